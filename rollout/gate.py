@@ -1,0 +1,105 @@
+"""What is measured, and the rule that a reading must keep."""
+
+from enum import StrEnum
+from string import Template
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from rollout.quantity import Duration, Threshold, format_duration
+
+COHORT_PATTERN = {"treatment": "treatment", "control": "control", "all": ".+"}
+
+Cohort = Literal["treatment", "control", "all"]
+
+
+class Model(BaseModel):
+    """Frozen, and a field that nobody knows is a mistake, not a silent default."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Severity(StrEnum):
+    """The guide's severity levels (guide: Escalation Path)."""
+
+    P0 = "P0"
+    P1 = "P1"
+    P2 = "P2"
+    P3 = "P3"
+
+
+class GateKind(StrEnum):
+    """What a reading is compared with."""
+
+    ABSOLUTE = "absolute"
+    BASELINE = "baseline"
+    CONTROL = "control"
+    TREND = "trend"
+    PRESENCE = "presence"
+
+
+class Metric(Model):
+    """A PromQL template over ``$cohort`` (a regular expression) and ``$window``.
+
+    ``samples`` is a query of the same shape that counts what the value rests on (requests, users).
+    """
+
+    query: str = Field(min_length=1)
+    samples: str | None = None
+    unit: Literal["seconds", "ratio", "bytes", "count", "score", "per_second"]
+    description: str = ""
+
+
+class Gate(Model):
+    """One rule. It passes while the value is on the ``direction`` side of the limit.
+
+    The limit is ``threshold`` itself (absolute, trend, presence) or the reference changed by it
+    (baseline, control: ``+10%`` means 1.1 × the reference). A trend's value is the metric's slope
+    in units per hour. ``on_no_data`` and ``on_inconclusive`` may hold or fail, never pass.
+    """
+
+    name: str = Field(default="", pattern=r"^[a-z0-9_.-]*$")
+    metric: str
+    kind: GateKind = GateKind.ABSOLUTE
+    threshold: Threshold
+    direction: Literal["below", "above"] = "below"
+    cohort: Cohort = "treatment"
+    window: Duration
+    min_samples: int = Field(default=0, ge=0)
+    on_no_data: Literal["hold", "fail"] = "hold"
+    on_inconclusive: Literal["hold", "fail"] = "hold"
+    consecutive: int = Field(default=1, ge=1, le=100)
+    dry_run: bool = False
+    severity: Severity = Severity.P0
+    guide: str = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_after_metric(cls, data: object) -> object:
+        if isinstance(data, dict) and not data.get("name") and isinstance(data.get("metric"), str):
+            return {**data, "name": data["metric"]}
+        return data
+
+    @model_validator(mode="after")
+    def _comparable(self) -> Self:
+        if self.kind is GateKind.CONTROL and self.cohort != "treatment":
+            raise ValueError("a control gate compares the treatment cohort; set cohort: treatment")
+        if self.window.total_seconds() <= 0:
+            raise ValueError("window must be longer than zero, for example 5m")
+        return self
+
+
+def expression(template: str, gate: Gate, cohort: Cohort) -> str:
+    """The PromQL of ``template`` for one cohort over the gate's window.
+
+    Raises:
+        KeyError, ValueError: when the template names a variable other than $cohort and $window.
+    """
+    values = {"cohort": COHORT_PATTERN[cohort], "window": format_duration(gate.window)}
+    return Template(template).substitute(values)
+
+
+def slope(promql: str, gate: Gate) -> str:
+    """PromQL for the change per hour of ``promql`` over the gate's window (least squares)."""
+    window = format_duration(gate.window)
+    return f"3600 * deriv(({promql})[{window}:])"

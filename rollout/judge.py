@@ -1,0 +1,112 @@
+"""Pure judgement: a gate and its readings in, a verdict out (DESIGN.md §3, §6)."""
+
+from rollout.gate import Gate, GateKind, Metric
+from rollout.reading import Measured, Reading
+from rollout.verdict import Outcome, Verdict
+
+_THOUSAND = 1000
+RELATIVE = (GateKind.BASELINE, GateKind.CONTROL)
+
+
+def judge(gate: Gate, metric: Metric, measured: Measured) -> Verdict:
+    """Judge one gate. Only a usable reading with enough samples can be Successful."""
+    reading, reference = measured.reading, measured.reference
+    if problem := _problem(gate, reading, reference):
+        outcome, because = problem
+        return _verdict(gate, metric, measured, outcome, f"{gate.name}: {because}")
+    assert reading.value is not None  # noqa: S101  _problem has refused None
+    limit = _limit(gate, reference)
+    kept = _keeps(gate, reading.value, limit)
+    outcome = Outcome.SUCCESSFUL if kept else Outcome.FAILED
+    return _verdict(gate, metric, measured, outcome, _sentence(gate, metric, measured, kept))
+
+
+def _keeps(gate: Gate, value: float, limit: float) -> bool:
+    if gate.direction == "above":
+        return value >= limit
+    # "below 1 s" is strict; "no worse than the reference" is not: 0 errors are as good as 0 errors.
+    return value <= limit if gate.kind in RELATIVE else value < limit
+
+
+def _problem(gate: Gate, reading: Reading, reference: Reading | None) -> tuple[Outcome, str] | None:
+    for which, one in (("", reading), (_reference_name(gate), reference)):
+        if one is None:
+            if gate.kind in RELATIVE and which:
+                return _no_data(gate, f"no {which} to compare with")
+            continue
+        if one.error:
+            return Outcome.ERROR, f"could not measure {which}: {one.error}".replace(" :", ":")
+        if not one.usable:
+            return _no_data(gate, f"no data {which}".rstrip())
+        if one.samples is not None and one.samples < gate.min_samples:
+            enough = f"{one.samples:.0f} of {gate.min_samples} samples {which}".rstrip()
+            return _by_policy(gate.on_inconclusive), f"only {enough}"
+        if one.samples is None and gate.min_samples and which != "recorded baseline":
+            return _by_policy(gate.on_inconclusive), "sample count is unknown"
+    return None
+
+
+def _no_data(gate: Gate, because: str) -> tuple[Outcome, str]:
+    return _by_policy(gate.on_no_data), because
+
+
+def _by_policy(policy: str) -> Outcome:
+    return Outcome.FAILED if policy == "fail" else Outcome.INCONCLUSIVE
+
+
+def _reference_name(gate: Gate) -> str:
+    names = {GateKind.BASELINE: "recorded baseline", GateKind.CONTROL: "control cohort"}
+    return names.get(gate.kind, "")
+
+
+def _limit(gate: Gate, reference: Reading | None) -> float:
+    if gate.kind in RELATIVE and reference is not None and reference.value is not None:
+        return reference.value * (1 + gate.threshold)
+    return gate.threshold
+
+
+def _sentence(gate: Gate, metric: Metric, measured: Measured, kept: bool) -> str:
+    reading, reference = measured.reading, measured.reference
+    limit = format_value(_limit(gate, reference), metric.unit)
+    side = {True: "is", False: "is not"}[kept]
+    text = f"{gate.name} {format_value(reading.value, metric.unit)} {side} {gate.direction} {limit}"
+    if gate.kind in RELATIVE and reference is not None:
+        text += f" ({_reference_name(gate)} {format_value(reference.value, metric.unit)}"
+        text += f" {gate.threshold:+.0%})"
+    if reading.samples is not None:
+        text += f", {reading.samples:.0f} samples"
+    return text
+
+
+def _verdict(
+    gate: Gate, metric: Metric, measured: Measured, outcome: Outcome, because: str
+) -> Verdict:
+    reading, reference = measured.reading, measured.reference
+    comparable = reference is None or reference.usable
+    has_limit = gate.kind not in RELATIVE or (reference is not None and comparable)
+    return Verdict(
+        gate=gate.name,
+        outcome=outcome,
+        because=because,
+        value=reading.value if reading.usable else None,
+        limit=_limit(gate, reference) if has_limit else None,
+        reference=reference.value if reference is not None and comparable else None,
+        samples=reading.samples,
+        unit="" if gate.kind is GateKind.TREND else metric.unit,
+        direction=gate.direction,
+        dry_run=gate.dry_run,
+        severity=gate.severity,
+    )
+
+
+def format_value(value: float | None, unit: str) -> str:
+    """A value as people read it: ``412 ms``, ``1.2 %``, ``0.71``; a dash when there is none."""
+    if value is None:
+        return "–"
+    if unit == "seconds":
+        return f"{value:.2f} s" if abs(value) >= 1 else f"{value * 1000:.3g} ms"
+    if unit == "ratio":
+        return f"{value:.2%}"
+    if unit == "bytes":
+        return f"{value / 1e6:.1f} MB"
+    return f"{value:.3g}" if abs(value) < _THOUSAND else f"{value:,.0f}"

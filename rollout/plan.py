@@ -1,0 +1,186 @@
+"""The plan of a rollout: metrics, and the steps of the guide's five stages in order."""
+
+from collections.abc import Iterator
+from typing import Annotated, Self
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from rollout.gate import Gate, GateKind, Metric, Model
+from rollout.quantity import Duration, parse_duration
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$", max_length=100)]
+
+
+class Phases(Model):
+    """Phase 4's two switches in the router (guide: Configuration of each stage)."""
+
+    enable_feature_flags: bool
+    enable_online_learning: bool
+
+
+class Approval(Model):
+    """Before the step starts, ``approvers`` different people must approve it."""
+
+    approvers: int = Field(default=1, ge=1, le=20)
+
+
+def _list_to_tuple(value: object) -> object:
+    return tuple(value) if isinstance(value, list) else value
+
+
+class Step(Model):
+    """One step: what is switched on, how long it is watched, and what it must show.
+
+    ``gates`` are the success criteria: from ``hold`` on the step is left as soon as every check
+    was Successful for ``stable_for``. If that has not happened by ``deadline``, a Failed check
+    rolls back to the step named ``rollback_to`` and anything less certain pauses for a person.
+    ``red_flags`` are evaluated every few seconds all along and act at once, by their severity.
+    """
+
+    name: Name
+    title: str
+    stage: int = Field(ge=1, le=5)
+    guide: str = ""
+    phases: Phases | None = None
+    percentage: Annotated[float, Field(ge=0, le=100)] | None = None
+    whitelist: Annotated[tuple[str, ...], BeforeValidator(_list_to_tuple)] = ()
+    initial_delay: Duration = parse_duration("0s")
+    interval: Duration
+    hold: Duration
+    stable_for: Duration = parse_duration("0s")
+    deadline: Duration
+    gates: Annotated[tuple[Gate, ...], BeforeValidator(_list_to_tuple)] = ()
+    red_flags: Annotated[tuple[Gate, ...], BeforeValidator(_list_to_tuple)] = ()
+    rollback_to: str | None = None
+    approval: Approval | None = None
+    record_baseline: bool = False
+    delete_flag: bool = False
+
+    @model_validator(mode="after")
+    def _decidable(self) -> Self:
+        if self.interval.total_seconds() < 1:
+            raise ValueError("interval must be at least 1s")
+        if self.deadline < self.hold:
+            raise ValueError("deadline must not be shorter than hold")
+        if self.initial_delay > self.hold:
+            raise ValueError("initial_delay must not be longer than hold")
+        if all(gate.dry_run for gate in self.gates):
+            raise ValueError(
+                "gates must hold at least one gate without dry_run: with none, "
+                "nothing could ever be Successful"
+            )
+        return self
+
+
+class Escalation(Model):
+    """How long a person has before the product acts (guide: Severity Levels)."""
+
+    p1_rolls_back_after: Duration = parse_duration("4h")
+    p2_reminds_after: Duration = parse_duration("24h")
+
+
+class RolloutPlan(Model):
+    """A whole rollout. Validated here; ``rollout.plan_yaml`` adds line numbers to its mistakes."""
+
+    name: Name
+    flag: Name
+    description: str = ""
+    environment: str = Field(default="default", pattern=r"^[A-Za-z0-9_.-]+$")
+    watch_interval: Duration = parse_duration("5s")
+    escalation: Escalation = Escalation()
+    metrics: dict[str, Metric] = Field(min_length=1)
+    baselines: Annotated[tuple[Gate, ...], BeforeValidator(_list_to_tuple)] = ()
+    steps: Annotated[tuple[Step, ...], BeforeValidator(_list_to_tuple)] = Field(min_length=1)
+    report_directory: str = "docs/deployments"
+
+    def step(self, name: str) -> Step:
+        """The step called ``name``; KeyError when there is none."""
+        return self.steps[self.index(name)]
+
+    def index(self, name: str) -> int:
+        for index, step in enumerate(self.steps):
+            if step.name == name:
+                return index
+        raise KeyError(name)
+
+    def rules(self) -> Iterator[tuple[tuple[str | int, ...], Gate]]:
+        """Every gate and red flag with its place in the plan."""
+        for s, step in enumerate(self.steps):
+            for kind in ("gates", "red_flags"):
+                for g, gate in enumerate(getattr(step, kind)):
+                    yield ("steps", s, kind, g), gate
+
+
+Place = tuple[str | int, ...]
+Found = tuple[Place, str]
+
+
+def cross_check(plan: RolloutPlan) -> Iterator[Found]:
+    """Mistakes that no single field shows: names that point nowhere, an order that can't be."""
+    yield from _names(plan)
+    yield from _metrics(plan)
+    yield from _order(plan)
+    yield from _recorded_first(plan)
+
+
+def _names(plan: RolloutPlan) -> Iterator[Found]:
+    seen: set[str] = set()
+    for s, step in enumerate(plan.steps):
+        if step.name in seen:
+            yield ("steps", s, "name"), f"{step.name!r} is used twice; each step needs its own name"
+        if step.rollback_to is not None and step.rollback_to not in seen:
+            yield (
+                ("steps", s, "rollback_to"),
+                f"{step.rollback_to!r} is no earlier step; earlier ones: {', '.join(seen) or 'none'}",
+            )
+        seen.add(step.name)
+        for which in ("gates", "red_flags"):
+            names = [gate.name for gate in getattr(step, which)]
+            for g, name in enumerate(names):
+                if name in names[:g]:
+                    yield (
+                        ("steps", s, which, g),
+                        f"{name!r} is used twice; set name: on one of them",
+                    )
+
+
+def _metrics(plan: RolloutPlan) -> Iterator[Found]:
+    known = ", ".join(sorted(plan.metrics))
+    recorded = {gate.metric for gate in plan.baselines}
+    for b, gate in enumerate(plan.baselines):
+        if gate.metric not in plan.metrics:
+            yield (
+                ("baselines", b, "metric"),
+                f"{gate.metric!r} is not under metrics; known: {known}",
+            )
+    for place, gate in plan.rules():
+        if gate.metric not in plan.metrics:
+            yield (*place, "metric"), f"{gate.metric!r} is not under metrics; known: {known}"
+        elif gate.kind is GateKind.BASELINE and gate.metric not in recorded:
+            yield (*place, "kind"), f"{gate.metric!r} has no recorded baseline; add it to baselines"
+        elif gate.min_samples and plan.metrics[gate.metric].samples is None:
+            yield (
+                (*place, "min_samples"),
+                f"metric {gate.metric!r} has no samples query to count with",
+            )
+
+
+def _order(plan: RolloutPlan) -> Iterator[Found]:
+    percentage, stage = 0.0, 0
+    for s, step in enumerate(plan.steps):
+        if step.stage < stage:
+            yield ("steps", s, "stage"), f"stage {step.stage} comes after stage {stage}"
+        if step.percentage is not None and step.percentage < percentage:
+            yield ("steps", s, "percentage"), f"falls from {percentage:g} to {step.percentage:g}"
+        if step.percentage and s and step.rollback_to is None:
+            yield ("steps", s, "rollback_to"), "a step that exposes users needs one to go back to"
+        percentage, stage = step.percentage or percentage, step.stage
+
+
+def _recorded_first(plan: RolloutPlan) -> Iterator[Found]:
+    recorded_at = next((s for s, step in enumerate(plan.steps) if step.record_baseline), None)
+    for place, gate in plan.rules():
+        if gate.kind is not GateKind.BASELINE:
+            continue
+        if recorded_at is None or int(place[1]) <= recorded_at:
+            yield (*place, "kind"), "compares with the baseline: no earlier step records one"
