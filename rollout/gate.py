@@ -89,6 +89,16 @@ class Gate(Model):
         return self
 
 
+def template_problem(template: str) -> str:
+    """Tell what keeps ``template`` from being filled in; empty when nothing does."""
+    if not Template(template).is_valid():
+        return "has a $ that starts no name; write $cohort or $window, or $$ for a real $"
+    unknown = set(Template(template).get_identifiers()) - {"cohort", "window"}
+    if unknown:
+        return f"knows only $cohort and $window, not ${', $'.join(sorted(unknown))}"
+    return ""
+
+
 def expression(template: str, gate: Gate, cohort: Cohort) -> str:
     """The PromQL of ``template`` for one cohort over the gate's window.
 

@@ -5,7 +5,7 @@ from typing import Annotated, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from rollout.gate import Gate, GateKind, Metric, Model
+from rollout.gate import Gate, GateKind, Metric, Model, template_problem
 from rollout.quantity import Duration, parse_duration
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$", max_length=100)]
@@ -88,9 +88,9 @@ class RolloutPlan(Model):
     environment: str = Field(default="default", pattern=r"^[A-Za-z0-9_.-]+$")
     watch_interval: Duration = parse_duration("5s")
     escalation: Escalation = Escalation()
-    metrics: dict[str, Metric] = Field(min_length=1)
+    metrics: dict[str, Metric]
     baselines: Annotated[tuple[Gate, ...], BeforeValidator(_list_to_tuple)] = ()
-    steps: Annotated[tuple[Step, ...], BeforeValidator(_list_to_tuple)] = Field(min_length=1)
+    steps: Annotated[tuple[Step, ...], BeforeValidator(_list_to_tuple)]
     report_directory: str = "docs/deployments"
 
     def step(self, name: str) -> Step:
@@ -117,8 +117,11 @@ Found = tuple[Place, str]
 
 def cross_check(plan: RolloutPlan) -> Iterator[Found]:
     """Mistakes that no single field shows: names that point nowhere, an order that can't be."""
+    if not plan.steps:
+        yield ("steps",), "must hold at least one step"
     yield from _names(plan)
     yield from _metrics(plan)
+    yield from _gates(plan)
     yield from _order(plan)
     yield from _recorded_first(plan)
 
@@ -145,6 +148,13 @@ def _names(plan: RolloutPlan) -> Iterator[Found]:
 
 
 def _metrics(plan: RolloutPlan) -> Iterator[Found]:
+    for name, metric in plan.metrics.items():
+        for field in ("query", "samples"):
+            if problem := template_problem(getattr(metric, field) or ""):
+                yield ("metrics", name, field), problem
+
+
+def _gates(plan: RolloutPlan) -> Iterator[Found]:
     known = ", ".join(sorted(plan.metrics))
     recorded = {gate.metric for gate in plan.baselines}
     for b, gate in enumerate(plan.baselines):

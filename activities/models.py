@@ -1,0 +1,132 @@
+"""What goes into activities and comes out of them: one model each way."""
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import Field
+
+from rollout.gate import Gate, Metric, Model
+from rollout.plan import Phases
+from rollout.reading import Reading
+from rollout.state import State
+from rollout.verdict import Check
+
+
+class FlagTarget(Model):
+    """The flag as it shall be. Absolute, so doing it twice is doing it once.
+
+    ``run_id`` and ``sequence`` fence the write: the store refuses it after a newer one.
+    A field that is None is left as it is. ``delete`` ends the flag (guide: Stage 5).
+    ``killed`` True sets the kill latch, False clears it (a person's retry only).
+    """
+
+    environment: str
+    flag: str
+    run_id: str
+    sequence: int
+    actor: str
+    reason: str
+    percentage: float | None = None
+    whitelist: tuple[str, ...] | None = None
+    killed: bool | None = None
+    phases: Phases | None = None
+    create: bool = False
+    delete: bool = False
+
+
+class FlagReceipt(Model):
+    """The flag as read back from the store after the write. ``version`` is the document's."""
+
+    version: int
+    percentage: float
+    killed: bool = False
+    deleted: bool = False
+
+
+class ConfirmRequest(Model):
+    """Ask every router process until none serves more than ``percentage`` (in percent)."""
+
+    environment: str
+    flag: str
+    percentage: float
+    version: int
+
+
+class Confirmation(Model):
+    """``processes`` said so themselves; ``expired`` were silent longer than their lease allows."""
+
+    processes: int
+    expired: int
+    seconds: float
+
+    @property
+    def text(self) -> str:
+        silent = f", {self.expired} silent past their lease" if self.expired else ""
+        return f"{self.processes} router processes report it{silent} ({self.seconds:.2f} s)"
+
+
+class CheckRequest(Model):
+    """Measure ``gates`` at ``at``; ``id`` makes the evidence's ledger entry idempotent.
+
+    ``baselines`` are gates whose readings are wanted as the baseline (thresholds unused).
+    """
+
+    id: str
+    rollout_id: str
+    step: str
+    at: datetime
+    metrics: dict[str, Metric]
+    gates: tuple[Gate, ...]
+    baseline: dict[str, Reading]
+    baselines: tuple[Gate, ...] = ()
+
+
+class CheckResult(Model):
+    """The judged check, and the usable baseline readings by metric when they were asked for."""
+
+    check: Check
+    baseline: dict[str, Reading] = Field(default_factory=dict)
+
+
+class WatchRequest(Model):
+    """Evaluate ``red_flags`` every ``interval_seconds`` until one fires; never returns otherwise.
+
+    ``percentage`` is what the store must hold: the watch asserts it too. ``noted`` red flags were
+    reported already and stay silent.
+    """
+
+    rollout_id: str
+    step: str
+    environment: str
+    flag: str
+    percentage: float
+    interval_seconds: float
+    metrics: dict[str, Metric]
+    red_flags: tuple[Gate, ...]
+    baseline: dict[str, Reading]
+    noted: tuple[str, ...] = ()
+
+
+class LedgerEntry(Model):
+    """One row of evidence; ``body`` is JSON. (rollout_id, key) is unique."""
+
+    rollout_id: str
+    key: str
+    kind: Literal["check", "finding", "flag", "report"]
+    at: datetime
+    body: str
+
+
+class ReportRequest(Model):
+    """Write the post-mortem of ``state``; its ``status`` is the end that it tells of."""
+
+    state: State
+    ending: Literal["Healthy", "Aborted", "Interim"]
+    at: datetime
+
+
+class ReportReceipt(Model):
+    """Where the post-mortem went, relative to the worker's directory unless it was absolute."""
+
+    markdown: str
+    html: str

@@ -1,0 +1,66 @@
+"""The narrow seams between the activities and the world; drivers live behind them."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+from activities.models import Confirmation, ConfirmRequest, FlagReceipt, FlagTarget, LedgerEntry
+from rollout.state import State
+
+
+class Metrics(Protocol):
+    """Where readings come from (Prometheus)."""
+
+    def query(self, promql: str, at: datetime) -> float | None:
+        """Evaluate at ``at``; None is *no data* (empty, NaN, infinite).
+
+        Raises:
+            MetricsUnreachableError: transient: connection, timeout, 5xx.
+            MetricsQueryError: permanent: refused query (400, 422), more than one series.
+        """
+        ...
+
+
+class Flags(Protocol):
+    """The flag store and the processes that read it."""
+
+    async def apply(self, target: FlagTarget) -> FlagReceipt:
+        """Make the flag as ``target`` says and read it back.
+
+        Raises:
+            FlagsUnreachableError: transient.
+            FlagRefusedError: permanent: fenced off, killed, or no such flag.
+        """
+        ...
+
+    async def read(self, environment: str, flag: str) -> FlagReceipt | None:
+        """The flag as the store has it; None when there is none."""
+        ...
+
+    async def confirm(self, request: ConfirmRequest) -> Confirmation:
+        """Return once no live process can serve more than asked for."""
+        ...
+
+
+class Ledger(Protocol):
+    """Append-only evidence (Postgres)."""
+
+    async def append(self, entry: LedgerEntry) -> None:
+        """Add one entry; an entry with the same rollout and key is already there: keep the first.
+
+        Raises:
+            LedgerUnreachableError: transient.
+        """
+        ...
+
+    async def entries(self, rollout_id: str, kind: str) -> Sequence[LedgerEntry]:
+        """All entries of one kind, oldest first."""
+        ...
+
+
+class Archive(Protocol):
+    """Where post-mortems go."""
+
+    def write(self, state: State, name: str, text: str) -> str:
+        """Write one file atomically and give its path."""
+        ...

@@ -1,0 +1,185 @@
+"""What to do next: a pure function of the state and the time. This is the rollout plan, executed.
+
+The workflow asks ``decide`` after everything that happens, does what it says, and asks again.
+Order is the safety argument: stopping comes before going on, and nothing raises traffic before
+``Promote`` or a person's command moved the rollout to the next step.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from rollout.gate import Severity
+from rollout.plan import Step
+from rollout.state import RollbackKind, State, Status
+from rollout.verdict import Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Enter:
+    """Switch the current step on: its phases, percentage and whitelist."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckNow:
+    """Measure and judge every gate of the current step."""
+
+
+@dataclass(frozen=True, slots=True)
+class Promote:
+    """The step did what it had to do: go to the next one, or finish."""
+
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
+class RollBack:
+    """Take traffic away."""
+
+    kind: RollbackKind
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Write a finding of low severity down and go on (P2, P3)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Pause for a person; ``acts_at`` is when the product acts without one (P1)."""
+
+    because: str
+    acts_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Nothing to do before ``until`` (None: before something happens)."""
+
+    until: datetime | None
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """Write the report and end."""
+
+    status: Status
+
+
+Decision = Enter | CheckNow | Promote | RollBack | Note | Hold | Wait | Finish
+
+
+def decide(state: State, now: datetime) -> Decision:
+    """Say what to do next. Never raises; the same state and time give the same answer."""
+    return _stop(state, now) or _go_on(state, now)
+
+
+def _stop(state: State, now: datetime) -> Decision | None:
+    if state.aborted_by:
+        return Finish(Status.ABORTED)
+    if state.rollback is not None and state.rollback.done_at is None:
+        return RollBack(state.rollback.kind, state.rollback.because)
+    if state.finding is not None:
+        return _on_finding(state, now)
+    if state.status is Status.DEGRADED:
+        return Wait(None, "rolled back; waiting for retry or abort")
+    if state.paused_at is not None:
+        return _while_paused(state, now)
+    return None
+
+
+def _go_on(state: State, now: datetime) -> Decision:
+    step = state.step
+    if step is None:
+        return Finish(Status.HEALTHY)
+    if state.step_started_at is None:
+        return _before(state, step)
+    return _soak(state, step, now)
+
+
+def _on_finding(state: State, now: datetime) -> Decision:
+    finding = state.finding
+    assert finding is not None  # noqa: S101  the caller looked
+    because = finding.verdict.because
+    if finding.kind == "killed":
+        return RollBack(RollbackKind.EMERGENCY, because)
+    if state.status is Status.DEGRADED:
+        # Already stepped back and still burning: nothing short of 0 % is left.
+        return RollBack(RollbackKind.EMERGENCY, because)
+    if finding.verdict.severity is Severity.P0:
+        return RollBack(RollbackKind.EMERGENCY, because)
+    if finding.verdict.severity is Severity.P1:
+        return Hold(because, now + state.plan.escalation.p1_rolls_back_after)
+    return Note()
+
+
+def _while_paused(state: State, now: datetime) -> Decision:
+    if state.acts_at is not None and now >= state.acts_at:
+        return RollBack(RollbackKind.EMERGENCY, f"nobody acted on: {state.paused_because}")
+    return Wait(state.acts_at, state.paused_because)
+
+
+def _before(state: State, step: Step) -> Decision:
+    if step.approval is not None and len(state.approved_by) < step.approval.approvers:
+        missing = step.approval.approvers - len(state.approved_by)
+        return Wait(None, f"waiting for approval of {step.title} ({missing} more)")
+    return Enter()
+
+
+def _soak(state: State, step: Step, now: datetime) -> Decision:
+    if state.promoted_by:
+        return Promote(f"promoted by {state.promoted_by}")
+    if state.next_check_at is None or now >= state.next_check_at:
+        return CheckNow()
+    held = state.held_for(now)
+    if held >= step.hold and _stable(state, step, now) and not missing_baselines(state):
+        return Promote("every gate was Successful")
+    if held >= step.deadline and state.check is not None:
+        return _overdue(state, step)
+    return Wait(_wake_at(state, step, now), _why_waiting(state, step, now))
+
+
+def _stable(state: State, step: Step, now: datetime) -> bool:
+    check = state.check
+    if check is None or check.outcome is not Outcome.SUCCESSFUL or state.stable_since is None:
+        return False
+    return now - state.stable_since >= step.stable_for
+
+
+def missing_baselines(state: State) -> list[str]:
+    """Name the baseline metrics that the current step must still record before it may end."""
+    if state.step is None or not state.step.record_baseline:
+        return []
+    return [gate.metric for gate in state.plan.baselines if gate.metric not in state.baseline]
+
+
+def _overdue(state: State, step: Step) -> Decision:
+    check = state.check
+    assert check is not None  # noqa: S101  the caller looked
+    if check.outcome is Outcome.FAILED and persistent(state, check.step):
+        return RollBack(RollbackKind.STEP_BACK, f"deadline of {step.title}: {check.because}")
+    return Hold(f"deadline of {step.title} passed without a clear verdict: {check.because}")
+
+
+def persistent(state: State, step_name: str) -> bool:
+    """Whether a failed gate of the step failed as many checks in a row as it asks for."""
+    needed = {gate.name: gate.consecutive for gate in state.plan.step(step_name).gates}
+    return any(state.failures.get(name, 0) >= count for name, count in needed.items())
+
+
+def _wake_at(state: State, step: Step, now: datetime) -> datetime | None:
+    assert state.step_started_at is not None  # noqa: S101  _before comes first
+    times = [state.next_check_at]
+    times += [state.step_started_at + span for span in (step.hold, step.deadline)]
+    if state.stable_since is not None:
+        times.append(state.stable_since + step.stable_for)
+    return min((time for time in times if time is not None and time > now), default=None)
+
+
+def _why_waiting(state: State, step: Step, now: datetime) -> str:
+    if state.check is not None and state.check.outcome is not Outcome.SUCCESSFUL:
+        return f"{state.check.outcome}: {state.check.because}"
+    if state.check is not None and (missing := missing_baselines(state)):
+        return f"baseline not complete: no data for {', '.join(missing)}"
+    return "soaking" if state.held_for(now) < step.hold else "waiting to be stable long enough"

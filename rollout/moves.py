@@ -1,0 +1,172 @@
+"""Every change of the state, one function each; pure apart from the state they are given."""
+
+from datetime import datetime
+
+from rollout.commands import Command
+from rollout.reading import Reading
+from rollout.state import (
+    TIMELINE_MAX,
+    Event,
+    Finding,
+    Rollback,
+    RollbackKind,
+    State,
+    Status,
+)
+from rollout.verdict import Check, Outcome
+
+
+def tell(state: State, now: datetime, kind: str, text: str, actor: str = "sluice") -> None:
+    """Add a line to the timeline; the oldest lines go when there are too many."""
+    step = state.step.name if state.step else None
+    event = Event(at=now, kind=kind, text=text, actor=actor, step=step, percentage=state.percentage)
+    state.timeline = (*state.timeline, event)[-TIMELINE_MAX:]
+
+
+def entered(state: State, now: datetime, percentage: float) -> None:
+    """Record that the step's settings are live, read back from the store: its clock starts."""
+    step = state.step
+    assert step is not None  # noqa: S101  only a step can be entered
+    _reset_clock(state)
+    state.percentage = percentage
+    state.step_started_at = now
+    state.next_check_at = now + step.initial_delay + step.interval
+    tell(state, now, "step", f"{step.title}: live at {percentage:g} %")
+
+
+def checked(
+    state: State, now: datetime, check: Check, baseline: dict[str, Reading] | None = None
+) -> None:
+    """Record a check: stability restarts when it was not Successful."""
+    step = state.step
+    assert step is not None  # noqa: S101  only a step is checked
+    before = state.check.outcome if state.check else None
+    state.check = check
+    state.checks += 1
+    state.baseline = {**state.baseline, **(baseline or {})}
+    state.next_check_at = now + step.interval
+    state.failures = {
+        v.gate: state.failures.get(v.gate, 0) + 1
+        for v in check.verdicts
+        if v.outcome is Outcome.FAILED and not v.dry_run
+    }
+    if check.outcome is not Outcome.SUCCESSFUL:
+        state.stable_since = None
+    elif state.stable_since is None:
+        state.stable_since = check.at
+    if check.outcome is not before:
+        tell(state, now, "check", f"{check.outcome}: {check.because}")
+
+
+def promoted(state: State, now: datetime, because: str) -> None:
+    step = state.step
+    tell(state, now, "promote", f"{step.title if step else 'rollout'}: {because}")
+    state.step_index += 1
+    state.step_started_at = None
+    state.approved_by = ()
+    _reset_clock(state)
+
+
+def paused(state: State, now: datetime, because: str, acts_at: datetime | None = None) -> None:
+    state.status = Status.PAUSED
+    state.paused_at = now
+    state.paused_because = because
+    state.acts_at = acts_at
+    if state.finding is not None:
+        state.noted = (*state.noted, state.finding.name)
+        state.finding = None
+    tell(state, now, "pause", because)
+
+
+def resumed(state: State, now: datetime) -> None:
+    """Go on; the pause doesn't count as time held, and stability starts again."""
+    if state.paused_at is not None and state.step_started_at is not None:
+        state.step_started_at += now - state.paused_at
+        state.next_check_at = now
+    state.status = Status.PROGRESSING
+    state.paused_at, state.paused_because, state.acts_at = None, "", None
+    state.stable_since = None
+    state.noted = ()
+
+
+def noted(state: State, now: datetime) -> None:
+    finding = state.finding
+    assert finding is not None  # noqa: S101  only a finding can be noted
+    state.noted = (*state.noted, finding.name)
+    state.finding = None
+    tell(state, now, "note", f"{finding.verdict.severity}: {finding.verdict.because}")
+
+
+def found(state: State, now: datetime, finding: Finding) -> None:
+    state.finding = finding
+    tell(state, now, "red_flag", f"{finding.verdict.severity} {finding.verdict.because}")
+
+
+def ask_rollback(state: State, now: datetime, kind: RollbackKind, by: Command) -> Rollback:
+    """Begin a rollback; an emergency replaces a step back, never the other way round."""
+    current = state.rollback
+    if current is not None and current.done_at is None and current.kind is RollbackKind.EMERGENCY:
+        return current
+    step = state.step or state.plan.steps[-1]
+    target = step.rollback_to if kind is RollbackKind.STEP_BACK else None
+    state.rollback = Rollback(
+        kind=kind,
+        from_step=step.name,
+        to_step=target,
+        because=by.reason,
+        actor=by.actor,
+        asked_at=now,
+        finding=state.finding,
+    )
+    return state.rollback
+
+
+def rolled_back(state: State, now: datetime, percentage: float) -> None:
+    """Record that the store has the target: the rollout is Degraded until a person decides."""
+    rollback = state.rollback
+    assert rollback is not None  # noqa: S101  asked before done
+    state.rollback = rollback.model_copy(update={"done_at": now})
+    state.status = Status.DEGRADED
+    state.percentage = percentage
+    state.finding = None
+    state.paused_at, state.paused_because, state.acts_at = None, "", None
+    state.step_started_at = None
+    _reset_clock(state)
+    text = f"{rollback.kind.replace('_', ' ')} to {percentage:g} %: {rollback.because}"
+    tell(state, now, "rollback", text, rollback.actor)
+
+
+def confirmed(state: State, now: datetime, text: str) -> None:
+    """Record what the router processes themselves said after the rollback."""
+    rollback = state.rollback
+    assert rollback is not None  # noqa: S101  confirmed after done
+    state.rollback = rollback.model_copy(update={"confirmed_at": now, "confirmation": text})
+    tell(state, now, "confirmed", text)
+
+
+def retried(state: State, now: datetime, command: Command) -> None:
+    """Enter the failed step again with a fresh clock."""
+    if state.rollback is not None:
+        state.step_index = state.plan.index(state.rollback.from_step)
+        state.rollbacks = (*state.rollbacks, state.rollback)
+        state.rollback = None
+    state.status = Status.PROGRESSING
+    state.step_started_at = None
+    state.noted = ()
+    _reset_clock(state)
+    tell(state, now, "retry", command.reason or "retry", command.actor)
+
+
+def finished(state: State, now: datetime, status: Status, report: str) -> None:
+    state.status = status
+    state.finished_at = now
+    state.report = report
+    tell(state, now, "end", f"{status}; report: {report}")
+
+
+def _reset_clock(state: State) -> None:
+    state.stable_since = None
+    state.next_check_at = None
+    state.check = None
+    state.failures = {}
+    state.promoted_by = ""

@@ -1,0 +1,136 @@
+"""The one state of a rollout: carried whole through continue-as-new, returned whole by queries."""
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from rollout.gate import Gate, Model
+from rollout.plan import RolloutPlan, Step
+from rollout.reading import Reading
+from rollout.verdict import Check, Verdict
+
+TIMELINE_MAX = 300
+
+
+class Status(StrEnum):
+    """Argo's statuses. Degraded: rolled back, waiting for a person. Healthy: finished well."""
+
+    PROGRESSING = "Progressing"
+    PAUSED = "Paused"
+    DEGRADED = "Degraded"
+    HEALTHY = "Healthy"
+    ABORTED = "Aborted"
+
+
+class RollbackKind(StrEnum):
+    """Emergency: 0 % at once, kill latch, whitelist off. Step back: to the step's own target."""
+
+    EMERGENCY = "emergency"
+    STEP_BACK = "step_back"
+
+
+class Finding(Model):
+    """What the red-flag watch came back with, and when it was first seen to be so."""
+
+    name: str
+    kind: Literal["red_flag", "killed", "flag_differs"]
+    verdict: Verdict
+    gate: Gate | None = None
+    seen_at: datetime
+
+
+class Event(Model):
+    """One line of the timeline. ``actor`` is ``sluice`` unless a person did it."""
+
+    at: datetime
+    kind: str
+    text: str
+    actor: str = "sluice"
+    step: str | None = None
+    percentage: float | None = None
+
+
+class Rollback(Model):
+    """A rollback: asked for, then done. ``confirmed_at``: every router process reported it."""
+
+    kind: RollbackKind
+    from_step: str
+    to_step: str | None
+    because: str
+    actor: str
+    asked_at: datetime
+    finding: Finding | None = None
+    done_at: datetime | None = None
+    confirmed_at: datetime | None = None
+    confirmation: str = ""
+
+
+class State(BaseModel):
+    """Everything the rollout knows. Only ``rollout.moves`` changes it."""
+
+    model_config = ConfigDict(extra="forbid", validate_assignment=True)
+
+    rollout_id: str
+    run_id: str
+    plan: RolloutPlan
+    started_at: datetime
+    status: Status = Status.PROGRESSING
+    step_index: int = 0
+    sequence: int = 0
+    opened: bool = False
+    percentage: float = 0.0
+    step_started_at: datetime | None = None
+    stable_since: datetime | None = None
+    next_check_at: datetime | None = None
+    check: Check | None = None
+    failures: dict[str, int] = Field(default_factory=dict)
+    checks: int = 0
+    approved_by: tuple[str, ...] = ()
+    promoted_by: str = ""
+    paused_at: datetime | None = None
+    paused_because: str = ""
+    acts_at: datetime | None = None
+    finding: Finding | None = None
+    noted: tuple[str, ...] = ()
+    rollback: Rollback | None = None
+    rollbacks: tuple[Rollback, ...] = ()
+    aborted_by: str = ""
+    baseline: dict[str, Reading] = Field(default_factory=dict)
+    timeline: tuple[Event, ...] = ()
+    holding: str = ""
+    finished_at: datetime | None = None
+    report: str = ""
+
+    @property
+    def step(self) -> Step | None:
+        """The step the rollout is in; None after the last one."""
+        steps = self.plan.steps
+        return steps[self.step_index] if self.step_index < len(steps) else None
+
+    @property
+    def ended(self) -> bool:
+        return self.status in (Status.HEALTHY, Status.ABORTED)
+
+    @property
+    def exposed_step(self) -> Step | None:
+        """The step whose settings are live in the router: after a step back, its target."""
+        if self.status is Status.DEGRADED and self.rollback is not None:
+            target = self.rollback.to_step
+            return self.plan.step(target) if target else None
+        return self.step if self.step_started_at is not None else None
+
+    def held_for(self, now: datetime) -> timedelta:
+        """Time the step has been watched, pauses not counted."""
+        if self.step_started_at is None:
+            return timedelta(0)
+        return (self.paused_at or now) - self.step_started_at
+
+    @property
+    def promotable_at(self) -> datetime | None:
+        """Earliest time at which the step may end well."""
+        step = self.step
+        if step is None or self.step_started_at is None:
+            return None
+        return self.step_started_at + step.hold
