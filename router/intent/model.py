@@ -1,0 +1,158 @@
+"""The trained classifier as plain arrays: loads in milliseconds, runs on numpy, holds no code."""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from io import BytesIO
+from math import log, sqrt
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from router.intent.features import character_grams, word_grams
+from router.intent.types import IntentModelError
+
+Floats = NDArray[np.float32]
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class GramBlock:
+    """TF-IDF over one kind of n-gram: sublinear counts, unit length, ``scale`` against the others."""
+
+    analyse: Callable[[str], list[str]]
+    vocabulary: Mapping[str, int]
+    idf: Floats
+    scale: float
+
+    def row(self, query: str) -> tuple[NDArray[np.int64], Floats]:
+        """Column numbers and values of the non-zero entries."""
+        counts = Counter(gram for gram in self.analyse(query) if gram in self.vocabulary)
+        columns = np.array([self.vocabulary[gram] for gram in counts], dtype=np.int64)
+        weights = np.array([1.0 + log(count) for count in counts.values()], dtype=np.float32)
+        values = weights * self.idf[columns]
+        length = sqrt(float(values @ values))
+        return columns, np.asarray(values * (self.scale / length if length else 0.0), np.float32)
+
+
+ANALYSERS: dict[str, Callable[[str], list[str]]] = {
+    "words": word_grams,
+    "characters": character_grams,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class IntentModel:
+    """A linear model over n-grams and the sentence vector.
+
+    ``coefficients`` has shape (classes, words + characters + dimension), in that column order;
+    ``temperature`` divides the scores so that probabilities mean what they say (Guo et al. 2017).
+    """
+
+    classes: tuple[str, ...]
+    blocks: tuple[GramBlock, ...]
+    vector_scale: float
+    coefficients: Floats
+    intercept: Floats
+    temperature: float
+
+    @property
+    def dimension(self) -> int:
+        """The length of the sentence vectors it was trained with."""
+        return int(self.coefficients.shape[1]) - sum(len(block.idf) for block in self.blocks)
+
+    def scores(self, query: str, vector: Floats) -> Floats:
+        """Log-odds per class, before the temperature."""
+        total = self.intercept.copy()
+        offset = 0
+        for block in self.blocks:
+            columns, values = block.row(query)
+            total += self.coefficients[:, offset + columns] @ values
+            offset += len(block.idf)
+        return np.asarray(total + self.coefficients[:, offset:] @ (vector * self.vector_scale))
+
+    def probabilities(self, query: str, vector: Floats) -> dict[str, float]:
+        """Calibrated probability of each class; they sum to one."""
+        scaled = self.scores(query, vector).astype(np.float64) / self.temperature
+        weights = np.exp(scaled - scaled.max())
+        return dict(zip(self.classes, (weights / weights.sum()).tolist(), strict=True))
+
+    def save(self, path: Path) -> None:
+        """Write an ``.npz`` of arrays and one JSON text; nothing in it can run."""
+        header = {
+            "format": FORMAT,
+            "classes": self.classes,
+            "vocabularies": [list(block.vocabulary) for block in self.blocks],
+            "scales": [block.scale for block in self.blocks],
+            "vector_scale": self.vector_scale,
+            "temperature": self.temperature,
+        }
+        idf = {f"idf_{index}": block.idf for index, block in enumerate(self.blocks)}
+        text = np.frombuffer(json.dumps(header).encode(), dtype=np.uint8)
+        buffer = BytesIO()
+        np.savez_compressed(
+            buffer,
+            allow_pickle=False,
+            header=text,
+            coefficients=self.coefficients,
+            intercept=self.intercept,
+            **idf,
+        )
+        path.write_bytes(buffer.getvalue())
+
+
+def load(path: Path) -> IntentModel:
+    """Read a model that ``save`` wrote.
+
+    Raises:
+        IntentModelError: the file is missing, broken, or of another format.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return _from_arrays({name: arrays[name] for name in arrays.files})
+    except (OSError, BadZipFile, ValueError, KeyError, TypeError) as error:
+        raise IntentModelError(
+            f"{path}: not an intent model ({error}); make one with `sluice train`"
+        ) from error
+
+
+def _from_arrays(arrays: Mapping[str, NDArray[np.generic]]) -> IntentModel:
+    header = json.loads(arrays["header"].tobytes())
+    if header["format"] != FORMAT:
+        raise IntentModelError(f"format {header['format']}, this version reads {FORMAT}")
+    blocks = tuple(
+        GramBlock(
+            analyse, {gram: at for at, gram in enumerate(grams)}, _floats(arrays[f"idf_{n}"]), scale
+        )
+        for n, (analyse, grams, scale) in enumerate(
+            zip(ANALYSERS.values(), header["vocabularies"], header["scales"], strict=True)
+        )
+    )
+    model = IntentModel(
+        classes=tuple(header["classes"]),
+        blocks=blocks,
+        vector_scale=header["vector_scale"],
+        coefficients=_floats(arrays["coefficients"]),
+        intercept=_floats(arrays["intercept"]),
+        temperature=header["temperature"],
+    )
+    _check(model)
+    return model
+
+
+def _check(model: IntentModel) -> None:
+    fits = (
+        model.coefficients.shape[0] == len(model.intercept) == len(model.classes)
+        and all(len(block.vocabulary) == len(block.idf) for block in model.blocks)
+        and model.dimension > 0
+        and model.temperature > 0
+    )
+    if not fits or not np.isfinite(model.coefficients).all():
+        raise IntentModelError("its arrays do not fit together")
+
+
+def _floats(array: NDArray[np.generic]) -> Floats:
+    return np.asarray(array, dtype=np.float32)

@@ -1,0 +1,31 @@
+"""What a question asks for, in the router's own words."""
+
+from dataclasses import dataclass
+
+INTENTS = ("graph", "temporal", "semantic", "metadata", "out_of_scope")
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """The decision for one question.
+
+    ``confidence`` is a calibrated probability in [0, 1] that ``intent`` is right; ``tier`` is what
+    decided: ``rules``, ``model`` or ``llm``.
+    """
+
+    intent: str
+    confidence: float
+    tier: str
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A question with the intent a person gave it; ``difficulty`` is only reported on."""
+
+    query: str
+    intent: str
+    difficulty: str = ""
+
+
+class IntentModelError(ValueError):
+    """Examples that cannot train a model, or a model file that is not one of ours."""
