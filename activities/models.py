@@ -92,14 +92,14 @@ class WatchRequest(Model):
     """Evaluate ``red_flags`` every ``interval_seconds`` until one fires; never returns otherwise.
 
     ``percentage`` is what the store must hold: the watch asserts it too. ``noted`` red flags were
-    reported already and stay silent.
+    reported already and stay silent. ``percentage`` None: the flag isn't the rollout's yet.
     """
 
     rollout_id: str
     step: str
     environment: str
     flag: str
-    percentage: float
+    percentage: float | None
     interval_seconds: float
     metrics: dict[str, Metric]
     red_flags: tuple[Gate, ...]

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from rollout.commands import Command
+from rollout.commands import Command, Verb
 from rollout.reading import Reading
 from rollout.state import (
     TIMELINE_MAX,
@@ -29,6 +29,7 @@ def entered(state: State, now: datetime, percentage: float) -> None:
     assert step is not None  # noqa: S101  only a step can be entered
     _reset_clock(state)
     state.percentage = percentage
+    state.unkill_by = ""
     state.step_started_at = now
     state.next_check_at = now + step.initial_delay + step.interval
     tell(state, now, "step", f"{step.title}: live at {percentage:g} %")
@@ -144,9 +145,34 @@ def confirmed(state: State, now: datetime, text: str) -> None:
     tell(state, now, "confirmed", text)
 
 
+def taken(state: State, now: datetime, verb: Verb, command: Command) -> None:
+    """Take a permitted command; the next decision acts on it."""
+    match verb:
+        case Verb.APPROVE:
+            state.approved_by = (*state.approved_by, command.actor)
+        case Verb.PROMOTE:
+            state.promoted_by = command.actor
+        case Verb.PAUSE:
+            paused(state, now, command.reason or f"paused by {command.actor}")
+        case Verb.RESUME:
+            resumed(state, now)
+        case Verb.ABORT:
+            state.aborted_by = command.actor
+        case Verb.ROLLBACK:
+            emergency = command.emergency
+            kind = RollbackKind.EMERGENCY if emergency else RollbackKind.STEP_BACK
+            ask_rollback(state, now, kind, command)
+        case Verb.RETRY:
+            retried(state, now, command)
+    tell(state, now, verb, command.reason, command.actor)
+
+
 def retried(state: State, now: datetime, command: Command) -> None:
     """Enter the failed step again with a fresh clock."""
     if state.rollback is not None:
+        finding = state.rollback.finding
+        if finding is None or finding.kind != "killed":
+            state.unkill_by = command.actor  # our own latch; a person's own is theirs to clear
         state.step_index = state.plan.index(state.rollback.from_step)
         state.rollbacks = (*state.rollbacks, state.rollback)
         state.rollback = None
@@ -154,7 +180,6 @@ def retried(state: State, now: datetime, command: Command) -> None:
     state.step_started_at = None
     state.noted = ()
     _reset_clock(state)
-    tell(state, now, "retry", command.reason or "retry", command.actor)
 
 
 def finished(state: State, now: datetime, status: Status, report: str) -> None:

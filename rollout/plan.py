@@ -34,6 +34,7 @@ class Step(Model):
     ``gates`` are the success criteria: from ``hold`` on the step is left as soon as every check
     was Successful for ``stable_for``. If that has not happened by ``deadline``, a Failed check
     rolls back to the step named ``rollback_to`` and anything less certain pauses for a person.
+    ``phases``, ``percentage`` and ``whitelist`` stay as they are where they are not given.
     ``red_flags`` are evaluated every few seconds all along and act at once, by their severity.
     """
 
@@ -43,7 +44,7 @@ class Step(Model):
     guide: str = ""
     phases: Phases | None = None
     percentage: Annotated[float, Field(ge=0, le=100)] | None = None
-    whitelist: Annotated[tuple[str, ...], BeforeValidator(_list_to_tuple)] = ()
+    whitelist: Annotated[tuple[str, ...] | None, BeforeValidator(_list_to_tuple)] = None
     initial_delay: Duration = parse_duration("0s")
     interval: Duration
     hold: Duration

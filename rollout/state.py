@@ -96,10 +96,10 @@ class State(BaseModel):
     noted: tuple[str, ...] = ()
     rollback: Rollback | None = None
     rollbacks: tuple[Rollback, ...] = ()
+    unkill_by: str = ""
     aborted_by: str = ""
     baseline: dict[str, Reading] = Field(default_factory=dict)
     timeline: tuple[Event, ...] = ()
-    holding: str = ""
     finished_at: datetime | None = None
     report: str = ""
 

@@ -1,0 +1,115 @@
+"""What every part of the workflow shares: its state, its wake-up call, and its flag writes."""
+
+import asyncio
+from collections.abc import Awaitable
+from datetime import datetime
+from typing import TypeVar
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError
+
+with workflow.unsafe.imports_passed_through():
+    from activities.flags import FlagActivities
+    from activities.models import FlagReceipt, FlagTarget
+    from rollout import moves
+    from rollout.commands import Command, Verb
+    from rollout.state import State
+    from rollout.target import Target
+    from workflows import policies, presenting
+    from workflows.models import RolloutInput
+
+T = TypeVar("T")
+
+
+class Interrupted(Exception):  # noqa: N818  not an error: something more urgent came up
+    """The effect was dropped because traffic has to go away first."""
+
+
+class RolloutBase:
+    """State and the few primitives that effects and handlers build on."""
+
+    @workflow.init
+    def __init__(self, start: RolloutInput) -> None:
+        run_id = workflow.info().first_execution_run_id
+        self.state = start.state or State(
+            rollout_id=f"{workflow.info().workflow_id}/{run_id}",
+            run_id=run_id,
+            plan=start.plan,
+            started_at=workflow.now(),
+        )
+        self.signals: list[tuple[Verb, Command]] = []
+        self.revision = 0
+        self.waiting_for = "starting"
+        self.waiting_until: datetime | None = None
+        self.shown: presenting.Attributes = []
+
+    def changed(self) -> None:
+        """Wake the main loop: something it must look at has happened."""
+        self.revision += 1
+
+    def urgent(self) -> bool:
+        """Whether traffic has to go away before anything else may go on."""
+        state = self.state
+        rollback = state.rollback is not None and state.rollback.done_at is None
+        return bool(state.aborted_by) or rollback or state.finding is not None
+
+    async def unless_urgent(self, work: Awaitable[T]) -> T:
+        """Await ``work``, but drop it the moment something urgent comes up.
+
+        Raises:
+            Interrupted: the work was cancelled; a flag write of it that still lands is fenced off.
+        """
+        task = asyncio.ensure_future(work)
+        await workflow.wait_condition(lambda: task.done() or self.urgent())
+        if not task.done():
+            task.cancel()
+            raise Interrupted
+        return await task
+
+    def flag_target(self, target: Target, actor: str, reason: str) -> FlagTarget:
+        """Fence a target: each write of the rollout carries a greater sequence than the last."""
+        self.state.sequence += 1
+        return FlagTarget(
+            environment=self.state.plan.environment,
+            flag=self.state.plan.flag,
+            run_id=self.state.run_id,
+            sequence=self.state.sequence,
+            actor=actor,
+            reason=reason,
+            **{name: getattr(target, name) for name in Target.model_fields},
+        )
+
+    async def lower(self, target: Target, actor: str, reason: str) -> FlagReceipt:
+        """Take traffic away: at once by a local activity, else for as long as it takes."""
+        write = self.flag_target(target, actor, reason)
+        try:
+            return await workflow.execute_local_activity_method(
+                FlagActivities.apply, write, **policies.APPLY_AT_ONCE
+            )
+        except ActivityError:
+            workflow.logger.warning("the fast write failed; going on until it is done")
+        return await self._lower_until_done(write)
+
+    async def _lower_until_done(self, write: FlagTarget) -> FlagReceipt:
+        while write.sequence == self.state.sequence:
+            try:
+                return await workflow.execute_activity_method(
+                    FlagActivities.apply,
+                    write,
+                    summary=write.reason[:200],
+                    **policies.APPLY_UNTIL_DONE,
+                )
+            except ActivityError as error:
+                self.tell("problem", f"can't lower the flag, trying on: {cause(error)}")
+                await workflow.sleep(policies.REFUSED_AGAIN_AFTER)
+        raise Interrupted  # a newer write has replaced this one
+
+    def tell(self, kind: str, text: str, actor: str = "sluice") -> None:
+        moves.tell(self.state, workflow.now(), kind, text, actor)
+
+
+def cause(error: BaseException) -> str:
+    """Find the innermost message: what a person wants to read of an activity's failure."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return str(error)

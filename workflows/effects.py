@@ -1,0 +1,176 @@
+"""Doing what was decided: one method per decision."""
+
+from datetime import datetime
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError
+
+with workflow.unsafe.imports_passed_through():
+    from activities.flags import FlagActivities
+    from activities.measure import MeasureActivities
+    from activities.models import CheckRequest, CheckResult, ConfirmRequest, ReportRequest
+    from activities.report import ReportActivities
+    from rollout import moves, target
+    from rollout.commands import Command
+    from rollout.decide import CheckNow, Enter, Finish, Hold, Note, Promote, RollBack, Wait
+    from rollout.plan import Step
+    from rollout.state import Rollback, Status
+    from rollout.verdict import Check, Outcome, Verdict
+    from workflows import policies, presenting
+    from workflows.base import Interrupted, cause
+    from workflows.watching import Watching
+
+
+class Effects(Watching):
+    """The only place where the rollout touches the world."""
+
+    async def do_enter(self, decision: Enter) -> None:
+        """Switch the step on; what the store then says is what the state says."""
+        step = self._step()
+        actor = self.state.unkill_by or "sluice"
+        write = self.flag_target(target.to_enter(self.state, step), actor, step.title)
+        try:
+            receipt = await self.unless_urgent(
+                workflow.start_activity_method(
+                    FlagActivities.apply, write, summary=step.title, **policies.APPLY_UNTIL_DONE
+                )
+            )
+        except ActivityError as error:
+            moves.paused(self.state, workflow.now(), f"can't start {step.title}: {cause(error)}")
+            return
+        moves.entered(self.state, workflow.now(), receipt.percentage)
+
+    async def do_check(self, decision: CheckNow) -> None:
+        step, at = self._step(), workflow.now()
+        request = CheckRequest(
+            id=f"{step.name}/{self.state.checks}",
+            rollout_id=self.state.rollout_id,
+            step=step.name,
+            at=at,
+            metrics=self.state.plan.metrics,
+            gates=step.gates,
+            baseline=self.state.baseline,
+            baselines=self.state.plan.baselines if step.record_baseline else (),
+        )
+        try:
+            result = await self.unless_urgent(
+                workflow.start_activity_method(
+                    MeasureActivities.check, request, summary=request.id, **policies.CHECK
+                )
+            )
+        except ActivityError as error:
+            result = CheckResult(check=_failed_check(request, cause(error)))
+        if self.state.step is step and self.state.paused_at is None:
+            moves.checked(self.state, workflow.now(), result.check, result.baseline)
+
+    async def do_promote(self, decision: Promote) -> None:
+        moves.promoted(self.state, workflow.now(), decision.because)
+
+    async def do_note(self, decision: Note) -> None:
+        moves.noted(self.state, workflow.now())
+
+    async def do_hold(self, decision: Hold) -> None:
+        moves.paused(self.state, workflow.now(), decision.because, decision.acts_at)
+
+    async def do_roll_back(self, decision: RollBack) -> None:
+        """Take traffic away, then ask the router processes whether it is gone."""
+        by = Command(actor="sluice", reason=decision.because)
+        rollback = self._asked() or moves.ask_rollback(
+            self.state, workflow.now(), decision.kind, by
+        )
+        wanted = target.to_roll_back(self.state, rollback)
+        receipt = await self.lower(wanted, rollback.actor, rollback.because)
+        if self._superseded(rollback):
+            return
+        moves.rolled_back(self.state, workflow.now(), receipt.percentage)
+        self.present("asking every router process", None)
+        await self._confirm(
+            ConfirmRequest(
+                environment=self.state.plan.environment,
+                flag=self.state.plan.flag,
+                percentage=receipt.percentage,
+                version=receipt.version,
+            )
+        )
+
+    async def _confirm(self, request: ConfirmRequest) -> None:
+        try:
+            confirmation = await self.unless_urgent(
+                workflow.start_activity_method(
+                    FlagActivities.confirm, request, summary="read back", **policies.CONFIRM
+                )
+            )
+        except Interrupted:
+            return
+        if self.state.rollback is not None:
+            moves.confirmed(self.state, workflow.now(), confirmation.text)
+
+    async def do_wait(self, decision: Wait) -> None:
+        self.present(decision.because, decision.until)
+        seen = self.revision
+        timeout = None
+        if decision.until is not None:
+            timeout = max(0.0, (decision.until - workflow.now()).total_seconds())
+        try:
+            await workflow.wait_condition(
+                lambda: self.revision != seen,
+                timeout=timeout,
+                timeout_summary=decision.because[:200],
+            )
+        except TimeoutError:
+            return
+
+    async def do_finish(self, decision: Finish) -> None:
+        """Make sure of 0 % when it was aborted, write the post-mortem, and say how it ended."""
+        self.stop_watch()
+        if decision.status is Status.ABORTED:
+            await self.zero(self.state.aborted_by, "the rollout was aborted")
+        self.present("writing the post-mortem", None)
+        ending = "Aborted" if decision.status is Status.ABORTED else "Healthy"
+        request = ReportRequest(state=self.state, ending=ending, at=workflow.now())
+        work = workflow.start_activity_method(
+            ReportActivities.write_report, request, summary="post-mortem", **policies.REPORT
+        )
+        # A rollback may still overtake a healthy end; nothing is more urgent than an abort.
+        receipt = await (work if ending == "Aborted" else self.unless_urgent(work))
+        moves.finished(self.state, workflow.now(), decision.status, receipt.markdown)
+        self.present("finished", None)
+
+    async def zero(self, actor: str, reason: str) -> None:
+        """Put the flag to 0 % and read it back; doing it twice does no harm."""
+        receipt = await self.lower(target.to_zero(self.state, kill=False), actor, reason)
+        self.state.percentage = receipt.percentage
+
+    def present(self, because: str, until: datetime | None) -> None:
+        """Tell people: the Temporal UI's current details, and what queries answer."""
+        self.waiting_for, self.waiting_until = because, until
+        workflow.set_current_details(presenting.details(self.state, because, until))
+        attributes = presenting.search_attributes(self.state)
+        if attributes != self.shown:
+            workflow.upsert_search_attributes(attributes)
+            self.shown = attributes
+
+    def _step(self) -> Step:
+        step = self.state.step
+        assert step is not None  # noqa: S101  decide() only asks this of a live step
+        return step
+
+    def _asked(self) -> Rollback | None:
+        rollback = self.state.rollback
+        return rollback if rollback is not None and rollback.done_at is None else None
+
+    def _superseded(self, rollback: Rollback) -> bool:
+        return self.state.rollback is not rollback or bool(self.state.aborted_by)
+
+
+def _failed_check(request: CheckRequest, because: str) -> Check:
+    verdicts = tuple(
+        Verdict(
+            gate=gate.name,
+            outcome=Outcome.ERROR,
+            because=f"{gate.name}: the check could not be made: {because}",
+            severity=gate.severity,
+        )
+        for gate in request.gates
+    )
+    return Check(id=request.id, at=request.at, step=request.step, verdicts=verdicts)

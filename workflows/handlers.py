@@ -1,0 +1,175 @@
+"""People's commands: updates (answered, or refused with a reason) and signals of the same names."""
+
+from datetime import datetime
+
+from temporalio import workflow
+from temporalio.exceptions import ApplicationError
+
+with workflow.unsafe.imports_passed_through():
+    from rollout import moves
+    from rollout.commands import Acknowledgement, Command, Verb
+    from rollout.permit import refusal
+    from rollout.state import State
+    from workflows.effects import Effects
+
+
+class Handlers(Effects):
+    """Handlers flip state and the main loop decides; an abort also writes 0 % right here."""
+
+    @workflow.query
+    def get_state(self) -> State:
+        """Give the whole state of the rollout."""
+        return self.state
+
+    @workflow.query
+    def get_waiting(self) -> tuple[str, datetime | None]:
+        """Tell what the rollout waits for, and until when."""
+        return self.waiting_for, self.waiting_until
+
+    @workflow.update(name="approve", description="Approve the step that waits for a person.")
+    async def on_approve(self, command: Command) -> Acknowledgement:
+        return self._take(Verb.APPROVE, command)
+
+    @on_approve.validator
+    def may_approve(self, command: Command) -> None:
+        self._permit(Verb.APPROVE, command)
+
+    @workflow.signal(name="approve", description="Approve the step that waits for a person.")
+    def on_approve_signal(self, command: Command) -> None:
+        self._signalled(Verb.APPROVE, command)
+
+    @workflow.update(
+        name="promote", description="Skip the rest of the step's wait; never a red flag."
+    )
+    async def on_promote(self, command: Command) -> Acknowledgement:
+        return self._take(Verb.PROMOTE, command)
+
+    @on_promote.validator
+    def may_promote(self, command: Command) -> None:
+        self._permit(Verb.PROMOTE, command)
+
+    @workflow.signal(
+        name="promote", description="Skip the rest of the step's wait; never a red flag."
+    )
+    def on_promote_signal(self, command: Command) -> None:
+        self._signalled(Verb.PROMOTE, command)
+
+    @workflow.update(
+        name="pause", description="Stay at the current percentage; red flags stay on guard."
+    )
+    async def on_pause(self, command: Command) -> Acknowledgement:
+        return self._take(Verb.PAUSE, command)
+
+    @on_pause.validator
+    def may_pause(self, command: Command) -> None:
+        self._permit(Verb.PAUSE, command)
+
+    @workflow.signal(
+        name="pause", description="Stay at the current percentage; red flags stay on guard."
+    )
+    def on_pause_signal(self, command: Command) -> None:
+        self._signalled(Verb.PAUSE, command)
+
+    @workflow.update(name="resume", description="Go on after a pause; stability starts again.")
+    async def on_resume(self, command: Command) -> Acknowledgement:
+        return self._take(Verb.RESUME, command)
+
+    @on_resume.validator
+    def may_resume(self, command: Command) -> None:
+        self._permit(Verb.RESUME, command)
+
+    @workflow.signal(name="resume", description="Go on after a pause; stability starts again.")
+    def on_resume_signal(self, command: Command) -> None:
+        self._signalled(Verb.RESUME, command)
+
+    @workflow.update(
+        name="retry", description="Enter the step that was rolled back again, with a fresh clock."
+    )
+    async def on_retry(self, command: Command) -> Acknowledgement:
+        return self._take(Verb.RETRY, command)
+
+    @on_retry.validator
+    def may_retry(self, command: Command) -> None:
+        self._permit(Verb.RETRY, command)
+
+    @workflow.signal(
+        name="retry", description="Enter the step that was rolled back again, with a fresh clock."
+    )
+    def on_retry_signal(self, command: Command) -> None:
+        self._signalled(Verb.RETRY, command)
+
+    @workflow.update(
+        name="abort", description="End the rollout at 0 %; answers when the flag is there."
+    )
+    async def on_abort(self, command: Command) -> Acknowledgement:
+        self._take(Verb.ABORT, command)
+        await self.zero(command.actor, command.reason or "abort")
+        return self._answer(Verb.ABORT, "aborted; the store has 0 %")
+
+    @on_abort.validator
+    def may_abort(self, command: Command) -> None:
+        self._permit(Verb.ABORT, command)
+
+    @workflow.signal(
+        name="abort", description="End the rollout at 0 %; answers when the flag is there."
+    )
+    def on_abort_signal(self, command: Command) -> None:
+        self._signalled(Verb.ABORT, command)
+
+    @workflow.update(
+        name="rollback",
+        description="Step back, or with emergency: 0 % and killed; answers when done.",
+    )
+    async def on_rollback(self, command: Command) -> Acknowledgement:
+        self._take(Verb.ROLLBACK, command)
+        await workflow.wait_condition(self._rolled_back)
+        return self._answer(Verb.ROLLBACK, "rolled back; the store has it")
+
+    @on_rollback.validator
+    def may_rollback(self, command: Command) -> None:
+        self._permit(Verb.ROLLBACK, command)
+
+    @workflow.signal(
+        name="rollback",
+        description="Step back, or with emergency: 0 % and killed; answers when done.",
+    )
+    def on_rollback_signal(self, command: Command) -> None:
+        self._signalled(Verb.ROLLBACK, command)
+
+    def take_signals(self) -> None:
+        """Carry out what was signalled; what doesn't fit is told in the timeline."""
+        while self.signals:
+            verb, command = self.signals.pop(0)
+            if reason := refusal(self.state, verb, command):
+                self.tell("refused", f"{verb}: {reason}", command.actor)
+            else:
+                moves.taken(self.state, workflow.now(), verb, command)
+
+    def _permit(self, verb: Verb, command: Command) -> None:
+        if reason := refusal(self.state, verb, command):
+            raise ApplicationError(reason, type="CommandRefused", non_retryable=True)
+
+    def _signalled(self, verb: Verb, command: Command) -> None:
+        self.signals.append((verb, command))
+        self.changed()
+
+    def _take(self, verb: Verb, command: Command) -> Acknowledgement:
+        self._permit(verb, command)  # the state may have moved since the validator looked
+        moves.taken(self.state, workflow.now(), verb, command)
+        self.changed()
+        return self._answer(verb, "taken")
+
+    def _rolled_back(self) -> bool:
+        rollback = self.state.rollback
+        return rollback is None or rollback.done_at is not None or bool(self.state.aborted_by)
+
+    def _answer(self, verb: Verb, message: str) -> Acknowledgement:
+        state = self.state
+        return Acknowledgement(
+            verb=verb,
+            status=str(state.status),
+            step=state.step.name if state.step else None,
+            percentage=state.percentage,
+            at=workflow.now(),
+            message=message,
+        )

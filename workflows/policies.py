@@ -1,0 +1,66 @@
+"""Every timeout and retry of the rollout, named. Figures: DESIGN.md §10, Temporal."""
+
+from datetime import timedelta
+from typing import Any
+
+from temporalio.common import RetryPolicy
+
+TASK_QUEUE = "sluice"
+FLAG_REFUSED = "FlagRefused"
+HISTORY_EVENTS_MAX = 400
+"""Continue as new above this: replaying 400 events costs a cold worker about 0.2 s."""
+
+APPLY_AT_ONCE: dict[str, Any] = {
+    "start_to_close_timeout": timedelta(milliseconds=500),
+    "schedule_to_close_timeout": timedelta(seconds=2),
+    "retry_policy": RetryPolicy(
+        initial_interval=timedelta(milliseconds=50),
+        maximum_interval=timedelta(milliseconds=400),
+        maximum_attempts=4,
+        non_retryable_error_types=[FLAG_REFUSED],
+    ),
+}
+"""The rollback's fast path: a local activity, 26 ms where a regular one that fails once costs 1 s."""
+
+APPLY_UNTIL_DONE: dict[str, Any] = {
+    "start_to_close_timeout": timedelta(seconds=5),
+    "retry_policy": RetryPolicy(
+        initial_interval=timedelta(milliseconds=200),
+        maximum_interval=timedelta(seconds=5),
+        maximum_attempts=0,
+        non_retryable_error_types=[FLAG_REFUSED],
+    ),
+}
+"""Behind it, and for raising traffic: tried for as long as it takes."""
+
+REFUSED_AGAIN_AFTER = timedelta(seconds=5)
+"""A refused lowering (another run owns the flag) is tried again after this, and told."""
+
+CONFIRM: dict[str, Any] = {
+    "start_to_close_timeout": timedelta(minutes=1),
+    "heartbeat_timeout": timedelta(seconds=10),
+    "retry_policy": RetryPolicy(maximum_interval=timedelta(seconds=10), maximum_attempts=0),
+}
+
+CHECK: dict[str, Any] = {
+    "start_to_close_timeout": timedelta(seconds=20),
+    "retry_policy": RetryPolicy(initial_interval=timedelta(seconds=1), maximum_attempts=3),
+}
+"""Exhausted attempts are an Error verdict: the rollout holds."""
+
+REPORT: dict[str, Any] = {
+    "start_to_close_timeout": timedelta(minutes=2),
+    "retry_policy": RetryPolicy(maximum_interval=timedelta(minutes=1), maximum_attempts=0),
+}
+
+WATCH_LONGEST = timedelta(days=365)
+WATCH_RETRY = RetryPolicy(maximum_interval=timedelta(seconds=2), maximum_attempts=0)
+
+
+def watch(interval: timedelta) -> dict[str, Any]:
+    """Give the watch's options: a dead worker is noticed after two missed looks."""
+    return {
+        "start_to_close_timeout": WATCH_LONGEST,
+        "heartbeat_timeout": 2 * interval + timedelta(seconds=1),
+        "retry_policy": WATCH_RETRY,
+    }

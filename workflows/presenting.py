@@ -1,0 +1,65 @@
+"""What the Temporal UI shows to someone who has never seen the code."""
+
+from datetime import datetime
+from typing import Any
+
+from temporalio.common import SearchAttributeKey, SearchAttributeUpdate
+
+from rollout.judge import format_value
+from rollout.state import Event, State
+from rollout.verdict import Outcome, Verdict
+
+FLAG = SearchAttributeKey.for_keyword("SluiceFlag")
+STAGE = SearchAttributeKey.for_keyword("SluiceStage")
+PERCENTAGE = SearchAttributeKey.for_float("SluicePercentage")
+STATUS = SearchAttributeKey.for_keyword("SluiceStatus")
+
+Attributes = list[SearchAttributeUpdate[Any]]
+
+_MARK = {
+    Outcome.SUCCESSFUL: "🟢",
+    Outcome.INCONCLUSIVE: "🟡",
+    Outcome.ERROR: "🟠",
+    Outcome.FAILED: "🔴",
+}
+_EVENTS_SHOWN = 8
+
+
+def search_attributes(state: State) -> Attributes:
+    stage = state.step.name if state.step else "done"
+    return [
+        FLAG.value_set(state.plan.flag),
+        STAGE.value_set(stage),
+        PERCENTAGE.value_set(state.percentage),
+        STATUS.value_set(str(state.status)),
+    ]
+
+
+def details(state: State, waiting_for: str, until: datetime | None) -> str:
+    """Give the page's current details in Markdown: where the rollout is, why, and what is next."""
+    step = state.step
+    where = f"Stage {step.stage}: {step.title}" if step else "All stages done"
+    lines = [
+        f"### {state.status}: {where}",
+        f"**{state.plan.flag}** at **{state.percentage:g} %**: {waiting_for}",
+    ]
+    if until is not None:
+        lines.append(f"Next: {until:%Y-%m-%d %H:%M:%S} UTC")
+    if state.check is not None:
+        lines += ["", "| gate | reading | limit | verdict |", "|---|---|---|---|"]
+        lines += [_row(verdict) for verdict in state.check.verdicts]
+    lines += ["", *(f"- {e.at:%m-%d %H:%M:%S} {e.actor}: {e.text}" for e in _recent(state))]
+    return "\n".join(lines)
+
+
+def _row(verdict: Verdict) -> str:
+    value = format_value(verdict.value, verdict.unit)
+    limit = f"{verdict.direction} {format_value(verdict.limit, verdict.unit)}"
+    dry = " (dry run)" if verdict.dry_run else ""
+    return (
+        f"| {verdict.gate} | {value} | {limit} | {_MARK[verdict.outcome]} {verdict.outcome}{dry} |"
+    )
+
+
+def _recent(state: State) -> list[Event]:
+    return list(reversed(state.timeline[-_EVENTS_SHOWN:]))
