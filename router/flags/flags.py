@@ -1,0 +1,227 @@
+"""`FeatureFlags`: the guide's flag API, over a store that refuses what it must."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from redis.asyncio import Redis
+
+from router.flags import mutations
+from router.flags.bucketing import SLUICE, checked_hash_version
+from router.flags.change import UNNAMED, AuditEntry, Change, checked_run
+from router.flags.errors import FlagStoreError, InvalidFlagError
+from router.flags.evaluation import Evaluation
+from router.flags.keys import FlagKeys
+from router.flags.model import PHASES, FlagDocument, FlagState, OnStale
+from router.flags.mutations import Mutation
+from router.flags.redis_store import RedisFlagStore
+from router.flags.store import FlagStore
+from router.flags.validation import (
+    checked_bool,
+    checked_description,
+    checked_name,
+    checked_percentage,
+    checked_user,
+    checked_users,
+)
+from router.flags.view import FlagView
+
+ATTEMPTS_MAX = 50
+RACE_PAUSE_SECONDS = 0.005
+FULL_PERCENTAGE = 100
+
+
+class FeatureFlags:
+    """Changes flags in the store, and evaluates them in memory through a reader.
+
+    Every method but `evaluate` raises only `FlagError`s. Writes are absolute values, so repeating
+    one is safe. Without a reader every evaluation is off with reason STALE. In place of a Redis
+    client any `FlagStore` will do, such as `MemoryFlagStore`.
+    """
+
+    def __init__(
+        self,
+        redis: Redis | FlagStore,
+        *,
+        environment: str = "default",
+        reader: FlagView | None = None,
+    ) -> None:
+        keys = FlagKeys(environment)
+        self._store = RedisFlagStore(redis, keys) if isinstance(redis, Redis) else redis
+        self._view = reader or FlagView()
+        # The bound method itself: a second call would cost a tenth of the evaluation.
+        self.evaluate: Callable[[str, str], Evaluation] = self._view.evaluate
+
+    @property
+    def reader(self) -> FlagView:
+        """The view that `evaluate` answers from."""
+        return self._view
+
+    async def create_flag(  # noqa: PLR0913 - the guide's signature, and what a flag is
+        self,
+        name: str,
+        description: str = "",
+        default_enabled: bool = False,
+        rollout_percentage: float = 0,
+        *,
+        on_stale: OnStale = "off",
+        hash_version: int = SLUICE,
+        change: Change | None = None,
+    ) -> FlagState:
+        """Create a flag. The same definition again returns it; another raises FlagExistsError."""
+        if on_stale not in {"off", "hold"}:
+            raise InvalidFlagError(f"on_stale {on_stale!r}: give 'off' or 'hold'")
+        flag = FlagState(
+            name=checked_name(name),
+            description=checked_description(description),
+            default_enabled=checked_bool("default_enabled", default_enabled),
+            rollout_percentage=checked_percentage(rollout_percentage),
+            on_stale=on_stale,
+            hash_version=checked_hash_version(hash_version),
+        )
+        return await self._write_flag(name, mutations.create(flag), change)
+
+    async def get_flag(self, name: str) -> FlagState:
+        """Read one flag from the store; raise UnknownFlagError if there is none."""
+        return mutations.flag_of(await self.document(), checked_name(name))
+
+    async def list_flags(self) -> list[FlagState]:
+        """Read all flags from the store, by name."""
+        flags = (await self.document()).flags
+        return [flags[name] for name in sorted(flags)]
+
+    async def document(self) -> FlagDocument:
+        """Read everything from the store's primary.
+
+        After the store lost writes, this is what it still has, marked as not confirmed.
+        """
+        return mutations.recovered(await self._store.read())
+
+    async def set_rollout_percentage(
+        self, name: str, percentage: float, *, change: Change | None = None
+    ) -> FlagState:
+        """Set the share of users treated, 0 to 100 with at most two decimals."""
+        wanted = {"rollout_percentage": checked_percentage(percentage), "confirmed": True}
+        return await self._edit(name, "percentage", lambda _flag: wanted, change)
+
+    async def add_to_whitelist(
+        self, name: str, user_id: str, *, change: Change | None = None
+    ) -> FlagState:
+        """Treat the user whatever the percentage (the kill latch and the blacklist still win)."""
+        user = {checked_user(user_id)}
+        return await self._edit(
+            name,
+            "whitelist",
+            lambda flag: {"whitelist": checked_users(flag.whitelist | user)},
+            change,
+        )
+
+    async def remove_from_whitelist(
+        self, name: str, user_id: str, *, change: Change | None = None
+    ) -> FlagState:
+        """Let the percentage decide for the user again."""
+        user = {checked_user(user_id)}
+        return await self._edit(
+            name, "whitelist", lambda flag: {"whitelist": flag.whitelist - user}, change
+        )
+
+    async def add_to_blacklist(
+        self, name: str, user_id: str, *, change: Change | None = None
+    ) -> FlagState:
+        """Never treat the user."""
+        user = {checked_user(user_id)}
+        return await self._edit(
+            name,
+            "blacklist",
+            lambda flag: {"blacklist": checked_users(flag.blacklist | user)},
+            change,
+        )
+
+    async def remove_from_blacklist(
+        self, name: str, user_id: str, *, change: Change | None = None
+    ) -> FlagState:
+        """Let whitelist and percentage decide for the user again."""
+        user = {checked_user(user_id)}
+        return await self._edit(
+            name, "blacklist", lambda flag: {"blacklist": flag.blacklist - user}, change
+        )
+
+    async def set_whitelist(
+        self, name: str, users: Iterable[str], *, change: Change | None = None
+    ) -> FlagState:
+        """Replace the whole whitelist in one step."""
+        wanted = {"whitelist": checked_users(users)}
+        return await self._edit(name, "whitelist", lambda _flag: wanted, change)
+
+    async def delete_flag(self, name: str, *, change: Change | None = None) -> None:
+        """Delete the flag: it evaluates to off everywhere. Refused while it is killed."""
+        await self._write(mutations.delete(checked_name(name)), change)
+
+    async def kill(self, name: str, *, change: Change | None = None) -> FlagState:
+        """Turn the flag off for everybody, and refuse every raise until `unkill`."""
+        wanted = {"killed": True, "rollout_percentage": 0.0, "confirmed": True}
+        return await self._edit(name, "kill", lambda _flag: wanted, change)
+
+    async def unkill(self, name: str, *, change: Change | None = None) -> FlagState:
+        """Clear the kill latch. The percentage stays 0 until it is set; the whitelist counts again."""
+        wanted = {"killed": False, "confirmed": True}
+        return await self._edit(name, "unkill", lambda _flag: wanted, change)
+
+    async def claim(self, name: str, run_id: str, change: Change | None = None) -> FlagState:
+        """Make the run the flag's only fenced writer; raise FencedError if it lost it before."""
+        mutation = mutations.claim(checked_name(name), checked_run(run_id))
+        return await self._write_flag(name, mutation, change)
+
+    async def set_phases(
+        self, phases: Mapping[str, bool], *, change: Change | None = None
+    ) -> FlagDocument:
+        """Switch `enable_feature_flags` and `enable_online_learning`; one left out stays."""
+        if unknown := sorted(set(phases) - set(PHASES)):
+            raise InvalidFlagError(f"phases {unknown}: there are {', '.join(PHASES)}")
+        wanted = {phase: checked_bool(phase, on) for phase, on in phases.items()}
+        return await self._write(mutations.set_phases(wanted), change)
+
+    async def history(self, name: str | None = None, limit: int = 100) -> list[AuditEntry]:
+        """Return who changed the flag (or anything), newest first; survives deletion."""
+        flag = None if name is None else checked_name(name)
+        return await self._store.history(flag, limit)
+
+    async def get_stats(self) -> dict[str, Any]:
+        """Return the guide's figures; `cache_size` counts the flags this process holds."""
+        flags = await self.list_flags()
+        full = [flag for flag in flags if flag.rollout_percentage == FULL_PERCENTAGE]
+        partly = [flag for flag in flags if 0 < flag.rollout_percentage < FULL_PERCENTAGE]
+        return {
+            "total_flags": len(flags),
+            "rolling_out": len(partly),
+            "fully_rolled_out": len(full),
+            "killed": sum(flag.killed for flag in flags),
+            "cache_size": len(self._view.snapshot().flags),
+            "version": self._view.snapshot().version,
+            "stale": self._view.stale,
+            "evaluations": self._view.tallies.by_reason(),
+        }
+
+    async def _edit(
+        self, name: str, action: str, changes: mutations.Edit, change: Change | None
+    ) -> FlagState:
+        mutation = mutations.edit(checked_name(name), action, changes)
+        return await self._write_flag(name, mutation, change)
+
+    async def _write_flag(self, name: str, mutation: Mutation, change: Change | None) -> FlagState:
+        return (await self._write(mutation, change)).flags[name]
+
+    async def _write(self, mutation: Mutation, change: Change | None) -> FlagDocument:
+        for attempt in range(ATTEMPTS_MAX):
+            stored = await self._store.read()
+            write = mutations.prepared(stored, mutation, change or UNNAMED)
+            if write is None:
+                return mutations.recovered(stored)
+            if await self._store.commit(write):
+                return write.document
+            pause = RACE_PAUSE_SECONDS * min(attempt, 10)
+            await asyncio.sleep(random.uniform(0, pause))  # noqa: S311 - spreads racing writers
+        raise FlagStoreError(f"{ATTEMPTS_MAX} other writes came first each time: try again")

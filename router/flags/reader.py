@@ -1,0 +1,161 @@
+"""The thread that keeps a process's view of the flags true, or lets it expire.
+
+Pushes make it fast; a poll bounds what a lost push costs; the lease bounds everything else. The
+lease runs from before the last good read, so `lease_seconds` after a write was acknowledged no
+process serves what was there before it: it has read the new version, or its lease is over.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+import time
+import weakref
+
+import structlog
+from redis.exceptions import RedisError
+
+from router.flags.errors import FlagError, InvalidFlagError
+from router.flags.keys import FlagKeys
+from router.flags.model import FlagDocument, load
+from router.flags.source import Connect, FlagSource, Poll, connect_by_url, session
+from router.flags.store import Floor
+from router.flags.view import FlagView
+
+logger = structlog.get_logger(__name__)
+
+RECONNECT_SECONDS = 0.05
+STOP_SECONDS = 2.0
+
+
+class FlagReader(FlagView):
+    """Follows one environment's flags from a dedicated thread with its own connections.
+
+    `redis_url` may be a function that returns a redis-py client (for Sentinel, or custom TLS);
+    give such a client timeouts below the lease, and no retries.
+    """
+
+    def __init__(
+        self,
+        redis_url: str | Connect,
+        *,
+        environment: str = "default",
+        lease_seconds: float = 0.8,
+        poll_seconds: float = 0.25,
+    ) -> None:
+        if not 0 < poll_seconds < lease_seconds:
+            raise InvalidFlagError("poll_seconds must be above 0 and below lease_seconds")
+        super().__init__()
+        self._keys = FlagKeys(environment)
+        self._lease_seconds = lease_seconds
+        self._poll_seconds = poll_seconds
+        timeout = min(poll_seconds, lease_seconds / 3)
+        self._connect = (
+            connect_by_url(redis_url, timeout) if isinstance(redis_url, str) else redis_url
+        )
+        self._seen_version = 0
+        self._healthy = True
+        self._thread: threading.Thread | None = None
+        self._arm()
+        rearm = weakref.WeakMethod(self._rearm_after_fork)
+        os.register_at_fork(after_in_child=lambda: (method := rearm()) and method())
+
+    def start(self) -> None:
+        """Start following; does nothing when already started."""
+        if self._thread is None:
+            self._arm()
+            self._launch()
+
+    def stop(self) -> None:
+        """Stop following: every treatment is off from now on."""
+        self._stopping.set()
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            thread.join(STOP_SECONDS)
+        self._revoke()
+
+    def wait_ready(self, timeout: float | None = None) -> bool:
+        """Wait for the first good read, at most `timeout` seconds; False if there was none."""
+        return self._ready.wait(timeout)
+
+    def _arm(self) -> None:
+        self._stopping = threading.Event()
+        self._ready = threading.Event()
+
+    def _launch(self) -> None:
+        self._thread = threading.Thread(target=self._run, name="flag-reader", daemon=True)
+        self._thread.start()
+
+    def _rearm_after_fork(self) -> None:
+        # The child has neither the thread nor a right to the parent's sockets; what is left of
+        # the lease is as good here as there (same clock). Locks may have been held: renew them.
+        was_running, was_ready = self._thread is not None, self._snapshot is not None
+        self._arm()
+        if was_ready:
+            self._ready.set()
+        if was_running:
+            self._launch()
+
+    def _run(self) -> None:
+        stopping = self._stopping
+        while not stopping.is_set():
+            try:
+                with session(self._connect, self._keys) as source:
+                    self._follow(source, stopping)
+            except (RedisError, OSError, FlagError, ValueError) as error:
+                self._report(healthy=False, error=repr(error))
+            except Exception as error:  # noqa: BLE001 - this thread must outlive any driver bug
+                self._report(healthy=False, error=repr(error))
+            stopping.wait(RECONNECT_SECONDS * random.uniform(1, 3))  # noqa: S311 - jitter
+
+    def _follow(self, source: FlagSource, stopping: threading.Event) -> None:
+        while not stopping.is_set():
+            next_poll_at = time.monotonic() + self._poll_seconds
+            self._check(source, source.poll())
+            news = source.wait(next_poll_at - time.monotonic())
+            if news is not None:
+                self._seen_version = max(self._seen_version, news.version)
+
+    def _check(self, source: FlagSource, poll: Poll) -> None:
+        self._seen_version = max(self._seen_version, poll.floor.version)
+        held = self._snapshot.version if self._snapshot else None
+        if poll.version == held and held >= self._seen_version:
+            self._accepted(poll.read_at)
+        else:
+            self._read(source, poll.floor)
+
+    def _read(self, source: FlagSource, floor: Floor) -> None:
+        text, read_at = source.document()
+        document = FlagDocument() if text is None else load(text)
+        if document.version < self._seen_version:
+            self._refuse(source, document.version, floor)
+            return
+        self._seen_version = document.version
+        self._install(document)
+        self._accepted(read_at)
+
+    def _accepted(self, read_at: float) -> None:
+        self._renew(read_at, self._lease_seconds)
+        self._ready.set()
+        self._report(healthy=True)
+
+    def _refuse(self, source: FlagSource, version: int, floor: Floor) -> None:
+        """Serve nothing from a store that lost writes, and leave word of it for all others."""
+        self._revoke()
+        lost = f"the store holds version {version}; {self._seen_version} has been seen"
+        self._report(healthy=False, error=lost)
+        if floor.version < self._seen_version:
+            flags = self.snapshot().flags.items()
+            killed = frozenset(name for name, flag in flags if flag.killed)
+            source.raise_floor(Floor(self._seen_version, killed | floor.killed))
+
+    def _report(self, *, healthy: bool, error: str = "") -> None:
+        """Log changes only: an hour without Redis is one line, not fourteen thousand."""
+        if healthy == self._healthy:
+            return
+        self._healthy = healthy
+        if healthy:
+            logger.info("flags_followed", version=self.snapshot().version)
+        else:
+            logger.warning("flags_not_followed", error=error, version=self.snapshot().version)

@@ -1,0 +1,128 @@
+"""The flag store on Redis or Valkey: one Lua script makes each write atomic."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Mapping
+from contextlib import asynccontextmanager
+from importlib.resources import files
+from typing import Any, cast
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from router.flags.change import AuditEntry, Change, Fence
+from router.flags.errors import FlagStoreError
+from router.flags.floor import load_floor
+from router.flags.keys import FlagKeys
+from router.flags.model import dump, load
+from router.flags.store import Stored, Write
+
+COMMIT = files("router.flags").joinpath("commit.lua").read_text()
+AUDIT_ENTRIES_MAX = 100_000
+AUDIT_PAGE = 500
+
+
+class RedisFlagStore:
+    """The `FlagStore` of one environment. `timeout_seconds` bounds every call."""
+
+    def __init__(self, redis: Redis, keys: FlagKeys, *, timeout_seconds: float = 2.0) -> None:
+        self._redis = redis
+        self._keys = keys
+        self._timeout_seconds = timeout_seconds
+
+    async def read(self) -> Stored:
+        """Read document, floor and clock in one transaction."""
+        async with self._bounded("read"), self._redis.pipeline(transaction=True) as pipeline:
+            pipeline.mget(self._keys.document, self._keys.floor)
+            pipeline.time()
+            (document, floor), (seconds, micros) = await pipeline.execute()
+        return Stored(
+            document=None if document is None else load(document),
+            floor=load_floor(floor),
+            now_ms=int(seconds) * 1000 + int(micros) // 1000,
+            floor_text=_text(floor or b""),
+        )
+
+    async def commit(self, write: Write) -> bool:
+        """Run the script; see `commit.lua`."""
+        keys = (self._keys.document, self._keys.floor, self._keys.audit)
+        arguments = (
+            str(write.read.version),
+            write.read.floor_text,
+            dump(write.document),
+            str(write.document.version),
+            self._keys.changes,
+            str(AUDIT_ENTRIES_MAX),
+            *(_audit_fields(write) if write.audited else ()),
+        )
+        async with self._bounded("write"):
+            answer = await cast(
+                "Awaitable[object]", self._redis.eval(COMMIT, len(keys), *keys, *arguments)
+            )
+        return answer == 1
+
+    async def history(self, flag: str | None, limit: int) -> list[AuditEntry]:
+        """Walk the stream from its newest entry until `limit` entries match."""
+        found: list[AuditEntry] = []
+        upto = "+"
+        while len(found) < limit:
+            async with self._bounded("history"):
+                page = await self._redis.xrevrange(self._keys.audit, upto, "-", AUDIT_PAGE)
+            entries = [_entry(_text(key), fields or {}) for key, fields in page or []]
+            found += [entry for entry in entries if flag is None or entry.flag == flag]
+            if len(entries) < AUDIT_PAGE:
+                break
+            upto = f"({entries[-1].id}"
+        return found[:limit]
+
+    @asynccontextmanager
+    async def _bounded(self, what: str) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(self._timeout_seconds):
+                yield
+        except (RedisError, OSError, TimeoutError) as error:
+            why = str(error) or f"no answer within {self._timeout_seconds} s"
+            raise FlagStoreError(
+                f"Redis did not {what} the flags: {type(error).__name__}: {why}"
+            ) from error
+
+
+def _audit_fields(write: Write) -> tuple[str, ...]:
+    fence = write.change.fence
+    fields = {
+        "flag": write.flag,
+        "action": write.action,
+        "before": json.dumps(write.before),
+        "after": json.dumps(write.after),
+        "version": str(write.document.version),
+        "actor": write.change.actor,
+        "reason": write.change.reason,
+        "run_id": fence.run_id if fence else "",
+        "sequence": str(fence.sequence) if fence else "",
+    }
+    return tuple(part for field in fields.items() for part in field)
+
+
+def _entry(key: str, raw: Mapping[Any, Any]) -> AuditEntry:
+    fields = {_text(name): _text(value) for name, value in raw.items()}
+    try:
+        run_id = fields["run_id"]
+        fence = Fence(run_id, int(fields["sequence"])) if run_id else None
+        return AuditEntry(
+            id=key,
+            at_ms=int(key.partition("-")[0]),
+            flag=fields["flag"],
+            action=fields["action"],
+            before=json.loads(fields["before"]),
+            after=json.loads(fields["after"]),
+            version=int(fields["version"]),
+            change=Change(fields["actor"], fields["reason"], fence),
+        )
+    except (KeyError, ValueError) as error:
+        raise FlagStoreError(f"audit entry {key} is not readable: {error}") from None
+
+
+def _text(value: object) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)

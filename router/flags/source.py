@@ -1,0 +1,123 @@
+"""A reader's two connections to Redis: one listens for pushes, one reads. Blocking, with limits."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import cast
+
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.client import PubSub
+from redis.retry import Retry
+
+from router.flags.floor import dump_floor, load_floor
+from router.flags.keys import FlagKeys
+from router.flags.store import Floor
+
+RAISE_FLOOR = files("router.flags").joinpath("raise_floor.lua").read_text()
+VERSION_PREFIX = re.compile(rb'\{"version":(\d+)')
+VERSION_PREFIX_LENGTH = 40
+
+Connect = Callable[[], Redis]
+
+
+def connect_by_url(redis_url: str, socket_timeout_seconds: float) -> Connect:
+    """Return a factory of clients that fail within the timeout and never retry on their own.
+
+    `rediss://` (TLS) and `redis://user:password@` (ACL) work as in redis-py.
+    """
+
+    def connect() -> Redis:
+        return Redis.from_url(
+            redis_url,
+            socket_timeout=socket_timeout_seconds,
+            socket_connect_timeout=socket_timeout_seconds,
+            retry=Retry(NoBackoff(), 0),
+            decode_responses=False,
+        )
+
+    return connect
+
+
+@dataclass(frozen=True)
+class Poll:
+    """The store's version and floor; `read_at` (monotonic) is from before the question."""
+
+    version: int
+    floor: Floor
+    read_at: float
+
+
+@dataclass(frozen=True)
+class News:
+    """What came by push: the highest version announced, or a (re)subscription."""
+
+    version: int
+
+
+class FlagSource:
+    """One session with the store. Any redis-py error or OSError ends it."""
+
+    def __init__(self, client: Redis, pubsub: PubSub, keys: FlagKeys) -> None:
+        self._client = client
+        self._pubsub = pubsub
+        self._keys = keys
+
+    def poll(self) -> Poll:
+        """Read only the version (the document's first member) and the floor."""
+        read_at = time.monotonic()
+        pipeline = self._client.pipeline(transaction=False)
+        pipeline.getrange(self._keys.document, 0, VERSION_PREFIX_LENGTH - 1)
+        pipeline.get(self._keys.floor)
+        prefix, floor = pipeline.execute()
+        found = VERSION_PREFIX.match(prefix)
+        # Unreadable text counts as a change, so that the full read reports what is wrong.
+        version = int(found[1]) if found else (-1 if prefix else 0)
+        return Poll(version, load_floor(floor), read_at)
+
+    def document(self) -> tuple[bytes | None, float]:
+        """Read the document; also the monotonic time from before the question."""
+        read_at = time.monotonic()
+        return cast("bytes | None", self._client.get(self._keys.document)), read_at
+
+    def raise_floor(self, floor: Floor) -> None:
+        """Leave word in the store that a newer version than it holds has been seen."""
+        keys = (self._keys.document, self._keys.floor)
+        self._client.eval(RAISE_FLOOR, 2, *keys, str(floor.version), dump_floor(floor))
+
+    def wait(self, timeout_seconds: float) -> News | None:
+        """Wait for a push and swallow all that are queued; None if there was none in time."""
+        message = self._pubsub.get_message(timeout=max(0.0, timeout_seconds))
+        if message is None:
+            return None
+        version = 0
+        while message is not None:
+            version = max(version, _announced(message))
+            message = self._pubsub.get_message(timeout=0.0)
+        return News(version)
+
+
+@contextmanager
+def session(connect: Connect, keys: FlagKeys) -> Iterator[FlagSource]:
+    """Subscribe first, so that no change after the first read can be missed."""
+    client = connect()
+    try:
+        pubsub: PubSub = client.pubsub()  # type: ignore[no-untyped-call]  # redis-py left it bare
+        try:
+            pubsub.subscribe(keys.changes)
+            yield FlagSource(client, pubsub, keys)
+        finally:
+            pubsub.close()
+    finally:
+        client.close()
+
+
+def _announced(message: dict[str, object]) -> int:
+    data = message.get("data")
+    is_version = message.get("type") == "message" and isinstance(data, bytes) and data.isdigit()
+    return int(cast("bytes", data)) if is_version else 0

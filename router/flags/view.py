@@ -1,0 +1,99 @@
+"""What a process believes about the flags right now, and until when it may believe it."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from router.flags.evaluation import (
+    Evaluation,
+    Reason,
+    Rule,
+    Tallies,
+    answer,
+    fresh_rules,
+    stale_rules,
+)
+from router.flags.model import FlagDocument, FlagState, Phases
+
+# Bound here: one global lookup instead of two attribute lookups in every evaluation.
+_monotonic = time.monotonic
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """An immutable copy of the last document accepted. `version` 0: none was ever there."""
+
+    version: int = 0
+    phases: Phases = field(default_factory=Phases)
+    flags: Mapping[str, FlagState] = field(default_factory=lambda: MappingProxyType({}))
+
+
+class FlagView:
+    """Evaluates the accepted snapshot while its lease holds; afterwards treatments are off.
+
+    One thread may install and revoke; any number may evaluate. Nothing here does I/O.
+    """
+
+    def __init__(self) -> None:
+        self.tallies = Tallies()
+        self._snapshot: Snapshot | None = None
+        self._rules: dict[str, Rule] = {}
+        self._stale_rules: dict[str, Rule] = {}
+        self._good_read_at = -math.inf
+        self._deadline = -math.inf
+        self._count_error = self.tallies.counter(Reason.ERROR)
+        self._count_stale = self.tallies.counter(Reason.STALE)
+
+    def evaluate(self, name: str, user_id: str) -> Evaluation:
+        """Say whether the user gets the treatment. Never raises, never waits."""
+        try:
+            if _monotonic() < self._deadline:
+                return self._rules[name](user_id)
+            return self._stale_rules[name](user_id)
+        except KeyError:
+            return self._unknown()
+        except (TypeError, ValueError):
+            self._count_error()
+            return answer(False, Reason.ERROR, self.snapshot().version, "INVALID_USER_ID")
+
+    def snapshot(self) -> Snapshot:
+        """Return the last accepted document; an empty one before the first."""
+        return self._snapshot or Snapshot()
+
+    def phases(self) -> Mapping[str, bool]:
+        """Return the router's switches: all off while stale."""
+        phases = Phases() if self.stale else self.snapshot().phases
+        return phases.model_dump()
+
+    @property
+    def stale(self) -> bool:
+        """Whether the lease is over (or never began)."""
+        return not _monotonic() < self._deadline
+
+    def lease_age_seconds(self) -> float:
+        """Return the seconds since the last good read began; infinite before the first."""
+        return _monotonic() - self._good_read_at
+
+    def _install(self, document: FlagDocument) -> None:
+        flags, version = document.flags, document.version
+        self._stale_rules = stale_rules(flags, version, self.tallies)
+        self._rules = fresh_rules(flags, version, self.tallies)
+        self._snapshot = Snapshot(version, document.phases, MappingProxyType(dict(flags)))
+
+    def _renew(self, read_at: float, lease_seconds: float) -> None:
+        self._good_read_at = read_at
+        self._deadline = read_at + lease_seconds
+
+    def _revoke(self) -> None:
+        self._deadline = -math.inf
+
+    def _unknown(self) -> Evaluation:
+        if self._snapshot is None:
+            self._count_stale()
+            return answer(False, Reason.STALE, 0, "PROVIDER_NOT_READY")
+        self._count_error()
+        return answer(False, Reason.ERROR, self._snapshot.version, "FLAG_NOT_FOUND")
