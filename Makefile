@@ -1,0 +1,42 @@
+# The commands of the project; CI runs exactly these. `make help` lists them.
+SHELL := /bin/bash
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help demo up down test integration check bench clean bootstrap
+
+help: ## List the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /\1\t/' | expand -t 14
+
+# `exec`: the command takes the place of the recipe's shell, so Ctrl-C and its status pass through.
+demo: bootstrap ## A router goes live through all five stages; FAULT=latency|errors|reward|queue breaks it
+	@exec $(BIN)/sluice demo $(if $(FAULT),--fault $(FAULT))
+
+up: bootstrap ## Start the embedded servers (Temporal, Redis, Postgres, graph, vectors, Prometheus)
+	@exec $(BIN)/sluice up
+
+down: ## Stop what `make up` started
+	@exec $(BIN)/sluice down
+
+test: bootstrap ## Every test, real servers included; ARGS are passed to pytest
+	@exec $(BIN)/pytest -n 2 --dist loadfile $(ARGS)
+
+integration: bootstrap ## Only the tests on real servers
+	@exec $(BIN)/pytest -n 2 --dist loadfile -m integration $(ARGS)
+
+check: bootstrap ## Format, lint, types, import rules, spelling, pyproject.toml
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/codespell
+	$(BIN)/validate-pyproject pyproject.toml
+
+bench: bootstrap ## Each benchmark alone, one after the other
+	@set -e; shopt -s nullglob; for file in benchmarks/[a-z]*.py; do echo "== $$file"; $(BIN)/python "$$file"; done
+
+bootstrap:
+	@ops/bootstrap
+
+clean: ## Remove caches and what bootstrap installed here; data in .sluice stays
+	rm -rf .venv .uv .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage dist
