@@ -1,0 +1,55 @@
+"""Run ArcadeDB with its Bolt plugin until SIGTERM: ``python -m stack.graph_server --help``."""
+
+import argparse
+import signal
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+import arcadedb_embedded
+from arcadedb_embedded.server import ArcadeDBServer
+
+from stack.ports import LOOPBACK
+
+BOLT_PLUGIN = "Bolt:com.arcadedb.bolt.BoltProtocolPlugin"
+HEAP = "512m"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    settings = _parser().parse_args(arguments)
+    stopping = threading.Event()
+    config = {
+        "host": LOOPBACK,
+        "http_port": settings.http_port,
+        "server_plugins": BOLT_PLUGIN,
+        "bolt_port": settings.bolt_port,
+        "mode": "production",
+    }
+    server = ArcadeDBServer(
+        str(settings.folder),
+        settings.password_file.read_text(),
+        config,
+        {"heap_size": HEAP},
+    )
+    server.start()
+    server.create_database(settings.database)
+    # After the start: the JVM installs signal handlers of its own while it comes up.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    print(f"arcadedb {arcadedb_embedded.__version__}: bolt on {settings.bolt_port}", flush=True)  # noqa: T201  # its log
+    stopping.wait()
+    server.stop()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m stack.graph_server")
+    parser.add_argument("--folder", type=Path, required=True, help="where the databases lie")
+    parser.add_argument("--database", required=True, help="created when it doesn't exist")
+    parser.add_argument("--bolt-port", type=int, required=True)
+    parser.add_argument("--http-port", type=int, required=True)
+    parser.add_argument("--password-file", type=Path, required=True, help="of the user root")
+    return parser
+
+
+if __name__ == "__main__":
+    main()

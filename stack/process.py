@@ -1,0 +1,128 @@
+"""Start a detached process, recognise it later by more than its pid, end it and its children.
+
+A pid alone is not an identity: the kernel gives it to another process later. A process is known by
+its pid together with its start, measured from the boot of the machine, which no change of the
+wall clock moves.
+"""
+
+import asyncio
+import os
+import signal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+# The kernel gives the boot time in whole seconds and may correct it by one.
+START_TOLERANCE_SECONDS = 1.5
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessId:
+    """A pid and when that process started, in seconds after boot."""
+
+    pid: int
+    start_seconds: float
+
+
+def launch(argv: Sequence[str], env: Mapping[str, str], log: Path) -> ProcessId:
+    """Start ``argv`` in a session of its own, its output appended to ``log``.
+
+    It outlives us: no terminal, no signal of ours reaches it. Raises OSError when it can't start.
+    """
+    append = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+    pid = os.posix_spawn(  # noqa: S606  # no shell is wanted; argv is ours
+        argv[0],
+        list(argv),
+        dict(env),
+        file_actions=[
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_OPEN, 1, str(log), append, 0o600),
+            (os.POSIX_SPAWN_DUP2, 1, 2),
+        ],
+        setsid=True,
+        setsigmask=[],
+        setsigdef=[signal.SIGPIPE, signal.SIGINT, signal.SIGTERM],
+    )
+    return identify(psutil.Process(pid))
+
+
+def identify(process: psutil.Process) -> ProcessId:
+    return ProcessId(process.pid, process.create_time() - psutil.boot_time())
+
+
+def find(identity: ProcessId) -> psutil.Process | None:
+    """The live process of this identity; None when it has ended or its pid is someone else's now."""
+    try:
+        process = psutil.Process(identity.pid)
+        if abs(identify(process).start_seconds - identity.start_seconds) > START_TOLERANCE_SECONDS:
+            return None
+        if process.status() == psutil.STATUS_ZOMBIE:
+            _reap(process.pid)
+            return None
+    except psutil.NoSuchProcess:
+        return None
+    return process
+
+
+async def stop(identity: ProcessId, stop_signal: int, grace_seconds: float) -> bool:
+    """End the process and all it started: politely, then by SIGKILL after the grace.
+
+    False when it had already ended. Never touches another process that got the same pid.
+    """
+    process = find(identity)
+    if process is None:
+        return False
+    await asyncio.to_thread(_stop, process, stop_signal, grace_seconds)
+    return True
+
+
+def _stop(process: psutil.Process, stop_signal: int, grace_seconds: float) -> None:
+    family = _family(process)
+    _send(process, stop_signal)
+    psutil.wait_procs([process], timeout=grace_seconds)
+    alive = [member for member in family | _family(process) if _is_alive(member)]
+    # Children of a server that ended politely follow by themselves; give them a moment.
+    if not _is_alive(process):
+        _, alive = psutil.wait_procs(alive, timeout=2.0)
+    for member in alive:
+        _send(member, signal.SIGKILL)
+    psutil.wait_procs(alive, timeout=grace_seconds)
+
+
+def _family(process: psutil.Process) -> set[psutil.Process]:
+    """The process, its descendants and its process group (children whose parent has gone)."""
+    try:
+        descendants = {process, *process.children(recursive=True)}
+    except psutil.NoSuchProcess:
+        return set()
+    return descendants | {one for one in psutil.process_iter() if _group(one.pid) == process.pid}
+
+
+def _group(pid: int) -> int | None:
+    try:
+        return os.getpgid(pid)
+    except ProcessLookupError:
+        return None
+
+
+def _send(process: psutil.Process, number: int) -> None:
+    try:
+        process.send_signal(number)  # psutil itself refuses a recycled pid
+    except psutil.NoSuchProcess:
+        return
+
+
+def _is_alive(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _reap(pid: int) -> None:
+    try:
+        os.waitpid(pid, os.WNOHANG)
+    except ChildProcessError:
+        return  # another process started it and will reap it

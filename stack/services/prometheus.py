@@ -1,0 +1,68 @@
+"""Prometheus (Debian's package), scraping every second what ``targets/*.json`` names."""
+
+import json
+import signal
+from dataclasses import dataclass
+
+from stack.home import write_atomically
+from stack.ports import LOOPBACK
+from stack.programs import program
+from stack.service import Place
+from stack.supervisor import http_check
+
+INSTALL = "apt-get install prometheus"
+# Without it the default of 15 days would delete a rollout's own baseline.
+RETENTION = "90d"
+CONFIGURATION = """\
+global:
+  scrape_interval: 1s
+  scrape_timeout: 1s
+  evaluation_interval: 1s
+rule_files: ["rules/*.yml"]
+scrape_configs:
+  - job_name: targets  # each file names its own job
+    file_sd_configs:
+      - files: ["targets/*.json"]
+        refresh_interval: 1s  # also watched; this bounds a lost notification
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Prometheus:
+    name: str = "prometheus"
+    variable: str = "PROMETHEUS_URL"
+    companions: tuple[str, ...] = ()
+    port_names: tuple[str, ...] = ("http",)
+    stop_signal: int = signal.SIGTERM
+
+    def require(self) -> None:
+        program("prometheus", INSTALL)
+
+    async def prepare(self, place: Place) -> None:
+        write_atomically(place.folder / "prometheus.yml", CONFIGURATION)
+        for folder in ("targets", "rules"):
+            (place.folder / folder).mkdir(exist_ok=True)
+        write_targets(place, "prometheus", (place.at("http"),))
+
+    def argv(self, place: Place) -> tuple[str, ...]:
+        return (
+            program("prometheus", INSTALL),
+            f"--config.file={place.folder / 'prometheus.yml'}",
+            f"--storage.tsdb.path={place.folder / 'tsdb'}",
+            f"--storage.tsdb.retention.time={RETENTION}",
+            f"--web.listen-address={LOOPBACK}:{place.ports['http']}",
+            "--web.enable-lifecycle",
+            "--log.level=warn",
+        )
+
+    async def check(self, place: Place) -> None:
+        await http_check(f"http://{place.at('http')}/-/ready")()
+
+    def environment(self, place: Place) -> dict[str, str]:
+        return {self.variable: f"http://{place.at('http')}"}
+
+
+def write_targets(place: Place, job: str, addresses: tuple[str, ...]) -> None:
+    """Scrape ``addresses`` (host:port, path /metrics) as ``job`` from now on, instead of its old ones."""
+    groups = [{"targets": list(addresses), "labels": {"job": job}}]
+    write_atomically(place.folder / "targets" / f"{job}.json", json.dumps(groups))

@@ -1,0 +1,152 @@
+"""Start processes, wait for their health, record them, stop them: the same for every service."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from stack import process
+from stack.errors import ServiceEndedError, ServiceFailedError
+from stack.home import Home
+from stack.state import Entry, load_state, save_state
+
+Check = Callable[[], Awaitable[None]]
+
+POLL_SECONDS = 0.1
+CHECK_TIMEOUT_SECONDS = 3.0
+START_TIMEOUT_SECONDS = 90.0
+GRACE_SECONDS = 10.0
+SETTLE_SECONDS = 0.3
+LOG_TAIL_LINES = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """How to start one process; ``entry`` is what will be recorded, its pid filled in.
+
+    ``check`` raises while the process isn't healthy; without one, living for a moment is enough.
+    """
+
+    argv: tuple[str, ...]
+    env: Mapping[str, str]
+    entry: Entry
+    check: Check | None = None
+    timeout_seconds: float = START_TIMEOUT_SECONDS
+
+
+class Supervisor:
+    """Keeps ``stack.json`` true to what it starts and stops."""
+
+    def __init__(self, home: Home) -> None:
+        self._home = home
+
+    def entry(self, name: str) -> Entry | None:
+        return load_state(self._home).services.get(name)
+
+    def record(self, entry: Entry) -> None:
+        save_state(self._home, load_state(self._home).put(entry))
+
+    def forget(self, name: str) -> None:
+        save_state(self._home, load_state(self._home).drop(name))
+
+    def forget_dead(self) -> list[str]:
+        """Drop the entries whose process has ended without us; give their names."""
+        dead = [one.name for one in load_state(self._home).services.values() if is_dead(one)]
+        for name in dead:
+            self.forget(name)
+        return dead
+
+    async def start(self, plan: Launch) -> Entry:
+        """Start the process, record it at once, wait until it is healthy.
+
+        Raises ServiceFailedError with the end of its log; what was started is then stopped again.
+        """
+        name, log = plan.entry.name, self._home.log(plan.entry.name)
+        offset = log.stat().st_size if log.exists() else 0
+        try:
+            identity = process.launch(plan.argv, plan.env, log)
+        except OSError as error:
+            raise ServiceFailedError(name, f"can't be started: {error}", log, "") from error
+        entry = _started(plan.entry, identity, log)
+        self.record(entry)
+        trouble = await _await_health(plan, identity)
+        if trouble is None:
+            return entry
+        error_type = ServiceFailedError if await self.stop(name) else ServiceEndedError
+        raise error_type(name, trouble, log, await asyncio.to_thread(_tail, log, offset))
+
+    async def stop(self, name: str, grace_seconds: float = GRACE_SECONDS) -> bool:
+        """Stop and forget; False when it wasn't running."""
+        entry = self.entry(name)
+        if entry is None:
+            return False
+        identity, stopped = entry.identity, False
+        if identity is not None:
+            stopped = await process.stop(identity, entry.stop_signal, grace_seconds)
+        self.forget(name)
+        return stopped
+
+
+def is_dead(entry: Entry) -> bool:
+    return entry.identity is not None and process.find(entry.identity) is None
+
+
+async def failure(check: Check) -> str | None:
+    """Run a health check within its time; None when healthy, else what is wrong."""
+    try:
+        async with asyncio.timeout(CHECK_TIMEOUT_SECONDS):
+            await check()
+    except Exception as error:  # noqa: BLE001  # drivers raise what they like; all mean unhealthy
+        return ": ".join([type(error).__name__, *str(error).splitlines()[:1]])
+    return None
+
+
+def http_check(url: str) -> Check:
+    """Healthy while ``url`` answers with a 2xx status."""
+
+    async def check() -> None:
+        async with httpx.AsyncClient(timeout=CHECK_TIMEOUT_SECONDS, trust_env=False) as client:
+            (await client.get(url)).raise_for_status()
+
+    return check
+
+
+async def _await_health(plan: Launch, identity: process.ProcessId) -> str | None:
+    """None once healthy; else why not (it ended, or the time is over)."""
+    if plan.check is None:
+        await asyncio.sleep(SETTLE_SECONDS)
+        return "ended at once" if process.find(identity) is None else None
+    deadline = time.monotonic() + plan.timeout_seconds
+    while (trouble := await failure(plan.check)) is not None:
+        if process.find(identity) is None:
+            return "ended before it was healthy"
+        if time.monotonic() > deadline:
+            return f"not healthy after {plan.timeout_seconds:.0f} s ({trouble})"
+        await asyncio.sleep(POLL_SECONDS)
+    # A stranger on our port could have answered for a process of ours that failed to bind it.
+    gone = process.find(identity) is None
+    return "ended while another process answers at its address" if gone else None
+
+
+
+def _started(entry: Entry, identity: process.ProcessId, log: Path) -> Entry:
+    return Entry(
+        name=entry.name,
+        address=entry.address,
+        pid=identity.pid,
+        start_seconds=identity.start_seconds,
+        log=str(log),
+        stop_signal=entry.stop_signal,
+        health_url=entry.health_url,
+        environment=entry.environment,
+    )
+
+
+def _tail(log: Path, offset: int) -> str:
+    with log.open("rb") as file:
+        file.seek(offset)
+        text = file.read().decode(errors="replace")
+    return "\n".join(text.splitlines()[-LOG_TAIL_LINES:])
