@@ -38,6 +38,9 @@ class GateKind(StrEnum):
     PRESENCE = "presence"
 
 
+RELATIVE = (GateKind.BASELINE, GateKind.CONTROL)
+
+
 class Metric(Model):
     """A PromQL template over ``$cohort`` (a regular expression) and ``$window``.
 
@@ -55,7 +58,8 @@ class Gate(Model):
 
     The limit is ``threshold`` itself (absolute, trend, presence) or the reference changed by it
     (baseline, control: ``+10%`` means 1.1 × the reference). A trend's value is the metric's slope
-    in units per hour. ``on_no_data`` and ``on_inconclusive`` may hold or fail, never pass.
+    in units per hour. ``floor`` keeps a relative limit from being stricter than it: twice a 20 ms
+    baseline is noise, not a red flag. ``on_no_data`` and ``on_inconclusive`` may hold or fail, never pass.
     """
 
     name: str = Field(default="", pattern=r"^[a-z0-9_.-]*$")
@@ -63,6 +67,7 @@ class Gate(Model):
     kind: GateKind = GateKind.ABSOLUTE
     threshold: Threshold
     direction: Literal["below", "above"] = "below"
+    floor: Threshold | None = None
     cohort: Cohort = "treatment"
     window: Duration
     min_samples: int = Field(default=0, ge=0)
@@ -84,6 +89,8 @@ class Gate(Model):
     def _comparable(self) -> Self:
         if self.kind is GateKind.CONTROL and self.cohort != "treatment":
             raise ValueError("a control gate compares the treatment cohort; set cohort: treatment")
+        if self.floor is not None and self.kind not in RELATIVE:
+            raise ValueError("floor belongs to baseline and control gates; remove it")
         if self.window.total_seconds() <= 0:
             raise ValueError("window must be longer than zero, for example 5m")
         return self

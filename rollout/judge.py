@@ -1,11 +1,10 @@
 """Pure judgement: a gate and its readings in, a verdict out (DESIGN.md §3, §6)."""
 
-from rollout.gate import Gate, GateKind, Metric
+from rollout.gate import RELATIVE, Gate, GateKind, Metric
 from rollout.reading import Measured, Reading
 from rollout.verdict import Outcome, Verdict
 
 _THOUSAND = 1000
-RELATIVE = (GateKind.BASELINE, GateKind.CONTROL)
 
 
 def judge(gate: Gate, metric: Metric, measured: Measured) -> Verdict:
@@ -61,7 +60,10 @@ def _reference_name(gate: Gate) -> str:
 
 def _limit(gate: Gate, reference: Reading | None) -> float:
     if gate.kind in RELATIVE and reference is not None and reference.value is not None:
-        return reference.value * (1 + gate.threshold)
+        limit = reference.value * (1 + gate.threshold)
+        if gate.floor is None:
+            return limit
+        return max(limit, gate.floor) if gate.direction == "below" else min(limit, gate.floor)
     return gate.threshold
 
 
