@@ -1,0 +1,131 @@
+"""Learning one batch: a pure function from weights and queue entries to new weights.
+
+The weights and everything else that must change with them come out together, so that the store
+can publish all of it in one atomic step.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from router.learning.decisions import Decision, encode_vector
+from router.learning.errors import LearningError, UpdateRefusedError
+from router.learning.feedback import UserFeedback, reward
+from router.learning.weights import ArmTotals, Weights
+
+POISON_CHARS_MAX = 4_000
+"""So much of an unreadable entry is kept in the dead letters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry of the feedback stream; ``fields`` is None when it was deleted meanwhile."""
+
+    id: str
+    fields: Mapping[str, str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """A readable entry."""
+
+    query_id: str
+    decision: Decision
+    reward: float
+
+    def log_fields(self) -> dict[str, str]:
+        """As the propensity log keeps it (``router.learning.log``)."""
+        return {
+            "query_id": self.query_id,
+            "arm": self.decision.arm,
+            "propensity": repr(self.decision.propensity),
+            "reward": repr(self.reward),
+            "context": encode_vector(self.decision.context),
+            "cohort": self.decision.cohort,
+            "weights_version": str(self.decision.weights_version),
+        }
+
+
+@dataclass(slots=True)
+class Batch:
+    """What one batch changes: the new weights, the entries done with, dead letters, log lines."""
+
+    weights: Weights
+    acknowledged: list[str] = field(default_factory=list)
+    dead: list[dict[str, str]] = field(default_factory=list)
+    log: list[dict[str, str]] = field(default_factory=list)
+    learned: int = 0
+
+    def payload(self) -> str:
+        """The JSON argument of the publication script."""
+        return json.dumps(
+            {
+                "ack": self.acknowledged,
+                "dead": [_flat(fields) for fields in self.dead],
+                "log": [_flat(fields) for fields in self.log],
+            }
+        )
+
+
+def learn(weights: Weights, entries: Sequence[Entry], teaching: frozenset[str]) -> Batch:
+    """Apply ``entries`` in order to a copy of ``weights``; the version is the caller's to set.
+
+    An entry that cannot be read, or whose update is refused, becomes a dead letter with the
+    reason. Entries of cohorts that do not teach are logged only.
+    """
+    batch = Batch(replace(weights, model=weights.model.copy(), note=""))
+    for entry in entries:
+        batch.acknowledged.append(entry.id)
+        try:
+            lesson = read_lesson(entry)
+            if lesson.decision.cohort in teaching:
+                _teach(batch, lesson)
+            batch.log.append(lesson.log_fields())
+        except LearningError as error:
+            _bury(batch, entry, error)
+    if batch.learned:
+        totals = batch.weights.totals
+        totals = replace(totals, batch_update_count=totals.batch_update_count + 1)
+        batch.weights = replace(batch.weights, totals=totals)
+    return batch
+
+
+def read_lesson(entry: Entry) -> Lesson:
+    """Raises LearningError when the entry is not one that ``record_feedback`` wrote."""
+    if entry.fields is None:
+        raise LearningError("the entry was deleted before it was learned")
+    try:
+        document = json.loads(entry.fields["feedback"])
+        feedback = UserFeedback.from_dict(document)
+        decision = Decision.from_json(entry.fields["decision"])
+    except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise LearningError(f"not a feedback entry: {error!r}") from error
+    value = reward(feedback)
+    if value is None:
+        raise LearningError("the feedback carries no signal")
+    return Lesson(feedback.query_id, decision, value)
+
+
+def _teach(batch: Batch, lesson: Lesson) -> None:
+    decision = lesson.decision
+    batch.weights.model.update(decision.arm, decision.context, lesson.reward)
+    totals = batch.weights.totals
+    arms = dict(totals.arms)
+    arms[decision.arm] = arms.get(decision.arm, ArmTotals()).plus(lesson.reward)
+    batch.weights = replace(batch.weights, totals=replace(totals, arms=arms))
+    batch.learned += 1
+
+
+def _bury(batch: Batch, entry: Entry, error: LearningError) -> None:
+    totals = batch.weights.totals
+    refused = totals.refused_updates + isinstance(error, UpdateRefusedError)
+    totals = replace(totals, refused_updates=refused, dead_letters=totals.dead_letters + 1)
+    batch.weights = replace(batch.weights, totals=totals)
+    content = json.dumps(dict(entry.fields or {}))[:POISON_CHARS_MAX]
+    batch.dead.append(
+        {"entry": entry.id, "reason": str(error)[:POISON_CHARS_MAX], "content": content}
+    )
+
+
+def _flat(fields: Mapping[str, str]) -> list[str]:
+    return [part for pair in fields.items() for part in pair]

@@ -1,0 +1,219 @@
+"""Disjoint LinUCB (Li, Chu, Langford, Schapire 2010, algorithm 1) with Sherman-Morrison updates.
+
+Every arm holds the inverse of ``A = ridge·I + Σ rate·x·xᵀ`` and ``b = ridge·prior + Σ rate·r·x``;
+its estimate is ``θ = A⁻¹ b``. An update costs O(d²): nothing is ever inverted.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from router.learning.errors import InvalidContextError, UpdateRefusedError, WeightsError
+
+Vector = NDArray[np.float64]
+
+ESTIMATE_MAX = 1e6
+"""Rewards are in [0, 1]; an estimate's coefficient beyond this has exploded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One decision: the arm, the probability with which it was drawn, every arm's score.
+
+    ``propensity`` is exact given the weights (``weights_version``) the choice was made with.
+    """
+
+    arm: str
+    propensity: float
+    scores: Mapping[str, float]
+    weights_version: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """A reward (normally in [0, 1]) seen after an arm was chosen in a context of shape (d,)."""
+
+    arm: str
+    context: ArrayLike
+    reward: float
+
+
+class LinUCB:
+    """Greedy on the upper confidence bound, mixed with ``epsilon`` of uniform exploration.
+
+    The probability of an arm is ``epsilon / arms`` plus, for the arms with the highest score,
+    an equal share of ``1 - epsilon``: that is the propensity a choice records.
+    """
+
+    __slots__ = ("_b", "_index", "_inverse", "_theta", "alpha", "arms", "dimension", "epsilon")
+
+    def __init__(
+        self,
+        arms: Sequence[str],
+        dimension: int,
+        alpha: float = 0.5,
+        ridge: float = 1.0,
+        *,
+        epsilon: float = 0.0,
+    ) -> None:
+        _check_shape(arms, dimension)
+        _check_settings(alpha, ridge, epsilon)
+        self.arms = tuple(arms)
+        self.dimension = dimension
+        self.alpha = alpha
+        self.epsilon = epsilon
+        self._index = {arm: number for number, arm in enumerate(self.arms)}
+        self._inverse = np.tile(np.eye(dimension) / ridge, (len(self.arms), 1, 1))
+        self._b = np.zeros((len(self.arms), dimension))
+        self._theta = np.zeros((len(self.arms), dimension))
+
+    def scores(self, context: ArrayLike) -> list[float]:
+        """Upper confidence bounds, in the order of ``arms``. Raises InvalidContextError."""
+        x = np.asarray(context, dtype=np.float64)
+        if x.shape != (self.dimension,):
+            raise InvalidContextError(f"context has shape {x.shape}, expected ({self.dimension},)")
+        width = (self._inverse @ x) @ x
+        bounds: list[float] = (self._theta @ x + self.alpha * np.sqrt(width)).tolist()
+        if not math.isfinite(sum(bounds)):
+            raise InvalidContextError("context must hold finite numbers of ordinary size")
+        return bounds
+
+    def propensities(self, context: ArrayLike) -> dict[str, float]:
+        """The probability of each arm in this context; they sum to 1."""
+        return dict(zip(self.arms, self._probabilities(self.scores(context)), strict=True))
+
+    def select(self, context: ArrayLike, rng: np.random.Generator) -> Choice:
+        """Draw an arm. ``context`` has shape (d,). Raises InvalidContextError."""
+        scores = self.scores(context)
+        probabilities = self._probabilities(scores)
+        chosen = _draw(probabilities, rng.random())
+        named = dict(zip(self.arms, scores, strict=True))
+        return Choice(self.arms[chosen], probabilities[chosen], named)
+
+    def estimate(self, arm: str, context: ArrayLike) -> float:
+        """The expected reward of an arm, without the confidence width."""
+        return float(self._theta[self._index[arm]] @ np.asarray(context, dtype=np.float64))
+
+    def update(self, arm: str, context: ArrayLike, reward: float, rate: float = 1.0) -> None:
+        """Learn one reward; ``rate`` is the observation's weight (1.0 is Li et al.'s).
+
+        Raises UpdateRefusedError, with the weights untouched, for an unknown arm, a wrong shape,
+        NaN, infinity, or a step that would make the model singular or explode.
+        """
+        number, x = self._checked(arm, context, reward, rate)
+        with np.errstate(all="ignore"):  # overflow is caught below, as a refusal
+            gain = self._inverse[number] @ x
+            growth = 1.0 + rate * float(gain @ x)
+            step = gain * math.sqrt(rate / growth) if 1.0 <= growth < math.inf else gain * np.nan
+            b = self._b[number] + (rate * reward) * x
+            error = reward - float(self._theta[number] @ x)
+            theta = self._theta[number] + step * (math.sqrt(rate / growth) * error)
+            diagonal = np.diagonal(self._inverse[number]) - step * step
+        if not (diagonal.min() > 0.0 and np.abs(theta).max() < ESTIMATE_MAX and _finite(b)):
+            raise UpdateRefusedError("this update would make the model singular or explode")
+        self._inverse[number] -= step[:, None] * step
+        self._b[number] = b
+        self._theta[number] = theta
+
+    def warm_start(self, prior: Iterable[Observation], weight: float = 1.0) -> Self:
+        """Learn pseudo-rewards, each counting as ``weight`` observations. Returns self."""
+        for seen in prior:
+            self.update(seen.arm, seen.context, seen.reward, weight)
+        return self
+
+    def recentred(self, alpha: float, ridge: float, epsilon: float) -> "LinUCB":
+        """A fresh model whose prior mean is this model's estimate, held with weight ``ridge``."""
+        fresh = LinUCB(self.arms, self.dimension, alpha, ridge, epsilon=epsilon)
+        fresh._theta[:] = self._theta
+        fresh._b[:] = ridge * self._theta
+        return fresh
+
+    def copy(self) -> "LinUCB":
+        """An independent model with the same weights."""
+        return LinUCB.from_arrays(self.arms, self.to_arrays(), self.alpha, epsilon=self.epsilon)
+
+    def with_exploration(self, alpha: float, epsilon: float) -> "LinUCB":
+        """The same weights under another exploration: what another α would do."""
+        return LinUCB.from_arrays(self.arms, self.to_arrays(), alpha, epsilon=epsilon)
+
+    def to_arrays(self) -> dict[str, Vector]:
+        """``inverse`` (arms, d, d), ``b`` (arms, d) and ``theta`` (arms, d), as copies."""
+        return {"inverse": self._inverse.copy(), "b": self._b.copy(), "theta": self._theta.copy()}
+
+    @classmethod
+    def from_arrays(
+        cls,
+        arms: Sequence[str],
+        arrays: Mapping[str, Vector],
+        alpha: float = 0.5,
+        *,
+        epsilon: float = 0.0,
+    ) -> "LinUCB":
+        """The model that ``to_arrays`` described. Raises WeightsError."""
+        try:
+            _, dimension = arrays["theta"].shape
+        except ValueError:
+            raise WeightsError("theta must be of shape (arms, dimension)") from None
+        model = cls(arms, dimension, alpha, epsilon=epsilon)
+        for name, target in (("inverse", model._inverse), ("b", model._b), ("theta", model._theta)):
+            if arrays[name].shape != target.shape or not _finite(arrays[name]):
+                raise WeightsError(f"{name} must be finite and of shape {target.shape}")
+            target[:] = arrays[name]
+        return model
+
+    def _probabilities(self, scores: Sequence[float]) -> list[float]:
+        best = max(scores)
+        share = (1.0 - self.epsilon) / scores.count(best)
+        floor = self.epsilon / len(scores)
+        return [floor + share if score == best else floor for score in scores]
+
+    def _checked(
+        self, arm: str, context: ArrayLike, reward: float, rate: float
+    ) -> tuple[int, Vector]:
+        number = self._index.get(arm)
+        if number is None:
+            raise UpdateRefusedError(f"unknown arm {arm!r}; known: {', '.join(self.arms)}")
+        x = np.asarray(context, dtype=np.float64)
+        if x.shape != (self.dimension,):
+            raise UpdateRefusedError(f"context has shape {x.shape}, expected ({self.dimension},)")
+        if not (_finite(x) and math.isfinite(reward)):
+            raise UpdateRefusedError("context and reward must be finite")
+        if not 0.0 < rate < math.inf:
+            raise UpdateRefusedError(f"rate is {rate}; it must be positive and finite")
+        return number, x
+
+
+def _draw(probabilities: Sequence[float], uniform: float) -> int:
+    """The arm whose share of [0, 1) holds ``uniform``."""
+    last = 0
+    for number, probability in enumerate(probabilities):
+        if probability > 0.0:
+            last = number
+            uniform -= probability
+            if uniform < 0.0:
+                break
+    return last
+
+
+def _finite(values: Vector) -> bool:
+    return bool(np.isfinite(values).all())
+
+
+def _check_shape(arms: Sequence[str], dimension: int) -> None:
+    if not arms or len(set(arms)) != len(arms):
+        raise WeightsError(f"arms must be one or more different names, got {list(arms)}")
+    if dimension < 1:
+        raise WeightsError(f"dimension is {dimension}; it must be at least 1")
+
+
+def _check_settings(alpha: float, ridge: float, epsilon: float) -> None:
+    if not 0.0 <= alpha < math.inf:
+        raise WeightsError(f"alpha is {alpha}; it must be zero or more, and finite")
+    if not 0.0 < ridge < math.inf:
+        raise WeightsError(f"ridge is {ridge}; it must be positive and finite")
+    if not 0.0 <= epsilon <= 1.0:
+        raise WeightsError(f"epsilon is {epsilon}; it must be between 0 and 1")

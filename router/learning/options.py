@@ -1,0 +1,87 @@
+"""Settings of learning that rarely change, and the addresses of its state in Redis."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class LearningOptions:
+    """Limits and periods; the guide's own settings are parameters of OnlineLearningRouter.
+
+    ``teaching_cohorts``: feedback of other cohorts is logged for evaluation and teaches nothing,
+    so that at 0 % rollout the feedback count stays 0, as the guide's table has it.
+    """
+
+    epsilon: float = 0.05
+    """Share of uniform exploration in ``select``; it keeps every propensity above zero."""
+    teaching_cohorts: frozenset[str] = frozenset({"treatment"})
+    decision_seconds: float = 3_600.0
+    """How long after the answer its feedback still teaches."""
+    late_seconds: float = 1_800.0
+    """How much longer such feedback is told apart (``late``) from an unknown id."""
+    lease_seconds: float = 3.0
+    """A learner that has not renewed its lock for so long is replaced."""
+    poll_seconds: float = 1.0
+    """How often the version is read again in case a push was lost."""
+    retry_seconds: float = 0.25
+    queue_max: int = 100_000
+    """Entries in the feedback queue beyond which feedback is refused."""
+    dead_letters_max: int = 10_000
+    log_max: int = 20_000
+    """Entries kept for off-policy evaluation."""
+    history_max: int = 20
+    """Versions kept for ``rollback_weights``."""
+    seed: int | None = None
+    """Of the exploration's random numbers; None takes the system's entropy."""
+
+
+@dataclass(frozen=True, slots=True)
+class LearningKeys:
+    """Redis keys of one environment (ARCHITECTURE.md, contracts)."""
+
+    environment: str = "default"
+
+    def _key(self, name: str) -> str:
+        return f"sluice:{self.environment}:{name}"
+
+    @property
+    def feedback(self) -> str:
+        return self._key("feedback")
+
+    @property
+    def dead(self) -> str:
+        return self._key("feedback:dead")
+
+    @property
+    def counters(self) -> str:
+        """Hash: how many feedbacks were accepted, duplicate, late, unknown."""
+        return self._key("feedback:counters")
+
+    @property
+    def weights(self) -> str:
+        return self._key("learning:weights")
+
+    @property
+    def history(self) -> str:
+        """Hash: version → weights document."""
+        return self._key("learning:history")
+
+    @property
+    def changes(self) -> str:
+        return self._key("learning:changes")
+
+    @property
+    def lock(self) -> str:
+        return self._key("learning:lock")
+
+    @property
+    def fence(self) -> str:
+        """Counter: the last fencing token given out."""
+        return self._key("learning:fence")
+
+    @property
+    def log(self) -> str:
+        """Capped stream: context, arm, propensity and reward of every feedback."""
+        return self._key("learning:log")
+
+    def decision(self, query_id: str) -> str:
+        return self._key(f"decision:{query_id}")
