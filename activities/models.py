@@ -107,12 +107,15 @@ class WatchRequest(Model):
     noted: tuple[str, ...] = ()
 
 
+LedgerKind = Literal["check", "finding", "flag", "report"]
+
+
 class LedgerEntry(Model):
     """One row of evidence; ``body`` is JSON. (rollout_id, key) is unique."""
 
     rollout_id: str
     key: str
-    kind: Literal["check", "finding", "flag", "report"]
+    kind: LedgerKind
     at: datetime
     body: str
 

@@ -4,7 +4,14 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
-from activities.models import Confirmation, ConfirmRequest, FlagReceipt, FlagTarget, LedgerEntry
+from activities.models import (
+    Confirmation,
+    ConfirmRequest,
+    FlagReceipt,
+    FlagTarget,
+    LedgerEntry,
+    LedgerKind,
+)
 from rollout.state import State
 
 
@@ -34,27 +41,42 @@ class Flags(Protocol):
         ...
 
     async def read(self, environment: str, flag: str) -> FlagReceipt | None:
-        """The flag as the store has it; None when there is none."""
+        """The flag as the store has it; None when there is none.
+
+        Raises:
+            FlagsUnreachableError: transient.
+        """
         ...
 
     async def confirm(self, request: ConfirmRequest) -> Confirmation:
-        """Return once no live process can serve more than asked for."""
+        """Return once no live process can serve more than asked for; the caller limits the time.
+
+        Raises:
+            FlagsUnreachableError: transient.
+        """
         ...
 
 
 class Ledger(Protocol):
     """Append-only evidence (Postgres)."""
 
-    async def append(self, entry: LedgerEntry) -> None:
-        """Add one entry; an entry with the same rollout and key is already there: keep the first.
+    async def append(self, entry: LedgerEntry) -> LedgerEntry:
+        """Add one entry and return what the ledger holds under its rollout and key.
+
+        When an entry is there already, the first one is kept and returned.
+
+        Raises:
+            LedgerUnreachableError: transient.
+            LedgerRefusedError: permanent: for example a body that is no JSON.
+        """
+        ...
+
+    async def entries(self, rollout_id: str, kind: LedgerKind) -> Sequence[LedgerEntry]:
+        """All entries of one kind, oldest first.
 
         Raises:
             LedgerUnreachableError: transient.
         """
-        ...
-
-    async def entries(self, rollout_id: str, kind: str) -> Sequence[LedgerEntry]:
-        """All entries of one kind, oldest first."""
         ...
 
 
@@ -62,5 +84,9 @@ class Archive(Protocol):
     """Where post-mortems go."""
 
     def write(self, state: State, name: str, text: str) -> str:
-        """Write one file atomically and give its path."""
+        """Write one file atomically and give its path.
+
+        Raises:
+            ArchiveUnwritableError: transient.
+        """
         ...

@@ -1,0 +1,79 @@
+"""What can go wrong in the activities, and which of it Temporal tries again.
+
+EffectError
+├── TransientError           retried: the world may be back in a moment
+│   ├── MetricsUnreachableError   Prometheus: no connection, too slow, 5xx
+│   ├── FlagsUnreachableError     the flag store is out of reach
+│   ├── LedgerUnreachableError    Postgres is out of reach
+│   └── ArchiveUnwritableError    the report's directory can't be written
+└── PermanentError           never retried: trying again gives the same answer
+    ├── MetricsQueryError         Prometheus refuses the query, or it gives more than one series
+    ├── FlagRefusedError          fenced off, killed, unknown or invalid flag
+    └── LedgerRefusedError        Postgres refuses the entry or the statement
+
+Adapters turn every error of their driver into one of these; ``temporal_errors`` turns a permanent
+one into a non-retryable ApplicationError whose ``type`` is the class's ``kind``.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import ClassVar
+
+from temporalio.exceptions import ApplicationError
+
+
+class EffectError(Exception):
+    """Base of every error that an adapter raises."""
+
+
+class TransientError(EffectError):
+    """Temporal retries it."""
+
+
+class PermanentError(EffectError):
+    """Trying again gives the same answer."""
+
+    kind: ClassVar[str] = "Permanent"
+
+
+class MetricsUnreachableError(TransientError):
+    """Prometheus can't be reached, is too slow, or failed."""
+
+
+class MetricsQueryError(PermanentError):
+    """Prometheus refuses the query, or the query doesn't give one value."""
+
+    kind = "MetricsQuery"
+
+
+class FlagsUnreachableError(TransientError):
+    """The flag store can't be reached; a write may or may not have happened."""
+
+
+class FlagRefusedError(PermanentError):
+    """The store refuses the write: fenced off by a newer one, killed, unknown or invalid."""
+
+    kind = "FlagRefused"
+
+
+class LedgerUnreachableError(TransientError):
+    """Postgres can't be reached: what isn't recorded doesn't count."""
+
+
+class LedgerRefusedError(PermanentError):
+    """Postgres refuses the entry or the statement."""
+
+    kind = "LedgerRefused"
+
+
+class ArchiveUnwritableError(TransientError):
+    """The report can't be written where the plan says; a person can free or grant it meanwhile."""
+
+
+@contextmanager
+def temporal_errors() -> Iterator[None]:
+    """Let transient errors pass, which Temporal retries; make permanent ones non-retryable."""
+    try:
+        yield
+    except PermanentError as error:
+        raise ApplicationError(str(error), type=error.kind, non_retryable=True) from error

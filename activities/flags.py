@@ -1,0 +1,39 @@
+"""Writing the flag, and asking the router processes whether they obey it."""
+
+from dataclasses import dataclass
+
+from temporalio import activity
+
+from activities.errors import temporal_errors
+from activities.heartbeat import heartbeating
+from activities.models import Confirmation, ConfirmRequest, FlagReceipt, FlagTarget
+from activities.ports import Flags
+
+
+@dataclass(frozen=True)
+class FlagActivities:
+    """The only activities that change what users see."""
+
+    flags: Flags
+
+    @activity.defn(name="apply_flag")
+    async def apply(self, target: FlagTarget) -> FlagReceipt:
+        """Make the flag as ``target`` says and read it back; fit for a local activity.
+
+        Raises:
+            ApplicationError: type FlagRefused, not retried: a newer write or a kill forbids it.
+            FlagsUnreachableError: retried.
+        """
+        with temporal_errors():
+            return await self.flags.apply(target)
+
+    @activity.defn(name="confirm_flag")
+    async def confirm(self, request: ConfirmRequest) -> Confirmation:
+        """Ask every router process until none can serve more; only the timeout ends it otherwise.
+
+        Raises:
+            FlagsUnreachableError: retried: without the store nobody knows which processes live.
+        """
+        async with heartbeating():
+            with temporal_errors():
+                return await self.flags.confirm(request)

@@ -1,0 +1,38 @@
+-- Every statement of the ledger. A line "-- name: X" begins the statement called X.
+
+-- name: schema
+CREATE TABLE IF NOT EXISTS sluice_ledger (
+    id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    rollout_id  text        NOT NULL,
+    key         text        NOT NULL,
+    kind        text        NOT NULL,
+    at          timestamptz NOT NULL,
+    body        json        NOT NULL, -- json, not jsonb: evidence keeps its exact text
+    recorded_at timestamptz NOT NULL DEFAULT now(),
+    UNIQUE (rollout_id, key)
+);
+CREATE INDEX IF NOT EXISTS sluice_ledger_by_kind ON sluice_ledger (rollout_id, kind, at, id);
+CREATE OR REPLACE FUNCTION sluice_ledger_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'sluice_ledger is append-only: % is refused', TG_OP
+        USING ERRCODE = 'integrity_constraint_violation';
+END
+$$;
+CREATE OR REPLACE TRIGGER sluice_ledger_append_only
+    BEFORE UPDATE OR DELETE OR TRUNCATE ON sluice_ledger
+    FOR EACH STATEMENT EXECUTE FUNCTION sluice_ledger_append_only();
+
+-- name: lock_schema
+SELECT pg_advisory_xact_lock(hashtext('sluice_ledger'));
+
+-- name: append
+INSERT INTO sluice_ledger (rollout_id, key, kind, at, body)
+VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (rollout_id, key) DO NOTHING;
+
+-- name: get
+SELECT rollout_id, key, kind, at, body FROM sluice_ledger WHERE rollout_id = $1 AND key = $2;
+
+-- name: entries
+SELECT rollout_id, key, kind, at, body FROM sluice_ledger
+WHERE rollout_id = $1 AND kind = $2 ORDER BY at, id;

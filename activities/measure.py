@@ -1,0 +1,63 @@
+"""The check of a step: measure every gate at the time asked for, judge, and keep the evidence."""
+
+from dataclasses import dataclass
+
+from temporalio import activity
+
+from activities.errors import temporal_errors
+from activities.models import CheckRequest, CheckResult, LedgerEntry
+from activities.ports import Ledger, Metrics
+from activities.sampling import Known, Sampler
+from rollout.gate import Gate
+from rollout.reading import Reading
+from rollout.verdict import Check
+
+
+@dataclass(frozen=True)
+class MeasureActivities:
+    """Checks decide about promotion, so one that isn't in the ledger doesn't count."""
+
+    metrics: Metrics
+    ledger: Ledger
+
+    @activity.defn(name="check_gates")
+    async def check(self, request: CheckRequest) -> CheckResult:
+        """Measure, judge and record. Takes at most 8 s for measuring, whatever Prometheus does.
+
+        A metric that can't be measured gives an Error verdict with its reason, never an exception.
+        A retry of a check that was recorded returns what was recorded.
+
+        Raises:
+            LedgerUnreachableError: retried.
+            ApplicationError: type LedgerRefused, not retried.
+        """
+        known = Known(request.metrics, request.baseline)
+        sampler = Sampler(self.metrics, request.at, known)
+        verdicts = await sampler.verdicts(request.gates)
+        readings = await sampler.readings(request.baselines)
+        result = CheckResult(
+            check=Check(id=request.id, at=request.at, step=request.step, verdicts=verdicts),
+            baseline=usable_baseline(request.baselines, readings),
+        )
+        with temporal_errors():
+            kept = await self.ledger.append(_entry(request, result))
+        return CheckResult.model_validate_json(kept.body)
+
+
+def usable_baseline(gates: tuple[Gate, ...], readings: tuple[Reading, ...]) -> dict[str, Reading]:
+    """Keep, by metric, the readings that rest on as many samples as their gates ask for."""
+    return {
+        gate.metric: reading
+        for gate, reading in zip(gates, readings, strict=True)
+        if reading.usable and (reading.samples or 0.0) >= gate.min_samples
+    }
+
+
+def _entry(request: CheckRequest, result: CheckResult) -> LedgerEntry:
+    return LedgerEntry(
+        rollout_id=request.rollout_id,
+        key=request.id,
+        kind="check",
+        at=request.at,
+        body=result.model_dump_json(),
+    )
