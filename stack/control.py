@@ -5,9 +5,10 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
-from stack.errors import ServiceEndedError, ServiceFailedError, UnknownServiceError
+from stack.errors import ServiceEndedError, UnknownServiceError
 from stack.home import Home
 from stack.lock import exclusive
 from stack.ports import PortBook
@@ -160,7 +161,11 @@ class Stack:
             report(service.name, "reused")
         else:
             report(service.name, "starting")
-            await self._start(service, report)
+            try:
+                await self._start(service)
+            except Exception:
+                report(service.name, "failed")
+                raise
             report(service.name, "running")
 
     def _record_external(self, service: Service) -> None:
@@ -176,16 +181,14 @@ class Stack:
         place = self._place(service)
         return await failure(lambda: service.check(place)) is None
 
-    async def _start(self, service: Service, report: Callable[[str, str], None]) -> None:
+    async def _start(self, service: Service) -> None:
         """Start, again if need be: a port may be lost to another program between look and use."""
         await self._supervisor.stop(service.name)
-        for attempt in range(1, ATTEMPTS + 1):
-            try:
-                return await self._start_once(service)
-            except ServiceFailedError as error:
-                if attempt == ATTEMPTS or not isinstance(error, ServiceEndedError):
-                    report(service.name, "failed")
-                    raise
+        for _ in range(ATTEMPTS - 1):
+            with suppress(ServiceEndedError):
+                await self._start_once(service)
+                return
+        await self._start_once(service)
 
     async def _start_once(self, service: Service) -> None:
         ports = self._ports.take(service.name, service.port_names)
@@ -216,8 +219,9 @@ class Stack:
         if is_dead(entry):
             return ServiceStatus(name, "stopped", *known, detail="ended by itself; see its log")
         trouble = await self._trouble(entry)
-        state_name = "running" if trouble is None else "unhealthy"
-        return ServiceStatus(name, state_name, *known, detail=trouble or "")
+        if trouble is None:
+            return ServiceStatus(name, "running", *known)
+        return ServiceStatus(name, "unhealthy", *known, detail=trouble)
 
     async def _trouble(self, entry: Entry) -> str | None:
         if entry.name in BY_NAME:

@@ -6,8 +6,10 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-import arcadedb_embedded
-from arcadedb_embedded.server import ArcadeDBServer
+import arcadedb_embedded  # type: ignore[import-untyped]  # it ships no types
+from arcadedb_embedded.server import (  # type: ignore[import-untyped]  # as above
+    ArcadeDBServer,
+)
 
 from stack.ports import LOOPBACK
 

@@ -32,7 +32,7 @@ def launch(argv: Sequence[str], env: Mapping[str, str], log: Path) -> ProcessId:
     It outlives us: no terminal, no signal of ours reaches it. Raises OSError when it can't start.
     """
     append = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-    pid = os.posix_spawn(  # noqa: S606  # no shell is wanted; argv is ours
+    pid = os.posix_spawn(
         argv[0],
         list(argv),
         dict(env),

@@ -131,7 +131,6 @@ async def _await_health(plan: Launch, identity: process.ProcessId) -> str | None
     return "ended while another process answers at its address" if gone else None
 
 
-
 def _started(entry: Entry, identity: process.ProcessId, log: Path) -> Entry:
     return Entry(
         name=entry.name,

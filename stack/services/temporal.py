@@ -38,7 +38,9 @@ class Temporal:
         flags = {"grpc": "--port", "ui": "--ui-port", "http": "--http-port"}
         flags["metrics"] = "--metrics-port"
         ports = tuple(part for key in flags for part in (flags[key], str(place.ports[key])))
-        attributes = tuple(part for one in SEARCH_ATTRIBUTES for part in ("--search-attribute", one))
+        attributes = tuple(
+            part for one in SEARCH_ATTRIBUTES for part in ("--search-attribute", one)
+        )
         storage = ("--db-filename", str(place.folder / "temporal.db"))
         start = (program("temporal"), "server", "start-dev", "--ip", LOOPBACK)
         return (*start, *ports, *storage, *attributes, "--log-level", "warn")

@@ -1,0 +1,149 @@
+"""Real servers for every test: each is started once per session, when a test first asks for it.
+
+Session fixtures share one stack in a temporary folder; ``make_stack`` gives a test a stack of its
+own, to break. All are plain (sync) fixtures, so event loops and their scopes don't matter.
+"""
+
+import asyncio
+import os
+import threading
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+import redis
+
+from stack import ALL, Stack
+from stack.services import SERVICES
+
+T = TypeVar("T")
+StackFactory = Callable[[Sequence[str]], Stack]
+ScrapeTargets = Callable[[Sequence[str]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Neo4jSettings:
+    """How to reach the Bolt graph server; all tests share its one database."""
+
+    uri: str
+    user: str
+    password: str
+    database: str
+
+
+def run_blocking(work: Callable[[], Awaitable[T]]) -> T:
+    """Run async work to its end from sync code, in a thread: a running event loop isn't disturbed."""
+    outcome: list[T] = []
+    trouble: list[BaseException] = []
+
+    def target() -> None:
+        try:
+            outcome.append(asyncio.run(_as_coroutine(work())))
+        except BaseException as error:  # noqa: BLE001  # handed to the waiting thread
+            trouble.append(error)
+
+    thread = threading.Thread(target=target)
+    thread.start()
+    thread.join()
+    if trouble:
+        raise trouble[0]
+    return outcome[0]
+
+
+async def _as_coroutine(work: Awaitable[T]) -> T:
+    return await work
+
+
+def clean_environ() -> dict[str, str]:
+    """Our environment without addresses of servers: tests start their own."""
+    ours = {name for one in SERVICES for name in (one.variable, *one.companions)}
+    return {name: value for name, value in os.environ.items() if name not in ours}
+
+
+@pytest.fixture(scope="session")
+def shared_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The session's stack; nothing runs in it until ``up`` names it."""
+    stack = Stack(tmp_path_factory.mktemp("stack"), clean_environ())
+    yield stack
+    run_blocking(stack.down)
+
+
+@pytest.fixture
+def make_stack(tmp_path: Path) -> Iterator[StackFactory]:
+    """Start a private stack of the named services; stopped after the test, whatever it did to it."""
+    stacks: list[Stack] = []
+
+    def make(services: Sequence[str] = ALL) -> Stack:
+        stack = Stack(tmp_path / f"stack-{len(stacks)}", clean_environ())
+        stacks.append(stack)
+        run_blocking(lambda: stack.up(services))
+        return stack
+
+    yield make
+    for stack in stacks:
+        run_blocking(stack.down)
+
+
+def _address(stack: Stack, service: str, variable: str) -> str:
+    return run_blocking(lambda: stack.up([service])).services[service].environment[variable]
+
+
+@pytest.fixture(scope="session")
+def redis_server_url(shared_stack: Stack) -> str:
+    """The session's Redis; what earlier tests wrote is still there."""
+    return _address(shared_stack, "redis", "REDIS_URL")
+
+
+@pytest.fixture
+def redis_url(redis_server_url: str) -> str:
+    """The session's Redis, emptied."""
+    with redis.Redis.from_url(redis_server_url) as client:
+        client.flushall()
+    return redis_server_url
+
+
+@pytest.fixture(scope="session")
+def postgres_dsn(shared_stack: Stack) -> str:
+    """The session's Postgres: choose table names of your own, or drop what you create."""
+    return _address(shared_stack, "postgres", "POSTGRES_DSN")
+
+
+@pytest.fixture(scope="session")
+def neo4j_settings(shared_stack: Stack) -> Neo4jSettings:
+    """The session's Bolt graph server: choose labels of your own, or delete what you create."""
+    _address(shared_stack, "graph", "NEO4J_URI")
+    environment = shared_stack.environment()
+    return Neo4jSettings(
+        uri=environment["NEO4J_URI"],
+        user=environment["NEO4J_USER"],
+        password=environment["NEO4J_PASSWORD"],
+        database=environment["NEO4J_DATABASE"],
+    )
+
+
+@pytest.fixture(scope="session")
+def qdrant_url(shared_stack: Stack) -> str:
+    """The session's Qdrant: choose collection names of your own."""
+    return _address(shared_stack, "qdrant", "QDRANT_URL")
+
+
+@pytest.fixture(scope="session")
+def temporal_address(shared_stack: Stack) -> str:
+    """The session's Temporal dev server (real time), namespace ``default``: choose your own ids."""
+    return _address(shared_stack, "temporal", "TEMPORAL_ADDRESS")
+
+
+@pytest.fixture(scope="session")
+def prometheus_url(shared_stack: Stack) -> str:
+    """The session's Prometheus, scraping each second."""
+    return _address(shared_stack, "prometheus", "PROMETHEUS_URL")
+
+
+@pytest.fixture
+def scrape_targets(shared_stack: Stack, prometheus_url: str) -> Iterator[ScrapeTargets]:
+    """Point the session's Prometheus at ``host:port`` addresses as job ``router``; undone after."""
+    assert prometheus_url
+    yield shared_stack.set_scrape_targets
+    shared_stack.set_scrape_targets([])
