@@ -1,0 +1,85 @@
+"""The flags port on Redis, where the routers read their flags, and on the routers themselves."""
+
+import asyncio
+import time
+from typing import Self
+
+import httpx
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from activities.flag_writes import apply_target, receipt, store_errors
+from activities.models import Confirmation, ConfirmRequest, FlagReceipt, FlagTarget
+from router.flags import FeatureFlags, FlagDocument, FlagState
+from router.flags.processes import live_processes, seen_by_processes, verify
+
+COMMAND_SECONDS_MAX = 1.0
+POLL_SECONDS = 0.05
+
+
+class RedisFlags:
+    """The flag store of every environment in one Redis. Connects at first use."""
+
+    def __init__(self, redis: Redis, http: httpx.AsyncClient) -> None:
+        self._redis = redis
+        self._http = http
+
+    @classmethod
+    def from_url(cls, redis_url: str) -> Self:
+        """Make one with the limits that a rollback needs: a second a command, one reconnect."""
+        redis = Redis.from_url(
+            redis_url,
+            socket_timeout=COMMAND_SECONDS_MAX,
+            socket_connect_timeout=COMMAND_SECONDS_MAX,
+            retry=Retry(NoBackoff(), 1),
+        )
+        # Router processes are neighbours: a proxy of the environment is not for them.
+        return cls(redis, httpx.AsyncClient(trust_env=False))
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+        await self._redis.aclose()
+
+    async def apply(self, target: FlagTarget) -> FlagReceipt:
+        """See ``activities.ports.Flags``."""
+        return await apply_target(self._flags(target.environment), target)
+
+    async def read(self, environment: str, flag: str) -> FlagReceipt | None:
+        """See ``activities.ports.Flags``."""
+        async with store_errors():
+            found = receipt(await self._flags(environment).document(), flag)
+        return None if found.deleted else found
+
+    async def confirm(self, request: ConfirmRequest) -> Confirmation:
+        """Ask every live router process, every 50 ms, until none can serve more than asked for.
+
+        A process that can't be asked counts as expired once the lease is over that the flags give
+        it: from then on it has read the write, or serves the treatment to nobody.
+        """
+        started = time.monotonic()
+        while True:
+            seconds = time.monotonic() - started
+            async with store_errors():
+                wanted = _wanted(await self._flags(request.environment).document(), request)
+                processes = await live_processes(self._redis, request.environment)
+            views = await seen_by_processes(processes, self._http)
+            result = verify(views, wanted, acknowledged_seconds_ago=seconds)
+            if result.holds:
+                return Confirmation(
+                    processes=len(result.by_answer),
+                    expired=len(result.by_lease),
+                    seconds=time.monotonic() - started,
+                )
+            await asyncio.sleep(POLL_SECONDS)
+
+    def _flags(self, environment: str) -> FeatureFlags:
+        return FeatureFlags(self._redis, environment=environment)
+
+
+def _wanted(document: FlagDocument, request: ConfirmRequest) -> FlagState:
+    """What no process may exceed: the flag as stored, at most at the percentage asked for."""
+    stored = document.flags.get(request.flag) or FlagState(name=request.flag)
+    percentage = min(request.percentage, stored.rollout_percentage)
+    return stored.model_copy(update={"rollout_percentage": percentage})
