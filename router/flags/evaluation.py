@@ -1,23 +1,26 @@
-"""What an evaluation answers, and how a flag becomes a function from user id to answer.
+"""What an evaluation answers, and how a flag becomes a table from user id to answer.
 
 Order: unknown flag, kill latch, stale, blacklist, whitelist, percentage, default. Reasons are
-OpenFeature's. Every answer a flag can give is built once, when its document arrives.
+OpenFeature's. Every answer a flag can give is built once, when its document arrives, and which
+one a user gets is worked out once per user: after that an evaluation is two look-ups.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import count
+from itertools import repeat
+from operator import length_hint
 
-from xxhash import xxh3_64_intdigest
-
-from router.flags.bucketing import BUCKET_OF, SLUICE, threshold
+from router.flags.bucketing import BUCKET_OF, threshold
 from router.flags.model import FlagState
-from router.flags.validation import BUCKETS
+from router.flags.validation import USER_ID_LENGTH_MAX
 
 TREATMENT, CONTROL = "treatment", "control"
+REMEMBERED_USERS_MAX = 50_000
+_TALLY_START = 2**62
 
 
 class Reason(StrEnum):
@@ -35,8 +38,8 @@ class Reason(StrEnum):
 class Evaluation:
     """One answer. `version` is the document it came from; 0 when there is none.
 
-    `detail` narrows the reason: WHITELIST, BLACKLIST, KILLED, HELD, FLAG_NOT_FOUND,
-    INVALID_USER_ID, PROVIDER_NOT_READY, LEASE_EXPIRED or UNCONFIRMED.
+    `detail` narrows the reason: WHITELIST, BLACKLIST, KILLED, FLAG_NOT_FOUND,
+    INVALID_ARGUMENT, PROVIDER_NOT_READY, LEASE_EXPIRED or UNCONFIRMED.
     """
 
     enabled: bool
@@ -46,109 +49,102 @@ class Evaluation:
     detail: str = ""
 
 
-Rule = Callable[[str], Evaluation]
+Answer = Callable[[], Evaluation]
+Decide = Callable[[str], Answer]
 
 
-class Tallies:
-    """How many evaluations ended with each reason. Incrementing is atomic and takes ~20 ns."""
+class Answers:
+    """The answers of one document, and how often each was given.
 
-    def __init__(self) -> None:
-        self._counts = {reason: count() for reason in Reason}
+    An answer is the `__next__` of `repeat(evaluation, 2**62)`: giving and counting it is one
+    atomic step of 20 ns, and the iterator's length hint tells how often that happened.
+    """
 
-    def counter(self, reason: Reason) -> Callable[[], int]:
-        """Return the function that counts one evaluation."""
-        return self._counts[reason].__next__
+    def __init__(self, version: int) -> None:
+        self._version = version
+        self._counted: list[tuple[Reason, repeat[Evaluation]]] = []
 
-    def by_reason(self) -> dict[str, int]:
-        """Return the totals so far."""
-        # An itertools.count tells its position only through its text, `count(12)`.
-        return {str(reason): int(repr(each)[6:-1]) for reason, each in self._counts.items()}
+    def answer(self, enabled: bool, reason: Reason, detail: str = "") -> Answer:
+        """Return the function that gives, and counts, this evaluation."""
+        variant = TREATMENT if enabled else CONTROL
+        evaluation = Evaluation(enabled, reason, variant, self._version, detail)
+        counted = repeat(evaluation, _TALLY_START)
+        self._counted.append((reason, counted))
+        return counted.__next__
+
+    def given(self) -> Counter[str]:
+        """Return how many evaluations ended with each reason."""
+        total = Counter({str(reason): 0 for reason in Reason})
+        for reason, counted in self._counted:
+            total[str(reason)] += _TALLY_START - length_hint(counted)
+        return total
 
 
-def answer(enabled: bool, reason: Reason, version: int, detail: str = "") -> Evaluation:
-    """Build an evaluation with the variant that belongs to it."""
-    return Evaluation(enabled, reason, TREATMENT if enabled else CONTROL, version, detail)
+class Rule(dict[str, Answer]):
+    """A flag's table from user id to answer. A user's is worked out, and kept, on first sight."""
+
+    __slots__ = ("_decide",)
+
+    def __init__(self, decide: Decide) -> None:
+        super().__init__()
+        self._decide = decide
+
+    def __missing__(self, user: str) -> Answer:
+        """Decide for a new user; raise TypeError or ValueError if it is no user id."""
+        if not isinstance(user, str) or not user:
+            raise ValueError("a user id is a text of at least one character")
+        answer = self._decide(user)
+        if len(user) <= USER_ID_LENGTH_MAX:
+            if len(self) >= REMEMBERED_USERS_MAX:
+                self.clear()
+            self[user] = answer
+        return answer
 
 
-def fresh_rules(flags: Mapping[str, FlagState], version: int, tallies: Tallies) -> dict[str, Rule]:
+def fresh_rules(flags: Mapping[str, FlagState], answers: Answers) -> dict[str, Rule]:
     """Return the rule of every flag for as long as the lease holds."""
-    return {name: _fresh(flag, version, tallies) for name, flag in flags.items()}
+    return {name: Rule(_fresh(flag, answers)) for name, flag in flags.items()}
 
 
-def stale_rules(flags: Mapping[str, FlagState], version: int, tallies: Tallies) -> dict[str, Rule]:
+def stale_rules(flags: Mapping[str, FlagState], answers: Answers) -> dict[str, Rule]:
     """Return the rule of every flag once the lease is over: off, unless the flag may hold."""
-    return {name: _stale(flag, version, tallies, "LEASE_EXPIRED") for name, flag in flags.items()}
+    return {name: Rule(_stale(flag, answers, "LEASE_EXPIRED")) for name, flag in flags.items()}
 
 
-def _fresh(flag: FlagState, version: int, tallies: Tallies) -> Rule:
-    if flag.killed:
-        return _constant(answer(False, Reason.DISABLED, version, "KILLED"), tallies)
-    if not flag.confirmed:
-        return _stale(flag, version, tallies, "UNCONFIRMED")
-    return _targeted(flag, version, tallies)
+def _fresh(flag: FlagState, answers: Answers) -> Decide:
+    if flag.confirmed:
+        return _if_killed(flag, answers) or _targeted(flag, answers)
+    return _stale(flag, answers, "UNCONFIRMED")
 
 
-def _stale(flag: FlagState, version: int, tallies: Tallies, detail: str) -> Rule:
-    if flag.killed:
-        return _constant(answer(False, Reason.DISABLED, version, "KILLED"), tallies)
+def _stale(flag: FlagState, answers: Answers, detail: str) -> Decide:
+    if killed := _if_killed(flag, answers):
+        return killed
     if flag.on_stale == "hold":
-        return _targeted(flag, version, tallies)
-    return _constant(answer(False, Reason.STALE, version, detail), tallies)
+        return _targeted(flag, answers)
+    return _constant(answers.answer(False, Reason.STALE, detail))
 
 
-def _constant(evaluation: Evaluation, tallies: Tallies) -> Rule:
-    counted = tallies.counter(evaluation.reason)
-
-    def rule(_user: str) -> Evaluation:
-        counted()
-        return evaluation
-
-    return rule
+def _if_killed(flag: FlagState, answers: Answers) -> Decide | None:
+    return _constant(answers.answer(False, Reason.DISABLED, "KILLED")) if flag.killed else None
 
 
-def _targeted(flag: FlagState, version: int, tallies: Tallies) -> Rule:
-    split = _split(flag, version, tallies)
-    whitelist, blacklist = flag.whitelist, flag.blacklist
-    if not whitelist and not blacklist:
-        return split
-    chosen = answer(True, Reason.TARGETING_MATCH, version, "WHITELIST")
-    barred = answer(False, Reason.TARGETING_MATCH, version, "BLACKLIST")
-    counted = tallies.counter(Reason.TARGETING_MATCH)
+def _constant(answer: Answer) -> Decide:
+    return lambda _user: answer
 
-    def rule(user: str) -> Evaluation:
-        if user in blacklist:
-            counted()
+
+def _targeted(flag: FlagState, answers: Answers) -> Decide:
+    chosen = answers.answer(True, Reason.TARGETING_MATCH, "WHITELIST")
+    barred = answers.answer(False, Reason.TARGETING_MATCH, "BLACKLIST")
+    inside = answers.answer(True, Reason.SPLIT)
+    outside = answers.answer(flag.default_enabled, Reason.DEFAULT)
+    bucket, limit = BUCKET_OF[flag.hash_version], threshold(flag.rollout_percentage)
+
+    def decide(user: str) -> Answer:
+        if user in flag.blacklist:
             return barred
-        if user in whitelist:
-            counted()
+        if user in flag.whitelist:
             return chosen
-        return split(user)
+        return inside if bucket(flag.name, user) < limit else outside
 
-    return rule
-
-
-def _split(flag: FlagState, version: int, tallies: Tallies) -> Rule:
-    inside = answer(True, Reason.SPLIT, version)
-    outside = answer(flag.default_enabled, Reason.DEFAULT, version)
-    limit = threshold(flag.rollout_percentage)
-    counted_inside = tallies.counter(Reason.SPLIT)
-    counted_outside = tallies.counter(Reason.DEFAULT)
-    name, bucket = flag.name, BUCKET_OF[flag.hash_version]
-    prefix, digest, buckets = f"{name}:", xxh3_64_intdigest, BUCKETS
-
-    def sluice_rule(user: str) -> Evaluation:
-        # `sluice_bucket`, inlined: a call would cost a fifth of the evaluation.
-        if digest((prefix + user).encode()) % buckets < limit and user:
-            counted_inside()
-            return inside
-        counted_outside()
-        return outside
-
-    def rule(user: str) -> Evaluation:
-        if bucket(name, user) < limit and user:
-            counted_inside()
-            return inside
-        counted_outside()
-        return outside
-
-    return sluice_rule if flag.hash_version == SLUICE else rule
+    return decide

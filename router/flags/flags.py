@@ -202,7 +202,7 @@ class FeatureFlags:
             "cache_size": len(self._view.snapshot().flags),
             "version": self._view.snapshot().version,
             "stale": self._view.stale,
-            "evaluations": self._view.tallies.by_reason(),
+            "evaluations": self._view.evaluations(),
         }
 
     async def _edit(

@@ -4,19 +4,12 @@ from __future__ import annotations
 
 import math
 import time
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from router.flags.evaluation import (
-    Evaluation,
-    Reason,
-    Rule,
-    Tallies,
-    answer,
-    fresh_rules,
-    stale_rules,
-)
+from router.flags.evaluation import Answers, Evaluation, Reason, Rule, fresh_rules, stale_rules
 from router.flags.model import FlagDocument, FlagState, Phases
 
 # Bound here: one global lookup instead of two attribute lookups in every evaluation.
@@ -39,26 +32,31 @@ class FlagView:
     """
 
     def __init__(self) -> None:
-        self.tallies = Tallies()
         self._snapshot: Snapshot | None = None
         self._rules: dict[str, Rule] = {}
         self._stale_rules: dict[str, Rule] = {}
         self._good_read_at = -math.inf
         self._deadline = -math.inf
-        self._count_error = self.tallies.counter(Reason.ERROR)
-        self._count_stale = self.tallies.counter(Reason.STALE)
+        self._given_before: Counter[str] = Counter()
+        self._prepare(Answers(0))
+        self._not_found = self._not_ready
 
     def evaluate(self, name: str, user_id: str) -> Evaluation:
         """Say whether the user gets the treatment. Never raises, never waits."""
         try:
             if _monotonic() < self._deadline:
-                return self._rules[name](user_id)
-            return self._stale_rules[name](user_id)
+                return self._rules[name][user_id]()
+            return self._stale_rules[name][user_id]()
         except KeyError:
-            return self._unknown()
+            return self._not_found()
         except (TypeError, ValueError):
-            self._count_error()
-            return answer(False, Reason.ERROR, self.snapshot().version, "INVALID_USER_ID")
+            return self._invalid()
+
+    def evaluations(self) -> dict[str, int]:
+        """Return how many evaluations ended with each reason."""
+        total = self._answers.given()
+        total.update(self._given_before)
+        return dict(total)
 
     def snapshot(self) -> Snapshot:
         """Return the last accepted document; an empty one before the first."""
@@ -80,9 +78,18 @@ class FlagView:
 
     def _install(self, document: FlagDocument) -> None:
         flags, version = document.flags, document.version
-        self._stale_rules = stale_rules(flags, version, self.tallies)
-        self._rules = fresh_rules(flags, version, self.tallies)
+        self._given_before.update(self._answers.given())
+        answers = Answers(version)
+        self._prepare(answers)
+        self._not_found = answers.answer(False, Reason.ERROR, "FLAG_NOT_FOUND")
+        self._stale_rules = stale_rules(flags, answers)
+        self._rules = fresh_rules(flags, answers)
         self._snapshot = Snapshot(version, document.phases, MappingProxyType(dict(flags)))
+
+    def _prepare(self, answers: Answers) -> None:
+        self._answers = answers
+        self._not_ready = answers.answer(False, Reason.STALE, "PROVIDER_NOT_READY")
+        self._invalid = answers.answer(False, Reason.ERROR, "INVALID_ARGUMENT")
 
     def _renew(self, read_at: float, lease_seconds: float) -> None:
         self._good_read_at = read_at
@@ -90,10 +97,3 @@ class FlagView:
 
     def _revoke(self) -> None:
         self._deadline = -math.inf
-
-    def _unknown(self) -> Evaluation:
-        if self._snapshot is None:
-            self._count_stale()
-            return answer(False, Reason.STALE, 0, "PROVIDER_NOT_READY")
-        self._count_error()
-        return answer(False, Reason.ERROR, self._snapshot.version, "FLAG_NOT_FOUND")
