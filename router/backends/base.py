@@ -1,0 +1,58 @@
+"""The one seam between the router and its stores: ask a question, get ranked hits.
+
+Everything above this file is tested without a wire; everything below speaks one driver.
+"""
+
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from router.backends.windows import Window
+
+Vector = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """One question to one store. ``embedding`` is (384,) float32 of length 1."""
+
+    query: str
+    embedding: Vector
+    intent: str
+    limit: int
+    today: date
+    window: Window | None = None
+    relaxed: bool = False  # a second try: drop the least certain conditions
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A record found. ``score`` is in (0, 1], comparable within one backend only."""
+
+    id: str
+    title: str
+    text: str
+    source: str
+    score: float
+    kind: str
+    backend: str
+    occurred_on: str | None = None
+    scores: dict[str, float] = field(default_factory=dict)  # provenance, filled by fusion
+
+
+class Backend(Protocol):
+    """A store that can be searched. Both calls raise StoreUnavailable, nothing else."""
+
+    @property
+    def name(self) -> str: ...
+
+    async def search(self, search: Search) -> list[Hit]:
+        """Best first, at most ``search.limit``."""
+        ...
+
+    async def health(self) -> None:
+        """Return when the store answers; raise StoreUnavailable otherwise."""
+        ...

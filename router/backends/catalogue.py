@@ -1,0 +1,103 @@
+"""What the metadata store holds: kinds, their attributes, and the values that questions may name.
+
+Read from the data itself and refreshed now and then, so the filter grammar needs no configuration.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from router.backends.words import fold, stem
+
+Type = Literal["number", "text", "boolean", "date"]
+MAX_VALUES = 500  # distinct values kept per attribute; a free-text attribute has too many to match
+
+ATTRIBUTES = """
+    SELECT kind, key, jsonb_typeof(value) AS type, count(*) AS records,
+           bool_and(value #>> '{}' ~ '^\\d{4}-\\d{2}-\\d{2}') AS dates
+    FROM records, jsonb_each(attributes) GROUP BY kind, key, jsonb_typeof(value)
+"""
+VALUES = """
+    SELECT DISTINCT key, value #>> '{}' AS value FROM records, jsonb_each(attributes)
+    WHERE jsonb_typeof(value) = 'string' AND length(value #>> '{}') <= 60
+    ORDER BY key, value LIMIT 20000
+"""
+KINDS = "SELECT DISTINCT kind FROM records"
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """An attribute as seen in the data; ``kinds`` are the kinds of record that carry it."""
+
+    name: str
+    type: Type
+    kinds: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """Immutable; lookups are by folded text."""
+
+    kinds: frozenset[str] = frozenset()
+    attributes: Mapping[str, Attribute] = field(default_factory=dict)
+    values: Mapping[str, frozenset[str]] = field(default_factory=dict)  # folded value -> attributes
+    spelled: Mapping[tuple[str, str], str] = field(default_factory=dict)  # as stored
+
+    def kind_named(self, word: str) -> str | None:
+        """The kind a word names: ``invoices`` is ``invoice``."""
+        wanted = stem(word)
+        return next((kind for kind in sorted(self.kinds) if stem(kind) == wanted), None)
+
+    def attribute_named(self, words: str) -> Attribute | None:
+        """The attribute a folded phrase names: ``due date`` is ``due_on``, ``amount`` is ``amount_eur``."""
+        wanted = [stem(word) for word in words.split()]
+        exact = self.attributes.get(words.replace(" ", "_"))
+        return exact or next(
+            (a for name, a in sorted(self.attributes.items()) if _same_name(wanted, name)), None
+        )
+
+
+_NAME_NOISE = frozenset(
+    {"on", "at", "date", "eur", "usd", "kg", "km", "t", "days", "hours", "name"}
+)
+
+
+def _same_name(wanted: list[str], name: str) -> bool:
+    noise = {stem(word) for word in _NAME_NOISE}
+    parts = [stem(part) for part in name.lower().split("_")]
+    meant = [part for part in parts if part not in noise]
+    asked = [word for word in wanted if word not in noise]
+    return bool(meant) and meant == asked
+
+
+def build(
+    kinds: Iterable[str],
+    attribute_rows: Iterable[Mapping[str, Any]],
+    value_rows: Iterable[Mapping[str, Any]],
+) -> Catalogue:
+    """A catalogue from the rows of the three statements above."""
+    attributes: dict[str, Attribute] = {}
+    for row in attribute_rows:
+        known = attributes.get(row["key"])
+        found = frozenset({row["kind"]}) | (known.kinds if known else frozenset())
+        attributes[row["key"]] = Attribute(row["key"], _type(row), found)
+    values: dict[str, set[str]] = {}
+    spelled: dict[tuple[str, str], str] = {}
+    counts: dict[str, int] = {}
+    for row in value_rows:
+        key, value = row["key"], row["value"]
+        counts[key] = counts.get(key, 0) + 1
+        folded = fold(value)
+        if folded and counts[key] <= MAX_VALUES:
+            values.setdefault(folded, set()).add(key)
+            spelled[key, folded] = value
+    frozen = {value: frozenset(names) for value, names in values.items()}
+    return Catalogue(frozenset(kinds), attributes, frozen, spelled)
+
+
+def _type(row: Mapping[str, Any]) -> Type:
+    if row["type"] == "number":
+        return "number"
+    if row["type"] == "boolean":
+        return "boolean"
+    return "date" if row["dates"] else "text"

@@ -1,0 +1,183 @@
+"""Questions about relations, answered from Neo4j over Bolt.
+
+Entry points are the names and identifiers a question mentions, looked up in ``Name`` nodes (an
+indexed lookup, so no scan and no dependence on full-text procedures, which the embedded Bolt server
+lacks). From there at most two hops, ranked by path and by what the question asks for.
+Only constant, parameterised Cypher; sessions are read-only and live for one search.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Any, LiteralString
+
+from neo4j import READ_ACCESS, AsyncDriver, AsyncManagedTransaction
+from neo4j.exceptions import DriverError, Neo4jError
+
+from router.backends.base import Hit, Search
+from router.backends.words import content_stems, content_words, name_candidates, stem
+from router.errors import StoreUnavailable
+
+MAX_ENTRIES = 20
+MAX_NEIGHBOURS = 400
+
+_RECORD: LiteralString = (
+    "n.id AS id, n.kind AS kind, n.title AS title, n.text AS text, n.source AS source, "
+    "n.occurred_on AS occurred_on"
+)
+ENTRIES: LiteralString = (
+    "MATCH (k:Name)-[:NAMES]->(n:Record) WHERE k.key IN $keys "
+    "RETURN k.key AS key, " + _RECORD + " LIMIT $limit"
+)
+ONE_HOP: LiteralString = (
+    "MATCH (e:Record)-[l]-(n:Record) WHERE e.id IN $ids "
+    "RETURN e.id AS entry, [type(l)] AS via, " + _RECORD + " LIMIT $limit"
+)
+TWO_HOPS: LiteralString = (
+    "MATCH (e:Record)-[l]-(m:Record)-[k]-(n:Record) WHERE e.id IN $ids AND NOT n.id IN $ids "
+    "RETURN e.id AS entry, [type(l), type(k)] AS via, " + _RECORD + " LIMIT $limit"
+)
+HEALTH: LiteralString = "RETURN 1 AS one"
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class GraphBackend:
+    """``driver`` belongs to the caller, who closes it."""
+
+    driver: AsyncDriver
+    database: str
+    name: str = "graph"
+
+    async def search(self, search: Search) -> list[Hit]:
+        keys = name_candidates(search.query)
+        try:
+            async with self.driver.session(
+                database=self.database, default_access_mode=READ_ACCESS
+            ) as session:
+                entries, rows = await session.execute_read(_expand, keys)
+        except (Neo4jError, DriverError, OSError) as error:
+            raise StoreUnavailable(self.name, f"{type(error).__name__}: {error}") from error
+        return rank(search, entries, rows)[: search.limit]
+
+    async def health(self) -> None:
+        try:
+            async with self.driver.session(
+                database=self.database, default_access_mode=READ_ACCESS
+            ) as session:
+                await (await session.run(HEALTH)).consume()
+        except (Neo4jError, DriverError, OSError) as error:
+            raise StoreUnavailable(self.name, f"{type(error).__name__}: {error}") from error
+
+
+async def _expand(tx: AsyncManagedTransaction, keys: list[str]) -> tuple[list[Row], list[Row]]:
+    if not keys:
+        return [], []
+    entries = _most_specific(await _rows(tx, ENTRIES, keys=keys, limit=MAX_ENTRIES))
+    ids = sorted({entry["id"] for entry in entries})
+    if not ids:
+        return [], []
+    near = await _rows(tx, ONE_HOP, ids=ids, limit=MAX_NEIGHBOURS)
+    far = await _rows(tx, TWO_HOPS, ids=ids, limit=MAX_NEIGHBOURS)
+    return entries, near + far
+
+
+async def _rows(tx: AsyncManagedTransaction, cypher: LiteralString, **params: object) -> list[Row]:
+    result = await tx.run(cypher, params)
+    return [record.data() async for record in result]
+
+
+def _most_specific(entries: list[Row]) -> list[Row]:
+    """Drop the entry for ``anna`` when ``anna kowalski`` was found too."""
+    keys = {entry["key"] for entry in entries}
+    return [
+        entry
+        for entry in entries
+        if not any(entry["key"] != other and f" {entry['key']} " in f" {other} " for other in keys)
+    ]
+
+
+def rank(search: Search, entries: list[Row], rows: list[Row]) -> list[Hit]:
+    """Best first. Pure: rows in, hits out; a record keeps its best path."""
+    asked = content_stems(search.query)
+    wanted = _wanted_kind(search.query, entries, rows)
+    best: dict[str, Hit] = {}
+    reached: dict[str, set[str]] = {}
+    for row in rows:
+        if not _in_window(search, row):
+            continue
+        reached.setdefault(row["id"], set()).add(row["entry"])
+        _keep(best, _hit(row, _path_score(row, asked, wanted)))
+    for entry in entries:
+        if _in_window(search, entry):
+            _keep(best, _hit(entry, 0.35 + 0.1 * _overlap(entry, asked)))
+    hits = [
+        replace(hit, score=min(1.0, hit.score + 0.1 * (len(reached.get(hit.id, ())) > 1)))
+        for hit in best.values()
+    ]
+    return _ordered(search, hits)
+
+
+def _wanted_kind(query: str, entries: list[Row], rows: list[Row]) -> str | None:
+    """The first kind the question names that is not the kind of what it starts from."""
+    known = {entry["kind"] for entry in entries}
+    kinds = {stem(row["kind"]): row["kind"] for row in rows if row["kind"] not in known}
+    return next((kinds[s] for s in map(stem, content_words(query)) if s in kinds), None)
+
+
+def _path_score(row: Row, asked: set[str], wanted: str | None) -> float:
+    via: list[str] = row["via"]
+    relations = sum(bool(_stems_of_type(kind) & asked) for kind in via) / len(via)
+    score = 0.4 if len(via) == 1 else 0.2
+    if row["kind"] == wanted:
+        score += 0.3
+    return score + 0.15 * relations + 0.1 * _overlap(row, asked)
+
+
+def _stems_of_type(relation: str) -> set[str]:
+    return {stem(word) for word in relation.lower().split("_")}
+
+
+def _overlap(row: Row, asked: set[str]) -> float:
+    if not asked:
+        return 0.0
+    return len(asked & content_stems(f"{row['title']} {row['text']}")) / len(asked)
+
+
+def _in_window(search: Search, row: Row) -> bool:
+    if search.window is None:
+        return True
+    if not row["occurred_on"]:
+        return False
+    return search.window.contains(date.fromisoformat(str(row["occurred_on"])[:10]))
+
+
+def _ordered(search: Search, hits: list[Hit]) -> list[Hit]:
+    order = search.window.order if search.window else None
+    hits.sort(key=lambda hit: (-hit.score, hit.id))
+    if order:
+        # By date among what matters (kinds or relations asked for), not among every neighbour.
+        hits = [hit for hit in hits if hit.score >= 0.75 * hits[0].score]
+        hits.sort(key=lambda hit: hit.occurred_on or "", reverse=order == "latest")
+        hits = [replace(hit, score=1.0 / (1 + 0.2 * place)) for place, hit in enumerate(hits)]
+    return hits
+
+
+def _keep(best: dict[str, Hit], hit: Hit) -> None:
+    if hit.id not in best or best[hit.id].score < hit.score:
+        best[hit.id] = hit
+
+
+def _hit(row: Row, score: float) -> Hit:
+    day = row["occurred_on"]
+    return Hit(
+        id=row["id"],
+        title=row["title"],
+        text=row["text"],
+        source=row["source"],
+        score=score,
+        kind=row["kind"],
+        backend="graph",
+        occurred_on=str(day)[:10] if day else None,
+    )

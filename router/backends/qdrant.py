@@ -1,0 +1,35 @@
+"""Questions about meaning, answered from Qdrant: nearest vectors of the ``documents`` collection."""
+
+from dataclasses import dataclass
+
+from router.backends.base import Hit, Search
+from router.backends.vectors import Near, VectorStore
+
+
+@dataclass(frozen=True, slots=True)
+class QdrantBackend:
+    """``vectors`` belongs to the caller, who closes it."""
+
+    vectors: VectorStore
+    name: str = "qdrant"
+
+    async def search(self, search: Search) -> list[Hit]:
+        found = await self.vectors.nearest(search.embedding.tolist(), search.limit)
+        return [_hit(near) for near in found if near.score > 0]
+
+    async def health(self) -> None:
+        await self.vectors.health()
+
+
+def _hit(near: Near) -> Hit:
+    payload = near.payload
+    return Hit(
+        id=payload["id"],
+        title=payload["title"],
+        text=payload["text"],
+        source=payload["source"],
+        score=min(1.0, near.score),
+        kind=payload["kind"],
+        backend="qdrant",
+        occurred_on=payload.get("occurred_on"),
+    )

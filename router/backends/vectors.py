@@ -1,0 +1,161 @@
+"""Where vectors lie: a Qdrant server, or Qdrant's own engine in a folder of this process.
+
+Same port, so demo, tests and production differ in an address only. One process owns a folder.
+"""
+
+import asyncio
+import threading
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import httpx
+import qdrant_edge as edge
+from qdrant_client import AsyncQdrantClient, models
+from qdrant_client.common.client_exceptions import QdrantException
+from qdrant_client.http.exceptions import ApiException
+
+from router.errors import StoreUnavailable
+
+COLLECTION = "documents"
+DIMENSION = 384
+_NAMESPACE = uuid.UUID("5b0c2f0a-94b1-4a55-9d83-4a6f3d1f7d55")
+SERVER_FAILURES = (ApiException, QdrantException, httpx.HTTPError, OSError, ValueError)
+ENGINE_FAILURES = (RuntimeError, OSError, ValueError)
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A record's vector, (384,) floats, and what is needed to show it."""
+
+    record_id: str
+    vector: list[float]
+    payload: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Near:
+    """A point found; ``score`` is the cosine, -1 to 1."""
+
+    score: float
+    payload: Mapping[str, Any]
+
+
+class VectorStore(Protocol):
+    """Cosine neighbours. Every call raises StoreUnavailable, nothing else."""
+
+    async def prepare(self) -> None:
+        """Create the collection unless it exists."""
+        ...
+
+    async def upsert(self, points: Sequence[Point]) -> None: ...
+
+    async def nearest(self, vector: list[float], limit: int) -> list[Near]: ...
+
+    async def health(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+def point_id(record_id: str) -> str:
+    """Qdrant wants UUIDs; the same record always gets the same one."""
+    return str(uuid.uuid5(_NAMESPACE, record_id))
+
+
+@dataclass(frozen=True, slots=True)
+class ServerVectors:
+    """``client`` talks to a Qdrant server."""
+
+    client: AsyncQdrantClient
+    collection: str = COLLECTION
+
+    async def prepare(self) -> None:
+        try:
+            if not await self.client.collection_exists(self.collection):
+                vectors = models.VectorParams(size=DIMENSION, distance=models.Distance.COSINE)
+                await self.client.create_collection(self.collection, vectors_config=vectors)
+        except SERVER_FAILURES as error:
+            raise _unavailable(error) from error
+
+    async def upsert(self, points: Sequence[Point]) -> None:
+        rows = [
+            models.PointStruct(id=point_id(p.record_id), vector=p.vector, payload=dict(p.payload))
+            for p in points
+        ]
+        try:
+            await self.client.upsert(self.collection, points=rows, wait=True)
+        except SERVER_FAILURES as error:
+            raise _unavailable(error) from error
+
+    async def nearest(self, vector: list[float], limit: int) -> list[Near]:
+        try:
+            found = await self.client.query_points(
+                self.collection, query=vector, limit=limit, with_payload=True
+            )
+        except SERVER_FAILURES as error:
+            raise _unavailable(error) from error
+        return [Near(point.score, point.payload or {}) for point in found.points]
+
+    async def health(self) -> None:
+        try:
+            await self.client.get_collections()
+        except SERVER_FAILURES as error:
+            raise _unavailable(error) from error
+
+    async def close(self) -> None:
+        await self.client.close()
+
+
+class EngineVectors:
+    """Qdrant's engine on ``folder``; its calls block, so they run on worker threads."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder / COLLECTION
+        self._opening = threading.Lock()
+        self._shard: edge.EdgeShard | None = None
+
+    async def prepare(self) -> None:
+        await self._call(self._opened)
+
+    async def upsert(self, points: Sequence[Point]) -> None:
+        rows = [edge.Point(point_id(p.record_id), p.vector, dict(p.payload)) for p in points]
+        await self._call(lambda: self._opened().update(edge.UpdateOperation.upsert_points(rows)))
+
+    async def nearest(self, vector: list[float], limit: int) -> list[Near]:
+        request = edge.QueryRequest(limit, query=edge.Query.Nearest(vector), with_payload=True)
+        found = await self._call(lambda: self._opened().query(request))
+        return [Near(point.score, point.payload or {}) for point in found]
+
+    async def health(self) -> None:
+        await self._call(self._opened)
+
+    async def close(self) -> None:
+        shard, self._shard = self._shard, None
+        if shard is not None:
+            await asyncio.to_thread(shard.close)
+
+    def _opened(self) -> edge.EdgeShard:
+        with self._opening:
+            if self._shard is None:
+                self._shard = _open(self._folder)
+            return self._shard
+
+    async def _call(self, work: Any) -> Any:  # noqa: ANN401 - the engine's own result types
+        try:
+            return await asyncio.to_thread(work)
+        except ENGINE_FAILURES as error:
+            raise _unavailable(error) from error
+
+
+def _open(folder: Path) -> edge.EdgeShard:
+    if folder.exists() and any(folder.iterdir()):
+        return edge.EdgeShard.load(str(folder))
+    folder.mkdir(parents=True, exist_ok=True)
+    config = edge.EdgeConfig(vectors=edge.EdgeVectorParams(DIMENSION, edge.Distance.Cosine))
+    return edge.EdgeShard.create(str(folder), config)
+
+
+def _unavailable(error: Exception) -> StoreUnavailable:
+    return StoreUnavailable("qdrant", f"{type(error).__name__}: {error}")

@@ -1,0 +1,194 @@
+"""Time in questions: "in March 2025", "since 2024-11-01", "last week", "the latest …".
+
+A window is half open: ``start <= day < end``; None is unbounded. Days, no time zones: a record's
+``occurred_on`` is a date.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Literal
+
+Order = Literal["latest", "earliest"]
+MONTHS = [
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+]
+_MONTH = r"(?P<month>" + "|".join(f"{m[:3]}(?:{m[3:]})?" for m in MONTHS) + r")\.?"
+_ISO = r"(?P<iso>\d{4}-\d{2}-\d{2})"
+_DAY = (
+    rf"(?:(?P<d1>\d{{1,2}})(?:st|nd|rd|th)?(?: of)? {_MONTH}|(?P<m2>[a-z]+)\.? (?P<d2>\d{{1,2}})(?:st|nd|rd|th)?),? "
+    r"(?P<y>\d{4})"
+)
+_EARLIEST = re.compile(r"\b(first|earliest|oldest)\b")
+_LATEST = re.compile(r"\b(latest|most recent|newest|recently|recent|last time|last)\b")
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A stretch of days, and which end of it was asked for."""
+
+    start: date | None = None
+    end: date | None = None
+    order: Order | None = None
+
+    @property
+    def bounded(self) -> bool:
+        return self.start is not None or self.end is not None
+
+    def contains(self, day: date) -> bool:
+        return (self.start is None or self.start <= day) and (self.end is None or day < self.end)
+
+
+def window_of(question: str, today: date) -> Window | None:
+    """The time a question speaks of; None when it speaks of none."""
+    text = " ".join(question.lower().split())
+    start, end = _bounds(text, today)
+    order: Order | None = None
+    if _EARLIEST.search(text):
+        order = "earliest"
+    elif _LATEST.search(text):
+        order = "latest"
+    if start is None and end is None and order is None:
+        return None
+    return Window(start, end, order)
+
+
+def _bounds(text: str, today: date) -> tuple[date | None, date | None]:
+    between = re.search(r"\b(?:between|from) (.+?) (?:and|to|until|till) (.+?)(?:[?.,]|$)", text)
+    if between:
+        first, second = _span(between[1], today), _span(between[2], today)
+        if first and second:
+            return first[0], second[1]
+    for word, cut in _SIDES.items():
+        side = re.search(rf"\b(?:{word}) (.+)", text)
+        span = _span(side[1], today, anchored=True) if side else None
+        if span:
+            return cut(span)
+    span = _span(text, today)
+    return span or (None, None)
+
+
+_Cut = Callable[[tuple[date, date]], tuple[date | None, date | None]]
+_SIDES: dict[str, _Cut] = {
+    "since|from|starting": lambda span: (span[0], None),
+    "after": lambda span: (span[1], None),
+    "before|until|till|by|prior to": lambda span: (None, span[0]),
+}
+
+
+def _span(text: str, today: date, *, anchored: bool = False) -> tuple[date, date] | None:
+    """The first date expression of ``text`` as (first day, day after the last)."""
+    for pattern, read in _SPANS:
+        found = (pattern.match if anchored else pattern.search)(text)
+        if found:
+            try:
+                return read(found, today)
+            except (ValueError, OverflowError):  # 31 June, year 0: not a date after all
+                continue
+    return None
+
+
+def _month_number(name: str) -> int:
+    for number, month in enumerate(MONTHS, start=1):
+        if name[:3] == month[:3] and month.startswith(name):
+            return number
+    raise ValueError(name)
+
+
+def _one_day(day: date) -> tuple[date, date]:
+    return day, day + timedelta(days=1)
+
+
+def _month(year: int, month: int) -> tuple[date, date]:
+    following = date(year + month // 12, month % 12 + 1, 1)
+    return date(year, month, 1), following
+
+
+def _quarter(year: int, quarter: int) -> tuple[date, date]:
+    return date(year, 3 * quarter - 2, 1), _month(year, 3 * quarter)[1]
+
+
+def _iso(found: re.Match[str], _: date) -> tuple[date, date]:
+    return _one_day(date.fromisoformat(found["iso"]))
+
+
+def _written_day(found: re.Match[str], _: date) -> tuple[date, date]:
+    month = _month_number(found["month"] or found["m2"])
+    return _one_day(date(int(found["y"]), month, int(found["d1"] or found["d2"])))
+
+
+def _written_month(found: re.Match[str], today: date) -> tuple[date, date]:
+    month = _month_number(found["month"])
+    year = int(found["y"]) if found["y"] else today.year - (month > today.month)
+    return _month(year, month)
+
+
+def _quarter_of(found: re.Match[str], today: date) -> tuple[date, date]:
+    return _quarter(int(found["y"] or today.year), int(found["q"]))
+
+
+def _year(found: re.Match[str], _: date) -> tuple[date, date]:
+    year = int(found["y"])
+    return date(year, 1, 1), date(year + 1, 1, 1)
+
+
+def _past_units(found: re.Match[str], today: date) -> tuple[date, date]:
+    days = {"day": 1, "week": 7, "month": 30, "quarter": 91, "year": 365}[found["unit"]]
+    return today - timedelta(days=days * int(found["n"])), today + timedelta(days=1)
+
+
+def _calendar_unit(found: re.Match[str], today: date) -> tuple[date, date]:
+    back = 0 if found["which"] == "this" else 1
+    unit = found["unit"]
+    if unit == "week":
+        monday = today - timedelta(days=today.weekday() + 7 * back)
+        return monday, monday + timedelta(days=7)
+    if unit == "month":
+        index = today.year * 12 + today.month - 1 - back
+        return _month(index // 12, index % 12 + 1)
+    if unit == "quarter":
+        index = today.year * 4 + (today.month - 1) // 3 - back
+        return _quarter(index // 4, index % 4 + 1)
+    return date(today.year - back, 1, 1), date(today.year - back + 1, 1, 1)
+
+
+_Reader = Callable[[re.Match[str], date], tuple[date, date]]
+_SPANS: tuple[tuple[re.Pattern[str], _Reader], ...] = (
+    (re.compile(_ISO), _iso),
+    (re.compile(_DAY), _written_day),
+    (re.compile(rf"\b{_MONTH},?(?: of)? (?P<y>\d{{4}})\b"), _written_month),
+    (re.compile(r"\bq(?P<q>[1-4])(?: of)?(?: (?P<y>\d{4}))?\b"), _quarter_of),
+    (
+        re.compile(
+            r"\b(?:last|past|previous) (?P<n>\d{1,3}) (?P<unit>day|week|month|quarter|year)s?"
+        ),
+        _past_units,
+    ),
+    (
+        re.compile(r"\b(?P<which>this|last|previous|past) (?P<unit>week|month|quarter|year)\b"),
+        _calendar_unit,
+    ),
+    (re.compile(r"\byesterday\b"), lambda _, today: (today - timedelta(days=1), today)),
+    (re.compile(r"\btoday\b"), lambda _, today: _one_day(today)),
+    (
+        re.compile(
+            r"\b(?:in|during|of|for|since|before|after|until|from) (?P<month>"
+            + "|".join(MONTHS)
+            + r")\b(?P<y>)"
+        ),
+        _written_month,
+    ),
+    (re.compile(r"\b(?P<y>(?:19|20)\d{2})\b(?!-)"), _year),
+)

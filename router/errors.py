@@ -1,0 +1,52 @@
+"""What can go wrong in the router. One flat tree; each docstring is the meaning of its error.
+
+RouterError
+  SettingsError          a setting is missing or wrong: fix it and start again
+  InvalidQuestion        the caller's input: HTTP 422
+  UnknownDecision        feedback for a query nobody remembers: HTTP 404
+  Overloaded             more work than this process takes: HTTP 429
+  NotReady               starting, draining, or a store we cannot do without is away: HTTP 503
+  StoreUnavailable       one store failed or was late; the answer goes on without it
+  InjectedFault          the demo's fault injection failed this query: HTTP 500
+"""
+
+
+class RouterError(Exception):
+    """Anything the router raises on purpose."""
+
+
+class SettingsError(RouterError):
+    """A setting is missing or wrong; the message names it and says what it should be."""
+
+
+class InvalidQuestion(RouterError):  # noqa: N818 - named for what it is, as httpx does
+    """The question is empty or longer than the limit."""
+
+
+class UnknownDecision(RouterError):  # noqa: N818 - named for what it is, as httpx does
+    """Feedback names a query id that was never given out, or was given out too long ago."""
+
+
+class Overloaded(RouterError):  # noqa: N818 - named for what it is, as httpx does
+    """Too many queries are in flight; try again after ``retry_after_seconds``."""
+
+    def __init__(self, in_flight_limit: int, retry_after_seconds: int = 1) -> None:
+        super().__init__(f"{in_flight_limit} queries are already in flight; try again shortly")
+        self.retry_after_seconds = retry_after_seconds
+
+
+class NotReady(RouterError):  # noqa: N818 - named for what it is, as httpx does
+    """This process can't serve yet, or no longer."""
+
+
+class StoreUnavailable(RouterError):  # noqa: N818 - named for what it is, as httpx does
+    """A store failed or missed its deadline."""
+
+    def __init__(self, store: str, why: str) -> None:
+        super().__init__(f"{store}: {why}")
+        self.store = store
+        self.why = why
+
+
+class InjectedFault(RouterError):  # noqa: N818 - named for what it is, as httpx does
+    """Only with SLUICE_FAULT_INJECTION=1: a query failed because the demo asked for it."""

@@ -1,0 +1,245 @@
+"""Records into all stores, idempotent by record id: a node, a row and a point for each.
+
+Ingesting a record again replaces its text, attributes and outgoing links. Records that are not
+given stay as they are.
+"""
+
+import asyncio
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from importlib.resources import files
+from itertools import islice
+from typing import Any, LiteralString
+
+from neo4j import AsyncManagedTransaction
+
+from router.backends.vectors import Point, VectorStore
+from router.backends.words import fold, is_identifier
+from router.embedding import Embedder
+from router.errors import RouterError
+from router.records import Record
+from router.stores import StoreClients
+
+BATCH = 100
+_SAFE = re.compile(r"^[A-Za-z][A-Za-z0-9_]{0,62}$")
+_RESERVED = frozenset({"id", "kind", "title", "text", "source"})
+
+GRAPH_SCHEMA: tuple[LiteralString, ...] = (
+    "CREATE CONSTRAINT record_id IF NOT EXISTS FOR (r:Record) REQUIRE r.id IS UNIQUE",
+    "CREATE CONSTRAINT name_key IF NOT EXISTS FOR (n:Name) REQUIRE n.key IS UNIQUE",
+)
+FORGET_OTHER_KINDS: LiteralString = (
+    "MATCH (r:Record) WHERE r.id IN $ids AND r.kind <> $kind DETACH DELETE r"
+)
+FORGET_LINKS: LiteralString = "MATCH (r:Record)-[l]->(:Record) WHERE r.id IN $ids DELETE l"
+FORGET_NAMES: LiteralString = "MATCH (:Name)-[l:NAMES]->(r:Record) WHERE r.id IN $ids DELETE l"
+MERGE_NAMES: LiteralString = (
+    "UNWIND $rows AS row MATCH (r:Record {id: row.id}) "
+    "MERGE (n:Name {key: row.key}) MERGE (n)-[:NAMES]->(r)"
+)
+UPSERT_ROW = """
+    INSERT INTO records (id, kind, title, text, source, occurred_on, attributes)
+    VALUES ($1, $2, $3, $4, $5, $6, $7::text::jsonb)
+    ON CONFLICT (id) DO UPDATE SET kind = excluded.kind, title = excluded.title,
+        text = excluded.text, source = excluded.source, occurred_on = excluded.occurred_on,
+        attributes = excluded.attributes
+"""
+
+
+class IngestError(RouterError):
+    """A record can't be stored as it is; the message names the record and the field."""
+
+
+@dataclass(frozen=True, slots=True)
+class IngestReport:
+    """What was written. ``dangling`` links point to records that no store has."""
+
+    records: int
+    links: int
+    dangling: int
+
+
+async def ingest(
+    records: Iterable[Record], stores: StoreClients, embedder: Embedder
+) -> IngestReport:
+    """Write all records. Raises IngestError before anything is written; driver errors as they are."""
+    everything = list({record.id: record for record in records}.values())
+    for record in everything:
+        _check(record)
+    await asyncio.gather(_graph_schema(stores), _table(stores), stores.vectors.prepare())
+    for batch in _batches(everything, BATCH):
+        await asyncio.gather(
+            _nodes(stores, batch), _rows(stores, batch), _points(stores.vectors, batch, embedder)
+        )
+    # Links last: both ends must exist.
+    made = await _links(stores, everything)
+    wanted = sum(len(record.links) for record in everything)
+    return IngestReport(len(everything), made, wanted - made)
+
+
+def names_of(record: Record) -> list[str]:
+    """Folded names a question may use: the id, the title, the title without its kind, numbers."""
+    title = record.title.split(":", 1)[0]
+    names = {fold(record.id), fold(record.title), fold(title)}
+    words = fold(title).split()
+    if len(words) > 1 and words[0] == record.kind.lower():
+        names.add(" ".join(words[1:]))
+    names |= {word for word in words if is_identifier(word)}
+    names |= {fold(alias) for alias in str(record.attributes.get("aliases", "")).split(",")}
+    return sorted(names - {""})
+
+
+def _check(record: Record) -> None:
+    for label in (record.kind, *(link.kind for link in record.links)):
+        if not _SAFE.match(label):
+            raise IngestError(
+                f"record {record.id!r}: kind {label!r} must be letters, digits and _, at most 63"
+            )
+    reserved = _RESERVED & set(record.attributes)
+    if reserved:
+        raise IngestError(f"record {record.id!r}: rename attribute {min(reserved)!r}")
+    _day(record)
+
+
+def _day(record: Record) -> date | None:
+    text = record.attributes.get("occurred_on")
+    if text is None:
+        return None
+    try:
+        return date.fromisoformat(str(text)[:10])
+    except ValueError:
+        raise IngestError(
+            f"record {record.id!r}: occurred_on is {text!r}; write an ISO date like 2025-03-31"
+        ) from None
+
+
+def _batches(records: Sequence[Record], size: int) -> Iterator[list[Record]]:
+    rest = iter(records)
+    while batch := list(islice(rest, size)):
+        yield batch
+
+
+async def _graph_schema(stores: StoreClients) -> None:
+    async with stores.neo4j.session(database=stores.neo4j_database) as session:
+        for statement in GRAPH_SCHEMA:
+            await (await session.run(statement)).consume()
+
+
+async def _table(stores: StoreClients) -> None:
+    await stores.postgres.execute(
+        files("router.backends").joinpath("schema.sql").read_text("utf-8")
+    )
+
+
+async def _nodes(stores: StoreClients, batch: list[Record]) -> None:
+    async with stores.neo4j.session(database=stores.neo4j_database) as session:
+        await session.execute_write(_write_nodes, batch)
+
+
+async def _write_nodes(tx: AsyncManagedTransaction, batch: list[Record]) -> None:
+    by_kind: dict[str, list[Record]] = defaultdict(list)
+    for record in batch:
+        by_kind[record.kind].append(record)
+    for kind, members in by_kind.items():
+        await _run(tx, FORGET_OTHER_KINDS, ids=[r.id for r in members], kind=kind)
+        rows = [{"id": r.id, "properties": _properties(r)} for r in members]
+        await _run(tx, _merge_records(kind), rows=rows)
+    ids = [record.id for record in batch]
+    await _run(tx, FORGET_NAMES, ids=ids)
+    names = [{"id": record.id, "key": key} for record in batch for key in names_of(record)]
+    await _run(tx, MERGE_NAMES, rows=names)
+
+
+def _merge_records(kind: str) -> LiteralString:
+    """Labels can't be parameters in Cypher; ``_check`` admitted letters, digits and _ only.
+
+    Both labels at once: the embedded Bolt server refuses a label that is added later.
+    """
+    label = kind.capitalize()
+    return (
+        f"UNWIND $rows AS row MERGE (r:Record:`{label}` {{id: row.id}}) SET r = row.properties",
+    )
+
+
+def _merge_links(kind: str) -> LiteralString:
+    """Relationship types can't be parameters either; checked like labels."""
+    return (
+        "UNWIND $rows AS row MATCH (a:Record {id: row.source}) MATCH (b:Record {id: row.target}) "
+        f"MERGE (a)-[l:`{kind}`]->(b) RETURN count(l) AS made",
+    )
+
+
+def _properties(record: Record) -> dict[str, Any]:
+    day = _day(record)
+    return {
+        **record.attributes,
+        "id": record.id,
+        "kind": record.kind,
+        "title": record.title,
+        "text": record.text,
+        "source": record.source,
+        "occurred_on": day.isoformat() if day else None,
+    }
+
+
+async def _run(tx: AsyncManagedTransaction, cypher: LiteralString, **params: object) -> None:
+    await (await tx.run(cypher, params)).consume()
+
+
+async def _links(stores: StoreClients, records: list[Record]) -> int:
+    made = 0
+    async with stores.neo4j.session(database=stores.neo4j_database) as session:
+        for batch in _batches(records, BATCH):
+            made += await session.execute_write(_write_links, batch)
+    return made
+
+
+async def _write_links(tx: AsyncManagedTransaction, batch: list[Record]) -> int:
+    await _run(tx, FORGET_LINKS, ids=[record.id for record in batch])
+    by_kind: dict[str, list[dict[str, str]]] = defaultdict(list)
+    for record in batch:
+        for link in dict.fromkeys(record.links):
+            row = {"source": record.id, "target": link.target}
+            by_kind[link.kind.upper()].append(row)
+    made = 0
+    for kind, rows in by_kind.items():
+        result = await tx.run(_merge_links(kind), {"rows": rows})
+        answer = await result.single()
+        made += int(answer["made"]) if answer else 0
+    return made
+
+
+async def _rows(stores: StoreClients, batch: list[Record]) -> None:
+    rows = [(r.id, r.kind, r.title, r.text, r.source, _day(r), _attributes_json(r)) for r in batch]
+    await stores.postgres.executemany(UPSERT_ROW, rows)
+
+
+def _attributes_json(record: Record) -> str:
+    return json.dumps(record.attributes, ensure_ascii=False)
+
+
+async def _points(vectors: VectorStore, batch: list[Record], embedder: Embedder) -> None:
+    texts = [f"{record.title}. {record.text}" for record in batch]
+    embedded = await asyncio.to_thread(embedder.embed, texts)
+    await vectors.upsert(
+        [
+            Point(record.id, vector.tolist(), _payload(record))
+            for record, vector in zip(batch, embedded, strict=True)
+        ]
+    )
+
+
+def _payload(record: Record) -> dict[str, Any]:
+    day = _day(record)
+    return {
+        "id": record.id,
+        "kind": record.kind,
+        "title": record.title,
+        "text": record.text,
+        "source": record.source,
+        "occurred_on": day.isoformat() if day else None,
+    }

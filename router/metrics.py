@@ -1,0 +1,117 @@
+"""The router's Prometheus metrics: exactly the names and labels of ARCHITECTURE.md.
+
+One registry per process (or per test), so two routers in one interpreter do not share counters.
+"""
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    Summary,
+)
+
+COHORTS = ("control", "treatment")
+INTENTS = ("graph", "temporal", "semantic", "metadata", "out_of_scope")
+OUTCOMES = ("ok", "degraded", "error")
+CACHE_RESULTS = ("exact", "similar", "miss", "bypass", "error")
+# x1.25 from 1 ms to about 20 s: tails that default buckets miss (DESIGN.md section 10).
+LATENCY_BUCKETS_SECONDS = tuple(round(0.001 * 1.25**i, 6) for i in range(46))
+FLAG_BUCKETS_SECONDS = (1e-6, 2e-6, 5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2)
+
+
+class Metrics:
+    """Every metric of one process. Series of known labels exist from the start, at zero."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        self._serving()
+        self._flags()
+        self._learning()
+        self._zero()
+
+    def _serving(self) -> None:
+        r = self.registry
+        self.queries = Counter(
+            "router_queries", "Queries answered", ["cohort", "intent", "outcome"], registry=r
+        )
+        self.query_seconds = Histogram(
+            "router_query_duration_seconds",
+            "Time of a query in the router",
+            ["cohort"],
+            buckets=LATENCY_BUCKETS_SECONDS,
+            registry=r,
+        )
+        self.backend_seconds = Histogram(
+            "router_backend_duration_seconds",
+            "Time of one search in one backend",
+            ["backend"],
+            buckets=LATENCY_BUCKETS_SECONDS,
+            registry=r,
+        )
+        self.cache_requests = Counter(
+            "router_cache_requests", "Cache lookups", ["cohort", "result"], registry=r
+        )
+        self.probes = Counter(
+            "router_probe", "Golden questions asked", ["kind", "correct", "cohort"], registry=r
+        )
+        self.complaints = Counter(
+            "router_complaints", "Complaints by users", ["cohort"], registry=r
+        )
+
+    def _flags(self) -> None:
+        r = self.registry
+        self.flag_evaluation_seconds = Histogram(
+            "router_flag_evaluation_seconds",
+            "Time to evaluate one flag",
+            buckets=FLAG_BUCKETS_SECONDS,
+            registry=r,
+        )
+        self.flag_lease_age_seconds = Gauge(
+            "router_flag_lease_age_seconds", "Since flags were last confirmed", registry=r
+        )
+        self.flag_percentage = Gauge(
+            "router_flag_rollout_percentage",
+            "Percentage as this process sees it",
+            ["flag"],
+            registry=r,
+        )
+        self.redis_errors = Counter(
+            "router_redis_errors", "Failed Redis operations of the router", registry=r
+        )
+
+    def _learning(self) -> None:
+        r = self.registry
+        self.feedback = Counter("router_feedback", "Feedback received", ["cohort"], registry=r)
+        self.feedback_reward = Summary(
+            "router_feedback_reward", "Reward of feedback received, 0 to 1", ["cohort"], registry=r
+        )
+        self.feedback_queue_size = Gauge(
+            "router_feedback_queue_size", "Feedback not yet learned from", registry=r
+        )
+        self.learner_last_batch = Gauge(
+            "router_learner_last_batch_timestamp_seconds", "Last batch learned", registry=r
+        )
+        self.learner_heartbeat = Gauge(
+            "router_learner_heartbeat_timestamp_seconds", "Learner last alive", registry=r
+        )
+        self.learner_errors = Counter(
+            "router_learner_errors", "Errors of the learner task", registry=r
+        )
+        self.learner_weights_version = Gauge(
+            "router_learner_weights_version", "Version of the weights in use", registry=r
+        )
+
+    def _zero(self) -> None:
+        for cohort in COHORTS:
+            self.query_seconds.labels(cohort)
+            self.feedback.labels(cohort)
+            self.feedback_reward.labels(cohort)
+            self.complaints.labels(cohort)
+            for result in CACHE_RESULTS:
+                self.cache_requests.labels(cohort, result)
+            for intent in INTENTS:
+                for outcome in OUTCOMES:
+                    self.queries.labels(cohort, intent, outcome)

@@ -1,0 +1,109 @@
+"""Clients of the stores: opened once per process from settings, closed together.
+
+Opening contacts nobody: a store that is away degrades answers, it does not stop the process.
+"""
+
+import asyncio
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import asyncpg  # type: ignore[import-untyped]  # it ships no types
+from neo4j import AsyncDriver, AsyncGraphDatabase
+from qdrant_client import AsyncQdrantClient
+from redis.asyncio import BlockingConnectionPool, Redis
+
+from router.backends.pool import Pool
+from router.backends.vectors import EngineVectors, ServerVectors, VectorStore
+from router.errors import SettingsError
+from router.settings import Stores
+
+CONNECT_SECONDS = 2
+POOL_SIZE = 16
+
+
+@dataclass(frozen=True, slots=True)
+class StoreClients:
+    """One client per store; ``neo4j_database`` is the graph's database name."""
+
+    neo4j: AsyncDriver
+    neo4j_database: str
+    postgres: Pool
+    vectors: VectorStore
+
+    async def close(self) -> None:
+        """Close all, whatever happens to one of them."""
+        await asyncio.gather(
+            self.neo4j.close(),
+            _close_pool(self.postgres),
+            self.vectors.close(),
+            return_exceptions=True,
+        )
+
+
+def open_neo4j(stores: Stores) -> AsyncDriver:
+    """A driver that gives up within seconds instead of the driver's default minute."""
+    auth = (stores.neo4j_user, stores.neo4j_password) if stores.neo4j_password else None
+    return AsyncGraphDatabase.driver(
+        stores.neo4j_uri,
+        auth=auth,
+        connection_timeout=CONNECT_SECONDS,
+        connection_acquisition_timeout=CONNECT_SECONDS,
+        max_transaction_retry_time=1.0,
+        max_connection_pool_size=POOL_SIZE,
+        notifications_min_severity="OFF",
+    )
+
+
+def open_vectors(stores: Stores) -> VectorStore:
+    """A server when there is an address, else the embedded engine in a folder.
+
+    Raises:
+        SettingsError: neither QDRANT_URL nor QDRANT_PATH is set.
+    """
+    if stores.qdrant_url:
+        client = AsyncQdrantClient(
+            url=stores.qdrant_url, timeout=CONNECT_SECONDS, check_compatibility=False
+        )
+        return ServerVectors(client)
+    if stores.qdrant_path:
+        return EngineVectors(Path(stores.qdrant_path))
+    raise SettingsError("set QDRANT_URL (a server) or QDRANT_PATH (a folder for the engine)")
+
+
+async def open_postgres(stores: Stores) -> Pool:
+    """A pool that connects when it is first used: ``min_size=0`` opens nothing here."""
+    pool: Pool = await asyncpg.create_pool(
+        stores.postgres_dsn,
+        min_size=0,
+        max_size=POOL_SIZE,
+        timeout=CONNECT_SECONDS,
+        command_timeout=5,
+        # Behind a transaction pooler prepared statements must not outlive their transaction.
+        statement_cache_size=0 if "pgbouncer=true" in stores.postgres_dsn else 100,
+    )
+    return pool
+
+
+async def open_stores(stores: Stores) -> StoreClients:
+    """Clients for every store; nobody is contacted yet."""
+    vectors = open_vectors(stores)
+    pool = await open_postgres(stores)
+    return StoreClients(open_neo4j(stores), stores.neo4j_database, pool, vectors)
+
+
+def open_redis(url: str) -> "Redis":
+    """For cache, flags and learning; replies are bytes."""
+    pool = BlockingConnectionPool.from_url(
+        url,
+        max_connections=POOL_SIZE * 2,
+        timeout=CONNECT_SECONDS,
+        socket_timeout=CONNECT_SECONDS,
+        socket_connect_timeout=CONNECT_SECONDS,
+    )
+    return Redis.from_pool(pool)
+
+
+async def _close_pool(pool: Pool) -> None:
+    with suppress(TimeoutError):
+        await asyncio.wait_for(pool.close(), CONNECT_SECONDS)
