@@ -107,6 +107,21 @@ class WatchRequest(Model):
     noted: tuple[str, ...] = ()
 
 
+class WatchNotes(Model):
+    """What the watch remembers in its heartbeat: another worker goes on from here.
+
+    ``failures`` counts, by red flag, the failures in a row. ``readings`` and ``problem`` are for
+    people who look at the activity (``describe``, the Temporal UI).
+    """
+
+    at: datetime | None = None
+    turns: int = 0
+    failures: dict[str, int] = Field(default_factory=dict)
+    flag_differs: int = 0
+    readings: tuple[str, ...] = ()
+    problem: str = ""
+
+
 LedgerKind = Literal["check", "finding", "flag", "report"]
 
 

@@ -62,11 +62,13 @@ class RedisFlags:
         while True:
             seconds = time.monotonic() - started
             async with store_errors():
-                wanted = _wanted(await self._flags(request.environment).document(), request)
+                document = await self._flags(request.environment).document()
                 processes = await live_processes(self._redis, request.environment)
             views = await seen_by_processes(processes, self._http)
+            wanted = _wanted(document, request)
             result = verify(views, wanted, acknowledged_seconds_ago=seconds)
-            if result.holds:
+            # An older document means that the store lost the write: nothing is confirmed then.
+            if result.holds and document.version >= request.version:
                 return Confirmation(
                     processes=len(result.by_answer),
                     expired=len(result.by_lease),
