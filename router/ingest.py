@@ -160,16 +160,14 @@ def _merge_records(kind: str) -> LiteralString:
     Both labels at once: the embedded Bolt server refuses a label that is added later.
     """
     label = kind.capitalize()
-    return (
-        f"UNWIND $rows AS row MERGE (r:Record:`{label}` {{id: row.id}}) SET r = row.properties",
-    )
+    return f"UNWIND $rows AS row MERGE (r:Record:`{label}` {{id: row.id}}) SET r = row.properties"
 
 
 def _merge_links(kind: str) -> LiteralString:
     """Relationship types can't be parameters either; checked like labels."""
     return (
         "UNWIND $rows AS row MATCH (a:Record {id: row.source}) MATCH (b:Record {id: row.target}) "
-        f"MERGE (a)-[l:`{kind}`]->(b) RETURN count(l) AS made",
+        f"MERGE (a)-[l:`{kind}`]->(b) RETURN count(l) AS made"
     )
 
 
