@@ -1,0 +1,61 @@
+"""Where everything is: variables that are set, and for the rest what ``sluice up`` has started."""
+
+import asyncio
+import getpass
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.envconfig import ClientConfig
+from temporalio.service import RPCError
+
+from cli.errors import CliError, Exit
+from stack import default_home, load_environment
+
+CONNECT_SECONDS = 5
+
+
+@dataclass(frozen=True)
+class Context:
+    """The environment of one command, read once."""
+
+    environment: Mapping[str, str]
+
+    @classmethod
+    def read(cls) -> "Context":
+        return cls({**load_environment(default_home()), **os.environ})
+
+    @property
+    def environment_name(self) -> str:
+        return self.environment.get("SLUICE_ENVIRONMENT", "default")
+
+    @property
+    def redis_url(self) -> str:
+        return self.environment.get("REDIS_URL", "redis://localhost:6379/0")
+
+    @property
+    def actor(self) -> str:
+        """Who commands: SLUICE_ACTOR, else the login name."""
+        return self.environment.get("SLUICE_ACTOR") or getpass.getuser()
+
+    async def temporal(self) -> Client:
+        """Connect by Temporal's own environment configuration.
+
+        Raises:
+            CliError: UNREACHABLE, with how to start a server.
+        """
+        config = ClientConfig.load_client_connect_config(
+            override_env_vars=dict(self.environment)
+        )
+        address = config.get("target_host", "localhost:7233")
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                return await Client.connect(**config, data_converter=pydantic_data_converter)
+        except (RuntimeError, RPCError, TimeoutError, OSError) as error:
+            raise CliError(
+                f"Temporal does not answer at {address}. Start everything with `sluice up`, "
+                "or set TEMPORAL_ADDRESS.",
+                Exit.UNREACHABLE,
+            ) from error

@@ -1,0 +1,120 @@
+"""What people say to a rollout: approve, promote, pause, resume, abort, rollback, retry."""
+
+import asyncio
+from typing import Annotated
+
+import typer
+from redis.asyncio import Redis
+
+from cli.context import Context
+from cli.errors import CliError, Exit
+from cli.output import Json, answer, say
+from cli.rollouts import Rollouts
+from rollout.commands import Command, Verb
+from router.flags import Change, FeatureFlags, FlagError
+
+Flag = Annotated[str | None, typer.Argument(help="The flag; may be left out when one rollout runs.")]
+Reason = Annotated[str, typer.Option("--reason", "-m", help="Why; kept in the timeline.")]
+ABORT_SECONDS = 2
+
+
+def _send(verb: Verb, flag: str | None, reason: str, json: bool, emergency: bool = False) -> None:
+    async def send() -> None:
+        context = Context.read()
+        rollouts = Rollouts(await context.temporal())
+        command = Command(actor=context.actor, reason=reason, emergency=emergency)
+        taken = await rollouts.command(await rollouts.choose(flag), verb, command)
+        answer(json, taken.model_dump(mode="json"), f"{verb}: {taken.message}; {taken.status}, "
+               f"step {taken.step}, {taken.percentage:g} %")
+
+    asyncio.run(send())
+
+
+def approve(flag: Flag = None, reason: Reason = "", json: Json = False) -> None:
+    """Approve the step that waits for a person."""
+    _send(Verb.APPROVE, flag, reason, json)
+
+
+def promote(flag: Flag = None, reason: Reason = "", json: Json = False) -> None:
+    """Skip the rest of the step's wait; never a red flag."""
+    _send(Verb.PROMOTE, flag, reason, json)
+
+
+def pause(flag: Flag = None, reason: Reason = "", json: Json = False) -> None:
+    """Stay at the current percentage; red flags stay on guard."""
+    _send(Verb.PAUSE, flag, reason, json)
+
+
+def resume(flag: Flag = None, reason: Reason = "", json: Json = False) -> None:
+    """Go on after a pause; stability starts again."""
+    _send(Verb.RESUME, flag, reason, json)
+
+
+def retry(flag: Flag = None, reason: Reason = "", json: Json = False) -> None:
+    """Enter the step that was rolled back again, with a fresh clock."""
+    _send(Verb.RETRY, flag, reason, json)
+
+
+def rollback(
+    flag: Flag = None,
+    reason: Reason = "",
+    emergency: Annotated[bool, typer.Option(help="To 0 % at once, and killed.")] = False,
+    json: Json = False,
+) -> None:
+    """Step back to the step's rollback target; with --emergency to 0 % at once."""
+    _send(Verb.ROLLBACK, flag, reason, json, emergency)
+
+
+def abort(flag: Flag = None, reason: Reason = "", json: Json = False) -> None:
+    """End the rollout at 0 %. Works without a worker, and with --kill's latch even without Temporal.
+
+    Asks the workflow (2 s); without an answer leaves a signal and kills the flag in Redis.
+    """
+    asyncio.run(_abort(flag, reason, json))
+
+
+async def _abort(flag: str | None, reason: str, json: bool) -> None:
+    context = Context.read()
+    command = Command(actor=context.actor, reason=reason)
+    try:
+        rollouts = Rollouts(await context.temporal())
+        flag = await rollouts.choose(flag)
+        taken = await rollouts.command(flag, Verb.ABORT, command, ABORT_SECONDS)
+    except CliError as error:
+        if error.code is not Exit.UNREACHABLE or flag is None:
+            raise
+        say(f"{error} Falling back: a signal for later, and the kill latch now.")
+        await _abort_without_answer(context, flag, command)
+        answer(json, {"flag": flag, "percentage": 0, "killed": True}, f"{flag} is killed: 0 %")
+        return
+    answer(json, taken.model_dump(mode="json"), f"abort: {flag} at {taken.percentage:g} %")
+
+
+async def _abort_without_answer(context: Context, flag: str, command: Command) -> None:
+    await kill_flag(context, flag, command.reason or "abort without a worker")
+    try:
+        await Rollouts(await context.temporal()).signal(flag, Verb.ABORT, command)
+    except CliError as error:
+        say(f"No signal left: {error} The rollout itself goes on once Temporal is back: abort again.")
+
+
+async def kill_flag(context: Context, flag: str, reason: str) -> None:
+    """Set the kill latch; needs only Redis."""
+    redis = Redis.from_url(context.redis_url, socket_timeout=2, socket_connect_timeout=2)
+    try:
+        flags = FeatureFlags(redis, environment=context.environment_name)
+        await flags.kill(flag, change=Change(actor=context.actor, reason=reason or "kill"))
+    except FlagError as error:
+        raise CliError(f"kill {flag}: {error}") from error
+    finally:
+        await redis.aclose()
+
+
+def kill(
+    flag: Annotated[str, typer.Argument(help="The flag to kill.")],
+    reason: Reason = "",
+    json: Json = False,
+) -> None:
+    """Turn a flag off for everyone and refuse every raise; needs only Redis, not Temporal."""
+    asyncio.run(kill_flag(Context.read(), flag, reason))
+    answer(json, {"flag": flag, "killed": True}, f"{flag} is killed: 0 % for everyone")

@@ -1,0 +1,133 @@
+"""The live screen: a pure picture of a rollout's state, used by ``watch``, ``status`` and the demo."""
+
+from datetime import datetime, timedelta
+
+from rich.console import Group, RenderableType
+from rich.panel import Panel
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from rollout.judge import format_value
+from rollout.state import State, Status
+from rollout.verdict import Outcome, Verdict
+
+STATUS_STYLE = {
+    Status.PROGRESSING: "bold cyan",
+    Status.PAUSED: "bold yellow",
+    Status.DEGRADED: "bold red",
+    Status.HEALTHY: "bold green",
+    Status.ABORTED: "bold magenta",
+}
+OUTCOME_STYLE = {
+    Outcome.SUCCESSFUL: "green",
+    Outcome.INCONCLUSIVE: "yellow",
+    Outcome.ERROR: "dark_orange",
+    Outcome.FAILED: "bold red",
+}
+EVENTS_SHOWN = 7
+WIDTH_OF_BAR = 36
+
+
+def screen(
+    state: State, waiting: tuple[str, datetime | None], now: datetime, links: dict[str, str]
+) -> RenderableType:
+    """Draw the rollout: where it is, what was read against which limit, what comes next."""
+    parts: list[RenderableType] = [_head(state), _stages(state), _clock(state, waiting, now)]
+    if state.check is not None:
+        parts.append(_gates(state))
+    if state.rollback is not None:
+        parts.append(_rollback(state))
+    parts.append(_timeline(state))
+    parts += [Text(f"{name}: {link}", style="dim") for name, link in links.items()]
+    title = f"[bold]sluice[/] · {state.plan.flag} · plan {state.plan.name}"
+    return Panel(Group(*parts), title=title, title_align="left", border_style="cyan")
+
+
+def _head(state: State) -> RenderableType:
+    step = state.step
+    text = Text()
+    text.append(str(state.status), style=STATUS_STYLE[state.status])
+    text.append(f"  {state.percentage:g} % of users", style="bold")
+    text.append(f"  ·  Stage {step.stage} of 5: {step.title}" if step else "  ·  all stages done")
+    return text
+
+
+def _stages(state: State) -> RenderableType:
+    text = Text()
+    for index, step in enumerate(state.plan.steps):
+        done, here = index < state.step_index, index == state.step_index
+        mark, style = ("●", "green") if done else ("◉", "bold cyan") if here else ("○", "dim")
+        text.append(f"{mark} {step.name}  ", style=style)
+    return text
+
+
+def _clock(state: State, waiting: tuple[str, datetime | None], now: datetime) -> RenderableType:
+    because, until = waiting
+    row = Table.grid(padding=(0, 2))
+    step = state.step
+    if step is not None and state.step_started_at is not None:
+        held = state.held_for(now)
+        total = max(step.hold.total_seconds(), 0.001)
+        bar = ProgressBar(total, min(held.total_seconds(), total), width=WIDTH_OF_BAR)
+        left = max(step.hold - held, timedelta(0))
+        row.add_row(bar, f"{_short(left)} left of {_short(step.hold)}")
+    lines = Text(because, style="italic")
+    if until is not None:
+        lines.append(f"  ·  next in {_short(max(until - now, timedelta(0)))}", style="dim")
+    return Group(row, lines)
+
+
+def _short(span: timedelta) -> str:
+    seconds = round(span.total_seconds())
+    days, rest = divmod(seconds, 86400)
+    hours, rest = divmod(rest, 3600)
+    minutes, seconds = divmod(rest, 60)
+    if days:
+        return f"{days}d {hours}h"
+    return f"{hours}h {minutes:02}m" if hours else f"{minutes}:{seconds:02}"
+
+
+def _gates(state: State) -> RenderableType:
+    assert state.check is not None  # noqa: S101  the caller looked
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for name in ("gate", "reading", "must be", "samples", "verdict"):
+        table.add_column(name, justify="right" if name in ("reading", "samples") else "left")
+    for verdict in state.check.verdicts:
+        table.add_row(*_gate_row(verdict))
+    return table
+
+
+def _gate_row(verdict: Verdict) -> tuple[RenderableType, ...]:
+    outcome = Text(str(verdict.outcome), style=OUTCOME_STYLE[verdict.outcome])
+    if verdict.value is None:
+        outcome.append(f"  {verdict.because.partition(': ')[2]}", style="dim")
+    samples = "" if verdict.samples is None else f"{verdict.samples:,.0f}"
+    return (
+        Text(verdict.gate),
+        Text(format_value(verdict.value, verdict.unit)),
+        Text(f"{verdict.direction} {format_value(verdict.limit, verdict.unit)}", style="dim"),
+        Text(samples, style="dim"),
+        outcome,
+    )
+
+
+def _rollback(state: State) -> RenderableType:
+    rollback = state.rollback
+    assert rollback is not None  # noqa: S101  the caller looked
+    text = Text(f"rolled back ({rollback.kind.replace('_', ' ')}): {rollback.because}", style="red")
+    if rollback.done_at is not None:
+        seconds = (rollback.done_at - rollback.asked_at).total_seconds()
+        text.append(f"\nflag at {state.percentage:g} % after {seconds:.2f} s", style="bold")
+    if rollback.confirmation:
+        text.append(f"; {rollback.confirmation}")
+    return text
+
+
+def _timeline(state: State) -> RenderableType:
+    lines = Text(style="dim")
+    for event in state.timeline[-EVENTS_SHOWN:]:
+        who = "" if event.actor == "sluice" else f" {event.actor}"
+        lines.append(f"{event.at:%H:%M:%S} {event.kind}{who}  {event.text}\n")
+    lines.rstrip()
+    return lines

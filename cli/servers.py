@@ -1,0 +1,191 @@
+"""Servers: up, down, status, worker, router; and the demo that uses them all."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated, NoReturn
+
+import httpx
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from cli.context import Context
+from cli.errors import CliError, Exit
+from cli.output import Json, answer, say
+from cli.people import Flag
+from cli.rollout_commands import status_of_rollout
+from stack import ServiceStatus, Stack, StackError, default_home
+
+STATE_STYLE = {"running": "green", "external": "cyan", "stopped": "dim", "unhealthy": "red"}
+ASK_SECONDS = 30
+
+
+def up(json: Json = False) -> None:
+    """Start Temporal, Redis, the graph, Postgres, Qdrant's engine and Prometheus on this machine.
+
+    A server whose address is set (TEMPORAL_ADDRESS, REDIS_URL, …) is used, not started.
+    """
+
+    def progress(service: str, state: str, seconds: float) -> None:
+        if not json:
+            say(f"  {service:<12} {state} ({seconds:.1f} s)")
+
+    async def run() -> None:
+        stack = Stack(default_home())
+        try:
+            await stack.up(on_progress=progress)
+        except StackError as error:
+            raise CliError(str(error)) from error
+        document = {"home": str(stack.home), "environment": stack.environment()}
+        lines = [f"{name}={value}" for name, value in _without_secrets(stack.environment())]
+        answer(json, document, "\n".join(["everything is up:", *lines]))
+
+    asyncio.run(run())
+
+
+def _without_secrets(environment: dict[str, str]) -> list[tuple[str, str]]:
+    return [(k, "(in .sluice)" if "PASSWORD" in k else v) for k, v in sorted(environment.items())]
+
+
+def down(
+    json: Json = False,
+    data: Annotated[bool, typer.Option("--data", help="Delete all data too.")] = False,
+) -> None:
+    """Stop everything that ``up``, the demo and its processes have started."""
+
+    async def run() -> None:
+        stack = Stack(default_home())
+        try:
+            stopped = await stack.down()
+            if data:
+                await stack.remove_data()
+        except StackError as error:
+            raise CliError(str(error)) from error
+        answer(json, {"stopped": stopped}, f"stopped: {', '.join(stopped) or 'nothing ran'}")
+
+    asyncio.run(run())
+
+
+def status(
+    flag: Flag = None,
+    stack: Annotated[bool, typer.Option("--stack", help="The servers instead.")] = False,
+    json: Json = False,
+) -> None:
+    """Show a rollout as it is now; with --stack, the servers."""
+    if stack:
+        _stack_status(json)
+    else:
+        status_of_rollout(flag, json)
+
+
+def _stack_status(json: bool) -> None:
+    rows = asyncio.run(Stack(default_home()).status())
+    bad = any(row.state == "unhealthy" for row in rows)
+    if json:
+        answer(True, [_as_document(row) for row in rows], "")
+    else:
+        Console().print(_table(rows))
+    if bad:
+        raise typer.Exit(Exit.FAILED)
+
+
+def _as_document(row: ServiceStatus) -> dict[str, object]:
+    names = ("name", "state", "address", "pid", "log", "detail")
+    return {name: getattr(row, name) for name in names}
+
+
+def _table(rows: Sequence[ServiceStatus]) -> Table:
+    table = Table("service", "state", "address", "pid", "detail")
+    for row in rows:
+        state = f"[{STATE_STYLE[row.state]}]{row.state}[/]"
+        table.add_row(row.name, state, row.address, str(row.pid or ""), row.detail)
+    return table
+
+
+def _become(module: str, *arguments: str) -> NoReturn:
+    """Run a module in place of this process, so that signals and exit codes are its own."""
+    os.environ.update(Context.read().environment)
+    os.execv(sys.executable, [sys.executable, "-m", module, *arguments])  # noqa: S606  our module
+
+
+def worker() -> None:
+    """Run a worker: it carries the rollouts out. Several may run; one is enough."""
+    _become("worker")
+
+
+def router(
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8100,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+) -> None:
+    """Run one router process (HTTP)."""
+    _become("router.main", "--host", host, "--port", str(port))
+
+
+def ask(
+    question: Annotated[str, typer.Argument(help="A question in plain words.")],
+    url: Annotated[str, typer.Option(help="A router; default: one that is alive.")] = "",
+    user: Annotated[str, typer.Option(help="Whose cohort to answer in.")] = "cli",
+    json: Json = False,
+) -> None:
+    """Ask the router a question; prints the answer's sources."""
+    asyncio.run(_ask(question, url, user, json))
+
+
+async def _ask(question: str, url: str, user: str, json: bool) -> None:
+    url = url or await _live_router(Context.read())
+    try:
+        async with httpx.AsyncClient(timeout=ASK_SECONDS, trust_env=False) as http:
+            reply = await http.post(f"{url}/query", json={"query": question, "user_id": user})
+    except httpx.HTTPError as error:
+        raise CliError(f"The router at {url} does not answer: {error}", Exit.UNREACHABLE) from error
+    if reply.is_error:
+        raise CliError(f"The router refused ({reply.status_code}): {reply.text}")
+    document = reply.json()
+    answer(json, document, _answer_text(document))
+
+
+async def _live_router(context: Context) -> str:
+    from redis.asyncio import Redis
+    from redis.exceptions import RedisError
+
+    from router.flags.processes import live_processes
+
+    redis = Redis.from_url(context.redis_url, socket_timeout=2, socket_connect_timeout=2)
+    try:
+        found = await live_processes(redis, context.environment_name)
+    except RedisError as error:
+        message = f"Redis does not answer at {context.redis_url}: start it with `sluice up`."
+        raise CliError(message, Exit.UNREACHABLE) from error
+    finally:
+        await redis.aclose()
+    if not found:
+        raise CliError("No router runs. Start one with `sluice router`.", Exit.UNREACHABLE)
+    return found[0].url
+
+
+def _answer_text(document: dict[str, object]) -> str:
+    intent, confidence = document["intent"], document["confidence"]
+    head = f"{intent} ({confidence:.0%}) from {', '.join(document['backends'])}"  # type: ignore[str-format,arg-type]  JSON
+    results = document["results"]
+    lines = [f"{head}, {document['latency_ms']:.0f} ms"]  # type: ignore[str-format]  JSON
+    for place, one in enumerate(results, 1):  # type: ignore[arg-type,var-annotated]  JSON
+        lines += [f"{place}. {one['title']}  [{one['source']}]", f"   {one['text'][:300]}"]
+    return "\n".join(lines if results else [*lines, "nothing found"])
+
+
+def demo(
+    fault: Annotated[
+        str | None, typer.Option(help="latency, errors, reward or queue: degrade the treatment.")
+    ] = None,
+    stage: Annotated[str, typer.Option(help="The step at which the fault begins.")] = "",
+    keep: Annotated[bool, typer.Option("--keep", help="Leave everything running.")] = False,
+) -> None:
+    """Roll a router out through all five stages of the guide, in minutes, on real servers.
+
+    Exit code: 0 Healthy, 5 rolled back (as a fault makes it), 6 aborted, 1 anything else.
+    """
+    from demo.run import run_demo
+
+    raise typer.Exit(run_demo(fault, stage, keep))
