@@ -1,0 +1,102 @@
+"""Customers, what they have signed, and what they were billed."""
+
+import random
+from datetime import date, timedelta
+
+from demo.company import vocabulary
+from demo.company.chance import AS_OF, BOOKS_FROM, shuffled, stream, working_day
+from demo.company.model import Contract, Customer, Depot, Invoice, Person, by_id
+from demo.company.staff import slug
+
+CONTRACTS = 54
+INVOICES = 190
+TERMINATED_SHARE = 0.08
+UNPAID_SHARE = 0.16
+TIERS = ("gold", "silver", "silver", "bronze", "bronze")
+SERVICES = ("full load", "groupage", "container drayage", "express")
+
+
+def customers(seed: int, staff: tuple[Person, ...]) -> tuple[Customer, ...]:
+    rng = stream(seed, "customers")
+    managers = [person.id for person in staff if person.role == "account manager"]
+    return tuple(
+        Customer(
+            slug(name),
+            name,
+            town,
+            country,
+            industry,
+            rng.choice(TIERS),
+            managers[place % len(managers)],
+        )
+        for place, (name, town, country, industry) in enumerate(vocabulary.CUSTOMERS)
+    )
+
+
+def contracts(
+    seed: int, buyers: tuple[Customer, ...], places: tuple[Depot, ...]
+) -> tuple[Contract, ...]:
+    """Every customer has one at least; the second ones go to customers drawn by chance."""
+    rng = stream(seed, "contracts")
+    again = rng.sample(list(buyers), CONTRACTS - len(buyers))
+    signing = [*shuffled(rng, buyers), *again]
+    return tuple(_contract(rng, 301 + at, buyer, places) for at, buyer in enumerate(signing))
+
+
+def _contract(
+    rng: random.Random, number: int, buyer: Customer, places: tuple[Depot, ...]
+) -> Contract:
+    chilled = buyer.industry in vocabulary.CHILLED
+    depot = rng.choice([place for place in places if place.cold_store or not chilled])
+    signed = working_day(rng, BOOKS_FROM, date(2026, 6, 30))
+    ends = signed + timedelta(days=rng.choice((365, 365, 547, 730)))
+    return Contract(
+        id=f"CON-{number}",
+        customer=buyer.id,
+        manager=buyer.account_manager,
+        depot=depot.id,
+        service="refrigerated transport" if chilled else rng.choice(SERVICES),
+        value=rng.randint(24, 480) * 1000,
+        signed_on=signed,
+        ends_on=ends,
+        status=_contract_status(rng, ends),
+        payment_days=rng.choice((14, 30, 30, 45)),
+    )
+
+
+def _contract_status(rng: random.Random, ends: date) -> str:
+    if ends <= AS_OF:
+        return "expired"
+    return "terminated" if rng.random() < TERMINATED_SHARE else "active"
+
+
+def invoices(seed: int, signed: tuple[Contract, ...]) -> tuple[Invoice, ...]:
+    """In the order of their dates, numbered from 1001."""
+    rng = stream(seed, "invoices")
+    agreements = by_id(signed)
+    drafts = []
+    for place in range(INVOICES):
+        contract = signed[place % len(signed)]
+        last = min(contract.ends_on, AS_OF - timedelta(days=2))
+        first = contract.signed_on + timedelta(days=20)
+        drafts.append((working_day(rng, first, last), contract.id))
+    return tuple(
+        _invoice(rng, 1001 + at, issued, agreements[contract])
+        for at, (issued, contract) in enumerate(sorted(drafts))
+    )
+
+
+def _invoice(rng: random.Random, number: int, issued: date, contract: Contract) -> Invoice:
+    due = issued + timedelta(days=contract.payment_days)
+    paid = _paid_on(rng, issued, due)
+    status = "paid" if paid else "overdue" if due < AS_OF else "open"
+    amount = round(contract.value / 12 * rng.uniform(0.6, 1.4))
+    return Invoice(
+        f"INV-{number}", contract.id, contract.customer, amount, issued, due, paid, status
+    )
+
+
+def _paid_on(rng: random.Random, issued: date, due: date) -> date | None:
+    """Most customers pay around the due date; some never did by the day the books closed."""
+    paid = issued + timedelta(days=max(3, (due - issued).days + rng.randint(-12, 16)))
+    return None if paid > AS_OF or rng.random() < UNPAID_SHARE else paid
