@@ -1,0 +1,31 @@
+# syntax=docker/dockerfile:1
+# One image for both processes; the command says which: `sluice router …` or `sluice worker`.
+
+FROM ghcr.io/astral-sh/uv:0.9.26 AS uv
+
+FROM python:3.11-slim-bookworm AS build
+COPY --from=uv /uv /usr/local/bin/uv
+ENV UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never UV_PROJECT_ENVIRONMENT=/opt/sluice
+WORKDIR /src
+# Packages first: a change of our code doesn't fetch them again.
+COPY pyproject.toml uv.lock ./
+RUN --mount=type=cache,target=/root/.cache/uv \
+    uv sync --locked --no-dev --no-install-project
+COPY . .
+RUN --mount=type=cache,target=/root/.cache/uv \
+    uv sync --locked --no-dev --no-editable
+
+FROM python:3.11-slim-bookworm
+RUN useradd --system --uid 10001 --create-home sluice \
+    && install -d -o sluice -g sluice /var/lib/sluice
+COPY --from=build /opt/sluice /opt/sluice
+COPY ops/docker/health.py /opt/sluice/health.py
+ENV PATH=/opt/sluice/bin:$PATH PYTHONUNBUFFERED=1 MPLCONFIGDIR=/tmp
+USER sluice
+# The rollout reports go below the working directory: keep it on a volume.
+WORKDIR /var/lib/sluice
+EXPOSE 8080
+# Asks the router over HTTP, or Temporal whether this container's worker polls its queue.
+HEALTHCHECK --interval=5s --timeout=5s --start-period=60s --retries=6 \
+    CMD ["python", "/opt/sluice/health.py"]
+CMD ["sluice", "router", "--host", "0.0.0.0", "--port", "8080"]
