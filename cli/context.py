@@ -36,6 +36,12 @@ class Context:
         return self.environment.get("REDIS_URL", "redis://localhost:6379/0")
 
     @property
+    def links(self) -> dict[str, str]:
+        """Addresses worth showing to people."""
+        url = self.environment.get("TEMPORAL_UI_URL")
+        return {"Temporal UI": url} if url else {}
+
+    @property
     def actor(self) -> str:
         """Who commands: SLUICE_ACTOR, else the login name."""
         return self.environment.get("SLUICE_ACTOR") or getpass.getuser()
@@ -46,9 +52,7 @@ class Context:
         Raises:
             CliError: UNREACHABLE, with how to start a server.
         """
-        config = ClientConfig.load_client_connect_config(
-            override_env_vars=dict(self.environment)
-        )
+        config = ClientConfig.load_client_connect_config(override_env_vars=dict(self.environment))
         address = config.get("target_host", "localhost:7233")
         try:
             async with asyncio.timeout(CONNECT_SECONDS):

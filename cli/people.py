@@ -13,7 +13,9 @@ from cli.rollouts import Rollouts
 from rollout.commands import Command, Verb
 from router.flags import Change, FeatureFlags, FlagError
 
-Flag = Annotated[str | None, typer.Argument(help="The flag; may be left out when one rollout runs.")]
+Flag = Annotated[
+    str | None, typer.Argument(help="The flag; may be left out when one rollout runs.")
+]
 Reason = Annotated[str, typer.Option("--reason", "-m", help="Why; kept in the timeline.")]
 ABORT_SECONDS = 2
 
@@ -24,8 +26,11 @@ def _send(verb: Verb, flag: str | None, reason: str, json: bool, emergency: bool
         rollouts = Rollouts(await context.temporal())
         command = Command(actor=context.actor, reason=reason, emergency=emergency)
         taken = await rollouts.command(await rollouts.choose(flag), verb, command)
-        answer(json, taken.model_dump(mode="json"), f"{verb}: {taken.message}; {taken.status}, "
-               f"step {taken.step}, {taken.percentage:g} %")
+        answer(
+            json,
+            taken.model_dump(mode="json"),
+            f"{verb}: {taken.message}; {taken.status}, step {taken.step}, {taken.percentage:g} %",
+        )
 
     asyncio.run(send())
 
@@ -95,7 +100,9 @@ async def _abort_without_answer(context: Context, flag: str, command: Command) -
     try:
         await Rollouts(await context.temporal()).signal(flag, Verb.ABORT, command)
     except CliError as error:
-        say(f"No signal left: {error} The rollout itself goes on once Temporal is back: abort again.")
+        say(
+            f"No signal left: {error} The rollout itself goes on once Temporal is back: abort again."
+        )
 
 
 async def kill_flag(context: Context, flag: str, reason: str) -> None:

@@ -3,15 +3,15 @@
 import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.live import Live
 from rich.table import Table
 
 from cli.context import Context
 from cli.errors import Exit
+from cli.live import follow, summary, view_for
 from cli.output import Json, answer, say
 from cli.people import Flag
 from cli.rollouts import Rollouts
@@ -19,9 +19,8 @@ from cli.screen import screen
 from rollout.errors import PlanError
 from rollout.plan import RolloutPlan
 from rollout.plan_yaml import load_plan
-from rollout.state import State, Status
+from rollout.state import Status
 
-REFRESH_SECONDS = 0.5
 PlanPath = Annotated[Path, typer.Argument(help="The plan, a YAML file such as plans/phase4.yaml.")]
 
 
@@ -80,50 +79,22 @@ def status_of_rollout(flag: str | None, json: bool) -> None:
     asyncio.run(run())
 
 
-def summary(state: State, waiting: tuple[str, datetime | None]) -> dict[str, Any]:
-    """The state without the plan, as JSON for scripts."""
-    document = state.model_dump(mode="json", exclude={"plan"})
-    step = state.step.name if state.step else None
-    outcome = state.check.outcome if state.check else None
-    more = {"flag": state.plan.flag, "plan": state.plan.name, "step": step, "outcome": outcome}
-    return {**document, **more, "waiting_for": waiting[0], "next_at": waiting[1]}
-
-
 def watch(flag: Flag = None, json: Json = False) -> None:
     """Follow a rollout live until it ends. Ctrl-C stops watching, never the rollout.
 
     Exit code: 0 Healthy, 5 Degraded, 6 Aborted. --json prints one line per change.
     """
-    status = asyncio.run(follow(flag, json))
+    status = asyncio.run(_follow(flag, json))
     codes = {Status.DEGRADED: Exit.DEGRADED, Status.ABORTED: Exit.ABORTED}
     raise typer.Exit(codes.get(status, Exit.OK))
 
 
-async def follow(flag: str | None, json: bool) -> Status:
-    """Show the rollout until it ends or is Degraded; gives the last status."""
+async def _follow(flag: str | None, json: bool) -> Status:
     context = Context.read()
     rollouts = Rollouts(await context.temporal())
     name = await rollouts.choose(flag)
-    links = {"Temporal UI": context.environment.get("TEMPORAL_UI_URL", "")}
-    links = {key: link for key, link in links.items() if link}
-    with Live(console=Console(), auto_refresh=False, transient=False) as live:
-        while True:
-            state, waiting = await rollouts.state(name), await rollouts.waiting(name)
-            if json:
-                answer(True, summary(state, waiting), "")
-            else:
-                live.update(screen(state, waiting, datetime.now(UTC), links), refresh=True)
-            if state.ended or _settled(state):
-                return state.status
-            await asyncio.sleep(REFRESH_SECONDS)
-
-
-def _settled(state: State) -> bool:
-    """Degraded, and every router process has been asked: nothing more happens by itself."""
-    rollback = state.rollback
-    return (
-        state.status is Status.DEGRADED and rollback is not None and rollback.confirmed_at is not None
-    )
+    view = view_for(Console(), context.links, json)
+    return (await follow(rollouts, name, view)).status
 
 
 def list_rollouts(json: Json = False) -> None:
@@ -141,5 +112,3 @@ def list_rollouts(json: Json = False) -> None:
         Console().print(table if rows else "no rollouts yet; start one with `sluice start PLAN`")
 
     asyncio.run(run())
-
-

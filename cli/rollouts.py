@@ -29,7 +29,9 @@ from workflows.rollout_workflow import RolloutWorkflow
 
 T = TypeVar("T")
 ANSWER_SECONDS = 10
-NO_WORKER = "No worker answers for the rollout. Start one with `sluice worker`; the flag stays as it is."
+NO_WORKER = (
+    "No worker answers for the rollout. Start one with `sluice worker`; the flag stays as it is."
+)
 PREFIX = workflow_id("")
 
 

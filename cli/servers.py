@@ -8,14 +8,18 @@ from typing import Annotated, NoReturn
 
 import httpx
 import typer
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
 from rich.console import Console
 from rich.table import Table
 
 from cli.context import Context
+from cli.demo_command import Wish, run_demo
 from cli.errors import CliError, Exit
 from cli.output import Json, answer, say
 from cli.people import Flag
 from cli.rollout_commands import status_of_rollout
+from router.flags.processes import live_processes
 from stack import ServiceStatus, Stack, StackError, default_home
 
 STATE_STYLE = {"running": "green", "external": "cyan", "stopped": "dim", "unhealthy": "red"}
@@ -147,11 +151,6 @@ async def _ask(question: str, url: str, user: str, json: bool) -> None:
 
 
 async def _live_router(context: Context) -> str:
-    from redis.asyncio import Redis
-    from redis.exceptions import RedisError
-
-    from router.flags.processes import live_processes
-
     redis = Redis.from_url(context.redis_url, socket_timeout=2, socket_connect_timeout=2)
     try:
         found = await live_processes(redis, context.environment_name)
@@ -186,6 +185,4 @@ def demo(
 
     Exit code: 0 Healthy, 5 rolled back (as a fault makes it), 6 aborted, 1 anything else.
     """
-    from demo.run import run_demo
-
-    raise typer.Exit(run_demo(fault, stage, keep))
+    raise typer.Exit(run_demo(Wish(fault, stage, keep)))
