@@ -14,6 +14,7 @@ Sources: the specifications in `Unleash/client-specification` and the GrowthBook
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 
 from xxhash import xxh3_64_intdigest
@@ -45,12 +46,12 @@ def unleash_bucket(flag: str, user: str) -> int:
 
 def growthbook_v1_bucket(flag: str, user: str) -> int:
     """Return the bucket, in steps of 10, of GrowthBook's biased first hash."""
-    return fnv1a_32(f"{user}{flag}".encode()) % 1_000 * 10
+    return fnv1a_32(f"{user}{flag}") % 1_000 * 10
 
 
 def growthbook_v2_bucket(flag: str, user: str) -> int:
     """Return the bucket, 0 to 9,999, of GrowthBook's second hash."""
-    return fnv1a_32(str(fnv1a_32(f"{flag}{user}".encode())).encode()) % BUCKETS
+    return fnv1a_32(str(fnv1a_32(f"{flag}{user}"))) % BUCKETS
 
 
 Bucket = Callable[[str, str], int]
@@ -69,11 +70,12 @@ def checked_hash_version(version: object) -> int:
     raise InvalidFlagError(f"hash_version {version!r}: give one of {sorted(BUCKET_OF)}")
 
 
-def fnv1a_32(data: bytes) -> int:
-    """Return the 32-bit FNV-1a hash (Fowler, Noll, Vo)."""
+def fnv1a_32(text: str) -> int:
+    """Return the 32-bit FNV-1a hash (Fowler, Noll, Vo) over UTF-16 units, as JavaScript has them."""
     digest = 0x811C9DC5
-    for byte in data:
-        digest = (digest ^ byte) * 0x01000193 & _MASK32
+    data = text.encode("utf-16-le")
+    for (unit,) in struct.iter_unpack("<H", data):
+        digest = (digest ^ unit) * 0x01000193 & _MASK32
     return digest
 
 

@@ -1,0 +1,244 @@
+"""What every flag store must do: the in-memory double and Redis pass the same tests."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+
+from router.flags import (
+    Change,
+    FeatureFlags,
+    FencedError,
+    FlagExistsError,
+    FlagStore,
+    InvalidFlagError,
+    KilledError,
+    MemoryFlagStore,
+    RedisFlagStore,
+    UnknownFlagError,
+)
+from router.flags import Fence as At
+from router.flags.keys import FlagKeys
+
+FLAG = "phase4_online_learning"
+
+
+@pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.integration)])
+async def store(request: pytest.FixtureRequest) -> AsyncIterator[FlagStore]:
+    if request.param == "memory":
+        yield MemoryFlagStore()
+        return
+    async with Redis.from_url(request.getfixturevalue("redis_url")) as client:
+        yield RedisFlagStore(client, FlagKeys("contract"))
+
+
+@pytest.fixture
+def flags(store: FlagStore) -> FeatureFlags:
+    return FeatureFlags(store)
+
+
+def by(run: str, sequence: int) -> Change:
+    return Change("controller", "stage", At(run, sequence))
+
+
+async def test_the_guides_calls_work_as_written(flags: FeatureFlags) -> None:
+    created = await flags.create_flag(
+        FLAG, description="Enable Phase 4", default_enabled=False, rollout_percentage=0
+    )
+    assert created == await flags.get_flag(FLAG)
+    await flags.set_rollout_percentage(FLAG, 5)
+    for user in ("user_alice", "user_bob"):
+        await flags.add_to_whitelist(FLAG, user)
+    state = await flags.get_flag(FLAG)
+    assert state.rollout_percentage == 5
+    assert state.whitelist == {"user_alice", "user_bob"}
+    stats = await flags.get_stats()
+    assert (stats["total_flags"], stats["rolling_out"], stats["fully_rolled_out"]) == (1, 1, 0)
+    await flags.set_rollout_percentage(FLAG, 100)
+    assert (await flags.get_stats())["fully_rolled_out"] == 1
+    await flags.delete_flag(FLAG)
+    assert await flags.list_flags() == []
+
+
+async def test_lists_of_users_are_edited_one_by_one_and_as_a_whole(flags: FeatureFlags) -> None:
+    await flags.create_flag(FLAG)
+    await flags.add_to_blacklist(FLAG, "eve")
+    assert (await flags.remove_from_blacklist(FLAG, "eve")).blacklist == frozenset()
+    assert (await flags.set_whitelist(FLAG, ["a", "b"])).whitelist == {"a", "b"}
+    assert (await flags.remove_from_whitelist(FLAG, "a")).whitelist == {"b"}
+
+
+async def test_every_write_raises_the_version(flags: FeatureFlags) -> None:
+    versions = [(await flags.create_flag(FLAG)).version]
+    versions += [
+        (await flags.set_rollout_percentage(FLAG, percentage)).version
+        for percentage in (5, 5.25, 0)
+    ]
+    assert versions == sorted(set(versions))
+    assert (await flags.document()).version == versions[-1]
+
+
+@pytest.mark.parametrize("name", ["", " a", "a b", "ä", "a/b", "-a", "a" * 101, "a\n", None, 5])
+async def test_an_odd_name_is_refused_and_nothing_written(
+    flags: FeatureFlags, name: object
+) -> None:
+    with pytest.raises(InvalidFlagError, match="name"):
+        await flags.create_flag(name)  # type: ignore[arg-type]  # the point
+    assert (await flags.document()).version == 0
+
+
+@pytest.mark.parametrize(
+    "percentage", [-1, -0.01, 100.01, 33.333, float("nan"), float("inf"), True, "5", None]
+)
+async def test_a_wrong_percentage_is_refused_and_nothing_written(
+    flags: FeatureFlags, percentage: object
+) -> None:
+    before = await flags.create_flag(FLAG)
+    with pytest.raises(InvalidFlagError, match="rollout_percentage"):
+        await flags.set_rollout_percentage(FLAG, percentage)  # type: ignore[arg-type]  # the point
+    assert await flags.get_flag(FLAG) == before
+
+
+@pytest.mark.parametrize("user", ["", "x" * 257, None, 5, "\ud800"])
+async def test_a_wrong_user_is_refused(flags: FeatureFlags, user: object) -> None:
+    await flags.create_flag(FLAG)
+    with pytest.raises(InvalidFlagError, match="user id"):
+        await flags.add_to_whitelist(FLAG, user)  # type: ignore[arg-type]  # the point
+
+
+async def test_an_unknown_flag_is_named_and_nothing_written(flags: FeatureFlags) -> None:
+    await flags.create_flag(FLAG)
+    before = await flags.document()
+    for work in (
+        flags.get_flag("other"),
+        flags.set_rollout_percentage("other", 5),
+        flags.add_to_whitelist("other", "user"),
+        flags.delete_flag("other"),
+        flags.kill("other"),
+        flags.claim("other", "run"),
+    ):
+        with pytest.raises(UnknownFlagError, match=f"'other'.*{FLAG}"):
+            await work
+    assert await flags.document() == before
+
+
+async def test_creating_the_same_again_is_no_write_and_another_is_refused(
+    flags: FeatureFlags,
+) -> None:
+    first = await flags.create_flag(FLAG, "text")
+    assert await flags.create_flag(FLAG, "text") == first
+    with pytest.raises(FlagExistsError):
+        await flags.create_flag(FLAG, "text", rollout_percentage=5)
+    assert await flags.get_flag(FLAG) == first
+
+
+async def test_the_latch_refuses_every_raise_until_cleared(flags: FeatureFlags) -> None:
+    await flags.create_flag(FLAG, rollout_percentage=25)
+    await flags.add_to_blacklist(FLAG, "eve")
+    killed = await flags.kill(FLAG, change=Change("ops", "errors"))
+    assert killed.killed
+    assert killed.rollout_percentage == 0
+    for work in (
+        flags.set_rollout_percentage(FLAG, 0.01),
+        flags.add_to_whitelist(FLAG, "user"),
+        flags.set_whitelist(FLAG, ["user"]),
+        flags.remove_from_blacklist(FLAG, "eve"),
+        flags.delete_flag(FLAG),
+    ):
+        with pytest.raises(KilledError, match="sluice flags unkill"):
+            await work
+    assert (await flags.set_rollout_percentage(FLAG, 0)).killed
+    assert (await flags.set_whitelist(FLAG, [])).killed
+    assert not (await flags.unkill(FLAG)).killed
+    assert (await flags.set_rollout_percentage(FLAG, 5)).rollout_percentage == 5
+
+
+async def test_a_run_repeats_its_last_write_but_never_an_older_one(flags: FeatureFlags) -> None:
+    await flags.create_flag(FLAG)
+    await flags.claim(FLAG, "run-1")
+    await flags.set_rollout_percentage(FLAG, 25, change=by("run-1", 1))
+    await flags.set_rollout_percentage(FLAG, 25, change=by("run-1", 1))
+    await flags.set_rollout_percentage(FLAG, 0, change=by("run-1", 2))
+    with pytest.raises(FencedError, match="too late"):
+        await flags.set_rollout_percentage(FLAG, 25, change=by("run-1", 1))
+    assert (await flags.get_flag(FLAG)).rollout_percentage == 0
+
+
+async def test_a_persons_write_ends_the_repeats(flags: FeatureFlags) -> None:
+    await flags.create_flag(FLAG)
+    await flags.set_rollout_percentage(FLAG, 25, change=by("run-1", 1))
+    await flags.set_rollout_percentage(FLAG, 5)
+    with pytest.raises(FencedError, match="overridden"):
+        await flags.set_rollout_percentage(FLAG, 25, change=by("run-1", 1))
+    assert (
+        await flags.set_rollout_percentage(FLAG, 25, change=by("run-1", 2))
+    ).rollout_percentage == 25
+
+
+async def test_the_newest_claim_owns_the_flag_for_good(flags: FeatureFlags) -> None:
+    await flags.create_flag(FLAG)
+    await flags.claim(FLAG, "run-1")
+    with pytest.raises(FencedError, match="claim it first"):
+        await flags.set_rollout_percentage(FLAG, 5, change=by("run-2", 1))
+    await flags.claim(FLAG, "run-2")
+    await flags.set_rollout_percentage(FLAG, 5, change=by("run-2", 1))
+    with pytest.raises(FencedError, match="lost it"):
+        await flags.set_rollout_percentage(FLAG, 50, change=by("run-1", 99))
+    with pytest.raises(FencedError, match="lost it"):
+        await flags.claim(FLAG, "run-1")
+    await flags.claim(FLAG, "run-2")
+    with pytest.raises(FencedError, match="too late"):
+        await flags.set_rollout_percentage(FLAG, 50, change=by("run-2", 0))
+
+
+async def test_deleting_a_flag_does_not_free_it_for_its_old_run(flags: FeatureFlags) -> None:
+    await flags.create_flag(FLAG)
+    await flags.claim(FLAG, "run-1")
+    await flags.delete_flag(FLAG)
+    await flags.create_flag(FLAG)
+    with pytest.raises(FencedError, match="deleted"):
+        await flags.set_rollout_percentage(FLAG, 50, change=by("run-1", 9))
+    await flags.claim(FLAG, "run-2")
+
+
+async def test_phases_are_switched_and_fenced(flags: FeatureFlags) -> None:
+    document = await flags.set_phases({"enable_feature_flags": True}, change=by("run-1", 1))
+    assert document.phases.model_dump() == {
+        "enable_feature_flags": True, "enable_online_learning": False,
+    }  # fmt: skip
+    await flags.set_phases({"enable_online_learning": True}, change=by("run-2", 1))
+    with pytest.raises(FencedError, match="lost it"):
+        await flags.set_phases({"enable_feature_flags": False}, change=by("run-1", 2))
+    wrong: Any
+    for wrong in ({"other": True}, {"enable_feature_flags": "yes"}):
+        with pytest.raises(InvalidFlagError):
+            await flags.set_phases(wrong)
+
+
+async def test_history_tells_who_when_why_from_and_to(flags: FeatureFlags) -> None:
+    await flags.create_flag(FLAG)
+    await flags.create_flag("other")
+    await flags.set_rollout_percentage(FLAG, 25, change=by("run-1", 3))
+    await flags.set_rollout_percentage(FLAG, 25, change=by("run-1", 4))
+    await flags.kill(FLAG, change=Change("ops", "P0: errors"))
+    kill, raised, created = await flags.history(FLAG)
+    assert (kill.action, kill.change) == ("kill", Change("ops", "P0: errors"))
+    assert raised.before == {"rollout_percentage": 0.0, "confirmed": True}
+    assert raised.after == {"rollout_percentage": 25.0, "confirmed": True}
+    assert raised.change.fence == At("run-1", 3)
+    assert created.action == "create"
+    assert kill.at_ms >= raised.at_ms >= created.at_ms > 0
+    assert [entry.flag for entry in await flags.history(limit=2)] == [FLAG, FLAG]
+
+
+async def test_racing_writers_lose_no_write(flags: FeatureFlags) -> None:
+    await flags.create_flag(FLAG)
+    users = [f"user{number}" for number in range(12)]
+    await asyncio.gather(*(flags.add_to_whitelist(FLAG, user) for user in users))
+    assert (await flags.get_flag(FLAG)).whitelist == set(users)
+    versions = [entry.version for entry in await flags.history(FLAG)]
+    assert len(set(versions)) == len(users) + 1

@@ -1,0 +1,143 @@
+"""Two writers, a killer, late writes and restarts from old copies: what may never happen."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from router.flags import Change, FeatureFlags, Fence, FlagError, Floor, KilledError, MemoryFlagStore
+from router.flags.mutations import recovered
+
+FLAG = "flag"
+RUNS = ("run-a", "run-b")
+percentages = st.sampled_from([0, 5, 25, 50, 100])
+KILLER = Change("killer", "red flag")
+
+
+class TwoWritersAKillerAndRestarts(RuleBasedStateMachine):
+    """After a kill nobody is exposed without an unkill; a run that lost the flag changes nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.store = MemoryFlagStore(lambda: self.now_ms)
+        self.now_ms = 1_000
+        self.flags = FeatureFlags(self.store)
+        self.copies: list[str] = []
+        self.sequence = dict.fromkeys(RUNS, 0)
+        self.claims: list[str] = []
+        self.killed = False
+        self.sent: list[tuple[Fence, float]] = []
+        self.seen_version = 0
+
+    def done(self, work: Coroutine[object, object, object]) -> bool:
+        try:
+            asyncio.run(work)
+        except FlagError:
+            return False
+        self.now_ms += 1
+        self.seen_version = self.version()
+        return True
+
+    def version(self) -> int:
+        return self.store.stored().version
+
+    def percentage(self) -> float:
+        return recovered(self.store.stored()).flags[FLAG].rollout_percentage
+
+    @initialize()
+    def create(self) -> None:
+        assert self.done(self.flags.create_flag(FLAG))
+
+    @rule(run=st.sampled_from(RUNS))
+    def claim(self, run: str) -> None:
+        lost = run in self.claims[:-1] and self.claims[-1] != run
+        claimed = self.done(self.flags.claim(FLAG, run, Change(run, "start")))
+        assert not (claimed and lost and not self.copies)
+        if claimed and self.claims[-1:] != [run]:
+            self.claims.append(run)
+
+    @rule(run=st.sampled_from(RUNS), percentage=percentages)
+    def set_percentage(self, run: str, percentage: float) -> None:
+        self.sequence[run] += 1
+        fence = Fence(run, self.sequence[run])
+        self.sent.append((fence, percentage))
+        change = Change(run, "step", fence)
+        self.done(self.flags.set_rollout_percentage(FLAG, percentage, change=change))
+
+    @rule(data=st.data())
+    def late_write(self, data: st.DataObject) -> None:
+        """A write sent long ago arrives now: it may only repeat the last one of the owner."""
+        if not self.sent:
+            return
+        fence, percentage = data.draw(st.sampled_from(self.sent))
+        before = self.percentage()
+        change = Change("late", "retry", fence)
+        applied = self.done(self.flags.set_rollout_percentage(FLAG, percentage, change=change))
+        if applied and not self.copies:
+            assert fence.sequence == self.sequence[fence.run_id]
+            assert percentage == before or self.sent[-1] == (fence, percentage)
+
+    @rule()
+    def kill(self) -> None:
+        assert self.done(self.flags.kill(FLAG, change=KILLER))
+        self.killed = True
+
+    @rule()
+    def unkill(self) -> None:
+        assert self.done(self.flags.unkill(FLAG, change=KILLER))
+        self.killed = False
+
+    @rule(percentage=percentages)
+    def person_sets(self, percentage: float) -> None:
+        allowed = not self.killed or percentage == 0
+        work = self.flags.set_rollout_percentage(FLAG, percentage)
+        assert self.done(work) is allowed
+
+    @rule()
+    def recreate(self) -> None:
+        """Deleting and creating is no way around the latch."""
+        if self.done(self.flags.delete_flag(FLAG)):
+            assert not self.killed
+        self.done(self.flags.create_flag(FLAG, rollout_percentage=50 if self.killed else 0))
+
+    @rule()
+    def back_up(self) -> None:
+        assert self.store.text is not None
+        self.copies.append(self.store.text)
+
+    @rule(data=st.data())
+    def restart_from_an_old_copy(self, data: st.DataObject) -> None:
+        """A reader that lived through it leaves the floor, as `FlagReader` does."""
+        old = [copy for copy in self.copies if copy != self.store.text]
+        if not old:
+            return
+        flags = recovered(self.store.stored()).flags
+        killed = frozenset(name for name, flag in flags.items() if flag.killed)
+        self.store.text = data.draw(st.sampled_from(old))
+        self.store.floor = Floor(self.seen_version, killed)
+
+    @invariant()
+    def a_kill_holds_until_unkilled(self) -> None:
+        if self.killed:
+            assert self.percentage() == 0
+
+    @invariant()
+    def only_deliberate_writes_outrank_what_was_seen(self) -> None:
+        assert self.version() <= self.seen_version
+
+
+TestMachine = TwoWritersAKillerAndRestarts.TestCase
+TestMachine.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+
+
+async def test_deleting_a_killed_flag_is_refused() -> None:
+    flags = FeatureFlags(MemoryFlagStore())
+    await flags.create_flag(FLAG)
+    await flags.kill(FLAG)
+    with pytest.raises(KilledError, match="unkill"):
+        await flags.delete_flag(FLAG)
