@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from temporalio import activity
 
-from activities.errors import temporal_errors
+from activities.errors import LedgerRefusedError, temporal_errors
 from activities.models import CheckRequest, CheckResult, LedgerEntry
 from activities.ports import Ledger, Metrics
 from activities.sampling import Known, Sampler
@@ -41,7 +41,7 @@ class MeasureActivities:
         )
         with temporal_errors():
             kept = await self.ledger.append(_entry(request, result))
-        return CheckResult.model_validate_json(kept.body)
+            return _recorded(request, kept)
 
 
 def usable_baseline(gates: tuple[Gate, ...], readings: tuple[Reading, ...]) -> dict[str, Reading]:
@@ -51,6 +51,15 @@ def usable_baseline(gates: tuple[Gate, ...], readings: tuple[Reading, ...]) -> d
         for gate, reading in zip(gates, readings, strict=True)
         if reading.usable and (reading.samples or 0.0) >= gate.min_samples
     }
+
+
+def _recorded(request: CheckRequest, kept: LedgerEntry) -> CheckResult:
+    if kept.at != request.at:
+        raise LedgerRefusedError(
+            f"check id {request.id!r} was used at {kept.at.isoformat()} already; "
+            "an id names one check of one run"
+        )
+    return CheckResult.model_validate_json(kept.body)
 
 
 def _entry(request: CheckRequest, result: CheckResult) -> LedgerEntry:
