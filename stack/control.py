@@ -34,7 +34,7 @@ class Stack:
 
     def __init__(self, home: Path, environ: Mapping[str, str] | None = None) -> None:
         self._home = Home(home.resolve())
-        self._environ = dict(os.environ if environ is None else environ)
+        self._environ = _without_ours(os.environ if environ is None else environ, self._home)
         self._supervisor = Supervisor(self._home)
         self._ports = PortBook(self._home.ports_file)
 
@@ -147,14 +147,11 @@ class Stack:
         return Place(self._home.data(service.name), self._ports.known(service.name))
 
     def _is_external(self, service: Service) -> bool:
-        """Set by someone else: a value that we recorded for a server of ours doesn't count."""
-        address = self._environ.get(service.variable)
-        recorded = self._supervisor.entry(service.name)
-        ours = recorded is not None and recorded.pid is not None and recorded.address == address
-        return bool(address) and not ours
+        return bool(self._environ.get(service.variable))
 
     async def _ensure(self, service: Service, report: Callable[[str, str], None]) -> None:
         if self._is_external(service):
+            await self._supervisor.stop(service.name)  # ours, if one ran until now
             self._record_external(service)
             report(service.name, "external")
         elif await self._is_healthy(service):
@@ -238,6 +235,17 @@ def _healthy_and_settled(service: Service, place: Place) -> Check:
             await service.settle(place)
 
     return check
+
+
+def _without_ours(environ: Mapping[str, str], home: Home) -> dict[str, str]:
+    """Leave out addresses that come from our own ``stack.json``: they make no service external."""
+    own = {
+        item
+        for entry in load_state(home).services.values()
+        if entry.pid is not None
+        for item in entry.environment.items()
+    }
+    return {name: value for name, value in environ.items() if (name, value) not in own}
 
 
 def _clocked(on_progress: Progress | None) -> Callable[[str, str], None]:

@@ -98,6 +98,11 @@ async def _run(*argv: str) -> None:
     running = await asyncio.create_subprocess_exec(
         *_unprivileged(), *argv, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
     )
-    output, _ = await running.communicate()
+    try:
+        output, _ = await running.communicate()
+    except asyncio.CancelledError:
+        running.kill()
+        await running.wait()
+        raise
     if running.returncode != 0:
         raise StackError(f"{Path(argv[0]).name} failed: {output.decode(errors='replace').strip()}")

@@ -1,0 +1,280 @@
+"""The embedded servers, each asked through the driver that the product uses."""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+
+import asyncpg  # type: ignore[import-untyped]  # it ships no types
+import httpx
+import neo4j
+import psutil
+import pytest
+import redis.asyncio
+from qdrant_client import AsyncQdrantClient, models
+from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
+from temporalio.client import Client
+
+from stack import ALL, Stack, load_environment
+from stack.ports import LOOPBACK, is_free
+
+pytestmark = pytest.mark.integration
+
+Environment = Mapping[str, str]
+StackFactory = Callable[[Sequence[str]], Stack]
+
+
+async def remember_in_redis(env: Environment) -> int:
+    """Each probe notes that it was here, through the real driver, and gives the count of notes."""
+    async with redis.asyncio.Redis.from_url(env["REDIS_URL"]) as client:
+        return int(await client.incr("notes"))
+
+
+async def remember_in_postgres(env: Environment) -> int:
+    connection = await asyncpg.connect(env["POSTGRES_DSN"])
+    try:
+        await connection.execute("CREATE TABLE IF NOT EXISTS notes (at timestamptz DEFAULT now())")
+        await connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
+        await connection.execute("INSERT INTO notes DEFAULT VALUES")
+        return int(await connection.fetchval("SELECT count(*) FROM notes"))
+    finally:
+        await connection.close()
+
+
+async def remember_in_graph(env: Environment) -> int:
+    auth = (env["NEO4J_USER"], env["NEO4J_PASSWORD"])
+    async with neo4j.AsyncGraphDatabase.driver(env["NEO4J_URI"], auth=auth) as driver:
+        query = "CREATE (:Note) WITH 1 AS one MATCH (n:Note) RETURN count(n) AS notes"
+        result = await driver.execute_query(query, database_=env["NEO4J_DATABASE"])
+        return int(result.records[0]["notes"])
+
+
+async def remember_in_qdrant(env: Environment) -> int:
+    client = AsyncQdrantClient(url=env["QDRANT_URL"])
+    try:
+        if not await client.collection_exists("notes"):
+            vectors = models.VectorParams(size=2, distance=models.Distance.COSINE)
+            await client.create_collection("notes", vectors_config=vectors)
+        known = (await client.count("notes")).count
+        point = models.PointStruct(id=known, vector=[1.0, float(known)], payload={"n": known})
+        await client.upsert("notes", [point], wait=True)
+        found = await client.query_points("notes", query=[1.0, float(known)], limit=1)
+        assert found.points[0].id == known
+        return (await client.count("notes")).count
+    finally:
+        await client.close()
+
+
+async def remember_in_temporal(env: Environment) -> int:
+    client = await Client.connect(env["TEMPORAL_ADDRESS"], namespace=env["TEMPORAL_NAMESPACE"])
+    runs = [run async for run in client.list_workflows()]
+    await client.start_workflow("Note", id=f"note-{len(runs)}", task_queue="nobody")
+    for _ in range(100):  # visibility is written a moment later
+        if len([run async for run in client.list_workflows()]) > len(runs):
+            return len(runs) + 1
+        await asyncio.sleep(0.05)
+    raise AssertionError("the workflow never became visible")
+
+
+async def remember_in_prometheus(env: Environment) -> int:
+    """It takes its own notes: one series is itself."""
+    query = 'up{job="prometheus"} == 1'
+    return await eventually(lambda: series(env["PROMETHEUS_URL"], query))
+
+
+PROBES: dict[str, Callable[[Environment], Awaitable[int]]] = {
+    "redis": remember_in_redis,
+    "postgres": remember_in_postgres,
+    "graph": remember_in_graph,
+    "qdrant": remember_in_qdrant,
+    "temporal": remember_in_temporal,
+    "prometheus": remember_in_prometheus,
+}
+
+
+async def series(url: str, query: str) -> int:
+    async with httpx.AsyncClient() as client:
+        answer = await client.get(f"{url}/api/v1/query", params={"query": query})
+    return len(answer.raise_for_status().json()["data"]["result"])
+
+
+async def eventually(count: Callable[[], Awaitable[int]], seconds: float = 10.0) -> int:
+    async with asyncio.timeout(seconds):
+        while (found := await count()) == 0:
+            await asyncio.sleep(0.1)
+    return found
+
+
+async def pids(stack: Stack) -> dict[str, int]:
+    return {one.name: one.pid for one in await stack.status() if one.pid is not None}
+
+
+def families(roots: Sequence[int]) -> list[psutil.Process]:
+    found = [psutil.Process(pid) for pid in roots]
+    return found + [child for one in found for child in one.children(recursive=True)]
+
+
+def ports_of(env: Environment) -> list[int]:
+    addresses = [env[name] for name in env if name.endswith(("_URL", "_URI", "_DSN", "_ADDRESS"))]
+    return [int(one.rpartition(":")[2].partition("/")[0]) for one in addresses]
+
+
+def is_alive(process: psutil.Process) -> bool:
+    with suppress(psutil.NoSuchProcess):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
+
+
+async def test_up_down_up(make_stack: StackFactory) -> None:
+    """Every server answers; down leaves nothing; the next up finds data and ports again."""
+    stack = await asyncio.to_thread(make_stack, ALL)
+    env = stack.environment()
+    assert load_environment(stack.home) == env
+    assert [await PROBES[name](env) for name in ALL] == [1] * len(ALL)
+    assert {one.name: one.state for one in await stack.status()} == dict.fromkeys(ALL, "running")
+
+    first = await pids(stack)
+    assert (await stack.up()).environment == env
+    assert await pids(stack) == first  # a second up changes nothing
+
+    processes = families(list(first.values()))
+    assert sorted(await stack.down()) == sorted(ALL)
+    assert [one for one in processes if is_alive(one)] == []
+    assert all(is_free(port) for port in ports_of(env))
+    assert {one.state for one in await stack.status()} == {"stopped"}
+    assert load_environment(stack.home) == {}
+
+    again = (await stack.up()).environment
+    assert again == env
+    stores = [name for name in ALL if name != "prometheus"]
+    assert [await PROBES[name](again) for name in stores] == [2] * len(stores)
+
+    await stack.remove_data()
+    assert not stack.home.exists()
+
+
+@pytest.mark.parametrize("name", [name for name in ALL if name != "prometheus"])
+async def test_a_killed_server_comes_back_with_its_data(
+    make_stack: StackFactory, name: str
+) -> None:
+    """Kill -9, then up: only the dead one is started anew, at its old address."""
+    stack = await asyncio.to_thread(make_stack, [name, "prometheus"])
+    env = stack.environment()
+    await PROBES[name](env)
+    if name == "redis":
+        await asyncio.sleep(1.1)  # it writes its log each second
+    before = await pids(stack)
+
+    os.kill(before[name], signal.SIGKILL)
+    psutil.wait_procs([psutil.Process(before[name])], timeout=5)
+    states = {one.name: one.state for one in await stack.status()}
+    assert (states[name], states["prometheus"]) == ("stopped", "running")
+
+    await stack.up([name, "prometheus"])
+    after = await pids(stack)
+    assert after["prometheus"] == before["prometheus"]
+    assert after[name] != before[name]
+    assert await PROBES[name](stack.environment()) == 2
+
+
+async def test_a_frozen_server_is_replaced(make_stack: StackFactory) -> None:
+    stack = await asyncio.to_thread(make_stack, ["redis"])
+    before = await pids(stack)
+    os.kill(before["redis"], signal.SIGSTOP)
+
+    assert {one.name: one.state for one in await stack.status()}["redis"] == "unhealthy"
+    os.kill(before["redis"], signal.SIGTERM)  # else the grace is waited for in full
+    os.kill(before["redis"], signal.SIGCONT)
+    await stack.up(["redis"])
+    assert await remember_in_redis(stack.environment()) == 1
+
+
+async def test_a_port_taken_meanwhile_is_replaced(make_stack: StackFactory) -> None:
+    stack = await asyncio.to_thread(make_stack, ["redis"])
+    env = stack.environment()
+    await stack.down()
+    (port,) = ports_of(env)
+    with socket.create_server((LOOPBACK, port)):
+        await stack.up(["redis"])
+        assert ports_of(stack.environment()) != [port]
+        assert await remember_in_redis(stack.environment()) == 1
+
+
+async def test_an_interrupted_up_leaves_nothing_after_down(tmp_path: Path) -> None:
+    """Ctrl-C while servers are starting: what runs is on record, so down ends it."""
+    stack = Stack(tmp_path, dict(os.environ))
+    starting = asyncio.create_task(stack.up(["graph", "postgres"]))
+    while "graph" not in await pids(stack):
+        await asyncio.sleep(0.05)
+    starting.cancel()
+    with suppress(asyncio.CancelledError):
+        await starting
+    processes = families(list((await pids(stack)).values()))
+    await stack.down()
+    assert [one for one in processes if is_alive(one)] == []
+    assert await stack.status() == await Stack(tmp_path, {}).status()
+
+
+async def test_two_ups_at_once_start_one_server(tmp_path: Path) -> None:
+    stacks = [Stack(tmp_path, dict(os.environ)) for _ in range(2)]
+    states = await asyncio.gather(*(stack.up(["redis"]) for stack in stacks))
+    try:
+        assert states[0].services["redis"].pid == states[1].services["redis"].pid
+    finally:
+        assert await stacks[0].down() == ["redis"]
+
+
+async def test_temporal_keeps_histories_for_90_days_and_knows_our_attributes(
+    temporal_address: str,
+) -> None:
+    client = await Client.connect(temporal_address)
+    namespace = await client.workflow_service.describe_namespace(
+        DescribeNamespaceRequest(namespace="default")
+    )
+    kept = namespace.config.workflow_execution_retention_ttl.ToTimedelta()
+    assert kept == timedelta(days=90)
+    attributes = await client.operator_service.list_search_attributes(
+        ListSearchAttributesRequest(namespace="default")
+    )
+    ours = {"SluiceFlag", "SluiceStage", "SluicePercentage", "SluiceStatus"}
+    assert ours <= set(attributes.custom_attributes)
+
+
+async def test_prometheus_scrapes_what_it_is_told(make_stack: StackFactory) -> None:
+    """New targets are scraped within seconds, as job router, and forgotten when taken away."""
+    stack = await asyncio.to_thread(make_stack, ["prometheus", "qdrant"])
+    env = stack.environment()
+    target = env["PROMETHEUS_URL"].removeprefix("http://")
+
+    stack.set_scrape_targets([target])
+    query = f'prometheus_build_info{{job="router",instance="{target}"}}'
+    assert await eventually(lambda: series(env["PROMETHEUS_URL"], query)) == 1
+
+    stack.set_scrape_targets([])
+
+    async def gone() -> int:
+        return int(await series(env["PROMETHEUS_URL"], query) == 0)
+
+    assert await eventually(gone) == 1
+
+
+async def test_a_spawned_process_is_awaited_and_ended(tmp_path: Path) -> None:
+    stack = Stack(tmp_path, dict(os.environ))
+    with socket.create_server((LOOPBACK, 0)) as probe:
+        port = probe.getsockname()[1]
+    url = f"http://{LOOPBACK}:{port}/"
+    server = (sys.executable, "-m", "http.server", "--bind", LOOPBACK, str(port))
+
+    entry = await stack.spawn("files", server, health_url=url)
+    assert entry.pid is not None
+    async with httpx.AsyncClient() as client:
+        assert (await client.get(url)).status_code == 200
+    assert await stack.stop("files") is True
+    assert not psutil.pid_exists(entry.pid)
+    assert await stack.stop("files") is False
