@@ -18,10 +18,14 @@ create_attribute() {
 }
 
 # A namespace takes a moment until it is known everywhere.
-for attempt in 1 2 3 4 5 6; do
-  temporal operator search-attribute list >/dev/null 2>&1 && break
-  echo "waiting for the namespace (attempt $attempt)"
-  sleep 5
+attempt=0
+until temporal operator search-attribute list >/dev/null 2>&1; do
+  attempt=$((attempt + 1))
+  if [ "$attempt" -gt 30 ]; then
+    echo "namespace $TEMPORAL_NAMESPACE did not become usable within 30 s" >&2
+    exit 1
+  fi
+  sleep 1
 done
 create_attribute SluiceFlag Keyword
 create_attribute SluiceStage Keyword

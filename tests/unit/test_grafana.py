@@ -104,7 +104,7 @@ def test_dashboards_on_disk_are_what_the_script_writes() -> None:
 
 
 def promtool(*arguments: str, cwd: Path) -> None:
-    done = subprocess.run(  # noqa: S603 - only literal arguments, above and below
+    done = subprocess.run(  # noqa: S603  # only literal arguments
         ["/usr/bin/env", "promtool", *arguments],
         cwd=cwd,
         capture_output=True,

@@ -7,9 +7,20 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = (
-    "activities benchmarks cli demo examples ops rehearsal rollout router stack tests workflows"
-).split()
+FOLDERS = [
+    "activities",
+    "benchmarks",
+    "cli",
+    "demo",
+    "examples",
+    "ops",
+    "rehearsal",
+    "rollout",
+    "router",
+    "stack",
+    "tests",
+    "workflows",
+]
 FILE_LINES_MAX = 300
 FUNCTION_LINES_MAX = 60
 

@@ -1,0 +1,82 @@
+"""Every environment variable that the code or the architecture names is in docs/configuration.md."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from router.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = "activities cli demo ops rehearsal rollout router stack workflows"
+VARIABLE = re.compile(
+    r"(SLUICE|TEMPORAL|REDIS|POSTGRES|NEO4J|QDRANT|PROMETHEUS|OPENAI|ANTHROPIC)_[A-Z0-9_]*[A-Z0-9]"
+)
+
+
+def rows() -> dict[str, list[str]]:
+    """Variable → the cells of its row."""
+    text = (ROOT / "docs" / "configuration.md").read_text()
+    cells = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in text.splitlines()
+        if line.startswith("| `")
+    ]
+    return {row[0].strip("`"): row[1:] for row in cells}
+
+
+def constants(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(), str(path))):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
+
+
+def in_code() -> set[str]:
+    paths = [path for package in PACKAGES.split() for path in (ROOT / package).rglob("*.py")]
+    texts = (text for path in [*paths, ROOT / "worker.py"] for text in constants(path))
+    return {text for text in texts if VARIABLE.fullmatch(text)}
+
+
+def in_architecture() -> set[str]:
+    text = (ROOT / "ARCHITECTURE.md").read_text()
+    return {match[0] for match in VARIABLE.finditer(text)}
+
+
+def in_compose() -> set[str]:
+    text = (ROOT / "docker-compose.yml").read_text()
+    return set(re.findall(r"\$\{(\w+)", text)) | {"SLUICE_HEALTH"}
+
+
+def test_each_variable_of_the_code_is_documented() -> None:
+    assert in_code() <= rows().keys(), "add a row to docs/configuration.md"
+
+
+def test_each_variable_of_the_architecture_is_documented() -> None:
+    assert in_architecture() <= rows().keys()
+
+
+def test_each_variable_of_compose_is_documented() -> None:
+    assert in_compose() <= rows().keys()
+
+
+def test_nothing_is_documented_that_nobody_reads() -> None:
+    assert rows().keys() <= in_code() | in_architecture() | in_compose()
+
+
+def test_documented_defaults_are_those_of_the_router() -> None:
+    stores, limits = Settings().stores, Settings().limits
+    expected = {
+        "REDIS_URL": stores.redis_url,
+        "POSTGRES_DSN": stores.postgres_dsn,
+        "NEO4J_URI": stores.neo4j_uri,
+        "NEO4J_USER": stores.neo4j_user,
+        "NEO4J_DATABASE": stores.neo4j_database,
+        "SLUICE_ENVIRONMENT": Settings().environment,
+        "SLUICE_CACHE_TTL_SECONDS": limits.cache_ttl_seconds,
+        "SLUICE_MAX_IN_FLIGHT": limits.in_flight,
+        "SLUICE_BACKEND_SECONDS": limits.backend_seconds,
+        "SLUICE_PROBE_INTERVAL_SECONDS": f"{Settings().probes.interval_seconds:g}",
+    }
+    assert {name: rows()[name][0] for name in expected} == {
+        name: f"`{value}`" for name, value in expected.items()
+    }
