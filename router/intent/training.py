@@ -34,9 +34,9 @@ class Recipe:
     weigh the three kinds of feature against each other.
     """
 
-    regularisation: float = 10.0
+    regularisation: float = 20.0
     words: float = 1.0
-    characters: float = 1.0
+    characters: float = 1.5
     vector: float = 1.0
     minimum_count: int = 1
 

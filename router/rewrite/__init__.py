@@ -1,0 +1,16 @@
+"""Questions made easier to answer: normalised, spelled right, taken apart, improved."""
+
+from router.rewrite.parts import broaden, split
+from router.rewrite.rewriter import QueryRewriter, Rewrite, RewriteSettings
+from router.rewrite.text import correct, faithful, normalise
+
+__all__ = [
+    "QueryRewriter",
+    "Rewrite",
+    "RewriteSettings",
+    "broaden",
+    "correct",
+    "faithful",
+    "normalise",
+    "split",
+]

@@ -1,0 +1,67 @@
+"""Taking a question apart, and loosening it, without a language model."""
+
+import re
+
+from router.rewrite.text import fixed_points
+
+MAX_PARTS = 4
+
+_ASK = (
+    r"(?:who|what|when|where|which|why|how|list|show|find|give|tell|compare|explain|summari[sz]e|"
+    r"describe|trace|count|filter|search|map|track)\b"
+)
+_BREAK = re.compile(
+    rf"\?+\s+|;\s+|[.!]\s+(?={_ASK})"
+    rf"|,?\s+(?:and then|and also|as well as|and|then|also)\s+(?:also\s+)?(?={_ASK})|,\s+(?={_ASK})",
+    re.IGNORECASE,
+)
+_ASKS = re.compile(rf"(?:please\s+|can you\s+|could you\s+)?{_ASK}", re.IGNORECASE)
+# Such a part only makes sense after the one before it.
+_REFERS_BACK = re.compile(
+    r"\b(?:it|its|they|them|their|those|these|he|she|him|his|her|each|both|one|ones|"
+    r"the (?:same|former|latter|others?|results?))\b",
+    re.IGNORECASE,
+)
+# "who works where" or "show what changed": the second ask belongs to the first.
+_SHORTEST_PART = 3  # words
+_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
+_FILLER = frozenset(
+    "a about all an and any are be can could did do does for find from get give had has have how i "
+    "in is know like list look looking me my need of on our please search show some tell that the "
+    "there these this those to us want was we were what whats when where which who whose why will "
+    "with would you your".split()
+)
+
+
+def split(query: str) -> tuple[str, ...]:
+    """The parts of a question that can each be asked alone; itself alone when it is one question."""
+    pieces = _pieces(query)
+    whole = (query.strip(),)
+    if not 1 < len(pieces) <= MAX_PARTS:
+        return whole
+    alone = all(_ASKS.match(piece) and len(piece.split()) >= _SHORTEST_PART for piece in pieces)
+    refers = any(_REFERS_BACK.search(piece) for piece in pieces[1:])
+    return tuple(pieces) if alone and not refers else whole
+
+
+def _pieces(query: str) -> list[str]:
+    quoted = [found.span() for found in _QUOTED.finditer(query)]
+    pieces, start = [], 0
+    for found in _BREAK.finditer(query):
+        if any(left < found.start() < right for left, right in quoted):
+            continue
+        pieces.append(query[start : found.start()])
+        start = found.end()
+    pieces.append(query[start:])
+    return [piece.strip(" ,;?") for piece in pieces if piece.strip(" ,;?")]
+
+
+def broaden(query: str) -> str:
+    """The words that carry meaning, without the phrase around them; what is fixed stays."""
+    fixed = set(fixed_points(query))
+    words = [
+        word
+        for word in re.findall(r"'[^']*'|\"[^\"]*\"|[^\s?!,;]+", query)
+        if word in fixed or word.lower().strip("'.") not in _FILLER
+    ]
+    return " ".join(words) or query

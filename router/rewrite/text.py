@@ -1,0 +1,135 @@
+"""Careful handling of a question's characters: one spelling for the cache, typos, fixed points."""
+
+import json
+import re
+import string
+import unicodedata
+from collections.abc import Iterator, Set
+from functools import cache
+from importlib.resources import files
+
+_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
+_SPACES = re.compile(r"\s+")
+_TRAILING = " \t?!.…,;:"
+_QUOTES = str.maketrans(
+    {"\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"', "\u2013": "-", "\u2014": "-"}
+)
+_TYPED_WORD = re.compile(r"(?<![\w@#./'\"-])[a-z]{5,}(?![\w@#/'\"-]|\.\w)")
+_NAMED = re.compile(r"(?:\b(?:named|called|mr|mrs|ms|dr|prof)\.?|[=:<>#@])\s*$", re.IGNORECASE)
+_ENDINGS = frozenset({"s", "es", "d", "ed", "r", "er", "ers", "ing", "ly", "al"})
+_FIXED = re.compile(
+    r"'[^']*'|\"[^\"]*\""  # quotations
+    r"|\b\w*\d[\w.,:/%-]*\b"  # numbers, dates and identifiers
+    r"|[<>!=]+"  # comparisons
+    r"|\b[A-Z][\w&.-]*\b"  # names
+)
+_NEGATION = re.compile(r"\b(?:not|no|never|without|except|excluding|unless|n't)\b|n't\b", re.I)
+_ORDINARY = frozenset(
+    {"I", "A", "An", "The", "Is", "Are", "Do", "Does", "Did", "Can", "Could", "Please", "And"}
+    | {"Who", "What", "When", "Where", "Which", "Why", "How", "List", "Show", "Find", "Give"}
+    | {"Tell", "Compare", "Explain", "Describe", "Trace", "Count", "Filter", "Search", "Map"}
+)
+
+
+def normalise(query: str) -> str:
+    """One spelling for questions that differ only in how they were typed; a cache key.
+
+    Unicode forms, quotes, white space, case and trailing punctuation are made equal. Quoted values
+    keep their case, because the stores compare them exactly.
+    """
+    text = unicodedata.normalize("NFKC", query).translate(_QUOTES)
+    text = _SPACES.sub(" ", text).strip().rstrip(_TRAILING)
+    return "".join(part if quoted else part.lower() for quoted, part in _quoted_apart(text))
+
+
+def correct(query: str, vocabulary: Set[str]) -> str:
+    """Repair words that are one slip away from exactly one word of ``vocabulary`` (lower case).
+
+    Only plain lower-case words of five letters or more that are no known English word are touched:
+    never quoted text, names, numbers or identifiers, nor what follows ``named`` or ``=``.
+    """
+    if not vocabulary:
+        return query
+    return "".join(
+        part if quoted else _TYPED_WORD.sub(lambda found: _repair(found, vocabulary), part)
+        for quoted, part in _quoted_apart(query)
+    )
+
+
+def fixed_points(query: str) -> list[str]:
+    """What a rewrite must keep, in order: quotations, numbers, identifiers, comparisons, names."""
+    return [found for found in _FIXED.findall(query) if found.rstrip(".") not in _ORDINARY]
+
+
+def faithful(before: str, after: str) -> bool:
+    """Whether ``after`` keeps every fixed point of ``before`` in order, and adds and negates none."""
+    kept = [point.lower().rstrip(".,:/-") for point in fixed_points(before)]
+    lowered = after.lower()
+    position = 0
+    for point in kept:
+        position = lowered.find(point, position)
+        if position < 0:
+            return False
+        position += len(point)
+    source = before.lower()
+    added = any(point.lower().rstrip(".,:/-") not in source for point in _facts(after))
+    return not added and bool(_NEGATION.search(before)) == bool(_NEGATION.search(after))
+
+
+def _facts(text: str) -> list[str]:
+    """Fixed points, except a capital that only begins a sentence."""
+    starts = {found.start() for found in re.finditer(r"(?:^|(?<=[.?!]\s))\w", text)}
+    return [
+        found.group()
+        for found in _FIXED.finditer(text)
+        if found.group() not in _ORDINARY
+        and not (found.start() in starts and found.group().isalpha())
+    ]
+
+
+def _repair(found: re.Match[str], vocabulary: Set[str]) -> str:
+    word = found.group()
+    if word in vocabulary or word in _english() or _NAMED.search(found.string[: found.start()]):
+        return word
+    candidates = {near for near in _one_slip(word) if near in vocabulary}
+    if len(candidates) != 1:
+        return word
+    candidate = candidates.pop()
+    return word if _inflects(word, candidate) else candidate
+
+
+def _one_slip(word: str) -> Iterator[str]:
+    """Every string one deletion, swap of neighbours, replacement or insertion away.
+
+    The first letter stays: people rarely miss it, and it keeps names from being pulled away.
+    """
+    letters = string.ascii_lowercase
+    for at in range(1, len(word) + 1):
+        head, tail = word[:at], word[at:]
+        yield from (head + letter + tail for letter in letters)
+        if tail:
+            yield head + tail[1:]
+            yield from (head + letter + tail[1:] for letter in letters)
+        if len(tail) > 1:
+            yield head + tail[1] + tail[0] + tail[2:]
+
+
+def _inflects(word: str, candidate: str) -> bool:
+    short, long = sorted((word, candidate), key=len)
+    return long.startswith(short) and long[len(short) :] in _ENDINGS
+
+
+@cache
+def _english() -> frozenset[str]:
+    """Whole words of BERT's vocabulary: common English words and common names."""
+    tokens = json.loads(files("router").joinpath("embedding_vocab.json").read_text("utf-8"))
+    return frozenset(token for token in tokens if token.isalpha())
+
+
+def _quoted_apart(text: str) -> Iterator[tuple[bool, str]]:
+    end = 0
+    for found in _QUOTED.finditer(text):
+        yield False, text[end : found.start()]
+        yield True, found.group()
+        end = found.end()
+    yield False, text[end:]
