@@ -8,8 +8,13 @@ from temporalio.exceptions import ActivityError
 with workflow.unsafe.imports_passed_through():
     from activities.flags import FlagActivities
     from activities.measure import MeasureActivities
-    from activities.models import CheckRequest, CheckResult, ConfirmRequest, ReportRequest
-    from activities.report import ReportActivities
+    from activities.models import (
+        CheckRequest,
+        CheckResult,
+        ConfirmRequest,
+        ReportReceipt,
+        ReportRequest,
+    )
     from rollout import moves, target
     from rollout.commands import Command
     from rollout.decide import CheckNow, Enter, Finish, Hold, Note, Promote, RollBack, Wait
@@ -128,8 +133,12 @@ class Effects(Watching):
         self.present("writing the post-mortem", None)
         ending = "Aborted" if decision.status is Status.ABORTED else "Healthy"
         request = ReportRequest(state=self.state, ending=ending, at=workflow.now())
-        work = workflow.start_activity_method(
-            ReportActivities.write_report, request, summary="post-mortem", **policies.REPORT
+        work = workflow.start_activity(
+            "write_report",  # by name: its plotting library has no business in workflow code
+            request,
+            result_type=ReportReceipt,
+            summary="post-mortem",
+            **policies.REPORT,
         )
         # A rollback may still overtake a healthy end; nothing is more urgent than an abort.
         receipt = await (work if ending == "Aborted" else self.unless_urgent(work))

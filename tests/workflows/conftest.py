@@ -1,0 +1,33 @@
+"""One time-skipping server per test: their clocks must not meet."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.testing import WorkflowEnvironment
+
+from stack.programs import program
+from workflows import presenting
+
+
+@pytest.fixture
+async def env() -> AsyncIterator[WorkflowEnvironment]:
+    environment = await WorkflowEnvironment.start_time_skipping(
+        test_server_existing_path=program("temporal-test-server"),
+        data_converter=pydantic_data_converter,
+    )
+    async with environment:
+        await environment.client.operator_service.add_search_attributes(
+            AddSearchAttributesRequest(
+                namespace="default",
+                search_attributes={
+                    presenting.FLAG.name: IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD,
+                    presenting.STAGE.name: IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD,
+                    presenting.STATUS.name: IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD,
+                    presenting.PERCENTAGE.name: IndexedValueType.INDEXED_VALUE_TYPE_DOUBLE,
+                },
+            )
+        )
+        yield environment

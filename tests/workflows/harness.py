@@ -1,0 +1,233 @@
+"""A rollout on the time-skipping server, with metrics that a test scripts and flags in memory."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from temporalio import activity
+from temporalio.client import WorkflowHandle
+from temporalio.exceptions import ApplicationError
+from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import Worker
+
+from activities.errors import MetricsUnreachableError
+from activities.flags import FlagActivities
+from activities.measure import MeasureActivities
+from activities.memory_flags import MemoryFlags
+from activities.memory_ledger import MemoryLedger
+from activities.models import (
+    FlagReceipt,
+    FlagTarget,
+    ReportReceipt,
+    ReportRequest,
+    WatchNotes,
+    WatchRequest,
+)
+from activities.watch import WatchActivities, _Watch
+from rollout.commands import Acknowledgement, Command, Verb
+from rollout.plan import RolloutPlan
+from rollout.plan_yaml import parse_plan
+from rollout.state import Finding, State
+from workflows.models import RolloutInput, RolloutResult, workflow_id
+from workflows.rollout_workflow import RolloutWorkflow
+
+PLAN = """
+name: short
+flag: learning
+watch_interval: 1s
+metrics:
+  errors: {query: "errors $cohort", samples: "queries $cohort", unit: ratio}
+  reward: {query: "reward $cohort", samples: "queries $cohort", unit: score}
+baselines:
+  - {metric: errors, cohort: control, threshold: 0, window: 5m, min_samples: 10}
+steps:
+  - name: baseline
+    title: Baseline
+    stage: 1
+    phases: {enable_feature_flags: false, enable_online_learning: false}
+    record_baseline: true
+    interval: 10m
+    hold: 1h
+    deadline: 2h
+    gates: [{metric: errors, cohort: control, threshold: 1%, window: 5m, min_samples: 10}]
+  - name: dark
+    title: Dark
+    stage: 3
+    phases: {enable_feature_flags: true, enable_online_learning: true}
+    percentage: 0
+    rollback_to: baseline
+    interval: 10m
+    hold: 1h
+    deadline: 2h
+    gates: [{metric: errors, cohort: control, threshold: 1%, window: 5m, min_samples: 10}]
+  - name: ramp-5
+    title: Five
+    stage: 4
+    percentage: 5
+    whitelist: [user_alice]
+    rollback_to: dark
+    interval: 10m
+    hold: 1h
+    stable_for: 30m
+    deadline: 3h
+    gates: &gates
+      - {metric: errors, threshold: 1%, window: 5m, min_samples: 10}
+      - {metric: reward, threshold: 0.5, direction: above, window: 5m, min_samples: 10}
+    red_flags: &red_flags
+      - {name: error_spike, metric: errors, threshold: 5%, window: 1m, min_samples: 5}
+      - {name: unhappy, metric: reward, threshold: 0.3, direction: above, window: 1m, severity: P1}
+  - name: ramp-100
+    title: Hundred
+    stage: 4
+    percentage: 100
+    rollback_to: ramp-5
+    approval: {approvers: 1}
+    interval: 10m
+    hold: 1h
+    deadline: 3h
+    gates: *gates
+    red_flags: *red_flags
+  - name: cleanup
+    title: Cleanup
+    stage: 5
+    phases: {enable_feature_flags: false, enable_online_learning: true}
+    delete_flag: true
+    rollback_to: ramp-100
+    interval: 10m
+    hold: 30m
+    deadline: 1h
+    gates: [{metric: errors, threshold: 1%, window: 5m}]
+"""
+HEALTHY = {"errors": 0.004, "reward": 0.8, "queries": 1000.0}
+ALICE = Command(actor="alice", reason="a test says so")
+
+
+@dataclass
+class ScriptedMetrics:
+    """The metrics port of a test: values by metric, changed while the rollout runs."""
+
+    values: dict[str, float | None] = field(default_factory=lambda: dict(HEALTHY))
+    reachable: bool = True
+    asked_at: list[datetime] = field(default_factory=list)
+
+    def query(self, promql: str, at: datetime) -> float | None:
+        self.asked_at.append(at)
+        if not self.reachable:
+            raise MetricsUnreachableError("Prometheus does not answer")
+        return self.values[promql.split()[0]]
+
+
+@dataclass(frozen=True)
+class ScriptedReports:
+    """Keeps what a report would be written from."""
+
+    requests: list[ReportRequest] = field(default_factory=list)
+
+    @activity.defn(name="write_report")
+    async def write_report(self, request: ReportRequest) -> ReportReceipt:
+        self.requests.append(request)
+        return ReportReceipt(markdown="report.md", html="report.html")
+
+
+@dataclass(frozen=True)
+class TurnByTurnWatch:
+    """The watch, one turn per attempt: the server skips time between attempts, never during one."""
+
+    watch: WatchActivities
+
+    @activity.defn(name="watch_red_flags")
+    async def watch_red_flags(self, request: WatchRequest) -> Finding:
+        if finding := await _Watch(self.watch, request, WatchNotes(flag_differs=1))._turn():
+            return finding
+        raise ApplicationError("nothing yet", next_retry_delay=timedelta(minutes=1))
+
+
+class TrailingFlags(MemoryFlags):
+    """Memory flags that remember each percentage written, and can be made to fail."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.trail: list[float] = []
+        self.broken: Exception | None = None
+
+    async def apply(self, target: FlagTarget) -> FlagReceipt:
+        if self.broken is not None:
+            raise self.broken
+        receipt = await super().apply(target)
+        self.trail.append(receipt.percentage)
+        return receipt
+
+
+@dataclass
+class Rollout:
+    """One running rollout and everything a test may turn."""
+
+    env: WorkflowEnvironment
+    handle: WorkflowHandle[RolloutWorkflow, RolloutResult]
+    metrics: ScriptedMetrics
+    flags: TrailingFlags
+    reports: ScriptedReports
+
+    async def state(self) -> State:
+        return await self.handle.query(RolloutWorkflow.get_state)
+
+    async def command(self, verb: Verb, command: Command = ALICE) -> Acknowledgement:
+        return await self.handle.execute_update(verb, command, result_type=Acknowledgement)
+
+    async def reaches(self, what: Callable[[State], bool], hours: int = 24) -> State:
+        """Let time pass, a minute at a time, until the state is as wanted."""
+        for _ in range(hours * 60):
+            state = await self.state()
+            if what(state):
+                return state
+            await self.env.sleep(60)
+        raise AssertionError(f"not reached; the state is {state!r}")
+
+
+def plan(text: str = PLAN) -> RolloutPlan:
+    return parse_plan(text)
+
+
+@asynccontextmanager
+async def rolling_out(
+    env: WorkflowEnvironment, of: RolloutPlan | None = None, **options: Any
+) -> AsyncIterator[Rollout]:
+    """A worker with scripted ports, and one rollout on it."""
+    of = of or plan()
+    metrics, flags, ledger = ScriptedMetrics(), TrailingFlags(), MemoryLedger()
+    reports = ScriptedReports()
+    queue = f"test-{id(metrics)}"
+    with ThreadPoolExecutor(4) as pool:
+        async with Worker(
+            env.client,
+            task_queue=queue,
+            workflows=[RolloutWorkflow],
+            activities=[
+                FlagActivities(flags).apply,
+                FlagActivities(flags).confirm,
+                MeasureActivities(metrics, ledger).check,
+                TurnByTurnWatch(WatchActivities(metrics, flags, ledger)).watch_red_flags,
+                reports.write_report,
+            ],
+            activity_executor=pool,
+            **options,
+        ):
+            handle = await env.client.start_workflow(
+                RolloutWorkflow.run,
+                RolloutInput(plan=of),
+                id=f"{workflow_id(of.flag)}-{queue}",
+                task_queue=queue,
+            )
+            yield Rollout(env, handle, metrics, flags, reports)
+            await _end(handle)
+
+
+async def _end(handle: WorkflowHandle[RolloutWorkflow, RolloutResult]) -> None:
+    description = await handle.describe()
+    if description.close_time is None:
+        await handle.terminate("the test is over")
+        await asyncio.sleep(0)

@@ -1,0 +1,26 @@
+"""A rollout whose every reading is good."""
+
+from temporalio.testing import WorkflowEnvironment
+
+from rollout.commands import Verb
+from rollout.state import Status
+from tests.workflows.harness import rolling_out
+
+
+async def test_healthy_readings_lead_through_all_stages(env: WorkflowEnvironment) -> None:
+    """Each step in order, nothing skipped; the flag is gone at the end and learning permanent."""
+    async with rolling_out(env) as rollout:
+        await rollout.reaches(lambda s: "waiting for approval" in _last(s))
+        await rollout.command(Verb.APPROVE)
+        result = await rollout.handle.result()
+        assert result.status is Status.HEALTHY
+        assert rollout.flags.trail == [0, 0, 5, 100, 0]
+        document = await rollout.flags.environment("default").document()
+        assert "learning" not in document.flags
+        assert document.phases.enable_online_learning
+        assert not document.phases.enable_feature_flags
+        assert result.report == "report.md"
+
+
+def _last(state: object) -> str:
+    return "waiting for approval" if getattr(state, "step_index", 0) == 3 else ""
