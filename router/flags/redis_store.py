@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from importlib.resources import files
 from typing import Any, cast
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import ConnectionError, RedisError  # noqa: A004 - redis-py's own, not an OSError
 
 from router.flags.change import AuditEntry, Change, Fence
 from router.flags.errors import FlagStoreError
@@ -22,6 +22,7 @@ from router.flags.store import Stored, Write
 COMMIT = files("router.flags").joinpath("commit.lua").read_text()
 AUDIT_ENTRIES_MAX = 100_000
 AUDIT_PAGE = 500
+DROPPED_CONNECTIONS_MAX = 3
 
 
 class RedisFlagStore:
@@ -34,16 +35,27 @@ class RedisFlagStore:
 
     async def read(self) -> Stored:
         """Read document, floor and clock in one transaction."""
-        async with self._bounded("read"), self._redis.pipeline(transaction=True) as pipeline:
-            pipeline.mget(self._keys.document, self._keys.floor)
-            pipeline.time()
-            (document, floor), (seconds, micros) = await pipeline.execute()
+        async with self._bounded("read"):
+            (document, floor), (seconds, micros) = await self._read()
         return Stored(
             document=None if document is None else load(document),
             floor=load_floor(floor),
             now_ms=int(seconds) * 1000 + int(micros) // 1000,
             floor_text=_text(floor or b""),
         )
+
+    async def _read(self) -> list[Any]:
+        """Read, on a new connection if the pool's were dropped while they were idle."""
+        for _ in range(DROPPED_CONNECTIONS_MAX):
+            with suppress(ConnectionError):
+                return await self._read_once()
+        return await self._read_once()
+
+    async def _read_once(self) -> list[Any]:
+        async with self._redis.pipeline(transaction=True) as pipeline:
+            pipeline.mget(self._keys.document, self._keys.floor)
+            pipeline.time()
+            return await pipeline.execute()
 
     async def commit(self, write: Write) -> bool:
         """Run the script; see `commit.lua`."""
@@ -58,9 +70,12 @@ class RedisFlagStore:
             *(_audit_fields(write) if write.audited else ()),
         )
         async with self._bounded("write"):
-            answer = await cast(
-                "Awaitable[object]", self._redis.eval(COMMIT, len(keys), *keys, *arguments)
-            )
+            try:
+                answer = await cast(
+                    "Awaitable[object]", self._redis.eval(COMMIT, len(keys), *keys, *arguments)
+                )
+            except ConnectionError:
+                return False
         return answer == 1
 
     async def history(self, flag: str | None, limit: int) -> list[AuditEntry]:

@@ -70,7 +70,11 @@ class FlagStore(Protocol):
         ...
 
     async def commit(self, write: Write) -> bool:
-        """Replace, audit and announce in one atomic step; False if the store changed meanwhile."""
+        """Replace, audit and announce in one atomic step.
+
+        False if the store changed meanwhile, or the connection broke before the answer came:
+        read again and see.
+        """
         ...
 
     async def history(self, flag: str | None, limit: int) -> list[AuditEntry]:

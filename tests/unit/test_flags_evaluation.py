@@ -12,7 +12,7 @@ from router.flags.evaluation import REMEMBERED_USERS_MAX, Answers, Rule
 from router.flags.view import FlagView
 
 
-def view_of(lease: float = math.inf, **fields: object) -> FlagView:
+def view_of(lease: float = math.inf, /, **fields: object) -> FlagView:
     view = FlagView()
     flag = FlagState.model_validate({"name": "flag", **fields})
     view._install(FlagDocument(version=7, flags={"flag": flag}))
@@ -67,13 +67,13 @@ def test_the_first_matching_rule_decides(
 def test_without_a_lease_treatment_is_off_unless_the_flag_may_hold(
     fields: dict[str, object], expected: tuple[bool, str, str]
 ) -> None:
-    view = view_of(lease=0.0, **fields)
+    view = view_of(0.0, **fields)
     assert asked(view) == expected
     assert view.stale
 
 
 def test_the_lease_expires_by_itself() -> None:
-    view = view_of(lease=0.05, rollout_percentage=100)
+    view = view_of(0.05, rollout_percentage=100)
     assert asked(view)[0]
     time.sleep(0.06)
     assert asked(view) == (False, "STALE", "LEASE_EXPIRED")
