@@ -66,7 +66,7 @@ class Confirmation(Model):
 
 
 class CheckRequest(Model):
-    """Measure ``gates`` at ``at``; ``id`` makes the evidence's ledger entry idempotent.
+    """Measure ``gates`` at ``at``; ``id`` and ``at`` make the evidence's entry idempotent.
 
     ``baselines`` are gates whose readings are wanted as the baseline (thresholds unused).
     """

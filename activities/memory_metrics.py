@@ -1,0 +1,29 @@
+"""The metrics port's in-memory double: answers that a test or a rehearsal gives by hand."""
+
+import math
+from collections.abc import Mapping
+from datetime import datetime
+
+from activities.errors import EffectError
+
+Answer = float | EffectError | None
+
+
+class MemoryMetrics:
+    """Answers by exact expression; one that nobody answered has no data.
+
+    ``down`` is raised by every query while it is set, as an unreachable Prometheus would.
+    """
+
+    def __init__(self, answers: Mapping[str, Answer] | None = None) -> None:
+        self.answers: dict[str, Answer] = dict(answers or {})
+        self.asked: list[tuple[str, datetime]] = []
+        self.down: EffectError | None = None
+
+    def query(self, promql: str, at: datetime) -> float | None:
+        """See ``activities.ports.Metrics``."""
+        self.asked.append((promql, at))
+        answer = self.down or self.answers.get(promql)
+        if isinstance(answer, EffectError):
+            raise answer
+        return answer if answer is not None and math.isfinite(answer) else None

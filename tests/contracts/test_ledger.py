@@ -1,0 +1,103 @@
+"""What every ledger promises; the in-memory double and Postgres run the same tests."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+
+import asyncpg  # type: ignore[import-untyped]  # asyncpg ships no type information
+import pytest
+
+from activities.errors import LedgerRefusedError, LedgerUnreachableError
+from activities.ledger import PostgresLedger
+from activities.memory_ledger import MemoryLedger
+from activities.models import LedgerEntry
+from activities.ports import Ledger
+
+AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+@pytest.fixture(params=["memory", pytest.param("postgres", marks=pytest.mark.integration)])
+async def ledger(request: pytest.FixtureRequest) -> AsyncIterator[Ledger]:
+    if request.param == "memory":
+        yield MemoryLedger()
+        return
+    postgres = PostgresLedger(request.getfixturevalue("postgres_dsn"))
+    yield postgres
+    await postgres.close()
+
+
+@pytest.fixture
+def rollout() -> str:
+    return f"rollout-{uuid.uuid4()}"
+
+
+def entry(
+    rollout: str, key: str = "a", minutes: int = 0, body: str = '{"b": 1,  "a": 2}'
+) -> LedgerEntry:
+    at = AT + timedelta(minutes=minutes)
+    return LedgerEntry(rollout_id=rollout, key=key, kind="check", at=at, body=body)
+
+
+async def test_keeps_the_exact_text(ledger: Ledger, rollout: str) -> None:
+    wanted = entry(rollout)
+    assert await ledger.append(wanted) == wanted
+    assert list(await ledger.entries(rollout, "check")) == [wanted]
+
+
+async def test_the_first_entry_of_a_key_stays(ledger: Ledger, rollout: str) -> None:
+    first = await ledger.append(entry(rollout, body='{"try": 1}'))
+    assert await ledger.append(entry(rollout, minutes=1, body='{"try": 2}')) == first
+    assert list(await ledger.entries(rollout, "check")) == [first]
+
+
+async def test_racing_writers_agree_on_one_entry(ledger: Ledger, rollout: str) -> None:
+    bodies = [f'{{"try": {number}}}' for number in range(8)]
+    kept = await asyncio.gather(*(ledger.append(entry(rollout, body=body)) for body in bodies))
+    assert len({one.body for one in kept}) == 1
+
+
+async def test_lists_one_rollout_and_kind_oldest_first(ledger: Ledger, rollout: str) -> None:
+    late, early = entry(rollout, "late", 5), entry(rollout, "early", 1)
+    for one in (late, early, entry(f"{rollout}-other")):
+        await ledger.append(one)
+    assert list(await ledger.entries(rollout, "check")) == [early, late]
+    assert list(await ledger.entries(rollout, "finding")) == []
+
+
+async def test_refuses_a_body_that_is_no_json(ledger: Ledger, rollout: str) -> None:
+    with pytest.raises(LedgerRefusedError):
+        await ledger.append(entry(rollout, body="not json"))
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(
+    "statement",
+    ["UPDATE sluice_ledger SET body = '{}'", "DELETE FROM sluice_ledger", "TRUNCATE sluice_ledger"],
+)
+async def test_postgres_refuses_to_change_evidence(
+    postgres_dsn: str, rollout: str, statement: str
+) -> None:
+    ledger = PostgresLedger(postgres_dsn)
+    await ledger.append(entry(rollout))
+    connection = await asyncpg.connect(postgres_dsn)
+    try:
+        with pytest.raises(asyncpg.IntegrityConstraintViolationError, match="append-only"):
+            await connection.execute(statement)
+    finally:
+        await connection.close()
+        await ledger.close()
+
+
+@pytest.mark.integration
+async def test_two_workers_may_make_the_table_at_once(postgres_dsn: str, rollout: str) -> None:
+    ledgers = [PostgresLedger(postgres_dsn) for _ in range(4)]
+    await asyncio.gather(*(ledger.append(entry(rollout)) for ledger in ledgers))
+    for ledger in ledgers:
+        await ledger.close()
+
+
+async def test_an_absent_postgres_is_transient(unused_tcp_port: int, rollout: str) -> None:
+    ledger = PostgresLedger(f"postgresql://nobody@127.0.0.1:{unused_tcp_port}/none")
+    with pytest.raises(LedgerUnreachableError, match="can't be reached"):
+        await ledger.append(entry(rollout))
