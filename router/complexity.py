@@ -76,7 +76,7 @@ _FEATURES = (
     _feature(
         "filters by attributes",
         0.1,
-        r"[<>=]|\b(?:where|more than|less than|at least|at most|older than|over \d+|under \d+)\b",
+        r"[<>=]|\bwhere \w+ (?:is|are|equals)\b|\b(?:more than|less than|at least|at most|older than|over \d+|under \d+)\b",
     ),
     _feature(
         "needs the meaning of texts",

@@ -22,19 +22,21 @@ class LanguageModelError(RuntimeError):
 
 
 @dataclass(frozen=True, slots=True)
+class Tokens:
+    """Tokens of one call, each counted once: ``input`` leaves out what the prompt cache served."""
+
+    input: int
+    output: int
+    cache_read: int = 0
+    cache_write: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Usage:
-    """What one call used.
+    """What one answered call used; ``cost_usd`` is zero where no price was configured."""
 
-    Tokens read from and written to the provider's prompt cache are not counted in
-    ``input_tokens``; ``cost_usd`` is zero where no price was configured.
-    """
-
-    provider: str
     model: str
-    input_tokens: int
-    output_tokens: int
-    cache_read_tokens: int
-    cache_write_tokens: int
+    tokens: Tokens
     cost_usd: float
 
 

@@ -25,11 +25,11 @@ _REFERS_BACK = re.compile(
 # "who works where" or "show what changed": the second ask belongs to the first.
 _SHORTEST_PART = 3  # words
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
-_FILLER = frozenset(
-    "a about all an and any are be can could did do does for find from get give had has have how i "
-    "in is know like list look looking me my need of on our please search show some tell that the "
-    "there these this those to us want was we were what whats when where which who whose why will "
-    "with would you your".split()
+_FILLER = re.compile(
+    r"a|about|all|an|and|any|are|be|can|could|did|do|does|find|for|from|get|give|had|has|have|how|"
+    r"i|in|is|it|know|like|list|look|looking|me|my|need|of|on|our|please|search|show|some|tell|that|"
+    r"the|there|these|this|those|to|us|want|was|we|were|whats?|when|where|which|who|whose|why|will|"
+    r"with|would|you|your"
 )
 
 
@@ -62,6 +62,6 @@ def broaden(query: str) -> str:
     words = [
         word
         for word in re.findall(r"'[^']*'|\"[^\"]*\"|[^\s?!,;]+", query)
-        if word in fixed or word.lower().strip("'.") not in _FILLER
+        if word in fixed or not _FILLER.fullmatch(word.lower().strip("'."))
     ]
     return " ".join(words) or query

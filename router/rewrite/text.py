@@ -23,7 +23,9 @@ _FIXED = re.compile(
     r"|[<>!=]+"  # comparisons
     r"|\b[A-Z][\w&.-]*\b"  # names
 )
-_NEGATION = re.compile(r"\b(?:not|no|never|without|except|excluding|unless|n't)\b|n't\b", re.I)
+_NEGATION = re.compile(
+    r"\b(?:not|no|never|without|except|excluding|unless|n't)\b|n't\b", re.IGNORECASE
+)
 _ORDINARY = frozenset(
     {"I", "A", "An", "The", "Is", "Are", "Do", "Does", "Did", "Can", "Could", "Please", "And"}
     | {"Who", "What", "When", "Where", "Which", "Why", "How", "List", "Show", "Find", "Give"}
@@ -89,13 +91,21 @@ def _facts(text: str) -> list[str]:
 
 def _repair(found: re.Match[str], vocabulary: Set[str]) -> str:
     word = found.group()
-    if word in vocabulary or word in _english() or _NAMED.search(found.string[: found.start()]):
+    if (
+        _known(word, vocabulary)
+        or word in _english()
+        or _NAMED.search(found.string[: found.start()])
+    ):
         return word
-    candidates = {near for near in _one_slip(word) if near in vocabulary}
+    candidates = {near for near in _one_slip(word) if _known(near, vocabulary)}
     if len(candidates) != 1:
         return word
     candidate = candidates.pop()
     return word if _inflects(word, candidate) else candidate
+
+
+def _known(word: str, vocabulary: Set[str]) -> bool:
+    return word in vocabulary or (word.endswith("s") and word[:-1] in vocabulary)
 
 
 def _one_slip(word: str) -> Iterator[str]:
