@@ -126,8 +126,9 @@ class Stack:
         return load_state(self._home).environment
 
     def set_scrape_targets(self, addresses: Sequence[str], job: str = "router") -> None:
-        """Let our Prometheus scrape exactly these ``host:port`` as ``job`` (within about a second).
+        """Let our Prometheus scrape exactly these ``host:port`` as ``job``.
 
+        It takes up to 6 s: Prometheus passes discovered targets on every 5 s, and scrapes each second.
         An external Prometheus has a configuration of its own, which we don't touch.
         """
         place = self._place(BY_NAME["prometheus"])

@@ -28,35 +28,38 @@ def is_free(port: int) -> bool:
 
 
 class PortBook:
-    """Ports by service and purpose, kept in one JSON file."""
+    """Ports by service and purpose, kept in one JSON file, which other commands change too."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._ports: dict[str, dict[str, int]] = read_json(path)
 
     def known(self, service: str) -> dict[str, int]:
         """The remembered ports of ``service``, free or not."""
-        return dict(self._ports.get(service, {}))
+        return self._read().get(service, {})
 
     def take(self, service: str, names: tuple[str, ...]) -> dict[str, int]:
         """Give each of ``names`` its remembered port where that is free, else a new one; remember all.
 
         Raises StackError when no port in the range is free.
         """
-        old = self.known(service)
+        book = self._read()
+        old = book.get(service, {})
+        taken = {port for of_service in book.values() for port in of_service.values()}
         ports: dict[str, int] = {}
         for name in names:
             port = old.get(name)
-            ports[name] = port if port is not None and is_free(port) else self._fresh(ports)
-        self._ports[service] = ports
-        write_atomically(self._path, json.dumps(self._ports, indent=2))
+            ports[name] = port if port is not None and is_free(port) else _fresh(taken)
+            taken.add(ports[name])
+        write_atomically(self._path, json.dumps({**book, service: ports}, indent=2))
         return ports
 
-    def _fresh(self, pending: dict[str, int]) -> int:
-        taken = {port for ports in self._ports.values() for port in ports.values()}
-        taken.update(pending.values())
-        for _ in range(TRIES):
-            port = random.randint(LOWEST_PORT, HIGHEST_PORT)  # noqa: S311  # not for secrecy
-            if port not in taken and is_free(port):
-                return port
-        raise StackError(f"no free TCP port on {LOOPBACK} in {LOWEST_PORT}-{HIGHEST_PORT}")
+    def _read(self) -> dict[str, dict[str, int]]:
+        return read_json(self._path)
+
+
+def _fresh(taken: set[int]) -> int:
+    for _ in range(TRIES):
+        port = random.randint(LOWEST_PORT, HIGHEST_PORT)  # noqa: S311  # not for secrecy
+        if port not in taken and is_free(port):
+            return port
+    raise StackError(f"no free TCP port on {LOOPBACK} in {LOWEST_PORT}-{HIGHEST_PORT}")

@@ -52,6 +52,8 @@ class Prometheus:
             f"--storage.tsdb.retention.time={RETENTION}",
             f"--web.listen-address={LOOPBACK}:{place.ports['http']}",
             "--web.enable-lifecycle",
+            # Discovery itself passes changes on every 5 s; don't add as much again.
+            "--scrape.discovery-reload-interval=1s",
             "--log.level=warn",
         )
 
