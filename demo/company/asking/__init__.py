@@ -1,0 +1,1 @@
+"""Questions that people at the company ask, with the records that answer them."""
