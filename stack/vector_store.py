@@ -66,7 +66,7 @@ class VectorStore:
 
     def create(self, name: str, definition: models.CreateCollection) -> None:
         """Raises CollectionExistsError, and ValueError for a name that is no plain file name."""
-        if name != Path(name).name or name.startswith("."):
+        if not name or name != Path(name).name or name.startswith("."):
             raise ValueError(f"Wrong input: `{name}` can't be the name of a collection")
         with self._lock:
             if name in self._shards:

@@ -56,7 +56,7 @@ async def remember_in_graph(env: Environment) -> int:
 
 
 async def remember_in_qdrant(env: Environment) -> int:
-    client = AsyncQdrantClient(url=env["QDRANT_URL"])
+    client = AsyncQdrantClient(url=env["QDRANT_URL"], check_compatibility=False)
     try:
         if not await client.collection_exists("notes"):
             vectors = models.VectorParams(size=2, distance=models.Distance.COSINE)
