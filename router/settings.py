@@ -2,10 +2,11 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from router.errors import SettingsError
+from router.llm.settings import LLMSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,22 @@ class Probes:
 
 
 @dataclass(frozen=True, slots=True)
+class Addresses:
+    """What QueryRouter's constructor may say in place of the environment (guide, stage 1)."""
+
+    postgres_dsn: str | None = None
+    neo4j_uri: str | None = None
+    neo4j_user: str | None = None
+    neo4j_password: str | None = None
+    openai_api_key: str | None = None
+    anthropic_api_key: str | None = None
+
+
+_STORE_ADDRESSES = ("postgres_dsn", "neo4j_uri", "neo4j_user", "neo4j_password")
+_LLM_KEYS = ("openai_api_key", "anthropic_api_key")
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All of it; ``environment`` is the prefix of every Redis key."""
 
@@ -54,10 +71,13 @@ class Settings:
     stores: Stores = field(default_factory=Stores)
     limits: Limits = field(default_factory=Limits)
     probes: Probes = field(default_factory=Probes)
-    openai_api_key: str | None = None
-    openai_base_url: str | None = None
-    anthropic_api_key: str | None = None
-    anthropic_base_url: str | None = None
+    llm: LLMSettings = field(default_factory=LLMSettings)
+
+    def with_addresses(self, given: "Addresses") -> "Settings":
+        """These settings, with what the caller of QueryRouter passed in instead."""
+        stores = {name: value for name in _STORE_ADDRESSES if (value := getattr(given, name))}
+        keys = {name: value for name in _LLM_KEYS if (value := getattr(given, name))}
+        return replace(self, stores=replace(self.stores, **stores), llm=replace(self.llm, **keys))
 
     @classmethod
     def from_environment(cls, env: Mapping[str, str] | None = None) -> "Settings":
@@ -73,10 +93,12 @@ class Settings:
             stores=_stores(values),
             limits=_limits(values),
             probes=_probes(values),
-            openai_api_key=values.get("OPENAI_API_KEY"),
-            openai_base_url=values.get("OPENAI_BASE_URL"),
-            anthropic_api_key=values.get("ANTHROPIC_API_KEY"),
-            anthropic_base_url=values.get("ANTHROPIC_BASE_URL"),
+            llm=LLMSettings(
+                openai_api_key=values.get("OPENAI_API_KEY"),
+                openai_base_url=values.get("OPENAI_BASE_URL"),
+                anthropic_api_key=values.get("ANTHROPIC_API_KEY"),
+                anthropic_base_url=values.get("ANTHROPIC_BASE_URL"),
+            ),
         )
 
 

@@ -31,14 +31,18 @@ class StoreClients:
     postgres: Pool
     vectors: VectorStore
 
-    async def close(self) -> None:
-        """Close all, whatever happens to one of them."""
-        await asyncio.gather(
-            self.neo4j.close(),
-            _close_pool(self.postgres),
-            self.vectors.close(),
-            return_exceptions=True,
-        )
+    async def close(
+        self, *, neo4j: bool = True, postgres: bool = True, vectors: bool = True
+    ) -> None:
+        """Close those named, whatever happens to one of them."""
+        closing = []
+        if neo4j:
+            closing.append(self.neo4j.close())
+        if postgres:
+            closing.append(_close_pool(self.postgres))
+        if vectors:
+            closing.append(self.vectors.close())
+        await asyncio.gather(*closing, return_exceptions=True)
 
 
 def open_neo4j(stores: Stores) -> AsyncDriver:

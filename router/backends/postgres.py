@@ -36,7 +36,7 @@ class PostgresBackend:
         wanted = _wanted(search, await self.catalogue())
         statement, values = select(wanted, search.limit)
         rows = await self._guarded(lambda: self._pool.fetch(statement, *values))
-        hits = [_hit(row, place) for place, row in enumerate(rows)]
+        hits = [_hit(row, place, _certainty(wanted)) for place, row in enumerate(rows)]
         if wanted.count and rows:
             return [_counted(wanted, rows[0]["total"], search.today), *hits][: search.limit]
         return hits
@@ -77,7 +77,16 @@ def _wanted(search: Search, catalogue: Catalogue) -> Filter:
     return wanted
 
 
-def _hit(row: Row, place: int) -> Hit:
+def _certainty(wanted: Filter) -> float:
+    """How sure the filter is that its rows are meant: the more it had to go by, the surer."""
+    if wanted.conditions or wanted.ids or wanted.names or wanted.order_by or wanted.count:
+        return 1.0
+    if wanted.window:
+        return 0.8
+    return 0.5 if wanted.kinds else 0.4
+
+
+def _hit(row: Row, place: int, certainty: float) -> Hit:
     day: date | None = row["occurred_on"]
     return Hit(
         id=row["id"],
@@ -85,7 +94,7 @@ def _hit(row: Row, place: int) -> Hit:
         text=row["text"],
         source=row["source"],
         # The filter already decided; the order says the rest.
-        score=1.0 / (1 + 0.1 * place),
+        score=certainty / (1 + 0.1 * place),
         kind=row["kind"],
         backend="postgres",
         occurred_on=day.isoformat() if day else None,

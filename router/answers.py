@@ -1,0 +1,53 @@
+"""What a query becomes: the answer, its cohort, and what was decided on the way."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from router.backends.base import Hit
+
+Cohort = Literal["control", "treatment"]
+Outcome = Literal["ok", "degraded", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """``failures`` maps a backend that did not answer to the reason; then it is degraded."""
+
+    query_id: str
+    query: str
+    intent: str
+    confidence: float
+    tier: str
+    cohort: Cohort
+    backends: tuple[str, ...]
+    results: tuple[Hit, ...]
+    cached: bool = False
+    latency_ms: float = 0.0
+    complexity: str = "simple"
+    corrections: tuple[str, ...] = ()
+    failures: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def degraded(self) -> bool:
+        return bool(self.failures)
+
+    @property
+    def outcome(self) -> Outcome:
+        return "degraded" if self.failures else "ok"
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON values, as the cache keeps them."""
+        return {**asdict(self), "failures": dict(self.failures)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "Answer":
+        """The inverse of ``to_json``. Raises TypeError or KeyError for anything else."""
+        return cls(
+            **{
+                **data,
+                "backends": tuple(data["backends"]),
+                "corrections": tuple(data["corrections"]),
+                "results": tuple(Hit(**hit) for hit in data["results"]),
+            }
+        )

@@ -1,0 +1,194 @@
+"""Puts a router together from clients, settings and features: its composition root."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+from neo4j import AsyncDriver
+from qdrant_client import AsyncQdrantClient
+from redis.asyncio import Redis
+
+from router import probes
+from router.answers import Cohort
+from router.backends.base import Backend
+from router.backends.graph import GraphBackend
+from router.backends.graphiti import GraphitiBackend, GraphitiService
+from router.backends.guard import Guard
+from router.backends.pool import Pool
+from router.backends.postgres import PostgresBackend
+from router.backends.qdrant import QdrantBackend
+from router.backends.vectors import ServerVectors
+from router.cache import CacheLimits, SemanticCache
+from router.cached import Answers
+from router.decisions import ARMS, Chooser, warm_start
+from router.embedding import Embedder, LocalEmbedder
+from router.faults import Faults
+from router.flags import FeatureFlags, FlagReader
+from router.intent import Escalation, IntentClassifier
+from router.learning import DIMENSION, OnlineLearningRouter
+from router.llm import LanguageModel, from_settings
+from router.metrics import Metrics
+from router.observing import Observed, observe
+from router.options import Features
+from router.phases import Phases
+from router.pipeline import Parts as PipelineParts
+from router.pipeline import Pipeline
+from router.probes import Prober
+from router.retrieval import Retrieval
+from router.rewrite import QueryRewriter
+from router.settings import Settings
+from router.stores import (
+    StoreClients,
+    open_neo4j,
+    open_postgres,
+    open_redis,
+    open_vectors,
+)
+from router.understanding import Understanding
+from router.vitals import Vitals
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """Clients the caller passed in and keeps."""
+
+    neo4j_driver: AsyncDriver | None = None
+    postgres_conn: Pool | None = None
+    qdrant_client: AsyncQdrantClient | None = None
+    redis_client: Redis | None = None
+    embedding_service: Embedder | None = None
+    graphiti_service: GraphitiService | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """A router's parts, as long as it lives."""
+
+    redis: Redis
+    reader: FlagReader
+    phases: Phases
+    faults: Faults
+    retrieval: Retrieval
+    pipeline: Pipeline
+    prober: Prober
+    vitals: Vitals
+    metrics: Metrics
+    answers: Answers
+    understanding: Understanding
+    stores: StoreClients
+    given: Given
+
+    def observing(self, cohort: Cohort) -> AbstractContextManager[Observed]:
+        return observe(self.metrics, cohort)
+
+    async def close(self) -> None:
+        """Close what the router opened, not what it was given."""
+        await self.answers.close()
+        await self.phases.stop()
+        self.reader.stop()
+        self.understanding.close()
+        given, stores = self.given, self.stores
+        await stores.close(
+            neo4j=given.neo4j_driver is None,
+            postgres=given.postgres_conn is None,
+            vectors=given.qdrant_client is None,
+        )
+        if given.redis_client is None:
+            await self.redis.aclose()
+
+
+async def assemble(given: Given, settings: Settings, features: Features, metrics: Metrics) -> Parts:
+    """Contacts nobody; loads the local models. Raises SettingsError."""
+    golden = probes.read(settings.probes.path) if settings.probes.path else []
+    stores = await _stores(given, settings)
+    redis = given.redis_client or open_redis(settings.stores.redis_url)
+    reader = FlagReader(settings.stores.redis_url, environment=settings.environment)
+    phases = Phases(
+        FeatureFlags(redis, environment=settings.environment, reader=reader),
+        _learner(redis, settings, features),
+        features,
+        metrics,
+    )
+    llm = _llm(settings)
+    understanding = _understanding(given, features, llm)
+    chooser = Chooser(
+        warm_start(features.bandit_alpha) if features.enable_adaptive_routing else None
+    )
+    limits = settings.limits
+    guards = [
+        Guard(each, metrics, limits.backend_seconds) for each in _backends(given, stores, features)
+    ]
+    retrieval = Retrieval(guards, features)
+    answers = Answers(_cache(redis, settings, features), metrics, limits.cache_seconds)
+    parts = PipelineParts(understanding, QueryRewriter(llm), chooser, retrieval, answers, phases)
+    return Parts(
+        redis=redis,
+        reader=reader,
+        phases=phases,
+        faults=Faults(redis, settings.environment),
+        retrieval=retrieval,
+        pipeline=Pipeline(parts, features, limits, metrics),
+        prober=Prober(golden, understanding, chooser, phases, metrics),
+        vitals=Vitals(phases, metrics),
+        metrics=metrics,
+        answers=answers,
+        understanding=understanding,
+        stores=stores,
+        given=given,
+    )
+
+
+async def _stores(given: Given, settings: Settings) -> StoreClients:
+    stores = settings.stores
+    vectors = ServerVectors(given.qdrant_client) if given.qdrant_client else open_vectors(stores)
+    return StoreClients(
+        neo4j=given.neo4j_driver or open_neo4j(stores),
+        neo4j_database=stores.neo4j_database,
+        postgres=given.postgres_conn or await open_postgres(stores),
+        vectors=vectors,
+    )
+
+
+def _backends(given: Given, stores: StoreClients, features: Features) -> Iterator[Backend]:
+    if features.enable_graphrag:
+        yield GraphBackend(stores.neo4j, stores.neo4j_database)
+    if given.graphiti_service is not None:
+        yield GraphitiBackend(given.graphiti_service)
+    yield PostgresBackend(stores.postgres)
+    yield QdrantBackend(stores.vectors)
+
+
+def _learner(redis: Redis, settings: Settings, features: Features) -> OnlineLearningRouter:
+    return OnlineLearningRouter(
+        redis,
+        redis_url=settings.stores.redis_url,
+        arms=ARMS,
+        dimension=DIMENSION,
+        environment=settings.environment,
+        batch_size=features.online_learning_batch_size,
+        learning_rate=features.online_learning_rate,
+        alpha=features.bandit_alpha,
+        prior=warm_start(features.bandit_alpha),
+    )
+
+
+def _cache(redis: Redis, settings: Settings, features: Features) -> SemanticCache | None:
+    if not features.enable_semantic_cache:
+        return None
+    limits = CacheLimits(
+        threshold=features.cache_similarity_threshold,
+        ttl_seconds=settings.limits.cache_ttl_seconds,
+        entries=settings.limits.cache_entries,
+    )
+    return SemanticCache(redis, settings.environment, limits)
+
+
+def _llm(settings: Settings) -> LanguageModel | None:
+    return from_settings(settings.llm)
+
+
+def _understanding(given: Given, features: Features, llm: LanguageModel | None) -> Understanding:
+    embedder = given.embedding_service or LocalEmbedder()
+    escalation = Escalation(llm) if llm else None
+    classifier = IntentClassifier.load(embedder, escalation=escalation)
+    return Understanding(embedder, classifier, features, llm=llm is not None)

@@ -1,0 +1,220 @@
+"""The semantic cache, shared by all processes through Redis.
+
+First the exact question in normalised form, one hash read; then the nearest questions by Redis 8's
+vector sets, accepted at ``threshold`` or above and only when ``guards.same_question`` agrees.
+Entries live per scope (tenant, cohort, size of answer): a treatment answer never serves control.
+"""
+
+import json
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+from redis.asyncio import Redis
+from redis.exceptions import RedisError, ResponseError
+from xxhash import xxh3_64_hexdigest
+
+from router.cache.guards import same_question
+from router.rewrite import normalise
+
+NEIGHBOURS = 5
+SWEEP = 64  # expired or surplus entries removed with one insertion
+logger = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Who may share an answer. ``limit`` is the number of results asked for."""
+
+    tenant: str
+    cohort: str
+    limit: int
+
+    @property
+    def key(self) -> str:
+        return f"{xxh3_64_hexdigest(self.tenant.encode())}:{self.cohort}:{self.limit}"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A stored answer, as JSON values; ``decision`` is the routing decision behind it."""
+
+    query: str
+    answer: dict[str, Any]
+    decision: str
+    how: str = "exact"
+
+
+@dataclass(frozen=True, slots=True)
+class CacheLimits:
+    """``entries`` per scope; ``threshold`` is a cosine."""
+
+    threshold: float = 0.95
+    ttl_seconds: int = 3600
+    entries: int = 100_000
+
+
+class SemanticCache:
+    """Every call raises redis.RedisError when Redis fails; callers go on without the cache."""
+
+    def __init__(self, redis: Redis, environment: str, limits: CacheLimits) -> None:
+        self._redis = redis
+        self._prefix = f"sluice:{environment}:cache"
+        self._limits = limits
+        self._vectors_supported = True
+
+    async def exact(self, scope: Scope, query: str) -> Entry | None:
+        """The answer to this very question, up to case, spaces and closing punctuation."""
+        return await self._entry(self._entry_key(scope, _digest(query)), "exact")
+
+    async def similar(self, scope: Scope, query: str, vector: NDArray[np.float32]) -> Entry | None:
+        """The answer to a question that means the same."""
+        for digest, cosine in await self._neighbours(scope, vector):
+            if cosine < self._limits.threshold:
+                return None
+            entry = await self._entry(self._entry_key(scope, digest), "similar")
+            if entry is None:
+                await self._forget(scope, [digest])
+            elif same_question(query, entry.query):
+                return entry
+        return None
+
+    async def put(
+        self, scope: Scope, entry: Entry, vector: NDArray[np.float32], sources: Iterable[str]
+    ) -> None:
+        """Store an answer; it is dropped when one of its ``sources`` is invalidated."""
+        digest = _digest(entry.query)
+        key = self._entry_key(scope, digest)
+        body = {
+            "query": entry.query,
+            "answer": json.dumps(entry.answer),
+            "decision": entry.decision,
+        }
+        ttl = self._limits.ttl_seconds
+        async with self._redis.pipeline(transaction=False) as pipe:
+            pipe.hset(key, mapping=cast("dict[Any, Any]", body))
+            pipe.expire(key, ttl)
+            pipe.zadd(self._order_key(scope), {digest: time.time()})
+            for source in set(sources):
+                pipe.sadd(self._source_key(source), key)
+                pipe.expire(self._source_key(source), ttl)
+            pipe.zcard(self._order_key(scope))
+            replies = await pipe.execute()
+        await self._add_vector(scope, digest, vector)
+        await self._sweep(scope, int(replies[-1]))
+
+    async def invalidate(self, source: str) -> int:
+        """Drop every answer that shows this source; returns how many were dropped."""
+        members = await cast("Awaitable[set[Any]]", self._redis.smembers(self._source_key(source)))
+        dropped = await self._redis.delete(*members) if members else 0
+        await self._redis.delete(self._source_key(source))
+        return int(dropped)
+
+    async def stats(self, scope: Scope) -> Mapping[str, int]:
+        """How many entries the scope holds (expired ones included until they are swept)."""
+        return {
+            "entries": int(await self._redis.zcard(self._order_key(scope))),
+            "entries_max": self._limits.entries,
+        }
+
+    async def _entry(self, key: str, how: str) -> Entry | None:
+        body = await cast("Awaitable[dict[bytes, bytes]]", self._redis.hgetall(key))
+        try:
+            return Entry(
+                query=body[b"query"].decode(),
+                answer=json.loads(body[b"answer"]),
+                decision=body[b"decision"].decode(),
+                how=how,
+            )
+        except (KeyError, ValueError):  # absent, or written by something else: not an answer
+            return None
+
+    async def _neighbours(
+        self, scope: Scope, vector: NDArray[np.float32]
+    ) -> list[tuple[str, float]]:
+        if not self._vectors_supported:
+            return []
+        command = ("VSIM", self._vectors_key(scope), "FP32", vector.tobytes())
+        try:
+            found = await self._command(*command, "WITHSCORES", "COUNT", NEIGHBOURS)
+        except ResponseError as error:
+            self._no_vectors(error)
+            return []
+        pairs = (
+            found.items() if isinstance(found, dict) else zip(found[::2], found[1::2], strict=True)
+        )
+        # VSIM answers (1 + cosine) / 2.
+        return [(_text(name), 2 * float(score) - 1) for name, score in pairs]
+
+    async def _add_vector(self, scope: Scope, digest: str, vector: NDArray[np.float32]) -> None:
+        if not self._vectors_supported:
+            return
+        try:
+            await self._command("VADD", self._vectors_key(scope), "FP32", vector.tobytes(), digest)
+        except ResponseError as error:
+            self._no_vectors(error)
+
+    async def _command(self, *words: object) -> Any:  # noqa: ANN401 - replies differ by protocol
+        send = cast("Callable[..., Awaitable[Any]]", self._redis.execute_command)
+        return await send(*words)
+
+    def _no_vectors(self, error: ResponseError) -> None:
+        """Redis before 8 has no vector sets: exact matches only, said once."""
+        if "unknown command" not in str(error).lower():
+            raise error
+        self._vectors_supported = False
+        logger.warning("cache_exact_only", why="this Redis has no vector sets (8.0 or later has)")
+
+    async def _sweep(self, scope: Scope, entries: int) -> None:
+        """Forget what has expired, and the oldest of what is too much."""
+        expired = await self._redis.zrange(
+            self._order_key(scope),
+            cast("Any", "-inf"),
+            cast("Any", time.time() - self._limits.ttl_seconds),
+            byscore=True,
+            offset=0,
+            num=SWEEP,
+        )
+        surplus = min(SWEEP, entries - self._limits.entries)
+        oldest = (
+            await self._redis.zrange(self._order_key(scope), 0, surplus - 1) if surplus > 0 else []
+        )
+        await self._forget(scope, [_text(name) for name in {*expired, *oldest}])
+
+    async def _forget(self, scope: Scope, digests: list[str]) -> None:
+        if not digests:
+            return
+        async with self._redis.pipeline(transaction=False) as pipe:
+            pipe.delete(*(self._entry_key(scope, digest) for digest in digests))
+            pipe.zrem(self._order_key(scope), *digests)
+            if self._vectors_supported:
+                for digest in digests:
+                    pipe.execute_command("VREM", self._vectors_key(scope), digest)
+            await pipe.execute()
+
+    def _entry_key(self, scope: Scope, digest: str) -> str:
+        return f"{self._prefix}:{scope.key}:entry:{digest}"
+
+    def _vectors_key(self, scope: Scope) -> str:
+        return f"{self._prefix}:{scope.key}:vectors"
+
+    def _order_key(self, scope: Scope) -> str:
+        return f"{self._prefix}:{scope.key}:order"
+
+    def _source_key(self, source: str) -> str:
+        return f"{self._prefix}:source:{xxh3_64_hexdigest(source.encode())}"
+
+
+def _digest(query: str) -> str:
+    return xxh3_64_hexdigest(normalise(query).encode())
+
+
+def _text(value: bytes | str) -> str:
+    return value.decode() if isinstance(value, bytes) else value
+
+
+CACHE_FAILURES = (RedisError, OSError, TimeoutError)

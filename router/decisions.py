@@ -1,0 +1,118 @@
+"""Which backends answer a question. An *arm* is one way of answering, and what the bandits choose.
+
+| arm | backends asked |
+|---|---|
+| graph | graph |
+| temporal | graph and Postgres within the time the question speaks of (Graphiti when given) |
+| postgres | Postgres |
+| qdrant | Qdrant |
+
+Control takes the intent's default unless the phase-2 bandit (LinUCB, warm-started to the defaults)
+is sure of another arm. Treatment takes what the online learner chooses.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from router.answers import Cohort
+from router.backends.base import Vector
+from router.learning import DIMENSION, Choice, LinUCB, Observation, OnlineLearningRouter, project
+
+ARMS = ("graph", "temporal", "postgres", "qdrant")
+DEFAULT_ARM: Mapping[str, str] = {
+    "graph": "graph",
+    "temporal": "temporal",
+    "metadata": "postgres",
+    "semantic": "qdrant",
+    "out_of_scope": "qdrant",
+}
+SECOND_ARM: Mapping[str, str] = {
+    "graph": "qdrant",
+    "temporal": "qdrant",
+    "postgres": "qdrant",
+    "qdrant": "graph",
+}
+SURE_MARGIN = 0.1
+"""How much better than the default another arm must look before control takes it."""
+_PRIOR_WEIGHT = 4.0
+_PRIOR_REWARD, _PRIOR_OTHER = 0.75, 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Arms to ask, the first being the choice that rewards are credited to."""
+
+    arms: tuple[str, ...]
+    context: NDArray[np.float64]
+    choice: Choice
+    cohort: Cohort
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What the choice depends on. ``complexity`` is 0 to 1; ``several``: ask more than one arm."""
+
+    embedding: Vector
+    intent: str
+    confidence: float
+    complexity: float
+    several: bool = False
+
+
+def warm_start(alpha: float) -> LinUCB:
+    """A bandit that begins where the intents' defaults are: no cold start, no random weeks."""
+    return LinUCB(ARMS, DIMENSION, alpha).warm_start(_prior(), _PRIOR_WEIGHT)
+
+
+def _prior() -> Iterator[Observation]:
+    """Every arm is seen equally often in every intent, so none looks more uncertain at first."""
+    nothing = np.zeros(1)
+    for intent, default in DEFAULT_ARM.items():
+        for confidence in (0.5, 0.8, 1.0):
+            for complexity in (0.1, 0.5, 0.9):
+                context = project(nothing, intent, confidence, complexity)
+                for arm in ARMS:
+                    yield Observation(
+                        arm, context, _PRIOR_REWARD if arm == default else _PRIOR_OTHER
+                    )
+
+
+class Chooser:
+    """Plans for both cohorts. Free of I/O."""
+
+    def __init__(self, bandit: LinUCB | None, seed: int | None = None) -> None:
+        """``bandit`` is phase 2's; None (adaptive routing off) leaves the intents' defaults."""
+        self._bandit = bandit
+        self._rng = np.random.default_rng(seed)
+
+    def plan(
+        self, question: Question, cohort: Cohort, learner: OnlineLearningRouter | None
+    ) -> Plan:
+        """The treatment's plan needs the learner; without one it is the control's."""
+        context = project(
+            question.embedding, question.intent, question.confidence, question.complexity
+        )
+        if cohort == "treatment" and learner is not None:
+            choice = learner.select(context)
+        else:
+            choice = self._control(question.intent, context)
+        arms = (choice.arm, SECOND_ARM[choice.arm]) if question.several else (choice.arm,)
+        return Plan(arms, context, choice, cohort)
+
+    def _control(self, intent: str, context: NDArray[np.float64]) -> Choice:
+        default = DEFAULT_ARM[intent]
+        if self._bandit is None:
+            return Choice(default, 1.0, {})
+        choice = self._bandit.select(context, self._rng)
+        unsure = choice.scores[choice.arm] - choice.scores[default] < SURE_MARGIN
+        return Choice(default if unsure else choice.arm, 1.0, choice.scores)
+
+
+def greedy(learner: OnlineLearningRouter, question: Question) -> str:
+    """The arm the learner believes in, exploration left out: what a probe judges."""
+    context = project(question.embedding, question.intent, question.confidence, question.complexity)
+    model = learner.weights.model
+    return max(model.arms, key=lambda arm: model.estimate(arm, context))

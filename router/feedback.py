@@ -1,0 +1,48 @@
+"""Feedback on answers: counted for both cohorts, learned from only for the treatment."""
+
+import structlog
+from redis.exceptions import RedisError
+
+from router.errors import NotReady, Overloaded, UnknownDecision
+from router.learning import OnlineLearningRouter, QueueFullError, Receipt, UserFeedback, reward
+from router.metrics import Metrics
+from router.pipeline import cohort_of
+
+logger = structlog.get_logger(__name__)
+
+
+async def record(
+    feedback: UserFeedback, queue: OnlineLearningRouter, metrics: Metrics, *, complaint: bool
+) -> Receipt:
+    """Durable when it returns.
+
+    Raises UnknownDecision (no such query), Overloaded (the queue is full: send it again later),
+    NotReady (Redis did not take it: send it again, it cannot count twice).
+    """
+    cohort = cohort_of(feedback.query_id)
+    if cohort is None:
+        raise UnknownDecision(f"query_id {feedback.query_id!r} was not given out by this router")
+    if cohort == "treatment":
+        receipt = await _learn(feedback, queue, metrics)
+    else:
+        receipt = Receipt("observed", cohort, reward(feedback))
+    if complaint:
+        metrics.complaints.labels(cohort).inc()
+    if receipt.outcome in ("accepted", "observed") and receipt.reward is not None:
+        metrics.feedback.labels(cohort).inc()
+        metrics.feedback_reward.labels(cohort).observe(receipt.reward)
+    return receipt
+
+
+async def _learn(feedback: UserFeedback, queue: OnlineLearningRouter, metrics: Metrics) -> Receipt:
+    try:
+        receipt = await queue.record_feedback(feedback)
+    except QueueFullError as error:
+        logger.warning("feedback_refused", why=str(error))
+        raise Overloaded(queue.options.queue_max, retry_after_seconds=5) from error
+    except (RedisError, OSError) as error:
+        metrics.redis_errors.inc()
+        raise NotReady(f"feedback could not be stored: {error!r}") from error
+    if receipt.outcome == "unknown":
+        raise UnknownDecision(f"query_id {feedback.query_id!r} is unknown or too old")
+    return receipt

@@ -1,0 +1,27 @@
+"""What a router does: the guide's switches and figures (stages 1 to 3), as one frozen value."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """Names and defaults are the guide's. Phase 4's two are live: the flag document can add them."""
+
+    enable_semantic_classification: bool = True
+    enable_query_rewriting: bool = True
+    enable_analytics: bool = True
+    enable_adaptive_routing: bool = True
+    enable_graphrag: bool = True
+    enable_semantic_cache: bool = True
+    enable_result_fusion: bool = True
+    bandit_alpha: float = 0.5
+    cache_similarity_threshold: float = 0.95
+    enable_complexity_analysis: bool = True
+    enable_multi_router: bool = True
+    enable_self_correction: bool = True
+    enable_query_improvement: bool = True
+    max_correction_retries: int = 2
+    enable_feature_flags: bool = False
+    enable_online_learning: bool = False
+    online_learning_batch_size: int = 100
+    online_learning_rate: float = 0.01

@@ -1,0 +1,214 @@
+"""One query from question to answer: the order of DESIGN.md section 7, in one place.
+
+normalise → cache → classify → rewrite → complexity → choose → fan out → fuse → check and correct →
+remember. Every optional stage that fails is skipped and counted; only the question's own errors,
+an injected fault, and the loss of every store end a query.
+"""
+
+import asyncio
+import time
+import uuid
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+import structlog
+from redis.exceptions import RedisError
+
+from router.answers import Answer, Cohort
+from router.cached import Answers
+from router.decisions import Chooser, Plan, Question
+from router.errors import InvalidQuestion
+from router.fanout import Found
+from router.faults import Fault, suffer
+from router.learning import Decision, LearningError
+from router.metrics import Metrics
+from router.options import Features
+from router.phases import Phases
+from router.retrieval import Part, Retrieval, Retrieved, Wanted
+from router.rewrite import QueryRewriter
+from router.settings import Limits
+from router.understanding import Understanding, Understood
+
+NO_ANSWER_CONFIDENCE = 0.9
+"""From here on an out-of-scope question is not searched for at all."""
+UNSURE = 0.6
+"""Below this confidence of the intent a second arm is asked as well."""
+logger = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What was asked, by whom. ``user_id`` decides the cohort; without one it is control."""
+
+    query: str
+    user_id: str | None = None
+    session_id: str | None = None
+    limit: int = 10
+    tenant: str = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The pipeline's collaborators."""
+
+    understanding: Understanding
+    rewriter: QueryRewriter
+    chooser: Chooser
+    retrieval: Retrieval
+    answers: Answers
+    phases: Phases
+
+
+class Pipeline:
+    """Answers requests; safe for many at once."""
+
+    def __init__(self, parts: Parts, features: Features, limits: Limits, metrics: Metrics) -> None:
+        self._parts = parts
+        self._features = features
+        self._limits = limits
+        self._metrics = metrics
+
+    async def answer(self, request: Request, cohort: Cohort, fault: Fault | None) -> Answer:
+        """Raises InvalidQuestion, InjectedFault, StoreUnavailable, TimeoutError."""
+        started = time.perf_counter()
+        async with asyncio.timeout(self._limits.query_seconds):
+            await suffer(fault)
+            answer = await self._answer(self._checked(request), cohort, fault)
+        return replace(answer, latency_ms=round((time.perf_counter() - started) * 1000, 3))
+
+    def _checked(self, request: Request) -> Request:
+        text = " ".join(request.query.split())
+        if not text:
+            raise InvalidQuestion("query is empty: ask something")
+        if len(text) > self._limits.question_chars:
+            raise InvalidQuestion(f"query is longer than {self._limits.question_chars} characters")
+        return replace(request, query=text)
+
+    async def _answer(self, request: Request, cohort: Cohort, fault: Fault | None) -> Answer:
+        # Under a fault nothing is read from or written to the cache: bad answers must not stay.
+        cache = self._parts.answers.session(request.tenant, cohort, request.limit, off=bool(fault))
+        query_id = new_query_id(cohort)
+        hit = await cache.exact(request.query)
+        if hit is None:
+            understood = await self._parts.understanding.of(request.query)
+            hit = await cache.similar(request.query, understood.vector)
+        if hit is not None:
+            await self._remember(query_id, hit.decision)
+            return replace(hit.answer, query_id=query_id, query=request.query, cached=True)
+        if _hopeless(understood):
+            return _answer(query_id, understood, cohort, Retrieved((), Found()))
+        plan = self._plan(understood, cohort)
+        retrieved = await self._retrieve(request, understood, plan, fault)
+        answer = _answer(query_id, understood, cohort, retrieved)
+        decision = Decision.of(plan.context, plan.choice, cohort)
+        await self._remember(query_id, decision)
+        if answer.results and not answer.degraded:
+            cache.put(answer, decision, understood.vector)
+        return answer
+
+    def _plan(self, understood: Understood, cohort: Cohort) -> Plan:
+        unsure = understood.intent.confidence < UNSURE
+        hard = understood.complexity.level != "simple" or unsure
+        question = Question(
+            embedding=understood.vector,
+            intent=understood.intent.intent,
+            confidence=understood.intent.confidence,
+            complexity=understood.complexity.score,
+            several=self._features.enable_multi_router and hard,
+        )
+        return self._parts.chooser.plan(question, cohort, self._parts.phases.learner)
+
+    async def _retrieve(
+        self, request: Request, understood: Understood, plan: Plan, fault: Fault | None
+    ) -> Retrieved:
+        wanted = Wanted(
+            parts=await self._rewritten(understood),
+            intent=understood.intent.intent,
+            confidence=understood.intent.confidence,
+            arms=plan.arms,
+            limit=request.limit,
+            today=datetime.now(UTC).date(),
+        )
+        retrieval = self._parts.retrieval
+        if fault is not None and fault.kind == "reward" and fault.strikes():
+            return await retrieval.once(_wrong(wanted))
+        retrieved = await retrieval.once(wanted)
+        for attempt in range(self._features.max_correction_retries + 1):
+            why = retrieval.reason_to_correct(retrieved, attempt)
+            if why is None:
+                break
+            wanted = await self._improved(wanted, why)
+            retrieved = await retrieval.again(wanted, retrieved, attempt, why)
+        retrieval.require_any(retrieved)
+        return retrieved
+
+    async def _rewritten(self, understood: Understood) -> tuple[Part, ...]:
+        whole = Part(understood.text, understood.vector)
+        if not self._features.enable_query_rewriting:
+            return (whole,)
+        rewrite = await self._parts.rewriter.rewrite(understood.text, understood.intent)
+        several = len(rewrite.parts) > 1 and understood.complexity.level == "complex"
+        texts = list(rewrite.parts if several else (rewrite.text,))
+        if texts == [understood.text]:
+            return (whole,)
+        vectors = await self._parts.understanding.vectors(texts)
+        return tuple(Part(text, vector) for text, vector in zip(texts, vectors, strict=True))
+
+    async def _improved(self, wanted: Wanted, why: str) -> Wanted:
+        """Other words for the next try; the original stays in front, for names must not get lost."""
+        if not self._features.enable_query_improvement:
+            return wanted
+        first = wanted.parts[0]
+        text = await self._parts.rewriter.improve(first.text, why)
+        if text in {part.text for part in wanted.parts}:
+            return wanted
+        vectors = await self._parts.understanding.vectors([text])
+        return replace(wanted, parts=(*wanted.parts, Part(text, vectors[0])))
+
+    async def _remember(self, query_id: str, decision: Decision) -> None:
+        """Only the treatment's decisions are learned from (guide: feedback count 0 at 0 %)."""
+        if decision.cohort != "treatment":
+            return
+        try:
+            await self._parts.phases.feedback_queue.remember_many({query_id: decision})
+        except (RedisError, OSError, LearningError) as error:
+            self._metrics.redis_errors.inc()
+            logger.warning("decision_not_remembered", why=repr(error))
+
+
+def new_query_id(cohort: Cohort) -> str:
+    """Carries the cohort, so feedback is counted for it also after the decision was forgotten."""
+    return f"{cohort[0]}-{uuid.uuid4().hex}"
+
+
+def cohort_of(query_id: str) -> Cohort | None:
+    """The cohort a query id was given out for; None when it is none of ours."""
+    cohorts: dict[str, Cohort] = {"c-": "control", "t-": "treatment"}
+    return cohorts.get(query_id[:2])
+
+
+def _hopeless(understood: Understood) -> bool:
+    intent = understood.intent
+    return intent.intent == "out_of_scope" and intent.confidence >= NO_ANSWER_CONFIDENCE
+
+
+def _wrong(wanted: Wanted) -> Wanted:
+    """Fault injection: the records that have least to do with the question."""
+    parts = tuple(Part(part.text, -part.embedding) for part in wanted.parts)
+    return replace(wanted, parts=parts, arms=("qdrant",))
+
+
+def _answer(query_id: str, understood: Understood, cohort: Cohort, retrieved: Retrieved) -> Answer:
+    return Answer(
+        query_id=query_id,
+        query=understood.text,
+        intent=understood.intent.intent,
+        confidence=understood.intent.confidence,
+        tier=understood.intent.tier,
+        cohort=cohort,
+        backends=retrieved.found.backends,
+        results=retrieved.hits,
+        complexity=understood.complexity.level,
+        corrections=retrieved.corrections,
+        failures=retrieved.found.failures,
+    )

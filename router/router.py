@@ -1,0 +1,223 @@
+"""QueryRouter: the rollout guide's entry point. Constructor parameters are the guide's own."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+import structlog
+from neo4j import AsyncDriver
+from qdrant_client import AsyncQdrantClient
+from redis.asyncio import Redis
+
+from router.answers import Answer
+from router.assembly import Given, Parts, assemble
+from router.backends.graphiti import GraphitiService
+from router.backends.pool import Pool
+from router.embedding import Embedder
+from router.errors import NotReady, StoreUnavailable
+from router.faults import Fault
+from router.feedback import record
+from router.flags import FeatureFlags
+from router.learning import OnlineLearningRouter, Receipt, UserFeedback
+from router.metrics import Metrics
+from router.options import Features
+from router.pipeline import Request
+from router.settings import Addresses, Settings
+
+FLAGS_SECONDS = 3.0
+logger = structlog.get_logger(__name__)
+
+
+class QueryRouter:
+    """Routes questions to the stores that can answer them.
+
+    Every parameter is optional: clients that are not passed in are made from ``settings`` (by
+    default the process's environment) and closed by ``close``; clients passed in stay the caller's.
+    """
+
+    def __init__(  # noqa: PLR0913 - the guide's own parameters, by its own names
+        self,
+        *,
+        neo4j_driver: AsyncDriver | None = None,
+        postgres_conn: Pool | None = None,
+        qdrant_client: AsyncQdrantClient | None = None,
+        redis_client: Redis | None = None,
+        embedding_service: Embedder | None = None,
+        graphiti_service: GraphitiService | None = None,
+        openai_api_key: str | None = None,
+        anthropic_api_key: str | None = None,
+        postgres_dsn: str | None = None,
+        enable_semantic_classification: bool = True,
+        enable_query_rewriting: bool = True,
+        enable_analytics: bool = True,
+        neo4j_uri: str | None = None,
+        neo4j_user: str | None = None,
+        neo4j_password: str | None = None,
+        enable_adaptive_routing: bool = True,
+        enable_graphrag: bool = True,
+        enable_semantic_cache: bool = True,
+        enable_result_fusion: bool = True,
+        bandit_alpha: float = 0.5,
+        cache_similarity_threshold: float = 0.95,
+        enable_complexity_analysis: bool = True,
+        enable_multi_router: bool = True,
+        enable_self_correction: bool = True,
+        enable_query_improvement: bool = True,
+        max_correction_retries: int = 2,
+        enable_feature_flags: bool = False,
+        enable_online_learning: bool = False,
+        online_learning_batch_size: int = 100,
+        online_learning_rate: float = 0.01,
+        settings: Settings | None = None,
+        metrics: Metrics | None = None,
+    ) -> None:
+        self.metrics = metrics or Metrics()
+        self.settings = (settings or Settings.from_environment()).with_addresses(
+            Addresses(
+                postgres_dsn=postgres_dsn,
+                neo4j_uri=neo4j_uri,
+                neo4j_user=neo4j_user,
+                neo4j_password=neo4j_password,
+                openai_api_key=openai_api_key,
+                anthropic_api_key=anthropic_api_key,
+            )
+        )
+        self._features = Features(
+            enable_semantic_classification=enable_semantic_classification,
+            enable_query_rewriting=enable_query_rewriting,
+            enable_analytics=enable_analytics,
+            enable_adaptive_routing=enable_adaptive_routing,
+            enable_graphrag=enable_graphrag,
+            enable_semantic_cache=enable_semantic_cache,
+            enable_result_fusion=enable_result_fusion,
+            bandit_alpha=bandit_alpha,
+            cache_similarity_threshold=cache_similarity_threshold,
+            enable_complexity_analysis=enable_complexity_analysis,
+            enable_multi_router=enable_multi_router,
+            enable_self_correction=enable_self_correction,
+            enable_query_improvement=enable_query_improvement,
+            max_correction_retries=max_correction_retries,
+            enable_feature_flags=enable_feature_flags,
+            enable_online_learning=enable_online_learning,
+            online_learning_batch_size=online_learning_batch_size,
+            online_learning_rate=online_learning_rate,
+        )
+        self._given = Given(
+            neo4j_driver=neo4j_driver,
+            postgres_conn=postgres_conn,
+            qdrant_client=qdrant_client,
+            redis_client=redis_client,
+            embedding_service=embedding_service,
+            graphiti_service=graphiti_service,
+        )
+        self._parts: Parts | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def initialize(self) -> None:
+        """Load the models, follow the flags, start the background tasks.
+
+        A store that is away does not stop this: answers are degraded until it is back.
+
+        Raises:
+            SettingsError: an address or the probe file can't be used.
+        """
+        if self._parts is not None:
+            return
+        parts = await assemble(self._given, self.settings, self._features, self.metrics)
+        self._parts = parts
+        parts.reader.start()
+        ready = await asyncio.to_thread(parts.reader.wait_ready, FLAGS_SECONDS)
+        if not ready:
+            logger.warning("flags_not_read", why="treatments stay off until Redis answers")
+        await parts.phases.apply()
+        self._run("phases", parts.phases.run())
+        self._run("vitals", parts.vitals.run())
+        self._run("probes", parts.prober.run(self.settings.probes.interval_seconds))
+        if self.settings.fault_injection:
+            self._run("faults", parts.faults.run(self._on_fault))
+
+    async def query(
+        self,
+        query: str,
+        user_id: str | None = None,
+        session_id: str | None = None,
+        limit: int = 10,
+        *,
+        tenant: str = "default",
+    ) -> Answer:
+        """Answer a question with at most ``limit`` results.
+
+        Raises InvalidQuestion, StoreUnavailable (every store failed), TimeoutError, NotReady.
+        """
+        parts = self._ready()
+        cohort = parts.phases.cohort(user_id)
+        fault = parts.faults.for_cohort(cohort)
+        request = Request(query, user_id, session_id, limit, tenant)
+        with parts.observing(cohort) as observed:
+            answer = await parts.pipeline.answer(request, cohort, fault)
+            observed.answered(answer)
+        return answer
+
+    async def record_feedback(self, feedback: UserFeedback, *, complaint: bool = False) -> Receipt:
+        """Take what a user made of an answer; durable when it returns.
+
+        Raises UnknownDecision, Overloaded, NotReady.
+        """
+        queue = self._ready().phases.feedback_queue
+        return await record(feedback, queue, self.metrics, complaint=complaint)
+
+    async def close(self) -> None:
+        """Stop the background tasks and close what this router opened."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks = []
+        parts, self._parts = self._parts, None
+        if parts is not None:
+            await parts.close()
+
+    async def health(self) -> dict[str, str]:
+        """Each store's state: ``ok`` or why not."""
+        backends = self._ready().retrieval.backends
+
+        async def state(name: str) -> str:
+            try:
+                await backends[name].health()
+            except StoreUnavailable as error:
+                return error.why
+            return "ok"
+
+        states = await asyncio.gather(*(state(name) for name in backends))
+        return dict(zip(backends, states, strict=True))
+
+    @property
+    def feature_flags(self) -> FeatureFlags | None:
+        """The guide's flag manager; None while feature flags are off (stage 1)."""
+        parts = self._parts
+        return parts.phases.flags if parts and parts.phases.switches().flags else None
+
+    @property
+    def online_learning_router(self) -> OnlineLearningRouter | None:
+        """The online learner while it runs (from stage 3 on)."""
+        return self._parts.phases.learner if self._parts else None
+
+    @property
+    def parts(self) -> Parts:
+        """The assembled parts, for the service. Raises NotReady before ``initialize``."""
+        return self._ready()
+
+    def _ready(self) -> Parts:
+        if self._parts is None:
+            raise NotReady("the router is not initialised: await router.initialize()")
+        return self._parts
+
+    def _on_fault(self, fault: Fault | None) -> None:
+        """The learner really stops consuming under the fault ``queue``."""
+        queue = self._ready().phases.feedback_queue
+        if fault is not None and fault.kind == "queue":
+            queue.pause()
+        else:
+            queue.resume()
+
+    def _run(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        self._tasks.append(asyncio.create_task(work, name=f"router-{name}"))

@@ -1,0 +1,122 @@
+"""Bodies of the HTTP interface (ARCHITECTURE.md, "HTTP of a router process")."""
+
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from router.answers import Answer
+from router.learning import UserFeedback
+
+Text = Annotated[str, Field(min_length=1, max_length=2000)]
+Id = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class QueryBody(BaseModel):
+    """A question and who asks it."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [{"query": "Who drives truck T-12?", "user_id": "user_alice", "limit": 5}]
+        },
+    )
+
+    query: Text
+    user_id: Id
+    session_id: Id | None = None
+    limit: int = Field(default=10, ge=1, le=50)
+
+
+class Result(BaseModel):
+    """One record found; ``scores`` is what each backend gave it."""
+
+    id: str
+    title: str
+    text: str
+    source: str
+    score: float
+    kind: str
+    occurred_on: str | None
+    scores: dict[str, float]
+
+
+class AnswerBody(BaseModel):
+    """The answer, and enough of the decision to explain it."""
+
+    query_id: str
+    intent: str
+    confidence: float
+    tier: str
+    cohort: str
+    backends: list[str]
+    results: list[Result]
+    cached: bool
+    degraded: bool
+    failures: dict[str, str]
+    complexity: str
+    corrections: list[str]
+    latency_ms: float
+
+    @classmethod
+    def of(cls, answer: Answer) -> Self:
+        """From the router's answer."""
+        return cls(
+            query_id=answer.query_id,
+            intent=answer.intent,
+            confidence=round(answer.confidence, 4),
+            tier=answer.tier,
+            cohort=answer.cohort,
+            backends=list(answer.backends),
+            results=[Result.model_validate(hit, from_attributes=True) for hit in answer.results],
+            cached=answer.cached,
+            degraded=answer.degraded,
+            failures=dict(answer.failures),
+            complexity=answer.complexity,
+            corrections=list(answer.corrections),
+            latency_ms=answer.latency_ms,
+        )
+
+
+class FeedbackBody(BaseModel):
+    """What a user made of an answer; every signal may be missing."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "query_id": "t-0f3c…",
+                    "clicked": True,
+                    "click_position": 1,
+                    "dwell_time_seconds": 34,
+                }
+            ]
+        },
+    )
+
+    query_id: Id
+    clicked: bool | None = None
+    click_position: int | None = Field(default=None, ge=1, le=1_000_000)
+    dwell_time_seconds: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    explicit_rating: float | None = Field(default=None, ge=1, le=5)
+    result_count: int | None = Field(default=None, ge=0, le=1_000_000)
+    latency_ms: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    complaint: bool = False
+
+    def signals(self) -> UserFeedback:
+        """Raises InvalidFeedbackError for signals that contradict each other."""
+        return UserFeedback(**self.model_dump(exclude={"complaint"}))
+
+
+class FeedbackTaken(BaseModel):
+    """``outcome``: accepted, observed (control), duplicate, late or empty."""
+
+    outcome: str
+    cohort: str
+    reward: float | None
+
+
+class Problem(BaseModel):
+    """What went wrong, in words."""
+
+    detail: str | list[dict[str, Any]]
