@@ -66,9 +66,9 @@ class UserFeedback:
     def from_dict(cls, data: Mapping[str, object]) -> "UserFeedback":
         """The inverse of ``to_dict``. Raises InvalidFeedbackError, also for an unknown field."""
         known = {field.name for field in fields(cls)}
-        for name in data:
+        for name, value in data.items():
             if name not in known:
-                raise InvalidFeedbackError(name, data[name], f"known: {', '.join(sorted(known))}")
+                raise InvalidFeedbackError(name, value, f"known: {', '.join(sorted(known))}")
         return cls(**{"query_id": "", **data})  # type: ignore[arg-type]  # __post_init__ checks every type
 
 

@@ -18,6 +18,9 @@ Vector = NDArray[np.float64]
 
 ESTIMATE_MAX = 1e6
 """Rewards are in [0, 1]; an estimate's coefficient beyond this has exploded."""
+GROWTH_MAX = 1e9
+"""One update may shrink a direction's variance this many times; beyond it, rounding eats what is
+left and the inverse becomes singular."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +111,7 @@ class LinUCB:
         with np.errstate(all="ignore"):  # overflow is caught below, as a refusal
             gain = self._inverse[number] @ x
             growth = 1.0 + rate * float(gain @ x)
-            step = gain * math.sqrt(rate / growth) if 1.0 <= growth < math.inf else gain * np.nan
+            step = gain * math.sqrt(rate / growth) if 1.0 <= growth < GROWTH_MAX else gain * np.nan
             b = self._b[number] + (rate * reward) * x
             error = reward - float(self._theta[number] @ x)
             theta = self._theta[number] + step * (math.sqrt(rate / growth) * error)

@@ -32,6 +32,7 @@ from router.learning.store import LearningStore
 from router.learning.weights import Totals, Weights, optimistic_prior
 
 ATTEMPTS_MAX = 5
+CANCEL_AGAIN_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,9 +130,11 @@ class OnlineLearningRouter:
 
     async def stop(self) -> None:
         """Stop the tasks and hand the lock over; what was gathered stays queued."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        while running := [task for task in self._tasks if not task.done()]:
+            for task in running:
+                task.cancel()
+            # Again and again: a cancellation while redis-py connects can get lost (8.1.0)
+            await asyncio.wait(running, timeout=CANCEL_AGAIN_SECONDS)
         self._tasks = []
         if self._background is not None:
             await self._background.aclose()
