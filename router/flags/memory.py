@@ -10,14 +10,19 @@ from router.flags.change import AuditEntry
 from router.flags.floor import dump_floor
 from router.flags.model import dump, load
 from router.flags.store import Floor, Stored, Write
+from router.flags.trust import Server
 
 
 class MemoryFlagStore:
-    """A `FlagStore` in this process. `clock_ms` is the store's clock, Unix milliseconds."""
+    """A `FlagStore` in this process. `clock_ms` is the store's clock, Unix milliseconds.
+
+    Give `server` another run id to play a restart that may have lost writes.
+    """
 
     def __init__(self, clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000) -> None:
         self.text: str | None = None
         self.floor = Floor()
+        self.server = Server("memory")
         self._clock_ms = clock_ms
         self._audit: list[AuditEntry] = []
 
@@ -28,7 +33,7 @@ class MemoryFlagStore:
     def stored(self) -> Stored:
         """Return what is stored now, without awaiting (for `MemoryFlagReader`)."""
         document = None if self.text is None else load(self.text)
-        return Stored(document, self.floor, self._clock_ms(), dump_floor(self.floor))
+        return Stored(document, self.floor, self._clock_ms(), dump_floor(self.floor), self.server)
 
     async def commit(self, write: Write) -> bool:
         """Replace and audit, or return False when the store is not as it was read."""

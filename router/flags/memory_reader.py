@@ -7,7 +7,7 @@ import time
 
 from router.flags.evaluation import Evaluation
 from router.flags.memory import MemoryFlagStore
-from router.flags.model import FlagDocument
+from router.flags.mutations import recovered
 from router.flags.view import FlagView, Snapshot
 
 
@@ -33,5 +33,5 @@ class MemoryFlagReader(FlagView):
     def _follow(self) -> None:
         if self._snapshot is None or self._text is not self._store.text:
             self._text = self._store.text
-            self._install(self._store.stored().document or FlagDocument())
+            self._install(recovered(self._store.stored()))
         self._renew(time.monotonic(), math.inf)

@@ -35,8 +35,9 @@ class FenceState(_Frozen):
 class FlagState(_Frozen):
     """One flag as it is stored.
 
-    `confirmed` is False when the store lost writes and nobody has asserted this flag since: it is
-    then served as stale. `version` is the document version of the flag's own last write.
+    `confirmed` is False when the store may have lost writes and nobody has asserted this flag
+    since: it is then served as stale (`trust.py`). `asserted_on` is the server run of the last
+    assertion; `version` is the document version of the flag's own last write.
     """
 
     name: str
@@ -49,6 +50,7 @@ class FlagState(_Frozen):
     on_stale: OnStale = "off"
     hash_version: Annotated[int, Field(ge=1)] = 1
     confirmed: bool = True
+    asserted_on: str = ""
     version: int = 0
     fence: FenceState = FenceState()
 
@@ -70,6 +72,7 @@ class FlagDocument(_Frozen):
     version: int = 0
     format: Literal[1] = 1
     phases: Phases = Phases()
+    phases_asserted_on: str = ""
     phases_fence: FenceState = FenceState()
     flags: Mapping[str, FlagState] = Field(default_factory=dict)
     retired: Mapping[str, FenceState] = Field(default_factory=dict)

@@ -16,8 +16,9 @@ from router.flags.errors import (
     KilledError,
     UnknownFlagError,
 )
-from router.flags.model import FlagDocument, FlagState, Phases
+from router.flags.model import FlagDocument, FlagState
 from router.flags.store import Stored, Write
+from router.flags.trust import distrusted, trusted
 from router.flags.validation import FLAGS_MAX
 
 RETIRED_MAX = 1_000
@@ -39,24 +40,36 @@ Edit = Callable[[FlagState], Mapping[str, object]]
 
 
 def prepared(stored: Stored, mutation: Mutation, change: Change) -> Write | None:
-    """Return the write that applies `mutation` to what was read; None if it changes nothing."""
-    document = recovered(stored)
-    effect = mutation(document, change)
-    if effect.document == document and not stored.lost_writes:
+    """Return the write that applies `mutation` to what was read; None if none is needed.
+
+    Setting what is set already is a write: it must outrank anything a reader has seen.
+    """
+    before = recovered(stored)
+    effect = mutation(before, change)
+    if effect.document is before:
         return None
-    version = next_version(stored)
-    flags = dict(effect.document.flags)
-    if effect.flag in flags:
-        flags[effect.flag] = flags[effect.flag].model_copy(update={"version": version})
     return Write(
         read=stored,
-        document=effect.document.model_copy(update={"version": version, "flags": flags}),
+        document=_stamped(effect, stored),
         flag=effect.flag,
         action=effect.action,
         before=effect.before,
         after=effect.after,
         change=change,
     )
+
+
+def _stamped(effect: Effect, stored: Stored) -> FlagDocument:
+    """Give the document its version, and what was asserted the server run it was asserted on."""
+    version, run_id = next_version(stored), stored.server.run_id
+    stamps: dict[str, object] = {"version": version}
+    if not effect.flag:
+        stamps["phases_asserted_on"] = run_id
+    elif flag := effect.document.flags.get(effect.flag):
+        asserted = {"asserted_on": run_id} if flag.confirmed else {}
+        flag = flag.model_copy(update={"version": version, **asserted})
+        stamps["flags"] = {**effect.document.flags, flag.name: flag}
+    return effect.document.model_copy(update=stamps)
 
 
 def next_version(stored: Stored) -> int:
@@ -70,24 +83,11 @@ def next_version(stored: Stored) -> int:
 
 
 def recovered(stored: Stored) -> FlagDocument:
-    """Return the document to build on: the stored one, or a distrustful copy if writes were lost.
-
-    After a loss every flag is unconfirmed (served as stale) until it is asserted again, known
-    kill latches are set again, and the phases are off.
-    """
+    """Return the document to build on, with what may have been lost marked as unconfirmed."""
     document = stored.document or FlagDocument()
-    if not stored.lost_writes:
-        return document
-    killed = {name: FlagState(name=name, killed=True) for name in stored.floor.killed}
-    known = {**killed, **document.flags}
-    flags = {name: _distrusted(flag, stored) for name, flag in known.items()}
-    return document.model_copy(update={"flags": flags, "phases": Phases()})
-
-
-def _distrusted(flag: FlagState, stored: Stored) -> FlagState:
-    if flag.killed or flag.name not in stored.floor.killed:
-        return flag.model_copy(update={"confirmed": False})
-    return flag.model_copy(update={"confirmed": False, "killed": True, "rollout_percentage": 0.0})
+    if stored.lost_writes:
+        return distrusted(document, stored.floor.killed)
+    return trusted(document, stored.server)
 
 
 def create(new: FlagState) -> Mutation:
@@ -152,6 +152,8 @@ def claim(name: str, run_id: str) -> Mutation:
     def mutate(document: FlagDocument, _change: Change) -> Effect:
         old = flag_of(document, name)
         fence = fencing.claimed(old.fence, f"flag {name!r}", run_id)
+        if fence is old.fence:
+            return Effect(document, name, "claim", None, None)
         changed = _with_flag(document, old.model_copy(update={"fence": fence}))
         return Effect(changed, name, "claim", old.fence.owner, run_id)
 
@@ -196,7 +198,7 @@ def _with_flag(document: FlagDocument, flag: FlagState) -> FlagDocument:
 
 
 def _refuse_different(old: FlagState, new: FlagState) -> None:
-    same = {"fence": old.fence, "version": old.version}
+    same = {"fence": old.fence, "version": old.version, "asserted_on": old.asserted_on}
     if old != new.model_copy(update=same):
         raise FlagExistsError(
             f"flag {new.name!r} exists already, with other settings; change it with "
@@ -212,7 +214,9 @@ def _killed(name: str) -> KilledError:
 
 
 def _told(flag: FlagState) -> dict[str, object]:
-    return flag.model_dump(mode="json", exclude={"fence", "version", "confirmed", "name"})
+    return flag.model_dump(
+        mode="json", exclude={"fence", "version", "confirmed", "asserted_on", "name"}
+    )
 
 
 def _plain(value: object) -> object:

@@ -21,6 +21,7 @@ from router.flags.keys import FlagKeys
 from router.flags.model import FlagDocument, load
 from router.flags.source import Connect, FlagSource, Poll, connect_by_url, session
 from router.flags.store import Floor
+from router.flags.trust import Server, trusted
 from router.flags.view import FlagView
 
 logger = structlog.get_logger(__name__)
@@ -55,6 +56,7 @@ class FlagReader(FlagView):
             connect_by_url(redis_url, timeout) if isinstance(redis_url, str) else redis_url
         )
         self._seen_version = 0
+        self._server = Server()
         self._healthy = True
         self._thread: threading.Thread | None = None
         self._arm()
@@ -119,8 +121,8 @@ class FlagReader(FlagView):
 
     def _check(self, source: FlagSource, poll: Poll) -> None:
         self._seen_version = max(self._seen_version, poll.floor.version)
-        held = self._snapshot.version if self._snapshot else None
-        if poll.version == held and held >= self._seen_version:
+        held = self._snapshot.version if self._snapshot else -1
+        if poll.version == held >= self._seen_version and source.server == self._server:
             self._accepted(poll.read_at)
         else:
             self._read(source, poll.floor)
@@ -132,7 +134,8 @@ class FlagReader(FlagView):
             self._refuse(source, document.version, floor)
             return
         self._seen_version = document.version
-        self._install(document)
+        self._install(trusted(document, source.server))
+        self._server = source.server
         self._accepted(read_at)
 
     def _accepted(self, read_at: float) -> None:

@@ -18,6 +18,7 @@ from router.flags.floor import load_floor
 from router.flags.keys import FlagKeys
 from router.flags.model import dump, load
 from router.flags.store import Stored, Write
+from router.flags.trust import server_of
 
 COMMIT = files("router.flags").joinpath("commit.lua").read_text()
 AUDIT_ENTRIES_MAX = 100_000
@@ -36,12 +37,13 @@ class RedisFlagStore:
     async def read(self) -> Stored:
         """Read document, floor and clock in one transaction."""
         async with self._bounded("read"):
-            (document, floor), (seconds, micros) = await self._read()
+            (document, floor), (seconds, micros), info = await self._read()
         return Stored(
             document=None if document is None else load(document),
             floor=load_floor(floor),
             now_ms=int(seconds) * 1000 + int(micros) // 1000,
             floor_text=_text(floor or b""),
+            server=server_of(info),
         )
 
     async def _read(self) -> list[Any]:
@@ -55,6 +57,7 @@ class RedisFlagStore:
         async with self._redis.pipeline(transaction=True) as pipeline:
             pipeline.mget(self._keys.document, self._keys.floor)
             pipeline.time()
+            pipeline.info("server", "persistence", "replication")
             return await pipeline.execute()
 
     async def commit(self, write: Write) -> bool:

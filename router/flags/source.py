@@ -18,6 +18,7 @@ from redis.retry import Retry
 from router.flags.floor import dump_floor, load_floor
 from router.flags.keys import FlagKeys
 from router.flags.store import Floor
+from router.flags.trust import server_of
 
 RAISE_FLOOR = files("router.flags").joinpath("raise_floor.lua").read_text()
 VERSION_PREFIX = re.compile(rb'\{"version":(\d+)')
@@ -67,6 +68,8 @@ class FlagSource:
         self._client = client
         self._pubsub = pubsub
         self._keys = keys
+        # A server cannot restart without ending this session: asking once is enough.
+        self.server = server_of(client.info("server", "persistence", "replication"))
 
     def poll(self) -> Poll:
         """Read only the version (the document's first member) and the floor."""

