@@ -37,9 +37,7 @@ async def main() -> None:
     client = await Client.connect(**config, data_converter=pydantic_data_converter)
     metrics = PrometheusMetrics(os.environ.get("PROMETHEUS_URL", "http://localhost:9090"))
     flags = RedisFlags.from_url(os.environ.get("REDIS_URL", "redis://localhost:6379/0"))
-    ledger = PostgresLedger(
-        os.environ.get("POSTGRES_DSN", "postgresql://localhost:5432/postgres")
-    )
+    ledger = PostgresLedger(os.environ.get("POSTGRES_DSN", "postgresql://localhost:5432/postgres"))
     worker = Worker(
         client,
         task_queue=TASK_QUEUE,
@@ -48,7 +46,7 @@ async def main() -> None:
             FlagActivities(flags).apply,
             FlagActivities(flags).confirm,
             MeasureActivities(metrics, ledger).check,
-            WatchActivities(metrics, flags).watch,
+            WatchActivities(metrics, flags, ledger).watch,
             ReportActivities(ledger, FileArchive()).write_report,
         ],
         graceful_shutdown_timeout=DRAIN,

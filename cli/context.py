@@ -5,6 +5,7 @@ import getpass
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
@@ -17,6 +18,11 @@ from stack import default_home, load_environment
 CONNECT_SECONDS = 5
 
 
+def home() -> Path:
+    """Give the folder of the embedded stack: SLUICE_HOME, else ``.sluice`` here."""
+    return default_home(os.environ, Path.cwd())
+
+
 @dataclass(frozen=True)
 class Context:
     """The environment of one command, read once."""
@@ -25,7 +31,7 @@ class Context:
 
     @classmethod
     def read(cls) -> "Context":
-        return cls({**load_environment(default_home()), **os.environ})
+        return cls({**load_environment(home()), **os.environ})
 
     @property
     def environment_name(self) -> str:

@@ -1,6 +1,7 @@
 """``sluice demo``: everything started, a rollout followed to its end, everything stopped."""
 
 import asyncio
+import contextlib
 import os
 import sys
 import time
@@ -10,10 +11,9 @@ from pathlib import Path
 
 from redis.asyncio import Redis
 from rich.console import Console
-from temporalio.client import WorkflowFailureError
 from temporalio.service import RPCError
 
-from cli.context import Context
+from cli.context import Context, home
 from cli.errors import CliError, Exit
 from cli.live import follow, view_for
 from cli.output import say
@@ -24,7 +24,7 @@ from demo.processes import Router, start_load, start_routers, start_worker
 from demo.seed import seed
 from rollout.plan_yaml import load_plan
 from rollout.state import State, Status
-from stack import Stack, StackError, default_home
+from stack import Stack, StackError
 from workflows.models import workflow_id
 
 PLAN = Path(__file__).parent.parent / "plans" / "demo.yaml"
@@ -44,7 +44,7 @@ def run_demo(wish: Wish) -> int:
     """Run the demo; gives the exit code. Ctrl-C stops everything that was started."""
     if wish.fault is not None and wish.fault not in FAULTS:
         raise CliError(f"No fault {wish.fault!r}; there are {', '.join(FAULTS)}.", Exit.USAGE)
-    stack = Stack(default_home())
+    stack = Stack(home())
     try:
         return asyncio.run(_demo(stack, wish))
     except StackError as error:
@@ -104,10 +104,8 @@ async def _forget_the_last(context: Context, redis: Redis) -> None:
     """End a rollout that an interrupted demo left behind, and clear what it had in Redis."""
     client = await context.temporal()
     handle = client.get_workflow_handle(workflow_id(load_plan(PLAN).flag))
-    try:
+    with contextlib.suppress(RPCError):  # none is running
         await handle.terminate("a new demo begins")
-    except (RPCError, WorkflowFailureError):
-        pass  # none was running
     pattern = f"sluice:{context.environment_name}:*"
     keys = [key async for key in redis.scan_iter(pattern, count=1000)]
     if keys:

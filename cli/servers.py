@@ -4,7 +4,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Sequence
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import httpx
 import typer
@@ -13,14 +13,14 @@ from redis.exceptions import RedisError
 from rich.console import Console
 from rich.table import Table
 
-from cli.context import Context
+from cli.context import Context, home
 from cli.demo_command import Wish, run_demo
 from cli.errors import CliError, Exit
 from cli.output import Json, answer, say
 from cli.people import Flag
 from cli.rollout_commands import status_of_rollout
 from router.flags.processes import live_processes
-from stack import ServiceStatus, Stack, StackError, default_home
+from stack import ServiceStatus, Stack, StackError
 
 STATE_STYLE = {"running": "green", "external": "cyan", "stopped": "dim", "unhealthy": "red"}
 ASK_SECONDS = 30
@@ -37,7 +37,7 @@ def up(json: Json = False) -> None:
             say(f"  {service:<12} {state} ({seconds:.1f} s)")
 
     async def run() -> None:
-        stack = Stack(default_home())
+        stack = Stack(home())
         try:
             await stack.up(on_progress=progress)
         except StackError as error:
@@ -60,7 +60,7 @@ def down(
     """Stop everything that ``up``, the demo and its processes have started."""
 
     async def run() -> None:
-        stack = Stack(default_home())
+        stack = Stack(home())
         try:
             stopped = await stack.down()
             if data:
@@ -85,7 +85,7 @@ def status(
 
 
 def _stack_status(json: bool) -> None:
-    rows = asyncio.run(Stack(default_home()).status())
+    rows = asyncio.run(Stack(home()).status())
     bad = any(row.state == "unhealthy" for row in rows)
     if json:
         answer(True, [_as_document(row) for row in rows], "")
@@ -164,14 +164,13 @@ async def _live_router(context: Context) -> str:
     return found[0].url
 
 
-def _answer_text(document: dict[str, object]) -> str:
-    intent, confidence = document["intent"], document["confidence"]
-    head = f"{intent} ({confidence:.0%}) from {', '.join(document['backends'])}"  # type: ignore[str-format,arg-type]  JSON
-    results = document["results"]
-    lines = [f"{head}, {document['latency_ms']:.0f} ms"]  # type: ignore[str-format]  JSON
-    for place, one in enumerate(results, 1):  # type: ignore[arg-type,var-annotated]  JSON
+def _answer_text(document: dict[str, Any]) -> str:
+    head = f"{document['intent']} ({document['confidence']:.0%})"
+    head += f" from {', '.join(document['backends'])}, {document['latency_ms']:.0f} ms"
+    lines = [head]
+    for place, one in enumerate(document["results"], 1):
         lines += [f"{place}. {one['title']}  [{one['source']}]", f"   {one['text'][:300]}"]
-    return "\n".join(lines if results else [*lines, "nothing found"])
+    return "\n".join(lines if document["results"] else [*lines, "nothing found"])
 
 
 def demo(

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError
+from temporalio.exceptions import FailureError
 
 with workflow.unsafe.imports_passed_through():
     from activities.flags import FlagActivities
@@ -86,7 +86,7 @@ class RolloutBase:
             return await workflow.execute_local_activity_method(
                 FlagActivities.apply, write, **policies.APPLY_AT_ONCE
             )
-        except ActivityError:
+        except FailureError:
             workflow.logger.warning("the fast write failed; going on until it is done")
         return await self._lower_until_done(write)
 
@@ -99,7 +99,7 @@ class RolloutBase:
                     summary=write.reason[:200],
                     **policies.APPLY_UNTIL_DONE,
                 )
-            except ActivityError as error:
+            except FailureError as error:
                 self.tell("problem", f"can't lower the flag, trying on: {cause(error)}")
                 await workflow.sleep(policies.REFUSED_AGAIN_AFTER)
         raise Interrupted  # a newer write has replaced this one

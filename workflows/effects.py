@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError
+from temporalio.exceptions import FailureError
 
 with workflow.unsafe.imports_passed_through():
     from activities.flags import FlagActivities
@@ -40,7 +40,7 @@ class Effects(Watching):
                     FlagActivities.apply, write, summary=step.title, **policies.APPLY_UNTIL_DONE
                 )
             )
-        except ActivityError as error:
+        except FailureError as error:
             moves.paused(self.state, workflow.now(), f"can't start {step.title}: {cause(error)}")
             return
         moves.entered(self.state, workflow.now(), receipt.percentage)
@@ -63,7 +63,7 @@ class Effects(Watching):
                     MeasureActivities.check, request, summary=request.id, **policies.CHECK
                 )
             )
-        except ActivityError as error:
+        except FailureError as error:
             result = CheckResult(check=_failed_check(request, cause(error)))
         if self.state.step is step and self.state.paused_at is None:
             moves.checked(self.state, workflow.now(), result.check, result.baseline)

@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, is_cancelled_exception
+from temporalio.exceptions import FailureError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from activities.models import WatchRequest
@@ -74,7 +74,7 @@ class Watching(RolloutBase):
                 summary=f"red flags of {request.step}",
                 **policies.watch(self.state.plan.watch_interval),
             )
-        except ActivityError as error:
+        except FailureError as error:
             if not is_cancelled_exception(error):
                 workflow.logger.error("the watch ended", exc_info=error)
                 await workflow.sleep(1)

@@ -6,11 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
 
 from temporalio import activity
 from temporalio.client import WorkflowHandle
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
@@ -118,7 +117,7 @@ class ScriptedMetrics:
         self.asked_at.append(at)
         if not self.reachable:
             raise MetricsUnreachableError("Prometheus does not answer")
-        return self.values[promql.split()[0]]
+        return self.values[promql.split(maxsplit=1)[0]]
 
 
 @dataclass(frozen=True)
@@ -143,7 +142,11 @@ class TurnByTurnWatch:
     async def watch_red_flags(self, request: WatchRequest) -> Finding:
         if finding := await _Watch(self.watch, request, WatchNotes(flag_differs=1))._turn():
             return finding
-        raise ApplicationError("nothing yet", next_retry_delay=timedelta(minutes=1))
+        raise ApplicationError(
+            "nothing yet",
+            next_retry_delay=timedelta(minutes=1),
+            category=ApplicationErrorCategory.BENIGN,
+        )
 
 
 class TrailingFlags(MemoryFlags):
@@ -176,15 +179,23 @@ class Rollout:
         return await self.handle.query(RolloutWorkflow.get_state)
 
     async def command(self, verb: Verb, command: Command = ALICE) -> Acknowledgement:
-        return await self.handle.execute_update(verb, command, result_type=Acknowledgement)
+        answer: Acknowledgement = await self.handle.execute_update(
+            verb, command, result_type=Acknowledgement
+        )
+        return answer
+
+    async def pass_time(self, minutes: int) -> None:
+        """Skip time, after what is under way has ended: the test server's own sleep can hang else."""
+        await asyncio.sleep(0.05)
+        await self.env.sleep(minutes * 60)
 
     async def reaches(self, what: Callable[[State], bool], hours: int = 24) -> State:
-        """Let time pass, a minute at a time, until the state is as wanted."""
-        for _ in range(hours * 60):
+        """Let time pass, two minutes at a time, until the state is as wanted."""
+        for _ in range(hours * 30):
             state = await self.state()
             if what(state):
                 return state
-            await self.env.sleep(60)
+            await self.pass_time(2)
         raise AssertionError(f"not reached; the state is {state!r}")
 
 
@@ -194,7 +205,7 @@ def plan(text: str = PLAN) -> RolloutPlan:
 
 @asynccontextmanager
 async def rolling_out(
-    env: WorkflowEnvironment, of: RolloutPlan | None = None, **options: Any
+    env: WorkflowEnvironment, of: RolloutPlan | None = None
 ) -> AsyncIterator[Rollout]:
     """A worker with scripted ports, and one rollout on it."""
     of = of or plan()
@@ -214,7 +225,6 @@ async def rolling_out(
                 reports.write_report,
             ],
             activity_executor=pool,
-            **options,
         ):
             handle = await env.client.start_workflow(
                 RolloutWorkflow.run,

@@ -1,0 +1,112 @@
+"""People's commands: taken when they fit, refused with the reason when they don't."""
+
+import pytest
+from temporalio.client import WorkflowUpdateFailedError
+from temporalio.testing import WorkflowEnvironment
+
+from activities.errors import FlagsUnreachableError
+from rollout.commands import Command, Verb
+from rollout.state import State, Status
+from tests.workflows.harness import ALICE, Rollout, rolling_out
+
+
+def exposed(state: State) -> bool:
+    return state.percentage > 0
+
+
+async def refused(rollout: Rollout, verb: Verb) -> str:
+    with pytest.raises(WorkflowUpdateFailedError) as caught:
+        await rollout.command(verb)
+    return str(caught.value.cause)
+
+
+async def test_abort_answers_when_the_store_has_zero(env: WorkflowEnvironment) -> None:
+    """The answer to abort carries the percentage that was read back; the report is written."""
+    async with rolling_out(env) as rollout:
+        await rollout.reaches(exposed)
+        answer = await rollout.command(Verb.ABORT)
+        assert answer.percentage == 0
+        assert rollout.flags.trail[-1] == 0
+        result = await rollout.handle.result()
+        assert (result.status, result.percentage) == (Status.ABORTED, 0)
+        assert rollout.reports.requests[0].ending == "Aborted"
+
+
+async def test_cancelling_the_workflow_means_abort(env: WorkflowEnvironment) -> None:
+    """A cancelled rollout still goes to 0 % and writes its report before it ends."""
+    async with rolling_out(env) as rollout:
+        await rollout.reaches(exposed)
+        await rollout.handle.cancel()
+        result = await rollout.handle.result()
+        assert (result.status, result.percentage) == (Status.ABORTED, 0)
+        assert rollout.flags.trail[-1] == 0
+
+
+async def test_cancelling_during_a_rollback_does_not_stop_it(env: WorkflowEnvironment) -> None:
+    """A rollback is shielded from cancellation and tried until it is done."""
+    async with rolling_out(env) as rollout:
+        await rollout.reaches(exposed)
+        rollout.flags.broken = FlagsUnreachableError("Redis does not answer")
+        rollout.metrics.values["errors"] = 0.2
+        await rollout.reaches(lambda s: s.rollback is not None, hours=1)
+        await rollout.handle.cancel()
+        rollout.flags.broken = None
+        result = await rollout.handle.result()
+        assert (result.status, rollout.flags.trail[-1]) == (Status.ABORTED, 0)
+
+
+async def test_pause_stops_the_clock_and_resume_goes_on(env: WorkflowEnvironment) -> None:
+    """Paused time doesn't count as watched time; the percentage stays."""
+    async with rolling_out(env) as rollout:
+        await rollout.reaches(exposed)
+        await rollout.command(Verb.PAUSE)
+        await rollout.pass_time(6 * 60)
+        state = await rollout.state()
+        assert (state.status, state.percentage) == (Status.PAUSED, 5)
+        await rollout.command(Verb.RESUME)
+        await rollout.pass_time(30)
+        state = await rollout.state()
+        assert state.step is not None
+        assert state.step.name == "ramp-5"
+
+
+async def test_promote_skips_the_wait(env: WorkflowEnvironment) -> None:
+    """Promote ends the step's wait now, on a person's word, and says who it was."""
+    async with rolling_out(env) as rollout:
+        await rollout.reaches(exposed)
+        await rollout.command(Verb.PROMOTE)
+        state = await rollout.reaches(lambda s: s.step_index == 3, hours=1)
+        assert any("promoted by alice" in event.text for event in state.timeline)
+
+
+async def test_commands_that_do_not_fit_are_refused_with_the_reason(
+    env: WorkflowEnvironment,
+) -> None:
+    """Nothing is changed by a refused command."""
+    async with rolling_out(env) as rollout:
+        await rollout.reaches(exposed)
+        assert "only a Paused one" in await refused(rollout, Verb.RESUME)
+        assert "only a Degraded one" in await refused(rollout, Verb.RETRY)
+        assert "nothing waits for approval" in await refused(rollout, Verb.APPROVE)
+        assert (await rollout.state()).status is Status.PROGRESSING
+
+
+async def test_the_baseline_cannot_be_skipped(env: WorkflowEnvironment) -> None:
+    """Promote before the baseline is recorded is refused: later gates compare with it."""
+    async with rolling_out(env) as rollout:
+        await rollout.reaches(lambda s: s.step_started_at is not None, hours=1)
+        assert "baseline is not complete" in await refused(rollout, Verb.PROMOTE)
+
+
+async def test_signals_do_what_updates_do(env: WorkflowEnvironment) -> None:
+    """The Temporal UI and other SDKs can signal; a signal that doesn't fit is told, not fatal."""
+    async with rolling_out(env) as rollout:
+        await rollout.reaches(exposed)
+        await rollout.handle.signal("resume", ALICE)
+        state = await rollout.reaches(lambda s: s.timeline[-1].kind == "refused", hours=1)
+        assert "only a Paused one" in state.timeline[-1].text
+        await rollout.handle.signal("rollback", Command(actor="ui", emergency=True))
+        state = await rollout.reaches(lambda s: s.status is Status.DEGRADED, hours=1)
+        assert state.percentage == 0
+        await rollout.handle.signal("abort", ALICE)
+        assert (await rollout.handle.result()).status is Status.ABORTED
