@@ -67,21 +67,22 @@ class Learner:
         if self._published.paused:
             await asyncio.sleep(BLOCK_SECONDS)
             return
-        self._token = await self._store.lock(owner)
+        token = self._token = await self._store.lock(owner)
         self._published.beat()
-        if self._token is None:
+        if token is None:
             await asyncio.sleep(self._options.lease_seconds / 3)
             return
-        renewal = asyncio.create_task(self._renew(self._token))
+        renewal = asyncio.create_task(self._renew(token))
         self._published.learner = True
         try:
-            await self._lead(self._token)
+            await self._lead(token)
         finally:
             self._published.learner = False
+            self._token = None  # ends the renewal even where its cancellation gets lost
             renewal.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await renewal
-            await self._give_up(self._token)
+            await self._give_up(token)
 
     async def _renew(self, token: str) -> None:
         """Failures to reach Redis are the leading task's to report; the lock decides."""
@@ -92,7 +93,6 @@ class Learner:
                     self._token = None
 
     async def _give_up(self, token: str) -> None:
-        self._token = None
         with contextlib.suppress(RedisError, OSError):  # the lease ends it where this can't
             await self._store.unlock(token)
 

@@ -133,7 +133,7 @@ class OnlineLearningRouter:
         while running := [task for task in self._tasks if not task.done()]:
             for task in running:
                 task.cancel()
-            # Again and again: a cancellation while redis-py connects can get lost (8.1.0)
+            # Again and again: redis-py 8.1.0 loses one that comes as its command completes
             await asyncio.wait(running, timeout=CANCEL_AGAIN_SECONDS)
         self._tasks = []
         if self._background is not None:
