@@ -30,6 +30,8 @@ async def main() -> None:
 
 
 async def verify(router: QueryRouter) -> None:
+    assert router.feature_flags is not None
+
     # Create feature flag at 0% (no one gets Phase 4 yet)
     await router.feature_flags.create_flag(
         FLAG,

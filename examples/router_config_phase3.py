@@ -18,6 +18,7 @@ from redis.asyncio import Redis
 
 from router.embedding import LocalEmbedder
 from router.router import QueryRouter
+from router.settings import Settings
 from stack import default_home, load_environment
 
 
@@ -52,6 +53,8 @@ async def stage_1(env: Mapping[str, str]) -> AsyncIterator[dict[str, Any]]:
             "redis_client": redis_client,
             "embedding_service": LocalEmbedder(),
             "graphiti_service": None,
+            # What the guide has no parameter for: Redis' address for the background tasks, limits
+            "settings": Settings.from_environment(env),
         } | configuration(env)
 
 

@@ -1,5 +1,6 @@
 """The guide's four examples run as they are printed, each as a program on the real servers."""
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -11,7 +12,12 @@ from typing import Protocol
 import pytest
 from prometheus_client import start_http_server
 
+from router.embedding import LocalEmbedder
+from router.ingest import ingest
 from router.metrics import Metrics
+from router.records import Link, Record
+from router.settings import Settings
+from router.stores import open_stores
 
 pytestmark = pytest.mark.integration
 
@@ -41,11 +47,25 @@ def run(example: str, addresses: dict[str, str]) -> Result:
     )
 
 
+RECORDS = (
+    Record("TRK-7", "truck", "Truck TRK-7", "Truck TRK-7 is two hours late today.", "trucks/TRK-7"),
+    Record(
+        "DRV-1",
+        "driver",
+        "Driver Ana Keller",
+        "Ana Keller drives the night tour to Basel.",
+        "drivers/DRV-1",
+        links=(Link("DRIVES", "TRK-7"),),
+    ),
+)
+
+
 @pytest.fixture
 def stores(
     redis_url: str, postgres_dsn: str, neo4j_settings: Neo4jSettings, qdrant_url: str
 ) -> dict[str, str]:
-    return {
+    """The addresses of stores that know something: a router of empty ones can't answer."""
+    addresses = {
         "REDIS_URL": redis_url,
         "POSTGRES_DSN": postgres_dsn,
         "NEO4J_URI": neo4j_settings.uri,
@@ -54,6 +74,16 @@ def stores(
         "NEO4J_DATABASE": neo4j_settings.database,
         "QDRANT_URL": qdrant_url,
     }
+    asyncio.run(fill(Settings.from_environment(addresses)))
+    return addresses
+
+
+async def fill(settings: Settings) -> None:
+    stores = await open_stores(settings.stores)
+    try:
+        await ingest(RECORDS, stores, LocalEmbedder())
+    finally:
+        await stores.close()
 
 
 def test_the_examples_are_the_guides() -> None:
