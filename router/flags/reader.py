@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import random
 import threading
-import time
 import weakref
 
 import structlog
@@ -112,12 +111,14 @@ class FlagReader(FlagView):
             stopping.wait(RECONNECT_SECONDS * random.uniform(1, 3))  # noqa: S311 - jitter
 
     def _follow(self, source: FlagSource, stopping: threading.Event) -> None:
+        self._read(source)
         while not stopping.is_set():
-            next_poll_at = time.monotonic() + self._poll_seconds
-            self._check(source, source.poll())
-            news = source.wait(next_poll_at - time.monotonic())
-            if news is not None:
+            news = source.wait(self._poll_seconds)
+            if news is None:
+                self._check(source, source.poll())
+            else:
                 self._seen_version = max(self._seen_version, news.version)
+                self._read(source)
 
     def _check(self, source: FlagSource, poll: Poll) -> None:
         self._seen_version = max(self._seen_version, poll.floor.version)
@@ -125,18 +126,19 @@ class FlagReader(FlagView):
         if poll.version == held >= self._seen_version and source.server == self._server:
             self._accepted(poll.read_at)
         else:
-            self._read(source, poll.floor)
+            self._read(source)
 
-    def _read(self, source: FlagSource, floor: Floor) -> None:
-        text, read_at = source.document()
-        document = FlagDocument() if text is None else load(text)
+    def _read(self, source: FlagSource) -> None:
+        reading = source.read()
+        document = FlagDocument() if reading.text is None else load(reading.text)
+        self._seen_version = max(self._seen_version, reading.floor.version)
         if document.version < self._seen_version:
-            self._refuse(source, document.version, floor)
+            self._refuse(source, document.version, reading.floor)
             return
         self._seen_version = document.version
         self._install(trusted(document, source.server))
         self._server = source.server
-        self._accepted(read_at)
+        self._accepted(reading.read_at)
 
     def _accepted(self, read_at: float) -> None:
         self._renew(read_at, self._lease_seconds)

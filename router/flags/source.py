@@ -55,6 +55,15 @@ class Poll:
 
 
 @dataclass(frozen=True)
+class Reading:
+    """The document's text (None: there is none) and the floor; `read_at` as in `Poll`."""
+
+    text: bytes | None
+    floor: Floor
+    read_at: float
+
+
+@dataclass(frozen=True)
 class News:
     """What came by push: the highest version announced, or a (re)subscription."""
 
@@ -83,10 +92,12 @@ class FlagSource:
         version = int(found[1]) if found else (-1 if prefix else 0)
         return Poll(version, load_floor(floor), read_at)
 
-    def document(self) -> tuple[bytes | None, float]:
-        """Read the document; also the monotonic time from before the question."""
+    def read(self) -> Reading:
+        """Read the whole document and the floor, in one step."""
         read_at = time.monotonic()
-        return cast("bytes | None", self._client.get(self._keys.document)), read_at
+        keys = (self._keys.document, self._keys.floor)
+        text, floor = cast("list[bytes | None]", self._client.mget(*keys))
+        return Reading(text, load_floor(floor), read_at)
 
     def raise_floor(self, floor: Floor) -> None:
         """Leave word in the store that a newer version than it holds has been seen."""
