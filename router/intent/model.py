@@ -111,9 +111,9 @@ def load(path: Path) -> IntentModel:
         IntentModelError: the file is missing, broken, or of another format.
     """
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
             return _from_arrays({name: arrays[name] for name in arrays.files})
-    except (OSError, BadZipFile, ValueError, KeyError, TypeError) as error:
+    except (OSError, EOFError, BadZipFile, ValueError, KeyError, TypeError) as error:
         raise IntentModelError(
             f"{path}: not an intent model ({error}); make one with `sluice train`"
         ) from error

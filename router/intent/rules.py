@@ -38,7 +38,7 @@ _SIGNS: dict[str, tuple[str, ...]] = {
         r"\b(?:documents?|docs|articles?|papers?|reports?|content|materials?)"
         r" (?:about|on the topic of|discussing|similar to|similar in meaning to)\b",
         r"\b(?:best practices|lessons learned) (?:for|on|about|from)\b",
-        r"\bwhat does .+ mean\b",
+        r"\bsemantically (?:similar|related|close|matching)\b",
     ),
 }
 _COMPILED = {

@@ -1,6 +1,5 @@
 """Training: TF-IDF n-grams and sentence vectors together, one calibrated linear model."""
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -8,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import TypeAdapter, ValidationError
 from scipy.optimize import minimize_scalar  # type: ignore[import-untyped]  # no stubs
 from scipy.sparse import csr_matrix, hstack  # type: ignore[import-untyped]  # no stubs
 from sklearn.feature_extraction.text import (  # type: ignore[import-untyped]  # no stubs
@@ -19,11 +19,12 @@ from sklearn.model_selection import (  # type: ignore[import-untyped]  # no stub
     cross_val_predict,
 )
 
-from router.embedding import Embedder
+from router.embedding import Embedder, LocalEmbedder
 from router.intent.model import ANALYSERS, GramBlock, IntentModel
 from router.intent.types import INTENTS, Example, IntentModelError
 
 FOLDS = 5
+_EXAMPLE = TypeAdapter(Example)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +52,10 @@ def read_examples(path: Path) -> list[Example]:
     for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1):
         if line.strip():
             try:
-                fields = json.loads(line)
-                example = Example(
-                    fields["query"], fields["intent"], str(fields.get("difficulty", ""))
-                )
-            except (ValueError, KeyError, TypeError, AttributeError) as error:
+                example = _EXAMPLE.validate_json(line, strict=True)
+            except ValidationError as error:
                 raise IntentModelError(
-                    f'{path}:{number}: expected {{"query": …, "intent": …}} ({error!r})'
+                    f'{path}:{number}: expected {{"query": …, "intent": …}} ({error.errors()[0]["msg"]})'
                 ) from error
             examples.append(example)
     return examples
@@ -166,3 +164,14 @@ def _temperature(features: csr_matrix, labels: NDArray[np.str_], recipe: Recipe)
         return float((total - scaled[np.arange(len(truth)), truth]).mean())
 
     return float(np.exp(minimize_scalar(loss, bounds=(-3.0, 3.0), method="bounded").x))
+
+
+def rebuild() -> None:
+    """Train the shipped model again after a change to the questions or the recipe."""
+    folder = Path(__file__).parent
+    examples = read_examples(folder / "questions.jsonl")
+    train(examples, LocalEmbedder(recent=len(examples))).save(folder / "model.npz")
+
+
+if __name__ == "__main__":
+    rebuild()
