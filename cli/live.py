@@ -1,6 +1,7 @@
 """Following a rollout: a live picture on a terminal, one line per change elsewhere."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any, Protocol, Self
@@ -8,12 +9,14 @@ from typing import Any, Protocol, Self
 from rich.console import Console
 from rich.live import Live
 
+from cli.errors import CliError, Exit
 from cli.output import answer
 from cli.rollouts import Rollouts
 from cli.screen import screen
 from rollout.state import State, Status
 
 REFRESH_SECONDS = 0.5
+SILENCE_SECONDS_MAX = 60.0
 Waiting = tuple[str, datetime | None]
 Look = Callable[[State], Awaitable[None]]
 
@@ -93,16 +96,38 @@ def view_for(console: Console, links: dict[str, str], as_json: bool) -> View:
 
 
 async def follow(rollouts: Rollouts, flag: str, view: View, look: Look | None = None) -> State:
-    """Show the rollout until it ends, or is Degraded and confirmed; gives the last state."""
+    """Show the rollout until it ends, or is Degraded and confirmed; gives the last state.
+
+    Raises:
+        CliError: UNREACHABLE when nothing answers for a minute; a worker may well be restarted.
+    """
+    patience = Patience()
     with view:
         while True:
-            state, waiting = await rollouts.state(flag), await rollouts.waiting(flag)
+            try:
+                state, waiting = await rollouts.state(flag), await rollouts.waiting(flag)
+            except CliError as error:
+                patience.try_again_after(error)
+                continue
+            patience = Patience()
             view.show(state, waiting)
             if look is not None:
                 await look(state)
             if state.ended or settled(state):
                 return state
             await asyncio.sleep(REFRESH_SECONDS)
+
+
+class Patience:
+    """How long a silence is borne."""
+
+    def __init__(self) -> None:
+        self._until = time.monotonic() + SILENCE_SECONDS_MAX
+
+    def try_again_after(self, error: CliError) -> None:
+        """Raise the error again when it is of another kind, or has lasted too long."""
+        if error.code is not Exit.UNREACHABLE or time.monotonic() > self._until:
+            raise error
 
 
 def settled(state: State) -> bool:

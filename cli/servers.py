@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import sys
 from collections.abc import Sequence
 from typing import Annotated, Any, NoReturn
@@ -24,6 +25,7 @@ from stack import ServiceStatus, Stack, StackError
 
 STATE_STYLE = {"running": "green", "external": "cyan", "stopped": "dim", "unhealthy": "red"}
 ASK_SECONDS = 30
+PASSWORD_IN_URL = re.compile(r"(://[^:/@]+:)[^@]+@")
 
 
 def up(json: Json = False) -> None:
@@ -50,7 +52,9 @@ def up(json: Json = False) -> None:
 
 
 def _without_secrets(environment: dict[str, str]) -> list[tuple[str, str]]:
-    return [(k, "(in .sluice)" if "PASSWORD" in k else v) for k, v in sorted(environment.items())]
+    """Hide passwords: what ``up`` prints ends up in terminals' histories and CI logs."""
+    shown = {k: PASSWORD_IN_URL.sub(r"\1***@", v) for k, v in environment.items()}
+    return [(k, "***" if "PASSWORD" in k else v) for k, v in sorted(shown.items())]
 
 
 def down(
