@@ -7,7 +7,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-SECTIONS = {"Runtime": "dependencies", "Extra `stack`": "stack", "Development": "dev"}
+SECTIONS = {
+    "Runtime": "dependencies",
+    "Extra `stack`": "stack",
+    "Development": "dev",
+    "Benchmarks": "bench",
+}
 
 
 def declared() -> dict[str, set[str]]:

@@ -1,0 +1,159 @@
+"""A controller learns what every router process believes, and counts no silence as obedience."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import httpx
+import pytest
+from redis.asyncio import Redis
+
+from router.flags import FeatureFlags, FlagReader, FlagState, FlagStoreError
+from router.flags.processes import (
+    ProcessView,
+    RouterProcess,
+    SeenFlag,
+    SeenFlags,
+    announce,
+    live_processes,
+    seen_by_processes,
+    told,
+    verify,
+)
+
+pytestmark = pytest.mark.integration
+FLAG = "flag"
+
+
+@dataclass
+class Process:
+    """A real HTTP server that answers `/flags` as the router does."""
+
+    identity: str
+    reader: FlagReader
+
+    def __post_init__(self) -> None:
+        process = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                body = json.dumps(told(process.identity, process.reader)).encode()
+                self.send_response(200)
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.thread = threading.Thread(target=self.server.serve_forever)
+        self.thread.start()
+
+    def described(self, identity: str | None = None) -> RouterProcess:
+        port = self.server.server_address[1]
+        return RouterProcess(identity or self.identity, f"http://127.0.0.1:{port}", 1, 0.0)
+
+    def stop(self) -> None:
+        self.server.shutdown()
+        self.thread.join()
+        self.server.server_close()
+
+
+@pytest.fixture
+def process(redis_url: str) -> Iterator[Process]:
+    reader = FlagReader(redis_url)
+    reader.start()
+    assert reader.wait_ready(2.0)
+    process = Process("router-1", reader)
+    yield process
+    process.stop()
+    reader.stop()
+
+
+@pytest.fixture
+async def redis(redis_url: str) -> AsyncIterator[Redis]:
+    async with Redis.from_url(redis_url) as client:
+        yield client
+
+
+async def test_a_change_is_seen_by_the_processes(redis: Redis, process: Process) -> None:
+    flags = FeatureFlags(redis)
+    await flags.create_flag(FLAG, rollout_percentage=25)
+    await flags.set_phases({"enable_feature_flags": True})
+    await announce(redis, "default", process.described())
+    await asyncio.sleep(0.2)
+    async with httpx.AsyncClient() as http:
+        (view,) = await seen_by_processes(await live_processes(redis, "default"), http)
+        assert view.seen is not None
+        assert view.seen.flags[FLAG].rollout_percentage == 25
+        assert view.seen.phases["enable_feature_flags"]
+        assert not view.seen.stale
+        rolled_back = await flags.kill(FLAG)
+        assert verify([view], rolled_back, acknowledged_seconds_ago=0).refuted == ("router-1",)
+        await asyncio.sleep(0.2)
+        views = await seen_by_processes([process.described()], http)
+    assert verify(views, rolled_back, acknowledged_seconds_ago=0).holds
+
+
+async def test_an_unreachable_or_foreign_process_is_not_verified(process: Process) -> None:
+    gone = RouterProcess("gone", "http://127.0.0.1:9", 2, 0.0)
+    async with httpx.AsyncClient() as http:
+        views = await seen_by_processes([gone, process.described("router-2")], http)
+    assert [view.seen for view in views] == [None, None]
+    assert "router-1" in views[1].error
+
+
+async def test_silent_processes_are_gone_and_later_forgotten(redis: Redis) -> None:
+    now = time.time()
+    for name, age in (("live", 1.0), ("gone", 6.0), ("old", 61.0)):
+        entry = {"url": "http://x", "pid": 1, "at": now - age}
+        await redis.hset("sluice:default:processes", name, json.dumps(entry))
+    assert [each.id for each in await live_processes(redis, "default")] == ["live"]
+    kept = await redis.hkeys("sluice:default:processes")
+    assert sorted(kept) == [b"gone", b"live"]
+
+
+async def test_an_unreadable_entry_is_an_error_not_an_absent_process(redis: Redis) -> None:
+    await redis.hset("sluice:default:processes", "odd", "{")
+    with pytest.raises(FlagStoreError, match="odd"):
+        await live_processes(redis, "default")
+
+
+def view_of(seen: SeenFlags | None) -> ProcessView:
+    return ProcessView(RouterProcess("one", "http://x", 1, 0.0), seen)
+
+
+def seen(percentage: float, *, stale: bool = False, on_stale: str = "off") -> SeenFlags:
+    flag = SeenFlag.model_validate({"rollout_percentage": percentage, "on_stale": on_stale})
+    return SeenFlags(
+        process_id="one", version=1, lease_age_seconds=0.1, stale=stale, phases={},
+        flags={FLAG: flag},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("answer", "seconds_ago", "holds"),
+    [
+        (seen(0), 0.0, True),
+        (seen(25), 9.0, False),
+        (seen(25, stale=True), 0.0, True),
+        (seen(25, stale=True, on_stale="hold"), 9.0, False),
+        (None, 0.9, False),
+        (None, 1.0, True),
+    ],
+    ids=["obeys", "does not", "stale is off", "stale holds", "silent", "silent past its lease"],
+)
+async def test_verification(answer: SeenFlags | None, seconds_ago: float, holds: bool) -> None:
+    wanted = FlagState(name=FLAG)
+    assert verify([view_of(answer)], wanted, acknowledged_seconds_ago=seconds_ago).holds is holds
+
+
+async def test_the_lease_says_nothing_about_a_flag_that_holds() -> None:
+    held = FlagState(name=FLAG, on_stale="hold")
+    assert not verify([view_of(None)], held, acknowledged_seconds_ago=9.0).holds
