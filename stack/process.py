@@ -8,7 +8,8 @@ wall clock moves.
 import asyncio
 import os
 import signal
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,8 @@ import psutil
 
 # The kernel gives the boot time in whole seconds and may correct it by one.
 START_TOLERANCE_SECONDS = 1.5
+CHILDREN_SECONDS = 2.0
+POLL_SECONDS = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +61,9 @@ def find(identity: ProcessId) -> psutil.Process | None:
         process = psutil.Process(identity.pid)
         if abs(identify(process).start_seconds - identity.start_seconds) > START_TOLERANCE_SECONDS:
             return None
-        if process.status() == psutil.STATUS_ZOMBIE:
-            _reap(process.pid)
-            return None
     except psutil.NoSuchProcess:
         return None
-    return process
+    return process if _is_alive(process) else None
 
 
 async def stop(identity: ProcessId, stop_signal: int, grace_seconds: float) -> bool:
@@ -81,14 +81,26 @@ async def stop(identity: ProcessId, stop_signal: int, grace_seconds: float) -> b
 def _stop(process: psutil.Process, stop_signal: int, grace_seconds: float) -> None:
     family = _family(process)
     _send(process, stop_signal)
-    psutil.wait_procs([process], timeout=grace_seconds)
-    alive = [member for member in family | _family(process) if _is_alive(member)]
+    stubborn = _wait([process], grace_seconds)
     # Children of a server that ended politely follow by themselves; give them a moment.
-    if not _is_alive(process):
-        _, alive = psutil.wait_procs(alive, timeout=2.0)
+    alive = _wait(family | _family(process), 0.0 if stubborn else CHILDREN_SECONDS)
     for member in alive:
         _send(member, signal.SIGKILL)
-    psutil.wait_procs(alive, timeout=grace_seconds)
+    _wait(alive, grace_seconds)
+
+
+def _wait(processes: Iterable[psutil.Process], seconds: float) -> list[psutil.Process]:
+    """Wait until all have ended, for ``seconds`` at most; give those that still live.
+
+    One that has ended but waits for its parent to take note (a zombie) has ended for us; psutil's
+    own waiting doesn't see it so.
+    """
+    deadline = time.monotonic() + seconds
+    while alive := [one for one in processes if _is_alive(one)]:
+        if time.monotonic() >= deadline:
+            break
+        time.sleep(POLL_SECONDS)
+    return alive
 
 
 def _family(process: psutil.Process) -> set[psutil.Process]:
@@ -116,9 +128,14 @@ def _send(process: psutil.Process, number: int) -> None:
 
 def _is_alive(process: psutil.Process) -> bool:
     try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+        if not process.is_running():
+            return False
+        if process.status() != psutil.STATUS_ZOMBIE:
+            return True
     except psutil.NoSuchProcess:
         return False
+    _reap(process.pid)
+    return False
 
 
 def _reap(pid: int) -> None:

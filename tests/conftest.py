@@ -16,6 +16,7 @@ import pytest
 import redis
 
 from stack import ALL, Stack
+from stack.guard import guard
 from stack.services import SERVICES
 
 T = TypeVar("T")
@@ -63,15 +64,20 @@ def clean_environ() -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def shared_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def stack_guard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No server outlives the session, even if pytest is killed."""
+    with guard(tmp_path_factory.getbasetemp()):
+        yield
+
+
+@pytest.fixture(scope="session")
+def shared_stack(tmp_path_factory: pytest.TempPathFactory, stack_guard: None) -> Stack:
     """The session's stack; nothing runs in it until ``up`` names it."""
-    stack = Stack(tmp_path_factory.mktemp("stack"), clean_environ())
-    yield stack
-    run_blocking(stack.down)
+    return Stack(tmp_path_factory.mktemp("stack"), clean_environ())
 
 
 @pytest.fixture
-def make_stack(tmp_path: Path) -> Iterator[StackFactory]:
+def make_stack(tmp_path: Path, stack_guard: None) -> Iterator[StackFactory]:
     """Start a private stack of the named services; stopped after the test, whatever it did to it."""
     stacks: list[Stack] = []
 

@@ -226,6 +226,29 @@ async def test_an_interrupted_up_leaves_nothing_after_down(tmp_path: Path) -> No
     assert await stack.status() == await Stack(tmp_path, {}).status()
 
 
+async def test_a_killed_owner_leaves_nothing(tmp_path: Path) -> None:
+    """Kill -9 of the one who started the stack: its guard takes the servers down."""
+    owner = Stack(tmp_path / "elsewhere", dict(os.environ))
+    code = (
+        "import asyncio, pathlib, stack, stack.guard, time\n"
+        f"home = pathlib.Path({str(tmp_path / 'guarded')!r})\n"
+        "with stack.guard.guard(home):\n"
+        "    asyncio.run(stack.Stack(home).up(['redis']))\n"
+        "    time.sleep(60)\n"
+    )
+    entry = await owner.spawn("owner", (sys.executable, "-c", code))
+    guarded = Stack(tmp_path / "guarded", {})
+
+    async def redis_runs() -> int:
+        return (await pids(guarded)).get("redis", 0)
+
+    server = psutil.Process(await eventually(redis_runs))
+    assert entry.pid is not None
+    os.kill(entry.pid, signal.SIGKILL)
+    assert await eventually(lambda: asyncio.sleep(0, int(not is_alive(server)))) == 1
+    await owner.down()
+
+
 async def test_two_ups_at_once_start_one_server(tmp_path: Path) -> None:
     stacks = [Stack(tmp_path, dict(os.environ)) for _ in range(2)]
     states = await asyncio.gather(*(stack.up(["redis"]) for stack in stacks))
