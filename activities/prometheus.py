@@ -37,9 +37,10 @@ class PrometheusMetrics:
         timeout: Any = (CONNECT_SECONDS_MAX, READ_SECONDS_MAX)  # annotated int, passed to requests
         self._client = PrometheusConnect(self.url, session=self._session, timeout=timeout)
         # The constructor mounts an adapter that turns 1 s into 10 s of retries: replace it.
-        self._session.mount(
-            self.url, HTTPAdapter(max_retries=Retry(total=0), pool_maxsize=CONNECTIONS_MAX)
-        )
+        # read=False: a timeout is raised as one, not as a lost connection after zero retries.
+        once = Retry(total=0, read=False)
+        adapter = HTTPAdapter(max_retries=once, pool_maxsize=CONNECTIONS_MAX)
+        self._session.mount(self.url, adapter)
 
     def __enter__(self) -> Self:
         return self
@@ -80,9 +81,10 @@ class PrometheusMetrics:
         # Here and not after the call: the client keeps only the text of a refusal.
         if response.status_code < _FIRST_ERROR:
             return
-        if response.status_code in _REFUSED:
-            raise MetricsQueryError(f"Prometheus refuses the query: {_refusal(response)}")
-        raise self._unreachable(f"HTTP status {response.status_code}")
+        with response:  # gives the connection back: nobody else will, after an exception
+            if response.status_code in _REFUSED:
+                raise MetricsQueryError(f"Prometheus refuses the query: {_refusal(response)}")
+            raise self._unreachable(f"HTTP status {response.status_code}")
 
     def _unreachable(self, why: str) -> MetricsUnreachableError:
         return MetricsUnreachableError(f"Prometheus at {self.url} can't be asked: {why}")
