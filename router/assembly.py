@@ -44,7 +44,7 @@ from router.stores import (
     open_redis,
     open_vectors,
 )
-from router.understanding import Understanding
+from router.understanding import Models, Understanding
 from router.vitals import Vitals
 
 
@@ -110,7 +110,6 @@ async def assemble(given: Given, settings: Settings, features: Features, metrics
         metrics,
     )
     llm = _llm(settings)
-    understanding = _understanding(given, features, llm)
     chooser = Chooser(
         warm_start(features.bandit_alpha) if features.enable_adaptive_routing else None
     )
@@ -119,6 +118,7 @@ async def assemble(given: Given, settings: Settings, features: Features, metrics
         Guard(each, metrics, limits.backend_seconds) for each in _backends(given, stores, features)
     ]
     retrieval = Retrieval(guards, features)
+    understanding = _understanding(given, features, llm, retrieval)
     answers = Answers(_cache(redis, settings, features), metrics, limits.cache_seconds)
     parts = PipelineParts(understanding, QueryRewriter(llm), chooser, retrieval, answers, phases)
     return Parts(
@@ -187,8 +187,11 @@ def _llm(settings: Settings) -> LanguageModel | None:
     return from_settings(settings.llm)
 
 
-def _understanding(given: Given, features: Features, llm: LanguageModel | None) -> Understanding:
+def _understanding(
+    given: Given, features: Features, llm: LanguageModel | None, retrieval: Retrieval
+) -> Understanding:
     embedder = given.embedding_service or LocalEmbedder()
     escalation = Escalation(llm) if llm else None
     classifier = IntentClassifier.load(embedder, escalation=escalation)
-    return Understanding(embedder, classifier, features, llm=llm is not None)
+    models = Models(embedder, classifier, llm=llm is not None)
+    return Understanding(models, features, retrieval.nearest)

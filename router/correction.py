@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from router.backends.base import Hit
 
 # Below these even the best hit is not about the question; measured per backend's own score.
-LOW_SCORE = {"graph": 0.3, "qdrant": 0.3, "postgres": 0.1}
+LOW_SCORE = {"graph": 0.3, "qdrant": 0.3, "postgres": 0.55}
 FALLBACKS = {
     "graph": ("graph", "qdrant", "postgres"),
     "temporal": ("temporal", "postgres", "qdrant"),
@@ -38,9 +38,9 @@ def insufficient(hits: Sequence[Hit]) -> str | None:
 
 
 def next_try(intent: str, asked: Sequence[str], attempt: int) -> Try:
-    """First the arm not asked yet that suits the intent best, then all of them, relaxed."""
+    """First the two arms not asked yet that suit the intent best, then all of them, relaxed."""
     order = FALLBACKS[intent]
     fresh = tuple(arm for arm in order if arm not in asked)
     if attempt == 0 and fresh:
-        return Try((fresh[0],), relaxed=False)
+        return Try(fresh[:2], relaxed=False)
     return Try(order, relaxed=True)

@@ -22,6 +22,12 @@ from router.backends.base import Vector
 from router.learning import DIMENSION, Choice, LinUCB, Observation, OnlineLearningRouter, project
 
 ARMS = ("graph", "temporal", "postgres", "qdrant")
+ARM_BACKENDS: Mapping[str, tuple[str, ...]] = {
+    "graph": ("graph",),
+    "temporal": ("graphiti", "graph", "postgres"),
+    "postgres": ("postgres",),
+    "qdrant": ("qdrant",),
+}
 DEFAULT_ARM: Mapping[str, str] = {
     "graph": "graph",
     "temporal": "temporal",

@@ -29,8 +29,6 @@ from router.rewrite import QueryRewriter
 from router.settings import Limits
 from router.understanding import Understanding, Understood
 
-NO_ANSWER_CONFIDENCE = 0.9
-"""From here on an out-of-scope question is not searched for at all."""
 UNSURE = 0.6
 """Below this confidence of the intent a second arm is asked as well."""
 logger = structlog.get_logger(__name__)
@@ -95,7 +93,7 @@ class Pipeline:
         if hit is not None:
             await self._remember(query_id, hit.decision)
             return replace(hit.answer, query_id=query_id, query=request.query, cached=True)
-        if _hopeless(understood):
+        if understood.intent.intent == "out_of_scope":
             return _answer(query_id, understood, cohort, Retrieved((), Found()))
         plan = self._plan(understood, cohort)
         retrieved = await self._retrieve(request, understood, plan, fault)
@@ -185,11 +183,6 @@ def cohort_of(query_id: str) -> Cohort | None:
     """The cohort a query id was given out for; None when it is none of ours."""
     cohorts: dict[str, Cohort] = {"c-": "control", "t-": "treatment"}
     return cohorts.get(query_id[:2])
-
-
-def _hopeless(understood: Understood) -> bool:
-    intent = understood.intent
-    return intent.intent == "out_of_scope" and intent.confidence >= NO_ANSWER_CONFIDENCE
 
 
 def _wrong(wanted: Wanted) -> Wanted:

@@ -1,7 +1,8 @@
 """Golden questions asked inside each process: how accuracy is known in production.
 
 The file (setting ``SLUICE_PROBES``) is JSONL: ``{"query", "intent", "backend"}``; ``backend`` is the
-right arm (``graph``, ``temporal``, ``postgres``, ``qdrant``) or a list of arms that are all right.
+right arm (``graph``, ``temporal``, ``postgres``, ``qdrant``) or a store that the chosen arm must
+ask, or a list of those that are all right.
 Only understanding and choice are judged: no store, cache, learner or query counter is touched.
 """
 
@@ -16,7 +17,7 @@ import structlog
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from router.answers import Cohort
-from router.decisions import ARMS, Chooser, Question, greedy
+from router.decisions import ARM_BACKENDS, ARMS, Chooser, Question, greedy
 from router.errors import SettingsError
 from router.intent import INTENTS
 from router.metrics import Metrics
@@ -36,8 +37,12 @@ class Golden(BaseModel):
     backend: str | list[str]
 
     @property
-    def arms(self) -> tuple[str, ...]:
+    def right(self) -> tuple[str, ...]:
         return (self.backend,) if isinstance(self.backend, str) else tuple(self.backend)
+
+    def allows(self, arm: str) -> bool:
+        """Whether the arm is right, or asks a store that is."""
+        return not {arm, *ARM_BACKENDS[arm]}.isdisjoint(self.right)
 
 
 def read(path: Path) -> list[Golden]:
@@ -57,7 +62,7 @@ def _golden(path: Path, lines: list[str]) -> Iterator[Golden]:
             golden = Golden.model_validate(json.loads(line))
         except (ValueError, ValidationError) as error:
             raise SettingsError(f"{path}:{number}: not a golden question: {error}") from error
-        unknown = [name for name in golden.arms if name not in ARMS]
+        unknown = [name for name in golden.right if name not in ARMS]
         if golden.intent not in INTENTS or unknown:
             raise SettingsError(
                 f"{path}:{number}: intent is one of {', '.join(INTENTS)}; backend one of {', '.join(ARMS)}"
@@ -108,7 +113,7 @@ class Prober:
         else:
             arm = self.chooser.plan(question, "control", None).choice.arm
         self._count("intent", cohort, correct=intent.intent == golden.intent)
-        self._count("routing", cohort, correct=arm in golden.arms)
+        self._count("routing", cohort, correct=golden.allows(arm))
 
     def _count(self, kind: str, cohort: Cohort, *, correct: bool) -> None:
         self.metrics.probes.labels(kind, str(correct).lower(), cohort).inc()

@@ -2,24 +2,19 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import UTC, date, datetime
 
 from router.backends.base import Hit, Search, Vector
 from router.backends.guard import Guard
 from router.backends.windows import Window, window_of
 from router.correction import insufficient, next_try
+from router.decisions import ARM_BACKENDS
 from router.errors import StoreUnavailable
 from router.fanout import Found, Inquiry, fan_out
 from router.fusion import fuse
 from router.options import Features
 
 PARTS_MAX = 3
-_ARM_BACKENDS: Mapping[str, tuple[str, ...]] = {
-    "graph": ("graph",),
-    "temporal": ("graphiti", "graph", "postgres"),
-    "postgres": ("postgres",),
-    "qdrant": ("qdrant",),
-}
 _RETRY_WEIGHT = 0.5
 
 
@@ -62,6 +57,15 @@ class Retrieval:
     @property
     def backends(self) -> Mapping[str, Guard]:
         return self._backends
+
+    async def nearest(self, vector: Vector) -> float | None:
+        """The cosine of the nearest record; 0 when there is none, None when Qdrant is away."""
+        today = datetime.now(UTC).date()
+        try:
+            hits = await self._backends["qdrant"].search(Search("", vector, "semantic", 1, today))
+        except StoreUnavailable:
+            return None
+        return hits[0].score if hits else 0.0
 
     async def once(self, wanted: Wanted) -> Retrieved:
         """The plan as it is."""
@@ -121,7 +125,7 @@ class Retrieval:
 
     def _of(self, arm: str) -> list[Guard]:
         """The arm's backends that exist; Qdrant where none does (graph switched off)."""
-        names = [name for name in _ARM_BACKENDS[arm] if name in self._backends]
+        names = [name for name in ARM_BACKENDS[arm] if name in self._backends]
         return [self._backends[name] for name in names or ["qdrant"]]
 
 

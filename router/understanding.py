@@ -5,8 +5,9 @@ contend with the event loop for the core this process has.
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from router.backends.base import Vector
 from router.complexity import Complexity, assess
@@ -25,16 +26,31 @@ class Understood:
     complexity: Complexity
 
 
+Evidence = Callable[[Vector], Awaitable[float | None]]
+"""The cosine of the record nearest to a vector; None when that can't be known now."""
+KNOWN_COSINE = 0.32
+"""From here on the stores know something of the question. Measured on the demo's knowledge base:
+questions outside of it reach 0.30 at most, 95 % of those inside are above 0.34."""
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """The local models; ``llm``: the classifier has a language model behind it."""
+
+    embedder: Embedder
+    classifier: IntentClassifier
+    llm: bool = False
+
+
 class Understanding:
     """Call ``close`` when done: it owns a thread."""
 
-    def __init__(
-        self, embedder: Embedder, classifier: IntentClassifier, features: Features, *, llm: bool
-    ) -> None:
-        self._embedder = embedder
-        self._classifier = classifier
+    def __init__(self, models: Models, features: Features, evidence: Evidence) -> None:
+        self._embedder = models.embedder
+        self._classifier = models.classifier
+        self._llm = models.llm
         self._features = features
-        self._llm = llm
+        self._evidence = evidence
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="models")
 
     def close(self) -> None:
@@ -44,10 +60,23 @@ class Understanding:
         """Raises EmbeddingError when an embedding service was configured and fails."""
         loop = asyncio.get_running_loop()
         understood = await loop.run_in_executor(self._thread, self._locally, text)
-        if not (self._llm and self._features.enable_semantic_classification):
+        if self._llm and self._features.enable_semantic_classification:
+            intent = await self._classifier.classify_with_llm(text)
+            understood = replace(
+                understood, intent=intent, complexity=self._complexity(text, intent)
+            )
+        return await self._grounded(understood)
+
+    async def _grounded(self, understood: Understood) -> Understood:
+        """What is out of scope depends on what the stores hold: the classifier can't know that."""
+        intent = understood.intent
+        if intent.intent != "out_of_scope":
             return understood
-        intent = await self._classifier.classify_with_llm(text)
-        return Understood(text, understood.vector, intent, self._complexity(text, intent))
+        nearest = await self._evidence(understood.vector)
+        if nearest is not None and nearest < KNOWN_COSINE:
+            return understood
+        sure = 0.0 if nearest is None else min(1.0, nearest / (2 * KNOWN_COSINE))
+        return replace(understood, intent=Intent("semantic", sure, "evidence"))
 
     async def vectors(self, texts: list[str]) -> list[Vector]:
         """One vector per text."""

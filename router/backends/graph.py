@@ -15,7 +15,7 @@ from neo4j import READ_ACCESS, AsyncDriver, AsyncManagedTransaction
 from neo4j.exceptions import DriverError, Neo4jError
 
 from router.backends.base import Hit, Search
-from router.backends.words import content_stems, content_words, name_candidates, stem
+from router.backends.words import content_stems, name_candidates, stem
 from router.errors import StoreUnavailable
 
 MAX_ENTRIES = 20
@@ -101,7 +101,7 @@ def _most_specific(entries: list[Row]) -> list[Row]:
 def rank(search: Search, entries: list[Row], rows: list[Row]) -> list[Hit]:
     """Best first. Pure: rows in, hits out; a record keeps its best path."""
     asked = content_stems(search.query)
-    wanted = _wanted_kind(search.query, entries, rows)
+    wanted = _wanted_kinds(asked, entries, rows)
     best: dict[str, Hit] = {}
     reached: dict[str, set[str]] = {}
     for row in rows:
@@ -119,20 +119,32 @@ def rank(search: Search, entries: list[Row], rows: list[Row]) -> list[Hit]:
     return _ordered(search, hits)
 
 
-def _wanted_kind(query: str, entries: list[Row], rows: list[Row]) -> str | None:
-    """The first kind the question names that is not the kind of what it starts from."""
+def _wanted_kinds(asked: set[str], entries: list[Row], rows: list[Row]) -> dict[str, int]:
+    """Kinds the question names, other than those it starts from, and how many hops away they are.
+
+    "Which customer does the contract behind INV-7 belong to": contract at one hop, customer at two.
+    """
     known = {entry["kind"] for entry in entries}
-    kinds = {stem(row["kind"]): row["kind"] for row in rows if row["kind"] not in known}
-    return next((kinds[s] for s in map(stem, content_words(query)) if s in kinds), None)
+    wanted: dict[str, int] = {}
+    for row in rows:
+        kind, hops = row["kind"], len(row["via"])
+        if kind not in known and stem(kind) in asked:
+            wanted[kind] = min(hops, wanted.get(kind, hops))
+    return wanted
 
 
-def _path_score(row: Row, asked: set[str], wanted: str | None) -> float:
+def _path_score(row: Row, asked: set[str], wanted: dict[str, int]) -> float:
+    """A kind asked for counts where it is nearest: not all trucks of a depot are "the truck"."""
     via: list[str] = row["via"]
-    relations = sum(bool(_stems_of_type(kind) & asked) for kind in via) / len(via)
     score = 0.4 if len(via) == 1 else 0.2
-    if row["kind"] == wanted:
+    if wanted.get(row["kind"]) == len(via):
         score += 0.3
-    return score + 0.15 * relations + 0.1 * _overlap(row, asked)
+    relations = sum(bool(_stems_of_type(kind) & asked) for kind in via)
+    return (
+        score
+        + (0.2 if relations == len(via) == 1 else 0.05 * relations)
+        + 0.1 * _overlap(row, asked)
+    )
 
 
 def _stems_of_type(relation: str) -> set[str]:

@@ -31,6 +31,7 @@ _DAY = (
     rf"(?:(?P<d1>\d{{1,2}})(?:st|nd|rd|th)?(?: of)? {_MONTH}|(?P<m2>[a-z]+)\.? (?P<d2>\d{{1,2}})(?:st|nd|rd|th)?),? "
     r"(?P<y>\d{4})"
 )
+_DAYS = {"day": 1, "week": 7, "month": 30, "quarter": 91, "year": 365}
 _EARLIEST = re.compile(r"\b(first|earliest|oldest)\b")
 _LATEST = re.compile(r"\b(latest|most recent|newest|recently|recent|last time|last)\b")
 
@@ -65,7 +66,28 @@ def window_of(question: str, today: date) -> Window | None:
     return Window(start, end, order)
 
 
+_BESIDE = re.compile(
+    r"\b(?P<n>\d{1,3}|a|one|the)? ?(?P<unit>day|week|month|year)s? (?P<side>before|after) (?P<rest>.+)"
+)
+
+
+def _beside(text: str, today: date) -> tuple[date, date] | None:
+    """The week before 3 May 2025: as long a stretch, next to the date."""
+    found = _BESIDE.search(text)
+    span = _span(found["rest"], today) if found else None
+    if found is None or span is None:
+        return None
+    number = int(found["n"]) if (found["n"] or "").isdigit() else 1
+    length = timedelta(days=number * _DAYS[found["unit"]])
+    if found["side"] == "before":
+        return span[0] - length, span[0]
+    return span[1], span[1] + length
+
+
 def _bounds(text: str, today: date) -> tuple[date | None, date | None]:
+    beside = _beside(text, today)
+    if beside:
+        return beside
     between = re.search(r"\b(?:between|from) (.+?) (?:and|to|until|till) (.+?)(?:[?.,]|$)", text)
     if between:
         first, second = _span(between[1], today), _span(between[2], today)
@@ -145,8 +167,8 @@ def _year(found: re.Match[str], _: date) -> tuple[date, date]:
 
 
 def _past_units(found: re.Match[str], today: date) -> tuple[date, date]:
-    days = {"day": 1, "week": 7, "month": 30, "quarter": 91, "year": 365}[found["unit"]]
-    return today - timedelta(days=days * int(found["n"])), today + timedelta(days=1)
+    days = _DAYS[found["unit"]] * int(found["n"])
+    return today - timedelta(days=days), today + timedelta(days=1)
 
 
 def _calendar_unit(found: re.Match[str], today: date) -> tuple[date, date]:
