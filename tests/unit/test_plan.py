@@ -75,7 +75,12 @@ def test_a_good_plan_is_read() -> None:
         ("    rollback_to: one\n", "", 17, "needs one to go back to"),
         ("percentage: 5", "percentage: 500", 20, "less than or equal to 100"),
         ("stage: 4", "stage: 0", 19, "greater than or equal to 1"),
-        ("{metric: errors, threshold", "{metric: errs, threshold", 16, "'errs' is not under metrics"),
+        (
+            "{metric: errors, threshold",
+            "{metric: errs, threshold",
+            16,
+            "'errs' is not under metrics",
+        ),
         ("{metric: errors, cohort", "{metric: errs, cohort", 6, "baselines[0].metric: 'errs'"),
         ("threshold: 1%", "threshold: low", 16, "'low' is no threshold"),
         ("threshold: 1%", "threshold: 1%, dry_run: true", 8, "at least one gate without dry_run"),
@@ -120,7 +125,9 @@ def test_gates_of_a_step_have_names_of_their_own() -> None:
 
 def test_a_baseline_gate_needs_a_recorded_metric() -> None:
     """Comparing with nothing would hold for ever."""
-    text = GOOD.replace("baselines:\n  - {metric: errors, cohort: control, threshold: 0, window: 5m}\n", "")
+    text = GOOD.replace(
+        "baselines:\n  - {metric: errors, cohort: control, threshold: 0, window: 5m}\n", ""
+    )
     assert any("has no recorded baseline" in one for one in mistakes(text))
 
 

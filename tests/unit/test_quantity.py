@@ -35,7 +35,15 @@ def test_a_formatted_duration_reads_back_as_itself(milliseconds: int) -> None:
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("1s", 1.0), ("5ms", 0.005), ("5%", 0.05), ("+10%", 0.1), ("-1%", -0.01), ("2x", 1.0), (0.5, 0.5)],
+    [
+        ("1s", 1.0),
+        ("5ms", 0.005),
+        ("5%", 0.05),
+        ("+10%", 0.1),
+        ("-1%", -0.01),
+        ("2x", 1.0),
+        (0.5, 0.5),
+    ],
 )
 def test_thresholds_become_base_units_or_relative_changes(text: object, value: float) -> None:
     """A second is 1.0, a percentage a ratio, +10% and 2x a relative change."""

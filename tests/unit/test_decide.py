@@ -1,0 +1,252 @@
+"""The rollout as a pure machine: random readings, commands and times, and what must always hold."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rollout import moves
+from rollout.commands import Command, Verb
+from rollout.decide import (
+    CheckNow,
+    Decision,
+    Enter,
+    Finish,
+    Hold,
+    Note,
+    Promote,
+    RollBack,
+    Wait,
+    decide,
+)
+from rollout.gate import Severity
+from rollout.permit import refusal
+from rollout.reading import Reading
+from rollout.state import Finding, RollbackKind, State, Status
+from rollout.target import phases_at, to_enter, to_roll_back, to_zero
+from rollout.verdict import Check, Outcome, Verdict
+from tests.workflows.harness import plan
+
+START = datetime(2026, 11, 24, tzinfo=UTC)
+ALICE = Command(actor="alice", reason="because")
+MINUTE = timedelta(minutes=1)
+
+
+def fresh() -> State:
+    return State(rollout_id="r", run_id="1", plan=plan(), started_at=START)
+
+
+def verdict(outcome: Outcome, severity: Severity = Severity.P0, gate: str = "errors") -> Verdict:
+    return Verdict(gate=gate, outcome=outcome, because=f"{gate} {outcome}", severity=severity)
+
+
+def finding(severity: Severity, kind: str = "red_flag") -> Finding:
+    broken = verdict(Outcome.FAILED, severity, "error_spike")
+    return Finding.model_validate(
+        {"name": "error_spike", "kind": kind, "verdict": broken, "seen_at": START}
+    )
+
+
+class Machine:
+    """Carries decisions out on the state alone; the world answers what the test draws."""
+
+    def __init__(self) -> None:
+        self.state, self.now = fresh(), START
+        self.trail: list[float] = []
+        self.good_checks = 0
+
+    def check(self, outcome: Outcome) -> None:
+        step = self.state.step
+        assert step is not None
+        one = Check(
+            id=str(self.state.checks), at=self.now, step=step.name, verdicts=(verdict(outcome),)
+        )
+        reading = Reading(metric="errors", cohort="control", at=self.now, value=0.0, samples=99)
+        moves.checked(
+            self.state, self.now, one, {"errors": reading} if step.record_baseline else {}
+        )
+
+    def act(self, decision: Decision, outcome: Outcome) -> None:
+        state, now = self.state, self.now
+        match decision:
+            case Enter():
+                self.write(to_enter(state, state.plan.steps[state.step_index]).percentage or 0)
+                moves.entered(state, now, self.trail[-1])
+            case CheckNow():
+                self.check(outcome)
+            case Promote():
+                moves.promoted(state, now, decision.because)
+            case RollBack():
+                asked = state.rollback
+                if asked is None or asked.done_at is not None:
+                    by = Command(actor="sluice", reason=decision.because)
+                    asked = moves.ask_rollback(state, now, decision.kind, by)
+                self.write(to_roll_back(state, asked).percentage or 0)
+                moves.rolled_back(state, now, self.trail[-1])
+                moves.confirmed(state, now, "all of them")
+            case Hold():
+                moves.paused(state, now, decision.because, decision.acts_at)
+            case Note():
+                moves.noted(state, now)
+            case Wait():
+                self.now = max(decision.until or now, now) + MINUTE
+            case Finish():
+                if decision.status is Status.ABORTED:
+                    self.write(to_zero(state, kill=False).percentage or 0)
+                moves.finished(state, now, decision.status, "report.md")
+
+    def write(self, percentage: float) -> None:
+        self.trail.append(percentage)
+        self.state.percentage = percentage
+
+    def run(self, outcome: Outcome = Outcome.SUCCESSFUL, steps: int = 500) -> None:
+        for _ in range(steps):
+            if self.state.ended:
+                return
+            self.act(decide(self.state, self.now), outcome)
+            if "approval" in str(decide(self.state, self.now)):
+                moves.taken(self.state, self.now, Verb.APPROVE, ALICE)
+
+
+OUTCOMES = st.sampled_from(list(Outcome))
+EVENTS = st.one_of(
+    st.tuples(st.just("go"), OUTCOMES),
+    st.tuples(st.just("command"), st.sampled_from(list(Verb))),
+    st.tuples(st.just("finding"), st.sampled_from(list(Severity))),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(EVENTS, max_size=120))
+def test_traffic_rises_only_by_a_good_check_or_a_person(events: list[tuple[str, object]]) -> None:
+    """Never a raise without a Successful check or a command; after a P0 the next is 0; legal ends."""
+    machine = Machine()
+    for kind, what in events:
+        state = machine.state
+        if state.ended:
+            break
+        if kind == "finding" and state.percentage > 0 and state.finding is None:
+            moves.found(state, machine.now, finding(Severity(str(what))))
+        elif kind == "command" and not refusal(state, Verb(str(what)), ALICE):
+            moves.taken(state, machine.now, Verb(str(what)), ALICE)
+        elif kind == "go":
+            before, step = state.percentage, state.step_index
+            p0 = state.finding is not None and state.finding.verdict.severity is Severity.P0
+            decision = decide(state, machine.now)
+            if isinstance(decision, Promote):
+                good = state.check is not None and state.check.outcome is Outcome.SUCCESSFUL
+                assert good or state.promoted_by == "alice"
+            machine.act(decision, Outcome(str(what)))
+            assert state.percentage <= before or isinstance(decision, Enter)
+            if p0:
+                assert state.percentage == 0
+            assert state.step_index in (step, step + 1)
+
+
+def test_a_good_rollout_takes_every_step_in_order() -> None:
+    """The plan's own percentages and nothing else."""
+    machine = Machine()
+    machine.run()
+    assert machine.state.status is Status.HEALTHY
+    assert machine.trail == [0, 0, 5, 100, 0]
+
+
+@pytest.mark.parametrize("outcome", [Outcome.ERROR, Outcome.INCONCLUSIVE])
+def test_ten_errors_do_not_add_up_to_a_pass(outcome: Outcome) -> None:
+    """Nothing is promoted and nothing rolled back on readings that say nothing: a person is asked."""
+    machine = Machine()
+    machine.run(outcome, steps=60)
+    assert machine.state.status is Status.PAUSED
+    assert machine.state.step_index == 0
+
+
+def test_failing_at_the_deadline_of_a_first_step_asks_a_person_or_rolls_back() -> None:
+    """A step without a target goes to 0 %: there is no traffic to keep."""
+    machine = Machine()
+    machine.run(Outcome.FAILED, steps=60)
+    assert machine.state.status is Status.DEGRADED
+    assert machine.state.percentage == 0
+
+
+def test_stability_restarts_at_each_check_that_is_not_successful() -> None:
+    """``stable_for`` means without interruption."""
+    machine = Machine()
+    while machine.state.percentage != 5:
+        machine.run(steps=1)
+    for outcome in (Outcome.SUCCESSFUL, Outcome.ERROR, Outcome.SUCCESSFUL):
+        machine.check(outcome)
+        machine.now += timedelta(minutes=40)
+    assert machine.state.stable_since == machine.now - timedelta(minutes=40)
+    assert isinstance(decide(machine.state, machine.now), CheckNow)
+
+
+def test_low_severities_are_noted_and_stay_silent() -> None:
+    """P2 and P3 (guide): continue monitoring; the same one isn't told twice."""
+    machine = Machine()
+    while machine.state.percentage != 5:
+        machine.run(steps=1)
+    moves.found(machine.state, machine.now, finding(Severity.P2))
+    assert isinstance(decide(machine.state, machine.now), Note)
+    machine.run(steps=1)
+    assert machine.state.noted == ("error_spike",)
+    assert machine.state.percentage == 5
+
+
+def test_an_emergency_is_never_replaced_by_a_step_back() -> None:
+    """Whatever a person asks for meanwhile, the stronger rollback stands."""
+    state = fresh()
+    first = moves.ask_rollback(state, START, RollbackKind.EMERGENCY, ALICE)
+    assert moves.ask_rollback(state, START, RollbackKind.STEP_BACK, ALICE) is first
+
+
+def test_zero_after_the_cleanup_puts_the_flag_back_before_the_learner() -> None:
+    """Learning is permanent then; taking traffic away means a flag at 0 % in front of it again."""
+    state = fresh()
+    state.step_index = 4
+    zero = to_zero(state, kill=True)
+    assert (zero.percentage, zero.create, zero.killed) == (0, True, True)
+    assert zero.phases is not None
+    assert zero.phases.enable_feature_flags
+
+
+def test_a_red_flag_before_any_exposure_switches_the_suspect_off() -> None:
+    """In the dark stage nobody is exposed: what goes back are the phases."""
+    state = fresh()
+    state.step_index = 1
+    assert to_zero(state, kill=True).phases == state.plan.steps[0].phases
+    assert phases_at(state.plan, 3) == state.plan.steps[1].phases
+
+
+def test_a_person_is_told_why_a_command_does_not_fit() -> None:
+    """Each refusal names the state; the whole table in one place."""
+    state = fresh()
+    assert "no wait to skip" in refusal(state, Verb.PROMOTE, ALICE)
+    assert "nothing to go back to" in refusal(state, Verb.ROLLBACK, ALICE)
+    assert refusal(state, Verb.ROLLBACK, ALICE.model_copy(update={"emergency": True})) == ""
+    moves.paused(state, START, "lunch")
+    assert "only a Progressing one" in refusal(state, Verb.PAUSE, ALICE)
+    assert "only a Progressing one" in refusal(state, Verb.PROMOTE, ALICE)
+    moves.taken(state, START, Verb.ABORT, ALICE)
+    assert "being aborted by alice" in refusal(state, Verb.RESUME, ALICE)
+    assert refusal(state, Verb.ABORT, ALICE) == ""
+    moves.finished(state, START, Status.ABORTED, "r.md")
+    assert "has ended" in refusal(state, Verb.ABORT, ALICE)
+
+
+def test_one_person_cannot_approve_twice() -> None:
+    """n-of-m means different people."""
+    state = fresh()
+    state.step_index = 3
+    assert refusal(state, Verb.APPROVE, ALICE) == ""
+    moves.taken(state, START, Verb.APPROVE, ALICE)
+    assert "somebody else must" in refusal(state, Verb.APPROVE, ALICE)
+
+
+def test_the_timeline_is_bounded() -> None:
+    """A month of events must fit continue-as-new."""
+    state = fresh()
+    for number in range(1000):
+        moves.tell(state, START, "note", str(number))
+    assert len(state.timeline) == 300
+    assert state.timeline[-1].text == "999"
