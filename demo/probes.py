@@ -61,7 +61,7 @@ PROBES: dict[str, tuple[str, ...]] = {
         "incidents where severity = 'high' and status = 'closed'",
         "shipments with weight_kg > 20000",
         "How many trucks have status 'in workshop'?",
-        "list all gold customers in Germany",
+        "list all bronze customers in Denmark",
         "contracts with value > 400000 and status = 'active'",
     ),
     "out_of_scope": (

@@ -199,10 +199,8 @@ def _incidents(world: World, rng: random.Random) -> Iterator[Question]:
 
 
 def _carrying(incident: Incident, rng: random.Random) -> Question:
-    text = rng.choice(
-        (
-            f"Which truck and shipment are connected to incident {incident.id}?",
-            f"Which shipment is linked to incident {incident.id}?",
-        )
-    )
-    return ask(text, "graph", {incident.shipment, incident.id})
+    if rng.choice((True, False)):
+        text = f"Which shipment is linked to incident {incident.id}?"
+        return ask(text, "graph", {incident.shipment, incident.id})
+    text = f"Which truck and shipment are connected to incident {incident.id}?"
+    return ask(text, "graph", {incident.shipment, incident.truck, incident.id})
