@@ -16,23 +16,31 @@ from stack.service import Place, Service, Settles
 from stack.services import ALL, BY_NAME
 from stack.services.prometheus import write_targets
 from stack.state import Entry, ServiceStatus, StackState, load_state
-from stack.supervisor import Check, Launch, Supervisor, failure, http_check, is_dead
+from stack.supervisor import Check, Launch, Supervisor, await_health, failure, http_check, is_dead
 
 Progress = Callable[[str, str, float], None]
 """Called with a service's name, its state (external, reused, starting, running or failed) and the
 seconds since ``up`` began."""
 
 ATTEMPTS = 3
+PATIENCE_SECONDS = 20.0
 
 
 class Stack:
     """The embedded servers under ``home``.
 
     ``environ`` (default: ours, read once here) decides which services are external and is what
-    started processes inherit.
+    started processes inherit. A running server that doesn't answer ``up`` for ``patience_seconds``
+    is replaced; a loaded machine is no reason to end a healthy one.
     """
 
-    def __init__(self, home: Path, environ: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        home: Path,
+        environ: Mapping[str, str] | None = None,
+        patience_seconds: float = PATIENCE_SECONDS,
+    ) -> None:
+        self._patience_seconds = patience_seconds
         self._home = Home(home.resolve())
         self._environ = _without_ours(os.environ if environ is None else environ, self._home)
         self._supervisor = Supervisor(self._home)
@@ -174,10 +182,13 @@ class Stack:
 
     async def _is_healthy(self, service: Service) -> bool:
         entry = self._supervisor.entry(service.name)
-        if entry is None or entry.pid is None:
+        if entry is None or entry.identity is None:
             return False
         place = self._place(service)
-        return await failure(lambda: service.check(place)) is None
+        trouble = await await_health(
+            lambda: service.check(place), entry.identity, self._patience_seconds
+        )
+        return trouble is None
 
     async def _start(self, service: Service) -> None:
         """Start, again if need be: a port may be lost to another program between look and use."""

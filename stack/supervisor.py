@@ -72,7 +72,7 @@ class Supervisor:
             raise ServiceFailedError(name, f"can't be started: {error}", log, "") from error
         entry = _started(plan.entry, identity, log)
         self.record(entry)
-        trouble = await _await_health(plan, identity)
+        trouble = await await_health(plan.check, identity, plan.timeout_seconds)
         if trouble is None:
             return entry
         error_type = ServiceFailedError if await self.stop(name) else ServiceEndedError
@@ -114,17 +114,19 @@ def http_check(url: str) -> Check:
     return check
 
 
-async def _await_health(plan: Launch, identity: process.ProcessId) -> str | None:
+async def await_health(
+    check: Check | None, identity: process.ProcessId, timeout_seconds: float
+) -> str | None:
     """None once healthy; else why not (it ended, or the time is over)."""
-    if plan.check is None:
+    if check is None:
         await asyncio.sleep(SETTLE_SECONDS)
         return "ended at once" if process.find(identity) is None else None
-    deadline = time.monotonic() + plan.timeout_seconds
-    while (trouble := await failure(plan.check)) is not None:
+    deadline = time.monotonic() + timeout_seconds
+    while (trouble := await failure(check)) is not None:
         if process.find(identity) is None:
             return "ended before it was healthy"
         if time.monotonic() > deadline:
-            return f"not healthy after {plan.timeout_seconds:.0f} s ({trouble})"
+            return f"not healthy after {timeout_seconds:.0f} s ({trouble})"
         await asyncio.sleep(POLL_SECONDS)
     # A stranger on our port could have answered for a process of ours that failed to bind it.
     gone = process.find(identity) is None

@@ -185,16 +185,18 @@ async def test_a_killed_server_comes_back_with_its_data(
     assert await PROBES[name](stack.environment()) == 2
 
 
-async def test_a_frozen_server_is_replaced(make_stack: StackFactory) -> None:
-    stack = await asyncio.to_thread(make_stack, ["redis"])
+async def test_a_frozen_server_is_replaced(tmp_path: Path, stack_guard: None) -> None:
+    stack = Stack(tmp_path, dict(os.environ), patience_seconds=0.5)
+    await stack.up(["redis"])
     before = await pids(stack)
     os.kill(before["redis"], signal.SIGSTOP)
 
     assert {one.name: one.state for one in await stack.status()}["redis"] == "unhealthy"
-    os.kill(before["redis"], signal.SIGTERM)  # else the grace is waited for in full
-    os.kill(before["redis"], signal.SIGCONT)
+    os.kill(before["redis"], signal.SIGKILL)  # else the grace is waited for in full
     await stack.up(["redis"])
+    assert (await pids(stack))["redis"] != before["redis"]
     assert await remember_in_redis(stack.environment()) == 1
+    await stack.down()
 
 
 async def test_a_port_taken_meanwhile_is_replaced(make_stack: StackFactory) -> None:
