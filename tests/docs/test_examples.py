@@ -42,7 +42,7 @@ def run(example: str, addresses: dict[str, str]) -> Result:
         cwd=ROOT / "tests",  # no .sluice here: only these addresses count
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
 
