@@ -103,7 +103,7 @@ class _Writer:
             await self._flags.kill(name, change=self._change)
         if wanted is not None and wanted <= flag.rollout_percentage:
             await self._flags.set_rollout_percentage(name, wanted, change=self._change)
-        if self._target.whitelist is not None:
+        if self._target.whitelist is not None and flag.whitelist - set(self._target.whitelist):
             fewer = flag.whitelist & set(self._target.whitelist)
             await self._flags.set_whitelist(name, fewer, change=self._change)
 
@@ -115,7 +115,8 @@ class _Writer:
         name, wanted = self._target.flag, self._target.percentage
         if self._target.killed is False:
             await self._flags.unkill(name, change=self._change)
-        if self._target.whitelist is not None:
-            await self._flags.set_whitelist(name, self._target.whitelist, change=self._change)
+        if set(self._target.whitelist or ()) - flag.whitelist:
+            users = self._target.whitelist or ()
+            await self._flags.set_whitelist(name, users, change=self._change)
         if wanted is not None and wanted > flag.rollout_percentage:
             await self._flags.set_rollout_percentage(name, wanted, change=self._change)
