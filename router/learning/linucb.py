@@ -16,8 +16,10 @@ from router.learning.errors import InvalidContextError, UpdateRefusedError, Weig
 
 Vector = NDArray[np.float64]
 
+SIZE_MAX = 1e6
+"""Numbers in a context, and rewards, of this size are not learned."""
 ESTIMATE_MAX = 1e6
-"""Rewards are in [0, 1]; an estimate's coefficient beyond this has exploded."""
+"""Rewards are in [0, 1]; an estimate longer than this has exploded."""
 GROWTH_MAX = 1e9
 """One update may shrink a direction's variance this many times; beyond it, rounding eats what is
 left and the inverse becomes singular."""
@@ -108,19 +110,19 @@ class LinUCB:
         NaN, infinity, or a step that would make the model singular or explode.
         """
         number, x = self._checked(arm, context, reward, rate)
-        with np.errstate(all="ignore"):  # overflow is caught below, as a refusal
-            gain = self._inverse[number] @ x
-            growth = 1.0 + rate * float(gain @ x)
-            step = gain * math.sqrt(rate / growth) if 1.0 <= growth < GROWTH_MAX else gain * np.nan
-            b = self._b[number] + (rate * reward) * x
-            error = reward - float(self._theta[number] @ x)
-            theta = self._theta[number] + step * (math.sqrt(rate / growth) * error)
-            diagonal = np.diagonal(self._inverse[number]) - step * step
-        if not (diagonal.min() > 0.0 and np.abs(theta).max() < ESTIMATE_MAX and _finite(b)):
-            raise UpdateRefusedError("this update would make the model singular or explode")
-        self._inverse[number] -= step[:, None] * step
-        self._b[number] = b
-        self._theta[number] = theta
+        inverse, theta = self._inverse[number], self._theta[number]
+        gain = inverse.dot(x)
+        growth = 1.0 + rate * float(gain.dot(x))
+        if not 1.0 <= growth < GROWTH_MAX:
+            raise UpdateRefusedError("this update would make the model singular")
+        step = gain * math.sqrt(rate / growth)
+        error = reward - float(theta.dot(x))
+        moved = theta + step * (math.sqrt(rate / growth) * error)
+        if not float(moved.dot(moved)) < ESTIMATE_MAX**2:
+            raise UpdateRefusedError("this update would make the estimate explode")
+        inverse -= step[:, None] * step
+        theta[:] = moved
+        self._b[number] += (rate * reward) * x
 
     def warm_start(self, prior: Iterable[Observation], weight: float = 1.0) -> Self:
         """Learn pseudo-rewards, each counting as ``weight`` observations. Returns self."""
@@ -183,8 +185,8 @@ class LinUCB:
         x = np.asarray(context, dtype=np.float64)
         if x.shape != (self.dimension,):
             raise UpdateRefusedError(f"context has shape {x.shape}, expected ({self.dimension},)")
-        if not (_finite(x) and math.isfinite(reward)):
-            raise UpdateRefusedError("context and reward must be finite")
+        if not (np.abs(x).max() < SIZE_MAX and abs(reward) < SIZE_MAX):
+            raise UpdateRefusedError(f"context and reward must be finite and below {SIZE_MAX:g}")
         if not 0.0 < rate < math.inf:
             raise UpdateRefusedError(f"rate is {rate}; it must be positive and finite")
         return number, x
