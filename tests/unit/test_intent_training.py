@@ -9,7 +9,7 @@ import pytest
 
 from router.embedding import LocalEmbedder
 from router.intent import INTENTS, Example, IntentClassifier, IntentModelError, load
-from router.intent.training import read_examples, train
+from router.intent.training import read_examples, train, with_background
 
 QUESTIONS = Path(str(files("router.intent").joinpath("questions.jsonl")))
 SHIPPED = Path(str(files("router.intent").joinpath("model.npz")))
@@ -65,6 +65,14 @@ def test_a_saved_model_answers_as_before(tmp_path: Path, embedder: LocalEmbedder
         model.scores("who reports to Ann", vector)
     )
     assert again.classes == ("graph", "semantic", "temporal")
+
+
+def test_a_teams_label_wins_over_the_projects(questions: list[Example]) -> None:
+    mine = Example(questions[0].query.upper(), "metadata")
+    together = with_background([mine])
+    assert len(together) == len(questions)
+    assert together[0] == mine
+    assert questions[0] not in together
 
 
 def test_two_intents_are_enough(embedder: LocalEmbedder) -> None:
