@@ -77,6 +77,16 @@ class Machine:
                 self.check(outcome)
             case Promote():
                 moves.promoted(state, now, decision.because)
+            case Hold():
+                moves.paused(state, now, decision.because, decision.acts_at)
+            case Wait():
+                self.now = max(decision.until or now, now) + MINUTE
+            case _:
+                self.act_at_once(decision)
+
+    def act_at_once(self, decision: Decision) -> None:
+        state, now = self.state, self.now
+        match decision:
             case RollBack():
                 asked = state.rollback
                 if asked is None or asked.done_at is not None:
@@ -85,12 +95,8 @@ class Machine:
                 self.write(to_roll_back(state, asked).percentage or 0)
                 moves.rolled_back(state, now, self.trail[-1])
                 moves.confirmed(state, now, "all of them")
-            case Hold():
-                moves.paused(state, now, decision.because, decision.acts_at)
             case Note():
                 moves.noted(state, now)
-            case Wait():
-                self.now = max(decision.until or now, now) + MINUTE
             case Finish():
                 if decision.status is Status.ABORTED:
                     self.write(to_zero(state, kill=False).percentage or 0)

@@ -2,7 +2,6 @@
 
 import math
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -17,7 +16,7 @@ AT = datetime(2026, 11, 24, tzinfo=UTC)
 METRIC = Metric(query="q", samples="n", unit="ratio")
 
 
-def gate(**fields: Any) -> Gate:
+def gate(**fields: object) -> Gate:
     return Gate.model_validate({"metric": "error_rate", "threshold": "1%", "window": "5m"} | fields)
 
 

@@ -138,7 +138,7 @@ def test_a_baseline_gate_needs_a_recorded_metric() -> None:
         ("- 1", "must be a mapping"),
         ("a: [", "is no YAML"),
         ("a: \x00", "is no YAML"),
-        (GOOD.split("steps:")[0] + "steps: []\n", "must hold at least one step"),
+        (GOOD.partition("steps:")[0] + "steps: []\n", "must hold at least one step"),
     ],
 )
 def test_what_is_no_plan_says_so(text: str, what: str) -> None:
@@ -148,7 +148,7 @@ def test_what_is_no_plan_says_so(text: str, what: str) -> None:
 
 def test_a_missing_file_is_a_mistake_too(tmp_path: Path) -> None:
     """The path is named."""
-    with pytest.raises(PlanError, match="nothing.yaml"):
+    with pytest.raises(PlanError, match=r"nothing\.yaml"):
         load_plan(tmp_path / "nothing.yaml")
 
 
