@@ -15,8 +15,7 @@ from pathlib import Path
 
 import psutil
 
-# The kernel gives the boot time in whole seconds and may correct it by one.
-START_TOLERANCE_SECONDS = 1.5
+START_TOLERANCE_SECONDS = 0.05  # the kernel counts in hundredths
 CHILDREN_SECONDS = 2.0
 POLL_SECONDS = 0.02
 
@@ -52,7 +51,13 @@ def launch(argv: Sequence[str], env: Mapping[str, str], log: Path) -> ProcessId:
 
 
 def identify(process: psutil.Process) -> ProcessId:
-    return ProcessId(process.pid, process.create_time() - psutil.boot_time())
+    """Raises psutil.NoSuchProcess when it has ended and was reaped."""
+    boot = psutil.boot_time()
+    created = process.create_time()
+    # The boot time moves with the wall clock: it must not have moved between the two readings.
+    if psutil.boot_time() != boot:
+        return identify(psutil.Process(process.pid))  # the old one remembers its reading
+    return ProcessId(process.pid, created - boot)
 
 
 def find(identity: ProcessId) -> psutil.Process | None:

@@ -16,6 +16,7 @@ from stack.ports import LOOPBACK, PortBook, is_free
 from stack.process import ProcessId, find, identify, launch, stop
 from stack.state import load_state, save_state
 
+NOBODY = 2**22 + 1  # above every pid that Linux gives
 SLEEP = (sys.executable, "-c", "import time; time.sleep(60)")
 STUBBORN = (
     sys.executable,
@@ -79,12 +80,12 @@ def test_ports_of_one_book_differ(tmp_path: Path) -> None:
 
 def test_state_survives_the_file(tmp_path: Path) -> None:
     home = Home(tmp_path)
-    entry = Entry("redis", "redis://x", 7, 1.5, "log", environment={"REDIS_URL": "redis://x"})
+    entry = Entry("redis", "redis://x", NOBODY, 1.5, "log", environment={"REDIS_URL": "redis://x"})
     save_state(home, StackState().put(entry))
 
     assert load_state(home).services == {"redis": entry}
     assert load_environment(tmp_path) == {"REDIS_URL": "redis://x"}
-    assert read_json(home.state_file)["services"]["redis"]["pid"] == 7
+    assert read_json(home.state_file)["services"]["redis"]["pid"] == NOBODY
 
 
 def test_the_state_file_is_private(tmp_path: Path) -> None:
@@ -122,7 +123,7 @@ async def test_a_leftover_record_of_the_dead_is_cleaned(tmp_path: Path) -> None:
     ours = identify(psutil.Process())
     services = {
         "redis": {"pid": ours.pid, "start_seconds": ours.start_seconds - 60.0, "address": "a"},
-        "worker": {"pid": 2**22 + 1, "start_seconds": 1.0, "address": "b"},
+        "worker": {"pid": NOBODY, "start_seconds": 1.0, "address": "b"},
     }
     (tmp_path / "stack.json").write_text(json.dumps({"environment": {}, "services": services}))
     stack = Stack(tmp_path, {})
