@@ -78,7 +78,7 @@ def _axes(size: tuple[float, float], title: str) -> tuple[Figure, Axes]:
     axes.set_title(title, loc="left", fontsize="medium")
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
-    locator = AutoDateLocator(maxticks=7)  # type: ignore[no-untyped-call]  # no types upstream
+    locator = AutoDateLocator(minticks=3)  # type: ignore[no-untyped-call]  # no types upstream
     axes.xaxis.set_major_locator(locator)
     concise = ConciseDateFormatter(locator)  # type: ignore[no-untyped-call]  # no types upstream
     axes.xaxis.set_major_formatter(concise)

@@ -43,7 +43,7 @@ def _went_well(report: Report) -> Iterator[str]:
         yield f"The rollout reached {report.percentage_max:g} % and ended Healthy after {took}."
     passed = [event for event in report.events if event.kind == "promote"]
     if passed:
-        yield f"{len(passed)} steps were promoted, the last: {passed[-1].text}."
+        yield f"Steps promoted: {len(passed)}, the last one {passed[-1].text}."
     good, total = _count(report, Outcome.SUCCESSFUL)
     if good:
         yield f"{good} of {total} checks were Successful."
