@@ -277,10 +277,26 @@ async def test_a_refused_or_unanswered_write_is_an_error(
     server.folder.mkdir()
 
 
-async def test_least_rights_suffice(server: Server, flags: FeatureFlags) -> None:
+async def test_a_writers_least_rights_suffice(server: Server, flags: FeatureFlags) -> None:
+    """The rights in docs/flags.md, for a writer."""
+    rules = "on >secret resetkeys ~sluice:default:flags* resetchannels"
+    rules += " &sluice:default:flags:changes -@all +get +mget +set +xadd +xrevrange +publish"
+    rules += " +eval +time +info +multi +exec +ping +hello +auth +select +client|setinfo"
+    with server.client() as client:
+        client.execute_command("ACL", "SETUSER", "writer", *rules.split())
+    url = server.url.replace("redis://", "redis://writer:secret@")
+    async with Redis.from_url(url) as client:
+        limited = FeatureFlags(client)
+        assert (await limited.kill(FLAG)).killed
+        assert len(await limited.history(FLAG)) == 2
+
+
+async def test_a_readers_least_rights_suffice(server: Server, flags: FeatureFlags) -> None:
     """The rights in docs/flags.md, for a reader; it may not change a flag."""
     rules = "on >secret resetkeys ~sluice:default:flags:floor %R~sluice:default:flags resetchannels"
-    rules += " &sluice:default:flags:changes -@all +get +mget +getrange +subscribe +unsubscribe +ping"
+    rules += (
+        " &sluice:default:flags:changes -@all +get +mget +getrange +subscribe +unsubscribe +ping"
+    )
     rules += " +eval +set +info +client|setinfo +client|setname +hello +auth +select"
     with server.client() as client:
         client.execute_command("ACL", "SETUSER", "reader", *rules.split())
