@@ -78,6 +78,8 @@ class LineView:
             answer(True, summary(state, waiting), "")
         else:
             for event in state.timeline[self._events :]:
+                if event.kind == "check":
+                    continue  # the readings themselves follow
                 print(f"{event.at:%H:%M:%S} {event.kind:<9} {event.text}", flush=True)
             if state.check is not None and check != self._check:
                 print(self._readings(state), flush=True)
