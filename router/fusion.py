@@ -4,8 +4,8 @@ Within one backend both rank and score mean something; across backends only rank
 The fused score is half of each, weighted by how much the backend is trusted for the question.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 from router.backends.base import Hit
 from router.backends.words import fold
@@ -25,23 +25,40 @@ class Ranking:
 def fuse(rankings: Sequence[Ranking], limit: int) -> list[Hit]:
     """Best first, each record once; ``scores`` says what each backend gave it.
 
-    Records are the same when their ids or their folded texts are. The fused score is in (0, 1]:
-    the weighted mean over all rankings, so agreement between backends counts.
+    Records are the same when their ids or their folded texts are. The fused score is in (0, 1]: the
+    weighted mean over the backends, so agreement between backends counts. Several rankings of one
+    backend (parts of a question, later tries) are one voice: its best for each record.
     """
-    total = sum(ranking.weight for ranking in rankings if ranking.hits)
-    fused: dict[str, Hit] = {}
+    weights: dict[str, float] = {}
+    for ranking in rankings:
+        if ranking.hits:
+            weights[ranking.backend] = max(ranking.weight, weights.get(ranking.backend, 0.0))
+    total = sum(weights.values())
+    fused: dict[str, _Fused] = {}
     same: dict[str, str] = {}
     for ranking in rankings:
-        seen: set[str] = set()
         for place, hit in enumerate(ranking.hits):
-            key = _key(hit, same)
-            if key in seen:  # the same content twice in one ranking counts once
-                continue
-            seen.add(key)
             gain = ranking.weight / total * (_rank_score(place) + hit.score) / 2
-            fused[key] = _merged(fused.get(key), hit, ranking.backend, gain)
-    ranked = sorted(fused.values(), key=lambda hit: (-hit.score, hit.id))
-    return ranked[:limit]
+            record = fused.setdefault(_key(hit, same), _Fused(hit))
+            record.add(ranking.backend, gain, hit.score)
+    hits = [record.result() for record in fused.values()]
+    return sorted(hits, key=lambda hit: (-hit.score, hit.id))[:limit]
+
+
+@dataclass(slots=True)
+class _Fused:
+    """One record and what each backend makes of it."""
+
+    hit: Hit
+    gains: dict[str, float] = field(default_factory=dict)
+    scores: dict[str, float] = field(default_factory=dict)
+
+    def add(self, backend: str, gain: float, score: float) -> None:
+        self.gains[backend] = max(gain, self.gains.get(backend, 0.0))
+        self.scores[backend] = max(score, self.scores.get(backend, 0.0))
+
+    def result(self) -> Hit:
+        return replace(self.hit, score=min(1.0, sum(self.gains.values())), scores=self.scores)
 
 
 def _key(hit: Hit, same: dict[str, str]) -> str:
@@ -52,10 +69,3 @@ def _key(hit: Hit, same: dict[str, str]) -> str:
 def _rank_score(place: int) -> float:
     """1 for the first, falling as 1/(k + rank)."""
     return (RRF_K + 1) / (RRF_K + 1 + place)
-
-
-def _merged(known: Hit | None, hit: Hit, backend: str, gain: float) -> Hit:
-    if known is None:
-        return replace(hit, score=gain, scores={backend: hit.score})
-    scores: Mapping[str, float] = {backend: hit.score, **known.scores}
-    return replace(known, score=min(1.0, known.score + gain), scores=dict(scores))

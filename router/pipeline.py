@@ -135,7 +135,8 @@ class Pipeline:
             why = retrieval.reason_to_correct(retrieved, attempt)
             if why is None:
                 break
-            wanted = await self._improved(wanted, why)
+            if attempt > 0:  # first other stores, with the user's own words
+                wanted = await self._improved(wanted, why)
             retrieved = await retrieval.again(wanted, retrieved, attempt, why)
         retrieval.require_any(retrieved)
         return retrieved

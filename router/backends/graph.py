@@ -15,7 +15,7 @@ from neo4j import READ_ACCESS, AsyncDriver, AsyncManagedTransaction
 from neo4j.exceptions import DriverError, Neo4jError
 
 from router.backends.base import Hit, Search
-from router.backends.words import content_stems, name_candidates, stem
+from router.backends.words import STOPWORDS, content_stems, fold, name_candidates, stem
 from router.errors import StoreUnavailable
 
 MAX_ENTRIES = 20
@@ -31,7 +31,9 @@ ENTRIES: LiteralString = (
 )
 ONE_HOP: LiteralString = (
     "MATCH (e:Record)-[l]-(n:Record) WHERE e.id IN $ids "
-    "RETURN e.id AS entry, [type(l)] AS via, " + _RECORD + " LIMIT $limit"
+    "RETURN e.id AS entry, [type(l)] AS via, startNode(l).id = e.id AS outgoing, "
+    + _RECORD
+    + " LIMIT $limit"
 )
 TWO_HOPS: LiteralString = (
     "MATCH (e:Record)-[l]-(m:Record)-[k]-(n:Record) WHERE e.id IN $ids AND NOT n.id IN $ids "
@@ -102,13 +104,15 @@ def rank(search: Search, entries: list[Row], rows: list[Row]) -> list[Hit]:
     """Best first. Pure: rows in, hits out; a record keeps its best path."""
     asked = content_stems(search.query)
     wanted = _wanted_kinds(asked, entries, rows)
+    names = {entry["id"]: entry["key"] for entry in entries}
     best: dict[str, Hit] = {}
     reached: dict[str, set[str]] = {}
     for row in rows:
         if not _in_window(search, row):
             continue
         reached.setdefault(row["id"], set()).add(row["entry"])
-        _keep(best, _hit(row, _path_score(row, asked, wanted)))
+        score = _path_score(row, asked, wanted) + _direction(search.query, row, names)
+        _keep(best, _hit(row, min(1.0, score)))
     for entry in entries:
         if _in_window(search, entry):
             _keep(best, _hit(entry, 0.35 + 0.1 * _overlap(entry, asked)))
@@ -145,6 +149,25 @@ def _path_score(row: Row, asked: set[str], wanted: dict[str, int]) -> float:
         + (0.2 if relations == len(via) == 1 else 0.05 * relations)
         + 0.1 * _overlap(row, asked)
     )
+
+
+def _direction(query: str, row: Row, names: Mapping[str, str]) -> float:
+    """Anna reports to: the link from Anna; reports to Anna: the links to her.
+
+    Only where the question uses the link's own verb; a passive ("driven by Anna") turns it round.
+    """
+    if len(row["via"]) != 1 or "outgoing" not in row:
+        return 0.0
+    words = fold(query).split()
+    verbs = _stems_of_type(row["via"][0]) - STOPWORDS
+    said = next((place for place, word in enumerate(words) if stem(word) in verbs), None)
+    text = " ".join(words)
+    named = len(text.partition(names[row["entry"]])[0].split())
+    if said is None:
+        return 0.0
+    passive = words[said + 1 : said + 2] == ["by"]
+    outgoing = (named < said) != passive
+    return 0.1 if outgoing == row["outgoing"] else 0.0
 
 
 def _stems_of_type(relation: str) -> set[str]:

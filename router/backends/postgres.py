@@ -17,6 +17,7 @@ from router.backends.statements import select
 from router.errors import StoreUnavailable
 
 CATALOGUE_SECONDS = 30.0
+SUPERLATIVE_ROWS = 3
 FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 Result = TypeVar("Result")
 
@@ -34,7 +35,9 @@ class PostgresBackend:
 
     async def search(self, search: Search) -> list[Hit]:
         wanted = _wanted(search, await self.catalogue())
-        statement, values = select(wanted, search.limit)
+        # "The highest …" asks for one; two more show by how much.
+        limit = min(search.limit, SUPERLATIVE_ROWS) if wanted.order_by else search.limit
+        statement, values = select(wanted, limit)
         rows = await self._guarded(lambda: self._pool.fetch(statement, *values))
         hits = [_hit(row, place, _certainty(wanted)) for place, row in enumerate(rows)]
         if wanted.count and rows:

@@ -103,6 +103,8 @@ def same_question(one: str, other: str) -> bool:
         return False
     if _SYMBOLS.findall(one) != _SYMBOLS.findall(other):
         return False
+    if _directions(one) != _directions(other):
+        return False
     first, second = _meaning(one), _meaning(other)
     if sorted(first) != sorted(second):
         return False
@@ -115,6 +117,11 @@ def _words(text: str) -> list[str]:
 
 def _negations(text: str) -> int:
     return sum(word in _NEGATIONS for word in _words(text))
+
+
+def _directions(text: str) -> list[str]:
+    """From and to, over and under, before and after: each is half of a question's meaning."""
+    return sorted(word for word in _words(text) if word in _DIRECTIONS)
 
 
 def _asks(text: str) -> set[str]:

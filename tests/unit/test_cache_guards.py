@@ -1,0 +1,50 @@
+"""Near questions that are not the same question must never share an answer."""
+
+import pytest
+
+from router.cache.guards import same_question
+
+TRAPS = [
+    ("Shipments from Kiel to Bremen", "Shipments from Bremen to Kiel"),
+    ("shipments from kiel to bremen", "shipments from bremen to kiel"),
+    ("Invoices over 5000 euro", "Invoices over 500 euro"),
+    ("Invoices over 5000 euro", "Invoices under 5000 euro"),
+    ("amount > 5000", "amount < 5000"),
+    ("status = 'active'", "status != 'active'"),
+    ("cargo at -18 degrees", "cargo at 18 degrees"),
+    ("Incidents in March 2025", "Incidents in May 2025"),
+    ("Incidents in March 2025", "Incidents in March 2024"),
+    ("Incidents on 2025-03-01", "Incidents on 2025-03-02"),
+    ("Which invoices are paid?", "Which invoices are not paid?"),
+    ("Which invoices are paid?", "Which invoices aren't paid?"),
+    ("trucks with a trailer", "trucks without a trailer"),
+    ("Who drives truck T-12?", "Who drives truck T-21?"),
+    ("Who drives truck T-12?", "When was truck T-12 driven?"),
+    ("Who does Anna Kowalski report to?", "Who reports to Anna Kowalski?"),
+    ("Does Anna manage Marek?", "Does Marek manage Anna?"),
+    ("contracts of Baltic Foods", "contracts of Nordwind Furniture"),
+    ("latest incident", "first incident"),
+    ("incidents before June", "incidents after June"),
+    ("overdue invoices", "invoices"),
+    ("highest cost", "lowest cost"),
+    ("What happened this week?", "What happened last week?"),
+]
+SAME = [
+    ("Who drives truck T-12?", "who drives truck T-12"),
+    ("Who drives truck T-12?", "Please tell me who drives truck T-12"),
+    ("overdue invoices", "Show me the overdue invoices, please"),
+    ("Which invoices are overdue?", "What invoices are overdue?"),
+    ("How do I reset a password?", "How do I reset my password?"),
+]
+
+
+@pytest.mark.parametrize(("one", "other"), TRAPS)
+def test_a_trap_is_no_hit(one: str, other: str) -> None:
+    assert not same_question(one, other)
+    assert not same_question(other, one)
+
+
+@pytest.mark.parametrize(("one", "other"), SAME)
+def test_a_polite_or_shorter_form_is_the_same_question(one: str, other: str) -> None:
+    assert same_question(one, other)
+    assert same_question(other, one)
