@@ -56,8 +56,8 @@ async def time_changes(flags: FeatureFlags, fleet: Fleet, changes: int) -> list[
 
 async def last_installed(fleet: Fleet, version: int) -> float:
     """Return when (monotonic) the last reader had the version."""
-    for _ in range(500):
-        await asyncio.sleep(0.02)
+    for _ in range(100):
+        await asyncio.sleep(0.1)
         times = fleet.ask("last", version)
         if None not in times:
             return float(max(times))
