@@ -40,10 +40,15 @@ class SeedReport:
 
 
 async def seed(
-    environment: Mapping[str, str], on_progress: Progress | None = None, *, company: int = 7
+    environment: Mapping[str, str],
+    on_progress: Progress | None = None,
+    *,
+    company: int = 7,
+    embedder: Embedder | None = None,
 ) -> SeedReport:
     """Write every record of the company (number ``company``) to the stores in ``environment``.
 
+    About 12 s, nearly all of it sentence vectors on one core; a second when it was done before.
     Raises what the stores' drivers raise, SettingsError for an unusable setting, and IngestError
     when links point nowhere: a half-filled knowledge base must not pass for a full one.
     """
@@ -54,7 +59,7 @@ async def seed(
     links = sum(len(set(record.links)) for record in records)
     stores = await open_stores(settings.stores)
     try:
-        embedder = LocalEmbedder()
+        embedder = embedder or LocalEmbedder()
         skipped = await _is_there(stores, settings.environment, records, embedder)
         if not skipped:
             say(f"writing {len(records)} records to the graph, Postgres and Qdrant")
