@@ -3,7 +3,8 @@
 from demo.company import handbook, incidents, operations, staff, trade
 from demo.company.chance import AS_OF
 from demo.company.model import World
-from demo.company.records import COMPANY, records
+from demo.company.records import records
+from demo.company.vocabulary import COMPANY
 from router.records import Record
 
 __all__ = ["AS_OF", "COMPANY", "World", "build", "generate"]

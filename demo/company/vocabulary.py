@@ -3,6 +3,8 @@
 All of it is invented; the towns are real, so that distances and countries make sense.
 """
 
+COMPANY = "Flensmark Freight"
+
 # id, town, country, street, docks, cold store, opened
 DEPOTS = (
     ("flensburg", "Flensburg", "Germany", "Schäferweg 12", 22, False, "1987-04-01"),

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 
 from demo.company.asking.question import Question, ask
 from demo.company.model import Depot, World
-from demo.company.records import spoken
+from demo.company.wording import spoken
 
 EACH = 6
 
