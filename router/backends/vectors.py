@@ -23,7 +23,6 @@ COLLECTION = "documents"
 DIMENSION = 384
 _NAMESPACE = uuid.UUID("5b0c2f0a-94b1-4a55-9d83-4a6f3d1f7d55")
 SERVER_FAILURES = (ApiException, QdrantException, httpx.HTTPError, OSError, ValueError)
-ENGINE_FAILURES = (RuntimeError, OSError, ValueError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +144,7 @@ class EngineVectors:
     async def _call(self, work: Any) -> Any:  # noqa: ANN401 - the engine's own result types
         try:
             return await asyncio.to_thread(work)
-        except ENGINE_FAILURES as error:
+        except Exception as error:  # the engine raises bare Exception
             raise _unavailable(error) from error
 
 
