@@ -16,6 +16,7 @@ from router.options import Features
 
 PARTS_MAX = 3
 _RETRY_WEIGHT = 0.5
+"""In a correction all arms speak alike: the choice was wrong, so its order means nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ class Retrieval:
         """One correction: other arms, then all arms with conditions relaxed."""
         step = next_try(wanted.intent, wanted.arms, attempt)
         other = replace(wanted, arms=step.arms)
-        later = await fan_out(self._inquiries(other, relaxed=step.relaxed, scale=_RETRY_WEIGHT))
+        later = await fan_out(self._inquiries(other, relaxed=step.relaxed, weight=_RETRY_WEIGHT))
         found = before.found.and_then(later)
         said = f"{why}: asked {', '.join(step.arms)}" + (" with fewer conditions" * step.relaxed)
         return Retrieved(self._fused(found, wanted.limit), found, (*before.corrections, said))
@@ -103,7 +104,9 @@ class Retrieval:
             rankings = tuple(r for r in rankings if r.hits)[:1]
         return tuple(fuse(rankings, limit))
 
-    def _inquiries(self, wanted: Wanted, *, relaxed: bool, scale: float = 1.0) -> Iterator[Inquiry]:
+    def _inquiries(
+        self, wanted: Wanted, *, relaxed: bool, weight: float | None = None
+    ) -> Iterator[Inquiry]:
         seen: set[tuple[str, str, Window | None]] = set()
         for place, arm in enumerate(wanted.arms):
             for part in wanted.parts[:PARTS_MAX]:
@@ -121,7 +124,8 @@ class Retrieval:
                         window=window,
                         relaxed=relaxed,
                     )
-                    yield Inquiry(backend, search, scale * _weight(wanted.confidence, place))
+                    share = weight or _weight(wanted.confidence, place)
+                    yield Inquiry(backend, search, share)
 
     def _of(self, arm: str) -> list[Guard]:
         """The arm's backends that exist; Qdrant where none does (graph switched off)."""

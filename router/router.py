@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, Unpack
 
 import structlog
 from neo4j import AsyncDriver
@@ -20,7 +20,7 @@ from router.feedback import record
 from router.flags import FeatureFlags
 from router.learning import OnlineLearningRouter, Receipt, UserFeedback
 from router.metrics import Metrics
-from router.options import Features
+from router.options import FeatureParameters, Features
 from router.pipeline import Request
 from router.settings import Addresses, Settings
 
@@ -33,6 +33,7 @@ class QueryRouter:
 
     Every parameter is optional: clients that are not passed in are made from ``settings`` (by
     default the process's environment) and closed by ``close``; clients passed in stay the caller's.
+    The switches and figures of phases 1 to 4 are those of ``Features``, by the guide's names.
     """
 
     def __init__(  # noqa: PLR0913 - the guide's own parameters, by its own names
@@ -47,29 +48,12 @@ class QueryRouter:
         openai_api_key: str | None = None,
         anthropic_api_key: str | None = None,
         postgres_dsn: str | None = None,
-        enable_semantic_classification: bool = True,
-        enable_query_rewriting: bool = True,
-        enable_analytics: bool = True,
         neo4j_uri: str | None = None,
         neo4j_user: str | None = None,
         neo4j_password: str | None = None,
-        enable_adaptive_routing: bool = True,
-        enable_graphrag: bool = True,
-        enable_semantic_cache: bool = True,
-        enable_result_fusion: bool = True,
-        bandit_alpha: float = 0.5,
-        cache_similarity_threshold: float = 0.95,
-        enable_complexity_analysis: bool = True,
-        enable_multi_router: bool = True,
-        enable_self_correction: bool = True,
-        enable_query_improvement: bool = True,
-        max_correction_retries: int = 2,
-        enable_feature_flags: bool = False,
-        enable_online_learning: bool = False,
-        online_learning_batch_size: int = 100,
-        online_learning_rate: float = 0.01,
         settings: Settings | None = None,
         metrics: Metrics | None = None,
+        **features: Unpack[FeatureParameters],
     ) -> None:
         self.metrics = metrics or Metrics()
         self.settings = (settings or Settings.from_environment()).with_addresses(
@@ -82,26 +66,7 @@ class QueryRouter:
                 anthropic_api_key=anthropic_api_key,
             )
         )
-        self._features = Features(
-            enable_semantic_classification=enable_semantic_classification,
-            enable_query_rewriting=enable_query_rewriting,
-            enable_analytics=enable_analytics,
-            enable_adaptive_routing=enable_adaptive_routing,
-            enable_graphrag=enable_graphrag,
-            enable_semantic_cache=enable_semantic_cache,
-            enable_result_fusion=enable_result_fusion,
-            bandit_alpha=bandit_alpha,
-            cache_similarity_threshold=cache_similarity_threshold,
-            enable_complexity_analysis=enable_complexity_analysis,
-            enable_multi_router=enable_multi_router,
-            enable_self_correction=enable_self_correction,
-            enable_query_improvement=enable_query_improvement,
-            max_correction_retries=max_correction_retries,
-            enable_feature_flags=enable_feature_flags,
-            enable_online_learning=enable_online_learning,
-            online_learning_batch_size=online_learning_batch_size,
-            online_learning_rate=online_learning_rate,
-        )
+        self._features = Features(**features)
         self._given = Given(
             neo4j_driver=neo4j_driver,
             postgres_conn=postgres_conn,
