@@ -120,8 +120,7 @@ async def _conclude(state: State, routers: list[Router], saboteur: Saboteur) -> 
     if saboteur.fault is not None:
         _tell_rollback(state, saboteur)
     for router in routers:
-        seen = await router.percentage(flag)
-        print(f"{router.name} ({router.url}): {flag} at {_percent(seen)}")
+        print(f"{router.name} ({router.url}): {await router.says(flag)}")
     print(f"status: {state.status}")
     if state.report:
         print(f"report: {state.report}")
@@ -139,15 +138,9 @@ def _tell_rollback(state: State, saboteur: Saboteur) -> None:
         return
     print(f"red flag at {_clock(finding.seen_at)}: {finding.verdict.because}")
     last = confirmed or done
-    print(
-        f"0 % at {_clock(last)} in every router process: {rollback.confirmation}\n"
-        f"breach → 0 %: {(last - finding.seen_at).total_seconds():.2f} s "
-        f"(fault → red flag {(finding.seen_at - saboteur.injected_at).total_seconds():.1f} s)"
-    )
-
-
-def _percent(value: float | None) -> str:
-    return "no answer" if value is None else f"{value:g} %"
+    print(f"0 % at {_clock(last)} in every router process: {rollback.confirmation}")
+    print(f"breach → 0 %: {(last - finding.seen_at).total_seconds():.2f} s")
+    print(f"fault → 0 %: {(last - saboteur.injected_at).total_seconds():.2f} s, detection included")
 
 
 def _clock(at: datetime) -> str:

@@ -25,6 +25,7 @@ OUTCOME_STYLE = {
     Outcome.ERROR: "dark_orange",
     Outcome.FAILED: "bold red",
 }
+EVENT_STYLE = {"red_flag": "red", "rollback": "red", "problem": "red", "end": "bold"}
 EVENTS_SHOWN = 7
 WIDTH_OF_BAR = 36
 
@@ -35,10 +36,10 @@ def screen(
     """Draw the rollout: where it is, what was read against which limit, what comes next."""
     parts: list[RenderableType] = [_head(state), _stages(state), _clock(state, waiting, now)]
     if state.check is not None:
-        parts.append(_gates(state))
+        parts += [Text(), _gates(state)]
     if state.rollback is not None:
         parts.append(_rollback(state))
-    parts.append(_timeline(state))
+    parts += [Text(), _timeline(state)]
     parts += [Text(f"{name}: {link}", style="dim") for name, link in links.items()]
     title = f"[bold]sluice[/] · {state.plan.flag} · plan {state.plan.name}"
     return Panel(Group(*parts), title=title, title_align="left", border_style="cyan")
@@ -125,9 +126,12 @@ def _rollback(state: State) -> RenderableType:
 
 
 def _timeline(state: State) -> RenderableType:
-    lines = Text(style="dim")
+    table = Table.grid(padding=(0, 1))
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True, overflow="ellipsis")
     for event in state.timeline[-EVENTS_SHOWN:]:
-        who = "" if event.actor == "sluice" else f" {event.actor}"
-        lines.append(f"{event.at:%H:%M:%S} {event.kind}{who}  {event.text}\n")
-    lines.rstrip()
-    return lines
+        who = "" if event.actor == "sluice" else f"{event.actor}: "
+        style = EVENT_STYLE.get(event.kind, "dim")
+        table.add_row(f"{event.at:%H:%M:%S}", event.kind, f"{who}{event.text}", style=style)
+    return table

@@ -25,14 +25,18 @@ class Router:
     name: str
     url: str
 
-    async def percentage(self, flag: str) -> float | None:
-        """The percentage this very process serves; 0 when it knows no such flag, None if silent."""
+    async def says(self, flag: str) -> str:
+        """What this very process serves of the flag, in words; asked of it, not of Redis."""
         try:
             async with httpx.AsyncClient(timeout=2, trust_env=False) as http:
                 seen: dict[str, Any] = (await http.get(f"{self.url}/flags")).json()
-        except (httpx.HTTPError, json.JSONDecodeError):
-            return None
-        return float(seen["flags"].get(flag, {}).get("rollout_percentage", 0))
+        except (httpx.HTTPError, json.JSONDecodeError) as error:
+            return f"no answer ({error!r})"
+        if (state := seen["flags"].get(flag)) is not None:
+            killed = ", killed" if state["killed"] else ""
+            return f"{flag} at {state['rollout_percentage']:g} %{killed}"
+        learning = "on for everyone" if seen["phases"].get("enable_online_learning") else "off"
+        return f"no flag {flag}; online learning is {learning}"
 
 
 async def start_routers(stack: Stack, probes: Path) -> list[Router]:

@@ -28,11 +28,12 @@ def entered(state: State, now: datetime, percentage: float) -> None:
     step = state.step
     assert step is not None  # noqa: S101  only a step can be entered
     _reset_clock(state)
-    state.percentage = percentage
+    # Without the flag, learning is everyone's: that is what permanence means (guide: Stage 5).
+    state.percentage = 100.0 if step.delete_flag else percentage
     state.unkill_by = ""
     state.step_started_at = now
     state.next_check_at = now + step.initial_delay + step.interval
-    tell(state, now, "step", f"{step.title}: live at {percentage:g} %")
+    tell(state, now, "step", f"{step.title}: live at {state.percentage:g} %")
 
 
 def checked(
@@ -56,7 +57,9 @@ def checked(
     elif state.stable_since is None:
         state.stable_since = check.at
     if check.outcome is not before:
-        tell(state, now, "check", f"{check.outcome}: {check.because}")
+        good = check.outcome is Outcome.SUCCESSFUL
+        because = f"all {len(check.verdicts)} gates" if good else check.because
+        tell(state, now, "check", f"{check.outcome}: {because}")
 
 
 def promoted(state: State, now: datetime, because: str) -> None:
