@@ -31,6 +31,7 @@ def entered(state: State, now: datetime, percentage: float) -> None:
     # Without the flag, learning is everyone's: that is what permanence means (guide: Stage 5).
     state.percentage = 100.0 if step.delete_flag else percentage
     state.unkill_by = ""
+    state.live_step = step.name
     state.step_started_at = now
     state.next_check_at = now + step.initial_delay + step.interval
     tell(state, now, "step", f"{step.title}: live at {state.percentage:g} %")
@@ -111,7 +112,7 @@ def ask_rollback(state: State, now: datetime, kind: RollbackKind, by: Command) -
     current = state.rollback
     if current is not None and current.done_at is None and current.kind is RollbackKind.EMERGENCY:
         return current
-    step = state.step or state.plan.steps[-1]
+    step = state.answerable_step
     target = step.rollback_to if kind is RollbackKind.STEP_BACK else None
     state.rollback = Rollback(
         kind=kind,
@@ -132,6 +133,7 @@ def rolled_back(state: State, now: datetime, percentage: float) -> None:
     state.rollback = rollback.model_copy(update={"done_at": now})
     state.status = Status.DEGRADED
     state.percentage = percentage
+    state.live_step = rollback.to_step or ""
     state.finding = None
     state.paused_at, state.paused_because, state.acts_at = None, "", None
     state.step_started_at = None

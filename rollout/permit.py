@@ -60,7 +60,7 @@ def _rollback(state: State, command: Command) -> str:
         return ""
     if state.status is Status.DEGRADED:
         return "the rollout is rolled back already; --emergency takes it to 0 % whatever it is"
-    if state.step is None or state.step.rollback_to is None:
+    if state.answerable_step.rollback_to is None:
         return "this step has nothing to go back to; use abort, or rollback --emergency"
     return ""
 

@@ -79,7 +79,7 @@ class State(BaseModel):
     status: Status = Status.PROGRESSING
     step_index: int = 0
     sequence: int = 0
-    opened: bool = False
+    live_step: str = ""
     percentage: float = 0.0
     step_started_at: datetime | None = None
     stable_since: datetime | None = None
@@ -115,11 +115,16 @@ class State(BaseModel):
 
     @property
     def exposed_step(self) -> Step | None:
-        """The step whose settings are live in the router: after a step back, its target."""
-        if self.status is Status.DEGRADED and self.rollback is not None:
-            target = self.rollback.to_step
-            return self.plan.step(target) if target else None
-        return self.step if self.step_started_at is not None else None
+        """The step whose settings are live in the router.
+
+        While the next one waits for approval that is the last one; after a step back, its target.
+        """
+        return self.plan.step(self.live_step) if self.live_step else None
+
+    @property
+    def answerable_step(self) -> Step:
+        """The step that a rollback goes back from: the live one, else the one about to be."""
+        return self.exposed_step or self.step or self.plan.steps[-1]
 
     def held_for(self, now: datetime) -> timedelta:
         """Time the step has been watched, pauses not counted."""

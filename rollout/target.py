@@ -40,7 +40,7 @@ def to_zero(state: State, *, kill: bool) -> Target:
     step the step's own switches are the suspects, so the phases of its rollback target come back;
     after the cleanup that also puts a flag in front of the learner again.
     """
-    step = state.step or state.plan.steps[-1]
+    step = state.answerable_step
     index = state.plan.index(step.name)
     if not step.percentage and step.rollback_to is not None:
         index = state.plan.index(step.rollback_to)

@@ -32,6 +32,7 @@ class Effects(Watching):
     async def do_enter(self, decision: Enter) -> None:
         """Switch the step on; what the store then says is what the state says."""
         step = self._step()
+        self.stop_watch()  # it would take the new percentage for somebody else's
         actor = self.state.unkill_by or "sluice"
         write = self.flag_target(target.to_enter(self.state, step), actor, step.title)
         try:

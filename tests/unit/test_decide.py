@@ -199,6 +199,13 @@ def test_low_severities_are_noted_and_stay_silent() -> None:
     assert machine.state.percentage == 5
 
 
+def test_a_step_back_while_waiting_goes_back_from_the_live_step() -> None:
+    """Exposed at 5 % and waiting for the approval of 100 %: back means to the dark, not to 5 %."""
+    state = fresh()
+    state.step_index, state.live_step = 3, "ramp-5"
+    assert moves.ask_rollback(state, START, RollbackKind.STEP_BACK, ALICE).to_step == "dark"
+
+
 def test_an_emergency_is_never_replaced_by_a_step_back() -> None:
     """Whatever a person asks for meanwhile, the stronger rollback stands."""
     state = fresh()

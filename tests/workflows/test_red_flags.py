@@ -80,6 +80,16 @@ async def test_a_p0_fires_during_a_pause_too(env: WorkflowEnvironment) -> None:
         assert (await rollout.reaches(degraded, hours=1)).percentage == 0
 
 
+async def test_a_p0_fires_while_waiting_for_an_approval(env: WorkflowEnvironment) -> None:
+    """Flagger does nothing then; here the last step's red flags stay on guard."""
+    async with rolling_out(env) as rollout:
+        await rollout.reaches(lambda s: s.step is not None and s.step.name == "ramp-100")
+        rollout.metrics.values["errors"] = 0.2
+        state = await rollout.reaches(degraded, hours=1)
+        assert state.percentage == 0
+        assert rollout.flags.trail == [0, 0, 5, 0]
+
+
 async def test_a_kill_by_a_person_is_noticed(env: WorkflowEnvironment) -> None:
     """``sluice kill`` needs no Temporal; the rollout sees the latch and is Degraded.
 
