@@ -34,6 +34,7 @@ async def main() -> None:
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
     config = ClientConfig.load_client_connect_config()
+    config.setdefault("target_host", "localhost:7233")
     client = await Client.connect(**config, data_converter=pydantic_data_converter)
     metrics = PrometheusMetrics(os.environ.get("PROMETHEUS_URL", "http://localhost:9090"))
     flags = RedisFlags.from_url(os.environ.get("REDIS_URL", "redis://localhost:6379/0"))
