@@ -59,7 +59,7 @@ class Context:
             CliError: UNREACHABLE, with how to start a server.
         """
         config = ClientConfig.load_client_connect_config(override_env_vars=dict(self.environment))
-        address = config.get("target_host", "localhost:7233")
+        address = config.setdefault("target_host", "localhost:7233")
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 return await Client.connect(**config, data_converter=pydantic_data_converter)
