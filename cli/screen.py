@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rollout.judge import format_value
+from rollout.quantity import format_duration
 from rollout.state import State, Status
 from rollout.verdict import Outcome, Verdict
 
@@ -76,7 +77,15 @@ def _clock(state: State, waiting: tuple[str, datetime | None], now: datetime) ->
     lines = Text(because, style="italic")
     if until is not None:
         lines.append(f"  ·  next in {_short(max(until - now, timedelta(0)))}", style="dim")
-    return Group(row, lines)
+    return Group(row, lines, _guard(state))
+
+
+def _guard(state: State) -> RenderableType:
+    step = state.exposed_step
+    if step is None or not step.red_flags or state.ended:
+        return Text("no red flags on guard: nobody is exposed", style="dim")
+    every = format_duration(state.plan.watch_interval)
+    return Text(f"{len(step.red_flags)} red flags on guard every {every}", style="dim")
 
 
 def _short(span: timedelta) -> str:
