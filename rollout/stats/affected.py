@@ -1,0 +1,80 @@
+"""Users hit for the first time: a coin whose bias the rollout itself has set.
+
+Requests of one user are no independent draws, and a few heavy users break every test that counts
+requests. So count each user once, at their first error since the rollout began. If the treatment
+changes nothing, who errs does not depend on the bucket that the user's id hashes to: each newly
+affected user belongs to the treatment with probability ``share``, whatever the users' habits, and
+whatever an outage does to both cohorts. No rate has to be estimated and no margin is needed.
+
+The e-value is the likelihood ratio of a coin with higher odds, averaged over alternatives (for
+Bernoulli data: Turner, Ly and Grünwald, JSPI 2024; cf. Lindon and Malek, NeurIPS 2022).
+"""
+
+from typing import Annotated
+
+import numpy as np
+from pydantic import Field
+
+from rollout.gate import Model
+from rollout.stats.counts import odds_times
+from rollout.stats.evidence import Array, Bets, Count, Share, Wealth
+from rollout.stats.result import Result, format_count, result
+
+
+class AffectedBlock(Model):
+    """Users newly affected between two looks, while ``share`` of all users had the treatment."""
+
+    treatment: Count
+    control: Count
+    share: Share
+
+
+class AffectedState(Model):
+    """Wealth, both cohorts' affected users so far, and the treatment's part that chance predicts."""
+
+    wealth: Wealth
+    treatment: float = 0.0
+    control: float = 0.0
+    expected: float = 0.0
+
+
+class AffectedTest(Model):
+    """Do errors reach more of the treatment's users than its share of users explains?"""
+
+    name: str = "users with errors"
+    margin: Annotated[float, Field(ge=1, le=10)] = 1.0
+    bets: Bets = Bets(odds=(1.5, 2, 3, 5, 10))
+
+    def start(self) -> AffectedState:
+        return AffectedState(wealth=self.bets.start())
+
+    def update(self, state: AffectedState, block: AffectedBlock) -> AffectedState:
+        ratios = log_ratios(
+            np.array(block.treatment), np.array(block.control), np.array(block.share), self
+        )
+        affected = block.treatment + block.control
+        return AffectedState(
+            wealth=state.wealth.after(self.bets, ratios),
+            treatment=state.treatment + block.treatment,
+            control=state.control + block.control,
+            expected=state.expected + affected * block.share,
+        )
+
+    def result(self, state: AffectedState, alpha: float) -> Result:
+        wealth = state.wealth
+        return result("worse", self.facts(state), (wealth.log_e, wealth.log_peak), alpha)
+
+    def facts(self, state: AffectedState) -> str:
+        everybody = format_count(state.treatment + state.control)
+        return (
+            f"{self.name}: {format_count(state.treatment)} of {everybody} with treatment, where "
+            f"its share of users predicts {state.expected:,.1f}"
+        )
+
+
+def log_ratios(treatment: Array, control: Array, share: Array, test: AffectedTest) -> Array:
+    """Log e-values of one block, shape (…, alternatives); the other arguments have shape (…)."""
+    null = odds_times(share, test.margin)[..., None]
+    coin = odds_times(null, np.array(test.bets.odds))
+    misses = control[..., None] * (np.log1p(-coin) - np.log1p(-null))
+    return np.asarray(treatment[..., None] * np.log(coin / null) + misses)

@@ -1,0 +1,92 @@
+"""Wealth of a bettor against the null hypothesis: the e-process that all count tests share.
+
+A bet pays, for each alternative, the likelihood ratio of one block of data against the null. By
+Ville's inequality wealth that starts at 1 exceeds 1/α at *any* time with probability at most α if
+the null is true (Ramdas, Grünwald, Vovk, Shafer, "Game-theoretic statistics and safe anytime-valid
+inference", Statistical Science 2023). The wealth is spread over several alternatives (a mixture).
+
+A bettor who loses for a week has nothing left to bet when the fault comes on the eighth day. So
+``reserve`` of the wealth is put aside, and ``restart`` of what is left is staked afresh at each
+block: the mixture over starting times of the e-detectors of Shin, Ramdas and Rinaldo (NEJSDS
+2024), with weights that add up to at most 1, so Ville's inequality holds unchanged.
+"""
+
+import math
+from typing import Annotated
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from rollout.gate import Model
+
+Array = NDArray[np.float64]
+Share = Annotated[float, Field(gt=0, lt=1)]
+Count = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class Bets(Model):
+    """Where the wealth goes. ``odds`` are the alternatives' odds ratios, relative to the margin."""
+
+    odds: tuple[Annotated[float, Field(gt=1, le=1000)], ...] = (1.25, 1.5, 2, 3, 5, 10, 20)
+    reserve: Share = 0.25
+    restart: Share = 0.005
+
+    def start(self) -> "Wealth":
+        stake = math.log((1 - self.reserve) / len(self.odds))
+        return Wealth(log_stakes=(stake,) * len(self.odds), log_reserve=math.log(self.reserve))
+
+    @property
+    def log_restart(self) -> float:
+        """What goes from the reserve to one alternative at each block, as a logarithm."""
+        return math.log(self.restart / len(self.odds))
+
+    @property
+    def log_keep(self) -> float:
+        return math.log1p(-self.restart)
+
+
+class Wealth(Model):
+    """Logarithms of the wealth staked on each alternative, of the reserve, and of the peak."""
+
+    log_stakes: tuple[float, ...]
+    log_reserve: float
+    log_peak: float = 0.0
+
+    @property
+    def log_e(self) -> float:
+        """Logarithm of the e-value now: all stakes and the reserve."""
+        return float(np.logaddexp(log_sum(np.array(self.log_stakes)), self.log_reserve))
+
+    def after(self, bets: Bets, log_ratios: Array) -> "Wealth":
+        """The wealth after one block that paid ``exp(log_ratios)``, one for each alternative."""
+        stakes = staked(np.array(self.log_stakes), self.log_reserve, bets) + log_ratios
+        reserve = self.log_reserve + bets.log_keep
+        next_one = Wealth(log_stakes=tuple(stakes.tolist()), log_reserve=reserve)
+        peak = max(self.log_peak, next_one.log_e)
+        return next_one.model_copy(update={"log_peak": peak})
+
+
+def staked(log_stakes: Array, log_reserve: float, bets: Bets) -> Array:
+    """The stakes before a block, with their part of the reserve. Shape (…, alternatives)."""
+    return np.logaddexp(log_stakes, log_reserve + bets.log_restart)
+
+
+def log_sum(logs: Array) -> Array:
+    """``log(sum(exp(logs)))`` over the last axis."""
+    highest = logs.max(axis=-1, keepdims=True)
+    total: Array = np.log(np.exp(logs - highest).sum(axis=-1)) + highest[..., 0]
+    return total
+
+
+def log_average(logs: list[float], weights: list[float]) -> float:
+    """The weighted average of e-values for one claim, as a logarithm; again an e-value.
+
+    Averaging needs no independence (Vovk and Wang, "E-values", Annals of Statistics 2021).
+
+    Raises:
+        ValueError: when the weights are not positive or add up to more than 1.
+    """
+    if len(logs) != len(weights) or min(weights) <= 0 or sum(weights) > 1 + 1e-12:
+        raise ValueError("give one positive weight for each e-value, adding up to at most 1")
+    return float(log_sum(np.array(logs) + np.log(weights)))
