@@ -1,0 +1,135 @@
+"""A rollout on real servers with a worker that can be killed, and readings that a test sets."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from wsgiref.simple_server import WSGIServer
+
+from prometheus_client import CollectorRegistry, Gauge, start_http_server
+from redis.asyncio import Redis
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+
+from cli.errors import CliError
+from cli.rollouts import Rollouts
+from rollout.plan_yaml import parse_plan
+from rollout.state import State
+from router.flags import AuditEntry, FeatureFlags
+from stack import Stack
+
+FLAG = "learning"
+SERVICES = ("temporal", "redis", "postgres", "prometheus")
+PLAN = """
+name: seconds
+flag: learning
+watch_interval: 1s
+metrics:
+  errors: {query: 'max(test_errors{cohort=~"$cohort"})', unit: ratio}
+steps:
+  - name: dark
+    title: Dark
+    stage: 3
+    phases: {enable_feature_flags: true, enable_online_learning: true}
+    percentage: 0
+    interval: 1s
+    hold: 2s
+    deadline: 60s
+    gates: &gates [{metric: errors, threshold: 1%, window: 5s}]
+  - name: ramp-5
+    title: Five
+    stage: 4
+    percentage: 5
+    rollback_to: dark
+    interval: 1s
+    hold: 8s
+    deadline: 90s
+    gates: *gates
+    red_flags: &red_flags [{name: error_spike, metric: errors, threshold: 5%, window: 5s}]
+  - name: ramp-100
+    title: Hundred
+    stage: 4
+    percentage: 100
+    rollback_to: ramp-5
+    interval: 1s
+    hold: 2s
+    deadline: 60s
+    gates: *gates
+    red_flags: *red_flags
+"""
+
+
+@dataclass
+class LiveRollout:
+    """Everything of one test; ``errors`` is what Prometheus scrapes."""
+
+    stack: Stack
+    rollouts: Rollouts
+    redis: Redis
+    errors: Gauge
+    exporter: WSGIServer
+
+    @classmethod
+    async def begin(cls, stack: Stack) -> "LiveRollout":
+        """Start exporter, worker and rollout, once Prometheus has the first reading."""
+        environment = stack.environment()
+        registry = CollectorRegistry()
+        errors = Gauge("test_errors", "Set by the test", ["cohort"], registry=registry)
+        errors.labels("treatment").set(0.001)
+        exporter, _ = start_http_server(0, addr="127.0.0.1", registry=registry)
+        stack.set_scrape_targets([f"127.0.0.1:{exporter.server_port}"])
+        client = await Client.connect(
+            environment["TEMPORAL_ADDRESS"], data_converter=pydantic_data_converter
+        )
+        redis = Redis.from_url(environment["REDIS_URL"])
+        live = cls(stack, Rollouts(client), redis, errors, exporter)
+        await live.start_worker()
+        await live.rollouts.start(parse_plan(PLAN))
+        return live
+
+    async def end(self) -> None:
+        """Close what this holds open; the stack ends with its fixture."""
+        self.exporter.shutdown()
+        self.exporter.server_close()
+        await self.redis.aclose()
+
+    async def start_worker(self) -> None:
+        await self.stack.spawn("worker", (sys.executable, "-m", "worker"))
+
+    async def kill_worker(self) -> None:
+        """SIGKILL: no chance to hand anything over."""
+        status = {one.name: one for one in await self.stack.status()}
+        pid = status["worker"].pid
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        await self.stack.stop("worker")
+
+    async def reaches(self, what: Callable[[State], bool], seconds: float = 40) -> State:
+        """Wait until the state is as wanted; silence of a dead worker is borne."""
+        state: State | None = None
+        async with asyncio.timeout(seconds):
+            while True:
+                try:
+                    state = await self.rollouts.state(FLAG)
+                except CliError:
+                    continue  # no worker answers just now
+                if what(state):
+                    return state
+                await asyncio.sleep(0.2)
+
+    async def history(self) -> list[AuditEntry]:
+        """Every write of the flag, oldest first."""
+        entries = await FeatureFlags(self.redis).history(FLAG, 100)
+        return sorted(entries, key=lambda entry: entry.at_ms)
+
+    async def percentages(self) -> list[float]:
+        """The percentages the flag has had, in order, without repetitions."""
+        trail: list[float] = []
+        for entry in await self.history():
+            after = entry.after if isinstance(entry.after, dict) else {}
+            percentage = after.get("rollout_percentage")
+            if percentage is not None and (not trail or trail[-1] != percentage):
+                trail.append(float(percentage))
+        return trail
