@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 
-import asyncpg
+import asyncpg  # type: ignore[import-untyped]  # ships no types
 import pytest
 
 from rollout.state import Status
@@ -30,7 +30,7 @@ async def check_keys(live: LiveRollout) -> list[str]:
 
 
 async def test_a_killed_worker_goes_on_where_it_was(live: LiveRollout) -> None:
-    """kill -9 in the middle of a step: the step's clock runs on and nothing is done twice."""
+    """SIGKILL in the middle of a step: the step's clock runs on and nothing is done twice."""
     before = await live.reaches(lambda s: s.percentage == 5 and s.check is not None)
     await live.kill_worker()
     await asyncio.sleep(1)

@@ -1,6 +1,7 @@
 """One time-skipping server per test: their clocks must not meet."""
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 from temporalio.api.enums.v1 import IndexedValueType
@@ -12,8 +13,9 @@ from stack.programs import program
 from workflows import presenting
 
 
-@pytest.fixture
-async def env() -> AsyncIterator[WorkflowEnvironment]:
+@asynccontextmanager
+async def time_skipping() -> AsyncIterator[WorkflowEnvironment]:
+    """A time-skipping server that knows our search attributes."""
     environment = await WorkflowEnvironment.start_time_skipping(
         test_server_existing_path=program("temporal-test-server"),
         data_converter=pydantic_data_converter,
@@ -30,4 +32,10 @@ async def env() -> AsyncIterator[WorkflowEnvironment]:
                 },
             )
         )
+        yield environment
+
+
+@pytest.fixture
+async def env() -> AsyncIterator[WorkflowEnvironment]:
+    async with time_skipping() as environment:
         yield environment

@@ -1,0 +1,67 @@
+"""Saved histories: how they are made, and the commands that they hold.
+
+``python -m tests.workflows.histories`` records them anew; do that only when a change of the workflow
+is meant to be incompatible with running rollouts, and say so in the CHANGELOG.
+"""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from temporalio.client import WorkflowHistory
+
+from rollout.commands import Verb
+from rollout.state import Status
+from tests.workflows.conftest import time_skipping
+from tests.workflows.harness import Rollout, rolling_out
+
+FOLDER = Path(__file__).parents[1] / "histories"
+Story = Callable[[Rollout], Awaitable[object]]
+
+
+async def healthy(rollout: Rollout) -> None:
+    await rollout.reaches(lambda s: s.step is not None and s.step.name == "ramp-100")
+    await rollout.command(Verb.APPROVE)
+    await rollout.handle.result()
+
+
+async def rolled_back_and_retried(rollout: Rollout) -> None:
+    await rollout.reaches(lambda s: s.percentage == 5)
+    rollout.metrics.values["errors"] = 0.2
+    await rollout.reaches(lambda s: s.status is Status.DEGRADED)
+    rollout.metrics.values["errors"] = 0.001
+    await rollout.command(Verb.RETRY)
+    await rollout.reaches(lambda s: s.step is not None and s.step.name == "ramp-100")
+
+
+STORIES: dict[str, Story] = {story.__name__: story for story in (healthy, rolled_back_and_retried)}
+
+
+def commands(history: WorkflowHistory) -> list[str]:
+    """What the workflow asked for, in order: timers with their length, activities by name.
+
+    A replay notices added or missing commands, not changed durations; this list does.
+    """
+    asked = []
+    for event in history.events:
+        if event.HasField("timer_started_event_attributes"):
+            span = event.timer_started_event_attributes.start_to_fire_timeout.ToTimedelta()
+            asked.append(f"timer {round(span.total_seconds())} s")
+        elif event.HasField("activity_task_scheduled_event_attributes"):
+            asked.append(event.activity_task_scheduled_event_attributes.activity_type.name)
+    return asked
+
+
+async def record() -> None:
+    """Play each story on the time-skipping server and save its history and commands."""
+    for name, story in STORIES.items():
+        async with time_skipping() as env, rolling_out(env) as rollout:
+            await story(rollout)
+            history = await rollout.handle.fetch_history()
+        (FOLDER / f"{name}.json").write_text(history.to_json())
+        (FOLDER / f"{name}.commands.json").write_text(json.dumps(commands(history), indent=0))
+
+
+if __name__ == "__main__":
+    asyncio.run(record())
