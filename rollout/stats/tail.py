@@ -19,8 +19,8 @@ from rollout.stats.counts import CountBlock, Counts, CountState, CountTest
 from rollout.stats.evidence import Bets, log_average
 from rollout.stats.result import Result, format_count, result
 
-EDGES_SECONDS = (0.12, 0.23, 0.45, 0.87, 1.7, 3.3)
-"""Of the router's × 1.25 buckets, about every third: fits a service with a p99 near 1 s."""
+EDGES_SECONDS = tuple(round(0.001 * 1.25**step, 6) for step in range(21, 37, 3))
+"""Every third of the router's × 1.25 buckets, 0.11 to 3.1 s: fits a service with a p99 near 1 s."""
 
 Edge = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Slow = Annotated[tuple[Annotated[float, Field(ge=0)], ...], Field(min_length=1, max_length=16)]
