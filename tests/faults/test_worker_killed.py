@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import asyncpg  # type: ignore[import-untyped]  # ships no types
 import pytest
 
-from rollout.state import Status
+from rollout.state import State, Status
 from tests.conftest import StackFactory
 from tests.faults.live_rollout import SERVICES, LiveRollout
 
@@ -35,9 +35,19 @@ async def test_a_killed_worker_goes_on_where_it_was(live: LiveRollout) -> None:
     await live.kill_worker()
     await asyncio.sleep(1)
     await live.start_worker()
-    after = await live.reaches(lambda s: s.checks > before.checks)
-    assert after.step_started_at == before.step_started_at
-    end = await live.reaches(lambda s: s.status is Status.HEALTHY)
+    starts = {before.step_started_at}
+
+    def healthy(state: State) -> bool:
+        if state.step is not None and state.step.name == "ramp-5":
+            starts.add(state.step_started_at)
+        return state.status is Status.HEALTHY
+
+    end = await live.reaches(healthy, seconds=90)
+    assert starts - {None} == {before.step_started_at}, "the step's clock was set anew"
+    entered = [event.at for event in end.timeline if event.kind == "step"]
+    assert len(entered) == 3
+    assert entered[1] == before.step_started_at
+    assert end.checks > before.checks
     assert end.percentage == 100
     assert await live.percentages() == [0, 5, 100]
     fences = [e.change.fence.sequence for e in await live.history() if e.change.fence]

