@@ -106,7 +106,7 @@ class LiveRollout:
         os.kill(pid, signal.SIGKILL)
         await self.stack.stop("worker")
 
-    async def reaches(self, what: Callable[[State], bool], seconds: float = 40) -> State:
+    async def reaches(self, what: Callable[[State], bool], seconds: float = 120) -> State:
         """Wait until the state is as wanted; silence of a dead worker is borne."""
         state: State | None = None
         async with asyncio.timeout(seconds):
