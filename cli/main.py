@@ -1,10 +1,10 @@
 """The ``sluice`` command. Exit codes: docs/cli.md."""
 
+import contextlib
 import os
 import sys
 from typing import NoReturn
 
-import click
 import typer
 
 from cli import people, rollout_commands, servers
@@ -43,8 +43,9 @@ def run() -> NoReturn:
     aborts in about a fifth of runs (sdk-python#300).
     """
     code = _run()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    with contextlib.suppress(BrokenPipeError):  # `sluice list | head` is no failure
+        sys.stdout.flush()
+        sys.stderr.flush()
     os._exit(code)
 
 
@@ -54,11 +55,17 @@ def _run() -> int:
     except CliError as error:
         print(f"sluice: {error}", file=sys.stderr)
         return error.code
-    except click.exceptions.Exit as leaving:
-        return leaving.exit_code
-    except click.ClickException as error:
-        error.show()
-        return Exit.USAGE
-    except (KeyboardInterrupt, click.Abort):
+    except typer.TyperException as error:
+        return _misused(error)
+    except (KeyboardInterrupt, typer.Abort):
         return Exit.INTERRUPTED
     return result if isinstance(result, int) else Exit.OK
+
+
+def _misused(error: typer.TyperException) -> int:
+    """Say what is wrong with the words of the call; without any words the help has said it."""
+    if message := error.format_message():
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context else "sluice"
+        print(f"sluice: {message} Try `{command} --help`.", file=sys.stderr)
+    return Exit.USAGE

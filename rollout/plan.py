@@ -128,7 +128,7 @@ def cross_check(plan: RolloutPlan) -> Iterator[Found]:
 
 
 def _names(plan: RolloutPlan) -> Iterator[Found]:
-    seen: set[str] = set()
+    seen: dict[str, None] = {}  # a set that keeps the order
     for s, step in enumerate(plan.steps):
         if step.name in seen:
             yield ("steps", s, "name"), f"{step.name!r} is used twice; each step needs its own name"
@@ -137,7 +137,7 @@ def _names(plan: RolloutPlan) -> Iterator[Found]:
                 ("steps", s, "rollback_to"),
                 f"{step.rollback_to!r} is no earlier step; earlier ones: {', '.join(seen) or 'none'}",
             )
-        seen.add(step.name)
+        seen[step.name] = None
         for which in ("gates", "red_flags"):
             names = [gate.name for gate in getattr(step, which)]
             for g, name in enumerate(names):

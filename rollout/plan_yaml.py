@@ -1,5 +1,6 @@
 """Plans as YAML: every mistake with its field and line, all of them at once."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ from pydantic import ValidationError
 
 from rollout.errors import Mistake, PlanError
 from rollout.plan import Found, Place, RolloutPlan, cross_check
+from rollout.plan_healing import healed, touches
 
 Lines = dict[Place, int]
 
@@ -42,8 +44,22 @@ def parse_plan(text: str) -> RolloutPlan:
     plan, found = _validate(_UniqueKeyLoader(text).get_single_data())
     mistakes += [Mistake(_line(place, lines), _dotted(place), text) for place, text in found]
     if plan is None or mistakes:
-        raise PlanError(tuple(sorted(mistakes, key=lambda mistake: mistake.line or 0)))
+        raise PlanError(_told_once(mistakes))
     return plan
+
+
+def _told_once(mistakes: list[Mistake]) -> tuple[Mistake, ...]:
+    """Sort by line, and tell a mistake in an anchor once, however many aliases repeat it."""
+    groups: dict[tuple[int | None, str], list[Mistake]] = {}
+    for mistake in mistakes:
+        groups.setdefault((mistake.line, mistake.message), []).append(mistake)
+    told = (
+        first
+        if not more
+        else replace(first, field=f"{first.field} (and {len(more)} aliases of it)")
+        for first, *more in groups.values()
+    )
+    return tuple(sorted(told, key=lambda mistake: mistake.line or 0))
 
 
 def _compose(text: str) -> yaml.Node | None:
@@ -76,8 +92,18 @@ def _validate(data: Any) -> tuple[RolloutPlan | None, list[Found]]:  # noqa: ANN
     try:
         plan = RolloutPlan.model_validate(data)
     except ValidationError as error:
-        return None, [(tuple(e["loc"]), _message(e["type"], e["msg"])) for e in error.errors()]
+        found = [(tuple(e["loc"]), _message(e["type"], e["msg"])) for e in error.errors()]
+        return None, found + _found_besides(data, [place for place, _ in found])
     return plan, list(cross_check(plan))
+
+
+def _found_besides(data: Any, broken: list[Place]) -> list[Found]:  # noqa: ANN401  YAML is anything
+    """Cross-check what is left of a plan with broken fields."""
+    try:
+        rest = RolloutPlan.model_validate(healed(data, broken))
+    except ValidationError:
+        return []
+    return [(place, text) for place, text in cross_check(rest) if not touches(place, broken)]
 
 
 def _message(kind: str, message: str) -> str:

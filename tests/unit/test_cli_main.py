@@ -1,0 +1,54 @@
+"""The command line itself: wrong words get one line and exit code 2, never a traceback."""
+
+import sys
+
+import pytest
+
+from cli import main
+from cli.errors import Exit
+
+UNREACHABLE = "127.0.0.1:9"
+
+
+def call(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
+    monkeypatch.setattr(sys, "argv", ["sluice", *words])
+    return main._run()
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("start",), "Missing argument 'plan'. Try `sluice start --help`."),
+        (("nocommand",), "No such command 'nocommand'"),
+        (("list", "--jsn"), "No such option: --jsn"),
+        (("start", "no-such-file.yaml"), "can't be read: No such file"),
+    ],
+)
+def test_wrong_words_are_named(
+    words: tuple[str, ...],
+    told: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert call(monkeypatch, *words) == Exit.USAGE
+    assert told in capsys.readouterr().err
+
+
+def test_no_words_give_the_help(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(monkeypatch) == Exit.USAGE
+    assert "start" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "words", [("status",), ("list",), ("approve",), ("start", "plans/demo.yaml")]
+)
+def test_without_temporal_it_says_how_to_start_it(
+    words: tuple[str, ...],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("TEMPORAL_ADDRESS", UNREACHABLE)
+    assert call(monkeypatch, *words) == Exit.UNREACHABLE
+    assert "sluice up" in capsys.readouterr().err
