@@ -1,7 +1,7 @@
 """What a query becomes: the answer, its cohort, and what was decided on the way."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from router.backends.base import Hit
@@ -12,7 +12,10 @@ Outcome = Literal["ok", "degraded", "error"]
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """``failures`` maps a backend that did not answer to the reason; then it is degraded."""
+    """``failures`` maps a store or model gone without to the reason; then the answer is degraded.
+
+    ``phases_ms`` is where the time went, ``explanation`` what was decided (``router.trace.note``).
+    """
 
     query_id: str
     query: str
@@ -27,6 +30,9 @@ class Answer:
     complexity: str = "simple"
     corrections: tuple[str, ...] = ()
     failures: Mapping[str, str] = field(default_factory=dict)
+    phases_ms: Mapping[str, float] = field(default_factory=dict)
+    explanation: Mapping[str, Any] = field(default_factory=dict)
+    trace_id: str = ""
 
     @property
     def degraded(self) -> bool:
@@ -38,7 +44,7 @@ class Answer:
 
     def to_json(self) -> dict[str, Any]:
         """JSON values, as the cache keeps them."""
-        return {**asdict(self), "failures": dict(self.failures)}
+        return asdict(replace(self, phases_ms={}, explanation={}, trace_id=""))
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Answer":

@@ -1,7 +1,6 @@
 """Puts a router together from clients, settings and features: its composition root."""
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from neo4j import AsyncDriver
@@ -9,7 +8,7 @@ from qdrant_client import AsyncQdrantClient
 from redis.asyncio import Redis
 
 from router import probes
-from router.answers import Cohort
+from router.analytics import DecisionLog
 from router.backends.base import Backend
 from router.backends.graph import GraphBackend
 from router.backends.graphiti import GraphitiBackend, GraphitiService
@@ -26,16 +25,16 @@ from router.faults import Faults
 from router.flags import FeatureFlags, FlagReader
 from router.intent import Escalation, IntentClassifier
 from router.learning import DIMENSION, OnlineLearningRouter
-from router.llm import LanguageModel, from_settings
+from router.llm import AnthropicModel, LanguageModel, OpenAIModel, from_settings
+from router.llm.watched import WatchedModel, counting
 from router.metrics import Metrics
-from router.observing import Observed, observe
 from router.options import Features
 from router.phases import Phases
 from router.pipeline import Parts as PipelineParts
 from router.pipeline import Pipeline
 from router.probes import Prober
 from router.retrieval import Retrieval
-from router.rewrite import QueryRewriter
+from router.rewrite import QueryRewriter, RewriteSettings
 from router.settings import Settings
 from router.stores import (
     StoreClients,
@@ -46,6 +45,10 @@ from router.stores import (
 )
 from router.understanding import Models, Understanding
 from router.vitals import Vitals
+
+Model = AnthropicModel | OpenAIModel
+LLM_SLACK_SECONDS = 0.5
+"""The watched model ends a wait itself, and counts it, before those who wait for it do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +79,15 @@ class Parts:
     answers: Answers
     understanding: Understanding
     stores: StoreClients
+    model: Model | None
+    log: DecisionLog | None
     given: Given
-
-    def observing(self, cohort: Cohort) -> AbstractContextManager[Observed]:
-        return observe(self.metrics, cohort)
 
     async def close(self) -> None:
         """Close what the router opened, not what it was given."""
         await self.answers.close()
+        if self.log is not None:
+            await self.log.close()
         await self.phases.stop()
         self.reader.stop()
         self.understanding.close()
@@ -93,6 +97,8 @@ class Parts:
             postgres=given.postgres_conn is None,
             vectors=given.qdrant_client is None,
         )
+        if self.model is not None:
+            await self.model.aclose()
         if given.redis_client is None:
             await self.redis.aclose()
 
@@ -109,7 +115,7 @@ async def assemble(given: Given, settings: Settings, features: Features, metrics
         features,
         metrics,
     )
-    llm = _llm(settings)
+    llm, model = _llm(settings, metrics)
     chooser = Chooser(
         warm_start(features.bandit_alpha) if features.enable_adaptive_routing else None
     )
@@ -118,9 +124,11 @@ async def assemble(given: Given, settings: Settings, features: Features, metrics
         Guard(each, metrics, limits.backend_seconds) for each in _backends(given, stores, features)
     ]
     retrieval = Retrieval(guards, features)
-    understanding = _understanding(given, features, llm, retrieval)
+    understanding = _understanding(given, features, llm, retrieval, settings.llm.timeout)
     answers = Answers(_cache(redis, settings, features), metrics, limits.cache_seconds)
-    parts = PipelineParts(understanding, QueryRewriter(llm), chooser, retrieval, answers, phases)
+    parts = PipelineParts(
+        understanding, _rewriter(llm, settings), chooser, retrieval, answers, phases
+    )
     return Parts(
         redis=redis,
         reader=reader,
@@ -134,6 +142,8 @@ async def assemble(given: Given, settings: Settings, features: Features, metrics
         answers=answers,
         understanding=understanding,
         stores=stores,
+        model=model,
+        log=_log(stores, settings, features, metrics),
         given=given,
     )
 
@@ -156,6 +166,14 @@ def _backends(given: Given, stores: StoreClients, features: Features) -> Iterato
         yield GraphitiBackend(given.graphiti_service)
     yield PostgresBackend(stores.postgres)
     yield QdrantBackend(stores.vectors)
+
+
+def _log(
+    stores: StoreClients, settings: Settings, features: Features, metrics: Metrics
+) -> DecisionLog | None:
+    if not features.enable_analytics:
+        return None
+    return DecisionLog(stores.postgres, settings.environment, settings.analytics, metrics)
 
 
 def _learner(redis: Redis, settings: Settings, features: Features) -> OnlineLearningRouter:
@@ -183,15 +201,30 @@ def _cache(redis: Redis, settings: Settings, features: Features) -> SemanticCach
     return SemanticCache(redis, settings.environment, limits)
 
 
-def _llm(settings: Settings) -> LanguageModel | None:
-    return from_settings(settings.llm)
+def _llm(settings: Settings, metrics: Metrics) -> tuple[WatchedModel | None, Model | None]:
+    """The watched model, and the client to close; none without a key."""
+    model = from_settings(settings.llm, on_usage=counting(metrics))
+    return (WatchedModel(model, metrics, settings.llm.timeout) if model else None), model
+
+
+def _rewriter(llm: WatchedModel | None, settings: Settings) -> QueryRewriter:
+    if llm is None:
+        return QueryRewriter()
+    patience = settings.llm.timeout + LLM_SLACK_SECONDS
+    return QueryRewriter(
+        llm, settings=RewriteSettings(timeout=patience, on_fallback=llm.unfaithful)
+    )
 
 
 def _understanding(
-    given: Given, features: Features, llm: LanguageModel | None, retrieval: Retrieval
+    given: Given,
+    features: Features,
+    llm: LanguageModel | None,
+    retrieval: Retrieval,
+    llm_seconds: float,
 ) -> Understanding:
     embedder = given.embedding_service or LocalEmbedder()
-    escalation = Escalation(llm) if llm else None
+    escalation = Escalation(llm, timeout=llm_seconds + LLM_SLACK_SECONDS) if llm else None
     classifier = IntentClassifier.load(embedder, escalation=escalation)
     models = Models(embedder, classifier, llm=llm is not None)
     return Understanding(models, features, retrieval.nearest)

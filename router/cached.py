@@ -7,8 +7,10 @@ from typing import Any
 
 import structlog
 
+from router import trace
 from router.answers import Answer, Cohort
 from router.backends.base import Vector
+from router.breaker import FAILURES_MAX, Breaker
 from router.cache import CACHE_FAILURES, Entry, Scope, SemanticCache
 from router.learning import Decision, LearningError
 from router.metrics import Metrics
@@ -23,6 +25,7 @@ class Kept:
 
     answer: Answer
     decision: Decision
+    how: str
 
 
 class Answers:
@@ -33,10 +36,15 @@ class Answers:
         self._metrics = metrics
         self._seconds = seconds
         self._writes: set[asyncio.Task[None]] = set()
+        self.breaker = Breaker()
 
     def session(self, tenant: str, cohort: Cohort, limit: int, *, off: bool = False) -> "Session":
         """The cache as one query may use it; ``off`` bypasses it."""
-        return Session(self, None if off else self._cache, Scope(tenant, cohort, limit))
+        cache = None if off else self._cache
+        if cache is not None and not self.breaker.admits():
+            trace.failed("cache", "left alone after repeated failures")
+            cache = None
+        return Session(self, cache, Scope(tenant, cohort, limit))
 
     async def close(self) -> None:
         """Wait for the stores under way."""
@@ -48,7 +56,9 @@ class Answers:
     def failed(self, scope: Scope, error: Exception) -> None:
         self.count(scope, "error")
         self._metrics.redis_errors.inc()
-        logger.warning("cache_failed", why=repr(error))
+        self.breaker.failed()
+        if self.breaker.in_a_row in (1, FAILURES_MAX):
+            logger.warning("cache_failed", why=repr(error), in_a_row=self.breaker.in_a_row)
 
     async def limited(self, lookup: Coroutine[Any, Any, Entry | None]) -> Entry | None:
         async with asyncio.timeout(self._seconds):
@@ -100,7 +110,9 @@ class Session:
         except CACHE_FAILURES as error:
             self._cache = None  # this query goes on without it, and is counted once
             self._answers.failed(self._scope, error)
+            trace.failed("cache", f"{type(error).__name__}: {error}")
             return None
+        self._answers.breaker.succeeded()
         kept = _read(entry)
         if kept is not None or last:
             self._answers.count(self._scope, entry.how if kept and entry else "miss")
@@ -120,6 +132,6 @@ def _read(entry: Entry | None) -> Kept | None:
     if entry is None:
         return None
     try:
-        return Kept(Answer.from_json(entry.answer), Decision.from_json(entry.decision))
+        return Kept(Answer.from_json(entry.answer), Decision.from_json(entry.decision), entry.how)
     except (TypeError, KeyError, LearningError):
         return None

@@ -13,6 +13,7 @@ is sure of another arm. Treatment takes what the online learner chooses.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -115,6 +116,18 @@ class Chooser:
         choice = self._bandit.select(context, self._rng)
         unsure = choice.scores[choice.arm] - choice.scores[default] < SURE_MARGIN
         return Choice(default if unsure else choice.arm, 1.0, choice.scores)
+
+
+def told(plan: Plan, intent: str) -> dict[str, Any]:
+    """Why these arms, for a person: scores are rewards expected (with the bonus for the unknown)."""
+    choice = plan.choice
+    return {
+        "arms": list(plan.arms),
+        "default_of_intent": DEFAULT_ARM[intent],
+        "by": "online learner" if plan.cohort == "treatment" else "intent, bandit if sure",
+        "propensity": round(choice.propensity, 4),
+        "scores": {arm: round(score, 4) for arm, score in choice.scores.items()},
+    }
 
 
 def greedy(learner: OnlineLearningRouter, question: Question) -> str:

@@ -3,6 +3,8 @@
 RouterError
   SettingsError          a setting is missing or wrong: fix it and start again
   InvalidQuestion        the caller's input: HTTP 422
+  Unauthorised           no valid API key: HTTP 401
+  Forbidden              the key lacks the scope: HTTP 403
   UnknownDecision        feedback for a query nobody remembers: HTTP 404
   Overloaded             more work than this process takes: HTTP 429
   NotReady               starting, draining, or a store we cannot do without is away: HTTP 503
@@ -21,6 +23,14 @@ class SettingsError(RouterError):
 
 class InvalidQuestion(RouterError):  # noqa: N818 - named for what it is, as httpx does
     """The question is empty or longer than the limit."""
+
+
+class Unauthorised(RouterError):  # noqa: N818 - named for what it is, as httpx does
+    """No API key, or one that nobody was given."""
+
+
+class Forbidden(RouterError):  # noqa: N818 - named for what it is, as httpx does
+    """A valid API key without the scope that this needs."""
 
 
 class UnknownDecision(RouterError):  # noqa: N818 - named for what it is, as httpx does

@@ -5,7 +5,9 @@ import os
 import secrets
 import socket
 import sys
+import threading
 from collections.abc import Sequence
+from types import FrameType
 
 import structlog
 import uvicorn
@@ -13,11 +15,13 @@ from prometheus_client import disable_created_metrics
 
 from router.errors import SettingsError
 from router.flags.processes import RouterProcess
+from router.logs import configure
 from router.router import QueryRouter
-from router.service import create_app
+from router.service import State, create_app
 from router.settings import Settings
+from router.telemetry import Telemetry
 
-DRAIN_SECONDS = 10
+IN_FLIGHT_SECONDS = 10
 logger = structlog.get_logger(__name__)
 
 
@@ -27,9 +31,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # A second series per counter that nobody asked for:
     disable_created_metrics()  # type: ignore[no-untyped-call]  # the client leaves it untyped
     try:
-        app = create_app(
-            QueryRouter(settings=Settings.from_environment()), _process(options.host, options.port)
-        )
+        settings = Settings.from_environment()
+        configure(settings.operation)
+        state = State(telemetry=Telemetry.from_environment(os.environ))
+        process = _process(options.host, options.port)
+        app = create_app(QueryRouter(settings=settings), process, state)
     except SettingsError as error:
         logger.error("settings", why=str(error))  # noqa: TRY400 - the message says it all; no traceback for a typo
         return 2
@@ -39,11 +45,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
         port=options.port,
         log_level="warning",
         access_log=False,
-        timeout_graceful_shutdown=DRAIN_SECONDS,
+        log_config=None,
+        loop="uvloop",
+        http="httptools",
+        server_header=False,
+        timeout_graceful_shutdown=IN_FLIGHT_SECONDS,
     )
-    server = uvicorn.Server(config)
+    server = DrainingServer(config, state, settings.operation.drain_seconds)
     server.run()
     return 0 if server.started else 1
+
+
+class DrainingServer(uvicorn.Server):
+    """On the first SIGTERM ``/readyz`` says no for ``seconds`` while queries are still taken.
+
+    So a load balancer has looked away before connections are refused. A second signal ends it.
+    """
+
+    def __init__(self, config: uvicorn.Config, state: State, seconds: float) -> None:
+        super().__init__(config)
+        self._state = state
+        self._seconds = seconds
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        again, self._state.draining = self._state.draining, True
+        if again or not self._seconds:
+            super().handle_exit(sig, frame)
+            return
+        logger.info("draining", seconds=self._seconds)
+        timer = threading.Timer(self._seconds, super().handle_exit, (sig, frame))
+        timer.daemon = True
+        timer.start()
 
 
 def _process(host: str, port: int) -> RouterProcess:

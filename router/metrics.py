@@ -12,10 +12,26 @@ from prometheus_client import (
     Summary,
 )
 
+from router.trace import PHASES
+
 COHORTS = ("control", "treatment")
 INTENTS = ("graph", "temporal", "semantic", "metadata", "out_of_scope")
 OUTCOMES = ("ok", "degraded", "error")
 CACHE_RESULTS = ("exact", "similar", "miss", "bypass", "error")
+LLM_OUTCOMES = (
+    "ok",
+    "timeout",
+    "rate_limited",
+    "unavailable",
+    "rejected",
+    "refused",
+    "truncated",
+    "invalid",
+    "unfaithful",
+    "skipped",
+)
+ANALYTICS_LOSSES = ("queue_full", "postgres")
+LLM_TOKENS = ("input", "output", "cache_read", "cache_write")
 # x1.25 from 1 ms to about 20 s: tails that default buckets miss (DESIGN.md section 10).
 LATENCY_BUCKETS_SECONDS = tuple(round(0.001 * 1.25**i, 6) for i in range(46))
 FLAG_BUCKETS_SECONDS = (1e-6, 2e-6, 5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2)
@@ -30,6 +46,7 @@ class Metrics:
         self._serving()
         self._flags()
         self._learning()
+        self._optional()
         self._zero()
 
     def _serving(self) -> None:
@@ -42,6 +59,13 @@ class Metrics:
             "Time of a query in the router",
             ["cohort"],
             buckets=LATENCY_BUCKETS_SECONDS,
+            registry=r,
+        )
+        self.phase_seconds = Histogram(
+            "router_phase_duration_seconds",
+            "Time of one phase of a query",
+            ["phase"],
+            buckets=LATENCY_BUCKETS_SECONDS[::3],
             registry=r,
         )
         self.backend_seconds = Histogram(
@@ -104,7 +128,41 @@ class Metrics:
             "router_learner_weights_version", "Version of the weights in use", registry=r
         )
 
+    def _optional(self) -> None:
+        """Parts a router may run without: the language model and the decision log."""
+        r = self.registry
+        self.llm_requests = Counter(
+            "router_llm_requests", "Requests to the language model", ["outcome"], registry=r
+        )
+        self.llm_seconds = Histogram(
+            "router_llm_duration_seconds",
+            "Time of one request to the language model, retries included",
+            buckets=LATENCY_BUCKETS_SECONDS[::3],
+            registry=r,
+        )
+        self.llm_tokens = Counter("router_llm_tokens", "Tokens used", ["kind"], registry=r)
+        self.llm_cost = Counter(
+            "router_llm_cost_usd", "Cost of the language model in US dollars", registry=r
+        )
+        self.analytics_written = Counter(
+            "router_analytics_written", "Decisions written to Postgres", registry=r
+        )
+        self.analytics_dropped = Counter(
+            "router_analytics_dropped", "Decisions lost, by why", ["why"], registry=r
+        )
+        self.analytics_queue_size = Gauge(
+            "router_analytics_queue_size", "Decisions waiting to be written", registry=r
+        )
+
     def _zero(self) -> None:
+        for metric, labels in (
+            (self.phase_seconds, PHASES),
+            (self.llm_requests, LLM_OUTCOMES),
+            (self.llm_tokens, LLM_TOKENS),
+            (self.analytics_dropped, ANALYTICS_LOSSES),
+        ):
+            for label in labels:
+                metric.labels(label)
         for cohort in COHORTS:
             self.query_seconds.labels(cohort)
             self.feedback.labels(cohort)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from router.answers import Answer, Cohort
 from router.errors import InvalidQuestion
 from router.metrics import Metrics
+from router.trace import Trace
 
 UNKNOWN_INTENT = "unknown"
 
@@ -18,6 +19,7 @@ class Observed:
 
     cohort: Cohort
     metrics: Metrics
+    trace: Trace
     started: float = field(default_factory=time.perf_counter)
 
     def answered(self, answer: Answer) -> None:
@@ -29,12 +31,14 @@ class Observed:
     def timed(self) -> None:
         elapsed = time.perf_counter() - self.started
         self.metrics.query_seconds.labels(self.cohort).observe(elapsed)
+        for name, seconds in self.trace.seconds.items():
+            self.metrics.phase_seconds.labels(name).observe(seconds)
 
 
 @contextmanager
-def observe(metrics: Metrics, cohort: Cohort) -> Iterator[Observed]:
+def observe(metrics: Metrics, cohort: Cohort, trace: Trace) -> Iterator[Observed]:
     """Errors count as errors, the caller's own mistakes do not count at all."""
-    observed = Observed(cohort, metrics)
+    observed = Observed(cohort, metrics, trace)
     try:
         yield observed
     except InvalidQuestion:

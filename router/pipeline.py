@@ -6,6 +6,7 @@ an injected fault, and the loss of every store end a query.
 """
 
 import asyncio
+import math
 import time
 import uuid
 from dataclasses import dataclass, replace
@@ -14,9 +15,10 @@ from datetime import UTC, datetime
 import structlog
 from redis.exceptions import RedisError
 
+from router import trace
 from router.answers import Answer, Cohort
 from router.cached import Answers
-from router.decisions import Chooser, Plan, Question
+from router.decisions import Chooser, Plan, Question, told
 from router.errors import InvalidQuestion
 from router.fanout import Found
 from router.faults import Fault, suffer
@@ -27,10 +29,13 @@ from router.phases import Phases
 from router.retrieval import Part, Retrieval, Retrieved, Wanted
 from router.rewrite import QueryRewriter
 from router.settings import Limits
+from router.trace import Trace, phase
 from router.understanding import Understanding, Understood
 
 UNSURE = 0.6
 """Below this confidence of the intent a second arm is asked as well."""
+RETRY_SECONDS = 0.1
+"""With less than this left of the query's time no other try is begun."""
 logger = structlog.get_logger(__name__)
 
 
@@ -43,6 +48,7 @@ class Request:
     session_id: str | None = None
     limit: int = 10
     tenant: str = "default"
+    seconds: float | None = None  # the caller's own deadline, when shorter than the router's
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +75,13 @@ class Pipeline:
     async def answer(self, request: Request, cohort: Cohort, fault: Fault | None) -> Answer:
         """Raises InvalidQuestion, InjectedFault, StoreUnavailable, TimeoutError."""
         started = time.perf_counter()
-        async with asyncio.timeout(self._limits.query_seconds):
-            await suffer(fault)
-            answer = await self._answer(self._checked(request), cohort, fault)
-        return replace(answer, latency_ms=round((time.perf_counter() - started) * 1000, 3))
+        seconds = min(request.seconds or math.inf, self._limits.query_seconds)
+        with trace.tracing() as open_trace:
+            open_trace.deadline = time.monotonic() + seconds
+            async with asyncio.timeout(seconds):
+                await suffer(fault)
+                answer = await self._answer(self._checked(request), cohort, fault)
+        return _finished(answer, open_trace, time.perf_counter() - started)
 
     def _checked(self, request: Request) -> Request:
         text = " ".join(request.query.split())
@@ -86,21 +95,26 @@ class Pipeline:
         # Under a fault nothing is read from or written to the cache: bad answers must not stay.
         cache = self._parts.answers.session(request.tenant, cohort, request.limit, off=bool(fault))
         query_id = new_query_id(cohort)
-        hit = await cache.exact(request.query)
+        with phase("cache"):
+            hit = await cache.exact(request.query)
         if hit is None:
-            understood = await self._parts.understanding.of(request.query)
-            hit = await cache.similar(request.query, understood.vector)
+            with phase("understand"):
+                understood = await self._parts.understanding.of(request.query)
+            with phase("cache"):
+                hit = await cache.similar(request.query, understood.vector)
         if hit is not None:
+            trace.note("cache", hit.how)
             await self._remember(query_id, hit.decision)
             return replace(hit.answer, query_id=query_id, query=request.query, cached=True)
         if understood.intent.intent == "out_of_scope":
             return _answer(query_id, understood, cohort, Retrieved((), Found()))
-        plan = self._plan(understood, cohort)
+        with phase("choose"):
+            plan = self._plan(understood, cohort)
         retrieved = await self._retrieve(request, understood, plan, fault)
         answer = _answer(query_id, understood, cohort, retrieved)
         decision = Decision.of(plan.context, plan.choice, cohort)
         await self._remember(query_id, decision)
-        if answer.results and not answer.degraded:
+        if answer.results and not answer.degraded and not trace.failures():
             cache.put(answer, decision, understood.vector)
         return answer
 
@@ -114,13 +128,18 @@ class Pipeline:
             complexity=understood.complexity.score,
             several=self._features.enable_multi_router and hard,
         )
-        return self._parts.chooser.plan(question, cohort, self._parts.phases.learner)
+        plan = self._parts.chooser.plan(question, cohort, self._parts.phases.learner)
+        trace.note("complexity", list(understood.complexity.reasons))
+        trace.note("choice", told(plan, question.intent))
+        return plan
 
     async def _retrieve(
         self, request: Request, understood: Understood, plan: Plan, fault: Fault | None
     ) -> Retrieved:
+        with phase("rewrite"):
+            parts = await self._rewritten(understood)
         wanted = Wanted(
-            parts=await self._rewritten(understood),
+            parts=parts,
             intent=understood.intent.intent,
             confidence=understood.intent.confidence,
             arms=plan.arms,
@@ -130,15 +149,22 @@ class Pipeline:
         retrieval = self._parts.retrieval
         if fault is not None and fault.kind == "reward" and fault.strikes():
             return await retrieval.once(_wrong(wanted))
-        retrieved = await retrieval.once(wanted)
+        with phase("search"):
+            retrieved = await retrieval.once(wanted)
+        with phase("correct"):
+            retrieved = await self._corrected(wanted, retrieved)
+        retrieval.require_any(retrieved)
+        return retrieved
+
+    async def _corrected(self, wanted: Wanted, retrieved: Retrieved) -> Retrieved:
+        retrieval = self._parts.retrieval
         for attempt in range(self._features.max_correction_retries + 1):
             why = retrieval.reason_to_correct(retrieved, attempt)
-            if why is None:
+            if why is None or trace.remaining() < RETRY_SECONDS:
                 break
             if attempt > 0:  # first other stores, with the user's own words
                 wanted = await self._improved(wanted, why)
             retrieved = await retrieval.again(wanted, retrieved, attempt, why)
-        retrieval.require_any(retrieved)
         return retrieved
 
     async def _rewritten(self, understood: Understood) -> tuple[Part, ...]:
@@ -146,6 +172,9 @@ class Pipeline:
         if not self._features.enable_query_rewriting:
             return (whole,)
         rewrite = await self._parts.rewriter.rewrite(understood.text, understood.intent)
+        trace.note(
+            "rewrite", {"text": rewrite.text, "parts": list(rewrite.parts), "by": rewrite.by}
+        )
         several = len(rewrite.parts) > 1 and understood.complexity.level == "complex"
         texts = list(rewrite.parts if several else (rewrite.text,))
         if texts == [understood.text]:
@@ -169,10 +198,22 @@ class Pipeline:
         if decision.cohort != "treatment":
             return
         try:
-            await self._parts.phases.feedback_queue.remember_many({query_id: decision})
+            with phase("remember"):
+                await self._parts.phases.feedback_queue.remember_many({query_id: decision})
         except (RedisError, OSError, LearningError) as error:
             self._metrics.redis_errors.inc()
             logger.warning("decision_not_remembered", why=repr(error))
+
+
+def _finished(answer: Answer, open_trace: Trace, seconds: float) -> Answer:
+    return replace(
+        answer,
+        latency_ms=round(seconds * 1000, 3),
+        phases_ms=open_trace.milliseconds,
+        explanation=open_trace.notes,
+        failures={**answer.failures, **open_trace.failures},
+        trace_id=open_trace.id,
+    )
 
 
 def new_query_id(cohort: Cohort) -> str:

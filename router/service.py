@@ -1,112 +1,181 @@
 """The router over HTTP. Handlers translate; the router decides."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Annotated, Any
 
 import structlog
-from fastapi import FastAPI, Request, Response
+from fastapi import Depends, FastAPI, Request, Response
 from fastapi.responses import JSONResponse
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
+from router import trace
+from router.access import Caller, Keys
 from router.errors import (
+    Forbidden,
     InjectedFault,
     InvalidQuestion,
     NotReady,
     Overloaded,
     RouterError,
     StoreUnavailable,
+    Unauthorised,
     UnknownDecision,
 )
-from router.flags.processes import RouterProcess, told
+from router.flags.processes import RouterProcess
 from router.learning import InvalidFeedbackError
 from router.processes import report
 from router.router import QueryRouter
-from router.service_limits import BodyLimit, Gate
-from router.service_models import AnswerBody, FeedbackBody, FeedbackTaken, Problem, QueryBody
+from router.service_door import Door
+from router.service_limits import Gate
+from router.service_models import (
+    AnswerBody,
+    FeedbackBody,
+    FeedbackTaken,
+    Problem,
+    QueryBody,
+)
+from router.service_operations import add_operations
+from router.telemetry import Telemetry
 
+KEYS_LOOK_SECONDS = 2.0
 logger = structlog.get_logger(__name__)
-_PROBLEMS: dict[int | str, dict[str, Any]] = {
-    429: {"model": Problem, "description": "too many queries in flight; see Retry-After"},
-    503: {"model": Problem, "description": "not ready, or every store failed"},
-}
 _STATUS: dict[type[Exception], int] = {
     InvalidQuestion: 422,
     InvalidFeedbackError: 422,
+    Unauthorised: 401,
+    Forbidden: 403,
     UnknownDecision: 404,
     Overloaded: 429,
     NotReady: 503,
     StoreUnavailable: 503,
     InjectedFault: 500,
     TimeoutError: 503,
+    Exception: 500,
+}
+_MEANING = {
+    400: "the body is no JSON",
+    401: "no valid API key (only where keys are configured)",
+    403: "the key lacks the scope",
+    404: "this query id was not given out, or too long ago",
+    413: "the body is too large",
+    422: "a field is missing or wrong; `detail` names it",
+    429: "too much in flight; come back after Retry-After seconds",
+    500: "a fault of the router",
+    503: "not ready, late, or every store failed",
 }
 
 
-def create_app(router: QueryRouter, process: RouterProcess) -> FastAPI:
-    """The application of one process. The router is initialised and closed with it."""
-    gate = Gate(router.settings.limits.in_flight)
+def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    return {each: {"model": Problem, "description": _MEANING[each]} for each in statuses}
+
+
+@dataclass(slots=True)
+class State:
+    """What the server tells the application while it runs."""
+
+    draining: bool = False
+    telemetry: Telemetry = field(default_factory=Telemetry)
+
+
+def create_app(router: QueryRouter, process: RouterProcess, state: State | None = None) -> FastAPI:
+    """The application of one process. The router is initialised and closed with it.
+
+    Raises SettingsError for a key file that can't be used.
+    """
+    state = state or State(telemetry=Telemetry.from_environment(os.environ))
+    gate, keys = Gate(router.settings.limits.in_flight), Keys(router.settings.access.keys_path)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await router.initialize()
-        parts = router.parts
-        reporting = asyncio.create_task(
-            report(parts.redis, router.settings.environment, process, router.metrics)
-        )
+        redis, environment = router.parts.redis, router.settings.environment
+        tasks = [
+            asyncio.create_task(report(redis, environment, process, router.metrics)),
+            asyncio.create_task(_follow(keys)),
+        ]
         try:
             yield
         finally:
-            reporting.cancel()
-            await asyncio.gather(reporting, return_exceptions=True)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
             await router.close()
+            state.telemetry.close()
 
-    app = FastAPI(title="Sluice query router", lifespan=lifespan, redoc_url=None)
-    app.add_middleware(BodyLimit, limit=router.settings.limits.body_bytes)
+    app = FastAPI(title="Sluice query router", lifespan=lifespan, redoc_url=None, version="1")
+    app.add_middleware(
+        Door, telemetry=state.telemetry, body_limit=router.settings.limits.body_bytes
+    )
     for error, status in _STATUS.items():
         app.add_exception_handler(error, _problem(status))
-    _add_queries(app, router, gate)
-    _add_operations(app, router, process)
+    _add_queries(app, router, gate, keys)
+    add_operations(app, router, process, lambda: state.draining)
     return app
 
 
-def _add_queries(app: FastAPI, router: QueryRouter, gate: Gate) -> None:
-    @app.post("/query", responses=_PROBLEMS)
-    async def query(body: QueryBody) -> AnswerBody:
+def _add_queries(app: FastAPI, router: QueryRouter, gate: Gate, keys: Keys) -> None:
+    @app.post(
+        "/query",
+        response_model=AnswerBody,
+        responses=_problems(400, 401, 403, 413, 422, 429, 500, 503),
+        summary="Answer a question",
+    )
+    async def query(
+        body: QueryBody, caller: Annotated[Caller, Depends(_allowed(keys, "query"))]
+    ) -> Response:
+        """Found records, best first, and enough of the decision to explain it.
+
+        A store or model that is away makes the answer `degraded`, not an error.
+        """
         with gate.entered():
             answer = await router.query(
-                body.query, user_id=body.user_id, session_id=body.session_id, limit=body.limit
+                body.query,
+                user_id=body.user_id,
+                session_id=body.session_id,
+                limit=body.limit,
+                tenant=caller.tenant,
+                seconds=body.seconds,
             )
-        return AnswerBody.of(answer)
+        trace.tell(query_id=answer.query_id, cohort=answer.cohort, outcome=answer.outcome)
+        text = AnswerBody.of(answer, explain=body.explain).model_dump_json()
+        return Response(text, media_type="application/json")
 
-    @app.post("/feedback", status_code=202, responses={**_PROBLEMS, 404: {"model": Problem}})
-    async def feedback(body: FeedbackBody) -> FeedbackTaken:
+    @app.post(
+        "/feedback",
+        status_code=202,
+        responses=_problems(400, 401, 403, 404, 413, 422, 429, 500, 503),
+        summary="Tell what a user made of an answer",
+    )
+    async def feedback(
+        body: FeedbackBody, caller: Annotated[Caller, Depends(_allowed(keys, "feedback"))]
+    ) -> FeedbackTaken:
+        """Durable when 202 comes back; sending it again after a doubt counts once."""
+        trace.tell(query_id=body.query_id, tenant=caller.tenant)
         receipt = await router.record_feedback(body.signals(), complaint=body.complaint)
         return FeedbackTaken(outcome=receipt.outcome, cohort=receipt.cohort, reward=receipt.reward)
 
 
-def _add_operations(app: FastAPI, router: QueryRouter, process: RouterProcess) -> None:
-    @app.get("/flags")
-    async def flags() -> dict[str, Any]:
-        return told(process.id, router.parts.reader)
+_bearer = HTTPBearer(auto_error=False, description="An API key from `sluice key TENANT`.")
+Bearer = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 
-    @app.get("/healthz")
-    async def healthz() -> dict[str, str]:
-        return {"status": "ok"}
 
-    @app.get("/readyz", responses={503: {"model": Problem}})
-    async def readyz() -> dict[str, Any]:
-        """Ready when the flags are followed and at least one store answers; the rest is told."""
-        if router.parts.reader.stale:
-            raise NotReady("the flags are not followed: is Redis up?")
-        stores = await router.health()
-        if all(state != "ok" for state in stores.values()):
-            raise NotReady(f"no store answers: {stores}")
-        return {"status": "ready", "stores": stores}
+def _allowed(keys: Keys, scope: str) -> Callable[[Request, Bearer], Awaitable[Caller]]:
+    async def allowed(request: Request, _: Bearer) -> Caller:
+        caller = keys.admit(request.headers.get("authorization"), scope)
+        trace.tell(tenant=caller.tenant)
+        return caller
 
-    @app.get("/metrics")
-    async def metrics() -> Response:
-        return Response(generate_latest(router.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+    return allowed
+
+
+async def _follow(keys: Keys) -> None:
+    while True:
+        await asyncio.sleep(KEYS_LOOK_SECONDS)
+        await asyncio.to_thread(keys.refresh)
 
 
 Handler = Callable[[Request, Exception], Awaitable[Response]]
@@ -119,7 +188,15 @@ def _problem(status: int) -> Handler:
         headers = {}
         if isinstance(error, Overloaded):
             headers["Retry-After"] = str(error.retry_after_seconds)
-        detail = str(error) or "no answer in time"
-        return JSONResponse({"detail": detail}, status_code=status, headers=headers)
+        if isinstance(error, Unauthorised):
+            headers["WWW-Authenticate"] = "Bearer"
+        return JSONResponse({"detail": _said(error)}, status_code=status, headers=headers)
 
     return handle
+
+
+def _said(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    # What went wrong inside is for the log, which has the trace id; not for whoever asks.
+    return str(error) if isinstance(error, RouterError | ValueError) else "internal error"

@@ -5,8 +5,10 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from router.answers import Answer
+from router.backends.base import Hit
 from router.learning import UserFeedback
 
+# What no store could take: a lone half of a surrogate pair is no text.
 Text = Annotated[str, Field(min_length=1, max_length=2000)]
 Id = Annotated[str, Field(min_length=1, max_length=200)]
 
@@ -17,14 +19,26 @@ class QueryBody(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
         json_schema_extra={
-            "examples": [{"query": "Who drives truck T-12?", "user_id": "user_alice", "limit": 5}]
+            "examples": [
+                {"query": "Who drives truck T-12?", "user_id": "user_alice", "limit": 5},
+                {
+                    "query": "overdue invoices with amount_eur > 5000",
+                    "user_id": "user_bob",
+                    "seconds": 0.5,
+                    "explain": True,
+                },
+            ]
         },
     )
 
     query: Text
     user_id: Id
     session_id: Id | None = None
-    limit: int = Field(default=10, ge=1, le=50)
+    limit: int = Field(default=10, ge=1, le=50, description="results at most")
+    seconds: float | None = Field(
+        default=None, gt=0, le=60, description="answer within this, without late stores if need be"
+    )
+    explain: bool = Field(default=False, description="say what was decided, and where time went")
 
 
 class Result(BaseModel):
@@ -56,25 +70,35 @@ class AnswerBody(BaseModel):
     complexity: str
     corrections: list[str]
     latency_ms: float
+    trace_id: str
+    phases_ms: dict[str, float] | None = None
+    explanation: dict[str, Any] | None = None
 
     @classmethod
-    def of(cls, answer: Answer) -> Self:
-        """From the router's answer."""
-        return cls(
+    def of(cls, answer: Answer, *, explain: bool = False) -> Self:
+        """From the router's answer, which is trusted: nothing is validated again."""
+        return cls.model_construct(  # type: ignore[return-value]  # pydantic's plugin forgets Self
             query_id=answer.query_id,
             intent=answer.intent,
             confidence=round(answer.confidence, 4),
             tier=answer.tier,
             cohort=answer.cohort,
             backends=list(answer.backends),
-            results=[Result.model_validate(hit, from_attributes=True) for hit in answer.results],
+            results=[Result.model_construct(**_fields(hit)) for hit in answer.results],
             cached=answer.cached,
             degraded=answer.degraded,
             failures=dict(answer.failures),
             complexity=answer.complexity,
             corrections=list(answer.corrections),
             latency_ms=answer.latency_ms,
+            trace_id=answer.trace_id,
+            phases_ms=dict(answer.phases_ms) if explain else None,
+            explanation=dict(answer.explanation) if explain else None,
         )
+
+
+def _fields(hit: Hit) -> dict[str, Any]:
+    return {name: getattr(hit, name) for name in Result.model_fields}
 
 
 class FeedbackBody(BaseModel):

@@ -2,11 +2,13 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
+from typing import Literal
 
 from router.errors import SettingsError
-from router.llm.settings import LLMSettings
+from router.llm.settings import LLMSettings, Price
+from router.variables import at_least_zero, one_of, positive, switch
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,32 @@ class Probes:
 
 
 @dataclass(frozen=True, slots=True)
+class Access:
+    """Who may ask: a file of hashed keys (``router.access``); none, everybody who can connect."""
+
+    keys_path: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Analytics:
+    """The decision log in Postgres. ``queue`` bounds what waits in memory."""
+
+    retention_days: float = 90.0
+    queue: int = 10_000
+    queries: bool = False  # keep the questions' text too
+    flush_seconds: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """How a process runs: logs, and seconds of ``/readyz`` 503 before it stops taking queries."""
+
+    log_level: str = "info"
+    log_format: str = "auto"
+    drain_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Addresses:
     """What QueryRouter's constructor may say in place of the environment (guide, stage 1)."""
 
@@ -72,6 +100,9 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
     probes: Probes = field(default_factory=Probes)
     llm: LLMSettings = field(default_factory=LLMSettings)
+    access: Access = field(default_factory=Access)
+    analytics: Analytics = field(default_factory=Analytics)
+    operation: Operation = field(default_factory=Operation)
 
     def with_addresses(self, given: "Addresses") -> "Settings":
         """These settings, with what the caller of QueryRouter passed in instead."""
@@ -89,16 +120,14 @@ class Settings:
         values = os.environ if env is None else env
         return cls(
             environment=values.get("SLUICE_ENVIRONMENT", "default"),
-            fault_injection=_switch(values, "SLUICE_FAULT_INJECTION"),
+            fault_injection=switch(values, "SLUICE_FAULT_INJECTION"),
             stores=_stores(values),
             limits=_limits(values),
             probes=_probes(values),
-            llm=LLMSettings(
-                openai_api_key=values.get("OPENAI_API_KEY"),
-                openai_base_url=values.get("OPENAI_BASE_URL"),
-                anthropic_api_key=values.get("ANTHROPIC_API_KEY"),
-                anthropic_base_url=values.get("ANTHROPIC_BASE_URL"),
-            ),
+            llm=_llm(values),
+            access=_access(values),
+            analytics=_analytics(values),
+            operation=_operation(values),
         )
 
 
@@ -119,35 +148,72 @@ def _stores(env: Mapping[str, str]) -> Stores:
 def _limits(env: Mapping[str, str]) -> Limits:
     default = Limits()
     return Limits(
-        cache_ttl_seconds=int(
-            _positive(env, "SLUICE_CACHE_TTL_SECONDS", default.cache_ttl_seconds)
-        ),
-        in_flight=int(_positive(env, "SLUICE_MAX_IN_FLIGHT", default.in_flight)),
-        backend_seconds=_positive(env, "SLUICE_BACKEND_SECONDS", default.backend_seconds),
+        cache_ttl_seconds=int(positive(env, "SLUICE_CACHE_TTL_SECONDS", default.cache_ttl_seconds)),
+        in_flight=int(positive(env, "SLUICE_MAX_IN_FLIGHT", default.in_flight)),
+        backend_seconds=positive(env, "SLUICE_BACKEND_SECONDS", default.backend_seconds),
+        query_seconds=positive(env, "SLUICE_QUERY_SECONDS", default.query_seconds),
     )
 
 
 def _probes(env: Mapping[str, str]) -> Probes:
     path = env.get("SLUICE_PROBES")
-    interval = _positive(env, "SLUICE_PROBE_INTERVAL_SECONDS", Probes().interval_seconds)
+    interval = positive(env, "SLUICE_PROBE_INTERVAL_SECONDS", Probes().interval_seconds)
     return Probes(path=Path(path) if path else None, interval_seconds=interval)
 
 
-def _switch(env: Mapping[str, str], name: str) -> bool:
-    value = env.get(name, "0")
-    if value not in ("0", "1"):
-        raise SettingsError(f"{name}={value!r}: give 1 (on) or 0 (off)")
-    return value == "1"
+PROVIDERS: tuple[Literal["anthropic", "openai"], ...] = ("anthropic", "openai")
 
 
-def _positive(env: Mapping[str, str], name: str, default: float) -> float:
-    text = env.get(name)
-    if text is None:
-        return default
+def _llm(env: Mapping[str, str]) -> LLMSettings:
+    default = LLMSettings()
+    chosen = one_of(env, "SLUICE_LLM_PROVIDER", (*PROVIDERS, ""), "")
+    model = env.get("SLUICE_LLM_MODEL")
+    return LLMSettings(
+        provider=next((name for name in PROVIDERS if name == chosen), None),
+        openai_api_key=env.get("OPENAI_API_KEY"),
+        openai_base_url=env.get("OPENAI_BASE_URL"),
+        openai_model=model or default.openai_model,
+        anthropic_api_key=env.get("ANTHROPIC_API_KEY"),
+        anthropic_base_url=env.get("ANTHROPIC_BASE_URL"),
+        anthropic_model=model or default.anthropic_model,
+        timeout=positive(env, "SLUICE_LLM_SECONDS", default.timeout),
+        max_tokens=int(positive(env, "SLUICE_LLM_MAX_TOKENS", default.max_tokens)),
+        price=_price(env),
+    )
+
+
+def _price(env: Mapping[str, str]) -> Price:
+    """Four numbers: dollars per million tokens in, out, read from and written to the prompt cache."""
+    text = env.get("SLUICE_LLM_PRICE", "0,0,0,0")
     try:
-        value = float(text)
+        given = [float(number) for number in text.split(",")]
     except ValueError:
-        raise SettingsError(f"{name}={text!r}: give a number above 0") from None
-    if not 0 < value < float("inf"):
-        raise SettingsError(f"{name}={text!r}: give a number above 0")
-    return value
+        given = []
+    if len(given) != len(fields(Price)) or not all(0 <= number < float("inf") for number in given):
+        raise SettingsError(
+            f"SLUICE_LLM_PRICE={text!r}: give four numbers, dollars per million tokens of "
+            "input, output, cache reads and cache writes, like 1,5,0.1,1.25"
+        )
+    return Price(*given)
+
+
+def _access(env: Mapping[str, str]) -> Access:
+    path = env.get("SLUICE_API_KEYS")
+    return Access(keys_path=Path(path) if path else None)
+
+
+def _analytics(env: Mapping[str, str]) -> Analytics:
+    default = Analytics()
+    days = positive(env, "SLUICE_ANALYTICS_RETENTION_DAYS", default.retention_days)
+    queries = switch(env, "SLUICE_ANALYTICS_QUERIES")
+    return Analytics(retention_days=days, queries=queries)
+
+
+def _operation(env: Mapping[str, str]) -> Operation:
+    default = Operation()
+    levels = ("debug", "info", "warning", "error")
+    return Operation(
+        log_level=one_of(env, "SLUICE_LOG_LEVEL", levels, default.log_level),
+        log_format=one_of(env, "SLUICE_LOG_FORMAT", ("auto", "json", "text"), default.log_format),
+        drain_seconds=at_least_zero(env, "SLUICE_DRAIN_SECONDS", default.drain_seconds),
+    )

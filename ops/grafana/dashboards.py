@@ -6,56 +6,11 @@ and holds every expression against the router's real metrics.
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+from ops.grafana.board import Dashboard, Panel, dashboard_json, latency, quantile, rate, ratio
 
 FOLDER = Path(__file__).parent / "dashboards"
-SCHEMA_VERSION = 41  # Grafana 11.6
-WIDTH, HEIGHT, PER_ROW = 12, 8, 2
-WINDOW = "$__rate_interval"
-
-
-@dataclass(frozen=True, slots=True)
-class Panel:
-    """A graph of one or more (legend, PromQL) pairs; `limit` draws a red line where the guide has one."""
-
-    title: str
-    unit: str
-    queries: tuple[tuple[str, str], ...]
-    limit: float | None = None
-    description: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Dashboard:
-    uid: str
-    title: str
-    description: str
-    panels: tuple[Panel, ...]
-
-
-def rate(metric: str, by: str = "", match: str = "") -> str:
-    """Per-second rate of a counter, summed over router processes."""
-    grouping = f" by ({by})" if by else ""
-    selector = f"{{{match}}}" if match else ""
-    return f"sum{grouping} (rate({metric}{selector}[{WINDOW}]))"
-
-
-def ratio(metric: str, match: str, by: str = "", of: str = "") -> str:
-    """Share of a counter's `match` among its `of` (all, unless told)."""
-    return f"{rate(metric, by, match)} / {rate(metric, by, of)}"
-
-
-def quantile(q: float, histogram: str, by: str = "") -> str:
-    labels = f"le, {by}" if by else "le"
-    return f"histogram_quantile({q}, {rate(f'{histogram}_bucket', labels)})"
-
-
-def latency(title: str, q: float, limit: float | None = None) -> Panel:
-    by_cohort = quantile(q, "router_query_duration_seconds", "cohort")
-    return Panel(title, "s", (("{{cohort}}", by_cohort),), limit)
-
 
 OVERVIEW = Dashboard(
     "sluice-overview",
@@ -107,6 +62,40 @@ OVERVIEW = Dashboard(
                 ),
             ),
             limit=0.95,
+        ),
+        Panel(
+            "Time by phase",
+            "s",
+            (
+                (
+                    "{{phase}}",
+                    f"{rate('router_phase_duration_seconds_sum', 'phase')}"
+                    " / ignoring (phase) group_left "
+                    f"{rate('router_query_duration_seconds_count')}",
+                ),
+            ),
+            description="Mean seconds a query spends in each phase; the stack is the mean latency.",
+        ),
+        Panel(
+            "Language model requests",
+            "reqps",
+            (("{{outcome}}", rate("router_llm_requests_total", "outcome")),),
+        ),
+        Panel(
+            "Language model latency",
+            "s",
+            (
+                ("P50", quantile(0.5, "router_llm_duration_seconds")),
+                ("P99", quantile(0.99, "router_llm_duration_seconds")),
+            ),
+        ),
+        Panel(
+            "Language model tokens and cost",
+            "short",
+            (
+                ("{{kind}} tokens/s", rate("router_llm_tokens_total", "kind")),
+                ("dollars an hour", f"3600 * {rate('router_llm_cost_usd_total')}"),
+            ),
         ),
         Panel("Routers up", "short", (("{{instance}}", 'up{job="router"}'),)),
     ),
@@ -194,6 +183,16 @@ DATABASES = Dashboard(
             ),
             description="Connection pools show here: each connection is an open file of the process.",
         ),
+        Panel(
+            "Decision log",
+            "wps",
+            (
+                ("written", rate("router_analytics_written_total")),
+                ("dropped: {{why}}", rate("router_analytics_dropped_total", "why")),
+            ),
+            description="Dropped rows are lost analytics, never lost answers.",
+        ),
+        Panel("Decisions waiting", "short", (("{{instance}}", "router_analytics_queue_size"),)),
         Panel("Stores up", "short", (("{{job}}", 'up{job!="router"}'),)),
     ),
 )
@@ -234,47 +233,6 @@ FLAGS = Dashboard(
 )
 
 DASHBOARDS = (OVERVIEW, PHASE_4, DATABASES, FLAGS)
-
-
-def panel_json(number: int, panel: Panel) -> dict[str, Any]:
-    column, row = number % PER_ROW, number // PER_ROW
-    return {
-        "id": number + 1,
-        "type": "timeseries",
-        "title": panel.title,
-        "description": panel.description,
-        "datasource": {"type": "prometheus", "uid": "prometheus"},
-        "gridPos": {"h": HEIGHT, "w": WIDTH, "x": column * WIDTH, "y": row * HEIGHT},
-        "fieldConfig": {"defaults": defaults_json(panel), "overrides": []},
-        "options": {"legend": {"displayMode": "list", "placement": "bottom"}},
-        "targets": [
-            {"refId": chr(ord("A") + i), "expr": query, "legendFormat": legend}
-            for i, (legend, query) in enumerate(panel.queries)
-        ],
-    }
-
-
-def defaults_json(panel: Panel) -> dict[str, Any]:
-    defaults: dict[str, Any] = {"unit": panel.unit, "min": 0}
-    if panel.limit is not None:
-        steps = [{"color": "green", "value": None}, {"color": "red", "value": panel.limit}]
-        defaults["thresholds"] = {"mode": "absolute", "steps": steps}
-        defaults["custom"] = {"thresholdsStyle": {"mode": "line"}}
-    return defaults
-
-
-def dashboard_json(dashboard: Dashboard) -> dict[str, Any]:
-    return {
-        "uid": dashboard.uid,
-        "title": dashboard.title,
-        "description": dashboard.description,
-        "tags": ["sluice"],
-        "schemaVersion": SCHEMA_VERSION,
-        "editable": False,
-        "refresh": "5s",
-        "time": {"from": "now-1h", "to": "now"},
-        "panels": [panel_json(i, panel) for i, panel in enumerate(dashboard.panels)],
-    }
 
 
 def files() -> Iterator[tuple[Path, str]]:

@@ -14,6 +14,7 @@ from typing import Any, LiteralString
 from neo4j import READ_ACCESS, AsyncDriver, AsyncManagedTransaction
 from neo4j.exceptions import DriverError, Neo4jError
 
+from router import trace
 from router.backends.base import Hit, Search
 from router.backends.words import STOPWORDS, content_stems, fold, name_candidates, stem
 from router.errors import StoreUnavailable
@@ -61,6 +62,7 @@ class GraphBackend:
                 entries, rows = await session.execute_read(_expand, keys)
         except (Neo4jError, DriverError, OSError) as error:
             raise StoreUnavailable(self.name, f"{type(error).__name__}: {error}") from error
+        trace.note("graph", {"entries": sorted({e["key"] for e in entries}), "records": len(rows)})
         return rank(search, entries, rows)[: search.limit]
 
     async def health(self) -> None:

@@ -1,21 +1,23 @@
 """A deadline and a circuit breaker around a backend, so that a frozen store costs little.
 
-After ``FAILURES_MAX`` failures in a row the store is left alone for ``OPEN_SECONDS``; then one
-search may try it again. It comes back without a restart.
+After a few failures in a row the store is left alone for two seconds; then one search may try it
+again. It comes back without a restart.
 """
 
 import asyncio
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 
+from router import trace
 from router.backends.base import Backend, Hit, Search
+from router.breaker import FAILURES_MAX, Breaker
 from router.errors import StoreUnavailable
 from router.metrics import Metrics
 
-FAILURES_MAX = 5
-OPEN_SECONDS = 2.0
+FUSION_SECONDS = 0.05
+"""Kept back from the query's deadline, so that a late store leaves time for a partial answer."""
 logger = structlog.get_logger(__name__)
 
 
@@ -26,26 +28,28 @@ class Guard:
     backend: Backend
     metrics: Metrics
     seconds: float
-    _failures: int = 0
-    _closed_until: float = 0.0
+    breaker: Breaker = field(default_factory=Breaker)
 
     @property
     def name(self) -> str:
         return self.backend.name
 
     async def search(self, search: Search) -> list[Hit]:
-        if time.monotonic() < self._closed_until:
+        if not self.breaker.admits():
             raise StoreUnavailable(self.name, "left alone after repeated failures")
+        seconds = min(self.seconds, max(0.0, trace.remaining() - FUSION_SECONDS))
         started = time.perf_counter()
         try:
-            async with asyncio.timeout(self.seconds):
+            async with asyncio.timeout(seconds):
                 hits = await self.backend.search(search)
         except StoreUnavailable as error:
             self._failed(error.why)
             raise
         except TimeoutError:
-            self._failed(f"no answer within {self.seconds} s")
-            raise StoreUnavailable(self.name, f"no answer within {self.seconds} s") from None
+            why = f"no answer within {seconds:.3g} s"
+            if seconds == self.seconds:  # a hurried query says nothing of the store
+                self._failed(why)
+            raise StoreUnavailable(self.name, why) from None
         except Exception as error:
             # A driver bug or garbage from a store must not fail the query.
             self._failed(repr(error))
@@ -53,7 +57,7 @@ class Guard:
         finally:
             elapsed = time.perf_counter() - started
             self.metrics.backend_seconds.labels(self.name).observe(elapsed)
-        self._failures = 0
+        self.breaker.succeeded()
         return hits
 
     async def health(self) -> None:
@@ -64,8 +68,6 @@ class Guard:
             raise StoreUnavailable(self.name, f"no answer within {self.seconds} s") from None
 
     def _failed(self, why: str) -> None:
-        self._failures += 1
-        if self._failures >= FAILURES_MAX:
-            self._closed_until = time.monotonic() + OPEN_SECONDS
-        if self._failures in (1, FAILURES_MAX):
-            logger.warning("backend_failed", backend=self.name, why=why, in_a_row=self._failures)
+        self.breaker.failed()
+        if (in_a_row := self.breaker.in_a_row) in (1, FAILURES_MAX):
+            logger.warning("backend_failed", backend=self.name, why=why, in_a_row=in_a_row)

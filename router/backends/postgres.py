@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import asyncpg  # type: ignore[import-untyped]  # it ships no types
 
+from router import trace
 from router.backends import catalogue as catalogues
 from router.backends.base import Hit, Search
 from router.backends.catalogue import Catalogue
@@ -38,6 +39,7 @@ class PostgresBackend:
         # "The highest …" asks for one; two more show by how much.
         limit = min(search.limit, SUPERLATIVE_ROWS) if wanted.order_by else search.limit
         statement, values = select(wanted, limit)
+        trace.note("postgres", {"filter": said(wanted), "sql": statement, "values": len(values)})
         rows = await self._guarded(lambda: self._pool.fetch(statement, *values))
         hits = [_hit(row, place, _certainty(wanted)) for place, row in enumerate(rows)]
         if wanted.count and rows:
@@ -78,6 +80,22 @@ def _wanted(search: Search, catalogue: Catalogue) -> Filter:
     if search.relaxed or wanted.contradictory:
         return wanted.relaxed()
     return wanted
+
+
+def said(wanted: Filter) -> dict[str, object]:
+    """The filter in words, without what is empty."""
+    window = wanted.window
+    found = {
+        "kinds": sorted(wanted.kinds),
+        "ids": list(wanted.ids),
+        "names": list(wanted.names),
+        "conditions": [f"{c.attribute} {c.operator} {c.value}" for c in wanted.conditions],
+        "from": window.start.isoformat() if window and window.start else "",
+        "until": window.end.isoformat() if window and window.end else "",
+        "order": (window.order if window else None) or wanted.order_by or "",
+        "count": wanted.count,
+    }
+    return {name: value for name, value in found.items() if value}
 
 
 def _certainty(wanted: Filter) -> float:

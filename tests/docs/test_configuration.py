@@ -10,7 +10,7 @@ from router.settings import Settings
 ROOT = Path(__file__).parents[2]
 PACKAGES = "activities cli demo ops rehearsal rollout router stack workflows"
 VARIABLE = re.compile(
-    r"(SLUICE|TEMPORAL|REDIS|POSTGRES|NEO4J|QDRANT|PROMETHEUS|OPENAI|ANTHROPIC)_[A-Z0-9_]*[A-Z0-9]"
+    r"(SLUICE|OTEL|TEMPORAL|REDIS|POSTGRES|NEO4J|QDRANT|PROMETHEUS|OPENAI|ANTHROPIC)_[A-Z0-9_]*[A-Z0-9]"
 )
 
 
@@ -75,6 +75,13 @@ def test_documented_defaults_are_those_of_the_router() -> None:
         "SLUICE_CACHE_TTL_SECONDS": limits.cache_ttl_seconds,
         "SLUICE_MAX_IN_FLIGHT": limits.in_flight,
         "SLUICE_BACKEND_SECONDS": limits.backend_seconds,
+        "SLUICE_QUERY_SECONDS": limits.query_seconds,
+        "SLUICE_LLM_SECONDS": Settings().llm.timeout,
+        "SLUICE_LLM_MAX_TOKENS": Settings().llm.max_tokens,
+        "SLUICE_DRAIN_SECONDS": Settings().operation.drain_seconds,
+        "SLUICE_LOG_LEVEL": Settings().operation.log_level,
+        "SLUICE_LOG_FORMAT": Settings().operation.log_format,
+        "SLUICE_ANALYTICS_RETENTION_DAYS": Settings().analytics.retention_days,
         "SLUICE_PROBE_INTERVAL_SECONDS": f"{Settings().probes.interval_seconds:g}",
     }
     assert {name: rows()[name][0] for name in expected} == {

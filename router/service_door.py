@@ -1,0 +1,102 @@
+"""What every request passes first: its trace, its size, its line in the log."""
+
+import json
+import time
+
+import structlog
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from router.telemetry import Telemetry
+
+QUIET = frozenset({"/healthz", "/readyz", "/metrics", "/flags"})
+"""Asked every second by machines: logged only when it fails."""
+SERVER_FAULT = 500
+logger = structlog.get_logger(__name__)
+
+
+class Door:
+    """Pure ASGI: a middleware of Starlette's kind would cost more than the handlers do."""
+
+    def __init__(self, app: ASGIApp, telemetry: Telemetry, body_limit: int) -> None:
+        self._app = app
+        self._telemetry = telemetry
+        self._limit = body_limit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = {
+            name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
+        }
+        path, started, status = scope["path"], time.perf_counter(), SERVER_FAULT
+        with self._telemetry.request(f"{scope['method']} {path}", headers) as trace:
+
+            async def sent(message: Message) -> None:
+                nonlocal status
+                if message["type"] == "http.response.start":
+                    status = message["status"]
+                    message["headers"] = [
+                        *message.get("headers", ()),
+                        (b"x-trace-id", trace.id.encode()),
+                    ]
+                await send(message)
+
+            try:
+                await self._bounded(scope, receive, sent)
+            finally:
+                level = "warning" if status >= SERVER_FAULT else "info"
+                if path not in QUIET or level == "warning":
+                    getattr(logger, level)(
+                        "request",
+                        method=scope["method"],
+                        path=path,
+                        status=status,
+                        ms=round((time.perf_counter() - started) * 1000, 2),
+                        **trace.attributes,
+                    )
+
+    async def _bounded(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Refuse bodies above the limit with 413, chunked ones too."""
+        if scope["method"] != "POST":
+            await self._app(scope, receive, send)
+            return
+        body = await _read(receive, self._limit)
+        if body is None:
+            await _refuse(send, f"body is larger than {self._limit} bytes")
+            return
+        waiting = True
+
+        async def replay() -> Message:
+            nonlocal waiting
+            if not waiting:
+                return await receive()
+            waiting = False
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        await self._app(scope, replay, send)
+
+
+async def _read(receive: Receive, limit: int) -> bytes | None:
+    """The whole body; None when it is too large."""
+    chunks, size = [], 0
+    while True:
+        message = await receive()
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size > limit:
+            return None
+        chunks.append(chunk)
+        if message["type"] != "http.request" or not message.get("more_body", False):
+            return b"".join(chunks)
+
+
+async def _refuse(send: Send, detail: str) -> None:
+    body = json.dumps({"detail": detail}).encode()
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+        (b"connection", b"close"),  # what is left of the body is not read
+    ]
+    await send({"type": "http.response.start", "status": 413, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

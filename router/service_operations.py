@@ -1,0 +1,47 @@
+"""What machines ask a router process: flags as it sees them, health, metrics. Open to whoever connects."""
+
+from collections.abc import Callable
+from typing import Any
+
+from fastapi import FastAPI, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from router.errors import NotReady
+from router.flags.processes import RouterProcess, told
+from router.router import QueryRouter
+from router.service_models import Problem
+
+
+def add_operations(
+    app: FastAPI, router: QueryRouter, process: RouterProcess, draining: Callable[[], bool]
+) -> None:
+    """``draining``: the process is about to stop and wants no new work."""
+
+    @app.get("/flags", tags=["operations"], summary="Flags as this process sees them")
+    async def flags() -> dict[str, Any]:
+        return told(process.id, router.parts.reader)
+
+    @app.get("/healthz", tags=["operations"], summary="Alive")
+    async def healthz() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @app.get(
+        "/readyz",
+        tags=["operations"],
+        summary="Send queries here?",
+        responses={503: {"model": Problem, "description": "no: `detail` says why"}},
+    )
+    async def readyz() -> dict[str, Any]:
+        """Ready when the flags are followed and at least one store answers; the rest is told."""
+        if draining():
+            raise NotReady("draining: this process is about to stop")
+        if router.parts.reader.stale:
+            raise NotReady("the flags are not followed: is Redis up?")
+        stores = await router.health()
+        if all(state != "ok" for state in stores.values()):
+            raise NotReady(f"no store answers: {stores}")
+        return {"status": "ready", "stores": stores}
+
+    @app.get("/metrics", tags=["operations"], summary="Prometheus metrics")
+    async def metrics() -> Response:
+        return Response(generate_latest(router.metrics.registry), media_type=CONTENT_TYPE_LATEST)

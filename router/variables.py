@@ -1,0 +1,45 @@
+"""Environment variables as values: a wrong one is told by its name."""
+
+from collections.abc import Mapping
+
+from router.errors import SettingsError
+
+Environment = Mapping[str, str]
+
+
+def switch(env: Environment, name: str) -> bool:
+    """``1`` or ``0`` (the default). Raises SettingsError."""
+    value = env.get(name, "0")
+    if value not in ("0", "1"):
+        raise SettingsError(f"{name}={value!r}: give 1 (on) or 0 (off)")
+    return value == "1"
+
+
+def positive(env: Environment, name: str, default: float) -> float:
+    """A number above 0. Raises SettingsError."""
+    value = at_least_zero(env, name, default)
+    if value == 0:
+        raise SettingsError(f"{name}={env[name]!r}: give a number above 0")
+    return value
+
+
+def at_least_zero(env: Environment, name: str, default: float) -> float:
+    """A number, 0 or more. Raises SettingsError."""
+    text = env.get(name)
+    if text is None:
+        return default
+    try:
+        value = float(text)
+    except ValueError:
+        raise SettingsError(f"{name}={text!r}: give a number") from None
+    if not 0 <= value < float("inf"):
+        raise SettingsError(f"{name}={text!r}: give a number, 0 or more")
+    return value
+
+
+def one_of(env: Environment, name: str, allowed: tuple[str, ...], default: str) -> str:
+    """One of the allowed words. Raises SettingsError."""
+    value = env.get(name, default)
+    if value not in allowed:
+        raise SettingsError(f"{name}={value!r}: give one of {', '.join(allowed)}")
+    return value
