@@ -6,16 +6,14 @@ from datetime import datetime
 from typing import TypeVar
 
 from temporalio import workflow
-from temporalio.exceptions import FailureError
 
 with workflow.unsafe.imports_passed_through():
-    from activities.flags import FlagActivities
-    from activities.models import FlagReceipt, FlagTarget
+    from activities.models import FlagTarget
     from rollout import moves
     from rollout.commands import Command, Verb
     from rollout.state import State
     from rollout.target import Target
-    from workflows import policies, presenting
+    from workflows import presenting
     from workflows.models import RolloutInput
 
 T = TypeVar("T")
@@ -78,31 +76,6 @@ class RolloutBase:
             reason=reason,
             **{name: getattr(target, name) for name in Target.model_fields},
         )
-
-    async def lower(self, target: Target, actor: str, reason: str) -> FlagReceipt:
-        """Take traffic away: at once by a local activity, else for as long as it takes."""
-        write = self.flag_target(target, actor, reason)
-        try:
-            return await workflow.execute_local_activity_method(
-                FlagActivities.apply, write, **policies.APPLY_AT_ONCE
-            )
-        except FailureError:
-            workflow.logger.warning("the fast write failed; going on until it is done")
-        return await self._lower_until_done(write)
-
-    async def _lower_until_done(self, write: FlagTarget) -> FlagReceipt:
-        while write.sequence == self.state.sequence:
-            try:
-                return await workflow.execute_activity_method(
-                    FlagActivities.apply,
-                    write,
-                    summary=write.reason[:200],
-                    **policies.APPLY_UNTIL_DONE,
-                )
-            except FailureError as error:
-                self.tell("problem", f"can't lower the flag, trying on: {cause(error)}")
-                await workflow.sleep(policies.REFUSED_AGAIN_AFTER)
-        raise Interrupted  # a newer write has replaced this one
 
     def tell(self, kind: str, text: str, actor: str = "sluice") -> None:
         moves.tell(self.state, workflow.now(), kind, text, actor)

@@ -23,10 +23,11 @@ with workflow.unsafe.imports_passed_through():
     from rollout.verdict import Check, Outcome, Verdict
     from workflows import policies, presenting
     from workflows.base import Interrupted, cause
+    from workflows.lowering import Lowering
     from workflows.watching import Watching
 
 
-class Effects(Watching):
+class Effects(Watching, Lowering):
     """The only place where the rollout touches the world."""
 
     async def do_enter(self, decision: Enter) -> None:
@@ -145,11 +146,6 @@ class Effects(Watching):
         receipt = await (work if ending == "Aborted" else self.unless_urgent(work))
         moves.finished(self.state, workflow.now(), decision.status, receipt.markdown)
         self.present("finished", None)
-
-    async def zero(self, actor: str, reason: str) -> None:
-        """Put the flag to 0 % and read it back; doing it twice does no harm."""
-        receipt = await self.lower(target.to_zero(self.state, kill=False), actor, reason)
-        self.state.percentage = receipt.percentage
 
     def present(self, because: str, until: datetime | None) -> None:
         """Tell people: the Temporal UI's current details, and what queries answer."""

@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from temporalio.common import RetryPolicy
+from temporalio.workflow import ActivityCancellationType
 
 TASK_QUEUE = "sluice"
 FLAG_REFUSED = "FlagRefused"
@@ -30,8 +31,13 @@ APPLY_UNTIL_DONE: dict[str, Any] = {
         maximum_attempts=0,
         non_retryable_error_types=[FLAG_REFUSED],
     ),
+    "cancellation_type": ActivityCancellationType.ABANDON,
 }
-"""Behind it, and for raising traffic: tried for as long as it takes."""
+"""Behind it, and for raising traffic: tried for as long as it takes.
+
+A dropped one is not cancelled: it has no heartbeat, so it would not hear of it, and the fence
+refuses it once it comes late.
+"""
 
 REFUSED_AGAIN_AFTER = timedelta(seconds=5)
 """A refused lowering (another run owns the flag) is tried again after this, and told."""
@@ -45,8 +51,9 @@ CONFIRM: dict[str, Any] = {
 CHECK: dict[str, Any] = {
     "start_to_close_timeout": timedelta(seconds=20),
     "retry_policy": RetryPolicy(initial_interval=timedelta(seconds=1), maximum_attempts=3),
+    "cancellation_type": ActivityCancellationType.ABANDON,
 }
-"""Exhausted attempts are an Error verdict: the rollout holds."""
+"""Exhausted attempts are an Error verdict: the rollout holds. A dropped check's result is ignored."""
 
 REPORT: dict[str, Any] = {
     "start_to_close_timeout": timedelta(minutes=2),

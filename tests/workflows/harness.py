@@ -150,16 +150,18 @@ class TurnByTurnWatch:
 
 
 class TrailingFlags(MemoryFlags):
-    """Memory flags that remember each percentage written, and can be made to fail."""
+    """Memory flags that remember each percentage written, and can be made slow or to fail."""
 
     def __init__(self) -> None:
         super().__init__()
         self.trail: list[float] = []
         self.broken: Exception | None = None
+        self.slow_seconds = 0.0
 
     async def apply(self, target: FlagTarget) -> FlagReceipt:
         if self.broken is not None:
             raise self.broken
+        await asyncio.sleep(self.slow_seconds)
         receipt = await super().apply(target)
         self.trail.append(receipt.percentage)
         return receipt

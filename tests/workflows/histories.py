@@ -35,7 +35,18 @@ async def rolled_back_and_retried(rollout: Rollout) -> None:
     await rollout.reaches(lambda s: s.step is not None and s.step.name == "ramp-100")
 
 
-STORIES: dict[str, Story] = {story.__name__: story for story in (healthy, rolled_back_and_retried)}
+async def paused_and_aborted(rollout: Rollout) -> None:
+    await rollout.reaches(lambda s: s.percentage == 5)
+    await rollout.command(Verb.PAUSE)
+    await rollout.pass_time(60)
+    await rollout.command(Verb.RESUME)
+    await rollout.command(Verb.ABORT)
+    await rollout.handle.result()
+
+
+STORIES: dict[str, Story] = {
+    story.__name__: story for story in (healthy, rolled_back_and_retried, paused_and_aborted)
+}
 
 
 def commands(history: WorkflowHistory) -> list[str]:

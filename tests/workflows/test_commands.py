@@ -1,5 +1,7 @@
 """People's commands: taken when they fit, refused with the reason when they don't."""
 
+import asyncio
+
 import pytest
 from temporalio.client import WorkflowUpdateFailedError
 from temporalio.testing import WorkflowEnvironment
@@ -30,6 +32,20 @@ async def test_abort_answers_when_the_store_has_zero(env: WorkflowEnvironment) -
         result = await rollout.handle.result()
         assert (result.status, result.percentage) == (Status.ABORTED, 0)
         assert rollout.reports.requests[0].ending == "Aborted"
+
+
+async def test_two_aborts_and_the_end_share_one_write(env: WorkflowEnvironment) -> None:
+    """Of several writes at once all but the newest are refused, and an abort would never answer."""
+    async with rolling_out(env) as rollout:
+        await rollout.reaches(exposed)
+        rollout.flags.slow_seconds = 0.3
+        bob = Command(actor="bob", reason="me too")
+        answers = await asyncio.gather(
+            rollout.command(Verb.ABORT), rollout.command(Verb.ABORT, bob)
+        )
+        assert [answer.percentage for answer in answers] == [0, 0]
+        assert (await rollout.handle.result()).status is Status.ABORTED
+        assert rollout.flags.trail == [0, 0, 5, 0]
 
 
 async def test_cancelling_the_workflow_means_abort(env: WorkflowEnvironment) -> None:
