@@ -12,12 +12,14 @@ from temporalio.envconfig import ClientConfig
 from temporalio.worker import Worker
 
 from activities.archive import FileArchive
+from activities.checklist import ChecklistActivities
 from activities.flags import FlagActivities
 from activities.ledger import PostgresLedger
 from activities.measure import MeasureActivities
 from activities.prometheus import PrometheusMetrics
 from activities.redis_flags import RedisFlags
 from activities.report import ReportActivities
+from activities.site import LiveSite
 from activities.watch import WatchActivities
 from workflows.policies import TASK_QUEUE
 from workflows.rollout_workflow import RolloutWorkflow
@@ -39,6 +41,7 @@ async def main() -> None:
     metrics = PrometheusMetrics(os.environ.get("PROMETHEUS_URL", "http://localhost:9090"))
     flags = RedisFlags.from_url(os.environ.get("REDIS_URL", "redis://localhost:6379/0"))
     ledger = PostgresLedger(os.environ.get("POSTGRES_DSN", "postgresql://localhost:5432/postgres"))
+    site = LiveSite.from_environment(os.environ, flags, metrics)
     worker = Worker(
         client,
         task_queue=TASK_QUEUE,
@@ -48,6 +51,7 @@ async def main() -> None:
             FlagActivities(flags).confirm,
             MeasureActivities(metrics, ledger).check,
             WatchActivities(metrics, flags, ledger).watch,
+            ChecklistActivities(metrics, site).check_items,
             ReportActivities(ledger, FileArchive()).write_report,
         ],
         graceful_shutdown_timeout=DRAIN,
@@ -57,6 +61,7 @@ async def main() -> None:
         logging.getLogger("sluice").info("worker ready on task queue %s", TASK_QUEUE)
         await stop.wait()
     await ledger.close()
+    await site.close()
     await flags.close()
 
 

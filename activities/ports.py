@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
+from activities.checklist_models import Found
 from activities.models import (
     Confirmation,
     ConfirmRequest,
@@ -77,6 +78,37 @@ class Ledger(Protocol):
         Raises:
             LedgerUnreachableError: transient.
         """
+        ...
+
+
+class Site(Protocol):
+    """The place that the rollout runs in, as its checklists look at it.
+
+    Every method raises a TransientError of ``activities.errors`` when what it asks is out of reach.
+    """
+
+    async def stores(self, environment: str) -> Found:
+        """Whether every store answers each live router process; no process at all is not well."""
+        ...
+
+    async def targets(self, environment: str) -> Found:
+        """Whether Prometheus scrapes as many router processes as live, and all of them are up."""
+        ...
+
+    async def dashboards(self, titles: tuple[str, ...]) -> Found:
+        """Whether Grafana has a dashboard of each title."""
+        ...
+
+    async def alerts(self, names: tuple[str, ...]) -> Found:
+        """Whether Prometheus has each alert rule loaded and can evaluate it."""
+        ...
+
+    async def flags(self, environment: str) -> Found:
+        """Raise a throw-away flag and hear it from every live router process; it is deleted after."""
+        ...
+
+    async def drill(self, environment: str, seconds_max: float) -> Found:
+        """Take a throw-away flag from 100 % to 0 %: whether all processes had it in time."""
         ...
 
 

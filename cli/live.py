@@ -14,6 +14,7 @@ from cli.output import answer
 from cli.rollouts import Rollouts
 from cli.screen import screen
 from rollout.state import State, Status
+from rollout.verdict import Check
 
 REFRESH_SECONDS = 0.5
 SILENCE_SECONDS_MAX = 60.0
@@ -71,7 +72,8 @@ class LineView:
         """Nothing to put back."""
 
     def show(self, state: State, waiting: Waiting) -> None:
-        check = state.check.id if state.check else ""
+        shown = state.shown_check
+        check = shown.id if shown else ""
         if len(state.timeline) == self._events and check == self._check:
             return
         if self._json:
@@ -81,14 +83,14 @@ class LineView:
                 if event.kind == "check":
                     continue  # the readings themselves follow
                 print(f"{event.at:%H:%M:%S} {event.kind:<9} {event.text}", flush=True)
-            if state.check is not None and check != self._check:
-                print(self._readings(state), flush=True)
+            if shown is not None and check != self._check:
+                print(_readings(state, shown), flush=True)
         self._events, self._check = len(state.timeline), check
 
-    def _readings(self, state: State) -> str:
-        assert state.check is not None  # noqa: S101  the caller looked
-        place = f"{state.check.at:%H:%M:%S} check     {state.check.step} {state.percentage:g} %"
-        return f"{place}: {state.check.outcome}: {state.check.because}"
+
+def _readings(state: State, check: Check) -> str:
+    place = f"{check.at:%H:%M:%S} check     {check.id} {state.percentage:g} %"
+    return f"{place}: {check.outcome}: {check.because}"
 
 
 def view_for(console: Console, links: dict[str, str], as_json: bool) -> View:

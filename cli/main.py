@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import typer
 
-from cli import people, rollout_commands, servers
+from cli import consent, people, rollout_commands, servers
 from cli.errors import CliError, Exit
 
 app = typer.Typer(
@@ -25,11 +25,13 @@ ROLLOUTS = (
     ("watch", rollout_commands.watch),
     ("list", rollout_commands.list_rollouts),
 )
-PEOPLE = ("approve", "promote", "pause", "resume", "abort", "rollback", "retry", "kill")
+PEOPLE = ("promote", "pause", "resume", "abort", "rollback", "retry", "kill")
 SERVERS = ("up", "down", "worker", "router", "ask", "demo")
 
 for name, command in ROLLOUTS:
     app.command(name, rich_help_panel="Rollouts")(command)
+app.command("approve", rich_help_panel="Decisions")(consent.approve)
+app.command("attest", rich_help_panel="Decisions")(consent.attest)
 for name in PEOPLE:
     app.command(name, rich_help_panel="Decisions")(getattr(people, name))
 for name in SERVERS:

@@ -1,4 +1,4 @@
-"""What people say to a rollout: approve, promote, pause, resume, abort, rollback, retry."""
+"""What people say to a rollout: promote, pause, resume, abort, rollback, retry."""
 
 import asyncio
 from typing import Annotated
@@ -33,11 +33,6 @@ def _send(verb: Verb, flag: str | None, reason: str, json: bool, emergency: bool
         )
 
     asyncio.run(send())
-
-
-def approve(flag: Flag = None, reason: Reason = "", json: Json = False) -> None:
-    """Approve the step that waits for a person."""
-    _send(Verb.APPROVE, flag, reason, json)
 
 
 def promote(flag: Flag = None, reason: Reason = "", json: Json = False) -> None:

@@ -8,10 +8,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from rollout.judge import format_value
+from cli.screen_before import before_start, gates, readings
 from rollout.quantity import format_duration
 from rollout.state import State, Status
-from rollout.verdict import Outcome, Verdict
 
 STATUS_STYLE = {
     Status.PROGRESSING: "bold cyan",
@@ -19,12 +18,6 @@ STATUS_STYLE = {
     Status.DEGRADED: "bold red",
     Status.HEALTHY: "bold green",
     Status.ABORTED: "bold magenta",
-}
-OUTCOME_STYLE = {
-    Outcome.SUCCESSFUL: "green",
-    Outcome.INCONCLUSIVE: "yellow",
-    Outcome.ERROR: "dark_orange",
-    Outcome.FAILED: "bold red",
 }
 EVENT_STYLE = {"red_flag": "red", "rollback": "red", "problem": "red", "end": "bold"}
 EVENTS_SHOWN = 7
@@ -36,8 +29,9 @@ def screen(
 ) -> RenderableType:
     """Draw the rollout: where it is, what was read against which limit, what comes next."""
     parts: list[RenderableType] = [_head(state), _stages(state), _clock(state, waiting, now)]
-    if state.check is not None:
-        parts += [Text(), _gates(state)]
+    parts += before_start(state, now)
+    if (check := state.shown_check) is not None:
+        parts += [Text(), gates(check) if state.check else readings(check, state.percentage)]
     if state.rollback is not None:
         parts.append(_rollback(state))
     parts += [Text(), _timeline(state)]
@@ -96,30 +90,6 @@ def _short(span: timedelta) -> str:
     if days:
         return f"{days}d {hours}h"
     return f"{hours}h {minutes:02}m" if hours else f"{minutes}:{seconds:02}"
-
-
-def _gates(state: State) -> RenderableType:
-    assert state.check is not None  # noqa: S101  the caller looked
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for name in ("gate", "reading", "must be", "samples", "verdict"):
-        table.add_column(name, justify="right" if name in ("reading", "samples") else "left")
-    for verdict in state.check.verdicts:
-        table.add_row(*_gate_row(verdict))
-    return table
-
-
-def _gate_row(verdict: Verdict) -> tuple[RenderableType, ...]:
-    outcome = Text(str(verdict.outcome), style=OUTCOME_STYLE[verdict.outcome])
-    if verdict.value is None:
-        outcome.append(f"  {verdict.because.partition(': ')[2]}", style="dim")
-    samples = "" if verdict.samples is None else f"{verdict.samples:,.0f}"
-    return (
-        Text(verdict.gate),
-        Text(format_value(verdict.value, verdict.unit)),
-        Text(f"{verdict.direction} {format_value(verdict.limit, verdict.unit)}", style="dim"),
-        Text(samples, style="dim"),
-        outcome,
-    )
 
 
 def _rollback(state: State) -> RenderableType:

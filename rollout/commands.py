@@ -18,14 +18,21 @@ class Verb(StrEnum):
     ABORT = "abort"
     ROLLBACK = "rollback"
     RETRY = "retry"
+    ATTEST = "attest"
 
 
 class Command(Model):
-    """One command with its author: who, and why. ``emergency`` belongs to rollback only."""
+    """One command with its author: who, and why.
+
+    ``emergency`` belongs to rollback, ``evidence`` (the id of the check that was seen) to approve,
+    ``item`` (of a checklist) to attest.
+    """
 
     actor: str = Field(min_length=1, max_length=200)
     reason: str = Field(default="", max_length=2000)
     emergency: bool = False
+    evidence: str = Field(default="", max_length=200)
+    item: str = Field(default="", max_length=100)
 
 
 class Acknowledgement(Model):

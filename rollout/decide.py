@@ -8,6 +8,9 @@ Order is the safety argument: stopping comes before going on, and nothing raises
 from dataclasses import dataclass
 from datetime import datetime
 
+from rollout.approving import evidence_due_at, expiry
+from rollout.before import due_items, hindrances
+from rollout.checklist import Item
 from rollout.gate import Severity
 from rollout.plan import Step
 from rollout.state import RollbackKind, State, Status
@@ -21,7 +24,21 @@ class Enter:
 
 @dataclass(frozen=True, slots=True)
 class CheckNow:
-    """Measure and judge every gate of the current step."""
+    """Measure and judge every gate of the step, or while it waits, of the one that is live."""
+
+
+@dataclass(frozen=True, slots=True)
+class LookThrough:
+    """Let a machine look at these items of the step's checklist."""
+
+    items: tuple[Item, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Expire:
+    """The step's approval was not given in time."""
+
+    because: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +84,9 @@ class Finish:
     status: Status
 
 
-Decision = Enter | CheckNow | Promote | RollBack | Note | Hold | Wait | Finish
+Decision = (
+    Enter | CheckNow | LookThrough | Expire | Promote | RollBack | Note | Hold | Wait | Finish
+)
 
 
 def decide(state: State, now: datetime) -> Decision:
@@ -94,7 +113,7 @@ def _go_on(state: State, now: datetime) -> Decision:
     if step is None:
         return Finish(Status.HEALTHY)
     if state.step_started_at is None:
-        return _before(state, step)
+        return _before(state, step, now)
     return _soak(state, step, now)
 
 
@@ -120,11 +139,21 @@ def _while_paused(state: State, now: datetime) -> Decision:
     return Wait(state.acts_at, state.paused_because)
 
 
-def _before(state: State, step: Step) -> Decision:
-    if step.approval is not None and len(state.approved_by) < step.approval.approvers:
-        missing = step.approval.approvers - len(state.approved_by)
-        return Wait(None, f"waiting for approval of {step.title} ({missing} more)")
-    return Enter()
+def _before(state: State, step: Step, now: datetime) -> Decision:
+    expires_at = expiry(state, step)
+    if expires_at is not None and now >= expires_at:
+        return Expire(f"nobody approved {step.title} in time")
+    if items := due_items(state, step, now):
+        return LookThrough(items)
+    hindering = list(hindrances(state, step, now))
+    if not hindering:
+        return Enter()
+    check_at = evidence_due_at(state)
+    if check_at is not None and now >= check_at:
+        return CheckNow()
+    times = [check_at, *(one.until for one in hindering)]
+    until = min((time for time in times if time is not None), default=None)
+    return Wait(until, "; ".join(one.because for one in hindering))
 
 
 def _soak(state: State, step: Step, now: datetime) -> Decision:

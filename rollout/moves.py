@@ -4,6 +4,7 @@ from datetime import datetime
 
 from rollout.commands import Command, Verb
 from rollout.reading import Reading
+from rollout.sayings import overruled, said, shown, words
 from rollout.state import (
     TIMELINE_MAX,
     Event,
@@ -32,6 +33,7 @@ def entered(state: State, now: datetime, percentage: float) -> None:
     state.percentage = 100.0 if step.delete_flag else percentage
     state.unkill_by = ""
     state.live_step = step.name
+    state.approvals, state.passed_by = (), ""
     state.step_started_at = now
     state.next_check_at = now + step.initial_delay + step.interval
     tell(state, now, "step", f"{step.title}: live at {state.percentage:g} %")
@@ -45,7 +47,7 @@ def checked(
     assert step is not None  # noqa: S101  only a step is checked
     before = state.check.outcome if state.check else None
     state.check = check
-    state.checks += 1
+    shown(state, check)
     state.baseline = {**state.baseline, **(baseline or {})}
     state.next_check_at = now + step.interval
     state.failures = {
@@ -66,9 +68,13 @@ def checked(
 def promoted(state: State, now: datetime, because: str) -> None:
     step = state.step
     tell(state, now, "promote", f"{step.title if step else 'rollout'}: {because}")
+    if step is not None:
+        state.ended_well = {**state.ended_well, step.name: because}
     state.step_index += 1
     state.step_started_at = None
-    state.approved_by = ()
+    state.ready_at = now
+    state.approvals = ()
+    state.passed_by = state.promoted_by
     _reset_clock(state)
 
 
@@ -89,6 +95,7 @@ def resumed(state: State, now: datetime) -> None:
         state.step_started_at += now - state.paused_at
         state.next_check_at = now
     state.status = Status.PROGRESSING
+    state.ready_at = now
     state.paused_at, state.paused_because, state.acts_at = None, "", None
     state.stable_since = None
     state.noted = ()
@@ -104,6 +111,8 @@ def noted(state: State, now: datetime) -> None:
 
 def found(state: State, now: datetime, finding: Finding) -> None:
     state.finding = finding
+    state.red_flag, state.red_flag_at = finding.verdict.because, finding.seen_at
+    state.approvals = ()  # given before it was known
     tell(state, now, "red_flag", f"{finding.verdict.severity} {finding.verdict.because}")
 
 
@@ -135,6 +144,7 @@ def rolled_back(state: State, now: datetime, percentage: float) -> None:
     state.percentage = percentage
     state.live_step = rollback.to_step or ""
     state.finding = None
+    state.evidence, state.seen, state.approvals = None, (), ()
     state.paused_at, state.paused_because, state.acts_at = None, "", None
     state.step_started_at = None
     _reset_clock(state)
@@ -153,10 +163,10 @@ def confirmed(state: State, now: datetime, text: str) -> None:
 def taken(state: State, now: datetime, verb: Verb, command: Command) -> None:
     """Take a permitted command; the next decision acts on it."""
     match verb:
-        case Verb.APPROVE:
-            state.approved_by = (*state.approved_by, command.actor)
+        case Verb.APPROVE | Verb.ATTEST:
+            said(state, now, verb, command)
         case Verb.PROMOTE:
-            state.promoted_by = command.actor
+            overruled(state, command)
         case Verb.PAUSE:
             paused(state, now, command.reason or f"paused by {command.actor}")
         case Verb.RESUME:
@@ -169,7 +179,7 @@ def taken(state: State, now: datetime, verb: Verb, command: Command) -> None:
             ask_rollback(state, now, kind, command)
         case Verb.RETRY:
             retried(state, now, command)
-    tell(state, now, verb, command.reason, command.actor)
+    tell(state, now, verb, words(verb, command), command.actor)
 
 
 def retried(state: State, now: datetime, command: Command) -> None:
@@ -183,6 +193,7 @@ def retried(state: State, now: datetime, command: Command) -> None:
         state.rollback = None
     state.status = Status.PROGRESSING
     state.step_started_at = None
+    state.ready_at, state.passed_by = now, command.actor
     state.noted = ()
     _reset_clock(state)
 

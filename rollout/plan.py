@@ -5,6 +5,9 @@ from typing import Annotated, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from rollout.approval import Approval
+from rollout.checklist import Checklists, Item
+from rollout.freeze import Freeze
 from rollout.gate import Gate, GateKind, Metric, Model, template_problem
 from rollout.quantity import Duration, parse_duration
 
@@ -16,12 +19,6 @@ class Phases(Model):
 
     enable_feature_flags: bool
     enable_online_learning: bool
-
-
-class Approval(Model):
-    """Before the step starts, ``approvers`` different people must approve it."""
-
-    approvers: int = Field(default=1, ge=1, le=20)
 
 
 def _list_to_tuple(value: object) -> object:
@@ -36,6 +33,7 @@ class Step(Model):
     rolls back to the step named ``rollback_to`` and anything less certain pauses for a person.
     ``phases``, ``percentage`` and ``whitelist`` stay as they are where they are not given.
     ``red_flags`` are evaluated every few seconds all along and act at once, by their severity.
+    It starts once its ``checklist`` is complete and its ``approval`` given, outside of freezes.
     """
 
     name: Name
@@ -53,6 +51,7 @@ class Step(Model):
     gates: Annotated[tuple[Gate, ...], BeforeValidator(_list_to_tuple)] = ()
     red_flags: Annotated[tuple[Gate, ...], BeforeValidator(_list_to_tuple)] = ()
     rollback_to: str | None = None
+    checklist: Annotated[tuple[Item, ...], BeforeValidator(_list_to_tuple)] = ()
     approval: Approval | None = None
     record_baseline: bool = False
     delete_flag: bool = False
@@ -89,6 +88,8 @@ class RolloutPlan(Model):
     environment: str = Field(default="default", pattern=r"^[A-Za-z0-9_.-]+$")
     watch_interval: Duration = parse_duration("5s")
     escalation: Escalation = Escalation()
+    freezes: Annotated[tuple[Freeze, ...], BeforeValidator(_list_to_tuple)] = ()
+    checklists: Checklists = Checklists()
     metrics: dict[str, Metric]
     baselines: Annotated[tuple[Gate, ...], BeforeValidator(_list_to_tuple)] = ()
     steps: Annotated[tuple[Step, ...], BeforeValidator(_list_to_tuple)]
@@ -105,8 +106,11 @@ class RolloutPlan(Model):
         raise KeyError(name)
 
     def rules(self) -> Iterator[tuple[tuple[str | int, ...], Gate]]:
-        """Every gate and red flag with its place in the plan."""
+        """Every gate, red flag and checklist's gate with its place in the plan."""
         for s, step in enumerate(self.steps):
+            for i, item in enumerate(step.checklist):
+                if item.gate is not None:
+                    yield ("steps", s, "checklist", i, "gate"), item.gate
             for kind in ("gates", "red_flags"):
                 for g, gate in enumerate(getattr(step, kind)):
                     yield ("steps", s, kind, g), gate

@@ -1,5 +1,6 @@
 """Plans as YAML: every mistake with its field and line, all of them at once."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from pydantic import ValidationError
 from rollout.errors import Mistake, PlanError
 from rollout.plan import Found, Place, RolloutPlan, cross_check
 from rollout.plan_healing import healed, touches
+from rollout.plan_people import people_check
 
 Lines = dict[Place, int]
 
@@ -94,7 +96,12 @@ def _validate(data: Any) -> tuple[RolloutPlan | None, list[Found]]:  # noqa: ANN
     except ValidationError as error:
         found = [(tuple(e["loc"]), _message(e["type"], e["msg"])) for e in error.errors()]
         return None, found + _found_besides(data, [place for place, _ in found])
-    return plan, list(cross_check(plan))
+    return plan, list(_cross_check(plan))
+
+
+def _cross_check(plan: RolloutPlan) -> Iterator[Found]:
+    yield from cross_check(plan)
+    yield from people_check(plan)
 
 
 def _found_besides(data: Any, broken: list[Place]) -> list[Found]:  # noqa: ANN401  YAML is anything
@@ -103,7 +110,7 @@ def _found_besides(data: Any, broken: list[Place]) -> list[Found]:  # noqa: ANN4
         rest = RolloutPlan.model_validate(healed(data, broken))
     except ValidationError:
         return []
-    return [(place, text) for place, text in cross_check(rest) if not touches(place, broken)]
+    return [(place, text) for place, text in _cross_check(rest) if not touches(place, broken)]
 
 
 def _message(kind: str, message: str) -> str:

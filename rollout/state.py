@@ -6,6 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from rollout.approval import Given, Seen
+from rollout.checklist import Answer, Attestation
 from rollout.gate import Gate, Model
 from rollout.plan import RolloutPlan, Step
 from rollout.reading import Reading
@@ -87,7 +89,16 @@ class State(BaseModel):
     check: Check | None = None
     failures: dict[str, int] = Field(default_factory=dict)
     checks: int = 0
-    approved_by: tuple[str, ...] = ()
+    ready_at: datetime | None = None
+    approvals: tuple[Given, ...] = ()
+    evidence: Check | None = None
+    seen: tuple[Seen, ...] = ()
+    red_flag: str = ""
+    red_flag_at: datetime | None = None
+    attested: dict[str, Attestation] = Field(default_factory=dict)
+    answers: dict[str, Answer] = Field(default_factory=dict)
+    ended_well: dict[str, str] = Field(default_factory=dict)
+    passed_by: str = ""
     promoted_by: str = ""
     paused_at: datetime | None = None
     paused_because: str = ""
@@ -108,6 +119,26 @@ class State(BaseModel):
         """The step the rollout is in; None after the last one."""
         steps = self.plan.steps
         return steps[self.step_index] if self.step_index < len(steps) else None
+
+    @property
+    def waits_since(self) -> datetime:
+        """When the step that isn't live yet became the next one."""
+        return self.ready_at or self.started_at
+
+    @property
+    def checked_step(self) -> Step | None:
+        """The step whose gates are checked: while the next one waits, the one that is live."""
+        return self.step if self.step_started_at is not None else self.exposed_step
+
+    @property
+    def approved_by(self) -> tuple[str, ...]:
+        """Who has approved the step that waits."""
+        return tuple(one.actor for one in self.approvals)
+
+    @property
+    def shown_check(self) -> Check | None:
+        """The newest check: of the step, or while it waits to start, of the one that is live."""
+        return self.check or self.evidence
 
     @property
     def ended(self) -> bool:

@@ -15,7 +15,7 @@ with workflow.unsafe.imports_passed_through():
         ReportReceipt,
         ReportRequest,
     )
-    from rollout import moves, target
+    from rollout import moves, target, waiting
     from rollout.commands import Command
     from rollout.decide import CheckNow, Enter, Finish, Hold, Note, Promote, RollBack, Wait
     from rollout.plan import Step
@@ -24,10 +24,10 @@ with workflow.unsafe.imports_passed_through():
     from workflows import policies, presenting
     from workflows.base import Interrupted, cause
     from workflows.lowering import Lowering
-    from workflows.watching import Watching
+    from workflows.readying import Readying
 
 
-class Effects(Watching, Lowering):
+class Effects(Readying, Lowering):
     """The only place where the rollout touches the world."""
 
     async def do_enter(self, decision: Enter) -> None:
@@ -48,7 +48,8 @@ class Effects(Watching, Lowering):
         moves.entered(self.state, workflow.now(), receipt.percentage)
 
     async def do_check(self, decision: CheckNow) -> None:
-        step, at = self._step(), workflow.now()
+        step, at = self._checked_step(), workflow.now()
+        live = self.state.step_started_at is not None
         request = CheckRequest(
             id=f"{step.name}/{self.state.checks}",
             rollout_id=self.state.rollout_id,
@@ -57,7 +58,7 @@ class Effects(Watching, Lowering):
             metrics=self.state.plan.metrics,
             gates=step.gates,
             baseline=self.state.baseline,
-            baselines=self.state.plan.baselines if step.record_baseline else (),
+            baselines=self.state.plan.baselines if live and step.record_baseline else (),
         )
         try:
             result = await self.unless_urgent(
@@ -67,8 +68,12 @@ class Effects(Watching, Lowering):
             )
         except FailureError as error:
             result = CheckResult(check=_failed_check(request, cause(error)))
-        if self.state.step is step and self.state.paused_at is None:
+        if self.state.checked_step is not step or self.state.paused_at is not None:
+            return
+        if live:
             moves.checked(self.state, workflow.now(), result.check, result.baseline)
+        else:
+            waiting.looked_again(self.state, workflow.now(), result.check)
 
     async def do_promote(self, decision: Promote) -> None:
         moves.promoted(self.state, workflow.now(), decision.because)
@@ -159,6 +164,11 @@ class Effects(Watching, Lowering):
     def _step(self) -> Step:
         step = self.state.step
         assert step is not None  # noqa: S101  decide() only asks this of a live step
+        return step
+
+    def _checked_step(self) -> Step:
+        step = self.state.checked_step
+        assert step is not None  # noqa: S101  decide() only asks this where something is live
         return step
 
     def _asked(self) -> Rollback | None:

@@ -7,6 +7,7 @@ from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from rollout import moves
+    from rollout.before import still_waiting
     from rollout.commands import Acknowledgement, Command, Verb
     from rollout.permit import refusal
     from rollout.state import State
@@ -98,6 +99,18 @@ class Handlers(Effects):
     def on_retry_signal(self, command: Command) -> None:
         self._signalled(Verb.RETRY, command)
 
+    @workflow.update(name="attest", description="Say that an item of a checklist is true.")
+    async def on_attest(self, command: Command) -> Acknowledgement:
+        return self._take(Verb.ATTEST, command)
+
+    @on_attest.validator
+    def may_attest(self, command: Command) -> None:
+        self._permit(Verb.ATTEST, command)
+
+    @workflow.signal(name="attest", description="Say that an item of a checklist is true.")
+    def on_attest_signal(self, command: Command) -> None:
+        self._signalled(Verb.ATTEST, command)
+
     @workflow.update(
         name="abort", description="End the rollout at 0 %; answers when the flag is there."
     )
@@ -140,13 +153,13 @@ class Handlers(Effects):
         """Carry out what was signalled; what doesn't fit is told in the timeline."""
         while self.signals:
             verb, command = self.signals.pop(0)
-            if reason := refusal(self.state, verb, command):
+            if reason := refusal(self.state, verb, command, workflow.now()):
                 self.tell("refused", f"{verb}: {reason}", command.actor)
             else:
                 moves.taken(self.state, workflow.now(), verb, command)
 
     def _permit(self, verb: Verb, command: Command) -> None:
-        if reason := refusal(self.state, verb, command):
+        if reason := refusal(self.state, verb, command, workflow.now()):
             raise ApplicationError(reason, type="CommandRefused", non_retryable=True)
 
     def _signalled(self, verb: Verb, command: Command) -> None:
@@ -157,7 +170,7 @@ class Handlers(Effects):
         self._permit(verb, command)  # the state may have moved since the validator looked
         moves.taken(self.state, workflow.now(), verb, command)
         self.changed()
-        return self._answer(verb, "taken")
+        return self._answer(verb, still_waiting(self.state, workflow.now()) or "taken")
 
     def _rolled_back(self) -> bool:
         rollback = self.state.rollback

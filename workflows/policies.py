@@ -55,6 +55,14 @@ CHECK: dict[str, Any] = {
 }
 """Exhausted attempts are an Error verdict: the rollout holds. A dropped check's result is ignored."""
 
+CHECKLIST: dict[str, Any] = {
+    "start_to_close_timeout": timedelta(seconds=45),
+    "heartbeat_timeout": timedelta(seconds=10),
+    "schedule_to_close_timeout": timedelta(minutes=3),
+    "retry_policy": RetryPolicy(initial_interval=timedelta(seconds=1), maximum_attempts=3),
+}
+"""Exhausted attempts leave the items undone; the plan says when they are looked at again."""
+
 REPORT: dict[str, Any] = {
     "start_to_close_timeout": timedelta(minutes=2),
     "retry_policy": RetryPolicy(maximum_interval=timedelta(minutes=1), maximum_attempts=0),

@@ -5,6 +5,7 @@ from typing import Any
 
 from temporalio.common import SearchAttributeKey, SearchAttributeUpdate
 
+from rollout.before import Line, checklist
 from rollout.judge import format_value
 from rollout.state import Event, State
 from rollout.verdict import Outcome, Verdict
@@ -45,11 +46,24 @@ def details(state: State, waiting_for: str, until: datetime | None) -> str:
     ]
     if until is not None:
         lines.append(f"Next: {until:%Y-%m-%d %H:%M:%S} UTC")
-    if state.check is not None:
+    lines += [f"- {_mark(line)} {line.item.title}: {line.because}" for line in _checklist(state)]
+    if (check := state.shown_check) is not None:
+        lines += ["", f"Check {check.id} at {check.at:%Y-%m-%d %H:%M:%S} UTC"]
         lines += ["", "| gate | reading | limit | verdict |", "|---|---|---|---|"]
-        lines += [_row(verdict) for verdict in state.check.verdicts]
+        lines += [_row(verdict) for verdict in check.verdicts]
     lines += ["", *(f"- {e.at:%m-%d %H:%M:%S} {e.actor}: {e.text}" for e in _recent(state))]
     return "\n".join(lines)
+
+
+def _mark(line: Line) -> str:
+    """A line of a checklist at a glance."""
+    return {True: "🟢", False: "🔴", None: "⚪"}[line.done]
+
+
+def _checklist(state: State) -> list[Line]:
+    step = state.step
+    waits = step is not None and state.step_started_at is None and not state.ended
+    return checklist(state, step) if step is not None and waits else []
 
 
 def _row(verdict: Verdict) -> str:

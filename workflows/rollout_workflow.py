@@ -12,8 +12,10 @@ with workflow.unsafe.imports_passed_through():
         CheckNow,
         Decision,
         Enter,
+        Expire,
         Finish,
         Hold,
+        LookThrough,
         Note,
         Promote,
         RollBack,
@@ -67,6 +69,8 @@ class RolloutWorkflow(Handlers):
         deeds: dict[type, Callable[[Any], Awaitable[None]]] = {
             Enter: self.do_enter,
             CheckNow: self.do_check,
+            LookThrough: self.do_look_through,
+            Expire: self.do_expire,
             Promote: self.do_promote,
             RollBack: self.do_roll_back,
             Note: self.do_note,
@@ -78,7 +82,7 @@ class RolloutWorkflow(Handlers):
 
     async def _continue_if_long(self, decision: Decision) -> None:
         """Continue as new between two actions; never while traffic has to go away."""
-        if not isinstance(decision, Wait | CheckNow) or self.urgent() or self.signals:
+        if not isinstance(decision, Wait | CheckNow | LookThrough) or self.urgent() or self.signals:
             return
         if workflow.info().get_current_history_length() < policies.HISTORY_EVENTS_MAX:
             return

@@ -10,7 +10,7 @@ from router.settings import Settings
 ROOT = Path(__file__).parents[2]
 PACKAGES = "activities cli demo ops rehearsal rollout router stack workflows"
 VARIABLE = re.compile(
-    r"(SLUICE|OTEL|TEMPORAL|REDIS|POSTGRES|NEO4J|QDRANT|PROMETHEUS|OPENAI|ANTHROPIC)_[A-Z0-9_]*[A-Z0-9]"
+    r"(SLUICE|OTEL|GRAFANA|TEMPORAL|REDIS|POSTGRES|NEO4J|QDRANT|PROMETHEUS|OPENAI|ANTHROPIC)_[A-Z0-9_]*[A-Z0-9]"
 )
 
 

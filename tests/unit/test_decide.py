@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rollout import moves
+from rollout import moves, waiting
 from rollout.commands import Command, Verb
 from rollout.decide import (
     CheckNow,
@@ -57,11 +57,14 @@ class Machine:
         self.good_checks = 0
 
     def check(self, outcome: Outcome) -> None:
-        step = self.state.step
+        step = self.state.checked_step
         assert step is not None
         one = Check(
             id=str(self.state.checks), at=self.now, step=step.name, verdicts=(verdict(outcome),)
         )
+        if self.state.step_started_at is None:
+            waiting.looked_again(self.state, self.now, one)
+            return
         reading = Reading(metric="errors", cohort="control", at=self.now, value=0.0, samples=99)
         moves.checked(
             self.state, self.now, one, {"errors": reading} if step.record_baseline else {}
@@ -112,7 +115,9 @@ class Machine:
                 return
             self.act(decide(self.state, self.now), outcome)
             if "approval" in str(decide(self.state, self.now)):
-                moves.taken(self.state, self.now, Verb.APPROVE, ALICE)
+                shown = self.state.evidence
+                by = ALICE.model_copy(update={"evidence": shown.id if shown else ""})
+                moves.taken(self.state, self.now, Verb.APPROVE, by)
 
 
 OUTCOMES = st.sampled_from(list(Outcome))
@@ -134,8 +139,11 @@ def test_traffic_rises_only_by_a_good_check_or_a_person(events: list[tuple[str, 
             break
         if kind == "finding" and state.percentage > 0 and state.finding is None:
             moves.found(state, machine.now, finding(Severity(str(what))))
-        elif kind == "command" and not refusal(state, Verb(str(what)), ALICE):
-            moves.taken(state, machine.now, Verb(str(what)), ALICE)
+        elif kind == "command":
+            shown = state.evidence.id if state.evidence else ""
+            by = ALICE.model_copy(update={"evidence": shown})
+            if not refusal(state, Verb(str(what)), by, machine.now):
+                moves.taken(state, machine.now, Verb(str(what)), by)
         elif kind == "go":
             before, step = state.percentage, state.step_index
             p0 = state.finding is not None and state.finding.verdict.severity is Severity.P0
@@ -234,26 +242,26 @@ def test_a_red_flag_before_any_exposure_switches_the_suspect_off() -> None:
 def test_a_person_is_told_why_a_command_does_not_fit() -> None:
     """Each refusal names the state; the whole table in one place."""
     state = fresh()
-    assert "no wait to skip" in refusal(state, Verb.PROMOTE, ALICE)
-    assert "nothing to go back to" in refusal(state, Verb.ROLLBACK, ALICE)
-    assert refusal(state, Verb.ROLLBACK, ALICE.model_copy(update={"emergency": True})) == ""
+    assert "no wait to skip" in refusal(state, Verb.PROMOTE, ALICE, START)
+    assert "nothing to go back to" in refusal(state, Verb.ROLLBACK, ALICE, START)
+    assert refusal(state, Verb.ROLLBACK, ALICE.model_copy(update={"emergency": True}), START) == ""
     moves.paused(state, START, "lunch")
-    assert "only a Progressing one" in refusal(state, Verb.PAUSE, ALICE)
-    assert "only a Progressing one" in refusal(state, Verb.PROMOTE, ALICE)
+    assert "only a Progressing one" in refusal(state, Verb.PAUSE, ALICE, START)
+    assert "only a Progressing one" in refusal(state, Verb.PROMOTE, ALICE, START)
     moves.taken(state, START, Verb.ABORT, ALICE)
-    assert "being aborted by alice" in refusal(state, Verb.RESUME, ALICE)
-    assert refusal(state, Verb.ABORT, ALICE) == ""
+    assert "being aborted by alice" in refusal(state, Verb.RESUME, ALICE, START)
+    assert refusal(state, Verb.ABORT, ALICE, START) == ""
     moves.finished(state, START, Status.ABORTED, "r.md")
-    assert "has ended" in refusal(state, Verb.ABORT, ALICE)
+    assert "has ended" in refusal(state, Verb.ABORT, ALICE, START)
 
 
 def test_one_person_cannot_approve_twice() -> None:
     """n-of-m means different people."""
     state = fresh()
     state.step_index = 3
-    assert refusal(state, Verb.APPROVE, ALICE) == ""
+    assert refusal(state, Verb.APPROVE, ALICE, START) == ""
     moves.taken(state, START, Verb.APPROVE, ALICE)
-    assert "somebody else must" in refusal(state, Verb.APPROVE, ALICE)
+    assert "somebody else must" in refusal(state, Verb.APPROVE, ALICE, START)
 
 
 def test_the_timeline_is_bounded() -> None:

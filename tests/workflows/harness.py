@@ -13,11 +13,13 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
+from activities.checklist import ChecklistActivities
 from activities.errors import MetricsUnreachableError
 from activities.flags import FlagActivities
 from activities.measure import MeasureActivities
 from activities.memory_flags import MemoryFlags
 from activities.memory_ledger import MemoryLedger
+from activities.memory_site import MemorySite
 from activities.models import (
     FlagReceipt,
     FlagTarget,
@@ -176,6 +178,7 @@ class Rollout:
     metrics: ScriptedMetrics
     flags: TrailingFlags
     reports: ScriptedReports
+    site: MemorySite
 
     async def state(self) -> State:
         return await self.handle.query(RolloutWorkflow.get_state)
@@ -185,6 +188,12 @@ class Rollout:
             verb, command, result_type=Acknowledgement
         )
         return answer
+
+    async def approve(self, actor: str = "alice") -> Acknowledgement:
+        """Approve on the newest readings, as the command line does."""
+        evidence = (await self.state()).evidence
+        shown = evidence.id if evidence else ""
+        return await self.command(Verb.APPROVE, Command(actor=actor, evidence=shown))
 
     async def pass_time(self, minutes: int) -> None:
         """Skip time, after what is under way has ended: the test server's own sleep can hang else."""
@@ -212,7 +221,7 @@ async def rolling_out(
     """A worker with scripted ports, and one rollout on it."""
     of = of or plan()
     metrics, flags, ledger = ScriptedMetrics(), TrailingFlags(), MemoryLedger()
-    reports = ScriptedReports()
+    reports, site = ScriptedReports(), MemorySite()
     queue = f"test-{id(metrics)}"
     with ThreadPoolExecutor(4) as pool:
         async with Worker(
@@ -225,6 +234,7 @@ async def rolling_out(
                 MeasureActivities(metrics, ledger).check,
                 TurnByTurnWatch(WatchActivities(metrics, flags, ledger)).watch_red_flags,
                 reports.write_report,
+                ChecklistActivities(metrics, site).check_items,
             ],
             activity_executor=pool,
         ):
@@ -234,7 +244,7 @@ async def rolling_out(
                 id=f"{workflow_id(of.flag)}-{queue}",
                 task_queue=queue,
             )
-            yield Rollout(env, handle, metrics, flags, reports)
+            yield Rollout(env, handle, metrics, flags, reports, site)
             await _end(handle)
 
 

@@ -22,7 +22,7 @@ Story = Callable[[Rollout], Awaitable[object]]
 
 async def healthy(rollout: Rollout) -> None:
     await rollout.reaches(lambda s: s.step is not None and s.step.name == "ramp-100")
-    await rollout.command(Verb.APPROVE)
+    await rollout.approve()
     await rollout.handle.result()
 
 

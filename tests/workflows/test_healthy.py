@@ -2,7 +2,6 @@
 
 from temporalio.testing import WorkflowEnvironment
 
-from rollout.commands import Verb
 from rollout.state import Status
 from tests.workflows.harness import rolling_out
 
@@ -11,7 +10,7 @@ async def test_healthy_readings_lead_through_all_stages(env: WorkflowEnvironment
     """Each step in order, nothing skipped; the flag is gone at the end and learning permanent."""
     async with rolling_out(env) as rollout:
         await rollout.reaches(lambda s: "waiting for approval" in _last(s))
-        await rollout.command(Verb.APPROVE)
+        await rollout.approve()
         result = await rollout.handle.result()
         assert result.status is Status.HEALTHY
         assert rollout.flags.trail == [0, 0, 5, 100, 0]

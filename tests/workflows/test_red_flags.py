@@ -153,7 +153,7 @@ async def test_still_burning_after_a_step_back_goes_to_zero(env: WorkflowEnviron
     """After a step back the target's red flags stay on guard."""
     async with rolling_out(env) as rollout:
         await rollout.reaches(lambda s: s.step is not None and s.step.name == "ramp-100")
-        await rollout.command(Verb.APPROVE)
+        await rollout.approve()
         await rollout.reaches(lambda s: s.percentage == 100, hours=1)
         await rollout.command(Verb.ROLLBACK, Command(actor="bob", reason="unsure"))
         assert (await rollout.state()).percentage == 5

@@ -1,0 +1,93 @@
+"""Checklists: what must be true before a step starts (guide: Pre-Deployment Checklist)."""
+
+from datetime import datetime
+from typing import Annotated, Literal, Self
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from rollout.gate import Gate, Model
+from rollout.quantity import Duration, parse_duration
+
+Kind = Literal[
+    "attested",
+    "stores",
+    "targets",
+    "metrics",
+    "dashboards",
+    "alerts",
+    "flags",
+    "drill",
+    "gate",
+    "baseline",
+    "steps",
+]
+MACHINE = ("stores", "targets", "metrics", "dashboards", "alerts", "flags", "drill", "gate")
+"""Kinds that an activity checks; ``baseline`` and ``steps`` are in the rollout's own state."""
+DRILL_LIMIT = parse_duration("1s")
+
+
+def _list_to_tuple(value: object) -> object:
+    return tuple(value) if isinstance(value, list) else value
+
+
+class Item(Model):
+    """One line of a checklist. ``check`` says who knows: a person (``attested``) or a machine.
+
+    stores      every store that the router processes use answers each of them
+    targets     Prometheus scrapes every router process, and each is up
+    metrics     Prometheus answers the query of every baseline of the plan
+    dashboards  the dashboards in ``names`` are in Grafana
+    alerts      the alert rules in ``names`` are loaded in Prometheus, and healthy
+    flags       a throw-away flag, raised, is seen so by every router process
+    drill       a throw-away flag goes from 100 % to 0 % in every process within ``limit``
+    gate        ``gate`` is Successful
+    baseline    every baseline of the plan is recorded
+    steps       every earlier step of the plan has ended well
+    """
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$", max_length=100)
+    title: str
+    guide: str = ""
+    check: Kind = "attested"
+    names: Annotated[tuple[str, ...], BeforeValidator(_list_to_tuple)] = ()
+    limit: Duration = DRILL_LIMIT
+    gate: Gate | None = None
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if (self.check == "gate") != (self.gate is not None):
+            raise ValueError("check: gate needs a gate, and no other check has one")
+        if (self.check in ("dashboards", "alerts")) != bool(self.names):
+            raise ValueError("dashboards and alerts need names, and no other check has any")
+        return self
+
+
+class Answer(Model):
+    """What a machine found out about one item."""
+
+    item: str
+    passed: bool
+    because: str
+    at: datetime
+
+
+class Attestation(Model):
+    """What only a person knows, and who said so."""
+
+    item: str
+    by: str
+    note: str
+    at: datetime
+
+
+class Checklists(Model):
+    """How often a machine looks: again at what failed, and at what passed long ago."""
+
+    retry_every: Duration = parse_duration("1m")
+    valid_for: Duration = parse_duration("1h")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if not parse_duration("1s") <= self.retry_every <= self.valid_for:
+            raise ValueError("retry_every must be at least 1s and not longer than valid_for")
+        return self
