@@ -115,9 +115,14 @@ class Machine:
                 return
             self.act(decide(self.state, self.now), outcome)
             if "approval" in str(decide(self.state, self.now)):
-                shown = self.state.evidence
-                by = ALICE.model_copy(update={"evidence": shown.id if shown else ""})
-                moves.taken(self.state, self.now, Verb.APPROVE, by)
+                self.command(Verb.APPROVE)
+
+    def command(self, verb: Verb) -> None:
+        """What Alice says, on the newest readings; nothing when it doesn't fit."""
+        shown = self.state.evidence
+        by = ALICE.model_copy(update={"evidence": shown.id if shown else ""})
+        if not refusal(self.state, verb, by, self.now):
+            moves.taken(self.state, self.now, verb, by)
 
 
 OUTCOMES = st.sampled_from(list(Outcome))
@@ -140,10 +145,7 @@ def test_traffic_rises_only_by_a_good_check_or_a_person(events: list[tuple[str, 
         if kind == "finding" and state.percentage > 0 and state.finding is None:
             moves.found(state, machine.now, finding(Severity(str(what))))
         elif kind == "command":
-            shown = state.evidence.id if state.evidence else ""
-            by = ALICE.model_copy(update={"evidence": shown})
-            if not refusal(state, Verb(str(what)), by, machine.now):
-                moves.taken(state, machine.now, Verb(str(what)), by)
+            machine.command(Verb(str(what)))
         elif kind == "go":
             before, step = state.percentage, state.step_index
             p0 = state.finding is not None and state.finding.verdict.severity is Severity.P0
