@@ -65,6 +65,16 @@ class PostgresLedger:
             rows = await connection.fetch(self._sql["entries"], rollout_id, kind)
         return [_entry(row) for row in rows]
 
+    async def latest(self, prefix: str) -> str | None:
+        """The id, beginning with ``prefix``, of the rollout that wrote last; None without one.
+
+        Raises:
+            LedgerUnreachableError: transient.
+        """
+        async with self._connection() as connection:
+            found: str | None = await connection.fetchval(self._sql["latest"], prefix)
+        return found
+
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[asyncpg.Connection]:
         with _driver_errors():

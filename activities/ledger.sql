@@ -33,6 +33,10 @@ ON CONFLICT (rollout_id, key) DO NOTHING;
 -- name: get
 SELECT rollout_id, key, kind, at, body FROM sluice_ledger WHERE rollout_id = $1 AND key = $2;
 
+-- name: latest
+SELECT rollout_id FROM sluice_ledger
+WHERE starts_with(rollout_id, $1) ORDER BY id DESC LIMIT 1;
+
 -- name: entries
 SELECT rollout_id, key, kind, at, body FROM sluice_ledger
 WHERE rollout_id = $1 AND kind = $2 ORDER BY at, id;

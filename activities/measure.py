@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from temporalio import activity
 
 from activities.errors import temporal_errors
-from activities.models import CheckRequest, CheckResult, LedgerEntry
+from activities.journal import record_events
+from activities.models import CheckRecord, CheckRequest, CheckResult, LedgerEntry
 from activities.ports import Ledger, Metrics
 from activities.sampling import Known, Sampler
 from rollout.gate import Gate
@@ -35,13 +36,17 @@ class MeasureActivities:
         sampler = Sampler(self.metrics, request.at, known)
         verdicts = await sampler.verdicts(request.gates)
         readings = await sampler.readings(request.baselines)
-        result = CheckResult(
+        record = CheckRecord(
             check=Check(id=request.id, at=request.at, step=request.step, verdicts=verdicts),
             baseline=usable_baseline(request.baselines, readings),
+            gates=request.gates,
+            metrics={name: request.metrics[name] for name in _asked(request)},
         )
         with temporal_errors():
-            kept = await self.ledger.append(_entry(request, result))
-        return CheckResult.model_validate_json(kept.body)
+            await record_events(self.ledger, request.rollout_id, request.events)
+            entry = await self.ledger.append(_entry(request, record))
+        kept = CheckRecord.model_validate_json(entry.body)
+        return CheckResult(check=kept.check, baseline=kept.baseline)
 
 
 def usable_baseline(gates: tuple[Gate, ...], readings: tuple[Reading, ...]) -> dict[str, Reading]:
@@ -53,12 +58,16 @@ def usable_baseline(gates: tuple[Gate, ...], readings: tuple[Reading, ...]) -> d
     }
 
 
-def _entry(request: CheckRequest, result: CheckResult) -> LedgerEntry:
+def _asked(request: CheckRequest) -> set[str]:
+    return {gate.metric for gate in request.gates} & request.metrics.keys()
+
+
+def _entry(request: CheckRequest, record: CheckRecord) -> LedgerEntry:
     return LedgerEntry(
         rollout_id=request.rollout_id,
         # With the time: a check that the rollout dropped and asks for again is another check.
         key=f"check-{request.id}-{request.at.isoformat()}",
         kind="check",
         at=request.at,
-        body=result.model_dump_json(),
+        body=record.model_dump_json(),
     )

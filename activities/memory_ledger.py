@@ -21,6 +21,11 @@ class MemoryLedger:
             raise LedgerRefusedError(f"ledger entry {entry.key!r}: body is no JSON") from error
         return self._entries.setdefault((entry.rollout_id, entry.key), entry)
 
+    async def latest(self, prefix: str) -> str | None:
+        """The id, beginning with ``prefix``, of the rollout that wrote last; None without one."""
+        ids = [e.rollout_id for e in self._entries.values() if e.rollout_id.startswith(prefix)]
+        return ids[-1] if ids else None
+
     async def entries(self, rollout_id: str, kind: LedgerKind) -> Sequence[LedgerEntry]:
         """All entries of one kind, oldest first."""
         mine = [e for e in self._entries.values() if (e.rollout_id, e.kind) == (rollout_id, kind)]

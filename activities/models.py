@@ -8,7 +8,7 @@ from pydantic import Field
 from rollout.gate import Gate, Metric, Model
 from rollout.plan import Phases
 from rollout.reading import Reading
-from rollout.state import State
+from rollout.state import Event, State
 from rollout.verdict import Check
 
 
@@ -69,6 +69,7 @@ class CheckRequest(Model):
     """Measure ``gates`` at ``at``; ``id`` and ``at`` make the evidence's entry idempotent.
 
     ``baselines`` are gates whose readings are wanted as the baseline (thresholds unused).
+    ``events`` are the timeline's lines since the last check: they go to the ledger with this one.
     """
 
     id: str
@@ -79,6 +80,7 @@ class CheckRequest(Model):
     gates: tuple[Gate, ...]
     baseline: dict[str, Reading]
     baselines: tuple[Gate, ...] = ()
+    events: tuple[Event, ...] = ()
 
 
 class CheckResult(Model):
@@ -86,6 +88,13 @@ class CheckResult(Model):
 
     check: Check
     baseline: dict[str, Reading] = Field(default_factory=dict)
+
+
+class CheckRecord(CheckResult):
+    """What the ledger keeps of a check: with the rules it was judged by, it explains itself."""
+
+    gates: tuple[Gate, ...] = ()
+    metrics: dict[str, Metric] = Field(default_factory=dict)
 
 
 class WatchRequest(Model):
@@ -122,7 +131,7 @@ class WatchNotes(Model):
     problem: str = ""
 
 
-LedgerKind = Literal["check", "finding", "flag", "report"]
+LedgerKind = Literal["check", "finding", "flag", "report", "event", "state"]
 
 
 class LedgerEntry(Model):

@@ -72,6 +72,14 @@ class Ledger(Protocol):
         """
         ...
 
+    async def latest(self, prefix: str) -> str | None:
+        """The id, beginning with ``prefix``, of the rollout that wrote last; None without one.
+
+        Raises:
+            LedgerUnreachableError: transient.
+        """
+        ...
+
     async def entries(self, rollout_id: str, kind: LedgerKind) -> Sequence[LedgerEntry]:
         """All entries of one kind, oldest first.
 

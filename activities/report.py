@@ -3,12 +3,14 @@
 import asyncio
 from dataclasses import dataclass
 from datetime import UTC
+from typing import Literal
 
 from temporalio import activity
 
 from activities import report_text
 from activities.errors import temporal_errors
-from activities.models import CheckResult, LedgerEntry, ReportReceipt, ReportRequest
+from activities.journal import merged, record_events, recorded_checks, recorded_events
+from activities.models import LedgerEntry, ReportReceipt, ReportRequest
 from activities.plots import draw
 from activities.ports import Archive, Ledger
 from rollout.report import build_report
@@ -30,17 +32,22 @@ class ReportActivities:
             LedgerUnreachableError, ArchiveUnwritableError: retried.
             ApplicationError: type LedgerRefused, not retried.
         """
-        state = request.state
+        rollout_id = request.state.rollout_id
         with temporal_errors():
-            entries = await self.ledger.entries(state.rollout_id, "check")
-            checks = [
-                CheckResult.model_validate_json(entry.body).check
-                for entry in entries
-                if entry.at >= state.started_at  # an earlier rollout of the same flag isn't ours
-            ]
-            receipt = await asyncio.to_thread(self._write, request, checks)
-            await self.ledger.append(_entry(request, receipt))
+            await record_events(self.ledger, rollout_id, request.state.timeline)
+            await self.ledger.append(_entry(request, "state", request.model_dump_json()))
+            told = await self._told(request)
+            checks = [record.check for record in await recorded_checks(self.ledger, rollout_id)]
+            receipt = await asyncio.to_thread(self._write, told, checks)
+            await self.ledger.append(_entry(request, "report", receipt.model_dump_json()))
         return receipt
+
+    async def _told(self, request: ReportRequest) -> ReportRequest:
+        """The request with the whole timeline: the state's own holds the last lines only."""
+        recorded = await recorded_events(self.ledger, request.state.rollout_id)
+        timeline = merged(recorded, request.state.timeline)
+        state = request.state.model_copy(update={"timeline": timeline})
+        return request.model_copy(update={"state": state})
 
     def _write(self, request: ReportRequest, checks: list[Check]) -> ReportReceipt:
         state = request.state
@@ -53,11 +60,11 @@ class ReportActivities:
         )
 
 
-def _entry(request: ReportRequest, receipt: ReportReceipt) -> LedgerEntry:
+def _entry(request: ReportRequest, kind: Literal["state", "report"], body: str) -> LedgerEntry:
     return LedgerEntry(
         rollout_id=request.state.rollout_id,
-        key=f"report-{request.ending}-{request.at.isoformat()}",
-        kind="report",
+        key=f"{kind}-{request.ending}-{request.at.isoformat()}",
+        kind=kind,
         at=request.at,
-        body=receipt.model_dump_json(),
+        body=body,
     )

@@ -42,6 +42,10 @@ class Context:
         return self.environment.get("REDIS_URL", "redis://localhost:6379/0")
 
     @property
+    def postgres_dsn(self) -> str:
+        return self.environment.get("POSTGRES_DSN", "postgresql://localhost:5432/postgres")
+
+    @property
     def links(self) -> dict[str, str]:
         """Addresses worth showing to people."""
         url = self.environment.get("TEMPORAL_UI_URL")

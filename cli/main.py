@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import typer
 
-from cli import consent, people, rollout_commands, servers
+from cli import consent, evidence, people, rollout_commands, servers
 from cli.errors import CliError, Exit
 
 app = typer.Typer(
@@ -24,6 +24,8 @@ ROLLOUTS = (
     ("status", servers.status),
     ("watch", rollout_commands.watch),
     ("list", rollout_commands.list_rollouts),
+    ("explain", evidence.explain_rollout),
+    ("report", evidence.report),
 )
 PEOPLE = ("promote", "pause", "resume", "abort", "rollback", "retry", "kill")
 SERVERS = ("up", "down", "worker", "router", "ask", "demo")

@@ -24,6 +24,12 @@ def tell(state: State, now: datetime, kind: str, text: str, actor: str = "sluice
     state.timeline = (*state.timeline, event)[-TIMELINE_MAX:]
 
 
+def unrecorded(state: State) -> tuple[Event, ...]:
+    """Lines of the timeline that the ledger may not have yet; twice does no harm."""
+    since = state.recorded_until
+    return tuple(event for event in state.timeline if since is None or event.at >= since)
+
+
 def entered(state: State, now: datetime, percentage: float) -> None:
     """Record that the step's settings are live, read back from the store: its clock starts."""
     step = state.step

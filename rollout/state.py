@@ -111,6 +111,7 @@ class State(BaseModel):
     aborted_by: str = ""
     baseline: dict[str, Reading] = Field(default_factory=dict)
     timeline: tuple[Event, ...] = ()
+    recorded_until: datetime | None = None
     finished_at: datetime | None = None
     report: str = ""
 

@@ -59,6 +59,7 @@ class Effects(Readying, Lowering):
             gates=step.gates,
             baseline=self.state.baseline,
             baselines=self.state.plan.baselines if live and step.record_baseline else (),
+            events=moves.unrecorded(self.state),
         )
         try:
             result = await self.unless_urgent(
@@ -66,6 +67,7 @@ class Effects(Readying, Lowering):
                     MeasureActivities.check, request, summary=request.id, **policies.CHECK
                 )
             )
+            self.state.recorded_until = at
         except FailureError as error:
             result = CheckResult(check=_failed_check(request, cause(error)))
         if self.state.checked_step is not step or self.state.paused_at is not None:

@@ -57,6 +57,15 @@ async def test_racing_writers_agree_on_one_entry(ledger: Ledger, rollout: str) -
     assert len({one.body for one in kept}) == 1
 
 
+async def test_the_rollout_that_wrote_last_is_found_by_the_beginning_of_its_id(
+    ledger: Ledger, rollout: str
+) -> None:
+    assert await ledger.latest(f"{rollout}/") is None
+    for run in ("1", "2"):
+        await ledger.append(entry(f"{rollout}/{run}"))
+    assert await ledger.latest(f"{rollout}/") == f"{rollout}/2"
+
+
 async def test_lists_one_rollout_and_kind_oldest_first(ledger: Ledger, rollout: str) -> None:
     late, early = entry(rollout, "late", 5), entry(rollout, "early", 1)
     for one in (late, early, entry(f"{rollout}-other")):

@@ -86,7 +86,8 @@ class LiveRollout:
         redis = Redis.from_url(environment["REDIS_URL"])
         live = cls(stack, Rollouts(client), redis, errors, exporter)
         await live.start_worker()
-        await live.rollouts.start(parse_plan(PLAN))
+        reports = {"report_directory": str(stack.home / "reports")}
+        await live.rollouts.start(parse_plan(PLAN).model_copy(update=reports))
         return live
 
     async def end(self) -> None:

@@ -1,0 +1,66 @@
+"""How an explanation looks: a block for each decision, its evidence as a table."""
+
+from collections.abc import Sequence
+from datetime import UTC
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from cli.screen import OUTCOME_STYLE
+from rollout.explain import Evidence, Explained
+from rollout.judge import format_value
+
+_KIND_STYLE = {"red_flag": "bold red", "rollback": "bold red", "promote": "bold green"}
+_COLUMNS = ("verdict", "reading", "must be", "samples", "rule")
+
+
+def as_document(one: Explained) -> dict[str, Any]:
+    """One decision as JSON, each verdict beside its rule."""
+    return one.model_dump(mode="json")
+
+
+def show(console: Console, rollout_id: str, decisions: Sequence[Explained]) -> None:
+    """Print every decision, oldest first."""
+    console.print(Text(f"{rollout_id}: {len(decisions)} decisions", style="bold"))
+    for one in decisions:
+        console.print(_head(one))
+        if one.evidence:
+            console.print(_table(one))
+
+
+def _head(one: Explained) -> Text:
+    text = Text(f"\n{one.at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC  ", style="dim")
+    text.append(one.kind.replace("_", " "), style=_KIND_STYLE.get(one.kind, "bold"))
+    place = f" at {one.percentage:g} %" if one.percentage is not None else ""
+    text.append(f"  {one.text or 'no reason given'}", style="default")
+    text.append(f"  ({one.actor}, {one.step or 'no step'}{place})", style="dim")
+    if one.measured_at is not None:
+        text.append(f"\n  rests on {one.source}, measured {one.measured_at:%H:%M:%S} UTC")
+    return text
+
+
+def _table(one: Explained) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 2), header_style="dim")
+    for name in _COLUMNS:
+        right = name in ("reading", "samples")
+        table.add_column(name, justify="right" if right else "left", no_wrap=name != "rule")
+    for evidence in one.evidence:
+        table.add_row(*_row(evidence))
+    return table
+
+
+def _row(evidence: Evidence) -> tuple[Text, ...]:
+    verdict, rule = evidence.verdict, evidence.rule
+    samples = "" if verdict.samples is None else f"{verdict.samples:,.0f}"
+    text = f"{verdict.gate}: {rule.text}" if rule else verdict.because
+    if rule and verdict.value is None:
+        text += f" ({verdict.because.partition(': ')[2]})"
+    return (
+        Text(str(verdict.outcome), style=OUTCOME_STYLE[verdict.outcome]),
+        Text(format_value(verdict.value, verdict.unit)),
+        Text(f"{verdict.direction} {format_value(verdict.limit, verdict.unit)}"),
+        Text(samples, style="dim"),
+        Text(text),
+    )
