@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
 from temporalio.service import RPCError
 
+from activities.encryption import VARIABLE as PAYLOAD_KEYS
+from activities.encryption import PayloadKeyError, data_converter
 from cli.errors import CliError, Exit
 from stack import default_home, load_environment
 
@@ -46,6 +47,10 @@ class Context:
         return self.environment.get("POSTGRES_DSN", "postgresql://localhost:5432/postgres")
 
     @property
+    def prometheus_url(self) -> str:
+        return self.environment.get("PROMETHEUS_URL", "http://localhost:9090").rstrip("/")
+
+    @property
     def links(self) -> dict[str, str]:
         """Addresses worth showing to people."""
         url = self.environment.get("TEMPORAL_UI_URL")
@@ -60,13 +65,17 @@ class Context:
         """Connect by Temporal's own environment configuration.
 
         Raises:
-            CliError: UNREACHABLE, with how to start a server.
+            CliError: UNREACHABLE, with how to start a server; USAGE for a payload key.
         """
+        try:
+            converter = data_converter(self.environment.get(PAYLOAD_KEYS, ""))
+        except PayloadKeyError as error:
+            raise CliError(str(error), Exit.USAGE) from error
         config = ClientConfig.load_client_connect_config(override_env_vars=dict(self.environment))
         address = config.setdefault("target_host", "localhost:7233")
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
-                return await Client.connect(**config, data_converter=pydantic_data_converter)
+                return await Client.connect(**config, data_converter=converter)
         except (RuntimeError, RPCError, TimeoutError, OSError) as error:
             raise CliError(
                 f"Temporal does not answer at {address}. Start everything with `sluice up`, "

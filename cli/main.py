@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import typer
 
-from cli import consent, evidence, people, rollout_commands, servers
+from cli import consent, doctor, evidence, people, rollout_commands, servers
 from cli.errors import CliError, Exit
 
 app = typer.Typer(
@@ -36,6 +36,7 @@ app.command("approve", rich_help_panel="Decisions")(consent.approve)
 app.command("attest", rich_help_panel="Decisions")(consent.attest)
 for name in PEOPLE:
     app.command(name, rich_help_panel="Decisions")(getattr(people, name))
+app.command("doctor", rich_help_panel="Servers")(doctor.doctor)
 for name in SERVERS:
     app.command(name, rich_help_panel="Servers")(getattr(servers, name))
 

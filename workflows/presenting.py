@@ -14,6 +14,7 @@ FLAG = SearchAttributeKey.for_keyword("SluiceFlag")
 STAGE = SearchAttributeKey.for_keyword("SluiceStage")
 PERCENTAGE = SearchAttributeKey.for_float("SluicePercentage")
 STATUS = SearchAttributeKey.for_keyword("SluiceStatus")
+ATTRIBUTES: tuple[SearchAttributeKey[Any], ...] = (FLAG, STAGE, PERCENTAGE, STATUS)
 
 Attributes = list[SearchAttributeUpdate[Any]]
 
