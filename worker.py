@@ -45,7 +45,7 @@ async def main(settings: WorkerSettings) -> None:
                 FlagActivities(flags).confirm,
                 MeasureActivities(metrics, ledger).check,
                 WatchActivities(metrics, flags, ledger).watch,
-                ChecklistActivities(site, ledger).check_items,
+                ChecklistActivities(metrics, site).check_items,
                 ReportActivities(ledger, FileArchive()).write_report,
             ],
             **worker_options(settings),
@@ -54,6 +54,7 @@ async def main(settings: WorkerSettings) -> None:
             logging.getLogger("sluice").info("worker ready on task queue %s", TASK_QUEUE)
             await stop.wait()
     await ledger.close()
+    await site.close()
     await flags.close()
 
 

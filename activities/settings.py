@@ -30,6 +30,7 @@ class WorkerSettings(Model):
     health_address: Address = ""
     metrics_address: Address = ""
     otlp_endpoint: str = ""
+    otlp_traces_endpoint: str = ""
     build_id: str = ""
     deployment: str = Field(default="sluice", pattern=r"^[\w-]+$")
     drain_seconds: float = Field(default=10, ge=0, le=3600)
@@ -66,6 +67,7 @@ VARIABLES = {
     "health_address": "SLUICE_WORKER_HEALTH_ADDRESS",
     "metrics_address": "SLUICE_WORKER_METRICS_ADDRESS",
     "otlp_endpoint": "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "otlp_traces_endpoint": "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
     "build_id": "SLUICE_WORKER_BUILD_ID",
     "deployment": "SLUICE_WORKER_DEPLOYMENT",
     "drain_seconds": "SLUICE_WORKER_DRAIN_SECONDS",

@@ -3,15 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from temporalio.client import Interceptor
-from temporalio.contrib.opentelemetry import TracingInterceptor
 from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 
-from activities.settings import WorkerSettings
+from activities.settings import SettingsError, WorkerSettings
 
 
 @dataclass(frozen=True)
@@ -39,10 +34,24 @@ def tracing(settings: WorkerSettings) -> Tracing:
     """Send spans of workflows and activities when an OTLP endpoint is set.
 
     The exporter reads the other ``OTEL_…`` variables (headers, certificates, service name) itself.
+
+    Raises:
+        SettingsError: an endpoint is set, but the extra ``otel`` is not installed.
     """
-    if not settings.otlp_endpoint:
+    if not (settings.otlp_endpoint or settings.otlp_traces_endpoint):
         return Tracing()
+    try:
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import (  # noqa: PLC0415 - optional
+            OTLPSpanExporter,
+        )
+        from opentelemetry.sdk.resources import Resource  # noqa: PLC0415 - optional
+        from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415 - optional
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415 - optional
+        from temporalio.contrib.opentelemetry import TracingInterceptor  # noqa: PLC0415 - optional
+    except ImportError as error:
+        raise SettingsError(
+            f"an OTLP endpoint is set, but {error.name} is not installed: install sluice[otel]"
+        ) from error
     provider = TracerProvider(resource=Resource.create({"service.name": "sluice-worker"}))
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
-    interceptor = TracingInterceptor(provider.get_tracer("sluice"))
-    return Tracing((interceptor,), provider.shutdown)
+    return Tracing((TracingInterceptor(provider.get_tracer("sluice")),), provider.shutdown)

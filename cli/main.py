@@ -7,38 +7,8 @@ from typing import NoReturn
 
 import typer
 
-from cli import consent, doctor, evidence, people, rollout_commands, servers
+from cli.commands import build
 from cli.errors import CliError, Exit
-
-app = typer.Typer(
-    name="sluice",
-    help="Durable, metric-gated rollouts for AI query routers.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    add_completion=False,
-)
-
-ROLLOUTS = (
-    ("start", rollout_commands.start),
-    ("lint", rollout_commands.lint),
-    ("status", servers.status),
-    ("watch", rollout_commands.watch),
-    ("list", rollout_commands.list_rollouts),
-    ("explain", evidence.explain_rollout),
-    ("report", evidence.report),
-)
-PEOPLE = ("promote", "pause", "resume", "abort", "rollback", "retry", "kill")
-SERVERS = ("up", "down", "worker", "router", "ask", "demo")
-
-for name, command in ROLLOUTS:
-    app.command(name, rich_help_panel="Rollouts")(command)
-app.command("approve", rich_help_panel="Decisions")(consent.approve)
-app.command("attest", rich_help_panel="Decisions")(consent.attest)
-for name in PEOPLE:
-    app.command(name, rich_help_panel="Decisions")(getattr(people, name))
-app.command("doctor", rich_help_panel="Servers")(doctor.doctor)
-for name in SERVERS:
-    app.command(name, rich_help_panel="Servers")(getattr(servers, name))
 
 
 def run() -> NoReturn:
@@ -56,7 +26,7 @@ def run() -> NoReturn:
 
 def _run() -> int:
     try:
-        result = app(standalone_mode=False)
+        result = build(sys.argv[1:])(standalone_mode=False)
     except CliError as error:
         print(f"sluice: {error}", file=sys.stderr)
         return error.code

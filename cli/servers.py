@@ -15,7 +15,6 @@ from rich.console import Console
 from rich.table import Table
 
 from cli.context import Context, home
-from cli.demo_command import Wish, run_demo
 from cli.errors import CliError, Exit
 from cli.output import Json, answer, say
 from cli.people import Flag
@@ -188,4 +187,6 @@ def demo(
 
     Exit code: 0 Healthy, 5 rolled back (as a fault makes it), 6 aborted, 1 anything else.
     """
+    from cli.demo_command import Wish, run_demo  # noqa: PLC0415  the router: seconds of imports
+
     raise typer.Exit(run_demo(Wish(fault, stage, keep)))

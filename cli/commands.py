@@ -1,0 +1,73 @@
+"""Every command and the module that it lives in, which is imported only when it is called.
+
+Importing everything takes seconds, and nobody who aborts a rollout has seconds to give.
+"""
+
+from collections.abc import Sequence
+from importlib import import_module
+from typing import NamedTuple
+
+import typer
+
+
+class Command(NamedTuple):
+    """``panel`` is where ``--help`` lists it; ``function`` is a typer.Typer for a group."""
+
+    panel: str
+    module: str
+    function: str
+
+
+COMMANDS = {
+    "start": Command("Rollouts", "rollout_commands", "start"),
+    "lint": Command("Rollouts", "rollout_commands", "lint"),
+    "status": Command("Rollouts", "servers", "status"),
+    "watch": Command("Rollouts", "rollout_commands", "watch"),
+    "list": Command("Rollouts", "rollout_commands", "list_rollouts"),
+    "explain": Command("Rollouts", "evidence", "explain_rollout"),
+    "report": Command("Rollouts", "report_command", "report"),
+    "approve": Command("Decisions", "consent", "approve"),
+    "attest": Command("Decisions", "consent", "attest"),
+    "promote": Command("Decisions", "people", "promote"),
+    "pause": Command("Decisions", "people", "pause"),
+    "resume": Command("Decisions", "people", "resume"),
+    "abort": Command("Decisions", "people", "abort"),
+    "rollback": Command("Decisions", "people", "rollback"),
+    "retry": Command("Decisions", "people", "retry"),
+    "kill": Command("Decisions", "people", "kill"),
+    "up": Command("Servers", "servers", "up"),
+    "down": Command("Servers", "servers", "down"),
+    "doctor": Command("Servers", "doctor", "doctor"),
+    "worker": Command("Servers", "servers", "worker"),
+    "router": Command("Servers", "servers", "router"),
+    "ask": Command("Servers", "servers", "ask"),
+    "demo": Command("Servers", "servers", "demo"),
+}
+
+
+def build(words: Sequence[str]) -> typer.Typer:
+    """Make the application for a command line: with the called command, or with all of them."""
+    app = typer.Typer(
+        name="sluice",
+        help="Durable, metric-gated rollouts for AI query routers.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        add_completion=False,
+    )
+    app.callback()(_sluice)  # or a lone command would take the place of the whole application
+    called = words[0] if words else ""
+    for name in [called] if called in COMMANDS else COMMANDS:
+        _add(app, name, COMMANDS[name])
+    return app
+
+
+def _sluice() -> None:
+    """Durable, metric-gated rollouts for AI query routers."""
+
+
+def _add(app: typer.Typer, name: str, command: Command) -> None:
+    function = getattr(import_module(f"cli.{command.module}"), command.function)
+    if isinstance(function, typer.Typer):
+        app.add_typer(function, name=name, rich_help_panel=command.panel)
+    else:
+        app.command(name, rich_help_panel=command.panel)(function)
