@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from cli.screen import OUTCOME_STYLE
+from cli.screen_before import OUTCOME_STYLE
 from rollout.explain import Evidence, Explained
 from rollout.judge import format_value
 
