@@ -40,8 +40,11 @@ COMMANDS = {
     "doctor": Command("Servers", "doctor", "doctor"),
     "worker": Command("Servers", "servers", "worker"),
     "router": Command("Servers", "servers", "router"),
-    "ask": Command("Servers", "servers", "ask"),
     "demo": Command("Servers", "servers", "demo"),
+    "ask": Command("Questions", "asking", "ask"),
+    "ingest": Command("Questions", "ingest_command", "ingest"),
+    "latency": Command("Questions", "asking", "latency"),
+    "key": Command("Questions", "asking", "key"),
 }
 
 

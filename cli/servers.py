@@ -5,12 +5,9 @@ import os
 import re
 import sys
 from collections.abc import Sequence
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, NoReturn
 
-import httpx
 import typer
-from redis.asyncio import Redis
-from redis.exceptions import RedisError
 from rich.console import Console
 from rich.table import Table
 
@@ -19,11 +16,9 @@ from cli.errors import CliError, Exit
 from cli.output import Json, answer, say
 from cli.people import Flag
 from cli.rollout_commands import status_of_rollout
-from router.flags.processes import live_processes
 from stack import ServiceStatus, Stack, StackError
 
 STATE_STYLE = {"running": "green", "external": "cyan", "stopped": "dim", "unhealthy": "red"}
-ASK_SECONDS = 30
 PASSWORD_IN_URL = re.compile(r"(://[^:/@]+:)[^@]+@")
 
 
@@ -128,52 +123,6 @@ def router(
 ) -> None:
     """Run one router process (HTTP)."""
     _become("router.main", "--host", host, "--port", str(port))
-
-
-def ask(
-    question: Annotated[str, typer.Argument(help="A question in plain words.")],
-    url: Annotated[str, typer.Option(help="A router; default: one that is alive.")] = "",
-    user: Annotated[str, typer.Option(help="Whose cohort to answer in.")] = "cli",
-    json: Json = False,
-) -> None:
-    """Ask the router a question; prints the answer's sources."""
-    asyncio.run(_ask(question, url, user, json))
-
-
-async def _ask(question: str, url: str, user: str, json: bool) -> None:
-    url = url or await _live_router(Context.read())
-    try:
-        async with httpx.AsyncClient(timeout=ASK_SECONDS, trust_env=False) as http:
-            reply = await http.post(f"{url}/query", json={"query": question, "user_id": user})
-    except httpx.HTTPError as error:
-        raise CliError(f"The router at {url} does not answer: {error}", Exit.UNREACHABLE) from error
-    if reply.is_error:
-        raise CliError(f"The router refused ({reply.status_code}): {reply.text}")
-    document = reply.json()
-    answer(json, document, _answer_text(document))
-
-
-async def _live_router(context: Context) -> str:
-    redis = Redis.from_url(context.redis_url, socket_timeout=2, socket_connect_timeout=2)
-    try:
-        found = await live_processes(redis, context.environment_name)
-    except RedisError as error:
-        message = f"Redis does not answer at {context.redis_url}: start it with `sluice up`."
-        raise CliError(message, Exit.UNREACHABLE) from error
-    finally:
-        await redis.aclose()
-    if not found:
-        raise CliError("No router runs. Start one with `sluice router`.", Exit.UNREACHABLE)
-    return found[0].url
-
-
-def _answer_text(document: dict[str, Any]) -> str:
-    head = f"{document['intent']} ({document['confidence']:.0%})"
-    head += f" from {', '.join(document['backends'])}, {document['latency_ms']:.0f} ms"
-    lines = [head]
-    for place, one in enumerate(document["results"], 1):
-        lines += [f"{place}. {one['title']}  [{one['source']}]", f"   {one['text'][:300]}"]
-    return "\n".join(lines if document["results"] else [*lines, "nothing found"])
 
 
 def demo(

@@ -8,7 +8,7 @@ import asyncio
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from importlib.resources import files
@@ -25,6 +25,7 @@ from router.records import Record
 from router.stores import StoreClients
 
 BATCH = 100
+ID_CHARS_MAX = 500
 _SAFE = re.compile(r"^[A-Za-z][A-Za-z0-9_]{0,62}$")
 _RESERVED = frozenset({"id", "kind", "title", "text", "source"})
 
@@ -35,6 +36,7 @@ GRAPH_SCHEMA: tuple[LiteralString, ...] = (
 FORGET_OTHER_KINDS: LiteralString = (
     "MATCH (r:Record) WHERE r.id IN $ids AND r.kind <> $kind DETACH DELETE r"
 )
+FORGET_RECORDS: LiteralString = "MATCH (r:Record) WHERE r.id IN $ids DETACH DELETE r"
 FORGET_LINKS: LiteralString = "MATCH (r:Record)-[l]->(:Record) WHERE r.id IN $ids DELETE l"
 FORGET_NAMES: LiteralString = "MATCH (:Name)-[l:NAMES]->(r:Record) WHERE r.id IN $ids DELETE l"
 MERGE_NAMES: LiteralString = (
@@ -69,16 +71,41 @@ async def ingest(
     """Write all records. Raises IngestError before anything is written; driver errors as they are."""
     everything = list({record.id: record for record in records}.values())
     for record in everything:
-        _check(record)
-    await asyncio.gather(_graph_schema(stores), _table(stores), stores.vectors.prepare())
-    for batch in _batches(everything, BATCH):
-        await asyncio.gather(
-            _nodes(stores, batch), _rows(stores, batch), _points(stores.vectors, batch, embedder)
-        )
+        check(record)
+    await prepare(stores)
+    for batch in batches(everything, BATCH):
+        await write(stores, batch, embedder)
     # Links last: both ends must exist.
-    made = await _links(stores, everything)
+    made = await link(stores, everything)
     wanted = sum(len(record.links) for record in everything)
     return IngestReport(len(everything), made, wanted - made)
+
+
+async def prepare(stores: StoreClients) -> None:
+    """Indexes, constraints, tables and the collection; harmless when they are there."""
+    await _all(_graph_schema(stores), _table(stores), stores.vectors.prepare())
+
+
+async def write(stores: StoreClients, batch: list[Record], embedder: Embedder) -> None:
+    """One batch, checked before, into every store; its links come later."""
+    await _all(
+        _nodes(stores, batch), _rows(stores, batch), _points(stores.vectors, batch, embedder)
+    )
+
+
+async def _all(*works: Awaitable[None]) -> None:
+    """Wait for each, then raise the first error: no store is still written to after it."""
+    for outcome in await asyncio.gather(*works, return_exceptions=True):
+        if isinstance(outcome, BaseException):
+            raise outcome
+
+
+async def remove(stores: StoreClients, ids: Sequence[str]) -> None:
+    """Take records out of every store."""
+    async with stores.neo4j.session(database=stores.neo4j_database) as session:
+        await (await session.run(FORGET_RECORDS, ids=list(ids))).consume()
+    await stores.postgres.execute("DELETE FROM records WHERE id = ANY($1::text[])", list(ids))
+    await stores.vectors.delete(ids)
 
 
 def names_of(record: Record) -> list[str]:
@@ -93,7 +120,10 @@ def names_of(record: Record) -> list[str]:
     return sorted(names - {""})
 
 
-def _check(record: Record) -> None:
+def check(record: Record) -> None:
+    """Raises IngestError: the stores can't take this record; the message names the field."""
+    if not record.id or len(record.id) > ID_CHARS_MAX:
+        raise IngestError(f"record {record.id!r:.80}: an id has 1 to {ID_CHARS_MAX} characters")
     for label in (record.kind, *(link.kind for link in record.links)):
         if not _SAFE.match(label):
             raise IngestError(
@@ -117,7 +147,7 @@ def _day(record: Record) -> date | None:
         ) from None
 
 
-def _batches(records: Sequence[Record], size: int) -> Iterator[list[Record]]:
+def batches(records: Sequence[Record], size: int) -> Iterator[list[Record]]:
     rest = iter(records)
     while batch := list(islice(rest, size)):
         yield batch
@@ -188,10 +218,11 @@ async def _run(tx: AsyncManagedTransaction, cypher: LiteralString, **params: obj
     await (await tx.run(cypher, params)).consume()
 
 
-async def _links(stores: StoreClients, records: list[Record]) -> int:
+async def link(stores: StoreClients, records: list[Record]) -> int:
+    """Replace these records' outgoing links; returns how many found their other end."""
     made = 0
     async with stores.neo4j.session(database=stores.neo4j_database) as session:
-        for batch in _batches(records, BATCH):
+        for batch in batches(records, BATCH):
             made += await session.execute_write(_write_links, batch)
     return made
 

@@ -51,6 +51,10 @@ class VectorStore(Protocol):
 
     async def upsert(self, points: Sequence[Point]) -> None: ...
 
+    async def delete(self, record_ids: Sequence[str]) -> None:
+        """Ids that are not there don't matter."""
+        ...
+
     async def nearest(self, vector: list[float], limit: int) -> list[Near]: ...
 
     async def health(self) -> None: ...
@@ -88,6 +92,13 @@ class ServerVectors:
         except SERVER_FAILURES as error:
             raise _unavailable(error) from error
 
+    async def delete(self, record_ids: Sequence[str]) -> None:
+        ids: list[models.ExtendedPointId] = [point_id(each) for each in record_ids]
+        try:
+            await self.client.delete(self.collection, models.PointIdsList(points=ids), wait=True)
+        except SERVER_FAILURES as error:
+            raise _unavailable(error) from error
+
     async def nearest(self, vector: list[float], limit: int) -> list[Near]:
         try:
             found = await self.client.query_points(
@@ -121,6 +132,10 @@ class EngineVectors:
     async def upsert(self, points: Sequence[Point]) -> None:
         rows = [edge.Point(point_id(p.record_id), p.vector, dict(p.payload)) for p in points]
         await self._call(lambda: self._opened().update(edge.UpdateOperation.upsert_points(rows)))
+
+    async def delete(self, record_ids: Sequence[str]) -> None:
+        ids: list[Any] = [point_id(each) for each in record_ids]
+        await self._call(lambda: self._opened().update(edge.UpdateOperation.delete_points(ids)))
 
     async def nearest(self, vector: list[float], limit: int) -> list[Near]:
         request = edge.QueryRequest(limit, query=edge.Query.Nearest(vector), with_payload=True)

@@ -48,6 +48,12 @@ async def test_a_second_upsert_replaces(vectors: VectorStore) -> None:
     assert [near.payload["text"] for near in await vectors.nearest(axis(0), 5)] == ["new"]
 
 
+async def test_what_is_deleted_is_gone_and_deleting_nothing_is_fine(vectors: VectorStore) -> None:
+    await vectors.upsert([point("a", 0), point("b", 1)])
+    await vectors.delete(["a", "never there"])
+    assert [near.payload["id"] for near in await vectors.nearest(axis(0), 5)] == ["b"]
+
+
 async def test_preparing_twice_keeps_what_is_there(vectors: VectorStore) -> None:
     await vectors.upsert([point("a", 0)])
     await vectors.prepare()

@@ -1,0 +1,157 @@
+"""Sources into all stores, only what changed: the ledger knows each record's digest and origin.
+
+A batch is in the ledger once every store has it, so an ingestion that was stopped goes on where it
+was; links follow when their ends exist. What a source no longer has is removed.
+"""
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+
+import asyncpg  # type: ignore[import-untyped]  # it ships no types
+from neo4j.exceptions import DriverError, Neo4jError
+from redis.exceptions import RedisError
+
+from router.backends.pool import Pool
+from router.cache import SemanticCache
+from router.embedding import Embedder
+from router.errors import RouterError, StoreUnavailable
+from router.ingest import BATCH, batches, link, prepare, remove, write
+from router.records import Record
+from router.sources import Problem, Source, records_of
+from router.stores import StoreClients
+
+LEDGER = """
+    CREATE TABLE IF NOT EXISTS ingested (
+        id text PRIMARY KEY, origin text NOT NULL, digest text NOT NULL,
+        linked boolean NOT NULL, at timestamptz NOT NULL DEFAULT now()
+    );
+    CREATE INDEX IF NOT EXISTS ingested_origin ON ingested (origin);
+"""
+KNOWN = "SELECT id, digest, linked FROM ingested WHERE origin = $1"
+WROTE = """
+    INSERT INTO ingested (id, origin, digest, linked) VALUES ($1, $2, $3, $4)
+    ON CONFLICT (id) DO UPDATE SET origin = excluded.origin, digest = excluded.digest,
+        linked = excluded.linked, at = now()
+"""
+FORGOT = "DELETE FROM ingested WHERE id = ANY($1::text[])"
+DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, Neo4jError, DriverError, OSError)
+Progress = Callable[[int], None]
+"""Called with the number of records that are done since the last call."""
+
+
+class StoreFailed(RouterError):  # noqa: N818 - named for what it is, as httpx does
+    """A store did not take a batch: run the same command again, it goes on where it was."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """What came of the sources. ``dangling`` links wait for records that no store has yet."""
+
+    sources: int = 0
+    written: int = 0
+    unchanged: int = 0
+    removed: int = 0
+    links: int = 0
+    dangling: int = 0
+    problems: list[Problem] = field(default_factory=list)
+
+
+class Ingestion:
+    """Call ``prepare`` first. ``cache`` None leaves cached answers to their age."""
+
+    def __init__(
+        self, stores: StoreClients, embedder: Embedder, cache: SemanticCache | None
+    ) -> None:
+        self._stores = stores
+        self._embedder = embedder
+        self._cache = cache
+        self.tally = Tally()
+
+    async def prepare(self) -> None:
+        """Tables, indexes and collection. Raises StoreFailed naming the store's own words."""
+        try:
+            await prepare(self._stores)
+            await self._stores.postgres.execute(LEDGER)
+        except (*DRIVER_ERRORS, StoreUnavailable) as error:
+            raise _failed(error) from error
+
+    async def take(self, source: Source, on_progress: Progress) -> None:
+        """Bring one source's records up to date in every store. Raises StoreFailed."""
+        found = list(records_of(source))
+        problems = [item for item in found if isinstance(item, Problem)]
+        records = {item.id: item for item in found if isinstance(item, Record)}
+        self.tally.sources += 1
+        self.tally.problems += problems
+        try:
+            await self._bring(source.origin, records, on_progress, whole=not problems)
+        except (*DRIVER_ERRORS, StoreUnavailable) as error:
+            raise _failed(error) from error
+
+    async def _bring(
+        self, origin: str, records: Mapping[str, Record], on_progress: Progress, *, whole: bool
+    ) -> None:
+        known = await _known(self._stores.postgres, origin)
+        digests = {key: digest(record) for key, record in records.items()}
+        changed = [r for key, r in records.items() if known.get(key, ("", True))[0] != digests[key]]
+        self.tally.unchanged += len(records) - len(changed)
+        on_progress(len(records) - len(changed))
+        for batch in batches(changed, BATCH):
+            await write(self._stores, batch, self._embedder)
+            await self._noted(origin, batch, digests, linked=False)
+            self.tally.written += len(batch)
+            on_progress(len(batch))
+        unlinked = [r for key, r in records.items() if not known.get(key, ("", True))[1]]
+        await self._link(origin, list({r.id: r for r in (*changed, *unlinked)}.values()), digests)
+        # With a broken line nobody knows whose record it was: nothing is removed.
+        gone = sorted(set(known) - set(records)) if whole else []
+        if gone:
+            await remove(self._stores, gone)
+            await self._stores.postgres.execute(FORGOT, gone)
+            self.tally.removed += len(gone)
+        await self._forget_answers({record.source for record in changed} | set(gone))
+
+    async def _link(self, origin: str, records: list[Record], digests: Mapping[str, str]) -> None:
+        for batch in batches(records, BATCH):
+            wanted = sum(len(set(record.links)) for record in batch)
+            made = await link(self._stores, batch)
+            self.tally.links += made
+            self.tally.dangling += wanted - made
+            await self._noted(origin, batch, digests, linked=made == wanted)
+
+    async def _noted(
+        self, origin: str, batch: list[Record], digests: Mapping[str, str], *, linked: bool
+    ) -> None:
+        rows = [(r.id, origin, digests[r.id], linked or not r.links) for r in batch]
+        await self._stores.postgres.executemany(WROTE, rows)
+
+    async def _forget_answers(self, sources: Iterable[str]) -> None:
+        """Cached answers that show what changed. Without Redis they go when they are old."""
+        if self._cache is None:
+            return
+        try:
+            for source in sources:
+                await self._cache.invalidate(source)
+        except (RedisError, OSError) as error:
+            self._cache = None
+            why = f"cached answers stay until they expire: Redis does not answer ({error})"
+            self.tally.problems.append(Problem("cache", why))
+
+
+def digest(record: Record) -> str:
+    """Changes with anything in the record."""
+    text = json.dumps(asdict(record), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+async def _known(pool: Pool, origin: str) -> dict[str, tuple[str, bool]]:
+    rows = await pool.fetch(KNOWN, origin)
+    return {row["id"]: (row["digest"], row["linked"]) for row in rows}
+
+
+def _failed(error: BaseException) -> StoreFailed:
+    if isinstance(error, asyncio.TimeoutError):
+        return StoreFailed("a store did not answer in time; run the same command again to go on")
+    return StoreFailed(f"a store failed ({error}); run the same command again to go on")

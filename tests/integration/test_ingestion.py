@@ -1,0 +1,145 @@
+"""Ingestion into the real stores: only what changed, resumable, nothing left of what is gone."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from router.cache import CacheLimits, Entry, Scope, SemanticCache
+from router.ingestion import Ingestion, StoreFailed, Tally
+from router.settings import Stores
+from router.sources import Source
+from router.stores import StoreClients, open_redis, open_stores
+from tests.conftest import Neo4jSettings
+
+pytestmark = pytest.mark.integration
+
+
+class Embedder:
+    """A vector per text without a model; counts what it was asked for."""
+
+    dimension = 384
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        self.fails = False
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        if self.fails:
+            raise OSError("stopped in the middle")
+        self.texts += texts
+        vectors = np.stack([np.random.default_rng(len(t)).standard_normal(384) for t in texts])
+        return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.float32)
+
+
+@pytest.fixture
+async def stores(
+    redis_url: str, postgres_dsn: str, neo4j_settings: Neo4jSettings, qdrant_url: str
+) -> AsyncIterator[StoreClients]:
+    opened = await open_stores(
+        Stores(
+            redis_url=redis_url,
+            postgres_dsn=postgres_dsn,
+            neo4j_uri=neo4j_settings.uri,
+            neo4j_user=neo4j_settings.user,
+            neo4j_password=neo4j_settings.password,
+            neo4j_database=neo4j_settings.database,
+            qdrant_url=qdrant_url,
+        )
+    )
+    await opened.postgres.execute("DROP TABLE IF EXISTS ingested")
+    yield opened
+    await opened.close()
+
+
+async def run(stores: StoreClients, *sources: Source, embedder: Embedder | None = None) -> Tally:
+    ingestion = Ingestion(stores, embedder or Embedder(), None)
+    await ingestion.prepare()
+    for source in sources:
+        await ingestion.take(source, lambda _: None)
+    return ingestion.tally
+
+
+def table(*rows: str, name: str = "ing_parts.csv") -> Source:
+    return Source(name, ".csv", "\n".join(["id,title,links", *rows]))
+
+
+async def in_graph(stores: StoreClients, query: str) -> Any:  # noqa: ANN401 - any value of Cypher
+    async with stores.neo4j.session(database=stores.neo4j_database) as session:
+        record = await (await session.run(query)).single()
+        return record[0] if record else None
+
+
+async def test_a_second_time_nothing_is_written_and_changes_alone_after_it(
+    stores: StoreClients,
+) -> None:
+    first = await run(stores, table("ing-1,Axle,", "ing-2,Brake,FITS:ing-1"))
+    assert (first.written, first.links, first.dangling) == (2, 1, 0)
+    embedder = Embedder()
+    again = await run(stores, table("ing-1,Axle,", "ing-2,Brake,FITS:ing-1"), embedder=embedder)
+    assert (again.written, again.unchanged, embedder.texts) == (0, 2, [])
+    third = await run(stores, table("ing-1,Front axle,", "ing-2,Brake,FITS:ing-1"))
+    assert (third.written, third.unchanged) == (1, 1)
+    assert await in_graph(stores, "MATCH (r:Record {id: 'ing-1'}) RETURN r.title") == "Front axle"
+
+
+async def test_what_a_source_no_longer_has_leaves_every_store(stores: StoreClients) -> None:
+    await run(stores, table("ing-1,Axle,", "ing-2,Brake,FITS:ing-1"))
+    tally = await run(stores, table("ing-1,Axle,"))
+    assert (tally.removed, tally.unchanged) == (1, 1)
+    assert await in_graph(stores, "MATCH (r:Record {id: 'ing-2'}) RETURN count(r)") == 0
+    count = "SELECT count(*) FROM records WHERE id = 'ing-2'"
+    assert await stores.postgres.fetchval(count) == 0
+    near = await stores.vectors.nearest(Embedder().embed(["Brake. title: Brake"])[0].tolist(), 50)
+    assert "ing-2" not in {one.payload["id"] for one in near}
+
+
+async def test_a_broken_line_removes_nothing(stores: StoreClients) -> None:
+    await run(stores, table("ing-1,Axle,", "ing-2,Brake,"))
+    tally = await run(stores, table("ing-1,Axle,", "ing-2"))
+    assert (tally.removed, len(tally.problems)) == (0, 1)
+
+
+async def test_a_link_waits_for_its_other_end(stores: StoreClients) -> None:
+    waiting = table("ing-2,Brake,FITS:ing-9")
+    assert (await run(stores, waiting)).dangling == 1
+    target = table("ing-9,Hub,", name="ing_hubs.csv")
+    later = await run(stores, target, waiting)
+    assert (later.written, later.links, later.dangling) == (1, 1, 0)
+    await run(stores, table("ing-1,Axle,"), table("ing-1,Axle,", name="ing_hubs.csv"))
+
+
+async def test_stopped_in_the_middle_it_goes_on_where_it_was(stores: StoreClients) -> None:
+    many = table(*(f"ing-m{n},Part {n}," for n in range(150)), name="ing_many.csv")
+    embedder = Embedder()
+
+    def stop_after_one_batch(done: int) -> None:
+        embedder.fails = done > 0
+
+    ingestion = Ingestion(stores, embedder, None)
+    await ingestion.prepare()
+    with pytest.raises(StoreFailed, match="run the same command again"):
+        await ingestion.take(many, stop_after_one_batch)
+    rest = await run(stores, many)
+    assert (rest.unchanged, rest.written) == (100, 50)
+    assert (await run(stores, table(name="ing_many.csv"))).removed == 150
+
+
+async def test_cached_answers_that_show_a_changed_record_are_dropped(
+    stores: StoreClients, redis_url: str
+) -> None:
+    redis = open_redis(redis_url)
+    cache = SemanticCache(redis, "ingest-test", CacheLimits())
+    scope = Scope("default", "control", 10)
+    source = Source("ing_x.csv", ".csv", "id,title,source\ning-1,Axle,parts/ing-1")
+    entry = Entry("what fits?", {"results": []}, "decision")
+    await cache.put(scope, entry, Embedder().embed(["x"])[0], ["parts/ing-1"])
+    ingestion = Ingestion(stores, Embedder(), cache)
+    await ingestion.prepare()
+    await ingestion.take(source, lambda _: None)
+    assert await cache.exact(scope, "what fits?") is None
+    with suppress(OSError):
+        await redis.aclose()
