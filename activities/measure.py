@@ -32,7 +32,7 @@ class MeasureActivities:
             LedgerUnreachableError: retried.
             ApplicationError: type LedgerRefused, not retried.
         """
-        known = Known(request.metrics, request.baseline)
+        known = Known(request.metrics, request.baseline, request.exposure, request.stale_after)
         sampler = Sampler(self.metrics, request.at, known)
         verdicts = await sampler.verdicts(request.gates)
         readings = await sampler.readings(request.baselines)
@@ -41,12 +41,13 @@ class MeasureActivities:
             baseline=usable_baseline(request.baselines, readings),
             gates=request.gates,
             metrics={name: request.metrics[name] for name in _asked(request)},
+            tracks=sampler.tracks,
         )
         with temporal_errors():
             await record_events(self.ledger, request.rollout_id, request.events)
             entry = await self.ledger.append(_entry(request, record))
         kept = CheckRecord.model_validate_json(entry.body)
-        return CheckResult(check=kept.check, baseline=kept.baseline)
+        return CheckResult(check=kept.check, baseline=kept.baseline, tracks=kept.tracks)
 
 
 def usable_baseline(gates: tuple[Gate, ...], readings: tuple[Reading, ...]) -> dict[str, Reading]:

@@ -13,17 +13,21 @@ class MemoryMetrics:
     """Answers by exact expression; one that nobody answered has no data.
 
     ``down`` is raised by every query while it is set, as an unreachable Prometheus would.
+    ``age_seconds`` is the answer to how old the newest sample is (``rollout.promql.age``).
     """
 
     def __init__(self, answers: Mapping[str, Answer] | None = None) -> None:
         self.answers: dict[str, Answer] = dict(answers or {})
         self.asked: list[tuple[str, datetime]] = []
         self.down: EffectError | None = None
+        self.age_seconds: float | None = 0.0
 
     def query(self, promql: str, at: datetime) -> float | None:
         """See ``activities.ports.Metrics``."""
         self.asked.append((promql, at))
-        answer = self.down or self.answers.get(promql)
+        asks_for_age = promql.startswith("time() - (max(timestamp(")
+        given = self.age_seconds if asks_for_age else None
+        answer = self.down or self.answers.get(promql, given)
         if isinstance(answer, EffectError):
             raise answer
         return answer if answer is not None and math.isfinite(answer) else None

@@ -7,8 +7,10 @@ from pydantic import Field
 
 from rollout.gate import Gate, Metric, Model
 from rollout.plan import Phases
-from rollout.reading import Reading
-from rollout.state import Event, State
+from rollout.quantity import Duration
+from rollout.reading import STALE_AFTER, Reading
+from rollout.state import Event, Finding, State
+from rollout.track import Exposure, Track
 from rollout.verdict import Check
 
 
@@ -81,13 +83,19 @@ class CheckRequest(Model):
     baseline: dict[str, Reading]
     baselines: tuple[Gate, ...] = ()
     events: tuple[Event, ...] = ()
+    exposure: Exposure | None = None
+    stale_after: Duration = STALE_AFTER
 
 
 class CheckResult(Model):
-    """The judged check, and the usable baseline readings by metric when they were asked for."""
+    """The judged check; by metric, the usable baseline readings when they were asked for.
+
+    ``tracks`` is the statistical gates' evidence, by gate name.
+    """
 
     check: Check
     baseline: dict[str, Reading] = Field(default_factory=dict)
+    tracks: dict[str, Track] = Field(default_factory=dict)
 
 
 class CheckRecord(CheckResult):
@@ -98,8 +106,10 @@ class CheckRecord(CheckResult):
 
 
 class WatchRequest(Model):
-    """Evaluate ``red_flags`` every ``interval_seconds`` until one fires; never returns otherwise.
+    """Evaluate ``red_flags`` every ``interval_seconds`` until one fires.
 
+    With statistical ones (``exposure``) the watch also returns, with its evidence, after
+    ``shift_seconds``; without them never otherwise.
     ``percentage`` is what the store must hold: the watch asserts it too. ``noted`` red flags were
     reported already and stay silent. ``percentage`` None: the flag isn't the rollout's yet.
     """
@@ -114,13 +124,24 @@ class WatchRequest(Model):
     red_flags: tuple[Gate, ...]
     baseline: dict[str, Reading]
     noted: tuple[str, ...] = ()
+    exposure: Exposure | None = None
+    shift_seconds: float = 3600.0
+    stale_after: Duration = STALE_AFTER
+
+
+class WatchEnd(Model):
+    """Why a watch returned: a finding, or (None) the end of its shift. ``tracks``: its evidence."""
+
+    finding: Finding | None = None
+    tracks: dict[str, Track] = Field(default_factory=dict)
 
 
 class WatchNotes(Model):
     """What the watch remembers in its heartbeat: another worker goes on from here.
 
-    ``failures`` counts, by red flag, the failures in a row. ``readings`` and ``problem`` are for
-    people who look at the activity (``describe``, the Temporal UI).
+    ``failures`` counts, by red flag, the failures in a row; ``tracks`` are the statistical ones'
+    evidence. ``readings`` and ``problem`` are for people who look at the activity (``describe``,
+    the Temporal UI).
     """
 
     at: datetime | None = None
@@ -129,6 +150,7 @@ class WatchNotes(Model):
     flag_differs: int = 0
     readings: tuple[str, ...] = ()
     problem: str = ""
+    tracks: dict[str, Track] = Field(default_factory=dict)
 
 
 LedgerKind = Literal["check", "finding", "flag", "report", "event", "state"]

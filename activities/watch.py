@@ -9,7 +9,7 @@ from temporalio import activity
 
 from activities.errors import EffectError, FlagsUnreachableError
 from activities.heartbeat import heartbeating
-from activities.models import LedgerEntry, WatchNotes, WatchRequest
+from activities.models import LedgerEntry, WatchEnd, WatchNotes, WatchRequest
 from activities.ports import Flags, Ledger, Metrics
 from activities.sampling import Known, Sampler
 from activities.watch_flag import flag_finding
@@ -37,18 +37,21 @@ class WatchActivities:
     clock: Callable[[], datetime] = utc_now
 
     @activity.defn(name="watch_red_flags")
-    async def watch(self, request: WatchRequest) -> Finding:
+    async def watch(self, request: WatchRequest) -> WatchEnd:
         """Return as soon as a red flag fires or the stored flag isn't what it must be.
 
         Until then it goes on, whatever is out of reach: no data fires nothing (unless the red flag
         says ``on_no_data: fail``), and the heartbeat tells what is wrong. Counts of consecutive
-        failures travel in the heartbeat, so another worker goes on counting. Cancelling ends it.
+        failures and statistical evidence travel in the heartbeat, so another worker goes on from
+        there; with statistical red flags the watch hands its evidence over after each shift.
+        Cancelling ends it.
         """
         watch = _Watch(self, request, _resumed_notes())
         async with heartbeating(lambda: watch.notes):
             finding = await watch.until_something_is_wrong()
-        await self._record(request, finding)
-        return finding
+        if finding is not None:
+            await self._record(request, finding)
+        return WatchEnd(finding=finding, tracks=watch.notes.tracks)
 
     async def _record(self, request: WatchRequest, finding: Finding) -> None:
         """Keep the evidence if the ledger is quick: a rollback never waits for Postgres."""
@@ -77,21 +80,30 @@ class _Watch:
     def __init__(self, ports: WatchActivities, request: WatchRequest, notes: WatchNotes) -> None:
         self._ports = ports
         self._request = request
-        self._known = Known(request.metrics, request.baseline)
         self._gates = [gate for gate in request.red_flags if gate.name not in request.noted]
         self.notes = notes
 
-    async def until_something_is_wrong(self) -> Finding:
+    async def until_something_is_wrong(self) -> Finding | None:
+        """The finding; None at the end of the shift."""
         loop = asyncio.get_running_loop()
-        while True:
+        hands_over_at = loop.time() + self._request.shift_seconds
+        while self._request.exposure is None or loop.time() < hands_over_at:
             next_turn_at = loop.time() + self._request.interval_seconds
             if finding := await self._turn():
                 return finding
             await asyncio.sleep(max(0.0, next_turn_at - loop.time()))
+        return None
+
+    def _known(self) -> Known:
+        request, exposure = self._request, self._request.exposure
+        if exposure is not None:
+            tracks = {**exposure.tracks, **self.notes.tracks}
+            exposure = exposure.model_copy(update={"tracks": tracks})
+        return Known(request.metrics, request.baseline, exposure, request.stale_after)
 
     async def _turn(self) -> Finding | None:
         now = self._ports.clock()
-        sampler = Sampler(self._ports.metrics, now, self._known, MEASURE_SECONDS_MAX)
+        sampler = Sampler(self._ports.metrics, now, self._known(), MEASURE_SECONDS_MAX)
         # Side by side: one that is slow mustn't add to the other.
         flag, verdicts = await asyncio.gather(self._flag(now), sampler.verdicts(self._gates))
         self.notes = WatchNotes(
@@ -101,6 +113,7 @@ class _Watch:
             flag_differs=self._flag_differs(flag),
             readings=tuple(verdict.because for verdict in verdicts[:NOTES_MAX]),
             problem=flag.problem or _problem(verdicts),
+            tracks={**self.notes.tracks, **sampler.tracks},
         )
         return min(self._findings(flag, verdicts, now), key=_severity, default=None)
 

@@ -13,6 +13,7 @@ from cli.errors import CliError, Exit
 from cli.output import answer
 from cli.rollouts import Rollouts
 from cli.screen import screen
+from rollout.exposure import budget
 from rollout.state import State, Status
 from rollout.verdict import Check
 
@@ -28,7 +29,9 @@ def summary(state: State, waiting: Waiting) -> dict[str, Any]:
     step = state.step.name if state.step else None
     outcome = state.check.outcome if state.check else None
     more = {"flag": state.plan.flag, "plan": state.plan.name, "step": step, "outcome": outcome}
-    return {**document, **more, "waiting_for": waiting[0], "next_at": waiting[1]}
+    split = budget(state.plan, state.tracks)
+    alpha = {"total": split.total, "spent": split.spent} if split else None
+    return {**document, **more, "alpha": alpha, "waiting_for": waiting[0], "next_at": waiting[1]}
 
 
 class View(Protocol):

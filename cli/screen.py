@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.screen_before import before_start, gates, readings
+from rollout.exposure import spent
 from rollout.quantity import format_duration
 from rollout.state import State, Status
 
@@ -79,7 +80,8 @@ def _guard(state: State) -> RenderableType:
     if step is None or not step.red_flags or state.ended:
         return Text("no red flags on guard: nobody is exposed", style="dim")
     every = format_duration(state.plan.watch_interval)
-    return Text(f"{len(step.red_flags)} red flags on guard every {every}", style="dim")
+    text = f"{len(step.red_flags)} red flags on guard every {every}"
+    return Text("  ·  ".join(part for part in (text, spent(state)) if part), style="dim")
 
 
 def _short(span: timedelta) -> str:

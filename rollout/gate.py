@@ -4,19 +4,15 @@ from enum import StrEnum
 from string import Template
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from rollout.model import Model as Model  # noqa: PLC0414  others take it from here
 from rollout.quantity import Duration, Threshold, format_duration
+from rollout.statistic import Statistic
 
 COHORT_PATTERN = {"treatment": "treatment", "control": "control", "all": ".+"}
 
 Cohort = Literal["treatment", "control", "all"]
-
-
-class Model(BaseModel):
-    """Frozen, and a field that nobody knows is a mistake, not a silent default."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Severity(StrEnum):
@@ -36,6 +32,7 @@ class GateKind(StrEnum):
     CONTROL = "control"
     TREND = "trend"
     PRESENCE = "presence"
+    STATISTICAL = "statistical"
 
 
 RELATIVE = (GateKind.BASELINE, GateKind.CONTROL)
@@ -45,10 +42,12 @@ class Metric(Model):
     """A PromQL template over ``$cohort`` (a regular expression) and ``$window``.
 
     ``samples`` is a query of the same shape that counts what the value rests on (requests, users).
+    ``statistic`` says what statistical gates of this metric count.
     """
 
     query: str = Field(min_length=1)
     samples: str | None = None
+    statistic: Statistic | None = None
     unit: Literal["seconds", "ratio", "bytes", "count", "score", "per_second"]
     description: str = ""
 
@@ -60,6 +59,11 @@ class Gate(Model):
     (baseline, control: ``+10%`` means 1.1 × the reference). A trend's value is the metric's slope
     in units per hour. ``floor`` keeps a relative limit from being stricter than it: twice a 20 ms
     baseline is noise, not a red flag. ``on_no_data`` and ``on_inconclusive`` may hold or fail, never pass.
+
+    A statistical gate has no threshold. It weighs what both cohorts' counters grew by in each
+    ``window``, and fails once ``worse`` is shown at its part (``weight``) of the plan's α. With
+    ``claim: sound`` it passes only once it is shown that the treatment is not worse by the
+    statistic's tolerance; until then it is inconclusive.
     """
 
     name: str = Field(default="", pattern=r"^[a-z0-9_.-]*$")
@@ -74,6 +78,8 @@ class Gate(Model):
     on_no_data: Literal["hold", "fail"] = "hold"
     on_inconclusive: Literal["hold", "fail"] = "hold"
     consecutive: int = Field(default=1, ge=1, le=100)
+    claim: Literal["worse", "sound"] = "worse"
+    weight: float = Field(default=1.0, gt=0, le=1000)
     dry_run: bool = False
     severity: Severity = Severity.P0
     guide: str = ""
@@ -82,7 +88,9 @@ class Gate(Model):
     @classmethod
     def _name_after_metric(cls, data: object) -> object:
         if isinstance(data, dict) and not data.get("name") and isinstance(data.get("metric"), str):
-            return {**data, "name": data["metric"]}
+            data = {**data, "name": data["metric"]}
+        if isinstance(data, dict) and data.get("kind") == GateKind.STATISTICAL:
+            return {"threshold": 0.0, **data}
         return data
 
     @model_validator(mode="after")
@@ -91,6 +99,15 @@ class Gate(Model):
             raise ValueError("a control gate compares the treatment cohort; set cohort: treatment")
         if self.floor is not None and self.kind not in RELATIVE:
             raise ValueError("floor belongs to baseline and control gates; remove it")
+        if self.kind is GateKind.STATISTICAL:
+            if self.threshold:
+                raise ValueError("a statistical gate has no threshold; remove it")
+            if self.cohort != "treatment":
+                raise ValueError(
+                    "a statistical gate compares treatment with control; remove cohort"
+                )
+        elif self.claim != "worse":
+            raise ValueError("claim belongs to statistical gates; remove it")
         if self.window.total_seconds() <= 0:
             raise ValueError("window must be longer than zero, for example 5m")
         return self

@@ -36,7 +36,8 @@ def _problem(gate: Gate, reading: Reading, reference: Reading | None) -> tuple[O
         if one.error:
             return Outcome.ERROR, f"could not measure {which}: {one.error}".replace(" :", ":")
         if not one.usable:
-            return _no_data(gate, f"no data {which}".rstrip())
+            why = f": {one.staleness}" if one.stale else ""
+            return _no_data(gate, f"no data {which}".rstrip() + why)
         if one.samples is not None and one.samples < gate.min_samples:
             enough = f"{one.samples:.0f} of {gate.min_samples} samples {which}".rstrip()
             return _by_policy(gate.on_inconclusive), f"only {enough}"

@@ -14,6 +14,7 @@ from rollout.state import (
     State,
     Status,
 )
+from rollout.track import Track
 from rollout.verdict import Check, Outcome
 
 
@@ -38,6 +39,7 @@ def entered(state: State, now: datetime, percentage: float) -> None:
     # Without the flag, learning is everyone's: that is what permanence means (guide: Stage 5).
     state.percentage = 100.0 if step.delete_flag else percentage
     state.unkill_by = ""
+    state.exposed_since = now
     state.live_step = step.name
     state.approvals, state.passed_by = (), ""
     state.step_started_at = now
@@ -116,9 +118,14 @@ def noted(state: State, now: datetime) -> None:
 
 
 def found(state: State, now: datetime, finding: Finding) -> None:
+    """Take what the watch came back with; evidence that was acted on once does not act again."""
     state.finding = finding
     state.red_flag, state.red_flag_at = finding.verdict.because, finding.seen_at
     state.approvals = ()  # given before it was known
+    acted_on = state.tracks.get(f"red_flags/{finding.name}")
+    if acted_on is not None:
+        afresh = {f"red_flags/{finding.name}": Track(until=acted_on.until)}
+        state.tracks = {**state.tracks, **afresh}
     tell(state, now, "red_flag", f"{finding.verdict.severity} {finding.verdict.because}")
 
 
@@ -148,6 +155,8 @@ def rolled_back(state: State, now: datetime, percentage: float) -> None:
     state.rollback = rollback.model_copy(update={"done_at": now})
     state.status = Status.DEGRADED
     state.percentage = percentage
+    state.exposed_since = now
+    state.tracks = {}  # what comes next is another release, or a person's decision
     state.live_step = rollback.to_step or ""
     state.finding = None
     state.evidence, state.seen, state.approvals = None, (), ()

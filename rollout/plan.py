@@ -9,7 +9,8 @@ from rollout.approval import Approval
 from rollout.checklist import Checklists, Item
 from rollout.freeze import Freeze
 from rollout.gate import Gate, GateKind, Metric, Model, template_problem
-from rollout.quantity import Duration, parse_duration
+from rollout.quantity import Duration, Threshold, parse_duration
+from rollout.reading import STALE_AFTER
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$", max_length=100)]
 
@@ -80,13 +81,19 @@ class Escalation(Model):
 
 
 class RolloutPlan(Model):
-    """A whole rollout. Validated here; ``rollout.plan_yaml`` adds line numbers to its mistakes."""
+    """A whole rollout. Validated here; ``rollout.plan_yaml`` adds line numbers to its mistakes.
+
+    ``alpha``: the chance that any statistical gate fails without cause, over the whole rollout.
+    ``stale_after``: readings whose newest sample is older are no data.
+    """
 
     name: Name
     flag: Name
     description: str = ""
     environment: str = Field(default="default", pattern=r"^[A-Za-z0-9_.-]+$")
     watch_interval: Duration = parse_duration("5s")
+    alpha: Annotated[Threshold, Field(gt=0, lt=0.5)] = 0.05
+    stale_after: Duration = STALE_AFTER
     escalation: Escalation = Escalation()
     freezes: Annotated[tuple[Freeze, ...], BeforeValidator(_list_to_tuple)] = ()
     checklists: Checklists = Checklists()

@@ -12,6 +12,7 @@ from rollout.errors import Mistake, PlanError
 from rollout.plan import Found, Place, RolloutPlan, cross_check
 from rollout.plan_healing import healed, touches
 from rollout.plan_people import people_check
+from rollout.plan_statistics import cross_check_statistics
 
 Lines = dict[Place, int]
 
@@ -102,6 +103,7 @@ def _validate(data: Any) -> tuple[RolloutPlan | None, list[Found]]:  # noqa: ANN
 def _cross_check(plan: RolloutPlan) -> Iterator[Found]:
     yield from cross_check(plan)
     yield from people_check(plan)
+    yield from cross_check_statistics(plan)
 
 
 def _found_besides(data: Any, broken: list[Place]) -> list[Found]:  # noqa: ANN401  YAML is anything

@@ -1,9 +1,12 @@
 """What was measured, at which time."""
 
 import math
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from rollout.gate import Cohort, Model
+
+STALE_AFTER = timedelta(minutes=2)
+"""A plan's default: eight scrapes of 15 s, or two of a minute."""
 
 
 class Reading(Model):
@@ -11,6 +14,8 @@ class Reading(Model):
 
     ``error`` tells that measuring itself failed (Prometheus out of reach, a bad query): that is
     never the same as having no data. ``samples`` is None when the metric has no sample query.
+    ``age_seconds`` is how old the newest sample behind the value was at ``at``; None is unknown.
+    ``stale`` tells that it was too old, or that nothing is scraped any more: that is no data.
     """
 
     metric: str
@@ -18,11 +23,23 @@ class Reading(Model):
     at: datetime
     value: float | None = None
     samples: float | None = None
+    age_seconds: float | None = None
+    stale: bool = False
     error: str = ""
 
     @property
     def usable(self) -> bool:
-        return not self.error and self.value is not None and math.isfinite(self.value)
+        measured = not self.error and not self.stale
+        return measured and self.value is not None and math.isfinite(self.value)
+
+    @property
+    def staleness(self) -> str:
+        """Why it is stale, for people; empty when it isn't."""
+        if not self.stale:
+            return ""
+        if self.age_seconds is None:
+            return "its series are not scraped any more"
+        return f"its newest sample is {self.age_seconds:.0f} s old"
 
 
 class Measured(Model):

@@ -19,6 +19,7 @@ from rollout.verdict import Check, Outcome, Verdict, worst
 Ending = Literal["Healthy", "Aborted", "Interim"]
 Group = Literal["Latency", "Accuracy", "User satisfaction", "Other"]
 
+_NOT_THE_VALUE = {GateKind.TREND: " per hour", GateKind.STATISTICAL: ", evidence of harm"}
 _SATISFACTION = ("reward", "complaint", "satisfaction", "rating")
 _ACCURACY = ("accuracy", "correct", "precision", "recall")
 
@@ -215,7 +216,7 @@ def _last_measured(state: State, checks: Sequence[Check]) -> dict[str, tuple[str
     for check in checks:
         step = state.plan.step(check.step)
         for gate, verdict in _judged(step, check):
-            if step.record_baseline or gate.kind is GateKind.TREND or verdict.value is None:
+            if step.record_baseline or gate.kind in _NOT_THE_VALUE or verdict.value is None:
                 continue
             earlier = last.get(gate.metric)
             if earlier and earlier[1].cohort == "treatment" and gate.cohort != "treatment":
@@ -263,8 +264,10 @@ def _series(steps: dict[str, Step], checks: Sequence[Check]) -> Iterator[Series]
     limits: dict[tuple[str, str], dict[str, list[Point]]] = {}
     for check in checks:
         for gate, verdict in _judged(steps[check.step], check):
-            trend = " per hour" if gate.kind is GateKind.TREND else ""
-            key = (f"{gate.metric}{trend} ({gate.cohort})", verdict.unit)
+            key = (
+                f"{gate.metric}{_NOT_THE_VALUE.get(gate.kind, '')} ({gate.cohort})",
+                verdict.unit,
+            )
             if verdict.value is not None:
                 points.setdefault(key, {})[check.at] = verdict.value
             if verdict.limit is not None:

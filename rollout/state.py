@@ -11,6 +11,7 @@ from rollout.checklist import Answer, Attestation
 from rollout.gate import Gate, Model
 from rollout.plan import RolloutPlan, Step
 from rollout.reading import Reading
+from rollout.track import Track
 from rollout.verdict import Check, Verdict
 
 TIMELINE_MAX = 300
@@ -83,6 +84,7 @@ class State(BaseModel):
     sequence: int = 0
     live_step: str = ""
     percentage: float = 0.0
+    exposed_since: datetime | None = None
     step_started_at: datetime | None = None
     stable_since: datetime | None = None
     next_check_at: datetime | None = None
@@ -110,6 +112,7 @@ class State(BaseModel):
     unkill_by: str = ""
     aborted_by: str = ""
     baseline: dict[str, Reading] = Field(default_factory=dict)
+    tracks: dict[str, Track] = Field(default_factory=dict)
     timeline: tuple[Event, ...] = ()
     recorded_until: datetime | None = None
     finished_at: datetime | None = None

@@ -18,6 +18,7 @@ with workflow.unsafe.imports_passed_through():
     from rollout import moves, target, waiting
     from rollout.commands import Command
     from rollout.decide import CheckNow, Enter, Finish, Hold, Note, Promote, RollBack, Wait
+    from rollout.exposure import exposure, keep
     from rollout.plan import Step
     from rollout.state import Rollback, Status
     from rollout.verdict import Check, Outcome, Verdict
@@ -60,6 +61,8 @@ class Effects(Readying, Lowering):
             baseline=self.state.baseline,
             baselines=self.state.plan.baselines if live and step.record_baseline else (),
             events=moves.unrecorded(self.state),
+            exposure=exposure(self.state, "gates", step),
+            stale_after=self.state.plan.stale_after,
         )
         try:
             result = await self.unless_urgent(
@@ -72,6 +75,7 @@ class Effects(Readying, Lowering):
             result = CheckResult(check=_failed_check(request, cause(error)))
         if self.state.checked_step is not step or self.state.paused_at is not None:
             return
+        keep(self.state, "gates", result.tracks)
         if live:
             moves.checked(self.state, workflow.now(), result.check, result.baseline)
         else:

@@ -69,6 +69,8 @@ REPORT: dict[str, Any] = {
 }
 
 WATCH_LONGEST = timedelta(days=365)
+WATCH_SHIFT = timedelta(hours=1)
+"""How often a watch with statistical red flags hands its evidence over to the workflow."""
 WATCH_RETRY = RetryPolicy(maximum_interval=timedelta(seconds=2), maximum_attempts=0)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from temporalio.common import SearchAttributeKey, SearchAttributeUpdate
 
 from rollout.before import Line, checklist
+from rollout.exposure import spent
 from rollout.judge import format_value
 from rollout.state import Event, State
 from rollout.verdict import Outcome, Verdict
@@ -52,6 +53,8 @@ def details(state: State, waiting_for: str, until: datetime | None) -> str:
         lines += ["", f"Check {check.id} at {check.at:%Y-%m-%d %H:%M:%S} UTC"]
         lines += ["", "| gate | reading | limit | verdict |", "|---|---|---|---|"]
         lines += [_row(verdict) for verdict in check.verdicts]
+    if said := spent(state):
+        lines += ["", said]
     lines += ["", *(f"- {e.at:%m-%d %H:%M:%S} {e.actor}: {e.text}" for e in _recent(state))]
     return "\n".join(lines)
 

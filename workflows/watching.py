@@ -7,11 +7,11 @@ from temporalio import workflow
 from temporalio.exceptions import FailureError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
-    from activities.models import WatchRequest
+    from activities.models import WatchEnd, WatchRequest
     from activities.watch import WatchActivities
     from rollout import moves
+    from rollout.exposure import exposure, keep
     from rollout.plan import Step
-    from rollout.state import Finding
     from workflows import policies
     from workflows.base import RolloutBase
 
@@ -58,6 +58,9 @@ class Watching(RolloutBase):
             red_flags=step.red_flags,
             baseline=state.baseline,
             noted=state.noted,
+            exposure=exposure(state, "red_flags", step),
+            shift_seconds=policies.WATCH_SHIFT.total_seconds(),
+            stale_after=state.plan.stale_after,
         )
 
     def _flag_is_ours(self, step: Step) -> bool:
@@ -68,7 +71,7 @@ class Watching(RolloutBase):
 
     async def _run(self, request: WatchRequest) -> None:
         try:
-            finding: Finding = await workflow.execute_activity_method(
+            end: WatchEnd = await workflow.execute_activity_method(
                 WatchActivities.watch,
                 request,
                 summary=f"red flags of {request.step}",
@@ -80,5 +83,7 @@ class Watching(RolloutBase):
                 await workflow.sleep(1)
                 self.changed()  # the main loop starts another one
             return
-        moves.found(self.state, workflow.now(), finding)
+        keep(self.state, "red_flags", end.tracks)
+        if end.finding is not None:
+            moves.found(self.state, workflow.now(), end.finding)
         self.changed()

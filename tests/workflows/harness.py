@@ -25,6 +25,7 @@ from activities.models import (
     FlagTarget,
     ReportReceipt,
     ReportRequest,
+    WatchEnd,
     WatchNotes,
     WatchRequest,
 )
@@ -32,7 +33,7 @@ from activities.watch import WatchActivities, _Watch
 from rollout.commands import Acknowledgement, Command, Verb
 from rollout.plan import RolloutPlan
 from rollout.plan_yaml import parse_plan
-from rollout.state import Finding, State
+from rollout.state import State
 from workflows.models import RolloutInput, RolloutResult, workflow_id
 from workflows.rollout_workflow import RolloutWorkflow
 
@@ -141,9 +142,9 @@ class TurnByTurnWatch:
     watch: WatchActivities
 
     @activity.defn(name="watch_red_flags")
-    async def watch_red_flags(self, request: WatchRequest) -> Finding:
+    async def watch_red_flags(self, request: WatchRequest) -> WatchEnd:
         if finding := await _Watch(self.watch, request, WatchNotes(flag_differs=1))._turn():
-            return finding
+            return WatchEnd(finding=finding)
         raise ApplicationError(
             "nothing yet",
             next_retry_delay=timedelta(minutes=1),

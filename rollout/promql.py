@@ -1,0 +1,74 @@
+"""What a PromQL expression rests on: its selectors, and how old their newest sample is."""
+
+from dataclasses import dataclass
+
+import promql_parser
+
+
+@dataclass(frozen=True, slots=True)
+class Selector:
+    """One metric as an expression selects it. ``labels`` are those its matchers name.
+
+    ``text`` is the selector itself, without range, offset or @.
+    """
+
+    metric: str
+    labels: frozenset[str]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What an expression names. ``grouping`` are the labels of by, without, on and ignoring."""
+
+    selectors: tuple[Selector, ...]
+    grouping: frozenset[str]
+
+
+def names(promql: str) -> Names:
+    """Every selector of an expression, in order, and the labels it groups by.
+
+    Raises:
+        ValueError: when it is no PromQL; the message says why.
+    """
+    found: list[Selector] = []
+    grouping: set[str] = set()
+
+    def visit(node: object) -> bool:
+        if isinstance(node, promql_parser.VectorSelector):
+            found.append(_selector(node))
+        elif isinstance(node, promql_parser.AggregateExpr) and node.modifier is not None:
+            grouping.update(node.modifier.labels)
+        elif isinstance(node, promql_parser.BinaryExpr):
+            grouping.update(_matched(node.modifier))
+        return True
+
+    promql_parser.walk(promql_parser.parse(promql), visit)
+    return Names(tuple(found), frozenset(grouping))
+
+
+def _matched(modifier: promql_parser.BinModifier | None) -> list[str]:
+    matching = modifier.matching if modifier is not None else None
+    return list(matching.labels) if matching is not None else []
+
+
+def _selector(node: promql_parser.VectorSelector) -> Selector:
+    matchers = node.matchers.matchers
+    metric = node.name or next((m.value for m in matchers if m.name == "__name__"), "")
+    text = node.prettify().partition(" offset ")[0].partition(" @ ")[0]
+    return Selector(metric, frozenset(m.name for m in matchers) - {"__name__"}, text)
+
+
+def age(promql: str) -> str | None:
+    """PromQL for the age in seconds of the newest sample behind ``promql``.
+
+    None when it rests on no series, or is no PromQL (then measuring it says so). All selectors are
+    taken to be of one scrape: the first that has a sample tells. No sample, no value.
+    """
+    try:
+        found = dict.fromkeys(selector.text for selector in names(promql).selectors)
+    except ValueError:
+        return None
+    return (
+        f"time() - ({' or '.join(f'max(timestamp({text}))' for text in found)})" if found else None
+    )

@@ -1,0 +1,143 @@
+"""What a statistical gate counts: counters of the router, as PromQL selectors, and its test.
+
+Each selector names a counter with ``$cohort`` among its matchers. What both cohorts' counters grew
+by between two moments is one block (``rollout.blocks``); ``rollout.weigh`` gives it to a test of
+``rollout.stats``. Plain selectors, not expressions: only then can it be told whether a counter was
+reset or not scraped in between, which makes the block *no data*. ``increase()`` would extrapolate,
+and a test would take what was extrapolated for evidence.
+"""
+
+from itertools import pairwise
+from string import Template
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from rollout.model import Model
+
+Selector = Annotated[str, Field(min_length=1)]
+Margin = Annotated[float, Field(ge=1, le=10)]
+Edge = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+EDGES_SECONDS = tuple(round(0.001 * 1.25**step, 6) for step in range(21, 37, 3))
+"""Every third of the router's × 1.25 buckets, 0.11 to 3.1 s: fits a service with a p99 near 1 s."""
+
+
+def _list_to_tuple(value: object) -> object:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _rising(edges: tuple[float, ...]) -> tuple[float, ...]:
+    if any(later <= earlier for earlier, later in pairwise(edges)):
+        raise ValueError("edges must rise")
+    return edges
+
+
+Edges = Annotated[
+    tuple[Edge, ...],
+    BeforeValidator(_list_to_tuple),
+    Field(min_length=1, max_length=16),
+    AfterValidator(_rising),
+]
+
+
+class Rate(Model):
+    """Events among units, for example failed among all queries (``stats.counts``).
+
+    ``margin``: the treatment's odds may be this many times the control's. Requests of one user are
+    alike, so a test of requests needs 1.5; a test of users none.
+    """
+
+    test: Literal["rate"] = "rate"
+    events: Selector
+    units: Selector
+    margin: Margin = 1.5
+
+    def counters(self) -> dict[str, str]:
+        return {"events": self.events, "units": self.units}
+
+
+class Tail(Model):
+    """Requests slower than any of ``edges``, in seconds (``stats.tail``).
+
+    ``buckets`` is a histogram's ``_bucket`` with ``le=~"$le"``; each edge must be one of its own.
+    """
+
+    test: Literal["tail"] = "tail"
+    buckets: Selector
+    edges: Edges = EDGES_SECONDS
+    margin: Margin = 1.5
+
+    def counters(self) -> dict[str, str]:
+        return {_name(edge): at_edge(self.buckets, edge) for edge in (*self.edges, None)}
+
+
+class Mean(Model):
+    """A mean of values of known sum, count and sum of squares, such as the reward (``stats.means``).
+
+    ``tolerance``: how much worse still counts as sound. ``deviation``: a guess of one value's.
+    """
+
+    test: Literal["mean"] = "mean"
+    units: Selector
+    total: Selector
+    squares: Selector
+    higher_is_better: bool = True
+    margin: Annotated[float, Field(ge=0)] = 0.0
+    tolerance: Annotated[float, Field(gt=0)] = 0.02
+    deviation: Annotated[float, Field(gt=0)] = 0.25
+
+    def counters(self) -> dict[str, str]:
+        return {"units": self.units, "total": self.total, "squares": self.squares}
+
+
+class Affected(Model):
+    """Users hit for the first time, each once: exact whatever users' habits (``stats.affected``)."""
+
+    test: Literal["affected"] = "affected"
+    users: Selector
+    margin: Margin = 1.0
+
+    def counters(self) -> dict[str, str]:
+        return {"users": self.users}
+
+
+class Slow(Model):
+    """Users slower than each edge for the first time (``stats.slow``); ``users`` has ``le=~"$le"``."""
+
+    test: Literal["slow"] = "slow"
+    users: Selector
+    edges: Edges
+
+    def counters(self) -> dict[str, str]:
+        return {_name(edge): at_edge(self.users, edge) for edge in self.edges}
+
+
+class Ratio(Model):
+    """Users, each once, against the flag's percentage: a sample-ratio mismatch (``stats.ratio``)."""
+
+    test: Literal["ratio"] = "ratio"
+    users: Selector
+
+    def counters(self) -> dict[str, str]:
+        return {"users": self.users}
+
+
+AnyStatistic = Rate | Tail | Mean | Affected | Slow | Ratio
+Statistic = Annotated[AnyStatistic, Field(discriminator="test")]
+
+
+def _name(edge: float | None) -> str:
+    return "all" if edge is None else f"{edge:g}"
+
+
+def at_edge(selector: str, edge: float | None) -> str:
+    """``selector`` with ``$le`` filled in (None: all requests).
+
+    Clients write 1 s as ``1`` or as ``1.0``: both match.
+    """
+    if edge is None:
+        return Template(selector).safe_substitute(le="[+]Inf")
+    forms = dict.fromkeys((f"{edge:g}", repr(float(edge))))
+    return Template(selector).safe_substitute(
+        le="|".join(form.replace(".", "[.]") for form in forms)
+    )

@@ -1,0 +1,82 @@
+"""Evidence of statistical gates goes from stage to stage, and rolls back what it shows to be harm."""
+
+from datetime import timedelta
+
+from temporalio.testing import WorkflowEnvironment
+
+from rollout.commands import Verb
+from rollout.exposure import budget
+from rollout.state import RollbackKind, State, Status
+from tests.workflows.harness import PLAN, Rollout, plan, rolling_out
+
+GATE = "      - {name: evidence, metric: counted, kind: statistical, window: 10m}\n"
+METRIC = """
+  counted:
+    query: "errors $cohort"
+    unit: ratio
+    statistic: {test: rate, events: 'e{c=~"$cohort"}', units: 'u{c=~"$cohort"}'}
+"""
+STATISTICAL = (
+    PLAN.replace("\nbaselines:", f"{METRIC}baselines:", 1)
+    .replace("    gates: &gates\n", f"    gates: &gates\n{GATE}", 1)
+    .replace("percentage: 100\n", "percentage: 50\n")
+    .replace("    gates: [{metric: errors, threshold: 1%, window: 5m}]\n", "    gates: &last\n")
+)
+STATISTICAL += "      - {metric: errors, threshold: 1%, window: 5m}\n"
+COUNTED = {
+    'sum(e{c=~"treatment"}': 1.0,
+    'sum(u{c=~"treatment"}': 200.0,
+    'sum(e{c=~"control"}': 8.0,
+    'sum(u{c=~"control"}': 1600.0,
+    'sum(resets(u{c=~".+"}[12m]))': 0.0,
+    'count_over_time((count(present_over_time(u{c=~".+"}[2m])))[10m:2m])': 6.0,
+}
+
+
+def blocks(state: State) -> int:
+    track = state.tracks.get("gates/evidence")
+    return track.blocks if track else 0
+
+
+async def at_fifty(rollout: Rollout) -> State:
+    rollout.metrics.values.update(COUNTED)
+    await rollout.reaches(lambda s: s.step is not None and s.step.name == "ramp-100")
+    await rollout.command(Verb.APPROVE)
+    return await rollout.reaches(lambda s: s.percentage == 50)
+
+
+async def test_evidence_goes_on_in_the_next_stage(env: WorkflowEnvironment) -> None:
+    async with rolling_out(env, plan(STATISTICAL)) as rollout:
+        before = blocks(await at_fifty(rollout))
+        assert before >= 4
+        state = await rollout.reaches(lambda s: blocks(s) > before)
+        split = budget(state.plan, state.tracks)
+        assert split is not None
+        assert (split.spent, split.total) == (0.05, 0.05)
+
+
+async def test_shown_harm_steps_back_and_begins_anew(env: WorkflowEnvironment) -> None:
+    async with rolling_out(env, plan(STATISTICAL)) as rollout:
+        await at_fifty(rollout)
+        rollout.metrics.values['sum(e{c=~"treatment"}'] = 20.0
+        state = await rollout.reaches(lambda s: s.status is Status.DEGRADED)
+        assert state.rollback is not None
+        assert state.rollback.kind is RollbackKind.STEP_BACK
+        assert "e-value" in state.rollback.because
+        assert "worse at α = 0.05" in state.rollback.because
+        assert state.tracks == {}
+
+
+async def test_a_gap_shows_nothing(env: WorkflowEnvironment) -> None:
+    async with rolling_out(env, plan(STATISTICAL)) as rollout:
+        state = await at_fifty(rollout)
+        rollout.metrics.values['sum(e{c=~"treatment"}'] = 20.0
+        rollout.metrics.values['sum(resets(u{c=~".+"}[12m]))'] = 1.0
+        since = state.tracks["gates/evidence"].until
+        assert since is not None
+        later = await rollout.reaches(
+            lambda s: (s.tracks["gates/evidence"].until or since) > since + timedelta(hours=1)
+        )
+        assert later.status is Status.PROGRESSING
+        assert later.check is not None
+        assert "no data: a counter was reset" in later.check.because
