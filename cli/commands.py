@@ -35,6 +35,7 @@ COMMANDS = {
     "rollback": Command("Decisions", "people", "rollback"),
     "retry": Command("Decisions", "people", "retry"),
     "kill": Command("Decisions", "people", "kill"),
+    "flags": Command("Flags and learning", "flags_commands", "app"),
     "up": Command("Servers", "servers", "up"),
     "down": Command("Servers", "servers", "down"),
     "doctor": Command("Servers", "doctor", "doctor"),

@@ -58,8 +58,13 @@ class Context:
 
     @property
     def actor(self) -> str:
-        """Who commands: SLUICE_ACTOR, else the login name."""
-        return self.environment.get("SLUICE_ACTOR") or getpass.getuser()
+        """Who commands: SLUICE_ACTOR, else the login name, else (in a bare container) the user id."""
+        if named := self.environment.get("SLUICE_ACTOR"):
+            return named
+        try:
+            return getpass.getuser()
+        except (KeyError, OSError):
+            return f"uid {os.getuid()}"
 
     async def temporal(self) -> Client:
         """Connect by Temporal's own environment configuration.

@@ -1,12 +1,16 @@
 """Output: for people by default, one JSON document with ``--json``."""
 
 import json as jsonlib
+import re
 import sys
 from typing import Annotated, Any
 
 import typer
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
+
+
+PASSWORD_IN_URL = re.compile(r"(://[^:/@]*:)[^@]+@")
 
 
 def answer(as_json: bool, document: Any, text: str) -> None:  # noqa: ANN401  any JSON document
@@ -17,3 +21,8 @@ def answer(as_json: bool, document: Any, text: str) -> None:  # noqa: ANN401  an
 def say(text: str) -> None:
     """Tell something aside, so that it never mixes with a result."""
     print(text, file=sys.stderr)
+
+
+def without_password(url: str) -> str:
+    """Hide a URL's password: what is printed ends up in terminals' histories and CI logs."""
+    return PASSWORD_IN_URL.sub(r"\1***@", url)

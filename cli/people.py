@@ -4,14 +4,14 @@ import asyncio
 from typing import Annotated
 
 import typer
-from redis.asyncio import Redis
 
 from cli.context import Context
 from cli.errors import CliError, Exit
+from cli.flag_store import flag_session
 from cli.output import Json, answer, say
 from cli.rollouts import Rollouts
 from rollout.commands import Command, Verb
-from router.flags import Change, FeatureFlags, FlagError
+from router.flags import Change
 
 Flag = Annotated[
     str | None, typer.Argument(help="The flag; may be left out when one rollout runs.")
@@ -102,14 +102,9 @@ async def _abort_without_answer(context: Context, flag: str, command: Command) -
 
 async def kill_flag(context: Context, flag: str, reason: str) -> None:
     """Set the kill latch; needs only Redis."""
-    redis = Redis.from_url(context.redis_url, socket_timeout=2, socket_connect_timeout=2)
-    try:
-        flags = FeatureFlags(redis, environment=context.environment_name)
-        await flags.kill(flag, change=Change(actor=context.actor, reason=reason or "kill"))
-    except FlagError as error:
-        raise CliError(f"kill {flag}: {error}") from error
-    finally:
-        await redis.aclose()
+    async with flag_session(context) as session:
+        change = Change(actor=context.actor, reason=reason or "kill")
+        await session.flags.kill(flag, change=change)
 
 
 def kill(

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import re
 import sys
 from collections.abc import Sequence
 from typing import Annotated, NoReturn
@@ -13,13 +12,12 @@ from rich.table import Table
 
 from cli.context import Context, home
 from cli.errors import CliError, Exit
-from cli.output import Json, answer, say
+from cli.output import Json, answer, say, without_password
 from cli.people import Flag
 from cli.rollout_commands import status_of_rollout
 from stack import ServiceStatus, Stack, StackError
 
 STATE_STYLE = {"running": "green", "external": "cyan", "stopped": "dim", "unhealthy": "red"}
-PASSWORD_IN_URL = re.compile(r"(://[^:/@]+:)[^@]+@")
 
 
 def up(json: Json = False) -> None:
@@ -46,8 +44,7 @@ def up(json: Json = False) -> None:
 
 
 def _without_secrets(environment: dict[str, str]) -> list[tuple[str, str]]:
-    """Hide passwords: what ``up`` prints ends up in terminals' histories and CI logs."""
-    shown = {k: PASSWORD_IN_URL.sub(r"\1***@", v) for k, v in environment.items()}
+    shown = {k: without_password(v) for k, v in environment.items()}
     return [(k, "***" if "PASSWORD" in k else v) for k, v in sorted(shown.items())]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 from redis.asyncio import Redis
 
@@ -24,7 +24,6 @@ from router.flags.validation import (
     checked_description,
     checked_name,
     checked_percentage,
-    checked_user,
     checked_users,
 )
 from router.flags.view import FlagView
@@ -111,43 +110,36 @@ class FeatureFlags:
         self, name: str, user_id: str, *, change: Change | None = None
     ) -> FlagState:
         """Treat the user whatever the percentage (the kill latch and the blacklist still win)."""
-        user = {checked_user(user_id)}
-        return await self._edit(
-            name,
-            "whitelist",
-            lambda flag: {"whitelist": checked_users(flag.whitelist | user)},
-            change,
-        )
+        return await self._edit_users(name, "whitelist", add=[user_id], change=change)
 
     async def remove_from_whitelist(
         self, name: str, user_id: str, *, change: Change | None = None
     ) -> FlagState:
         """Let the percentage decide for the user again."""
-        user = {checked_user(user_id)}
-        return await self._edit(
-            name, "whitelist", lambda flag: {"whitelist": flag.whitelist - user}, change
-        )
+        return await self._edit_users(name, "whitelist", remove=[user_id], change=change)
 
     async def add_to_blacklist(
         self, name: str, user_id: str, *, change: Change | None = None
     ) -> FlagState:
         """Never treat the user."""
-        user = {checked_user(user_id)}
-        return await self._edit(
-            name,
-            "blacklist",
-            lambda flag: {"blacklist": checked_users(flag.blacklist | user)},
-            change,
-        )
+        return await self._edit_users(name, "blacklist", add=[user_id], change=change)
 
     async def remove_from_blacklist(
         self, name: str, user_id: str, *, change: Change | None = None
     ) -> FlagState:
         """Let whitelist and percentage decide for the user again."""
-        user = {checked_user(user_id)}
-        return await self._edit(
-            name, "blacklist", lambda flag: {"blacklist": flag.blacklist - user}, change
-        )
+        return await self._edit_users(name, "blacklist", remove=[user_id], change=change)
+
+    async def edit_whitelist(
+        self,
+        name: str,
+        *,
+        add: Iterable[str] = (),
+        remove: Iterable[str] = (),
+        change: Change | None = None,
+    ) -> FlagState:
+        """Add and remove several users in one step."""
+        return await self._edit_users(name, "whitelist", add=add, remove=remove, change=change)
 
     async def set_whitelist(
         self, name: str, users: Iterable[str], *, change: Change | None = None
@@ -210,6 +202,23 @@ class FeatureFlags:
     ) -> FlagState:
         mutation = mutations.edit(checked_name(name), action, changes)
         return await self._write_flag(name, mutation, change)
+
+    async def _edit_users(
+        self,
+        name: str,
+        field: Literal["whitelist", "blacklist"],
+        *,
+        add: Iterable[str] = (),
+        remove: Iterable[str] = (),
+        change: Change | None,
+    ) -> FlagState:
+        more, fewer = checked_users(add), checked_users(remove)
+
+        def changes(flag: FlagState) -> dict[str, object]:
+            listed: frozenset[str] = getattr(flag, field)
+            return {field: checked_users((listed | more) - fewer)}
+
+        return await self._edit(name, field, changes, change)
 
     async def _write_flag(self, name: str, mutation: Mutation, change: Change | None) -> FlagState:
         return (await self._write(mutation, change)).flags[name]
