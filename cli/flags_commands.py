@@ -116,7 +116,7 @@ def set_percentage(
 
 
 @app.command()
-def whitelist(
+def whitelist(  # noqa: PLR0913  two ways to change a list, and the usual options
     name: Name,
     user_ids: Annotated[
         list[str] | None, typer.Argument(metavar="[USER]...", help="Users to add.")

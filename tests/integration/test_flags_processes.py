@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import threading
 import time
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx
 import pytest
@@ -23,46 +20,12 @@ from router.flags.processes import (
     announce,
     live_processes,
     seen_by_processes,
-    told,
     verify,
 )
+from tests.integration.flag_process import Process
 
 pytestmark = pytest.mark.integration
 FLAG = "flag"
-
-
-@dataclass
-class Process:
-    """A real HTTP server that answers `/flags` as the router does."""
-
-    identity: str
-    reader: FlagReader
-
-    def __post_init__(self) -> None:
-        process = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                body = json.dumps(told(process.identity, process.reader)).encode()
-                self.send_response(200)
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.thread = threading.Thread(target=self.server.serve_forever)
-        self.thread.start()
-
-    def described(self, identity: str | None = None) -> RouterProcess:
-        port = self.server.server_address[1]
-        return RouterProcess(identity or self.identity, f"http://127.0.0.1:{port}", 1, 0.0)
-
-    def stop(self) -> None:
-        self.server.shutdown()
-        self.thread.join()
-        self.server.server_close()
 
 
 @pytest.fixture
