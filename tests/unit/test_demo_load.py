@@ -10,12 +10,11 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-import httpx
 import pytest
 import uvicorn
 from fastapi import FastAPI
 
-from demo.load import Load, Options, parse
+from demo.load import Load, Options, parse, session
 from demo.questions import generate
 
 ROOT = Path(__file__).parents[2]
@@ -61,7 +60,7 @@ class Answering:
 
 async def crowd_visits(targets: Iterable[Answering], seconds: float) -> Load:
     options = Options(tuple(one.url for one in targets), rate=60, users=20, duration=seconds)
-    async with httpx.AsyncClient(trust_env=False, timeout=5) as http:
+    async with session() as http:
         load = Load(options, http)
         await load.run(asyncio.Event())
     return load
