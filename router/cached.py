@@ -14,6 +14,7 @@ from router.breaker import FAILURES_MAX, Breaker
 from router.cache import CACHE_FAILURES, Entry, Scope, SemanticCache
 from router.learning import Decision, LearningError
 from router.metrics import Metrics
+from router.patience import within
 
 WRITES_MAX = 64  # stores under way at once; beyond that an answer is not cached
 logger = structlog.get_logger(__name__)
@@ -61,8 +62,7 @@ class Answers:
             logger.warning("cache_failed", why=repr(error), in_a_row=self.breaker.in_a_row)
 
     async def limited(self, lookup: Coroutine[Any, Any, Entry | None]) -> Entry | None:
-        async with asyncio.timeout(self._seconds):
-            return await lookup
+        return await within(self._seconds, lookup)
 
     def later(self, write: Coroutine[Any, Any, None]) -> None:
         """Off the hot path."""

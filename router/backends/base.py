@@ -3,9 +3,10 @@
 Everything above this file is tested without a wire; everything below speaks one driver.
 """
 
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,10 +50,10 @@ class Backend(Protocol):
     @property
     def name(self) -> str: ...
 
-    async def search(self, search: Search) -> list[Hit]:
+    def search(self, search: Search) -> Coroutine[Any, Any, list[Hit]]:
         """Best first, at most ``search.limit``."""
         ...
 
-    async def health(self) -> None:
+    def health(self) -> Coroutine[Any, Any, None]:
         """Return when the store answers; raise StoreUnavailable otherwise."""
         ...

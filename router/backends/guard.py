@@ -4,7 +4,6 @@ After a few failures in a row the store is left alone for two seconds; then one 
 again. It comes back without a restart.
 """
 
-import asyncio
 import time
 from dataclasses import dataclass, field
 
@@ -15,6 +14,7 @@ from router.backends.base import Backend, Hit, Search
 from router.breaker import FAILURES_MAX, Breaker
 from router.errors import StoreUnavailable
 from router.metrics import Metrics
+from router.patience import within
 
 FUSION_SECONDS = 0.05
 """Kept back from the query's deadline, so that a late store leaves time for a partial answer."""
@@ -40,8 +40,7 @@ class Guard:
         seconds = min(self.seconds, max(0.0, trace.remaining() - FUSION_SECONDS))
         started = time.perf_counter()
         try:
-            async with asyncio.timeout(seconds):
-                hits = await self.backend.search(search)
+            hits = await within(seconds, self.backend.search(search))
         except StoreUnavailable as error:
             self._failed(error.why)
             raise
@@ -62,8 +61,7 @@ class Guard:
 
     async def health(self) -> None:
         try:
-            async with asyncio.timeout(self.seconds):
-                await self.backend.health()
+            await within(self.seconds, self.backend.health())
         except TimeoutError:
             raise StoreUnavailable(self.name, f"no answer within {self.seconds} s") from None
 

@@ -1,0 +1,222 @@
+"""Any one store, or the language model, stopped, frozen or talking nonsense: the others answer.
+
+Each answer says that it is degraded and by what; the router recovers by itself. Redis is the cache
+here; what its loss does to flags is tested in test_flags_faults.py.
+"""
+
+import asyncio
+import json
+import os
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from urllib.parse import urlsplit
+
+import pytest
+
+from router.answers import Answer
+from router.llm import LLMSettings
+from router.router import QueryRouter
+from router.settings import Limits, Settings, Stores
+from stack import Stack
+from tests.conftest import Neo4jSettings
+from tests.faults.wire import Fault, Wire, frozen, wired
+from tests.freight import addresses, fill
+
+pytestmark = pytest.mark.integration
+
+LIMITS = Limits(backend_seconds=0.5, query_seconds=3.0, cache_seconds=0.25)
+RECOVERS_SECONDS = 20.0
+QUESTIONS = (
+    "Who drives truck T-12?",
+    "overdue invoices with amount_eur > 5000",
+    "find documents about rest times of drivers",
+)
+MET_BY = {"graph": QUESTIONS[0], "postgres": QUESTIONS[1], "qdrant": QUESTIONS[2]}
+
+
+@pytest.fixture
+async def filled(
+    redis_url: str, postgres_dsn: str, neo4j_settings: Neo4jSettings, qdrant_url: str
+) -> Settings:
+    stores = addresses(redis_url, postgres_dsn, neo4j_settings, qdrant_url)
+    settings = Settings(environment="router-faults", stores=stores, limits=LIMITS)
+    await fill(settings)
+    return settings
+
+
+@asynccontextmanager
+async def running(settings: Settings, *, cache: bool) -> AsyncIterator[QueryRouter]:
+    router = QueryRouter(settings=settings, enable_semantic_cache=cache)
+    await router.initialize()
+    try:
+        yield router
+    finally:
+        await router.close()
+
+
+@dataclass(frozen=True)
+class Broken:
+    """One part that can be broken: its name among the failures, and its address in the settings."""
+
+    part: str
+    setting: str
+    service: str
+
+    def address(self, stores: Stores) -> str:
+        found: str = getattr(stores, self.setting)
+        return found
+
+    def through(self, stores: Stores, wire: Wire) -> Stores:
+        url = urlsplit(self.address(stores))
+        netloc = url.netloc.replace(f":{url.port}", f":{wire.port}")
+        return replace(stores, **{self.setting: url._replace(netloc=netloc).geturl()})
+
+
+FAULTS: tuple[Fault, ...] = ("stopped", "garbage")
+STORES = (
+    Broken("graph", "neo4j_uri", "graph"),
+    Broken("postgres", "postgres_dsn", "postgres"),
+    Broken("qdrant", "qdrant_url", "qdrant"),
+    Broken("cache", "redis_url", "redis"),
+)
+
+
+async def ask_all(router: QueryRouter, times: int = 2) -> list[Answer]:
+    """Every question, a few times, side by side; an exception fails the test."""
+    asked = [router.query(text, user_id="bob") for text in QUESTIONS * times]
+    return await asyncio.gather(*asked)
+
+
+async def stays_useful(router: QueryRouter, part: str) -> None:
+    """Answers keep coming, in time, with records, and those that miss the part say so."""
+    answers = await ask_all(router)
+    assert all(answer.results for answer in answers)
+    assert max(answer.latency_ms for answer in answers) < LIMITS.query_seconds * 1000
+    met = [a for a in answers if a.query == MET_BY.get(part, a.query)]
+    assert met
+    for answer in met:
+        assert answer.degraded
+        assert part in answer.failures, answer.failures
+
+
+async def recovers(router: QueryRouter) -> None:
+    """Without a restart: whole answers again, none of them degraded."""
+    began = time.monotonic()
+    while any(answer.degraded for answer in await ask_all(router, times=1)):
+        assert time.monotonic() - began < RECOVERS_SECONDS, "still degraded"
+        await asyncio.sleep(0.25)
+
+
+@pytest.mark.parametrize("broken", STORES, ids=lambda broken: broken.part)
+async def test_a_broken_store_costs_its_own_answers_only(
+    filled: Settings, shared_stack: Stack, broken: Broken
+) -> None:
+    port = urlsplit(broken.address(filled.stores)).port
+    assert port is not None
+    pid = _pid(shared_stack, broken.service)
+    async with wired(port) as wire:
+        settings = replace(filled, stores=broken.through(filled.stores, wire))
+        async with running(settings, cache=broken.part == "cache") as router:
+            await recovers(router)
+            for fault in FAULTS:
+                await wire.set(fault)
+                await stays_useful(router, broken.part)
+                await wire.set("none")
+                await recovers(router)
+            with frozen(pid):
+                await stays_useful(router, broken.part)
+                await costs_little(router)
+            await recovers(router)
+
+
+async def costs_little(router: QueryRouter) -> None:
+    """A store that keeps failing is left alone: most queries no longer wait for it."""
+    for _ in range(5):
+        await ask_all(router, times=1)
+    answers = [answer for _ in range(4) for answer in await ask_all(router, times=1)]
+    fast = [answer for answer in answers if answer.latency_ms < LIMITS.backend_seconds * 1000]
+    assert len(fast) >= len(answers) / 2
+
+
+def _pid(stack: Stack, service: str) -> int:
+    state = json.loads((stack.home / "stack.json").read_text())
+    pid: int = state["services"][service]["pid"]
+    os.kill(pid, 0)
+    return pid
+
+
+@asynccontextmanager
+async def provider() -> AsyncIterator[int]:
+    """A model behind OpenAI's protocol that rewrites every question into itself."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+        length = int(head.split("content-length:")[1].split("\r\n")[0])
+        asked = json.loads(await reader.readexactly(length))
+        question = asked["messages"][1]["content"].partition("Question: ")[2]
+        labelled = "intent" in json.dumps(asked["response_format"])
+        said = (
+            {"intent": "graph", "confidence": 0.9}
+            if labelled
+            else {"rewritten": question, "parts": [question]}
+        )
+        choice = {
+            "index": 0,
+            "finish_reason": "stop",
+            "message": {"role": "assistant", "content": json.dumps(said)},
+        }
+        usage = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
+        body = {"id": "c", "object": "chat.completion", "created": 1, "model": "m"}
+        text = json.dumps(body | {"choices": [choice], "usage": usage}).encode()
+        writer.write(
+            b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\n"
+            + f"content-length: {len(text)}\r\n\r\n".encode()
+            + text
+        )
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_a_broken_language_model_costs_its_improvements_only(
+    filled: Settings, fault: Fault
+) -> None:
+    async with provider() as port, wired(port) as wire:
+        url = f"http://127.0.0.1:{wire.port}/v1"
+        llm = LLMSettings(openai_api_key="key", openai_base_url=url, timeout=1.0, max_retries=0)
+        async with running(replace(filled, llm=llm), cache=False) as router:
+            await recovers(router)
+            count = router.metrics.registry.get_sample_value
+            assert count("router_llm_tokens_total", {"kind": "output"})
+            await wire.set(fault)
+            await stays_useful(router, "llm")
+            await wire.set("none")
+            await recovers(router)
+            assert count("router_llm_requests_total", {"outcome": "unavailable"})
+
+
+async def test_a_language_model_that_never_answers_is_waited_for_once_and_then_left_alone(
+    filled: Settings,
+) -> None:
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(silent, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+    llm = LLMSettings(openai_api_key="key", openai_base_url=url, timeout=0.4, max_retries=0)
+    async with running(replace(filled, llm=llm), cache=False) as router:
+        await stays_useful(router, "llm")
+        answer = await router.query(QUESTIONS[0], user_id="bob")
+        assert answer.phases_ms["rewrite"] < 200
+        assert "skipped" in answer.failures["llm"]
+    server.close()
+    await asyncio.sleep(0.1)  # the silent connections end
