@@ -30,7 +30,7 @@ def before_start(state: State, now: datetime) -> list[RenderableType]:
         return []
     parts: list[RenderableType] = []
     if step.checklist:
-        parts.append(_checklist(state, step))
+        parts.append(_checklist(state, step, now))
     if step.approval is not None:
         parts.append(_approvals(state, step))
     if (held := frozen(state.plan.freezes, now)) is not None:
@@ -38,11 +38,11 @@ def before_start(state: State, now: datetime) -> list[RenderableType]:
     return [Text(), *parts] if parts else []
 
 
-def _checklist(state: State, step: Step) -> RenderableType:
+def _checklist(state: State, step: Step, now: datetime) -> RenderableType:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for name in ("", "checklist", "", "who knows"):
         table.add_column(name)
-    for line in checklist(state, step):
+    for line in checklist(state, step, now):
         table.add_row(*_row(line))
     return table
 

@@ -1,13 +1,14 @@
 """What keeps a step from starting: its checklist, its approvals, a freeze, or the readings."""
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from rollout.approving import expiry, missing
 from rollout.checklist import MACHINE, Answer, Item
 from rollout.freeze import frozen
 from rollout.gate import Model
 from rollout.plan import Step
+from rollout.quantity import format_duration
 from rollout.state import State
 from rollout.target import phases_at
 from rollout.verdict import Outcome
@@ -32,7 +33,7 @@ class Line(Model):
 
 def hindrances(state: State, step: Step, now: datetime) -> Iterator[Hindrance]:
     """Everything that the step waits for, the most laborious first."""
-    yield from _open_items(state, step)
+    yield from _open_items(state, step, now)
     if count := missing(state, step):
         yield Hindrance(
             because=f"waiting for approval of {step.title} ({count} more)",
@@ -53,8 +54,8 @@ def still_waiting(state: State, now: datetime) -> str:
     return f"taken; {'; '.join(waits)}" if waits else ""
 
 
-def _open_items(state: State, step: Step) -> Iterator[Hindrance]:
-    lines = checklist(state, step)
+def _open_items(state: State, step: Step, now: datetime) -> Iterator[Hindrance]:
+    lines = checklist(state, step, now)
     missing_ones = [line for line in lines if not line.done]
     if not missing_ones:
         return
@@ -64,7 +65,7 @@ def _open_items(state: State, step: Step) -> Iterator[Hindrance]:
     text = "; ".join([*shown, *([f"{more} more"] if more else [])])
     yield Hindrance(
         because=f"checklist of {step.title}, {done} of {len(lines)} done: {text}",
-        until=next_look(state, step),
+        until=next_look(state, step, now),
     )
 
 
@@ -94,12 +95,12 @@ def raises(state: State, step: Step) -> bool:
     return any(getattr(wanted, n) and not (before and getattr(before, n)) for n in names)
 
 
-def checklist(state: State, step: Step) -> list[Line]:
+def checklist(state: State, step: Step, now: datetime) -> list[Line]:
     """Every line of the step's checklist as it stands now."""
-    return [_line(state, item) for item in step.checklist]
+    return [_line(state, item, now) for item in step.checklist]
 
 
-def _line(state: State, item: Item) -> Line:
+def _line(state: State, item: Item, now: datetime) -> Line:
     if item.check == "attested":
         word = state.attested.get(item.name)
         said = f"{word.by}: {word.note}".rstrip(": ") if word else "nobody has attested it"
@@ -110,6 +111,8 @@ def _line(state: State, item: Item) -> Line:
         return Line(item=item, done=not gone, because=said)
     if item.check == "steps":
         return _earlier_steps(state, item)
+    if item.check == "held":
+        return _held(state, item, now)
     answer = state.answers.get(item.name)
     if answer is None:
         return Line(item=item, done=None, because="not checked yet")
@@ -124,6 +127,16 @@ def _earlier_steps(state: State, item: Item) -> Line:
     return Line(item=item, done=not gone, because=because)
 
 
+def _held(state: State, item: Item, now: datetime) -> Line:
+    asked = item.at_least or timedelta(0)
+    since = state.exposed_since if state.live_step else None
+    if since is None:
+        return Line(item=item, done=False, because="no step is live")
+    live = timedelta(seconds=int((now - since).total_seconds()))
+    because = f"{state.live_step} live for {format_duration(live)} of {format_duration(asked)}"
+    return Line(item=item, done=now - since >= asked, because=because)
+
+
 def due_items(state: State, step: Step, now: datetime) -> tuple[Item, ...]:
     """The items that a machine must look at now: never looked at, failed, or passed long ago."""
     return tuple(
@@ -131,10 +144,12 @@ def due_items(state: State, step: Step, now: datetime) -> tuple[Item, ...]:
     )
 
 
-def next_look(state: State, step: Step) -> datetime | None:
-    """When a machine looks at the checklist again; None when it has nothing to look at."""
+def next_look(state: State, step: Step, now: datetime) -> datetime | None:
+    """When the checklist may stand otherwise without a person; None when it never does."""
     times = [_due_at(state, item) for item in step.checklist if item.check in MACHINE]
-    return min(times, default=None)
+    if state.exposed_since is not None:
+        times += [state.exposed_since + one.at_least for one in step.checklist if one.at_least]
+    return min((time for time in times if time > now), default=None)
 
 
 def _due_at(state: State, item: Item) -> datetime:

@@ -20,9 +20,10 @@ Kind = Literal[
     "gate",
     "baseline",
     "steps",
+    "held",
 ]
 MACHINE = ("stores", "targets", "metrics", "dashboards", "alerts", "flags", "drill", "gate")
-"""Kinds that an activity checks; ``baseline`` and ``steps`` are in the rollout's own state."""
+"""Kinds that an activity checks; ``baseline``, ``steps`` and ``held`` are in the state."""
 DRILL_LIMIT = parse_duration("1s")
 
 
@@ -43,6 +44,7 @@ class Item(Model):
     gate        ``gate`` is Successful
     baseline    every baseline of the plan is recorded
     steps       every earlier step of the plan has ended well
+    held        the step before has been live for ``at_least``, from its start on
     """
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$", max_length=100)
@@ -51,6 +53,7 @@ class Item(Model):
     check: Kind = "attested"
     names: Annotated[tuple[str, ...], BeforeValidator(_list_to_tuple)] = ()
     limit: Duration = DRILL_LIMIT
+    at_least: Duration | None = None
     gate: Gate | None = None
 
     @model_validator(mode="after")
@@ -59,6 +62,8 @@ class Item(Model):
             raise ValueError("check: gate needs a gate, and no other check has one")
         if (self.check in ("dashboards", "alerts")) != bool(self.names):
             raise ValueError("dashboards and alerts need names, and no other check has any")
+        if (self.check == "held") != bool(self.at_least):
+            raise ValueError("check: held needs at_least, for example 14d; no other check has it")
         return self
 
 

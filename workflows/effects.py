@@ -161,7 +161,7 @@ class Effects(Readying, Lowering):
     def present(self, because: str, until: datetime | None) -> None:
         """Tell people: the Temporal UI's current details, and what queries answer."""
         self.waiting_for, self.waiting_until = because, until
-        workflow.set_current_details(presenting.details(self.state, because, until))
+        workflow.set_current_details(presenting.details(self.state, because, until, workflow.now()))
         attributes = presenting.search_attributes(self.state)
         if attributes != self.shown:
             workflow.upsert_search_attributes(attributes)

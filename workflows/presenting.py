@@ -38,7 +38,7 @@ def search_attributes(state: State) -> Attributes:
     ]
 
 
-def details(state: State, waiting_for: str, until: datetime | None) -> str:
+def details(state: State, waiting_for: str, until: datetime | None, now: datetime) -> str:
     """Give the page's current details in Markdown: where the rollout is, why, and what is next."""
     step = state.step
     where = f"Stage {step.stage}: {step.title}" if step else "All stages done"
@@ -48,7 +48,9 @@ def details(state: State, waiting_for: str, until: datetime | None) -> str:
     ]
     if until is not None:
         lines.append(f"Next: {until:%Y-%m-%d %H:%M:%S} UTC")
-    lines += [f"- {_mark(line)} {line.item.title}: {line.because}" for line in _checklist(state)]
+    lines += [
+        f"- {_mark(line)} {line.item.title}: {line.because}" for line in _checklist(state, now)
+    ]
     if (check := state.shown_check) is not None:
         lines += ["", f"Check {check.id} at {check.at:%Y-%m-%d %H:%M:%S} UTC"]
         lines += ["", "| gate | reading | limit | verdict |", "|---|---|---|---|"]
@@ -64,10 +66,10 @@ def _mark(line: Line) -> str:
     return {True: "🟢", False: "🔴", None: "⚪"}[line.done]
 
 
-def _checklist(state: State) -> list[Line]:
+def _checklist(state: State, now: datetime) -> list[Line]:
     step = state.step
     waits = step is not None and state.step_started_at is None and not state.ended
-    return checklist(state, step) if step is not None and waits else []
+    return checklist(state, step, now) if step is not None and waits else []
 
 
 def _row(verdict: Verdict) -> str:
