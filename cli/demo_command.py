@@ -22,6 +22,9 @@ from demo.faults import FAULTS, Saboteur
 from demo.probes import write_probes
 from demo.processes import Router, start_load, start_routers, start_worker
 from demo.seed import seed
+from demo.vouching import words_for
+from rollout.commands import Verb
+from rollout.plan import RolloutPlan
 from rollout.plan_yaml import load_plan
 from rollout.state import State, Status
 from stack import Stack, StackError
@@ -78,6 +81,7 @@ async def _demo(stack: Stack, wish: Wish) -> int:
     await start_load(stack, routers)
     await start_worker(stack)
     await rollouts.start(plan)
+    await attest_all(rollouts, plan)
     ui = f"{context.environment.get('TEMPORAL_UI_URL', '')}/namespaces/default/workflows"
     say(f"[{time.monotonic() - began:5.1f} s] rollout started; Temporal UI: {ui}")
     fault = FAULTS[wish.fault] if wish.fault else None
@@ -89,6 +93,12 @@ async def _demo(stack: Stack, wish: Wish) -> int:
     await _conclude(state, routers, saboteur)
     await redis.aclose()
     return CODES.get(state.status, Exit.FAILED)
+
+
+async def attest_all(rollouts: Rollouts, plan: RolloutPlan) -> None:
+    """Say what only people know, as the demo's own people: each item by whoever would know it."""
+    for word in words_for(plan):
+        await rollouts.command(plan.flag, Verb.ATTEST, word)
 
 
 async def _servers(stack: Stack, began: float) -> None:
@@ -133,13 +143,15 @@ def _tell_rollback(state: State, saboteur: Saboteur) -> None:
         print(f"the fault {fault.kind!r} led to no rollback")
         return
     print(f"fault {fault.kind!r} ({fault.what}) injected at {_clock(saboteur.injected_at)}")
-    finding, done, confirmed = rollback.finding, rollback.done_at, rollback.confirmed_at
-    if finding is None or done is None:
+    seen_at, done, confirmed = state.red_flag_at, rollback.done_at, rollback.confirmed_at
+    if seen_at is None or done is None:
         return
-    print(f"red flag at {_clock(finding.seen_at)}: {finding.verdict.because}")
+    print(f"red flag at {_clock(seen_at)}: {state.red_flag}")
+    if rollback.finding is None:
+        print(f"P1 pauses first; then {rollback.because}")
     last = confirmed or done
     print(f"0 % at {_clock(last)} in every router process: {rollback.confirmation}")
-    print(f"breach → 0 %: {(last - finding.seen_at).total_seconds():.2f} s")
+    print(f"breach → 0 %: {(last - seen_at).total_seconds():.2f} s")
     print(f"fault → 0 %: {(last - saboteur.injected_at).total_seconds():.2f} s, detection included")
 
 

@@ -47,6 +47,8 @@ def _head(state: State) -> RenderableType:
     text.append(str(state.status), style=STATUS_STYLE[state.status])
     text.append(f"  {state.percentage:g} % of users", style="bold")
     text.append(f"  ·  Stage {step.stage} of 5: {step.title}" if step else "  ·  all stages done")
+    if step is not None and step.audience and step.audience not in step.title:
+        text.append(f"  ·  for {step.audience}", style="dim")
     return text
 
 

@@ -41,6 +41,7 @@ class Step(Model):
     title: str
     stage: int = Field(ge=1, le=5)
     guide: str = ""
+    audience: str = ""
     phases: Phases | None = None
     percentage: Annotated[float, Field(ge=0, le=100)] | None = None
     whitelist: Annotated[tuple[str, ...] | None, BeforeValidator(_list_to_tuple)] = None

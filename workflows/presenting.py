@@ -42,6 +42,8 @@ def details(state: State, waiting_for: str, until: datetime | None, now: datetim
     """Give the page's current details in Markdown: where the rollout is, why, and what is next."""
     step = state.step
     where = f"Stage {step.stage}: {step.title}" if step else "All stages done"
+    if step and step.audience:
+        where += f", for {step.audience}"
     lines = [
         f"### {state.status}: {where}",
         f"**{state.plan.flag}** at **{state.percentage:g} %**: {waiting_for}",

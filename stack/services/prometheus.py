@@ -3,6 +3,7 @@
 import json
 import signal
 from dataclasses import dataclass
+from pathlib import Path
 
 from stack.home import write_atomically
 from stack.ports import LOOPBACK
@@ -13,11 +14,13 @@ from stack.supervisor import http_check
 INSTALL = "apt-get install prometheus"
 # Without it the default of 15 days would delete a rollout's own baseline.
 RETENTION = "90d"
+# The alerts of production, so that a checklist that asks for them finds them here too.
+ALERT_RULES = Path(__file__).parents[2] / "ops" / "prometheus" / "rules.yml"
 CONFIGURATION = """\
 global:
   scrape_interval: 1s
   scrape_timeout: 1s
-  evaluation_interval: 1s
+  evaluation_interval: 5s
 rule_files: ["rules/*.yml"]
 scrape_configs:
   - job_name: targets  # each file names its own job
@@ -42,6 +45,8 @@ class Prometheus:
         write_atomically(place.folder / "prometheus.yml", CONFIGURATION)
         for folder in ("targets", "rules"):
             (place.folder / folder).mkdir(exist_ok=True)
+        if ALERT_RULES.exists():
+            write_atomically(place.folder / "rules" / "sluice.yml", ALERT_RULES.read_text("utf-8"))
         write_targets(place, "prometheus", (place.at("http"),))
 
     def argv(self, place: Place) -> tuple[str, ...]:

@@ -169,6 +169,8 @@ def test_the_demo_is_the_guides_plan_in_minutes() -> None:
                 step.percentage,
                 step.whitelist,
                 step.rollback_to,
+                step.audience,
+                [(item.name, item.title, item.check, item.names) for item in step.checklist],
                 [(g.name, g.metric, g.kind, g.direction, g.severity) for g in step.gates],
                 [(g.name, g.metric, g.kind, g.direction, g.severity) for g in step.red_flags],
             )
