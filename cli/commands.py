@@ -36,6 +36,7 @@ COMMANDS = {
     "retry": Command("Decisions", "people", "retry"),
     "kill": Command("Decisions", "people", "kill"),
     "flags": Command("Flags and learning", "flags_commands", "app"),
+    "learning": Command("Flags and learning", "learning_commands", "app"),
     "up": Command("Servers", "servers", "up"),
     "down": Command("Servers", "servers", "down"),
     "doctor": Command("Servers", "doctor", "doctor"),

@@ -11,6 +11,7 @@ All lean on true propensities. ``effective_samples`` says how much the log reall
 policy; below EFFECTIVE_MIN the intervals are not to be trusted, and ``Evaluation.trusted`` is False.
 """
 
+import contextlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from redis.asyncio import Redis
 
-from router.learning.errors import NoEvidenceError
+from router.learning.errors import NoEvidenceError, UpdateRefusedError
 from router.learning.linucb import LinUCB, Vector
 from router.learning.log import LogEntry, read_log
 from router.learning.options import LearningKeys, LearningOptions
@@ -66,10 +67,16 @@ class Estimate:
 
 def evaluate(log: Sequence[LogEntry], policy: Policy) -> Estimate:
     """Raises NoEvidenceError for a log of fewer than two entries, or one that can't be used."""
+    return estimate(log, [policy(entry.context) for entry in log])
+
+
+def estimate(log: Sequence[LogEntry], targets: Sequence[Mapping[str, float]]) -> Estimate:
+    """``evaluate`` for a policy given as its probabilities at each entry. Raises NoEvidenceError."""
     if len(log) < SAMPLES_MIN:
         raise NoEvidenceError(f"the log has {len(log)} entries; at least {SAMPLES_MIN} are needed")
     rewards, propensities = _columns(log)
-    targets = [_probabilities(policy, entry.context) for entry in log]
+    for target in targets:
+        _check_probabilities(target)
     chosen = np.array(
         [target.get(entry.arm, 0.0) for entry, target in zip(log, targets, strict=True)]
     )
@@ -138,12 +145,32 @@ def _columns(log: Sequence[LogEntry]) -> tuple[Vector, Vector]:
     return rewards, propensities
 
 
-def _probabilities(policy: Policy, context: Vector) -> Mapping[str, float]:
-    target = policy(context)
+def learned_targets(log: Sequence[LogEntry], start: LinUCB) -> list[Mapping[str, float]]:
+    """What a learner that begins at ``start`` would do at each entry, having learned those before.
+
+    The policy at an entry never saw that entry's reward, so the estimate is not flattered by what
+    was learned from it. A step that the model refuses teaches nothing, as in the learner.
+    """
+    model = start.copy()
+    targets: list[Mapping[str, float]] = []
+    for entry in log:
+        targets.append(model.propensities(entry.context))
+        with contextlib.suppress(UpdateRefusedError):
+            model.update(entry.arm, entry.context, entry.reward)
+    return targets
+
+
+def mean_reward(log: Sequence[LogEntry]) -> Interval:
+    """What the logged policy itself earned. Raises NoEvidenceError."""
+    if len(log) < SAMPLES_MIN:
+        raise NoEvidenceError(f"the log has {len(log)} entries; at least {SAMPLES_MIN} are needed")
+    return _mean(_columns(log)[0])
+
+
+def _check_probabilities(target: Mapping[str, float]) -> None:
     total = math.fsum(target.values())
     if min(target.values(), default=-1.0) < 0 or abs(total - 1.0) > SUM_TOLERANCE:
         raise NoEvidenceError(f"the policy's probabilities sum to {total}, not to 1")
-    return target
 
 
 def _mean(values: Vector) -> Interval:

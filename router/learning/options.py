@@ -29,7 +29,7 @@ class LearningOptions:
     log_max: int = 20_000
     """Entries kept for off-policy evaluation."""
     history_max: int = 20
-    """Versions kept for ``rollback_weights``."""
+    """Newest versions kept for ``rollback_weights``; the first, the warm start, is kept besides."""
     seed: int | None = None
     """Of the exploration's random numbers; None takes the system's entropy."""
 

@@ -53,7 +53,8 @@ local function store(number, document, channel, kept)
   local numbers = redis.call('HKEYS', KEYS[2])
   for at = 1, #numbers do numbers[at] = tonumber(numbers[at]) end
   table.sort(numbers)
-  for at = 1, #numbers - tonumber(kept) do
+  -- The first stays: it is the warm start, the policy that everything learned is compared with.
+  for at = 2, #numbers - tonumber(kept) do
     redis.call('HDEL', KEYS[2], string.format('%.0f', numbers[at]))
   end
   redis.call('PUBLISH', channel, number)

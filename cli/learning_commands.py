@@ -1,0 +1,125 @@
+"""``sluice learning``: what the online learner earned, and what other policies would have."""
+
+import asyncio
+import math
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from cli.context import Context
+from cli.errors import CliError, Exit
+from cli.flag_store import connected
+from cli.learning_evaluate import Comparison, Wish, compare
+from cli.output import Json, answer, say, without_password
+from router.learning import LearningError, NoEvidenceError, UnknownVersionError
+from router.learning.evaluate import EFFECTIVE_MIN, Interval
+
+app = typer.Typer(
+    help="What the online learner earned, and what other policies would have.",
+    no_args_is_help=True,
+)
+
+
+@app.callback()
+def _learning() -> None:
+    """What the online learner earned, and what other policies would have."""
+
+
+@app.command()
+def evaluate(
+    alpha: Annotated[
+        list[float] | None, typer.Option(help="Exploration of a learner to compare; repeatable.")
+    ] = None,
+    version: Annotated[
+        list[int] | None, typer.Option(help="Kept weights, as they stand; repeatable.")
+    ] = None,
+    arm: Annotated[list[str] | None, typer.Option(help="Always this arm; repeatable.")] = None,
+    epsilon: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of uniform exploration.")
+    ] = 0.05,
+    json: Json = False,
+) -> None:
+    """Say what another α, earlier weights or the old policy would have earned, from the log.
+
+    Estimates of the mean reward per feedback, 0 to 1: doubly robust with its 95 % interval, and for
+    comparison SNIPS and IPS (all intervals with --json). `samples` are effective ones: what the log
+    knows of a policy. The warm start, the policy before anything was learned, is always compared.
+    """
+    if wrong := [one for one in alpha or () if not (math.isfinite(one) and one >= 0)]:
+        raise CliError(f"--alpha {wrong[0]}: give zero or more.", Exit.USAGE)
+    wish = Wish(tuple(alpha or (0.0, 0.5, 1.0)), tuple(version or ()), tuple(arm or ()), epsilon)
+
+    async def run() -> None:
+        context = Context.read()
+        async with _learning_store(context) as redis:
+            found = await compare(redis, context.environment_name, wish)
+        if json:
+            answer(True, _document(found), "")
+            return
+        Console().print(_table(found))
+        _explain(found)
+
+    asyncio.run(run())
+
+
+@asynccontextmanager
+async def _learning_store(context: Context) -> AsyncIterator[Redis]:
+    redis = connected(context.redis_url)
+    try:
+        yield redis
+    except (RedisError, OSError) as error:
+        address = without_password(context.redis_url)
+        message = f"Redis does not answer at {address}: start it with `sluice up`, or set REDIS_URL"
+        raise CliError(message, Exit.UNREACHABLE) from error
+    except (NoEvidenceError, UnknownVersionError) as error:
+        raise CliError(str(error), Exit.NOT_FOUND) from error
+    except LearningError as error:
+        raise CliError(str(error)) from error
+    finally:
+        await redis.aclose()
+
+
+def _document(found: Comparison) -> dict[str, Any]:
+    rows = [
+        {"policy": row.policy, "trusted": row.estimate.trusted, **asdict(row.estimate)}
+        for row in found.rows
+    ]
+    logged = {name: {"samples": n, **asdict(mean)} for name, (n, mean) in found.logged.items()}
+    return {"logged": logged, "policies": rows, "impossible": found.impossible}
+
+
+def _table(found: Comparison) -> Table:
+    table = Table("policy", "reward [95 %]", "SNIPS", "IPS", "samples")
+    for name, (samples, mean) in found.logged.items():
+        table.add_row(f"{name}, as it was", _interval(mean), "", "", str(samples), style="bold")
+    for row in found.rows:
+        own = row.estimate
+        known = Text(f"{own.effective_samples:.0f}", style="" if own.trusted else "red")
+        others = (f"{own.snips.value:.3f}", f"{own.ips.value:.3f}")
+        table.add_row(
+            row.policy, _interval(own.dr), *others, known, style="" if own.trusted else "dim"
+        )
+    return table
+
+
+def _interval(mean: Interval) -> str:
+    return f"{mean.value:.3f} [{mean.low:.3f}, {mean.high:.3f}]"
+
+
+def _explain(found: Comparison) -> None:
+    doubtful: Sequence[str] = [row.policy for row in found.rows if not row.estimate.trusted]
+    if doubtful:
+        say(
+            f"not to be trusted, the log knows too little of them (fewer than {EFFECTIVE_MIN:.0f}"
+            f" effective samples): {', '.join(doubtful)}"
+        )
+    for policy, reason in found.impossible.items():
+        say(f"{policy}: {reason}")
