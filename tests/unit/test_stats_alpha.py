@@ -1,0 +1,98 @@
+"""Type-I error by simulation: a look after every block, and false alarms within the stated α."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats as reference  # type: ignore[import-untyped]  # ships none
+
+from rollout.stats.affected import AffectedBlock, AffectedTest
+from rollout.stats.counts import CountBlock, Counts, CountTest
+from rollout.stats.evidence import Array
+from rollout.stats.means import MeanBlock, MeanTest, Moments
+from rollout.stats.ratio import RatioTest, UserBlock
+from rollout.stats.slow import SlowBlock, SlowTest
+from rollout.stats.tail import TailBlock, TailCounts, TailTest
+
+ALPHA, RUNS, LOOKS = 0.05, 300, 40
+Draw = Callable[[np.random.Generator], Any]
+
+
+def moments(values: Array) -> Moments:
+    return Moments(units=len(values), total=values.sum(), squares=(values**2).sum())
+
+
+def _count_block(rng: np.random.Generator) -> CountBlock:
+    rate = rng.choice([0.004, 0.02, 0.3], p=[0.8, 0.15, 0.05])  # slow Mondays, outages of both
+    made = [Counts(units=n, events=rng.binomial(n, rate)) for n in (60, 1140)]
+    return CountBlock(treatment=made[0], control=made[1])
+
+
+def _tail_block(rng: np.random.Generator) -> TailBlock:
+    test = TailTest()
+    made = []
+    for n in (60, 540):
+        seconds = rng.lognormal(math.log(0.2), 0.6, n)
+        slower = tuple(float((seconds > edge).sum()) for edge in test.edges)
+        made.append(TailCounts(slower=slower, requests=n))
+    return TailBlock(treatment=made[0], control=made[1])
+
+
+def _mean_block(rng: np.random.Generator) -> MeanBlock:
+    made = [moments(np.clip(rng.normal(0.65, 0.25, n), 0, 1)) for n in (40, 360)]
+    return MeanBlock(treatment=made[0], control=made[1])
+
+
+def _coin(rng: np.random.Generator) -> tuple[int, int]:
+    users = rng.poisson(12)
+    treatment = int(rng.binomial(users, 0.25))
+    return treatment, users - treatment
+
+
+def _affected_block(rng: np.random.Generator) -> AffectedBlock:
+    treatment, control = _coin(rng)
+    return AffectedBlock(treatment=treatment, control=control, share=0.25)
+
+
+def _ratio_block(rng: np.random.Generator) -> UserBlock:
+    treatment, control = _coin(rng)
+    return UserBlock(treatment=treatment, control=control, share=0.25)
+
+
+def _slow_block(rng: np.random.Generator) -> SlowBlock:
+    coins = [_coin(rng) for _ in range(2)]
+    return SlowBlock(
+        treatment=tuple(t for t, _ in coins), control=tuple(c for _, c in coins), share=0.25
+    )
+
+
+@pytest.mark.parametrize(
+    ("test", "draw", "runs"),
+    [
+        # At margin 1 the null is exact, so the bound is as tight as it gets.
+        (CountTest(margin=1.0), _count_block, 120),
+        (TailTest(margin=1.0), _tail_block, 30),
+        (MeanTest(), _mean_block, 100),
+        (AffectedTest(), _affected_block, RUNS),
+        (SlowTest(edges=(0.5, 1.0)), _slow_block, 100),
+        (RatioTest(), _ratio_block, RUNS),
+    ],
+    ids=["counts", "tail", "means", "affected", "slow", "ratio"],
+)
+def test_false_alarms_over_all_looks_stay_within_alpha(
+    test: Any,  # noqa: ANN401  each has its own block and state
+    draw: Draw,
+    runs: int,
+) -> None:
+    """Type-I error with a look after every block: inside the binomial interval of α (99.9 %)."""
+    rng = np.random.default_rng(20261124)
+    fired = 0
+    for _ in range(runs):
+        state = test.start()
+        for _look in range(LOOKS):
+            state = test.update(state, draw(rng))
+        judged = test.worse if isinstance(test, MeanTest) else test.result
+        fired += judged(state, ALPHA).rejected
+    assert fired <= reference.binom.ppf(0.999, runs, ALPHA), f"{fired} of {runs}"
