@@ -79,8 +79,11 @@ def _mann_whitney_high(experiment: Array, control: Array) -> Fired:
     for hour in range(n - 1, experiment.shape[1]):
         window = slice(hour - n + 1, hour + 1)
         shifts = experiment[:, window, None] - control[:, None, window]
-        flat = np.partition(shifts.reshape(len(shifts), -1), (rank - 1, middle), axis=1)
-        found[:, hour] = flat[:, rank - 1] > KAYENTA_TOLERANCE * np.abs(flat[:, middle])
+        flat = shifts.reshape(len(shifts), -1)
+        maybe = np.flatnonzero((flat <= 0).sum(axis=1) < rank)  # spares sorting the others
+        ranked = np.partition(flat[maybe], (rank - 1, middle), axis=1)
+        high = ranked[:, rank - 1] > KAYENTA_TOLERANCE * np.abs(ranked[:, middle])
+        found[maybe, hour] = high
     return found
 
 

@@ -4,7 +4,6 @@ from datetime import timedelta
 
 from temporalio.testing import WorkflowEnvironment
 
-from rollout.commands import Verb
 from rollout.exposure import budget
 from rollout.state import RollbackKind, State, Status
 from tests.workflows.harness import PLAN, Rollout, plan, rolling_out
@@ -20,6 +19,7 @@ STATISTICAL = (
     PLAN.replace("\nbaselines:", f"{METRIC}baselines:", 1)
     .replace("    gates: &gates\n", f"    gates: &gates\n{GATE}", 1)
     .replace("percentage: 100\n", "percentage: 50\n")
+    .replace("deadline: 3h\n", "deadline: 80m\n")
     .replace("    gates: [{metric: errors, threshold: 1%, window: 5m}]\n", "    gates: &last\n")
 )
 STATISTICAL += "      - {metric: errors, threshold: 1%, window: 5m}\n"
@@ -41,7 +41,7 @@ def blocks(state: State) -> int:
 async def at_fifty(rollout: Rollout) -> State:
     rollout.metrics.values.update(COUNTED)
     await rollout.reaches(lambda s: s.step is not None and s.step.name == "ramp-100")
-    await rollout.command(Verb.APPROVE)
+    await rollout.approve()
     return await rollout.reaches(lambda s: s.percentage == 50)
 
 
