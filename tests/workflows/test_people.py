@@ -1,0 +1,85 @@
+"""Checklists, bound approvals and freezes in the running workflow, as updates and as signals."""
+
+from datetime import datetime, timedelta
+
+import pytest
+from temporalio.client import WorkflowUpdateFailedError
+from temporalio.testing import WorkflowEnvironment
+
+from activities.errors import FlagsUnreachableError
+from rollout.commands import Command, Verb
+from rollout.state import State, Status
+from tests.workflows.harness import PLAN, Rollout, plan, rolling_out
+
+LISTED = PLAN.replace(
+    "    whitelist: [user_alice]\n",
+    """    whitelist: [user_alice]
+    checklist:
+      - {name: drill, title: Rollback drilled, check: drill}
+      - {name: trained, title: Team trained}
+      - {name: reward-known, title: Reward known, check: gate, gate: {metric: reward, cohort: control, threshold: 0.1, direction: above, window: 5m}}
+""",
+).replace(
+    "approval: {approvers: 1}",
+    "approval: {approvers: 2, of: [alice, bob], evidence_max_age: 20m, expires_after: 2h, on_expiry: abort}",
+)
+
+
+def newest(state: State) -> datetime:
+    return state.evidence.at if state.evidence else state.started_at
+
+
+async def refused(rollout: Rollout, verb: Verb, command: Command) -> str:
+    with pytest.raises(WorkflowUpdateFailedError) as caught:
+        await rollout.command(verb, command)
+    return str(caught.value.cause)
+
+
+async def test_a_step_does_not_start_before_its_checklist(env: WorkflowEnvironment) -> None:
+    """What fails is looked at again until it is well; a person's item comes by update or signal."""
+    async with rolling_out(env, plan(LISTED)) as rollout:
+        rollout.site.wrong["drill"] = FlagsUnreachableError("Redis is away")
+        first = (await rollout.reaches(lambda s: "drill" in s.answers)).answers["drill"]
+        state = await rollout.reaches(lambda s: s.answers["drill"].at > first.at, hours=1)
+        assert state.percentage == 0
+        assert "Redis is away" in state.answers["drill"].because
+        assert state.answers["reward-known"].passed
+        item = Command(actor="cyd", reason="had the course", item="drill")
+        assert "checked by the machine" in await refused(rollout, Verb.ATTEST, item)
+        rollout.site.wrong.clear()
+        await rollout.handle.signal("attest", item.model_copy(update={"item": "trained"}))
+        state = await rollout.reaches(lambda s: s.percentage == 5, hours=1)
+        assert state.attested["trained"].by == "cyd"
+
+
+async def test_two_people_approve_what_they_saw(env: WorkflowEnvironment) -> None:
+    """Old evidence is refused, fresh evidence is made meanwhile, by signal or update alike."""
+    async with rolling_out(env, plan(LISTED)) as rollout:
+        await rollout.command(Verb.ATTEST, Command(actor="cyd", item="trained"))
+        state = await rollout.reaches(lambda s: s.step_index == 3 and s.evidence is not None)
+        assert state.evidence is not None
+        old, seen_at = state.evidence.id, state.evidence.at
+        await rollout.reaches(lambda s: newest(s) - seen_at > timedelta(minutes=25), hours=2)
+        stale = Command(actor="alice", evidence=old)
+        assert "the plan allows 20m" in await refused(rollout, Verb.APPROVE, stale)
+        assert "may not approve" in await refused(rollout, Verb.APPROVE, Command(actor="eve"))
+        answer = await rollout.approve("alice")
+        assert "1 more" in answer.message
+        fresh = (await rollout.state()).evidence
+        assert fresh is not None
+        assert fresh.id != old
+        await rollout.handle.signal("approve", Command(actor="bob", evidence=fresh.id))
+        state = await rollout.reaches(lambda s: s.percentage == 100, hours=1)
+        approvals = [event for event in state.timeline if event.kind == "approve"]
+        assert [event.actor for event in approvals] == ["alice", "bob"]
+        assert fresh.id in approvals[-1].text
+
+
+async def test_an_approval_that_never_comes_ends_the_rollout(env: WorkflowEnvironment) -> None:
+    """With on_expiry abort: after the plan's time, at 0 %."""
+    async with rolling_out(env, plan(LISTED)) as rollout:
+        await rollout.command(Verb.ATTEST, Command(actor="cyd", item="trained"))
+        await rollout.reaches(lambda s: s.ended)
+        result = await rollout.handle.result()
+        assert (result.status, result.percentage) == (Status.ABORTED, 0)
+        assert rollout.flags.trail[-1] == 0
