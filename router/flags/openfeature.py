@@ -2,8 +2,11 @@
 
 Flags are booleans; the targeting key is the user id. A stale flag answers False with reason
 STALE, whatever default the caller gave: a default of True must not turn a treatment on. An
-unknown flag, a missing targeting key or another type answers the caller's default with the
-error code, as the specification asks (open-feature/spec, section 1.4).
+unknown flag, or another type, answers the caller's default with the error code, as the
+specification asks (open-feature/spec, section 1.4). Without a targeting key a flag answers what it
+answers everybody (killed, stale, 0 % or 100 %); one that depends on the user is an error.
+
+Events: READY and STALE as the store is followed or lost, and the names of changed flags.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 from openfeature.evaluation_context import EvaluationContext
+from openfeature.event import ProviderEventDetails
 from openfeature.exception import ErrorCode, ProviderNotReadyError
 from openfeature.flag_evaluation import FlagResolutionDetails, FlagValueType
 from openfeature.flag_evaluation import Reason as StandardReason
@@ -19,12 +23,16 @@ from openfeature.hook import Hook
 from openfeature.provider import AbstractProvider, Metadata
 
 from router.flags.evaluation import Evaluation, Reason
+from router.flags.model import FlagState
 from router.flags.reader import FlagReader
 from router.flags.view import FlagView
 
 T = TypeVar("T")
 Structure = Sequence[FlagValueType] | Mapping[str, FlagValueType]
 READY_SECONDS = 2.0
+FULL_PERCENTAGE = 100
+NOBODY = "\x00"
+"""Stands in for the user of a flag that gives everybody the same answer."""
 _STANDARD = {reason: StandardReason(reason.value) for reason in Reason}
 
 
@@ -47,6 +55,7 @@ class SluiceProvider(AbstractProvider):
     def initialize(self, evaluation_context: EvaluationContext) -> None:
         """Start following; raise ProviderNotReadyError when the store does not answer in time."""
         if isinstance(self._view, FlagReader):
+            self._view.listener = _Events(self)
             self._view.start()
             if not self._view.wait_ready(self._ready_seconds):
                 raise ProviderNotReadyError("the flag store did not answer")
@@ -64,15 +73,12 @@ class SluiceProvider(AbstractProvider):
     ) -> FlagResolutionDetails[bool]:
         """Evaluate the flag for the context's targeting key."""
         user = evaluation_context.targeting_key if evaluation_context else None
-        evaluation = self._view.evaluate(flag_key, user or "")
+        if not user:
+            return self._for_everybody(flag_key, default_value)
+        evaluation = self._view.evaluate(flag_key, user)
         if evaluation.reason is Reason.ERROR:
             return _failed(default_value, flag_key, evaluation)
-        return FlagResolutionDetails(
-            value=evaluation.enabled,
-            reason=_STANDARD[evaluation.reason],
-            variant=evaluation.variant,
-            flag_metadata={"version": evaluation.version, "detail": evaluation.detail},
-        )
+        return _resolved(evaluation, _STANDARD[evaluation.reason])
 
     def resolve_string_details(
         self,
@@ -110,18 +116,61 @@ class SluiceProvider(AbstractProvider):
         """Refuse: flags are booleans."""
         return self._mismatch(flag_key, default_value)
 
+    def _for_everybody(self, flag_key: str, default: bool) -> FlagResolutionDetails[bool]:
+        evaluation = self._view.evaluate(flag_key, NOBODY)
+        if evaluation.reason is Reason.ERROR:
+            return _failed(default, flag_key, evaluation)
+        reason = _STANDARD[evaluation.reason]
+        if evaluation.reason not in {Reason.DISABLED, Reason.STALE}:
+            flag = self._view.snapshot().flags.get(flag_key)
+            if flag is None or _depends_on_user(flag):
+                message = "give the user id as the context's targeting key"
+                return _error(default, ErrorCode.TARGETING_KEY_MISSING, message)
+            reason = StandardReason.STATIC
+        return _resolved(evaluation, reason)
+
     def _mismatch(self, flag_key: str, default_value: T) -> FlagResolutionDetails[T]:
         if flag_key not in self._view.snapshot().flags:
             return _error(default_value, ErrorCode.FLAG_NOT_FOUND, f"no flag {flag_key!r}")
         return _error(default_value, ErrorCode.TYPE_MISMATCH, f"flag {flag_key!r} is a boolean")
 
 
+class _Events:
+    """Passes on to the SDK what the reader tells."""
+
+    def __init__(self, provider: AbstractProvider) -> None:
+        self._provider = provider
+
+    def changed(self, names: frozenset[str]) -> None:
+        details = ProviderEventDetails(flags_changed=sorted(names))
+        self._provider.emit_provider_configuration_changed(details)
+
+    def followed(self, healthy: bool, error: str) -> None:
+        if healthy:
+            self._provider.emit_provider_ready(ProviderEventDetails())
+        else:
+            self._provider.emit_provider_stale(ProviderEventDetails(message=error))
+
+
+def _depends_on_user(flag: FlagState) -> bool:
+    share = 0 < flag.rollout_percentage < FULL_PERCENTAGE
+    return bool(share or flag.whitelist or flag.blacklist)
+
+
+def _resolved(evaluation: Evaluation, reason: StandardReason) -> FlagResolutionDetails[bool]:
+    return FlagResolutionDetails(
+        value=evaluation.enabled,
+        reason=reason,
+        variant=evaluation.variant,
+        flag_metadata={"version": evaluation.version, "detail": evaluation.detail},
+    )
+
+
 def _failed(default: T, flag_key: str, evaluation: Evaluation) -> FlagResolutionDetails[T]:
     if evaluation.detail == "FLAG_NOT_FOUND":
         return _error(default, ErrorCode.FLAG_NOT_FOUND, f"no flag {flag_key!r}")
-    return _error(
-        default, ErrorCode.TARGETING_KEY_MISSING, "give the user id as the context's targeting key"
-    )
+    message = f"targeting key: a text of at least one character is needed for {flag_key!r}"
+    return _error(default, ErrorCode.INVALID_CONTEXT, message)
 
 
 def _error(default: T, code: ErrorCode, message: str) -> FlagResolutionDetails[T]:

@@ -11,13 +11,16 @@ import os
 import random
 import threading
 import weakref
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Protocol
 
 import structlog
 from redis.exceptions import RedisError
 
 from router.flags.errors import FlagError, InvalidFlagError
 from router.flags.keys import FlagKeys
-from router.flags.model import FlagDocument, load
+from router.flags.model import FlagDocument, FlagState, load
 from router.flags.source import Connect, FlagSource, Poll, connect_by_url, session
 from router.flags.store import Floor
 from router.flags.trust import Server, trusted
@@ -27,6 +30,16 @@ logger = structlog.get_logger(__name__)
 
 RECONNECT_SECONDS = 0.05
 STOP_SECONDS = 2.0
+
+
+class ReaderListener(Protocol):
+    """Told on the reader's thread, so it must be quick; what it raises is dropped."""
+
+    def changed(self, names: frozenset[str]) -> None:
+        """Another document is served, and these flags differ in it."""
+
+    def followed(self, healthy: bool, error: str) -> None:
+        """Following broke off, or works again."""
 
 
 class FlagReader(FlagView):
@@ -57,6 +70,7 @@ class FlagReader(FlagView):
         self._seen_version = 0
         self._server = Server()
         self._healthy = True
+        self.listener: ReaderListener | None = None
         self._thread: threading.Thread | None = None
         self._arm()
         rearm = weakref.WeakMethod(self._rearm_after_fork)
@@ -136,9 +150,11 @@ class FlagReader(FlagView):
             self._refuse(source, document.version, reading.floor)
             return
         self._seen_version = document.version
+        before = self.snapshot().flags
         self._install(trusted(document, source.server))
         self._server = source.server
         self._accepted(reading.read_at)
+        self._tell_changes(before)
 
     def _accepted(self, read_at: float) -> None:
         self._renew(read_at, self._lease_seconds)
@@ -155,6 +171,13 @@ class FlagReader(FlagView):
             killed = frozenset(name for name, flag in flags if flag.killed)
             source.raise_floor(Floor(self._seen_version, killed | floor.killed))
 
+    def _tell_changes(self, before: Mapping[str, FlagState]) -> None:
+        after = self.snapshot().flags
+        names = frozenset(n for n in {*before, *after} if before.get(n) != after.get(n))
+        if names and self.listener is not None:
+            with suppress(Exception):
+                self.listener.changed(names)
+
     def _report(self, *, healthy: bool, error: str = "") -> None:
         """Log changes only: an hour without Redis is one line, not fourteen thousand."""
         if healthy == self._healthy:
@@ -164,3 +187,6 @@ class FlagReader(FlagView):
             logger.info("flags_followed", version=self.snapshot().version)
         else:
             logger.warning("flags_not_followed", error=error, version=self.snapshot().version)
+        if self.listener is not None:
+            with suppress(Exception):
+                self.listener.followed(healthy, error)

@@ -74,17 +74,6 @@ def test_two_flags_choose_their_users_independently() -> None:
 
 
 @pytest.mark.parametrize(
-    ("user", "enabled_at_50"), [("122", True), ("155", False)], ids=["enabled", "disabled"]
-)
-def test_unleash_client_specification_03(user: str, enabled_at_50: bool) -> None:
-    """Feature.B3 of `specifications/03-gradual-rollout-user-id-strategy.json`, group AB12A."""
-    bucket = BUCKET_OF[UNLEASH]("AB12A", user)
-    assert (bucket < threshold(50)) is enabled_at_50
-    assert bucket < threshold(100)
-    assert not bucket < threshold(0)
-
-
-@pytest.mark.parametrize(
     ("group", "user", "normalized"), [("gr1", "123", 73), ("groupX", "999", 25)]
 )
 def test_unleash_normalized_hash(group: str, user: str, normalized: int) -> None:

@@ -21,6 +21,8 @@ USER = EvaluationContext(targeting_key="user")
 FLAGS = {
     "boolean-flag": FlagState(name="boolean-flag", rollout_percentage=100),
     "context-aware": FlagState(name="context-aware", whitelist=frozenset({"user"})),
+    "half": FlagState(name="half", rollout_percentage=50),
+    "off": FlagState(name="off"),
     "killed": FlagState(name="killed", rollout_percentage=100, killed=True),
 }
 
@@ -73,9 +75,33 @@ def test_type_error(client: OpenFeatureClient) -> None:
         assert details.error_code == ErrorCode.TYPE_MISMATCH
 
 
-def test_a_missing_targeting_key_is_an_error(client: OpenFeatureClient) -> None:
+def test_resolves_boolean_value_without_a_context(client: OpenFeatureClient) -> None:
+    """As OpenFeature's gherkin does it: everybody is treated, so nobody need be named."""
+    assert client.get_boolean_value("boolean-flag", False) is True
     details = client.get_boolean_details("boolean-flag", False)
-    assert details.error_code == ErrorCode.TARGETING_KEY_MISSING
+    assert (details.value, details.reason, details.error_code) == (True, Reason.STATIC, None)
+    off = client.get_boolean_details("off", True, EvaluationContext(targeting_key=""))
+    assert (off.value, off.reason) == (False, Reason.STATIC)
+
+
+def test_a_missing_targeting_key_is_an_error_where_the_user_matters(
+    client: OpenFeatureClient,
+) -> None:
+    for flag in ("context-aware", "half"):
+        details = client.get_boolean_details(flag, False)
+        assert (details.value, details.reason) == (False, Reason.ERROR)
+        assert details.error_code == ErrorCode.TARGETING_KEY_MISSING
+
+
+def test_without_a_targeting_key_killed_and_stale_are_off(
+    client: OpenFeatureClient, view: FlagView
+) -> None:
+    """Else a default of True would turn a killed treatment on."""
+    assert client.get_boolean_details("killed", True).value is False
+    view._revoke()
+    for flag in ("boolean-flag", "half"):
+        details = client.get_boolean_details(flag, True)
+        assert (details.value, details.reason) == (False, Reason.STALE)
 
 
 def test_killed_and_stale_are_off_even_with_a_default_of_true(
