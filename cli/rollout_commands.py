@@ -17,10 +17,15 @@ from cli.people import Flag
 from cli.rollouts import Rollouts
 from cli.screen import screen
 from rollout.errors import PlanError
-from rollout.plan import RolloutPlan
-from rollout.plan_yaml import load_plan
+from rollout.plan import Expected, RolloutPlan
+from rollout.plan_yaml import load_plan, located
+from rollout.sight import warnings
 from rollout.state import Status
 
+QueriesPerDay = Annotated[
+    float | None, typer.Option(min=1, help="Expected queries a day, of both cohorts together.")
+]
+Strict = Annotated[bool, typer.Option("--strict", help="Exit with 2 when there are warnings.")]
 PlanPath = Annotated[Path, typer.Argument(help="The plan, a YAML file such as plans/phase4.yaml.")]
 
 
@@ -43,11 +48,36 @@ def start(plan: PlanPath, json: Json = False) -> None:
     asyncio.run(run())
 
 
-def lint(plan: PlanPath, json: Json = False) -> None:
-    """Check a plan: one line per mistake, with field and line."""
+def lint(
+    plan: PlanPath, qpd: QueriesPerDay = None, strict: Strict = False, json: Json = False
+) -> None:
+    """Check a plan: one line per mistake and per gate that can't decide, with field and line.
+
+    What a gate can see is computed from the plan's traffic:, or from --qpd. Exit code: 2 for
+    mistakes and, with --strict, for warnings.
+    """
     checked = _load(plan, json)
-    document = {"plan": checked.name, "steps": len(checked.steps), "mistakes": []}
-    answer(json, document, f"{plan}: {checked.name} is fine ({len(checked.steps)} steps)")
+    traffic = checked.traffic
+    if qpd is not None:
+        traffic = (traffic or Expected(queries_per_day=qpd)).model_copy(
+            update={"queries_per_day": qpd}
+        )
+    told = dict.fromkeys(located(plan.read_text(encoding="utf-8"), warnings(checked, traffic)))
+    document = {
+        "plan": checked.name,
+        "steps": len(checked.steps),
+        "mistakes": [],
+        "warnings": [{"line": w.line, "field": w.field, "message": w.message} for w in told],
+    }
+    lines = [f"{plan}: warning: {warning}" for warning in told]
+    fine = f"{plan}: {checked.name} is fine ({len(checked.steps)} steps)"
+    if told:
+        fine = f"{plan}: {checked.name} is valid ({len(checked.steps)} steps), {len(told)} warnings"
+    if traffic is None:
+        fine += "; say traffic: or --qpd to learn what its gates can see"
+    answer(json, document, "\n".join([*lines, fine]))
+    if strict and told:
+        raise typer.Exit(Exit.USAGE)
 
 
 def _load(path: Path, json: bool) -> RolloutPlan:

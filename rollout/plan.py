@@ -81,6 +81,14 @@ class Escalation(Model):
     p2_reminds_after: Duration = parse_duration("24h")
 
 
+class Expected(Model):
+    """The traffic that ``sluice lint`` reckons with. ``feedback_share``: of queries that are rated."""
+
+    queries_per_day: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    error_rate: Annotated[Threshold, Field(gt=0, lt=0.5)] = 0.005
+    feedback_share: Annotated[Threshold, Field(gt=0, le=1)] = 0.2
+
+
 class RolloutPlan(Model):
     """A whole rollout. Validated here; ``rollout.plan_yaml`` adds line numbers to its mistakes.
 
@@ -95,6 +103,7 @@ class RolloutPlan(Model):
     watch_interval: Duration = parse_duration("5s")
     alpha: Annotated[Threshold, Field(gt=0, lt=0.5)] = 0.05
     stale_after: Duration = STALE_AFTER
+    traffic: Expected | None = None
     escalation: Escalation = Escalation()
     freezes: Annotated[tuple[Freeze, ...], BeforeValidator(_list_to_tuple)] = ()
     checklists: Checklists = Checklists()

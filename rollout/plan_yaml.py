@@ -1,6 +1,6 @@
 """Plans as YAML: every mistake with its field and line, all of them at once."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from rollout.errors import Mistake, PlanError
 from rollout.plan import Found, Place, RolloutPlan, cross_check
 from rollout.plan_healing import healed, touches
+from rollout.plan_names import cross_check_names
 from rollout.plan_people import people_check
 from rollout.plan_statistics import cross_check_statistics
 
@@ -65,6 +66,15 @@ def _told_once(mistakes: list[Mistake]) -> tuple[Mistake, ...]:
     return tuple(sorted(told, key=lambda mistake: mistake.line or 0))
 
 
+def located(text: str, found: Iterable[Found]) -> tuple[Mistake, ...]:
+    """What was found in the plan that ``text`` holds, with lines, in their order."""
+    lines: Lines = {}
+    if (node := _compose(text)) is not None:
+        _walk(node, (), lines, [])
+    told = [Mistake(_line(place, lines), _dotted(place), said) for place, said in found]
+    return tuple(sorted(told, key=lambda mistake: mistake.line or 0))
+
+
 def _compose(text: str) -> yaml.Node | None:
     try:
         return yaml.compose(text, Loader=_UniqueKeyLoader)
@@ -104,6 +114,7 @@ def _cross_check(plan: RolloutPlan) -> Iterator[Found]:
     yield from cross_check(plan)
     yield from people_check(plan)
     yield from cross_check_statistics(plan)
+    yield from cross_check_names(plan)
 
 
 def _found_besides(data: Any, broken: list[Place]) -> list[Found]:  # noqa: ANN401  YAML is anything

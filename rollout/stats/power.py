@@ -89,41 +89,10 @@ def _hours(growth_per_hour: float, bets: Bets, alpha: float) -> float:
     return hours if hours <= HOURS_MAX else math.inf
 
 
-def share_needed(
-    test: CountTest, traffic: Traffic, rates: Rates, goal: tuple[float, float]
-) -> float | None:
-    """The smallest share from ``traffic.share`` to 50 % that detects in time; None when none does.
-
-    ``goal`` is the hours there are and α.
-    """
-    hold, alpha = goal
-    for share in np.arange(max(math.ceil(traffic.share * 100), 1), 51) / 100:
-        tried = traffic.model_copy(update={"share": float(share)})
-        if hours_to_detect(test, tried, rates, alpha) <= hold:
-            return float(share)
-    return None
-
-
-def advice(test: CountTest, traffic: Traffic, rates: Rates, goal: tuple[float, float]) -> str:
-    """Lint's sentence: what the step can't see and what would help; empty when it can."""
-    hold, alpha = goal
-    needed = hours_to_detect(test, traffic, rates, alpha)
-    if needed <= hold:
-        return ""
-    takes = f"needs {format_hours(needed)}" if needed < math.inf else "can't be seen in a year"
-    text = (
-        f"at {traffic.share * 100:g} % and {traffic.per_hour * _HOURS_A_DAY:,.0f} requests a day, "
-        f"a change of {test.name} from {rates.control:.2%} to {rates.treatment:.2%} {takes}; "
-        f"the step holds {format_hours(hold)}"
-    )
-    share = share_needed(test, traffic, rates, goal)
-    helps = [f"hold {format_hours(needed)}"] if needed < math.inf else []
-    helps += [f"expose {share:.0%}"] if share is not None else []
-    return f"{text}; {' or '.join(helps)}" if helps else text
-
-
 def format_hours(hours: float) -> str:
     """``7 hours``, ``9 days``: rounded up."""
+    if hours <= 1:
+        return "1 hour"
     if hours < _WORTH_A_DAY:
         return f"{math.ceil(hours)} hours"
     return f"{math.ceil(hours / _HOURS_A_DAY)} days"

@@ -1,0 +1,69 @@
+"""Every series that a router process exports, with its labels: what plans may name.
+
+``tests/unit/test_registry.py`` holds it equal to ``router/metrics.py``; dashboards and alert rules are
+checked against the same. A renamed metric would leave a gate without data for four weeks.
+"""
+
+ROUTER_SERIES: dict[str, tuple[str, ...]] = {
+    "process_cpu_seconds_total": (),
+    "process_max_fds": (),
+    "process_open_fds": (),
+    "process_resident_memory_bytes": (),
+    "process_start_time_seconds": (),
+    "process_virtual_memory_bytes": (),
+    "router_analytics_dropped_total": ("why",),
+    "router_analytics_queue_size": (),
+    "router_analytics_written_total": (),
+    "router_backend_duration_seconds_bucket": ("backend",),
+    "router_backend_duration_seconds_count": ("backend",),
+    "router_backend_duration_seconds_sum": ("backend",),
+    "router_cache_requests_total": ("cohort", "result"),
+    "router_complaints_total": ("cohort",),
+    "router_feedback_queue_size": (),
+    "router_feedback_reward_count": ("cohort",),
+    "router_feedback_reward_sum": ("cohort",),
+    "router_feedback_total": ("cohort",),
+    "router_flag_evaluation_seconds_bucket": (),
+    "router_flag_evaluation_seconds_count": (),
+    "router_flag_evaluation_seconds_sum": (),
+    "router_flag_lease_age_seconds": (),
+    "router_flag_rollout_percentage": ("flag",),
+    "router_learner_errors_total": (),
+    "router_learner_heartbeat_timestamp_seconds": (),
+    "router_learner_last_batch_timestamp_seconds": (),
+    "router_learner_weights_version": (),
+    "router_llm_cost_usd_total": (),
+    "router_llm_duration_seconds_bucket": (),
+    "router_llm_duration_seconds_count": (),
+    "router_llm_duration_seconds_sum": (),
+    "router_llm_requests_total": ("outcome",),
+    "router_llm_tokens_total": ("kind",),
+    "router_phase_duration_seconds_bucket": ("phase",),
+    "router_phase_duration_seconds_count": ("phase",),
+    "router_phase_duration_seconds_sum": ("phase",),
+    "router_probe_total": ("cohort", "correct", "kind"),
+    "router_queries_total": ("cohort", "intent", "outcome"),
+    "router_query_duration_seconds_bucket": ("cohort",),
+    "router_query_duration_seconds_count": ("cohort",),
+    "router_query_duration_seconds_sum": ("cohort",),
+    "router_redis_errors_total": (),
+}
+OF_A_HISTOGRAM = "_bucket"
+OF_THE_SCRAPE = frozenset(
+    [
+        "job",
+        "instance",
+        "__name__",
+        "namespace",
+        "pod",
+        "container",
+        "service",
+        "cluster",
+        "node",
+        "endpoint",
+        "environment",
+        "region",
+        "zone",
+    ]
+)
+"""Labels that a scrape configuration adds."""
