@@ -12,7 +12,7 @@ and has odds ratio m: a quadratic equation. At m = 1 both rates are the pooled r
 
 Blocks need not be alike: a slow Monday or an outage of both cohorts moves both rates and leaves
 the e-value's expectation at or below 1. Users who send many alike requests do break it (requests
-are then no independent draws): the margin is for them, see docs/decisions-statistics.md.
+are then no independent draws): the margin is for them, see docs/statistics.md.
 """
 
 from typing import Annotated, Self

@@ -2,7 +2,7 @@
 
 At the true rates a bet's wealth grows by a known number per hour on average; the time until the
 mixture reaches 1/α follows (Wald's equation; Grünwald, de Heide and Koolen, "Safe testing", JRSS-B
-2024). The figure is near the median of simulations (docs/decisions-statistics.md).
+2024). The figure is near the median of simulations (docs/statistics.md).
 """
 
 import math

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from cli.main import app
+from cli.commands import build
 from rollout.plan import Expected, RolloutPlan
 from rollout.plan_yaml import load_plan, parse_plan
 from rollout.sight import chance_at_least, warnings
@@ -103,9 +103,9 @@ def test_the_guides_plan_sees_what_it_should_at_its_own_traffic() -> None:
 
 def test_lint_prints_each_warning_with_its_line_and_exits_0_unless_strict() -> None:
     arguments = ["lint", str(PHASE4), "--qpd", "1200", "--json"]
-    done = CliRunner().invoke(app, arguments)
+    done = CliRunner().invoke(build(["lint"]), arguments)
     told = json.loads(done.stdout)["warnings"]
     assert done.exit_code == 0
     assert len(told) > 20
     assert all(warning["line"] and warning["field"].startswith("steps[") for warning in told)
-    assert CliRunner().invoke(app, [*arguments, "--strict"]).exit_code == 2
+    assert CliRunner().invoke(build(["lint"]), [*arguments, "--strict"]).exit_code == 2
