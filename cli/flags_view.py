@@ -179,7 +179,8 @@ def changed(entry: AuditEntry) -> str:
     before, after = entry.before, entry.after
     if isinstance(before, dict) and isinstance(after, dict):
         moved = [field for field in after if before.get(field) != after[field]]
-        return ", ".join(_moved(field, before.get(field), after[field]) for field in moved)
+        told = ", ".join(_moved(field, before.get(field), after[field]) for field in moved)
+        return told or "as it was"
     if isinstance(after, dict):
         return f"at {after.get('rollout_percentage', 0):g} %"
     if isinstance(before, dict):
