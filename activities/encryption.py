@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from temporalio.api.common.v1 import Payload
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.converter import DataConverter, PayloadCodec
+
+from activities.wire import CONVERTER
 
 VARIABLE = "SLUICE_PAYLOAD_KEYS"
 ENCODING = b"binary/encrypted"
@@ -75,9 +76,9 @@ def data_converter(payload_keys: str) -> DataConverter:
         PayloadKeyError: ``payload_keys`` isn't ``name:base64,name:base64`` with keys of 32 bytes.
     """
     if not payload_keys:
-        return pydantic_data_converter
+        return CONVERTER
     keys = dict(_key(part) for part in payload_keys.split(","))
-    return dataclasses.replace(pydantic_data_converter, payload_codec=EncryptionCodec(keys))
+    return dataclasses.replace(CONVERTER, payload_codec=EncryptionCodec(keys))
 
 
 def _key(part: str) -> tuple[str, bytes]:

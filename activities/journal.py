@@ -26,19 +26,19 @@ def _entry(rollout_id: str, event: Event) -> LedgerEntry:
 async def recorded_events(ledger: Ledger, rollout_id: str) -> list[Event]:
     """Every recorded line of the timeline, oldest first."""
     entries = await ledger.entries(rollout_id, "event")
-    return [Event.model_validate_json(entry.body) for entry in entries]
+    return [Event.model_validate_json(entry.body, extra="ignore") for entry in entries]
 
 
 async def recorded_checks(ledger: Ledger, rollout_id: str) -> list[CheckRecord]:
     """Every recorded check, oldest first."""
     entries = await ledger.entries(rollout_id, "check")
-    return [CheckRecord.model_validate_json(entry.body) for entry in entries]
+    return [CheckRecord.model_validate_json(entry.body, extra="ignore") for entry in entries]
 
 
 async def recorded_findings(ledger: Ledger, rollout_id: str) -> list[Finding]:
     """Everything that the watch came back with, oldest first."""
     entries = await ledger.entries(rollout_id, "finding")
-    return [Finding.model_validate_json(entry.body) for entry in entries]
+    return [Finding.model_validate_json(entry.body, extra="ignore") for entry in entries]
 
 
 def merged(recorded: Sequence[Event], timeline: Sequence[Event]) -> tuple[Event, ...]:

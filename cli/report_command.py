@@ -61,7 +61,7 @@ async def _request(
                 "Start Temporal and a worker, then ask again; `sluice explain` needs neither.",
                 Exit.UNREACHABLE,
             )
-        request = ReportRequest.model_validate_json(kept[-1].body)
+        request = ReportRequest.model_validate_json(kept[-1].body, extra="ignore")
     else:
         request = ReportRequest(state=state, ending=_ending(state), at=state.finished_at or now)
     if directory is None:

@@ -5,6 +5,7 @@ from collections.abc import Awaitable
 from datetime import datetime
 from typing import TypeVar
 
+from pydantic import ValidationError
 from temporalio.client import (
     Client,
     RPCError,
@@ -121,6 +122,11 @@ class Rollouts:
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 return await question
+        except ValidationError as error:
+            raise CliError(
+                f"The rollout of {flag} is another version's: {error.error_count()} fields of its "
+                "state don't fit. Use the sluice that its worker runs."
+            ) from error
         except (WorkflowQueryFailedError, WorkflowQueryRejectedError) as error:
             raise CliError(f"The rollout of {flag} can't answer: {error}") from error
         except RPCError as error:

@@ -11,8 +11,8 @@ from wsgiref.simple_server import WSGIServer
 from prometheus_client import CollectorRegistry, Gauge, start_http_server
 from redis.asyncio import Redis
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 
+from activities.wire import CONVERTER
 from cli.errors import CliError
 from cli.rollouts import Rollouts
 from rollout.plan_yaml import parse_plan
@@ -80,9 +80,7 @@ class LiveRollout:
         errors.labels("treatment").set(0.001)
         exporter, _ = start_http_server(0, addr="127.0.0.1", registry=registry)
         stack.set_scrape_targets([f"127.0.0.1:{exporter.server_port}"])
-        client = await Client.connect(
-            environment["TEMPORAL_ADDRESS"], data_converter=pydantic_data_converter
-        )
+        client = await Client.connect(environment["TEMPORAL_ADDRESS"], data_converter=CONVERTER)
         redis = Redis.from_url(environment["REDIS_URL"])
         live = cls(stack, Rollouts(client), redis, errors, exporter)
         await live.start_worker()

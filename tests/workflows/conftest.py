@@ -6,9 +6,9 @@ from contextlib import asynccontextmanager
 import pytest
 from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
+from activities.wire import CONVERTER
 from stack.programs import program
 from workflows import presenting
 
@@ -18,7 +18,7 @@ async def time_skipping() -> AsyncIterator[WorkflowEnvironment]:
     """A time-skipping server that knows our search attributes."""
     environment = await WorkflowEnvironment.start_time_skipping(
         test_server_existing_path=program("temporal-test-server"),
-        data_converter=pydantic_data_converter,
+        data_converter=CONVERTER,
     )
     async with environment:
         await environment.client.operator_service.add_search_attributes(

@@ -4,9 +4,9 @@ import json
 
 import pytest
 from temporalio.client import WorkflowHistory
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer
 
+from activities.wire import CONVERTER
 from tests.workflows.histories import FOLDER, STORIES, commands
 from workflows.rollout_workflow import RolloutWorkflow
 
@@ -18,7 +18,7 @@ def saved(name: str) -> WorkflowHistory:
 @pytest.mark.parametrize("name", STORIES)
 async def test_a_saved_history_replays(name: str) -> None:
     """A refactoring that would strand a live rollout fails here, not on a customer's worker."""
-    replayer = Replayer(workflows=[RolloutWorkflow], data_converter=pydantic_data_converter)
+    replayer = Replayer(workflows=[RolloutWorkflow], data_converter=CONVERTER)
     await replayer.replay_workflow(saved(name))
 
 
