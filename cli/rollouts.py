@@ -40,12 +40,12 @@ class Rollouts:
     """All rollouts of one Temporal namespace."""
 
     def __init__(self, client: Client) -> None:
-        self._client = client
+        self.client = client
 
     async def start(self, plan: RolloutPlan) -> str:
         """Start a rollout and give its id; CliError when the flag already has one."""
         try:
-            handle = await self._client.start_workflow(
+            handle = await self.client.start_workflow(
                 RolloutWorkflow.run,
                 RolloutInput(plan=plan),
                 id=workflow_id(plan.flag),
@@ -66,12 +66,12 @@ class Rollouts:
     async def running(self) -> list[str]:
         """The flags of all rollouts that run."""
         query = f'WorkflowType = "{RolloutWorkflow.__name__}" AND ExecutionStatus = "Running"'
-        found = self._client.list_workflows(query)
+        found = self.client.list_workflows(query)
         return [one.id.removeprefix(PREFIX) async for one in found]
 
     async def all(self) -> list[tuple[str, str, datetime]]:
         """Flag, Temporal status and start of every rollout that Temporal still knows."""
-        found = self._client.list_workflows(f'WorkflowType = "{RolloutWorkflow.__name__}"')
+        found = self.client.list_workflows(f'WorkflowType = "{RolloutWorkflow.__name__}"')
         rows = []
         async for one in found:
             status = one.status.name if one.status else "UNKNOWN"
@@ -116,7 +116,7 @@ class Rollouts:
         await self._ask(flag, self._handle(flag).signal(str(verb), command))
 
     def _handle(self, flag: str) -> WorkflowHandle[RolloutWorkflow, object]:
-        return self._client.get_workflow_handle_for(RolloutWorkflow.run, workflow_id(flag))
+        return self.client.get_workflow_handle_for(RolloutWorkflow.run, workflow_id(flag))
 
     async def _ask(self, flag: str, question: Awaitable[T]) -> T:
         try:

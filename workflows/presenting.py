@@ -8,7 +8,7 @@ from temporalio.common import SearchAttributeKey, SearchAttributeUpdate
 from rollout.before import Line, checklist
 from rollout.exposure import spent
 from rollout.judge import format_value
-from rollout.state import Event, State
+from rollout.state import Event, State, Status
 from rollout.verdict import Outcome, Verdict
 
 FLAG = SearchAttributeKey.for_keyword("SluiceFlag")
@@ -26,6 +26,11 @@ _MARK = {
     Outcome.FAILED: "🔴",
 }
 _EVENTS_SHOWN = 8
+_CHOICES = {
+    Status.PROGRESSING: ("pause", "rollback", "abort"),
+    Status.PAUSED: ("resume", "rollback", "abort"),
+    Status.DEGRADED: ("explain", "retry", "abort"),
+}
 
 
 def search_attributes(state: State) -> Attributes:
@@ -48,8 +53,11 @@ def details(state: State, waiting_for: str, until: datetime | None, now: datetim
         f"### {state.status}: {where}",
         f"**{state.plan.flag}** at **{state.percentage:g} %**: {waiting_for}",
     ]
+    if choices := _CHOICES.get(state.status):
+        commands = ", ".join(f"`sluice {verb} {state.plan.flag}`" for verb in choices)
+        lines.append(f"\nA person can: {commands}")
     if until is not None:
-        lines.append(f"Next: {until:%Y-%m-%d %H:%M:%S} UTC")
+        lines.append(f"\nNext: {until:%Y-%m-%d %H:%M:%S} UTC")
     lines += [
         f"- {_mark(line)} {line.item.title}: {line.because}" for line in _checklist(state, now)
     ]

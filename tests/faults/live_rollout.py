@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from wsgiref.simple_server import WSGIServer
 
@@ -59,6 +59,8 @@ steps:
     gates: *gates
     red_flags: *red_flags
 """
+SLOW = PLAN.replace("hold: 8s\n    deadline: 90s", "hold: 10m\n    deadline: 20m")
+"""The same, at 5 % until somebody promotes it."""
 
 
 @dataclass
@@ -72,7 +74,9 @@ class LiveRollout:
     exporter: WSGIServer
 
     @classmethod
-    async def begin(cls, stack: Stack) -> "LiveRollout":
+    async def begin(
+        cls, stack: Stack, worker: Mapping[str, str] | None = None, plan: str = PLAN
+    ) -> "LiveRollout":
         """Start exporter, worker and rollout, once Prometheus has the first reading."""
         environment = stack.environment()
         registry = CollectorRegistry()
@@ -83,9 +87,9 @@ class LiveRollout:
         client = await Client.connect(environment["TEMPORAL_ADDRESS"], data_converter=CONVERTER)
         redis = Redis.from_url(environment["REDIS_URL"])
         live = cls(stack, Rollouts(client), redis, errors, exporter)
-        await live.start_worker()
+        await live.start_worker(worker)
         reports = {"report_directory": str(stack.home / "reports")}
-        await live.rollouts.start(parse_plan(PLAN).model_copy(update=reports))
+        await live.rollouts.start(parse_plan(plan).model_copy(update=reports))
         return live
 
     async def end(self) -> None:
@@ -94,8 +98,10 @@ class LiveRollout:
         self.exporter.server_close()
         await self.redis.aclose()
 
-    async def start_worker(self) -> None:
-        await self.stack.spawn("worker", (sys.executable, "-m", "worker"))
+    async def start_worker(
+        self, settings: Mapping[str, str] | None = None, name: str = "worker"
+    ) -> None:
+        await self.stack.spawn(name, (sys.executable, "-m", "worker"), env=settings)
 
     async def kill_worker(self) -> None:
         """SIGKILL: no chance to hand anything over."""

@@ -1,0 +1,132 @@
+"""What people do around a rollout: look at it, explain it, report it, end it, and find orphans."""
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from redis.asyncio import Redis
+
+from cli.errors import Exit
+from router.flags import FeatureFlags
+from stack import Stack
+from tests.faults.live_rollout import FLAG, SERVICES, SLOW, LiveRollout
+from tests.integration.browser import browsing, chromium
+from workflows.models import workflow_id
+
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.slow,
+    pytest.mark.asyncio(loop_scope="module"),
+]
+PICTURE = "SLUICE_TEST_PICTURE"
+"""Where the test puts its picture of the page; docs/temporal-ui.png is one of them."""
+FRAMES = (
+    "[...document.querySelectorAll('iframe')].map(f => f.contentDocument.body.innerText).join()"
+)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def live(shared_stack: Stack) -> AsyncIterator[LiveRollout]:
+    """One rollout at 5 % for all of these tests; the last one terminates it."""
+    await shared_stack.up(SERVICES)
+    async with Redis.from_url(shared_stack.environment()["REDIS_URL"]) as redis:
+        await redis.flushall()
+    rollout = await LiveRollout.begin(shared_stack, plan=SLOW)
+    await rollout.reaches(lambda s: s.percentage == 5 and s.checks > 4)
+    yield rollout
+    await rollout.end()
+    await shared_stack.stop("worker")
+    shared_stack.set_scrape_targets([])
+
+
+async def sluice(live: LiveRollout, *words: str, **more: str) -> tuple[int, str]:
+    """One command as a person gives it: exit code, and what it printed."""
+    environment = {**os.environ, **live.stack.environment(), "SLUICE_ACTOR": "ann", **more}
+    process = await asyncio.create_subprocess_exec(
+        str(Path(sys.executable).parent / "sluice"),
+        *words,
+        env=environment,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    out, _ = await process.communicate()
+    return process.returncode or 0, out.decode()
+
+
+async def document(live: LiveRollout, *words: str) -> Any:  # noqa: ANN401  any JSON document
+    _, out = await sluice(live, *words, "--json")
+    return json.loads(out)
+
+
+async def flag(live: LiveRollout) -> tuple[float, bool]:
+    state = await FeatureFlags(live.redis).get_flag(FLAG)
+    return state.rollout_percentage, state.killed
+
+
+@pytest.mark.skipif(
+    chromium() is None, reason="no Chromium: apt-get install chromium-headless-shell"
+)
+async def test_someone_who_never_saw_the_code_can_read_the_temporal_ui(
+    live: LiveRollout, tmp_path: Path
+) -> None:
+    ui = live.stack.environment()["TEMPORAL_UI_URL"]
+    run = (await live.rollouts.client.get_workflow_handle(workflow_id(FLAG)).describe()).run_id
+    address = f"{ui}/namespaces/default/workflows/{workflow_id(FLAG)}/{run}"
+    async with browsing(chromium() or "", tmp_path / "profile") as page:
+        await page.open(f"{address}/user-metadata", "Current Details", "User Metadata")
+        shown = await page.waits_for(FRAMES, "Progressing: Stage 4: Five", "learning at 5 %")
+        for text in ("Rollout of learning by plan seconds", "sluice abort learning", "below 1.00%"):
+            assert text in shown
+        await page.picture(Path(os.environ.get(PICTURE, tmp_path / "page.png")))
+        fields = await page.open(f"{address}/search-attributes", "SluiceStatus")
+        for text in ('"SluiceFlag": "learning"', '"SluicePercentage": 5', '"ramp-5"'):
+            assert text in fields
+        assert "red flags of ramp-5" in await page.open(f"{address}/history", "red flags of ramp-5")
+
+
+async def test_a_report_before_the_end(live: LiveRollout, tmp_path: Path) -> None:
+    receipt = await document(live, "report", FLAG, "--directory", str(tmp_path))
+    assert receipt["ending"] == "Interim"
+    markdown = await asyncio.to_thread(Path(receipt["markdown"]).read_text)
+    html = await asyncio.to_thread(Path(receipt["html"]).read_text)
+    assert "## What Went Well" in markdown
+    assert "data:image/svg+xml" in html
+
+
+async def test_an_explanation_needs_only_the_ledger(live: LiveRollout) -> None:
+    """Reading, threshold, samples, window and rule of a promotion, with Temporal out of reach."""
+    code, out = await sluice(live, "explain", FLAG, "--json", TEMPORAL_ADDRESS="127.0.0.1:9")
+    assert code == Exit.OK
+    decisions = json.loads(out)["decisions"]
+    (promoted,) = [one for one in decisions if one["kind"] == "promote"]
+    (evidence,) = promoted["evidence"]
+    assert evidence["verdict"]["value"] == pytest.approx(0.001)
+    assert evidence["verdict"]["limit"] == pytest.approx(0.01)
+    assert evidence["rule"]["window_seconds"] == 5
+    assert "max(test_errors" in evidence["rule"]["query"]
+
+
+async def test_a_second_rollout_of_the_flag_is_refused(live: LiveRollout, tmp_path: Path) -> None:
+    plan = tmp_path / "plan.yaml"
+    await asyncio.to_thread(plan.write_text, SLOW)
+    assert (await sluice(live, "start", str(plan)))[0] == Exit.FAILED
+    assert (await live.rollouts.running()) == [FLAG]
+
+
+async def test_doctor_finds_an_orphan_and_fences_it(live: LiveRollout) -> None:
+    """Terminating leaves the flag as it is; the doctor says so, and makes the old run harmless."""
+    assert (await sluice(live, "doctor"))[0] == Exit.OK
+    run_id = (await live.rollouts.state(FLAG)).run_id
+    await live.rollouts.client.get_workflow_handle(workflow_id(FLAG)).terminate("a slip")
+    code, told = await sluice(live, "doctor")
+    assert (code, await flag(live)) == (Exit.FAILED, (5, False))
+    assert "an orphan" in told
+    await sluice(live, "doctor", "--fence")
+    assert await flag(live) == (0, False)
+    assert run_id in (await FeatureFlags(live.redis).get_flag(FLAG)).fence.past_owners
+    assert (await sluice(live, "doctor"))[0] == Exit.OK
