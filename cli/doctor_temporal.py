@@ -4,13 +4,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 from google.protobuf.duration_pb2 import Duration
-from temporalio.api.enums.v1 import IndexedValueType, TaskQueueType
+from temporalio.api.enums.v1 import IndexedValueType, TaskQueueType, WorkerVersioningMode
 from temporalio.api.namespace.v1 import NamespaceConfig
 from temporalio.api.operatorservice.v1 import (
     AddSearchAttributesRequest,
     ListSearchAttributesRequest,
 )
-from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.taskqueue.v1 import PollerInfo, TaskQueue
 from temporalio.api.workflowservice.v1 import (
     DescribeNamespaceRequest,
     DescribeTaskQueueRequest,
@@ -100,12 +100,22 @@ async def _worker(client: Client) -> Finding:
         )
     )
     now = datetime.now(UTC)
-    fresh = [
-        poller.identity
-        for poller in answer.pollers
-        if now - poller.last_access_time.ToDatetime(UTC) < POLLED_WITHIN
-    ]
-    if fresh:
-        return Finding("worker", GOOD, f"polling: {', '.join(fresh)}")
-    text = "none polls: no rollout moves and no red flag is watched; start `sluice worker`"
-    return Finding("worker", "warn", text)
+    fresh = [p for p in answer.pollers if now - p.last_access_time.ToDatetime(UTC) < POLLED_WITHIN]
+    if not fresh:
+        text = "none polls: no rollout moves and no red flag is watched; start `sluice worker`"
+        return Finding("worker", "warn", text)
+    current = answer.versioning_info.current_deployment_version.build_id
+    if not any(_build_id(poller) == current for poller in fresh):
+        waiting = ", ".join(sorted({_build_id(poller) or "unversioned" for poller in fresh}))
+        text = f"only {waiting} polls, but {current or 'unversioned'} is current: no rollout moves"
+        return Finding("worker", BAD, f"{text}. `temporal worker deployment set-current-version`")
+    return Finding("worker", GOOD, f"polling: {', '.join(p.identity for p in fresh)}")
+
+
+def _build_id(poller: PollerInfo) -> str:
+    """The version that a worker polls for; empty when it takes no part in versioning."""
+    options = poller.deployment_options
+    versioned = (
+        options.worker_versioning_mode == WorkerVersioningMode.WORKER_VERSIONING_MODE_VERSIONED
+    )
+    return options.build_id if versioned else ""

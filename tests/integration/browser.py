@@ -74,7 +74,7 @@ class Page:
 
 
 @contextlib.asynccontextmanager
-async def browsing(program: str, profile: Path, size: str = "1400,1500") -> AsyncIterator[Page]:
+async def browsing(program: str, profile: Path, size: str = "1400,1000") -> AsyncIterator[Page]:
     """A browser of its own, gone afterwards. DevTools reads from file 3 and writes to file 4."""
     to_read, to_write = os.pipe()
     from_read, from_write = os.pipe()

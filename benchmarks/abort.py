@@ -1,0 +1,144 @@
+"""How long `sluice abort` takes to be acknowledged, the flag read back at 0 %, on Temporal's dev server.
+
+Each try starts a rollout that exposes 25 % of users, with a real worker process, Redis and Postgres,
+and times two updates of it from an open connection: `pause`, which only changes the rollout's state
+(what Temporal itself costs here), and `abort`, which also writes 0 % to Redis and reads it back. After
+each answer the flag is read from Redis once more, apart from the clock. The headline comes last.
+
+    uv run python -m benchmarks.abort [--tries 100] [--json FILE]
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from redis.asyncio import Redis
+from temporalio.client import Client
+
+from activities.wire import CONVERTER
+from cli.rollouts import Rollouts
+from rollout.commands import Command, Verb
+from rollout.plan import RolloutPlan
+from rollout.plan_yaml import parse_plan
+from router.flags import FeatureFlags
+from stack import Stack
+
+P99_BAR_MS = 250.0
+BY = Command(actor="benchmark", reason="measured")
+SERVICES = ("temporal", "redis", "postgres")
+# Nothing is measured: Prometheus is out of reach, so the step holds at 25 % until it is aborted.
+NOWHERE = {"PROMETHEUS_URL": "http://127.0.0.1:9"}
+PLAN = """
+name: abort-benchmark
+flag: FLAG
+report_directory: FOLDER
+metrics:
+  errors: {query: 'max(errors{cohort=~"$cohort"})', unit: ratio}
+steps:
+  - {name: ramp, title: Ramp, stage: 4, percentage: 25, interval: 1h, hold: 1h, deadline: 2h,
+     gates: [{metric: errors, threshold: 1%, window: 5s}]}
+"""
+
+
+def plan(number: int, folder: Path) -> RolloutPlan:
+    """A flag of its own for each try; reports go to the temporary folder."""
+    text = PLAN.replace("FLAG", f"abort-{number}").replace("FOLDER", str(folder))
+    return parse_plan(text)
+
+
+@asynccontextmanager
+async def running(folder: Path) -> AsyncIterator[Stack]:
+    """The servers and one worker; all of them end with the benchmark."""
+    stack = Stack(folder / "stack", {**os.environ, **NOWHERE})
+    try:
+        await stack.up(SERVICES)
+        await stack.spawn("worker", (sys.executable, "-m", "worker"))
+        yield stack
+    finally:
+        await stack.down()
+
+
+async def exposed(rollouts: Rollouts, of: RolloutPlan) -> None:
+    """Start the rollout and wait until 25 % of users are exposed."""
+    await rollouts.start(of)
+    async with asyncio.timeout(60):
+        while not (await rollouts.state(of.flag)).percentage:  # noqa: ASYNC110 - only a query tells
+            await asyncio.sleep(0.05)
+
+
+async def timed(rollouts: Rollouts, flag: str, verb: Verb) -> float:
+    """Milliseconds until the update is answered."""
+    began = time.perf_counter()
+    await rollouts.command(flag, verb, BY)
+    return (time.perf_counter() - began) * 1000
+
+
+async def measure(tries: int) -> dict[str, object]:
+    pauses, aborts, left = [], [], 0
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
+        async with running(Path(name)) as stack:
+            environment = stack.environment()
+            client = await Client.connect(environment["TEMPORAL_ADDRESS"], data_converter=CONVERTER)
+            rollouts = Rollouts(client)
+            async with Redis.from_url(environment["REDIS_URL"]) as redis:
+                flags = FeatureFlags(redis)
+                for number in range(tries):
+                    of = plan(number, Path(name) / "reports")
+                    await exposed(rollouts, of)
+                    pauses.append(await timed(rollouts, of.flag, Verb.PAUSE))
+                    aborts.append(await timed(rollouts, of.flag, Verb.ABORT))
+                    left += (await flags.get_flag(of.flag)).rollout_percentage > 0
+    return figures(sorted(pauses), sorted(aborts), left)
+
+
+def figures(pauses: list[float], aborts: list[float], left: int) -> dict[str, object]:
+    return {
+        "tries": len(aborts),
+        "pause_p50_ms": round(percentile(pauses, 0.5), 1),
+        "pause_p99_ms": round(percentile(pauses, 0.99), 1),
+        "abort_p50_ms": round(percentile(aborts, 0.5), 1),
+        "abort_p99_ms": round(percentile(aborts, 0.99), 1),
+        "abort_max_ms": round(aborts[-1], 1),
+        "abort_to_pause_p50": round(percentile(aborts, 0.5) / percentile(pauses, 0.5), 2),
+        "flags_above_zero_after_the_answer": left,
+        "load_average": os.getloadavg()[0],
+    }
+
+
+def percentile(ordered: list[float], share: float) -> float:
+    """The value that ``share`` of the sorted values don't exceed."""
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+def main() -> int:
+    """Print the figures; exit 1 if a flag was not at 0 %, 2 if only the latency missed its bar."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--tries", type=int, default=100)
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+    result = asyncio.run(measure(arguments.tries))
+    if arguments.json:
+        arguments.json.write_text(json.dumps(result, indent=2) + "\n")
+    for name, value in result.items():
+        print(f"{name:34} {value}")
+    print(
+        f"abort -> acknowledged with read-back: p50 {result['abort_p50_ms']} ms, "
+        f"p99 {result['abort_p99_ms']} ms over {result['tries']} tries "
+        f"(a bare update: p50 {result['pause_p50_ms']} ms)"
+    )
+    if result["flags_above_zero_after_the_answer"]:
+        return 1
+    return 2 if float(str(result["abort_p99_ms"])) > P99_BAR_MS else 0
+
+
+if __name__ == "__main__":
+    code = main()
+    sys.stdout.flush()
+    os._exit(code)  # an interpreter that ends right after an RPC may abort (sdk-python#300)
