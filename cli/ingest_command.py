@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Annotated
 
@@ -18,7 +18,7 @@ from router.embedding import LocalEmbedder
 from router.errors import SettingsError
 from router.ingestion import Ingestion, StoreFailed, Tally
 from router.settings import Settings
-from router.sources import Problem, Source, SourceError, find, load, records_of
+from router.sources import Problem, Source, SourceError, find, load, origin_of, records_of
 from router.stores import open_redis, open_stores
 
 PROBLEMS_SHOWN = 20
@@ -31,6 +31,9 @@ def ingest(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Read and check only; write nothing.")
     ] = False,
+    remove: Annotated[
+        bool, typer.Option("--remove", help="Take out what these brought in before.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Put Markdown, text, JSONL and CSV into every store, so that the router has what to search.
@@ -40,6 +43,10 @@ def ingest(
 
     Exit code: 0 all of it, 1 something was left out, 3 a store does not answer.
     """
+    if remove:
+        gone = asyncio.run(_run([], remove=names))
+        answer(json, asdict(gone), f"{gone.removed} records removed")
+        return
     try:
         sources, unread = _loaded(list(find(names)))
     except SourceError as error:
@@ -75,7 +82,7 @@ def _checked(sources: list[Source]) -> Tally:
     return tally
 
 
-async def _run(sources: list[Source]) -> Tally:
+async def _run(sources: list[Source], remove: Sequence[str] = ()) -> Tally:
     try:
         settings = Settings.from_environment(Context.read().environment)
         stores = await open_stores(settings.stores)
@@ -86,6 +93,8 @@ async def _run(sources: list[Source]) -> Tally:
     ingestion = Ingestion(stores, LocalEmbedder(), cache)
     try:
         await ingestion.prepare()
+        for name in remove:
+            await ingestion.forget(origin_of(name))
         with _bar() as progress:
             for source in sources:
                 await ingestion.take(source, _task(progress, source))

@@ -1,8 +1,10 @@
 """Puts a router together from clients, settings and features: its composition root."""
 
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from dataclasses import dataclass
+from typing import Any
 
+import structlog
 from neo4j import AsyncDriver
 from qdrant_client import AsyncQdrantClient
 from redis.asyncio import Redis
@@ -29,6 +31,7 @@ from router.llm import AnthropicModel, LanguageModel, OpenAIModel, from_settings
 from router.llm.watched import WatchedModel, counting
 from router.metrics import Metrics
 from router.options import Features
+from router.patience import within
 from router.phases import Phases
 from router.pipeline import Parts as PipelineParts
 from router.pipeline import Pipeline
@@ -47,6 +50,8 @@ from router.understanding import Models, Understanding
 from router.vitals import Vitals
 
 Model = AnthropicModel | OpenAIModel
+CLOSE_SECONDS = 3.0
+logger = structlog.get_logger(__name__)
 LLM_SLACK_SECONDS = 0.5
 """The watched model ends a wait itself, and counts it, before those who wait for it do."""
 
@@ -84,23 +89,31 @@ class Parts:
     given: Given
 
     async def close(self) -> None:
-        """Close what the router opened, not what it was given."""
-        await self.answers.close()
-        if self.log is not None:
-            await self.log.close()
-        await self.phases.stop()
+        """Close what the router opened, not what it was given; nothing holds this up for long."""
         self.reader.stop()
         self.understanding.close()
+        for closing in self._closing():
+            try:
+                await within(CLOSE_SECONDS, closing)
+            except Exception:
+                logger.exception("not_closed")
+
+    def _closing(self) -> Iterator[Coroutine[Any, Any, object]]:
+        """In this order: what still writes before what it writes to."""
         given, stores = self.given, self.stores
-        await stores.close(
+        yield self.answers.close()
+        if self.log is not None:
+            yield self.log.close()
+        yield self.phases.stop()
+        yield stores.close(
             neo4j=given.neo4j_driver is None,
             postgres=given.postgres_conn is None,
             vectors=given.qdrant_client is None,
         )
         if self.model is not None:
-            await self.model.aclose()
+            yield self.model.aclose()
         if given.redis_client is None:
-            await self.redis.aclose()
+            yield self.redis.aclose()
 
 
 async def assemble(given: Given, settings: Settings, features: Features, metrics: Metrics) -> Parts:

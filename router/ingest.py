@@ -8,17 +8,18 @@ import asyncio
 import json
 import re
 from collections import defaultdict
-from collections.abc import Awaitable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from importlib.resources import files
 from itertools import islice
-from typing import Any, LiteralString
+from typing import Any, LiteralString, TypeVar
 
 from neo4j import AsyncManagedTransaction
 
+from router.backends.dialect import dialect_of
 from router.backends.vectors import Point, VectorStore
-from router.backends.words import fold, is_identifier
+from router.backends.words import MAX_NAME_CHARS, fold, is_identifier
 from router.embedding import Embedder
 from router.errors import RouterError
 from router.records import Record
@@ -27,12 +28,8 @@ from router.stores import StoreClients
 BATCH = 100
 ID_CHARS_MAX = 500
 _SAFE = re.compile(r"^[A-Za-z][A-Za-z0-9_]{0,62}$")
-_RESERVED = frozenset({"id", "kind", "title", "text", "source"})
+_RESERVED = frozenset({"id", "kind", "title", "text", "source", "embedding"})
 
-GRAPH_SCHEMA: tuple[LiteralString, ...] = (
-    "CREATE CONSTRAINT record_id IF NOT EXISTS FOR (r:Record) REQUIRE r.id IS UNIQUE",
-    "CREATE CONSTRAINT name_key IF NOT EXISTS FOR (n:Name) REQUIRE n.key IS UNIQUE",
-)
 FORGET_OTHER_KINDS: LiteralString = (
     "MATCH (r:Record) WHERE r.id IN $ids AND r.kind <> $kind DETACH DELETE r"
 )
@@ -50,6 +47,9 @@ UPSERT_ROW = """
         text = excluded.text, source = excluded.source, occurred_on = excluded.occurred_on,
         attributes = excluded.attributes
 """
+
+
+T = TypeVar("T")
 
 
 class IngestError(RouterError):
@@ -88,8 +88,12 @@ async def prepare(stores: StoreClients) -> None:
 
 async def write(stores: StoreClients, batch: list[Record], embedder: Embedder) -> None:
     """One batch, checked before, into every store; its links come later."""
+    texts = [f"{record.title}. {record.text}" for record in batch]
+    vectors = [vector.tolist() for vector in await asyncio.to_thread(embedder.embed, texts)]
     await _all(
-        _nodes(stores, batch), _rows(stores, batch), _points(stores.vectors, batch, embedder)
+        _nodes(stores, batch, vectors),
+        _rows(stores, batch),
+        _points(stores.vectors, batch, vectors),
     )
 
 
@@ -117,7 +121,7 @@ def names_of(record: Record) -> list[str]:
         names.add(" ".join(words[1:]))
     names |= {word for word in words if is_identifier(word)}
     names |= {fold(alias) for alias in str(record.attributes.get("aliases", "")).split(",")}
-    return sorted(names - {""})
+    return sorted(name for name in names if 0 < len(name) <= MAX_NAME_CHARS)
 
 
 def check(record: Record) -> None:
@@ -147,15 +151,16 @@ def _day(record: Record) -> date | None:
         ) from None
 
 
-def batches(records: Sequence[Record], size: int) -> Iterator[list[Record]]:
-    rest = iter(records)
+def batches(items: Sequence[T], size: int) -> Iterator[list[T]]:
+    """Lists of at most ``size``, in order."""
+    rest = iter(items)
     while batch := list(islice(rest, size)):
         yield batch
 
 
 async def _graph_schema(stores: StoreClients) -> None:
     async with stores.neo4j.session(database=stores.neo4j_database) as session:
-        for statement in GRAPH_SCHEMA:
+        for statement in (await dialect_of(stores.neo4j)).schema:
             await (await session.run(statement)).consume()
 
 
@@ -165,18 +170,26 @@ async def _table(stores: StoreClients) -> None:
     )
 
 
-async def _nodes(stores: StoreClients, batch: list[Record]) -> None:
+async def _nodes(stores: StoreClients, batch: list[Record], vectors: list[list[float]]) -> None:
+    extra: dict[str, dict[str, Any]] = {}
+    if (await dialect_of(stores.neo4j)).keeps_vectors:
+        pairs = zip(batch, vectors, strict=True)
+        extra = {record.id: {"embedding": vector} for record, vector in pairs}
     async with stores.neo4j.session(database=stores.neo4j_database) as session:
-        await session.execute_write(_write_nodes, batch)
+        await session.execute_write(_write_nodes, batch, extra)
 
 
-async def _write_nodes(tx: AsyncManagedTransaction, batch: list[Record]) -> None:
+async def _write_nodes(
+    tx: AsyncManagedTransaction, batch: list[Record], extra: Mapping[str, Mapping[str, Any]]
+) -> None:
     by_kind: dict[str, list[Record]] = defaultdict(list)
     for record in batch:
         by_kind[record.kind].append(record)
     for kind, members in by_kind.items():
         await _run(tx, FORGET_OTHER_KINDS, ids=[r.id for r in members], kind=kind)
-        rows = [{"id": r.id, "properties": _properties(r)} for r in members]
+        rows = [
+            {"id": r.id, "properties": {**_properties(r), **extra.get(r.id, {})}} for r in members
+        ]
         await _run(tx, _merge_records(kind), rows=rows)
     ids = [record.id for record in batch]
     await _run(tx, FORGET_NAMES, ids=ids)
@@ -251,15 +264,9 @@ def _attributes_json(record: Record) -> str:
     return json.dumps(record.attributes, ensure_ascii=False)
 
 
-async def _points(vectors: VectorStore, batch: list[Record], embedder: Embedder) -> None:
-    texts = [f"{record.title}. {record.text}" for record in batch]
-    embedded = await asyncio.to_thread(embedder.embed, texts)
-    await vectors.upsert(
-        [
-            Point(record.id, vector.tolist(), _payload(record))
-            for record, vector in zip(batch, embedded, strict=True)
-        ]
-    )
+async def _points(store: VectorStore, batch: list[Record], vectors: list[list[float]]) -> None:
+    pairs = zip(batch, vectors, strict=True)
+    await store.upsert([Point(record.id, vector, _payload(record)) for record, vector in pairs])
 
 
 def _payload(record: Record) -> dict[str, Any]:

@@ -31,6 +31,9 @@ LEDGER = """
     CREATE INDEX IF NOT EXISTS ingested_origin ON ingested (origin);
 """
 KNOWN = "SELECT id, digest, linked FROM ingested WHERE origin = $1"
+OF_ORIGIN = (
+    "SELECT id FROM ingested WHERE origin = $1 OR starts_with(origin, $1 || '/') ORDER BY id"
+)
 WROTE = """
     INSERT INTO ingested (id, origin, digest, linked) VALUES ($1, $2, $3, $4)
     ON CONFLICT (id) DO UPDATE SET origin = excluded.origin, digest = excluded.digest,
@@ -90,6 +93,21 @@ class Ingestion:
         except (*DRIVER_ERRORS, StoreUnavailable) as error:
             raise _failed(error) from error
 
+    async def forget(self, origin: str) -> None:
+        """Remove what a source, or everything below a folder, brought in. Raises StoreFailed."""
+        try:
+            rows = await self._stores.postgres.fetch(OF_ORIGIN, origin)
+            for batch in batches([row["id"] for row in rows], BATCH):
+                await self._drop(batch)
+                await self._forget_answers(batch)
+        except (*DRIVER_ERRORS, StoreUnavailable) as error:
+            raise _failed(error) from error
+
+    async def _drop(self, ids: list[str]) -> None:
+        await remove(self._stores, ids)
+        await self._stores.postgres.execute(FORGOT, ids)
+        self.tally.removed += len(ids)
+
     async def _bring(
         self, origin: str, records: Mapping[str, Record], on_progress: Progress, *, whole: bool
     ) -> None:
@@ -108,9 +126,7 @@ class Ingestion:
         # With a broken line nobody knows whose record it was: nothing is removed.
         gone = sorted(set(known) - set(records)) if whole else []
         if gone:
-            await remove(self._stores, gone)
-            await self._stores.postgres.execute(FORGOT, gone)
-            self.tally.removed += len(gone)
+            await self._drop(gone)
         await self._forget_answers({record.source for record in changed} | set(gone))
 
     async def _link(self, origin: str, records: list[Record], digests: Mapping[str, str]) -> None:

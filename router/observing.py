@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from router.answers import Answer, Cohort
 from router.errors import InvalidQuestion
 from router.metrics import Metrics
-from router.trace import Trace
+from router.trace import PHASES, Trace
 
+PHASES_SET = frozenset(PHASES)
 UNKNOWN_INTENT = "unknown"
 
 
@@ -31,7 +32,8 @@ class Observed:
     def timed(self) -> None:
         elapsed = time.perf_counter() - self.started
         self.metrics.query_seconds.labels(self.cohort).observe(elapsed)
-        for name, seconds in self.trace.seconds.items():
+        for name in self.trace.seconds.keys() & PHASES_SET:
+            seconds = self.trace.seconds[name]
             self.metrics.phase_seconds.labels(name).observe(seconds)
 
 

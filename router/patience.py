@@ -5,10 +5,12 @@ does not answer that either. So the work is cancelled and left to end by itself.
 """
 
 import asyncio
-from collections.abc import Coroutine
+import time
+from collections.abc import Coroutine, Iterable
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+AGAIN_SECONDS = 0.25
 _left: set[asyncio.Task[Any]] = set()
 
 
@@ -24,6 +26,18 @@ async def within(seconds: float, work: Coroutine[Any, Any, T]) -> T:
         _leave(task)
         raise TimeoutError
     return task.result()
+
+
+async def end(tasks: Iterable["asyncio.Task[Any]"], seconds: float = 3.0) -> None:
+    """Cancel, again if need be (a driver may swallow the first one), and wait at most ``seconds``."""
+    waiting = set(tasks)
+    until = time.monotonic() + seconds
+    while waiting and time.monotonic() < until:
+        for task in waiting:
+            task.cancel()
+        done, waiting = await asyncio.wait(waiting, timeout=AGAIN_SECONDS)
+        for task in done:
+            _gone(task)
 
 
 def _leave(task: "asyncio.Task[Any]") -> None:

@@ -7,6 +7,7 @@ an injected fault, and the loss of every store end a query.
 
 import asyncio
 import math
+import re
 import time
 import uuid
 from dataclasses import dataclass, replace
@@ -34,6 +35,7 @@ from router.understanding import Understanding, Understood
 
 UNSURE = 0.6
 """Below this confidence of the intent a second arm is asked as well."""
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 RETRY_SECONDS = 0.1
 """With less than this left of the query's time no other try is begun."""
 logger = structlog.get_logger(__name__)
@@ -84,7 +86,8 @@ class Pipeline:
         return _finished(answer, open_trace, time.perf_counter() - started)
 
     def _checked(self, request: Request) -> Request:
-        text = " ".join(request.query.split())
+        # Control characters mean nothing to a reader, and Postgres takes no NUL.
+        text = " ".join(_CONTROL.sub(" ", request.query).split())
         if not text:
             raise InvalidQuestion("query is empty: ask something")
         if len(text) > self._limits.question_chars:

@@ -23,6 +23,7 @@ from router.learning import OnlineLearningRouter, Receipt, UserFeedback
 from router.metrics import Metrics
 from router.observing import observe
 from router.options import FeatureParameters, Features
+from router.patience import end
 from router.pipeline import Request
 from router.settings import Addresses, Settings
 from router.trace import tracing
@@ -159,9 +160,7 @@ class QueryRouter:
 
     async def close(self) -> None:
         """Stop the background tasks and close what this router opened."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(self._tasks)
         self._tasks = []
         parts, self._parts = self._parts, None
         if parts is not None:

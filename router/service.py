@@ -1,6 +1,7 @@
 """The router over HTTP. Handlers translate; the router decides."""
 
 import asyncio
+import json
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -9,6 +10,7 @@ from typing import Annotated, Any
 
 import structlog
 from fastapi import Depends, FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
@@ -27,6 +29,7 @@ from router.errors import (
 )
 from router.flags.processes import RouterProcess
 from router.learning import InvalidFeedbackError
+from router.patience import end
 from router.processes import report
 from router.router import QueryRouter
 from router.service_door import Door
@@ -100,9 +103,7 @@ def create_app(router: QueryRouter, process: RouterProcess, state: State | None 
         try:
             yield
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await end(tasks)
             await router.close()
             state.telemetry.close()
 
@@ -110,6 +111,7 @@ def create_app(router: QueryRouter, process: RouterProcess, state: State | None 
     app.add_middleware(
         Door, telemetry=state.telemetry, body_limit=router.settings.limits.body_bytes
     )
+    app.add_exception_handler(RequestValidationError, _invalid)
     for error, status in _STATUS.items():
         app.add_exception_handler(error, _problem(status))
     _add_queries(app, router, gate, keys)
@@ -193,6 +195,14 @@ def _problem(status: int) -> Handler:
         return JSONResponse({"detail": _said(error)}, status_code=status, headers=headers)
 
     return handle
+
+
+async def _invalid(_: Request, error: Exception) -> Response:
+    """Where and what, without what was sent: it may be no text at all, or a secret."""
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class only
+    found = [{name: each[name] for name in ("loc", "msg", "type")} for each in error.errors()]
+    text = json.dumps({"detail": found}, default=str)  # ASCII, so that any message can be sent
+    return Response(text, status_code=422, media_type="application/json")
 
 
 def _said(error: Exception) -> str:

@@ -77,8 +77,14 @@ def phase(name: str) -> Iterator[None]:
         with span:
             yield
     finally:
-        spent = time.perf_counter() - started
-        trace.seconds[name] = trace.seconds.get(name, 0.0) + spent
+        spent(name, time.perf_counter() - started)
+
+
+def spent(name: str, seconds: float) -> None:
+    """Add to the time of a phase, or of a part of one (``search.graph``)."""
+    trace = _current.get()
+    if trace is not None:
+        trace.seconds[name] = trace.seconds.get(name, 0.0) + seconds
 
 
 def note(name: str, value: object) -> None:

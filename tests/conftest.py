@@ -18,6 +18,7 @@ import redis
 from stack import ALL, Stack
 from stack.guard import guard
 from stack.services import SERVICES
+from tests.neo4j_server import NoNeo4jError, real_neo4j
 
 T = TypeVar("T")
 StackFactory = Callable[[Sequence[str]], Stack]
@@ -127,6 +128,29 @@ def neo4j_settings(shared_stack: Stack) -> Neo4jSettings:
         password=environment["NEO4J_PASSWORD"],
         database=environment["NEO4J_DATABASE"],
     )
+
+
+@pytest.fixture(scope="session")
+def real_neo4j_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real Neo4j 5; where none can be had the test is skipped, and the summary says so loudly."""
+    running = real_neo4j(tmp_path_factory.mktemp("neo4j"))
+    try:
+        uri = running.__enter__()
+    except NoNeo4jError as error:
+        pytest.skip(f"{NO_NEO4J}: {error}")
+    yield uri
+    running.__exit__(None, None, None)
+
+
+NO_NEO4J = "NOT RUN ON A REAL NEO4J"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    skipped = [str(each.longrepr) for each in terminalreporter.stats.get("skipped", [])]
+    reasons = [text.partition(NO_NEO4J)[2].strip("' :)") for text in skipped if NO_NEO4J in text]
+    if reasons:
+        said = f"{len(reasons)} contract tests were {NO_NEO4J}: {reasons[0]}"
+        terminalreporter.section(said, sep="!", red=True, bold=True)
 
 
 @pytest.fixture(scope="session")

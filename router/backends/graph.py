@@ -1,11 +1,13 @@
 """Questions about relations, answered from Neo4j over Bolt.
 
 Entry points are the names and identifiers a question mentions, looked up in ``Name`` nodes (an
-indexed lookup, so no scan and no dependence on full-text procedures, which the embedded Bolt server
-lacks). From there at most two hops, ranked by path and by what the question asks for.
+indexed lookup). A question that names nothing enters where its words and its vector lead, if the
+server has such indexes (``dialect.py``). From there at most two hops, ranked by path and by what
+the question asks for.
 Only constant, parameterised Cypher; sessions are read-only and live for one search.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
@@ -16,50 +18,59 @@ from neo4j.exceptions import DriverError, Neo4jError
 
 from router import trace
 from router.backends.base import Hit, Search
-from router.backends.words import STOPWORDS, content_stems, fold, name_candidates, stem
+from router.backends.dialect import RECORD, Dialect, dialect_of
+from router.backends.words import (
+    STOPWORDS,
+    content_stems,
+    content_words,
+    fold,
+    name_candidates,
+    stem,
+)
 from router.errors import StoreUnavailable
 
 MAX_ENTRIES = 20
 MAX_NEIGHBOURS = 400
+MAX_NEAREST = 5
+TEXT_WEIGHT = 0.5
+NEAR_COSINE = 0.4
+"""Entries that nobody named must at least be about the question; measured by the embedding model."""
 
-_RECORD: LiteralString = (
-    "n.id AS id, n.kind AS kind, n.title AS title, n.text AS text, n.source AS source, "
-    "n.occurred_on AS occurred_on"
-)
 ENTRIES: LiteralString = (
     "MATCH (k:Name)-[:NAMES]->(n:Record) WHERE k.key IN $keys "
-    "RETURN k.key AS key, " + _RECORD + " LIMIT $limit"
+    "RETURN k.key AS key, " + RECORD + " LIMIT $limit"
 )
 ONE_HOP: LiteralString = (
     "MATCH (e:Record)-[l]-(n:Record) WHERE e.id IN $ids "
     "RETURN e.id AS entry, [type(l)] AS via, startNode(l).id = e.id AS outgoing, "
-    + _RECORD
+    + RECORD
     + " LIMIT $limit"
 )
 TWO_HOPS: LiteralString = (
     "MATCH (e:Record)-[l]-(m:Record)-[k]-(n:Record) WHERE e.id IN $ids AND NOT n.id IN $ids "
-    "RETURN e.id AS entry, [type(l), type(k)] AS via, " + _RECORD + " LIMIT $limit"
+    "RETURN e.id AS entry, [type(l), type(k)] AS via, " + RECORD + " LIMIT $limit"
 )
 HEALTH: LiteralString = "RETURN 1 AS one"
 
 Row = Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class GraphBackend:
-    """``driver`` belongs to the caller, who closes it."""
+    """``driver`` belongs to the caller, who closes it. The dialect is asked for once."""
 
     driver: AsyncDriver
     database: str
     name: str = "graph"
+    dialect: Dialect | None = None
 
     async def search(self, search: Search) -> list[Hit]:
-        keys = name_candidates(search.query)
         try:
+            self.dialect = self.dialect or await dialect_of(self.driver)
             async with self.driver.session(
                 database=self.database, default_access_mode=READ_ACCESS
             ) as session:
-                entries, rows = await session.execute_read(_expand, keys)
+                entries, rows = await session.execute_read(_expand, search, self.dialect)
         except (Neo4jError, DriverError, OSError) as error:
             raise StoreUnavailable(self.name, f"{type(error).__name__}: {error}") from error
         trace.note("graph", {"entries": sorted({e["key"] for e in entries}), "records": len(rows)})
@@ -75,16 +86,34 @@ class GraphBackend:
             raise StoreUnavailable(self.name, f"{type(error).__name__}: {error}") from error
 
 
-async def _expand(tx: AsyncManagedTransaction, keys: list[str]) -> tuple[list[Row], list[Row]]:
-    if not keys:
-        return [], []
-    entries = _most_specific(await _rows(tx, ENTRIES, keys=keys, limit=MAX_ENTRIES))
+async def _expand(
+    tx: AsyncManagedTransaction, search: Search, dialect: Dialect
+) -> tuple[list[Row], list[Row]]:
+    keys = name_candidates(search.query)
+    named = await _rows(tx, ENTRIES, keys=keys, limit=MAX_ENTRIES) if keys else []
+    entries = _most_specific(named) or await _nearest(tx, search, dialect)
     ids = sorted({entry["id"] for entry in entries})
     if not ids:
         return [], []
     near = await _rows(tx, ONE_HOP, ids=ids, limit=MAX_NEIGHBOURS)
     far = await _rows(tx, TWO_HOPS, ids=ids, limit=MAX_NEIGHBOURS)
     return entries, near + far
+
+
+async def _nearest(tx: AsyncManagedTransaction, search: Search, dialect: Dialect) -> list[Row]:
+    """Where words and vector lead; ``weight`` is how sure that is, the cosine where there is one."""
+    found: dict[str, dict[str, Any]] = {}
+    words = " ".join(re.sub(r"\W", " ", word) for word in content_words(search.query))
+    if dialect.by_text and words.strip():
+        for row in await _rows(tx, dialect.by_text, words=words, limit=MAX_NEAREST):
+            found[row["id"]] = {**row, "weight": TEXT_WEIGHT}
+    if dialect.by_vector:
+        vector = search.embedding.tolist()
+        for row in await _rows(tx, dialect.by_vector, vector=vector, limit=MAX_NEAREST):
+            weight = max(found.get(row["id"], {}).get("weight", 0.0), row["score"])
+            if row["score"] >= NEAR_COSINE or row["id"] in found:
+                found[row["id"]] = {**row, "weight": weight}
+    return [{**row, "key": fold(row["title"])} for row in found.values()]
 
 
 async def _rows(tx: AsyncManagedTransaction, cypher: LiteralString, **params: object) -> list[Row]:
@@ -107,6 +136,7 @@ def rank(search: Search, entries: list[Row], rows: list[Row]) -> list[Hit]:
     asked = content_stems(search.query)
     wanted = _wanted_kinds(asked, entries, rows)
     names = {entry["id"]: entry["key"] for entry in entries}
+    sure = {entry["id"]: float(entry.get("weight", 1.0)) for entry in entries}
     best: dict[str, Hit] = {}
     reached: dict[str, set[str]] = {}
     for row in rows:
@@ -114,10 +144,11 @@ def rank(search: Search, entries: list[Row], rows: list[Row]) -> list[Hit]:
             continue
         reached.setdefault(row["id"], set()).add(row["entry"])
         score = _path_score(row, asked, wanted) + _direction(search.query, row, names)
-        _keep(best, _hit(row, min(1.0, score)))
+        _keep(best, _hit(row, min(1.0, score) * sure[row["entry"]]))
     for entry in entries:
         if _in_window(search, entry):
-            _keep(best, _hit(entry, 0.35 + 0.1 * _overlap(entry, asked)))
+            score = 0.35 + 0.1 * _overlap(entry, asked)
+            _keep(best, _hit(entry, score * sure[entry["id"]]))
     hits = [
         replace(hit, score=min(1.0, hit.score + 0.1 * (len(reached.get(hit.id, ())) > 1)))
         for hit in best.values()

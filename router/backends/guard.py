@@ -56,6 +56,7 @@ class Guard:
         finally:
             elapsed = time.perf_counter() - started
             self.metrics.backend_seconds.labels(self.name).observe(elapsed)
+            trace.spent(f"search.{self.name}", elapsed)
         self.breaker.succeeded()
         return hits
 

@@ -5,6 +5,7 @@ Deliberately small and deterministic: what must be understood is the classifier'
 
 import re
 import unicodedata
+from functools import lru_cache
 
 TOKEN = re.compile(r"[A-Za-z0-9À-ɏ]+(?:[-_.'/][A-Za-z0-9À-ɏ]+)*")
 IDENTIFIER = re.compile(r"^(?=.*\d)[A-Za-z]*[-_]?\d[\w-]*$|^[A-Za-z]+(?:-[A-Za-z0-9]+)*-\d[\w-]*$")
@@ -103,6 +104,7 @@ STOPWORDS = frozenset(
 )
 _SUFFIXES = ("ations", "ation", "ings", "ing", "edly", "ies", "ers", "ed", "es", "er", "ly", "s")
 MAX_NAME_WORDS = 5
+MAX_NAME_CHARS = 200  # longer ones are no names, and too long for an index
 MIN_STEM = 3
 
 
@@ -111,10 +113,13 @@ def tokens(text: str) -> list[str]:
     return [word.removesuffix("'s") for word in TOKEN.findall(text.replace("\u2019", "'"))]
 
 
+@lru_cache(maxsize=8_192)  # the fusion folds the same records' texts for query after query
 def fold(text: str) -> str:
     """Lower case without accents, words separated by one space: the form names are matched in."""
-    plain = unicodedata.normalize("NFKD", text)
-    plain = "".join(c for c in plain if not unicodedata.combining(c))
+    plain = text
+    if not text.isascii():
+        plain = unicodedata.normalize("NFKD", text)
+        plain = "".join(c for c in plain if not unicodedata.combining(c))
     return " ".join(word.lower() for word in tokens(plain))
 
 
@@ -157,6 +162,9 @@ def name_candidates(text: str) -> list[str]:
             part = words[start : start + size]
             if part[0] in STOPWORDS or part[-1] in STOPWORDS:
                 continue
+            name = " ".join(part)
+            if len(name) > MAX_NAME_CHARS:
+                continue
             if size > 1 or is_identifier(part[0]) or len(part[0]) > MIN_STEM:
-                found.append(" ".join(part))
+                found.append(name)
     return list(dict.fromkeys(found))

@@ -53,7 +53,7 @@ def load(name: str) -> Source:
         data = path.read_bytes()
     except OSError as error:
         raise SourceError(f"{name}: {error.strerror}") from error
-    return Source(_origin(path), path.suffix.lower(), _decoded(name, data))
+    return Source(origin_of(name), path.suffix.lower(), _decoded(name, data))
 
 
 def _fetch(url: str) -> Source:
@@ -90,9 +90,11 @@ def _decoded(name: str, data: bytes) -> str:
     return text.replace("\r\n", "\n")
 
 
-def _origin(path: Path) -> str:
-    """Seen from here where possible, so that a second run from here finds the same."""
-    full = path.resolve()
+def origin_of(name: str) -> str:
+    """The path seen from here where possible, so that a second run from here finds the same."""
+    if _is_url(name):
+        return name
+    full = Path(name).resolve()
     here = Path.cwd().resolve()
     return (full.relative_to(here) if full.is_relative_to(here) else full).as_posix()
 

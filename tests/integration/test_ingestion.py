@@ -97,6 +97,17 @@ async def test_what_a_source_no_longer_has_leaves_every_store(stores: StoreClien
     assert "ing-2" not in {one.payload["id"] for one in near}
 
 
+async def test_a_folder_can_be_forgotten_without_what_only_looks_like_it(
+    stores: StoreClients,
+) -> None:
+    await run(stores, table("ing-a,A,", name="ing/a.csv"), table("ing-b,B,", name="ing-b.csv"))
+    ingestion = Ingestion(stores, Embedder(), None)
+    await ingestion.forget("ing")
+    assert ingestion.tally.removed == 1
+    await ingestion.forget("ing-b.csv")
+    assert ingestion.tally.removed == 2
+
+
 async def test_a_broken_line_removes_nothing(stores: StoreClients) -> None:
     await run(stores, table("ing-1,Axle,", "ing-2,Brake,"))
     tally = await run(stores, table("ing-1,Axle,", "ing-2"))
