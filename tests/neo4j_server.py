@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 FOLDER = Path(__file__).parent / "neo4j"
-FETCH_SECONDS, START_SECONDS = 240, 120
+FETCH_SECONDS, START_SECONDS = 240, 240
 PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:build-classpath"
 
 
