@@ -43,6 +43,8 @@ DIMENSION = 8
 LEARNERS = 3
 RATE = 200.0
 """Feedbacks a second."""
+LEARNED_SECONDS_MAX = 120.0
+"""A new learner has to start first, which takes a busy machine tens of seconds."""
 RATE_LEARNING = 0.01
 KEYS = LearningKeys("kill")
 OPTIONS = LearningOptions(
@@ -126,7 +128,7 @@ async def kill_learners(redis: Redis, url: str, runs: int, seed: int) -> int:
     """Kill whoever holds the lock, at random times; returns how often a learner was killed."""
     chance, killed = random.Random(seed), 0  # noqa: S311 - not a secret
     async with learners(url) as processes:
-        deadline = time.monotonic() + 5 * runs + 20
+        deadline = time.monotonic() + LEARNED_SECONDS_MAX + 5 * runs
         while killed < runs and time.monotonic() < deadline:
             await asyncio.sleep(chance.uniform(0.02, 0.5))
             holder = await redis.get(KEYS.lock)
@@ -158,7 +160,7 @@ async def learners(url: str) -> AsyncIterator[dict[int, subprocess.Popen[bytes]]
 async def drained(redis: Redis) -> None:
     """Wait until what is queued when this is called has been learned, and a little more."""
     last = (await redis.xinfo_stream(KEYS.feedback))["last-generated-id"]
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + LEARNED_SECONDS_MAX
     while await redis.xrange(KEYS.feedback, max=last, count=1):
         assert time.monotonic() < deadline, "the queue was not learned"
         await asyncio.sleep(0.05)
