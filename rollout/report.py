@@ -117,6 +117,7 @@ class Report(Model):
     stages: tuple[StageSpan, ...]
     impacts: tuple[Impact, ...]
     decisions: tuple[Event, ...]
+    fired: tuple[Event, ...]
     rollbacks: tuple[Rollback, ...]
     steps: tuple[StepChecks, ...]
     events: tuple[Event, ...]
@@ -147,12 +148,19 @@ def build_report(state: State, ending: Ending, at: datetime, checks: Sequence[Ch
         stages=tuple(_stages(state, known, at)),
         impacts=tuple(_impacts(state, known)),
         decisions=tuple(event for event in state.timeline if event.actor != "sluice"),
+        fired=tuple(event for event in state.timeline if event.kind == "red_flag"),
         rollbacks=(*state.rollbacks, *([state.rollback] if state.rollback else [])),
         steps=tuple(_steps(steps, known)),
         events=state.timeline,
         percentages=percentages,
-        series=tuple(_series(steps, known)),
+        series=tuple(sorted(_series(steps, known), key=_place)),
     )
+
+
+def _place(series: Series) -> int:
+    """Latency, errors and reward first: they are what the guide watches; a plot may lack room."""
+    shown = (word in series.title for word in ("latency_p99", "error", "reward"))
+    return next((place for place, found in enumerate(shown) if found), 3)
 
 
 def _spaced(name: str) -> str:
