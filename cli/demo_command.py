@@ -96,9 +96,12 @@ async def _demo(stack: Stack, wish: Wish) -> int:
 
 
 async def attest_all(rollouts: Rollouts, plan: RolloutPlan) -> None:
-    """Say what only people know, as the demo's own people: each item by whoever would know it."""
+    """Say what only people know, as the demo's own people: each item by whoever would know it.
+
+    By signal: the worker has only been started, and an update would wait for its answer.
+    """
     for word in words_for(plan):
-        await rollouts.command(plan.flag, Verb.ATTEST, word)
+        await rollouts.signal(plan.flag, Verb.ATTEST, word)
 
 
 async def _servers(stack: Stack, began: float) -> None:
