@@ -46,7 +46,7 @@ class WatchActivities:
         there; with statistical red flags the watch hands its evidence over after each shift.
         Cancelling ends it.
         """
-        watch = _Watch(self, request, _resumed_notes())
+        watch = RedFlagWatch(self, request, _resumed_notes())
         async with heartbeating(lambda: watch.notes):
             finding = await watch.until_something_is_wrong()
         if finding is not None:
@@ -74,7 +74,7 @@ def _resumed_notes() -> WatchNotes:
     return WatchNotes.model_validate(details[0]) if details else WatchNotes()
 
 
-class _Watch:
+class RedFlagWatch:
     """One run of the watch, with what it must remember between its turns."""
 
     def __init__(self, ports: WatchActivities, request: WatchRequest, notes: WatchNotes) -> None:
@@ -89,7 +89,7 @@ class _Watch:
         hands_over_at = loop.time() + self._request.shift_seconds
         while self._request.exposure is None or loop.time() < hands_over_at:
             next_turn_at = loop.time() + self._request.interval_seconds
-            if finding := await self._turn():
+            if finding := await self.turn():
                 return finding
             await asyncio.sleep(max(0.0, next_turn_at - loop.time()))
         return None
@@ -101,7 +101,7 @@ class _Watch:
             exposure = exposure.model_copy(update={"tracks": tracks})
         return Known(request.metrics, request.baseline, exposure, request.stale_after)
 
-    async def _turn(self) -> Finding | None:
+    async def turn(self) -> Finding | None:
         now = self._ports.clock()
         sampler = Sampler(self._ports.metrics, now, self._known(), MEASURE_SECONDS_MAX)
         # Side by side: one that is slow mustn't add to the other.

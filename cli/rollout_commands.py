@@ -18,9 +18,10 @@ from cli.rollouts import Rollouts
 from cli.screen import screen
 from rollout.errors import PlanError
 from rollout.plan import Expected, RolloutPlan
-from rollout.plan_yaml import load_plan, located
+from rollout.plan_yaml import load_plan
 from rollout.sight import warnings
 from rollout.state import Status
+from rollout.strict_yaml import located
 
 QueriesPerDay = Annotated[
     float | None, typer.Option(min=1, help="Expected queries a day, of both cohorts together.")

@@ -11,6 +11,7 @@ from rollout.freeze import Freeze
 from rollout.gate import Gate, GateKind, Metric, Model, template_problem
 from rollout.quantity import Duration, Threshold, parse_duration
 from rollout.reading import STALE_AFTER
+from rollout.strict_yaml import Found, Place
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$", max_length=100)]
 
@@ -89,6 +90,17 @@ class Expected(Model):
     feedback_share: Annotated[Threshold, Field(gt=0, le=1)] = 0.2
 
 
+class Budget(Model):
+    """What a rehearsal of the plan may show at most; ``sluice rehearse --check`` compares.
+
+    ``false_rollback_max``: share of healthy rollouts that are rolled back. ``detection_delay_max``:
+    by scenario, the time from the fault to the moment at which traffic was taken away.
+    """
+
+    false_rollback_max: Annotated[Threshold, Field(ge=0, le=1)] | None = None
+    detection_delay_max: dict[str, Duration] = Field(default_factory=dict)
+
+
 class RolloutPlan(Model):
     """A whole rollout. Validated here; ``rollout.plan_yaml`` adds line numbers to its mistakes.
 
@@ -111,6 +123,7 @@ class RolloutPlan(Model):
     baselines: Annotated[tuple[Gate, ...], BeforeValidator(_list_to_tuple)] = ()
     steps: Annotated[tuple[Step, ...], BeforeValidator(_list_to_tuple)]
     report_directory: str = "docs/deployments"
+    budget: Budget | None = None
 
     def step(self, name: str) -> Step:
         """The step called ``name``; KeyError when there is none."""
@@ -122,7 +135,7 @@ class RolloutPlan(Model):
                 return index
         raise KeyError(name)
 
-    def rules(self) -> Iterator[tuple[tuple[str | int, ...], Gate]]:
+    def rules(self) -> Iterator[tuple[Place, Gate]]:
         """Every gate, red flag and checklist's gate with its place in the plan."""
         for s, step in enumerate(self.steps):
             for i, item in enumerate(step.checklist):
@@ -131,10 +144,6 @@ class RolloutPlan(Model):
             for kind in ("gates", "red_flags"):
                 for g, gate in enumerate(getattr(step, kind)):
                     yield ("steps", s, kind, g), gate
-
-
-Place = tuple[str | int, ...]
-Found = tuple[Place, str]
 
 
 def cross_check(plan: RolloutPlan) -> Iterator[Found]:

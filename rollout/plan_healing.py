@@ -7,7 +7,7 @@ Nothing healed is ever run: it only lets ``cross_check`` look at what is left.
 import copy
 from typing import Any
 
-from rollout.plan import Place
+from rollout.strict_yaml import Place
 
 Raw = Any
 """A value as YAML gives it."""

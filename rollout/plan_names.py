@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 
 from rollout.gate import Metric
-from rollout.plan import Found, RolloutPlan
+from rollout.plan import RolloutPlan
 from rollout.promql import Selector, names
 from rollout.registry import OF_A_HISTOGRAM, OF_THE_SCRAPE, ROUTER_SERIES
+from rollout.strict_yaml import Found
 
 OURS = "router_"
 

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from rollout.freeze import never_thaws
-from rollout.plan import Found, RolloutPlan
+from rollout.plan import RolloutPlan
+from rollout.strict_yaml import Found
 
 
 def people_check(plan: RolloutPlan) -> Iterator[Found]:

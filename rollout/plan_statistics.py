@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 
 from rollout.gate import Gate, GateKind
-from rollout.plan import Found, Place, RolloutPlan
+from rollout.plan import RolloutPlan
 from rollout.promql import names
 from rollout.statistic import AnyStatistic, Mean, Slow, Tail
+from rollout.strict_yaml import Found, Place
 
 CERTAIN = (0, 100)
 

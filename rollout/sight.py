@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from rollout.exposure import budget
 from rollout.gate import Gate, GateKind
-from rollout.plan import Expected, Found, RolloutPlan, Step
+from rollout.plan import Expected, RolloutPlan, Step
 from rollout.quantity import format_duration
 from rollout.statistic import Affected, Mean, Rate, Slow, Tail
 from rollout.stats.affected import AffectedTest
@@ -24,6 +24,7 @@ from rollout.stats.power import (
     hours_to_detect_mean,
 )
 from rollout.stats.tail import TailTest
+from rollout.strict_yaml import Found
 
 SLOW_RATE = 0.01
 """The slow requests that a latency gate is asked about: the p99's own."""

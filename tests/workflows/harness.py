@@ -29,7 +29,7 @@ from activities.models import (
     WatchNotes,
     WatchRequest,
 )
-from activities.watch import WatchActivities, _Watch
+from activities.watch import RedFlagWatch, WatchActivities
 from rollout.commands import Acknowledgement, Command, Verb
 from rollout.plan import RolloutPlan
 from rollout.plan_yaml import parse_plan
@@ -143,7 +143,7 @@ class TurnByTurnWatch:
 
     @activity.defn(name="watch_red_flags")
     async def watch_red_flags(self, request: WatchRequest) -> WatchEnd:
-        if finding := await _Watch(self.watch, request, WatchNotes(flag_differs=1))._turn():
+        if finding := await RedFlagWatch(self.watch, request, WatchNotes(flag_differs=1)).turn():
             return WatchEnd(finding=finding)
         raise ApplicationError(
             "nothing yet",
