@@ -26,6 +26,7 @@ COMMANDS = {
     "list": Command("Rollouts", "rollout_commands", "list_rollouts"),
     "explain": Command("Rollouts", "evidence", "explain_rollout"),
     "report": Command("Rollouts", "report_command", "report"),
+    "rehearse": Command("Before", "rehearse_command", "rehearse"),
     "approve": Command("Decisions", "consent", "approve"),
     "attest": Command("Decisions", "consent", "attest"),
     "promote": Command("Decisions", "people", "promote"),

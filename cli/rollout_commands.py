@@ -32,7 +32,7 @@ PlanPath = Annotated[Path, typer.Argument(help="The plan, a YAML file such as pl
 
 def start(plan: PlanPath, json: Json = False) -> None:
     """Start the rollout of a plan. A plan with mistakes starts nothing."""
-    checked = _load(plan, json)
+    checked = load_or_leave(plan, json)
 
     async def run() -> None:
         context = Context.read()
@@ -57,7 +57,7 @@ def lint(
     What a gate can see is computed from the plan's traffic:, or from --qpd. Exit code: 2 for
     mistakes and, with --strict, for warnings.
     """
-    checked = _load(plan, json)
+    checked = load_or_leave(plan, json)
     traffic = checked.traffic
     if qpd is not None:
         traffic = (traffic or Expected(queries_per_day=qpd)).model_copy(
@@ -81,7 +81,8 @@ def lint(
         raise typer.Exit(Exit.USAGE)
 
 
-def _load(path: Path, json: bool) -> RolloutPlan:
+def load_or_leave(path: Path, json: bool) -> RolloutPlan:
+    """Read a plan, or tell its mistakes and leave with exit code 2."""
     try:
         return load_plan(path)
     except PlanError as error:

@@ -1,0 +1,112 @@
+"""Looking ahead: the next moment at which the red-flag watch would find something.
+
+The real watch looks every few seconds for four weeks. A rehearsal reads every recorded tick of every
+red flag in a few range queries, judges them all, and wakes the watch when there is something to see.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import numpy as np
+
+from rehearsal.course import Course, Entry
+from rehearsal.evidence import compares, weigh_ahead
+from rehearsal.judging import Codes, Column, fires, outcomes
+from rollout.gate import Cohort, Gate, GateKind, Metric, expression, slope
+from rollout.reading import Reading
+from rollout.track import Exposure, Track
+
+Span = tuple[float, float]
+HORIZON = timedelta(hours=24)
+
+
+@dataclass(frozen=True)
+class Guarded:
+    """What the watch is told: red flags, their metrics, and what they are compared with."""
+
+    red_flags: Sequence[Gate]
+    metrics: Mapping[str, Metric]
+    baseline: Mapping[str, Reading]
+    interval_seconds: float
+    exposure: Exposure | None = None
+
+
+@dataclass(frozen=True)
+class Breach:
+    """When the watch finds something, and which red flags; none: look again then."""
+
+    at: datetime
+    names: tuple[str, ...] = ()
+    tracks: dict[str, Track] = field(default_factory=dict)
+
+
+def next_breach(course: Course, guarded: Guarded, now: datetime, until: datetime) -> Breach:
+    """Give the first tick from ``now`` on at which a red flag fires; ``until`` when none does.
+
+    ``tracks`` is the evidence of the statistical ones shortly before.
+    """
+    fired = dict(_fixed(course, guarded, now, until))
+    at = min(fired.values(), default=until)
+    tracks: dict[str, Track] = {}
+    exposure = guarded.exposure
+    for gate in guarded.red_flags:
+        if gate.kind is not GateKind.STATISTICAL or exposure is None or not compares(exposure):
+            continue
+        weighed = weigh_ahead(course, gate, guarded.metrics[gate.metric], exposure, at)
+        tracks[gate.name] = weighed.track
+        if weighed.failed_at is not None and not gate.dry_run:
+            fired[gate.name] = max(now, weighed.failed_at)
+            at = min(at, fired[gate.name])
+    return Breach(at, tuple(name for name, when in fired.items() if when == at), tracks)
+
+
+def _fixed(
+    course: Course, guarded: Guarded, now: datetime, until: datetime
+) -> Iterator[tuple[str, datetime]]:
+    """When each red flag that isn't statistical fires first, by name."""
+    entry, begin = course.recorded(now)
+    tick = entry.tape.tick
+    ticks = max(1, int((until - now).total_seconds() / tick))
+    turns = max(1, int(tick / guarded.interval_seconds))
+    for gate in guarded.red_flags:
+        if gate.dry_run or gate.kind is GateKind.STATISTICAL:
+            continue
+        before = min(gate.consecutive, round((begin - entry.tape.base) / tick))
+        span = (begin - before * tick, begin + ticks * tick)
+        codes = _codes(gate, guarded, course, span)
+        fired = np.flatnonzero(fires(gate, codes, turns)[before:])
+        if len(fired):
+            yield gate.name, max(now, _time_of(entry, begin + int(fired[0]) * tick))
+
+
+def _time_of(entry: Entry, epoch: float) -> datetime:
+    return entry.at + timedelta(seconds=epoch - entry.tape.entry)
+
+
+def _codes(gate: Gate, guarded: Guarded, course: Course, span: Span) -> Codes:
+    column = _column(gate, guarded, course, span, gate.cohort)
+    return outcomes(gate, column, _reference(gate, guarded, course, span))
+
+
+def _reference(gate: Gate, guarded: Guarded, course: Course, span: Span) -> Column | None:
+    if gate.kind is GateKind.CONTROL:
+        return _column(gate, guarded, course, span, "control")
+    recorded = guarded.baseline.get(gate.metric)
+    if gate.kind is not GateKind.BASELINE or recorded is None:
+        return None
+    value = np.nan if recorded.value is None else recorded.value
+    samples = None if recorded.samples is None else np.array([recorded.samples])
+    return Column(np.array([value]), samples)
+
+
+def _column(gate: Gate, guarded: Guarded, course: Course, span: Span, cohort: Cohort) -> Column:
+    tape, metric = course.entries[-1].tape, guarded.metrics[gate.metric]
+    promql = expression(metric.query, gate, cohort)
+    trend = gate.kind is GateKind.TREND
+    values = tape.every_tick(slope(promql, gate) if trend else promql, *span)
+    fresh = tape.ages(*span) <= course.plan.stale_after.total_seconds()
+    values = np.where(fresh, values, np.nan)
+    if metric.samples is None:
+        return Column(values)
+    return Column(values, tape.every_tick(expression(metric.samples, gate, cohort), *span))

@@ -1,0 +1,18 @@
+"""What can go wrong in a rehearsal.
+
+RehearsalError
+├── PrometheusFailedError   our Prometheus didn't start, or refuses what it is sent or asked
+└── NotRehearsableError     the plan asks for something that a rehearsal doesn't have
+"""
+
+
+class RehearsalError(Exception):
+    """Base of every error of this package; the message says what to do."""
+
+
+class PrometheusFailedError(RehearsalError):
+    """The Prometheus of the rehearsal failed."""
+
+
+class NotRehearsableError(RehearsalError):
+    """The plan asks for something that a rehearsal doesn't have."""

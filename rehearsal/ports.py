@@ -1,0 +1,58 @@
+"""The ports of a rehearsed rollout: recorded metrics, flags in memory, both on the workflow's time."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from temporalio import activity
+
+from activities.errors import MetricsQueryError
+from activities.memory_flags import MemoryFlags
+from activities.models import FlagReceipt, FlagTarget
+from rehearsal.course import Course
+from rehearsal.errors import PrometheusFailedError
+
+
+def workflow_time() -> datetime:
+    """When the attempt that runs was started, by the test server's clock.
+
+    Not when it was scheduled: for a retry that is the end of the attempt before it.
+    """
+    return activity.info().started_time
+
+
+@dataclass(frozen=True)
+class RecordedMetrics:
+    """The metrics port: what Prometheus says about the recording at the workflow's time."""
+
+    course: Course
+
+    def query(self, promql: str, at: datetime) -> float | None:
+        """See ``activities.ports.Metrics``."""
+        try:
+            return self.course.query(promql, at)
+        except PrometheusFailedError as error:
+            raise MetricsQueryError(str(error)) from error
+
+
+class RehearsedFlags(MemoryFlags):
+    """Flags in memory; entering a step puts that step's tape on."""
+
+    def __init__(self, course: Course) -> None:
+        super().__init__()
+        self._course = course
+
+    async def apply(self, target: FlagTarget) -> FlagReceipt:
+        """See ``activities.ports.Flags``."""
+        receipt = await super().apply(target)
+        self._note(target)
+        return receipt
+
+    def _note(self, target: FlagTarget) -> None:
+        """Tell the course when the target is a step's: its title is the reason of the write."""
+        entries = self._course.entries
+        steps = self._course.plan.steps
+        last = steps.index(entries[-1].step) if entries else -1
+        for index in range(last + 1, len(steps)):
+            if steps[index].title == target.reason:
+                self._course.enter(index, workflow_time())
+                return

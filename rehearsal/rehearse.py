@@ -1,0 +1,121 @@
+"""One rehearsal: the production workflow and activities, on recorded metrics and skipped time."""
+
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from temporalio.client import WorkflowHandle
+from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import Worker
+
+from activities.archive import FileArchive
+from activities.checklist import ChecklistActivities
+from activities.flags import FlagActivities
+from activities.measure import MeasureActivities
+from activities.memory_ledger import MemoryLedger
+from activities.memory_site import MemorySite
+from activities.models import CheckRecord
+from activities.report import ReportActivities
+from activities.watch import WatchActivities
+from rehearsal.course import START_HOUR, Course
+from rehearsal.outcome import Outcome, outcome_of
+from rehearsal.person import PersonActivities, RehearsingPerson
+from rehearsal.ports import RecordedMetrics, RehearsedFlags, workflow_time
+from rehearsal.scenario import Scenario
+from rehearsal.tape import Studio
+from rehearsal.watch import RehearsedWatch
+from rollout.plan import RolloutPlan
+from rollout.state import State
+from rollout.verdict import Check
+from workflows.models import RolloutInput, RolloutResult, workflow_id
+from workflows.rollout_workflow import RolloutWorkflow
+
+THREADS = 4
+
+
+@dataclass(frozen=True)
+class Played:
+    """A rehearsal that is over: its outcome, and all the evidence for reports and pictures."""
+
+    outcome: Outcome
+    state: State
+    checks: tuple[Check, ...]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What rehearsals share: a server whose time is skipped, and a Prometheus for recordings."""
+
+    env: WorkflowEnvironment
+    studio: Studio
+    folder: Path
+
+    async def rehearse(self, plan: RolloutPlan, scenario: Scenario, seed: int) -> Played:
+        """Carry the plan out until it ends, or only a person could go on."""
+        await self._to_monday()
+        course = Course(plan, scenario, seed, self.studio, await self.env.get_current_time())
+        ledger = MemoryLedger()
+        async with self._rolling_out(course, ledger) as (rollout, person):
+            await person.result()
+            state = await rollout.query(RolloutWorkflow.get_state)
+            if not state.ended:
+                await rollout.terminate("the rehearsal is over")
+        now = await self.env.get_current_time()
+        entries = await ledger.entries(state.rollout_id, "check")
+        checks = tuple(CheckRecord.model_validate_json(entry.body).check for entry in entries)
+        return Played(outcome_of(state, course, now, "the workflow"), state, checks)
+
+    async def _to_monday(self) -> None:
+        now = await self.env.get_current_time()
+        morning = now.replace(hour=int(START_HOUR), minute=0, second=0, microsecond=0)
+        monday = morning + timedelta(days=(7 - now.weekday()) % 7)
+        if monday <= now:
+            monday += timedelta(days=7)
+        await self.env.sleep(monday - now)
+
+    @asynccontextmanager
+    async def _rolling_out(
+        self, course: Course, ledger: MemoryLedger
+    ) -> AsyncIterator[
+        tuple[
+            WorkflowHandle[RolloutWorkflow, RolloutResult], WorkflowHandle[RehearsingPerson, None]
+        ]
+    ]:
+        queue, client = f"rehearsal-{uuid4()}", self.env.client
+        with ThreadPoolExecutor(THREADS) as pool:
+            async with Worker(
+                client,
+                task_queue=queue,
+                workflows=[RolloutWorkflow, RehearsingPerson],
+                activities=self._activities(course, ledger),
+                activity_executor=pool,
+                build_id="rehearsal",  # else the SDK hashes every module first
+            ):
+                rollout = await client.start_workflow(
+                    RolloutWorkflow.run,
+                    RolloutInput(plan=course.plan),
+                    id=f"{workflow_id(course.plan.flag)}-{queue}",
+                    task_queue=queue,
+                )
+                person = await client.start_workflow(
+                    RehearsingPerson.run, rollout.id, id=f"person-{queue}", task_queue=queue
+                )
+                yield rollout, person
+
+    def _activities(self, course: Course, ledger: MemoryLedger) -> list[Callable[..., Any]]:
+        metrics, flags = RecordedMetrics(course), RehearsedFlags(course)
+        watch = WatchActivities(metrics, flags, ledger, clock=workflow_time)
+        return [
+            FlagActivities(flags).apply,
+            FlagActivities(flags).confirm,
+            MeasureActivities(metrics, ledger).check,
+            ChecklistActivities(metrics, MemorySite()).check_items,
+            RehearsedWatch(watch, course, self.env.client).watch_red_flags,
+            ReportActivities(ledger, FileArchive(self.folder)).write_report,
+            PersonActivities(self.env.client).look,
+        ]

@@ -1,0 +1,151 @@
+"""Tapes: the recorded metrics of one step, written to Prometheus as far ahead as they are needed.
+
+A tape is recorded under the step's own percentage, so both cohorts make sense whenever the rollout
+gets there; rollouts that enter the step alike share it. Each has a time of its own in Prometheus.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from threading import RLock
+
+import numpy as np
+
+from rehearsal.arrays import Floats
+from rehearsal.prometheus import Ranges
+from rehearsal.traffic import SPELL_TICKS, Exposure, Scene, Traffic
+
+FIRST_EPOCH = 1_000_000_000.0 // 3600 * 3600
+AHEAD_SPELLS = 6
+LOOKBACK_SECONDS = 300.0
+CHECKS_AHEAD = 256
+
+
+@dataclass
+class Tape:
+    """One recorded step. Times here are Prometheus' (epoch seconds); ``entry`` is the step's begin."""
+
+    scene: Scene
+    ranges: Ranges
+    base: float
+    _traffic: Traffic = field(init=False)
+    _until: float = field(init=False)
+    _exposures: list[Exposure] = field(default_factory=list)
+    _checks: dict[str, dict[int, float]] = field(default_factory=dict)
+    _asked: dict[str, float] = field(default_factory=dict)
+    _ticks: dict[str, Floats] = field(default_factory=dict)
+    _ages: Floats = field(default_factory=lambda: np.zeros(0))
+    _lock: RLock = field(default_factory=RLock)
+
+    def __post_init__(self) -> None:
+        self._traffic = Traffic(self.scene, self.base)
+        self._until = self.base
+
+    @property
+    def tick(self) -> float:
+        return self.scene.tick_seconds
+
+    @property
+    def entry(self) -> float:
+        return self.base + self.scene.lead * self.tick
+
+    def reach(self, epoch: float) -> None:
+        """Record at least up to ``epoch``."""
+        with self._lock:
+            missing = math.ceil((epoch - self._until) / (SPELL_TICKS * self.tick))
+            if missing > 0:
+                self._record(max(missing, AHEAD_SPELLS))
+
+    def _record(self, spells: int) -> None:
+        seconds, chunk, exposure = self._traffic.next(spells)
+        ticks = np.round((seconds - self.base) / self.tick).astype(np.int64)
+        seen = self._traffic.scraped(ticks)
+        if seen.any():
+            # An instance of its own: Prometheus takes a series' samples only in order of time.
+            mine = ("instance", f"tape-{self.base:.0f}")
+            series = {tuple(sorted((mine, *key))): v[seen] for key, v in chunk.items()}
+            self.ranges.write(seconds[seen], series)
+        self._exposures.append(exposure)
+        last = self._ages[-1] + self.tick if len(self._ages) else math.inf
+        since = np.where(seen, seconds, -np.inf)
+        since[0] = max(since[0], seconds[0] - last)
+        self._ages = np.concatenate([self._ages, seconds - np.maximum.accumulate(since)])
+        self._until = self.base + self._traffic.tick * self.tick
+
+    def at(self, promql: str, epoch: float, step: float) -> float | None:
+        """One reading; it is read ahead in ``step``s, or in the shorter ones that it is asked in."""
+        with self._lock:
+            known = self._checks.setdefault(promql, {})
+            tick = self._tick_of(epoch)
+            if tick not in known:
+                since = epoch - self._asked.get(promql, epoch)
+                self._read_ahead(promql, epoch, since if 0 < since < step else step)
+            self._asked[promql] = epoch
+            return None if math.isnan(known[tick]) else known[tick]
+
+    def _read_ahead(self, promql: str, epoch: float, step: float) -> None:
+        self.reach(epoch + self.tick)
+        step = max(self.tick, round(step / self.tick) * self.tick)
+        count = min(CHECKS_AHEAD, int((self._until - self.tick - epoch) // step) + 1)
+        times = epoch + step * np.arange(count)
+        values = self.ranges.read(promql, times, step)
+        known = self._checks[promql]
+        known.update(zip(map(self._tick_of, times), values.tolist(), strict=True))
+
+    def _tick_of(self, epoch: float) -> int:
+        return round((epoch - self.base) / self.tick)
+
+    def every_tick(self, promql: str, begin: float, end: float) -> Floats:
+        """Readings at every tick from ``begin`` to before ``end``; NaN is no data."""
+        with self._lock:
+            self.reach(end)
+            known = self._ticks.get(promql, np.zeros(0))
+            need = round((end - self.base) / self.tick)
+            if len(known) < need:
+                # All that is recorded: what is asked for next lies there too.
+                upto = round((self._until - self.base) / self.tick)
+                times = self.base + self.tick * np.arange(len(known), upto)
+                known = np.concatenate([known, self.ranges.read(promql, times, self.tick)])
+                self._ticks[promql] = known
+            return known[round((begin - self.base) / self.tick) : need]
+
+    def ages(self, begin: float, end: float) -> Floats:
+        """How old the newest sample was at every tick, in seconds; NaN past Prometheus' memory.
+
+        Every tick is scraped whole or not at all, so this is any series' ``time() - timestamp()``,
+        which Prometheus itself would take minutes for over so many ticks.
+        """
+        with self._lock:
+            self.reach(end)
+            ages = self._ages[self._tick_of(begin) : self._tick_of(end)]
+            return np.where(ages < LOOKBACK_SECONDS, ages, np.nan)
+
+    def exposure(self, begin: float, end: float) -> tuple[int, int, int]:
+        """Queries of the treatment in a span, how many failed, and the most users in one spell."""
+        first, last = (round((epoch - self.base) / self.tick) for epoch in (begin, end))
+        queries = np.concatenate([one.queries for one in self._exposures])[first:last]
+        errors = np.concatenate([one.errors for one in self._exposures])[first:last]
+        users = np.concatenate([one.active_users for one in self._exposures])
+        spells = users[first // SPELL_TICKS : last // SPELL_TICKS + 1]
+        return int(queries.sum()), int(errors.sum()), int(spells.max(initial=0))
+
+
+@dataclass
+class Studio:
+    """Makes tapes, one for each scene, at times of Prometheus that never meet."""
+
+    ranges: Ranges
+    _tapes: list[Tape] = field(default_factory=list)
+    _next: float = FIRST_EPOCH
+
+    def tape(self, scene: Scene, longest_seconds: float) -> Tape:
+        """Give the tape of ``scene``; ``longest_seconds`` is how long it may get."""
+        for one in self._matching(scene):
+            return one
+        made = Tape(scene, self.ranges, self._next)
+        self._next += math.ceil(longest_seconds / 3600 + 24) * 3600
+        self._tapes.append(made)
+        return made
+
+    def _matching(self, scene: Scene) -> Iterator[Tape]:
+        return (one for one in self._tapes if one.scene == scene)

@@ -1,0 +1,39 @@
+"""docs/rehearsal.md tells of every scenario and fault, as they are."""
+
+import re
+from pathlib import Path
+
+from rehearsal.scenario import SIZE, Expectation, FaultKind, library, load_scenario, parse_scenario
+
+TEXT = (Path(__file__).parents[2] / "docs" / "rehearsal.md").read_text()
+
+
+def rows(after: str) -> dict[str, str]:
+    """First cell → last cell of the first table after a heading or sentence."""
+    table = TEXT[TEXT.index(after) :].split("|---", 1)[1].split("\n\n", 1)[0]
+    cells = [line.strip("|").split("|") for line in table.splitlines()[1:]]
+    return {row[0].strip(): row[-1].strip() for row in cells}
+
+
+def test_each_scenario_is_there_with_its_end() -> None:
+    told = {name.strip("`"): end for name, end in rows("## Scenarios").items()}
+    assert sorted(told) == sorted(library())
+    for name, end in told.items():
+        expect = load_scenario(name).expect
+        assert isinstance(expect, Expectation)
+        wanted = f"{expect.end} in {expect.step}" if expect.step else str(expect.end)
+        assert end.split(":")[0] == wanted
+
+
+def test_each_kind_of_fault_is_there_with_its_size() -> None:
+    told = rows("`kind` and the meaning of `size`")
+    sizes = {kind: told[f"`{kind}`"] for kind in SIZE}
+    assert sizes == {str(kind): meaning for kind, meaning in SIZE.items()}
+    named = set(re.findall(r"`(\w+)`", " ".join(told)))
+    assert named == {str(kind) for kind in FaultKind}
+
+
+def test_the_scenario_in_the_text_is_a_scenario() -> None:
+    example = re.search(r"```yaml\n(name: mine.*?)```", TEXT, re.DOTALL)
+    assert example is not None
+    assert parse_scenario(example[1]).name == "mine"
