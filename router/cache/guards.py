@@ -1,149 +1,151 @@
 """Are two questions the same? Nearness of vectors alone can't tell.
 
-"Flights from A to B" and its reversal have a cosine of 0.99. So a near question only counts as the
-same when what it names agrees: content words, numbers, dates, negation, comparison, and the order
-of names. A missed hit costs milliseconds, a wrong hit costs an answer: when in doubt, no.
+"Flights from A to B" and its reversal have a cosine of 0.99. So likeness starts from the cosine and
+loses: everything where the two contradict each other (numbers, dates, negation, names, direction),
+and some for each word that only one of them has. Identically meant questions keep their cosine, so
+at a threshold of 0.95 nothing else passes. A missed hit costs milliseconds, a wrong one an answer.
 """
 
-import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 
-from router.backends.words import STOPWORDS, fold, stem
+from router.cache.wording import Wording, listed, wording
 
-# Words that change how one asks, not what one asks for.
-_POLITE = frozenset(
-    stem(word)
-    for word in [
-        "please",
-        "kindly",
-        "need",
-        "want",
-        "know",
-        "way",
-        "explain",
-        "describe",
-        "information",
-        "info",
-        "details",
-        "detail",
-        "question",
-        "help",
-        "looking",
-        "look",
-        "search",
-        "tell",
-        "show",
-        "display",
-        "give",
-        "list",
-        "regarding",
-        "concerning",
-        "currently",
-        "exactly",
-        "actually",
-        "just",
-        "also",
-        "there",
-        "anything",
-        "something",
-    ]
-)
-_SYNONYMS = {
-    stem(word): stem(group.split()[0])
-    for group in (
-        "begin start commence",
-        "purchase buy",
-        "lorry truck trucks lorries",
-        "firm company companies",
-        "repair fix mend",
-        "error failure fault",
-        "phone telephone",
-        "staff employees personnel",
+DIFFERENT = 0.05
+"""What any difference in wording costs at least: at 0.95 only the same question passes."""
+UNLIKE = 0.2
+"""What it costs on top when the two share no word at all; in between by weight of the words."""
+RIVAL_WITHIN = 0.2
+"""A rival is another, different question of nearly the same likeness: one of the two is wrong."""
+SURE_RIVAL = 0.25
+"""How much a rival counts against a question with the same content words (else fully)."""
+CONTRADICTION = -1.0
+
+_OPPOSITES = tuple(
+    frozenset(pair.split())
+    for pair in listed(
+        "befor after|first last|highest lowest|high low|most least|most fewest|more les|more fewer|"
+        "larg smal|largest smallest|biggest smallest|greatest smallest|longest shortest|fastest slowest|"
+        "maximum minimum|max min|abov below|over under|increas decreas|increas reduc|increas low|ris fal|"
+        "grow shrink|open clos|activ inactiv|start end|begin end|start stop|buy sel|sold bought|oldest newest|"
+        "old new|earliest latest|latest first|oldest latest|next last|next previou|incom outgo|upstream downstream|import export|"
+        "approv reject|accept reject|accept declin|intern extern|enabl disabl|add remov|includ exclud|"
+        "pro con|best worst|better wors|good bad|advantag disadvantag|male femal|man woman|men women|"
+        "north south|east west|win lose|won lost|gain los|gain lose|push pull|send receiv|sent receiv|"
+        "lend borrow|hir fir|join leav|arriv depart|arriv leav|upload download|encrypt decrypt|"
+        "cheapest expens|cheap expens|lef right|left right|from to|with without|paid unpaid|pas fail|"
+        "succed fail|succes failur|present absent|full empt|on off|up down|in out|since until|"
+        "customer supplier|custom suppli|custom vendor|buyer seler|debit credit|asset liabil|profit los|revenu cost|"
+        "incom expens|upgrad downgrad|lock unlock|allow den|allow forbid|allow prohibit|legal ilegal",
+        "|",
     )
-    for word in group.split()
-}
-_NEGATIONS = frozenset(
-    ["not", "no", "never", "without", "except", "excluding", "neither", "nor", "none"]
 )
-_DIRECTIONS = frozenset(
-    [
-        "from",
-        "to",
-        "by",
-        "before",
-        "after",
-        "than",
-        "into",
-        "onto",
-        "over",
-        "under",
-        "above",
-        "below",
-        "between",
-        "since",
-        "until",
-        "for",
-        "with",
-        "against",
-        "toward",
-        "towards",
-        "via",
-        "through",
-    ]
-)
-# "> 5000" is not "< 5000", and -18 is not 18.
-_SYMBOLS = re.compile(r"[<>=!~%+\u20ac$\u00a3]|(?<!\w)-(?=\d)")
-_ASKS = frozenset(
-    ["who", "what", "when", "where", "which", "why", "how", "whose", "whom", "many", "much"]
-)
+_PREFIXES = ("un", "in", "im", "ir", "il", "non", "dis", "de", "mis")
+_SPECIFIC = frozenset({"who", "when", "where", "count", "duration", "often", "why"})
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """The place of the candidate in the list given, and its likeness (at most its cosine)."""
+
+    place: int
+    likeness: float
+
+
+def likeness(one: str, other: str, cosine: float) -> float:
+    """The cosine, less what their words differ by; ``CONTRADICTION`` when they can't be the same."""
+    first, second = wording(one), wording(other)
+    if _contradict(first, second):
+        return CONTRADICTION
+    if _same(first, second):
+        return cosine
+    return cosine - DIFFERENT - UNLIKE * _unlike(first, second)
 
 
 def same_question(one: str, other: str) -> bool:
     """True only when the two certainly ask for the same."""
-    if _negations(one) != _negations(other) or _asks(one) != _asks(other):
-        return False
-    if _SYMBOLS.findall(one) != _SYMBOLS.findall(other):
-        return False
-    if _directions(one) != _directions(other):
-        return False
-    first, second = _meaning(one), _meaning(other)
-    if sorted(first) != sorted(second):
-        return False
-    return first == second or not _order_matters(one, other)
+    first, second = wording(one), wording(other)
+    return not _contradict(first, second) and _same(first, second)
 
 
-def _words(text: str) -> list[str]:
-    return fold(re.sub(r"n['\u2019]t\b", " not", text)).split()
-
-
-def _negations(text: str) -> int:
-    return sum(word in _NEGATIONS for word in _words(text))
-
-
-def _directions(text: str) -> list[str]:
-    """From and to, over and under, before and after: each is half of a question's meaning."""
-    return sorted(word for word in _words(text) if word in _DIRECTIONS)
-
-
-def _asks(text: str) -> set[str]:
-    """Who and when ask for different things; which and what do not."""
-    asked = {word for word in _words(text) if word in _ASKS}
-    return {"what" if word == "which" else word for word in asked}
-
-
-def _meaning(text: str) -> list[str]:
-    """Content words in order, in one spelling per meaning; numbers and ids are among them."""
-    stems = (stem(word) for word in _words(text) if word not in STOPWORDS | _NEGATIONS)
-    return [_SYNONYMS.get(word, word) for word in stems if word not in _POLITE]
-
-
-def _order_matters(one: str, other: str) -> bool:
-    """Reordered words are safe only where nothing says who does what to whom."""
-    directed = any(word in _DIRECTIONS for text in (one, other) for word in _words(text))
-    return directed or max(len(_names(one)), len(_names(other))) > 1
-
-
-def _names(text: str) -> list[str]:
-    """Runs of capitalised words and numbers after the first word."""
-    return re.findall(
-        r"(?<!^)\b(?:[A-Z\u00c0-\u00de][\w-]*(?: [A-Z\u00c0-\u00de][\w-]*)*|\w*\d[\w-]*)", text
+def best_match(query: str, candidates: Sequence[tuple[str, float]]) -> Match | None:
+    """The candidate (question, cosine) most like ``query``, judged down by its closest rival."""
+    judged = sorted(
+        (Match(place, likeness(query, *candidate)) for place, candidate in enumerate(candidates)),
+        key=lambda match: -match.likeness,
     )
+    if not judged or judged[0].likeness <= CONTRADICTION:
+        return None
+    best = judged[0]
+    chosen = candidates[best.place][0]
+    rivals = (m.likeness for m in judged[1:] if not same_question(chosen, candidates[m.place][0]))
+    lead = best.likeness - next(rivals, CONTRADICTION)
+    doubt = max(0.0, RIVAL_WITHIN - lead) * (SURE_RIVAL if same_question(query, chosen) else 1.0)
+    return Match(best.place, best.likeness - doubt)
+
+
+def _same(one: Wording, other: Wording) -> bool:
+    return (
+        one.order == other.order
+        and one.asks == other.asks
+        and one.directions == other.directions
+        and one.units == other.units
+        and one.negations == other.negations
+    )
+
+
+def _contradict(one: Wording, other: Wording) -> bool:
+    return (
+        one.numbers != other.numbers
+        or one.times != other.times
+        or one.comparisons != other.comparisons
+        or bool(one.negations) != bool(other.negations)
+        or _other_ask(one, other)
+        or _other_names(one, other)
+        or _opposed(one.stems - other.stems, other.stems - one.stems)
+        or _reversed(one, other)
+    )
+
+
+def _unlike(one: Wording, other: Wording) -> float:
+    """The share of the words, by weight, that only one of the two has."""
+    first, second = one.content, other.content
+    total = sum(first.values()) + sum(second.values())
+    apart = sum(weight for word, weight in first.items() if word not in second)
+    apart += sum(weight for word, weight in second.items() if word not in first)
+    return apart / total if total else 0.0
+
+
+def _other_ask(one: Wording, other: Wording) -> bool:
+    first, second = one.asks & _SPECIFIC, other.asks & _SPECIFIC
+    return bool(first and second and not first & second)
+
+
+def _other_names(one: Wording, other: Wording) -> bool:
+    """Each names something that the other does not mention."""
+    mine = any(name not in other.stems for name in one.names)
+    return mine and any(name not in one.stems for name in other.names)
+
+
+def _opposed(mine: frozenset[str], theirs: frozenset[str]) -> bool:
+    if any(pair & mine and pair & theirs and not pair <= mine for pair in _OPPOSITES):
+        return True
+    return _negated(mine, theirs) or _negated(theirs, mine)
+
+
+def _negated(mine: Iterable[str], theirs: frozenset[str]) -> bool:
+    return any(prefix + word in theirs for word in mine for prefix in _PREFIXES)
+
+
+def _reversed(one: Wording, other: Wording) -> bool:
+    """What both mention stands in another order, and the order says who does what to whom."""
+    common = set(one.order) & set(other.order)
+    first = [word for word in dict.fromkeys(one.order) if word in common]
+    second = [word for word in dict.fromkeys(other.order) if word in common]
+    if first == second:
+        return False
+    places = {word: place for place, word in enumerate(second)}
+    named = [places[word] for word in first if word in one.names or word in other.names]
+    swapped_names = any(left > right for left, right in pairwise(named))
+    return swapped_names or bool({*one.directions, *other.directions} - {"for", "with", "between"})

@@ -4,6 +4,8 @@ Training lives in ``router.intent.training``; it needs scikit-learn, which servi
 """
 
 from router.intent.classifier import Escalation, IntentClassifier
+from router.intent.evaluation import evaluate as evaluate_decisions
+from router.intent.examples import read_examples
 from router.intent.model import IntentModel, load
 from router.intent.types import INTENTS, Example, Intent, IntentModelError
 
@@ -15,5 +17,7 @@ __all__ = [
     "IntentClassifier",
     "IntentModel",
     "IntentModelError",
+    "evaluate_decisions",
     "load",
+    "read_examples",
 ]

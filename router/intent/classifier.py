@@ -78,9 +78,18 @@ class IntentClassifier:
         with as_file(files("router.intent").joinpath("model.npz")) as shipped:
             return cls(load(shipped), embedder, escalation=escalation)
 
+    @property
+    def intents(self) -> tuple[str, ...]:
+        """What the model can decide; a rule or novelty can add out_of_scope."""
+        return self._model.classes
+
     def classify(self, query: str) -> Intent:
-        """Decide without a language model: microseconds by rule, about 4 ms by model."""
-        return by_rules(query) or self._by_model(query)
+        """Decide without a language model: microseconds by rule, about 4 ms by model.
+
+        The rules speak of the router's own intents, so a model with other labels goes without.
+        """
+        own_labels = self._model.novelty is not None
+        return (None if own_labels else by_rules(query)) or self._by_model(query)
 
     async def classify_with_llm(self, query: str) -> Intent:
         """Decide; ask the language model if one is configured and the trained model is unsure.
@@ -104,6 +113,4 @@ class IntentClassifier:
 
     def _by_model(self, query: str) -> Intent:
         vector = self._embedder.embed([query])[0]
-        probabilities = self._model.probabilities(query, vector)
-        intent = max(probabilities, key=probabilities.__getitem__)
-        return Intent(intent, probabilities[intent], "model")
+        return Intent(*self._model.decide(query, vector), "model")

@@ -7,16 +7,18 @@ from dataclasses import dataclass
 from io import BytesIO
 from math import log, sqrt
 from pathlib import Path
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from router.intent.features import character_grams, word_grams
-from router.intent.types import IntentModelError
+from router.intent.novelty import Novelty
+from router.intent.types import OUT_OF_SCOPE, IntentModelError
 
 Floats = NDArray[np.float32]
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,7 @@ class IntentModel:
 
     ``coefficients`` has shape (classes, words + characters + dimension), in that column order;
     ``temperature`` divides the scores so that probabilities mean what they say (Guo et al. 2017).
+    ``novelty`` is there when the labels are a team's own: then it says what is out of scope.
     """
 
     classes: tuple[str, ...]
@@ -58,6 +61,7 @@ class IntentModel:
     coefficients: Floats
     intercept: Floats
     temperature: float
+    novelty: Novelty | None = None
 
     @property
     def dimension(self) -> int:
@@ -76,20 +80,41 @@ class IntentModel:
 
     def probabilities(self, query: str, vector: Floats) -> dict[str, float]:
         """Calibrated probability of each class; they sum to one."""
-        scaled = self.scores(query, vector).astype(np.float64) / self.temperature
+        return self._odds(self.scores(query, vector))
+
+    def decide(self, query: str, vector: Floats) -> tuple[str, float]:
+        """The most probable class, or out_of_scope where the question is unlike the known ones."""
+        scores = self.scores(query, vector)
+        if self.novelty is not None:
+            unknown = self.novelty.unknown(float(scores.max()), vector)
+            if unknown > 0.5:  # noqa: PLR2004  more likely than not
+                return OUT_OF_SCOPE, unknown
+        odds = self._odds(scores)
+        best = max(odds, key=odds.__getitem__)
+        return best, odds[best]
+
+    def _odds(self, scores: Floats) -> dict[str, float]:
+        scaled = scores.astype(np.float64) / self.temperature
         weights = np.exp(scaled - scaled.max())
         return dict(zip(self.classes, (weights / weights.sum()).tolist(), strict=True))
 
     def save(self, path: Path) -> None:
         """Write an ``.npz`` of arrays and one JSON text; nothing in it can run."""
-        header = {
+        header: dict[str, Any] = {
             "format": FORMAT,
             "classes": self.classes,
             "vocabularies": [list(block.vocabulary) for block in self.blocks],
             "scales": [block.scale for block in self.blocks],
             "vector_scale": self.vector_scale,
             "temperature": self.temperature,
+            "novelty": None,
         }
+        if self.novelty is not None:
+            header["novelty"] = [
+                self.novelty.score_spread,
+                self.novelty.near_spread,
+                self.novelty.threshold,
+            ]
         idf = {f"idf_{index}": block.idf for index, block in enumerate(self.blocks)}
         text = np.frombuffer(json.dumps(header).encode(), dtype=np.uint8)
         buffer = BytesIO()
@@ -99,6 +124,9 @@ class IntentModel:
             header=text,
             coefficients=self.coefficients,
             intercept=self.intercept,
+            known=np.empty((0,), np.float16)
+            if self.novelty is None
+            else self.novelty.known.astype(np.float16),
             **idf,
         )
         path.write_bytes(buffer.getvalue())
@@ -138,6 +166,9 @@ def _from_arrays(arrays: Mapping[str, NDArray[np.generic]]) -> IntentModel:
         coefficients=_floats(arrays["coefficients"]),
         intercept=_floats(arrays["intercept"]),
         temperature=header["temperature"],
+        novelty=Novelty(_floats(arrays["known"]), *header["novelty"])
+        if header["novelty"]
+        else None,
     )
     _check(model)
     return model
@@ -149,6 +180,7 @@ def _check(model: IntentModel) -> None:
         and all(len(block.vocabulary) == len(block.idf) for block in model.blocks)
         and model.dimension > 0
         and model.temperature > 0
+        and (model.novelty is None or model.novelty.known.shape[1:] == (model.dimension,))
     )
     if not fits or not np.isfinite(model.coefficients).all():
         raise IntentModelError("its arrays do not fit together")

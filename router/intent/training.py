@@ -1,125 +1,133 @@
 """Training: TF-IDF n-grams and sentence vectors together, one calibrated linear model."""
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import TypeAdapter, ValidationError
 from scipy.optimize import minimize_scalar  # type: ignore[import-untyped]  # no stubs
 from scipy.sparse import csr_matrix, hstack  # type: ignore[import-untyped]  # no stubs
 from sklearn.feature_extraction.text import (  # type: ignore[import-untyped]  # no stubs
     TfidfVectorizer,
 )
-from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]  # no stubs
 from sklearn.model_selection import (  # type: ignore[import-untyped]  # no stubs
     StratifiedKFold,
     cross_val_predict,
 )
+from sklearn.svm import LinearSVC  # type: ignore[import-untyped]  # no stubs
 
 from router.embedding import Embedder, LocalEmbedder
+from router.intent import novelty
+from router.intent.evaluation import Evaluation, evaluate
+from router.intent.examples import FEWEST, check, with_background
 from router.intent.model import ANALYSERS, GramBlock, IntentModel
-from router.intent.types import INTENTS, Example, IntentModelError
+from router.intent.rules import by_rules
+from router.intent.types import INTENTS, Example, Intent
 
-FOLDS = 5
-_EXAMPLE = TypeAdapter(Example)
+_MANY = 5000  # rows from which three folds say as much as five
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What cross-validation chose.
+    """What cross-validation chose, on the project's own questions.
 
     ``regularisation`` is scikit-learn's C (higher: freer); ``words``, ``characters`` and ``vector``
     weigh the three kinds of feature against each other.
     """
 
-    regularisation: float = 20.0
-    words: float = 1.0
-    characters: float = 1.5
-    vector: float = 1.0
-    minimum_count: int = 1
+    regularisation: float = 1.0
+    words: float = 1.4
+    characters: float = 1.4
+    vector: float = 2.0
 
 
-def read_examples(path: Path) -> list[Example]:
-    """Read JSON lines of ``query``, ``intent`` and, if known, ``difficulty``.
-
-    Raises:
-        IntentModelError: a line that is not such an object, with its number.
-    """
-    examples = []
-    for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1):
-        if line.strip():
-            try:
-                example = _EXAMPLE.validate_json(line, strict=True)
-            except ValidationError as error:
-                raise IntentModelError(
-                    f'{path}:{number}: expected {{"query": …, "intent": …}} ({error.errors()[0]["msg"]})'
-                ) from error
-            examples.append(example)
-    return examples
+OWN_LABELS = Recipe(regularisation=0.5, words=1.0, characters=1.0, vector=2.5)
+"""For a team's labels, usually many and about topics: the sentence's meaning counts for more."""
 
 
-def with_background(examples: Iterable[Example]) -> list[Example]:
-    """A team's examples on top of the project's own, which give way where both know a question.
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A model, and its probabilities for the training questions while they were held out."""
 
-    A few hundred examples alone leave most wordings, and out_of_scope, unseen.
-    """
-    mine = list(examples)
-    known = {example.query.lower() for example in mine}
-    shipped = read_examples(Path(__file__).parent / "questions.jsonl")
-    return mine + [example for example in shipped if example.query.lower() not in known]
+    model: IntentModel
+    held_out: NDArray[np.float64]
+
+    def decided(self, rows: Sequence[Example]) -> list[Intent]:
+        """What the cascade decides for the first ``rows`` of the training questions, unseen."""
+        decisions = []
+        for row, odds in zip(rows, self.held_out, strict=False):
+            best = int(odds.argmax())
+            found = Intent(self.model.classes[best], float(odds[best]), "model")
+            rule = by_rules(row.query) if self.model.novelty is None else None
+            decisions.append(rule or found)
+        return decisions
 
 
 def train(
-    examples: Iterable[Example], embedder: Embedder, recipe: Recipe | None = None
+    examples: Iterable[Example],
+    embedder: Embedder,
+    recipe: Recipe | None = None,
+    *,
+    known: Collection[str] | None = INTENTS,
 ) -> IntentModel:
     """Fit a model; the same examples and vectors give the same model.
+
+    With ``known`` None the examples' labels are the intents, and what is unlike all of them is
+    out of scope.
 
     Raises:
         IntentModelError: an unknown intent, or too few examples of one.
     """
-    rows = list(examples)
-    _check(rows)
-    recipe = recipe or Recipe()
+    chosen = recipe or (OWN_LABELS if known is None else Recipe())
+    return fit(list(examples), embedder, chosen, known).model
+
+
+def train_and_check(
+    examples: Sequence[Example], embedder: Embedder, *, own_labels: bool = False
+) -> tuple[IntentModel, Evaluation]:
+    """A team's model, and how it does on those of their questions that it was not trained on.
+
+    Held out are single folds: for the figures the model is trained several times. Only the
+    weights of n-grams (IDF) have seen them. Raises IntentModelError.
+    """
+    known = None if own_labels else INTENTS
+    check(examples, known)
+    rows = list(examples) if own_labels else with_background(examples)
+    trained = fit(rows, embedder, OWN_LABELS if own_labels else Recipe(), known)
+    return trained.model, evaluate(examples, trained.decided(examples))
+
+
+def fit(
+    rows: Sequence[Example], embedder: Embedder, recipe: Recipe, known: Collection[str] | None
+) -> Trained:
+    """Train, and cross-validate for calibration and for what is unknown."""
+    check(rows, known)
     vectors = embedder.embed([row.query for row in rows])
     labels = np.array([row.intent for row in rows])
     blocks = _blocks([row.query for row in rows], recipe)
     features = _features([row.query for row in rows], blocks, vectors * recipe.vector)
     fitted = _estimator(recipe).fit(features, labels)
     coefficients, intercept = _all_rows(fitted)
-    return IntentModel(
+    scores = _held_out(features, labels, recipe)
+    temperature = _temperature(scores, labels)
+    model = IntentModel(
         classes=tuple(str(name) for name in fitted.classes_),
         blocks=blocks,
         vector_scale=recipe.vector,
         coefficients=coefficients,
         intercept=intercept,
-        temperature=_temperature(features, labels, recipe),
+        temperature=temperature,
+        novelty=novelty.fit(scores.max(axis=1), vectors) if known is None else None,
     )
-
-
-def _check(rows: Sequence[Example]) -> None:
-    counts = Counter(row.intent for row in rows)
-    unknown = sorted(set(counts) - set(INTENTS))
-    if unknown:
-        raise IntentModelError(f"unknown intent {unknown[0]!r}; known are {', '.join(INTENTS)}")
-    if len(counts) <= 1:
-        raise IntentModelError("training needs examples of at least two intents")
-    rare = [name for name, count in counts.items() if count < FOLDS]
-    if rare:
-        raise IntentModelError(f"fewer than {FOLDS} examples of {rare[0]!r}; add some")
-    if any(not row.query.strip() for row in rows):
-        raise IntentModelError("an example has an empty query")
+    return Trained(model, _softmax(scores / temperature))
 
 
 def _blocks(queries: Sequence[str], recipe: Recipe) -> tuple[GramBlock, ...]:
     scales = (recipe.words, recipe.characters)
     blocks = []
     for analyse, scale in zip(ANALYSERS.values(), scales, strict=True):
-        counted = TfidfVectorizer(
-            analyzer=analyse, sublinear_tf=True, min_df=recipe.minimum_count
-        ).fit(queries)
+        counted = TfidfVectorizer(analyzer=analyse, sublinear_tf=True).fit(queries)
         grams = counted.get_feature_names_out().tolist()
         idf = np.asarray(counted.idf_, dtype=np.float32)
         blocks.append(GramBlock(analyse, {gram: at for at, gram in enumerate(grams)}, idf, scale))
@@ -142,11 +150,12 @@ def _sparse(
     return csr_matrix((values, columns, pointers), shape=(len(rows), width))
 
 
-def _estimator(recipe: Recipe) -> LogisticRegression:
-    return LogisticRegression(C=recipe.regularisation, max_iter=2000, class_weight="balanced")
+def _estimator(recipe: Recipe) -> LinearSVC:
+    """Held-out accuracy was 1 to 2 points above logistic regression's, at a fifth of its time."""
+    return LinearSVC(C=recipe.regularisation, class_weight="balanced", tol=1e-3, random_state=0)
 
 
-def _all_rows(fitted: LogisticRegression) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _all_rows(fitted: LinearSVC) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """One row per class; for two classes scikit-learn keeps only the second's, against zero."""
     coefficients, intercept = fitted.coef_, fitted.intercept_
     if len(coefficients) < len(fitted.classes_):
@@ -155,26 +164,37 @@ def _all_rows(fitted: LogisticRegression) -> tuple[NDArray[np.float32], NDArray[
     return coefficients.astype(np.float32), intercept.astype(np.float32)
 
 
-def _temperature(features: csr_matrix, labels: NDArray[np.str_], recipe: Recipe) -> float:
-    """The divisor under which held-out log loss is smallest, from cross-validated scores."""
+def _held_out(
+    features: csr_matrix, labels: NDArray[np.str_], recipe: Recipe
+) -> NDArray[np.float64]:
+    """Scores of each row from a model that was trained without it; a column for each class."""
+    folds = 3 if len(labels) > _MANY else FEWEST
     scores = cross_val_predict(
         _estimator(recipe),
         features,
         labels,
-        cv=StratifiedKFold(FOLDS, shuffle=True, random_state=0),
+        cv=StratifiedKFold(folds, shuffle=True, random_state=0),
         method="decision_function",
     )
     if scores.ndim == 1:
         scores = np.column_stack([np.zeros_like(scores), scores])
+    return np.asarray(scores, np.float64)
+
+
+def _temperature(scores: NDArray[np.float64], labels: NDArray[np.str_]) -> float:
+    """The divisor under which held-out log loss is smallest."""
     truth = np.searchsorted(np.unique(labels), labels)
 
     def loss(log_temperature: float) -> float:
-        scaled = scores / np.exp(log_temperature)
-        peak = scaled.max(axis=1, keepdims=True)
-        total = peak[:, 0] + np.log(np.exp(scaled - peak).sum(axis=1))
-        return float((total - scaled[np.arange(len(truth)), truth]).mean())
+        odds = _softmax(scores / np.exp(log_temperature))[np.arange(len(truth)), truth]
+        return float(-np.log(np.maximum(odds, 1e-12)).mean())
 
     return float(np.exp(minimize_scalar(loss, bounds=(-3.0, 3.0), method="bounded").x))
+
+
+def _softmax(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    weights = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return np.asarray(weights / weights.sum(axis=1, keepdims=True))
 
 
 def rebuild() -> None:

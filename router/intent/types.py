@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-INTENTS = ("graph", "temporal", "semantic", "metadata", "out_of_scope")
+OUT_OF_SCOPE = "out_of_scope"
+INTENTS = ("graph", "temporal", "semantic", "metadata", OUT_OF_SCOPE)
 
 
 @dataclass(frozen=True, slots=True)

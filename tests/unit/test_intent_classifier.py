@@ -10,9 +10,8 @@ import pytest
 from pydantic import BaseModel
 
 from router.embedding import LocalEmbedder
-from router.intent import Escalation, Intent, IntentClassifier
+from router.intent import Escalation, Intent, IntentClassifier, read_examples
 from router.intent.rules import CERTAIN, by_rules
-from router.intent.training import read_examples
 from router.llm import LanguageModelError
 from router.llm.port import T
 

@@ -9,7 +9,9 @@ import pytest
 
 from router.embedding import LocalEmbedder
 from router.intent import INTENTS, Example, IntentClassifier, IntentModelError, load
-from router.intent.training import read_examples, train, with_background
+from router.intent.evaluation import evaluate
+from router.intent.examples import read_examples, with_background
+from router.intent.training import Recipe, Trained, fit, train, train_and_check
 
 QUESTIONS = Path(str(files("router.intent").joinpath("questions.jsonl")))
 SHIPPED = Path(str(files("router.intent").joinpath("model.npz")))
@@ -43,11 +45,24 @@ def test_the_projects_questions_are_many_distinct_and_balanced(questions: list[E
     assert len({question.query.lower() for question in questions}) == len(questions)
 
 
+@pytest.fixture(scope="module")
+def shipped_again(questions: list[Example], embedder: LocalEmbedder) -> Trained:
+    return fit(questions, embedder, Recipe(), INTENTS)
+
+
+def test_questions_it_was_not_trained_on_are_understood(
+    questions: list[Example], shipped_again: Trained
+) -> None:
+    held_out = evaluate(questions, shipped_again.decided(questions))
+    assert held_out.overall.accuracy > 0.85
+    assert held_out.calibration_error < 0.05
+
+
 def test_the_shipped_model_is_what_training_gives(
-    questions: list[Example], embedder: LocalEmbedder
+    questions: list[Example], embedder: LocalEmbedder, shipped_again: Trained
 ) -> None:
     """Made again with `python -m router.intent.training`."""
-    fresh, shipped = train(questions, embedder), load(SHIPPED)
+    fresh, shipped = shipped_again.model, load(SHIPPED)
     assert fresh.classes == shipped.classes
     assert SHIPPED.stat().st_size < 2_000_000
     for question in questions[::9]:
@@ -100,12 +115,63 @@ def test_examples_that_cannot_train_are_refused(
         train(examples, embedder)
 
 
+TOPICS = {
+    "baking": "how long must a {} rise before it goes into the oven",
+    "sailing": "which knot holds a {} on the deck in a storm",
+    "gardening": "when should I water the {} in a dry summer",
+}
+THINGS = ("loaf", "cake", "roll", "rope", "rose", "sail", "tomato", "bun", "hedge", "anchor")
+
+
+def test_a_teams_own_labels_and_what_is_unlike_them(
+    tmp_path: Path, embedder: LocalEmbedder
+) -> None:
+    examples = [Example(ask.format(thing), t) for t, ask in TOPICS.items() for thing in THINGS]
+    model, held_out = train_and_check(examples, embedder, own_labels=True)
+    model.save(tmp_path / "own.npz")
+    classifier = IntentClassifier.load(embedder, tmp_path / "own.npz")
+    assert set(classifier.intents) == set(TOPICS)
+    assert held_out.overall.accuracy > 0.85
+    assert classifier.classify("how long must a pretzel rise in the oven").intent == "baking"
+    unknown = classifier.classify("who won the chess championship of 1972")
+    assert (unknown.intent, unknown.tier) == ("out_of_scope", "model")
+    assert unknown.confidence > 0.5
+    # The rules speak of the router's intents, not of this team's.
+    assert classifier.classify("status = 'active' and region = 'north'").intent != "metadata"
+
+
+def test_a_team_sees_figures_of_its_own_questions_only(embedder: LocalEmbedder) -> None:
+    _, held_out = train_and_check(SMALL, embedder)
+    assert held_out.overall.count == len(SMALL)
+
+
 @pytest.mark.parametrize("line", ["{", '{"query": "x"}', "[]", '{"query": 3, "intent": "graph"}'])
 def test_a_bad_line_is_named_by_its_number(tmp_path: Path, line: str) -> None:
     path = tmp_path / "questions.jsonl"
     path.write_text('{"query": "a", "intent": "graph"}\n\n' + line + "\n", "utf-8")
     with pytest.raises(IntentModelError, match=r"questions\.jsonl:3"):
         read_examples(path)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (b'{"query": "x", "intent": "sql"}', "unknown intent 'sql'"),
+        (b'{"query": " ", "intent": "graph"}', "query is empty"),
+        (b'{"query": "Fran\xe7ois", "intent": "graph"}', "byte 16 is not UTF-8"),
+        (b'{"query": 3, "intent": "graph"}', "query: Input should be a valid string"),
+    ],
+)
+def test_what_is_wrong_with_a_line_is_said(tmp_path: Path, line: bytes, message: str) -> None:
+    path = tmp_path / "questions.jsonl"
+    path.write_bytes(b"\xef\xbb\xbf\r\n" + line + b"\r\n")
+    with pytest.raises(IntentModelError, match=rf"questions\.jsonl:2: .*{message}"):
+        read_examples(path)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(IntentModelError, match="nowhere"):
+        read_examples(tmp_path / "nowhere.jsonl")
 
 
 @pytest.mark.parametrize("content", [b"", b"not a zip", b"PK\x03\x04broken"])

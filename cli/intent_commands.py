@@ -1,0 +1,159 @@
+"""The router's understanding of questions, from the shell: train, classify, evaluate."""
+
+import json as jsonlib
+import statistics
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any, BinaryIO
+
+import typer
+
+from cli.errors import CliError, Exit
+from cli.intent_text import evaluation_text, trained_text
+from cli.output import Json, answer, say
+from router.embedding import LocalEmbedder
+from router.intent import (
+    INTENTS,
+    Example,
+    Intent,
+    IntentClassifier,
+    IntentModelError,
+    evaluate_decisions,
+    read_examples,
+)
+from router.intent.evaluation import Evaluation, Share
+
+Model = Annotated[
+    Path | None,
+    typer.Option("--model", "-m", help="A model that `sluice train` wrote; default: the shipped."),
+]
+Questions = Annotated[
+    Path,
+    typer.Argument(
+        help='JSON lines: {"query": …, "intent": …}, and "difficulty" if you like.', metavar="FILE"
+    ),
+]
+OwnLabels = Annotated[
+    bool,
+    typer.Option(
+        "--own-labels",
+        help="The file's labels are the intents, and its questions the only examples.",
+    ),
+]
+
+
+def train(
+    questions: Questions,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Where to write the model.")] = Path(
+        "intent-model.npz"
+    ),
+    own_labels: OwnLabels = False,
+    json: Json = False,
+) -> None:
+    """Train the intent classifier on your own questions, on top of the project's.
+
+    Prints the accuracy on questions it did not see (cross-validated). A router takes the model
+    with SLUICE_INTENT_MODEL=FILE.
+    """
+    # scikit-learn is needed here only, and takes a second to import.
+    from router.intent.training import train_and_check  # noqa: PLC0415
+
+    started = time.monotonic()
+    try:
+        examples = read_examples(questions, None if own_labels else INTENTS)
+        model, held_out = train_and_check(examples, LocalEmbedder(), own_labels=own_labels)
+        model.save(out)
+    except IntentModelError as error:
+        raise CliError(str(error), Exit.USAGE) from error
+    except OSError as error:
+        raise CliError(f"{out}: cannot be written ({error.strerror})") from error
+    seconds = round(time.monotonic() - started, 1)
+    document = {
+        "model": str(out),
+        "questions": len(examples),
+        "seconds": seconds,
+        "held_out": evaluation_document(held_out),
+    }
+    answer(json, document, trained_text(out, seconds, held_out))
+
+
+def classify(model: Model = None, json: Json = False) -> None:
+    """Decide what each question on standard input asks for: one JSON line each, at once.
+
+    A line has query, intent, confidence and tier (rules or model). Empty lines are passed over;
+    bytes that are not UTF-8 are replaced, with a warning. --json changes nothing here.
+    """
+    classifier = _classifier(model)
+    for query in _lines(sys.stdin.buffer):
+        found = classifier.classify(query)
+        document = {"query": query, **asdict(found), "confidence": round(found.confidence, 4)}
+        print(jsonlib.dumps(document, ensure_ascii=False), flush=True)
+
+
+def evaluate(labelled: Questions, model: Model = None, json: Json = False) -> None:
+    """Measure the classifier on labelled questions.
+
+    Accuracy per class, difficulty and tier, calibration, and who was taken for what.
+    """
+    classifier = _classifier(model)
+    try:
+        examples = read_examples(labelled, {*INTENTS, *classifier.intents})
+    except IntentModelError as error:
+        raise CliError(str(error), Exit.USAGE) from error
+    if not examples:
+        raise CliError(f"{labelled}: no questions in it", Exit.USAGE)
+    decided, milliseconds = _decide(classifier, examples)
+    result = evaluate_decisions(examples, decided)
+    document = {**evaluation_document(result), "median_ms": round(milliseconds, 3)}
+    answer(json, document, evaluation_text(result, milliseconds))
+
+
+def evaluation_document(result: Evaluation) -> dict[str, Any]:
+    """The report as JSON values."""
+    return {
+        **_share(result.overall),
+        "classes": {name: asdict(score) for name, score in result.classes.items()},
+        "difficulties": {name: _share(share) for name, share in result.difficulties.items()},
+        "tiers": {name: _share(share) for name, share in result.tiers.items()},
+        "calibration": {
+            "expected_error": round(result.calibration_error, 4),
+            "bins": [asdict(one) for one in result.bins],
+        },
+        "confusion": result.confusion,
+    }
+
+
+def _share(share: Share) -> dict[str, Any]:
+    return {"count": share.count, "right": share.right, "accuracy": round(share.accuracy, 4)}
+
+
+def _decide(classifier: IntentClassifier, examples: list[Example]) -> tuple[list[Intent], float]:
+    """The decisions, and the median time of one in milliseconds."""
+    decided, times = [], []
+    for example in examples:
+        started = time.perf_counter()
+        decided.append(classifier.classify(example.query))
+        times.append((time.perf_counter() - started) * 1000)
+    return decided, statistics.median(times)
+
+
+def _classifier(model: Path | None) -> IntentClassifier:
+    try:
+        return IntentClassifier.load(LocalEmbedder(), model)
+    except IntentModelError as error:
+        raise CliError(str(error), Exit.USAGE) from error
+
+
+def _lines(stream: BinaryIO) -> Iterator[str]:
+    """Each line as it arrives."""
+    for number, raw in enumerate(iter(stream.readline, b""), start=1):
+        try:
+            line = raw.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            line = raw.decode("utf-8", errors="replace")
+            say(f"sluice: line {number}, byte {error.start + 1} is not UTF-8: replaced")
+        if line.strip():
+            yield line.strip()

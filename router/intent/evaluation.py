@@ -1,0 +1,109 @@
+"""How good is a classifier? Pure: labelled questions and its decisions in, figures out."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from router.intent.types import Example, Intent
+
+BINS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class ClassScore:
+    """``precision`` is None where the class was never decided, ``recall`` where it never was true."""
+
+    count: int
+    precision: float | None
+    recall: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """``right`` of ``count``."""
+
+    count: int
+    right: int
+
+    @property
+    def accuracy(self) -> float:
+        return self.right / self.count
+
+
+@dataclass(frozen=True, slots=True)
+class Bin:
+    """Decisions of like confidence: calibrated when ``accuracy`` equals the mean ``confidence``."""
+
+    confidence: float
+    accuracy: float
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """``calibration_error`` is the expected calibration error (Naeini et al. 2015) over ten bins."""
+
+    overall: Share
+    classes: Mapping[str, ClassScore]
+    difficulties: Mapping[str, Share]
+    tiers: Mapping[str, Share]
+    bins: Sequence[Bin]
+    calibration_error: float
+    confusion: Mapping[str, Mapping[str, int]]
+
+
+def evaluate(examples: Sequence[Example], decided: Sequence[Intent]) -> Evaluation:
+    """Judge ``decided``, in the order of ``examples``; at least one is needed."""
+    pairs = list(zip(examples, decided, strict=True))
+    right = [(example, intent, example.intent == intent.intent) for example, intent in pairs]
+    confusion: dict[str, Counter[str]] = defaultdict(Counter)
+    for example, intent in pairs:
+        confusion[example.intent][intent.intent] += 1
+    bins = _bins([(intent.confidence, hit) for _, intent, hit in right])
+    return Evaluation(
+        overall=Share(len(right), sum(hit for *_, hit in right)),
+        classes=_classes(confusion),
+        difficulties=_shares((one.difficulty, hit) for one, _, hit in right if one.difficulty),
+        tiers=_shares((intent.tier, hit) for _, intent, hit in right),
+        bins=bins,
+        calibration_error=sum(one.count * abs(one.confidence - one.accuracy) for one in bins)
+        / len(right),
+        confusion={name: dict(row) for name, row in sorted(confusion.items())},
+    )
+
+
+def _classes(confusion: Mapping[str, Counter[str]]) -> dict[str, ClassScore]:
+    decided: Counter[str] = Counter()
+    for row in confusion.values():
+        decided.update(row)
+    scores = {}
+    for name in sorted({*confusion, *decided}):
+        row = confusion.get(name, Counter())
+        count, hits = row.total(), row[name]
+        scores[name] = ClassScore(
+            count=count,
+            precision=hits / decided[name] if decided[name] else None,
+            recall=hits / count if count else None,
+        )
+    return scores
+
+
+def _shares(outcomes: Iterable[tuple[str, bool]]) -> dict[str, Share]:
+    groups: dict[str, list[bool]] = defaultdict(list)
+    for name, hit in outcomes:
+        groups[name].append(hit)
+    return {name: Share(len(hits), sum(hits)) for name, hits in groups.items()}
+
+
+def _bins(outcomes: Sequence[tuple[float, bool]]) -> list[Bin]:
+    groups: dict[int, list[tuple[float, bool]]] = defaultdict(list)
+    for confidence, hit in outcomes:
+        groups[min(BINS - 1, int(confidence * BINS))].append((confidence, hit))
+    return [
+        Bin(
+            confidence=sum(confidence for confidence, _ in group) / len(group),
+            accuracy=sum(hit for _, hit in group) / len(group),
+            count=len(group),
+        )
+        for _, group in sorted(groups.items())
+    ]

@@ -1,0 +1,80 @@
+"""Labelled questions in files: JSON lines of ``query``, ``intent`` and, if known, ``difficulty``."""
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from router.intent.types import INTENTS, Example, IntentModelError
+
+FEWEST = 5
+"""Examples that an intent needs: held-out checks are fivefold."""
+_EXAMPLE = TypeAdapter(Example)
+_SHAPE = '{"query": "…", "intent": "…"}'
+
+
+def read_examples(path: Path, known: Collection[str] | None = INTENTS) -> list[Example]:
+    """Read a file; empty lines are passed over. ``known`` None takes every label.
+
+    Raises:
+        IntentModelError: no such file, or a line that can't be used, with its number and the reason.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise IntentModelError(f"{path}: cannot be read ({error.strerror})") from error
+    return list(_examples(path, content.removeprefix(b"\xef\xbb\xbf"), known))
+
+
+def with_background(examples: Iterable[Example]) -> list[Example]:
+    """A team's examples on top of the project's own, which give way where both know a question.
+
+    A few hundred examples alone leave most wordings, and out_of_scope, unseen.
+    """
+    mine = list(examples)
+    asked = {example.query.lower() for example in mine}
+    shipped = read_examples(Path(__file__).parent / "questions.jsonl")
+    return mine + [example for example in shipped if example.query.lower() not in asked]
+
+
+def check(rows: Sequence[Example], known: Collection[str] | None = INTENTS) -> None:
+    """Raises IntentModelError when no model can be trained on these."""
+    counts = Counter(row.intent for row in rows)
+    unknown = sorted(set(counts) - set(counts if known is None else known))
+    if unknown:
+        raise IntentModelError(f"unknown intent {unknown[0]!r}; known are {', '.join(known or ())}")
+    if len(counts) <= 1:
+        raise IntentModelError("training needs examples of at least two intents")
+    rare = [name for name, count in counts.items() if count < FEWEST]
+    if rare:
+        raise IntentModelError(f"fewer than {FEWEST} examples of {rare[0]!r}; add some")
+    if any(not row.query.strip() for row in rows):
+        raise IntentModelError("an example has an empty query")
+
+
+def _examples(path: Path, content: bytes, known: Collection[str] | None) -> Iterator[Example]:
+    for number, line in enumerate(content.split(b"\n"), start=1):
+        if line.strip():
+            try:
+                yield _example(line, known)
+            except ValueError as error:
+                raise IntentModelError(f"{path}:{number}: {error}") from error
+
+
+def _example(line: bytes, known: Collection[str] | None) -> Example:
+    try:
+        example = _EXAMPLE.validate_json(line.decode(), strict=True)
+    except UnicodeDecodeError as error:
+        raise ValueError(f"byte {error.start + 1} is not UTF-8; save the file as UTF-8") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ValueError(
+            f"expected {_SHAPE}, but {where}{': ' * bool(where)}{first['msg']}"
+        ) from error
+    if not example.query.strip():
+        raise ValueError("query is empty")
+    if known is not None and example.intent not in known:
+        raise ValueError(f"unknown intent {example.intent!r}; known are {', '.join(known)}")
+    return example

@@ -1,0 +1,65 @@
+"""Is a question unlike everything the model was trained on?
+
+For models with labels of their own. Two signs, each in units of its spread over the training
+questions: the classifier's best score, and the cosines of the nearest training questions (k-nearest
+neighbours: Sun et al. 2022). Either alone finds 80 to 83 % of CLINC150's out-of-scope questions at
+5 % false rejection; their sum 92 %, without having seen one (benchmarks/intent.py).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import exp
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+FALSE_REJECTION = 0.05
+"""Share of held-out known questions that may be taken for unknown ones."""
+_NEIGHBOURS = (1, 3, 5)
+_BLOCK = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Novelty:
+    """``known`` are the training questions' vectors; below ``threshold`` a question is unknown."""
+
+    known: Floats
+    score_spread: float
+    near_spread: float
+    threshold: float
+
+    def familiarity(self, score: float, vector: Floats) -> float:
+        """High: the model has seen such questions. ``score`` is its best class's."""
+        return score / self.score_spread + _near(self.known @ vector) / self.near_spread
+
+    def unknown(self, score: float, vector: Floats) -> float:
+        """A probability-like figure: above one half the question is out of scope."""
+        apart = self.familiarity(score, vector) - self.threshold
+        return 1.0 / (1.0 + exp(min(50.0, max(-50.0, 2.0 * apart))))
+
+
+def fit(scores: Sequence[float] | Floats, vectors: Floats) -> Novelty:
+    """From held-out best scores and the vectors of the same training questions."""
+    best = np.asarray(scores, np.float64)
+    near = _leave_one_out(vectors)
+    score_spread, near_spread = float(best.std()) or 1.0, float(near.std()) or 1.0
+    familiar = best / score_spread + near / near_spread
+    threshold = float(np.quantile(familiar, FALSE_REJECTION))
+    return Novelty(vectors, score_spread, near_spread, threshold)
+
+
+def _leave_one_out(vectors: Floats) -> NDArray[np.float64]:
+    near = np.empty(len(vectors))
+    for start in range(0, len(vectors), _BLOCK):
+        cosines = vectors[start : start + _BLOCK] @ vectors.T
+        rows = np.arange(len(cosines))
+        cosines[rows, start + rows] = -1.0
+        near[start : start + _BLOCK] = [_near(row) for row in cosines]
+    return near
+
+
+def _near(cosines: Floats) -> float:
+    """The mean of the nearest's, the third's and the fifth's."""
+    places = [max(0, len(cosines) - place) for place in _NEIGHBOURS]
+    return float(np.partition(cosines, places)[places].mean())
