@@ -46,6 +46,9 @@ COMMANDS = {
     "demo": Command("Servers", "servers", "demo"),
     "ask": Command("Questions", "asking", "ask"),
     "ingest": Command("Questions", "ingest_command", "ingest"),
+    "classify": Command("Questions", "intent_commands", "classify"),
+    "evaluate": Command("Questions", "intent_commands", "evaluate"),
+    "train": Command("Questions", "intent_commands", "train"),
     "latency": Command("Questions", "asking", "latency"),
     "key": Command("Questions", "asking", "key"),
 }

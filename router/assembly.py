@@ -2,6 +2,7 @@
 
 from collections.abc import Coroutine, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -23,9 +24,10 @@ from router.cache import CacheLimits, SemanticCache
 from router.cached import Answers
 from router.decisions import ARMS, Chooser, warm_start
 from router.embedding import Embedder, LocalEmbedder
+from router.errors import SettingsError
 from router.faults import Faults
 from router.flags import FeatureFlags, FlagReader
-from router.intent import Escalation, IntentClassifier
+from router.intent import INTENTS, Escalation, IntentClassifier, IntentModelError
 from router.learning import DIMENSION, OnlineLearningRouter
 from router.llm import AnthropicModel, LanguageModel, OpenAIModel, from_settings
 from router.llm.watched import WatchedModel, counting
@@ -137,7 +139,7 @@ async def assemble(given: Given, settings: Settings, features: Features, metrics
         Guard(each, metrics, limits.backend_seconds) for each in _backends(given, stores, features)
     ]
     retrieval = Retrieval(guards, features)
-    understanding = _understanding(given, features, llm, retrieval, settings.llm.timeout)
+    understanding = _understanding(given, settings, features, llm, retrieval)
     answers = Answers(_cache(redis, settings, features), metrics, limits.cache_seconds)
     parts = PipelineParts(
         understanding, _rewriter(llm, settings), chooser, retrieval, answers, phases
@@ -231,13 +233,30 @@ def _rewriter(llm: WatchedModel | None, settings: Settings) -> QueryRewriter:
 
 def _understanding(
     given: Given,
+    settings: Settings,
     features: Features,
     llm: LanguageModel | None,
     retrieval: Retrieval,
-    llm_seconds: float,
 ) -> Understanding:
     embedder = given.embedding_service or LocalEmbedder()
-    escalation = Escalation(llm, timeout=llm_seconds + LLM_SLACK_SECONDS) if llm else None
-    classifier = IntentClassifier.load(embedder, escalation=escalation)
+    escalation = Escalation(llm, timeout=settings.llm.timeout + LLM_SLACK_SECONDS) if llm else None
+    classifier = _classifier(embedder, settings.intent_model, escalation)
     models = Models(embedder, classifier, llm=llm is not None)
     return Understanding(models, features, retrieval.nearest)
+
+
+def _classifier(
+    embedder: Embedder, path: Path | None, escalation: Escalation | None
+) -> IntentClassifier:
+    """The team's model where one is set; its labels must be the ones we have stores for."""
+    try:
+        classifier = IntentClassifier.load(embedder, path, escalation=escalation)
+    except IntentModelError as error:
+        raise SettingsError(f"SLUICE_INTENT_MODEL: {error}") from error
+    strange = sorted(set(classifier.intents) - set(INTENTS))
+    if strange:
+        raise SettingsError(
+            f"SLUICE_INTENT_MODEL: {path} has the label {strange[0]!r}; a router knows "
+            f"{', '.join(INTENTS)}: train without --own-labels"
+        )
+    return classifier

@@ -103,6 +103,7 @@ class Settings:
     access: Access = field(default_factory=Access)
     analytics: Analytics = field(default_factory=Analytics)
     operation: Operation = field(default_factory=Operation)
+    intent_model: Path | None = None
 
     def with_addresses(self, given: "Addresses") -> "Settings":
         """These settings, with what the caller of QueryRouter passed in instead."""
@@ -128,6 +129,7 @@ class Settings:
             access=_access(values),
             analytics=_analytics(values),
             operation=_operation(values),
+            intent_model=Path(model) if (model := values.get("SLUICE_INTENT_MODEL")) else None,
         )
 
 

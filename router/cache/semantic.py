@@ -1,7 +1,8 @@
 """The semantic cache, shared by all processes through Redis.
 
 First the exact question in normalised form, one hash read; then the nearest questions by Redis 8's
-vector sets, accepted at ``threshold`` or above and only when ``guards.same_question`` agrees.
+vector sets, judged by their words too (``guards.best_match``) and accepted at ``threshold`` or above.
+Each vector carries its question, so a miss is one round trip and a hit two, at any size.
 Entries live per scope (tenant, cohort, size of answer): a treatment answer never serves control.
 """
 
@@ -18,10 +19,11 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 from xxhash import xxh3_64_hexdigest
 
-from router.cache.guards import same_question
+from router.cache.guards import best_match
 from router.rewrite import normalise
 
-NEIGHBOURS = 5
+NEIGHBOURS = 8
+EFFORT = 100  # candidates that the index looks at; more found nothing more
 SWEEP = 64  # expired or surplus entries removed with one insertion
 logger = structlog.get_logger(__name__)
 
@@ -58,6 +60,13 @@ class CacheLimits:
     entries: int = 100_000
 
 
+@dataclass(frozen=True, slots=True)
+class _Near:
+    digest: str
+    cosine: float
+    query: str
+
+
 class SemanticCache:
     """Every call raises redis.RedisError when Redis fails; callers go on without the cache."""
 
@@ -73,14 +82,16 @@ class SemanticCache:
 
     async def similar(self, scope: Scope, query: str, vector: NDArray[np.float32]) -> Entry | None:
         """The answer to a question that means the same."""
-        for digest, cosine in await self._neighbours(scope, vector):
-            if cosine < self._limits.threshold:
+        near = await self._neighbours(scope, vector)
+        while near and near[0].cosine >= self._limits.threshold:
+            match = best_match(query, [(one.query, one.cosine) for one in near])
+            if match is None or match.likeness < self._limits.threshold:
                 return None
-            entry = await self._entry(self._entry_key(scope, digest), "similar")
-            if entry is None:
-                await self._forget(scope, [digest])
-            elif same_question(query, entry.query):
+            chosen = near.pop(match.place)
+            entry = await self._entry(self._entry_key(scope, chosen.digest), "similar")
+            if entry is not None:
                 return entry
+            await self._forget(scope, [chosen.digest])
         return None
 
     async def put(
@@ -104,7 +115,7 @@ class SemanticCache:
                 pipe.expire(self._source_key(source), ttl)
             pipe.zcard(self._order_key(scope))
             replies = await pipe.execute()
-        await self._add_vector(scope, digest, vector)
+        await self._add_vector(scope, digest, vector, entry.query)
         await self._sweep(scope, int(replies[-1]))
 
     async def invalidate(self, source: str) -> int:
@@ -133,28 +144,27 @@ class SemanticCache:
         except (KeyError, ValueError):  # absent, or written by something else: not an answer
             return None
 
-    async def _neighbours(
-        self, scope: Scope, vector: NDArray[np.float32]
-    ) -> list[tuple[str, float]]:
+    async def _neighbours(self, scope: Scope, vector: NDArray[np.float32]) -> list[_Near]:
+        """Nearest first."""
         if not self._vectors_supported:
             return []
         command = ("VSIM", self._vectors_key(scope), "FP32", vector.tobytes())
+        options = ("WITHSCORES", "WITHATTRIBS", "COUNT", NEIGHBOURS, "EF", EFFORT)
         try:
-            found = await self._command(*command, "WITHSCORES", "COUNT", NEIGHBOURS)
+            found = await self._command(*command, *options)
         except ResponseError as error:
             self._no_vectors(error)
             return []
-        pairs = (
-            found.items() if isinstance(found, dict) else zip(found[::2], found[1::2], strict=True)
-        )
-        # VSIM answers (1 + cosine) / 2.
-        return [(_text(name), 2 * float(score) - 1) for name, score in pairs]
+        return [near for near in map(_near, *_columns(found)) if near is not None]
 
-    async def _add_vector(self, scope: Scope, digest: str, vector: NDArray[np.float32]) -> None:
+    async def _add_vector(
+        self, scope: Scope, digest: str, vector: NDArray[np.float32], query: str
+    ) -> None:
         if not self._vectors_supported:
             return
+        command = ("VADD", self._vectors_key(scope), "FP32", vector.tobytes(), digest)
         try:
-            await self._command("VADD", self._vectors_key(scope), "FP32", vector.tobytes(), digest)
+            await self._command(*command, "SETATTR", json.dumps({"query": query}))
         except ResponseError as error:
             self._no_vectors(error)
 
@@ -163,11 +173,14 @@ class SemanticCache:
         return await send(*words)
 
     def _no_vectors(self, error: ResponseError) -> None:
-        """Redis before 8 has no vector sets: exact matches only, said once."""
-        if "unknown command" not in str(error).lower():
+        """Redis before 8.2 has no vector sets with attributes: exact matches only, said once."""
+        said = str(error).lower()
+        if not any(sign in said for sign in ("unknown command", "syntax", "option")):
             raise error
         self._vectors_supported = False
-        logger.warning("cache_exact_only", why="this Redis has no vector sets (8.0 or later has)")
+        logger.warning(
+            "cache_exact_only", why="vector sets with attributes take Redis 8.2 or later"
+        )
 
     async def _sweep(self, scope: Scope, entries: int) -> None:
         """Forget what has expired, and the oldest of what is too much."""
@@ -211,6 +224,22 @@ class SemanticCache:
 
 def _digest(query: str) -> str:
     return xxh3_64_hexdigest(normalise(query).encode())
+
+
+def _columns(found: Any) -> tuple[list[Any], list[Any], list[Any]]:  # noqa: ANN401 - see _command
+    """Names, scores and attributes of a VSIM reply: one flat list, or a map in RESP3."""
+    if isinstance(found, dict):
+        return list(found), [row[0] for row in found.values()], [row[1] for row in found.values()]
+    return found[::3], found[1::3], found[2::3]
+
+
+def _near(name: bytes | str, score: bytes | float, attributes: bytes | str | None) -> _Near | None:
+    """None for a vector that something else wrote. VSIM's score is (1 + cosine) / 2."""
+    try:
+        query = json.loads(attributes or "")["query"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return _Near(_text(name), 2 * float(score) - 1, str(query))
 
 
 def _text(value: bytes | str) -> str:

@@ -7,20 +7,20 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from cli.commands import build
 from cli.errors import CliError
-from cli.main import app
 
 runner = CliRunner()
 
 
 def output(*words: str, stdin: bytes = b"") -> str:
-    result = runner.invoke(app, list(words), input=stdin, catch_exceptions=False)
+    result = runner.invoke(build(words), list(words), input=stdin, catch_exceptions=False)
     assert result.exit_code == 0, result.output
     return result.stdout
 
 
 def refusal(*words: str) -> str:
-    result = runner.invoke(app, list(words))
+    result = runner.invoke(build(words), list(words))
     assert isinstance(result.exception, CliError)
     assert result.exception.code == 2
     return str(result.exception)
