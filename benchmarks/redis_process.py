@@ -16,8 +16,9 @@ from stack.programs import package_file
 class RedisProcess:
     """Listens on a free loopback port; its snapshot lives in `folder`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *options: str) -> None:
         self._folder = folder
+        self._options = options
         with closing(socket.socket()) as probe:
             probe.bind(("127.0.0.1", 0))
             self._port: int = probe.getsockname()[1]
@@ -30,7 +31,7 @@ class RedisProcess:
         options = ["--bind", "127.0.0.1", "--port", str(self._port), "--save", ""]
         options += ["--dir", str(self._folder), "--loglevel", "warning"]
         self._process = subprocess.Popen(  # noqa: S603 - our own server, no foreign input
-            [program, *options], stdout=subprocess.DEVNULL
+            [program, *options, *self._options], stdout=subprocess.DEVNULL
         )
         deadline = time.monotonic() + 10.0
         while not self.answers():

@@ -10,9 +10,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from router.backends.words import stem
 from router.cache.wording import Wording, listed, wording
 
-DIFFERENT = 0.05
+DIFFERENT = 0.06
 """What any difference in wording costs at least: at 0.95 only the same question passes."""
 UNLIKE = 0.2
 """What it costs on top when the two share no word at all; in between by weight of the words."""
@@ -23,25 +24,27 @@ SURE_RIVAL = 0.25
 CONTRADICTION = -1.0
 
 _OPPOSITES = tuple(
-    frozenset(pair.split())
+    frozenset(map(stem, pair.split()))
     for pair in listed(
-        "befor after|first last|highest lowest|high low|most least|most fewest|more les|more fewer|"
-        "larg smal|largest smallest|biggest smallest|greatest smallest|longest shortest|fastest slowest|"
-        "maximum minimum|max min|abov below|over under|increas decreas|increas reduc|increas low|ris fal|"
-        "grow shrink|open clos|activ inactiv|start end|begin end|start stop|buy sel|sold bought|oldest newest|"
-        "old new|earliest latest|latest first|oldest latest|next last|next previou|incom outgo|upstream downstream|import export|"
-        "approv reject|accept reject|accept declin|intern extern|enabl disabl|add remov|includ exclud|"
-        "pro con|best worst|better wors|good bad|advantag disadvantag|male femal|man woman|men women|"
-        "north south|east west|win lose|won lost|gain los|gain lose|push pull|send receiv|sent receiv|"
-        "lend borrow|hir fir|join leav|arriv depart|arriv leav|upload download|encrypt decrypt|"
-        "cheapest expens|cheap expens|lef right|left right|from to|with without|paid unpaid|pas fail|"
-        "succed fail|succes failur|present absent|full empt|on off|up down|in out|since until|"
-        "customer supplier|custom suppli|custom vendor|buyer seler|debit credit|asset liabil|profit los|revenu cost|"
-        "incom expens|upgrad downgrad|lock unlock|allow den|allow forbid|allow prohibit|legal ilegal",
+        "before after|first last|highest lowest|high low|most least|most fewest|more less|more fewer|"
+        "large small|largest smallest|biggest smallest|greatest smallest|longest shortest|"
+        "fastest slowest|maximum minimum|max min|above below|over under|increase decrease|"
+        "increase reduce|rise fall|grow shrink|open closed|active inactive|start end|begin end|"
+        "start stop|buy sell|sold bought|oldest newest|old new|earliest latest|oldest latest|"
+        "next last|next previous|incoming outgoing|upstream downstream|import export|"
+        "approved rejected|accept reject|accept decline|internal external|enable disable|add remove|"
+        "include exclude|pro con|best worst|better worse|good bad|advantage disadvantage|"
+        "male female|man woman|men women|north south|east west|win lose|won lost|gain loss|gain lose|"
+        "push pull|send receive|sent received|lend borrow|hire fire|join leave|arrive depart|"
+        "arrive leave|upload download|encrypt decrypt|cheapest expensive|cheap expensive|left right|"
+        "from to|with without|paid unpaid|pass fail|succeed fail|success failure|present absent|"
+        "full empty|on off|up down|in out|since until|customer supplier|customer vendor|buyer seller|"
+        "debit credit|asset liability|profit loss|revenue cost|income expense|upgrade downgrade|"
+        "lock unlock|allow deny|allow forbid|allow prohibit|legal illegal",
         "|",
     )
 )
-_PREFIXES = ("un", "in", "im", "ir", "il", "non", "dis", "de", "mis")
+_PREFIXES = ("un", "in", "im", "ir", "il", "non", "dis", "de")
 _SPECIFIC = frozenset({"who", "when", "where", "count", "duration", "often", "why"})
 
 
@@ -70,17 +73,23 @@ def same_question(one: str, other: str) -> bool:
 
 
 def best_match(query: str, candidates: Sequence[tuple[str, float]]) -> Match | None:
-    """The candidate (question, cosine) most like ``query``, judged down by its closest rival."""
-    judged = sorted(
-        (Match(place, likeness(query, *candidate)) for place, candidate in enumerate(candidates)),
-        key=lambda match: -match.likeness,
-    )
-    if not judged or judged[0].likeness <= CONTRADICTION:
+    """The candidate (question, cosine), nearest first, most like ``query``, less its rival."""
+    judged: list[Match] = []
+    for place, (question, cosine) in enumerate(candidates):
+        # Likeness is at most the cosine: from here on nobody is the best, nor a rival of it.
+        if judged and cosine < max(m.likeness for m in judged) - RIVAL_WITHIN:
+            break
+        judged.append(Match(place, likeness(query, question, cosine)))
+    best = max(judged, key=lambda match: match.likeness, default=None)
+    if best is None or best.likeness <= CONTRADICTION:
         return None
-    best = judged[0]
     chosen = candidates[best.place][0]
-    rivals = (m.likeness for m in judged[1:] if not same_question(chosen, candidates[m.place][0]))
-    lead = best.likeness - next(rivals, CONTRADICTION)
+    rivals = (
+        match.likeness
+        for match in judged
+        if match is not best and not same_question(chosen, candidates[match.place][0])
+    )
+    lead = best.likeness - max(rivals, default=CONTRADICTION)
     doubt = max(0.0, RIVAL_WITHIN - lead) * (SURE_RIVAL if same_question(query, chosen) else 1.0)
     return Match(best.place, best.likeness - doubt)
 

@@ -2,14 +2,14 @@
 
 First the exact question in normalised form, one hash read; then the nearest questions by Redis 8's
 vector sets, judged by their words too (``guards.best_match``) and accepted at ``threshold`` or above.
-Each vector carries its question, so a miss is one round trip and a hit two, at any size.
+Each vector carries its question, so a lookup is one round trip at any size.
 Entries live per scope (tenant, cohort, size of answer): a treatment answer never serves control.
 """
 
 import json
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
@@ -25,6 +25,16 @@ from router.rewrite import normalise
 NEIGHBOURS = 8
 EFFORT = 100  # candidates that the index looks at; more found nothing more
 SWEEP = 64  # expired or surplus entries removed with one insertion
+_LOOKUP = """
+local near = redis.call('VSIM', KEYS[1], 'FP32', ARGV[1], 'WITHSCORES', 'WITHATTRIBS',
+                        'COUNT', ARGV[2], 'EF', ARGV[3])
+local body = {}
+if near[1] and tonumber(near[2]) >= tonumber(ARGV[4]) then
+  body = redis.call('HGETALL', KEYS[2] .. near[1])
+end
+return {near, body}
+"""
+"""The nearest questions, and the answer of the very nearest: most often it is the one."""
 logger = structlog.get_logger(__name__)
 
 
@@ -43,12 +53,16 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A stored answer, as JSON values; ``decision`` is the routing decision behind it."""
+    """A stored answer, as JSON values; ``decision`` is the routing decision behind it.
+
+    ``likeness`` is 1 for an exact match, else what it passed the threshold with.
+    """
 
     query: str
     answer: dict[str, Any]
     decision: str
     how: str = "exact"
+    likeness: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,22 +89,25 @@ class SemanticCache:
         self._prefix = f"sluice:{environment}:cache"
         self._limits = limits
         self._vectors_supported = True
+        self._lookup = redis.register_script(_LOOKUP)
 
     async def exact(self, scope: Scope, query: str) -> Entry | None:
         """The answer to this very question, up to case, spaces and closing punctuation."""
-        return await self._entry(self._entry_key(scope, _digest(query)), "exact")
+        return _entry(await self._body(self._entry_key(scope, _digest(query))), "exact")
 
     async def similar(self, scope: Scope, query: str, vector: NDArray[np.float32]) -> Entry | None:
         """The answer to a question that means the same."""
-        near = await self._neighbours(scope, vector)
+        near, first = await self._neighbours(scope, vector)
         while near and near[0].cosine >= self._limits.threshold:
             match = best_match(query, [(one.query, one.cosine) for one in near])
             if match is None or match.likeness < self._limits.threshold:
                 return None
             chosen = near.pop(match.place)
-            entry = await self._entry(self._entry_key(scope, chosen.digest), "similar")
+            key = self._entry_key(scope, chosen.digest)
+            body = first.get(chosen.digest) or await self._body(key)
+            entry = _entry(body, "similar")
             if entry is not None:
-                return entry
+                return replace(entry, likeness=match.likeness)
             await self._forget(scope, [chosen.digest])
         return None
 
@@ -132,30 +149,28 @@ class SemanticCache:
             "entries_max": self._limits.entries,
         }
 
-    async def _entry(self, key: str, how: str) -> Entry | None:
-        body = await cast("Awaitable[dict[bytes, bytes]]", self._redis.hgetall(key))
-        try:
-            return Entry(
-                query=body[b"query"].decode(),
-                answer=json.loads(body[b"answer"]),
-                decision=body[b"decision"].decode(),
-                how=how,
-            )
-        except (KeyError, ValueError):  # absent, or written by something else: not an answer
-            return None
+    async def _body(self, key: str) -> dict[bytes, bytes]:
+        return await cast("Awaitable[dict[bytes, bytes]]", self._redis.hgetall(key))
 
-    async def _neighbours(self, scope: Scope, vector: NDArray[np.float32]) -> list[_Near]:
-        """Nearest first."""
+    async def _neighbours(
+        self, scope: Scope, vector: NDArray[np.float32]
+    ) -> tuple[list[_Near], dict[str, dict[bytes, bytes]]]:
+        """Nearest first, and the body of the nearest if it is near enough, in one round trip."""
         if not self._vectors_supported:
-            return []
-        command = ("VSIM", self._vectors_key(scope), "FP32", vector.tobytes())
-        options = ("WITHSCORES", "WITHATTRIBS", "COUNT", NEIGHBOURS, "EF", EFFORT)
+            return [], {}
+        keys = (self._vectors_key(scope), self._entry_key(scope, ""))
+        numbers = (NEIGHBOURS, EFFORT, (1 + self._limits.threshold) / 2)
         try:
-            found = await self._command(*command, *options)
+            found = await cast(
+                "Awaitable[Any]", self._lookup(keys=keys, args=(vector.tobytes(), *numbers))
+            )
         except ResponseError as error:
             self._no_vectors(error)
-            return []
-        return [near for near in map(_near, *_columns(found)) if near is not None]
+            return [], {}
+        near, body = found
+        rows = map(_near, near[::3], near[1::3], near[2::3])
+        first = {_text(near[0]): dict(zip(body[::2], body[1::2], strict=True))} if body else {}
+        return [one for one in rows if one is not None], first
 
     async def _add_vector(
         self, scope: Scope, digest: str, vector: NDArray[np.float32], query: str
@@ -226,11 +241,17 @@ def _digest(query: str) -> str:
     return xxh3_64_hexdigest(normalise(query).encode())
 
 
-def _columns(found: Any) -> tuple[list[Any], list[Any], list[Any]]:  # noqa: ANN401 - see _command
-    """Names, scores and attributes of a VSIM reply: one flat list, or a map in RESP3."""
-    if isinstance(found, dict):
-        return list(found), [row[0] for row in found.values()], [row[1] for row in found.values()]
-    return found[::3], found[1::3], found[2::3]
+def _entry(body: Mapping[bytes, bytes], how: str) -> Entry | None:
+    """None for what is absent, or was written by something else."""
+    try:
+        return Entry(
+            query=body[b"query"].decode(),
+            answer=json.loads(body[b"answer"]),
+            decision=body[b"decision"].decode(),
+            how=how,
+        )
+    except (KeyError, ValueError):
+        return None
 
 
 def _near(name: bytes | str, score: bytes | float, attributes: bytes | str | None) -> _Near | None:

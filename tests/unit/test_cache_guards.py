@@ -2,7 +2,8 @@
 
 import pytest
 
-from router.cache.guards import same_question
+from benchmarks.cache_traps import traps
+from router.cache.guards import best_match, likeness, same_question
 
 TRAPS = [
     ("Shipments from Kiel to Bremen", "Shipments from Bremen to Kiel"),
@@ -48,3 +49,31 @@ def test_a_trap_is_no_hit(one: str, other: str) -> None:
 def test_a_polite_or_shorter_form_is_the_same_question(one: str, other: str) -> None:
     assert same_question(one, other)
     assert same_question(other, one)
+
+
+@pytest.mark.parametrize("kind", sorted({trap.kind for trap in traps()}))
+def test_no_trap_of_the_benchmark_hits_at_the_default_threshold(kind: str) -> None:
+    """Even if their vectors were equal; docs/routing.md has the peers' figures."""
+    found = [trap for trap in traps() if trap.kind == kind]
+    assert not [trap for trap in found if likeness(trap.asked, trap.stored, 1.0) >= 0.95]
+
+
+def test_a_rival_casts_doubt() -> None:
+    """Two stored questions that differ, and both look like this one: one of them is wrong."""
+    query, near, rival = "how to bake bread", "how to bake a bread", "how to bake brown bread"
+    alone = best_match(query, [(near, 0.97)])
+    doubted = best_match(query, [(near, 0.97), (rival, 0.96)])
+    assert alone is not None
+    assert doubted is not None
+    assert (alone.place, alone.likeness) == (doubted.place, 0.97)
+    assert doubted.likeness < alone.likeness
+
+
+def test_the_best_need_not_be_the_nearest() -> None:
+    match = best_match(
+        "invoices of may", [("invoices of june", 0.98), ("the invoices of may", 0.96)]
+    )
+    assert match is not None
+    assert match.place == 1
+    assert best_match("amount > 5", [("amount < 5", 0.99)]) is None
+    assert best_match("anything", []) is None
