@@ -36,9 +36,14 @@ class QueryBody(BaseModel):
     session_id: Id | None = None
     limit: int = Field(default=10, ge=1, le=50, description="results at most")
     seconds: float | None = Field(
-        default=None, gt=0, le=60, description="answer within this, without late stores if need be"
+        default=None,
+        ge=0.05,
+        le=60,
+        description="answer within this, without late stores if need be",
     )
-    explain: bool = Field(default=False, description="say what was decided, and where time went")
+    explain: bool = Field(
+        default=False, strict=True, description="say what was decided, and where time went"
+    )
 
 
 class Result(BaseModel):
@@ -119,13 +124,13 @@ class FeedbackBody(BaseModel):
     )
 
     query_id: Id
-    clicked: bool | None = None
+    clicked: bool | None = Field(default=None, strict=True)
     click_position: int | None = Field(default=None, ge=1, le=1_000_000)
     dwell_time_seconds: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     explicit_rating: float | None = Field(default=None, ge=1, le=5)
     result_count: int | None = Field(default=None, ge=0, le=1_000_000)
     latency_ms: float | None = Field(default=None, ge=0, allow_inf_nan=False)
-    complaint: bool = False
+    complaint: bool = Field(default=False, strict=True)
 
     def signals(self) -> UserFeedback:
         """Raises InvalidFeedbackError for signals that contradict each other."""
