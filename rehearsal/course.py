@@ -53,6 +53,7 @@ class Course:
     def __post_init__(self) -> None:
         self._tick = tick_seconds(self.plan)
         self._ages = frozenset(_ages(self.plan))
+        self.enter(0, self.begin)  # its checklist measures before the step itself is live
 
     def enter(self, index: int, at: datetime) -> None:
         """Note that the step at ``index`` went live: from now on its own tape is read."""
@@ -65,9 +66,7 @@ class Course:
 
     def recorded(self, at: datetime) -> tuple[Entry, float]:
         """The entry that holds at ``at``, and the recorded time of the last tick before it."""
-        entry = next((one for one in reversed(self.entries) if one.at <= at), None)
-        if entry is None:
-            entry = self.entries[0]
+        entry = next((one for one in reversed(self.entries) if one.at <= at), self.entries[0])
         ticks = math.floor((at - entry.at).total_seconds() / self._tick + 1e-6)
         return entry, entry.tape.entry + ticks * self._tick
 
@@ -131,8 +130,9 @@ class Course:
         lasts = fault.lasts or _FOREVER
         if begins + lasts < -_lookback(self.plan.steps[index]):
             return None
-        ends = None if fault.lasts is None else lead + self._ticks(begins + lasts)
-        return Placed(fault, lead + self._ticks(begins), ends, self._ticks(fault.grows_over))
+        first = lead + 1  # a tick's sample tells of the time before it
+        ends = None if fault.lasts is None else first + self._ticks(begins + lasts)
+        return Placed(fault, first + self._ticks(begins), ends, self._ticks(fault.grows_over))
 
     def _ticks(self, span: timedelta) -> int:
         return round(span.total_seconds() / self._tick)
