@@ -6,22 +6,28 @@ import os
 import signal
 import sys
 
+import httpx
 from temporalio.worker import Worker
 
 from activities.archive import FileArchive
+from activities.channels import channels
 from activities.checklist import ChecklistActivities
+from activities.code import CodeActivities
 from activities.connection import connected
 from activities.encryption import PayloadKeyError
 from activities.flags import FlagActivities
+from activities.git_code import GitCode
 from activities.health import serving_health
 from activities.ledger import PostgresLedger
 from activities.measure import MeasureActivities
+from activities.notify import NoticeActivities
 from activities.prometheus import PrometheusMetrics
 from activities.redis_flags import RedisFlags
 from activities.report import ReportActivities
 from activities.settings import SettingsError, WorkerSettings
 from activities.site import LiveSite
 from activities.watch import WatchActivities
+from workflows.notice_workflow import NoticeWorkflow
 from workflows.policies import TASK_QUEUE
 from workflows.rollout_workflow import RolloutWorkflow
 from workflows.serving import worker_options
@@ -35,17 +41,20 @@ async def main(settings: WorkerSettings) -> None:
     metrics = PrometheusMetrics(settings.prometheus_url)
     flags, ledger = RedisFlags.from_url(settings.redis_url), PostgresLedger(settings.postgres_dsn)
     site = LiveSite.from_environment(os.environ, flags, metrics)
-    async with connected(settings) as client:
+    code = GitCode(settings.code_repository, settings.deploy_hook, os.environ)
+    async with connected(settings) as client, httpx.AsyncClient() as http:
         worker = Worker(
             client,
             task_queue=TASK_QUEUE,
-            workflows=[RolloutWorkflow],
+            workflows=[RolloutWorkflow, NoticeWorkflow],
             activities=[
                 FlagActivities(flags).apply,
                 FlagActivities(flags).confirm,
                 MeasureActivities(metrics, ledger).check,
                 WatchActivities(metrics, flags, ledger).watch,
                 ChecklistActivities(metrics, site).check_items,
+                NoticeActivities(channels(http, settings)).deliver,
+                CodeActivities(code).revert,
                 ReportActivities(ledger, FileArchive()).write_report,
             ],
             **worker_options(settings),

@@ -5,11 +5,16 @@ EffectError
 │   ├── MetricsUnreachableError   Prometheus: no connection, too slow, 5xx
 │   ├── FlagsUnreachableError     the flag store is out of reach
 │   ├── LedgerUnreachableError    Postgres is out of reach
-│   └── ArchiveUnwritableError    the report's directory can't be written
+│   ├── ArchiveUnwritableError    the report's directory can't be written
+│   ├── NoticeUndeliveredError     a channel is out of reach or overloaded
+│   └── CodeUnreachableError       git's remote, a push that lost a race, a deploy hook that failed
 └── PermanentError           never retried: trying again gives the same answer
     ├── MetricsQueryError         Prometheus refuses the query, or it gives more than one series
     ├── FlagRefusedError          fenced off, killed, unknown or invalid flag
-    └── LedgerRefusedError        Postgres refuses the entry or the statement
+    ├── LedgerRefusedError        Postgres refuses the entry or the statement
+    ├── NoticeRefusedError        a channel isn't configured, or refuses the notice
+    ├── CodeConflictError         the revert conflicts with what came later
+    └── CodeRefusedError          no clone, no such commit or branch
 
 Adapters turn every error of their driver into one of these; ``temporal_errors`` turns a permanent
 one into a non-retryable ApplicationError whose ``type`` is the class's ``kind``.
@@ -68,6 +73,32 @@ class LedgerRefusedError(PermanentError):
 
 class ArchiveUnwritableError(TransientError):
     """The report can't be written where the plan says; a person can free or grant it meanwhile."""
+
+
+class NoticeUndeliveredError(TransientError):
+    """The channel can't be reached or is overloaded; it may have got the notice all the same."""
+
+
+class NoticeRefusedError(PermanentError):
+    """The channel isn't configured for the worker, or refuses the notice as it is."""
+
+    kind = "NoticeRefused"
+
+
+class CodeUnreachableError(TransientError):
+    """The remote, the push or the deploy hook failed; nothing half-done is left in the clone."""
+
+
+class CodeConflictError(PermanentError):
+    """The revert conflicts: a person must resolve it. Nothing half-done is left in the clone."""
+
+    kind = "CodeConflict"
+
+
+class CodeRefusedError(PermanentError):
+    """No clone is configured, or it knows no such commit or branch."""
+
+    kind = "CodeRefused"
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import Field
 
 from rollout.gate import Gate, Metric, Model
+from rollout.notice import Channel, Notice
 from rollout.plan import Phases
 from rollout.quantity import Duration
 from rollout.reading import STALE_AFTER, Reading
@@ -179,3 +180,30 @@ class ReportReceipt(Model):
 
     markdown: str
     html: str
+
+
+class NoticeRequest(Model):
+    """Tell one channel one notice; repeated until it took it, each time with the same key."""
+
+    channel: Channel
+    notice: Notice
+
+
+class RevertRequest(Model):
+    """Revert ``commit`` on ``remote``'s ``branch``, push, deploy. ``key`` stands in the commit."""
+
+    key: str
+    rollout_id: str
+    flag: str
+    commit: str
+    branch: str
+    remote: str
+    actor: str
+    reason: str
+
+
+class RevertReceipt(Model):
+    """``commit`` is the one that undoes it (empty: nothing was left to undo)."""
+
+    commit: str
+    text: str

@@ -12,7 +12,10 @@ from activities.models import (
     FlagTarget,
     LedgerEntry,
     LedgerKind,
+    RevertReceipt,
+    RevertRequest,
 )
+from rollout.notice import Notice
 from rollout.state import State
 
 
@@ -128,5 +131,31 @@ class Archive(Protocol):
 
         Raises:
             ArchiveUnwritableError: transient.
+        """
+        ...
+
+
+class NoticeChannel(Protocol):
+    """Where people are told something."""
+
+    async def send(self, notice: Notice) -> str:
+        """Send it and give the answer in a few words; a repetition has the same key.
+
+        Raises:
+            NoticeUndeliveredError: transient.
+            NoticeRefusedError: permanent.
+        """
+        ...
+
+
+class Code(Protocol):
+    """The code that is deployed."""
+
+    async def revert(self, request: RevertRequest) -> RevertReceipt:
+        """Revert the commit where it is deployed from, and deploy; twice does it once.
+
+        Raises:
+            CodeUnreachableError: transient.
+            CodeConflictError, CodeRefusedError: permanent. Nothing half-done is left.
         """
         ...

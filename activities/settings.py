@@ -13,6 +13,7 @@ from pydantic import Field, ValidationError
 from rollout.gate import Model
 
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
+Url = Annotated[str, Field(pattern=r"^(|https?://.+)$")]
 Address = Annotated[str, Field(pattern=r"^(|\[?[\w.:-]+\]?:\d{1,5})$")]
 
 
@@ -27,6 +28,12 @@ class WorkerSettings(Model):
     postgres_dsn: str = "postgresql://localhost:5432/postgres"
     prometheus_url: str = "http://localhost:9090"
     payload_keys: str = ""
+    webhook_url: Url = ""
+    webhook_secret: str = ""
+    slack_url: Url = ""
+    alertmanager_url: Url = ""
+    code_repository: str = ""
+    deploy_hook: str = ""
     health_address: Address = ""
     metrics_address: Address = ""
     otlp_endpoint: str = ""
@@ -64,6 +71,12 @@ VARIABLES = {
     "postgres_dsn": "POSTGRES_DSN",
     "prometheus_url": "PROMETHEUS_URL",
     "payload_keys": "SLUICE_PAYLOAD_KEYS",
+    "webhook_url": "SLUICE_WEBHOOK_URL",
+    "webhook_secret": "SLUICE_WEBHOOK_SECRET",
+    "slack_url": "SLUICE_SLACK_URL",
+    "alertmanager_url": "SLUICE_ALERTMANAGER_URL",
+    "code_repository": "SLUICE_CODE_REPOSITORY",
+    "deploy_hook": "SLUICE_DEPLOY_HOOK",
     "health_address": "SLUICE_WORKER_HEALTH_ADDRESS",
     "metrics_address": "SLUICE_WORKER_METRICS_ADDRESS",
     "otlp_endpoint": "OTEL_EXPORTER_OTLP_ENDPOINT",

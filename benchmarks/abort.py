@@ -16,14 +16,13 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from redis.asyncio import Redis
 from temporalio.client import Client
 
 from activities.wire import CONVERTER
-from cli.errors import CliError
 from cli.rollouts import Rollouts
 from rollout.commands import Command, Verb
 from rollout.plan import RolloutPlan
@@ -69,11 +68,8 @@ async def running(folder: Path) -> AsyncIterator[Stack]:
 async def exposed(rollouts: Rollouts, of: RolloutPlan) -> None:
     """Start the rollout and wait until 25 % of users are exposed."""
     await rollouts.start(of)
-    async with asyncio.timeout(120):
-        while True:
-            with suppress(CliError):  # the worker is still starting
-                if (await rollouts.state(of.flag)).percentage:
-                    return
+    async with asyncio.timeout(60):
+        while not (await rollouts.state(of.flag)).percentage:  # noqa: ASYNC110 - only a query tells
             await asyncio.sleep(0.05)
 
 

@@ -33,7 +33,7 @@ COMMANDS = {
     "pause": Command("Decisions", "people", "pause"),
     "resume": Command("Decisions", "people", "resume"),
     "abort": Command("Decisions", "people", "abort"),
-    "rollback": Command("Decisions", "people", "rollback"),
+    "rollback": Command("Decisions", "rollback_command", "rollback"),
     "retry": Command("Decisions", "people", "retry"),
     "kill": Command("Decisions", "people", "kill"),
     "flags": Command("Flags and learning", "flags_commands", "app"),

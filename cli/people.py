@@ -1,4 +1,4 @@
-"""What people say to a rollout: promote, pause, resume, abort, rollback, retry."""
+"""What people say to a rollout: promote, pause, resume, abort, retry."""
 
 import asyncio
 from typing import Annotated
@@ -20,11 +20,11 @@ Reason = Annotated[str, typer.Option("--reason", "-m", help="Why; kept in the ti
 ABORT_SECONDS = 2
 
 
-def _send(verb: Verb, flag: str | None, reason: str, json: bool, emergency: bool = False) -> None:
+def _send(verb: Verb, flag: str | None, reason: str, json: bool) -> None:
     async def send() -> None:
         context = Context.read()
         rollouts = Rollouts(await context.temporal())
-        command = Command(actor=context.actor, reason=reason, emergency=emergency)
+        command = Command(actor=context.actor, reason=reason)
         taken = await rollouts.command(await rollouts.choose(flag), verb, command)
         answer(
             json,
@@ -53,16 +53,6 @@ def resume(flag: Flag = None, reason: Reason = "", json: Json = False) -> None:
 def retry(flag: Flag = None, reason: Reason = "", json: Json = False) -> None:
     """Enter the step that was rolled back again, with a fresh clock."""
     _send(Verb.RETRY, flag, reason, json)
-
-
-def rollback(
-    flag: Flag = None,
-    reason: Reason = "",
-    emergency: Annotated[bool, typer.Option(help="To 0 % at once, and killed.")] = False,
-    json: Json = False,
-) -> None:
-    """Step back to the step's rollback target; with --emergency to 0 % at once."""
-    _send(Verb.ROLLBACK, flag, reason, json, emergency)
 
 
 def abort(flag: Flag = None, reason: Reason = "", json: Json = False) -> None:

@@ -24,8 +24,9 @@ class Verb(StrEnum):
 class Command(Model):
     """One command with its author: who, and why.
 
-    ``emergency`` belongs to rollback, ``evidence`` (the id of the check that was seen) to approve,
-    ``item`` (of a checklist) to attest.
+    ``evidence`` (the id of the check that was seen) belongs to approve, ``item`` (of a checklist) to
+    attest, the rest to rollback: ``to`` names the step (or its percentage) to step back to,
+    ``code`` asks for a code rollback and ``confirmed`` confirms its revert.
     """
 
     actor: str = Field(min_length=1, max_length=200)
@@ -33,6 +34,10 @@ class Command(Model):
     emergency: bool = False
     evidence: str = Field(default="", max_length=200)
     item: str = Field(default="", max_length=100)
+    graceful: bool = False
+    code: bool = False
+    confirmed: bool = False
+    to: str = Field(default="", max_length=100)
 
 
 class Acknowledgement(Model):

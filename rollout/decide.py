@@ -5,12 +5,13 @@ Order is the safety argument: stopping comes before going on, and nothing raises
 ``Promote`` or a person's command moved the rollout to the next step.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from rollout.approving import evidence_due_at, expiry
 from rollout.before import due_items, hindrances
 from rollout.checklist import Item
+from rollout.escalation import next_reminder_at
 from rollout.gate import Severity
 from rollout.plan import Step
 from rollout.state import RollbackKind, State, Status
@@ -70,6 +71,11 @@ class Hold:
 
 
 @dataclass(frozen=True, slots=True)
+class Remind:
+    """Remind people of findings of P2 that nobody looked into in time."""
+
+
+@dataclass(frozen=True, slots=True)
 class Wait:
     """Nothing to do before ``until`` (None: before something happens)."""
 
@@ -85,13 +91,29 @@ class Finish:
 
 
 Decision = (
-    Enter | CheckNow | LookThrough | Expire | Promote | RollBack | Note | Hold | Wait | Finish
+    Enter
+    | CheckNow
+    | LookThrough
+    | Expire
+    | Promote
+    | RollBack
+    | Note
+    | Remind
+    | Hold
+    | Wait
+    | Finish
 )
 
 
 def decide(state: State, now: datetime) -> Decision:
     """Say what to do next. Never raises; the same state and time give the same answer."""
-    return _stop(state, now) or _go_on(state, now)
+    decision = _stop(state, now) or _go_on(state, now)
+    remind_at = next_reminder_at(state)
+    if remind_at is None or not isinstance(decision, Wait):
+        return decision
+    if now >= remind_at:
+        return Remind()
+    return replace(decision, until=min(decision.until or remind_at, remind_at))
 
 
 def _stop(state: State, now: datetime) -> Decision | None:
@@ -102,7 +124,7 @@ def _stop(state: State, now: datetime) -> Decision | None:
     if state.finding is not None:
         return _on_finding(state, now)
     if state.status is Status.DEGRADED:
-        return Wait(None, "rolled back; waiting for retry or abort")
+        return _while_degraded(state, now)
     if state.paused_at is not None:
         return _while_paused(state, now)
     return None
@@ -123,14 +145,28 @@ def _on_finding(state: State, now: datetime) -> Decision:
     because = finding.verdict.because
     if finding.kind == "killed":
         return RollBack(RollbackKind.EMERGENCY, because)
-    if state.status is Status.DEGRADED:
+    severity = finding.verdict.severity
+    if state.status is Status.DEGRADED and severity in (Severity.P0, Severity.P1):
         # Already stepped back and still burning: nothing short of 0 % is left.
         return RollBack(RollbackKind.EMERGENCY, because)
-    if finding.verdict.severity is Severity.P0:
+    if severity is Severity.P0:
         return RollBack(RollbackKind.EMERGENCY, because)
-    if finding.verdict.severity is Severity.P1:
+    if severity is Severity.P1:
         return Hold(because, now + state.plan.escalation.p1_rolls_back_after)
     return Note()
+
+
+def _while_degraded(state: State, now: datetime) -> Decision:
+    rollback, code = state.rollback, state.code
+    if code is not None and not code.outcome:
+        doing = "reverting the code" if code.confirmed_by else "the revert waits for confirmation"
+        return Wait(None, f"0 %; {doing}")
+    if rollback is None or rollback.next_at is None:
+        return Wait(None, "rolled back; waiting for retry or abort")
+    if now >= rollback.next_at:
+        return RollBack(RollbackKind.GRACEFUL, rollback.because)
+    then = f"watching {state.percentage:g} %, then {rollback.ahead[0]:g} %"
+    return Wait(rollback.next_at, f"graceful rollback: {then}")
 
 
 def _while_paused(state: State, now: datetime) -> Decision:

@@ -3,26 +3,15 @@
 from datetime import datetime
 
 from rollout.commands import Command, Verb
+from rollout.escalation import remember
+from rollout.gate import Severity
 from rollout.reading import Reading
+from rollout.rolling_back import asked, confirm_revert, kind_of
 from rollout.sayings import overruled, said, shown, words
-from rollout.state import (
-    TIMELINE_MAX,
-    Event,
-    Finding,
-    Rollback,
-    RollbackKind,
-    State,
-    Status,
-)
+from rollout.state import KILLING, Event, Finding, Rollback, RollbackKind, State, Status
+from rollout.telling import notify, resolve, tell
 from rollout.track import Track
 from rollout.verdict import Check, Outcome
-
-
-def tell(state: State, now: datetime, kind: str, text: str, actor: str = "sluice") -> None:
-    """Add a line to the timeline; the oldest lines go when there are too many."""
-    step = state.step.name if state.step else None
-    event = Event(at=now, kind=kind, text=text, actor=actor, step=step, percentage=state.percentage)
-    state.timeline = (*state.timeline, event)[-TIMELINE_MAX:]
 
 
 def unrecorded(state: State) -> tuple[Event, ...]:
@@ -78,6 +67,7 @@ def promoted(state: State, now: datetime, because: str) -> None:
     tell(state, now, "promote", f"{step.title if step else 'rollout'}: {because}")
     if step is not None:
         state.ended_well = {**state.ended_well, step.name: because}
+    state.reminders = ()
     state.step_index += 1
     state.step_started_at = None
     state.ready_at = now
@@ -88,9 +78,10 @@ def promoted(state: State, now: datetime, because: str) -> None:
 
 def paused(state: State, now: datetime, because: str, acts_at: datetime | None = None) -> None:
     state.status = Status.PAUSED
-    state.paused_at = now
+    state.paused_at = state.paused_at or now  # a red flag in a pause doesn't start it anew
     state.paused_because = because
-    state.acts_at = acts_at
+    if acts_at is not None:
+        state.acts_at = min(acts_at, state.acts_at or acts_at)
     if state.finding is not None:
         state.noted = (*state.noted, state.finding.name)
         state.finding = None
@@ -114,7 +105,10 @@ def noted(state: State, now: datetime) -> None:
     assert finding is not None  # noqa: S101  only a finding can be noted
     state.noted = (*state.noted, finding.name)
     state.finding = None
-    tell(state, now, "note", f"{finding.verdict.severity}: {finding.verdict.because}")
+    severity, because = finding.verdict.severity, finding.verdict.because
+    if severity is Severity.P2:
+        remember(state, now, finding.name, because)
+    tell(state, now, "note", f"{severity}: {because}")
 
 
 def found(state: State, now: datetime, finding: Finding) -> None:
@@ -126,33 +120,27 @@ def found(state: State, now: datetime, finding: Finding) -> None:
     if acted_on is not None:
         afresh = {f"red_flags/{finding.name}": Track(until=acted_on.until)}
         state.tracks = {**state.tracks, **afresh}
-    tell(state, now, "red_flag", f"{finding.verdict.severity} {finding.verdict.because}")
+    severity, because = finding.verdict.severity, finding.verdict.because
+    tell(state, now, "red_flag", f"{severity} {because}")
+    notify(state, now, severity, finding.name, because)
 
 
 def ask_rollback(state: State, now: datetime, kind: RollbackKind, by: Command) -> Rollback:
-    """Begin a rollback; an emergency replaces a step back, never the other way round."""
+    """Begin a rollback; an emergency replaces any other, never the other way round."""
     current = state.rollback
-    if current is not None and current.done_at is None and current.kind is RollbackKind.EMERGENCY:
+    if current is not None and current.done_at is None and current.kind in KILLING:
         return current
-    step = state.answerable_step
-    target = step.rollback_to if kind is RollbackKind.STEP_BACK else None
-    state.rollback = Rollback(
-        kind=kind,
-        from_step=step.name,
-        to_step=target,
-        because=by.reason,
-        actor=by.actor,
-        asked_at=now,
-        finding=state.finding,
-    )
+    state.rollback = asked(state, now, kind, by)
     return state.rollback
 
 
-def rolled_back(state: State, now: datetime, percentage: float) -> None:
+def rolled_back(state: State, now: datetime, percentage: float, version: int = 0) -> None:
     """Record that the store has the target: the rollout is Degraded until a person decides."""
     rollback = state.rollback
     assert rollback is not None  # noqa: S101  asked before done
-    state.rollback = rollback.model_copy(update={"done_at": now})
+    next_at = now + state.plan.rollbacks.graceful.watch if rollback.ahead else None
+    done = {"done_at": now, "version": version, "next_at": next_at}
+    state.rollback = rollback.model_copy(update=done)
     state.status = Status.DEGRADED
     state.percentage = percentage
     state.exposed_since = now
@@ -160,11 +148,14 @@ def rolled_back(state: State, now: datetime, percentage: float) -> None:
     state.live_step = rollback.to_step or ""
     state.finding = None
     state.evidence, state.seen, state.approvals = None, (), ()
+    state.reminders = ()
     state.paused_at, state.paused_because, state.acts_at = None, "", None
     state.step_started_at = None
     _reset_clock(state)
     text = f"{rollback.kind.replace('_', ' ')} to {percentage:g} %: {rollback.because}"
     tell(state, now, "rollback", text, rollback.actor)
+    severity = rollback.finding.verdict.severity if rollback.finding else Severity.P1
+    notify(state, now, severity, "rolled_back", text)
 
 
 def confirmed(state: State, now: datetime, text: str) -> None:
@@ -188,13 +179,18 @@ def taken(state: State, now: datetime, verb: Verb, command: Command) -> None:
             resumed(state, now)
         case Verb.ABORT:
             state.aborted_by = command.actor
+            state.aborted_at = state.aborted_at or now
         case Verb.ROLLBACK:
-            emergency = command.emergency
-            kind = RollbackKind.EMERGENCY if emergency else RollbackKind.STEP_BACK
-            ask_rollback(state, now, kind, command)
+            _asked_by_command(state, now, command)
         case Verb.RETRY:
             retried(state, now, command)
     tell(state, now, verb, words(verb, command), command.actor)
+    resolve(state, now, verb, command)
+
+
+def _asked_by_command(state: State, now: datetime, command: Command) -> None:
+    if not confirm_revert(state, command):
+        ask_rollback(state, now, kind_of(command), command)
 
 
 def retried(state: State, now: datetime, command: Command) -> None:
@@ -205,7 +201,7 @@ def retried(state: State, now: datetime, command: Command) -> None:
             state.unkill_by = command.actor  # our own latch; a person's own is theirs to clear
         state.step_index = state.plan.index(state.rollback.from_step)
         state.rollbacks = (*state.rollbacks, state.rollback)
-        state.rollback = None
+        state.rollback, state.code = None, None
     state.status = Status.PROGRESSING
     state.step_started_at = None
     state.ready_at, state.passed_by = now, command.actor
@@ -218,6 +214,7 @@ def finished(state: State, now: datetime, status: Status, report: str) -> None:
     state.finished_at = now
     state.report = report
     tell(state, now, "end", f"{status}; report: {report}")
+    notify(state, now, Severity.P3, "ended", f"{status}; report: {report}")
 
 
 def _reset_clock(state: State) -> None:

@@ -7,6 +7,7 @@ from rollout.before import hindrances, raises
 from rollout.commands import Command, Verb
 from rollout.decide import missing_baselines
 from rollout.freeze import frozen
+from rollout.permit_rollback import rollback_refusal
 from rollout.state import State, Status
 from rollout.verdict import Outcome
 
@@ -76,13 +77,7 @@ def _abort(state: State, command: Command, now: datetime) -> str:
 
 
 def _rollback(state: State, command: Command, now: datetime) -> str:
-    if command.emergency:
-        return ""
-    if state.status is Status.DEGRADED:
-        return "the rollout is rolled back already; --emergency takes it to 0 % whatever it is"
-    if state.answerable_step.rollback_to is None:
-        return "this step has nothing to go back to; use abort, or rollback --emergency"
-    return ""
+    return rollback_refusal(state, command)
 
 
 def _retry(state: State, command: Command, now: datetime) -> str:

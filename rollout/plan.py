@@ -9,8 +9,10 @@ from rollout.approval import Approval
 from rollout.checklist import Checklists, Item
 from rollout.freeze import Freeze
 from rollout.gate import Gate, GateKind, Metric, Model, template_problem
+from rollout.notice import Route
 from rollout.quantity import Duration, Threshold, parse_duration
 from rollout.reading import STALE_AFTER
+from rollout.rollbacks import Rollbacks
 from rollout.strict_yaml import Found, Place
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$", max_length=100)]
@@ -32,7 +34,8 @@ class Step(Model):
 
     ``gates`` are the success criteria: from ``hold`` on the step is left as soon as every check
     was Successful for ``stable_for``. If that has not happened by ``deadline``, a Failed check
-    rolls back to the step named ``rollback_to`` and anything less certain pauses for a person.
+    rolls back to the step named ``rollback_to`` and anything less certain pauses for a person, who
+    may also choose one of ``rollback_choices`` to step back to (guide: "Rollback to 5% or 0%").
     ``phases``, ``percentage`` and ``whitelist`` stay as they are where they are not given.
     ``red_flags`` are evaluated every few seconds all along and act at once, by their severity.
     It starts once its ``checklist`` is complete and its ``approval`` given, outside of freezes.
@@ -54,6 +57,7 @@ class Step(Model):
     gates: Annotated[tuple[Gate, ...], BeforeValidator(_list_to_tuple)] = ()
     red_flags: Annotated[tuple[Gate, ...], BeforeValidator(_list_to_tuple)] = ()
     rollback_to: str | None = None
+    rollback_choices: Annotated[tuple[str, ...], BeforeValidator(_list_to_tuple)] = ()
     checklist: Annotated[tuple[Item, ...], BeforeValidator(_list_to_tuple)] = ()
     approval: Approval | None = None
     record_baseline: bool = False
@@ -119,6 +123,8 @@ class RolloutPlan(Model):
     escalation: Escalation = Escalation()
     freezes: Annotated[tuple[Freeze, ...], BeforeValidator(_list_to_tuple)] = ()
     checklists: Checklists = Checklists()
+    rollbacks: Rollbacks = Rollbacks()
+    notify: Annotated[tuple[Route, ...], BeforeValidator(_list_to_tuple)] = ()
     metrics: dict[str, Metric]
     baselines: Annotated[tuple[Gate, ...], BeforeValidator(_list_to_tuple)] = ()
     steps: Annotated[tuple[Step, ...], BeforeValidator(_list_to_tuple)]

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from rollout.approval import Given, Seen
 from rollout.checklist import Answer, Attestation
 from rollout.gate import Gate, Model
+from rollout.notice import Notice
 from rollout.plan import RolloutPlan, Step
 from rollout.reading import Reading
 from rollout.track import Track
@@ -28,10 +29,21 @@ class Status(StrEnum):
 
 
 class RollbackKind(StrEnum):
-    """Emergency: 0 % at once, kill latch, whitelist off. Step back: to the step's own target."""
+    """The guide's rollbacks.
+
+    Emergency: 0 % at once, kill latch, whitelist off. Step back: to the step's own target.
+    Graceful: one level down, then the next after a time of watching. Code: as an emergency, then
+    the configured commit is reverted once a person has confirmed it.
+    """
 
     EMERGENCY = "emergency"
     STEP_BACK = "step_back"
+    GRACEFUL = "graceful"
+    CODE = "code"
+
+
+KILLING = (RollbackKind.EMERGENCY, RollbackKind.CODE)
+"""Rollbacks that set the kill latch: nobody raises the flag before a person's retry."""
 
 
 class Finding(Model):
@@ -56,7 +68,11 @@ class Event(Model):
 
 
 class Rollback(Model):
-    """A rollback: asked for, then done. ``confirmed_at``: every router process reported it."""
+    """A rollback: asked for, then done. ``confirmed_at``: every router process reported it.
+
+    A graceful one goes to ``percentage`` first; ``ahead`` are the levels after it, the next of
+    them due at ``next_at``. ``version`` is the flag document's after the write.
+    """
 
     kind: RollbackKind
     from_step: str
@@ -68,6 +84,30 @@ class Rollback(Model):
     done_at: datetime | None = None
     confirmed_at: datetime | None = None
     confirmation: str = ""
+    version: int = 0
+    percentage: float | None = None
+    ahead: tuple[float, ...] = ()
+    next_at: datetime | None = None
+
+
+class CodeRevert(Model):
+    """A code rollback's second half. ``outcome`` empty: not tried yet, or being tried."""
+
+    asked_at: datetime
+    asked_by: str
+    reason: str = ""
+    confirmed_by: str = ""
+    ended_at: datetime | None = None
+    outcome: Literal["", "reverted", "conflict", "failed"] = ""
+    text: str = ""
+
+
+class Reminder(Model):
+    """A P2 finding that somebody should have looked into by ``due_at``."""
+
+    name: str
+    because: str
+    due_at: datetime
 
 
 class State(BaseModel):
@@ -109,6 +149,14 @@ class State(BaseModel):
     noted: tuple[str, ...] = ()
     rollback: Rollback | None = None
     rollbacks: tuple[Rollback, ...] = ()
+    code: CodeRevert | None = None
+    reminders: tuple[Reminder, ...] = ()
+    outbox: tuple[Notice, ...] = ()
+    alarms: tuple[Notice, ...] = ()
+    notices: int = 0
+    paged_for: datetime | None = None
+    aborted_at: datetime | None = None
+    zero_confirmed_at: datetime | None = None
     unkill_by: str = ""
     aborted_by: str = ""
     baseline: dict[str, Reading] = Field(default_factory=dict)

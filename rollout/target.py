@@ -2,7 +2,7 @@
 
 from rollout.gate import Model
 from rollout.plan import Phases, RolloutPlan, Step
-from rollout.state import Rollback, RollbackKind, State
+from rollout.state import KILLING, Rollback, RollbackKind, State
 
 
 class Target(Model):
@@ -40,20 +40,27 @@ def to_zero(state: State, *, kill: bool) -> Target:
     step the step's own switches are the suspects, so the phases of its rollback target come back;
     after the cleanup that also puts a flag in front of the learner again.
     """
-    step = state.answerable_step
-    index = state.plan.index(step.name)
-    if not step.percentage and step.rollback_to is not None:
-        index = state.plan.index(step.rollback_to)
-    phases = phases_at(state.plan, index)
+    phases = _phases_to_lower(state)
     return Target(
         percentage=0, whitelist=(), killed=True if kill else None, phases=phases, create=True
     )
 
 
+def _phases_to_lower(state: State) -> Phases | None:
+    step = state.answerable_step
+    index = state.plan.index(step.name)
+    if not step.percentage and step.rollback_to is not None:
+        index = state.plan.index(step.rollback_to)
+    return phases_at(state.plan, index)
+
+
 def to_roll_back(state: State, rollback: Rollback) -> Target:
     """Give what the rollback means; a step back without a target goes to 0 %."""
-    if rollback.kind is RollbackKind.EMERGENCY or rollback.to_step is None:
-        return to_zero(state, kill=rollback.kind is RollbackKind.EMERGENCY)
+    if rollback.kind is RollbackKind.GRACEFUL and rollback.percentage:
+        level, phases = rollback.percentage, _phases_to_lower(state)
+        return Target(percentage=level, phases=phases, create=True)
+    if rollback.kind is not RollbackKind.STEP_BACK or rollback.to_step is None:
+        return to_zero(state, kill=rollback.kind in KILLING)
     to_step = state.plan.step(rollback.to_step)
     return Target(
         percentage=to_step.percentage or 0,

@@ -3,9 +3,10 @@
 from datetime import datetime
 
 from rollout.checklist import Answer
-from rollout.moves import paused, tell
+from rollout.moves import paused
 from rollout.sayings import shown
 from rollout.state import State
+from rollout.telling import tell
 from rollout.verdict import Check
 
 

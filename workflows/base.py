@@ -9,10 +9,10 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from activities.models import FlagTarget
-    from rollout import moves
     from rollout.commands import Command, Verb
     from rollout.state import State
     from rollout.target import Target
+    from rollout.telling import tell
     from workflows import presenting
     from workflows.models import RolloutInput
 
@@ -40,16 +40,27 @@ class RolloutBase:
         self.waiting_for = "starting"
         self.waiting_until: datetime | None = None
         self.shown: presenting.Attributes = []
+        self.sending: list[asyncio.Task[None]] = []
 
     def changed(self) -> None:
         """Wake the main loop: something it must look at has happened."""
         self.revision += 1
+        self.keep_up()
+
+    def keep_up(self) -> None:
+        """Start what follows from the state at once, even while the main loop is busy."""
 
     def urgent(self) -> bool:
         """Whether traffic has to go away before anything else may go on."""
         state = self.state
         rollback = state.rollback is not None and state.rollback.done_at is None
-        return bool(state.aborted_by) or rollback or state.finding is not None
+        return (
+            bool(state.aborted_by) or rollback or state.finding is not None or self.signalled_away()
+        )
+
+    def signalled_away(self) -> bool:
+        """Whether a signal that the main loop has not taken yet asks to take traffic away."""
+        return any(verb in (Verb.ABORT, Verb.ROLLBACK) for verb, _ in self.signals)
 
     async def unless_urgent(self, work: Awaitable[T]) -> T:
         """Await ``work``, but drop it the moment something urgent comes up.
@@ -78,7 +89,7 @@ class RolloutBase:
         )
 
     def tell(self, kind: str, text: str, actor: str = "sluice") -> None:
-        moves.tell(self.state, workflow.now(), kind, text, actor)
+        tell(self.state, workflow.now(), kind, text, actor)
 
 
 def cause(error: BaseException) -> str:

@@ -11,24 +11,23 @@ with workflow.unsafe.imports_passed_through():
     from activities.models import (
         CheckRequest,
         CheckResult,
-        ConfirmRequest,
         ReportReceipt,
         ReportRequest,
     )
-    from rollout import moves, target, waiting
+    from rollout import escalation, moves, target, waiting
     from rollout.commands import Command
-    from rollout.decide import CheckNow, Enter, Finish, Hold, Note, Promote, RollBack, Wait
+    from rollout.decide import CheckNow, Enter, Finish, Hold, Note, Promote, Remind, RollBack, Wait
     from rollout.exposure import exposure, keep
     from rollout.plan import Step
     from rollout.state import Rollback, Status
     from rollout.verdict import Check, Outcome, Verdict
     from workflows import policies, presenting
-    from workflows.base import Interrupted, cause
-    from workflows.lowering import Lowering
+    from workflows.base import cause
     from workflows.readying import Readying
+    from workflows.reverting import Reverting
 
 
-class Effects(Readying, Lowering):
+class Effects(Readying, Reverting):
     """The only place where the rollout touches the world."""
 
     async def do_enter(self, decision: Enter) -> None:
@@ -97,31 +96,16 @@ class Effects(Readying, Lowering):
             self.state, workflow.now(), decision.kind, by
         )
         wanted = target.to_roll_back(self.state, rollback)
-        receipt = await self.lower(wanted, rollback.actor, rollback.because)
+        receipt = await self.lower(
+            wanted, rollback.actor, rollback.because, lambda: self._superseded(rollback)
+        )
         if self._superseded(rollback):
             return
-        moves.rolled_back(self.state, workflow.now(), receipt.percentage)
-        self.present("asking every router process", None)
-        await self._confirm(
-            ConfirmRequest(
-                environment=self.state.plan.environment,
-                flag=self.state.plan.flag,
-                percentage=receipt.percentage,
-                version=receipt.version,
-            )
-        )
+        moves.rolled_back(self.state, workflow.now(), receipt.percentage, receipt.version)
+        self.changed()  # asks every router process
 
-    async def _confirm(self, request: ConfirmRequest) -> None:
-        try:
-            confirmation = await self.unless_urgent(
-                workflow.start_activity_method(
-                    FlagActivities.confirm, request, summary="read back", **policies.CONFIRM
-                )
-            )
-        except Interrupted:
-            return
-        if self.state.rollback is not None:
-            moves.confirmed(self.state, workflow.now(), confirmation.text)
+    async def do_remind(self, decision: Remind) -> None:
+        escalation.reminded(self.state, workflow.now())
 
     async def do_wait(self, decision: Wait) -> None:
         self.present(decision.because, decision.until)
@@ -142,7 +126,10 @@ class Effects(Readying, Lowering):
         """Make sure of 0 % when it was aborted, write the post-mortem, and say how it ended."""
         self.stop_watch()
         if decision.status is Status.ABORTED:
-            await self.zero(self.state.aborted_by, "the rollout was aborted")
+            receipt = await self.zero(self.state.aborted_by, "the rollout was aborted")
+            self.present("asking every router process", None)
+            await self.confirm_zero(receipt)
+            await self.revert_ended()
         self.present("writing the post-mortem", None)
         ending = "Aborted" if decision.status is Status.ABORTED else "Healthy"
         request = ReportRequest(state=self.state, ending=ending, at=workflow.now())
@@ -154,8 +141,8 @@ class Effects(Readying, Lowering):
             **policies.REPORT,
         )
         # A rollback may still overtake a healthy end; nothing is more urgent than an abort.
-        receipt = await (work if ending == "Aborted" else self.unless_urgent(work))
-        moves.finished(self.state, workflow.now(), decision.status, receipt.markdown)
+        written = await (work if ending == "Aborted" else self.unless_urgent(work))
+        moves.finished(self.state, workflow.now(), decision.status, written.markdown)
         self.present("finished", None)
 
     def present(self, because: str, until: datetime | None) -> None:
@@ -182,7 +169,8 @@ class Effects(Readying, Lowering):
         return rollback if rollback is not None and rollback.done_at is None else None
 
     def _superseded(self, rollback: Rollback) -> bool:
-        return self.state.rollback is not rollback or bool(self.state.aborted_by)
+        replaced = self.state.rollback is not rollback or bool(self.state.aborted_by)
+        return replaced or self.signalled_away()
 
 
 def _failed_check(request: CheckRequest, because: str) -> Check:

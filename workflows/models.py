@@ -1,6 +1,7 @@
 """What a rollout is started with and what it ends with."""
 
 from rollout.gate import Model
+from rollout.notice import Channel, Notice
 from rollout.plan import RolloutPlan
 from rollout.state import State, Status
 
@@ -23,3 +24,10 @@ class RolloutResult(Model):
 def workflow_id(flag: str) -> str:
     """One rollout per flag: Temporal refuses a second one with the same id."""
     return f"rollout-{flag}"
+
+
+class NoticeDelivery(Model):
+    """One notice and the channels that its severity goes to."""
+
+    notice: Notice
+    channels: tuple[Channel, ...]

@@ -8,6 +8,9 @@ from temporalio.workflow import ActivityCancellationType
 
 TASK_QUEUE = "sluice"
 FLAG_REFUSED = "FlagRefused"
+NOTICE_REFUSED = "NoticeRefused"
+CODE_CONFLICT = "CodeConflict"
+CODE_REFUSED = "CodeRefused"
 HISTORY_EVENTS_MAX = 400
 """Continue as new above this: replaying 400 events costs a cold worker about 0.2 s."""
 
@@ -63,6 +66,31 @@ CHECKLIST: dict[str, Any] = {
 }
 """Exhausted attempts leave the items undone; the plan says when they are looked at again."""
 
+DELIVER: dict[str, Any] = {
+    "start_to_close_timeout": timedelta(seconds=15),
+    "schedule_to_close_timeout": timedelta(days=3),
+    "retry_policy": RetryPolicy(
+        initial_interval=timedelta(seconds=1),
+        maximum_interval=timedelta(minutes=1),
+        maximum_attempts=0,
+        non_retryable_error_types=[NOTICE_REFUSED],
+    ),
+}
+"""A notice that nobody took for three days is old news; the timeline has it."""
+
+REVERT: dict[str, Any] = {
+    "start_to_close_timeout": timedelta(minutes=20),
+    "schedule_to_close_timeout": timedelta(hours=1),
+    "heartbeat_timeout": timedelta(seconds=10),
+    "retry_policy": RetryPolicy(
+        initial_interval=timedelta(seconds=2),
+        maximum_interval=timedelta(minutes=1),
+        maximum_attempts=10,
+        non_retryable_error_types=[CODE_CONFLICT, CODE_REFUSED],
+    ),
+}
+"""A revert that can't be pushed or deployed is a person's after an hour; the flag is at 0 % anyway."""
+
 REPORT: dict[str, Any] = {
     "start_to_close_timeout": timedelta(minutes=2),
     "retry_policy": RetryPolicy(maximum_interval=timedelta(minutes=1), maximum_attempts=0),
@@ -71,13 +99,14 @@ REPORT: dict[str, Any] = {
 WATCH_LONGEST = timedelta(days=365)
 WATCH_SHIFT = timedelta(hours=1)
 """How often a watch with statistical red flags hands its evidence over to the workflow."""
+WATCH_SILENT_MAX = timedelta(seconds=5)
 WATCH_RETRY = RetryPolicy(maximum_interval=timedelta(seconds=2), maximum_attempts=0)
 
 
 def watch(interval: timedelta) -> dict[str, Any]:
-    """Give the watch's options: a dead worker is noticed after two missed looks."""
+    """Give the watch's options: a dead worker is noticed after two missed looks, 5 s at most."""
     return {
         "start_to_close_timeout": WATCH_LONGEST,
-        "heartbeat_timeout": 2 * interval + timedelta(seconds=1),
+        "heartbeat_timeout": min(2 * interval + timedelta(seconds=1), WATCH_SILENT_MAX),
         "retry_policy": WATCH_RETRY,
     }

@@ -18,6 +18,7 @@ with workflow.unsafe.imports_passed_through():
         LookThrough,
         Note,
         Promote,
+        Remind,
         RollBack,
         Wait,
         decide,
@@ -55,12 +56,14 @@ class RolloutWorkflow(Handlers):
         while not self.state.ended:
             self.take_signals()
             self.sync_watch()
+            self.keep_up()
             decision = decide(self.state, workflow.now())
             await self._continue_if_long(decision)
             try:
                 await self._do(decision)
             except Interrupted:
                 continue
+        await self.notices_sent()
         await workflow.wait_condition(workflow.all_handlers_finished)
         state = self.state
         return RolloutResult(status=state.status, percentage=state.percentage, report=state.report)
@@ -74,6 +77,7 @@ class RolloutWorkflow(Handlers):
             Promote: self.do_promote,
             RollBack: self.do_roll_back,
             Note: self.do_note,
+            Remind: self.do_remind,
             Hold: self.do_hold,
             Wait: self.do_wait,
             Finish: self.do_finish,
@@ -82,11 +86,17 @@ class RolloutWorkflow(Handlers):
 
     async def _continue_if_long(self, decision: Decision) -> None:
         """Continue as new between two actions; never while traffic has to go away."""
-        if not isinstance(decision, Wait | CheckNow | LookThrough) or self.urgent() or self.signals:
+        if (
+            not isinstance(decision, Wait | CheckNow | LookThrough)
+            or self.urgent()
+            or self.reverting
+        ):
             return
         if workflow.info().get_current_history_length() < policies.HISTORY_EVENTS_MAX:
             return
         self.stop_watch()
+        await self.notices_sent()
         await workflow.wait_condition(workflow.all_handlers_finished)
+        self.stop_confirmation()
         if not self.urgent():
             workflow.continue_as_new(RolloutInput(plan=self.state.plan, state=self.state))

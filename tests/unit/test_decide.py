@@ -25,6 +25,7 @@ from rollout.permit import refusal
 from rollout.reading import Reading
 from rollout.state import Finding, RollbackKind, State, Status
 from rollout.target import phases_at, to_enter, to_roll_back, to_zero
+from rollout.telling import tell
 from rollout.verdict import Check, Outcome, Verdict
 from tests.workflows.harness import plan
 
@@ -270,6 +271,6 @@ def test_the_timeline_is_bounded() -> None:
     """A month of events must fit continue-as-new."""
     state = fresh()
     for number in range(1000):
-        moves.tell(state, START, "note", str(number))
+        tell(state, START, "note", str(number))
     assert len(state.timeline) == 300
     assert state.timeline[-1].text == "999"

@@ -4,37 +4,34 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass
 
-from temporalio import activity
 from temporalio.client import WorkflowHandle
-from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from activities.checklist import ChecklistActivities
-from activities.errors import MetricsUnreachableError
+from activities.code import CodeActivities
 from activities.flags import FlagActivities
 from activities.measure import MeasureActivities
-from activities.memory_flags import MemoryFlags
 from activities.memory_ledger import MemoryLedger
 from activities.memory_site import MemorySite
-from activities.models import (
-    FlagReceipt,
-    FlagTarget,
-    ReportReceipt,
-    ReportRequest,
-    WatchEnd,
-    WatchNotes,
-    WatchRequest,
-)
-from activities.watch import RedFlagWatch, WatchActivities
+from activities.notify import NoticeActivities
+from activities.watch import WatchActivities
 from rollout.commands import Acknowledgement, Command, Verb
 from rollout.plan import RolloutPlan
 from rollout.plan_yaml import parse_plan
 from rollout.state import State
+from tests.workflows.doubles import (
+    HeardNotices,
+    ScriptedCode,
+    ScriptedMetrics,
+    ScriptedReports,
+    TrailingFlags,
+    TurnByTurnWatch,
+)
 from workflows.models import RolloutInput, RolloutResult, workflow_id
+from workflows.notice_workflow import NoticeWorkflow
 from workflows.rollout_workflow import RolloutWorkflow
 
 PLAN = """
@@ -104,70 +101,7 @@ steps:
     deadline: 1h
     gates: [{metric: errors, threshold: 1%, window: 5m}]
 """
-HEALTHY = {"errors": 0.004, "reward": 0.8, "queries": 1000.0}
 ALICE = Command(actor="alice", reason="a test says so")
-
-
-@dataclass
-class ScriptedMetrics:
-    """The metrics port of a test: values by metric, changed while the rollout runs."""
-
-    values: dict[str, float | None] = field(default_factory=lambda: dict(HEALTHY))
-    reachable: bool = True
-    asked_at: list[datetime] = field(default_factory=list)
-
-    def query(self, promql: str, at: datetime) -> float | None:
-        self.asked_at.append(at)
-        if not self.reachable:
-            raise MetricsUnreachableError("Prometheus does not answer")
-        return self.values[promql.split(maxsplit=1)[0]]
-
-
-@dataclass(frozen=True)
-class ScriptedReports:
-    """Keeps what a report would be written from."""
-
-    requests: list[ReportRequest] = field(default_factory=list)
-
-    @activity.defn(name="write_report")
-    async def write_report(self, request: ReportRequest) -> ReportReceipt:
-        self.requests.append(request)
-        return ReportReceipt(markdown="report.md", html="report.html")
-
-
-@dataclass(frozen=True)
-class TurnByTurnWatch:
-    """The watch, one turn per attempt: the server skips time between attempts, never during one."""
-
-    watch: WatchActivities
-
-    @activity.defn(name="watch_red_flags")
-    async def watch_red_flags(self, request: WatchRequest) -> WatchEnd:
-        if finding := await RedFlagWatch(self.watch, request, WatchNotes(flag_differs=1)).turn():
-            return WatchEnd(finding=finding)
-        raise ApplicationError(
-            "nothing yet",
-            next_retry_delay=timedelta(minutes=1),
-            category=ApplicationErrorCategory.BENIGN,
-        )
-
-
-class TrailingFlags(MemoryFlags):
-    """Memory flags that remember each percentage written, and can be made slow or to fail."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.trail: list[float] = []
-        self.broken: Exception | None = None
-        self.slow_seconds = 0.0
-
-    async def apply(self, target: FlagTarget) -> FlagReceipt:
-        if self.broken is not None:
-            raise self.broken
-        await asyncio.sleep(self.slow_seconds)
-        receipt = await super().apply(target)
-        self.trail.append(receipt.percentage)
-        return receipt
 
 
 @dataclass
@@ -180,6 +114,8 @@ class Rollout:
     flags: TrailingFlags
     reports: ScriptedReports
     site: MemorySite
+    notices: HeardNotices
+    code: ScriptedCode
 
     async def state(self) -> State:
         return await self.handle.query(RolloutWorkflow.get_state)
@@ -223,18 +159,21 @@ async def rolling_out(
     of = of or plan()
     metrics, flags, ledger = ScriptedMetrics(), TrailingFlags(), MemoryLedger()
     reports, site = ScriptedReports(), MemorySite()
+    notices, code = HeardNotices(), ScriptedCode()
     queue = f"test-{id(metrics)}"
     with ThreadPoolExecutor(4) as pool:
         async with Worker(
             env.client,
             task_queue=queue,
-            workflows=[RolloutWorkflow],
+            workflows=[RolloutWorkflow, NoticeWorkflow],
             activities=[
                 FlagActivities(flags).apply,
                 FlagActivities(flags).confirm,
                 MeasureActivities(metrics, ledger).check,
                 TurnByTurnWatch(WatchActivities(metrics, flags, ledger)).watch_red_flags,
                 reports.write_report,
+                NoticeActivities({"log": notices, "webhook": notices}).deliver,
+                CodeActivities(code).revert,
                 ChecklistActivities(metrics, site).check_items,
             ],
             activity_executor=pool,
@@ -245,7 +184,7 @@ async def rolling_out(
                 id=f"{workflow_id(of.flag)}-{queue}",
                 task_queue=queue,
             )
-            yield Rollout(env, handle, metrics, flags, reports, site)
+            yield Rollout(env, handle, metrics, flags, reports, site, notices, code)
             await _end(handle)
 
 

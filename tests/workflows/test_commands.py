@@ -16,9 +16,9 @@ def exposed(state: State) -> bool:
     return state.percentage > 0
 
 
-async def refused(rollout: Rollout, verb: Verb) -> str:
+async def refused(rollout: Rollout, verb: Verb, command: Command = ALICE) -> str:
     with pytest.raises(WorkflowUpdateFailedError) as caught:
-        await rollout.command(verb)
+        await rollout.command(verb, command)
     return str(caught.value.cause)
 
 

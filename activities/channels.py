@@ -1,0 +1,146 @@
+"""The channels that notices go to: a log, a signed webhook, Slack's format, Alertmanager."""
+
+import json
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import httpx
+
+from activities.errors import NoticeRefusedError, NoticeUndeliveredError
+from activities.ports import NoticeChannel
+from activities.settings import SettingsError, WorkerSettings
+from activities.signing import signed_headers
+from rollout.gate import Severity
+from rollout.notice import Channel, Notice
+
+SECONDS_MAX = 10.0
+BUSY = (408, 425, 429)
+FIRING_FOR = timedelta(days=1)
+"""Alertmanager forgets an alert that nobody repeats; a person should have acted by then."""
+_LEVEL = {Severity.P0: logging.CRITICAL, Severity.P1: logging.ERROR, Severity.P2: logging.WARNING}
+_MARK = {
+    Severity.P0: ":rotating_light:",
+    Severity.P1: ":warning:",
+    Severity.P2: ":eyes:",
+    Severity.P3: ":memo:",
+}
+
+
+@dataclass(frozen=True)
+class LogChannel:
+    """The worker's own log, at the level of the severity."""
+
+    logger: logging.Logger = field(default_factory=lambda: logging.getLogger("sluice.notices"))
+
+    async def send(self, notice: Notice) -> str:
+        """See ``activities.ports.NoticeChannel``."""
+        level = logging.INFO if notice.resolved else _LEVEL.get(notice.severity, logging.INFO)
+        self.logger.log(level, "%s: %s (%s)", headline(notice), notice.text, notice.key)
+        return "logged"
+
+
+@dataclass(frozen=True)
+class WebhookChannel:
+    """JSON to any receiver, signed; ``webhook-id`` is the key to drop repetitions by."""
+
+    http: httpx.AsyncClient
+    url: str
+    secret: str
+    clock: Callable[[], float] = time.time
+
+    async def send(self, notice: Notice) -> str:
+        """See ``activities.ports.NoticeChannel``."""
+        body = notice.model_dump_json().encode()
+        headers = signed_headers(self.secret, notice.key, int(self.clock()), body)
+        return await post(self.http, self.url, body, headers)
+
+
+@dataclass(frozen=True)
+class SlackChannel:
+    """Slack's incoming webhooks, which Mattermost, Discord (``/slack``) and others take too."""
+
+    http: httpx.AsyncClient
+    url: str
+
+    async def send(self, notice: Notice) -> str:
+        """See ``activities.ports.NoticeChannel``."""
+        mark = ":white_check_mark:" if notice.resolved else _MARK[notice.severity]
+        about = f"`{notice.flag}` at {notice.percentage:g} %, step {notice.step or 'none'}"
+        text = f"{mark} *{headline(notice)}*\n{notice.text}\n{about} · {notice.key}"
+        return await post(self.http, self.url, json.dumps({"text": text}).encode(), {})
+
+
+@dataclass(frozen=True)
+class AlertmanagerChannel:
+    """Alertmanager's API v2. It drops repetitions itself: the labels name what is wrong."""
+
+    http: httpx.AsyncClient
+    url: str
+
+    async def send(self, notice: Notice) -> str:
+        """See ``activities.ports.NoticeChannel``."""
+        body = json.dumps([alert(notice)]).encode()
+        return await post(self.http, f"{self.url.rstrip('/')}/api/v2/alerts", body, {})
+
+
+def alert(notice: Notice) -> dict[str, Any]:
+    """Give the notice as Alertmanager's alert; a resolved one ends now."""
+    ends_at = notice.at if notice.resolved else notice.at + FIRING_FOR
+    return {
+        "labels": {
+            "alertname": "SluiceNotice",
+            "alert": notice.alert,
+            "flag": notice.flag,
+            "severity": str(notice.severity),
+            "rollout": notice.rollout_id,
+        },
+        "annotations": {"summary": notice.title, "description": notice.text, "key": notice.key},
+        **({} if notice.resolved else {"startsAt": notice.at.isoformat()}),
+        "endsAt": ends_at.isoformat(),
+    }
+
+
+def headline(notice: Notice) -> str:
+    return f"resolved: {notice.title}" if notice.resolved else notice.title
+
+
+async def post(http: httpx.AsyncClient, url: str, body: bytes, headers: Mapping[str, str]) -> str:
+    """Post JSON and give the answer's status.
+
+    Raises:
+        NoticeUndeliveredError: no answer, 5xx, or the receiver is busy.
+        NoticeRefusedError: any other answer: sending the same again would not help.
+    """
+    headers = {"content-type": "application/json", **headers}
+    try:
+        answer = await http.post(url, content=body, headers=headers, timeout=SECONDS_MAX)
+    except httpx.HTTPError as error:
+        raise NoticeUndeliveredError(f"{type(error).__name__}: {error}") from error
+    if answer.is_success:
+        return f"HTTP {answer.status_code}"
+    text = f"HTTP {answer.status_code}: {answer.text[:200]}"
+    if answer.is_server_error or answer.status_code in BUSY:
+        raise NoticeUndeliveredError(text)
+    raise NoticeRefusedError(text)
+
+
+def channels(http: httpx.AsyncClient, settings: WorkerSettings) -> dict[Channel, NoticeChannel]:
+    """The channels whose address is set; the log is always there.
+
+    Raises:
+        SettingsError: a webhook without a secret: nobody could tell that it is ours.
+    """
+    found: dict[Channel, NoticeChannel] = {"log": LogChannel()}
+    if settings.webhook_url and not settings.webhook_secret:
+        raise SettingsError("SLUICE_WEBHOOK_SECRET: set it, SLUICE_WEBHOOK_URL is of no use alone")
+    if settings.webhook_url:
+        found["webhook"] = WebhookChannel(http, settings.webhook_url, settings.webhook_secret)
+    if settings.slack_url:
+        found["slack"] = SlackChannel(http, settings.slack_url)
+    if settings.alertmanager_url:
+        found["alertmanager"] = AlertmanagerChannel(http, settings.alertmanager_url)
+    return found

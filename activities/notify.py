@@ -1,0 +1,34 @@
+"""Telling people: one notice to one channel, until it took it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from temporalio import activity
+
+from activities.errors import NoticeRefusedError, temporal_errors
+from activities.models import NoticeRequest
+from activities.ports import NoticeChannel
+from rollout.notice import Channel
+
+
+@dataclass(frozen=True)
+class NoticeActivities:
+    """Knows the channels that this worker was configured for."""
+
+    channels: Mapping[Channel, NoticeChannel]
+
+    @activity.defn(name="deliver_notice")
+    async def deliver(self, request: NoticeRequest) -> str:
+        """Send the notice and give the channel's answer; a repetition carries the same key.
+
+        Raises:
+            ApplicationError: type NoticeRefused, not retried: no such channel here, or refused.
+            NoticeUndeliveredError: retried.
+        """
+        with temporal_errors():
+            channel = self.channels.get(request.channel)
+            if channel is None:
+                raise NoticeRefusedError(
+                    f"{request.channel} is not configured for the worker: see docs/notifications.md"
+                )
+            return await channel.send(request.notice)

@@ -1,0 +1,128 @@
+"""What a rollout of a test runs on: ports that the test scripts and turns while it runs."""
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+
+from activities.errors import (
+    FlagsUnreachableError,
+    MetricsUnreachableError,
+    NoticeUndeliveredError,
+)
+from activities.memory_flags import MemoryFlags
+from activities.models import (
+    Confirmation,
+    ConfirmRequest,
+    FlagReceipt,
+    FlagTarget,
+    ReportReceipt,
+    ReportRequest,
+    RevertReceipt,
+    RevertRequest,
+    WatchEnd,
+    WatchNotes,
+    WatchRequest,
+)
+from activities.watch import RedFlagWatch, WatchActivities
+from rollout.notice import Notice
+
+HEALTHY = {"errors": 0.004, "reward": 0.8, "queries": 1000.0}
+
+
+@dataclass
+class ScriptedMetrics:
+    """The metrics port of a test: values by metric, changed while the rollout runs."""
+
+    values: dict[str, float | None] = field(default_factory=lambda: dict(HEALTHY))
+    reachable: bool = True
+    asked_at: list[datetime] = field(default_factory=list)
+
+    def query(self, promql: str, at: datetime) -> float | None:
+        self.asked_at.append(at)
+        if not self.reachable:
+            raise MetricsUnreachableError("Prometheus does not answer")
+        return self.values[promql.split(maxsplit=1)[0]]
+
+
+@dataclass(frozen=True)
+class ScriptedReports:
+    """Keeps what a report would be written from."""
+
+    requests: list[ReportRequest] = field(default_factory=list)
+
+    @activity.defn(name="write_report")
+    async def write_report(self, request: ReportRequest) -> ReportReceipt:
+        self.requests.append(request)
+        return ReportReceipt(markdown="report.md", html="report.html")
+
+
+@dataclass
+class HeardNotices:
+    """A channel that keeps what it was told, and can be made deaf."""
+
+    heard: list[Notice] = field(default_factory=list)
+    deaf: bool = False
+
+    async def send(self, notice: Notice) -> str:
+        if self.deaf:
+            raise NoticeUndeliveredError("nobody answers")
+        self.heard.append(notice)
+        return "heard"
+
+
+@dataclass
+class ScriptedCode:
+    """The code port of a test: notes what it was asked, and ends as the test says."""
+
+    asked: list[RevertRequest] = field(default_factory=list)
+    ends: Exception | None = None
+
+    async def revert(self, request: RevertRequest) -> RevertReceipt:
+        self.asked.append(request)
+        if self.ends is not None:
+            raise self.ends
+        return RevertReceipt(commit="a" * 40, text="reverted and deployed")
+
+
+@dataclass(frozen=True)
+class TurnByTurnWatch:
+    """The watch, one turn per attempt: the server skips time between attempts, never during one."""
+
+    watch: WatchActivities
+
+    @activity.defn(name="watch_red_flags")
+    async def watch_red_flags(self, request: WatchRequest) -> WatchEnd:
+        if finding := await RedFlagWatch(self.watch, request, WatchNotes(flag_differs=1)).turn():
+            return WatchEnd(finding=finding)
+        raise ApplicationError(
+            "nothing yet",
+            next_retry_delay=timedelta(minutes=1),
+            category=ApplicationErrorCategory.BENIGN,
+        )
+
+
+class TrailingFlags(MemoryFlags):
+    """Memory flags that remember each percentage written, and can be made slow or to fail."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.trail: list[float] = []
+        self.broken: Exception | None = None
+        self.slow_seconds = 0.0
+        self.disobeyed = False
+
+    async def apply(self, target: FlagTarget) -> FlagReceipt:
+        if self.broken is not None:
+            raise self.broken
+        await asyncio.sleep(self.slow_seconds)
+        receipt = await super().apply(target)
+        self.trail.append(receipt.percentage)
+        return receipt
+
+    async def confirm(self, request: ConfirmRequest) -> Confirmation:
+        if self.disobeyed:
+            raise FlagsUnreachableError("a router process still serves the treatment")
+        return await super().confirm(request)

@@ -1,0 +1,106 @@
+"""What people are told, by severity; and that no channel can hold a rollout up."""
+
+from temporalio.testing import WorkflowEnvironment
+
+from rollout.commands import Command, Verb
+from rollout.gate import Severity
+from rollout.plan import RolloutPlan
+from rollout.state import State, Status
+from tests.workflows.harness import PLAN, Rollout, plan, rolling_out
+
+ROUTES = """
+notify:
+  - {channel: log}
+  - {channel: webhook, severities: [P0]}
+"""
+
+
+def told(severity: str) -> RolloutPlan:
+    """The plan with its reward red flag at the given severity."""
+    return plan(PLAN.replace("severity: P1", f"severity: {severity}") + ROUTES)
+
+
+def exposed(state: State) -> bool:
+    return state.percentage > 0
+
+
+def alerts(rollout: Rollout) -> list[tuple[str, str]]:
+    return [(str(notice.severity), notice.alert) for notice in rollout.notices.heard]
+
+
+async def test_a_p0_pages_on_every_route_of_its_severity(env: WorkflowEnvironment) -> None:
+    """The page goes out when the red flag is found; the rollback tells its end."""
+    async with rolling_out(env, told("P1")) as rollout:
+        await rollout.reaches(exposed)
+        rollout.metrics.values["errors"] = 0.2
+        await rollout.reaches(lambda s: s.status is Status.DEGRADED, hours=1)
+        await rollout.pass_time(5)
+        assert alerts(rollout).count(("P0", "error_spike")) == 2
+        assert alerts(rollout).count(("P0", "rolled_back")) == 2
+        keys = {notice.key for notice in rollout.notices.heard}
+        assert len(keys) == 2, "a notice has the same key on every channel"
+
+
+async def test_a_p1_tells_pauses_and_is_called_off_by_a_person(env: WorkflowEnvironment) -> None:
+    """Whoever resumes has looked at it: the alarm ends, by the same name."""
+    async with rolling_out(env, told("P1")) as rollout:
+        await rollout.reaches(exposed)
+        rollout.metrics.values["reward"] = 0.1
+        await rollout.reaches(lambda s: s.status is Status.PAUSED, hours=1)
+        rollout.metrics.values["reward"] = 0.8
+        await rollout.command(Verb.RESUME)
+        await rollout.pass_time(5)
+        assert alerts(rollout) == [("P1", "unhappy"), ("P1", "unhappy")]
+        assert [notice.resolved for notice in rollout.notices.heard] == [False, True]
+
+
+async def test_a_p2_goes_on_and_reminds_in_time(env: WorkflowEnvironment) -> None:
+    """Guide: continue monitoring, investigate within 24 hours; still burning, it is noted anew."""
+    sooner = "\nescalation: {p2_reminds_after: 20m}\n"
+    of = plan(PLAN.replace("severity: P1", "severity: P2") + ROUTES + sooner)
+    async with rolling_out(env, of) as rollout:
+        await rollout.reaches(exposed)
+        rollout.metrics.values["reward"] = 0.2
+        state = await rollout.reaches(lambda s: bool(s.reminders), hours=1)
+        assert state.status is Status.PROGRESSING
+        (first,) = state.reminders
+        state = await rollout.reaches(lambda s: _kinds(s).count("reminder") == 1, hours=1)
+        assert state.percentage == 5
+        reminder = next(event for event in state.timeline if event.kind == "reminder")
+        assert reminder.at >= first.due_at
+        state = await rollout.reaches(lambda s: _kinds(s).count("note") == 2, hours=1)
+        assert alerts(rollout).count(("P2", "unhappy")) >= 3
+
+
+async def test_a_p3_is_only_noted(env: WorkflowEnvironment) -> None:
+    async with rolling_out(env, told("P3")) as rollout:
+        await rollout.reaches(exposed)
+        rollout.metrics.values["reward"] = 0.2
+        state = await rollout.reaches(lambda s: "note" in _kinds(s), hours=1)
+        assert (state.status, state.reminders) == (Status.PROGRESSING, ())
+        await rollout.pass_time(2)
+        assert ("P3", "unhappy") in alerts(rollout)
+
+
+async def test_a_deaf_channel_delays_nothing_and_hears_it_later(env: WorkflowEnvironment) -> None:
+    """Rollback, abort and the end of the rollout don't wait; the notices are tried until heard."""
+    async with rolling_out(env, told("P1")) as rollout:
+        rollout.notices.deaf = True
+        await rollout.reaches(exposed)
+        rollout.metrics.values["errors"] = 0.2
+        state = await rollout.reaches(lambda s: s.status is Status.DEGRADED, hours=1)
+        assert state.rollback is not None
+        assert state.rollback.done_at is not None
+        assert (state.rollback.done_at - state.rollback.asked_at).total_seconds() < 60
+        assert rollout.notices.heard == []
+        rollout.notices.deaf = False
+        await rollout.pass_time(4)
+        first = [notice for notice in rollout.notices.heard if notice.key == f"{state.run_id}-1"]
+        assert [notice.severity for notice in first] == [Severity.P0] * 2, "once for each channel"
+        rollout.notices.deaf = True
+        await rollout.command(Verb.ABORT, Command(actor="alice"))
+        assert (await rollout.handle.result()).status is Status.ABORTED
+
+
+def _kinds(state: State) -> list[str]:
+    return [event.kind for event in state.timeline]
