@@ -98,7 +98,8 @@ class Stage:
             ):
                 rollout = await client.start_workflow(
                     RolloutWorkflow.run,
-                    RolloutInput(plan=course.plan),
+                    # A rehearsal tells nobody: what it would have told is in its timeline.
+                    RolloutInput(plan=course.plan.model_copy(update={"notify": ()})),
                     id=f"{workflow_id(course.plan.flag)}-{queue}",
                     task_queue=queue,
                 )

@@ -71,7 +71,7 @@ class RolloutBase:
         task = asyncio.ensure_future(work)
         await workflow.wait_condition(lambda: task.done() or self.urgent())
         if not task.done():
-            task.cancel()
+            drop(task)
             raise Interrupted
         return await task
 
@@ -90,6 +90,12 @@ class RolloutBase:
 
     def tell(self, kind: str, text: str, actor: str = "sluice") -> None:
         tell(self.state, workflow.now(), kind, text, actor)
+
+
+def drop(task: asyncio.Future[T]) -> None:
+    """Cancel what nobody waits for any more; how it ends is no news."""
+    task.add_done_callback(lambda done: done.cancelled() or done.exception())
+    task.cancel()
 
 
 def cause(error: BaseException) -> str:

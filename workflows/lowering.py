@@ -12,7 +12,7 @@ with workflow.unsafe.imports_passed_through():
     from rollout import target
     from rollout.target import Target
     from workflows import policies
-    from workflows.base import Interrupted, RolloutBase, cause
+    from workflows.base import Interrupted, RolloutBase, cause, drop
 
 
 class Lowering(RolloutBase):
@@ -75,6 +75,6 @@ class Lowering(RolloutBase):
         )
         await workflow.wait_condition(lambda: task.done() or replaced())
         if not task.done():
-            task.cancel()
+            drop(task)
             raise Interrupted
         return await task

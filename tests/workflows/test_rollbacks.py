@@ -1,5 +1,6 @@
 """The guide's rollbacks: graceful, step back by choice, code; and what happens when one takes long."""
 
+import asyncio
 from itertools import pairwise
 
 from temporalio.testing import WorkflowEnvironment
@@ -163,3 +164,26 @@ async def test_a_process_that_disobeys_is_paged_and_people_can_go_on(
         assert answer.percentage == 0
         rollout.flags.disobeyed = False
         assert (await rollout.handle.result()).status is Status.ABORTED
+
+
+async def test_an_emergency_does_not_wait_behind_a_stuck_step_back(
+    env: WorkflowEnvironment,
+) -> None:
+    """The slower rollback is dropped; what of it comes late is refused by the fence."""
+    async with rolling_out(env, extended()) as rollout:
+        await everyone(rollout)
+        rollout.flags.broken = FlagsUnreachableError("Redis does not answer")
+        await rollout.handle.signal("rollback", Command(actor="bob"))
+        await rollout.reaches(lambda s: s.rollback is not None, hours=1)
+        await rollout.handle.signal("rollback", Command(actor="carol", emergency=True))
+        await rollout.reaches(
+            lambda s: s.rollback is not None and s.rollback.kind is RollbackKind.EMERGENCY, 1
+        )
+        rollout.flags.broken = None
+        for _ in range(150):  # in real time: the server's sleep can hang over an abandoned activity
+            if zero(await rollout.state()):
+                break
+            await asyncio.sleep(0.2)
+        assert (await rollout.flags.environment("default").document()).flags["learning"].killed
+        assert (await rollout.state()).percentage == 0
+        assert rollout.flags.trail[-1] == 0
