@@ -161,7 +161,9 @@ def frozen(freezes: Iterable[Freeze], now: datetime) -> Frozen | None:
 def never_thaws(freezes: Iterable[Freeze]) -> bool:
     """Whether freezes that come again every week leave no moment of the week to raise in."""
     weekly = [one for one in freezes if not one.dates]
-    start = datetime(2026, 1, 5, tzinfo=UTC)  # a Monday of today's time zones: Apia's changed its day
+    start = datetime(
+        2026, 1, 5, tzinfo=UTC
+    )  # a Monday of today's time zones: Apia's changed its day
     found = frozen(weekly, start)
     return found is not None and found.until - start > timedelta(days=8)
 
