@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Any
 from uuid import uuid4
 
 from temporalio.client import WorkflowHandle
+from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
@@ -64,7 +65,8 @@ class Stage:
             await person.result()
             state = await rollout.query(RolloutWorkflow.get_state)
             if not state.ended:
-                await rollout.terminate("the rehearsal is over")
+                with suppress(RPCError):  # it may end while we say so
+                    await rollout.terminate("the rehearsal is over")
         now = await self.env.get_current_time()
         entries = await ledger.entries(state.rollout_id, "check")
         checks = tuple(CheckRecord.model_validate_json(entry.body).check for entry in entries)

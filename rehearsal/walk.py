@@ -13,7 +13,7 @@ from rehearsal.course import Course
 from rehearsal.errors import NotRehearsableError
 from rehearsal.person import MINUTE, is_over, wanted
 from rehearsal.ports import RecordedMetrics
-from rollout import moves, waiting
+from rollout import escalation, moves, waiting
 from rollout.checklist import Answer
 from rollout.commands import Command
 from rollout.decide import (
@@ -25,6 +25,7 @@ from rollout.decide import (
     LookThrough,
     Note,
     Promote,
+    Remind,
     RollBack,
     Wait,
     decide,
@@ -74,6 +75,8 @@ class Walk:
                 moves.promoted(state, now, because)
             case Note():
                 moves.noted(state, now)
+            case Remind():
+                escalation.reminded(state, now)
             case Hold(because=because, acts_at=acts_at):
                 moves.paused(state, now, because, acts_at)
             case RollBack() as rollback:
