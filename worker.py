@@ -53,7 +53,7 @@ async def main(settings: WorkerSettings) -> None:
                 MeasureActivities(metrics, ledger).check,
                 WatchActivities(metrics, flags, ledger).watch,
                 ChecklistActivities(metrics, site).check_items,
-                NoticeActivities(channels(http, settings)).deliver,
+                NoticeActivities(channels(http, settings), settings.runbooks_url).deliver,
                 CodeActivities(code).revert,
                 ReportActivities(ledger, FileArchive()).write_report,
             ],

@@ -39,7 +39,9 @@ class LogChannel:
     async def send(self, notice: Notice) -> str:
         """See ``activities.ports.NoticeChannel``."""
         level = logging.INFO if notice.resolved else _LEVEL.get(notice.severity, logging.INFO)
-        self.logger.log(level, "%s: %s (%s)", headline(notice), notice.text, notice.key)
+        page = f"; what to do: {notice.runbook}" if notice.runbook else ""
+        text = f"{notice.text}{page}"
+        self.logger.log(level, "%s: %s (%s)", headline(notice), text, notice.key)
         return "logged"
 
 
@@ -70,7 +72,8 @@ class SlackChannel:
         """See ``activities.ports.NoticeChannel``."""
         mark = ":white_check_mark:" if notice.resolved else _MARK[notice.severity]
         about = f"`{notice.flag}` at {notice.percentage:g} %, step {notice.step or 'none'}"
-        text = f"{mark} *{headline(notice)}*\n{notice.text}\n{about} · {notice.key}"
+        page = f"what to do: {notice.runbook}\n" if notice.runbook else ""
+        text = f"{mark} *{headline(notice)}*\n{notice.text}\n{page}{about} · {notice.key}"
         return await post(self.http, self.url, json.dumps({"text": text}).encode(), {})
 
 
@@ -98,7 +101,12 @@ def alert(notice: Notice) -> dict[str, Any]:
             "severity": str(notice.severity),
             "rollout": notice.rollout_id,
         },
-        "annotations": {"summary": notice.title, "description": notice.text, "key": notice.key},
+        "annotations": {
+            "summary": notice.title,
+            "description": notice.text,
+            "key": notice.key,
+            **({"runbook_url": notice.runbook} if notice.runbook else {}),
+        },
         **({} if notice.resolved else {"startsAt": notice.at.isoformat()}),
         "endsAt": ends_at.isoformat(),
     }

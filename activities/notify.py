@@ -9,13 +9,15 @@ from activities.errors import NoticeRefusedError, temporal_errors
 from activities.models import NoticeRequest
 from activities.ports import NoticeChannel
 from rollout.notice import Channel
+from rollout.runbook import located
 
 
 @dataclass(frozen=True)
 class NoticeActivities:
-    """Knows the channels that this worker was configured for."""
+    """Knows the channels that this worker was configured for, and where its runbooks are."""
 
     channels: Mapping[Channel, NoticeChannel]
+    runbooks: str = ""
 
     @activity.defn(name="deliver_notice")
     async def deliver(self, request: NoticeRequest) -> str:
@@ -31,4 +33,5 @@ class NoticeActivities:
                 raise NoticeRefusedError(
                     f"{request.channel} is not configured for the worker: see docs/notifications.md"
                 )
-            return await channel.send(request.notice)
+            page = located(request.notice.runbook, self.runbooks)
+            return await channel.send(request.notice.model_copy(update={"runbook": page}))

@@ -32,6 +32,7 @@ class WorkerSettings(Model):
     webhook_secret: str = ""
     slack_url: Url = ""
     alertmanager_url: Url = ""
+    runbooks_url: Url = ""
     code_repository: str = ""
     deploy_hook: str = ""
     health_address: Address = ""
@@ -75,6 +76,7 @@ VARIABLES = {
     "webhook_secret": "SLUICE_WEBHOOK_SECRET",
     "slack_url": "SLUICE_SLACK_URL",
     "alertmanager_url": "SLUICE_ALERTMANAGER_URL",
+    "runbooks_url": "SLUICE_RUNBOOKS_URL",
     "code_repository": "SLUICE_CODE_REPOSITORY",
     "deploy_hook": "SLUICE_DEPLOY_HOOK",
     "health_address": "SLUICE_WORKER_HEALTH_ADDRESS",

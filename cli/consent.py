@@ -10,19 +10,20 @@ from rich.console import Console
 from cli.context import Context
 from cli.errors import CliError, Exit
 from cli.output import Json, answer
-from cli.people import Flag, Reason
+from cli.people import By, Flag, Reason
 from cli.rollouts import Rollouts
 from cli.screen_before import readings
 from rollout.commands import Command, Verb
 from rollout.state import State
 
 
-def approve(
+def approve(  # noqa: PLR0913, PLR0917  who, why and on what: one option each
     flag: Flag = None,
     reason: Reason = "",
     evidence: Annotated[
         str, typer.Option(help="The check whose readings you saw; default: the newest, shown now.")
     ] = "",
+    by: By = "",
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask on a terminal.")] = False,
     json: Json = False,
 ) -> None:
@@ -37,7 +38,7 @@ def approve(
         rollouts = Rollouts(await context.temporal())
         name = await rollouts.choose(flag)
         shown = evidence or _show(await rollouts.state(name), ask=not (yes or json))
-        command = Command(actor=context.actor, reason=reason, evidence=shown)
+        command = Command(actor=by or context.actor, reason=reason, evidence=shown)
         taken = await rollouts.command(name, Verb.APPROVE, command)
         on = f" on {shown}" if shown else ""
         text = f"approve{on}: {taken.message}; {taken.status}, step {taken.step}"
@@ -62,7 +63,7 @@ def attest(
     flag: Annotated[
         str | None, typer.Option(help="The flag; may be left out when one rollout runs.")
     ] = None,
-    by: Annotated[str, typer.Option(help="Who knows it; default: SLUICE_ACTOR, or you.")] = "",
+    by: By = "",
     note: Annotated[
         str, typer.Option("--note", "-m", help="What you know, or where to see it.")
     ] = "",

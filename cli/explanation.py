@@ -38,6 +38,8 @@ def _head(one: Explained) -> Text:
     text.append(f"  ({one.actor}, {one.step or 'no step'}{place})", style="dim")
     if one.measured_at is not None:
         text.append(f"\n  rests on {one.source}, measured {one.measured_at:%H:%M:%S} UTC")
+    if one.runbook:
+        text.append(f"\n  what to do: {one.runbook}", style="bold")
     return text
 
 

@@ -17,14 +17,18 @@ Flag = Annotated[
     str | None, typer.Argument(help="The flag; may be left out when one rollout runs.")
 ]
 Reason = Annotated[str, typer.Option("--reason", "-m", help="Why; kept in the timeline.")]
+By = Annotated[str, typer.Option("--by", help="Who says it; default: SLUICE_ACTOR, or you.")]
 ABORT_SECONDS = 2
 
 
-def _send(verb: Verb, flag: str | None, reason: str, json: bool) -> None:
+def _send(verb: Verb, flag: str | None, words: tuple[str, str], json: bool) -> None:
+    """``words`` are the reason, and who gives it (empty: the context's actor)."""
+    reason, by = words
+
     async def send() -> None:
         context = Context.read()
         rollouts = Rollouts(await context.temporal())
-        command = Command(actor=context.actor, reason=reason)
+        command = Command(actor=by or context.actor, reason=reason)
         taken = await rollouts.command(await rollouts.choose(flag), verb, command)
         answer(
             json,
@@ -35,37 +39,37 @@ def _send(verb: Verb, flag: str | None, reason: str, json: bool) -> None:
     asyncio.run(send())
 
 
-def promote(flag: Flag = None, reason: Reason = "", json: Json = False) -> None:
+def promote(flag: Flag = None, reason: Reason = "", by: By = "", json: Json = False) -> None:
     """Skip the rest of the step's wait; never a red flag."""
-    _send(Verb.PROMOTE, flag, reason, json)
+    _send(Verb.PROMOTE, flag, (reason, by), json)
 
 
-def pause(flag: Flag = None, reason: Reason = "", json: Json = False) -> None:
+def pause(flag: Flag = None, reason: Reason = "", by: By = "", json: Json = False) -> None:
     """Stay at the current percentage; red flags stay on guard."""
-    _send(Verb.PAUSE, flag, reason, json)
+    _send(Verb.PAUSE, flag, (reason, by), json)
 
 
-def resume(flag: Flag = None, reason: Reason = "", json: Json = False) -> None:
+def resume(flag: Flag = None, reason: Reason = "", by: By = "", json: Json = False) -> None:
     """Go on after a pause; stability starts again."""
-    _send(Verb.RESUME, flag, reason, json)
+    _send(Verb.RESUME, flag, (reason, by), json)
 
 
-def retry(flag: Flag = None, reason: Reason = "", json: Json = False) -> None:
+def retry(flag: Flag = None, reason: Reason = "", by: By = "", json: Json = False) -> None:
     """Enter the step that was rolled back again, with a fresh clock."""
-    _send(Verb.RETRY, flag, reason, json)
+    _send(Verb.RETRY, flag, (reason, by), json)
 
 
-def abort(flag: Flag = None, reason: Reason = "", json: Json = False) -> None:
+def abort(flag: Flag = None, reason: Reason = "", by: By = "", json: Json = False) -> None:
     """End the rollout at 0 %. Works without a worker, and with --kill's latch even without Temporal.
 
     Asks the workflow (2 s); without an answer leaves a signal and kills the flag in Redis.
     """
-    asyncio.run(_abort(flag, reason, json))
-
-
-async def _abort(flag: str | None, reason: str, json: bool) -> None:
     context = Context.read()
-    command = Command(actor=context.actor, reason=reason)
+    command = Command(actor=by or context.actor, reason=reason)
+    asyncio.run(_abort(context, flag, command, json))
+
+
+async def _abort(context: Context, flag: str | None, command: Command, json: bool) -> None:
     try:
         rollouts = Rollouts(await context.temporal())
         flag = await rollouts.choose(flag)
@@ -81,7 +85,8 @@ async def _abort(flag: str | None, reason: str, json: bool) -> None:
 
 
 async def _abort_without_answer(context: Context, flag: str, command: Command) -> None:
-    await kill_flag(context, flag, command.reason or "abort without a worker")
+    reason = command.reason or "abort without a worker"
+    await kill_flag(context, flag, Change(actor=command.actor, reason=reason))
     try:
         await Rollouts(await context.temporal()).signal(flag, Verb.ABORT, command)
     except CliError as error:
@@ -90,18 +95,20 @@ async def _abort_without_answer(context: Context, flag: str, command: Command) -
         )
 
 
-async def kill_flag(context: Context, flag: str, reason: str) -> None:
+async def kill_flag(context: Context, flag: str, change: Change) -> None:
     """Set the kill latch; needs only Redis."""
     async with flag_session(context) as session:
-        change = Change(actor=context.actor, reason=reason or "kill")
         await session.flags.kill(flag, change=change)
 
 
 def kill(
     flag: Annotated[str, typer.Argument(help="The flag to kill.")],
     reason: Reason = "",
+    by: By = "",
     json: Json = False,
 ) -> None:
     """Turn a flag off for everyone and refuse every raise; needs only Redis, not Temporal."""
-    asyncio.run(kill_flag(Context.read(), flag, reason))
+    context = Context.read()
+    change = Change(actor=by or context.actor, reason=reason or "kill")
+    asyncio.run(kill_flag(context, flag, change))
     answer(json, {"flag": flag, "killed": True}, f"{flag} is killed: 0 % for everyone")

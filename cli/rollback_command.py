@@ -7,7 +7,7 @@ import typer
 
 from cli.context import Context
 from cli.output import Json, answer, say
-from cli.people import Flag, Reason
+from cli.people import By, Flag, Reason
 from cli.rollouts import Rollouts
 from rollout.commands import Acknowledgement, Command, Verb
 
@@ -23,6 +23,7 @@ def rollback(  # noqa: PLR0913, PLR0917  one option for each of the guide's roll
         bool, typer.Option("--graceful", help="Down level by level (plan: rollbacks.graceful).")
     ] = False,
     code: Annotated[bool, typer.Option("--code", help=CODE_HELP)] = False,
+    by: By = "",
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Confirm the revert at once.")] = False,
     json: Json = False,
 ) -> None:
@@ -33,7 +34,7 @@ def rollback(  # noqa: PLR0913, PLR0917  one option for each of the guide's roll
     if yes and not code:
         raise typer.BadParameter("--yes belongs to --code: there is nothing else to confirm")
     command = Command(
-        actor=Context.read().actor,
+        actor=by or Context.read().actor,
         reason=reason,
         to=to,
         emergency=emergency,

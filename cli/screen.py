@@ -11,6 +11,7 @@ from rich.text import Text
 from cli.screen_before import before_start, gates, readings
 from rollout.exposure import spent
 from rollout.quantity import format_duration
+from rollout.runbook import runbook_for
 from rollout.state import State, Status
 
 STATUS_STYLE = {
@@ -105,6 +106,8 @@ def _rollback(state: State) -> RenderableType:
         text.append(f"\nflag at {state.percentage:g} % after {seconds:.2f} s", style="bold")
     if rollback.confirmation:
         text.append(f"; {rollback.confirmation}")
+    if page := runbook_for(state, "rolled_back"):
+        text.append(f"\nwhat to do: {page}", style="default")
     return text
 
 

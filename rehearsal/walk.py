@@ -78,7 +78,7 @@ class Walk:
             case Remind():
                 escalation.reminded(state, now)
             case Hold(because=because, acts_at=acts_at):
-                moves.paused(state, now, because, acts_at)
+                moves.held(state, now, because, acts_at)
             case RollBack() as rollback:
                 self._roll_back(rollback)
             case Finish(status=status):

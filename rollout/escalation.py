@@ -2,12 +2,17 @@
 
 from datetime import datetime, timedelta
 
+from rollout.approving import missing
+from rollout.before import hindrances
 from rollout.gate import Severity
-from rollout.state import Reminder, State
-from rollout.telling import notify, tell
+from rollout.state import Reminder, State, Status
+from rollout.telling import notify, routed, tell
 
 SLOW_AFTER = timedelta(minutes=1)
 """A rollback that takes longer than this, read-back included, is a page."""
+PAUSED = "paused"
+APPROVAL = "approval_waits"
+"""Reminders that name no red flag: the rollout waits for a person, and says so again."""
 
 
 def remember(state: State, now: datetime, name: str, because: str) -> None:
@@ -17,19 +22,70 @@ def remember(state: State, now: datetime, name: str, because: str) -> None:
     state.reminders = (*others, Reminder(name=name, because=because, due_at=due_at))
 
 
+def forget(state: State, name: str) -> None:
+    """Drop a reminder: what it was about is over."""
+    state.reminders = tuple(one for one in state.reminders if one.name != name)
+
+
 def next_reminder_at(state: State) -> datetime | None:
-    return min((one.due_at for one in state.reminders), default=None)
+    """When people are to be told something that no event tells."""
+    times = [one.due_at for one in state.reminders]
+    return min([*times, *([state.waits_since] if _to_ask(state) else [])], default=None)
 
 
 def reminded(state: State, now: datetime) -> None:
-    """Remind of every P2 that is due, and look at it afresh: if it still burns, it is noted anew."""
+    """Remind of every P2 that is due, and look at it afresh: if it still burns, it is noted anew.
+
+    A pause and an approval that still waits are told again every ``p2_reminds_after``.
+    """
     due = [one for one in state.reminders if one.due_at <= now]
     state.reminders = tuple(one for one in state.reminders if one.due_at > now)
     state.noted = tuple(name for name in state.noted if name not in {one.name for one in due})
     for one in due:
-        text = f"time to look into it is over: {one.because}"
-        tell(state, now, "reminder", text)
-        notify(state, now, Severity.P2, one.name, text)
+        if one.name != APPROVAL:
+            _remind(state, now, one)
+    if _to_ask(state):
+        _ask(state, now)
+
+
+def _remind(state: State, now: datetime, one: Reminder) -> None:
+    text = f"time to look into it is over: {one.because}"
+    if one.name == PAUSED:
+        remember(state, now, PAUSED, one.because)
+        text = f"still paused, waiting for a person: {one.because}"
+    tell(state, now, "reminder", text)
+    notify(state, now, Severity.P2, one.name, text)
+
+
+def stopped(state: State, now: datetime, because: str) -> None:
+    """Tell people that the rollout paused by itself; no harm is done, but nothing moves."""
+    notify(state, now, Severity.P2, PAUSED, because)
+
+
+def paused(state: State, now: datetime, because: str) -> None:
+    """Begin to remind of a pause that only a person ends."""
+    forget(state, APPROVAL)
+    if routed(state, Severity.P2):
+        remember(state, now, PAUSED, because)
+
+
+def _to_ask(state: State) -> bool:
+    """Whether an approval is missing that people have not been asked for (again)."""
+    step = state.step
+    if step is None or state.step_started_at is not None or not missing(state, step):
+        return False
+    asked = any(one.name == APPROVAL for one in state.reminders)
+    return state.status is Status.PROGRESSING and not asked and routed(state, Severity.P2)
+
+
+def _ask(state: State, now: datetime) -> None:
+    step = state.step
+    assert step is not None  # noqa: S101  only a step can wait for approval
+    waits = "; ".join(one.because for one in hindrances(state, step, now))
+    remember(state, now, APPROVAL, waits)
+    text = f"{waits}; `sluice approve {state.plan.flag}`"
+    tell(state, now, "waits", text)
+    notify(state, now, Severity.P2, APPROVAL, text)
 
 
 def slow_since(state: State) -> datetime | None:

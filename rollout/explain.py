@@ -9,6 +9,7 @@ from datetime import datetime
 from rollout.gate import RELATIVE, Gate, GateKind, Metric, Model, expression, slope
 from rollout.judge import format_value
 from rollout.quantity import format_duration
+from rollout.runbook import runbook_of
 from rollout.state import Event, Finding
 from rollout.verdict import Check, Verdict
 
@@ -36,7 +37,10 @@ class Evidence(Model):
 
 
 class Explained(Model):
-    """One decision. ``source`` names the check or red flag in the ledger; empty without one."""
+    """One decision. ``source`` names the check or red flag in the ledger; empty without one.
+
+    ``runbook`` is the page that says what to do about it.
+    """
 
     at: datetime
     kind: str
@@ -45,6 +49,7 @@ class Explained(Model):
     step: str | None
     percentage: float | None
     source: str = ""
+    runbook: str = ""
     measured_at: datetime | None = None
     evidence: tuple[Evidence, ...] = ()
 
@@ -65,16 +70,21 @@ def explain(
 
 
 def _explained(event: Event, checks: Sequence[Judged], findings: Sequence[Finding]) -> Explained:
-    source, measured_at, evidence = "", None, list[Evidence]()
+    source, runbook, measured_at, evidence = "", "", None, list[Evidence]()
     if finding := _finding(event, findings):
         source, measured_at = finding.name, finding.seen_at
+        runbook = runbook_of(finding)
         rule = rule_of(finding.gate, None) if finding.gate else None
         evidence = [Evidence(verdict=finding.verdict, rule=rule)]
     elif judged := _check(event, checks):
         source, measured_at = judged.check.id, judged.check.at
         evidence = list(_evidence(judged))
     return Explained(
-        **event.model_dump(), source=source, measured_at=measured_at, evidence=tuple(evidence)
+        **event.model_dump(),
+        source=source,
+        runbook=runbook,
+        measured_at=measured_at,
+        evidence=tuple(evidence),
     )
 
 

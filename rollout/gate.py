@@ -63,7 +63,8 @@ class Gate(Model):
     A statistical gate has no threshold. It weighs what both cohorts' counters grew by in each
     ``window``, and fails once ``worse`` is shown at its part (``weight``) of the plan's α. With
     ``claim: sound`` it passes only once it is shown that the treatment is not worse by the
-    statistic's tolerance; until then it is inconclusive.
+    statistic's tolerance; until then it is inconclusive. ``runbook`` (a path or URL) tells people
+    what to do when it fires.
     """
 
     name: str = Field(default="", pattern=r"^[a-z0-9_.-]*$")
@@ -83,6 +84,7 @@ class Gate(Model):
     dry_run: bool = False
     severity: Severity = Severity.P0
     guide: str = ""
+    runbook: str = ""
 
     @model_validator(mode="before")
     @classmethod

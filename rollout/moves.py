@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from rollout import escalation
 from rollout.commands import Command, Verb
 from rollout.escalation import remember
 from rollout.gate import Severity
@@ -31,6 +32,7 @@ def entered(state: State, now: datetime, percentage: float) -> None:
     state.exposed_since = now
     state.live_step = step.name
     state.approvals, state.passed_by = (), ""
+    escalation.forget(state, escalation.APPROVAL)
     state.step_started_at = now
     state.next_check_at = now + step.initial_delay + step.interval
     tell(state, now, "step", f"{step.title}: live at {state.percentage:g} %")
@@ -76,12 +78,21 @@ def promoted(state: State, now: datetime, because: str) -> None:
     _reset_clock(state)
 
 
+def held(state: State, now: datetime, because: str, acts_at: datetime | None = None) -> None:
+    """Pause without a person's command; people hear of it (of a P1 they have heard already)."""
+    paused(state, now, because, acts_at)
+    if acts_at is None:
+        escalation.stopped(state, now, because)
+
+
 def paused(state: State, now: datetime, because: str, acts_at: datetime | None = None) -> None:
     state.status = Status.PAUSED
     state.paused_at = state.paused_at or now  # a red flag in a pause doesn't start it anew
     state.paused_because = because
     if acts_at is not None:
         state.acts_at = min(acts_at, state.acts_at or acts_at)
+    if state.acts_at is None:
+        escalation.paused(state, now, because)
     if state.finding is not None:
         state.noted = (*state.noted, state.finding.name)
         state.finding = None
@@ -98,6 +109,7 @@ def resumed(state: State, now: datetime) -> None:
     state.paused_at, state.paused_because, state.acts_at = None, "", None
     state.stable_since = None
     state.noted = ()
+    escalation.forget(state, escalation.PAUSED)
 
 
 def noted(state: State, now: datetime) -> None:
@@ -115,6 +127,8 @@ def found(state: State, now: datetime, finding: Finding) -> None:
     """Take what the watch came back with; evidence that was acted on once does not act again."""
     state.finding = finding
     state.red_flag, state.red_flag_at = finding.verdict.because, finding.seen_at
+    if state.approvals:
+        escalation.forget(state, escalation.APPROVAL)  # people are asked anew
     state.approvals = ()  # given before it was known
     acted_on = state.tracks.get(f"red_flags/{finding.name}")
     if acted_on is not None:

@@ -40,4 +40,5 @@ class Notice(Model):
     step: str | None = None
     percentage: float
     actor: str = "sluice"
+    runbook: str = ""
     resolved: bool = False

@@ -5,6 +5,7 @@ from datetime import datetime
 from rollout.commands import Command, Verb
 from rollout.gate import Severity
 from rollout.notice import Notice
+from rollout.runbook import runbook_for
 from rollout.state import TIMELINE_MAX, Event, State
 
 ALARMS = (Severity.P0, Severity.P1)
@@ -17,12 +18,17 @@ def tell(state: State, now: datetime, kind: str, text: str, actor: str = "sluice
     state.timeline = (*state.timeline, event)[-TIMELINE_MAX:]
 
 
+def routed(state: State, severity: Severity) -> bool:
+    """Whether the plan names anybody to tell."""
+    return any(severity in route.severities for route in state.plan.notify)
+
+
 def notify(state: State, now: datetime, severity: Severity, alert: str, text: str) -> None:
     """Put a notice into the outbox when the plan has a route for its severity.
 
     A P0 or P1 stays an open alarm until a person acts (``resolve``).
     """
-    if not any(severity in route.severities for route in state.plan.notify):
+    if not routed(state, severity):
         return
     notice = Notice(
         key=_next_key(state),
@@ -35,6 +41,7 @@ def notify(state: State, now: datetime, severity: Severity, alert: str, text: st
         rollout_id=state.rollout_id,
         step=state.step.name if state.step else None,
         percentage=state.percentage,
+        runbook=runbook_for(state, alert),
     )
     state.outbox = (*state.outbox, notice)
     if severity in ALARMS:

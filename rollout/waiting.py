@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from rollout.checklist import Answer
-from rollout.moves import paused
+from rollout.moves import held
 from rollout.sayings import shown
 from rollout.state import State
 from rollout.telling import tell
@@ -36,4 +36,4 @@ def expired(state: State, now: datetime, because: str) -> None:
         state.aborted_by = "sluice"
         tell(state, now, "abort", because)
     else:
-        paused(state, now, because)
+        held(state, now, because)

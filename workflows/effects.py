@@ -43,7 +43,7 @@ class Effects(Readying, Reverting):
                 )
             )
         except FailureError as error:
-            moves.paused(self.state, workflow.now(), f"can't start {step.title}: {cause(error)}")
+            moves.held(self.state, workflow.now(), f"can't start {step.title}: {cause(error)}")
             return
         moves.entered(self.state, workflow.now(), receipt.percentage)
 
@@ -87,7 +87,7 @@ class Effects(Readying, Reverting):
         moves.noted(self.state, workflow.now())
 
     async def do_hold(self, decision: Hold) -> None:
-        moves.paused(self.state, workflow.now(), decision.because, decision.acts_at)
+        moves.held(self.state, workflow.now(), decision.because, decision.acts_at)
 
     async def do_roll_back(self, decision: RollBack) -> None:
         """Take traffic away, then ask the router processes whether it is gone."""

@@ -70,6 +70,10 @@ def _missing_command(words: list[str]) -> str:
     if name not in COMMANDS:
         return f"no command sluice {name}"
     command: Any = typer.main.get_command(build([name])).commands[name]  # type: ignore[attr-defined]
+    if hasattr(command, "commands"):
+        if not options or options[0] not in command.commands:
+            return f"sluice {name} has no {' '.join(options[:1]) or 'commands without a name'}"
+        command = command.commands[options[0]]
     known = {option for one in getattr(command, "params", ()) for option in one.opts}
     gone = [one for one in options if one.startswith("-") and one not in known]
     return f"sluice {name} has no {', '.join(gone)}" if gone else ""

@@ -34,6 +34,7 @@ NOTICE = Notice(
     rollout_id="rollout-learning/run",
     step="ramp-25",
     percentage=25,
+    runbook="docs/runbooks/error_spike.md",
 )
 
 
@@ -103,7 +104,7 @@ async def test_each_receiver_gets_its_own_format(receiver: Receiver) -> None:
         alertmanager_url=f"{receiver.url}/",
     )
     async with httpx.AsyncClient() as http:
-        activities = NoticeActivities(channels(http, settings))
+        activities = NoticeActivities(channels(http, settings), "https://our.example/sluice/")
         for channel in ("log", "slack", "alertmanager"):
             await activities.deliver(
                 NoticeRequest.model_validate({"channel": channel, "notice": NOTICE})
@@ -114,6 +115,9 @@ async def test_each_receiver_gets_its_own_format(receiver: Receiver) -> None:
     assert paths == ["/services/T0", "/api/v2/alerts", "/api/v2/alerts"]
     slack, firing, ended = (json.loads(body) for _, _, body in receiver.got)
     assert "error spike" in slack["text"]
+    page = "https://our.example/sluice/docs/runbooks/error_spike.md"
+    assert f"what to do: {page}" in slack["text"]
+    assert firing[0]["annotations"]["runbook_url"] == page
     assert firing[0]["labels"] == ended[0]["labels"]
     assert firing[0]["labels"]["severity"] == "P0"
     assert (firing[0]["startsAt"], firing[0]["endsAt"]) == (

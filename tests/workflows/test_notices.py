@@ -1,5 +1,7 @@
 """What people are told, by severity; and that no channel can hold a rollout up."""
 
+from datetime import timedelta
+
 from temporalio.testing import WorkflowEnvironment
 
 from rollout.commands import Command, Verb
@@ -70,6 +72,38 @@ async def test_a_p2_goes_on_and_reminds_in_time(env: WorkflowEnvironment) -> Non
         assert reminder.at >= first.due_at
         state = await rollout.reaches(lambda s: _kinds(s).count("note") == 2, hours=1)
         assert alerts(rollout).count(("P2", "unhappy")) >= 3
+
+
+async def test_whoever_must_approve_is_asked_and_asked_again(env: WorkflowEnvironment) -> None:
+    """A rollout that waits for people says so, until somebody approves."""
+    sooner = "\nescalation: {p2_reminds_after: 1h}\n"
+    async with rolling_out(env, plan(PLAN + ROUTES + sooner)) as rollout:
+        await rollout.reaches(lambda s: _kinds(s).count("waits") == 2, hours=12)
+        (first, again) = rollout.notices.heard
+        assert (first.alert, first.severity) == ("approval_waits", Severity.P2)
+        assert again.at - first.at >= timedelta(hours=1)
+        assert "waiting for approval of Hundred (1 more)" in first.text
+        assert "sluice approve learning" in first.text
+        assert first.runbook == "docs/runbooks/waiting.md"
+        await rollout.approve()
+        state = await rollout.reaches(lambda s: s.percentage == 100, hours=1)
+        assert state.reminders == ()
+
+
+async def test_a_pause_at_a_deadline_is_told_and_reminded_of(env: WorkflowEnvironment) -> None:
+    """Nobody was hurt, but nothing moves; a resume ends the reminding."""
+    sooner = "\nescalation: {p2_reminds_after: 1h}\n"
+    async with rolling_out(env, plan(PLAN + ROUTES + sooner)) as rollout:
+        rollout.metrics.values["errors"] = None
+        state = await rollout.reaches(lambda s: s.status is Status.PAUSED, hours=4)
+        await rollout.reaches(lambda s: "reminder" in _kinds(s), hours=2)
+        assert alerts(rollout) == [("P2", "paused"), ("P2", "paused")]
+        assert "deadline of Baseline" in rollout.notices.heard[0].text
+        assert rollout.notices.heard[1].text.startswith("still paused")
+        rollout.metrics.values["errors"] = 0.004
+        await rollout.command(Verb.RESUME)
+        state = await rollout.state()
+        assert state.reminders == ()
 
 
 async def test_a_p3_is_only_noted(env: WorkflowEnvironment) -> None:
