@@ -1,6 +1,6 @@
 -- Replace the flag document if nothing changed since it was read; audit and announce with it.
 -- KEYS: document, floor, audit stream.
--- ARGV: version and floor text as read, new document, new version, channel, audit length,
+-- ARGV: version and floor text as read, new document, channel, audit length,
 --       then the audit entry's fields and values (none: no entry).
 local stored = redis.call('GET', KEYS[1])
 local version = '0'
@@ -8,10 +8,10 @@ if stored then version = string.match(stored, '^{"version":(%d+)') or 'unreadabl
 if version ~= ARGV[1] then return 0 end
 if (redis.call('GET', KEYS[2]) or '') ~= ARGV[2] then return 0 end
 -- The audit entry goes first: if the stream refuses it, nothing has been written yet.
-if ARGV[7] then
-  redis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[6], '*', unpack(ARGV, 7))
+if ARGV[6] then
+  redis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[5], '*', unpack(ARGV, 6))
 end
 redis.call('SET', KEYS[1], ARGV[3])
 -- A user without the channel's permission still writes; readers then learn of it by their poll.
-redis.pcall('PUBLISH', ARGV[5], ARGV[4])
+redis.pcall('PUBLISH', ARGV[4], ARGV[3])
 return 1

@@ -67,7 +67,6 @@ class RedisFlagStore:
             str(write.read.version),
             write.read.floor_text,
             dump(write.document),
-            str(write.document.version),
             self._keys.changes,
             str(AUDIT_ENTRIES_MAX),
             *(_audit_fields(write) if write.audited else ()),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import cast
@@ -13,6 +13,7 @@ from typing import cast
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.client import PubSub
+from redis.connection import Connection
 from redis.retry import Retry
 
 from router.flags.floor import dump_floor, load_floor
@@ -65,28 +66,40 @@ class Reading:
 
 @dataclass(frozen=True)
 class News:
-    """What came by push: the highest version announced, or a (re)subscription."""
+    """What came by push: the newest document announced, or (None) a reason to look oneself."""
 
-    version: int
+    text: bytes | None
 
 
 class FlagSource:
-    """One session with the store. Any redis-py error or OSError ends it."""
+    """One session with the store. Any redis-py error or OSError ends it.
 
-    def __init__(self, client: Redis, pubsub: PubSub, keys: FlagKeys) -> None:
+    A reader asks several times a second for as long as its process lives, so the questions are
+    packed once and go straight over one connection, past the client's pool and its retries.
+    """
+
+    def __init__(self, client: Redis, asking: Connection, pubsub: PubSub, keys: FlagKeys) -> None:
         self._client = client
         self._pubsub = pubsub
         self._keys = keys
         # A server cannot restart without ending this session: asking once is enough.
         self.server = server_of(client.info("server", "persistence", "replication"))
+        self._asking = asking
+        # redis-py leaves its connections' methods without types.
+        pack = cast("Callable[..., list[bytes]]", asking.pack_command)
+        self._send = cast("Callable[[list[bytes]], None]", asking.send_packed_command)
+        document, floor = keys.document, keys.floor
+        self._ask_version = b"".join(
+            (*pack("GETRANGE", document, 0, VERSION_PREFIX_LENGTH - 1), *pack("GET", floor))
+        )
+        self._ask_all = b"".join(pack("MGET", document, floor))
 
     def poll(self) -> Poll:
         """Read only the version (the document's first member) and the floor."""
         read_at = time.monotonic()
-        pipeline = self._client.pipeline(transaction=False)
-        pipeline.getrange(self._keys.document, 0, VERSION_PREFIX_LENGTH - 1)
-        pipeline.get(self._keys.floor)
-        prefix, floor = pipeline.execute()
+        self._send([self._ask_version])
+        prefix = cast("bytes", self._answer())
+        floor = cast("bytes | None", self._answer())
         found = VERSION_PREFIX.match(prefix)
         # Unreadable text counts as a change, so that the full read reports what is wrong.
         version = int(found[1]) if found else (-1 if prefix else 0)
@@ -95,9 +108,12 @@ class FlagSource:
     def read(self) -> Reading:
         """Read the whole document and the floor, in one step."""
         read_at = time.monotonic()
-        keys = (self._keys.document, self._keys.floor)
-        text, floor = cast("list[bytes | None]", self._client.mget(*keys))
+        self._send([self._ask_all])
+        text, floor = cast("list[bytes | None]", self._answer())
         return Reading(text, load_floor(floor), read_at)
+
+    def _answer(self) -> object:
+        return self._asking.read_response(disable_decoding=True)
 
     def raise_floor(self, floor: Floor) -> None:
         """Leave word in the store that a newer version than it holds has been seen."""
@@ -105,33 +121,28 @@ class FlagSource:
         self._client.eval(RAISE_FLOOR, 2, *keys, str(floor.version), dump_floor(floor))
 
     def wait(self, timeout_seconds: float) -> News | None:
-        """Wait for a push and swallow all that are queued; None if there was none in time."""
+        """Wait for the next push; None if there was none in time."""
         message = self._pubsub.get_message(timeout=max(0.0, timeout_seconds))
         if message is None:
             return None
-        version = 0
-        while message is not None:
-            version = max(version, _announced(message))
-            message = self._pubsub.get_message(timeout=0.0)
-        return News(version)
+        data = message.get("data")
+        is_document = message.get("type") == "message" and isinstance(data, bytes)
+        return News(cast("bytes", data) if is_document else None)
+
+    def skip(self) -> None:
+        """Swallow the pushes that are queued: what is read next is newer than all of them."""
+        while self._pubsub.get_message(timeout=0.0) is not None:
+            pass
 
 
 @contextmanager
 def session(connect: Connect, keys: FlagKeys) -> Iterator[FlagSource]:
     """Subscribe first, so that no change after the first read can be missed."""
-    client = connect()
-    try:
-        pubsub: PubSub = client.pubsub()  # type: ignore[no-untyped-call]  # redis-py left it bare
+    # redis-py left these without types.
+    with closing(connect()) as client, closing(client.pubsub()) as pubsub:  # type: ignore[no-untyped-call]
+        pubsub.subscribe(keys.changes)
+        asking = client.connection_pool.get_connection()
         try:
-            pubsub.subscribe(keys.changes)
-            yield FlagSource(client, pubsub, keys)
+            yield FlagSource(client, asking, pubsub, keys)
         finally:
-            pubsub.close()
-    finally:
-        client.close()
-
-
-def _announced(message: dict[str, object]) -> int:
-    data = message.get("data")
-    is_version = message.get("type") == "message" and isinstance(data, bytes) and data.isdigit()
-    return int(cast("bytes", data)) if is_version else 0
+            asking.disconnect()  # type: ignore[no-untyped-call]
