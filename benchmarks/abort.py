@@ -16,13 +16,14 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from redis.asyncio import Redis
 from temporalio.client import Client
 
 from activities.wire import CONVERTER
+from cli.errors import CliError
 from cli.rollouts import Rollouts
 from rollout.commands import Command, Verb
 from rollout.plan import RolloutPlan
@@ -69,8 +70,15 @@ async def exposed(rollouts: Rollouts, of: RolloutPlan) -> None:
     """Start the rollout and wait until 25 % of users are exposed."""
     await rollouts.start(of)
     async with asyncio.timeout(60):
-        while not (await rollouts.state(of.flag)).percentage:  # noqa: ASYNC110 - only a query tells
+        while not await percentage(rollouts, of.flag):  # noqa: ASYNC110 - only a query tells
             await asyncio.sleep(0.05)
+
+
+async def percentage(rollouts: Rollouts, flag: str) -> float:
+    """The share exposed; 0 while the worker is still starting."""
+    with suppress(CliError):
+        return (await rollouts.state(flag)).percentage
+    return 0.0
 
 
 async def timed(rollouts: Rollouts, flag: str, verb: Verb) -> float:
