@@ -5,6 +5,7 @@ Read from the data itself and refreshed now and then, so the filter grammar need
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Literal
 
 from router.backends.words import fold, stem
@@ -45,8 +46,7 @@ class Catalogue:
 
     def kind_named(self, word: str) -> str | None:
         """The kind a word names: ``invoices`` is ``invoice``."""
-        wanted = stem(word)
-        return next((kind for kind in sorted(self.kinds) if stem(kind) == wanted), None)
+        return _by_stem(self.kinds).get(stem(word))
 
     def attribute_named(self, words: str) -> Attribute | None:
         """The attribute a folded phrase names: ``due date`` is ``due_on``, ``amount`` is ``amount_eur``."""
@@ -55,6 +55,12 @@ class Catalogue:
         return exact or next(
             (a for name, a in sorted(self.attributes.items()) if _same_name(wanted, name)), None
         )
+
+
+@lru_cache(maxsize=16)
+def _by_stem(kinds: frozenset[str]) -> Mapping[str, str]:
+    """Of several with one stem the first in the alphabet."""
+    return {stem(kind): kind for kind in sorted(kinds, reverse=True)}
 
 
 _NAME_NOISE = frozenset(

@@ -16,6 +16,7 @@ RECORD: LiteralString = (
     "n.id AS id, n.kind AS kind, n.title AS title, n.text AS text, n.source AS source, "
     "n.occurred_on AS occurred_on"
 )
+COLUMNS: LiteralString = "id, kind, title, text, source, occurred_on"
 CONSTRAINTS: tuple[LiteralString, ...] = (
     "CREATE CONSTRAINT record_id IF NOT EXISTS FOR (r:Record) REQUIRE r.id IS UNIQUE",
     "CREATE CONSTRAINT name_key IF NOT EXISTS FOR (n:Name) REQUIRE n.key IS UNIQUE",
@@ -49,10 +50,14 @@ NEO4J = Dialect(
         "OPTIONS {indexConfig: {`vector.dimensions`: 384, `vector.similarity_function`: 'cosine'}}",
     ),
     by_text="CALL db.index.fulltext.queryNodes('record_text', $words, {limit: $limit}) "
-    "YIELD node AS n, score RETURN score, " + RECORD,
+    "YIELD node AS n, score WITH score, " + RECORD + " RETURN collect([score, " + COLUMNS + "])",
     # Neo4j answers (1 + cosine) / 2.
     by_vector="CALL db.index.vector.queryNodes('record_embedding', $limit, $vector) "
-    "YIELD node AS n, score RETURN 2 * score - 1 AS score, " + RECORD,
+    "YIELD node AS n, score WITH 2 * score - 1 AS score, "
+    + RECORD
+    + " RETURN collect([score, "
+    + COLUMNS
+    + "])",
 )
 assert DIMENSION == 384  # noqa: S101, PLR2004 - Cypher takes no parameter in a schema statement
 

@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import lru_cache
 from typing import Any, LiteralString
 
 from neo4j import READ_ACCESS, AsyncDriver, AsyncManagedTransaction
@@ -18,7 +19,7 @@ from neo4j.exceptions import DriverError, Neo4jError
 
 from router import trace
 from router.backends.base import Hit, Search
-from router.backends.dialect import RECORD, Dialect, dialect_of
+from router.backends.dialect import COLUMNS, RECORD, Dialect, dialect_of
 from router.backends.words import (
     STOPWORDS,
     content_stems,
@@ -38,17 +39,23 @@ NEAR_COSINE = 0.4
 
 ENTRIES: LiteralString = (
     "MATCH (k:Name)-[:NAMES]->(n:Record) WHERE k.key IN $keys "
-    "RETURN k.key AS key, " + RECORD + " LIMIT $limit"
+    "WITH k.key AS key, " + RECORD + " LIMIT $limit RETURN collect([key, " + COLUMNS + "])"
 )
 ONE_HOP: LiteralString = (
     "MATCH (e:Record)-[l]-(n:Record) WHERE e.id IN $ids "
-    "RETURN e.id AS entry, [type(l)] AS via, startNode(l).id = e.id AS outgoing, "
+    "WITH e.id AS entry, [type(l)] AS via, startNode(l).id = e.id AS outgoing, "
     + RECORD
-    + " LIMIT $limit"
+    + " LIMIT $limit RETURN collect([entry, via, outgoing, "
+    + COLUMNS
+    + "])"
 )
 TWO_HOPS: LiteralString = (
     "MATCH (e:Record)-[l]-(m:Record)-[k]-(n:Record) WHERE e.id IN $ids AND NOT n.id IN $ids "
-    "RETURN e.id AS entry, [type(l), type(k)] AS via, " + RECORD + " LIMIT $limit"
+    "WITH e.id AS entry, [type(l), type(k)] AS via, "
+    + RECORD
+    + " LIMIT $limit RETURN collect([entry, via, "
+    + COLUMNS
+    + "])"
 )
 HEALTH: LiteralString = "RETURN 1 AS one"
 
@@ -117,8 +124,16 @@ async def _nearest(tx: AsyncManagedTransaction, search: Search, dialect: Dialect
 
 
 async def _rows(tx: AsyncManagedTransaction, cypher: LiteralString, **params: object) -> list[Row]:
-    result = await tx.run(cypher, params)
-    return [record.data() async for record in result]
+    """All rows in one message: the driver takes longer over a message than over its content."""
+    collected = await (await tx.run(cypher, params)).single(strict=True)
+    columns = _columns(cypher)
+    return [dict(zip(columns, row, strict=True)) for row in collected[0]]
+
+
+@lru_cache(maxsize=16)
+def _columns(cypher: LiteralString) -> tuple[str, ...]:
+    """What stands in a row, from the statement's own end: ``RETURN collect([entry, via])``."""
+    return tuple(cypher.rpartition("[")[2].removesuffix("])").split(", "))
 
 
 def _most_specific(entries: list[Row]) -> list[Row]:
@@ -156,7 +171,7 @@ def rank(search: Search, entries: list[Row], rows: list[Row]) -> list[Hit]:
     return _ordered(search, hits)
 
 
-def _wanted_kinds(asked: set[str], entries: list[Row], rows: list[Row]) -> dict[str, int]:
+def _wanted_kinds(asked: frozenset[str], entries: list[Row], rows: list[Row]) -> dict[str, int]:
     """Kinds the question names, other than those it starts from, and how many hops away they are.
 
     "Which customer does the contract behind INV-7 belong to": contract at one hop, customer at two.
@@ -170,7 +185,7 @@ def _wanted_kinds(asked: set[str], entries: list[Row], rows: list[Row]) -> dict[
     return wanted
 
 
-def _path_score(row: Row, asked: set[str], wanted: dict[str, int]) -> float:
+def _path_score(row: Row, asked: frozenset[str], wanted: dict[str, int]) -> float:
     """A kind asked for counts where it is nearest: not all trucks of a depot are "the truck"."""
     via: list[str] = row["via"]
     score = 0.4 if len(via) == 1 else 0.2
@@ -203,11 +218,12 @@ def _direction(query: str, row: Row, names: Mapping[str, str]) -> float:
     return 0.1 if outgoing == row["outgoing"] else 0.0
 
 
-def _stems_of_type(relation: str) -> set[str]:
-    return {stem(word) for word in relation.lower().split("_")}
+@lru_cache(maxsize=1024)
+def _stems_of_type(relation: str) -> frozenset[str]:
+    return frozenset(stem(word) for word in relation.lower().split("_"))
 
 
-def _overlap(row: Row, asked: set[str]) -> float:
+def _overlap(row: Row, asked: frozenset[str]) -> float:
     if not asked:
         return 0.0
     return len(asked & content_stems(f"{row['title']} {row['text']}")) / len(asked)

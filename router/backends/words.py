@@ -123,6 +123,7 @@ def fold(text: str) -> str:
     return " ".join(word.lower() for word in tokens(plain))
 
 
+@lru_cache(maxsize=65_536)
 def stem(word: str) -> str:
     """A crude stem, good enough to let ``drives`` meet ``DRIVES`` and ``driver``."""
     word = word.lower()
@@ -139,9 +140,10 @@ def content_words(text: str) -> list[str]:
     return [w for w in fold(text).split() if w not in STOPWORDS]
 
 
-def content_stems(text: str) -> set[str]:
+@lru_cache(maxsize=16_384)  # the graph's ranking asks for the same records query after query
+def content_stems(text: str) -> frozenset[str]:
     """Stems of the words that carry meaning."""
-    return {stem(word) for word in content_words(text)}
+    return frozenset(stem(word) for word in content_words(text))
 
 
 def is_identifier(word: str) -> bool:

@@ -129,7 +129,7 @@ def wording(text: str) -> Wording:
     return Wording(
         content=dict(content),
         order=tuple(word for word, _ in content),
-        stems=frozenset(map(_stem, words)),
+        stems=frozenset(map(stem, words)),
         numbers=tuple(sorted(filter(None, map(_number, words)))),
         times=_times(folded, words),
         comparisons=tuple(_COMPARISONS.findall(plain)),
@@ -141,17 +141,12 @@ def wording(text: str) -> Wording:
     )
 
 
-@lru_cache(maxsize=16_384)
-def _stem(word: str) -> str:
-    return stem(word)
-
-
 def _meaning(word: str) -> str:
-    return _SYNONYMS.get(_stem(word), _stem(word))
+    return _SYNONYMS.get(stem(word), stem(word))
 
 
 def _content(word: str) -> bool:
-    return word not in STOPWORDS and word not in _NEGATIONS and _stem(word) not in _POLITE
+    return word not in STOPWORDS and word not in _NEGATIONS and stem(word) not in _POLITE
 
 
 def _number(word: str) -> str | None:
@@ -174,7 +169,7 @@ def _names(text: str) -> tuple[str, ...]:
     capital = [word for word in words[1:] if word[0].isupper() and word != "I"]
     if len(capital) > max(1, _TITLE_CASE * (len(words) - 1)) and len(words) > len(capital) + 1:
         capital = [word for word in capital if word.isupper()]
-    return tuple(_stem(folded) for word in capital if (folded := fold(word)))
+    return tuple(stem(folded) for word in capital if (folded := fold(word)))
 
 
 def _weight(word: str) -> float:
