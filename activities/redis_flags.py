@@ -12,6 +12,7 @@ from redis.backoff import NoBackoff
 from activities.flag_writes import apply_target, receipt, store_errors
 from activities.models import Confirmation, ConfirmRequest, FlagReceipt, FlagTarget
 from router.flags import FeatureFlags, FlagDocument, FlagState
+from router.flags.address import connect
 from router.flags.processes import live_processes, seen_by_processes, verify
 
 COMMAND_SECONDS_MAX = 1.0
@@ -28,7 +29,7 @@ class RedisFlags:
     @classmethod
     def from_url(cls, redis_url: str) -> Self:
         """Make one with the limits that a rollback needs: a second a command, one reconnect."""
-        redis = Redis.from_url(
+        redis = connect(
             redis_url,
             socket_timeout=COMMAND_SECONDS_MAX,
             socket_connect_timeout=COMMAND_SECONDS_MAX,

@@ -17,6 +17,7 @@ from activities.flag_writes import store_errors
 from activities.monitoring import Monitoring
 from activities.ports import Flags, Metrics
 from activities.redis_flags import COMMAND_SECONDS_MAX
+from router.flags.address import connect
 from router.flags.processes import RouterProcess, live_processes
 
 READY_SECONDS = 5.0
@@ -41,7 +42,7 @@ class LiveSite:
     ) -> Self:
         """Make one from the worker's settings (docs/configuration.md)."""
         url = environment.get("REDIS_URL", "redis://localhost:6379/0")
-        redis = Redis.from_url(
+        redis = connect(
             url, socket_timeout=COMMAND_SECONDS_MAX, socket_connect_timeout=COMMAND_SECONDS_MAX
         )
         http = httpx.AsyncClient(trust_env=False)

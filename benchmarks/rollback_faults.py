@@ -26,6 +26,7 @@ class Faults:
             "killed connections": self.drop,
             "slow consumer": self.flood,
             "paused process": self.pause_process,
+            "forked process": self.fork_process,
         }
         self.after: dict[str, Callable[[], None]] = {
             **self.before,
@@ -55,6 +56,10 @@ class Faults:
         os.kill(process.pid, signal.SIGSTOP)
         time.sleep(self._dice.uniform(0.0, 0.3))
         os.kill(process.pid, signal.SIGCONT)
+
+    def fork_process(self) -> None:
+        """Let a child of one process answer for it."""
+        self._fleet.fork(self._dice.randrange(len(self._fleet.processes)))
 
     def restart(self) -> None:
         """Lose everything since the last snapshot."""

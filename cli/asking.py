@@ -8,15 +8,15 @@ from typing import Annotated, Any
 import asyncpg  # type: ignore[import-untyped]  # it ships no types
 import httpx
 import typer
-from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from cli.context import Context
 from cli.errors import CliError, Exit
-from cli.output import Json, answer, say
+from cli.output import Json, answer, say, without_password
 from router.access import SCOPES, line_of, new_key
 from router.analytics import PhaseLatency, latency_breakdown
 from router.errors import SettingsError
+from router.flags.address import connect
 from router.flags.processes import live_processes
 from router.settings import Settings
 from router.stores import open_postgres
@@ -59,11 +59,12 @@ async def _ask(question: str, url: str, user: str, explain: bool, json: bool) ->
 
 
 async def _live_router(context: Context) -> str:
-    redis = Redis.from_url(context.redis_url, socket_timeout=2, socket_connect_timeout=2)
+    redis = connect(context.redis_url, socket_timeout=2, socket_connect_timeout=2)
     try:
         found = await live_processes(redis, context.environment_name)
     except RedisError as error:
-        message = f"Redis does not answer at {context.redis_url}: start it with `sluice up`."
+        address = without_password(context.redis_url)
+        message = f"Redis does not answer at {address}: start it with `sluice up`."
         raise CliError(message, Exit.UNREACHABLE) from error
     finally:
         await redis.aclose()

@@ -7,7 +7,6 @@ from typing import Annotated
 
 import httpx
 import typer
-from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from rich.console import Console
 from rich.table import Table
@@ -21,6 +20,7 @@ from cli.doctor_flags import fence_orphans, look_at_flags
 from cli.doctor_temporal import look_at_temporal
 from cli.errors import Exit
 from cli.output import Json, answer
+from router.flags.address import connect
 from router.flags.processes import live_processes
 from workflows.models import workflow_id
 
@@ -73,7 +73,7 @@ async def _limited(about: str, look: Callable[[], Awaitable[list[Finding]]]) -> 
 
 
 async def _redis(context: Context) -> list[Finding]:
-    redis = Redis.from_url(context.redis_url, socket_timeout=2, socket_connect_timeout=2)
+    redis = connect(context.redis_url, socket_timeout=2, socket_connect_timeout=2)
     try:
         await redis.ping()
         processes = await live_processes(redis, context.environment_name)

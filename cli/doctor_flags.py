@@ -4,7 +4,6 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from redis.asyncio import Redis
 from temporalio.client import Client, WorkflowExecutionDescription, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -12,6 +11,7 @@ from cli.context import Context
 from cli.doctor_findings import BAD, GOOD, Finding
 from cli.errors import CliError
 from router.flags import Change, FeatureFlags, FlagError, FlagState
+from router.flags.address import connect
 from workflows.models import workflow_id
 
 # Completed is none: a rollout that ended Healthy may well leave its flag at 100 %.
@@ -103,7 +103,7 @@ async def _owning_run(client: Client, flag: str, owner: str) -> WorkflowExecutio
 
 @asynccontextmanager
 async def _flags(context: Context) -> AsyncIterator[FeatureFlags]:
-    redis = Redis.from_url(context.redis_url, socket_timeout=2, socket_connect_timeout=2)
+    redis = connect(context.redis_url, socket_timeout=2, socket_connect_timeout=2)
     try:
         yield FeatureFlags(redis, environment=context.environment_name)
     finally:

@@ -23,6 +23,7 @@ from router.flags import (
     InvalidFlagError,
     UnknownFlagError,
 )
+from router.flags.address import connect
 from router.flags.processes import ProcessView, live_processes, seen_by_processes, verify
 from router.flags.validation import checked_percentage
 
@@ -148,7 +149,7 @@ async def flag_session(context: Context) -> AsyncIterator[FlagSession]:
 def connected(redis_url: str) -> Redis:
     """Make a client that gives up soon, for a command that a person waits for."""
     try:
-        return Redis.from_url(
+        return connect(
             redis_url,
             socket_timeout=COMMAND_SECONDS_MAX,
             socket_connect_timeout=COMMAND_SECONDS_MAX,

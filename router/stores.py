@@ -16,6 +16,7 @@ from redis.asyncio import BlockingConnectionPool, Redis
 from router.backends.pool import Pool
 from router.backends.vectors import EngineVectors, ServerVectors, VectorStore
 from router.errors import SettingsError
+from router.flags.address import connect, sentinel_address
 from router.settings import Stores
 
 CONNECT_SECONDS = 2
@@ -98,12 +99,11 @@ async def open_stores(stores: Stores) -> StoreClients:
 
 def open_redis(url: str) -> "Redis":
     """For cache, flags and learning; replies are bytes."""
+    limits = {"socket_timeout": CONNECT_SECONDS, "socket_connect_timeout": CONNECT_SECONDS}
+    if sentinel_address(url):
+        return connect(url, **limits)
     pool = BlockingConnectionPool.from_url(
-        url,
-        max_connections=POOL_SIZE * 2,
-        timeout=CONNECT_SECONDS,
-        socket_timeout=CONNECT_SECONDS,
-        socket_connect_timeout=CONNECT_SECONDS,
+        url, max_connections=POOL_SIZE * 2, timeout=CONNECT_SECONDS, **limits
     )
     return Redis.from_pool(pool)
 

@@ -16,6 +16,7 @@ from redis.client import PubSub
 from redis.connection import Connection
 from redis.retry import Retry
 
+from router.flags.address import connect_blocking
 from router.flags.floor import dump_floor, load_floor
 from router.flags.keys import FlagKeys
 from router.flags.store import Floor
@@ -31,11 +32,11 @@ Connect = Callable[[], Redis]
 def connect_by_url(redis_url: str, socket_timeout_seconds: float) -> Connect:
     """Return a factory of clients that fail within the timeout and never retry on their own.
 
-    `rediss://` (TLS) and `redis://user:password@` (ACL) work as in redis-py.
+    Addresses: see `address.py`.
     """
 
     def connect() -> Redis:
-        return Redis.from_url(
+        return connect_blocking(
             redis_url,
             socket_timeout=socket_timeout_seconds,
             socket_connect_timeout=socket_timeout_seconds,

@@ -14,6 +14,7 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from router.flags.address import connect
 from router.learning.decisions import Decision
 from router.learning.errors import (
     LearningError,
@@ -107,7 +108,7 @@ class OnlineLearningRouter:
         """
         if self._tasks:
             raise LearningError("already started")
-        self._background = Redis.from_url(
+        self._background = connect(
             self._url,
             socket_timeout=5.0,
             socket_connect_timeout=2.0,

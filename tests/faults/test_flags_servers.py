@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 import redis.asyncio.sentinel
 from redis.asyncio import Redis
-from redis.sentinel import Sentinel
 
 from router.flags import FeatureFlags, FlagReader, FlagStoreError
+from router.flags.address import connect
 from tests.faults.flag_server import (
     FLAG,
     PROMISE_SECONDS,
@@ -138,21 +138,15 @@ async def test_a_sentinel_failover_turns_off_until_the_flag_is_asserted(
     server: Server, replica: Server, sentinel_port: int
 ) -> None:
     """The new master may lack the last writes, so nobody is treated on its word alone."""
-    addresses = [("127.0.0.1", sentinel_port)]
-    blocking = Sentinel(addresses, socket_timeout=0.2)  # type: ignore[no-untyped-call]  # redis-py left it bare
-    reader = FlagReader(lambda: blocking.master_for("mymaster", socket_timeout=0.2))  # type: ignore[no-untyped-call]  # as above
+    address = f"redis+sentinel://127.0.0.1:{sentinel_port}/mymaster"
+    reader = FlagReader(address)
     reader.start()
-    sentinel = redis.asyncio.sentinel.Sentinel(addresses, socket_timeout=1.0)  # type: ignore[no-untyped-call]  # as above
     try:
         assert reader.wait_ready(30.0)
-        async with sentinel.master_for("mymaster", socket_timeout=1.0) as client:
+        async with connect(address, socket_timeout=1.0) as client:
             await fail_over(FeatureFlags(client), reader, server, replica)
     finally:
         reader.stop()
-        for one in blocking.sentinels:
-            one.close()
-        for other in sentinel.sentinels:
-            await other.aclose()
 
 
 async def fail_over(
