@@ -25,7 +25,7 @@ USER sluice
 # The rollout reports go below the working directory: keep it on a volume.
 WORKDIR /var/lib/sluice
 EXPOSE 8080
-# Asks the router over HTTP, or Temporal whether this container's worker polls its queue.
+# Asks /readyz of the router, or of the worker (SLUICE_HEALTH=worker).
 HEALTHCHECK --interval=5s --timeout=5s --start-period=60s --retries=6 \
     CMD ["python", "/opt/sluice/health.py"]
 CMD ["sluice", "router", "--host", "0.0.0.0", "--port", "8080"]

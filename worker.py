@@ -27,6 +27,7 @@ from activities.report import ReportActivities
 from activities.settings import SettingsError, WorkerSettings
 from activities.site import LiveSite
 from activities.watch import WatchActivities
+from workflows.channels_workflow import ChannelsWorkflow
 from workflows.notice_workflow import NoticeWorkflow
 from workflows.policies import TASK_QUEUE
 from workflows.rollout_workflow import RolloutWorkflow
@@ -43,17 +44,19 @@ async def main(settings: WorkerSettings) -> None:
     site = LiveSite.from_environment(os.environ, flags, metrics)
     code = GitCode(settings.code_repository, settings.deploy_hook, os.environ)
     async with connected(settings) as client, httpx.AsyncClient() as http:
+        notices = NoticeActivities(channels(http, settings), settings.runbooks_url)
         worker = Worker(
             client,
             task_queue=TASK_QUEUE,
-            workflows=[RolloutWorkflow, NoticeWorkflow],
+            workflows=[RolloutWorkflow, NoticeWorkflow, ChannelsWorkflow],
             activities=[
                 FlagActivities(flags).apply,
                 FlagActivities(flags).confirm,
                 MeasureActivities(metrics, ledger).check,
                 WatchActivities(metrics, flags, ledger).watch,
                 ChecklistActivities(metrics, site).check_items,
-                NoticeActivities(channels(http, settings), settings.runbooks_url).deliver,
+                notices.deliver,
+                notices.configured,
                 CodeActivities(code).revert,
                 ReportActivities(ledger, FileArchive()).write_report,
             ],

@@ -65,7 +65,8 @@ class Confirmation(Model):
     @property
     def text(self) -> str:
         silent = f", {self.expired} silent past their lease" if self.expired else ""
-        return f"{self.processes} router processes report it{silent} ({self.seconds:.2f} s)"
+        who = "router process reports" if self.processes == 1 else "router processes report"
+        return f"{self.processes} {who} it{silent} ({self.seconds:.2f} s)"
 
 
 class CheckRequest(Model):

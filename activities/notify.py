@@ -19,6 +19,11 @@ class NoticeActivities:
     channels: Mapping[Channel, NoticeChannel]
     runbooks: str = ""
 
+    @activity.defn(name="configured_channels")
+    async def configured(self) -> list[Channel]:
+        """Give the channels that this worker has addresses for."""
+        return sorted(self.channels)
+
     @activity.defn(name="deliver_notice")
     async def deliver(self, request: NoticeRequest) -> str:
         """Send the notice and give the channel's answer; a repetition carries the same key.

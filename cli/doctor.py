@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import httpx
@@ -15,6 +16,7 @@ from rich.text import Text
 from activities.errors import EffectError
 from activities.ledger import PostgresLedger
 from cli.context import Context
+from cli.doctor_channels import look_at_channels
 from cli.doctor_findings import BAD, GOOD, Finding
 from cli.doctor_flags import fence_orphans, look_at_flags
 from cli.doctor_temporal import look_at_temporal
@@ -24,7 +26,11 @@ from router.flags.address import connect
 from router.flags.processes import live_processes
 from workflows.models import workflow_id
 
-SECONDS = 10
+SECONDS = 30
+NOT_SCRAPED = (
+    "answers, but scrapes no router: without a job `router` every gate has no data. Routers that you "
+    "start with `sluice router` here are scraped; for others see ops/prometheus/prometheus.yml"
+)
 _MARK = {"good": ("✓", "green"), "warn": ("!", "yellow"), "bad": ("✗", "bold red")}
 
 
@@ -35,14 +41,17 @@ def doctor(
     fence: Annotated[
         bool, typer.Option("--fence", help="Put orphaned flags to 0 % and shut their runs out.")
     ] = False,
+    plan: Annotated[
+        Path | None, typer.Option(help="Also check that the worker can tell people what it says.")
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Check each server, the search attributes, the retention, and every flag above 0 %.
+    """Check each server, the search attributes, the retention, each flag above 0 %, and channels.
 
     Registers search attributes that are missing. An orphan is a flag above 0 % whose rollout was
     terminated or failed: nobody watches its red flags. Exit code: 0 all well, 1 something is bad.
     """
-    findings = asyncio.run(_examine(Context.read(), fix, fence))
+    findings = asyncio.run(_examine(Context.read(), fix, fence, plan))
     if json:
         answer(True, [asdict(finding) for finding in findings], "")
     else:
@@ -51,7 +60,7 @@ def doctor(
         raise typer.Exit(Exit.FAILED)
 
 
-async def _examine(context: Context, fix: bool, fence: bool) -> list[Finding]:
+async def _examine(context: Context, fix: bool, fence: bool, plan: Path | None) -> list[Finding]:
     groups = await asyncio.gather(
         _limited("temporal", lambda: look_at_temporal(context, fix)),
         _limited("redis", lambda: _redis(context)),
@@ -61,6 +70,7 @@ async def _examine(context: Context, fix: bool, fence: bool) -> list[Finding]:
     findings = [finding for group in groups for finding in group]
     if all(finding.state != BAD for finding in findings if finding.about in ("temporal", "redis")):
         findings += await _limited("flags", lambda: _flags(context, fence))
+        findings += await _limited("channels", lambda: look_at_channels(context, plan))
     return findings
 
 
@@ -73,7 +83,7 @@ async def _limited(about: str, look: Callable[[], Awaitable[list[Finding]]]) -> 
 
 
 async def _redis(context: Context) -> list[Finding]:
-    redis = connect(context.redis_url, socket_timeout=2, socket_connect_timeout=2)
+    redis = connect(context.redis_url, socket_timeout=5, socket_connect_timeout=5)
     try:
         await redis.ping()
         processes = await live_processes(redis, context.environment_name)
@@ -118,7 +128,7 @@ async def _prometheus(context: Context) -> list[Finding]:
     except (httpx.HTTPError, ValueError, KeyError) as error:
         return [Finding("prometheus", BAD, f"{error!r}. Set PROMETHEUS_URL, or `sluice up`.")]
     if not result:
-        return [Finding("prometheus", "warn", "answers, but scrapes no router (job `router`)")]
+        return [Finding("prometheus", "warn", NOT_SCRAPED)]
     return [Finding("prometheus", GOOD, f"answers, and scrapes {result[0]['value'][1]} routers")]
 
 

@@ -17,7 +17,7 @@ from temporalio.client import (
     WorkflowUpdateRPCTimeoutOrCancelledError,
 )
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
-from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCStatusCode
 
 from cli.errors import CliError, Exit
@@ -107,7 +107,7 @@ class Rollouts:
             async with asyncio.timeout(seconds):
                 return await self._ask(flag, update)
         except WorkflowUpdateFailedError as error:
-            raise CliError(f"{verb} refused: {error.cause}") from error
+            raise CliError(f"{verb} refused: {_reason(error)}") from error
         except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError) as error:
             raise CliError(NO_WORKER, Exit.UNREACHABLE) from error
 
@@ -133,6 +133,12 @@ class Rollouts:
             raise _plain(flag, error) from error
         except TimeoutError as error:
             raise CliError(NO_WORKER, Exit.UNREACHABLE) from error
+
+
+def _reason(error: WorkflowUpdateFailedError) -> str:
+    """Why, in the rollout's words: without the name of the error's class."""
+    cause = error.cause
+    return cause.message if isinstance(cause, ApplicationError) else str(cause)
 
 
 def _plain(flag: str, error: RPCError) -> CliError:

@@ -83,7 +83,8 @@ def _guard(state: State) -> RenderableType:
     if step is None or not step.red_flags or state.ended:
         return Text("no red flags on guard: nobody is exposed", style="dim")
     every = format_duration(state.plan.watch_interval)
-    text = f"{len(step.red_flags)} red flags on guard every {every}"
+    flags = "red flag" if len(step.red_flags) == 1 else "red flags"
+    text = f"{len(step.red_flags)} {flags} on guard every {every}"
     return Text("  ·  ".join(part for part in (text, spent(state)) if part), style="dim")
 
 
@@ -113,8 +114,8 @@ def _rollback(state: State) -> RenderableType:
 
 def _timeline(state: State) -> RenderableType:
     table = Table.grid(padding=(0, 1))
-    table.add_column(no_wrap=True)
-    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True, min_width=len("00:00:00"))
+    table.add_column(no_wrap=True, min_width=len("checklist"))
     table.add_column(no_wrap=True, overflow="ellipsis")
     for event in state.timeline[-EVENTS_SHOWN:]:
         who = "" if event.actor == "sluice" else f"{event.actor}: "

@@ -11,7 +11,7 @@ from rollout.before import Line, checklist
 from rollout.freeze import frozen
 from rollout.judge import format_value
 from rollout.plan import Step
-from rollout.state import State
+from rollout.state import State, Status
 from rollout.verdict import Check, Outcome, Verdict
 
 OUTCOME_STYLE = {
@@ -20,13 +20,14 @@ OUTCOME_STYLE = {
     Outcome.ERROR: "dark_orange",
     Outcome.FAILED: "bold red",
 }
+STARTABLE = (Status.PROGRESSING, Status.PAUSED)
 _MARK = {True: ("✓", "green"), False: ("✗", "red"), None: ("○", "yellow")}
 
 
 def before_start(state: State, now: datetime) -> list[RenderableType]:
     """Draw the checklist, approvals and freeze of a step that waits; nothing for a live one."""
     step = state.step
-    if step is None or state.step_started_at is not None or state.ended:
+    if step is None or state.step_started_at is not None or state.status not in STARTABLE:
         return []
     parts: list[RenderableType] = []
     if step.checklist:

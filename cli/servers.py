@@ -15,6 +15,7 @@ from cli.errors import CliError, Exit
 from cli.output import Json, answer, say, without_password
 from cli.people import Flag
 from cli.rollout_commands import status_of_rollout
+from router.announced import EVERYWHERE
 from stack import ServiceStatus, Stack, StackError
 
 STATE_STYLE = {"running": "green", "external": "cyan", "stopped": "dim", "unhealthy": "red"}
@@ -118,7 +119,11 @@ def router(
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 8100,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
 ) -> None:
-    """Run one router process (HTTP)."""
+    """Run one router process (HTTP); the Prometheus of `sluice up` here then scrapes it."""
+    stack = Stack(home())
+    ours = stack.environment().get("PROMETHEUS_URL")
+    if ours is not None and ours == Context.read().prometheus_url:
+        stack.add_scrape_target(f"{'127.0.0.1' if host in EVERYWHERE else host}:{port}")
     _become("router.main", "--host", host, "--port", str(port))
 
 

@@ -48,6 +48,20 @@ ROUTER_SERIES: dict[str, tuple[str, ...]] = {
     "router_query_duration_seconds_sum": ("cohort",),
     "router_redis_errors_total": (),
 }
+WORKER_SERIES: dict[str, tuple[str, ...]] = {
+    "temporal_activity_execution_failed_total": ("activity_type", "failure_reason"),
+    "temporal_activity_schedule_to_start_latency_seconds_bucket": (),
+    "temporal_num_pollers": ("poller_type",),
+    "temporal_sticky_cache_size": (),
+    "temporal_worker_task_slots_available": ("worker_type",),
+    "temporal_workflow_task_execution_failed_total": ("workflow_type", "failure_reason"),
+    "temporal_workflow_task_replay_latency_seconds_bucket": ("workflow_type",),
+    "temporal_workflow_task_schedule_to_start_latency_seconds_bucket": (),
+}
+"""What we draw and alert on of a worker: the Temporal SDK's metrics, each with labels that we use.
+
+``tests/integration/test_operations.py`` holds it against a worker's own answer.
+"""
 OF_A_HISTOGRAM = "_bucket"
 OF_THE_SCRAPE = frozenset(
     [

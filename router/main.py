@@ -13,6 +13,7 @@ import structlog
 import uvicorn
 from prometheus_client import disable_created_metrics
 
+from router.announced import announced_url
 from router.errors import SettingsError
 from router.flags.processes import RouterProcess
 from router.logs import configure
@@ -34,7 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings = Settings.from_environment()
         configure(settings.operation)
         state = State(telemetry=Telemetry.from_environment(os.environ))
-        process = _process(options.host, options.port)
+        address = settings.operation.announced_address
+        process = _process(announced_url(address, options.host, options.port))
         app = create_app(QueryRouter(settings=settings), process, state)
     except SettingsError as error:
         logger.error("settings", why=str(error))  # noqa: TRY400 - the message says it all; no traceback for a typo
@@ -78,10 +80,10 @@ class DrainingServer(uvicorn.Server):
         timer.start()
 
 
-def _process(host: str, port: int) -> RouterProcess:
+def _process(url: str) -> RouterProcess:
     """The id is new with each start: a restarted process is another process."""
     identity = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
-    return RouterProcess(identity, f"http://{host}:{port}", os.getpid(), 0.0)
+    return RouterProcess(identity, url, os.getpid(), 0.0)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,6 +1,7 @@
 """Settings of one router process, read once from the environment (names in ARCHITECTURE.md)."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -67,11 +68,15 @@ class Analytics:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """How a process runs: logs, and seconds of ``/readyz`` 503 before it stops taking queries."""
+    """How a process runs: logs, and seconds of ``/readyz`` 503 before it stops taking queries.
+
+    ``announced_address`` (host or host:port) is where the worker reaches it; empty: as it listens.
+    """
 
     log_level: str = "info"
     log_format: str = "auto"
     drain_seconds: float = 0.0
+    announced_address: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,4 +223,13 @@ def _operation(env: Mapping[str, str]) -> Operation:
         log_level=one_of(env, "SLUICE_LOG_LEVEL", levels, default.log_level),
         log_format=one_of(env, "SLUICE_LOG_FORMAT", ("auto", "json", "text"), default.log_format),
         drain_seconds=at_least_zero(env, "SLUICE_DRAIN_SECONDS", default.drain_seconds),
+        announced_address=_host_and_port(env, "SLUICE_ANNOUNCED_ADDRESS"),
     )
+
+
+def _host_and_port(env: Mapping[str, str], name: str) -> str:
+    """``host`` or ``host:port``; a URL is refused, for a path or a scheme would be lost."""
+    value = env.get(name, "")
+    if not re.fullmatch(r"[\w.:\[\]-]*", value):
+        raise SettingsError(f"{name}={value!r}: give host or host:port, without http://")
+    return value

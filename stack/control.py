@@ -14,7 +14,7 @@ from stack.lock import exclusive
 from stack.ports import PortBook
 from stack.service import Place, Service, Settles
 from stack.services import ALL, BY_NAME
-from stack.services.prometheus import write_targets
+from stack.services.prometheus import add_target, write_targets
 from stack.state import Entry, ServiceStatus, StackState, load_state
 from stack.supervisor import Check, Launch, Supervisor, await_health, failure, http_check, is_dead
 
@@ -141,6 +141,10 @@ class Stack:
         """
         place = self._place(BY_NAME["prometheus"])
         write_targets(place, job, tuple(addresses))
+
+    def add_scrape_target(self, address: str, job: str = "router") -> None:
+        """Let our Prometheus scrape ``host:port`` as ``job`` too; those that are gone are dropped."""
+        add_target(self._place(BY_NAME["prometheus"]), job, address)
 
     async def remove_data(self) -> None:
         """Stop everything and delete the data folder."""

@@ -1,56 +1,34 @@
 """Health of the process in this container, as the exit status: 0 is healthy.
 
-A router (`SLUICE_HEALTH=router`, the default) must answer that it is ready. A worker
-(`SLUICE_HEALTH=worker`) must have polled its task queue within the last minute and a half, as
-Temporal itself says: a worker that lives but doesn't poll moves no rollout.
+Asks ``/readyz``. A router (`SLUICE_HEALTH=router`, the default) says whether it takes queries; a
+worker (`SLUICE_HEALTH=worker`, at the port of `SLUICE_WORKER_HEALTH_ADDRESS`) whether Temporal has
+seen it poll: a worker that lives but doesn't poll moves no rollout.
 """
 
-import asyncio
-import datetime as dt
+import http.client
 import os
-import socket
 import sys
-import urllib.request
 from http import HTTPStatus
 
-from temporalio.api.enums.v1 import TaskQueueType
-from temporalio.api.taskqueue.v1 import TaskQueue
-from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
-from temporalio.client import Client
-from temporalio.envconfig import ClientConfig
-
-from workflows.policies import TASK_QUEUE
-
-READY_URL = "http://127.0.0.1:8080/readyz"
-POLLED_WITHIN = dt.timedelta(seconds=90)  # an idle worker polls anew once a minute
+ROUTER = "0.0.0.0:8080"
+SECONDS = 4
 
 
-def router_ready() -> bool:
-    with urllib.request.urlopen(READY_URL, timeout=3) as answer:
-        return bool(answer.status == HTTPStatus.OK)
-
-
-async def worker_polls() -> bool:
-    config = ClientConfig.load_client_connect_config()
-    client = await Client.connect(**config)
-    request = DescribeTaskQueueRequest(
-        namespace=client.namespace,
-        task_queue=TaskQueue(name=TASK_QUEUE),
-        task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
-    )
-    answer = await client.workflow_service.describe_task_queue(request)
-    now = dt.datetime.now(dt.UTC)
-    return any(
-        poller.identity.endswith(f"@{socket.gethostname()}")
-        and now - poller.last_access_time.ToDatetime(dt.UTC) < POLLED_WITHIN
-        for poller in answer.pollers
-    )
+def ready(address: str) -> bool:
+    connection = http.client.HTTPConnection("127.0.0.1", int(address.rpartition(":")[2]), SECONDS)
+    try:
+        connection.request("GET", "/readyz")
+        return connection.getresponse().status == HTTPStatus.OK
+    except OSError:
+        return False
+    finally:
+        connection.close()
 
 
 def main() -> int:
-    if os.environ.get("SLUICE_HEALTH", "router") == "worker":
-        return 0 if asyncio.run(worker_polls()) else 1
-    return 0 if router_ready() else 1
+    role = os.environ.get("SLUICE_HEALTH", "router")
+    address = os.environ["SLUICE_WORKER_HEALTH_ADDRESS"] if role == "worker" else ROUTER
+    return 0 if ready(address) else 1
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import json
 import signal
+import socket
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from stack.supervisor import http_check
 INSTALL = "apt-get install prometheus"
 # Without it the default of 15 days would delete a rollout's own baseline.
 RETENTION = "90d"
+CONNECT_SECONDS = 0.5
 # The alerts of production, so that a checklist that asks for them finds them here too.
 ALERT_RULES = Path(__file__).parents[2] / "ops" / "prometheus" / "rules.yml"
 CONFIGURATION = """\
@@ -67,6 +69,23 @@ class Prometheus:
 
     def environment(self, place: Place) -> dict[str, str]:
         return {self.variable: f"http://{place.at('http')}"}
+
+
+def add_target(place: Place, job: str, address: str) -> None:
+    """Scrape ``address`` too, beside those of ``job`` that still take connections."""
+    path = place.folder / "targets" / f"{job}.json"
+    groups = json.loads(path.read_text("utf-8")) if path.exists() else []
+    known = [one for group in groups for one in group["targets"] if one != address]
+    write_targets(place, job, (*(one for one in known if _listens(one)), address))
+
+
+def _listens(address: str) -> bool:
+    host, _, port = address.rpartition(":")
+    try:
+        with socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS):
+            return True
+    except OSError:
+        return False
 
 
 def write_targets(place: Place, job: str, addresses: tuple[str, ...]) -> None:

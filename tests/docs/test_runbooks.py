@@ -9,7 +9,7 @@ import yaml
 
 from rollout.plan_yaml import load_plan
 from rollout.promql import names
-from rollout.registry import OF_THE_SCRAPE, ROUTER_SERIES
+from rollout.registry import OF_THE_SCRAPE, ROUTER_SERIES, WORKER_SERIES
 from rollout.runbook import OWN
 from tests.docs.test_guide import missing
 
@@ -17,7 +17,8 @@ ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "docs" / "runbooks"
 PAGES = sorted(path for path in FOLDER.glob("*.md") if path.name != "README.md")
 PLANS = sorted((ROOT / "plans").glob("*.yaml"))
-OTHERS = {"redis-cli", "kubectl", "docker", "curl"}
+SERIES = ROUTER_SERIES | WORKER_SERIES
+OTHERS = {"redis-cli", "temporal", "kubectl", "docker", "curl"}
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`((?:sluice|curl) [^`]+)`")
 LINES_MAX = 40
@@ -96,7 +97,7 @@ def test_every_query_is_promql_over_what_routers_export(page: Path) -> None:
     for query in lines(page, "promql"):
         for selector in names(query).selectors:
             if selector.metric != "up":
-                labels = set(ROUTER_SERIES[selector.metric])
+                labels = set(SERIES[selector.metric])
                 assert selector.labels <= labels | OF_THE_SCRAPE, query
 
 

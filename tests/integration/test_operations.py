@@ -3,19 +3,23 @@
 import asyncio
 import json
 import os
+import re
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import pytest_asyncio
 from redis.asyncio import Redis
 
 from cli.errors import Exit
+from rollout.registry import WORKER_SERIES
 from router.flags import FeatureFlags
 from stack import Stack
 from tests.faults.live_rollout import FLAG, SERVICES, SLOW, LiveRollout
+from tests.free_port import free_port
 from tests.integration.browser import browsing, chromium
 from workflows.models import workflow_id
 
@@ -24,6 +28,8 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.asyncio(loop_scope="module"),
 ]
+METRICS_VARIABLE, METRICS = "SLUICE_WORKER_METRICS_ADDRESS", f"127.0.0.1:{free_port()}"
+ONLY_WHEN_BROKEN = "temporal_workflow_task_execution_failed_total"
 PICTURE = "SLUICE_TEST_PICTURE"
 """Where the test puts its picture of the page; docs/temporal-ui.png is one of them."""
 FRAMES = (
@@ -37,7 +43,7 @@ async def live(shared_stack: Stack) -> AsyncIterator[LiveRollout]:
     await shared_stack.up(SERVICES)
     async with Redis.from_url(shared_stack.environment()["REDIS_URL"]) as redis:
         await redis.flushall()
-    rollout = await LiveRollout.begin(shared_stack, plan=SLOW)
+    rollout = await LiveRollout.begin(shared_stack, {METRICS_VARIABLE: METRICS}, SLOW)
     await rollout.reaches(lambda s: s.percentage == 5 and s.checks > 4)
     yield rollout
     await rollout.end()
@@ -61,6 +67,13 @@ async def sluice(live: LiveRollout, *words: str, **more: str) -> tuple[int, str]
 async def document(live: LiveRollout, *words: str) -> Any:  # noqa: ANN401  any JSON document
     _, out = await sluice(live, *words, "--json")
     return json.loads(out)
+
+
+async def all_well(live: LiveRollout) -> None:
+    """The doctor has nothing to complain of; on a busy machine a server may be late at first."""
+    async with asyncio.timeout(120):
+        while (await sluice(live, "doctor"))[0] != Exit.OK:
+            pass
 
 
 async def flag(live: LiveRollout) -> tuple[float, bool]:
@@ -111,6 +124,34 @@ async def test_an_explanation_needs_only_the_ledger(live: LiveRollout) -> None:
     assert "max(test_errors" in evidence["rule"]["query"]
 
 
+async def test_a_worker_exports_what_its_dashboard_and_alerts_name(live: LiveRollout) -> None:
+    """Names and labels of rollout/registry.py, in a worker's own answer."""
+    async with httpx.AsyncClient(trust_env=False) as http:
+        text = (await http.get(f"http://{METRICS}/metrics")).text
+    wanted = {name: labels for name, labels in WORKER_SERIES.items() if name != ONLY_WHEN_BROKEN}
+    for name, labels in wanted.items():
+        found = re.search(rf"^{name}\{{(.*)\}} ", text, re.MULTILINE)
+        if found is None and name == "temporal_activity_execution_failed_total":
+            continue  # none has failed yet
+        assert found, f"the worker exports no {name}"
+        assert [label for label in labels if f'{label}="' not in found[1]] == []
+
+
+async def test_doctor_names_a_channel_that_the_plan_needs_and_the_worker_lacks(
+    live: LiveRollout, tmp_path: Path
+) -> None:
+    plan = tmp_path / "plan.yaml"
+    routes = "notify: [{channel: log}, {channel: slack, severities: [P0]}]"
+    await asyncio.to_thread(plan.write_text, f"{SLOW}{routes}\n")
+    told: dict[str, dict[str, str]] = {}
+    async with asyncio.timeout(120):
+        while "channel slack" not in told:  # a busy worker may answer late
+            code, out = await sluice(live, "doctor", "--plan", str(plan), "--json")
+            told = {one["about"]: one for one in json.loads(out)}
+    assert (code, told["channel log"]["state"]) == (Exit.FAILED, "good")
+    assert "the worker has no SLUICE_SLACK_URL" in told["channel slack"]["text"]
+
+
 async def test_a_second_rollout_of_the_flag_is_refused(live: LiveRollout, tmp_path: Path) -> None:
     plan = tmp_path / "plan.yaml"
     await asyncio.to_thread(plan.write_text, SLOW)
@@ -120,13 +161,16 @@ async def test_a_second_rollout_of_the_flag_is_refused(live: LiveRollout, tmp_pa
 
 async def test_doctor_finds_an_orphan_and_fences_it(live: LiveRollout) -> None:
     """Terminating leaves the flag as it is; the doctor says so, and makes the old run harmless."""
-    assert (await sluice(live, "doctor"))[0] == Exit.OK
+    await all_well(live)
     run_id = (await live.rollouts.state(FLAG)).run_id
     await live.rollouts.client.get_workflow_handle(workflow_id(FLAG)).terminate("a slip")
-    code, told = await sluice(live, "doctor")
+    told = ""
+    async with asyncio.timeout(120):
+        while "an orphan" not in told:
+            code, told = await sluice(live, "doctor")
     assert (code, await flag(live)) == (Exit.FAILED, (5, False))
-    assert "an orphan" in told
-    await sluice(live, "doctor", "--fence")
-    assert await flag(live) == (0, False)
+    async with asyncio.timeout(120):
+        while await flag(live) != (0, False):
+            await sluice(live, "doctor", "--fence")
     assert run_id in (await FeatureFlags(live.redis).get_flag(FLAG)).fence.past_owners
-    assert (await sluice(live, "doctor"))[0] == Exit.OK
+    await all_well(live)

@@ -14,6 +14,8 @@ from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 from temporalio.worker import Worker
 
+from activities.health import serving_health
+from tests.free_port import free_port
 from workflows.policies import TASK_QUEUE
 
 pytestmark = pytest.mark.integration
@@ -59,16 +61,24 @@ class Nothing:
         """Only its polls are looked at."""
 
 
+def health() -> int:
+    """What the container's health check says: its exit status."""
+    status: int = runpy.run_path(str(OPS / "docker" / "health.py"))["main"]()
+    return status
+
+
 async def test_health_is_good_only_while_a_worker_polls(
     temporal_address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await asyncio.to_thread(setup_namespace, temporal_address)
-    monkeypatch.setenv("TEMPORAL_ADDRESS", temporal_address)
-    monkeypatch.setenv("TEMPORAL_NAMESPACE", NAMESPACE)
-    worker_polls = runpy.run_path(str(OPS / "docker" / "health.py"))["worker_polls"]
-    assert not await worker_polls()
+    address = f"127.0.0.1:{free_port()}"
+    monkeypatch.setenv("SLUICE_HEALTH", "worker")
+    monkeypatch.setenv("SLUICE_WORKER_HEALTH_ADDRESS", address)
+    assert await asyncio.to_thread(health) == 1
     client = await Client.connect(temporal_address, namespace=NAMESPACE)
-    async with Worker(client, task_queue=TASK_QUEUE, workflows=[Nothing]):
-        async with asyncio.timeout(15):
-            while not await worker_polls():  # noqa: ASYNC110  # Temporal doesn't tell
-                await asyncio.sleep(0.1)
+    async with serving_health(address, client, TASK_QUEUE):
+        assert await asyncio.to_thread(health) == 1
+        async with Worker(client, task_queue=TASK_QUEUE, workflows=[Nothing]):
+            async with asyncio.timeout(60):
+                while await asyncio.to_thread(health):  # noqa: ASYNC110  # Temporal doesn't tell
+                    await asyncio.sleep(0.1)

@@ -201,9 +201,11 @@ async def test_prometheus_scrapes_what_it_is_told(make_stack: StackFactory) -> N
     env = stack.environment()
     target = env["PROMETHEUS_URL"].removeprefix("http://")
 
-    stack.set_scrape_targets([target])
+    stack.set_scrape_targets(["127.0.0.1:9"])
+    stack.add_scrape_target(target)
     query = f'prometheus_build_info{{job="router",instance="{target}"}}'
     assert await eventually(lambda: series(env["PROMETHEUS_URL"], query)) == 1
+    assert await series(env["PROMETHEUS_URL"], 'up{instance="127.0.0.1:9"}') == 0, "gone, dropped"
 
     stack.set_scrape_targets([])
 

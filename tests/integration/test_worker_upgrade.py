@@ -1,7 +1,6 @@
 """A new version of the worker takes over in the middle of a rollout (docs/operations.md)."""
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator
 
 import httpx
@@ -15,6 +14,7 @@ from stack import Stack
 from stack.programs import program
 from tests.conftest import StackFactory
 from tests.faults.live_rollout import FLAG, SERVICES, SLOW, LiveRollout
+from tests.free_port import free_port
 from workflows.models import workflow_id
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
@@ -22,9 +22,7 @@ SECONDS = 60
 
 
 def settings(version: str) -> dict[str, str]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
+    address = f"127.0.0.1:{free_port()}"
     return {
         "SLUICE_WORKER_BUILD_ID": version,
         "SLUICE_WORKER_HEALTH_ADDRESS": address,

@@ -146,3 +146,15 @@ def test_every_package_of_the_wheel_reaches_the_image() -> None:
     kept = (ROOT / ".dockerignore").read_text().split()
     wheel = project["tool"]["hatch"]["build"]["targets"]["wheel"]["only-include"]
     assert not [path for path in wheel if f"!{path}" not in kept]
+
+
+def test_the_worker_is_asked_and_scraped_where_it_answers() -> None:
+    """Its health check asks /readyz, and Prometheus scrapes the port that it serves metrics at."""
+    given = environment("worker")
+    assert given["SLUICE_HEALTH"] == "worker"
+    assert given["SLUICE_WORKER_HEALTH_ADDRESS"]
+    scraped = yaml.safe_load((ROOT / "ops" / "prometheus" / "prometheus.yml").read_text())
+    (job,) = [one for one in scraped["scrape_configs"] if one["job_name"] == "worker"]
+    (found,) = job["dns_sd_configs"]
+    assert found["names"] == ["worker"]
+    assert (given["SLUICE_WORKER_METRICS_ADDRESS"] or "").endswith(f":{found['port']}")

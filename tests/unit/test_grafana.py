@@ -11,12 +11,13 @@ import pytest
 import yaml
 from prometheus_client.metrics_core import Metric
 
+from rollout.registry import WORKER_SERIES
 from router.metrics import Metrics
 
 OPS = Path(__file__).parents[2] / "ops"
 PROMETHEUS = OPS / "prometheus"
 DASHBOARDS = OPS / "grafana" / "dashboards"
-SELECTOR = re.compile(r"\b((?:router|process|sluice)_\w+)(?:\{([^}]*)\})?")
+SELECTOR = re.compile(r"\b((?:router|process|sluice|temporal)_\w+)(?:\{([^}]*)\})?")
 GROUPING = re.compile(r"by \(([^)]*)\)")
 SUFFIXES = {
     "counter": ("_total",),
@@ -65,10 +66,10 @@ EXPRESSIONS = [pytest.param(expr, id=name) for name, expr in (*panels(), *alerti
 
 @pytest.mark.parametrize("expr", EXPRESSIONS)
 def test_expressions_name_metrics_and_labels_of_the_router(expr: str) -> None:
-    known = exported()
+    known = exported() | {name: frozenset(of) for name, of in WORKER_SERIES.items()}
     used: set[str] = set()
     for name, selector in SELECTOR.findall(expr):
-        assert name in known, f"{name}: no such metric in router/metrics.py"
+        assert name in known, f"{name}: no such metric in router/metrics.py or rollout/registry.py"
         matched = set(re.findall(r"(\w+)\s*(?:=~|!~|!=|=)", selector))
         assert matched <= known[name] | OF_THE_SCRAPE, name
         used |= known[name]
@@ -76,13 +77,14 @@ def test_expressions_name_metrics_and_labels_of_the_router(expr: str) -> None:
         assert {label.strip() for label in labels.split(",")} <= used | OF_THE_SCRAPE, expr
 
 
-def test_dashboards_are_the_guides_four() -> None:
+def test_dashboards_are_the_guides_four_and_the_workers() -> None:
     titles = {json.loads(path.read_text())["title"] for path in DASHBOARDS.glob("*.json")}
     assert titles == {
         "Query Router Overview",
         "Phase 4 Monitoring",
         "Database Health",
         "Feature Flags",
+        "Rollout Worker",
     }
 
 

@@ -7,7 +7,7 @@ import pytest
 from rollout.errors import PlanError
 from rollout.plan_yaml import parse_plan
 from rollout.promql import age, names
-from rollout.registry import OF_THE_SCRAPE, ROUTER_SERIES
+from rollout.registry import OF_THE_SCRAPE, ROUTER_SERIES, WORKER_SERIES
 from tests.unit.test_grafana import alerting, exported, panels
 
 PLANS = Path(__file__).parents[2] / "plans"
@@ -24,6 +24,8 @@ def test_dashboards_and_alerts_name_only_what_is_registered(expr: str) -> None:
     for selector in found.selectors:
         if selector.metric.startswith(("router_", "process_")):
             assert selector.labels <= {*ROUTER_SERIES[selector.metric], *OF_THE_SCRAPE, "le"}
+        elif selector.metric.startswith("temporal_"):
+            assert selector.labels <= {*WORKER_SERIES[selector.metric], *OF_THE_SCRAPE, "le"}
 
 
 @pytest.mark.parametrize(
