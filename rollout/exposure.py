@@ -1,15 +1,18 @@
 """From the state of a rollout to what its statistical gates need, and back; and the budget of α."""
 
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Literal
 
 from rollout.gate import Gate, GateKind
 from rollout.plan import RolloutPlan, Step
 from rollout.state import State
+from rollout.statistic import of_users
 from rollout.stats.budget import AlphaBudget, Claim
 from rollout.track import Exposure, Track
 
 Place = Literal["gates", "red_flags"]
+EVERYBODY = 100
 
 
 def statistical(gates: tuple[Gate, ...]) -> tuple[Gate, ...]:
@@ -38,19 +41,53 @@ def budget(plan: RolloutPlan, tracks: Mapping[str, Track] | None = None) -> Alph
     return AlphaBudget(total=plan.alpha, claims=parts) if parts else None
 
 
+def alpha_of(plan: RolloutPlan, place: Place, gate: Gate) -> float:
+    """The gate's part of α at one step; KeyError for one that isn't statistical.
+
+    A gate that counts users begins anew in each step, so its part is split over them.
+    """
+    split = budget(plan)
+    part = split.alpha(f"{place}/{gate.name}") if split else 0.0
+    if not _counts_users(plan, gate):
+        return part
+    steps = sum(any(one.name == gate.name for one in gates) for gates in _compared(plan, place))
+    return part / max(steps, 1)
+
+
+def _counts_users(plan: RolloutPlan, gate: Gate) -> bool:
+    statistic = plan.metrics[gate.metric].statistic
+    return statistic is not None and of_users(statistic)
+
+
+def _compared(plan: RolloutPlan, place: Place) -> Iterator[tuple[Gate, ...]]:
+    """The statistical gates of each step that has two cohorts."""
+    percentage = 0.0
+    for step in plan.steps:
+        percentage = percentage if step.percentage is None else step.percentage
+        if 0 < percentage < EVERYBODY and not step.delete_flag:
+            yield statistical(getattr(step, place))
+
+
 def exposure(state: State, place: Place, step: Step) -> Exposure | None:
     """What the statistical gates of the step need; None when there are none, or nothing is live."""
-    gates = statistical(getattr(step, place))
-    split = budget(state.plan)
-    if not gates or split is None or state.exposed_since is None:
+    gates, since = statistical(getattr(step, place)), state.exposed_since
+    if not gates or since is None:
         return None
-    keys = {gate.name: f"{place}/{gate.name}" for gate in gates}
+    found = {gate.name: _track(state, place, gate, since) for gate in gates}
     return Exposure(
-        since=state.exposed_since,
-        share=state.percentage / 100,
-        alphas={name: split.alpha(key) for name, key in keys.items()},
-        tracks={name: state.tracks[key] for name, key in keys.items() if key in state.tracks},
+        since=since,
+        share=state.percentage / EVERYBODY,
+        alphas={gate.name: alpha_of(state.plan, place, gate) for gate in gates},
+        tracks={name: track for name, track in found.items() if track is not None},
     )
+
+
+def _track(state: State, place: Place, gate: Gate, since: datetime) -> Track | None:
+    """The gate's evidence; none of an earlier step where users are counted anew in each."""
+    track = state.tracks.get(f"{place}/{gate.name}")
+    if track is None or track.until is None or not _counts_users(state.plan, gate):
+        return track
+    return track if track.until > since else None
 
 
 def keep(state: State, place: Place, tracks: Mapping[str, Track]) -> None:

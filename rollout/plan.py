@@ -87,11 +87,16 @@ class Escalation(Model):
 
 
 class Expected(Model):
-    """The traffic that ``sluice lint`` reckons with. ``feedback_share``: of queries that are rated."""
+    """The traffic that ``sluice lint`` reckons with.
+
+    ``feedback_share``: of queries that are rated. ``users``: from how many the queries come, for
+    gates that count users; None reckons as if each query came from another one.
+    """
 
     queries_per_day: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     error_rate: Annotated[Threshold, Field(gt=0, lt=0.5)] = 0.005
     feedback_share: Annotated[Threshold, Field(gt=0, le=1)] = 0.2
+    users: Annotated[float, Field(ge=1, allow_inf_nan=False)] | None = None
 
 
 class Budget(Model):

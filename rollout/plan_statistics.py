@@ -9,6 +9,7 @@ from rollout.statistic import AnyStatistic, Mean, Slow, Tail
 from rollout.strict_yaml import Found, Place
 
 CERTAIN = (0, 100)
+_EDGE_MATCHER: dict[type, str] = {Tail: 'le=~"$le"', Slow: 'edge=~"$edge"'}
 
 
 def cross_check_statistics(plan: RolloutPlan) -> Iterator[Found]:
@@ -21,19 +22,19 @@ def cross_check_statistics(plan: RolloutPlan) -> Iterator[Found]:
 
 
 def _statistic(place: Place, statistic: AnyStatistic) -> Iterator[Found]:
-    with_edges = isinstance(statistic, Tail | Slow)
+    edge = _EDGE_MATCHER.get(type(statistic), "")
     for field in ("events", "units", "total", "squares", "users", "buckets"):
         template = getattr(statistic, field, None)
-        if template is not None and (problem := _selector_problem(template, with_edges)):
+        if template is not None and (problem := _selector_problem(template, edge)):
             yield (*place, field), problem
 
 
-def _selector_problem(template: str, with_edges: bool) -> str:
+def _selector_problem(template: str, edge: str) -> str:
     if "$cohort" not in template:
         return 'must select the cohort: write cohort=~"$cohort" among its matchers'
-    if with_edges and 'le=~"$le"' not in template:
-        return 'must select the edge: write le=~"$le" among its matchers'
-    text = template.replace("$cohort", "x").replace("$le", "1")
+    if edge not in template:
+        return f"must select the edge: write {edge} among its matchers"
+    text = template.replace("$cohort", "x").replace("$le", "1").replace("$edge", "1")
     try:
         found = names(text).selectors
     except ValueError as error:

@@ -47,6 +47,13 @@ ROUTER_SERIES: dict[str, tuple[str, ...]] = {
     "router_query_duration_seconds_count": ("cohort",),
     "router_query_duration_seconds_sum": ("cohort",),
     "router_redis_errors_total": (),
+    "router_users_dropped_total": ("why",),
+    "router_users_failed_total": ("cohort",),
+    "router_users_reward_count": ("cohort",),
+    "router_users_reward_squares_total": ("cohort",),
+    "router_users_reward_sum": ("cohort",),
+    "router_users_slow_total": ("cohort", "edge"),
+    "router_users_total": ("cohort",),
 }
 WORKER_SERIES: dict[str, tuple[str, ...]] = {
     "temporal_activity_execution_failed_total": ("activity_type", "failure_reason"),

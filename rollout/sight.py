@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from rollout.exposure import budget
+from rollout.exposure import Place, alpha_of
 from rollout.gate import Gate, GateKind
 from rollout.plan import Expected, RolloutPlan, Step
 from rollout.quantity import format_duration
@@ -23,8 +23,10 @@ from rollout.stats.power import (
     hours_to_detect_affected,
     hours_to_detect_mean,
 )
+from rollout.stats.slow import SlowTest
 from rollout.stats.tail import TailTest
 from rollout.strict_yaml import Found
+from rollout.weigh import NOT_OF_THE_TEST
 
 SLOW_RATE = 0.01
 """The slow requests that a latency gate is asked about: the p99's own."""
@@ -153,14 +155,13 @@ def _per_window(spot: Spot, traffic: Expected) -> float:
     return traffic.queries_per_day / 24 * spot.part * hours
 
 
-def _statistical(plan: RolloutPlan, spot: Spot, place: str) -> Iterator[str]:
+def _statistical(plan: RolloutPlan, spot: Spot, place: Place) -> Iterator[str]:
     if spot.share in _TWO_COHORTS:
         yield f"there is no second cohort at {spot.share:.0%}: it says nothing here"
         return
-    split = budget(plan)
-    if spot.traffic is None or split is None:
+    if spot.traffic is None:
         return
-    alpha = split.alpha(f"{place}/{spot.gate.name}")
+    alpha = alpha_of(plan, place, spot.gate)
     found = _needed(plan, spot, spot.traffic, alpha)
     if found is None or found[1] <= spot.hold_hours:
         return
@@ -190,6 +191,7 @@ def _needed(
 ) -> tuple[str, float] | None:
     """The change that the gate is asked about, and the hours it needs; None when not known."""
     comes = Traffic(per_hour=traffic.queries_per_day / 24, share=spot.share)
+    people = comes.model_copy(update={"users": traffic.users or math.inf})
     doubled = Rates(control=traffic.error_rate, treatment=min(2 * traffic.error_rate, 0.99))
     match plan.metrics[spot.gate.metric].statistic:
         case Rate() as rate:
@@ -202,12 +204,19 @@ def _needed(
             hours = hours_to_detect(edge, comes, slow, alpha / len(tail.edges))
             return "three times as many of the slowest 1 %", hours
         case Mean() as mean:
-            lost = MeanTest(**mean.model_dump(exclude={"test", "units", "total", "squares"}))
-            rated = Traffic(per_hour=comes.per_hour * traffic.feedback_share, share=spot.share)
+            lost = MeanTest(**mean.model_dump(exclude=NOT_OF_THE_TEST))
+            rates = {"per_hour": comes.per_hour * traffic.feedback_share}
+            rated = (people if mean.of_users else comes).model_copy(update=rates)
             change = f"a mean worse by {mean.tolerance:g}"
             return change, hours_to_detect_mean(lost, rated, mean.tolerance, alpha)
-        case Affected() | Slow():
-            hours = hours_to_detect_affected(AffectedTest(), comes, doubled, alpha)
+        case Affected() as affected:
+            users = AffectedTest(margin=affected.margin)
+            hours = hours_to_detect_affected(users, people, doubled, alpha)
             return f"a doubling of a {traffic.error_rate:.2%} error rate", hours
+        case Slow() as waits:
+            first = SlowTest(edges=waits.edges, margin=waits.margin).at(waits.edges[-1])
+            slow = Rates(control=SLOW_RATE, treatment=3 * SLOW_RATE)
+            hours = hours_to_detect_affected(first, people, slow, alpha / len(waits.edges))
+            return "three times as many of the slowest 1 %", hours
         case _:
             return None

@@ -75,6 +75,7 @@ class Mean(Model):
     """A mean of values of known sum, count and sum of squares, such as the reward (``stats.means``).
 
     ``tolerance``: how much worse still counts as sound. ``deviation``: a guess of one value's.
+    ``of_users``: each value is another user's, counted anew in each step.
     """
 
     test: Literal["mean"] = "mean"
@@ -85,6 +86,7 @@ class Mean(Model):
     margin: Annotated[float, Field(ge=0)] = 0.0
     tolerance: Annotated[float, Field(gt=0)] = 0.02
     deviation: Annotated[float, Field(gt=0)] = 0.25
+    of_users: bool = False
 
     def counters(self) -> dict[str, str]:
         return {"units": self.units, "total": self.total, "squares": self.squares}
@@ -102,11 +104,15 @@ class Affected(Model):
 
 
 class Slow(Model):
-    """Users slower than each edge for the first time (``stats.slow``); ``users`` has ``le=~"$le"``."""
+    """Users slower than each edge for the first time (``stats.slow``).
+
+    ``users`` is a counter with ``edge=~"$edge"``, the edge in seconds.
+    """
 
     test: Literal["slow"] = "slow"
     users: Selector
-    edges: Edges
+    edges: Edges = EDGES_SECONDS
+    margin: Margin = 1.0
 
     def counters(self) -> dict[str, str]:
         return {_name(edge): at_edge(self.users, edge) for edge in self.edges}
@@ -126,18 +132,28 @@ AnyStatistic = Rate | Tail | Mean | Affected | Slow | Ratio
 Statistic = Annotated[AnyStatistic, Field(discriminator="test")]
 
 
+def of_users(statistic: AnyStatistic) -> bool:
+    """Whether it counts users, each once since the flag's percentage last changed.
+
+    Those counters begin anew in each step. A user may be in them again, so such evidence must not
+    be multiplied from step to step: it begins anew as well, at a part of α for each step.
+    """
+    return isinstance(statistic, Affected | Slow | Ratio) or (
+        isinstance(statistic, Mean) and statistic.of_users
+    )
+
+
 def _name(edge: float | None) -> str:
     return "all" if edge is None else f"{edge:g}"
 
 
 def at_edge(selector: str, edge: float | None) -> str:
-    """``selector`` with ``$le`` filled in (None: all requests).
+    """``selector`` with ``$le`` or ``$edge`` filled in (None: all requests).
 
     Clients write 1 s as ``1`` or as ``1.0``: both match.
     """
     if edge is None:
         return Template(selector).safe_substitute(le="[+]Inf")
     forms = dict.fromkeys((f"{edge:g}", repr(float(edge))))
-    return Template(selector).safe_substitute(
-        le="|".join(form.replace(".", "[.]") for form in forms)
-    )
+    matching = "|".join(form.replace(".", "[.]") for form in forms)
+    return Template(selector).safe_substitute(le=matching, edge=matching)

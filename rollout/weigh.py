@@ -25,6 +25,7 @@ from rollout.verdict import Outcome, Verdict
 
 UNIT = "e-value"
 DIGITS = 9
+NOT_OF_THE_TEST = {"test", "units", "total", "squares", "of_users"}
 RESTART_MAX = 0.2
 Grown = dict[str, float]
 
@@ -86,9 +87,7 @@ def _mean(statistic: Mean, name: str) -> Instrument:
         return Moments(units=grown["units"], total=grown["total"], squares=grown["squares"])
 
     return Instrument(
-        test=MeanTest(
-            name=name, **statistic.model_dump(exclude={"test", "units", "total", "squares"})
-        ),
+        test=MeanTest(name=name, **statistic.model_dump(exclude=NOT_OF_THE_TEST)),
         block=lambda b: MeanBlock(treatment=moments(b.treatment), control=moments(b.control)),
         samples=lambda state: state.treatment.units,
     )
@@ -109,7 +108,7 @@ def _slow(statistic: Slow, name: str) -> Instrument:
         return tuple(grown[f"{edge:g}"] for edge in statistic.edges)
 
     return Instrument(
-        test=SlowTest(name=name, edges=statistic.edges),
+        test=SlowTest(name=name, edges=statistic.edges, margin=statistic.margin),
         block=lambda b: SlowBlock(
             treatment=users(b.treatment), control=users(b.control), share=b.share
         ),

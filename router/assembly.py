@@ -49,6 +49,7 @@ from router.stores import (
     open_vectors,
 )
 from router.understanding import Models, Understanding
+from router.users import UserCounts
 from router.vitals import Vitals
 
 Model = AnthropicModel | OpenAIModel
@@ -82,6 +83,7 @@ class Parts:
     pipeline: Pipeline
     prober: Prober
     vitals: Vitals
+    users: UserCounts
     metrics: Metrics
     answers: Answers
     understanding: Understanding
@@ -153,6 +155,7 @@ async def assemble(given: Given, settings: Settings, features: Features, metrics
         pipeline=Pipeline(parts, features, limits, metrics),
         prober=Prober(golden, understanding, chooser, phases, metrics),
         vitals=Vitals(phases, metrics),
+        users=UserCounts(redis, settings.environment, metrics),
         metrics=metrics,
         answers=answers,
         understanding=understanding,

@@ -1,19 +1,33 @@
 """Feedback on answers: counted for both cohorts, learned from only for the treatment."""
 
+from dataclasses import dataclass
+
 import structlog
 from redis.exceptions import RedisError
 
 from router.errors import NotReady, Overloaded, UnknownDecision
 from router.learning import OnlineLearningRouter, QueueFullError, Receipt, UserFeedback, reward
 from router.metrics import Metrics
-from router.pipeline import cohort_of
+from router.pipeline import cohort_of, member_of
+from router.users import UserCounts
 
 logger = structlog.get_logger(__name__)
 
 
-async def record(
-    feedback: UserFeedback, queue: OnlineLearningRouter, metrics: Metrics, *, complaint: bool
-) -> Receipt:
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """Where feedback goes: the learner's queue, the counts of users and the metrics.
+
+    ``epoch`` is the flag's: later feedback on queries of an earlier one counts for no user.
+    """
+
+    epoch: int
+    queue: OnlineLearningRouter
+    users: UserCounts
+    metrics: Metrics
+
+
+async def record(feedback: UserFeedback, to: Recording, *, complaint: bool) -> Receipt:
     """Durable when it returns.
 
     Raises UnknownDecision (no such query), Overloaded (the queue is full: send it again later),
@@ -23,14 +37,17 @@ async def record(
     if cohort is None:
         raise UnknownDecision(f"query_id {feedback.query_id!r} was not given out by this router")
     if cohort == "treatment":
-        receipt = await _learn(feedback, queue, metrics)
+        receipt = await _learn(feedback, to.queue, to.metrics)
     else:
         receipt = Receipt("observed", cohort, reward(feedback))
     if complaint:
-        metrics.complaints.labels(cohort).inc()
+        to.metrics.complaints.labels(cohort).inc()
     if receipt.outcome in ("accepted", "observed") and receipt.reward is not None:
-        metrics.feedback.labels(cohort).inc()
-        metrics.feedback_reward.labels(cohort).observe(receipt.reward)
+        to.metrics.feedback.labels(cohort).inc()
+        to.metrics.feedback_reward.labels(cohort).observe(receipt.reward)
+        member = member_of(feedback.query_id)
+        if member is not None and member.epoch == to.epoch:
+            to.users.rated(member, cohort, receipt.reward)
     return receipt
 
 

@@ -34,6 +34,9 @@ ANALYTICS_LOSSES = ("queue_full", "postgres")
 LLM_TOKENS = ("input", "output", "cache_read", "cache_write")
 # x1.25 from 1 ms to about 20 s: tails that default buckets miss (DESIGN.md section 10).
 LATENCY_BUCKETS_SECONDS = tuple(round(0.001 * 1.25**i, 6) for i in range(46))
+USER_EDGES_SECONDS = LATENCY_BUCKETS_SECONDS[21:37:3]
+"""Users are counted once they waited longer than each: 0.11 to 3.1 s, around a p99 of 1 s."""
+USER_LOSSES = ("queue_full", "redis")
 FLAG_BUCKETS_SECONDS = (1e-6, 2e-6, 5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2)
 
 
@@ -45,6 +48,7 @@ class Metrics:
         ProcessCollector(registry=self.registry)
         self._serving()
         self._flags()
+        self._users()
         self._learning()
         self._optional()
         self._zero()
@@ -106,6 +110,26 @@ class Metrics:
             "router_redis_errors", "Failed Redis operations of the router", registry=r
         )
 
+    def _users(self) -> None:
+        """Each user once, from one change of the flag's percentage to the next."""
+        r = self.registry
+        self.users = Counter("router_users", "Users seen", ["cohort"], registry=r)
+        self.users_failed = Counter(
+            "router_users_failed", "Users with a failed query", ["cohort"], registry=r
+        )
+        self.users_slow = Counter(
+            "router_users_slow", "Users who waited longer than edge", ["cohort", "edge"], registry=r
+        )
+        self.users_reward = Summary(
+            "router_users_reward", "Users' first reward, 0 to 1", ["cohort"], registry=r
+        )
+        self.users_reward_squares = Counter(
+            "router_users_reward_squares", "Squares of users' first reward", ["cohort"], registry=r
+        )
+        self.users_dropped = Counter(
+            "router_users_dropped", "What was not counted, by why", ["why"], registry=r
+        )
+
     def _learning(self) -> None:
         r = self.registry
         self.feedback = Counter("router_feedback", "Feedback received", ["cohort"], registry=r)
@@ -160,6 +184,7 @@ class Metrics:
             (self.llm_requests, LLM_OUTCOMES),
             (self.llm_tokens, LLM_TOKENS),
             (self.analytics_dropped, ANALYTICS_LOSSES),
+            (self.users_dropped, USER_LOSSES),
         ):
             for label in labels:
                 metric.labels(label)
@@ -168,8 +193,20 @@ class Metrics:
             self.feedback.labels(cohort)
             self.feedback_reward.labels(cohort)
             self.complaints.labels(cohort)
+            self._zero_users(cohort)
             for result in CACHE_RESULTS:
                 self.cache_requests.labels(cohort, result)
             for intent in INTENTS:
                 for outcome in OUTCOMES:
                     self.queries.labels(cohort, intent, outcome)
+
+    def _zero_users(self, cohort: str) -> None:
+        for metric in (
+            self.users,
+            self.users_failed,
+            self.users_reward,
+            self.users_reward_squares,
+        ):
+            metric.labels(cohort)
+        for edge in USER_EDGES_SECONDS:
+            self.users_slow.labels(cohort, f"{edge:g}")

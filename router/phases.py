@@ -12,10 +12,11 @@ import structlog
 from redis.exceptions import RedisError
 
 from router.answers import Cohort
-from router.flags import FeatureFlags
+from router.flags import Evaluation, FeatureFlags, Reason
 from router.learning import LearningError, OnlineLearningRouter
 from router.metrics import Metrics
 from router.options import Features
+from router.users import Member
 
 FLAG = "phase4_online_learning"
 LOOK_SECONDS = 0.25
@@ -28,6 +29,14 @@ class Switches:
 
     flags: bool
     learning: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Assigned:
+    """Who serves a query; ``member`` is None where the user takes no part in the comparison."""
+
+    cohort: Cohort
+    member: Member | None = None
 
 
 class Phases:
@@ -61,18 +70,38 @@ class Phases:
         phases = self.flags.reader.snapshot().phases
         return self._with_constructor(phases.enable_feature_flags, phases.enable_online_learning)
 
-    def cohort(self, user_id: str | None) -> Cohort:
+    def assign(self, user_id: str | None) -> Assigned:
         """Treatment when the flag says so, or when phase 4 is permanent. No I/O."""
         phases = self.flags.reader.phases()
         now = self._with_constructor(
             phases["enable_feature_flags"], phases["enable_online_learning"]
         )
         if not now.flags:
-            return "treatment" if now.learning and self._running else "control"
+            return Assigned("treatment" if now.learning and self._running else "control")
         started = time.perf_counter()
-        enabled = self.flags.evaluate(FLAG, user_id or "").enabled
+        answer = self.flags.evaluate(FLAG, user_id or "")
         self._metrics.flag_evaluation_seconds.observe(time.perf_counter() - started)
-        return "treatment" if enabled and now.learning and self._running else "control"
+        if not (now.learning and self._running):
+            return Assigned("control")
+        cohort: Cohort = "treatment" if answer.enabled else "control"
+        return Assigned(cohort, self._member(answer, user_id))
+
+    @property
+    def epoch(self) -> int:
+        """Of the flag, as this process sees it; 0 without a flag."""
+        flag = self.flags.reader.snapshot().flags.get(FLAG)
+        return flag.epoch if flag else 0
+
+    def _member(self, answer: Evaluation, user_id: str | None) -> Member | None:
+        """Only users whom the percentage alone put where they are can be compared."""
+        snapshot = self.flags.reader.snapshot()
+        flag = snapshot.flags.get(FLAG)
+        if not user_id or flag is None or not flag.epoch or answer.version != snapshot.version:
+            return None
+        drawn = answer.reason in (Reason.SPLIT, Reason.DEFAULT)
+        if not drawn or not 0 < flag.rollout_percentage < 100:  # noqa: PLR2004  per cent
+            return None
+        return Member.of(flag.epoch, user_id)
 
     def _with_constructor(self, flags: bool, learning: bool) -> Switches:
         return Switches(

@@ -32,6 +32,7 @@ from router.rewrite import QueryRewriter
 from router.settings import Limits
 from router.trace import Trace, phase
 from router.understanding import Understanding, Understood
+from router.users import Member
 
 UNSURE = 0.6
 """Below this confidence of the intent a second arm is asked as well."""
@@ -43,7 +44,10 @@ logger = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What was asked, by whom. ``user_id`` decides the cohort; without one it is control."""
+    """What was asked, by whom. ``user_id`` decides the cohort; without one it is control.
+
+    ``member`` is the user as the comparison of both cohorts counts them, if it does.
+    """
 
     query: str
     user_id: str | None = None
@@ -51,6 +55,7 @@ class Request:
     limit: int = 10
     tenant: str = "default"
     seconds: float | None = None  # the caller's own deadline, when shorter than the router's
+    member: Member | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +102,7 @@ class Pipeline:
     async def _answer(self, request: Request, cohort: Cohort, fault: Fault | None) -> Answer:
         # Under a fault nothing is read from or written to the cache: bad answers must not stay.
         cache = self._parts.answers.session(request.tenant, cohort, request.limit, off=bool(fault))
-        query_id = new_query_id(cohort)
+        query_id = new_query_id(cohort, request.member)
         with phase("cache"):
             hit = await cache.exact(request.query)
         if hit is None:
@@ -219,15 +224,22 @@ def _finished(answer: Answer, open_trace: Trace, seconds: float) -> Answer:
     )
 
 
-def new_query_id(cohort: Cohort) -> str:
-    """Carries the cohort, so feedback is counted for it also after the decision was forgotten."""
-    return f"{cohort[0]}-{uuid.uuid4().hex}"
+def new_query_id(cohort: Cohort, member: Member | None = None) -> str:
+    """Carries cohort and member, so feedback counts also after the decision was forgotten."""
+    counted = f"-{member.text}" if member else ""
+    return f"{cohort[0]}-{uuid.uuid4().hex}{counted}"
 
 
 def cohort_of(query_id: str) -> Cohort | None:
     """The cohort a query id was given out for; None when it is none of ours."""
     cohorts: dict[str, Cohort] = {"c-": "control", "t-": "treatment"}
     return cohorts.get(query_id[:2])
+
+
+def member_of(query_id: str) -> Member | None:
+    """Whom feedback on the query is counted for; None when the user takes no part."""
+    parts = query_id.split("-")
+    return Member.parse(parts[2]) if len(parts) == 3 else None  # noqa: PLR2004  the id's parts
 
 
 def _wrong(wanted: Wanted) -> Wanted:

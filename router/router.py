@@ -17,7 +17,7 @@ from router.backends.pool import Pool
 from router.embedding import Embedder
 from router.errors import NotReady, StoreUnavailable
 from router.faults import Fault
-from router.feedback import record
+from router.feedback import Recording, record
 from router.flags import FeatureFlags
 from router.learning import OnlineLearningRouter, Receipt, UserFeedback
 from router.metrics import Metrics
@@ -102,6 +102,7 @@ class QueryRouter:
         self._run("phases", parts.phases.run())
         if parts.log is not None:
             self._run("analytics", parts.log.run())
+        self._run("users", parts.users.run())
         self._run("vitals", parts.vitals.run())
         self._run("probes", parts.prober.run(self.settings.probes.interval_seconds))
         if self.settings.fault_injection:
@@ -122,11 +123,11 @@ class QueryRouter:
         Raises InvalidQuestion, StoreUnavailable (every store failed), TimeoutError, NotReady.
         """
         parts = self._ready()
-        cohort = parts.phases.cohort(user_id)
-        fault = parts.faults.for_cohort(cohort)
-        request = Request(query, user_id, session_id, limit, tenant, seconds)
-        with tracing() as trace, observe(self.metrics, cohort, trace) as observed:
-            answer = await parts.pipeline.answer(request, cohort, fault)
+        assigned = parts.phases.assign(user_id)
+        fault = parts.faults.for_cohort(assigned.cohort)
+        request = Request(query, user_id, session_id, limit, tenant, seconds, assigned.member)
+        with tracing() as trace, observe(self.metrics, parts.users, assigned, trace) as observed:
+            answer = await parts.pipeline.answer(request, assigned.cohort, fault)
             observed.answered(answer)
         if parts.log is not None:
             parts.log.decided(Logged(answer, tenant))
@@ -139,7 +140,9 @@ class QueryRouter:
         """
         parts = self._ready()
         receipt = await record(
-            feedback, parts.phases.feedback_queue, self.metrics, complaint=complaint
+            feedback,
+            Recording(parts.phases.epoch, parts.phases.feedback_queue, parts.users, self.metrics),
+            complaint=complaint,
         )
         if parts.log is not None and receipt.outcome != "duplicate":
             signals = feedback.to_dict()

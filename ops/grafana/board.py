@@ -34,6 +34,11 @@ def rate(metric: str, by: str = "", match: str = "") -> str:
     return f"sum{grouping} (rate({metric}{selector}[{WINDOW}]))"
 
 
+def increase(counter: str, by: str) -> str:
+    """By how much a counter grew in the last hour, summed over router processes."""
+    return f"sum by ({by}) (increase({counter}[1h]))"
+
+
 def ratio(metric: str, match: str, by: str = "", of: str = "") -> str:
     """Share of a counter's `match` among its `of` (all, unless told)."""
     return f"{rate(metric, by, match)} / {rate(metric, by, of)}"

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ops.grafana.board import Dashboard, Panel, dashboard_json, latency, quantile, rate, ratio
+from ops.grafana.users_board import USERS
 from ops.grafana.worker_board import WORKER
 
 FOLDER = Path(__file__).parent / "dashboards"
@@ -146,6 +147,7 @@ PHASE_4 = Dashboard(
         Panel(
             "Complaints", "short", (("{{cohort}}", "sum by (cohort) (router_complaints_total)"),)
         ),
+        *USERS,
         Panel(
             "Memory of the router",
             "bytes",

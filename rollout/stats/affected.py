@@ -17,7 +17,7 @@ from pydantic import Field
 
 from rollout.gate import Model
 from rollout.stats.counts import odds_times
-from rollout.stats.evidence import Array, Bets, Count, Share, Wealth
+from rollout.stats.evidence import Array, Bets, Count, Share, Weighed
 from rollout.stats.result import Result, format_count, result
 
 
@@ -29,10 +29,9 @@ class AffectedBlock(Model):
     share: Share
 
 
-class AffectedState(Model):
-    """Wealth, both cohorts' affected users so far, and the treatment's part that chance predicts."""
+class AffectedState(Weighed):
+    """Besides the wealth both cohorts' affected users so far, and the treatment's part that chance predicts."""
 
-    wealth: Wealth
     treatment: float = 0.0
     control: float = 0.0
     expected: float = 0.0
@@ -66,9 +65,10 @@ class AffectedTest(Model):
 
     def facts(self, state: AffectedState) -> str:
         everybody = format_count(state.treatment + state.control)
+        margin = f", margin {self.margin:g} ×" if self.margin > 1 else ""
         return (
-            f"{self.name}: {format_count(state.treatment)} of {everybody} with treatment, where "
-            f"its share of users predicts {state.expected:,.1f}"
+            f"{self.name}: {format_count(state.treatment)} of {everybody} newly affected users had "
+            f"the treatment, its share of users predicts {state.expected:,.1f}{margin}"
         )
 
 

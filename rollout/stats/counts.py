@@ -21,7 +21,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from rollout.gate import Model
-from rollout.stats.evidence import Array, Bets, Count, Share, Wealth
+from rollout.stats.evidence import Array, Bets, Count, Share, Weighed
 from rollout.stats.result import Result, format_count, format_rate, result
 
 RATE_MIN = 1e-9
@@ -57,10 +57,9 @@ class CountBlock(Model):
     control: Counts
 
 
-class CountState(Model):
-    """Wealth, the control's recent counts (for the next bet), and the totals (for people)."""
+class CountState(Weighed):
+    """Besides the wealth the control's recent counts (for the next bet), and the totals (for people)."""
 
-    wealth: Wealth
     recent: Counts = Counts()
     treatment: Counts = Counts()
     control: Counts = Counts()

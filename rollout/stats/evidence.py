@@ -67,6 +67,12 @@ class Wealth(Model):
         return next_one.model_copy(update={"log_peak": peak})
 
 
+class Weighed(Model):
+    """A state whose evidence is the wealth of bets."""
+
+    wealth: Wealth
+
+
 def staked(log_stakes: Array, log_reserve: float, bets: Bets) -> Array:
     """The stakes before a block, with their part of the reserve. Shape (…, alternatives)."""
     return np.logaddexp(log_stakes, log_reserve + bets.log_restart)

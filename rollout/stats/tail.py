@@ -1,11 +1,8 @@
 """Latency from histogram buckets: is a slow request more likely with treatment?
 
-For each edge, "slower than the edge" is an event like an error: a ``CountTest``. The edges'
-e-values are averaged, which needs no independence (Vovk and Wang, Annals of Statistics 2021), so a
-shift of everything and a tail of 3 % show alike and no quantile has to be chosen. Counts above an
-edge are exact, where an interpolated p99 of 60 requests is the slowest one's bucket. Stochastic
-order of two samples by betting: cf. Howard and Ramdas, "Sequential estimation of quantiles"
-(Bernoulli 2022).
+A ``CountTest`` of the requests above each edge. Such counts are exact, where an interpolated p99 of
+60 requests is the slowest one's bucket. Stochastic order of two samples by betting: cf. Howard and
+Ramdas, "Sequential estimation of quantiles" (Bernoulli 2022).
 """
 
 import math
@@ -15,14 +12,11 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from rollout.gate import Model
+from rollout.statistic import Margin
 from rollout.stats.counts import CountBlock, Counts, CountState, CountTest
-from rollout.stats.evidence import Bets, log_average
-from rollout.stats.result import Result, format_count, result
+from rollout.stats.edges import EdgesState, EdgesTest
+from rollout.stats.result import format_count
 
-EDGES_SECONDS = tuple(round(0.001 * 1.25**step, 6) for step in range(21, 37, 3))
-"""Every third of the router's × 1.25 buckets, 0.11 to 3.1 s: fits a service with a p99 near 1 s."""
-
-Edge = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Slow = Annotated[tuple[Annotated[float, Field(ge=0)], ...], Field(min_length=1, max_length=16)]
 
 
@@ -60,29 +54,15 @@ class TailBlock(Model):
     control: TailCounts
 
 
-class TailState(Model):
-    """One state for each edge, and the peak of their average."""
-
-    edges: tuple[CountState, ...]
-    log_peak: float = 0.0
+TailState = EdgesState[CountState]
 
 
-class TailTest(Model):
+class TailTest(EdgesTest[CountState, CountBlock]):
     """Are slow requests more than ``margin`` times as likely (in odds), at any of the edges?"""
 
-    name: str = "latency"
-    edges: Annotated[tuple[Edge, ...], Field(min_length=1, max_length=16)] = EDGES_SECONDS
-    margin: Annotated[float, Field(ge=1, le=10)] = 1.5
-    bets: Bets = Bets(odds=(1.5, 3, 8))
-
-    @model_validator(mode="after")
-    def _rising(self) -> Self:
-        if any(later <= earlier for earlier, later in pairwise(self.edges)):
-            raise ValueError("edges must rise")
-        return self
+    margin: Margin = 1.5
 
     def at(self, edge: float) -> CountTest:
-        """The test of one edge."""
         name = f"requests slower than {edge:g} s"
         return CountTest(name=name, margin=self.margin, bets=self.bets, prior_rate=0.05)
 
@@ -96,27 +76,12 @@ class TailTest(Model):
             ValueError: when a block's number of edges is not the test's.
         """
         blocks = [_at(block, index) for index in range(len(self.edges))]
-        found = tuple(
-            self.at(edge).update(old, new)
-            for edge, old, new in zip(self.edges, state.edges, blocks, strict=True)
-        )
-        after = TailState(edges=found, log_peak=state.log_peak)
-        return after.model_copy(update={"log_peak": max(state.log_peak, self.log_e(after))})
+        return self.moved(state, blocks, TailState)
 
-    def log_e(self, state: TailState) -> float:
-        count = len(self.edges)
-        return log_average([edge.wealth.log_e for edge in state.edges], [1 / count] * count)
-
-    def result(self, state: TailState, alpha: float) -> Result:
-        evidence = (self.log_e(state), state.log_peak)
-        return result("worse", self.facts(state), evidence, alpha)
-
-    def facts(self, state: TailState) -> str:
-        """The numbers of the edge that says most."""
-        best = max(range(len(self.edges)), key=lambda index: state.edges[index].wealth.log_e)
-        edge = self.at(self.edges[best])
-        requests = format_count(state.edges[best].treatment.units)
-        return f"{self.name} of {requests} requests: {edge.facts(state.edges[best])}"
+    def facts(self, state: EdgesState[CountState]) -> str:
+        edge, best = self.most(state)
+        requests = format_count(best.treatment.units)
+        return f"{self.name} of {requests} requests: {self.at(edge).facts(best)}"
 
 
 def _at(block: TailBlock, index: int) -> CountBlock:

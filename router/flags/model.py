@@ -37,7 +37,8 @@ class FlagState(_Frozen):
 
     `confirmed` is False when the store may have lost writes and nobody has asserted this flag
     since: it is then served as stale (`trust.py`). `asserted_on` is the server run of the last
-    assertion; `version` is the document version of the flag's own last write.
+    assertion; `version` is the document version of the flag's own last write, and `epoch` that of
+    the write which last changed whom the percentage treats: users are counted once in each.
     """
 
     name: str
@@ -52,6 +53,7 @@ class FlagState(_Frozen):
     confirmed: bool = True
     asserted_on: str = ""
     version: int = 0
+    epoch: int = 0
     fence: FenceState = FenceState()
 
 

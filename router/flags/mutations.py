@@ -50,7 +50,7 @@ def prepared(stored: Stored, mutation: Mutation, change: Change) -> Write | None
         return None
     return Write(
         read=stored,
-        document=_stamped(effect, stored),
+        document=_stamped(effect, stored, before),
         flag=effect.flag,
         action=effect.action,
         before=effect.before,
@@ -59,14 +59,16 @@ def prepared(stored: Stored, mutation: Mutation, change: Change) -> Write | None
     )
 
 
-def _stamped(effect: Effect, stored: Stored) -> FlagDocument:
+def _stamped(effect: Effect, stored: Stored, before: FlagDocument) -> FlagDocument:
     """Give the document its version, and what was asserted the server run it was asserted on."""
     version, run_id = next_version(stored), stored.server.run_id
     stamps: dict[str, object] = {"version": version}
     if not effect.flag:
         stamps["phases_asserted_on"] = run_id
     elif flag := effect.document.flags.get(effect.flag):
-        asserted = {"asserted_on": run_id} if flag.confirmed else {}
+        asserted: dict[str, object] = {"asserted_on": run_id} if flag.confirmed else {}
+        if begins_epoch(before.flags.get(flag.name), flag):
+            asserted["epoch"] = version
         flag = flag.model_copy(update={"version": version, **asserted})
         stamps["flags"] = {**effect.document.flags, flag.name: flag}
     return effect.document.model_copy(update=stamps)
@@ -193,12 +195,29 @@ def exposes_more(old: FlagState, new: FlagState) -> bool:
     )
 
 
+def begins_epoch(old: FlagState | None, new: FlagState) -> bool:
+    """Whether other users are treated than before: what was counted of them begins anew.
+
+    A user who was counted before the change must not be missing after it, nor make two of one.
+    """
+    return old is None or (old.rollout_percentage, old.hash_version, old.killed) != (
+        new.rollout_percentage,
+        new.hash_version,
+        new.killed,
+    )
+
+
 def _with_flag(document: FlagDocument, flag: FlagState) -> FlagDocument:
     return document.model_copy(update={"flags": {**document.flags, flag.name: flag}})
 
 
 def _refuse_different(old: FlagState, new: FlagState) -> None:
-    same = {"fence": old.fence, "version": old.version, "asserted_on": old.asserted_on}
+    same = {
+        "fence": old.fence,
+        "version": old.version,
+        "epoch": old.epoch,
+        "asserted_on": old.asserted_on,
+    }
     if old != new.model_copy(update=same):
         raise FlagExistsError(
             f"flag {new.name!r} exists already, with other settings; change it with "
@@ -215,7 +234,7 @@ def _killed(name: str) -> KilledError:
 
 def _told(flag: FlagState) -> dict[str, object]:
     return flag.model_dump(
-        mode="json", exclude={"fence", "version", "confirmed", "asserted_on", "name"}
+        mode="json", exclude={"fence", "version", "epoch", "confirmed", "asserted_on", "name"}
     )
 
 

@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 
 from router.errors import InjectedFault, InvalidQuestion, StoreUnavailable, UnknownDecision
 from router.learning import UserFeedback
+from router.metrics import COHORTS
 from router.phases import FLAG
 from router.router import QueryRouter
 from router.settings import Settings
@@ -205,3 +206,23 @@ async def _until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(5):
         while not condition():  # noqa: ASYNC110  # another thread or process changes it
             await asyncio.sleep(0.02)
+
+
+async def test_users_are_counted_once_while_the_flag_splits_them(filled: Settings) -> None:
+    """Alice is whitelisted: nobody's draw put her there, so she takes no part."""
+    async with treated(filled) as router:
+        flags, question = router.feature_flags, "Who drives truck T-12?"
+        assert flags is not None
+        plain = await router.query(question, user_id="bob")
+        await flags.set_rollout_percentage(FLAG, 50)
+        async with asyncio.timeout(3):
+            while not router.parts.phases.assign("bob").member:  # noqa: ASYNC110  another thread changes it
+                await asyncio.sleep(0.02)
+        answers = [await router.query(question, user_id=name) for name in (*"abab", "alice")]
+        for answer in (plain, *answers):
+            await router.record_feedback(UserFeedback(answer.query_id, clicked=True))
+        await router.query(question)
+        await router.parts.users.flush()
+        value = router.metrics.registry.get_sample_value
+        for name in ("router_users_total", "router_users_reward_count"):
+            assert sum(value(name, {"cohort": c}) or 0 for c in COHORTS) == 2, name

@@ -109,3 +109,20 @@ def test_lint_prints_each_warning_with_its_line_and_exits_0_unless_strict() -> N
     assert len(told) > 20
     assert all(warning["line"] and warning["field"].startswith("steps[") for warning in told)
     assert CliRunner().invoke(build(["lint"]), [*arguments, "--strict"]).exit_code == 2
+
+
+def test_a_gate_of_users_says_when_nobody_is_left_to_count() -> None:
+    """The same queries from a hundred times fewer users: all of them have failed within a day."""
+    counted = PLAN.split("      test: rate", maxsplit=1)[0] + "      test: affected\n"
+    counted += '      users: router_users_failed_total{cohort=~"$cohort"}\nsteps:'
+    plan = parse_plan(
+        (counted + PLAN.split("steps:")[1]).replace("SHARE", "5").replace("GATE", SHOWN)
+    )
+
+    def lint(users: float | None) -> list[str]:
+        comes = Expected(queries_per_day=200_000, users=users)
+        return [text for _, text in warnings(plan, comes)]
+
+    assert lint(None) == lint(200_000) == []
+    (text,) = lint(200)
+    assert "a doubling of a 0.50% error rate can't be seen in a year; the step holds 3 days" in text

@@ -22,7 +22,7 @@ STATISTICS = {
         "squares": 'q{c="$cohort"}',
     },
     "affected": {"test": "affected", "users": 'a{c="$cohort"}'},
-    "slow": {"test": "slow", "users": 'w{c="$cohort",le=~"$le"}', "edges": [0.5, 1]},
+    "slow": {"test": "slow", "users": 'w{c="$cohort",edge=~"$edge"}', "edges": [0.5, 1]},
     "ratio": {"test": "ratio", "users": 'v{c="$cohort"}'},
 }
 Both = tuple[dict[str, float], dict[str, float]]

@@ -1,0 +1,105 @@
+"""Users are counted once over all processes, and counting never costs a query anything."""
+
+from dataclasses import dataclass
+
+import pytest
+from redis.asyncio import Redis
+
+from router import users
+from router.metrics import Metrics
+from router.users import SLOTS, Member, UserCounts
+
+pytestmark = pytest.mark.integration
+EPOCH = 1_700_000_000_000
+
+
+@dataclass
+class Process:
+    """One router process, as far as counting goes."""
+
+    counts: UserCounts
+    metrics: Metrics
+
+    @classmethod
+    def on(cls, redis: Redis) -> "Process":
+        metrics = Metrics()
+        return cls(UserCounts(redis, "users-test", metrics), metrics)
+
+    def read(self, name: str, **labels: str) -> float:
+        return self.metrics.registry.get_sample_value(name, labels) or 0.0
+
+
+def somebody(number: int, epoch: int = EPOCH) -> Member:
+    return Member.of(epoch, f"user-{number}")
+
+
+async def test_a_user_counts_once_whichever_process_answers(redis_url: str) -> None:
+    async with Redis.from_url(redis_url) as redis:
+        here, there = Process.on(redis), Process.on(redis)
+        for process in (here, there, here):
+            for number in range(40):
+                cohort = "treatment" if number < 10 else "control"
+                late = 0.9 if number % 2 else 0.05
+                process.counts.asked(somebody(number), cohort, late, failed=number < 5)
+                process.counts.rated(somebody(number), cohort, 0.5)
+            await process.counts.flush()
+    treated = {
+        "router_users_total": 10,
+        "router_users_failed_total": 5,
+        "router_users_reward_count": 10,
+        "router_users_reward_sum": 5.0,
+        "router_users_reward_squares_total": 2.5,
+    }
+    for name, expected in treated.items():
+        found = [one.read(name, cohort="treatment") for one in (here, there)]
+        assert found == [expected, 0], name
+    for edge, expected in (("0.10842", 5), ("0.807794", 5), ("1.57772", 0)):
+        assert here.read("router_users_slow_total", cohort="treatment", edge=edge) == expected
+    assert here.read("router_users_total", cohort="control") == 30
+
+
+async def test_a_later_failure_of_a_known_user_still_counts(redis_url: str) -> None:
+    async with Redis.from_url(redis_url) as redis:
+        process = Process.on(redis)
+        for failed in (False, True, True):
+            process.counts.asked(somebody(1), "control", 0.01, failed=failed)
+            await process.counts.flush()
+    assert process.read("router_users_total", cohort="control") == 1
+    assert process.read("router_users_failed_total", cohort="control") == 1
+
+
+async def test_an_epoch_counts_everybody_anew_and_forgets_the_last_one(redis_url: str) -> None:
+    async with Redis.from_url(redis_url) as redis:
+        process = Process.on(redis)
+        process.counts.asked(somebody(1), "control", 0.01, failed=False)
+        await process.counts.flush()
+        process.counts.asked(somebody(2), "control", 0.01, failed=False)  # not yet told to Redis
+        process.counts.asked(somebody(1, EPOCH + 1), "treatment", 0.01, failed=False)
+        process.counts.asked(somebody(3), "control", 0.01, failed=True)  # began before the change
+        await process.counts.flush()
+        keys = [key async for key in redis.scan_iter("sluice:users-test:users:*")]
+        assert all([await redis.ttl(key) > 0 for key in keys])
+    assert process.read("router_users_total", cohort="control") == 1
+    assert process.read("router_users_total", cohort="treatment") == 1
+    assert process.read("router_users_failed_total", cohort="control") == 0
+
+
+async def test_without_redis_marks_are_dropped_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(users, "PENDING_MAX", 3)
+    async with Redis.from_url("redis://127.0.0.1:9") as redis:  # nothing listens there
+        process = Process.on(redis)
+        for number in range(5):
+            process.counts.asked(somebody(number), "control", 0.01, failed=False)
+        await process.counts.flush()
+        await process.counts.flush()
+    assert process.read("router_users_total", cohort="control") == 0
+    assert process.read("router_users_dropped_total", why="queue_full") == 2
+    assert process.read("router_users_dropped_total", why="redis") == 3
+    assert process.read("router_redis_errors_total") == 1
+
+
+@pytest.mark.parametrize("text", ["", "1", "x.y", "1.2.3", "-1.2", f"1.{SLOTS:x}", "0.1"])
+def test_only_a_members_own_text_is_read(text: str) -> None:
+    member = somebody(7)
+    assert Member.parse(member.text) == member
+    assert Member.parse(text) is None
