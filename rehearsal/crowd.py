@@ -6,6 +6,7 @@ Request-level statistics break on such users (DESIGN.md §6), so a rehearsal has
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rehearsal.arrays import Floats
 
@@ -28,6 +29,18 @@ class Mix:
     active_users: Floats
 
 
+@dataclass(frozen=True)
+class Asked:
+    """How much of all traffic each user is in each spell, and whether with treatment."""
+
+    volume: Floats
+    treated: NDArray[np.bool_]
+
+    def between(self, begin: int, end: int) -> "Asked":
+        """The spells from ``begin`` to before ``end``."""
+        return Asked(self.volume[begin:end], self.treated[begin:end])
+
+
 class Crowd:
     """A population; the same seed gives the same users in the same buckets."""
 
@@ -36,15 +49,16 @@ class Crowd:
         weight = np.minimum(weight / weight.sum(), _LARGEST_SHARE)
         self._weight = weight / weight.sum()
         self._bucket = rng.permutation(users) * 100 / users
-        self._errors = rng.lognormal(-(_ERROR_SPREAD**2) / 2, _ERROR_SPREAD, users)
-        self._slow = rng.normal(0, _SLOW_SPREAD, users)
+        self.errors = rng.lognormal(-(_ERROR_SPREAD**2) / 2, _ERROR_SPREAD, users)
+        self.slow = rng.normal(0, _SLOW_SPREAD, users)
 
-    def mixes(self, rng: np.random.Generator, percentages: Floats) -> tuple[Mix, Mix]:
+    def mixes(self, rng: np.random.Generator, percentages: Floats) -> tuple[Mix, Mix, Asked]:
         """Control and treatment in spells whose percentages are given: monotone, as the flag is."""
         activity = rng.gamma(_BURSTINESS, 1 / _BURSTINESS, (len(percentages), len(self._weight)))
         asked = activity * self._weight
         treated = self._bucket < percentages[:, None]
-        return self._mix(asked * ~treated, activity), self._mix(asked * treated, activity)
+        control, treatment = (self._mix(asked * one, activity) for one in (~treated, treated))
+        return control, treatment, Asked(asked, treated)
 
     def _mix(self, asked: Floats, activity: Floats) -> Mix:
         volume = asked.sum(axis=1)
@@ -52,7 +66,7 @@ class Crowd:
         busy = (asked > 0) & (activity > 0.05)  # noqa: PLR2004  less than a question in a spell
         return Mix(
             volume=volume,
-            errors=asked @ self._errors / safe,
-            slow=asked @ self._slow / safe,
+            errors=asked @ self.errors / safe,
+            slow=asked @ self.slow / safe,
             active_users=busy.sum(axis=1).astype(float),
         )

@@ -12,6 +12,7 @@ import numpy as np
 from rehearsal.arrays import Floats, Ticks
 from rehearsal.crowd import Crowd, Mix
 from rehearsal.faults import SYSTEM, Trouble
+from rehearsal.firsts import Conditions, Firsts
 from rehearsal.latency import EDGES, Shape, bucket_counts
 from rehearsal.scenario import FaultKind, World
 
@@ -69,6 +70,8 @@ class Traffic:
         self._crowd = Crowd(scene.world.users, np.random.default_rng([scene.seed, 0]))
         entropy = [scene.seed, 1, scene.lead, int(scene.hours * 3600) % 2**32]
         self._rng = np.random.default_rng(entropy)
+        apart = np.random.default_rng([*entropy, 2])
+        self._firsts = Firsts(self._crowd, scene.world, scene.lead, apart)
 
     def next(self, spells: int) -> tuple[Floats, Chunk, "Exposure"]:
         """The next ``spells`` spells: epoch seconds of each tick, all series, and who was treated."""
@@ -77,9 +80,12 @@ class Traffic:
         chunk: Chunk = {}
         before = np.where(ticks < self.scene.lead, self.scene.before.percentage, np.nan)
         percentages = np.where(np.isnan(before), self.scene.now.percentage, before)[::SPELL_TICKS]
-        mixes = self._crowd.mixes(self._rng, percentages)
-        exposure = self._cohort("control", mixes[0], ticks, chunk)
-        exposure = self._cohort("treatment", mixes[1], ticks, chunk)
+        control, treatment, asked = self._crowd.mixes(self._rng, percentages)
+        self._cohort("control", control, ticks, chunk)
+        exposure = self._cohort("treatment", treatment, ticks, chunk)
+        conditions = [self._conditions(cohort, ticks) for cohort in COHORTS]
+        for name, labels, more in self._firsts.counted(asked, percentages, ticks, conditions):
+            self._count(chunk, more, name, **labels)
         self._system(ticks, chunk, exposure)
         return (
             self.epoch + ticks * self.scene.tick_seconds,
@@ -106,9 +112,7 @@ class Traffic:
         self, cohort: str, slow: Floats, ticks: Ticks, queries: Ticks, chunk: Chunk
     ) -> None:
         world, trouble = self.scene.world, self.scene.trouble
-        swing = 1 + 0.02 * (self._rhythm(ticks) - 1)  # a busy hour is a little slower
-        median = world.latency_p50 * swing * np.exp(slow)
-        median *= trouble.factor(FaultKind.LATENCY, cohort, ticks)
+        median = self._median(cohort, ticks) * np.exp(slow)
         tail = trouble.factor(FaultKind.TAIL, cohort, ticks)
         counts = bucket_counts(self._rng, queries, Shape(median, world.latency_spread, tail))
         name = "router_query_duration_seconds"
@@ -129,19 +133,39 @@ class Traffic:
             self._count(chunk, count, "router_cache_requests_total", cohort=cohort, result=result)
 
     def _feedback(self, cohort: str, ticks: Ticks, queries: Ticks, chunk: Chunk) -> None:
-        world, trouble = self.scene.world, self.scene.trouble
-        count = self._rng.binomial(queries, world.feedback_share)
-        mean = np.full(len(ticks), world.reward_control)
-        if cohort == "treatment":
-            gain = 1 - np.exp(-self._learned(ticks) / _LEARNS_FOR_HOURS)
-            mean += (world.reward_treatment - world.reward_control) * gain
-        mean = np.clip(mean - trouble.added(FaultKind.REWARD, cohort, ticks), 0, 1)
+        trouble = self.scene.trouble
+        count = self._rng.binomial(queries, self.scene.world.feedback_share)
+        mean = self._reward(cohort, ticks)
         total = np.clip(self._rng.normal(count * mean, np.sqrt(count) * 0.25), 0, count)
         self._count(chunk, count, "router_feedback_total", cohort=cohort)
         self._count(chunk, count, "router_feedback_reward_count", cohort=cohort)
         self._count(chunk, total, "router_feedback_reward_sum", cohort=cohort)
         per_tick = trouble.added(FaultKind.COMPLAINTS, cohort, ticks) * self._hours_per_tick
         self._count(chunk, self._rng.poisson(per_tick), "router_complaints_total", cohort=cohort)
+
+    def _reward(self, cohort: str, ticks: Ticks) -> Floats:
+        world, mean = self.scene.world, np.full(len(ticks), self.scene.world.reward_control)
+        if cohort == "treatment":
+            gain = 1 - np.exp(-self._learned(ticks) / _LEARNS_FOR_HOURS)
+            mean += (world.reward_treatment - world.reward_control) * gain
+        lower = self.scene.trouble.added(FaultKind.REWARD, cohort, ticks)
+        return np.asarray(np.clip(mean - lower, 0, 1))
+
+    def _conditions(self, cohort: str, ticks: Ticks) -> Conditions:
+        """What a query meets in a cohort at each tick, whoever asks it."""
+        world, trouble = self.scene.world, self.scene.trouble
+        return Conditions(
+            queries=world.queries_per_second * self.scene.tick_seconds * self._rhythm(ticks),
+            errors_added=trouble.added(FaultKind.ERRORS, cohort, ticks),
+            median=self._median(cohort, ticks),
+            tail=trouble.factor(FaultKind.TAIL, cohort, ticks),
+            reward=self._reward(cohort, ticks),
+        )
+
+    def _median(self, cohort: str, ticks: Ticks) -> Floats:
+        swing = 1 + 0.02 * (self._rhythm(ticks) - 1)  # a busy hour is a little slower
+        slower = self.scene.trouble.factor(FaultKind.LATENCY, cohort, ticks)
+        return np.asarray(self.scene.world.latency_p50 * swing * slower)
 
     def _probes(self, cohort: str, ticks: Ticks, chunk: Chunk) -> None:
         """Golden questions, one a second to each cohort; to the treatment while it learns."""

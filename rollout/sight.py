@@ -207,8 +207,9 @@ def _needed(
             lost = MeanTest(**mean.model_dump(exclude=NOT_OF_THE_TEST))
             rates = {"per_hour": comes.per_hour * traffic.feedback_share}
             rated = (people if mean.of_users else comes).model_copy(update=rates)
-            change = f"a mean worse by {mean.tolerance:g}"
-            return change, hours_to_detect_mean(lost, rated, mean.tolerance, alpha)
+            worse_by = mean.margin + mean.tolerance
+            change = f"a mean worse by {worse_by:g}"
+            return change, hours_to_detect_mean(lost, rated, worse_by, alpha)
         case Affected() as affected:
             users = AffectedTest(margin=affected.margin)
             hours = hours_to_detect_affected(users, people, doubled, alpha)

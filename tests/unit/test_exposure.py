@@ -34,8 +34,8 @@ metrics:
     unit: ratio STATISTIC
 steps:
   - {name: dark, title: t, stage: 3, percentage: 0, interval: 1h, hold: 3d, deadline: 4d, gates: [{name: still, metric: errors, threshold: 1%, window: 1h}], red_flags: [&flag {name: harm, metric: errors, kind: statistical, window: 5m}]}
-  - {name: some, title: t, stage: 4, percentage: 5, interval: 1h, hold: 3d, deadline: 4d, gates: [&gate {name: g, metric: errors, kind: statistical, window: 1h}], red_flags: [*flag]}
-  - {name: more, title: t, stage: 4, percentage: 25, interval: 1h, hold: 3d, deadline: 4d, gates: [*gate], red_flags: [*flag]}
+  - {name: some, title: t, stage: 4, percentage: 5, rollback_to: dark, interval: 1h, hold: 3d, deadline: 4d, gates: [&gate {name: g, metric: errors, kind: statistical, window: 1h}], red_flags: [*flag]}
+  - {name: more, title: t, stage: 4, percentage: 25, rollback_to: some, interval: 1h, hold: 3d, deadline: 4d, gates: [*gate], red_flags: [*flag]}
 """
 
 

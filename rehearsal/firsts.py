@@ -1,0 +1,148 @@
+"""Users' first times: when each was first seen, rated, failed, or waited longer than an edge.
+
+A router counts every user once in each epoch of its flag (``router/users.py``). Here each user has,
+for each of these events, one exponential time in units of events expected: when that many have been
+expected of the user, the first has happened. So heavy users come first, as they do.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from rehearsal.arrays import Floats, Ticks
+from rehearsal.crowd import Asked, Crowd
+from rehearsal.latency import Shape
+from rehearsal.scenario import World
+
+EDGES = tuple(round(0.001 * 1.25**i, 6) for i in range(21, 37, 3))
+"""The router's own, in seconds."""
+CLASSES = 7
+SPELL_TICKS = 60
+_REWARD_SPREAD = 0.25
+Grown = tuple[str, dict[str, str], Floats]
+"""A counter's name, its labels, and what it grew by at each tick."""
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What queries meet in one cohort, by tick. ``queries``: of all users together."""
+
+    queries: Floats
+    errors_added: Floats
+    median: Floats
+    tail: Floats
+    reward: Floats
+
+
+@dataclass(frozen=True)
+class Hits:
+    """Who was hit for the first time: users by number, their ticks, and whether treated."""
+
+    users: Ticks
+    ticks: Ticks
+    treated: Ticks
+
+
+class Classes:
+    """Users sorted into a few classes by a trait; each class has its members' mean."""
+
+    def __init__(self, trait: Floats) -> None:
+        rank = np.argsort(np.argsort(trait))
+        self.of_user = rank * CLASSES // len(trait)
+        self.means = np.array([trait[self.of_user == number].mean() for number in range(CLASSES)])
+
+
+class Firsts:
+    """One population; at the tick ``lead`` the percentage changes, and everybody counts anew."""
+
+    def __init__(self, crowd: Crowd, world: World, lead: int, rng: np.random.Generator) -> None:
+        self._world, self._lead, self._rng = world, lead, rng
+        self._errors, self._slow = Classes(crowd.errors), Classes(crowd.slow)
+        self._size = (3 + len(EDGES), len(crowd.errors))
+        self._begin()
+
+    def counted(
+        self, asked: Asked, percentages: Floats, ticks: Ticks, conditions: Sequence[Conditions]
+    ) -> Iterator[Grown]:
+        """What each counter grows by at each tick; ``conditions`` are control's and treatment's."""
+        shape = (2, self._size[0], len(ticks))
+        counts, rewards = np.zeros(shape), np.zeros((2, 2, len(ticks)))
+        events = [np.cumsum(self._per_query(one), axis=2) for one in conditions]
+        for begin, end in self._epochs(ticks, len(percentages)):
+            if not 0 < percentages[begin] < 100:  # noqa: PLR2004  per cent
+                continue
+            for kind in range(self._size[0]):
+                some = [one[kind, begin:end] for one in events]
+                hits = self._hits(kind, asked.between(begin, end), some)
+                at = hits.ticks + begin * SPELL_TICKS
+                np.add.at(counts[:, kind], (hits.treated, at), 1)
+                if kind == 1:
+                    self._rate(hits.treated, at, conditions, rewards)
+        yield from _named(counts, rewards)
+
+    def _begin(self) -> None:
+        self._when = self._rng.exponential(size=self._size)
+        self._expected = np.zeros(self._size)
+
+    def _epochs(self, ticks: Ticks, spells: int) -> Iterator[tuple[int, int]]:
+        """The spells before and after the percentage changes."""
+        change = int(np.clip((self._lead - ticks[0]) // SPELL_TICKS, 0, spells))
+        if change > 0:
+            yield 0, change
+        if change < spells:
+            if ticks[0] <= self._lead:
+                self._begin()
+            yield change, spells
+
+    def _per_query(self, meets: Conditions) -> Floats:
+        """Events of each kind in all queries, if a class asked them all: (kind, spell, tick, class)."""
+        n, world = len(meets.queries), self._world
+        always = np.ones((n, CLASSES))
+        wrong = world.error_rate * self._errors.means + meets.errors_added[:, None]
+        slower = [
+            1 - Shape(meets.median * shift, world.latency_spread, meets.tail).below(np.array(EDGES))
+            for shift in np.exp(self._slow.means)
+        ]
+        kinds = [always, always * world.feedback_share, np.clip(wrong, 0, 1)]
+        found = np.stack([*kinds, *np.moveaxis(np.stack(slower, axis=-1), 1, 0)])
+        found *= meets.queries[:, None]
+        return found.reshape(self._size[0], -1, SPELL_TICKS, CLASSES)
+
+    def _hits(self, kind: int, asked: Asked, events: Sequence[Floats]) -> Hits:
+        """Let some spells pass; ``events`` add up from tick to tick of each spell."""
+        of_user = self._errors.of_user if kind == 2 else self._slow.of_user  # noqa: PLR2004  failed
+        ends = np.where(asked.treated, *(one[:, -1][:, of_user] for one in reversed(events)))
+        so_far = self._expected[kind] + np.cumsum(asked.volume * ends, axis=0)
+        when = self._when[kind]
+        users = np.flatnonzero((self._expected[kind] < when) & (so_far[-1] >= when))
+        spells = (so_far[:, users] >= when[users]).argmax(axis=0)
+        at = spells, users
+        left = ends[at] - (so_far[at] - when[users]) / asked.volume[at]
+        treated = asked.treated[at].astype(int)
+        inside = np.stack(events)[treated, spells, :, of_user[users]]
+        ticks = np.minimum((inside < left[:, None]).sum(axis=1), SPELL_TICKS - 1)
+        self._expected[kind] = so_far[-1]
+        return Hits(users, spells * SPELL_TICKS + ticks, treated)
+
+    def _rate(
+        self, treated: Ticks, at: Ticks, conditions: Sequence[Conditions], rewards: Floats
+    ) -> None:
+        """Users' first rewards: their sum and that of their squares."""
+        mean = np.stack([one.reward for one in conditions])[treated, at]
+        value = np.clip(self._rng.normal(mean, _REWARD_SPREAD), 0, 1)
+        np.add.at(rewards[0], (treated, at), value)
+        np.add.at(rewards[1], (treated, at), value**2)
+
+
+def _named(counts: Floats, rewards: Floats) -> Iterator[Grown]:
+    for treated, name in enumerate(("control", "treatment")):
+        cohort = {"cohort": name}
+        seen, rated, failed, *slow = counts[treated]
+        yield "router_users_total", cohort, seen
+        yield "router_users_failed_total", cohort, failed
+        yield "router_users_reward_count", cohort, rated
+        yield "router_users_reward_sum", cohort, rewards[0, treated]
+        yield "router_users_reward_squares_total", cohort, rewards[1, treated]
+        for edge, count in zip(EDGES, slow, strict=True):
+            yield "router_users_slow_total", {**cohort, "edge": f"{edge:g}"}, count
