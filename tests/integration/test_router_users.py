@@ -6,6 +6,7 @@ import pytest
 from redis.asyncio import Redis
 
 from router import users
+from router.answers import Cohort
 from router.metrics import Metrics
 from router.users import SLOTS, Member, UserCounts
 
@@ -38,7 +39,7 @@ async def test_a_user_counts_once_whichever_process_answers(redis_url: str) -> N
         here, there = Process.on(redis), Process.on(redis)
         for process in (here, there, here):
             for number in range(40):
-                cohort = "treatment" if number < 10 else "control"
+                cohort: Cohort = "treatment" if number < 10 else "control"
                 late = 0.9 if number % 2 else 0.05
                 process.counts.asked(somebody(number), cohort, late, failed=number < 5)
                 process.counts.rated(somebody(number), cohort, 0.5)
