@@ -27,6 +27,7 @@ COMMANDS = {
     "explain": Command("Rollouts", "evidence", "explain_rollout"),
     "report": Command("Rollouts", "report_command", "report"),
     "rehearse": Command("Before", "rehearse_command", "rehearse"),
+    "backtest": Command("Before", "backtest_command", "backtest"),
     "approve": Command("Decisions", "consent", "approve"),
     "attest": Command("Decisions", "consent", "attest"),
     "promote": Command("Decisions", "people", "promote"),

@@ -1,11 +1,15 @@
 """The course of one rehearsed rollout: which tape its clock reads from at each moment."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import groupby
 from typing import Any
 
+import numpy as np
+
+from rehearsal.arrays import Floats
 from rehearsal.faults import Placed, Trouble
 from rehearsal.scenario import Fault, Scenario
 from rehearsal.tape import Studio, Tape
@@ -77,6 +81,20 @@ class Course:
             age_seconds = float(entry.tape.ages(epoch, epoch + self._tick)[0])
             return None if math.isnan(age_seconds) else age_seconds
         return entry.tape.at(promql, epoch, (every or entry.step.interval).total_seconds())
+
+    def read_all(
+        self, promqls: Sequence[str], ends: Sequence[datetime], every: timedelta
+    ) -> list[Floats]:
+        """Columns of what ``query`` would answer at times that lie ``every`` apart."""
+        columns: list[list[Floats]] = [[] for _ in promqls]
+        placed = [self.recorded(at) for at in ends]
+        for _, group in groupby(placed, key=lambda one: id(one[0])):
+            some = list(group)
+            epochs = np.array([epoch for _, epoch in some])
+            read = some[0][0].tape.read_all(promqls, epochs, every.total_seconds())
+            for column, values in zip(columns, read, strict=True):
+                column.append(values)
+        return [np.concatenate(column) for column in columns]
 
     def fault_begins(self) -> datetime | None:
         """When the first fault began; None while its step was not entered, or nothing is wrong."""

@@ -2,7 +2,8 @@
 
 RehearsalError
 ├── PrometheusFailedError   our Prometheus didn't start, or refuses what it is sent or asked
-└── NotRehearsableError     the plan asks for something that a rehearsal doesn't have
+├── NotRehearsableError     the plan asks for something that a rehearsal doesn't have
+└── NothingRecordedError    a backtest finds no metrics at all in the time it is asked for
 """
 
 
@@ -16,3 +17,7 @@ class PrometheusFailedError(RehearsalError):
 
 class NotRehearsableError(RehearsalError):
     """The plan asks for something that a rehearsal doesn't have."""
+
+
+class NothingRecordedError(RehearsalError):
+    """There is nothing to backtest."""

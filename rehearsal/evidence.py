@@ -4,58 +4,87 @@ The watch weighs each block as soon as it is complete. Here the blocks of some h
 a few range queries, and the first one at which the evidence suffices is found by bisection.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import numpy as np
+
+from rehearsal.arrays import Floats
 from rehearsal.course import Course
 from rollout import blocks
 from rollout.gate import Gate, Metric
 from rollout.statistic import AnyStatistic
 from rollout.track import Block, Exposure, Track
-from rollout.verdict import Outcome
+from rollout.verdict import Outcome, Verdict
 from rollout.weigh import weigh
+
+AT_ONCE = 24
+"""Blocks weighed in one go; where they fail, the first that did is looked for among them."""
+COHORTS = ("treatment", "control")
+ReadAll = Callable[[Sequence[str], Sequence[datetime], timedelta], list[Floats]]
+"""Expressions and times so far apart; a column of values for each expression."""
 
 
 @dataclass(frozen=True)
 class Weighed:
-    """One gate up to a time: when it first failed (None: it didn't), and its evidence just before."""
+    """One gate up to a time: when it first failed (None: it didn't), and its evidence just before.
+
+    ``verdict`` is the last one, or the failed one.
+    """
 
     failed_at: datetime | None
     track: Track
+    verdict: Verdict
 
 
 def weigh_ahead(
     course: Course, gate: Gate, metric: Metric, exposure: Exposure, until: datetime
 ) -> Weighed:
     """Weigh every block of ``gate`` that is complete by ``until``."""
-    spans = _spans(gate, exposure, until)
+    spans = spans_until(gate, exposure, until)
     known = (gate.name, exposure.since, spans[0][0] if spans else until, len(spans))
     if known not in course.weighed:
-        course.weighed[known] = _weigh(course, (gate, metric, exposure), spans)
+        assert metric.statistic is not None  # noqa: S101  plans are checked for it
+        measured = measure_blocks(
+            course.read_all, metric.statistic, spans, (exposure.share, course.plan.stale_after)
+        )
+        course.weighed[known] = weigh_all(gate, metric, exposure, measured)
     weighed: Weighed = course.weighed[known]
     return weighed
 
 
-def _weigh(
-    course: Course, of: tuple[Gate, Metric, Exposure], spans: Sequence[blocks.Span]
-) -> Weighed:
-    gate, metric, exposure = of
-    assert metric.statistic is not None  # noqa: S101  plans are checked for it
-    measured = [_block(course, metric.statistic, span, exposure.share) for span in spans]
-    verdict, track = weigh(gate, metric, exposure, measured)
-    if verdict.outcome is not Outcome.FAILED:
-        return Weighed(None, track)
-    low, high = 0, len(measured)  # the first `high` blocks fail
+def weigh_all(gate: Gate, metric: Metric, exposure: Exposure, measured: Sequence[Block]) -> Weighed:
+    """Weigh block after block until one fails; the evidence so far is carried on, as in production."""
+    verdict, track = weigh(gate, metric, exposure, ())
+    if verdict.outcome is Outcome.FAILED:
+        return Weighed(exposure.since, track, verdict)
+    for start in range(0, len(measured), AT_ONCE):
+        some = measured[start : start + AT_ONCE]
+        known = _with(exposure, gate, track)
+        verdict, after = weigh(gate, metric, known, some)
+        if verdict.outcome is Outcome.FAILED:
+            return _first(gate, metric, known, some)
+        track = after
+    return Weighed(None, track, verdict)
+
+
+def _first(gate: Gate, metric: Metric, exposure: Exposure, measured: Sequence[Block]) -> Weighed:
+    """Find by bisection the first of the blocks with which the gate fails; with none it doesn't."""
+    low, high = 1, len(measured)  # the first `high` blocks fail
     while low < high:
         middle = (low + high) // 2
-        if _fails(gate, metric, exposure, measured[:middle]):
+        if weigh(gate, metric, exposure, measured[:middle])[0].outcome is Outcome.FAILED:
             high = middle
         else:
             low = middle + 1
-    before = measured[: max(high - 1, 0)]
-    failed_at = measured[high - 1].until if high else exposure.since
-    return Weighed(failed_at, weigh(gate, metric, exposure, before)[1])
+    before = weigh(gate, metric, exposure, measured[: high - 1])[1]
+    verdict = weigh(gate, metric, exposure, measured[:high])[0]
+    return Weighed(measured[high - 1].until, before, verdict)
+
+
+def _with(exposure: Exposure, gate: Gate, track: Track) -> Exposure:
+    return exposure.model_copy(update={"tracks": {**exposure.tracks, gate.name: track}})
 
 
 def compares(exposure: Exposure | None) -> bool:
@@ -63,11 +92,7 @@ def compares(exposure: Exposure | None) -> bool:
     return exposure is not None and 0 < exposure.share < 1
 
 
-def _fails(gate: Gate, metric: Metric, exposure: Exposure, measured: Sequence[Block]) -> bool:
-    return weigh(gate, metric, exposure, measured)[0].outcome is Outcome.FAILED
-
-
-def _spans(gate: Gate, exposure: Exposure, until: datetime) -> list[blocks.Span]:
+def spans_until(gate: Gate, exposure: Exposure, until: datetime) -> list[blocks.Span]:
     """As ``rollout.blocks.due``, but each block by itself, as the watch meets them."""
     track = exposure.tracks.get(gate.name, Track())
     start = max(track.until or exposure.since, exposure.since)
@@ -75,29 +100,51 @@ def _spans(gate: Gate, exposure: Exposure, until: datetime) -> list[blocks.Span]
     return [(start + i * gate.window, start + (i + 1) * gate.window) for i in range(count)]
 
 
-def _block(course: Course, statistic: AnyStatistic, span: blocks.Span, share: float) -> Block:
-    since, until = span
-    block = Block(since=since, until=until, share=share)
-    counters, length = statistic.counters(), until - since
-    grown = {
-        cohort: {
-            name: course.query(blocks.growth(counter, cohort, length), until, length)
-            for name, counter in counters.items()
-        }
-        for cohort in ("treatment", "control")
-    }
-    problem = _gap(course, blocks.witness(statistic), span)
-    if not problem and any(v is None or v < 0 for one in grown.values() for v in one.values()):
+def measure_blocks(
+    read: ReadAll,
+    statistic: AnyStatistic,
+    spans: Sequence[blocks.Span],
+    known: tuple[float, timedelta],
+    *,
+    resets: bool = False,
+) -> list[Block]:
+    """Every block with its counts, or with what keeps them from being evidence.
+
+    ``known``: the treatment's share, and the plan's ``stale_after``. ``resets``: counters of a real
+    router may start anew; those of a recording of ours never do, and asking costs.
+    """
+    if not spans:
+        return []
+    share, stale_after = known
+    length, ends = spans[0][1] - spans[0][0], [until for _, until in spans]
+    counters, witness = statistic.counters(), blocks.witness(statistic)
+    wanted = {(c, n): blocks.growth(s, c, length) for c in COHORTS for n, s in counters.items()}
+    asked = [*wanted.values(), blocks.looks(witness, length, stale_after)]
+    if resets:
+        asked.append(blocks.resets(witness, length, stale_after))
+    columns = read(asked, ends, length)
+    enough = np.array([blocks.looks_expected(span, stale_after) for span in spans])
+    seen = np.nan_to_num(columns[len(wanted)]) >= enough
+    anew = np.nan_to_num(columns[-1]) > 0 if resets else np.zeros(len(spans), dtype=bool)
+    grown = dict(zip(wanted, columns, strict=False))
+    return [
+        _block(span, share, {key: float(grown[key][i]) for key in grown}, (seen[i], anew[i]))
+        for i, span in enumerate(spans)
+    ]
+
+
+def _block(
+    span: blocks.Span, share: float, grown: dict[tuple[str, str], float], fine: tuple[bool, bool]
+) -> Block:
+    seen, anew = fine
+    problem = "a counter was reset" if anew else "" if seen else "nothing was scraped"
+    if not problem and not all(value >= 0 for value in grown.values()):  # NaN is none either
         problem = "a cohort has no counts"
-    return block.model_copy(update={"problem": problem} if problem else grown)
-
-
-def _gap(course: Course, counter: str, span: blocks.Span) -> str:
+    counts = {c: {n: value for (o, n), value in grown.items() if o == c} for c in COHORTS}
     since, until = span
-    stale_after = course.plan.stale_after
-    asked = blocks.looks(counter, until - since, stale_after)
-    seen = course.query(asked, until, until - since) or 0
-    return "" if seen >= blocks.looks_expected(span, stale_after) else "nothing was scraped"
+    return Block(
+        since=since, until=until, share=share, problem=problem, **{} if problem else counts
+    )
 
 
 SHIFT = timedelta(hours=6)

@@ -5,14 +5,14 @@ gets there; rollouts that enter the step alike share it. Each has a time of its 
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from threading import RLock
 
 import numpy as np
 
 from rehearsal.arrays import Floats
-from rehearsal.prometheus import Ranges
+from rehearsal.ranges import Ranges
 from rehearsal.traffic import SPELL_TICKS, Exposure, Scene, Traffic
 
 FIRST_EPOCH = 1_000_000_000.0 // 3600 * 3600
@@ -91,6 +91,15 @@ class Tape:
         values = self.ranges.read(promql, times, step)
         known = self._checks[promql]
         known.update(zip(map(self._tick_of, times), values.tolist(), strict=True))
+
+    def read_all(self, promqls: Sequence[str], epochs: Floats, every: float) -> list[Floats]:
+        """Columns of readings at ``epochs``, which lie ``every`` seconds apart, give or take a tick."""
+        with self._lock:
+            self.reach(epochs[-1] + self.tick)
+            step = every if every % self.tick == 0 else self.tick
+            index = np.round((epochs - epochs[0]) / step).astype(np.int64)
+            times = epochs[0] + step * np.arange(index[-1] + 1)
+            return [column[index] for column in self.ranges.read_all(promqls, times, step)]
 
     def _tick_of(self, epoch: float) -> int:
         return round((epoch - self.base) / self.tick)

@@ -1,8 +1,11 @@
 """What a PromQL expression rests on: its selectors, and how old their newest sample is."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 import promql_parser
+
+from rollout.quantity import format_duration
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +68,27 @@ def age(promql: str) -> str | None:
     None when it rests on no series, or is no PromQL (then measuring it says so). All selectors are
     taken to be of one scrape: the first that has a sample tells. No sample, no value.
     """
-    try:
-        found = dict.fromkeys(selector.text for selector in names(promql).selectors)
-    except ValueError:
-        return None
+    found = _selected(promql)
     return (
         f"time() - ({' or '.join(f'max(timestamp({text}))' for text in found)})" if found else None
     )
+
+
+def fresh(promql: str, within: timedelta) -> str | None:
+    """PromQL that is 1 where ``age`` is at most ``within`` and 0 where it is more.
+
+    For ranges: ``timestamp()`` looks each sample up at each step, which takes minutes over weeks.
+    """
+    window = format_duration(within)
+    tells = (
+        f"((max(present_over_time({text}[{window}])) or 0 * count({text})) and count({text}))"
+        for text in _selected(promql)
+    )
+    return " or ".join(tells) or None
+
+
+def _selected(promql: str) -> dict[str, None]:
+    try:
+        return dict.fromkeys(selector.text for selector in names(promql).selectors)
+    except ValueError:
+        return {}

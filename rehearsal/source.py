@@ -1,0 +1,86 @@
+"""Where a backtest reads: a Prometheus that runs, or one of our own over the files of another."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from rehearsal.errors import NothingRecordedError
+from rehearsal.prometheus import own_prometheus
+from rehearsal.ranges import Ranges
+from rehearsal.recorded import Recorded
+from rollout.errors import QuantityError
+from rollout.quantity import parse_duration
+
+TIMEOUT_SECONDS = 150.0
+"""Prometheus itself gives up after two minutes."""
+
+
+@contextmanager
+def running(url: str) -> Iterator[Ranges]:
+    """Read from the Prometheus at ``url``."""
+    ranges = Ranges(url, TIMEOUT_SECONDS)
+    try:
+        yield ranges
+    finally:
+        ranges.close()
+
+
+@contextmanager
+def stored(folder: Path, tick_seconds: float) -> Iterator[Ranges]:
+    """Read the files of a Prometheus; they are linked, and nothing is written to them.
+
+    Raises:
+        NothingRecordedError: the folder isn't Prometheus' data.
+        MissingProgramError, PrometheusFailedError: see ``own_prometheus``.
+    """
+    if not (folder / "wal").is_dir() and not blocks_of(folder):
+        raise NothingRecordedError(
+            f"{folder} holds no data of a Prometheus; give the folder of its --storage.tsdb.path"
+        )
+    with own_prometheus(tick_seconds, folder) as ranges:
+        yield ranges
+
+
+def blocks_of(folder: Path) -> list[tuple[datetime, datetime]]:
+    """The times that the blocks of a TSDB hold, in order."""
+    found = []
+    for meta in folder.glob("*/meta.json"):
+        told = json.loads(meta.read_text(encoding="utf-8"))
+        span = (told["minTime"] / 1000, told["maxTime"] / 1000)
+        found.append((datetime.fromtimestamp(span[0], UTC), datetime.fromtimestamp(span[1], UTC)))
+    return sorted(found)
+
+
+def check_recorded(recorded: Recorded, folder: Path | None, now: datetime) -> None:
+    """Raise NothingRecordedError, with the reason, when nothing at all was recorded in that time."""
+    if recorded.anything():
+        return
+    span = f"from {recorded.begin:%Y-%m-%d %H:%M} to {recorded.end:%Y-%m-%d %H:%M} UTC"
+    why = "it lies in the future" if recorded.begin > now else ""
+    why = why or (_held(folder) if folder else _kept(recorded, now))
+    raise NothingRecordedError(f"Nothing was recorded {span}: {why}")
+
+
+def _held(folder: Path) -> str:
+    blocks = blocks_of(folder)
+    if not blocks:
+        return f"{folder} has no blocks, and its write-ahead log holds nothing of it"
+    first, last = blocks[0][0], max(end for _, end in blocks)
+    return f"the blocks of {folder} hold {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC"
+
+
+def _kept(recorded: Recorded, now: datetime) -> str:
+    told = recorded.ranges.about("status/runtimeinfo") or {}
+    retention = str(told.get("storageRetention", "")).partition(" ")[0]
+    try:
+        kept = parse_duration(retention)
+    except QuantityError:
+        kept = timedelta(0)
+    if kept and recorded.end < now - kept:
+        return (
+            f"Prometheus keeps {retention} (--storage.tsdb.retention.time), so nothing before "
+            f"{now - kept:%Y-%m-%d %H:%M}; older blocks may be in a backup: --tsdb reads them"
+        )
+    return "Prometheus has no series at all there; is it the right one?"
