@@ -19,7 +19,7 @@ CHUNK = 65_536
 
 
 def write_certificate(folder: Path) -> Path:
-    """A certificate for the loopback address, its own authority, with its key in one file."""
+    """A certificate for the loopback address that vouches for itself, with its key in one file."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "sluice test")])
     now = datetime.datetime.now(datetime.UTC)
@@ -29,7 +29,7 @@ def write_certificate(folder: Path) -> Path:
         .not_valid_before(now - datetime.timedelta(hours=1))
         .not_valid_after(now + datetime.timedelta(hours=1))
         .add_extension(x509.SubjectAlternativeName([address]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )
     path = folder / "server.pem"
@@ -45,10 +45,18 @@ def write_certificate(folder: Path) -> Path:
 
 
 @contextlib.contextmanager
-def tls_front(port: int, certificate: Path) -> Iterator[int]:
-    """Serve the plain ``port`` over TLS, from a thread; gives the port to connect to."""
+def tls_front(port: int, certificate: Path, clients: Path | None = None) -> Iterator[int]:
+    """Serve the plain ``port`` over TLS, from a thread; gives the port to connect to.
+
+    With ``clients`` (their authority) it takes nobody without a certificate. It offers HTTP/2, which
+    gRPC insists on.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
+    context.set_alpn_protocols(["h2"])
+    if clients is not None:
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_verify_locations(clients)
     loop = asyncio.new_event_loop()
     front = _Front(port)
     thread = threading.Thread(target=loop.run_forever)

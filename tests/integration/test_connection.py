@@ -1,0 +1,160 @@
+"""The worker's and the command line's connection: TLS, client certificates, traces."""
+
+import threading
+import uuid
+from collections.abc import Iterator
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from temporalio import activity, workflow
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
+
+from activities.connection import connected
+from activities.settings import WorkerSettings
+from cli.context import Context
+from cli.errors import CliError, Exit
+from router import trace
+from router.telemetry import Telemetry
+from tests.faults.tls_front import tls_front, write_certificate
+
+pytestmark = pytest.mark.integration
+ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
+TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """One certificate for both sides; it is its own authority."""
+    return write_certificate(tmp_path)
+
+
+def tls(port: int, certificate: Path) -> dict[str, str]:
+    """Temporal's own variables, as docs/operations.md names them."""
+    return {
+        "TEMPORAL_ADDRESS": f"127.0.0.1:{port}",
+        "TEMPORAL_TLS": "true",
+        "TEMPORAL_TLS_SERVER_CA_CERT_PATH": str(certificate),
+    }
+
+
+def mutual(port: int, certificate: Path) -> dict[str, str]:
+    return tls(port, certificate) | {
+        "TEMPORAL_TLS_CLIENT_CERT_PATH": str(certificate),
+        "TEMPORAL_TLS_CLIENT_KEY_PATH": str(certificate),
+    }
+
+
+async def test_worker_and_command_line_reach_temporal_by_mutual_tls(
+    temporal_address: str, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The environment alone says so; without the client's certificate nobody is let in."""
+    plain = int(temporal_address.rpartition(":")[2])
+    with tls_front(plain, certificate, clients=certificate) as port:
+        for name, value in mutual(port, certificate).items():
+            monkeypatch.setenv(name, value)
+        async with connected(WorkerSettings()) as client:
+            assert await client.service_client.check_health()
+        client = await Context(mutual(port, certificate)).temporal()
+        assert await client.service_client.check_health()
+        with pytest.raises(CliError) as refused:
+            await Context(tls(port, certificate)).temporal()
+        assert refused.value.code is Exit.UNREACHABLE
+
+
+class Collector(ThreadingHTTPServer):
+    """An OTLP receiver (HTTP, protobuf) that keeps the spans."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.requests: list[ExportTraceServiceRequest] = []
+        self.url = f"http://127.0.0.1:{self.server_port}"
+
+    def spans(self, service: str) -> dict[str, str]:
+        """Trace id by the name of each span of a service."""
+        return {
+            span.name: span.trace_id.hex()
+            for request in self.requests
+            for resource in request.resource_spans
+            if any(a.value.string_value == service for a in resource.resource.attributes)
+            for scope in resource.scope_spans
+            for span in scope.spans
+        }
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Collector
+
+    def do_POST(self) -> None:
+        assert self.path == "/v1/traces"
+        body = self.rfile.read(int(self.headers["content-length"]))
+        self.server.requests.append(ExportTraceServiceRequest.FromString(body))
+        self.send_response(200)
+        self.send_header("content-length", "0")
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the base's name
+        """Stay quiet."""
+
+
+@pytest.fixture
+def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
+    with Collector() as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        monkeypatch.setenv(ENDPOINT, server.url)
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+@activity.defn
+async def one_effect() -> None:
+    """Only its span is looked at."""
+
+
+@workflow.defn
+class OneEffect:
+    @workflow.run
+    async def run(self) -> None:
+        await workflow.execute_activity(one_effect, start_to_close_timeout=timedelta(seconds=10))
+
+
+async def test_spans_of_a_workers_activities_arrive_at_a_collector(
+    temporal_address: str, collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last ones too: leaving the connection sends what is left."""
+    monkeypatch.setenv("TEMPORAL_ADDRESS", temporal_address)
+    settings = WorkerSettings.read({ENDPOINT: collector.url})
+    queue = f"traced-{uuid.uuid4()}"
+    async with (
+        connected(settings) as client,
+        Worker(
+            client,
+            task_queue=queue,
+            workflows=[OneEffect],
+            activities=[one_effect],
+            workflow_runner=UnsandboxedWorkflowRunner(),
+        ),
+    ):
+        await client.execute_workflow(OneEffect.run, id=queue, task_queue=queue)
+    spans = collector.spans("sluice-worker")
+    assert {"RunWorkflow:OneEffect", "RunActivity:one_effect"} <= spans.keys()
+    assert spans["RunActivity:one_effect"] == spans["RunWorkflow:OneEffect"], "one trace"
+
+
+def test_a_routers_requests_arrive_in_their_callers_trace(
+    collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """W3C traceparent in, OTLP out."""
+    monkeypatch.setattr(trace, "send_spans_to", lambda _: None)  # the module keeps the tracer
+    telemetry = Telemetry.from_environment({ENDPOINT: collector.url})
+    headers = {"traceparent": f"00-{TRACE_ID}-00f067aa0ba902b7-01"}
+    with telemetry.request("POST /query", headers) as opened:
+        opened.attributes["intent"] = "graph"
+    telemetry.close()
+    assert collector.spans("sluice-router") == {"POST /query": TRACE_ID}
