@@ -1,15 +1,14 @@
 """The guide's severity levels over time: what is due when nobody has acted (guide: Escalation Path)."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from rollout.approving import missing
 from rollout.before import hindrances
 from rollout.gate import Severity
+from rollout.quantity import format_duration
 from rollout.state import Reminder, State, Status
 from rollout.telling import notify, routed, tell
 
-SLOW_AFTER = timedelta(minutes=1)
-"""A rollback that takes longer than this, read-back included, is a page."""
 PAUSED = "paused"
 APPROVAL = "approval_waits"
 """Reminders that name no red flag: the rollout waits for a person, and says so again."""
@@ -101,7 +100,9 @@ def slow_since(state: State) -> datetime | None:
 def page_at(state: State) -> datetime | None:
     """When to page because traffic is still not confirmed gone; once for each rollback."""
     since = slow_since(state)
-    return since + SLOW_AFTER if since is not None and since != state.paged_for else None
+    if since is None or since == state.paged_for:
+        return None
+    return since + state.plan.escalation.rollback_pages_after
 
 
 def paged(state: State, now: datetime) -> None:
@@ -110,7 +111,8 @@ def paged(state: State, now: datetime) -> None:
     state.paged_for = slow_since(state)
     done = rollback is not None and rollback.done_at is not None and state.aborted_at is None
     stuck = "not every router process confirms it" if done else "it is not confirmed"
-    text = f"a rollback takes longer than a minute: {stuck}; it is tried until it is done"
+    limit = format_duration(state.plan.escalation.rollback_pages_after)
+    text = f"a rollback takes longer than {limit}: {stuck}; it is tried until it is done"
     tell(state, now, "problem", text)
     notify(state, now, Severity.P0, "rollback_slow", text)
 

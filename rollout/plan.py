@@ -80,10 +80,14 @@ class Step(Model):
 
 
 class Escalation(Model):
-    """How long a person has before the product acts (guide: Severity Levels)."""
+    """How long a person has before the product acts (guide: Severity Levels).
+
+    A rollback that isn't confirmed within ``rollback_pages_after`` is a page.
+    """
 
     p1_rolls_back_after: Duration = parse_duration("4h")
     p2_reminds_after: Duration = parse_duration("24h")
+    rollback_pages_after: Duration = parse_duration("1m")
 
 
 class Expected(Model):

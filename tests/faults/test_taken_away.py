@@ -1,0 +1,192 @@
+"""Traffic is taken away whatever is down: a breach, with Redis stopped, without worker and Temporal.
+
+One rollout on one stack for all of it: each test brings it back to 5 %.
+"""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from rollout.commands import Command, Verb
+from rollout.state import State, Status
+from router.flags import FeatureFlags
+from stack import Stack
+from tests.conftest import clean_environ
+from tests.faults.live_rollout import FLAG, SERVICES, SLOW, LiveRollout
+from tests.free_port import free_port
+
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.slow,
+    pytest.mark.asyncio(loop_scope="module"),
+]
+KILLED = {"flag": FLAG, "percentage": 0, "killed": True}
+PLAN = f"""{SLOW}
+escalation: {{rollback_pages_after: 5s}}
+notify: [{{channel: log}}]
+"""
+SCRAPE_SECONDS, PROMISED_SECONDS = 1.0, 2.0
+BUSY_MACHINE_SECONDS = 60.0
+
+
+class RouterProcess:
+    """A real router, asked what it serves."""
+
+    def __init__(self, http: httpx.AsyncClient) -> None:
+        self._http = http
+
+    async def serves(self) -> dict[str, Any]:
+        """The flag as this very process has it; ``stale``: it serves the treatment to nobody."""
+        seen = (await self._http.get("/flags")).json()
+        return {"stale": seen["stale"], **seen["flags"].get(FLAG, {})}
+
+    async def until(self, what: Callable[[dict[str, Any]], bool]) -> float:
+        """Wait for it; the time (Unix seconds) at which it was so."""
+        async with asyncio.timeout(BUSY_MACHINE_SECONDS):
+            while not what(await self.serves()):  # noqa: ASYNC110  it is another process
+                await asyncio.sleep(0.02)
+        return time.time()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def live(
+    tmp_path_factory: pytest.TempPathFactory, stack_guard: None
+) -> AsyncIterator[LiveRollout]:
+    """A stack of its own, for its servers are stopped."""
+    stack = Stack(tmp_path_factory.mktemp("stopped"), clean_environ())
+    await stack.up(SERVICES)
+    rollout = await LiveRollout.begin(stack, plan=PLAN)
+    yield rollout
+    await rollout.end()
+    await stack.down()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def router(live: LiveRollout) -> AsyncIterator[RouterProcess]:
+    url = f"http://127.0.0.1:{free_port()}"
+    argv = (sys.executable, "-m", "router.main", "--port", url.rpartition(":")[2])
+    vectors = {"QDRANT_PATH": str(live.stack.home / "router-vectors")}
+    await live.stack.spawn("router", argv, env=vectors, health_url=f"{url}/healthz")
+    async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=10) as http:
+        yield RouterProcess(http)
+
+
+def at_five(seen: dict[str, Any]) -> bool:
+    return not seen["stale"] and seen.get("rollout_percentage") == 5
+
+
+def off(seen: dict[str, Any]) -> bool:
+    return seen.get("rollout_percentage") == 0
+
+
+async def test_a_breach_reaches_the_router_process(
+    live: LiveRollout, router: RouterProcess, record_property: Callable[[str, object], None]
+) -> None:
+    """Breach, red flag, write, router, confirmation: in this order; the seconds are recorded."""
+    await live.reaches(lambda s: s.percentage == 5)
+    await router.until(at_five)
+    breached_at = time.time()
+    live.errors.labels("treatment").set(0.5)
+    obeyed_at = await router.until(off)
+    state = await live.reaches(
+        lambda s: s.rollback is not None and s.rollback.confirmed_at is not None
+    )
+    seconds = obeyed_at - breached_at
+    record_property("breach_to_router_seconds", seconds)
+    print(  # noqa: T201  shown by pytest -rP
+        f"breach to 0 % in the router: {seconds:.2f} s; promised {SCRAPE_SECONDS + PROMISED_SECONDS} s"
+    )
+    rollback = state.rollback
+    assert rollback is not None
+    assert rollback.finding is not None
+    assert rollback.done_at is not None
+    assert rollback.confirmed_at is not None
+    seen_at, asked_at = rollback.finding.seen_at, rollback.asked_at
+    assert breached_at < seen_at.timestamp()
+    assert seen_at <= asked_at <= rollback.done_at <= rollback.confirmed_at
+    assert "1 router process reports it" in rollback.confirmation
+    assert (state.status, state.percentage) == (Status.DEGRADED, 0)
+    assert seconds < BUSY_MACHINE_SECONDS
+
+
+async def test_with_redis_stopped_a_rollback_is_tried_until_it_is_back(
+    live: LiveRollout, router: RouterProcess
+) -> None:
+    """Nobody is treated meanwhile, a person is paged, and it ends at 0 %."""
+    await retried(live)
+    await router.until(at_five)
+    redis = live.stack.environment()["REDIS_URL"]
+    pid = next(one.pid for one in await live.stack.status() if one.name == "redis")
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        live.errors.labels("treatment").set(0.5)
+        await router.until(lambda seen: bool(seen["stale"]))
+        state = await live.reaches(lambda s: "problem" in _kinds(s))
+        assert state.rollback is not None
+        assert state.rollback.done_at is None, "a store that is stopped has taken nothing"
+        (problem,) = [event.text for event in state.timeline if event.kind == "problem"]
+        assert "takes longer than 5s" in problem
+        assert "rollback_slow" in {alarm.alert for alarm in state.alarms}
+        assert (await router.serves())["stale"]
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    end = await live.reaches(lambda s: s.status is Status.DEGRADED)
+    await router.until(off)
+    assert (end.percentage, live.stack.environment()["REDIS_URL"]) == (0, redis)
+    assert await live.percentages() == [0, 5, 0, 5, 0]
+
+
+async def abort(live: LiveRollout) -> Any:  # noqa: ANN401  any JSON document
+    process = await asyncio.create_subprocess_exec(
+        str(Path(sys.executable).parent / "sluice"),
+        *("abort", FLAG, "-m", "it hurts", "--by", "ann", "--json"),
+        env={**os.environ, **live.stack.environment()},
+        stdout=asyncio.subprocess.PIPE,
+    )
+    out, _ = await process.communicate()
+    assert process.returncode == 0
+    return json.loads(out)
+
+
+async def test_abort_takes_traffic_away_without_worker_and_without_temporal(
+    live: LiveRollout,
+) -> None:
+    """The latch needs only Redis; a signal waits for the worker, and the rollout ends Aborted."""
+    await retried(live)
+    flags = FeatureFlags(live.redis)
+    await live.kill_worker()
+    assert await abort(live) == KILLED
+    assert (await flags.get_flag(FLAG)).killed
+    await flags.unkill(FLAG)
+    temporal = live.stack.environment()["TEMPORAL_ADDRESS"]
+    await live.stack.stop("temporal")
+    assert await abort(live) == KILLED
+    assert (await flags.get_flag(FLAG)).killed
+    await live.stack.up(["temporal"])
+    assert live.stack.environment()["TEMPORAL_ADDRESS"] == temporal
+    await live.start_worker()
+    end = await live.reaches(lambda s: s.ended)
+    assert (end.status, end.aborted_by, end.percentage) == (Status.ABORTED, "ann", 0)
+
+
+async def retried(live: LiveRollout) -> None:
+    """Back to 5 %, once the breach has left the red flag's window."""
+    live.errors.labels("treatment").set(0.001)
+    await asyncio.sleep(6)
+    await live.rollouts.command(FLAG, Verb.RETRY, Command(actor="ann"))
+    await live.reaches(lambda s: s.percentage == 5)
+
+
+def _kinds(state: State) -> list[str]:
+    return [event.kind for event in state.timeline]
