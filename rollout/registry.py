@@ -47,6 +47,7 @@ ROUTER_SERIES: dict[str, tuple[str, ...]] = {
     "router_query_duration_seconds_count": ("cohort",),
     "router_query_duration_seconds_sum": ("cohort",),
     "router_redis_errors_total": (),
+    "router_refused_total": ("cohort", "why"),
     "router_users_dropped_total": ("why",),
     "router_users_failed_total": ("cohort",),
     "router_users_reward_count": ("cohort",),

@@ -245,7 +245,7 @@ def _understanding(
     escalation = Escalation(llm, timeout=settings.llm.timeout + LLM_SLACK_SECONDS) if llm else None
     classifier = _classifier(embedder, settings.intent_model, escalation)
     models = Models(embedder, classifier, llm=llm is not None)
-    return Understanding(models, features, retrieval.nearest)
+    return Understanding(models, features, retrieval.nearest, settings.limits.known_cosine)
 
 
 def _classifier(

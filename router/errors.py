@@ -7,6 +7,7 @@ RouterError
   Forbidden              the key lacks the scope: HTTP 403
   UnknownDecision        feedback for a query nobody remembers: HTTP 404
   Overloaded             more work than this process takes: HTTP 429
+  Late                   the caller's own short deadline passed: HTTP 504
   NotReady               starting, draining, or a store we cannot do without is away: HTTP 503
   StoreUnavailable       one store failed or was late; the answer goes on without it
   InjectedFault          the demo's fault injection failed this query: HTTP 500
@@ -38,11 +39,15 @@ class UnknownDecision(RouterError):  # noqa: N818 - named for what it is, as htt
 
 
 class Overloaded(RouterError):  # noqa: N818 - named for what it is, as httpx does
-    """Too many queries are in flight; try again after ``retry_after_seconds``."""
+    """More work than this process takes; try again after ``retry_after_seconds``."""
 
-    def __init__(self, in_flight_limit: int, retry_after_seconds: int = 1) -> None:
-        super().__init__(f"{in_flight_limit} queries are already in flight; try again shortly")
+    def __init__(self, why: str, retry_after_seconds: int = 1) -> None:
+        super().__init__(f"{why}; try again shortly")
         self.retry_after_seconds = retry_after_seconds
+
+
+class Late(RouterError):  # noqa: N818 - named for what it is, as httpx does
+    """No answer within the caller's own deadline, which was shorter than a router can promise."""
 
 
 class NotReady(RouterError):  # noqa: N818 - named for what it is, as httpx does

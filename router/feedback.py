@@ -56,7 +56,8 @@ async def _learn(feedback: UserFeedback, queue: OnlineLearningRouter, metrics: M
         receipt = await queue.record_feedback(feedback)
     except QueueFullError as error:
         logger.warning("feedback_refused", why=str(error))
-        raise Overloaded(queue.options.queue_max, retry_after_seconds=5) from error
+        why = f"{queue.options.queue_max} signals wait to be learned from"
+        raise Overloaded(why, retry_after_seconds=5) from error
     except (RedisError, OSError) as error:
         metrics.redis_errors.inc()
         raise NotReady(f"feedback could not be stored: {error!r}") from error

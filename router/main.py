@@ -23,6 +23,9 @@ from router.settings import Settings
 from router.telemetry import Telemetry
 
 IN_FLIGHT_SECONDS = 10
+KEEP_ALIVE_SECONDS = 75
+"""Longer than load balancers keep an idle connection (60 s): the side that sends must be the one
+that closes, or a request meets a connection just closed and is lost."""
 logger = structlog.get_logger(__name__)
 
 
@@ -51,6 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         loop="uvloop",
         http="httptools",
         server_header=False,
+        proxy_headers=False,  # nothing here depends on the caller's address
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=IN_FLIGHT_SECONDS,
     )
     server = DrainingServer(config, state, settings.operation.drain_seconds)

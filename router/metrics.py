@@ -17,6 +17,7 @@ from router.trace import PHASES
 COHORTS = ("control", "treatment")
 INTENTS = ("graph", "temporal", "semantic", "metadata", "out_of_scope")
 OUTCOMES = ("ok", "degraded", "error")
+REFUSALS = ("overload", "deadline")
 CACHE_RESULTS = ("exact", "similar", "miss", "bypass", "error")
 LLM_OUTCOMES = (
     "ok",
@@ -57,6 +58,9 @@ class Metrics:
         r = self.registry
         self.queries = Counter(
             "router_queries", "Queries answered", ["cohort", "intent", "outcome"], registry=r
+        )
+        self.refused = Counter(
+            "router_refused", "Queries not answered, by no fault", ["cohort", "why"], registry=r
         )
         self.query_seconds = Histogram(
             "router_query_duration_seconds",
@@ -193,6 +197,8 @@ class Metrics:
             self.feedback.labels(cohort)
             self.feedback_reward.labels(cohort)
             self.complaints.labels(cohort)
+            for why in REFUSALS:
+                self.refused.labels(cohort, why)
             self._zero_users(cohort)
             for result in CACHE_RESULTS:
                 self.cache_requests.labels(cohort, result)

@@ -1,6 +1,6 @@
 """One query from question to answer: the order of DESIGN.md section 7, in one place.
 
-normalise → cache → classify → rewrite → complexity → choose → fan out → fuse → check and correct →
+normalise → cache → take a turn → classify → rewrite → complexity → choose → fan out → fuse → check and correct →
 remember. Every optional stage that fails is skipped and counted; only the question's own errors,
 an injected fault, and the loss of every store end a query.
 """
@@ -18,7 +18,7 @@ from redis.exceptions import RedisError
 
 from router import trace
 from router.answers import Answer, Cohort
-from router.cached import Answers
+from router.cached import Answers, Kept, Session
 from router.decisions import Chooser, Plan, Question, told
 from router.errors import InvalidQuestion
 from router.fanout import Found
@@ -31,6 +31,7 @@ from router.retrieval import Part, Retrieval, Retrieved, Wanted
 from router.rewrite import QueryRewriter
 from router.settings import Limits
 from router.trace import Trace, phase
+from router.turns import Turns
 from router.understanding import Understanding, Understood
 from router.users import Member
 
@@ -78,9 +79,10 @@ class Pipeline:
         self._features = features
         self._limits = limits
         self._metrics = metrics
+        self._turns = Turns(limits.searching, limits.wait_seconds)
 
     async def answer(self, request: Request, cohort: Cohort, fault: Fault | None) -> Answer:
-        """Raises InvalidQuestion, InjectedFault, StoreUnavailable, TimeoutError."""
+        """Raises InvalidQuestion, InjectedFault, Overloaded, StoreUnavailable, TimeoutError."""
         started = time.perf_counter()
         seconds = min(request.seconds or math.inf, self._limits.query_seconds)
         with trace.tracing() as open_trace:
@@ -102,18 +104,25 @@ class Pipeline:
     async def _answer(self, request: Request, cohort: Cohort, fault: Fault | None) -> Answer:
         # Under a fault nothing is read from or written to the cache: bad answers must not stay.
         cache = self._parts.answers.session(request.tenant, cohort, request.limit, off=bool(fault))
-        query_id = new_query_id(cohort, request.member)
-        with phase("cache"):
-            hit = await cache.exact(request.query)
+        hit = await _asked_before(cache, request)
         if hit is None:
-            with phase("understand"):
-                understood = await self._parts.understanding.of(request.query)
-            with phase("cache"):
-                hit = await cache.similar(request.query, understood.vector)
+            async with self._turns.turn() as waited:
+                # The same question may have been answered while this one waited.
+                hit = await _asked_before(cache, request) if waited else None
+                if hit is None:
+                    return await self._found(request, cohort, fault, cache)
+        return await self._kept(request, cohort, hit)
+
+    async def _found(
+        self, request: Request, cohort: Cohort, fault: Fault | None, cache: Session
+    ) -> Answer:
+        with phase("understand"):
+            understood = await self._parts.understanding.of(request.query)
+        with phase("cache"):
+            hit = await cache.similar(request.query, understood.vector)
         if hit is not None:
-            trace.note("cache", hit.how)
-            await self._remember(query_id, hit.decision)
-            return replace(hit.answer, query_id=query_id, query=request.query, cached=True)
+            return await self._kept(request, cohort, hit)
+        query_id = new_query_id(cohort, request.member)
         if understood.intent.intent == "out_of_scope":
             return _answer(query_id, understood, cohort, Retrieved((), Found()))
         with phase("choose"):
@@ -125,6 +134,12 @@ class Pipeline:
         if answer.results and not answer.degraded and not trace.failures():
             cache.put(answer, decision, understood.vector)
         return answer
+
+    async def _kept(self, request: Request, cohort: Cohort, hit: Kept) -> Answer:
+        query_id = new_query_id(cohort, request.member)
+        trace.note("cache", hit.how)
+        await self._remember(query_id, hit.decision)
+        return replace(hit.answer, query_id=query_id, query=request.query, cached=True)
 
     def _plan(self, understood: Understood, cohort: Cohort) -> Plan:
         unsure = understood.intent.confidence < UNSURE
@@ -211,6 +226,11 @@ class Pipeline:
         except (RedisError, OSError, LearningError) as error:
             self._metrics.redis_errors.inc()
             logger.warning("decision_not_remembered", why=repr(error))
+
+
+async def _asked_before(cache: Session, request: Request) -> Kept | None:
+    with phase("cache"):
+        return await cache.exact(request.query)
 
 
 def _finished(answer: Answer, open_trace: Trace, seconds: float) -> Answer:

@@ -27,6 +27,7 @@ from router.patience import end
 from router.pipeline import Request
 from router.settings import Addresses, Settings
 from router.trace import tracing
+from router.turns import Gate
 
 FLAGS_SECONDS = 3.0
 logger = structlog.get_logger(__name__)
@@ -79,6 +80,7 @@ class QueryRouter:
             embedding_service=embedding_service,
             graphiti_service=graphiti_service,
         )
+        self._gate = Gate(self.settings.limits.in_flight)
         self._parts: Parts | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -120,13 +122,18 @@ class QueryRouter:
     ) -> Answer:
         """Answer a question with at most ``limit`` results, within ``seconds`` if given.
 
-        Raises InvalidQuestion, StoreUnavailable (every store failed), TimeoutError, NotReady.
+        Raises InvalidQuestion, StoreUnavailable (every store failed), TimeoutError, Late (``seconds``
+        was short), Overloaded, NotReady.
         """
         parts = self._ready()
         assigned = parts.phases.assign(user_id)
         fault = parts.faults.for_cohort(assigned.cohort)
         request = Request(query, user_id, session_id, limit, tenant, seconds, assigned.member)
-        with tracing() as trace, observe(self.metrics, parts.users, assigned, trace) as observed:
+        with (
+            tracing() as trace,
+            observe(self.metrics, parts.users, assigned, trace, seconds) as observed,
+            self._gate.entered(),
+        ):
             answer = await parts.pipeline.answer(request, assigned.cohort, fault)
             observed.answered(answer)
         if parts.log is not None:

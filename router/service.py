@@ -20,6 +20,7 @@ from router.errors import (
     Forbidden,
     InjectedFault,
     InvalidQuestion,
+    Late,
     NotReady,
     Overloaded,
     RouterError,
@@ -33,7 +34,6 @@ from router.patience import end
 from router.processes import report
 from router.router import QueryRouter
 from router.service_door import Door
-from router.service_limits import Gate
 from router.service_models import (
     AnswerBody,
     FeedbackBody,
@@ -53,6 +53,7 @@ _STATUS: dict[type[Exception], int] = {
     Forbidden: 403,
     UnknownDecision: 404,
     Overloaded: 429,
+    Late: 504,
     NotReady: 503,
     StoreUnavailable: 503,
     InjectedFault: 500,
@@ -69,6 +70,7 @@ _MEANING = {
     429: "too much in flight; come back after Retry-After seconds",
     500: "a fault of the router",
     503: "not ready, late, or every store failed",
+    504: "no answer within the request's own `seconds`",
 }
 
 
@@ -90,7 +92,7 @@ def create_app(router: QueryRouter, process: RouterProcess, state: State | None 
     Raises SettingsError for a key file that can't be used.
     """
     state = state or State(telemetry=Telemetry.from_environment(os.environ))
-    gate, keys = Gate(router.settings.limits.in_flight), Keys(router.settings.access.keys_path)
+    keys = Keys(router.settings.access.keys_path)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -114,16 +116,16 @@ def create_app(router: QueryRouter, process: RouterProcess, state: State | None 
     app.add_exception_handler(RequestValidationError, _invalid)
     for error, status in _STATUS.items():
         app.add_exception_handler(error, _problem(status))
-    _add_queries(app, router, gate, keys)
+    _add_queries(app, router, keys)
     add_operations(app, router, process, lambda: state.draining)
     return app
 
 
-def _add_queries(app: FastAPI, router: QueryRouter, gate: Gate, keys: Keys) -> None:
+def _add_queries(app: FastAPI, router: QueryRouter, keys: Keys) -> None:
     @app.post(
         "/query",
         response_model=AnswerBody,
-        responses=_problems(400, 401, 403, 413, 422, 429, 500, 503),
+        responses=_problems(400, 401, 403, 413, 422, 429, 500, 503, 504),
         summary="Answer a question",
     )
     async def query(
@@ -133,15 +135,14 @@ def _add_queries(app: FastAPI, router: QueryRouter, gate: Gate, keys: Keys) -> N
 
         A store or model that is away makes the answer `degraded`, not an error.
         """
-        with gate.entered():
-            answer = await router.query(
-                body.query,
-                user_id=body.user_id,
-                session_id=body.session_id,
-                limit=body.limit,
-                tenant=caller.tenant,
-                seconds=body.seconds,
-            )
+        answer = await router.query(
+            body.query,
+            user_id=body.user_id,
+            session_id=body.session_id,
+            limit=body.limit,
+            tenant=caller.tenant,
+            seconds=body.seconds,
+        )
         trace.tell(query_id=answer.query_id, cohort=answer.cohort, outcome=answer.outcome)
         text = AnswerBody.of(answer, explain=body.explain).model_dump_json()
         return Response(text, media_type="application/json")

@@ -9,7 +9,7 @@ from typing import Literal
 
 from router.errors import SettingsError
 from router.llm.settings import LLMSettings, Price
-from router.variables import at_least_zero, one_of, positive, switch
+from router.variables import at_least_zero, one_of, positive, share, switch
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,16 +26,29 @@ class Stores:
     qdrant_path: str | None = None
 
 
+KNOWN_COSINE = 0.34
+"""From here on the stores know something of a question that the classifier takes for out of scope.
+Measured on the demo's knowledge base: questions outside of it reach 0.333 at most ("Who invented
+the telephone?", beside a page on telephones at the wheel), 95 % of those inside are above 0.34."""
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Every limit on the way of a query. Times in seconds."""
+    """Every limit on the way of a query. Times in seconds.
+
+    ``in_flight`` counts all queries of a process, ``searching`` those that the cache didn't answer;
+    more of these wait up to ``wait_seconds`` for a turn (``router.turns``).
+    """
 
     question_chars: int = 2000
     results: int = 50
     in_flight: int = 128
+    searching: int = 16
+    wait_seconds: float = 0.3
     backend_seconds: float = 1.5
     query_seconds: float = 6.0
     cache_seconds: float = 0.25
+    known_cosine: float = KNOWN_COSINE
     cache_ttl_seconds: int = 3600
     cache_entries: int = 100_000
     body_bytes: int = 64 * 1024
@@ -157,6 +170,8 @@ def _limits(env: Mapping[str, str]) -> Limits:
     return Limits(
         cache_ttl_seconds=int(positive(env, "SLUICE_CACHE_TTL_SECONDS", default.cache_ttl_seconds)),
         in_flight=int(positive(env, "SLUICE_MAX_IN_FLIGHT", default.in_flight)),
+        known_cosine=share(env, "SLUICE_KNOWN_COSINE", default.known_cosine),
+        searching=int(positive(env, "SLUICE_MAX_SEARCHING", default.searching)),
         backend_seconds=positive(env, "SLUICE_BACKEND_SECONDS", default.backend_seconds),
         query_seconds=positive(env, "SLUICE_QUERY_SECONDS", default.query_seconds),
     )

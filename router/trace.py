@@ -14,8 +14,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-PHASES = ("cache", "understand", "choose", "rewrite", "search", "correct", "remember")
-"""In the order of a query; ``search`` spans all backends and the fusion, ``correct`` later tries."""
+PHASES = ("cache", "wait", "understand", "choose", "rewrite", "search", "correct", "remember")
+"""In the order of a query; ``wait`` is for a turn (``turns.py``), ``search`` spans all backends and the fusion, ``correct`` later tries."""
 
 
 class Spans(Protocol):

@@ -28,10 +28,6 @@ class Understood:
 
 Evidence = Callable[[Vector], Awaitable[float | None]]
 """The cosine of the record nearest to a vector; None when that can't be known now."""
-KNOWN_COSINE = 0.34
-"""From here on the stores know something of the question. Measured on the demo's knowledge base:
-questions outside of it reach 0.333 at most ("Who invented the telephone?", beside a page on
-telephones at the wheel), 95 % of those inside are above 0.34."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +42,16 @@ class Models:
 class Understanding:
     """Call ``close`` when done: it owns a thread."""
 
-    def __init__(self, models: Models, features: Features, evidence: Evidence) -> None:
+    def __init__(
+        self, models: Models, features: Features, evidence: Evidence, known_cosine: float
+    ) -> None:
+        """From ``known_cosine`` on the stores know something of a question."""
         self._embedder = models.embedder
         self._classifier = models.classifier
         self._llm = models.llm
         self._features = features
         self._evidence = evidence
+        self._known_cosine = known_cosine
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="models")
 
     def close(self) -> None:
@@ -74,9 +74,9 @@ class Understanding:
         if intent.intent != "out_of_scope":
             return understood
         nearest = await self._evidence(understood.vector)
-        if nearest is not None and nearest < KNOWN_COSINE:
+        if nearest is not None and nearest < self._known_cosine:
             return understood
-        sure = 0.0 if nearest is None else min(1.0, nearest / (2 * KNOWN_COSINE))
+        sure = 0.0 if nearest is None else min(1.0, nearest / (2 * self._known_cosine))
         return replace(understood, intent=Intent("semantic", sure, "evidence"))
 
     async def vectors(self, texts: list[str]) -> list[Vector]:

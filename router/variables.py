@@ -37,6 +37,14 @@ def at_least_zero(env: Environment, name: str, default: float) -> float:
     return value
 
 
+def share(env: Environment, name: str, default: float) -> float:
+    """A number above 0, at most 1. Raises SettingsError."""
+    value = positive(env, name, default)
+    if value > 1:
+        raise SettingsError(f"{name}={env[name]!r}: give a number above 0, at most 1")
+    return value
+
+
 def one_of(env: Environment, name: str, allowed: tuple[str, ...], default: str) -> str:
     """One of the allowed words. Raises SettingsError."""
     value = env.get(name, default)

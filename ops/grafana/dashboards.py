@@ -36,6 +36,12 @@ OVERVIEW = Dashboard(
             description="Answered without one of the stores or models.",
         ),
         Panel(
+            "Refused",
+            "reqps",
+            (("{{why}} {{cohort}}", rate("router_refused_total", "why, cohort")),),
+            description="Told to come back (overload), or late for a request's own short deadline.",
+        ),
+        Panel(
             "Queries by intent", "reqps", (("{{intent}}", rate("router_queries_total", "intent")),)
         ),
         Panel(

@@ -74,6 +74,8 @@ def test_documented_defaults_are_those_of_the_router() -> None:
         "SLUICE_ENVIRONMENT": Settings().environment,
         "SLUICE_CACHE_TTL_SECONDS": limits.cache_ttl_seconds,
         "SLUICE_MAX_IN_FLIGHT": limits.in_flight,
+        "SLUICE_MAX_SEARCHING": limits.searching,
+        "SLUICE_KNOWN_COSINE": limits.known_cosine,
         "SLUICE_BACKEND_SECONDS": limits.backend_seconds,
         "SLUICE_QUERY_SECONDS": limits.query_seconds,
         "SLUICE_LLM_SECONDS": Settings().llm.timeout,

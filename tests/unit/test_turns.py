@@ -1,0 +1,89 @@
+"""More than the cores can do is refused at once; what waits, waits in order and not for long."""
+
+import asyncio
+import time
+
+import pytest
+
+from router.errors import Overloaded
+from router.trace import tracing
+from router.turns import Gate, Turns
+
+
+async def test_nobody_waits_while_there_are_turns() -> None:
+    turns = Turns(2, 0.3)
+    async with turns.turn() as first, turns.turn() as second:
+        assert (first, second) == (False, False)
+
+
+async def test_the_next_one_waits_for_a_turn_in_order() -> None:
+    turns, order = Turns(1, 5.0), list[int]()
+
+    async def ask(number: int) -> None:
+        async with turns.turn() as waited:
+            assert waited == (number > 0)
+            order.append(number)
+            await asyncio.sleep(0.01)
+
+    with tracing() as trace:
+        await asyncio.gather(*map(ask, range(5)))
+    assert order == list(range(5))
+    assert trace.seconds["wait"] > 0
+
+
+async def test_a_line_that_is_too_long_refuses_at_once() -> None:
+    turns = Turns(1, 0.3)
+    async with turns.turn():
+        waiting = [asyncio.create_task(_once(turns)) for _ in range(50)]
+        await asyncio.sleep(0)
+        started = time.monotonic()
+        with pytest.raises(Overloaded) as refused:
+            async with turns.turn():
+                pass
+        assert time.monotonic() - started < 0.1
+        assert refused.value.retry_after_seconds == 1
+        answered = [task for task in waiting if not task.done()]
+        assert 0 < len(answered) <= 6  # 0.3 s at the 0.05 s that a search is expected to take
+    await asyncio.gather(*waiting, return_exceptions=True)
+    assert not any(task.exception() for task in answered)
+
+
+async def test_nobody_waits_longer_than_allowed_for_a_search_that_is_stuck() -> None:
+    turns = Turns(1, 0.1)
+    async with turns.turn():
+        with pytest.raises(Overloaded, match=r"within 0\.1 s"):
+            await _once(turns)
+
+
+async def test_slow_searches_shorten_the_line() -> None:
+    turns = Turns(1, 1.0)
+    before = turns.expected_seconds()
+    async with turns.turn():
+        await asyncio.sleep(0.2)
+    assert turns.expected_seconds() > before
+
+
+async def test_a_turn_is_given_back_by_whoever_fails_or_is_cancelled() -> None:
+    turns = Turns(1, 0.3)
+    with pytest.raises(KeyError):
+        async with turns.turn():
+            raise KeyError
+    async with turns.turn():
+        waiting = asyncio.create_task(_once(turns))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+    assert await _once(turns) is False
+
+
+def test_the_gate_counts_all_queries() -> None:
+    gate = Gate(1)
+    with gate.entered(), pytest.raises(Overloaded, match="1 queries"), gate.entered():
+        pass
+    with gate.entered():
+        pass
+
+
+async def _once(turns: Turns) -> bool:
+    async with turns.turn() as waited:
+        return waited
