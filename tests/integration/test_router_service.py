@@ -1,80 +1,89 @@
 """A real router process over HTTP, and what it tells about itself."""
 
 import asyncio
+import contextlib
 import socket
+import subprocess
 import sys
-from collections.abc import AsyncIterator
+import sysconfig
+import time
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 from redis.asyncio import Redis
 
+from router.access import SCOPES, line_of, new_key
 from router.flags.processes import live_processes
 from tests.conftest import Neo4jSettings, clean_environ
 
 pytestmark = pytest.mark.integration
 ROOT = Path(__file__).parents[2]
+KEY = new_key()
+BEARER = {"Authorization": f"Bearer {KEY}"}
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-@pytest.fixture
-async def http(
-    redis_url: str,
+@pytest.fixture(scope="module")
+def service(
+    redis_server_url: str,
     postgres_dsn: str,
     neo4j_settings: Neo4jSettings,
     qdrant_url: str,
-    tmp_path: Path,
-) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of one process, ended with SIGTERM; a bad exit fails the test."""
-    probes = tmp_path / "probes.jsonl"
-    probes.write_text(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[str]:
+    """The address of one process with keys and probes, ended with SIGTERM; a bad exit fails."""
+    folder = tmp_path_factory.mktemp("service")
+    (folder / "probes.jsonl").write_text(
         '{"query": "status = \'open\'", "intent": "metadata", "backend": "postgres"}\n'
     )
-    port = free_port()
+    (folder / "keys").write_text(line_of("acme", SCOPES, KEY) + "\n")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
     environment = clean_environ() | {
-        "REDIS_URL": redis_url,
+        "REDIS_URL": redis_server_url,
         "POSTGRES_DSN": postgres_dsn,
         "NEO4J_URI": neo4j_settings.uri,
         "NEO4J_USER": neo4j_settings.user,
         "NEO4J_PASSWORD": neo4j_settings.password,
         "NEO4J_DATABASE": neo4j_settings.database,
         "QDRANT_URL": qdrant_url,
+        "SLUICE_API_KEYS": str(folder / "keys"),
+        "SLUICE_BACKEND_SECONDS": "10",  # no answer here depends on how busy the machine is
+        "SLUICE_QUERY_SECONDS": "30",
         "SLUICE_ENVIRONMENT": "service-test",
-        "SLUICE_PROBES": str(probes),
+        "SLUICE_PROBES": str(folder / "probes.jsonl"),
         "SLUICE_PROBE_INTERVAL_SECONDS": "0.1",
         "PYTHONPATH": str(ROOT),
     }
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "router.main", "--port", str(port), env=environment, cwd=ROOT
-    )
-    base = f"http://127.0.0.1:{port}"
-    async with httpx.AsyncClient(base_url=base, trust_env=False, timeout=10) as client:
+    command = [sys.executable, "-m", "router.main", "--port", str(port)]
+    with subprocess.Popen(command, env=environment, cwd=ROOT) as process:  # noqa: S603 - ours
         try:
-            await ready(client)
-            yield client
+            ready(f"http://127.0.0.1:{port}")
+            yield f"http://127.0.0.1:{port}"
         finally:
             process.terminate()
-            async with asyncio.timeout(20):
-                status = await process.wait()
+            status = process.wait(30)
     assert status in (0, -15)
 
 
-async def ready(client: httpx.AsyncClient) -> None:
-    async with asyncio.timeout(60):
-        while True:
-            try:
-                if (await client.get("/readyz")).is_success:
-                    return
-            except httpx.TransportError:
-                pass
-            await asyncio.sleep(0.1)
+@pytest.fixture
+async def http(service: str) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(
+        base_url=service, headers=BEARER, trust_env=False, timeout=30
+    ) as client:
+        yield client
+
+
+def ready(base: str) -> None:
+    until = time.monotonic() + 120
+    while time.monotonic() < until:
+        with contextlib.suppress(httpx.TransportError):
+            if httpx.get(f"{base}/readyz", trust_env=False).is_success:
+                return
+        time.sleep(0.1)
+    raise TimeoutError(base)
 
 
 async def metrics(client: httpx.AsyncClient) -> dict[str, float]:
@@ -84,7 +93,7 @@ async def metrics(client: httpx.AsyncClient) -> dict[str, float]:
 
 
 async def test_a_process_answers_counts_and_reports_itself(
-    http: httpx.AsyncClient, redis_url: str
+    http: httpx.AsyncClient, redis_server_url: str
 ) -> None:
     answer = await http.post("/query", json={"query": "Who drives T-99?", "user_id": "bob"})
     assert answer.status_code == 200, answer.text
@@ -96,7 +105,7 @@ async def test_a_process_answers_counts_and_reports_itself(
     assert (await http.post("/feedback", json=feedback)).status_code == 202
 
     seen = (await http.get("/flags")).json()
-    async with Redis.from_url(redis_url) as redis:
+    async with Redis.from_url(redis_server_url) as redis:
         (process,) = await live_processes(redis, "service-test")
     assert process.id == seen["process_id"]
     assert process.url == str(http.base_url).rstrip("/")
@@ -118,6 +127,7 @@ MISTAKES: list[tuple[str, dict[str, object], int]] = [
     ("/query", {"query": "hello", "user_id": "bob", "limit": 0}, 422),
     ("/query", {"query": "hello"}, 422),
     ("/query", {"query": "x" * 100_000, "user_id": "bob"}, 413),
+    ("/query", {"query": "hello", "user_id": "bob", "seconds": 0}, 422),
     ("/feedback", {"query_id": "nonsense", "clicked": True}, 404),
     ("/feedback", {"query_id": "c-1", "clicked": False, "click_position": 2}, 422),
     ("/feedback", {"query_id": "c-1", "explicit_rating": 9}, 422),
@@ -129,3 +139,33 @@ async def test_mistakes_are_told_as_such(http: httpx.AsyncClient) -> None:
         answer = await http.post(path, json=body)
         assert answer.status_code == status, (path, body, answer.text)
         assert answer.json()["detail"]
+
+
+async def test_a_request_in_a_hurry_is_late_and_no_error(http: httpx.AsyncClient) -> None:
+    """Nothing new can be answered in 50 ms less what fusing takes; red flags must not see that."""
+    hurry = {"query": "Who drives T-98?", "user_id": "bob", "seconds": 0.05}
+    late = 'router_refused_total{cohort="control",why="deadline"}'
+    before = await metrics(http)
+    answer = await http.post("/query", json=hurry)
+    after = await metrics(http)
+    assert answer.status_code == 504, answer.text
+    assert "0.05 s" in answer.json()["detail"]
+    assert after[late] == before[late] + 1
+    counted = {name for name in after if name.startswith("router_quer")}
+    assert {name: before[name] for name in counted} == {name: after[name] for name in counted}
+
+
+def test_the_interface_does_what_its_document_says(service: str, tmp_path: Path) -> None:
+    """Schemathesis, the same examples each time.
+
+    Not ``positive_data_acceptance``: signals that contradict each other are refused by intention.
+    """
+    program = Path(sysconfig.get_path("scripts")) / "schemathesis"
+    command = [str(program), "run", f"{service}/openapi.json", "-H", f"Authorization: Bearer {KEY}"]
+    command += ["--exclude-checks", "positive_data_acceptance", "--phases", "examples,fuzzing"]
+    command += ["--max-examples", "12", "--generation-deterministic", "--seed", "1", "--no-shrink"]
+    command += ["--request-timeout", "30", "--no-color"]
+    done = subprocess.run(  # noqa: S603 - our own arguments
+        command, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-1000:]
