@@ -3,11 +3,14 @@
 import time
 
 import pytest
+from redis.asyncio import Redis
 
 from router.errors import Late, Overloaded, StoreUnavailable
 from router.metrics import Metrics
 from router.observing import observe
+from router.phases import Assigned
 from router.trace import Trace
+from router.users import Mark, Member, UserCounts
 
 
 def counted(metrics: Metrics, name: str, **labels: str) -> float:
@@ -17,13 +20,15 @@ def counted(metrics: Metrics, name: str, **labels: str) -> float:
 def failing(error: Exception, *, seconds: float | None, left: float) -> Metrics:
     """A query that gave ``seconds`` and failed with ``left`` of them; what was counted."""
     metrics, trace = Metrics(), Trace(deadline=time.monotonic() + left)
+    users = UserCounts(Redis(), "test", metrics)  # contacts nobody until it is flushed
     with (
         pytest.raises((Late, type(error))) as raised,
-        observe(metrics, "treatment", trace, seconds),
+        observe(metrics, users, Assigned("treatment", MEMBER), trace, seconds),
     ):
         raise error
-    refused = counted(metrics, "router_refused_total", why="deadline")
-    assert isinstance(raised.value, Late) == bool(refused)
+    late = counted(metrics, "router_refused_total", why="deadline")
+    assert isinstance(raised.value, Late) == bool(late)
+    assert (Mark("failed", MEMBER) in users._pending) == bool(errors(metrics)[0])
     return metrics
 
 
@@ -33,6 +38,7 @@ def errors(metrics: Metrics) -> tuple[float, float]:
     return counts, counted(metrics, "router_query_duration_seconds_count")
 
 
+MEMBER = Member(1, 7)
 HURRIED = [TimeoutError(), StoreUnavailable("graph", "no answer within 0 s")]
 
 
