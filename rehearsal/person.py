@@ -56,7 +56,7 @@ class PersonActivities:
 
     @activity.defn(name="look_after_rollout")
     async def look(self, rollout: str) -> Look:
-        handle = self.client.get_workflow_handle_for(RolloutWorkflow.run, rollout)
+        handle = self.client.get_workflow_handle(rollout)
         state = await handle.query(RolloutWorkflow.get_state)
         if is_over(state):
             return Look(over=True)
