@@ -33,6 +33,7 @@ ANSWER_SECONDS = 10
 NO_WORKER = (
     "No worker answers for the rollout. Start one with `sluice worker`; the flag stays as it is."
 )
+LATER = "A worker that comes back may still carry the command out: look at `sluice status` then."
 PREFIX = workflow_id("")
 
 
@@ -105,11 +106,11 @@ class Rollouts:
         update = self._handle(flag).execute_update(str(verb), command, result_type=Acknowledgement)
         try:
             async with asyncio.timeout(seconds):
-                return await self._ask(flag, update)
+                return await self._ask(flag, update, f"{NO_WORKER} {LATER}")
         except WorkflowUpdateFailedError as error:
             raise CliError(f"{verb} refused: {_reason(error)}") from error
         except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError) as error:
-            raise CliError(NO_WORKER, Exit.UNREACHABLE) from error
+            raise CliError(f"{NO_WORKER} {LATER}", Exit.UNREACHABLE) from error
 
     async def signal(self, flag: str, verb: Verb, command: Command) -> None:
         """Leave a command that survives a missing worker and a restart of the server."""
@@ -118,7 +119,7 @@ class Rollouts:
     def _handle(self, flag: str) -> WorkflowHandle[RolloutWorkflow, object]:
         return self.client.get_workflow_handle_for(RolloutWorkflow.run, workflow_id(flag))
 
-    async def _ask(self, flag: str, question: Awaitable[T]) -> T:
+    async def _ask(self, flag: str, question: Awaitable[T], no_answer: str = NO_WORKER) -> T:
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 return await question
@@ -132,7 +133,7 @@ class Rollouts:
         except RPCError as error:
             raise _plain(flag, error) from error
         except TimeoutError as error:
-            raise CliError(NO_WORKER, Exit.UNREACHABLE) from error
+            raise CliError(no_answer, Exit.UNREACHABLE) from error
 
 
 def _reason(error: WorkflowUpdateFailedError) -> str:

@@ -37,5 +37,20 @@ def overruled(state: State, command: Command) -> None:
 
 def words(verb: Verb, command: Command) -> str:
     """What the timeline keeps of a command: what it was about, and why."""
-    about = {Verb.APPROVE: command.evidence, Verb.ATTEST: command.item}.get(verb, "")
+    about = {
+        Verb.APPROVE: command.evidence,
+        Verb.ATTEST: command.item,
+        Verb.ROLLBACK: _which(command),
+    }.get(verb, "")
     return ": ".join(part for part in (about, command.reason) if part)
+
+
+def _which(command: Command) -> str:
+    """Which rollback was asked for; empty for the step's own target."""
+    if command.code:
+        return "the revert is confirmed" if command.confirmed else "code"
+    if command.emergency:
+        return "emergency"
+    if command.graceful:
+        return "graceful"
+    return f"to {command.to}" if command.to else ""

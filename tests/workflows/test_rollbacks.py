@@ -180,7 +180,7 @@ async def test_an_emergency_does_not_wait_behind_a_stuck_step_back(
             lambda s: s.rollback is not None and s.rollback.kind is RollbackKind.EMERGENCY, 1
         )
         rollout.flags.broken = None
-        for _ in range(150):  # in real time: the server's sleep can hang over an abandoned activity
+        for _ in range(600):  # in real time: the server's sleep can hang over an abandoned activity
             if zero(await rollout.state()):
                 break
             await asyncio.sleep(0.2)
