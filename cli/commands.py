@@ -26,6 +26,7 @@ COMMANDS = {
     "list": Command("Rollouts", "rollout_commands", "list_rollouts"),
     "explain": Command("Rollouts", "evidence", "explain_rollout"),
     "report": Command("Rollouts", "report_command", "report"),
+    "whatif": Command("Rollouts", "whatif_command", "whatif"),
     "rehearse": Command("Before", "rehearse_command", "rehearse"),
     "backtest": Command("Before", "backtest_command", "backtest"),
     "approve": Command("Decisions", "consent", "approve"),

@@ -3,7 +3,8 @@
 RolloutError
 ├── PlanError            the plan has mistakes: one Mistake each, with field and line
 ├── QuantityError        a duration or threshold that can't be read
-└── CommandRefusedError  a person's command that doesn't fit the state of the rollout
+├── CommandRefusedError  a person's command that doesn't fit the state of the rollout
+└── EditError            what a "what if" asks for names nothing that was recorded, or can't be judged again
 """
 
 from dataclasses import dataclass
@@ -19,6 +20,10 @@ class QuantityError(RolloutError, ValueError):
 
 class CommandRefusedError(RolloutError):
     """The command doesn't fit the state of the rollout; nothing was changed."""
+
+
+class EditError(RolloutError):
+    """The edit can't be applied to what was recorded; the message lists what can."""
 
 
 @dataclass(frozen=True, slots=True)
