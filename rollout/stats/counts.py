@@ -21,7 +21,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from rollout.gate import Model
-from rollout.stats.evidence import Array, Bets, Count, Share, Weighed
+from rollout.stats.evidence import Array, Bets, Count, Share, Wealth, Weighed
 from rollout.stats.result import Result, format_count, format_rate, result
 
 RATE_MIN = 1e-9
@@ -64,6 +64,15 @@ class CountState(Weighed):
     treatment: Counts = Counts()
     control: Counts = Counts()
 
+    def moved(self, wealth: Wealth, block: CountBlock, memory: float) -> "CountState":
+        """The state after a block that left this wealth."""
+        return CountState(
+            wealth=wealth,
+            recent=self.recent.plus(block.control, memory),
+            treatment=self.treatment.plus(block.treatment),
+            control=self.control.plus(block.control),
+        )
+
 
 class CountTest(Model):
     """Is an event more than ``margin`` times as likely (in odds) with treatment as with control?
@@ -91,12 +100,7 @@ class CountTest(Model):
             self.control_rate(np.array(state.recent.events), np.array(state.recent.units)),
             self,
         )
-        return CountState(
-            wealth=state.wealth.after(self.bets, ratios),
-            recent=state.recent.plus(c, self.memory),
-            treatment=state.treatment.plus(t),
-            control=state.control.plus(c),
-        )
+        return state.moved(state.wealth.after(self.bets, ratios), block, self.memory)
 
     def control_rate(self, events: Array, units: Array) -> Array:
         """The control's rate as the past tells it, drawn towards the prior while that is short."""

@@ -12,6 +12,7 @@ block: the mixture over starting times of the e-detectors of Shin, Ramdas and Ri
 """
 
 import math
+from collections.abc import Sequence
 from typing import Annotated
 
 import numpy as np
@@ -60,11 +61,19 @@ class Wealth(Model):
 
     def after(self, bets: Bets, log_ratios: Array) -> "Wealth":
         """The wealth after one block that paid ``exp(log_ratios)``, one for each alternative."""
-        stakes = staked(np.array(self.log_stakes), self.log_reserve, bets) + log_ratios
-        reserve = self.log_reserve + bets.log_keep
-        next_one = Wealth(log_stakes=tuple(stakes.tolist()), log_reserve=reserve)
-        peak = max(self.log_peak, next_one.log_e)
-        return next_one.model_copy(update={"log_peak": peak})
+        return after_all([self], bets, log_ratios[None])[0]
+
+
+def after_all(wealth: Sequence[Wealth], bets: Bets, log_ratios: Array) -> list[Wealth]:
+    """``Wealth.after`` for many at once, one row of ``log_ratios`` for each."""
+    reserves = np.array([one.log_reserve for one in wealth])
+    stakes = np.array([one.log_stakes for one in wealth])
+    stakes = staked(stakes, reserves[:, None], bets) + log_ratios
+    reserves += bets.log_keep
+    now = np.logaddexp(log_sum(stakes), reserves)
+    peaks = np.maximum(now, [one.log_peak for one in wealth])
+    rows = zip(stakes.tolist(), reserves.tolist(), peaks.tolist(), strict=True)
+    return [Wealth(log_stakes=tuple(s), log_reserve=r, log_peak=p) for s, r, p in rows]
 
 
 class Weighed(Model):
@@ -73,7 +82,7 @@ class Weighed(Model):
     wealth: Wealth
 
 
-def staked(log_stakes: Array, log_reserve: float, bets: Bets) -> Array:
+def staked(log_stakes: Array, log_reserve: Array | float, bets: Bets) -> Array:
     """The stakes before a block, with their part of the reserve. Shape (…, alternatives)."""
     return np.logaddexp(log_stakes, log_reserve + bets.log_restart)
 
