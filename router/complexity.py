@@ -17,6 +17,10 @@ _LONG, _VERY_LONG = 14, 26  # words
 _UNSURE = 0.6  # below this probability more than one intent is in play
 
 
+_OF = "of|for|in|from|by|with|at|do|does|did|are|were|is|was|has|have|had|which|what|who|and"
+_NUMBER = r"(?:two|three|four|five|six|seven|eight|nine|ten|[2-9]|10)(?! \w+ \d{4}| \w*(?:day|week|month|quarter|year|hour))"
+
+
 @dataclass(frozen=True, slots=True)
 class Complexity:
     """``score`` in [0, 1] is the sum of the reasons' weights, capped at one."""
@@ -56,6 +60,14 @@ _FEATURES = (
         0.3,
         r"\b(?:whose|(?:who|that|which) (?:also|are|were|is|was|have|had|has) \w+.*"
         r"\b(?:who|that|which|whose)|of the \w+ (?:who|that|which))\b",
+    ),
+    _feature(
+        "asks the same of several things",
+        0.3,
+        # "the capitals of the five largest countries", "each of", "A, B, C and D".
+        rf"\b(?:{_OF}) (?:each|every|the (?:[\w-]+ )?{_NUMBER}|(?:top|first|last) {_NUMBER})\b"
+        r"|\brespective(?:ly)?\b"
+        r"|(?:\w, (?:the )?[\w ]+){2,},? (?:and|or) \w",
     ),
     _feature(
         "summarises over many",

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from router.backends.base import Hit
 
 # Below these even the best hit is not about the question; measured per backend's own score.
-LOW_SCORE = {"graph": 0.3, "qdrant": 0.3, "postgres": 0.55}
+LOW_SCORE = {"graph": 0.35, "qdrant": 0.3, "postgres": 0.55}
 FALLBACKS = {
     "graph": ("graph", "qdrant", "postgres"),
     "temporal": ("temporal", "postgres", "qdrant"),

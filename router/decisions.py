@@ -39,7 +39,7 @@ DEFAULT_ARM: Mapping[str, str] = {
 SECOND_ARM: Mapping[str, str] = {
     "graph": "qdrant",
     "temporal": "qdrant",
-    "postgres": "qdrant",
+    "postgres": "graph",
     "qdrant": "graph",
 }
 SURE_MARGIN = 0.1

@@ -160,7 +160,7 @@ def batches(items: Sequence[T], size: int) -> Iterator[list[T]]:
 
 async def _graph_schema(stores: StoreClients) -> None:
     async with stores.neo4j.session(database=stores.neo4j_database) as session:
-        for statement in (await dialect_of(stores.neo4j)).schema:
+        for statement in (await dialect_of(stores.neo4j, stores.neo4j_database)).schema:
             await (await session.run(statement)).consume()
 
 
@@ -172,7 +172,7 @@ async def _table(stores: StoreClients) -> None:
 
 async def _nodes(stores: StoreClients, batch: list[Record], vectors: list[list[float]]) -> None:
     extra: dict[str, dict[str, Any]] = {}
-    if (await dialect_of(stores.neo4j)).keeps_vectors:
+    if (await dialect_of(stores.neo4j, stores.neo4j_database)).keeps_vectors:
         pairs = zip(batch, vectors, strict=True)
         extra = {record.id: {"embedding": vector} for record, vector in pairs}
     async with stores.neo4j.session(database=stores.neo4j_database) as session:

@@ -164,7 +164,6 @@ class Pipeline:
         wanted = Wanted(
             parts=parts,
             intent=understood.intent.intent,
-            confidence=understood.intent.confidence,
             arms=plan.arms,
             limit=request.limit,
             today=datetime.now(UTC).date(),

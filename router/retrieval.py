@@ -15,8 +15,8 @@ from router.fusion import fuse
 from router.options import Features
 
 PARTS_MAX = 3
-_RETRY_WEIGHT = 0.5
-"""In a correction all arms speak alike: the choice was wrong, so its order means nothing."""
+LATER_WEIGHT = 0.8
+"""Of every arm but the one that was chosen: it is asked because the choice may not be enough."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,6 @@ class Wanted:
 
     parts: tuple[Part, ...]
     intent: str
-    confidence: float
     arms: tuple[str, ...]
     limit: int
     today: date
@@ -77,7 +76,7 @@ class Retrieval:
         """One correction: other arms, then all arms with conditions relaxed."""
         step = next_try(wanted.intent, wanted.arms, attempt)
         other = replace(wanted, arms=step.arms)
-        later = await fan_out(self._inquiries(other, relaxed=step.relaxed, weight=_RETRY_WEIGHT))
+        later = await fan_out(self._inquiries(other, relaxed=step.relaxed, weight=LATER_WEIGHT))
         found = before.found.and_then(later)
         said = f"{why}: asked {', '.join(step.arms)}" + (" with fewer conditions" * step.relaxed)
         return Retrieved(self._fused(found, wanted.limit), found, (*before.corrections, said))
@@ -124,15 +123,10 @@ class Retrieval:
                         window=window,
                         relaxed=relaxed,
                     )
-                    share = weight or _weight(wanted.confidence, place)
+                    share = weight or (1.0 if place == 0 else LATER_WEIGHT)
                     yield Inquiry(backend, search, share)
 
     def _of(self, arm: str) -> list[Guard]:
         """The arm's backends that exist; Qdrant where none does (graph switched off)."""
         names = [name for name in ARM_BACKENDS[arm] if name in self._backends]
         return [self._backends[name] for name in names or ["qdrant"]]
-
-
-def _weight(confidence: float, place: int) -> float:
-    """The chosen arm counts as much as the intent is sure, a second one as much as it is not."""
-    return max(0.5, confidence) if place == 0 else min(0.7, max(0.3, 1 - confidence))

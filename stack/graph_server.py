@@ -15,6 +15,17 @@ from stack.ports import LOOPBACK
 
 BOLT_PLUGIN = "Bolt:com.arcadedb.bolt.BoltProtocolPlugin"
 HEAP = "512m"
+INDEXES = (
+    "CREATE VERTEX TYPE Record IF NOT EXISTS",
+    "CREATE PROPERTY Record.title IF NOT EXISTS STRING",
+    "CREATE PROPERTY Record.text IF NOT EXISTS STRING",
+    "CREATE PROPERTY Record.embedding IF NOT EXISTS ARRAY_OF_FLOATS",
+    'CREATE INDEX IF NOT EXISTS ON Record (title, text) FULL_TEXT METADATA {"analyzer": '
+    '"org.apache.lucene.analysis.en.EnglishAnalyzer"}',
+    "CREATE INDEX IF NOT EXISTS ON Record (embedding) LSM_VECTOR METADATA "
+    '{"dimensions": 384, "similarity": "COSINE"}',
+)
+"""The router's full-text and vector index: ArcadeDB makes them in SQL only, Neo4j in Cypher."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -34,7 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         {"heap_size": HEAP},
     )
     server.start()
-    server.create_database(settings.database)
+    database = server.create_database(settings.database)
+    for statement in INDEXES:
+        database.command("sql", statement)
     # After the start: the JVM installs signal handlers of its own while it comes up.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())

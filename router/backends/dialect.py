@@ -1,14 +1,16 @@
-"""What a Bolt server can do beyond common Cypher: Neo4j's full-text and vector indexes.
+"""What a Bolt server can do beyond common Cypher: full-text and vector indexes.
 
-The embedded server speaks the same Cypher but has neither; there the graph is entered by names
-alone. Which of the two it is, the server itself says.
+Neo4j and the embedded server answer the same procedures; they name indexes differently, and only
+Neo4j makes them in Cypher (``stack/graph_server.py`` makes the embedded server's). A server without
+them is entered by names alone. Which of the three it is, the server itself says.
 """
 
 import re
 from dataclasses import dataclass
 from typing import LiteralString
 
-from neo4j import AsyncDriver
+from neo4j import READ_ACCESS, AsyncDriver
+from neo4j.exceptions import ClientError, DatabaseError
 
 from router.backends.vectors import DIMENSION
 
@@ -27,13 +29,14 @@ CONSTRAINTS: tuple[LiteralString, ...] = (
 class Dialect:
     """Statements; ``schema`` is safe to repeat.
 
-    ``by_text`` ($words, $limit) and ``by_vector`` ($vector, $limit) find records to enter the graph
-    at, each with a ``score``; None where there is no such index.
+    ``by_vector`` ($vector, $limit, $rows) finds records to enter the graph at and what they are
+    linked to, with cosines; ``by_both`` ($words too) also by full text. None where there are no
+    such indexes.
     """
 
     schema: tuple[LiteralString, ...] = CONSTRAINTS
-    by_text: LiteralString | None = None
     by_vector: LiteralString | None = None
+    by_both: LiteralString | None = None
 
     @property
     def keeps_vectors(self) -> bool:
@@ -41,29 +44,68 @@ class Dialect:
         return self.by_vector is not None
 
 
+def _indexed(
+    schema: tuple[LiteralString, ...],
+    text: LiteralString,
+    vector: LiteralString,
+    cosine: LiteralString,
+) -> Dialect:
+    # From a node it already holds, a server follows links in no time; by id it looks up each first.
+    hop: LiteralString = (
+        "YIELD node AS e OPTIONAL MATCH (e)-[l]-(n:Record) WITH "
+        f"{cosine.format(node='e')} AS entry_near, e.kind AS entry_kind, e.title AS entry_title, "
+        "e.text AS entry_text, e.source AS entry_source, e.occurred_on AS entry_occurred_on, "
+        "e.id AS entry, [type(l)] AS via, startNode(l).id = e.id AS outgoing, "
+        f"{cosine.format(node='n')} AS near, {RECORD} LIMIT $rows "
+        "RETURN collect([entry_near, entry_kind, entry_title, entry_text, entry_source, "
+        f"entry_occurred_on, entry, via, outgoing, near, {COLUMNS}]) AS rows"
+    )
+    by_text: LiteralString = (
+        f"CALL db.index.fulltext.queryNodes('{text}', $words, {{limit: $limit}}) {hop}"
+    )
+    by_vector: LiteralString = f"CALL db.index.vector.queryNodes('{vector}', $limit, $vector) {hop}"
+    return Dialect(schema, by_vector, f"{by_text} UNION ALL {by_vector}")
+
+
 PLAIN = Dialect()
-NEO4J = Dialect(
-    schema=(
+NEO4J = _indexed(
+    (
         *CONSTRAINTS,
-        "CREATE FULLTEXT INDEX record_text IF NOT EXISTS FOR (r:Record) ON EACH [r.title, r.text]",
+        "CREATE FULLTEXT INDEX record_text IF NOT EXISTS FOR (r:Record) ON EACH [r.title, r.text] "
+        "OPTIONS {indexConfig: {`fulltext.analyzer`: 'english'}}",
         "CREATE VECTOR INDEX record_embedding IF NOT EXISTS FOR (r:Record) ON (r.embedding) "
         "OPTIONS {indexConfig: {`vector.dimensions`: 384, `vector.similarity_function`: 'cosine'}}",
     ),
-    by_text="CALL db.index.fulltext.queryNodes('record_text', $words, {limit: $limit}) "
-    "YIELD node AS n, score WITH score, " + RECORD + " RETURN collect([score, " + COLUMNS + "])",
+    "record_text",
+    "record_embedding",
     # Neo4j answers (1 + cosine) / 2.
-    by_vector="CALL db.index.vector.queryNodes('record_embedding', $limit, $vector) "
-    "YIELD node AS n, score WITH 2 * score - 1 AS score, "
-    + RECORD
-    + " RETURN collect([score, "
-    + COLUMNS
-    + "])",
+    "2 * vector.similarity.cosine({node}.embedding, $vector) - 1",
+)
+EMBEDDED = _indexed(
+    CONSTRAINTS,
+    "Record[title,text]",
+    "Record[embedding]",
+    "vector.similarity.cosine({node}.embedding, $vector)",
 )
 assert DIMENSION == 384  # noqa: S101, PLR2004 - Cypher takes no parameter in a schema statement
 
 
-async def dialect_of(driver: AsyncDriver) -> Dialect:
+async def dialect_of(driver: AsyncDriver, database: str) -> Dialect:
     """Raises the driver's errors."""
     info = await driver.get_server_info()
     # "Neo4j/5.26.0", while the embedded server calls itself "Neo4j/5.26.0 compatible (…)".
-    return NEO4J if re.fullmatch(r"Neo4j/\S+", info.agent) else PLAIN
+    if re.fullmatch(r"Neo4j/\S+", info.agent):
+        return NEO4J
+    return EMBEDDED if await _has_indexes(driver, database) else PLAIN
+
+
+async def _has_indexes(driver: AsyncDriver, database: str) -> bool:
+    """Another Bolt server, or one that this project did not set up, may have none."""
+    try:
+        async with driver.session(database=database, default_access_mode=READ_ACCESS) as session:
+            vector = [1.0] + [0.0] * (DIMENSION - 1)
+            asked = {"words": "index", "vector": vector, "limit": 1, "rows": 1}
+            await (await session.run(EMBEDDED.by_both or "", asked)).consume()
+    except (ClientError, DatabaseError):
+        return False
+    return True

@@ -100,11 +100,13 @@ def said(wanted: Filter) -> dict[str, object]:
 
 def _certainty(wanted: Filter) -> float:
     """How sure the filter is that its rows are meant: the more it had to go by, the surer."""
-    if wanted.conditions or wanted.ids or wanted.names or wanted.order_by or wanted.count:
+    if wanted.conditions or wanted.ids or wanted.order_by or wanted.count:
+        return 1.0
+    if wanted.names and wanted.kinds:
         return 1.0
     if wanted.window:
         return 0.8
-    return 0.5 if wanted.kinds else 0.4
+    return 0.5 if wanted.kinds else 0.4  # else it only searched for words
 
 
 def _hit(row: Row, place: int, certainty: float) -> Hit:
