@@ -28,6 +28,8 @@ class Understood:
 
 Evidence = Callable[[Vector], Awaitable[float | None]]
 """The cosine of the record nearest to a vector; None when that can't be known now."""
+GROUNDED_CONFIDENCE = 0.5
+"""Of ``semantic`` where the stores know something of what the classifier can't name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,8 @@ class Understanding:
         nearest = await self._evidence(understood.vector)
         if nearest is not None and nearest < self._known_cosine:
             return understood
-        sure = 0.0 if nearest is None else min(1.0, nearest / (2 * self._known_cosine))
+        # They know of it, but what is asked for nobody knows: unsure, so a second store is asked.
+        sure = 0.0 if nearest is None else GROUNDED_CONFIDENCE
         return replace(understood, intent=Intent("semantic", sure, "evidence"))
 
     async def vectors(self, texts: list[str]) -> list[Vector]:

@@ -88,7 +88,7 @@ async def _expand(tx: AsyncManagedTransaction, search: Search, dialect: Dialect)
     if ids:
         paths += await _rows(tx, ONE_HOP, ids=ids, limit=MAX_NEIGHBOURS)
         paths += await _rows(tx, TWO_HOPS, ids=ids, limit=MAX_NEIGHBOURS)
-    if any(is_identifier(entry["key"]) for entry in named):
+    if any(is_identifier(word) for entry in named for word in entry["key"].split()):
         return Reached(named, paths)
     beside = await _nearest(tx, search, dialect)
     nearest = {row["entry"]: _entry(row) for row in beside}

@@ -42,7 +42,7 @@ class PostgresBackend:
         trace.note("postgres", {"filter": said(wanted), "sql": statement, "values": len(values)})
         rows = await self._guarded(lambda: self._pool.fetch(statement, *values))
         hits = [_hit(row, place, _certainty(wanted)) for place, row in enumerate(rows)]
-        if wanted.count and rows:
+        if wanted.count and rows and (wanted.kinds or wanted.conditions):
             return [_counted(wanted, rows[0]["total"], search.today), *hits][: search.limit]
         return hits
 
@@ -100,9 +100,9 @@ def said(wanted: Filter) -> dict[str, object]:
 
 def _certainty(wanted: Filter) -> float:
     """How sure the filter is that its rows are meant: the more it had to go by, the surer."""
-    if wanted.conditions or wanted.ids or wanted.order_by or wanted.count:
+    if wanted.conditions or wanted.ids or wanted.order_by:
         return 1.0
-    if wanted.names and wanted.kinds:
+    if wanted.kinds and (wanted.names or wanted.count):
         return 1.0
     if wanted.window:
         return 0.8
