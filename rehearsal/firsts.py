@@ -17,6 +17,8 @@ from rehearsal.scenario import World
 
 EDGES = tuple(round(0.001 * 1.25**i, 6) for i in range(21, 37, 3))
 """The router's own, in seconds."""
+SEEN, RATED, FAILED, SLOW = range(4)
+"""Kinds of events; slower than each edge are those from ``SLOW`` on."""
 CLASSES = 7
 SPELL_TICKS = 60
 _REWARD_SPREAD = 0.25
@@ -54,12 +56,14 @@ class Classes:
 
 
 class Firsts:
-    """One population; at the tick ``lead`` the percentage changes, and everybody counts anew."""
+    """One population; everybody counts anew at the tick ``lead``, where the percentage changes."""
 
-    def __init__(self, crowd: Crowd, world: World, lead: int, rng: np.random.Generator) -> None:
+    def __init__(
+        self, crowd: Crowd, world: World, lead: int | None, rng: np.random.Generator
+    ) -> None:
         self._world, self._lead, self._rng = world, lead, rng
         self._errors, self._slow = Classes(crowd.errors), Classes(crowd.slow)
-        self._size = (3 + len(EDGES), len(crowd.errors))
+        self._size = (SLOW + len(EDGES), len(crowd.errors))
         self._begin()
 
     def counted(
@@ -72,21 +76,24 @@ class Firsts:
         for begin, end in self._epochs(ticks, len(percentages)):
             if not 0 < percentages[begin] < 100:  # noqa: PLR2004  per cent
                 continue
-            for kind in range(self._size[0]):
-                some = [one[kind, begin:end] for one in events]
-                hits = self._hits(kind, asked.between(begin, end), some)
+            some = [one[:, begin:end] for one in events]
+            for kind, hits in self._segment(asked.between(begin, end), some):
                 at = hits.ticks + begin * SPELL_TICKS
                 np.add.at(counts[:, kind], (hits.treated, at), 1)
-                if kind == 1:
+                if kind == RATED:
                     self._rate(hits.treated, at, conditions, rewards)
         yield from _named(counts, rewards)
 
     def _begin(self) -> None:
         self._when = self._rng.exponential(size=self._size)
         self._expected = np.zeros(self._size)
+        self._counted = np.zeros((len(EDGES), self._size[1]), dtype=bool)
 
     def _epochs(self, ticks: Ticks, spells: int) -> Iterator[tuple[int, int]]:
         """The spells before and after the percentage changes."""
+        if self._lead is None:
+            yield 0, spells
+            return
         change = int(np.clip((self._lead - ticks[0]) // SPELL_TICKS, 0, spells))
         if change > 0:
             yield 0, change
@@ -96,7 +103,10 @@ class Firsts:
             yield change, spells
 
     def _per_query(self, meets: Conditions) -> Floats:
-        """Events of each kind in all queries, if a class asked them all: (kind, spell, tick, class)."""
+        """Events of each kind in all queries, if a class asked them all: (kind, spell, tick, class).
+
+        A slow one counts for the slowest edge that it exceeds.
+        """
         n, world = len(meets.queries), self._world
         always = np.ones((n, CLASSES))
         wrong = world.error_rate * self._errors.means + meets.errors_added[:, None]
@@ -105,13 +115,30 @@ class Firsts:
             for shift in np.exp(self._slow.means)
         ]
         kinds = [always, always * world.feedback_share, np.clip(wrong, 0, 1)]
-        found = np.stack([*kinds, *np.moveaxis(np.stack(slower, axis=-1), 1, 0)])
-        found *= meets.queries[:, None]
+        bands = -np.diff(np.stack(slower, axis=-1), axis=1, append=0.0)
+        found = np.stack([*kinds, *np.moveaxis(bands, 1, 0)])
+        found = np.maximum(found, 0) * meets.queries[:, None]
         return found.reshape(self._size[0], -1, SPELL_TICKS, CLASSES)
+
+    def _segment(self, asked: Asked, events: Sequence[Floats]) -> Iterator[tuple[int, Hits]]:
+        """Who is counted in some spells, by kind. Slower than one edge is slower than all below it."""
+        for kind in (SEEN, RATED, FAILED):
+            yield kind, self._hits(kind, asked, [one[kind] for one in events])
+        first = np.full(self._counted.shape, np.inf)
+        for number in range(len(EDGES)):
+            hits = self._hits(SLOW + number, asked, [one[SLOW + number] for one in events])
+            sooner = np.minimum(first[: number + 1, hits.users], hits.ticks)
+            first[: number + 1, hits.users] = sooner
+        for number in range(len(EDGES)):
+            users = np.flatnonzero(np.isfinite(first[number]) & ~self._counted[number])
+            self._counted[number, users] = True
+            ticks = first[number, users].astype(int)
+            treated = asked.treated[ticks // SPELL_TICKS, users].astype(int)
+            yield SLOW + number, Hits(users, ticks, treated)
 
     def _hits(self, kind: int, asked: Asked, events: Sequence[Floats]) -> Hits:
         """Let some spells pass; ``events`` add up from tick to tick of each spell."""
-        of_user = self._errors.of_user if kind == 2 else self._slow.of_user  # noqa: PLR2004  failed
+        of_user = self._errors.of_user if kind == FAILED else self._slow.of_user
         ends = np.where(asked.treated, *(one[:, -1][:, of_user] for one in reversed(events)))
         so_far = self._expected[kind] + np.cumsum(asked.volume * ends, axis=0)
         when = self._when[kind]

@@ -71,7 +71,9 @@ class Traffic:
         entropy = [scene.seed, 1, scene.lead, int(scene.hours * 3600) % 2**32]
         self._rng = np.random.default_rng(entropy)
         apart = np.random.default_rng([*entropy, 2])
-        self._firsts = Firsts(self._crowd, scene.world, scene.lead, apart)
+        changes = scene.before.percentage != scene.now.percentage
+        lead = scene.lead if changes else None
+        self._firsts = Firsts(self._crowd, scene.world, lead, apart)
 
     def next(self, spells: int) -> tuple[Floats, Chunk, "Exposure"]:
         """The next ``spells`` spells: epoch seconds of each tick, all series, and who was treated."""

@@ -72,7 +72,9 @@ def _sentence(gate: Gate, metric: Metric, measured: Measured, kept: bool) -> str
     reading, reference = measured.reading, measured.reference
     limit = format_value(_limit(gate, reference), metric.unit)
     side = {True: "is", False: "is not"}[kept]
-    text = f"{gate.name} {format_value(reading.value, metric.unit)} {side} {gate.direction} {limit}"
+    pace = " an hour" if gate.kind is GateKind.TREND else ""
+    value = format_value(reading.value, metric.unit)
+    text = f"{gate.name} {value}{pace} {side} {gate.direction} {limit}{pace}"
     if gate.kind in RELATIVE and reference is not None:
         text += f" ({_reference_name(gate)} {format_value(reference.value, metric.unit)}"
         text += f" {gate.threshold:+.0%})"
