@@ -117,7 +117,7 @@ class Firsts:
         kinds = [always, always * world.feedback_share, np.clip(wrong, 0, 1)]
         bands = -np.diff(np.stack(slower, axis=-1), axis=1, append=0.0)
         found = np.stack([*kinds, *np.moveaxis(bands, 1, 0)])
-        found = np.maximum(found, 0) * meets.queries[:, None]
+        found = np.asarray(np.maximum(found, 0) * meets.queries[:, None])
         return found.reshape(self._size[0], -1, SPELL_TICKS, CLASSES)
 
     def _segment(self, asked: Asked, events: Sequence[Floats]) -> Iterator[tuple[int, Hits]]:
