@@ -57,20 +57,11 @@ class Member:
         return cls(epoch, slot) if epoch > 0 and 0 <= slot < SLOTS else None
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """A bit to be set: what happened to whom. ``slow`` is one mark for each edge."""
-
-    what: str
-    member: Member
-
-
-@dataclass(frozen=True, slots=True)
-class Noted:
-    """What is counted once the bit turns out to be new."""
-
-    cohort: Cohort
-    value: float = 0.0
+Mark = tuple[str, int]
+"""A bit to be set in the present epoch: what happened, and the slot of whom it happened to."""
+SLOW = tuple(f"slow{number}" for number in range(len(USER_EDGES_SECONDS)))
+Noted = tuple[Cohort, float]
+"""What is counted once the bit turns out to be new: the cohort, and the value of a reward."""
 
 
 class UserCounts:
@@ -86,18 +77,16 @@ class UserCounts:
 
     def asked(self, member: Member, cohort: Cohort, seconds: float, *, failed: bool) -> None:
         """Note a query that took ``seconds``. Never waits, never raises."""
-        self._note(Mark("seen", member), Noted(cohort))
-        if failed:
-            self._note(Mark("failed", member), Noted(cohort))
-        for number in range(bisect_left(USER_EDGES_SECONDS, seconds)):
-            self._note(Mark(f"slow{number}", member), Noted(cohort))
+        slower = SLOW[: bisect_left(USER_EDGES_SECONDS, seconds)]
+        for what in ("seen", *slower, *(("failed",) if failed else ())):
+            self._note(what, member, (cohort, 0.0))
 
     def rated(self, member: Member, cohort: Cohort, reward: float) -> None:
         """Note the reward of a feedback, 0 to 1; a user's first one counts.
 
         ``member`` must be of the flag's epoch: query ids come back from outside.
         """
-        self._note(Mark("rated", member), Noted(cohort, reward))
+        self._note("rated", member, (cohort, reward))
 
     async def run(self) -> None:
         """Tell Redis of the marks, for ever."""
@@ -107,67 +96,63 @@ class UserCounts:
 
     async def flush(self) -> None:
         """Set every pending bit and count those that were new; what fails is dropped."""
-        batch, self._pending = self._pending, {}
+        batch, self._pending, epoch = self._pending, {}, self._epoch
         if not batch:
             return
-        marks = list(batch)
         try:
             async with asyncio.timeout(FLUSH_LIMIT_SECONDS):
-                before = await self._set(marks)
+                before = await self._set(list(batch), epoch)
         except (RedisError, OSError, TimeoutError) as error:
             # Some bits may have been set: their users are lost, in both cohorts alike.
             self._metrics.redis_errors.inc()
-            self._metrics.users_dropped.labels("redis").inc(len(marks))
-            logger.warning("users_not_counted", marks=len(marks), why=repr(error))
+            self._metrics.users_dropped.labels("redis").inc(len(batch))
+            logger.warning("users_not_counted", marks=len(batch), why=repr(error))
             return
-        for mark, known in zip(marks, before, strict=True):
+        if epoch != self._epoch:  # the percentage changed meanwhile: these belong to other shares
+            return
+        for (mark, noted), known in zip(batch.items(), before, strict=True):
             self._remember(mark)
             if not known:
-                self._count(mark.what, batch[mark])
+                self._count(mark[0], *noted)
 
-    def _note(self, mark: Mark, noted: Noted) -> None:
-        epoch = mark.member.epoch
+    def _note(self, what: str, member: Member, noted: Noted) -> None:
+        epoch, slot = member.epoch, member.slot
         if epoch > self._epoch:  # what is left of the last one belongs to other shares
             self._epoch, self._known, self._pending = epoch, {}, {}
-        if epoch < self._epoch or mark in self._pending or self._is_known(mark):
+        bits = self._known.get(what)
+        if epoch < self._epoch or (bits is not None and bits[slot >> 3] & 1 << (slot & 7)):
             return
-        if len(self._pending) >= PENDING_MAX:
+        if len(self._pending) < PENDING_MAX:
+            self._pending.setdefault((what, slot), noted)
+        elif (what, slot) not in self._pending:
             self._metrics.users_dropped.labels("queue_full").inc()
-            return
-        self._pending[mark] = noted
 
-    async def _set(self, marks: Sequence[Mark]) -> list[int]:
+    async def _set(self, marks: Sequence[Mark], epoch: int) -> list[int]:
         """Whether each bit was set before."""
         pipeline = self._redis.pipeline(transaction=False)
-        for mark in marks:
-            pipeline.setbit(self._key(mark), mark.member.slot, 1)
-        for key in {self._key(mark) for mark in marks}:
+        keys = {what: f"{self._prefix}:{epoch}:{what}" for what, _ in marks}
+        for what, slot in marks:
+            pipeline.setbit(keys[what], slot, 1)
+        for key in keys.values():
             pipeline.expire(key, KEPT_SECONDS)
         answers: list[int] = await pipeline.execute()
         return answers[: len(marks)]
 
-    def _key(self, mark: Mark) -> str:
-        return f"{self._prefix}:{mark.member.epoch}:{mark.what}"
-
-    def _is_known(self, mark: Mark) -> bool:
-        bits = self._known.get(mark.what)
-        return bool(bits and bits[mark.member.slot >> 3] & 1 << (mark.member.slot & 7))
-
     def _remember(self, mark: Mark) -> None:
         """A bit that is set need not be asked for again."""
-        if mark.member.epoch == self._epoch:
-            bits = self._known.setdefault(mark.what, bytearray(SLOTS // 8))
-            bits[mark.member.slot >> 3] |= 1 << (mark.member.slot & 7)
+        what, slot = mark
+        bits = self._known.setdefault(what, bytearray(SLOTS // 8))
+        bits[slot >> 3] |= 1 << (slot & 7)
 
-    def _count(self, what: str, noted: Noted) -> None:
-        metrics, cohort = self._metrics, noted.cohort
+    def _count(self, what: str, cohort: Cohort, value: float) -> None:
+        metrics = self._metrics
         if what == "seen":
             metrics.users.labels(cohort).inc()
         elif what == "failed":
             metrics.users_failed.labels(cohort).inc()
         elif what == "rated":
-            metrics.users_reward.labels(cohort).observe(noted.value)
-            metrics.users_reward_squares.labels(cohort).inc(noted.value**2)
+            metrics.users_reward.labels(cohort).observe(value)
+            metrics.users_reward_squares.labels(cohort).inc(value**2)
         else:
-            edge = USER_EDGES_SECONDS[int(what.removeprefix("slow"))]
+            edge = USER_EDGES_SECONDS[SLOW.index(what)]
             metrics.users_slow.labels(cohort, f"{edge:g}").inc()
