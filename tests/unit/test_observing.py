@@ -10,7 +10,7 @@ from router.metrics import Metrics
 from router.observing import observe
 from router.phases import Assigned
 from router.trace import Trace
-from router.users import Mark, Member, UserCounts
+from router.users import Member, UserCounts
 
 
 def counted(metrics: Metrics, name: str, **labels: str) -> float:
@@ -28,7 +28,7 @@ def failing(error: Exception, *, seconds: float | None, left: float) -> Metrics:
         raise error
     late = counted(metrics, "router_refused_total", why="deadline")
     assert isinstance(raised.value, Late) == bool(late)
-    assert (Mark("failed", MEMBER) in users._pending) == bool(errors(metrics)[0])
+    assert (("failed", MEMBER.slot) in users._pending) == bool(errors(metrics)[0])
     return metrics
 
 
