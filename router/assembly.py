@@ -123,6 +123,8 @@ class Parts:
 async def assemble(given: Given, settings: Settings, features: Features, metrics: Metrics) -> Parts:
     """Contacts nobody; loads the local models. Raises SettingsError."""
     golden = probes.read(settings.probes.path) if settings.probes.path else []
+    llm, model = _llm(settings, metrics)
+    models = _models(given, settings, llm)  # may refuse: before anything is opened
     stores = await _stores(given, settings)
     redis = given.redis_client or open_redis(settings.stores.redis_url)
     reader = FlagReader(settings.stores.redis_url, environment=settings.environment)
@@ -132,7 +134,6 @@ async def assemble(given: Given, settings: Settings, features: Features, metrics
         features,
         metrics,
     )
-    llm, model = _llm(settings, metrics)
     chooser = Chooser(
         warm_start(features.bandit_alpha) if features.enable_adaptive_routing else None
     )
@@ -141,7 +142,7 @@ async def assemble(given: Given, settings: Settings, features: Features, metrics
         Guard(each, metrics, limits.backend_seconds) for each in _backends(given, stores, features)
     ]
     retrieval = Retrieval(guards, features)
-    understanding = _understanding(given, settings, features, llm, retrieval)
+    understanding = Understanding(models, features, retrieval.nearest, limits.known_cosine)
     answers = Answers(_cache(redis, settings, features), metrics, limits.cache_seconds)
     parts = PipelineParts(
         understanding, _rewriter(llm, settings), chooser, retrieval, answers, phases
@@ -234,18 +235,11 @@ def _rewriter(llm: WatchedModel | None, settings: Settings) -> QueryRewriter:
     )
 
 
-def _understanding(
-    given: Given,
-    settings: Settings,
-    features: Features,
-    llm: LanguageModel | None,
-    retrieval: Retrieval,
-) -> Understanding:
+def _models(given: Given, settings: Settings, llm: LanguageModel | None) -> Models:
     embedder = given.embedding_service or LocalEmbedder()
     escalation = Escalation(llm, timeout=settings.llm.timeout + LLM_SLACK_SECONDS) if llm else None
     classifier = _classifier(embedder, settings.intent_model, escalation)
-    models = Models(embedder, classifier, llm=llm is not None)
-    return Understanding(models, features, retrieval.nearest, settings.limits.known_cosine)
+    return Models(embedder, classifier, llm=llm is not None)
 
 
 def _classifier(

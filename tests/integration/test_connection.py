@@ -1,14 +1,11 @@
 """The worker's and the command line's connection: TLS, client certificates, traces."""
 
-import threading
 import uuid
 from collections.abc import Iterator
 from datetime import timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from temporalio import activity, workflow
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
@@ -18,6 +15,7 @@ from cli.context import Context
 from cli.errors import CliError, Exit
 from router import trace
 from router.telemetry import Telemetry
+from tests.collector import Collector, collecting
 from tests.faults.tls_front import tls_front, write_certificate
 
 pytestmark = pytest.mark.integration
@@ -64,52 +62,11 @@ async def test_worker_and_command_line_reach_temporal_by_mutual_tls(
         assert refused.value.code is Exit.UNREACHABLE
 
 
-class Collector(ThreadingHTTPServer):
-    """An OTLP receiver (HTTP, protobuf) that keeps the spans."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.requests: list[ExportTraceServiceRequest] = []
-        self.url = f"http://127.0.0.1:{self.server_port}"
-
-    def spans(self, service: str) -> dict[str, str]:
-        """Trace id by the name of each span of a service."""
-        return {
-            span.name: span.trace_id.hex()
-            for request in self.requests
-            for resource in request.resource_spans
-            if any(a.value.string_value == service for a in resource.resource.attributes)
-            for scope in resource.scope_spans
-            for span in scope.spans
-        }
-
-
-class Handler(BaseHTTPRequestHandler):
-    server: Collector
-
-    def do_POST(self) -> None:
-        assert self.path == "/v1/traces"
-        body = self.rfile.read(int(self.headers["content-length"]))
-        self.server.requests.append(ExportTraceServiceRequest.FromString(body))
-        self.send_response(200)
-        self.send_header("content-length", "0")
-        self.end_headers()
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the base's name
-        """Stay quiet."""
-
-
 @pytest.fixture
 def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
-    with Collector() as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
+    with collecting() as server:
         monkeypatch.setenv(ENDPOINT, server.url)
         yield server
-        server.shutdown()
-        thread.join()
 
 
 @activity.defn

@@ -16,6 +16,7 @@ from redis.asyncio import Redis
 
 from router.access import SCOPES, line_of, new_key
 from router.flags.processes import live_processes
+from tests.collector import Collector, collecting
 from tests.conftest import Neo4jSettings, clean_environ
 
 pytestmark = pytest.mark.integration
@@ -25,11 +26,18 @@ BEARER = {"Authorization": f"Bearer {KEY}"}
 
 
 @pytest.fixture(scope="module")
-def service(
+def collector() -> Iterator[Collector]:
+    with collecting() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def service(  # noqa: PLR0913, PLR0917 - the session's servers
     redis_server_url: str,
     postgres_dsn: str,
     neo4j_settings: Neo4jSettings,
     qdrant_url: str,
+    collector: Collector,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[str]:
     """The address of one process with keys and probes, ended with SIGTERM; a bad exit fails."""
@@ -49,6 +57,8 @@ def service(
         "NEO4J_PASSWORD": neo4j_settings.password,
         "NEO4J_DATABASE": neo4j_settings.database,
         "QDRANT_URL": qdrant_url,
+        "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url,
+        "OTEL_BSP_SCHEDULE_DELAY": "100",
         "SLUICE_API_KEYS": str(folder / "keys"),
         "SLUICE_BACKEND_SECONDS": "10",  # no answer here depends on how busy the machine is
         "SLUICE_QUERY_SECONDS": "30",
@@ -153,6 +163,21 @@ async def test_a_request_in_a_hurry_is_late_and_no_error(http: httpx.AsyncClient
     assert after[late] == before[late] + 1
     counted = {name for name in after if name.startswith("router_quer")}
     assert {name: before[name] for name in counted} == {name: after[name] for name in counted}
+
+
+async def test_a_query_arrives_at_the_collector_with_its_phases(
+    http: httpx.AsyncClient, collector: Collector
+) -> None:
+    """In its caller's trace, which the response names too."""
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    headers = {"traceparent": f"00-{trace}-00f067aa0ba902b7-01"}
+    asked = {"query": "Who drives T-97?", "user_id": "bob"}
+    answer = await http.post("/query", json=asked, headers=headers)
+    assert answer.headers["x-trace-id"] == trace
+    async with asyncio.timeout(30):
+        while "POST /query" not in (seen := collector.of(trace)):  # noqa: ASYNC110  another process sends
+            await asyncio.sleep(0.05)
+    assert {"cache", "understand", "choose", "search"} <= seen
 
 
 def test_the_interface_does_what_its_document_says(service: str, tmp_path: Path) -> None:
