@@ -69,15 +69,35 @@ def _fixed(
     tick = entry.tape.tick
     ticks = max(1, int((until - now).total_seconds() / tick))
     turns = max(1, int(tick / guarded.interval_seconds))
-    for gate in guarded.red_flags:
-        if gate.dry_run or gate.kind is GateKind.STATISTICAL:
-            continue
+    flags = [
+        gate
+        for gate in guarded.red_flags
+        if not gate.dry_run and gate.kind is not GateKind.STATISTICAL
+    ]
+    entry.tape.warm(list(_asked(flags, guarded)), begin + ticks * tick)
+    for gate in flags:
         before = min(gate.consecutive, round((begin - entry.tape.base) / tick))
         span = (begin - before * tick, begin + ticks * tick)
         codes = _codes(gate, guarded, course, span)
         fired = np.flatnonzero(fires(gate, codes, turns)[before:])
         if len(fired):
             yield gate.name, max(now, _time_of(entry, begin + int(fired[0]) * tick))
+
+
+def _expressions(gate: Gate, metric: Metric, cohort: Cohort) -> Iterator[str]:
+    """What is read at each tick: the value and, where it has one, the count of its samples."""
+    promql = expression(metric.query, gate, cohort)
+    yield slope(promql, gate) if gate.kind is GateKind.TREND else promql
+    if metric.samples is not None:
+        yield expression(metric.samples, gate, cohort)
+
+
+def _asked(gates: Sequence[Gate], guarded: Guarded) -> Iterator[str]:
+    for gate in gates:
+        metric = guarded.metrics[gate.metric]
+        yield from _expressions(gate, metric, gate.cohort)
+        if gate.kind is GateKind.CONTROL:
+            yield from _expressions(gate, metric, "control")
 
 
 def _time_of(entry: Entry, epoch: float) -> datetime:
@@ -101,12 +121,8 @@ def _reference(gate: Gate, guarded: Guarded, course: Course, span: Span) -> Colu
 
 
 def _column(gate: Gate, guarded: Guarded, course: Course, span: Span, cohort: Cohort) -> Column:
-    tape, metric = course.entries[-1].tape, guarded.metrics[gate.metric]
-    promql = expression(metric.query, gate, cohort)
-    trend = gate.kind is GateKind.TREND
-    values = tape.every_tick(slope(promql, gate) if trend else promql, *span)
+    tape = course.entries[-1].tape
+    promql, *counting = _expressions(gate, guarded.metrics[gate.metric], cohort)
     fresh = tape.ages(*span) <= course.plan.stale_after.total_seconds()
-    values = np.where(fresh, values, np.nan)
-    if metric.samples is None:
-        return Column(values)
-    return Column(values, tape.every_tick(expression(metric.samples, gate, cohort), *span))
+    values = np.where(fresh, tape.every_tick(promql, *span), np.nan)
+    return Column(values, tape.every_tick(counting[0], *span) if counting else None)

@@ -88,9 +88,9 @@ class Ranges:
         for series in self._series(query, times, step):
             number = int(series["metric"].get(_TAG, 0))
             seen[number] += 1
-            at, values = zip(*series["values"], strict=True)
-            index = np.round((np.array(at) - times[0]) / step).astype(np.int64)
-            columns[number][index] = np.array(values, dtype=float)
+            index = np.array([at for at, _ in series["values"]])
+            index = np.round((index - times[0]) / step).astype(np.int64)
+            columns[number][index] = [float(value) for _, value in series["values"]]
         for promql, count in zip(promqls, seen, strict=True):
             if count > 1:
                 raise PrometheusFailedError(f"{promql!r} gives {count} series; aggregate to one")
