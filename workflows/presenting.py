@@ -8,6 +8,7 @@ from temporalio.common import SearchAttributeKey, SearchAttributeUpdate
 from rollout.before import Line, checklist
 from rollout.exposure import spent
 from rollout.judge import format_value
+from rollout.runbook import runbook_for
 from rollout.state import Event, State, Status
 from rollout.verdict import Outcome, Verdict
 
@@ -56,6 +57,8 @@ def details(state: State, waiting_for: str, until: datetime | None, now: datetim
     if choices := _CHOICES.get(state.status):
         commands = ", ".join(f"`sluice {verb} {state.plan.flag}`" for verb in choices)
         lines.append(f"\nA person can: {commands}")
+    if page := runbook_for(state, "rolled_back"):
+        lines.append(f"\nWhat to do: {page}")
     if until is not None:
         lines.append(f"\nNext: {until:%Y-%m-%d %H:%M:%S} UTC")
     lines += [

@@ -70,7 +70,13 @@ RED = Finding(
         severity=Severity.P0,
     ),
     gate=Gate.model_validate(
-        {"name": "error_spike", "metric": "errors", "threshold": "5%", "window": "5m"}
+        {
+            "name": "error_spike",
+            "metric": "errors",
+            "threshold": "5%",
+            "window": "5m",
+            "runbook": "docs/runbooks/error_spike.md",
+        }
     ),
     seen_at=minutes(2.5),
 )
@@ -101,6 +107,7 @@ def test_a_decision_never_rests_on_what_was_measured_later() -> None:
 def test_a_rollback_by_a_red_flag_rests_on_that_red_flag() -> None:
     one = only("rollback", 2.6, f"emergency to 0 %: {RED.verdict.because}")
     assert (one.source, one.measured_at) == ("error_spike", minutes(2.5))
+    assert one.runbook == "docs/runbooks/error_spike.md"
     assert one.evidence[0].verdict.value == 0.11
     assert one.evidence[0].rule is not None
     assert "over 5m" in one.evidence[0].rule.text

@@ -10,6 +10,7 @@ from rollout.plan import RolloutPlan
 from rollout.state import State, Status
 from tests.workflows.harness import PLAN, Rollout, plan, rolling_out
 
+PAGE = "docs/runbooks/error_spike.md"
 ROUTES = """
 notify:
   - {channel: log}
@@ -19,7 +20,8 @@ notify:
 
 def told(severity: str) -> RolloutPlan:
     """The plan with its reward red flag at the given severity."""
-    return plan(PLAN.replace("severity: P1", f"severity: {severity}") + ROUTES)
+    text = PLAN.replace("severity: P1", f"severity: {severity}")
+    return plan(text.replace("min_samples: 5}", f"min_samples: 5, runbook: {PAGE}}}") + ROUTES)
 
 
 def exposed(state: State) -> bool:
@@ -41,6 +43,7 @@ async def test_a_p0_pages_on_every_route_of_its_severity(env: WorkflowEnvironmen
         assert alerts(rollout).count(("P0", "rolled_back")) == 2
         keys = {notice.key for notice in rollout.notices.heard}
         assert len(keys) == 2, "a notice has the same key on every channel"
+        assert {notice.runbook for notice in rollout.notices.heard} == {PAGE}
 
 
 async def test_a_p1_tells_pauses_and_is_called_off_by_a_person(env: WorkflowEnvironment) -> None:
