@@ -29,6 +29,7 @@ COMMANDS = {
     "whatif": Command("Rollouts", "whatif_command", "whatif"),
     "rehearse": Command("Before", "rehearse_command", "rehearse"),
     "backtest": Command("Before", "backtest_command", "backtest"),
+    "simulate": Command("Before", "simulate_command", "simulate"),
     "approve": Command("Decisions", "consent", "approve"),
     "attest": Command("Decisions", "consent", "attest"),
     "promote": Command("Decisions", "people", "promote"),

@@ -12,7 +12,7 @@ from rehearsal.outcome import Outcome, outcome_of
 from rehearsal.prometheus import own_prometheus
 from rehearsal.rehearse import Played, Stage
 from rehearsal.scenario import Scenario
-from rehearsal.skipping import time_skipping
+from rehearsal.skipping import quiet, time_skipping
 from rehearsal.tape import Studio
 from rehearsal.traffic import series_names
 from rehearsal.walk import Walk
@@ -36,7 +36,7 @@ async def stage(plan: RolloutPlan) -> AsyncIterator[Stage]:
     """
     rehearsable(plan)
     with own_prometheus(tick_seconds(plan)) as ranges, tempfile.TemporaryDirectory() as folder:
-        async with time_skipping() as env:
+        async with time_skipping(quiet()) as env:
             yield Stage(env, Studio(ranges), Path(folder))
 
 

@@ -41,7 +41,8 @@ def asked(state: State, now: datetime, kind: RollbackKind, by: Command) -> Rollb
     step, to_step = state.answerable_step, None
     levels: tuple[float, ...] = ()
     if kind is RollbackKind.STEP_BACK:
-        to_step = chosen(state, by.to)
+        # Where nothing is live (after an emergency, before the retried step starts) every step is up.
+        to_step = chosen(state, by.to) if state.live_step else None
     elif kind is RollbackKind.CODE:
         state.code = CodeRevert(
             asked_at=now,

@@ -41,8 +41,22 @@ def advanced(state: FenceState, subject: str, fence: Fence | None) -> FenceState
     return state.model_copy(update={"sequence": fence.sequence, "repeatable": True})
 
 
-def retired(state: FenceState) -> FenceState:
-    """Return what must be remembered of a deleted flag: the runs that may not write it again."""
+def retired(state: FenceState, fence: Fence | None) -> FenceState:
+    """Return what must be remembered of a deleted flag.
+
+    A run that deletes its own flag may need it back: the rollback of a rollout whose last step made
+    the treatment permanent. Its later writes may create the flag again; everybody else's run, and
+    the owner of a flag that a person deleted, has lost it.
+    """
+    if fence is not None and fence.run_id == state.owner:
+        return state.model_copy(update={"repeatable": False})
+    return FenceState(past_owners=_past(state))
+
+
+def revived(state: FenceState, fence: Fence | None) -> FenceState:
+    """Return what a flag starts with whose name was used before."""
+    if fence is not None and fence.run_id == state.owner:
+        return state
     return FenceState(past_owners=_past(state))
 
 

@@ -104,7 +104,8 @@ def create(new: FlagState) -> Mutation:
             raise _killed(new.name)
         if old is None and len(document.flags) >= FLAGS_MAX:
             raise InvalidFlagError(f"the environment has {FLAGS_MAX} flags, the most: delete one")
-        before = old.fence if old else document.retired.get(new.name, new.fence)
+        past = document.retired.get(new.name, new.fence)
+        before = old.fence if old else fencing.revived(past, change.fence)
         fence = fencing.advanced(before, f"flag {new.name!r}", change.fence)
         flag = new.model_copy(update={"fence": fence})
         retired = {name: runs for name, runs in document.retired.items() if name != new.name}
@@ -123,7 +124,7 @@ def delete(name: str) -> Mutation:
         if flag.killed:
             raise _killed(name)
         flags = {other: state for other, state in document.flags.items() if other != name}
-        retired = {**document.retired, name: fencing.retired(fence)}
+        retired = {**document.retired, name: fencing.retired(fence, change.fence)}
         newest = dict(list(retired.items())[-RETIRED_MAX:])
         changed = document.model_copy(update={"flags": flags, "retired": newest})
         return Effect(changed, name, "delete", _told(flag), None)

@@ -210,6 +210,30 @@ async def test_the_newest_claim_owns_the_flag_for_good(flags: FeatureFlags) -> N
         await flags.set_rollout_percentage(FLAG, 50, change=by("run-2", 0))
 
 
+async def test_a_run_may_take_its_own_deletion_back(flags: FeatureFlags) -> None:
+    """The rollback of a last step that deleted the flag; what came before it still comes too late."""
+    await flags.create_flag(FLAG)
+    await flags.claim(FLAG, "run-1")
+    await flags.delete_flag(FLAG, change=by("run-1", 7))
+    for late in (6, 7):
+        with pytest.raises(FencedError, match="too late"):
+            await flags.create_flag(FLAG, change=by("run-1", late))
+    await flags.create_flag(FLAG, change=by("run-1", 8))
+    await flags.kill(FLAG, change=by("run-1", 8))
+    assert (await flags.get_flag(FLAG)).killed
+
+
+async def test_a_run_has_lost_what_another_created_after_its_deletion(flags: FeatureFlags) -> None:
+    await flags.create_flag(FLAG)
+    await flags.claim(FLAG, "run-1")
+    await flags.delete_flag(FLAG, change=by("run-1", 7))
+    await flags.create_flag(FLAG, change=by("run-2", 0))
+    with pytest.raises(FencedError, match="lost it"):
+        await flags.claim(FLAG, "run-1")
+    with pytest.raises(FencedError, match="lost it"):
+        await flags.set_rollout_percentage(FLAG, 50, change=by("run-1", 8))
+
+
 async def test_deleting_a_flag_does_not_free_it_for_its_old_run(flags: FeatureFlags) -> None:
     await flags.create_flag(FLAG)
     await flags.claim(FLAG, "run-1")

@@ -217,6 +217,15 @@ def test_a_step_back_while_waiting_goes_back_from_the_live_step() -> None:
     assert moves.ask_rollback(state, START, RollbackKind.STEP_BACK, ALICE).to_step == "dark"
 
 
+def test_a_step_back_never_raises() -> None:
+    """After an emergency and a retry nothing is live: back from 100 % means 0 %, not the 5 % before."""
+    state = fresh()
+    state.step_index, state.live_step = 3, ""
+    asked = moves.ask_rollback(state, START, RollbackKind.STEP_BACK, ALICE)
+    assert asked.to_step is None
+    assert to_roll_back(state, asked).percentage == 0
+
+
 def test_an_emergency_is_never_replaced_by_a_step_back() -> None:
     """Whatever a person asks for meanwhile, the stronger rollback stands."""
     state = fresh()

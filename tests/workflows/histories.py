@@ -11,9 +11,9 @@ from pathlib import Path
 
 from temporalio.client import WorkflowHistory
 
+from rehearsal.skipping import time_skipping
 from rollout.commands import Verb
 from rollout.state import Status
-from tests.workflows.conftest import time_skipping
 from tests.workflows.harness import Rollout, rolling_out
 
 FOLDER = Path(__file__).parents[1] / "histories"

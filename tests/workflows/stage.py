@@ -1,0 +1,240 @@
+"""Many rollouts side by side on one time-skipping server, each with a script of what happens to it.
+
+The server skips time only while no activity runs. So a script acts inside the watch's turns (and the
+read-back after a rollback): the moment is known, nothing polls, and time waits until it has acted.
+"""
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from temporalio import activity
+from temporalio.api.testservice.v1 import UnlockTimeSkippingRequest
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import (
+    ActivityInboundInterceptor,
+    ExecuteActivityInput,
+    Interceptor,
+    UnsandboxedWorkflowRunner,
+    Worker,
+)
+
+from activities.checklist import ChecklistActivities
+from activities.checklist_models import ItemsRequest, ItemsResult
+from activities.code import CodeActivities
+from activities.flags import FlagActivities
+from activities.measure import MeasureActivities
+from activities.models import (
+    CheckRequest,
+    CheckResult,
+    Confirmation,
+    ConfirmRequest,
+    FlagReceipt,
+    FlagTarget,
+    ReportReceipt,
+    ReportRequest,
+    RevertReceipt,
+    RevertRequest,
+    WatchEnd,
+    WatchNotes,
+    WatchRequest,
+)
+from activities.watch import RedFlagWatch, WatchActivities
+from rehearsal.ports import workflow_time
+from tests.workflows.scene import Scene
+from workflows.models import RolloutInput, workflow_id
+from workflows.rollout_workflow import RolloutWorkflow
+
+QUEUE = "stage"
+IDLE_SECONDS, IDLE_LOOKS = 0.25, 6
+STANDS_STILL = timedelta(seconds=20)
+PACE = timedelta(minutes=21)
+REAL_SECONDS_MAX = 240
+SETTLE = timedelta(hours=6)
+
+
+class Work(Interceptor):
+    """Counts the activities that were begun and those under way."""
+
+    begun = 0
+    going = 0
+
+    def intercept_activity(
+        self,
+        next: ActivityInboundInterceptor,  # noqa: A002  the SDK's name
+    ) -> ActivityInboundInterceptor:
+        return _Counted(next, self)
+
+
+class _Counted(ActivityInboundInterceptor):
+    def __init__(self, next: ActivityInboundInterceptor, work: Work) -> None:  # noqa: A002
+        super().__init__(next)
+        self._work = work
+
+    async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: A002, ANN401
+        self._work.begun += 1
+        self._work.going += 1
+        try:
+            return await super().execute_activity(input)
+        finally:
+            self._work.going -= 1
+
+
+@dataclass
+class Stage:
+    """The activities of every scene, found by the id of the workflow that asks."""
+
+    scenes: dict[str, Scene] = field(default_factory=dict)
+    killed: asyncio.Event = field(default_factory=asyncio.Event)
+    work: Work = field(default_factory=Work)
+
+    @property
+    def _scene(self) -> Scene:
+        return self.scenes[activity.info().workflow_id or ""]
+
+    @activity.defn(name="apply_flag")
+    async def apply(self, target: FlagTarget) -> FlagReceipt:
+        return await FlagActivities(self._scene.flags).apply(target)
+
+    @activity.defn(name="confirm_flag")
+    async def confirm(self, request: ConfirmRequest) -> Confirmation:
+        await self._scene.look()
+        return await FlagActivities(self._scene.flags).confirm(request)
+
+    @activity.defn(name="check_gates")
+    async def check(self, request: CheckRequest) -> CheckResult:
+        return await MeasureActivities(self._scene.metrics, self._scene.ledger).check(request)
+
+    @activity.defn(name="check_items")
+    async def items(self, request: ItemsRequest) -> ItemsResult:
+        return await ChecklistActivities(self._scene.metrics, self._scene.site).check_items(request)
+
+    @activity.defn(name="write_report")
+    async def report(self, request: ReportRequest) -> ReportReceipt:
+        scene, self._scene.reports_broken = self._scene, None
+        if scene.reports_broken is not None:
+            raise scene.reports_broken
+        return ReportReceipt(markdown="report.md", html="report.html")
+
+    @activity.defn(name="revert_code")
+    async def revert(self, request: RevertRequest) -> RevertReceipt:
+        return await CodeActivities(self._scene.code).revert(request)
+
+    @activity.defn(name="watch_red_flags")
+    async def watch(self, request: WatchRequest) -> WatchEnd:
+        """One turn per attempt; what the watch remembers between turns is kept as by its heartbeat.
+
+        After an act it ends as at the end of a shift, and the workflow starts the next: what was done
+        may have cancelled this one, and the server never lets its clock go for a cancelled activity
+        that fails.
+        """
+        scene, info = self._scene, activity.info()
+        if await scene.look():
+            return WatchEnd()
+        key = info.workflow_run_id, info.activity_id
+        ports = WatchActivities(scene.metrics, scene.flags, scene.ledger, clock=workflow_time)
+        watch = RedFlagWatch(ports, request, scene.notes.get(key, WatchNotes()))
+        finding = await watch.turn()
+        scene.notes[key] = watch.notes
+        if finding is not None:
+            return WatchEnd(finding=finding, tracks=watch.notes.tracks)
+        raise ApplicationError(
+            "nothing yet", next_retry_delay=PACE, category=ApplicationErrorCategory.BENIGN
+        )
+
+    def worker(self, env: WorkflowEnvironment, pool: ThreadPoolExecutor) -> Worker:
+        return Worker(
+            env.client,
+            task_queue=QUEUE,
+            workflows=[RolloutWorkflow],
+            activities=[
+                self.apply,
+                self.confirm,
+                self.check,
+                self.items,
+                self.report,
+                self.revert,
+                self.watch,
+            ],
+            activity_executor=pool,
+            interceptors=[self.work],
+            graceful_shutdown_timeout=timedelta(seconds=5),
+            workflow_runner=UnsandboxedWorkflowRunner(),  # other tests have the sandbox; it costs half
+            build_id="stage",  # else the SDK hashes every module first
+        )
+
+    async def start(self, env: WorkflowEnvironment, name: str, scene: Scene) -> None:
+        """Start the scene's rollout."""
+        ident = f"{workflow_id(scene.plan.flag)}-{name}"
+        self.scenes[ident] = scene
+        scene.handle = await env.client.start_workflow(
+            RolloutWorkflow.run, RolloutInput(plan=scene.plan), id=ident, task_queue=QUEUE
+        )
+
+    async def play(self, env: WorkflowEnvironment) -> None:
+        """Let time pass until every scene is over, with a new worker whenever one was killed.
+
+        Then hours more: what was over must stay as it is. The clock is let go once: the server counts
+        who let it go, and let go twice it would run on while an activity works.
+        """
+        deadline = asyncio.get_running_loop().time() + REAL_SECONDS_MAX
+        with env.auto_time_skipping_disabled(), ThreadPoolExecutor(4) as pool:
+            overs = asyncio.gather(*(self._over(scene) for scene in self.scenes.values()))
+            passing = asyncio.create_task(env.sleep(timedelta(days=3000)))
+            freeing = asyncio.create_task(self._free_the_clock(env))
+            while not overs.done() and asyncio.get_running_loop().time() < deadline:
+                self.killed.clear()
+                async with self.worker(env, pool):
+                    await self._until_killed(overs, deadline)
+                    if overs.done():
+                        await _pass(env, SETTLE)
+                        await asyncio.gather(*(one.ending() for one in self.scenes.values()))
+            around: list[asyncio.Future[Any]] = [passing, freeing, overs]
+            for task in around:
+                task.cancel()
+            await asyncio.gather(*around, return_exceptions=True)
+
+    async def _free_the_clock(self, env: WorkflowEnvironment) -> None:
+        """Let the clock go whenever it stands still though nothing works (see rehearsal.watch).
+
+        The test server never lets go of it for an activity that is cancelled between two attempts,
+        or whose workflow ends then.
+        """
+        before, begun, idle = await env.get_current_time(), 0, 0
+        while True:
+            await asyncio.sleep(IDLE_SECONDS)
+            now = await env.get_current_time()
+            stands = now - before < STANDS_STILL  # it always goes on in real time
+            idle = idle + 1 if stands and begun == self.work.begun and not self.work.going else 0
+            before, begun = now, self.work.begun
+            if idle >= IDLE_LOOKS:
+                idle = 0
+                await env.client.test_service.unlock_time_skipping(UnlockTimeSkippingRequest())
+
+    async def _until_killed(self, overs: asyncio.Future[Any], deadline: float) -> None:
+        killed = asyncio.create_task(self.killed.wait())
+        left = deadline - asyncio.get_running_loop().time()
+        await asyncio.wait(
+            [overs, killed], return_when=asyncio.FIRST_COMPLETED, timeout=max(0.0, left)
+        )
+        killed.cancel()
+
+    async def _over(self, scene: Scene) -> None:
+        """A scene is over when its script says so, or its workflow ended."""
+        assert scene.handle is not None
+        ended = asyncio.create_task(scene.handle.result())
+        over = asyncio.create_task(scene.over.wait())
+        await asyncio.wait([ended, over], return_when=asyncio.FIRST_COMPLETED)
+        ended.cancel()
+        over.cancel()
+
+
+async def _pass(env: WorkflowEnvironment, span: timedelta) -> None:
+    """Wait until so much of the skipped time has passed."""
+    until = await env.get_current_time() + span
+    async with asyncio.timeout(REAL_SECONDS_MAX):
+        while await env.get_current_time() < until:  # noqa: ASYNC110  the server tells no other way
+            await asyncio.sleep(0.05)
