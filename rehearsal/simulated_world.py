@@ -26,7 +26,6 @@ from rollout.reading import Measured, Reading
 from rollout.rolling_back import reverted
 from rollout.state import Finding, State
 from rollout.verdict import Outcome, Verdict
-from router.flags import Change
 
 BEGIN = datetime(2024, 1, 1, 8, tzinfo=UTC)
 DECISIONS_MAX = 90
@@ -127,14 +126,14 @@ class World:
         flags, flag = self.flags.environment(self.plan.environment), self.plan.flag
         if flag not in (await flags.document()).flags:
             return
-        change, self._flag = Change(actor="hand", reason="drawn"), None
+        self._flag = None
         if likely(self.rng, 0.5):
-            await flags.kill(flag, change=change)
+            await flags.kill(flag)
             self.say("a person kills the flag at the store")
         elif not (await flags.get_flag(flag)).killed:
             percentage = self.rng.choice([0, 1, 80])
             self.monitor.tampered = True
-            await flags.set_rollout_percentage(flag, percentage, change=change)
+            await flags.set_rollout_percentage(flag, percentage)
             self.say(f"a person sets the flag to {percentage} % at the store")
 
     def command(self, verb: Verb, command: Command) -> None:
