@@ -69,12 +69,12 @@ def rule(done: Backtest, name: str, kind: str = "red flag") -> Replayed:
 def test_the_burst_is_the_only_thing_that_would_have_acted(done: Backtest) -> None:
     """Within minutes of it, with its sentence, and by the evidence of both cohorts too."""
     acted = {one.gate: alarm for one, alarm in done.alarms}
-    assert set(acted) == {"error_spike", "error_evidence"}
+    assert set(acted) == {"error_spike", "error_surge", "error_evidence"}
     burst = BEGIN + BURST * MINUTE
     for alarm in acted.values():
         assert burst <= alarm.begins <= burst + 10 * MINUTE
     assert "is not below 5.00%" in acted["error_spike"].because
-    assert done.alarms_a_week == pytest.approx(2 / ((END - BEGIN) / timedelta(weeks=1)))
+    assert done.alarms_a_week == pytest.approx(3 / ((END - BEGIN) / timedelta(weeks=1)))
 
 
 def test_counts_add_up_and_a_gap_is_no_data(done: Backtest) -> None:
