@@ -19,10 +19,10 @@ down: ## Stop what `make up` started
 	@exec $(BIN)/sluice down
 
 test: bootstrap ## Every test, real servers included; ARGS are passed to pytest
-	@exec $(BIN)/pytest -n 2 --dist loadfile $(ARGS)
+	@exec $(BIN)/pytest -n 3 --dist loadfile $(ARGS)
 
 integration: bootstrap ## Only the tests on real servers
-	@exec $(BIN)/pytest -n 2 --dist loadfile -m integration $(ARGS)
+	@exec $(BIN)/pytest -n 3 --dist loadfile -m integration $(ARGS)
 
 check: bootstrap ## Format, lint, types, import rules, spelling, pyproject.toml
 	$(BIN)/ruff format --check .
