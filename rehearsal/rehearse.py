@@ -1,5 +1,6 @@
 """One rehearsal: the production workflow and activities, on recorded metrics and skipped time."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
@@ -23,6 +24,7 @@ from activities.memory_site import MemorySite
 from activities.models import CheckRecord
 from activities.report import ReportActivities
 from activities.watch import WatchActivities
+from rehearsal.clock import Work, keep_going
 from rehearsal.course import START_HOUR, Course
 from rehearsal.outcome import Outcome, outcome_of
 from rehearsal.person import PersonActivities, RehearsingPerson
@@ -60,9 +62,13 @@ class Stage:
         """Carry the plan out until it ends, or only a person could go on."""
         await self._to_monday()
         course = Course(plan, scenario, seed, self.studio, await self.env.get_current_time())
-        ledger = MemoryLedger()
-        async with self._rolling_out(course, ledger) as (rollout, person):
-            await person.result()
+        ledger, work = MemoryLedger(), Work()
+        async with self._rolling_out(course, ledger, work) as (rollout, person):
+            going = asyncio.create_task(keep_going(self.env, work))
+            try:
+                await person.result()
+            finally:
+                going.cancel()
             state = await rollout.query(RolloutWorkflow.get_state)
             if not state.ended:
                 with suppress(RPCError):  # it may end while we say so
@@ -82,7 +88,7 @@ class Stage:
 
     @asynccontextmanager
     async def _rolling_out(
-        self, course: Course, ledger: MemoryLedger
+        self, course: Course, ledger: MemoryLedger, work: Work
     ) -> AsyncIterator[
         tuple[
             WorkflowHandle[RolloutWorkflow, RolloutResult], WorkflowHandle[RehearsingPerson, None]
@@ -96,6 +102,7 @@ class Stage:
                 workflows=[RolloutWorkflow, RehearsingPerson],
                 activities=self._activities(course, ledger),
                 activity_executor=pool,
+                interceptors=[work],
                 build_id="rehearsal",  # else the SDK hashes every module first
             ):
                 rollout = await client.start_workflow(

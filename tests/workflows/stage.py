@@ -11,16 +11,9 @@ from datetime import timedelta
 from typing import Any
 
 from temporalio import activity
-from temporalio.api.testservice.v1 import UnlockTimeSkippingRequest
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import (
-    ActivityInboundInterceptor,
-    ExecuteActivityInput,
-    Interceptor,
-    UnsandboxedWorkflowRunner,
-    Worker,
-)
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from activities.checklist import ChecklistActivities
 from activities.checklist_models import ItemsRequest, ItemsResult
@@ -43,44 +36,17 @@ from activities.models import (
     WatchRequest,
 )
 from activities.watch import RedFlagWatch, WatchActivities
+from rehearsal.clock import Work, keep_going
 from rehearsal.ports import workflow_time
 from tests.workflows.scene import Scene
 from workflows.models import RolloutInput, workflow_id
 from workflows.rollout_workflow import RolloutWorkflow
 
 QUEUE = "stage"
-IDLE_SECONDS, IDLE_LOOKS = 0.25, 6
-STANDS_STILL = timedelta(seconds=20)
+IDLE_LOOKS = 6
 PACE = timedelta(minutes=21)
 REAL_SECONDS_MAX = 240
 SETTLE = timedelta(hours=6)
-
-
-class Work(Interceptor):
-    """Counts the activities that were begun and those under way."""
-
-    begun = 0
-    going = 0
-
-    def intercept_activity(
-        self,
-        next: ActivityInboundInterceptor,  # noqa: A002  the SDK's name
-    ) -> ActivityInboundInterceptor:
-        return _Counted(next, self)
-
-
-class _Counted(ActivityInboundInterceptor):
-    def __init__(self, next: ActivityInboundInterceptor, work: Work) -> None:  # noqa: A002
-        super().__init__(next)
-        self._work = work
-
-    async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: A002, ANN401
-        self._work.begun += 1
-        self._work.going += 1
-        try:
-            return await super().execute_activity(input)
-        finally:
-            self._work.going -= 1
 
 
 @dataclass
@@ -184,7 +150,7 @@ class Stage:
         with env.auto_time_skipping_disabled(), ThreadPoolExecutor(4) as pool:
             overs = asyncio.gather(*(self._over(scene) for scene in self.scenes.values()))
             passing = asyncio.create_task(env.sleep(timedelta(days=3000)))
-            freeing = asyncio.create_task(self._free_the_clock(env))
+            freeing = asyncio.create_task(keep_going(env, self.work, IDLE_LOOKS))
             while not overs.done() and asyncio.get_running_loop().time() < deadline:
                 self.killed.clear()
                 async with self.worker(env, pool):
@@ -196,23 +162,6 @@ class Stage:
             for task in around:
                 task.cancel()
             await asyncio.gather(*around, return_exceptions=True)
-
-    async def _free_the_clock(self, env: WorkflowEnvironment) -> None:
-        """Let the clock go whenever it stands still though nothing works (see rehearsal.watch).
-
-        The test server never lets go of it for an activity that is cancelled between two attempts,
-        or whose workflow ends then.
-        """
-        before, begun, idle = await env.get_current_time(), 0, 0
-        while True:
-            await asyncio.sleep(IDLE_SECONDS)
-            now = await env.get_current_time()
-            stands = now - before < STANDS_STILL  # it always goes on in real time
-            idle = idle + 1 if stands and begun == self.work.begun and not self.work.going else 0
-            before, begun = now, self.work.begun
-            if idle >= IDLE_LOOKS:
-                idle = 0
-                await env.client.test_service.unlock_time_skipping(UnlockTimeSkippingRequest())
 
     async def _until_killed(self, overs: asyncio.Future[Any], deadline: float) -> None:
         killed = asyncio.create_task(self.killed.wait())
