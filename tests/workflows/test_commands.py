@@ -4,12 +4,16 @@ import asyncio
 
 import pytest
 from temporalio.client import WorkflowUpdateFailedError
+from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.testing import WorkflowEnvironment
 
 from activities.errors import FlagsUnreachableError
 from rollout.commands import Command, Verb
 from rollout.state import State, Status
-from tests.workflows.harness import ALICE, Rollout, rolling_out
+from tests.workflows.harness import ALICE, Rollout, plan, rolling_out
+from workflows.models import RolloutInput
+from workflows.rollout_workflow import RolloutWorkflow
 
 
 def exposed(state: State) -> bool:
@@ -126,3 +130,39 @@ async def test_signals_do_what_updates_do(env: WorkflowEnvironment) -> None:
         assert state.percentage == 0
         await rollout.handle.signal("abort", ALICE)
         assert (await rollout.handle.result()).status is Status.ABORTED
+
+
+async def test_signals_twice_and_out_of_order_change_nothing_more(env: WorkflowEnvironment) -> None:
+    """Two pauses are one, two rollbacks too, and a resume that comes too late raises nothing."""
+    async with rolling_out(env) as rollout:
+        await rollout.reaches(exposed)
+        await rollout.handle.signal("pause", ALICE)
+        await rollout.handle.signal("pause", ALICE)
+        state = await rollout.reaches(lambda s: s.status is Status.PAUSED, hours=1)
+        emergency = Command(actor="ui", emergency=True)
+        await rollout.handle.signal("rollback", emergency)
+        await rollout.reaches(lambda s: s.status is Status.DEGRADED, hours=1)
+        await rollout.handle.signal("rollback", emergency)
+        await rollout.handle.signal("resume", ALICE)
+        state = await rollout.reaches(
+            lambda s: any(e.kind == "refused" for e in s.timeline), hours=1
+        )
+        assert (state.status, state.percentage) == (Status.DEGRADED, 0)
+        assert rollout.flags.trail[-1] == 0
+
+
+async def test_a_second_start_for_the_same_flag_is_refused(env: WorkflowEnvironment) -> None:
+    """The first rollout goes on untouched; the refusal says how to see and to end it."""
+    async with rolling_out(env) as rollout:
+        before = await rollout.reaches(exposed)
+        with pytest.raises(WorkflowAlreadyStartedError):
+            await env.client.start_workflow(
+                RolloutWorkflow.run,
+                RolloutInput(plan=plan()),
+                id=rollout.handle.id,
+                task_queue="another",
+                id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+                id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+            )
+        after = await rollout.state()
+        assert (after.rollout_id, after.percentage) == (before.rollout_id, before.percentage)
