@@ -45,6 +45,7 @@ class TwoWritersAKillerAndRestarts(RuleBasedStateMachine):
         self.killed = False
         self.sent: list[tuple[Fence, float]] = []
         self.seen_version = 0
+        self.given_version = 0
 
     def done(self, work: Coroutine[object, object, object]) -> bool:
         try:
@@ -53,6 +54,7 @@ class TwoWritersAKillerAndRestarts(RuleBasedStateMachine):
             return False
         self.now_ms += 1
         self.seen_version = self.version()
+        self.given_version = max(self.given_version, self.seen_version)
         return True
 
     def version(self) -> int:
@@ -150,7 +152,8 @@ class TwoWritersAKillerAndRestarts(RuleBasedStateMachine):
         self.store.text = data.draw(st.sampled_from(self.copies))
         self.store.floor = Floor()
         self.store.server = Server(f"run-{self.now_ms}")
-        self.now_ms += 1
+        # By then the clock is past every version given out: they are its milliseconds.
+        self.now_ms = max(self.now_ms, self.given_version) + 1
         self.seen_version = max(self.seen_version, self.version())
         self.killed = self.flag().killed
         assert not self.flag().confirmed
