@@ -11,6 +11,7 @@ Sentinels themselves.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -40,12 +41,7 @@ def connect(url: str, **options: Any) -> redis.asyncio.Redis:  # noqa: ANN401 - 
     address = sentinel_address(url)
     if address is None:
         return redis.asyncio.Redis.from_url(url, **options)
-    sentinel = redis.asyncio.sentinel.Sentinel(  # type: ignore[no-untyped-call]  # redis-py left it bare
-        address.sentinels, sentinel_kwargs=address.asking | _limits(options)
-    )
-    client = sentinel.master_for(
-        address.service, connection_pool_class=_AsyncPool, **address.master, **options
-    )
+    client = _master(redis.asyncio.sentinel.Sentinel, _AsyncPool, address, options)
     return cast("redis.asyncio.Redis", client)
 
 
@@ -54,13 +50,7 @@ def connect_blocking(url: str, **options: Any) -> redis.Redis:  # noqa: ANN401 -
     address = sentinel_address(url)
     if address is None:
         return redis.Redis.from_url(url, **options)
-    sentinel = redis.sentinel.Sentinel(  # type: ignore[no-untyped-call]  # redis-py left it bare
-        address.sentinels, sentinel_kwargs=address.asking | _limits(options)
-    )
-    client = sentinel.master_for(  # type: ignore[no-untyped-call]  # as above
-        address.service, connection_pool_class=_Pool, **address.master, **options
-    )
-    return cast("redis.Redis", client)
+    return cast("redis.Redis", _master(redis.sentinel.Sentinel, _Pool, address, options))
 
 
 def sentinel_address(url: str) -> SentinelAddress | None:
@@ -97,9 +87,15 @@ def _host(text: str) -> tuple[str, int]:
     return parts.hostname, parts.port or SENTINEL_PORT
 
 
-def _limits(options: dict[str, Any]) -> dict[str, Any]:
+def _master(
+    sentinel: Callable[..., Any], pool: type, address: SentinelAddress, options: dict[str, Any]
+) -> object:
     names = ("socket_timeout", "socket_connect_timeout")
-    return {name: options[name] for name in names if name in options}
+    limits = {name: options[name] for name in names if name in options}
+    asked = sentinel(address.sentinels, sentinel_kwargs=address.asking | limits)
+    return asked.master_for(
+        address.service, connection_pool_class=pool, **address.master, **options
+    )
 
 
 class _Pool(redis.sentinel.SentinelConnectionPool):

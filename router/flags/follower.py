@@ -25,7 +25,7 @@ from redis.exceptions import RedisError
 from router.flags.errors import FlagError
 from router.flags.keys import FlagKeys
 from router.flags.model import FlagDocument, load
-from router.flags.source import Connect, FlagSource, News, Poll, connect_by_url, session
+from router.flags.source import Connect, FlagSource, Poll, connect_by_url, session
 from router.flags.store import Floor
 from router.flags.trust import Server, trusted
 
@@ -139,8 +139,8 @@ class Follower:
         self._read(source)
         due = time.monotonic() + self._poll_seconds
         while not stopping.is_set():
-            news = source.wait(due - time.monotonic())
-            if news is not None and not self._pushed(news):
+            text = source.wait(due - time.monotonic())
+            if text is not None and not self._pushed(text):
                 source.skip()
                 self._read(source)
             elif time.monotonic() >= due:
@@ -149,13 +149,13 @@ class Follower:
                 continue
             due = time.monotonic() + self._poll_seconds
 
-    def _pushed(self, news: News) -> bool:
-        """Serve a pushed document; False if only a read can tell what to make of the news.
+    def _pushed(self, text: bytes) -> bool:
+        """Serve a pushed document; False if only a read can tell what to make of the text.
 
         It may have lain in a buffer for long, so it never renews the lease.
         """
         try:
-            document = load(news.text or b"")
+            document = load(text)
         except FlagError:
             return False
         if document.version > self._seen_version:

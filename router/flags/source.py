@@ -65,13 +65,6 @@ class Reading:
     read_at: float
 
 
-@dataclass(frozen=True)
-class News:
-    """What came by push: the newest document announced, or (None) a reason to look oneself."""
-
-    text: bytes | None
-
-
 class FlagSource:
     """One session with the store. Any redis-py error or OSError ends it.
 
@@ -121,14 +114,17 @@ class FlagSource:
         keys = (self._keys.document, self._keys.floor)
         self._client.eval(RAISE_FLOOR, 2, *keys, str(floor.version), dump_floor(floor))
 
-    def wait(self, timeout_seconds: float) -> News | None:
-        """Wait for the next push; None if there was none in time."""
+    def wait(self, timeout_seconds: float) -> bytes | None:
+        """Wait for the next pushed document; None if there was no push in time.
+
+        Empty when it carried none, as on (re)subscribing: a reason to look oneself.
+        """
         message = self._pubsub.get_message(timeout=max(0.0, timeout_seconds))
         if message is None:
             return None
         data = message.get("data")
         is_document = message.get("type") == "message" and isinstance(data, bytes)
-        return News(cast("bytes", data) if is_document else None)
+        return cast("bytes", data) if is_document else b""
 
     def skip(self) -> None:
         """Swallow the pushes that are queued: what is read next is newer than all of them."""
