@@ -11,6 +11,7 @@ from rollout.plan import Phases
 from rollout.quantity import Duration
 from rollout.reading import STALE_AFTER, Reading
 from rollout.state import Event, Finding, State
+from rollout.target import Target
 from rollout.track import Exposure, Track
 from rollout.verdict import Check
 
@@ -35,6 +36,20 @@ class FlagTarget(Model):
     phases: Phases | None = None
     create: bool = False
     delete: bool = False
+
+
+def fenced(state: State, target: Target, actor: str, reason: str) -> FlagTarget:
+    """Fence a target: each write of the rollout carries a greater sequence than the last."""
+    state.sequence += 1
+    return FlagTarget(
+        environment=state.plan.environment,
+        flag=state.plan.flag,
+        run_id=state.run_id,
+        sequence=state.sequence,
+        actor=actor,
+        reason=reason,
+        **{name: getattr(target, name) for name in Target.model_fields},
+    )
 
 
 class FlagReceipt(Model):

@@ -9,7 +9,7 @@ import asyncio
 from datetime import datetime, timedelta
 
 from activities.errors import FlagRefusedError
-from activities.models import FlagReceipt, FlagTarget
+from activities.models import FlagReceipt, FlagTarget, fenced
 from rehearsal.drawn import likely
 from rehearsal.invariants import BrokenInvariantError
 from rehearsal.simulated_world import Simulated, World
@@ -20,19 +20,15 @@ from rollout.decide import (
     CheckNow,
     Decision,
     Enter,
-    Expire,
     Finish,
-    Hold,
     LookThrough,
-    Note,
-    Promote,
-    Remind,
     RollBack,
     Wait,
     decide,
 )
 from rollout.gate import Gate
 from rollout.plan import RolloutPlan
+from rollout.settle import settle
 from rollout.state import Status
 from rollout.target import Target
 from rollout.verdict import Check, Outcome, Verdict
@@ -80,6 +76,8 @@ class Simulation(World):
         state, now = self.state, self.now
         if not isinstance(decision, Wait | CheckNow):
             self.say(f"{type(decision).__name__} {getattr(decision, 'because', '')}".rstrip())
+        if settle(state, now, decision):
+            return
         match decision:
             case Enter():
                 await self.enter()
@@ -88,16 +86,6 @@ class Simulation(World):
             case LookThrough(items=items):
                 told = (Answer(item=i.name, passed=True, because="well", at=now) for i in items)
                 waiting.answered(state, now, tuple(told))
-            case Expire(because=because):
-                waiting.expired(state, now, because)
-            case Promote(because=because):
-                moves.promoted(state, now, because)
-            case Note():
-                moves.noted(state, now)
-            case Remind():
-                escalation.reminded(state, now)
-            case Hold(because=because, acts_at=acts_at):
-                moves.paused(state, now, because, acts_at)
             case RollBack():
                 await self.roll_back(decision)
             case Finish(status=status):
@@ -106,16 +94,7 @@ class Simulation(World):
                 await self.wait(until)
 
     def fenced(self, wanted: Target, reason: str) -> FlagTarget:
-        self.state.sequence += 1
-        return FlagTarget(
-            environment=self.plan.environment,
-            flag=self.plan.flag,
-            run_id=self.state.run_id,
-            sequence=self.state.sequence,
-            actor="sluice",
-            reason=reason,
-            **{name: getattr(wanted, name) for name in Target.model_fields},
-        )
+        return fenced(self.state, wanted, "sluice", reason)
 
     async def write(self, write: FlagTarget, *, raising: bool) -> FlagReceipt:
         """One write; its answer may be lost, and an older attempt of it may land later."""

@@ -13,25 +13,21 @@ from rehearsal.course import Course
 from rehearsal.errors import NotRehearsableError
 from rehearsal.person import MINUTE, is_over, wanted
 from rehearsal.ports import RecordedMetrics
-from rollout import escalation, moves, waiting
+from rollout import moves, waiting
 from rollout.checklist import Answer
 from rollout.commands import Command
 from rollout.decide import (
     CheckNow,
     Enter,
-    Expire,
     Finish,
-    Hold,
     LookThrough,
-    Note,
-    Promote,
-    Remind,
     RollBack,
     Wait,
     decide,
 )
 from rollout.exposure import exposure, keep
 from rollout.plan import Step
+from rollout.settle import settle
 from rollout.state import Finding, State
 from rollout.target import to_enter, to_roll_back
 from rollout.verdict import Check
@@ -59,9 +55,12 @@ class Walk:
             await self._do()
         raise NotRehearsableError(f"the rollout did not end within {STEPS_MAX} decisions")
 
-    async def _do(self) -> None:  # noqa: C901  one line for each decision
+    async def _do(self) -> None:
         state, now = self.state, self.now
-        match decide(state, now):
+        decision = decide(state, now)
+        if settle(state, now, decision):
+            return
+        match decision:
             case Enter():
                 self._enter()
             case CheckNow():
@@ -69,16 +68,6 @@ class Walk:
             case LookThrough(items=items):
                 answers = (Answer(item=i.name, passed=True, because="well", at=now) for i in items)
                 waiting.answered(state, now, tuple(answers))
-            case Expire(because=because):
-                waiting.expired(state, now, because)
-            case Promote(because=because):
-                moves.promoted(state, now, because)
-            case Note():
-                moves.noted(state, now)
-            case Remind():
-                escalation.reminded(state, now)
-            case Hold(because=because, acts_at=acts_at):
-                moves.held(state, now, because, acts_at)
             case RollBack() as rollback:
                 self._roll_back(rollback)
             case Finish(status=status):

@@ -8,7 +8,7 @@ from typing import TypeVar
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from activities.models import FlagTarget
+    from activities.models import FlagTarget, fenced
     from rollout.commands import Command, Verb
     from rollout.state import State
     from rollout.target import Target
@@ -76,17 +76,7 @@ class RolloutBase:
         return await task
 
     def flag_target(self, target: Target, actor: str, reason: str) -> FlagTarget:
-        """Fence a target: each write of the rollout carries a greater sequence than the last."""
-        self.state.sequence += 1
-        return FlagTarget(
-            environment=self.state.plan.environment,
-            flag=self.state.plan.flag,
-            run_id=self.state.run_id,
-            sequence=self.state.sequence,
-            actor=actor,
-            reason=reason,
-            **{name: getattr(target, name) for name in Target.model_fields},
-        )
+        return fenced(self.state, target, actor, reason)
 
     def tell(self, kind: str, text: str, actor: str = "sluice") -> None:
         tell(self.state, workflow.now(), kind, text, actor)

@@ -14,9 +14,9 @@ with workflow.unsafe.imports_passed_through():
         ReportReceipt,
         ReportRequest,
     )
-    from rollout import escalation, moves, target, waiting
+    from rollout import moves, target, waiting
     from rollout.commands import Command
-    from rollout.decide import CheckNow, Enter, Finish, Hold, Note, Promote, Remind, RollBack, Wait
+    from rollout.decide import CheckNow, Enter, Finish, RollBack, Wait
     from rollout.exposure import exposure, keep
     from rollout.plan import Step
     from rollout.state import Rollback, Status
@@ -80,15 +80,6 @@ class Effects(Readying, Reverting):
         else:
             waiting.looked_again(self.state, workflow.now(), result.check)
 
-    async def do_promote(self, decision: Promote) -> None:
-        moves.promoted(self.state, workflow.now(), decision.because)
-
-    async def do_note(self, decision: Note) -> None:
-        moves.noted(self.state, workflow.now())
-
-    async def do_hold(self, decision: Hold) -> None:
-        moves.held(self.state, workflow.now(), decision.because, decision.acts_at)
-
     async def do_roll_back(self, decision: RollBack) -> None:
         """Take traffic away, then ask the router processes whether it is gone."""
         by = Command(actor="sluice", reason=decision.because)
@@ -103,9 +94,6 @@ class Effects(Readying, Reverting):
             return
         moves.rolled_back(self.state, workflow.now(), receipt.percentage, receipt.version)
         self.changed()  # asks every router process
-
-    async def do_remind(self, decision: Remind) -> None:
-        escalation.reminded(self.state, workflow.now())
 
     async def do_wait(self, decision: Wait) -> None:
         self.present(decision.because, decision.until)

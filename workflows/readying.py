@@ -8,7 +8,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.checklist_models import ItemsRequest, ItemsResult
     from rollout import waiting
     from rollout.checklist import Answer
-    from rollout.decide import Expire, LookThrough
+    from rollout.decide import LookThrough
     from workflows import policies
     from workflows.base import cause
     from workflows.watching import Watching
@@ -43,9 +43,6 @@ class Readying(Watching):
         except FailureError as error:
             answers = _unanswered(request, cause(error))
         waiting.answered(state, workflow.now(), answers)
-
-    async def do_expire(self, decision: Expire) -> None:
-        waiting.expired(self.state, workflow.now(), decision.because)
 
 
 def _unanswered(request: ItemsRequest, why: str) -> tuple[Answer, ...]:

@@ -12,18 +12,14 @@ with workflow.unsafe.imports_passed_through():
         CheckNow,
         Decision,
         Enter,
-        Expire,
         Finish,
-        Hold,
         LookThrough,
-        Note,
-        Promote,
-        Remind,
         RollBack,
         Wait,
         decide,
     )
     from rollout.moves import taken
+    from rollout.settle import settle
     from workflows import policies
     from workflows.base import Interrupted
     from workflows.handlers import Handlers
@@ -69,16 +65,13 @@ class RolloutWorkflow(Handlers):
         return RolloutResult(status=state.status, percentage=state.percentage, report=state.report)
 
     async def _do(self, decision: Decision) -> None:
+        if settle(self.state, workflow.now(), decision):
+            return
         deeds: dict[type, Callable[[Any], Awaitable[None]]] = {
             Enter: self.do_enter,
             CheckNow: self.do_check,
             LookThrough: self.do_look_through,
-            Expire: self.do_expire,
-            Promote: self.do_promote,
             RollBack: self.do_roll_back,
-            Note: self.do_note,
-            Remind: self.do_remind,
-            Hold: self.do_hold,
             Wait: self.do_wait,
             Finish: self.do_finish,
         }

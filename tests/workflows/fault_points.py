@@ -10,11 +10,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from rehearsal.readings import Answer, PlannedMetrics
 from rehearsal.skipping import time_skipping
 from rollout.gate import Gate, GateKind
 from rollout.plan import RolloutPlan, Step
 from rollout.state import State, Status
+from tests.conftest import run_blocking
 from tests.rehearsal_plan import PHASE4
 from tests.workflows.scene import Act, Scene
 from tests.workflows.stage import Stage
@@ -197,3 +200,12 @@ async def play(points: list[Point], stage: Stage) -> dict[str, Played]:
         fault: Played(scene.end, tuple(scene.trail), len(scene.acts))
         for fault, scene in scenes.items()
     }
+
+
+def play_wanted(
+    request: pytest.FixtureRequest, test: str, points: Sequence[Point]
+) -> dict[str, Played]:
+    """Play the points whose case of ``test`` this session asks for."""
+    wanted = {item.name for item in request.session.items}
+    asked = [one for one in points if f"{test}[{one}]" in wanted]
+    return run_blocking(lambda: play(asked, Stage()))

@@ -10,21 +10,19 @@ from activities.errors import (
     MetricsUnreachableError,
 )
 from rollout.state import Status
-from tests.conftest import run_blocking
 from tests.workflows.fault_points import (
     Played,
     Point,
     at,
     before,
     once,
-    play,
+    play_wanted,
     point,
     reads,
     sets,
     then,
     well,
 )
-from tests.workflows.stage import Stage
 
 DEGRADED, PAUSED, HEALTHY = Status.DEGRADED, Status.PAUSED, Status.HEALTHY
 AT_5, AT_25, AT_50, AT_100 = [0, 5], [0, 5, 25], [0, 5, 25, 50], [0, 5, 25, 50, 100]
@@ -67,10 +65,7 @@ POINTS = [
 
 @pytest.fixture(scope="module")
 def played(request: pytest.FixtureRequest) -> dict[str, Played]:
-    """All points that were asked for, side by side."""
-    wanted = {item.name for item in request.session.items}
-    asked = [one for one in POINTS if f"test_a_fault_ends_as_it_must[{one}]" in wanted]
-    return run_blocking(lambda: play(asked, Stage()))
+    return play_wanted(request, "test_a_fault_ends_as_it_must", POINTS)
 
 
 @pytest.mark.parametrize("one", POINTS, ids=str)

@@ -10,9 +10,7 @@ from collections.abc import Sequence
 import pytest
 
 from rollout.state import Status
-from tests.conftest import run_blocking
-from tests.workflows.fault_points import Deed, Played, Point, at, grows, play, point, reads
-from tests.workflows.stage import Stage
+from tests.workflows.fault_points import Deed, Played, Point, at, grows, play_wanted, point, reads
 
 DEGRADED, PAUSED = Status.DEGRADED, Status.PAUSED
 AT_5, AT_25, AT_50, AT_100 = [0, 5], [0, 5, 25], [0, 5, 25, 50], [0, 5, 25, 50, 100]
@@ -95,10 +93,7 @@ POINTS = [
 
 @pytest.fixture(scope="module")
 def played(request: pytest.FixtureRequest) -> dict[str, Played]:
-    """All points that were asked for, side by side."""
-    wanted = {item.name for item in request.session.items}
-    asked = [one for one in POINTS if f"test_a_red_flag_ends_as_the_guide_says[{one}]" in wanted]
-    return run_blocking(lambda: play(asked, Stage()))
+    return play_wanted(request, "test_a_red_flag_ends_as_the_guide_says", POINTS)
 
 
 @pytest.mark.parametrize("one", POINTS, ids=str)
