@@ -1,6 +1,8 @@
 # The commands of the project; CI runs exactly these. `make help` lists them.
 SHELL := /bin/bash
 BIN := .venv/bin
+# Where it is set, each of our many processes would compile every module it imports anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help demo up down test integration check bench clean bootstrap
