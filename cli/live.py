@@ -14,8 +14,9 @@ from cli.output import answer
 from cli.rollouts import Rollouts
 from cli.screen import screen
 from rollout.exposure import budget
+from rollout.judge import format_value
 from rollout.state import State, Status
-from rollout.verdict import Check
+from rollout.verdict import Check, Outcome
 
 REFRESH_SECONDS = 0.5
 SILENCE_SECONDS_MAX = 60.0
@@ -92,8 +93,15 @@ class LineView:
 
 
 def _readings(state: State, check: Check) -> str:
+    """Whole sentences of what is not well; of what is well the values only, so that one reads them."""
     place = f"{check.at:%H:%M:%S} check     {check.id} {state.percentage:g} %"
-    return f"{place}: {check.outcome}: {check.because}"
+    said = _values(check) if check.outcome is Outcome.SUCCESSFUL else check.because
+    return f"{place}: {check.outcome}: {said}"
+
+
+def _values(check: Check) -> str:
+    values = (f"{one.gate} {format_value(one.value, one.unit)}" for one in check.verdicts)
+    return f"all {len(check.verdicts)} gates: {', '.join(values)}"
 
 
 def view_for(console: Console, links: dict[str, str], as_json: bool) -> View:

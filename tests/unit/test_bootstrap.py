@@ -73,23 +73,25 @@ def test_missing_prometheus_without_apt_says_where_to_get_it(checkout: Path) -> 
 
 def test_missing_prometheus_is_announced_then_installed(checkout: Path) -> None:
     path = checkout.parent / "path"
-    programs(path, "apt-get", 'echo "apt-get $*"')
+    programs(path, "apt-get", 'echo "Unpacking"; echo "apt-get $*" >>"$0.log"')
     programs(path, "sudo", 'exec "$@"')
     done = bootstrap(checkout)
     assert done.returncode == 0, done.stderr
-    announced, installed = done.stderr.splitlines()
+    (announced,) = done.stderr.splitlines()
     assert "installing Debian's package prometheus" in announced
+    _, installed = (path / "apt-get.log").read_text().splitlines()
     assert installed.startswith("apt-get install")
     assert installed.endswith(" prometheus")
 
 
-def test_failing_apt_says_so(checkout: Path) -> None:
+def test_failing_apt_says_so_and_why(checkout: Path) -> None:
     path = checkout.parent / "path"
-    programs(path, "apt-get", "exit 100")
+    programs(path, "apt-get", "echo 'E: no space left' >&2; exit 100")
     programs(path, "sudo", 'exec "$@"')
     done = bootstrap(checkout)
     assert done.returncode == 1
     assert "apt-get could not install prometheus" in done.stderr
+    assert "E: no space left" in done.stderr
 
 
 def test_changed_lock_installs_packages_again(checkout: Path) -> None:
