@@ -11,7 +11,6 @@ from activities import report_text
 from activities.errors import temporal_errors
 from activities.journal import merged, record_events, recorded_checks, recorded_events
 from activities.models import LedgerEntry, ReportReceipt, ReportRequest
-from activities.plots import draw
 from activities.ports import Archive, Ledger
 from rollout.report import build_report
 from rollout.verdict import Check
@@ -50,6 +49,8 @@ class ReportActivities:
         return request.model_copy(update={"state": state})
 
     def _write(self, request: ReportRequest, checks: list[Check]) -> ReportReceipt:
+        from activities.plots import draw  # noqa: PLC0415 - matplotlib
+
         state = request.state
         report = build_report(state, request.ending, request.at, checks)
         name = f"{state.plan.flag}-{request.at.astimezone(UTC):%Y-%m-%d-%H%M}"

@@ -4,16 +4,18 @@ import math
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from activities.plots import Plots
 from rollout.judge import format_value
 from rollout.lessons import learn
 from rollout.quantity import format_duration
 from rollout.report import Report
 from rollout.verdict import Outcome, Verdict
+
+if TYPE_CHECKING:
+    from activities.plots import Plots
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>|#])")
 
@@ -23,7 +25,7 @@ def markdown(report: Report) -> str:
     return _render("report.md.j2", report=report, lessons=learn(report))
 
 
-def html(report: Report, plots: Plots) -> str:
+def html(report: Report, plots: "Plots") -> str:
     """The same with plots inside; opens anywhere, without a network."""
     return _render("report.html.j2", report=report, lessons=learn(report), plots=plots)
 

@@ -10,8 +10,9 @@ import typer
 from cli.backtest_view import document, show
 from cli.context import Context
 from cli.errors import CliError, Exit
+from cli.lint_command import load_or_leave
 from cli.output import Json, answer, without_password
-from cli.rollout_commands import PlanPath, load_or_leave
+from cli.parameters import PlanPath
 from rehearsal.backtest import backtest as replay
 from rehearsal.course import tick_seconds
 from rehearsal.errors import NothingRecordedError, RehearsalError

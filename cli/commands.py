@@ -3,8 +3,10 @@
 Importing everything takes seconds, and nobody who aborts a rollout has seconds to give.
 """
 
-from collections.abc import Sequence
+import ast
+from collections.abc import Callable, Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import NamedTuple
 
 import typer
@@ -20,7 +22,7 @@ class Command(NamedTuple):
 
 COMMANDS = {
     "start": Command("Rollouts", "rollout_commands", "start"),
-    "lint": Command("Rollouts", "rollout_commands", "lint"),
+    "lint": Command("Rollouts", "lint_command", "lint"),
     "status": Command("Rollouts", "servers", "status"),
     "watch": Command("Rollouts", "rollout_commands", "watch"),
     "list": Command("Rollouts", "rollout_commands", "list_rollouts"),
@@ -38,7 +40,7 @@ COMMANDS = {
     "abort": Command("Decisions", "people", "abort"),
     "rollback": Command("Decisions", "rollback_command", "rollback"),
     "retry": Command("Decisions", "people", "retry"),
-    "kill": Command("Decisions", "people", "kill"),
+    "kill": Command("Decisions", "kill_command", "kill"),
     "flags": Command("Flags and learning", "flags_commands", "app"),
     "learning": Command("Flags and learning", "learning_commands", "app"),
     "up": Command("Servers", "servers", "up"),
@@ -58,7 +60,7 @@ COMMANDS = {
 
 
 def build(words: Sequence[str]) -> typer.Typer:
-    """Make the application for a command line: with the called command, or with all of them."""
+    """Make the application for a command line: the called command, or for the help all their names."""
     app = typer.Typer(
         name="sluice",
         help="Durable, metric-gated rollouts for AI query routers.",
@@ -67,9 +69,12 @@ def build(words: Sequence[str]) -> typer.Typer:
         add_completion=False,
     )
     app.callback()(_sluice)  # or a lone command would take the place of the whole application
-    called = words[0] if words else ""
-    for name in [called] if called in COMMANDS else COMMANDS:
-        _add(app, name, COMMANDS[name])
+    called = next((word for word in words if word != "--"), "")
+    if called in COMMANDS:
+        _add(app, called, COMMANDS[called])
+    else:
+        for name, command in COMMANDS.items():
+            app.command(name, rich_help_panel=command.panel)(_listed(name, command))
     return app
 
 
@@ -83,3 +88,26 @@ def _add(app: typer.Typer, name: str, command: Command) -> None:
         app.add_typer(function, name=name, rich_help_panel=command.panel)
     else:
         app.command(name, rich_help_panel=command.panel)(function)
+
+
+def _listed(name: str, command: Command) -> Callable[[], None]:
+    """A command as the list of all shows it, with nothing of it imported."""
+
+    def unreachable() -> None:
+        raise AssertionError(f"{name} is called by its name as the first word")
+
+    unreachable.__doc__ = summary(command)
+    return unreachable
+
+
+def summary(command: Command) -> str:
+    """What a command or a group says of itself, read from its source."""
+    source = Path(__file__).with_name(f"{command.module}.py").read_text(encoding="utf-8")
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.FunctionDef) and node.name == command.function:
+            return ast.get_docstring(node) or ""
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
+            helps = [word.value for word in node.value.keywords if word.arg == "help"]
+            if ast.unparse(node.targets[0]) == command.function and helps:
+                return str(ast.literal_eval(helps[0]))
+    raise LookupError(f"cli.{command.module} has no {command.function}")

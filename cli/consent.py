@@ -10,7 +10,7 @@ from rich.console import Console
 from cli.context import Context
 from cli.errors import CliError, Exit
 from cli.output import Json, answer
-from cli.people import By, Flag, Reason
+from cli.parameters import By, Flag, Reason
 from cli.rollouts import Rollouts
 from cli.screen_before import readings
 from rollout.commands import Command, Verb

@@ -6,15 +6,13 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from temporalio.client import Client
-from temporalio.envconfig import ClientConfig
-from temporalio.service import RPCError
-
-from activities.encryption import VARIABLE as PAYLOAD_KEYS
-from activities.encryption import PayloadKeyError, data_converter
 from cli.errors import CliError, Exit
 from stack import default_home, load_environment
+
+if TYPE_CHECKING:
+    from temporalio.client import Client
 
 CONNECT_SECONDS = 5
 
@@ -66,14 +64,24 @@ class Context:
         except (KeyError, OSError):
             return f"uid {os.getuid()}"
 
-    async def temporal(self) -> Client:
+    async def temporal(self) -> "Client":
         """Connect by Temporal's own environment configuration.
 
         Raises:
             CliError: UNREACHABLE, with how to start a server; USAGE for a payload key.
         """
+        from temporalio.client import Client  # noqa: PLC0415 - slow
+        from temporalio.envconfig import ClientConfig  # noqa: PLC0415 - slow
+        from temporalio.service import RPCError  # noqa: PLC0415 - slow
+
+        from activities.encryption import (  # noqa: PLC0415 - slow
+            VARIABLE,
+            PayloadKeyError,
+            data_converter,
+        )
+
         try:
-            converter = data_converter(self.environment.get(PAYLOAD_KEYS, ""))
+            converter = data_converter(self.environment.get(VARIABLE, ""))
         except PayloadKeyError as error:
             raise CliError(str(error), Exit.USAGE) from error
         config = ClientConfig.load_client_connect_config(override_env_vars=dict(self.environment))

@@ -1,23 +1,16 @@
 """What people say to a rollout: promote, pause, resume, abort, retry."""
 
 import asyncio
-from typing import Annotated
-
-import typer
 
 from cli.context import Context
 from cli.errors import CliError, Exit
-from cli.flag_store import flag_session
+from cli.kill_command import kill_flag
 from cli.output import Json, answer, say
+from cli.parameters import By, Flag, Reason
 from cli.rollouts import Rollouts
 from rollout.commands import Command, Verb
 from router.flags import Change
 
-Flag = Annotated[
-    str | None, typer.Argument(help="The flag; may be left out when one rollout runs.")
-]
-Reason = Annotated[str, typer.Option("--reason", "-m", help="Why; kept in the timeline.")]
-By = Annotated[str, typer.Option("--by", help="Who says it; default: SLUICE_ACTOR, or you.")]
 ABORT_SECONDS = 2
 
 
@@ -93,22 +86,3 @@ async def _abort_without_answer(context: Context, flag: str, command: Command) -
         say(
             f"No signal left: {error} The rollout itself goes on once Temporal is back: abort again."
         )
-
-
-async def kill_flag(context: Context, flag: str, change: Change) -> None:
-    """Set the kill latch; needs only Redis."""
-    async with flag_session(context) as session:
-        await session.flags.kill(flag, change=change)
-
-
-def kill(
-    flag: Annotated[str, typer.Argument(help="The flag to kill.")],
-    reason: Reason = "",
-    by: By = "",
-    json: Json = False,
-) -> None:
-    """Turn a flag off for everyone and refuse every raise; needs only Redis, not Temporal."""
-    context = Context.read()
-    change = Change(actor=by or context.actor, reason=reason or "kill")
-    asyncio.run(kill_flag(context, flag, change))
-    answer(json, {"flag": flag, "killed": True}, f"{flag} is killed: 0 % for everyone")

@@ -9,9 +9,10 @@ from typing import Annotated
 import typer
 
 from cli.errors import CliError, Exit
+from cli.lint_command import load_or_leave
 from cli.output import Json, answer, say
+from cli.parameters import PlanPath
 from cli.rehearsal_view import document, study_text, text
-from cli.rollout_commands import PlanPath, load_or_leave
 from rehearsal.budget import HEALTHY, exceeded
 from rehearsal.errors import RehearsalError
 from rehearsal.outcome import Outcome, disappointment

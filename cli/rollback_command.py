@@ -7,7 +7,7 @@ import typer
 
 from cli.context import Context
 from cli.output import Json, answer, say
-from cli.people import By, Flag, Reason
+from cli.parameters import By, Flag, Reason
 from cli.rollouts import Rollouts
 from rollout.commands import Acknowledgement, Command, Verb
 

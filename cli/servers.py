@@ -13,8 +13,7 @@ from rich.table import Table
 from cli.context import Context, home
 from cli.errors import CliError, Exit
 from cli.output import Json, answer, say, without_password
-from cli.people import Flag
-from cli.rollout_commands import status_of_rollout
+from cli.parameters import Flag
 from router.announced import EVERYWHERE
 from stack import ServiceStatus, Stack, StackError
 
@@ -77,6 +76,8 @@ def status(
     if stack:
         _stack_status(json)
     else:
+        from cli.rollout_commands import status_of_rollout  # noqa: PLC0415 - slow
+
         status_of_rollout(flag, json)
 
 

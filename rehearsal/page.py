@@ -5,7 +5,6 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from activities.plots import draw
 from rehearsal.outcome import day_clock
 from rehearsal.rehearse import Played
 from rehearsal.study import Study
@@ -26,6 +25,8 @@ def page(
     plan: RolloutPlan, played: Sequence[Played], studies: Sequence[Study], wrong: Sequence[str]
 ) -> str:
     """Render the page; plotting takes a second or two for each rehearsal."""
+    from activities.plots import draw  # noqa: PLC0415 - matplotlib
+
     shown = []
     for one in played:
         ending: Ending = "Healthy" if one.state.ended else "Interim"

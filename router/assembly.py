@@ -3,23 +3,19 @@
 from collections.abc import Coroutine, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
-from neo4j import AsyncDriver
-from qdrant_client import AsyncQdrantClient
 from redis.asyncio import Redis
 
 from router import probes
 from router.analytics import DecisionLog
 from router.backends.base import Backend
-from router.backends.graph import GraphBackend
 from router.backends.graphiti import GraphitiBackend, GraphitiService
 from router.backends.guard import Guard
 from router.backends.pool import Pool
 from router.backends.postgres import PostgresBackend
 from router.backends.qdrant import QdrantBackend
-from router.backends.vectors import ServerVectors
 from router.cache import CacheLimits, SemanticCache
 from router.cached import Answers
 from router.decisions import ARMS, Chooser, warm_start
@@ -29,7 +25,7 @@ from router.faults import Faults
 from router.flags import FeatureFlags, FlagReader
 from router.intent import INTENTS, Escalation, IntentClassifier, IntentModelError
 from router.learning import DIMENSION, OnlineLearningRouter
-from router.llm import AnthropicModel, LanguageModel, OpenAIModel, from_settings
+from router.llm import LanguageModel, OwnModel, from_settings
 from router.llm.watched import WatchedModel, counting
 from router.metrics import Metrics
 from router.options import Features
@@ -47,12 +43,16 @@ from router.stores import (
     open_postgres,
     open_redis,
     open_vectors,
+    serve_from,
 )
 from router.understanding import Models, Understanding
 from router.users import UserCounts
 from router.vitals import Vitals
 
-Model = AnthropicModel | OpenAIModel
+if TYPE_CHECKING:
+    from neo4j import AsyncDriver
+    from qdrant_client import AsyncQdrantClient
+
 CLOSE_SECONDS = 3.0
 logger = structlog.get_logger(__name__)
 LLM_SLACK_SECONDS = 0.5
@@ -63,9 +63,9 @@ LLM_SLACK_SECONDS = 0.5
 class Given:
     """Clients the caller passed in and keeps."""
 
-    neo4j_driver: AsyncDriver | None = None
+    neo4j_driver: "AsyncDriver | None" = None
     postgres_conn: Pool | None = None
-    qdrant_client: AsyncQdrantClient | None = None
+    qdrant_client: "AsyncQdrantClient | None" = None
     redis_client: Redis | None = None
     embedding_service: Embedder | None = None
     graphiti_service: GraphitiService | None = None
@@ -88,7 +88,7 @@ class Parts:
     answers: Answers
     understanding: Understanding
     stores: StoreClients
-    model: Model | None
+    model: OwnModel | None
     log: DecisionLog | None
     given: Given
 
@@ -169,7 +169,7 @@ async def assemble(given: Given, settings: Settings, features: Features, metrics
 
 async def _stores(given: Given, settings: Settings) -> StoreClients:
     stores = settings.stores
-    vectors = ServerVectors(given.qdrant_client) if given.qdrant_client else open_vectors(stores)
+    vectors = serve_from(given.qdrant_client) if given.qdrant_client else open_vectors(stores)
     return StoreClients(
         neo4j=given.neo4j_driver or open_neo4j(stores),
         neo4j_database=stores.neo4j_database,
@@ -180,6 +180,8 @@ async def _stores(given: Given, settings: Settings) -> StoreClients:
 
 def _backends(given: Given, stores: StoreClients, features: Features) -> Iterator[Backend]:
     if features.enable_graphrag:
+        from router.backends.graph import GraphBackend  # noqa: PLC0415 - optional
+
         yield GraphBackend(stores.neo4j, stores.neo4j_database)
     if given.graphiti_service is not None:
         yield GraphitiBackend(given.graphiti_service)
@@ -220,7 +222,7 @@ def _cache(redis: Redis, settings: Settings, features: Features) -> SemanticCach
     return SemanticCache(redis, settings.environment, limits)
 
 
-def _llm(settings: Settings, metrics: Metrics) -> tuple[WatchedModel | None, Model | None]:
+def _llm(settings: Settings, metrics: Metrics) -> tuple[WatchedModel | None, OwnModel | None]:
     """The watched model, and the client to close; none without a key."""
     model = from_settings(settings.llm, on_usage=counting(metrics))
     return (WatchedModel(model, metrics, settings.llm.timeout) if model else None), model

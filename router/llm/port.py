@@ -53,3 +53,9 @@ class LanguageModel(Protocol):
             LanguageModelError: whatever went wrong, the wait included.
         """
         ...
+
+
+class OwnModel(LanguageModel, Protocol):
+    """A model with connections of its own; whoever opened it closes it."""
+
+    async def aclose(self) -> None: ...

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from qdrant_client import AsyncQdrantClient
 
-from router.backends.vectors import DIMENSION, EngineVectors, Point, ServerVectors, VectorStore
+from router.backends.vectors import DIMENSION, EngineVectors, Point, VectorStore
+from router.backends.vectors_server import ServerVectors
 from router.errors import StoreUnavailable
 
 pytestmark = pytest.mark.integration

@@ -11,15 +11,16 @@ import pytest
 from pydantic import BaseModel, ConfigDict
 
 from router.llm import (
-    AnthropicModel,
     LanguageModelError,
     LLMSettings,
-    OpenAIModel,
+    OwnModel,
     Price,
     Tokens,
     Usage,
     from_settings,
 )
+from router.llm.anthropic_model import AnthropicModel
+from router.llm.openai_model import OpenAIModel
 
 Provider = Literal["anthropic", "openai"]
 PROVIDERS: tuple[Provider, ...] = ("anthropic", "openai")
@@ -128,7 +129,7 @@ GOOD = '{"label": "yes", "certainty": 0.9}'
 @asynccontextmanager
 async def model_for(
     settings: LLMSettings, hook: Callable[[Usage], None] | None = None
-) -> AsyncIterator[AnthropicModel | OpenAIModel]:
+) -> AsyncIterator[OwnModel]:
     model = from_settings(settings, on_usage=hook)
     assert model is not None
     try:
@@ -137,7 +138,7 @@ async def model_for(
         await model.aclose()
 
 
-async def ask(model: AnthropicModel | OpenAIModel) -> Verdict:
+async def ask(model: OwnModel) -> Verdict:
     return await model.complete(system="Decide.", prompt="Is it?", schema=Verdict)
 
 

@@ -1,0 +1,13 @@
+"""Parameters that several commands share. Imports no driver: every command starts with this."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Flag = Annotated[
+    str | None, typer.Argument(help="The flag; may be left out when one rollout runs.")
+]
+Reason = Annotated[str, typer.Option("--reason", "-m", help="Why; kept in the timeline.")]
+By = Annotated[str, typer.Option("--by", help="Who says it; default: SLUICE_ACTOR, or you.")]
+PlanPath = Annotated[Path, typer.Argument(help="The plan, a YAML file such as plans/phase4.yaml.")]

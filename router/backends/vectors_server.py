@@ -1,0 +1,64 @@
+"""Vectors of a Qdrant server. Apart from the port, for its client takes seconds to import."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import httpx
+from qdrant_client import AsyncQdrantClient, models
+from qdrant_client.common.client_exceptions import QdrantException
+from qdrant_client.http.exceptions import ApiException
+
+from router.backends.vectors import COLLECTION, DIMENSION, Near, Point, point_id, unavailable
+
+SERVER_FAILURES = (ApiException, QdrantException, httpx.HTTPError, OSError, ValueError)
+
+
+@dataclass(frozen=True, slots=True)
+class ServerVectors:
+    """``client`` talks to a Qdrant server."""
+
+    client: AsyncQdrantClient
+    collection: str = COLLECTION
+
+    async def prepare(self) -> None:
+        try:
+            if not await self.client.collection_exists(self.collection):
+                vectors = models.VectorParams(size=DIMENSION, distance=models.Distance.COSINE)
+                await self.client.create_collection(self.collection, vectors_config=vectors)
+        except SERVER_FAILURES as error:
+            raise unavailable(error) from error
+
+    async def upsert(self, points: Sequence[Point]) -> None:
+        rows = [
+            models.PointStruct(id=point_id(p.record_id), vector=p.vector, payload=dict(p.payload))
+            for p in points
+        ]
+        try:
+            await self.client.upsert(self.collection, points=rows, wait=True)
+        except SERVER_FAILURES as error:
+            raise unavailable(error) from error
+
+    async def delete(self, record_ids: Sequence[str]) -> None:
+        ids: list[models.ExtendedPointId] = [point_id(each) for each in record_ids]
+        try:
+            await self.client.delete(self.collection, models.PointIdsList(points=ids), wait=True)
+        except SERVER_FAILURES as error:
+            raise unavailable(error) from error
+
+    async def nearest(self, vector: list[float], limit: int) -> list[Near]:
+        try:
+            found = await self.client.query_points(
+                self.collection, query=vector, limit=limit, with_payload=True
+            )
+        except SERVER_FAILURES as error:
+            raise unavailable(error) from error
+        return [Near(point.score, point.payload or {}) for point in found.points]
+
+    async def health(self) -> None:
+        try:
+            await self.client.get_collections()
+        except SERVER_FAILURES as error:
+            raise unavailable(error) from error
+
+    async def close(self) -> None:
+        await self.client.close()
