@@ -14,6 +14,7 @@ from rollout.checklist import Item
 from rollout.escalation import next_reminder_at
 from rollout.gate import Severity
 from rollout.plan import Step
+from rollout.quantity import format_duration
 from rollout.state import RollbackKind, State, Status
 from rollout.verdict import Outcome
 
@@ -200,8 +201,8 @@ def _soak(state: State, step: Step, now: datetime) -> Decision:
     held = state.held_for(now)
     if held >= step.hold and _stable(state, step, now) and not missing_baselines(state):
         return Promote("every gate was Successful")
-    if held >= step.deadline and state.check is not None:
-        return _overdue(state, step)
+    if state.is_overdue(now) and state.check is not None:
+        return _overdue(state, step, now)
     return Wait(_wake_at(state, step, now), _why_waiting(state, step, now))
 
 
@@ -219,12 +220,14 @@ def missing_baselines(state: State) -> list[str]:
     return [gate.metric for gate in state.plan.baselines if gate.metric not in state.baseline]
 
 
-def _overdue(state: State, step: Step) -> Decision:
+def _overdue(state: State, step: Step, now: datetime) -> Decision:
     check = state.check
     assert check is not None  # noqa: S101  the caller looked
     if check.outcome is Outcome.FAILED and persistent(state, check.step):
         return RollBack(RollbackKind.STEP_BACK, f"deadline of {step.title}: {check.because}")
-    return Hold(f"deadline of {step.title} passed without a clear verdict: {check.because}")
+    more = f"resume gives it {format_duration(step.deadline)} more"
+    why = _why_waiting(state, step, now)
+    return Hold(f"deadline of {step.title} passed without a clear verdict: {why}; {more}")
 
 
 def persistent(state: State, step_name: str) -> bool:
@@ -236,7 +239,7 @@ def persistent(state: State, step_name: str) -> bool:
 def _wake_at(state: State, step: Step, now: datetime) -> datetime | None:
     assert state.step_started_at is not None  # noqa: S101  _before comes first
     times = [state.next_check_at]
-    times += [state.step_started_at + span for span in (step.hold, step.deadline)]
+    times += [state.step_started_at + span for span in (step.hold, state.time_given)]
     if state.stable_since is not None:
         times.append(state.stable_since + step.stable_for)
     return min((time for time in times if time is not None and time > now), default=None)

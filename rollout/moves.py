@@ -100,7 +100,13 @@ def paused(state: State, now: datetime, because: str, acts_at: datetime | None =
 
 
 def resumed(state: State, now: datetime) -> None:
-    """Go on; the pause doesn't count as time held, and stability starts again."""
+    """Go on; the pause doesn't count as time held, and stability starts again.
+
+    A step that was paused at its deadline gets the deadline's time anew: without, the next check
+    would pause it again, however good its readings are.
+    """
+    if state.step is not None and state.is_overdue(now):
+        state.overdue_after = state.held_for(now) + state.step.deadline
     if state.paused_at is not None and state.step_started_at is not None:
         state.step_started_at += now - state.paused_at
         state.next_check_at = now
@@ -237,3 +243,4 @@ def _reset_clock(state: State) -> None:
     state.check = None
     state.failures = {}
     state.promoted_by = ""
+    state.overdue_after = None

@@ -126,6 +126,7 @@ class State(BaseModel):
     percentage: float = 0.0
     exposed_since: datetime | None = None
     step_started_at: datetime | None = None
+    overdue_after: timedelta | None = None
     stable_since: datetime | None = None
     next_check_at: datetime | None = None
     check: Check | None = None
@@ -214,6 +215,15 @@ class State(BaseModel):
         if self.step_started_at is None:
             return timedelta(0)
         return (self.paused_at or now) - self.step_started_at
+
+    def is_overdue(self, now: datetime) -> bool:
+        """Whether the step's time is over; a resume after that gives it anew."""
+        return self.step is not None and self.held_for(now) >= self.time_given
+
+    @property
+    def time_given(self) -> timedelta:
+        """How long the step may be watched before its last check decides."""
+        return self.overdue_after or (self.step.deadline if self.step else timedelta(0))
 
     @property
     def promotable_at(self) -> datetime | None:
