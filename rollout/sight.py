@@ -63,7 +63,9 @@ def warnings(plan: RolloutPlan, traffic: Expected | None) -> Iterator[Found]:
     """
     share = 0.0
     shares = []
-    for step in plan.steps:
+    for index, step in enumerate(plan.steps):
+        if step.delete_flag and share < 1:
+            yield ("steps", str(index), "delete_flag"), f"{step.name}: {_leap(share)}"
         share = share if step.percentage is None else step.percentage / 100
         shares.append(1.0 if step.delete_flag else share)
     for place, gate in plan.rules():
@@ -71,6 +73,13 @@ def warnings(plan: RolloutPlan, traffic: Expected | None) -> Iterator[Found]:
         spot = Spot(step, shares[int(place[1])], gate, traffic)
         for text in _about(plan, spot, in_gates=place[2] == "gates"):
             yield place, f"{step.name}/{gate.name}: {text}"
+
+
+def _leap(share: float) -> str:
+    return (
+        f"deleting the flag gives the treatment to everybody, but until then only {share:.0%} have it; "
+        "put a step at 100 before it"
+    )
 
 
 def _about(plan: RolloutPlan, spot: Spot, *, in_gates: bool) -> Iterator[str]:

@@ -7,7 +7,7 @@ import pytest
 
 from demo.company import AS_OF, World, build, generate
 from demo.company.staff import slug
-from router.ingest import names_of
+from router.ingest import check, names_of
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +28,8 @@ def test_every_seed_gives_linked_records_of_every_kind(seed: int) -> None:
     assert len(ids) == len(records)
     assert all(link.target in ids for record in records for link in record.links)
     assert min(Counter(record.kind for record in records).values()) >= 1
+    for record in records:
+        check(record)  # every store can take it
 
 
 def test_text_carries_no_template_residue() -> None:

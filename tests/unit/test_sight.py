@@ -64,6 +64,28 @@ def test_a_gate_that_cannot_decide_is_told_without_any_traffic(gate: str, words:
     assert text.startswith("ramp/g: ")
 
 
+@pytest.mark.parametrize("share", [1, 50, 100])
+def test_a_leap_from_a_small_share_to_everybody_is_told(share: int) -> None:
+    """What deletes the flag exposes everybody: the step before it should have done so."""
+    cleanup = """  - name: cleanup
+    title: Cleanup
+    stage: 5
+    delete_flag: true
+    interval: 1h
+    hold: 1h
+    deadline: 1h
+    gates: [{name: g, metric: errors, threshold: 1%, window: 1h, min_samples: 20}]
+"""
+    plan = parse_plan(PLAN.replace("SHARE", str(share)).replace("GATE", FIXED) + cleanup)
+    told = [(place, text) for place, text in warnings(plan, None) if "delete_flag" in place]
+    if share == 100:
+        assert told == []
+    else:
+        ((place, text),) = told
+        assert place == ("steps", "1", "delete_flag")
+        assert f"until then only {share}% have it; put a step at 100 before it" in text
+
+
 def test_a_sound_gate_is_not_talked_about() -> None:
     assert said(FIXED) == []
     assert said(FIXED, traffic=10_000_000) == []
