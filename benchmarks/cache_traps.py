@@ -1,10 +1,16 @@
 """Near-miss traps: pairs of questions that look alike and must not share an answer.
 
-Each kind is a list of sentence frames and of values that make the difference. 366 pairs.
+Each kind is a list of sentence frames and of values that make the difference; cache_traps.txt has
+more of them, a question a line.
 """
 
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
+
+_MORE = Path(__file__).with_suffix(".txt")
+_CHOICE = re.compile(r"(?P<kind>[^:]+): (?P<before>.*?)\[(?P<choices>[^]]*\|[^]]*)\](?P<after>.*)")
 
 
 class Trap(NamedTuple):
@@ -113,7 +119,26 @@ _TURNED = [
 
 def traps() -> list[Trap]:
     """All of them; neighbours in a list of values, and each pair of a negation both ways."""
-    return [*_swapped(), *_negated(), *_turned()]
+    written = [trap for trap in _written() if trap.kind != "same"]
+    return [*_swapped(), *_negated(), *_turned(), *written]
+
+
+def same() -> list[Trap]:
+    """Their opposite: pairs that differ in the manner of asking only."""
+    return [pair for pair in _written() if pair.kind == "same"]
+
+
+def _written() -> Iterator[Trap]:
+    for line in _MORE.read_text("utf-8").splitlines():
+        if line.startswith("#"):
+            continue
+        found = _CHOICE.fullmatch(line)
+        assert found, line
+        questions = [
+            f"{found['before']}{choice}{found['after']}" for choice in found["choices"].split("|")
+        ]
+        for stored, asked in zip(questions, [*questions[1:], questions[0]], strict=True):
+            yield Trap(found["kind"], stored, asked)
 
 
 def _swapped() -> Iterator[Trap]:

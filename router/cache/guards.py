@@ -11,16 +11,17 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from router.backends.words import stem
+from router.cache.core import core, nearly
 from router.cache.wording import Wording, listed, wording
 
+NEARLY = 0.02
+"""What words cost that hardly matter: at 0.95 the cosine has to be 0.97."""
 DIFFERENT = 0.06
 """What any difference in wording costs at least: at 0.95 only the same question passes."""
 UNLIKE = 0.2
 """What it costs on top when the two share no word at all; in between by weight of the words."""
 RIVAL_WITHIN = 0.2
 """A rival is another, different question of nearly the same likeness: one of the two is wrong."""
-SURE_RIVAL = 0.25
-"""How much a rival counts against a question with the same content words (else fully)."""
 CONTRADICTION = -1.0
 
 _OPPOSITES = tuple(
@@ -58,22 +59,29 @@ class Match:
 
 def likeness(one: str, other: str, cosine: float) -> float:
     """The cosine, less what their words differ by; ``CONTRADICTION`` when they can't be the same."""
+    if same_question(one, other):
+        return cosine
     first, second = wording(one), wording(other)
     if _contradict(first, second):
         return CONTRADICTION
-    if _same(first, second):
-        return cosine
+    if nearly(one) == nearly(other):
+        return cosine - NEARLY
     return cosine - DIFFERENT - UNLIKE * _unlike(first, second)
 
 
 def same_question(one: str, other: str) -> bool:
     """True only when the two certainly ask for the same."""
-    first, second = wording(one), wording(other)
-    return not _contradict(first, second) and _same(first, second)
+    return core(one) == core(other)
 
 
 def best_match(query: str, candidates: Sequence[tuple[str, float]]) -> Match | None:
-    """The candidate (question, cosine), nearest first, most like ``query``, less its rival."""
+    """The candidate (question, cosine), nearest first, most like ``query``, less its rival.
+
+    The same question has no rivals.
+    """
+    for place, (question, cosine) in enumerate(candidates):
+        if same_question(query, question):
+            return Match(place, cosine)
     judged: list[Match] = []
     for place, (question, cosine) in enumerate(candidates):
         # Likeness is at most the cosine: from here on nobody is the best, nor a rival of it.
@@ -90,18 +98,7 @@ def best_match(query: str, candidates: Sequence[tuple[str, float]]) -> Match | N
         if match is not best and not same_question(chosen, candidates[match.place][0])
     )
     lead = best.likeness - max(rivals, default=CONTRADICTION)
-    doubt = max(0.0, RIVAL_WITHIN - lead) * (SURE_RIVAL if same_question(query, chosen) else 1.0)
-    return Match(best.place, best.likeness - doubt)
-
-
-def _same(one: Wording, other: Wording) -> bool:
-    return (
-        one.order == other.order
-        and one.asks == other.asks
-        and one.directions == other.directions
-        and one.units == other.units
-        and one.negations == other.negations
-    )
+    return Match(best.place, best.likeness - max(0.0, RIVAL_WITHIN - lead))
 
 
 def _contradict(one: Wording, other: Wording) -> bool:

@@ -10,7 +10,12 @@ from importlib.resources import files
 
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 _SPACES = re.compile(r"\s+")
-_TRAILING = " \t?!.…,;:"
+_TRAILING = re.compile(r"(?:[ \t?.…,;:]|(?<!\d)!)+$")  # 5! is a number
+_POWERS = str.maketrans({power: f"^{digit}" for digit, power in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")})
+# mW is not MW, nor Mb MB: behind a number the case of these is kept.
+_UNIT = re.compile(
+    r"((?<=\d)\s?(?:[mM](?:[wWvVaA]|[hH][zZ])?|[kKmMgGtTpP]?[bB](?:ps)?)(?![A-Za-z]))"
+)
 _QUOTES = str.maketrans(
     {"\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"', "\u2013": "-", "\u2014": "-"}
 )
@@ -37,11 +42,17 @@ def normalise(query: str) -> str:
     """One spelling for questions that differ only in how they were typed; a cache key.
 
     Unicode forms, quotes, white space, case and trailing punctuation are made equal. Quoted values
-    keep their case, because the stores compare them exactly.
+    keep their case, because the stores compare them exactly, and so do units that differ by it.
     """
-    text = unicodedata.normalize("NFKC", query).translate(_QUOTES)
-    text = _SPACES.sub(" ", text).strip().rstrip(_TRAILING)
-    return "".join(part if quoted else part.lower() for quoted, part in _quoted_apart(text))
+    text = unicodedata.normalize("NFKC", query.translate(_POWERS)).translate(_QUOTES)
+    text = _TRAILING.sub("", _SPACES.sub(" ", text).strip())
+    return "".join(part if quoted else _lower(part) for quoted, part in _quoted_apart(text))
+
+
+def _lower(text: str) -> str:
+    return "".join(
+        part if place % 2 else part.lower() for place, part in enumerate(_UNIT.split(text))
+    )
 
 
 def correct(query: str, vocabulary: Set[str]) -> str:
