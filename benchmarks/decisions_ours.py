@@ -11,7 +11,7 @@ from benchmarks.decisions_world import EDGES, USER_EDGES, Array, Fired, World
 from rollout.stats import affected, counts, means
 from rollout.stats.affected import AffectedTest
 from rollout.stats.counts import CountTest
-from rollout.stats.evidence import Bets, log_sum, staked
+from rollout.stats.evidence import Bets, log_sum
 from rollout.stats.means import MeanTest
 from rollout.stats.slow import SlowTest
 from rollout.stats.tail import TailTest
@@ -29,7 +29,7 @@ def wealth(bets: Bets, ratios: Callable[[int], Array], hours: int) -> Array:
     start = bets.start()
     reserve, stakes, found = start.log_reserve, np.array(start.log_stakes), []
     for hour in range(hours):
-        stakes = staked(stakes, reserve, bets) + ratios(hour)
+        stakes = np.logaddexp(stakes, reserve + bets.log_restart) + ratios(hour)
         reserve += bets.log_keep
         found.append(np.logaddexp(log_sum(stakes), reserve))
     return np.stack(found, axis=1)

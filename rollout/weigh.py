@@ -5,9 +5,10 @@ A block that is no data is passed over and never counts; one that could not be m
 """
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from itertools import takewhile
 from typing import Any
 
 from rollout.gate import Gate, Metric, Model
@@ -140,11 +141,11 @@ def weigh(
     tool = instrument(metric.statistic, gate)
     track = exposure.tracks.get(gate.name, Track())
     state = tool.test.start() if not track.state else _parsed(tool, track)
-    error = ""
-    for block in blocks:
-        if error := block.error:
-            break
-        track, state = _after(tool, track, state, block)
+    measured = list(blocks)
+    error = next((block.error for block in measured if block.error), "")
+    known = list(takewhile(lambda block: not block.error, measured))
+    if known:
+        track, state = _after(tool, track, state, known)
     if track.blocks:
         track = track.model_copy(update={"state": compact(state.model_dump(mode="json"))})
     return _verdict(gate, tool, (track, state), (exposure, error)), track
@@ -154,15 +155,22 @@ def _parsed(tool: Instrument, track: Track) -> Model:
     return type(tool.test.start()).model_validate(track.state)  # type: ignore[no-any-return]
 
 
-def _after(tool: Instrument, track: Track, state: Model, block: Block) -> tuple[Track, Model]:
-    problem = block.problem
-    if not problem:
-        try:
-            state = tool.test.update(state, tool.block(block))
-        except (KeyError, ValueError) as wrong:  # pydantic's are ValueErrors
-            problem = f"impossible counts: {_first_line(wrong)}"
-    blocks = track.blocks + (not problem)
-    return Track(until=block.until, state=track.state, blocks=blocks, problem=problem), state
+def _after(
+    tool: Instrument, track: Track, state: Model, blocks: Sequence[Block]
+) -> tuple[Track, Model]:
+    counted, problem = [], ""
+    for block in blocks:
+        problem = block.problem
+        if not problem:
+            try:
+                counted.append(tool.block(block))
+            except (KeyError, ValueError) as wrong:  # pydantic's are ValueErrors
+                problem = f"impossible counts: {_first_line(wrong)}"
+    if counted:
+        state = tool.test.update(state, *counted)
+    weighed = track.blocks + len(counted)
+    after = Track(until=blocks[-1].until, state=track.state, blocks=weighed, problem=problem)
+    return after, state
 
 
 def _first_line(error: Exception) -> str:

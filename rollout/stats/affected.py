@@ -10,6 +10,7 @@ The e-value is the likelihood ratio of a coin with higher odds, averaged over al
 Bernoulli data: Turner, Ly and Grünwald, JSPI 2024; cf. Lindon and Malek, NeurIPS 2022).
 """
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import numpy as np
@@ -17,7 +18,7 @@ from pydantic import Field
 
 from rollout.gate import Model
 from rollout.stats.counts import odds_times
-from rollout.stats.evidence import Array, Bets, Count, Share, Weighed
+from rollout.stats.evidence import Array, Bets, Count, Share, Weighed, after_all
 from rollout.stats.result import Result, format_count, result
 
 
@@ -47,17 +48,28 @@ class AffectedTest(Model):
     def start(self) -> AffectedState:
         return AffectedState(wealth=self.bets.start())
 
-    def update(self, state: AffectedState, block: AffectedBlock) -> AffectedState:
-        ratios = log_ratios(
-            np.array(block.treatment), np.array(block.control), np.array(block.share), self
-        )
-        affected = block.treatment + block.control
-        return AffectedState(
-            wealth=state.wealth.after(self.bets, ratios),
-            treatment=state.treatment + block.treatment,
-            control=state.control + block.control,
-            expected=state.expected + affected * block.share,
-        )
+    def update(self, state: AffectedState, *blocks: AffectedBlock) -> AffectedState:
+        return self.advanced([state], [[block] for block in blocks])[0][0]
+
+    def advanced(
+        self, states: Sequence[AffectedState], rows: Sequence[Sequence[AffectedBlock]]
+    ) -> tuple[list[AffectedState], Array]:
+        """Several bettors' states after rows of blocks, one for each of them; see ``after_all``."""
+        told = np.array([[(b.treatment, b.control, b.share) for b in row] for row in rows])
+        treatment, control, share = np.moveaxis(told, 2, 0)
+        paid = log_ratios(treatment, control, share, self)
+        wealth, log_es = after_all([state.wealth for state in states], self.bets, paid)
+        expected = ((treatment + control) * share).sum(axis=0)
+        found = [
+            AffectedState(
+                wealth=wealth[i],
+                treatment=state.treatment + float(treatment[:, i].sum()),
+                control=state.control + float(control[:, i].sum()),
+                expected=state.expected + float(expected[i]),
+            )
+            for i, state in enumerate(states)
+        ]
+        return found, log_es
 
     def result(self, state: AffectedState, alpha: float) -> Result:
         wealth = state.wealth

@@ -15,13 +15,14 @@ the e-value's expectation at or below 1. Users who send many alike requests do b
 are then no independent draws): the margin is for them, see docs/statistics.md.
 """
 
+from collections.abc import Sequence
 from typing import Annotated, Self
 
 import numpy as np
 from pydantic import Field, model_validator
 
 from rollout.gate import Model
-from rollout.stats.evidence import Array, Bets, Count, Share, Wealth, Weighed
+from rollout.stats.evidence import Array, Bets, Count, Share, Weighed, after_all
 from rollout.stats.result import Result, format_count, format_rate, result
 
 RATE_MIN = 1e-9
@@ -39,12 +40,6 @@ class Counts(Model):
         if self.events > self.units + SLACK:
             raise ValueError(f"{self.events:g} events in {self.units:g} units: more than possible")
         return self
-
-    def plus(self, other: "Counts", keep: float = 1.0) -> "Counts":
-        """The sum, after fading these counts to ``keep``."""
-        return Counts(
-            events=self.events * keep + other.events, units=self.units * keep + other.units
-        )
 
     def text(self) -> str:
         return f"{format_count(self.events)}/{format_count(self.units)}"
@@ -64,15 +59,6 @@ class CountState(Weighed):
     treatment: Counts = Counts()
     control: Counts = Counts()
 
-    def moved(self, wealth: Wealth, block: CountBlock, memory: float) -> "CountState":
-        """The state after a block that left this wealth."""
-        return CountState(
-            wealth=wealth,
-            recent=self.recent.plus(block.control, memory),
-            treatment=self.treatment.plus(block.treatment),
-            control=self.control.plus(block.control),
-        )
-
 
 class CountTest(Model):
     """Is an event more than ``margin`` times as likely (in odds) with treatment as with control?
@@ -91,16 +77,42 @@ class CountTest(Model):
     def start(self) -> CountState:
         return CountState(wealth=self.bets.start())
 
-    def update(self, state: CountState, block: CountBlock) -> CountState:
-        """Bet on the block with what was known before it."""
-        t, c = block.treatment, block.control
-        ratios = log_ratios(
-            (np.array(t.events), np.array(t.units)),
-            (np.array(c.events), np.array(c.units)),
-            self.control_rate(np.array(state.recent.events), np.array(state.recent.units)),
+    def update(self, state: CountState, *blocks: CountBlock) -> CountState:
+        """Bet on each block with what was known before it."""
+        return self.advanced([state], [[block] for block in blocks])[0][0]
+
+    def advanced(
+        self, states: Sequence[CountState], rows: Sequence[Sequence[CountBlock]]
+    ) -> tuple[list[CountState], Array]:
+        """Several bettors' states after rows of blocks, one for each of them; see ``after_all``."""
+        treatment = np.array([[_pair(one.treatment) for one in row] for row in rows])
+        control = np.array([[_pair(one.control) for one in row] for row in rows])
+        recent = self._recent(np.array([_pair(state.recent) for state in states]), control)
+        paid = log_ratios(
+            (treatment[..., 0], treatment[..., 1]),
+            (control[..., 0], control[..., 1]),
+            self.control_rate(recent[:-1, :, 0], recent[:-1, :, 1]),
             self,
         )
-        return state.moved(state.wealth.after(self.bets, ratios), block, self.memory)
+        wealth, log_es = after_all([state.wealth for state in states], self.bets, paid)
+        sums = treatment.sum(axis=0), control.sum(axis=0)
+        found = [
+            CountState(
+                wealth=wealth[i],
+                recent=_counts(recent[-1, i]),
+                treatment=_counts(_pair(state.treatment) + sums[0][i]),
+                control=_counts(_pair(state.control) + sums[1][i]),
+            )
+            for i, state in enumerate(states)
+        ]
+        return found, log_es
+
+    def _recent(self, before: Array, control: Array) -> Array:
+        """The control's faded counts before each block, and after the last one."""
+        recent = np.concatenate([before[None], control])
+        for number in range(1, len(recent)):
+            recent[number] += self.memory * recent[number - 1]
+        return recent
 
     def control_rate(self, events: Array, units: Array) -> Array:
         """The control's rate as the past tells it, drawn towards the prior while that is short."""
@@ -117,6 +129,14 @@ class CountTest(Model):
             f"{self.name} {format_rate(t.events, t.units)} (treatment, {t.text()}) against "
             f"{format_rate(c.events, c.units)} (control, {c.text()}{margin})"
         )
+
+
+def _pair(counts: Counts) -> Array:
+    return np.array((counts.events, counts.units))
+
+
+def _counts(pair: Array) -> Counts:
+    return Counts(events=float(pair[0]), units=float(pair[1]))
 
 
 Cohort = tuple[Array, Array]

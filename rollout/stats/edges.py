@@ -5,12 +5,13 @@ edges' e-values needs no independence (Vovk and Wang, "E-values", Annals of Stat
 shift of everything and a tail of 3 % show alike and no quantile has to be chosen.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Generic, Protocol, TypeVar
 
 from rollout.gate import Model
 from rollout.statistic import EDGES_SECONDS, Edges, Margin
-from rollout.stats.evidence import Bets, Weighed, log_average
+from rollout.stats.evidence import Array, Bets, Weighed, log_average, log_sum
 from rollout.stats.result import Result, result
 
 State = TypeVar("State", bound=Weighed)
@@ -18,11 +19,13 @@ One_contra = TypeVar("One_contra", contravariant=True)
 
 
 class OneEdge(Protocol[State, One_contra]):
-    """The test at one edge."""
+    """The test at one edge; ``advanced`` takes all edges' states, and rows of a block for each."""
 
     def start(self) -> State: ...
 
-    def update(self, state: State, block: One_contra) -> State: ...
+    def advanced(
+        self, states: Sequence[State], rows: Sequence[Sequence[One_contra]]
+    ) -> tuple[list[State], Array]: ...
 
     def facts(self, state: State) -> str: ...
 
@@ -47,19 +50,21 @@ class EdgesTest(Model, Generic[State, One_contra]):
         raise NotImplementedError
 
     def moved(
-        self, state: EdgesState[State], blocks: Sequence[One_contra], kind: type[EdgesState[State]]
+        self,
+        state: EdgesState[State],
+        rows: Sequence[Sequence[One_contra]],
+        kind: type[EdgesState[State]],
     ) -> EdgesState[State]:
-        """Bet at each edge on its own block.
+        """Bet at all edges at once, on rows of a block for each: their tests differ in name only.
 
         Raises:
-            ValueError: when there are not as many blocks as edges.
+            ValueError: when there are not as many blocks, or states, as edges.
         """
-        found = tuple(
-            self.at(edge).update(old, new)
-            for edge, old, new in zip(self.edges, state.edges, blocks, strict=True)
-        )
-        after = kind(edges=found)
-        return after.model_copy(update={"log_peak": max(state.log_peak, self.log_e(after))})
+        if wrong := {len(one) for one in (state.edges, *rows)} - {len(self.edges)}:
+            raise ValueError(f"counts at {wrong.pop()} edges; the test has {len(self.edges)}")
+        found, log_es = self.at(self.edges[0]).advanced(state.edges, rows)
+        peak = float((log_sum(log_es) - math.log(len(self.edges))).max())
+        return kind(edges=tuple(found), log_peak=max(state.log_peak, peak))
 
     def log_e(self, state: EdgesState[State]) -> float:
         count = len(self.edges)

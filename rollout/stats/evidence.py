@@ -59,32 +59,33 @@ class Wealth(Model):
         """Logarithm of the e-value now: all stakes and the reserve."""
         return float(np.logaddexp(log_sum(np.array(self.log_stakes)), self.log_reserve))
 
-    def after(self, bets: Bets, log_ratios: Array) -> "Wealth":
-        """The wealth after one block that paid ``exp(log_ratios)``, one for each alternative."""
-        return after_all([self], bets, log_ratios[None])[0]
 
+def after_all(
+    wealth: Sequence[Wealth], bets: Bets, log_ratios: Array
+) -> tuple[list[Wealth], Array]:
+    """The wealth of many bettors after many blocks, and the log e-values after each of them.
 
-def after_all(wealth: Sequence[Wealth], bets: Bets, log_ratios: Array) -> list[Wealth]:
-    """``Wealth.after`` for many at once, one row of ``log_ratios`` for each."""
-    reserves = np.array([one.log_reserve for one in wealth])
-    stakes = np.array([one.log_stakes for one in wealth])
-    stakes = staked(stakes, reserves[:, None], bets) + log_ratios
-    reserves += bets.log_keep
-    now = np.logaddexp(log_sum(stakes), reserves)
-    peaks = np.maximum(now, [one.log_peak for one in wealth])
-    rows = zip(stakes.tolist(), reserves.tolist(), peaks.tolist(), strict=True)
-    return [Wealth(log_stakes=tuple(s), log_reserve=r, log_peak=p) for s, r, p in rows]
+    A block pays ``exp(log_ratios)``, of shape (blocks, bettors, alternatives); the e-values have
+    shape (blocks, bettors). Before each block every stake gets its part of the reserve. What is
+    staked afresh takes part in later products only, so it is divided by the earlier ones first:
+    then all blocks are one sum that runs on, where a rehearsal would take ten thousands of steps.
+    """
+    rows = np.array([one.log_reserve for one in wealth])
+    reserves = rows + bets.log_keep * np.arange(len(log_ratios) + 1)[:, None]
+    paid = np.cumsum(log_ratios, axis=0)
+    afresh = (reserves[:-1] + bets.log_restart)[..., None] - (paid - log_ratios)
+    begun = np.array([[one.log_stakes for one in wealth]])
+    stakes = paid + np.logaddexp.accumulate(np.concatenate([begun, afresh]))[1:]
+    log_es = np.logaddexp(log_sum(stakes), reserves[1:])
+    peaks = np.maximum(log_es.max(axis=0), [one.log_peak for one in wealth])
+    last = zip(stakes[-1].tolist(), reserves[-1].tolist(), peaks.tolist(), strict=True)
+    return [Wealth(log_stakes=tuple(s), log_reserve=r, log_peak=p) for s, r, p in last], log_es
 
 
 class Weighed(Model):
     """A state whose evidence is the wealth of bets."""
 
     wealth: Wealth
-
-
-def staked(log_stakes: Array, log_reserve: Array | float, bets: Bets) -> Array:
-    """The stakes before a block, with their part of the reserve. Shape (…, alternatives)."""
-    return np.logaddexp(log_stakes, log_reserve + bets.log_restart)
 
 
 def log_sum(logs: Array) -> Array:

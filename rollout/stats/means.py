@@ -13,6 +13,7 @@ each once, not requests, wherever a decision to promote rests on it.
 """
 
 import math
+from functools import reduce
 from typing import Annotated, Self
 
 import numpy as np
@@ -115,7 +116,10 @@ class MeanTest(Model):
     def start(self) -> MeanState:
         return MeanState()
 
-    def update(self, state: MeanState, block: MeanBlock) -> MeanState:
+    def update(self, state: MeanState, *blocks: MeanBlock) -> MeanState:
+        return reduce(self._after, blocks, state)
+
+    def _after(self, state: MeanState, block: MeanBlock) -> MeanState:
         t, c = block.treatment, block.control
         weight = t.units * c.units / (t.units + c.units) if t.units and c.units else 0.0
         after = MeanState(

@@ -7,6 +7,7 @@ e-processes again.
 """
 
 import math
+from functools import reduce
 from typing import Annotated
 
 from pydantic import Field
@@ -46,7 +47,10 @@ class RatioTest(Model):
     def start(self) -> RatioState:
         return RatioState()
 
-    def update(self, state: RatioState, block: UserBlock) -> RatioState:
+    def update(self, state: RatioState, *blocks: UserBlock) -> RatioState:
+        return reduce(self._after, blocks, state)
+
+    def _after(self, state: RatioState, block: UserBlock) -> RatioState:
         if block.share != state.share:
             before = self.log_e(state)
             state = RatioState(share=block.share, log_before=before, log_peak=state.log_peak)

@@ -37,12 +37,15 @@ class SlowTest(EdgesTest[AffectedState, AffectedBlock]):
     def start(self) -> SlowState:
         return SlowState(edges=tuple(self.at(edge).start() for edge in self.edges))
 
-    def update(self, state: SlowState, block: SlowBlock) -> SlowState:
+    def update(self, state: SlowState, *blocks: SlowBlock) -> SlowState:
         """Bet at each edge.
 
         Raises:
             ValueError: when a block's number of edges is not the test's.
         """
-        pairs = zip(block.treatment, block.control, strict=True)
-        blocks = [AffectedBlock(treatment=t, control=c, share=block.share) for t, c in pairs]
-        return self.moved(state, blocks, SlowState)
+        return self.moved(state, [_at_edges(block) for block in blocks], SlowState)
+
+
+def _at_edges(block: SlowBlock) -> list[AffectedBlock]:
+    pairs = zip(block.treatment, block.control, strict=True)
+    return [AffectedBlock(treatment=t, control=c, share=block.share) for t, c in pairs]

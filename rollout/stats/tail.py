@@ -9,14 +9,12 @@ import math
 from itertools import pairwise
 from typing import Annotated, Self
 
-import numpy as np
 from pydantic import Field, model_validator
 
 from rollout.gate import Model
 from rollout.statistic import Margin
-from rollout.stats.counts import CountBlock, Counts, CountState, CountTest, log_ratios
+from rollout.stats.counts import CountBlock, Counts, CountState, CountTest
 from rollout.stats.edges import EdgesState, EdgesTest
-from rollout.stats.evidence import Array, after_all
 from rollout.stats.result import format_count
 
 Slow = Annotated[tuple[Annotated[float, Field(ge=0)], ...], Field(min_length=1, max_length=16)]
@@ -71,27 +69,13 @@ class TailTest(EdgesTest[CountState, CountBlock]):
     def start(self) -> TailState:
         return TailState(edges=tuple(self.at(edge).start() for edge in self.edges))
 
-    def update(self, state: TailState, block: TailBlock) -> TailState:
-        """Bet at each edge, on all edges at once: a rehearsal does this ten thousands of times.
+    def update(self, state: TailState, *blocks: TailBlock) -> TailState:
+        """Bet at each edge.
 
         Raises:
             ValueError: when a block's number of edges is not the test's.
         """
-        blocks = [_at(block, index) for index in range(len(self.edges))]
-        test, edges = self.at(self.edges[0]), state.edges  # the edges' tests differ in name only
-        ratios = log_ratios(
-            _arrays([one.treatment for one in blocks]),
-            _arrays([one.control for one in blocks]),
-            test.control_rate(*_arrays([edge.recent for edge in edges])),
-            test,
-        )
-        wealth = after_all([edge.wealth for edge in edges], test.bets, ratios)
-        found = tuple(
-            edge.moved(new, one, test.memory)
-            for edge, new, one in zip(edges, wealth, blocks, strict=True)
-        )
-        after = TailState(edges=found)
-        return after.model_copy(update={"log_peak": max(state.log_peak, self.log_e(after))})
+        return self.moved(state, [_at_edges(block) for block in blocks], TailState)
 
     def facts(self, state: EdgesState[CountState]) -> str:
         edge, best = self.most(state)
@@ -99,14 +83,12 @@ class TailTest(EdgesTest[CountState, CountBlock]):
         return f"{self.name} of {requests} requests: {self.at(edge).facts(best)}"
 
 
-def _arrays(counts: list[Counts]) -> tuple[Array, Array]:
-    """Events and units of all edges."""
-    return np.array([one.events for one in counts]), np.array([one.units for one in counts])
-
-
-def _at(block: TailBlock, index: int) -> CountBlock:
+def _at_edges(block: TailBlock) -> list[CountBlock]:
     t, c = block.treatment, block.control
-    return CountBlock(
-        treatment=Counts(events=t.slower[index], units=t.requests),
-        control=Counts(events=c.slower[index], units=c.requests),
-    )
+    return [
+        CountBlock(
+            treatment=Counts(events=treated, units=t.requests),
+            control=Counts(events=others, units=c.requests),
+        )
+        for treated, others in zip(t.slower, c.slower, strict=True)
+    ]

@@ -214,7 +214,7 @@ def test_buckets_become_counts_above_edges() -> None:
 
 def test_blocks_with_other_edges_are_refused() -> None:
     test = SlowTest(edges=(0.5, 1.0))
-    with pytest.raises(ValueError, match="shorter"):
+    with pytest.raises(ValueError, match="counts at 1 edges; the test has 2"):
         test.update(test.start(), SlowBlock(treatment=(1,), control=(1,), share=0.5))
 
 
