@@ -4,7 +4,7 @@ import asyncio
 from datetime import datetime
 
 from activities.errors import MetricsUnreachableError
-from activities.ports import Metrics
+from activities.ports import Metrics, Remembering
 
 
 class Asking:
@@ -16,6 +16,7 @@ class Asking:
 
     def __init__(self, metrics: Metrics, seconds_max: float) -> None:
         self._metrics = metrics
+        self._memory = metrics if isinstance(metrics, Remembering) else None
         self._seconds_max = seconds_max
         self._deadline = asyncio.get_running_loop().time() + seconds_max
         self._asked: dict[tuple[str, datetime], asyncio.Task[float | None]] = {}
@@ -26,6 +27,8 @@ class Asking:
         Raises:
             MetricsUnreachableError, MetricsQueryError: as the port's, or when time is up.
         """
+        if self._memory is not None and (known := self._memory.remembered(promql, at)):
+            return known[0]
         key = (promql, at)
         if key not in self._asked:
             self._asked[key] = asyncio.create_task(self._ask(promql, at))

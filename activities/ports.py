@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from activities.checklist_models import Found
 from activities.models import (
@@ -29,6 +29,15 @@ class Metrics(Protocol):
             MetricsUnreachableError: transient: connection, timeout, 5xx.
             MetricsQueryError: permanent: refused query (400, 422), more than one series.
         """
+        ...
+
+
+@runtime_checkable
+class Remembering(Protocol):
+    """Metrics that have read ahead: what they remember needs no thread, and no waiting."""
+
+    def remembered(self, promql: str, at: datetime) -> tuple[float | None] | None:
+        """The answer of ``Metrics.query``, in a tuple by itself; None: ask for it."""
         ...
 
 

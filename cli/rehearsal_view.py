@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from rehearsal.outcome import Outcome, day_clock
+from rehearsal.outcome import Outcome
 from rehearsal.study import Study
 from rollout.quantity import format_duration
 
@@ -37,7 +37,7 @@ def _timeline(outcome: Outcome) -> list[str]:
     if outcome.fault_at is not None:
         rows.append((outcome.fault_at, "FAULT", "begins"))
     rows.sort(key=lambda row: row[0])
-    return [f"{day_clock(at, outcome.began_at)}  {kind:<9} {told}" for at, kind, told in rows]
+    return [f"{outcome.clock(at)}  {kind:<9} {told}" for at, kind, told in rows]
 
 
 def study_text(study: Study) -> str:

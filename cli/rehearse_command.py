@@ -14,7 +14,7 @@ from cli.output import Json, answer, say
 from cli.parameters import PlanPath
 from cli.rehearsal_view import document, study_text, text
 from rehearsal.budget import HEALTHY, exceeded
-from rehearsal.errors import RehearsalError
+from rehearsal.errors import NotRehearsableError, RehearsalError
 from rehearsal.outcome import Outcome, disappointment
 from rehearsal.page import page
 from rehearsal.rehearse import Played
@@ -46,7 +46,8 @@ def rehearse(  # noqa: PLR0913, PLR0917  each is an option of the command line
     """Rehearse a plan: the real workflow, four weeks in seconds, on synthetic traffic.
 
     Without --scenario nothing goes wrong; --check alone rehearses every scenario of the budget.
-    Exit code: 1 when a scenario does not end as its file expects, or a budget is exceeded.
+    Exit code: 1 when a scenario does not end as its file expects, or a budget is exceeded; 2 when plan
+    or scenario have mistakes, or don't go together; 3 when a server it needs is missing or fails.
     """
     checked = load_or_leave(plan, json)
     if check and checked.budget is None:
@@ -55,8 +56,10 @@ def rehearse(  # noqa: PLR0913, PLR0917  each is an option of the command line
     try:
         began = time.monotonic()
         played, studies = asyncio.run(_rehearse(checked, scenarios, seed, runs))
+    except NotRehearsableError as error:
+        raise CliError(str(error), Exit.USAGE) from error
     except (RehearsalError, StackError) as error:
-        raise CliError(str(error)) from error
+        raise CliError(str(error), Exit.UNREACHABLE) from error
     outcomes = [one.outcome for one in played]
     wrong = [*_disappointments(checked, scenarios, outcomes)]
     if check and checked.budget is not None:
@@ -82,7 +85,9 @@ def _scenario(name: str) -> Scenario:
         return load_scenario(name)
     except KeyError:
         known = ", ".join(library())
-        raise CliError(f"No scenario {name!r}; there are {known}, or give a file.") from None
+        raise CliError(
+            f"No scenario {name!r}; there are {known}, or give a file.", Exit.USAGE
+        ) from None
     except PlanError as error:
         say("\n".join(f"{name}: {mistake}" for mistake in error.mistakes))
         raise typer.Exit(Exit.USAGE) from error

@@ -12,13 +12,12 @@ import numpy as np
 
 from rehearsal.course import Course, Entry
 from rehearsal.evidence import compares, weigh_ahead
-from rehearsal.judging import Codes, Column, fires, outcomes
+from rehearsal.judging import Codes, Column, fires, outcomes, screen
 from rollout.gate import Cohort, Gate, GateKind, Metric, expression, slope
 from rollout.reading import Reading
 from rollout.track import Exposure, Track
 
 Span = tuple[float, float]
-HORIZON = timedelta(hours=24)
 
 
 @dataclass(frozen=True)
@@ -74,14 +73,45 @@ def _fixed(
         for gate in guarded.red_flags
         if not gate.dry_run and gate.kind is not GateKind.STATISTICAL
     ]
-    entry.tape.warm(list(_asked(flags, guarded)), begin + ticks * tick)
-    for gate in flags:
+    end = begin + ticks * tick
+    for gate in _suspects(flags, guarded, course, (begin, end)):
         before = min(gate.consecutive, round((begin - entry.tape.base) / tick))
-        span = (begin - before * tick, begin + ticks * tick)
+        span = (begin - before * tick, end)
         codes = _codes(gate, guarded, course, span)
         fired = np.flatnonzero(fires(gate, codes, turns)[before:])
         if len(fired):
             yield gate.name, max(now, _time_of(entry, begin + int(fired[0]) * tick))
+
+
+def _suspects(
+    flags: Sequence[Gate], guarded: Guarded, course: Course, span: Span
+) -> Iterator[Gate]:
+    """The red flags whose every reading has to be looked at, all of them read.
+
+    Prometheus itself is asked when a reading is beyond its limit; for four weeks that is hardly
+    ever, and its answer is empty. Where nothing is beyond it nothing fails.
+    """
+    tape = course.entries[-1].tape
+    screens = {gate.name: _beyond(gate, guarded) for gate in flags}
+    tape.warm([one for one in screens.values() if one], span[1])
+    suspects = [
+        gate
+        for gate in flags
+        if (screen := screens[gate.name]) is None
+        or np.isfinite(tape.every_tick(screen, *span)).any()
+    ]
+    tape.warm(list(_asked(suspects, guarded)), span[1])
+    yield from suspects
+
+
+def _beyond(gate: Gate, guarded: Guarded) -> str | None:
+    """PromQL for the readings beyond the gate's limit; None where that isn't all that may fail."""
+    screened = screen(gate, guarded.baseline.get(gate.metric))
+    if screened is None:
+        return None
+    promql, *_ = _expressions(gate, guarded.metrics[gate.metric], gate.cohort)
+    comparison, limit = screened
+    return f"({promql}) {comparison} {limit!r}"
 
 
 def _expressions(gate: Gate, metric: Metric, cohort: Cohort) -> Iterator[str]:

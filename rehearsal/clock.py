@@ -8,7 +8,9 @@ import asyncio
 from datetime import timedelta
 from typing import Any
 
+from temporalio import activity
 from temporalio.api.testservice.v1 import UnlockTimeSkippingRequest
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
@@ -40,8 +42,21 @@ class _Counted(ActivityInboundInterceptor):
         self._work.going += 1
         try:
             return await super().execute_activity(input)
+        except asyncio.CancelledError:
+            if _asked_to_end():
+                raise
+            # Its rollout is over, or the rehearsal is: the SDK would print a traceback of it.
+            raise ApplicationError(
+                "nobody waits for it any more", category=ApplicationErrorCategory.BENIGN
+            ) from None
         finally:
             self._work.going -= 1
+
+
+def _asked_to_end() -> bool:
+    """Whether the workflow cancelled the activity, and so hears of how it ended."""
+    details = activity.cancellation_details()
+    return details is not None and details.cancel_requested
 
 
 async def keep_going(env: WorkflowEnvironment, work: Work, idle_looks: int = IDLE_LOOKS) -> None:

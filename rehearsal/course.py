@@ -12,7 +12,7 @@ import numpy as np
 from rehearsal.arrays import Floats
 from rehearsal.faults import Placed, Trouble
 from rehearsal.scenario import Fault, Scenario
-from rehearsal.tape import Studio, Tape
+from rehearsal.tape import Studio, Tape, finite
 from rehearsal.traffic import SPELL_TICKS, Scene, Setting
 from rollout.gate import expression
 from rollout.plan import RolloutPlan, Step
@@ -23,6 +23,7 @@ START_HOUR = 8.0
 """Rehearsed rollouts begin on a Monday at eight."""
 _TICKS = (60.0, 30.0, 15.0, 10.0, 5.0, 2.0, 1.0)
 _FOREVER = timedelta(days=365)
+_HORIZON_TICKS, _SHIFT_TICKS = 1440, 360
 
 
 def tick_seconds(plan: RolloutPlan) -> float:
@@ -59,6 +60,16 @@ class Course:
         self._ages = frozenset(_ages(self.plan))
         self.enter(0, self.begin)  # its checklist measures before the step itself is live
 
+    @property
+    def horizon(self) -> timedelta:
+        """How far the watch looks ahead at once: a day of minutes, less where ticks are shorter."""
+        return timedelta(seconds=_HORIZON_TICKS * self._tick)
+
+    @property
+    def shift(self) -> timedelta:
+        """How long it gathers evidence before it hands it over: six hours; in production one."""
+        return timedelta(seconds=_SHIFT_TICKS * self._tick)
+
     def enter(self, index: int, at: datetime) -> None:
         """Note that the step at ``index`` went live: from now on its own tape is read."""
         step = self.plan.steps[index]
@@ -78,9 +89,13 @@ class Course:
         """Answer as Prometheus would have at ``at``; it will be asked again ``every`` so long."""
         entry, epoch = self.recorded(at)
         if promql in self._ages:
-            age_seconds = float(entry.tape.ages(epoch, epoch + self._tick)[0])
-            return None if math.isnan(age_seconds) else age_seconds
+            return finite(float(entry.tape.ages(epoch, epoch + self._tick)[0]))
         return entry.tape.at(promql, epoch, (every or entry.step.interval).total_seconds())
+
+    def remembered(self, promql: str, at: datetime) -> tuple[float | None] | None:
+        """What ``query`` would answer, where that takes no waiting; else None."""
+        entry, epoch = self.recorded(at)
+        return entry.tape.remembered(None if promql in self._ages else promql, epoch)
 
     def read_all(
         self, promqls: Sequence[str], ends: Sequence[datetime], every: timedelta

@@ -2,6 +2,7 @@
 
 RehearsalError
 ├── PrometheusFailedError   our Prometheus didn't start, or refuses what it is sent or asked
+├── ServerFailedError       Temporal's time-skipping server didn't start
 ├── NotRehearsableError     the plan asks for something that a rehearsal doesn't have
 └── NothingRecordedError    a backtest finds no metrics at all in the time it is asked for
 """
@@ -13,6 +14,10 @@ class RehearsalError(Exception):
 
 class PrometheusFailedError(RehearsalError):
     """The Prometheus of the rehearsal failed."""
+
+
+class ServerFailedError(RehearsalError):
+    """The time-skipping server failed."""
 
 
 class NotRehearsableError(RehearsalError):

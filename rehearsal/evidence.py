@@ -19,7 +19,7 @@ from rollout.track import Block, Exposure, Track
 from rollout.verdict import Outcome, Verdict
 from rollout.weigh import weigh
 
-AT_ONCE = 24
+AT_ONCE = 288
 """Blocks weighed in one go; where they fail, the first that did is looked for among them."""
 COHORTS = ("treatment", "control")
 ReadAll = Callable[[Sequence[str], Sequence[datetime], timedelta], list[Floats]]
@@ -59,8 +59,10 @@ def weigh_all(gate: Gate, metric: Metric, exposure: Exposure, measured: Sequence
     verdict, track = weigh(gate, metric, exposure, ())
     if verdict.outcome is Outcome.FAILED:
         return Weighed(exposure.since, track, verdict)
-    for start in range(0, len(measured), AT_ONCE):
-        some = measured[start : start + AT_ONCE]
+    # Where a gap fails, it fails by itself: the evidence later on would not show that it did.
+    at_once = AT_ONCE if gate.on_no_data == "hold" else 1
+    for start in range(0, len(measured), at_once):
+        some = measured[start : start + at_once]
         known = _with(exposure, gate, track)
         verdict, after = weigh(gate, metric, known, some)
         if verdict.outcome is Outcome.FAILED:
@@ -145,7 +147,3 @@ def _block(
     return Block(
         since=since, until=until, share=share, problem=problem, **{} if problem else counts
     )
-
-
-SHIFT = timedelta(hours=6)
-"""How long a rehearsed watch gathers evidence before it hands it over; in production an hour."""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from rehearsal.arrays import Floats
 from rollout.gate import RELATIVE, Gate, GateKind
+from rollout.reading import Reading
 
 Codes = NDArray[np.int8]
 
@@ -53,6 +54,24 @@ def fires(gate: Gate, codes: Codes, turns_per_tick: int) -> NDArray[np.bool_]:
     before = np.maximum.accumulate(np.where(codes == Code.SUCCESSFUL, so_far, 0))
     fired: NDArray[np.bool_] = failed & (so_far - before >= gate.consecutive)
     return fired
+
+
+def screen(gate: Gate, baseline: Reading | None) -> tuple[str, float] | None:
+    """PromQL's comparison and the limit that every value which fails is beyond.
+
+    None where the limit moves or isn't known, or where something else may fail too.
+    """
+    if gate.kind is GateKind.CONTROL or "fail" in (gate.on_no_data, gate.on_inconclusive):
+        return None
+    reference = None
+    if gate.kind is GateKind.BASELINE:
+        if baseline is None or baseline.value is None:
+            return None
+        reference = Column(np.array([baseline.value]))
+    limit = float(_limits(gate, reference)[0])
+    if gate.direction == "above":
+        return "<", limit
+    return (">" if gate.kind in RELATIVE else ">="), limit
 
 
 def _limits(gate: Gate, reference: Column | None) -> Floats:

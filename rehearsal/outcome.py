@@ -8,6 +8,8 @@ from rollout.gate import Model
 from rollout.quantity import Duration
 from rollout.state import Event, RollbackKind, State, Status
 
+_SHORT = timedelta(hours=6)
+
 
 class Fired(Model):
     """What took traffic away: gates or red flags by name, and their sentence with the numbers."""
@@ -46,6 +48,11 @@ class Outcome(Model):
         """Whether traffic was taken away before anything was wrong."""
         early = self.fault_at is None or self.ended_at < self.fault_at
         return self.end is Ending.ROLLED_BACK and early
+
+    def clock(self, at: datetime) -> str:
+        """A time as people follow it: ``day 9 14:05``, day 1 being the first; short ones by the second."""
+        days = (at.date() - self.began_at.date()).days
+        return f"day {days + 1:>2} {at:{'%H:%M:%S' if self.took < _SHORT else '%H:%M'}}"
 
 
 def outcome_of(state: State, course: Course, now: datetime, by: str) -> Outcome:
@@ -118,9 +125,3 @@ def _fired(state: State) -> Fired | None:
 def _whole(span: timedelta) -> timedelta:
     """To the second: the rehearsal's clock is no finer."""
     return timedelta(seconds=round(span.total_seconds()))
-
-
-def day_clock(at: datetime, begin: datetime) -> str:
-    """A time of the rollout as people follow it: ``day 9 14:05``, day 1 being its first."""
-    days = (at.date() - begin.date()).days
-    return f"day {days + 1:>2} {at:%H:%M}"

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from rehearsal.outcome import day_clock
 from rehearsal.rehearse import Played
 from rehearsal.study import Study
 from rollout.plan import RolloutPlan
@@ -38,6 +37,5 @@ def page(
         shown=shown,
         studies=studies,
         wrong=wrong,
-        clock=day_clock,
         duration=format_duration,
     )

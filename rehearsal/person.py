@@ -3,6 +3,7 @@
 A workflow of its own, so that the person lives in the same skipped time as the rollout.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -100,7 +101,13 @@ def _approvers(step: Step) -> tuple[str, ...]:
 
 def _until(state: State, until: datetime | None, now: datetime) -> float:
     """Seconds until the rollout may need somebody again, and a little more."""
-    times = [
-        at for at in (until, state.promotable_at, state.acts_at) if at is not None and at > now
-    ]
-    return ((max(times) if times else now) + MINUTE - now).total_seconds()
+    times = [until, state.promotable_at, state.acts_at, *_held_until(state)]
+    later = [at for at in times if at is not None and at > now]
+    return ((max(later) if later else now) + MINUTE - now).total_seconds()
+
+
+def _held_until(state: State) -> Iterator[datetime]:
+    """When the checklist of the step that waits lets it start: it is looked at each hour till then."""
+    step, since = state.step, state.exposed_since
+    if step is not None and since is not None and state.step_started_at is None:
+        yield from (since + item.at_least for item in step.checklist if item.at_least)

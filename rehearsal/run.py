@@ -1,10 +1,8 @@
 """Running rehearsals: the servers they share, one rehearsal or many, and how far they got."""
 
-import tempfile
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 
 from rehearsal.course import Course, tick_seconds
 from rehearsal.errors import NotRehearsableError
@@ -35,9 +33,9 @@ async def stage(plan: RolloutPlan) -> AsyncIterator[Stage]:
         NotRehearsableError, PrometheusFailedError: see ``rehearsal.errors``.
     """
     rehearsable(plan)
-    with own_prometheus(tick_seconds(plan)) as ranges, tempfile.TemporaryDirectory() as folder:
+    with own_prometheus(tick_seconds(plan)) as ranges:
         async with time_skipping(quiet()) as env:
-            yield Stage(env, Studio(ranges), Path(folder))
+            yield Stage(env, Studio(ranges))
 
 
 async def rehearse(plan: RolloutPlan, scenario: Scenario, seed: int) -> Played:

@@ -36,6 +36,9 @@ class Tape:
     _checks: dict[str, dict[int, float]] = field(default_factory=dict)
     _asked: dict[str, float] = field(default_factory=dict)
     _ticks: dict[str, Floats] = field(default_factory=dict)
+    _columns: dict[tuple[tuple[str, ...], float], tuple[float, list[Floats]]] = field(
+        default_factory=dict
+    )
     _ages: Floats = field(default_factory=lambda: np.zeros(0))
     _lock: RLock = field(default_factory=RLock)
 
@@ -83,7 +86,27 @@ class Tape:
                 since = epoch - self._asked.get(promql, epoch)
                 self._read_ahead(promql, epoch, since if 0 < since < step else step)
             self._asked[promql] = epoch
-            return None if math.isnan(known[tick]) else known[tick]
+            return finite(known[tick])
+
+    def remembered(self, promql: str | None, epoch: float) -> tuple[float | None] | None:
+        """One reading that was read ahead (None: the age of samples), in a tuple by itself.
+
+        None where it wasn't, or where another thread is reading: that would be waited for.
+        """
+        if not self._lock.acquire(blocking=False):
+            return None
+        try:
+            tick = self._tick_of(epoch)
+            if promql is None:
+                recorded = tick < len(self._ages)
+                return (finite(float(self._fresh(self._ages[tick]))),) if recorded else None
+            known = self._checks.get(promql, {})
+            if tick not in known:
+                return None
+            self._asked[promql] = epoch
+            return (finite(known[tick]),)
+        finally:
+            self._lock.release()
 
     def _read_ahead(self, promql: str, epoch: float, step: float) -> None:
         self.reach(epoch + self.tick)
@@ -95,13 +118,22 @@ class Tape:
         known.update(zip(map(self._tick_of, times), values.tolist(), strict=True))
 
     def read_all(self, promqls: Sequence[str], epochs: Floats, every: float) -> list[Floats]:
-        """Columns of readings at ``epochs``, which lie ``every`` seconds apart, give or take a tick."""
+        """Columns of readings at ``epochs``, which lie ``every`` seconds apart, give or take a tick.
+
+        All that is recorded is read at once: the next shift asks for what comes then.
+        """
         with self._lock:
             self.reach(epochs[-1] + self.tick)
             step = every if every % self.tick == 0 else self.tick
-            index = np.round((epochs - epochs[0]) / step).astype(np.int64)
-            times = epochs[0] + step * np.arange(index[-1] + 1)
-            return [column[index] for column in self.ranges.read_all(promqls, times, step)]
+            begin, columns = self._columns.get((tuple(promqls), step), (epochs[0], []))
+            index = np.round((epochs - begin) / step).astype(np.int64)
+            fits = index[0] >= 0 and np.allclose(begin + index * step, epochs, atol=self.tick)
+            if not columns or not fits or index[-1] >= len(columns[0]):
+                begin, index = epochs[0], np.round((epochs - epochs[0]) / step).astype(np.int64)
+                times = np.arange(begin, self._until - self.tick / 2, step)
+                columns = self.ranges.read_all(promqls, times, step)
+                self._columns[tuple(promqls), step] = begin, columns
+            return [column[index] for column in columns]
 
     def _tick_of(self, epoch: float) -> int:
         return round((epoch - self.base) / self.tick)
@@ -142,8 +174,10 @@ class Tape:
         """
         with self._lock:
             self.reach(end)
-            ages = self._ages[self._tick_of(begin) : self._tick_of(end)]
-            return np.where(ages < LOOKBACK_SECONDS, ages, np.nan)
+            return self._fresh(self._ages[self._tick_of(begin) : self._tick_of(end)])
+
+    def _fresh(self, ages: Floats) -> Floats:
+        return np.where(ages < LOOKBACK_SECONDS, ages, np.nan)
 
     def exposure(self, begin: float, end: float) -> tuple[int, int, int]:
         """Queries of the treatment in a span, how many failed, and the most users in one spell."""
@@ -153,6 +187,11 @@ class Tape:
         users = np.concatenate([one.active_users for one in self._exposures])
         spells = users[first // SPELL_TICKS : last // SPELL_TICKS + 1]
         return int(queries.sum()), int(errors.sum()), int(spells.max(initial=0))
+
+
+def finite(value: float) -> float | None:
+    """A reading as ports tell it: NaN is no data."""
+    return None if math.isnan(value) else value
 
 
 @dataclass

@@ -16,9 +16,9 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from activities.heartbeat import heartbeating
 from activities.models import WatchEnd, WatchNotes, WatchRequest
 from activities.watch import RedFlagWatch, WatchActivities
-from rehearsal.ahead import HORIZON, Breach, Guarded, next_breach
+from rehearsal.ahead import Breach, Guarded, next_breach
 from rehearsal.course import Course
-from rehearsal.evidence import SHIFT, compares
+from rehearsal.evidence import compares
 from rehearsal.ports import workflow_time
 
 
@@ -41,13 +41,14 @@ class RehearsedWatch:
     async def _look(self, request: WatchRequest) -> WatchEnd:
         now, began = workflow_time(), activity.info().scheduled_time
         weighs = compares(request.exposure)
-        ahead = await asyncio.to_thread(self._ahead, request, now, SHIFT if weighs else HORIZON)
+        span = self.course.shift if weighs else self.course.horizon
+        ahead = await asyncio.to_thread(self._ahead, request, now, span)
         if ahead.names and ahead.at <= now:
             watch = RedFlagWatch(self.watch, request, _notes(request, ahead))
             if finding := await watch.turn():
                 return WatchEnd(finding=finding, tracks=watch.notes.tracks)
             ahead = Breach(now + timedelta(seconds=60))
-        if weighs and now - began >= SHIFT:
+        if weighs and now - began >= self.course.shift:
             handed = await asyncio.to_thread(self._ahead, request, now, timedelta(0))
             return WatchEnd(tracks=handed.tracks)
         raise ApplicationError(

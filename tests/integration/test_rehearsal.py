@@ -1,6 +1,7 @@
 """Rehearsals on the real parts: the production workflow, the time-skipping server, Prometheus."""
 
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -13,9 +14,11 @@ from rehearsal.scenario import Ending, Expectation, Scenario, library, load_scen
 from rehearsal.tape import Studio
 from rehearsal.walk import Walk
 from rollout.plan import RolloutPlan
+from rollout.plan_yaml import load_plan
 from tests.rehearsal_plan import PHASE4, shortened
 
 pytestmark = pytest.mark.integration
+DEMO = Path(__file__).parents[2] / "plans" / "demo.yaml"
 REAL = ["memory_leak", "error_burst", "nan"]
 """What the workflow itself rehearses here; the pure core does all of the library."""
 
@@ -68,6 +71,17 @@ async def test_the_workflow_and_the_pure_core_come_to_the_same_end(shared: Stage
         if played.outcome.delay is not None and walked.delay is not None:
             apart = abs((walked.delay - played.outcome.delay).total_seconds())
             assert apart <= 2 * tick_seconds(plan)
+
+
+async def test_a_plan_of_seconds_is_recorded_for_hours_not_days() -> None:
+    """What is recorded ahead is so many ticks, and the demo's are seconds."""
+    demo = load_plan(DEMO)
+    with own_prometheus(tick_seconds(demo)) as ranges:
+        course = Course(demo, load_scenario("healthy"), 1, Studio(ranges), BEGIN)
+        state = await Walk(course).to_the_end()
+    assert state.step_index > 2
+    recorded = sum(entry.tape._until - entry.tape.base for entry in course.entries)
+    assert recorded < len(course.entries) * 4 * 3600
 
 
 async def test_a_burst_is_found_within_minutes_and_its_cost_is_counted(shared: Stage) -> None:

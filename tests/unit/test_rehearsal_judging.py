@@ -1,12 +1,13 @@
 """Judging arrays is judging each reading: the same rules, or a rehearsal would lie."""
 
+import operator
 from datetime import UTC, datetime
 
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rehearsal.judging import Column, fires, outcomes
+from rehearsal.judging import Column, fires, outcomes, screen
 from rollout.gate import Gate, GateKind, Metric
 from rollout.judge import judge
 from rollout.reading import Measured, Reading
@@ -75,6 +76,31 @@ def test_without_a_reference_it_is_the_judges_too(
     """A relative gate whose reference was never recorded."""
     verdict = judge(gate, METRIC, Measured(reading=reading(value, samples)))
     assert NAMES[int(outcomes(gate, column([value], [samples]))[0])] is verdict.outcome
+
+
+COMPARISONS = {"<": operator.lt, ">": operator.gt, ">=": operator.ge}
+
+
+@given(gates(), numbers, st.lists(st.tuples(numbers, counts), min_size=1))
+def test_whatever_fails_is_beyond_the_screen(
+    gate: Gate, baseline: float | None, rows: list[tuple[float | None, float]]
+) -> None:
+    """A rehearsal looks at a red flag's readings only where Prometheus finds one beyond its limit."""
+    recorded = reading(baseline, 50.0)
+    values, samples = (list(one) for one in zip(*rows, strict=True))
+    reference = column([baseline], None) if gate.kind is GateKind.BASELINE else None
+    found = screen(gate, recorded)
+    if found is None:
+        assert gate.kind is not GateKind.ABSOLUTE or "fail" in (
+            gate.on_no_data,
+            gate.on_inconclusive,
+        )
+        return
+    beyond, limit = COMPARISONS[found[0]], found[1]
+    for code, value in zip(outcomes(gate, column(values, samples), reference), values, strict=True):
+        if NAMES[int(code)] is Outcome.FAILED:
+            assert value is not None
+            assert beyond(value, limit)
 
 
 def test_a_row_of_failures_counts_turns_and_success_ends_it() -> None:
