@@ -72,7 +72,7 @@ class _Writer:
         if flag is not None:
             await self._lower(flag)
         await self._set_phases()
-        if flag is not None:
+        if flag is not None and not (flag.killed and self._target.lowers):
             await self._raise(flag)
         elif self._target.percentage or self._target.whitelist:
             await self._flags.get_flag(self._target.flag)  # raises: there is nothing to raise

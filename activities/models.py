@@ -21,7 +21,8 @@ class FlagTarget(Model):
 
     ``run_id`` and ``sequence`` fence the write: the store refuses it after a newer one.
     A field that is None is left as it is. ``delete`` ends the flag (guide: Stage 5).
-    ``killed`` True sets the kill latch, False clears it (a person's retry only).
+    ``killed`` True sets the kill latch, False clears it (a person's retry only). ``lowers``: a
+    rollback, which a person's kill latch doesn't refuse: what would expose anybody is left out.
     """
 
     environment: str
@@ -36,6 +37,7 @@ class FlagTarget(Model):
     phases: Phases | None = None
     create: bool = False
     delete: bool = False
+    lowers: bool = False
 
 
 def fenced(state: State, target: Target, actor: str, reason: str) -> FlagTarget:

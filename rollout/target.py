@@ -6,7 +6,11 @@ from rollout.state import KILLING, Rollback, RollbackKind, State
 
 
 class Target(Model):
-    """The flag as it shall be; None leaves a field as it is."""
+    """The flag as it shall be; None leaves a field as it is.
+
+    ``lowers``: a rollback. Of a flag that a person killed it leaves out what would expose anybody,
+    where a step that begins is refused.
+    """
 
     percentage: float | None = None
     whitelist: tuple[str, ...] | None = None
@@ -14,6 +18,7 @@ class Target(Model):
     phases: Phases | None = None
     create: bool = False
     delete: bool = False
+    lowers: bool = False
 
 
 def phases_at(plan: RolloutPlan, index: int) -> Phases | None:
@@ -58,7 +63,7 @@ def to_roll_back(state: State, rollback: Rollback) -> Target:
     """Give what the rollback means; a step back without a target goes to 0 %."""
     if rollback.kind is RollbackKind.GRACEFUL and rollback.percentage:
         level, phases = rollback.percentage, _phases_to_lower(state)
-        return Target(percentage=level, phases=phases, create=True)
+        return Target(percentage=level, phases=phases, create=True, lowers=True)
     if rollback.kind is not RollbackKind.STEP_BACK or rollback.to_step is None:
         return to_zero(state, kill=rollback.kind in KILLING)
     to_step = state.plan.step(rollback.to_step)
@@ -67,4 +72,5 @@ def to_roll_back(state: State, rollback: Rollback) -> Target:
         whitelist=to_step.whitelist,
         phases=phases_at(state.plan, state.plan.index(to_step.name)),
         create=True,
+        lowers=True,
     )

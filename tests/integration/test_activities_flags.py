@@ -97,6 +97,18 @@ async def test_an_emergency_kills_empties_the_whitelist_and_refuses_raises(store
     assert (refused.value.type, refused.value.non_retryable) == ("FlagRefused", True)
 
 
+async def test_a_step_back_of_a_killed_flag_is_done_and_exposes_nobody(store: Store) -> None:
+    """Refused, it would be tried on and on: a killed flag is at 0 %, below where it goes back to."""
+    await store.apply(target(1, create=True, percentage=75))
+    await store.person.kill(FLAG)
+    back = {"percentage": 5, "whitelist": ("alice",)}
+    with pytest.raises(ApplicationError, match="is killed"):
+        await store.apply(target(2, **back))
+    receipt = await store.apply(target(3, **back, lowers=True))
+    assert (receipt.percentage, receipt.killed) == (0, True)
+    assert (await store.person.get_flag(FLAG)).whitelist == frozenset()
+
+
 async def test_a_persons_retry_clears_the_kill_and_raises_in_one_write(store: Store) -> None:
     await store.apply(target(1, create=True, percentage=25))
     await store.apply(target(2, percentage=0, killed=True))
