@@ -78,7 +78,7 @@ class Tally:
 
 async def measure(wheel: Path, folder: Path) -> dict[str, Any]:
     """Start the stores, fill them, ask everything in each way."""
-    asked, lines = read(wheel)
+    known, held_out, lines = read(wheel)
     stack = Stack(folder, os.environ)
     try:
         await stack.up(SERVICES)
@@ -90,12 +90,19 @@ async def measure(wheel: Path, folder: Path) -> dict[str, Any]:
         features = Features(enable_semantic_cache=False, enable_analytics=False)
         parts = await assemble(Given(), settings, features, metrics)
         try:
-            ways = await _ways(asked, parts, metrics)
+            splits = {
+                "known": await _split(known, parts, metrics),
+                "held out": await _split(held_out, parts, metrics),
+            }
         finally:
             await parts.close()
     finally:
         await stack.down()
-    return {"questions": len(asked), "records": tally.written, "links": tally.links, "ways": ways}
+    return {"records": tally.written, "links": tally.links, "splits": splits}
+
+
+async def _split(asked: Sequence[Asked], parts: Parts, metrics: Metrics) -> dict[str, Any]:
+    return {"questions": len(asked), "ways": await _ways(asked, parts, metrics)}
 
 
 async def _filled(settings: Settings, lines: str) -> Any:  # noqa: ANN401 - the ingestion's tally
@@ -184,9 +191,11 @@ def main() -> None:
         result = asyncio.run(measure(options.wheel, Path(folder)))
     if options.json:
         options.json.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
-    for name, figures in result["ways"].items():
-        print(f"{name:<9}" + "".join(f"{key} {value:<9}" for key, value in figures.items()))
-    print(headline(result["ways"]))
+    for split, found in result["splits"].items():
+        print(f"{split}: {found['questions']} questions")
+        for name, figures in found["ways"].items():
+            print(f"{name:<9}" + "".join(f"{key} {value:<9}" for key, value in figures.items()))
+        print(headline(found["ways"]))
 
 
 if __name__ == "__main__":

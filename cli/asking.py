@@ -79,6 +79,8 @@ def _found(document: Mapping[str, Any]) -> Iterator[str]:
     yield f"{head}, {document['latency_ms']:.0f} ms" + (", cached" if document["cached"] else "")
     for part, why in document["failures"].items():
         yield f"degraded: without {part}: {why}"
+    if document["left_out"]:
+        yield f"need not meet: {'; '.join(document['left_out'])}"
     for place, one in enumerate(document["results"], 1):
         yield f"{place}. {one['title']}  [{one['source']}]"
         yield f"   {one['text'][:300]}"

@@ -14,6 +14,7 @@ Outcome = Literal["ok", "degraded", "error"]
 class Answer:
     """``failures`` maps a store or model gone without to the reason; then the answer is degraded.
 
+    ``left_out`` are conditions of the question, in words, that the results need not meet;
     ``phases_ms`` is where the time went, ``explanation`` what was decided (``router.trace.note``).
     """
 
@@ -29,6 +30,7 @@ class Answer:
     latency_ms: float = 0.0
     complexity: str = "simple"
     corrections: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
     failures: Mapping[str, str] = field(default_factory=dict)
     phases_ms: Mapping[str, float] = field(default_factory=dict)
     explanation: Mapping[str, Any] = field(default_factory=dict)
@@ -54,6 +56,7 @@ class Answer:
                 **data,
                 "backends": tuple(data["backends"]),
                 "corrections": tuple(data["corrections"]),
+                "left_out": tuple(data.get("left_out", ())),
                 "results": tuple(Hit(**hit) for hit in data["results"]),
             }
         )

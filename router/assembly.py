@@ -138,14 +138,16 @@ async def assemble(given: Given, settings: Settings, features: Features, metrics
         warm_start(features.bandit_alpha) if features.enable_adaptive_routing else None
     )
     limits = settings.limits
+    postgres = PostgresBackend(stores.postgres)
     guards = [
-        Guard(each, metrics, limits.backend_seconds) for each in _backends(given, stores, features)
+        Guard(each, metrics, limits.backend_seconds)
+        for each in _backends(given, stores, features, postgres)
     ]
     retrieval = Retrieval(guards, features)
     understanding = Understanding(models, features, retrieval.nearest, limits.known_cosine)
     answers = Answers(_cache(redis, settings, features), metrics, limits.cache_seconds)
     parts = PipelineParts(
-        understanding, _rewriter(llm, settings), chooser, retrieval, answers, phases
+        understanding, _rewriter(llm, settings, postgres), chooser, retrieval, answers, phases
     )
     return Parts(
         redis=redis,
@@ -178,14 +180,16 @@ async def _stores(given: Given, settings: Settings) -> StoreClients:
     )
 
 
-def _backends(given: Given, stores: StoreClients, features: Features) -> Iterator[Backend]:
+def _backends(
+    given: Given, stores: StoreClients, features: Features, postgres: PostgresBackend
+) -> Iterator[Backend]:
     if features.enable_graphrag:
         from router.backends.graph import GraphBackend  # noqa: PLC0415 - optional
 
         yield GraphBackend(stores.neo4j, stores.neo4j_database)
     if given.graphiti_service is not None:
         yield GraphitiBackend(given.graphiti_service)
-    yield PostgresBackend(stores.postgres)
+    yield postgres
     yield QdrantBackend(stores.vectors)
 
 
@@ -228,13 +232,15 @@ def _llm(settings: Settings, metrics: Metrics) -> tuple[WatchedModel | None, Own
     return (WatchedModel(model, metrics, settings.llm.timeout) if model else None), model
 
 
-def _rewriter(llm: WatchedModel | None, settings: Settings) -> QueryRewriter:
-    if llm is None:
-        return QueryRewriter()
-    patience = settings.llm.timeout + LLM_SLACK_SECONDS
-    return QueryRewriter(
-        llm, settings=RewriteSettings(timeout=patience, on_fallback=llm.unfaithful)
+def _rewriter(
+    llm: WatchedModel | None, settings: Settings, postgres: PostgresBackend
+) -> QueryRewriter:
+    how = RewriteSettings(
+        timeout=settings.llm.timeout + LLM_SLACK_SECONDS,
+        lexicon=postgres.lexicon,
+        on_fallback=llm.unfaithful if llm else None,
     )
+    return QueryRewriter(llm, settings=how)
 
 
 def _models(given: Given, settings: Settings, llm: LanguageModel | None) -> Models:

@@ -10,6 +10,8 @@ from router.backends.base import Hit
 
 # Below these even the best hit is not about the question; measured per backend's own score.
 LOW_SCORE = {"graph": 0.35, "qdrant": 0.3, "postgres": 0.55}
+FILTERING = frozenset({"postgres"})
+FILTERING_ARMS = frozenset({"postgres", "temporal"})
 FALLBACKS = {
     "graph": ("graph", "qdrant", "postgres"),
     "temporal": ("temporal", "postgres", "qdrant"),
@@ -21,26 +23,40 @@ FALLBACKS = {
 
 @dataclass(frozen=True, slots=True)
 class Try:
-    """A next attempt: other arms, conditions relaxed."""
+    """A next attempt: other arms, and how many conditions are left out."""
 
     arms: tuple[str, ...]
-    relaxed: bool
+    relaxed: int
 
 
-def insufficient(hits: Sequence[Hit]) -> str | None:
-    """Why the answer won't do: ``empty`` or ``low score``; None when it will."""
+def insufficient(
+    hits: Sequence[Hit], contradiction: str = "", unmet: Sequence[str] = ()
+) -> str | None:
+    """Why the answer won't do, in words; None when it will.
+
+    ``contradiction`` is what no record can meet, ``unmet`` what the question demands and no store
+    could look for. A store that only filters must not be the only one to answer such a question.
+    """
+    if contradiction:
+        return f"contradictory ({contradiction})"
     if not hits:
         return "empty"
+    if unmet and not any(hit.scores.keys() - FILTERING for hit in hits):
+        return f"not understood ({', '.join(unmet)})"
     best = hits[0]
     if all(score < LOW_SCORE.get(name, 0.0) for name, score in best.scores.items()):
         return "low score"
     return None
 
 
-def next_try(intent: str, asked: Sequence[str], attempt: int) -> Try:
-    """First the two arms not asked yet that suit the intent best, then all of them, relaxed."""
+def next_try(intent: str, asked: Sequence[str], relaxed: int, *, contradictory: bool) -> Try:
+    """First the two arms not asked yet that suit the intent best, then all of them, relaxed.
+
+    ``asked`` are the arms of all tries so far, ``relaxed`` what the last one left out. What
+    contradicts itself is put to those who filter once more, without the contradiction.
+    """
     order = FALLBACKS[intent]
+    if contradictory:
+        return Try(tuple(arm for arm in asked if arm in FILTERING_ARMS), relaxed + 1)
     fresh = tuple(arm for arm in order if arm not in asked)
-    if attempt == 0 and fresh:
-        return Try(fresh[:2], relaxed=False)
-    return Try(order, relaxed=True)
+    return Try(fresh[:2], relaxed) if fresh else Try(order, relaxed + 1)

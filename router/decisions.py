@@ -106,8 +106,7 @@ class Chooser:
             choice = learner.select(context)
         else:
             choice = self._control(question.intent, context)
-        arms = (choice.arm, SECOND_ARM[choice.arm]) if question.several else (choice.arm,)
-        return Plan(arms, context, choice, cohort)
+        return Plan(_arms(choice.arm, several=question.several), context, choice, cohort)
 
     def _control(self, intent: str, context: NDArray[np.float64]) -> Choice:
         default = DEFAULT_ARM[intent]
@@ -116,6 +115,13 @@ class Chooser:
         choice = self._bandit.select(context, self._rng)
         unsure = choice.scores[choice.arm] - choice.scores[default] < SURE_MARGIN
         return Choice(default if unsure else choice.arm, 1.0, choice.scores)
+
+
+def _arms(chosen: str, *, several: bool) -> tuple[str, ...]:
+    """Who asks several asks Qdrant: whatever a question was taken for, its meaning is known there."""
+    if not several:
+        return (chosen,)
+    return tuple(dict.fromkeys((chosen, SECOND_ARM[chosen], "qdrant")))
 
 
 def told(plan: Plan, intent: str) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from router.backends.base import Search
+from router.backends.base import Search, Searched
 from router.backends.guard import Guard
 from router.errors import StoreUnavailable
 from router.fusion import Ranking
@@ -21,10 +21,11 @@ class Inquiry:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What came back: rankings in the order asked, and who failed and why."""
+    """What came back, in the order asked, and who failed and why."""
 
     rankings: tuple[Ranking, ...] = ()
     failures: Mapping[str, str] = field(default_factory=dict)
+    searched: tuple[Searched, ...] = ()
 
     @property
     def backends(self) -> tuple[str, ...]:
@@ -33,21 +34,40 @@ class Found:
 
     def and_then(self, later: "Found") -> "Found":
         """Both; a backend that failed once is named even if it answered later."""
-        return Found(self.rankings + later.rankings, {**self.failures, **later.failures})
+        failures = {**self.failures, **later.failures}
+        return Found(self.rankings + later.rankings, failures, self.searched + later.searched)
+
+    @property
+    def contradiction(self) -> str:
+        """What a store said no record can meet; empty when none did."""
+        return next((each.contradiction for each in self.searched if each.contradiction), "")
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """Conditions of the question that the hits need not meet, in words."""
+        met = [each for each in self.searched if each.hits and (each.demands or each.left_out)]
+        said = [word for each in met or self.searched for word in each.left_out]
+        if not met:  # only stores that know of no conditions found something, if anything was found
+            said += [word for each in self.searched for word in each.demands]
+        return tuple(dict.fromkeys(said))
 
 
 async def fan_out(inquiries: Iterable[Inquiry]) -> Found:
     """Never raises for a backend."""
     asked: Sequence[Inquiry] = tuple(inquiries)
     outcomes = await asyncio.gather(*(_ask(inquiry) for inquiry in asked))
-    rankings = tuple(outcome for outcome in outcomes if isinstance(outcome, Ranking))
     failures = {out.store: out.why for out in outcomes if isinstance(out, StoreUnavailable)}
-    return Found(rankings, failures)
+    answered = [
+        (inquiry, outcome)
+        for inquiry, outcome in zip(asked, outcomes, strict=True)
+        if isinstance(outcome, Searched)
+    ]
+    rankings = tuple(Ranking(one.backend.name, out.hits, one.weight) for one, out in answered)
+    return Found(rankings, failures, tuple(out for _, out in answered))
 
 
-async def _ask(inquiry: Inquiry) -> Ranking | StoreUnavailable:
+async def _ask(inquiry: Inquiry) -> Searched | StoreUnavailable:
     try:
-        hits = await inquiry.backend.search(inquiry.search)
+        return await inquiry.backend.search(inquiry.search)
     except StoreUnavailable as error:
         return error
-    return Ranking(inquiry.backend.name, hits, inquiry.weight)

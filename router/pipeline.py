@@ -28,7 +28,7 @@ from router.metrics import Metrics
 from router.options import Features
 from router.phases import Phases
 from router.retrieval import Part, Retrieval, Retrieved, Wanted
-from router.rewrite import QueryRewriter
+from router.rewrite import QueryRewriter, plain
 from router.settings import Limits
 from router.trace import Trace, phase
 from router.turns import Turns
@@ -36,7 +36,7 @@ from router.understanding import Understanding, Understood
 from router.users import Member
 
 UNSURE = 0.6
-"""Below this confidence of the intent a second arm is asked as well."""
+"""Below this confidence of the intent other arms are asked as well."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 RETRY_SECONDS = 0.1
 """With less than this left of the query's time no other try is begun."""
@@ -94,7 +94,7 @@ class Pipeline:
 
     def _checked(self, request: Request) -> Request:
         # Control characters mean nothing to a reader, and Postgres takes no NUL.
-        text = " ".join(_CONTROL.sub(" ", request.query).split())
+        text = plain(_CONTROL.sub(" ", request.query))
         if not text:
             raise InvalidQuestion("query is empty: ask something")
         if len(text) > self._limits.question_chars:
@@ -186,7 +186,10 @@ class Pipeline:
                 break
             if attempt > 0:  # first other stores, with the user's own words
                 wanted = await self._improved(wanted, why)
-            retrieved = await retrieval.again(wanted, retrieved, attempt, why)
+            corrected = await retrieval.again(wanted, retrieved)
+            if corrected is None:
+                break
+            retrieved = corrected
         return retrieved
 
     async def _rewritten(self, understood: Understood) -> tuple[Part, ...]:
@@ -279,5 +282,6 @@ def _answer(query_id: str, understood: Understood, cohort: Cohort, retrieved: Re
         results=retrieved.hits,
         complexity=understood.complexity.level,
         corrections=retrieved.corrections,
+        left_out=retrieved.left_out,
         failures=retrieved.found.failures,
     )

@@ -1,13 +1,13 @@
 """From a plan to hits: which backend is asked what, and what to try when the answer won't do."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 
 from router.backends.base import Hit, Search, Vector
 from router.backends.guard import Guard
 from router.backends.windows import Window, window_of
-from router.correction import insufficient, next_try
+from router.correction import FILTERING, insufficient, next_try
 from router.decisions import ARM_BACKENDS
 from router.errors import StoreUnavailable
 from router.fanout import Found, Inquiry, fan_out
@@ -15,6 +15,8 @@ from router.fusion import fuse
 from router.options import Features
 
 PARTS_MAX = 3
+Key = tuple[str, str, Window | None, int]
+"""What makes two searches the same: backend, text, time, conditions left out."""
 LATER_WEIGHT = 0.8
 """Of every arm but the one that was chosen: it is asked because the choice may not be enough."""
 
@@ -39,12 +41,34 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
+class Tries:
+    """The arms asked so far, each single search, and how many conditions the last try left out."""
+
+    arms: tuple[str, ...] = ()
+    searches: frozenset[Key] = frozenset()
+    relaxed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Retrieved:
-    """Hits best first; ``corrections`` says, in words, what was tried beyond the plan."""
+    """Hits best first, and how they came about.
+
+    ``wanting`` is why they won't do, in words, None when they will, ``contradictory`` whether that
+    lies in the question itself; ``tries`` are all searches so far; ``corrections`` says in words
+    what was tried beyond the plan.
+    """
 
     hits: tuple[Hit, ...]
     found: Found
+    wanting: str | None = None
+    contradictory: bool = False
+    tries: Tries = Tries()
     corrections: tuple[str, ...] = ()
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """Conditions of the question that the hits need not meet, in words."""
+        return self.found.left_out
 
 
 class Retrieval:
@@ -62,32 +86,51 @@ class Retrieval:
         """The cosine of the nearest record; 0 when there is none, None when Qdrant is away."""
         today = datetime.now(UTC).date()
         try:
-            hits = await self._backends["qdrant"].search(Search("", vector, "semantic", 1, today))
+            found = await self._backends["qdrant"].search(Search("", vector, "semantic", 1, today))
         except StoreUnavailable:
             return None
-        return hits[0].score if hits else 0.0
+        return found.hits[0].score if found.hits else 0.0
 
     async def once(self, wanted: Wanted) -> Retrieved:
         """The plan as it is."""
-        found = await fan_out(self._inquiries(wanted, relaxed=False))
-        return Retrieved(self._fused(found, wanted.limit), found)
+        asked = dict(self._inquiries(wanted))
+        found = await fan_out(asked.values())
+        hits = self._fused(found, wanted.limit)
+        wanting = insufficient(hits, found.contradiction, found.left_out if hits else ())
+        tries = Tries(wanted.arms, _done(asked, found))
+        return Retrieved(hits, found, wanting, bool(found.contradiction), tries)
 
-    async def again(self, wanted: Wanted, before: Retrieved, attempt: int, why: str) -> Retrieved:
-        """One correction: other arms, then all arms with conditions relaxed."""
-        step = next_try(wanted.intent, wanted.arms, attempt)
+    async def again(self, wanted: Wanted, before: Retrieved) -> Retrieved | None:
+        """One correction: another plan. None when there is none that asks anything new."""
+        tries = before.tries
+        step = next_try(
+            wanted.intent, tries.arms, tries.relaxed, contradictory=before.contradictory
+        )
         other = replace(wanted, arms=step.arms)
-        later = await fan_out(self._inquiries(other, relaxed=step.relaxed, weight=LATER_WEIGHT))
+        # A search without conditions has none to leave out: it would be the same search again.
+        relaxed = step.relaxed if any(each.demands for each in before.found.searched) else 0
+        asked = dict(self._inquiries(other, relaxed=relaxed, weight=LATER_WEIGHT))
+        fresh = {key: one for key, one in asked.items() if key not in tries.searches}
+        if not fresh:
+            return None
+        later = await fan_out(fresh.values())
         found = before.found.and_then(later)
-        said = f"{why}: asked {', '.join(step.arms)}" + (" with fewer conditions" * step.relaxed)
-        return Retrieved(self._fused(found, wanted.limit), found, (*before.corrections, said))
+        hits = self._fused(found, wanted.limit)
+        return Retrieved(
+            hits,
+            found,
+            insufficient(hits, later.contradiction),
+            bool(later.contradiction),
+            Tries((*tries.arms, *step.arms), tries.searches | _done(fresh, later), relaxed),
+            (*before.corrections, _said(before.wanting, fresh.values(), later)),
+        )
 
     def reason_to_correct(self, retrieved: Retrieved, attempt: int) -> str | None:
         """Why another try is due; a failed store is always made up for once."""
         if attempt >= self._features.max_correction_retries:
             return None
-        why = insufficient(retrieved.hits)
         if self._features.enable_self_correction or (retrieved.found.failures and attempt == 0):
-            return why
+            return retrieved.wanting
         return None
 
     def require_any(self, retrieved: Retrieved) -> None:
@@ -104,16 +147,19 @@ class Retrieval:
         return tuple(fuse(rankings, limit))
 
     def _inquiries(
-        self, wanted: Wanted, *, relaxed: bool, weight: float | None = None
-    ) -> Iterator[Inquiry]:
-        seen: set[tuple[str, str, Window | None]] = set()
+        self, wanted: Wanted, *, relaxed: int = 0, weight: float | None = None
+    ) -> Iterator[tuple[Key, Inquiry]]:
+        """Each search once, the earlier arm's first: a dict made of them keeps the first weight."""
+        seen: set[Key] = set()
         for place, arm in enumerate(wanted.arms):
             for part in wanted.parts[:PARTS_MAX]:
                 window = window_of(part.text, wanted.today) if arm == "temporal" else None
                 for backend in self._of(arm):
-                    if (backend.name, part.text, window) in seen:
+                    left_out = relaxed if backend.name in FILTERING else 0
+                    key = (backend.name, part.text, window, left_out)
+                    if key in seen:
                         continue
-                    seen.add((backend.name, part.text, window))
+                    seen.add(key)
                     search = Search(
                         query=part.text,
                         embedding=part.embedding,
@@ -121,12 +167,23 @@ class Retrieval:
                         limit=wanted.limit,
                         today=wanted.today,
                         window=window,
-                        relaxed=relaxed,
+                        relaxed=left_out,
                     )
                     share = weight or (1.0 if place == 0 else LATER_WEIGHT)
-                    yield Inquiry(backend, search, share)
+                    yield key, Inquiry(backend, search, share)
 
     def _of(self, arm: str) -> list[Guard]:
         """The arm's backends that exist; Qdrant where none does (graph switched off)."""
         names = [name for name in ARM_BACKENDS[arm] if name in self._backends]
         return [self._backends[name] for name in names or ["qdrant"]]
+
+
+def _done(asked: Iterable[Key], found: Found) -> frozenset[Key]:
+    """What need not be asked again; a store that failed may be."""
+    return frozenset(key for key in asked if key[0] not in found.failures)
+
+
+def _said(why: str | None, asked: Iterable[Inquiry], later: Found) -> str:
+    names = ", ".join(dict.fromkeys(inquiry.backend.name for inquiry in asked))
+    without = "; ".join(dict.fromkeys(word for each in later.searched for word in each.left_out))
+    return f"{why}: asked {names}" + (f" leaving out {without}" if without else "")

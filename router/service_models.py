@@ -74,6 +74,7 @@ class AnswerBody(BaseModel):
     failures: dict[str, str]
     complexity: str
     corrections: list[str]
+    left_out: list[str]
     latency_ms: float
     trace_id: str
     phases_ms: dict[str, float] | None = None
@@ -95,6 +96,7 @@ class AnswerBody(BaseModel):
             failures=dict(answer.failures),
             complexity=answer.complexity,
             corrections=list(answer.corrections),
+            left_out=list(answer.left_out),
             latency_ms=answer.latency_ms,
             trace_id=answer.trace_id,
             phases_ms=dict(answer.phases_ms) if explain else None,

@@ -3,7 +3,7 @@
 Everything above this file is tested without a wire; everything below speaks one driver.
 """
 
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Protocol
@@ -26,7 +26,7 @@ class Search:
     limit: int
     today: date
     window: Window | None = None
-    relaxed: bool = False  # a second try: drop the least certain conditions
+    relaxed: int = 0  # how many conditions a later try leaves out, the least certain first
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +44,28 @@ class Hit:
     scores: dict[str, float] = field(default_factory=dict)  # provenance, filled by fusion
 
 
+@dataclass(frozen=True, slots=True)
+class Searched:
+    """What a search came to, ``hits`` best first.
+
+    ``demands`` are the conditions, in words, that each hit meets; ``left_out`` those that the
+    question has besides and hits need not meet; ``contradiction`` those that no record can.
+    """
+
+    hits: Sequence[Hit]
+    demands: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    contradiction: str = ""
+
+
 class Backend(Protocol):
     """A store that can be searched. Both calls raise StoreUnavailable, nothing else."""
 
     @property
     def name(self) -> str: ...
 
-    def search(self, search: Search) -> Coroutine[Any, Any, list[Hit]]:
-        """Best first, at most ``search.limit``."""
+    def search(self, search: Search) -> Coroutine[Any, Any, Searched]:
+        """At most ``search.limit`` hits."""
         ...
 
     def health(self) -> Coroutine[Any, Any, None]:

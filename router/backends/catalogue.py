@@ -6,11 +6,14 @@ Read from the data itself and refreshed now and then, so the filter grammar need
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import chain
 from typing import Any, Literal
 
-from router.backends.words import fold, stem
+from router.backends.words import STOPWORDS, fold, stem
+from router.rewrite.text import Lexicon
 
 Type = Literal["number", "text", "boolean", "date"]
+WORD_LIST_MAX = 20  # values of an attribute like a status; one with more holds names or prose
 MAX_VALUES = 500  # distinct values kept per attribute; a free-text attribute has too many to match
 
 ATTRIBUTES = """
@@ -22,6 +25,10 @@ VALUES = """
     SELECT DISTINCT key, value #>> '{}' AS value FROM records, jsonb_each(attributes)
     WHERE jsonb_typeof(value) = 'string' AND length(value #>> '{}') <= 60
     ORDER BY key, value LIMIT 20000
+"""
+TITLES = """
+    SELECT DISTINCT word FROM (SELECT title FROM records LIMIT 20000) AS part,
+        regexp_split_to_table(lower(title), '[^[:alpha:]]+') AS word WHERE length(word) >= 5
 """
 KINDS = "SELECT DISTINCT kind FROM records"
 
@@ -43,6 +50,7 @@ class Catalogue:
     attributes: Mapping[str, Attribute] = field(default_factory=dict)
     values: Mapping[str, frozenset[str]] = field(default_factory=dict)  # folded value -> attributes
     spelled: Mapping[tuple[str, str], str] = field(default_factory=dict)  # as stored
+    titles: frozenset[str] = frozenset()  # longer words of titles, in lower case
 
     def kind_named(self, word: str) -> str | None:
         """The kind a word names: ``invoices`` is ``invoice``."""
@@ -55,6 +63,26 @@ class Catalogue:
         return exact or next(
             (a for name, a in sorted(self.attributes.items()) if _same_name(wanted, name)), None
         )
+
+    @property
+    def lexicon(self) -> Lexicon:
+        """What it calls things in lower case, and the words of names, which nobody shall respell.
+
+        An attribute with few values, all in lower case, is a list of words ("overdue", "paid"); any
+        other value is a name ("Gdansk"), and so is a title.
+        """
+        by_attribute: dict[str, list[str]] = {}
+        for (attribute, _), stored in self.spelled.items():
+            by_attribute.setdefault(attribute, []).append(stored)
+        lists = (
+            values
+            for values in by_attribute.values()
+            if len(values) <= WORD_LIST_MAX and all(value == value.lower() for value in values)
+        )
+        schema = (name.replace("_", " ") for name in (*self.kinds, *self.attributes))
+        words = {word for text in chain(schema, *lists) for word in fold(text).split()}
+        names = {word for value in self.values for word in value.split()}
+        return Lexicon(frozenset(words - STOPWORDS), frozenset(names | self.titles))
 
 
 @lru_cache(maxsize=16)
@@ -80,8 +108,9 @@ def build(
     kinds: Iterable[str],
     attribute_rows: Iterable[Mapping[str, Any]],
     value_rows: Iterable[Mapping[str, Any]],
+    titles: Iterable[str] = (),
 ) -> Catalogue:
-    """A catalogue from the rows of the three statements above."""
+    """A catalogue from what the statements above answer."""
     attributes: dict[str, Attribute] = {}
     for row in attribute_rows:
         known = attributes.get(row["key"])
@@ -98,7 +127,7 @@ def build(
             values.setdefault(folded, set()).add(key)
             spelled[key, folded] = value
     frozen = {value: frozenset(names) for value, names in values.items()}
-    return Catalogue(frozenset(kinds), attributes, frozen, spelled)
+    return Catalogue(frozenset(kinds), attributes, frozen, spelled, frozenset(titles))
 
 
 def _type(row: Mapping[str, Any]) -> Type:

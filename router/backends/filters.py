@@ -5,17 +5,13 @@ A deterministic grammar over the catalogue of the data. It produces values, neve
 """
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator
 from datetime import date
-from typing import Literal
 
 from router.backends.catalogue import Attribute, Catalogue
-from router.backends.windows import MONTHS, Window, window_of
+from router.backends.conditions import Condition, Filter, Operator, Value
+from router.backends.windows import MONTHS, window_of
 from router.backends.words import STOPWORDS, fold, is_identifier, name_candidates
-
-Operator = Literal["=", "!=", "<", "<=", ">", ">="]
-Value = str | float | bool
 
 _NUMBER = r"(?P<number>\d{1,3}(?:[ ,]\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)(?P<unit>k|m)?\b(?!-)"
 _COMPARISONS: tuple[tuple[str, Operator], ...] = (
@@ -29,7 +25,8 @@ _COMPARISONS: tuple[tuple[str, Operator], ...] = (
     (r"<", "<"),
 )
 _EXPLICIT = re.compile(
-    r"(?P<name>[A-Za-z][\w ]*?)\s*(?P<op>>=|<=|!=|==|=|>|<)\s*(?P<value>'[^']*'|\"[^\"]*\"|[\w.-]+)"
+    r"(?P<name>[A-Za-z][\w ]*?)\s*(?P<op>>=|<=|!=|==|=|>|<)\s*"
+    r"(?P<value>'[^']*'|\"[^\"]*\"|\d{1,3}(?:,\d{3})+(?:\.\d+)?[km]?\b|[\w.-]+)"
 )
 _COUNT = re.compile(r"\b(how many|number of|count(?: of)?|total number)\b", re.IGNORECASE)
 _LARGEST = re.compile(
@@ -41,65 +38,27 @@ _PROPER = re.compile(r"\b[A-ZÀ-Þ][\w-]*(?: [A-ZÀ-Þ][\w-]*)*")
 _MONEY = ("amount", "price", "cost", "value", "total", "budget")
 
 
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """``attribute operator value``; numbers compare as numbers, ISO dates as text."""
-
-    attribute: str
-    operator: Operator
-    value: Value
-
-
-@dataclass(frozen=True, slots=True)
-class Filter:
-    """What to look for. ``order_by`` is an attribute, sorted descending when ``descending``."""
-
-    kinds: frozenset[str] = frozenset()
-    ids: tuple[str, ...] = ()
-    names: tuple[str, ...] = ()  # proper names every record must mention
-    conditions: tuple[Condition, ...] = ()
-    window: Window | None = None
-    order_by: str | None = None
-    descending: bool = True
-    count: bool = False
-    words: str = field(default="", compare=False)  # the question, for ranking by text
-
-    @property
-    def empty(self) -> bool:
-        return not (self.kinds or self.conditions or self.ids or self.names or self.window)
-
-    @property
-    def contradictory(self) -> bool:
-        """Two different values demanded of one attribute."""
-        equal = {(c.attribute, c.value) for c in self.conditions if c.operator == "="}
-        return len({name for name, _ in equal}) < len(equal)
-
-    def relaxed(self) -> "Filter":
-        """Without its names, else its last condition, else its window: a second, wider try."""
-        if self.names:
-            return replace(self, names=())
-        if self.conditions:
-            return replace(self, conditions=self.conditions[:-1])
-        return replace(self, window=None)
-
-
 def parse(question: str, catalogue: Catalogue, today: date) -> Filter:
     """Never raises: a question without conditions is an empty filter."""
-    rest, explicit = _explicit(question, catalogue)
+    rest, explicit, unknown = _explicit(question, catalogue)
     folded = fold(rest)
-    conditions = [*explicit, *_comparisons(rest, catalogue), *_values(folded, catalogue)]
     kinds = frozenset(filter(None, (catalogue.kind_named(word) for word in folded.split())))
+    compared, unclear = _comparisons(rest, catalogue)
+    demanded = [*explicit, *compared]
+    unfit = [str(c) for c in demanded if not _fits(c, kinds, catalogue)]
+    conditions = [c for c in (*demanded, *_values(folded, catalogue)) if _fits(c, kinds, catalogue)]
     order_by, descending = _order(rest, kinds, catalogue)
-    conditions = [c for c in conditions if _fits(c, kinds, catalogue)]
     return Filter(
         kinds=kinds,
         ids=tuple(word for word in folded.split() if is_identifier(word)),
         names=tuple(_names(rest, conditions, catalogue)),
         conditions=tuple(dict.fromkeys(conditions)),
+        either=frozenset(_alternatives(conditions, fold(question))),
         window=window_of(rest, today),
         order_by=order_by,
         descending=descending,
         count=bool(_COUNT.search(question)),
+        left_out=tuple(dict.fromkeys((*unknown, *unclear, *unfit))),
         words=question,
     )
 
@@ -126,19 +85,36 @@ def _fits(condition: Condition, kinds: frozenset[str], catalogue: Catalogue) -> 
     return attribute is None or not kinds or bool(kinds & attribute.kinds)
 
 
-def _explicit(question: str, catalogue: Catalogue) -> tuple[str, list[Condition]]:
-    """``status = 'active' and weight >= 10``; returns the rest of the question too."""
+def _alternatives(conditions: Iterable[Condition], folded: str) -> Iterator[str]:
+    """Attributes whose values the question joins by "or"."""
+    values: dict[str, list[str]] = {}
+    for condition in conditions:
+        if condition.operator == "=":
+            values.setdefault(condition.attribute, []).append(fold(condition.said))
+    for attribute, named in values.items():
+        at = [folded.find(value) for value in named]
+        between = folded[min(at) : max(at)].split() if min(at) >= 0 else []
+        if "or" in between and "and" not in between:
+            yield attribute
+
+
+def _explicit(question: str, catalogue: Catalogue) -> tuple[str, list[Condition], list[str]]:
+    """``status = 'active' and weight >= 10``; the rest of the question; what no attribute fits."""
     found: list[Condition] = []
+    unknown: list[str] = []
     for match in _EXPLICIT.finditer(question):
         attribute = _attribute_at_end(match["name"], catalogue)
-        if attribute is None:
+        value = _typed(match["value"].strip("'\""), attribute, catalogue) if attribute else None
+        if attribute is None or value is None:
+            name = match["name"].rsplit(maxsplit=1)[-1]
+            unknown.append(f"{name} {match['op']} {match['value']}")
+            # Its words may still name something; its number must not look for another attribute.
+            question = question.replace(match[0], f"{match['name']} {match['value']}", 1)
             continue
         operator: Operator = "=" if match["op"] == "==" else match["op"]  # type: ignore[assignment]  # the pattern admits operators only
-        value = _typed(match["value"].strip("'\""), attribute, catalogue)
-        if value is not None:
-            found.append(Condition(attribute.name, operator, value))
-            question = question.replace(match[0], match["name"].rsplit(maxsplit=1)[0] + " ", 1)
-    return question, found
+        found.append(Condition(attribute.name, operator, value))
+        question = question.replace(match[0], match["name"].rsplit(maxsplit=1)[0] + " ", 1)
+    return question, found, unknown
 
 
 def _attribute_at_end(words: str, catalogue: Catalogue) -> Attribute | None:
@@ -152,22 +128,26 @@ def _attribute_at_end(words: str, catalogue: Catalogue) -> Attribute | None:
 
 def _typed(text: str, attribute: Attribute, catalogue: Catalogue) -> Value | None:
     if attribute.type == "number":
-        try:
-            return float(text)
-        except ValueError:
-            return None
+        number = re.fullmatch(_NUMBER, text.lower().replace(",", ""))
+        return _number(number) if number else None
     if attribute.type == "boolean":
         return text.lower() in ("true", "yes", "1")
     return catalogue.spelled.get((attribute.name, fold(text)), text)
 
 
-def _comparisons(question: str, catalogue: Catalogue) -> Iterator[Condition]:
+def _comparisons(question: str, catalogue: Catalogue) -> tuple[list[Condition], list[str]]:
+    """``over 5,000 euro``; and what was compared of which no attribute is known."""
     text = question.lower()
+    found: list[Condition] = []
+    unclear: list[str] = []
     for pattern, operator in _COMPARISONS:
         for match in re.finditer(rf"{pattern}\s*(?:€|\$|£|eur|usd)?\s*{_NUMBER}", text):
             attribute = _compared(text, match, catalogue)
             if attribute:
-                yield Condition(attribute.name, operator, _number(match))
+                found.append(Condition(attribute.name, operator, _number(match)))
+            else:
+                unclear.append(match[0])
+    return found, unclear
 
 
 def _number(match: re.Match[str]) -> float:

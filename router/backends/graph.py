@@ -15,7 +15,7 @@ from neo4j import READ_ACCESS, AsyncDriver, AsyncManagedTransaction
 from neo4j.exceptions import DriverError, Neo4jError
 
 from router import trace
-from router.backends.base import Hit, Search
+from router.backends.base import Search, Searched
 from router.backends.dialect import COLUMNS, RECORD, Dialect, dialect_of
 from router.backends.paths import Reached, Row, rank
 from router.backends.words import content_words, is_identifier, name_candidates
@@ -57,7 +57,7 @@ class GraphBackend:
     name: str = "graph"
     dialect: Dialect | None = None
 
-    async def search(self, search: Search) -> list[Hit]:
+    async def search(self, search: Search) -> Searched:
         try:
             self.dialect = self.dialect or await dialect_of(self.driver, self.database)
             async with self.driver.session(
@@ -67,7 +67,7 @@ class GraphBackend:
         except (Neo4jError, DriverError, OSError) as error:
             raise StoreUnavailable(self.name, f"{type(error).__name__}: {error}") from error
         trace.note("graph", reached.told())
-        return rank(search, reached)[: search.limit]
+        return Searched(rank(search, reached)[: search.limit])
 
     async def health(self) -> None:
         try:

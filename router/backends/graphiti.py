@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Protocol
 
-from router.backends.base import Hit, Search
+from router.backends.base import Hit, Search, Searched
 
 
 class GraphitiService(Protocol):
@@ -24,13 +24,13 @@ class GraphitiBackend:
     service: GraphitiService
     name: str = "graphiti"
 
-    async def search(self, search: Search) -> list[Hit]:
+    async def search(self, search: Search) -> Searched:
         edges = await self.service.search(search.query, num_results=search.limit)
         hits = [_hit(edge, place) for place, edge in enumerate(edges)]
         window = search.window
         if window is None or not window.bounded:
-            return hits
-        return [h for h in hits if h.occurred_on and window.contains(_day(h.occurred_on))]
+            return Searched(hits)
+        return Searched([h for h in hits if h.occurred_on and window.contains(_day(h.occurred_on))])
 
     async def health(self) -> None:
         await self.service.search("health", num_results=1)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from router import trace
-from router.backends.base import Backend, Hit, Search
+from router.backends.base import Backend, Search, Searched
 from router.breaker import FAILURES_MAX, Breaker
 from router.errors import StoreUnavailable
 from router.metrics import Metrics
@@ -34,13 +34,13 @@ class Guard:
     def name(self) -> str:
         return self.backend.name
 
-    async def search(self, search: Search) -> list[Hit]:
+    async def search(self, search: Search) -> Searched:
         if not self.breaker.admits():
             raise StoreUnavailable(self.name, "left alone after repeated failures")
         seconds = min(self.seconds, max(0.0, trace.remaining() - FUSION_SECONDS))
         started = time.perf_counter()
         try:
-            hits = await within(seconds, self.backend.search(search))
+            searched = await within(seconds, self.backend.search(search))
         except StoreUnavailable as error:
             self._failed(error.why)
             raise
@@ -58,7 +58,7 @@ class Guard:
             self.metrics.backend_seconds.labels(self.name).observe(elapsed)
             trace.spent(f"search.{self.name}", elapsed)
         self.breaker.succeeded()
-        return hits
+        return searched
 
     async def health(self) -> None:
         try:

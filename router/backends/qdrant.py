@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from router.backends.base import Hit, Search
+from router.backends.base import Hit, Search, Searched
 from router.backends.vectors import Near, VectorStore
 
 
@@ -13,9 +13,9 @@ class QdrantBackend:
     vectors: VectorStore
     name: str = "qdrant"
 
-    async def search(self, search: Search) -> list[Hit]:
+    async def search(self, search: Search) -> Searched:
         found = await self.vectors.nearest(search.embedding.tolist(), search.limit)
-        return [_hit(near) for near in found if near.score > 0]
+        return Searched([_hit(near) for near in found if near.score > 0])
 
     async def health(self) -> None:
         await self.vectors.health()

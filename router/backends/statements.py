@@ -1,6 +1,8 @@
 """One parameterised statement per filter. No value, attribute or kind ever becomes SQL text."""
 
-from router.backends.filters import Condition, Filter
+from collections.abc import Iterator
+
+from router.backends.conditions import Condition, Filter
 from router.backends.words import content_words
 
 Parameter = str | float | bool | list[str] | object
@@ -39,7 +41,7 @@ def _where(wanted: Filter, given: _Parameters) -> list[str]:
     parts = []
     if wanted.kinds:
         parts.append(f"kind = ANY({given.add(sorted(wanted.kinds))}::text[])")
-    parts += [_condition(condition, given) for condition in wanted.conditions]
+    parts += _conditions(wanted, given)
     if wanted.window and wanted.window.start:
         parts.append(f"occurred_on >= {given.add(wanted.window.start)}::date")
     if wanted.window and wanted.window.end:
@@ -53,6 +55,18 @@ def _where(wanted: Filter, given: _Parameters) -> list[str]:
         query = given.add(" or ".join(content_words(wanted.words)) or "nothing")
         parts.append(f"search @@ websearch_to_tsquery('english', {query})")
     return parts
+
+
+def _conditions(wanted: Filter, given: _Parameters) -> Iterator[str]:
+    alternatives: dict[str, list[str]] = {}
+    for condition in wanted.conditions:
+        text = _condition(condition, given)
+        if condition.operator == "=" and condition.attribute in wanted.either:
+            alternatives.setdefault(condition.attribute, []).append(text)
+        else:
+            yield text
+    for texts in alternatives.values():
+        yield f"({' OR '.join(texts)})"
 
 
 def _mentions(wanted: Filter, given: _Parameters) -> str:

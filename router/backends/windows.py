@@ -5,7 +5,7 @@ A window is half open: ``start <= day < end``; None is unbounded. Days, no time 
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Literal
@@ -47,6 +47,15 @@ class Window:
     @property
     def bounded(self) -> bool:
         return self.start is not None or self.end is not None
+
+    @property
+    def impossible(self) -> bool:
+        """Whether it ends before it begins: "after 2024 and before 2020"."""
+        return self.start is not None and self.end is not None and self.start >= self.end
+
+    def __str__(self) -> str:
+        bounds = ((self.start, "from"), (self.end, "before"))
+        return " and ".join(f"{word} {day.isoformat()}" for day, word in bounds if day)
 
     def contains(self, day: date) -> bool:
         return (self.start is None or self.start <= day) and (self.end is None or day < self.end)
@@ -93,13 +102,20 @@ def _bounds(text: str, today: date) -> tuple[date | None, date | None]:
         first, second = _span(between[1], today), _span(between[2], today)
         if first and second:
             return first[0], second[1]
+    cuts = list(_cuts(text, today))
+    if not cuts:
+        return _span(text, today) or (None, None)
+    starts, ends = zip(*cuts, strict=True)
+    return max(filter(None, starts), default=None), min(filter(None, ends), default=None)
+
+
+def _cuts(text: str, today: date) -> Iterator[tuple[date | None, date | None]]:
+    """What "since …", "after …" and "before …" each leave of time: all of them must hold."""
     for word, cut in _SIDES.items():
         side = re.search(rf"\b(?:{word}) (.+)", text)
         span = _span(side[1], today, anchored=True) if side else None
         if span:
-            return cut(span)
-    span = _span(text, today)
-    return span or (None, None)
+            yield cut(span)
 
 
 _Cut = Callable[[tuple[date, date]], tuple[date | None, date | None]]

@@ -2,9 +2,10 @@
 
 from router.rewrite.parts import broaden, split
 from router.rewrite.rewriter import QueryRewriter, Rewrite, RewriteSettings
-from router.rewrite.text import correct, faithful, normalise
+from router.rewrite.text import Lexicon, correct, faithful, normalise, plain
 
 __all__ = [
+    "Lexicon",
     "QueryRewriter",
     "Rewrite",
     "RewriteSettings",
@@ -12,5 +13,6 @@ __all__ = [
     "correct",
     "faithful",
     "normalise",
+    "plain",
     "split",
 ]

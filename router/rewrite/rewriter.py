@@ -5,7 +5,7 @@ and the rules' result stands.
 """
 
 import asyncio
-from collections.abc import Callable, Set
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from router.intent.types import Intent
 from router.llm.port import LanguageModel, LanguageModelError
 from router.rewrite.parts import MAX_PARTS, broaden, split
-from router.rewrite.text import correct, faithful
+from router.rewrite.text import Lexicon, correct, faithful
 
 S = TypeVar("S", bound=BaseModel)
 
@@ -47,13 +47,13 @@ class Rewrite:
 class RewriteSettings:
     """How to rewrite.
 
-    ``timeout`` is in seconds for a language model's whole answer, ``vocabulary`` the known words
-    (lower case) for spelling; ``on_fallback`` is told why a language model's answer was not used:
+    ``timeout`` is in seconds for a language model's whole answer; ``lexicon`` gives, without
+    waiting, what the stores hold now, for spelling; ``on_fallback`` is told why a language model's answer was not used:
     a ``LanguageModelError.reason`` or ``unfaithful``.
     """
 
     timeout: float = 2.0
-    vocabulary: Set[str] = frozenset()
+    lexicon: Callable[[], Lexicon] = Lexicon
     on_fallback: Callable[[str], None] | None = None
 
 
@@ -81,7 +81,7 @@ class QueryRewriter:
 
     async def rewrite(self, query: str, intent: Intent) -> Rewrite:
         """Return the question to search for and its parts; never raises for a language model."""
-        text = correct(query.strip(), self._settings.vocabulary)
+        text = correct(query.strip(), self._settings.lexicon())
         plan = await self._ask(_REWRITE, f"Kind: {intent.intent}\nQuestion: {text}", _Plan)
         if plan is not None:
             rewritten = plan.rewritten.strip()

@@ -5,10 +5,12 @@ import re
 import string
 import unicodedata
 from collections.abc import Iterator, Set
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
+_INVISIBLE = re.compile("[\u00ad\u200b\u2060\ufeff]")  # soft hyphen, zero-width space, joiner, mark
 _SPACES = re.compile(r"\s+")
 _TRAILING = re.compile(r"(?:[ \t?.…,;:]|(?<!\d)!)+$")  # 5! is a number
 _POWERS = str.maketrans({power: f"^{digit}" for digit, power in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")})
@@ -21,6 +23,9 @@ _QUOTES = str.maketrans(
 )
 _TYPED_WORD = re.compile(r"(?<![\w@#./'\"-])[a-z]{5,}(?![\w@#/'\"-]|\.\w)")
 _NAMED = re.compile(r"(?:\b(?:named|called|mr|mrs|ms|dr|prof)\.?|[=:<>#@])\s*$", re.IGNORECASE)
+_COMPANY = re.compile(
+    r"\s+(?:ag|corp|gmbh|inc|kg|limited|llc|ltd|plc|company|group)\b", re.IGNORECASE
+)
 _ENDINGS = frozenset({"s", "es", "d", "ed", "r", "er", "ers", "ing", "ly", "al"})
 _FIXED = re.compile(
     r"'[^']*'|\"[^\"]*\""  # quotations
@@ -38,14 +43,27 @@ _ORDINARY = frozenset(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Lexicon:
+    """What the stores call things, in lower case: ``words`` to repair towards, ``names`` to leave."""
+
+    words: Set[str] = frozenset()
+    names: Set[str] = frozenset()
+
+
+def plain(query: str) -> str:
+    """One kind of quote, dash, letter and space; nothing invisible. The words stay as they are."""
+    text = unicodedata.normalize("NFKC", query.translate(_POWERS)).translate(_QUOTES)
+    return _SPACES.sub(" ", _INVISIBLE.sub("", text)).strip()
+
+
 def normalise(query: str) -> str:
     """One spelling for questions that differ only in how they were typed; a cache key.
 
     Unicode forms, quotes, white space, case and trailing punctuation are made equal. Quoted values
     keep their case, because the stores compare them exactly, and so do units that differ by it.
     """
-    text = unicodedata.normalize("NFKC", query.translate(_POWERS)).translate(_QUOTES)
-    text = _TRAILING.sub("", _SPACES.sub(" ", text).strip())
+    text = _TRAILING.sub("", plain(query))
     return "".join(part if quoted else _lower(part) for quoted, part in _quoted_apart(text))
 
 
@@ -55,16 +73,17 @@ def _lower(text: str) -> str:
     )
 
 
-def correct(query: str, vocabulary: Set[str]) -> str:
-    """Repair words that are one slip away from exactly one word of ``vocabulary`` (lower case).
+def correct(query: str, lexicon: Lexicon) -> str:
+    """Repair words that are one slip away from exactly one word of the lexicon.
 
     Only plain lower-case words of five letters or more that are no known English word are touched:
-    never quoted text, names, numbers or identifiers, nor what follows ``named`` or ``=``.
+    never quoted text, names, numbers or identifiers, nor what follows ``named`` or ``=`` or stands
+    before ``Ltd``.
     """
-    if not vocabulary:
+    if not lexicon.words:
         return query
     return "".join(
-        part if quoted else _TYPED_WORD.sub(lambda found: _repair(found, vocabulary), part)
+        part if quoted else _TYPED_WORD.sub(lambda found: _repair(found, lexicon), part)
         for quoted, part in _quoted_apart(query)
     )
 
@@ -100,12 +119,14 @@ def _facts(text: str) -> list[str]:
     ]
 
 
-def _repair(found: re.Match[str], vocabulary: Set[str]) -> str:
-    word = found.group()
+def _repair(found: re.Match[str], lexicon: Lexicon) -> str:
+    word, vocabulary = found.group(), lexicon.words
     if (
         _known(word, vocabulary)
+        or word in lexicon.names
         or word in _english()
         or _NAMED.search(found.string[: found.start()])
+        or _COMPANY.match(found.string, found.end())
     ):
         return word
     candidates = {near for near in _one_slip(word) if _known(near, vocabulary)}

@@ -39,7 +39,7 @@ async def graph(stores: Stores) -> AsyncIterator[GraphBackend]:
 
 async def found(graph: GraphBackend, question: str) -> list[str]:
     vector = LocalEmbedder().embed([question])[0]
-    hits = await graph.search(Search(question, vector, "graph", 10, date(2025, 6, 1)))
+    hits = (await graph.search(Search(question, vector, "graph", 10, date(2025, 6, 1)))).hits
     assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
     return [hit.id for hit in hits]
 

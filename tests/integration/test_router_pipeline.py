@@ -40,8 +40,8 @@ async def filled(settings: Settings) -> Settings:
 
 
 @asynccontextmanager
-async def running(settings: Settings, **switches: bool) -> AsyncIterator[QueryRouter]:
-    router = QueryRouter(settings=settings, **switches)  # type: ignore[arg-type]  # booleans only
+async def running(settings: Settings, **switches: bool | int) -> AsyncIterator[QueryRouter]:
+    router = QueryRouter(settings=settings, **switches)  # type: ignore[arg-type]  # by name
     await router.initialize()
     try:
         yield router
@@ -76,6 +76,33 @@ async def test_a_question_of_each_intent_finds_its_record_with_its_source(filled
             assert answer.intent == intent, question
             assert (answer.results[0].id, answer.results[0].source) == (record, source), question
             assert (answer.cohort, answer.degraded) == ("control", False)
+
+
+async def test_what_no_record_can_meet_is_corrected_once_and_said(filled: Settings) -> None:
+    async with running(filled) as router:
+        either = await router.query("drivers where status = 'active' and status = 'on leave'")
+        assert {hit.id for hit in either.results} == {"DRV-1", "DRV-2", "DRV-3"}
+        (said,) = either.corrections
+        assert said.startswith("contradictory (status = active and status = on leave): asked postg")
+        assert either.left_out == (
+            "status = active and status = on leave together (either will do)",
+        )
+        unknown = await router.query("trucks where colour = 'red' and capacity_kg > 20000")
+        assert unknown.results[0].id == "TRK-12"
+        assert unknown.left_out == ("colour = 'red'",)
+        assert "not understood (colour = 'red'): asked qdrant, graph" in unknown.corrections
+        whole = await router.query("trucks where capacity_kg > 20000 and capacity_kg < 30000")
+        assert (whole.corrections, whole.left_out) == ((), ())
+
+
+async def test_no_question_is_corrected_more_often_than_allowed(filled: Settings) -> None:
+    impossible = "invoices where status = 'paid' and status = 'overdue' and amount_eur > 900000"
+    async with running(filled, enable_semantic_cache=False) as router:
+        twice = await router.query(impossible)
+    async with running(filled, enable_semantic_cache=False, max_correction_retries=1) as router:
+        once = await router.query(impossible)
+    assert (len(twice.corrections), len(once.corrections)) == (2, 1)
+    assert len(set(twice.corrections)) == 2, "each with another plan"
 
 
 async def test_nothing_is_searched_for_what_is_out_of_scope(filled: Settings) -> None:

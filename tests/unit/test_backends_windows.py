@@ -26,6 +26,7 @@ TODAY = date(2026, 11, 24)  # a Tuesday
         ("this month", date(2026, 11, 1), date(2026, 12, 1)),
         ("over the last 30 days", date(2026, 10, 25), date(2026, 11, 25)),
         ("in the week before 19 October 2026", date(2026, 10, 12), date(2026, 10, 19)),
+        ("after 2019 and before June 2022", date(2020, 1, 1), date(2022, 6, 1)),
         ("2 days after 31 December 2025", date(2026, 1, 1), date(2026, 1, 3)),
     ],
 )

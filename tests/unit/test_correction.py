@@ -23,13 +23,28 @@ def test_one_convinced_backend_is_enough() -> None:
     assert insufficient([hit(qdrant=0.1, graph=0.9)]) is None
 
 
+def test_a_question_that_contradicts_itself_has_no_sufficient_answer() -> None:
+    assert insufficient([hit(graph=0.9)], "a = 1 and a = 2") == "contradictory (a = 1 and a = 2)"
+
+
+def test_a_filter_that_was_not_understood_is_no_answer_by_itself() -> None:
+    assert insufficient([hit(postgres=1.0)], unmet=["a = 1"]) == "not understood (a = 1)"
+    assert insufficient([hit(postgres=1.0, qdrant=0.9)], unmet=["a = 1"]) is None
+
+
 @pytest.mark.parametrize("intent", INTENTS)
 def test_the_first_try_asks_nobody_twice(intent: str) -> None:
     asked = (FALLBACKS[intent][0],)
-    attempt = next_try(intent, asked, 0)
+    attempt = next_try(intent, asked, 0, contradictory=False)
     assert not set(attempt.arms) & set(asked) or attempt.relaxed
 
 
 @pytest.mark.parametrize("intent", INTENTS)
-def test_the_second_try_relaxes_conditions(intent: str) -> None:
-    assert next_try(intent, FALLBACKS[intent][:1], 1).relaxed
+def test_each_try_after_all_were_asked_leaves_out_more(intent: str) -> None:
+    asked = FALLBACKS[intent]
+    assert [next_try(intent, asked, n, contradictory=False).relaxed for n in range(3)] == [1, 2, 3]
+
+
+def test_a_contradiction_is_put_to_those_who_filter_without_it() -> None:
+    again = next_try("metadata", ("postgres", "graph"), 0, contradictory=True)
+    assert (again.arms, again.relaxed) == (("postgres",), 1)

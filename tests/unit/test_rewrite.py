@@ -10,6 +10,7 @@ from router.intent import Intent
 from router.llm import LanguageModelError
 from router.llm.port import T
 from router.rewrite import (
+    Lexicon,
     QueryRewriter,
     Rewrite,
     RewriteSettings,
@@ -17,11 +18,15 @@ from router.rewrite import (
     correct,
     faithful,
     normalise,
+    plain,
     split,
 )
 
 GRAPH = Intent("graph", 0.9, "model")
-WORDS = frozenset({"shipment", "invoice", "supplier", "relationships", "customer", "berths"})
+WORDS = Lexicon(
+    frozenset({"shipment", "invoice", "supplier", "relationships", "customer", "berths"}),
+    frozenset({"invoica"}),
+)
 
 
 @pytest.mark.parametrize(
@@ -66,6 +71,8 @@ def test_a_slip_next_to_one_known_word_is_repaired(typed: str, meant: str) -> No
         "invoices from suppliers",
         "write to invoce@example.org",
         "berth plans",
+        "contracts with invoica",
+        "contracts with custommer gmbh",
         "the births register",
     ],
 )
@@ -73,12 +80,17 @@ def test_names_identifiers_quotes_and_real_words_are_left_alone(query: str) -> N
     assert correct(query, WORDS) == query
 
 
+def test_quotes_letters_and_spaces_are_made_plain_and_words_are_not() -> None:
+    typed = " status = \u2018on\u200b leave\u2019\u00a0and  \uff34ruck \u201cA\u201d "
+    assert plain(typed) == "status = 'on leave' and Truck \"A\""
+
+
 def test_without_a_vocabulary_nothing_is_corrected() -> None:
-    assert correct("late shipmnt", frozenset()) == "late shipmnt"
+    assert correct("late shipmnt", Lexicon()) == "late shipmnt"
 
 
 def test_a_slip_between_two_known_words_is_left_alone() -> None:
-    assert correct("zorbgx", frozenset({"zorbga", "zorbgb"})) == "zorbgx"
+    assert correct("zorbgx", Lexicon(frozenset({"zorbga", "zorbgb"}))) == "zorbgx"
 
 
 @pytest.mark.parametrize(
@@ -153,12 +165,12 @@ def rewriter(
     answer: dict[str, object] | LanguageModelError | None,
 ) -> tuple[QueryRewriter, list[str]]:
     reasons: list[str] = []
-    settings = RewriteSettings(timeout=0.05, vocabulary=WORDS, on_fallback=reasons.append)
+    settings = RewriteSettings(timeout=0.05, lexicon=lambda: WORDS, on_fallback=reasons.append)
     return QueryRewriter(Scripted(answer), settings=settings), reasons
 
 
 async def test_without_an_llm_the_rules_rewrite() -> None:
-    plain = QueryRewriter(settings=RewriteSettings(vocabulary=WORDS))
+    plain = QueryRewriter(settings=RewriteSettings(lexicon=lambda: WORDS))
     assert await plain.rewrite("list late shipmnt and show owners of C-1", GRAPH) == Rewrite(
         "list late shipment and show owners of C-1",
         ("list late shipment", "show owners of C-1"),
