@@ -86,10 +86,10 @@ def policies(world: Mapping[str, str], known: Sequence[Asked], seed: int) -> dic
     return {
         "intent's default": Policy(lambda asked: DEFAULT_ARM[asked.question.intent]),
         "cold, always obeyed": _obeyed(cold.copy(), seed),
-        "cold, default when unsure": _careful(cold.copy(), seed),
-        "from the defaults, default when unsure": _careful(warm.copy(), seed),
+        "cold, default when unsure": _careful(cold.copy()),
+        "from the defaults, default when unsure": _careful(warm.copy()),
         "seeded, always obeyed": _obeyed(labelled(cold.copy()), seed),
-        "seeded, default when unsure": _careful(labelled(warm.copy()), seed),
+        "seeded, default when unsure": _careful(labelled(cold.copy())),
     }
 
 
@@ -104,9 +104,9 @@ def _obeyed(bandit: LinUCB, seed: int) -> Policy:
     return Policy(lambda asked: bandit.select(asked.context, rng).arm, bandit)
 
 
-def _careful(bandit: LinUCB, seed: int) -> Policy:
+def _careful(bandit: LinUCB) -> Policy:
     """What the router does for its control cohort."""
-    chooser = Chooser(bandit, seed)
+    chooser = Chooser(bandit)
     return Policy(lambda asked: chooser.plan(asked.question, "control", None).choice.arm, bandit)
 
 

@@ -98,6 +98,7 @@ async def _run(sources: list[Source], remove: Sequence[str] = ()) -> Tally:
         with _bar() as progress:
             for source in sources:
                 await ingestion.take(source, _task(progress, source))
+        await ingestion.settle()
     except StoreFailed as error:
         raise CliError(str(error), Exit.UNREACHABLE) from error
     finally:

@@ -8,7 +8,7 @@
 | qdrant | Qdrant |
 
 Control takes the intent's default unless the phase-2 bandit (LinUCB, warm-started to the defaults)
-is sure of another arm. Treatment takes what the online learner chooses.
+is sure that another arm is better (benchmarks/adaptive.py). Treatment takes what the online learner chooses.
 """
 
 from collections.abc import Iterator, Mapping
@@ -42,8 +42,6 @@ SECOND_ARM: Mapping[str, str] = {
     "postgres": "graph",
     "qdrant": "graph",
 }
-SURE_MARGIN = 0.1
-"""How much better than the default another arm must look before control takes it."""
 _PRIOR_WEIGHT = 4.0
 _PRIOR_REWARD, _PRIOR_OTHER = 0.75, 0.25
 
@@ -90,10 +88,9 @@ def _prior() -> Iterator[Observation]:
 class Chooser:
     """Plans for both cohorts. Free of I/O."""
 
-    def __init__(self, bandit: LinUCB | None, seed: int | None = None) -> None:
+    def __init__(self, bandit: LinUCB | None) -> None:
         """``bandit`` is phase 2's; None (adaptive routing off) leaves the intents' defaults."""
         self._bandit = bandit
-        self._rng = np.random.default_rng(seed)
 
     def plan(
         self, question: Question, cohort: Cohort, learner: OnlineLearningRouter | None
@@ -109,12 +106,15 @@ class Chooser:
         return Plan(_arms(choice.arm, several=question.several), context, choice, cohort)
 
     def _control(self, intent: str, context: NDArray[np.float64]) -> Choice:
-        default = DEFAULT_ARM[intent]
-        if self._bandit is None:
+        """Never for curiosity: at its worst the other arm must beat what the default should bring."""
+        default, bandit = DEFAULT_ARM[intent], self._bandit
+        if bandit is None:
             return Choice(default, 1.0, {})
-        choice = self._bandit.select(context, self._rng)
-        unsure = choice.scores[choice.arm] - choice.scores[default] < SURE_MARGIN
-        return Choice(default if unsure else choice.arm, 1.0, choice.scores)
+        bounds = dict(zip(bandit.arms, bandit.scores(context), strict=True))
+        expected = {arm: bandit.estimate(arm, context) for arm in bandit.arms}
+        best = max(bandit.arms, key=lambda arm: expected[arm])
+        worst_of_best = 2 * expected[best] - bounds[best]
+        return Choice(best if worst_of_best > expected[default] else default, 1.0, bounds)
 
 
 def _arms(chosen: str, *, several: bool) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from typing import Any, LiteralString, TypeVar
 
 from neo4j import AsyncManagedTransaction
 
-from router.backends.dialect import dialect_of
+from router.backends.dialect import dialect_of, settle
 from router.backends.vectors import Point, VectorStore
 from router.backends.words import MAX_NAME_CHARS, fold, is_identifier
 from router.embedding import Embedder
@@ -78,6 +78,7 @@ async def ingest(
     # Links last: both ends must exist.
     made = await link(stores, everything)
     wanted = sum(len(record.links) for record in everything)
+    await settled(stores)
     return IngestReport(len(everything), made, wanted - made)
 
 
@@ -95,6 +96,12 @@ async def write(stores: StoreClients, batch: list[Record], embedder: Embedder) -
         _rows(stores, batch),
         _points(stores.vectors, batch, vectors),
     )
+
+
+async def settled(stores: StoreClients) -> None:
+    """After the last write: the graph's indexes know of it, before anybody asks."""
+    dialect = await dialect_of(stores.neo4j, stores.neo4j_database)
+    await settle(stores.neo4j, stores.neo4j_database, dialect)
 
 
 async def _all(*works: Awaitable[None]) -> None:

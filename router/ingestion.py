@@ -18,7 +18,7 @@ from router.backends.pool import Pool
 from router.cache import SemanticCache
 from router.embedding import Embedder
 from router.errors import RouterError, StoreUnavailable
-from router.ingest import BATCH, batches, link, prepare, remove, write
+from router.ingest import BATCH, batches, link, prepare, remove, settled, write
 from router.records import Record
 from router.sources import Problem, Source, records_of
 from router.stores import StoreClients
@@ -101,6 +101,15 @@ class Ingestion:
                 await self._drop(batch)
                 await self._forget_answers(batch)
         except (*DRIVER_ERRORS, StoreUnavailable) as error:
+            raise _failed(error) from error
+
+    async def settle(self) -> None:
+        """After the last source: no search waits for what this changed. Raises StoreFailed."""
+        if not (self.tally.written or self.tally.removed):
+            return
+        try:
+            await settled(self._stores)
+        except DRIVER_ERRORS as error:
             raise _failed(error) from error
 
     async def _drop(self, ids: list[str]) -> None:

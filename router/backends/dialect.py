@@ -8,6 +8,7 @@ them is entered by names alone. Which of the three it is, the server itself says
 import re
 from dataclasses import dataclass
 from typing import LiteralString
+from weakref import WeakKeyDictionary
 
 from neo4j import READ_ACCESS, AsyncDriver
 from neo4j.exceptions import ClientError, DatabaseError
@@ -91,21 +92,41 @@ assert DIMENSION == 384  # noqa: S101, PLR2004 - Cypher takes no parameter in a 
 
 
 async def dialect_of(driver: AsyncDriver, database: str) -> Dialect:
-    """Raises the driver's errors."""
+    """Asked of the server once, unless it has no indexes yet. Raises the driver's errors."""
+    known = _known.setdefault(driver, {})
+    if database not in known:
+        dialect = await _asked(driver, database)
+        if dialect is PLAIN:
+            return dialect
+        known[database] = dialect
+    return known[database]
+
+
+_known: WeakKeyDictionary[AsyncDriver, dict[str, Dialect]] = WeakKeyDictionary()
+
+
+async def _asked(driver: AsyncDriver, database: str) -> Dialect:
     info = await driver.get_server_info()
     # "Neo4j/5.26.0", while the embedded server calls itself "Neo4j/5.26.0 compatible (…)".
     if re.fullmatch(r"Neo4j/\S+", info.agent):
         return NEO4J
-    return EMBEDDED if await _has_indexes(driver, database) else PLAIN
-
-
-async def _has_indexes(driver: AsyncDriver, database: str) -> bool:
-    """Another Bolt server, or one that this project did not set up, may have none."""
     try:
-        async with driver.session(database=database, default_access_mode=READ_ACCESS) as session:
-            vector = [1.0] + [0.0] * (DIMENSION - 1)
-            asked = {"words": "index", "vector": vector, "limit": 1, "rows": 1}
-            await (await session.run(EMBEDDED.by_both or "", asked)).consume()
+        await settle(driver, database, EMBEDDED)
     except (ClientError, DatabaseError):
-        return False
-    return True
+        # Another Bolt server, or one that this project did not set up, may have no indexes.
+        return PLAIN
+    return EMBEDDED
+
+
+async def settle(driver: AsyncDriver, database: str, dialect: Dialect) -> None:
+    """One search: the embedded server brings its indexes up to date at the first after a change.
+
+    For a few thousand records that takes it a second, or three on a busy machine: whoever changed
+    them waits for it, not whoever asks next. Raises the driver's errors.
+    """
+    if dialect.by_both is None:
+        return
+    async with driver.session(database=database, default_access_mode=READ_ACCESS) as session:
+        vector = [1.0] + [0.0] * (DIMENSION - 1)
+        asked = {"words": "index", "vector": vector, "limit": 1, "rows": 1}
+        await (await session.run(dialect.by_both, asked)).consume()
