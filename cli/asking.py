@@ -53,7 +53,9 @@ async def _ask(question: str, url: str, user: str, explain: bool, json: bool) ->
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
         raise CliError(f"The router at {url} does not answer: {error}", Exit.UNREACHABLE) from error
     if reply.is_error:
-        raise CliError(f"The router refused ({reply.status_code}): {document.get('detail')}")
+        hint = "; set SLUICE_API_KEY" if reply.status_code == httpx.codes.UNAUTHORIZED else ""
+        detail = f"{document.get('detail')}{hint}"
+        raise CliError(f"The router refused ({reply.status_code}): {detail}")
     lines = [*(_explanation(document) if explain else ()), *_found(document)]
     answer(json, document, "\n".join(lines))
 

@@ -41,7 +41,7 @@ def ingest(
     Repeating it writes only what changed and removes what a source no longer has; stopped, it goes
     on where it was. A bad line is told and left out. Formats: docs/ingest.md.
 
-    Exit code: 0 all of it, 1 something was left out, 3 a store does not answer.
+    Exit code: 0 all of it, 1 something was left out, 2 nothing to read, 3 a store does not answer.
     """
     if remove:
         gone = asyncio.run(_run([], remove=names))
@@ -51,7 +51,11 @@ def ingest(
         sources, unread = _loaded(list(find(names)))
     except SourceError as error:
         raise CliError(str(error), Exit.USAGE) from error
-    tally = _checked(sources) if dry_run else asyncio.run(_run(sources))
+    try:
+        tally = _checked(sources) if dry_run else asyncio.run(_run(sources))
+    except KeyboardInterrupt as error:
+        message = "Stopped. The same command goes on where it was."
+        raise CliError(message, Exit.INTERRUPTED) from error
     tally.problems[:0] = unread
     answer(json, asdict(tally), _said(tally, dry_run=dry_run))
     if tally.problems:
@@ -98,6 +102,7 @@ async def _run(sources: list[Source], remove: Sequence[str] = ()) -> Tally:
         with _bar() as progress:
             for source in sources:
                 await ingestion.take(source, _task(progress, source))
+            await ingestion.finish()
         await ingestion.settle()
     except StoreFailed as error:
         raise CliError(str(error), Exit.UNREACHABLE) from error
@@ -127,11 +132,12 @@ def _task(progress: Progress, source: Source) -> Callable[[int], None]:
 
 
 def _said(tally: Tally, *, dry_run: bool) -> str:
+    sources = f"{tally.sources} source{'' if tally.sources == 1 else 's'}"
     if dry_run:
-        head = f"{tally.sources} sources, {tally.written} records; nothing was written"
+        head = f"{sources}, {tally.written} records; nothing was written"
     else:
         head = (
-            f"{tally.sources} sources: {tally.written} records written, {tally.unchanged} "
+            f"{sources}: {tally.written} records written, {tally.unchanged} "
             f"unchanged, {tally.removed} removed; {tally.links} links"
         )
     if tally.dangling:

@@ -62,8 +62,19 @@ class Tally:
     problems: list[Problem] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class _Loose:
+    """A batch with links whose other end was not there, and what was counted of it."""
+
+    origin: str
+    records: list[Record]
+    digests: Mapping[str, str]
+    made: int
+    missing: int
+
+
 class Ingestion:
-    """Call ``prepare`` first. ``cache`` None leaves cached answers to their age."""
+    """Call ``prepare`` first, ``finish`` and ``settle`` last. ``cache`` None leaves cached answers to their age."""
 
     def __init__(
         self, stores: StoreClients, embedder: Embedder, cache: SemanticCache | None
@@ -72,6 +83,7 @@ class Ingestion:
         self._embedder = embedder
         self._cache = cache
         self.tally = Tally()
+        self._loose: list[_Loose] = []
 
     async def prepare(self) -> None:
         """Tables, indexes and collection. Raises StoreFailed naming the store's own words."""
@@ -90,6 +102,17 @@ class Ingestion:
         self.tally.problems += problems
         try:
             await self._bring(source.origin, records, on_progress, whole=not problems)
+        except (*DRIVER_ERRORS, StoreUnavailable) as error:
+            raise _failed(error) from error
+
+    async def finish(self) -> None:
+        """Make the links to what came after them: files are in no order. Raises StoreFailed."""
+        loose, self._loose = self._loose, []
+        try:
+            for one in loose if self.tally.sources > 1 else ():
+                self.tally.links -= one.made
+                self.tally.dangling -= one.missing
+                await self._link(one.origin, one.records, one.digests)
         except (*DRIVER_ERRORS, StoreUnavailable) as error:
             raise _failed(error) from error
 
@@ -144,6 +167,8 @@ class Ingestion:
             made = await link(self._stores, batch)
             self.tally.links += made
             self.tally.dangling += wanted - made
+            if made < wanted:
+                self._loose.append(_Loose(origin, batch, digests, made, wanted - made))
             await self._noted(origin, batch, digests, linked=made == wanted)
 
     async def _noted(

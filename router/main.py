@@ -1,12 +1,14 @@
 """One router process: ``python -m router.main --port 8100``. Addresses come from the environment."""
 
 import argparse
+import logging
 import os
 import secrets
 import socket
 import sys
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from types import FrameType
 
 import structlog
@@ -59,7 +61,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         timeout_graceful_shutdown=IN_FLIGHT_SECONDS,
     )
     server = DrainingServer(config, state, settings.operation.drain_seconds)
-    server.run()
+    # A setting that can't be used is one line in the log; the traceback would only hide it.
+    logging.getLogger("uvicorn.error").addFilter(lambda _: state.refused is None)
+    with suppress(SystemExit):
+        server.run()
+    if state.refused is not None:
+        logger.error("settings", why=str(state.refused))
+        return 2
     return 0 if server.started else 1
 
 

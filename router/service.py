@@ -24,6 +24,7 @@ from router.errors import (
     NotReady,
     Overloaded,
     RouterError,
+    SettingsError,
     StoreUnavailable,
     Unauthorised,
     UnknownDecision,
@@ -80,9 +81,10 @@ def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 @dataclass(slots=True)
 class State:
-    """What the server tells the application while it runs."""
+    """What the server tells the application while it runs, and why that could not start."""
 
     draining: bool = False
+    refused: SettingsError | None = None
     telemetry: Telemetry = field(default_factory=Telemetry)
 
 
@@ -96,7 +98,11 @@ def create_app(router: QueryRouter, process: RouterProcess, state: State | None 
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        await router.initialize()
+        try:
+            await router.initialize()
+        except SettingsError as error:
+            state.refused = error
+            raise
         redis, environment = router.parts.redis, router.settings.environment
         tasks = [
             asyncio.create_task(report(redis, environment, process, router.metrics)),
@@ -202,6 +208,9 @@ async def _invalid(_: Request, error: Exception) -> Response:
     """Where and what, without what was sent: it may be no text at all, or a secret."""
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class only
     found = [{name: each[name] for name in ("loc", "msg", "type")} for each in error.errors()]
+    for each in found:
+        if each["type"] == "model_attributes_type":
+            each["msg"] = "send a JSON object, with the header content-type: application/json"
     text = json.dumps({"detail": found}, default=str)  # ASCII, so that any message can be sent
     return Response(text, status_code=422, media_type="application/json")
 

@@ -11,6 +11,8 @@ from router.records import Attribute, Record
 CHUNK_CHARS = 1_200
 """About what the embedding model reads of a text (256 tokens); longer ones are split."""
 RECORD_CHARS_MAX = 20_000
+EMPTY = "the file is empty: nothing to ingest"
+"""A problem and no source without records: an export that failed must not remove everything."""
 
 
 class SourceError(RouterError):

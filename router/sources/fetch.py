@@ -65,15 +65,20 @@ def _fetch(url: str) -> Source:
                 data += piece
                 if len(data) > BYTES_MAX:
                     raise SourceError(f"{url}: larger than {BYTES_MAX // 2**20} MiB")
+    except httpx.HTTPStatusError as error:
+        status = error.response
+        said = f"HTTP {status.status_code} {status.reason_phrase}"
+        raise SourceError(f"{url}: the server answers {said}") from error
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise SourceError(f"{url}: {error}") from error
+        raise SourceError(f"{url}: {error or type(error).__name__}") from error
     suffix = posixpath.splitext(urlsplit(url).path)[1].lower()
     if suffix not in SUFFIXES:
         media = reply.headers.get("content-type", "").partition(";")[0].strip()
         suffix = _MEDIA.get(media, "")
         if not suffix:
             raise SourceError(
-                f"{url}: {media or 'no content type'}; {', '.join(SUFFIXES)} can be read"
+                f"{url}: the page is {media or 'of no stated type'}; what can be read is Markdown, "
+                f"plain text, CSV and JSON lines ({', '.join(SUFFIXES)})"
             )
     return Source(url, suffix, _decoded(url, data))
 
@@ -83,7 +88,7 @@ def _decoded(name: str, data: bytes) -> str:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise SourceError(
-            f"{name}: byte {error.start} is not UTF-8: save the file as UTF-8"
+            f"{name}: byte {error.start} is not UTF-8: save the file as UTF-8, if it is text"
         ) from error
     if "\0" in text:
         raise SourceError(f"{name}: has NUL characters: is it a text file?")

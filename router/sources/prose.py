@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from router.records import Attribute, Link, Record
-from router.sources.base import Problem, Read, Source, chunks, kind_of, slug, typed
+from router.sources.base import EMPTY, Problem, Read, Source, chunks, kind_of, slug, typed
 
 _FRONT = re.compile(r"\A---\n(.*?)\n---\n", re.DOTALL)
 _HEADING = re.compile(r"^(#{1,6})\s+(.+?)\s*#*\s*$")
@@ -33,7 +33,7 @@ def markdown(source: Source) -> Read:
     kind = kind_of(str(front.get("kind", "document")))
     attributes = {name: value for name, value in front.items() if name not in _RESERVED}
     if not body.strip():
-        yield Problem(source.origin, "the file is empty: nothing to ingest")
+        yield Problem(source.origin, EMPTY)
         return
     first, *rest = chunks("\n".join(intro.lines)) or [title]
     links = tuple(dict.fromkeys(_links(source.origin, body)))
@@ -52,7 +52,7 @@ def plain(source: Source) -> Read:
     """The first line is the title; the rest in pieces of whole paragraphs."""
     lines = source.text.strip().splitlines()
     if not lines:
-        yield Problem(source.origin, "the file is empty: nothing to ingest")
+        yield Problem(source.origin, EMPTY)
         return
     title = lines[0].strip()[:120]
     first, *rest = chunks(source.text)

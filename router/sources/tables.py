@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from router.records import Attribute, Link, Record
-from router.sources.base import Problem, Read, Source, kind_of, short_digest, typed
+from router.sources.base import EMPTY, Problem, Read, Source, kind_of, short_digest, typed
 
 TITLE = ("title", "name")
 TEXT = ("text", "description", "body", "content")
@@ -23,6 +23,8 @@ _DELIMITERS = ",;\t|"
 
 def json_lines(source: Source) -> Read:
     """One JSON object a line; blank lines don't count."""
+    if not source.text.strip():
+        yield Problem(source.origin, EMPTY)
     for number, line in enumerate(source.text.splitlines(), start=1):
         if not line.strip():
             continue
@@ -37,28 +39,36 @@ def json_lines(source: Source) -> Read:
 
 def csv_rows(source: Source) -> Read:
     """The first line names the columns; the delimiter is the one it holds most of."""
+    if not source.text.strip():
+        yield Problem(source.origin, EMPTY)
+        return
     head = source.text.partition("\n")[0]
     delimiter = max(_DELIMITERS, key=head.count)
     rows = csv.reader(io.StringIO(source.text, newline=""), delimiter=delimiter, strict=True)
     try:
-        columns = [_column(name) for name in next(rows)]
-    except (StopIteration, csv.Error) as error:
+        columns = _columns(next(rows))
+    except (ValueError, csv.Error) as error:
         yield Problem(f"{source.origin}:1", f"the first line must name the columns: {error}")
-        return
-    if len(set(columns)) < len(columns) or "" in columns:
-        yield Problem(f"{source.origin}:1", "each column needs a name of its own")
         return
     while True:
         place = f"{source.origin}:{rows.line_num + 1}"
         try:
             cells = next(rows)
-            if not any(cells):
-                continue
-            yield _record(source, _named(columns, cells))
+            if any(cells):
+                yield _record(source, _named(columns, cells))
         except StopIteration:
             return
-        except (ValueError, csv.Error) as error:
+        except csv.Error as error:
+            yield Problem(place, f"not CSV: {error}; is a quotation mark not closed?")
+        except ValueError as error:
             yield Problem(place, str(error))
+
+
+def _columns(names: list[str]) -> list[str]:
+    columns = [_column(name) for name in names]
+    if len(set(columns)) < len(columns) or "" in columns:
+        raise ValueError("each needs a name of its own")
+    return columns
 
 
 def _object(document: object) -> dict[str, Any]:

@@ -60,6 +60,7 @@ async def run(stores: StoreClients, *sources: Source, embedder: Embedder | None 
     await ingestion.prepare()
     for source in sources:
         await ingestion.take(source, lambda _: None)
+    await ingestion.finish()
     return ingestion.tally
 
 
@@ -118,8 +119,10 @@ async def test_a_link_waits_for_its_other_end(stores: StoreClients) -> None:
     waiting = table("ing-2,Brake,FITS:ing-9")
     assert (await run(stores, waiting)).dangling == 1
     target = table("ing-9,Hub,", name="ing_hubs.csv")
-    later = await run(stores, target, waiting)
+    later = await run(stores, waiting, target)  # also where it comes after
     assert (later.written, later.links, later.dangling) == (1, 1, 0)
+    linked = "MATCH (:Record {id: 'ing-2'})-[l:FITS]->(:Record {id: 'ing-9'}) RETURN count(l)"
+    assert await in_graph(stores, linked) == 1
     await run(stores, table("ing-1,Axle,"), table("ing-1,Axle,", name="ing_hubs.csv"))
 
 

@@ -149,6 +149,8 @@ async def test_mistakes_are_told_as_such(http: httpx.AsyncClient) -> None:
         answer = await http.post(path, json=body)
         assert answer.status_code == status, (path, body, answer.text)
         assert answer.json()["detail"]
+    form = await http.post("/query", content=b'{"query": "hello", "user_id": "bob"}')
+    assert "content-type: application/json" in form.text
 
 
 async def test_a_request_in_a_hurry_is_late_and_no_error(http: httpx.AsyncClient) -> None:
