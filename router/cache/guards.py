@@ -14,10 +14,8 @@ from router.backends.words import stem
 from router.cache.core import core, nearly
 from router.cache.wording import Wording, listed, wording
 
-NEARLY = 0.02
-"""What words cost that hardly matter: at 0.95 the cosine has to be 0.97."""
 DIFFERENT = 0.06
-"""What any difference in wording costs at least: at 0.95 only the same question passes."""
+"""What any difference that may matter costs at least: at 0.95 nothing with one passes."""
 UNLIKE = 0.2
 """What it costs on top when the two share no word at all; in between by weight of the words."""
 RIVAL_WITHIN = 0.2
@@ -65,7 +63,7 @@ def likeness(one: str, other: str, cosine: float) -> float:
     if _contradict(first, second):
         return CONTRADICTION
     if nearly(one) == nearly(other):
-        return cosine - NEARLY
+        return cosine
     return cosine - DIFFERENT - UNLIKE * _unlike(first, second)
 
 

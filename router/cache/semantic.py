@@ -9,7 +9,7 @@ Entries live per scope (tenant, cohort, size of answer): a treatment answer neve
 
 import json
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -120,19 +120,26 @@ class SemanticCache:
             "answer": json.dumps(entry.answer),
             "decision": entry.decision,
         }
-        ttl = self._limits.ttl_seconds
+        ttl, order = self._limits.ttl_seconds, self._order_key(scope)
         async with self._redis.pipeline(transaction=False) as pipe:
             pipe.hset(key, mapping=cast("dict[Any, Any]", body))
             pipe.expire(key, ttl)
-            pipe.zadd(self._order_key(scope), {digest: time.time()})
-            pipe.expire(self._order_key(scope), ttl)  # nothing stays of a scope that nobody uses
+            pipe.zadd(order, {digest: time.time()})
+            pipe.expire(order, ttl)  # nothing stays of a scope that nobody uses
             for source in set(sources):
                 pipe.sadd(self._source_key(source), key)
                 pipe.expire(self._source_key(source), ttl)
-            pipe.zcard(self._order_key(scope))
-            replies = await pipe.execute()
-        await self._add_vector(scope, digest, vector, entry.query)
-        await self._sweep(scope, int(replies[-1]))
+            if self._vectors_supported:
+                near, kept = self._vectors_key(scope), written(entry.query, vector)
+                words = ("VADD", near, "FP32", vector.tobytes(), digest, "BIN", "SETATTR", kept)
+                pipe.execute_command(*words)
+                pipe.expire(near, ttl)
+            oldest = (cast("Any", "-inf"), cast("Any", time.time() - ttl))
+            pipe.zrange(order, *oldest, byscore=True, offset=0, num=SWEEP)
+            pipe.zcard(order)
+            replies = await pipe.execute(raise_on_error=False)
+        self._checked(replies)
+        await self._sweep(scope, replies[-2], int(replies[-1]))
 
     async def invalidate(self, source: str) -> int:
         """Drop every answer that shows this source; returns how many were dropped."""
@@ -171,23 +178,12 @@ class SemanticCache:
         names = map(_text, near[::3])
         return measured(vector, map(stored, names, near[2::3])), first
 
-    async def _add_vector(
-        self, scope: Scope, digest: str, vector: NDArray[np.float32], query: str
-    ) -> None:
-        if not self._vectors_supported:
-            return
-        key, kept = self._vectors_key(scope), written(query, vector)
-        try:
-            await self._command(
-                *("VADD", key, "FP32", vector.tobytes(), digest, "BIN", "SETATTR", kept)
-            )
-            await self._redis.expire(key, self._limits.ttl_seconds)
-        except ResponseError as error:
-            self._no_vectors(error)
-
-    async def _command(self, *words: object) -> Any:  # noqa: ANN401 - replies differ by protocol
-        send = cast("Callable[..., Awaitable[Any]]", self._redis.execute_command)
-        return await send(*words)
+    def _checked(self, replies: Iterable[object]) -> None:
+        for reply in replies:
+            if isinstance(reply, ResponseError):
+                self._no_vectors(reply)
+            elif isinstance(reply, Exception):
+                raise reply
 
     def _no_vectors(self, error: ResponseError) -> None:
         """Redis before 8.2 has no vector sets with attributes: exact matches only, said once."""
@@ -199,16 +195,8 @@ class SemanticCache:
             "cache_exact_only", why="vector sets with attributes take Redis 8.2 or later"
         )
 
-    async def _sweep(self, scope: Scope, entries: int) -> None:
+    async def _sweep(self, scope: Scope, expired: Iterable[bytes], entries: int) -> None:
         """Forget what has expired, and the oldest of what is too much."""
-        expired = await self._redis.zrange(
-            self._order_key(scope),
-            cast("Any", "-inf"),
-            cast("Any", time.time() - self._limits.ttl_seconds),
-            byscore=True,
-            offset=0,
-            num=SWEEP,
-        )
         surplus = min(SWEEP, entries - self._limits.entries)
         oldest = (
             await self._redis.zrange(self._order_key(scope), 0, surplus - 1) if surplus > 0 else []
