@@ -11,6 +11,7 @@ from rehearsal.replayed import Alarm, Backtest, Replayed
 from rollout.quantity import format_duration
 
 ALARMS_SHOWN = 20
+DECIMALS_BELOW = 100
 HOUR = timedelta(hours=1)
 
 
@@ -37,7 +38,7 @@ def show(done: Backtest) -> None:
     console.print(
         f"\nred flags would have acted {len(done.alarms)} times in "
         f"{format_duration(done.end - done.begin)}: "
-        f"{done.alarms_a_week:.2f} a week; {len(done.never_had_data)} of {len(done.rules)} rules "
+        f"{_rate(done.alarms_a_week)} a week; {len(done.never_had_data)} of {len(done.rules)} rules "
         "never had data",
         style="bold",
     )
@@ -69,7 +70,7 @@ def _table(done: Backtest) -> Table:
         table.add_column(name, justify="right")
     for rule in sorted(done.rules, key=lambda one: (-len(one.alarms), -one.no_data)):
         numbers = (rule.looks, rule.judged, rule.failed, rule.unsure, rule.no_data)
-        alarms = f"{rule.alarms_a_week(done.weeks):.2f}" if rule.looks else "–"
+        alarms = _rate(rule.alarms_a_week(done.weeks)) if rule.looks else "–"
         table.add_row(_name(rule), *map("{:,}".format, numbers), alarms)
     return table
 
@@ -86,8 +87,13 @@ def _told(alarm: Alarm) -> str:
     return f"at {_minute(alarm.begins)} for {lasted}: {alarm.because}"
 
 
+def _rate(a_week: float) -> str:
+    """A few minutes' alarms make thousands a week: then decimals say nothing."""
+    return f"{a_week:,.0f}" if a_week >= DECIMALS_BELOW else f"{a_week:.2f}"
+
+
 def _minute(at: datetime) -> str:
-    return f"{at:%Y-%m-%d %H:%M}"
+    return f"{at:%Y-%m-%d %H:%M:%S}" if at.second else f"{at:%Y-%m-%d %H:%M}"
 
 
 def document(done: Backtest) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from rollout.whatif import (
     found_again,
     judged_again,
     rules_of,
+    taken,
 )
 from rollout.whatif_course import Evidence, Visit, visits
 
@@ -89,7 +90,7 @@ def tell(
     Raises:
         EditError: an edit that can't be applied to what was recorded.
     """
-    checks, findings, events = recorded
+    checks, findings, events = recorded[0], taken(recorded[1], recorded[2]), recorded[2]
     placed = [(_step_at(events, finding), finding) for finding in findings]
     edits = [parse_edit(one, rules_of(checks, placed, plan)) for one in wanted]
     again = list(judged_again(checks, edits))

@@ -20,6 +20,7 @@ from rollout.exposure import budget
 from rollout.gate import Gate, GateKind
 from rollout.judge import judge
 from rollout.plan import RolloutPlan, Step
+from rollout.quantity import format_duration
 from rollout.reading import Measured, Reading
 from rollout.track import Exposure
 from rollout.verdict import Verdict
@@ -75,16 +76,23 @@ def _rules(plan: RolloutPlan, every: timedelta) -> Iterator[_Rule]:
 
 
 def _baseline(recorded: Recorded) -> dict[str, Reading]:
-    """The first reading of each baseline that could have been recorded, looking every hour."""
+    """The first reading of each baseline that could have been recorded, looking as the plan's checks do."""
     found: dict[str, Reading] = {}
+    every = _baseline_every(recorded.plan)
     for gate in recorded.plan.baselines:
-        column = recorded.column(gate, gate.cohort, BASELINE_EVERY)
+        column = recorded.column(gate, gate.cohort, every)
         enough = True if column.samples is None else column.samples >= gate.min_samples
         for number in np.flatnonzero(np.isfinite(column.values) & enough)[:1].tolist():
-            at = (number, recorded.begin + number * BASELINE_EVERY)
+            at = (number, recorded.begin + number * every)
             reading = recorded.reading(gate, gate.cohort, column, at)
             found |= usable_baseline((gate,), (reading,))
     return found
+
+
+def _baseline_every(plan: RolloutPlan) -> timedelta:
+    """An hour, or the interval of the step that records baselines where that is shorter."""
+    often = (step.interval for step in plan.steps if step.record_baseline)
+    return min([BASELINE_EVERY, *often])
 
 
 def _replayed(recorded: Recorded, rule: _Rule, baseline: Baseline) -> Replayed:
@@ -151,10 +159,20 @@ class _Judging:
     def _missing(self) -> str:
         gate = self._rule.gate
         if gate.kind is GateKind.BASELINE and self._kept is None:
-            return f"no baseline of {gate.metric}: " + self._recorded.why_nothing(gate, "control")
+            return f"no baseline of {gate.metric}: {self._no_baseline()}"
         if np.isfinite(self._reading.values).any():
             return self._recorded.why_nothing(gate, "control")
         return self._recorded.why_nothing(gate, gate.cohort)
+
+    def _no_baseline(self) -> str:
+        metric = self._rule.gate.metric
+        asked = [one for one in self._recorded.plan.baselines if one.metric == metric]
+        for gate in asked:
+            column = self._recorded.column(gate, gate.cohort, _baseline_every(self._recorded.plan))
+            if np.isfinite(column.values).any():
+                return f"no reading of it rests on {gate.min_samples} samples in {format_duration(gate.window)}"
+            return self._recorded.why_nothing(gate, gate.cohort)
+        return "the plan records none"
 
     def _verdicts(self) -> Iterator[Verdicts]:
         edges = np.flatnonzero(np.diff(self._codes)) + 1

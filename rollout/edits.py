@@ -2,11 +2,13 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from pydantic import ValidationError
 
 from rollout.errors import EditError
 from rollout.gate import Gate, GateKind
+from rollout.quantity import format_duration
 from rollout.strict_yaml import found_in
 
 JUDGED_AGAIN = (
@@ -96,9 +98,11 @@ def edited(gate: Gate, edits: Iterable[Edit]) -> Gate:
 
 def _check_field(text: str, field: str, named: Sequence[Rule]) -> None:
     if field in MEASURED_ANEW:
+        known = getattr(named[0].gate, field)
+        recorded = format_duration(known) if isinstance(known, timedelta) else known
         raise EditError(
             f"--set {text!r}: {field} can't be judged again: {MEASURED_ANEW[field]} "
-            f"(recorded: {getattr(named[0].gate, field)}). `sluice backtest` measures anew"
+            f"(recorded: {recorded}). `sluice backtest` measures anew"
         )
     if field not in JUDGED_AGAIN:
         raise EditError(f"--set {text!r}: no field {field!r}; there are {', '.join(JUDGED_AGAIN)}")

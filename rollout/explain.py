@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
 from rollout.gate import RELATIVE, Gate, GateKind, Metric, Model, expression, slope
-from rollout.judge import format_value
+from rollout.judge import change, format_value
 from rollout.quantity import format_duration
 from rollout.runbook import runbook_of
 from rollout.state import Event, Finding
@@ -133,7 +133,7 @@ def _words(gate: Gate, metric: Metric | None) -> Iterator[str]:
     limit = format_value(gate.threshold, unit)
     if gate.kind in RELATIVE:
         against = "recorded baseline" if gate.kind is GateKind.BASELINE else "control cohort"
-        limit = f"{against} {gate.threshold:+.0%}"
+        limit = f"{against} {change(gate)}"
     slope_of = "slope per hour of " if gate.kind is GateKind.TREND else ""
     yield f"{slope_of}{gate.metric} ({gate.cohort}) {gate.direction} {limit}"
     if gate.floor is not None:

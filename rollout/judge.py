@@ -77,7 +77,7 @@ def _sentence(gate: Gate, metric: Metric, measured: Measured, kept: bool) -> str
     text = f"{gate.name} {value}{pace} {side} {gate.direction} {limit}{pace}"
     if gate.kind in RELATIVE and reference is not None:
         text += f" ({_reference_name(gate)} {format_value(reference.value, metric.unit)}"
-        text += f" {gate.threshold:+.0%})"
+        text += f" {change(gate)})"
     if reading.samples is not None:
         text += f", {reading.samples:.0f} samples"
     return text
@@ -102,6 +102,11 @@ def _verdict(
         dry_run=gate.dry_run,
         severity=gate.severity,
     )
+
+
+def change(gate: Gate) -> str:
+    """What a relative gate changes its reference by, as the plan says it: ``+10%``, ``+0.5%``."""
+    return f"{round(100 * gate.threshold, 6):+g}%"
 
 
 def format_value(value: float | None, unit: str) -> str:

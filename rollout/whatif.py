@@ -12,7 +12,7 @@ from rollout.gate import RELATIVE, Gate, GateKind, Metric, Model
 from rollout.judge import judge
 from rollout.plan import RolloutPlan
 from rollout.reading import Measured, Reading
-from rollout.state import Finding
+from rollout.state import Event, Finding
 from rollout.verdict import Check, Outcome, Verdict
 
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
@@ -33,6 +33,19 @@ class Change(Model):
     @property
     def differs(self) -> bool:
         return self.before.outcome is not self.after.outcome
+
+
+def taken(findings: Sequence[Finding], events: Sequence[Event]) -> list[Finding]:
+    """Those that the rollout heard of: its timeline tells each.
+
+    A watch that was just stopped may still find the rollout's own next change, and record that.
+    """
+    told = [event for event in events if event.kind == "red_flag"]
+    return [
+        one
+        for one in findings
+        if any(e.at >= one.seen_at and e.text.endswith(one.verdict.because) for e in told)
+    ]
 
 
 def rules_of(

@@ -9,7 +9,7 @@ from rollout.decide import CheckNow, Hold, Note, Promote, RollBack, Wait, decide
 from rollout.gate import Model
 from rollout.plan import RolloutPlan
 from rollout.state import Event, Finding, State
-from rollout.verdict import Check
+from rollout.verdict import Check, Outcome
 
 DECISIONS_MAX = 100_000
 ENDED: dict[type, str] = {Promote: "promoted", RollBack: "rolled back", Hold: "paused"}
@@ -93,8 +93,18 @@ def _ending(evidence: Evidence, live: Event, until: datetime | None) -> Ending:
             now = min(at for at in (decision.until, *(f.seen_at for f in findings)) if at > now)
         else:
             break
-    because = state.check.because if state.check else "no check was recorded"
-    return Ending(kind="waits", at=now, because=f"its record ends before it is decided: {because}")
+    return Ending(
+        kind="waits", at=now, because=f"its record ends before it is decided: {_last(state)}"
+    )
+
+
+def _last(state: State) -> str:
+    check = state.check
+    if check is None:
+        return "no check was recorded"
+    if check.outcome is Outcome.SUCCESSFUL:
+        return f"{check.id} was Successful, but that had not lasted yet"
+    return check.because
 
 
 def _entered(plan: RolloutPlan, live: Event) -> State:

@@ -94,6 +94,9 @@ def test_the_sentence_has_the_numbers() -> None:
     assert verdict.because == (
         "error_rate 2.00% is not below 1.10% (control cohort 1.00% +10%), 100 samples"
     )
+    finer = gate(kind="control", threshold="+0.5%")
+    verdict = judge(finer, METRIC, Measured(reading=reading(0.02), reference=reading(0.01)))
+    assert "(control cohort 1.00% +0.5%)" in verdict.because
 
 
 @given(

@@ -69,11 +69,15 @@ def spike(hour: float, value: float) -> Finding:
     return Finding(name="spike", kind="red_flag", verdict=verdict, gate=gate, seen_at=at)
 
 
+def told(finding: Finding) -> Event:
+    return Event(at=finding.seen_at, kind="red_flag", text=f"P0 {finding.verdict.because}")
+
+
 CHECKS = [
     *recorded("one", (1, 2, 3, 4), (0.7, 0.7, 0.9, 0.7)),
     *recorded("two", (5, 6), (0.7, None)),
 ]
-EVENTS = [live("one", 0, 5), live("two", 4.1, 25)]
+EVENTS = [live("one", 0, 5), live("two", 4.1, 25), told(spike(6.5, 0.06))]
 RECORD = (CHECKS, [spike(6.5, 0.06)], EVENTS)
 
 
@@ -97,6 +101,7 @@ def test_a_stricter_threshold_fails_a_check_and_holds_the_step_back() -> None:
     (visit,) = course
     assert (visit.before.kind, visit.before.at) == ("promoted", BEGAN + timedelta(hours=4))
     assert visit.after.kind == "waits"
+    assert visit.after.because.endswith("one/4 was Successful, but that had not lasted yet")
     told = text("rollout-f/1", changes, course, PLAN)
     assert "another way from one on" in told
     assert document("rollout-f/1", ["x"], changes, course)["changed"] == 1
@@ -109,6 +114,16 @@ def test_a_red_flag_that_would_not_have_fired_takes_no_traffic_away() -> None:
     assert (change.before.outcome, change.after.outcome) == (Outcome.FAILED, Outcome.SUCCESSFUL)
     assert [visit.after.kind for visit in course] == ["promoted", "waits"]
     assert [one.kind for one in (course[1].before, course[1].after)] == ["rolled back", "waits"]
+
+
+def test_what_the_rollout_never_heard_of_takes_no_traffic_away() -> None:
+    """The ledger also has what a watch found that had just been stopped: its own rollout's next step."""
+    changes, course = tell(
+        ["two.p99.threshold=1"], (CHECKS, [spike(4.2, 0.07), *RECORD[1]], EVENTS), PLAN
+    )
+    assert course[-1].before.at == BEGAN + timedelta(hours=6.5)
+    assert course == tell(["two.p99.threshold=1"], RECORD, PLAN)[1]
+    assert {change.source for change in changes} == {"two/5", "two/6"}
 
 
 def test_no_data_is_judged_by_the_edited_policy() -> None:
