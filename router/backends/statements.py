@@ -3,11 +3,18 @@
 from collections.abc import Iterator
 
 from router.backends.conditions import Condition, Filter
-from router.backends.words import content_words
+from router.backends.words import content_stems, content_words
 
 Parameter = str | float | bool | list[str] | object
 _COLUMNS = "id, kind, title, text, source, occurred_on"
 _COMPARE = {"=": "=", "!=": "IS DISTINCT FROM", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
+
+_SAY_NO_MORE = content_stems(
+    "happen occur took take place change event news new activity everything anything going since "
+    "before after during between until last past this next day week month quarter year today "
+    "yesterday january february march april may june july august september october november december"
+)
+"""Words of a question about a time that its records are not expected to have."""
 
 
 class _Parameters:
@@ -51,10 +58,17 @@ def _where(wanted: Filter, given: _Parameters) -> list[str]:
     parts += [f"search @@ phraseto_tsquery('english', {given.add(name)})" for name in wanted.names]
     if wanted.ids:
         parts.append(_mentions(wanted, given))
-    elif not (wanted.kinds or wanted.conditions or wanted.names):
+    elif not (wanted.kinds or wanted.conditions or wanted.names or _time_alone(wanted)):
         query = given.add(" or ".join(content_words(wanted.words)) or "nothing")
         parts.append(f"search @@ websearch_to_tsquery('english', {query})")
     return parts
+
+
+def _time_alone(wanted: Filter) -> bool:
+    """Whether the question says when and not what: the records need not have its words."""
+    bounded = wanted.window is not None and wanted.window.bounded
+    words = content_stems(wanted.words)
+    return bounded and all(word in _SAY_NO_MORE or word.isdigit() for word in words)
 
 
 def _conditions(wanted: Filter, given: _Parameters) -> Iterator[str]:

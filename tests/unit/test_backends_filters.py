@@ -1,5 +1,6 @@
 """Questions become filters over what the data holds; values never become SQL."""
 
+from dataclasses import replace
 from datetime import date
 
 import pytest
@@ -10,6 +11,7 @@ from router.backends.catalogue import WORD_LIST_MAX, Catalogue, build
 from router.backends.conditions import Condition, Filter
 from router.backends.filters import parse
 from router.backends.statements import select
+from router.backends.windows import window_of
 from router.rewrite import correct
 
 LEXICON_ROWS = [
@@ -180,3 +182,22 @@ def test_an_injection_is_a_value() -> None:
     statement, values = select(Filter(conditions=(Condition(attack, "=", attack),)), 5)
     assert "DROP" not in statement
     assert values.count(attack) == 2
+
+
+@pytest.mark.parametrize(
+    ("question", "by_words"),
+    [
+        ("What happened in May 2025?", False),
+        ("any news since 3 February 2025", False),
+        ("which changes took place last week", False),
+        ("storms in May 2025", True),
+        ("what happened to the roof in May 2025", True),
+        ("what happened", True),
+    ],
+)
+def test_a_question_about_a_time_alone_finds_records_that_lack_its_words(
+    question: str, by_words: bool
+) -> None:
+    wanted = replace(parse(question, Catalogue(), TODAY), window=window_of(question, TODAY))
+    statement, _ = select(wanted, 5)
+    assert ("WHERE search @@" in statement or "AND search @@" in statement) == by_words
