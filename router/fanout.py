@@ -9,6 +9,9 @@ from router.backends.guard import Guard
 from router.errors import StoreUnavailable
 from router.fusion import Ranking
 
+ALONE_SHARE = 0.6
+"""Of the time left, for a store that is asked alone: if it is away, another must still answer."""
+
 
 @dataclass(frozen=True, slots=True)
 class Inquiry:
@@ -55,7 +58,9 @@ class Found:
 async def fan_out(inquiries: Iterable[Inquiry]) -> Found:
     """Never raises for a backend."""
     asked: Sequence[Inquiry] = tuple(inquiries)
-    outcomes = await asyncio.gather(*(_ask(inquiry) for inquiry in asked))
+    alone = len({inquiry.backend.name for inquiry in asked}) == 1
+    share = ALONE_SHARE if alone else 1.0
+    outcomes = await asyncio.gather(*(_ask(inquiry, share) for inquiry in asked))
     failures = {out.store: out.why for out in outcomes if isinstance(out, StoreUnavailable)}
     answered = [
         (inquiry, outcome)
@@ -66,8 +71,8 @@ async def fan_out(inquiries: Iterable[Inquiry]) -> Found:
     return Found(rankings, failures, tuple(out for _, out in answered))
 
 
-async def _ask(inquiry: Inquiry) -> Searched | StoreUnavailable:
+async def _ask(inquiry: Inquiry, share: float) -> Searched | StoreUnavailable:
     try:
-        return await inquiry.backend.search(inquiry.search)
+        return await inquiry.backend.search(inquiry.search, share=share)
     except StoreUnavailable as error:
         return error

@@ -15,6 +15,8 @@ from router.fusion import fuse
 from router.options import Features
 
 PARTS_MAX = 3
+EVIDENCE_SHARE = 0.3
+"""Of the time left, for asking whether the stores know of a question at all."""
 Key = tuple[str, str, Window | None, int]
 """What makes two searches the same: backend, text, time, conditions left out."""
 LATER_WEIGHT = 0.8
@@ -84,9 +86,9 @@ class Retrieval:
 
     async def nearest(self, vector: Vector) -> float | None:
         """The cosine of the nearest record; 0 when there is none, None when Qdrant is away."""
-        today = datetime.now(UTC).date()
+        search = Search("", vector, "semantic", 1, datetime.now(UTC).date())
         try:
-            found = await self._backends["qdrant"].search(Search("", vector, "semantic", 1, today))
+            found = await self._backends["qdrant"].search(search, share=EVIDENCE_SHARE)
         except StoreUnavailable:
             return None
         return found.hits[0].score if found.hits else 0.0

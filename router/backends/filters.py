@@ -107,7 +107,8 @@ def _explicit(question: str, catalogue: Catalogue) -> tuple[str, list[Condition]
         value = _typed(match["value"].strip("'\""), attribute, catalogue) if attribute else None
         if attribute is None or value is None:
             name = match["name"].rsplit(maxsplit=1)[-1]
-            unknown.append(f"{name} {match['op']} {match['value']}")
+            if not (match["op"] in ("=", "==") and _by_words(name, match["value"], catalogue)):
+                unknown.append(f"{name} {match['op']} {match['value']}")
             # Its words may still name something; its number must not look for another attribute.
             question = question.replace(match[0], f"{match['name']} {match['value']}", 1)
             continue
@@ -115,6 +116,16 @@ def _explicit(question: str, catalogue: Catalogue) -> tuple[str, list[Condition]
         found.append(Condition(attribute.name, operator, value))
         question = question.replace(match[0], match["name"].rsplit(maxsplit=1)[0] + " ", 1)
     return question, found, unknown
+
+
+def _by_words(name: str, value: str, catalogue: Catalogue) -> bool:
+    """``id = 'INV-7'``, ``kind = 'invoice'``, ``name = 'Nordwind'``: its words alone say as much."""
+    word = value.strip("'\"")
+    if name.lower() in ("kind", "type"):
+        return catalogue.kind_named(word.lower()) is not None
+    return name.lower() in ("id", "title", "name") and (
+        is_identifier(word) or bool(_PROPER.fullmatch(word))
+    )
 
 
 def _attribute_at_end(words: str, catalogue: Catalogue) -> Attribute | None:

@@ -34,10 +34,11 @@ class Guard:
     def name(self) -> str:
         return self.backend.name
 
-    async def search(self, search: Search) -> Searched:
+    async def search(self, search: Search, *, share: float = 1.0) -> Searched:
+        """``share`` of the time that the query has left is for this search."""
         if not self.breaker.admits():
             raise StoreUnavailable(self.name, "left alone after repeated failures")
-        seconds = min(self.seconds, max(0.0, trace.remaining() - FUSION_SECONDS))
+        seconds = min(self.seconds, max(0.0, trace.remaining() - FUSION_SECONDS) * share)
         started = time.perf_counter()
         try:
             searched = await within(seconds, self.backend.search(search))

@@ -148,6 +148,8 @@ def test_either_of_two_values_is_one_alternative_in_sql() -> None:
         ("drivers with amount > 5", ("amount_eur > 5",)),
         ("drivers with more than 40 goals", ("more than 40",)),
         ("overdue invoices over 5,000 euro", ()),
+        ("id = 'INV-7' and kind = 'invoice' and name = 'Nordwind'", ()),
+        ("kind = 'parrot'", ("kind = 'parrot'",)),
     ],
 )
 def test_a_condition_that_no_attribute_fits_is_left_out_aloud(
