@@ -5,6 +5,7 @@ own, to break. All are plain (sync) fixtures, so event loops and their scopes do
 """
 
 import asyncio
+import gc
 import os
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -14,11 +15,19 @@ from typing import TypeVar
 
 import pytest
 import redis
+from hypothesis import settings
 
 from stack import ALL, Stack
 from stack.guard import guard
 from stack.services import SERVICES
 from tests.neo4j_server import NoNeo4jError, real_neo4j
+from tests.schedule import pytest_xdist_make_scheduler
+
+__all__ = ["pytest_xdist_make_scheduler"]
+
+# An example's wall-clock time says how busy the machine is; pytest's own timeout ends what hangs.
+settings.register_profile("busy", deadline=None)
+settings.load_profile("busy")
 
 T = TypeVar("T")
 StackFactory = Callable[[Sequence[str]], Stack]
@@ -143,6 +152,11 @@ def real_neo4j_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 NO_NEO4J = "NOT RUN ON A REAL NEO4J"
+
+
+def pytest_collection_finish() -> None:
+    """What was imported to collect the tests stays: no search for garbage goes through it again."""
+    gc.freeze()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -8,10 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
-import openai
 import pytest
 
 from router.embedding import EmbeddingError, LocalEmbedder, OpenAIEmbedder
+from tests.late import Late
+
+openai = Late("openai")
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@
 from collections import Counter
 from importlib.resources import files
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -11,7 +12,12 @@ from router.embedding import LocalEmbedder
 from router.intent import INTENTS, Example, IntentClassifier, IntentModelError, load
 from router.intent.evaluation import evaluate
 from router.intent.examples import read_examples, with_background
-from router.intent.training import Recipe, Trained, fit, train, train_and_check
+from tests.late import Late
+
+if TYPE_CHECKING:
+    from router.intent.training import Trained
+
+training = Late("router.intent.training")
 
 QUESTIONS = Path(str(files("router.intent").joinpath("questions.jsonl")))
 SHIPPED = Path(str(files("router.intent").joinpath("model.npz")))
@@ -46,12 +52,13 @@ def test_the_projects_questions_are_many_distinct_and_balanced(questions: list[E
 
 
 @pytest.fixture(scope="module")
-def shipped_again(questions: list[Example], embedder: LocalEmbedder) -> Trained:
-    return fit(questions, embedder, Recipe(), INTENTS)
+def shipped_again(questions: list[Example], embedder: LocalEmbedder) -> "Trained":
+    trained: Trained = training.fit(questions, embedder, training.Recipe(), INTENTS)
+    return trained
 
 
 def test_questions_it_was_not_trained_on_are_understood(
-    questions: list[Example], shipped_again: Trained
+    questions: list[Example], shipped_again: "Trained"
 ) -> None:
     held_out = evaluate(questions, shipped_again.decided(questions))
     assert held_out.overall.accuracy > 0.85
@@ -59,7 +66,7 @@ def test_questions_it_was_not_trained_on_are_understood(
 
 
 def test_the_shipped_model_is_what_training_gives(
-    questions: list[Example], embedder: LocalEmbedder, shipped_again: Trained
+    questions: list[Example], embedder: LocalEmbedder, shipped_again: "Trained"
 ) -> None:
     """Made again with `python -m router.intent.training`."""
     fresh, shipped = shipped_again.model, load(SHIPPED)
@@ -72,7 +79,7 @@ def test_the_shipped_model_is_what_training_gives(
 
 
 def test_a_saved_model_answers_as_before(tmp_path: Path, embedder: LocalEmbedder) -> None:
-    model = train(SMALL, embedder)
+    model = training.train(SMALL, embedder)
     model.save(tmp_path / "model.npz")
     again = load(tmp_path / "model.npz")
     vector = embedder.embed(["who reports to Ann"])[0]
@@ -91,7 +98,7 @@ def test_a_teams_label_wins_over_the_projects(questions: list[Example]) -> None:
 
 
 def test_two_intents_are_enough(embedder: LocalEmbedder) -> None:
-    model = train([one for one in SMALL if one.intent != "semantic"], embedder)
+    model = training.train([one for one in SMALL if one.intent != "semantic"], embedder)
     for query, intent in (("who reports to manager 9", "graph"), ("history of x", "temporal")):
         probabilities = model.probabilities(query, embedder.embed([query])[0])
         assert max(probabilities, key=probabilities.__getitem__) == intent
@@ -112,7 +119,7 @@ def test_examples_that_cannot_train_are_refused(
     examples: list[Example], message: str, embedder: LocalEmbedder
 ) -> None:
     with pytest.raises(IntentModelError, match=message):
-        train(examples, embedder)
+        training.train(examples, embedder)
 
 
 TOPICS = {
@@ -127,7 +134,7 @@ def test_a_teams_own_labels_and_what_is_unlike_them(
     tmp_path: Path, embedder: LocalEmbedder
 ) -> None:
     examples = [Example(ask.format(thing), t) for t, ask in TOPICS.items() for thing in THINGS]
-    model, held_out = train_and_check(examples, embedder, own_labels=True)
+    model, held_out = training.train_and_check(examples, embedder, own_labels=True)
     model.save(tmp_path / "own.npz")
     classifier = IntentClassifier.load(embedder, tmp_path / "own.npz")
     assert set(classifier.intents) == set(TOPICS)
@@ -141,7 +148,7 @@ def test_a_teams_own_labels_and_what_is_unlike_them(
 
 
 def test_a_team_sees_figures_of_its_own_questions_only(embedder: LocalEmbedder) -> None:
-    _, held_out = train_and_check(SMALL, embedder)
+    _, held_out = training.train_and_check(SMALL, embedder)
     assert held_out.overall.count == len(SMALL)
 
 

@@ -7,8 +7,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from savvi.multinomial import Multinomial  # type: ignore[import-untyped]  # ships none
-from scipy import stats as reference  # type: ignore[import-untyped]  # ships none
 
 from rollout.stats.affected import AffectedBlock, AffectedTest
 from rollout.stats.budget import AlphaBudget, Claim
@@ -19,6 +17,9 @@ from rollout.stats.ratio import RatioTest, UserBlock
 from rollout.stats.result import format_e, result
 from rollout.stats.slow import SlowBlock, SlowTest
 from rollout.stats.tail import TailCounts, TailTest
+from tests.late import Late
+
+savvi, reference = Late("savvi.multinomial"), Late("scipy.stats")
 
 whole = st.integers(min_value=0, max_value=400)
 
@@ -115,7 +116,7 @@ def test_the_sample_ratio_is_savvis(
     """Lindon and Malek's test by its maintainers, after every block, to nine digits."""
     test = RatioTest(concentration=concentration)
     state = test.start()
-    theirs = Multinomial(0.05, np.array([share, 1 - share]), k=concentration)
+    theirs = savvi.Multinomial(0.05, np.array([share, 1 - share]), k=concentration)
     for treatment, control in blocks:
         block = UserBlock(treatment=treatment, control=control, share=share)
         state = test.update(state, block)
