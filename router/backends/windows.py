@@ -99,7 +99,8 @@ def _bounds(text: str, today: date) -> tuple[date | None, date | None]:
         return beside
     between = re.search(r"\b(?:between|from) (.+?) (?:and|to|until|till) (.+?)(?:[?.,]|$)", text)
     if between:
-        first, second = _span(between[1], today), _span(between[2], today)
+        second = _span(between[2], today)
+        first = _span(between[1], today) or (second and _year_said_once(between[1], second, today))
         if first and second:
             return first[0], second[1]
     cuts = list(_cuts(text, today))
@@ -107,6 +108,15 @@ def _bounds(text: str, today: date) -> tuple[date | None, date | None]:
         return _span(text, today) or (None, None)
     starts, ends = zip(*cuts, strict=True)
     return max(filter(None, starts), default=None), min(filter(None, ends), default=None)
+
+
+def _year_said_once(text: str, second: tuple[date, date], today: date) -> tuple[date, date] | None:
+    """The March of "between March and May 2025", the November of "… November and January 2025"."""
+    for year in (second[0].year, second[0].year - 1):
+        span = _span(f"{text} {year}", today, anchored=True)
+        if span and span[0] < second[0]:
+            return span
+    return None
 
 
 def _cuts(text: str, today: date) -> Iterator[tuple[date | None, date | None]]:
