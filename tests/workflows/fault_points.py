@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from temporalio.client import Client
 
 from rehearsal.readings import Answer, PlannedMetrics
 from rehearsal.skipping import time_skipping
@@ -21,6 +22,7 @@ from tests.conftest import run_blocking
 from tests.rehearsal_plan import PHASE4
 from tests.workflows.scene import Act, Scene
 from tests.workflows.stage import Stage
+from workflows.rollout_workflow import RolloutWorkflow
 
 HOUR = timedelta(hours=1)
 HEALTHY_READINGS: dict[str, Answer] = {
@@ -96,11 +98,12 @@ class Point:
 
 @dataclass
 class Played:
-    """What became of one point."""
+    """What became of one point. ``runs``: events and bytes of each run's history, where it is HEALTHY."""
 
     end: str
     trail: tuple[float, ...]
     unfinished: int = 0
+    runs: tuple[tuple[int, int], ...] = ()
 
 
 def point(
@@ -196,10 +199,26 @@ async def play(points: list[Point], stage: Stage) -> dict[str, Played]:
             scenes[one.fault] = scene
             await stage.start(env, f"{len(scenes)}", scene)
         await stage.play(env)
+        well = [one.fault for one in points if one.ends is Status.HEALTHY]
+        runs = {fault: await _runs(env.client, scenes[fault]) for fault in well}
     return {
-        fault: Played(scene.end, tuple(scene.trail), len(scene.acts))
+        fault: Played(scene.end, tuple(scene.trail), len(scene.acts), runs.get(fault, ()))
         for fault, scene in scenes.items()
     }
+
+
+async def _runs(client: Client, scene: Scene) -> tuple[tuple[int, int], ...]:
+    """Events and bytes of each run of a rollout, the last first."""
+    assert scene.handle is not None
+    handle, sizes = scene.handle, []
+    while True:
+        history = await handle.fetch_history()
+        sizes.append((len(history.events), sum(event.ByteSize() for event in history.events)))
+        began = history.events[0].workflow_execution_started_event_attributes
+        if not began.continued_execution_run_id:
+            return tuple(sizes)
+        run_id = began.continued_execution_run_id
+        handle = client.get_workflow_handle_for(RolloutWorkflow.run, handle.id, run_id=run_id)
 
 
 def play_wanted(

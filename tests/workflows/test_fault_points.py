@@ -23,6 +23,7 @@ from tests.workflows.fault_points import (
     then,
     well,
 )
+from workflows.policies import HISTORY_EVENTS_MAX
 
 DEGRADED, PAUSED, HEALTHY = Status.DEGRADED, Status.PAUSED, Status.HEALTHY
 AT_5, AT_25, AT_50, AT_100 = [0, 5], [0, 5, 25], [0, 5, 25, 50], [0, 5, 25, 50, 100]
@@ -72,3 +73,13 @@ def played(request: pytest.FixtureRequest) -> dict[str, Played]:
 def test_a_fault_ends_as_it_must(one: Point, played: dict[str, Played]) -> None:
     became = played[one.fault]
     assert (became.end, became.trail, became.unfinished) == (one.ends, one.trail, 0)
+
+
+def test_a_healthy_rollouts_histories_are_small(played: dict[str, Played]) -> None:
+    """Temporal warns at 10,240 events and 10 MB; a new run begins after 400 events, however long it takes."""
+    healthy = [one for one in played.values() if one.end == HEALTHY]
+    if not healthy:
+        pytest.skip("this session played none")
+    for one in healthy:
+        assert max(events for events, _ in one.runs) < HISTORY_EVENTS_MAX + 100
+        assert max(size for _, size in one.runs) < 2_000_000
