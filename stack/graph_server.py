@@ -1,6 +1,7 @@
 """Run ArcadeDB with its Bolt plugin until SIGTERM: ``python -m stack.graph_server --help``."""
 
 import argparse
+import os
 import signal
 import threading
 from collections.abc import Sequence
@@ -38,9 +39,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "bolt_port": settings.bolt_port,
         "mode": "production",
     }
+    folder, password = settings.folder.resolve(), settings.password_file.read_text()
+    os.chdir(folder.parent)  # the JVM writes log/ where it is, and when it crashes, why
     server = ArcadeDBServer(
-        str(settings.folder),
-        settings.password_file.read_text(),
+        str(folder),
+        password,
         config,
         {"heap_size": HEAP},
     )
