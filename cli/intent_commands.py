@@ -67,7 +67,10 @@ def train(
         model, held_out = train_and_check(examples, LocalEmbedder(), own_labels=own_labels)
         model.save(out)
     except IntentModelError as error:
-        raise CliError(str(error), Exit.USAGE) from error
+        told = str(error)
+        where = "" if told.startswith(str(questions)) else f"{questions}: "
+        way_out = "; --own-labels takes any label" if "unknown intent" in told else ""
+        raise CliError(where + told + way_out, Exit.USAGE) from error
     except OSError as error:
         raise CliError(f"{out}: cannot be written ({error.strerror})") from error
     seconds = round(time.monotonic() - started, 1)

@@ -45,10 +45,14 @@ def check(rows: Sequence[Example], known: Collection[str] | None = INTENTS) -> N
     if unknown:
         raise IntentModelError(f"unknown intent {unknown[0]!r}; known are {', '.join(known or ())}")
     if len(counts) <= 1:
-        raise IntentModelError("training needs examples of at least two intents")
+        raise IntentModelError(
+            f"training needs examples of at least two intents, not of {len(counts)}"
+        )
     rare = [name for name, count in counts.items() if count < FEWEST]
     if rare:
-        raise IntentModelError(f"fewer than {FEWEST} examples of {rare[0]!r}; add some")
+        raise IntentModelError(
+            f"fewer than {FEWEST} examples of {rare[0]!r} ({counts[rare[0]]}); add some"
+        )
     if any(not row.query.strip() for row in rows):
         raise IntentModelError("an example has an empty query")
 
@@ -71,7 +75,7 @@ def _example(line: bytes, known: Collection[str] | None) -> Example:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise ValueError(
-            f"expected {_SHAPE}, but {where}{': ' * bool(where)}{first['msg']}"
+            f"expected {_SHAPE} on a line of its own, but {where}{': ' * bool(where)}{first['msg']}"
         ) from error
     if not example.query.strip():
         raise ValueError("query is empty")

@@ -80,7 +80,13 @@ def test_train_writes_a_model_that_classifies(tmp_path: Path) -> None:
         ("evaluate", b'{"query": "x", "intent": "sql"}', "unknown intent 'sql'"),
         ("evaluate", b"\n\n", "no questions"),
         ("train", b'{"query": "\xff", "intent": "graph"}', "not UTF-8"),
-        ("train", b'{"query": "x", "intent": "graph"}', "at least two intents"),
+        (
+            "train",
+            b'{"query": "x", "intent": "graph"}',
+            "q.jsonl: training needs examples of at least",
+        ),
+        ("train", b'{"query": "x", "intent": "sql"}', "--own-labels takes any label"),
+        ("train", b"\n", "q.jsonl: training needs examples of at least two intents, not of 0"),
     ],
 )
 def test_a_bad_file_is_refused_with_what_is_wrong(
