@@ -39,13 +39,17 @@ class Postgres:
         _unprivileged()
 
     async def prepare(self, place: Place) -> None:
-        if (_cluster(place) / "PG_VERSION").exists():
+        """Make the cluster beside its place: initdb may be killed when half of it is there."""
+        cluster = _cluster(place)
+        if (cluster / "PG_VERSION").exists():
             return
         kept_password(_password_file(place))
-        await asyncio.to_thread(_create_folder, _cluster(place))
+        begun = cluster.with_name("cluster.new")
+        await asyncio.to_thread(_create_folder, begun)
         options = ("--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8", "-U", USER)
         secret = f"--pwfile={_password_file(place)}"
-        await _run(_binary("initdb"), "-D", str(_cluster(place)), *options, secret)
+        await _run(_binary("initdb"), "-D", str(begun), *options, secret)
+        begun.rename(cluster)
 
     def argv(self, place: Place) -> tuple[str, ...]:
         listen = (f"listen_addresses={LOOPBACK}", f"port={place.ports['postgres']}")

@@ -19,6 +19,7 @@ from temporalio.client import Client
 
 from stack import ALL, Stack, load_environment
 from stack.ports import LOOPBACK, is_free
+from tests.conftest import clean_environ
 from tests.integration.stack_probes import (
     PROBES,
     Environment,
@@ -145,6 +146,23 @@ async def test_an_interrupted_up_leaves_nothing_after_down(tmp_path: Path) -> No
     await stack.down()
     assert [one for one in processes if is_alive(one)] == []
     assert await stack.status() == await Stack(tmp_path, {}).status()
+
+
+async def test_a_cluster_of_which_half_was_made_is_made_anew(tmp_path: Path) -> None:
+    """Ctrl-C in the first start of Postgres: the next one found half a cluster, and never came up."""
+    stack = Stack(tmp_path, clean_environ())
+    starting = asyncio.create_task(stack.up(["postgres"]))
+
+    def half_made() -> bool:
+        return any(tmp_path.glob("*/postgres/cluster*/PG_VERSION"))
+
+    assert await eventually(lambda: asyncio.to_thread(lambda: int(half_made()))) == 1
+    starting.cancel()
+    with suppress(asyncio.CancelledError):
+        await starting
+    await stack.up(["postgres"])
+    assert await PROBES["postgres"](stack.environment()) == 1
+    await stack.down()
 
 
 async def test_a_killed_owner_leaves_nothing(tmp_path: Path) -> None:
