@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import structlog
 from redis.exceptions import RedisError
 
+from router.answers import Cohort
 from router.errors import NotReady, Overloaded, UnknownDecision
-from router.learning import OnlineLearningRouter, QueueFullError, Receipt, UserFeedback, reward
+from router.learning import OnlineLearningRouter, QueueFullError, Receipt, UserFeedback
 from router.metrics import Metrics
 from router.pipeline import cohort_of, member_of
 from router.users import UserCounts
@@ -36,10 +37,7 @@ async def record(feedback: UserFeedback, to: Recording, *, complaint: bool) -> R
     cohort = cohort_of(feedback.query_id)
     if cohort is None:
         raise UnknownDecision(f"query_id {feedback.query_id!r} was not given out by this router")
-    if cohort == "treatment":
-        receipt = await _learn(feedback, to.queue, to.metrics)
-    else:
-        receipt = Receipt("observed", cohort, reward(feedback))
+    receipt = await _counted_once(feedback, cohort, to)
     if complaint:
         to.metrics.complaints.labels(cohort).inc()
     if receipt.outcome in ("accepted", "observed") and receipt.reward is not None:
@@ -51,15 +49,20 @@ async def record(feedback: UserFeedback, to: Recording, *, complaint: bool) -> R
     return receipt
 
 
-async def _learn(feedback: UserFeedback, queue: OnlineLearningRouter, metrics: Metrics) -> Receipt:
+async def _counted_once(feedback: UserFeedback, cohort: Cohort, to: Recording) -> Receipt:
+    """Both cohorts alike: a client's retries must not weigh on one side of the comparison."""
+    queue = to.queue
     try:
-        receipt = await queue.record_feedback(feedback)
+        if cohort == "treatment":
+            receipt = await queue.record_feedback(feedback)
+        else:
+            receipt = await queue.observe_feedback(feedback, cohort)
     except QueueFullError as error:
         logger.warning("feedback_refused", why=str(error))
         why = f"{queue.options.queue_max} signals wait to be learned from"
         raise Overloaded(why, retry_after_seconds=5) from error
     except (RedisError, OSError) as error:
-        metrics.redis_errors.inc()
+        to.metrics.redis_errors.inc()
         raise NotReady(f"feedback could not be stored: {error!r}") from error
     if receipt.outcome == "unknown":
         raise UnknownDecision(f"query_id {feedback.query_id!r} is unknown or too old")

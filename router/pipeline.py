@@ -37,6 +37,7 @@ from router.users import Member
 
 UNSURE = 0.6
 """Below this confidence of the intent other arms are asked as well."""
+_QUERY_ID = re.compile(r"[ct]-[0-9a-f]{32}(-|$)")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 RETRY_SECONDS = 0.1
 """With less than this left of the query's time no other try is begun."""
@@ -254,8 +255,8 @@ def new_query_id(cohort: Cohort, member: Member | None = None) -> str:
 
 def cohort_of(query_id: str) -> Cohort | None:
     """The cohort a query id was given out for; None when it is none of ours."""
-    cohorts: dict[str, Cohort] = {"c-": "control", "t-": "treatment"}
-    return cohorts.get(query_id[:2])
+    cohorts: dict[str, Cohort] = {"c": "control", "t": "treatment"}
+    return cohorts[query_id[0]] if _QUERY_ID.match(query_id) else None
 
 
 def member_of(query_id: str) -> Member | None:

@@ -40,8 +40,9 @@ CANCEL_AGAIN_SECONDS = 0.2
 class Receipt:
     """What became of a feedback.
 
-    ``outcome``: ``accepted`` (durable; will be learned exactly once), ``duplicate``, ``late``,
-    ``unknown`` (no such query, or its feedback came too late to tell) or ``empty`` (no signal).
+    ``outcome``: ``accepted`` (durable; will be learned exactly once), ``observed`` (counted, and
+    teaches nothing), ``duplicate``, ``late``, ``unknown`` (no such query, or its feedback came too
+    late to tell) or ``empty`` (no signal).
     ``cohort`` is empty where it isn't known.
     """
 
@@ -190,6 +191,17 @@ class OnlineLearningRouter:
                 f"{self.options.queue_max} feedbacks wait for the learner; send it again later"
             )
         return self._receipt(Receipt(outcome, cohort, value))
+
+    async def observe_feedback(self, feedback: UserFeedback, cohort: str) -> Receipt:
+        """Count a feedback that teaches nothing, once: ``observed``, ``duplicate`` or ``empty``.
+
+        Raises redis.RedisError (send it again, it cannot count twice).
+        """
+        value = reward(feedback)
+        if value is None:
+            return Receipt("empty", cohort, None)
+        first = await self._requests.first_heard(feedback.query_id)
+        return Receipt("observed" if first else "duplicate", cohort, value)
 
     def _receipt(self, receipt: Receipt) -> Receipt:
         self._published.observer.feedback(receipt.outcome, receipt.cohort, receipt.reward)

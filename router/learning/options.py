@@ -56,6 +56,10 @@ class LearningKeys:
         """Hash: how many feedbacks were accepted, duplicate, late, unknown."""
         return self._key("feedback:counters")
 
+    def heard(self, query_id: str) -> str:
+        """That feedback on a query which teaches nothing was counted."""
+        return self._key(f"feedback:heard:{query_id}")
+
     @property
     def weights(self) -> str:
         return self._key("learning:weights")

@@ -70,6 +70,11 @@ class LearningStore:
         )
         return text(reply[0]), text(reply[1])
 
+    async def first_heard(self, query_id: str) -> bool:
+        """Whether this is the first feedback on a query whose decision isn't remembered."""
+        key = self._keys.heard(query_id)
+        return bool(await self._redis.set(key, "", px=self._milliseconds_kept, nx=True))
+
     # The queue
 
     async def ensure_group(self) -> None:

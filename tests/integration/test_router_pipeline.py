@@ -172,7 +172,7 @@ async def test_an_empty_question_is_the_callers_mistake(filled: Settings) -> Non
             await router.query("   ", user_id="bob")
 
 
-async def test_feedback_of_the_treatment_is_learned_and_of_control_only_counted(
+async def test_feedback_of_the_treatment_is_learned_and_of_control_only_counted_once(
     filled: Settings,
 ) -> None:
     async with treated(filled) as router:
@@ -182,13 +182,16 @@ async def test_feedback_of_the_treatment_is_learned_and_of_control_only_counted(
         counted = await router.record_feedback(
             UserFeedback(bob.query_id, clicked=True), complaint=True
         )
-        with pytest.raises(UnknownDecision):
-            await router.record_feedback(UserFeedback("t-never", clicked=True))
+        again = await router.record_feedback(UserFeedback(bob.query_id, explicit_rating=1))
+        for never_given_out in ("t-never", "c-never"):
+            with pytest.raises(UnknownDecision):
+                await router.record_feedback(UserFeedback(never_given_out, clicked=True))
         value = router.metrics.registry.get_sample_value
         assert value("router_complaints_total", {"cohort": "control"}) == 1
         assert value("router_feedback_total", {"cohort": "treatment"}) == 1
         assert value("router_feedback_reward_sum", {"cohort": "control"}) == 1
-    assert (learned.outcome, counted.outcome) == ("accepted", "observed")
+    outcomes = (learned.outcome, counted.outcome, again.outcome)
+    assert outcomes == ("accepted", "observed", "duplicate")
 
 
 async def test_a_fault_hurts_only_the_treatment_and_leaves_with_its_key(filled: Settings) -> None:
