@@ -1,6 +1,7 @@
 """The router's understanding of questions, from the shell: train, classify, evaluate."""
 
 import json as jsonlib
+import os
 import statistics
 import sys
 import time
@@ -64,7 +65,7 @@ def train(
     started = time.monotonic()
     try:
         examples = read_examples(questions, None if own_labels else INTENTS)
-        model, held_out = train_and_check(examples, LocalEmbedder(), own_labels=own_labels)
+        model, held_out = train_and_check(examples, _embedder(), own_labels=own_labels)
         model.save(out)
     except IntentModelError as error:
         told = str(error)
@@ -143,9 +144,14 @@ def _decide(classifier: IntentClassifier, examples: list[Example]) -> tuple[list
     return decided, statistics.median(times)
 
 
+def _embedder() -> LocalEmbedder:
+    """One question at a time, so every core works on it."""
+    return LocalEmbedder(threads=len(os.sched_getaffinity(0)))
+
+
 def _classifier(model: Path | None) -> IntentClassifier:
     try:
-        return IntentClassifier.load(LocalEmbedder(), model)
+        return IntentClassifier.load(_embedder(), model)
     except IntentModelError as error:
         raise CliError(str(error), Exit.USAGE) from error
 

