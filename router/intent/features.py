@@ -6,6 +6,7 @@ from itertools import pairwise
 
 _WORD = re.compile(r"[a-z]+|\d+|[=<>!]+|[$%€£'\"]")
 _CHARACTERS = range(2, 6)
+_APART = range(2, 5)
 
 
 def words(query: str) -> list[str]:
@@ -15,10 +16,14 @@ def words(query: str) -> list[str]:
 
 
 def word_grams(query: str) -> list[str]:
-    """Words, neighbouring pairs, and the first two words marked as such: they carry the ask."""
+    """Words, pairs of neighbours and of words up to four apart, and the first two words marked.
+
+    The first words carry the ask; two words apart say what neither does ("filter … by").
+    """
     found = words(query)
     pairs = [f"{left} {right}" for left, right in pairwise(found)]
-    return found + pairs + [f"^{word}" for word in found[:2]]
+    apart = [f"{a}..{b}" for gap in _APART for a, b in zip(found, found[gap:], strict=False)]
+    return found + pairs + apart + [f"^{word}" for word in found[:2]]
 
 
 def character_grams(query: str) -> list[str]:

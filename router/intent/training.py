@@ -37,7 +37,7 @@ class Recipe:
     """
 
     regularisation: float = 1.0
-    words: float = 1.4
+    words: float = 2.0
     characters: float = 1.4
     vector: float = 2.0
 
