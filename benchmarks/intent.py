@@ -185,7 +185,7 @@ def main() -> None:
     else:
         print(f"left out: no questions at {options.questions}", file=sys.stderr)
     if options.clinc.exists():
-        result["clinc"] = clinc(options.clinc, options.intents, LocalEmbedder(recent=1))
+        result["clinc"] = clinc(options.clinc, options.intents, LocalEmbedder(recent=25_000))
     else:
         print(f"left out: no CLINC150 at {options.clinc}", file=sys.stderr)
     if options.json:
