@@ -25,15 +25,21 @@ from router.cache.guards import best_match, same_question
 from router.cache.near import Near, measured, stored, written
 
 NEIGHBOURS = 12  # of these, by bits, the nearest by vector is one
-EFFORT = 64  # candidates that the index looks at
+EFFORT = 100  # candidates that the index looks at
 PROMISING = 0.8  # share of equal bits: cosine 0.95 has 0.9
+RIVALS_WITHIN = 0.18  # of that share; what is further from the nearest is no rival of it
 SWEEP = 64  # expired or surplus entries removed with one insertion
 _LOOKUP = """
-local near = redis.call('VSIM', KEYS[1], 'FP32', ARGV[1], 'WITHSCORES', 'WITHATTRIBS',
-                        'COUNT', ARGV[2], 'EF', ARGV[3])
-local body = {}
-if near[1] and tonumber(near[2]) >= tonumber(ARGV[4]) then
-  body = redis.call('HGETALL', KEYS[2] .. near[1])
+local found = redis.call('VSIM', KEYS[1], 'FP32', ARGV[1], 'WITHSCORES', 'WITHATTRIBS',
+                         'COUNT', ARGV[2], 'EF', ARGV[3])
+local near, body = {}, {}
+for place = 1, #found, 3 do
+  if tonumber(found[place + 1]) < tonumber(found[2]) - tonumber(ARGV[5]) then break end
+  near[#near + 1] = found[place]
+  near[#near + 1] = found[place + 2]
+end
+if found[1] and tonumber(found[2]) >= tonumber(ARGV[4]) then
+  body = redis.call('HGETALL', KEYS[2] .. found[1])
 end
 return {near, body}
 """
@@ -165,7 +171,7 @@ class SemanticCache:
         if not self._vectors_supported:
             return [], {}
         keys = (self._vectors_key(scope), self._entry_key(scope, ""))
-        numbers = (NEIGHBOURS, EFFORT, PROMISING)
+        numbers = (NEIGHBOURS, EFFORT, PROMISING, RIVALS_WITHIN)
         try:
             found = await cast(
                 "Awaitable[Any]", self._lookup(keys=keys, args=(vector.tobytes(), *numbers))
@@ -175,8 +181,8 @@ class SemanticCache:
             return [], {}
         near, body = found
         first = {_text(near[0]): dict(zip(body[::2], body[1::2], strict=True))} if body else {}
-        names = map(_text, near[::3])
-        return measured(vector, map(stored, names, near[2::3])), first
+        names = map(_text, near[::2])
+        return measured(vector, map(stored, names, near[1::2])), first
 
     def _checked(self, replies: Iterable[object]) -> None:
         for reply in replies:
