@@ -14,7 +14,11 @@ from router.stores import open_neo4j
 from tests.conftest import Neo4jSettings
 from tests.freight import addresses, fill
 
-pytestmark = pytest.mark.integration
+pytestmark = [
+    pytest.mark.integration,
+    # Maven may have to fetch Neo4j first: its own limits end that, with a reason.
+    pytest.mark.timeout(900),
+]
 
 
 @pytest.fixture(params=["embedded", "neo4j"])
