@@ -74,6 +74,7 @@ class UserCounts:
         self._pending: dict[Mark, Noted] = {}
         self._known: dict[str, bytearray] = {}
         self._epoch = 0
+        self._flushing = asyncio.Lock()
 
     def asked(self, member: Member, cohort: Cohort, seconds: float, *, failed: bool) -> None:
         """Note a query that took ``seconds``. Never waits, never raises."""
@@ -95,7 +96,14 @@ class UserCounts:
             await self.flush()
 
     async def flush(self) -> None:
-        """Set every pending bit and count those that were new; what fails is dropped."""
+        """Set every pending bit and count those that were new; what fails is dropped.
+
+        What was noted before is done when it returns, also by a flush that was under way.
+        """
+        async with self._flushing:
+            await self._flush()
+
+    async def _flush(self) -> None:
         batch, self._pending, epoch = self._pending, {}, self._epoch
         if not batch:
             return

@@ -40,6 +40,11 @@ def real_neo4j(folder: Path) -> Iterator[str]:
         watchdog.start()
         try:
             address = _address(process, folder)
+            from neo4j import GraphDatabase  # noqa: PLC0415 - slow
+
+            # Its first answers take longer than a router waits for a graph.
+            with GraphDatabase.driver(address) as driver:
+                driver.execute_query("MATCH (n) RETURN count(n)")
             watchdog.cancel()
             yield address
         finally:
