@@ -1,6 +1,6 @@
 """From a plan to hits: which backend is asked what, and what to try when the answer won't do."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 
@@ -95,7 +95,7 @@ class Retrieval:
 
     async def once(self, wanted: Wanted) -> Retrieved:
         """The plan as it is."""
-        asked = dict(self._inquiries(wanted))
+        asked = self._inquiries(wanted)
         found = await fan_out(asked.values())
         hits = self._fused(found, wanted.limit)
         wanting = insufficient(hits, found.contradiction, found.left_out if hits else ())
@@ -111,7 +111,7 @@ class Retrieval:
         other = replace(wanted, arms=step.arms)
         # A search without conditions has none to leave out: it would be the same search again.
         relaxed = step.relaxed if any(each.demands for each in before.found.searched) else 0
-        asked = dict(self._inquiries(other, relaxed=relaxed, weight=LATER_WEIGHT))
+        asked = self._inquiries(other, relaxed=relaxed, weight=LATER_WEIGHT)
         fresh = {key: one for key, one in asked.items() if key not in tries.searches}
         if not fresh:
             return None
@@ -150,18 +150,17 @@ class Retrieval:
 
     def _inquiries(
         self, wanted: Wanted, *, relaxed: int = 0, weight: float | None = None
-    ) -> Iterator[tuple[Key, Inquiry]]:
-        """Each search once, the earlier arm's first: a dict made of them keeps the first weight."""
-        seen: set[Key] = set()
+    ) -> dict[Key, Inquiry]:
+        """Each search once, with the weight of the first arm that asks it."""
+        inquiries: dict[Key, Inquiry] = {}
         for place, arm in enumerate(wanted.arms):
             for part in wanted.parts[:PARTS_MAX]:
                 window = window_of(part.text, wanted.today) if arm == "temporal" else None
                 for backend in self._of(arm):
                     left_out = relaxed if backend.name in FILTERING else 0
                     key = (backend.name, part.text, window, left_out)
-                    if key in seen:
+                    if key in inquiries:
                         continue
-                    seen.add(key)
                     search = Search(
                         query=part.text,
                         embedding=part.embedding,
@@ -172,7 +171,8 @@ class Retrieval:
                         relaxed=left_out,
                     )
                     share = weight or (1.0 if place == 0 else LATER_WEIGHT)
-                    yield key, Inquiry(backend, search, share)
+                    inquiries[key] = Inquiry(backend, search, share)
+        return inquiries
 
     def _of(self, arm: str) -> list[Guard]:
         """The arm's backends that exist; Qdrant where none does (graph switched off)."""

@@ -3,15 +3,24 @@
 Pure values. ``filters.py`` reads them out of a question, ``statements.py`` makes SQL of them.
 """
 
-from collections.abc import Iterator
+import operator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 from router.backends.windows import Window
 
 Operator = Literal["=", "!=", "<", "<=", ">", ">="]
 Value = str | float | bool
 _LOWER, _UPPER = (">", ">="), ("<", "<=")
+_COMPARE: Mapping[Operator, Callable[[Any, Any], Any]] = {
+    "=": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,12 +140,4 @@ def _admits(one: Condition, other: Condition) -> bool:
 
 
 def _holds(value: Value, condition: Condition) -> bool:
-    bound = condition.value
-    return {
-        "=": value == bound,
-        "!=": value != bound,
-        "<": value < bound,  # type: ignore[operator]  # the caller made sure of one type
-        "<=": value <= bound,  # type: ignore[operator]
-        ">": value > bound,  # type: ignore[operator]
-        ">=": value >= bound,  # type: ignore[operator]
-    }[condition.operator]
+    return bool(_COMPARE[condition.operator](value, condition.value))
