@@ -9,7 +9,6 @@ import asyncio
 import math
 import re
 import time
-import uuid
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -27,6 +26,7 @@ from router.learning import Decision, LearningError
 from router.metrics import Metrics
 from router.options import Features
 from router.phases import Phases
+from router.query_ids import new_query_id
 from router.retrieval import Part, Retrieval, Retrieved, Wanted
 from router.rewrite import QueryRewriter, plain
 from router.settings import Limits
@@ -37,7 +37,6 @@ from router.users import Member
 
 UNSURE = 0.6
 """Below this confidence of the intent other arms are asked as well."""
-_QUERY_ID = re.compile(r"[ct]-[0-9a-f]{32}(-|$)")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 RETRY_SECONDS = 0.1
 """With less than this left of the query's time no other try is begun."""
@@ -245,24 +244,6 @@ def _finished(answer: Answer, open_trace: Trace, seconds: float) -> Answer:
         failures={**answer.failures, **open_trace.failures},
         trace_id=open_trace.id,
     )
-
-
-def new_query_id(cohort: Cohort, member: Member | None = None) -> str:
-    """Carries cohort and member, so feedback counts also after the decision was forgotten."""
-    counted = f"-{member.text}" if member else ""
-    return f"{cohort[0]}-{uuid.uuid4().hex}{counted}"
-
-
-def cohort_of(query_id: str) -> Cohort | None:
-    """The cohort a query id was given out for; None when it is none of ours."""
-    cohorts: dict[str, Cohort] = {"c": "control", "t": "treatment"}
-    return cohorts[query_id[0]] if _QUERY_ID.match(query_id) else None
-
-
-def member_of(query_id: str) -> Member | None:
-    """Whom feedback on the query is counted for; None when the user takes no part."""
-    parts = query_id.split("-")
-    return Member.parse(parts[2]) if len(parts) == 3 else None  # noqa: PLR2004  the id's parts
 
 
 def _wrong(wanted: Wanted) -> Wanted:

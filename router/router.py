@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 import structlog
 from redis.asyncio import Redis
 
-from router.analytics import Logged, Outcome, PhaseLatency, latency_breakdown
+from router.analytics import Logged, PhaseLatency, latency_breakdown
 from router.answers import Answer
 from router.assembly import Given, Parts, assemble
 from router.backends.graphiti import GraphitiService
@@ -148,15 +148,14 @@ class QueryRouter:
         Raises UnknownDecision, Overloaded, NotReady.
         """
         parts = self._ready()
-        receipt = await record(
+        recorded = await record(
             feedback,
             Recording(parts.phases.epoch, parts.phases.feedback_queue, parts.users, self.metrics),
             complaint=complaint,
         )
-        if parts.log is not None and receipt.outcome != "duplicate":
-            signals = feedback.to_dict()
-            parts.log.came_of_it(Outcome(feedback.query_id, receipt.reward, complaint, signals))
-        return receipt
+        if parts.log is not None and recorded.news:
+            parts.log.came_of_it(recorded.outcome(feedback))
+        return recorded.receipt
 
     async def get_latency_breakdown(
         self, *, hours: float = 24.0, cohort: str | None = None

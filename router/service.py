@@ -162,7 +162,7 @@ def _add_queries(app: FastAPI, router: QueryRouter, keys: Keys) -> None:
     async def feedback(
         body: FeedbackBody, caller: Annotated[Caller, Depends(_allowed(keys, "feedback"))]
     ) -> FeedbackTaken:
-        """Durable when 202 comes back; of the treatment, sent again after a doubt it counts once."""
+        """Durable when 202 comes back; sent again after a doubt it counts once."""
         trace.tell(query_id=body.query_id, tenant=caller.tenant)
         receipt = await router.record_feedback(body.signals(), complaint=body.complaint)
         return FeedbackTaken(outcome=receipt.outcome, cohort=receipt.cohort, reward=receipt.reward)

@@ -192,16 +192,12 @@ class OnlineLearningRouter:
             )
         return self._receipt(Receipt(outcome, cohort, value))
 
-    async def observe_feedback(self, feedback: UserFeedback, cohort: str) -> Receipt:
-        """Count a feedback that teaches nothing, once: ``observed``, ``duplicate`` or ``empty``.
+    async def first(self, what: str, query_id: str) -> bool:
+        """Whether nobody told this (``feedback`` that teaches nothing, ``complaint``) of a query before.
 
-        Raises redis.RedisError (send it again, it cannot count twice).
+        Raises redis.RedisError (ask again; the answer may be no for what was told then).
         """
-        value = reward(feedback)
-        if value is None:
-            return Receipt("empty", cohort, None)
-        first = await self._requests.first_heard(feedback.query_id)
-        return Receipt("observed" if first else "duplicate", cohort, value)
+        return await self._requests.first_heard(what, query_id)
 
     def _receipt(self, receipt: Receipt) -> Receipt:
         self._published.observer.feedback(receipt.outcome, receipt.cohort, receipt.reward)

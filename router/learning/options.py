@@ -56,9 +56,9 @@ class LearningKeys:
         """Hash: how many feedbacks were accepted, duplicate, late, unknown."""
         return self._key("feedback:counters")
 
-    def heard(self, query_id: str) -> str:
-        """That feedback on a query which teaches nothing was counted."""
-        return self._key(f"feedback:heard:{query_id}")
+    def heard(self, what: str, query_id: str) -> str:
+        """That feedback on a query which teaches nothing, or a complaint about it, was counted."""
+        return self._key(f"{what}:heard:{query_id}")
 
     @property
     def weights(self) -> str:

@@ -70,9 +70,9 @@ class LearningStore:
         )
         return text(reply[0]), text(reply[1])
 
-    async def first_heard(self, query_id: str) -> bool:
-        """Whether this is the first feedback on a query whose decision isn't remembered."""
-        key = self._keys.heard(query_id)
+    async def first_heard(self, what: str, query_id: str) -> bool:
+        """Whether nothing of this kind was told of the query before."""
+        key = self._keys.heard(what, query_id)
         return bool(await self._redis.set(key, "", px=self._milliseconds_kept, nx=True))
 
     # The queue

@@ -1,6 +1,7 @@
 """The router on its real stores: right records, degraded answers, faults only for the treatment."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -182,7 +183,9 @@ async def test_feedback_of_the_treatment_is_learned_and_of_control_only_counted_
         counted = await router.record_feedback(
             UserFeedback(bob.query_id, clicked=True), complaint=True
         )
-        again = await router.record_feedback(UserFeedback(bob.query_id, explicit_rating=1))
+        again = await router.record_feedback(
+            UserFeedback(bob.query_id, explicit_rating=1), complaint=True
+        )
         for never_given_out in ("t-never", "c-never"):
             with pytest.raises(UnknownDecision):
                 await router.record_feedback(UserFeedback(never_given_out, clicked=True))
@@ -192,6 +195,35 @@ async def test_feedback_of_the_treatment_is_learned_and_of_control_only_counted_
         assert value("router_feedback_reward_sum", {"cohort": "control"}) == 1
     outcomes = (learned.outcome, counted.outcome, again.outcome)
     assert outcomes == ("accepted", "observed", "duplicate")
+
+
+async def test_a_complaint_counts_once_and_late_feedback_in_neither_cohort(
+    filled: Settings,
+) -> None:
+    async with treated(filled) as router:
+        for user, cohort in (("alice", "treatment"), ("bob", "control")):
+            given = (await router.query("Who drives truck T-12?", user_id=user)).query_id
+            complaint = UserFeedback(given)
+            first = await router.record_feedback(complaint, complaint=True)
+            retried = await router.record_feedback(complaint, complaint=True)
+            assert (first.outcome, retried.outcome) == ("empty", "duplicate")
+            rated = await router.record_feedback(UserFeedback(given, clicked=True), complaint=True)
+            assert rated.outcome in ("accepted", "observed")  # what came first was no signal
+            value = router.metrics.registry.get_sample_value
+            assert value("router_complaints_total", {"cohort": cohort}) == 1
+            assert value("router_feedback_total", {"cohort": cohort}) == 1
+        late = await router.record_feedback(UserFeedback(aged(given, 3_700), clicked=True))
+        assert late.outcome == "late"
+        for age in (5_500, -100):
+            with pytest.raises(UnknownDecision):
+                await router.record_feedback(UserFeedback(aged(given, age)), complaint=True)
+        assert value("router_feedback_total", {"cohort": "control"}) == 1
+
+
+def aged(query_id: str, seconds: int) -> str:
+    """As if it had been given out so long ago."""
+    milliseconds = int((time.time() - seconds) * 1000)
+    return f"{query_id[:2]}{milliseconds:012x}{query_id[14:]}"
 
 
 async def test_a_fault_hurts_only_the_treatment_and_leaves_with_its_key(filled: Settings) -> None:
