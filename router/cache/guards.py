@@ -2,8 +2,9 @@
 
 "Flights from A to B" and its reversal have a cosine of 0.99. So likeness starts from the cosine and
 loses: everything where the two contradict each other (numbers, dates, negation, names, direction),
-and some for each word that only one of them has. Identically meant questions keep their cosine, so
-at a threshold of 0.95 nothing else passes. A missed hit costs milliseconds, a wrong one an answer.
+some for each word that only one of them has, and some for other stored questions that are about as near:
+where questions lie that close, nearness can't tell them apart. Where the words agree they decide, so at a
+threshold of 0.95 nothing else passes. A missed hit costs milliseconds, a wrong one an answer.
 """
 
 from collections.abc import Iterable, Sequence
@@ -18,8 +19,10 @@ DIFFERENT = 0.06
 """What any difference that may matter costs at least: at 0.95 nothing with one passes."""
 UNLIKE = 0.2
 """What it costs on top when the two share no word at all; in between by weight of the words."""
+CROWD_WITHIN = 0.3
+"""The nearer another stored question is, whatever its words, the less sure is the one that was chosen."""
 RIVAL_WITHIN = 0.2
-"""A rival is another, different question of nearly the same likeness: one of the two is wrong."""
+"""Where the words agree, only another question with nearly the same words is in the way."""
 CONTRADICTION = -1.0
 
 _OPPOSITES = tuple(
@@ -49,10 +52,14 @@ _SPECIFIC = frozenset({"who", "when", "where", "count", "duration", "often", "wh
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """The place of the candidate in the list given, and its likeness (at most its cosine)."""
+    """The place of the candidate in the list given, and how sure it is: its likeness, at most its cosine.
+
+    ``passes``: the highest threshold at which it is an answer; above its likeness where its words decide.
+    """
 
     place: int
     likeness: float
+    passes: float
 
 
 def likeness(one: str, other: str, cosine: float) -> float:
@@ -62,7 +69,7 @@ def likeness(one: str, other: str, cosine: float) -> float:
     first, second = wording(one), wording(other)
     if _contradict(first, second):
         return CONTRADICTION
-    if nearly(one) == nearly(other):
+    if _agree(one, other):
         return cosine
     return cosine - DIFFERENT - UNLIKE * _unlike(first, second)
 
@@ -73,30 +80,47 @@ def same_question(one: str, other: str) -> bool:
 
 
 def best_match(query: str, candidates: Sequence[tuple[str, float]]) -> Match | None:
-    """The candidate (question, cosine), nearest first, most like ``query``, less its rival.
+    """The candidate (question, cosine), nearest first, most like ``query``, less what others cast on it.
 
-    The same question has no rivals.
+    Candidates are of different cores. None where all contradict the query.
     """
+    place, found = _most_like(query, candidates)
+    if found <= CONTRADICTION:
+        return None
+    others = [one for at, one in enumerate(candidates) if at != place]
+    sure = found - _overlap(found, (cosine for _, cosine in others), CROWD_WITHIN)
+    chosen = candidates[place][0]
+    if same_question(query, chosen):
+        return Match(place, sure, found)
+    if not _agree(query, chosen):
+        return Match(place, sure, sure)
+    near = ((question, cosine) for question, cosine in others if cosine > found - RIVAL_WITHIN)
+    rivals = (likeness(query, question, cosine) for question, cosine in near)
+    return Match(place, sure, found - _overlap(found, rivals, RIVAL_WITHIN))
+
+
+def _most_like(query: str, candidates: Sequence[tuple[str, float]]) -> tuple[int, float]:
+    """The question itself if it is there."""
     for place, (question, cosine) in enumerate(candidates):
         if same_question(query, question):
-            return Match(place, cosine)
-    judged: list[Match] = []
+            return place, cosine
+    best, most = 0, CONTRADICTION
     for place, (question, cosine) in enumerate(candidates):
-        # Likeness is at most the cosine: from here on nobody is the best, nor a rival of it.
-        if judged and cosine < max(m.likeness for m in judged) - RIVAL_WITHIN:
-            break
-        judged.append(Match(place, likeness(query, question, cosine)))
-    best = max(judged, key=lambda match: match.likeness, default=None)
-    if best is None or best.likeness <= CONTRADICTION:
-        return None
-    chosen = candidates[best.place][0]
-    rivals = (
-        match.likeness
-        for match in judged
-        if match is not best and not same_question(chosen, candidates[match.place][0])
-    )
-    lead = best.likeness - max(rivals, default=CONTRADICTION)
-    return Match(best.place, best.likeness - max(0.0, RIVAL_WITHIN - lead))
+        if cosine <= most:
+            break  # likeness is at most the cosine: nobody from here on is more like it
+        found = likeness(query, question, cosine)
+        if found > most:
+            best, most = place, found
+    return best, most
+
+
+def _overlap(found: float, rivals: Iterable[float], within: float) -> float:
+    return max(0.0, max(rivals, default=CONTRADICTION) + within - found)
+
+
+def _agree(one: str, other: str) -> bool:
+    """Their words, though not certainly."""
+    return nearly(one) == nearly(other)
 
 
 def _contradict(one: Wording, other: Wording) -> bool:

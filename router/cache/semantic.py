@@ -9,6 +9,7 @@ Entries live per scope (tenant, cohort, size of answer): a treatment answer neve
 
 import json
 import time
+from collections import Counter
 from collections.abc import Awaitable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, cast
@@ -64,7 +65,8 @@ class Scope:
 class Entry:
     """A stored answer, as JSON values; ``decision`` is the routing decision behind it.
 
-    ``likeness`` is 1 for an exact match, else what it passed the threshold with.
+    ``likeness`` is 1 for an exact match, else how sure ``guards.best_match`` is; below the threshold
+    only where the words agree and other stored questions are near.
     """
 
     query: str
@@ -95,24 +97,24 @@ class SemanticCache:
 
     async def exact(self, scope: Scope, query: str) -> Entry | None:
         """The answer to this very question, up to the manner of asking."""
-        entry = _entry(await self._body(self._entry_key(scope, _digest(query))), "exact")
+        entry = _entry(await self._body(self._entry_key(scope.key, _digest(query))), "exact")
         # Short digests can meet, by chance or by somebody's work.
         return entry if entry is not None and same_question(entry.query, query) else None
 
     async def similar(self, scope: Scope, query: str, vector: NDArray[np.float32]) -> Entry | None:
         """The answer to a question that means the same."""
-        near, first = await self._neighbours(scope, vector)
+        near, first = await self._neighbours(scope.key, vector)
         while near and near[0].cosine >= self._limits.threshold:
             match = best_match(query, [(one.query, one.cosine) for one in near])
-            if match is None or match.likeness < self._limits.threshold:
+            if match is None or match.passes < self._limits.threshold:
                 return None
             chosen = near.pop(match.place)
-            key = self._entry_key(scope, chosen.digest)
+            key = self._entry_key(scope.key, chosen.digest)
             body = first.get(chosen.digest) or await self._body(key)
             entry = _entry(body, "similar")
             if entry is not None:
                 return replace(entry, likeness=match.likeness)
-            await self._forget(scope, [chosen.digest])
+            await self._forget(scope.key, [chosen.digest])
         return None
 
     async def put(
@@ -120,13 +122,13 @@ class SemanticCache:
     ) -> None:
         """Store an answer; it is dropped when one of its ``sources`` is invalidated."""
         digest = _digest(entry.query)
-        key = self._entry_key(scope, digest)
+        key = self._entry_key(scope.key, digest)
         body = {
             "query": entry.query,
             "answer": json.dumps(entry.answer),
             "decision": entry.decision,
         }
-        ttl, order = self._limits.ttl_seconds, self._order_key(scope)
+        ttl, order = self._limits.ttl_seconds, self._order_key(scope.key)
         async with self._redis.pipeline(transaction=False) as pipe:
             pipe.hset(key, mapping=cast("dict[Any, Any]", body))
             pipe.expire(key, ttl)
@@ -136,7 +138,7 @@ class SemanticCache:
                 pipe.sadd(self._source_key(source), key)
                 pipe.expire(self._source_key(source), ttl)
             if self._vectors_supported:
-                near, kept = self._vectors_key(scope), written(entry.query, vector)
+                near, kept = self._vectors_key(scope.key), written(entry.query, vector)
                 words = ("VADD", near, "FP32", vector.tobytes(), digest, "BIN", "SETATTR", kept)
                 pipe.execute_command(*words)
                 pipe.expire(near, ttl)
@@ -145,27 +147,38 @@ class SemanticCache:
             pipe.zcard(order)
             replies = await pipe.execute(raise_on_error=False)
         self._checked(replies)
-        await self._sweep(scope, replies[-2], int(replies[-1]))
+        await self._sweep(scope.key, replies[-2], int(replies[-1]))
 
     async def invalidate(self, source: str) -> int:
         """Drop every answer that shows this source; returns how many were dropped."""
         members = await cast("Awaitable[set[Any]]", self._redis.smembers(self._source_key(source)))
-        dropped = await self._redis.delete(*members) if members else 0
+        shown: dict[str, list[str]] = {}
+        for scope, digest in map(self._place, map(_text, members)):
+            shown.setdefault(scope, []).append(digest)
+        dropped = [await self._forget(scope, digests) for scope, digests in shown.items()]
         await self._redis.delete(self._source_key(source))
-        return int(dropped)
+        return sum(dropped)
 
     async def stats(self, scope: Scope) -> Mapping[str, int]:
         """How many entries the scope holds (expired ones included until they are swept)."""
         return {
-            "entries": int(await self._redis.zcard(self._order_key(scope))),
+            "entries": int(await self._redis.zcard(self._order_key(scope.key))),
             "entries_max": self._limits.entries,
         }
+
+    async def totals(self) -> Mapping[str, int]:
+        """Entries by cohort, over all tenants and sizes of answer. Walks all of Redis' keys."""
+        totals: Counter[str] = Counter()
+        async for key in self._redis.scan_iter(f"{self._prefix}:*:order", count=1000):
+            cohort = _text(key).split(":")[-3]
+            totals[cohort] += int(await self._redis.zcard(key))
+        return totals
 
     async def _body(self, key: str) -> dict[bytes, bytes]:
         return await cast("Awaitable[dict[bytes, bytes]]", self._redis.hgetall(key))
 
     async def _neighbours(
-        self, scope: Scope, vector: NDArray[np.float32]
+        self, scope: str, vector: NDArray[np.float32]
     ) -> tuple[list[Near], dict[str, dict[bytes, bytes]]]:
         """Nearest first, and the body of the nearest if it is near enough, in one round trip."""
         if not self._vectors_supported:
@@ -201,7 +214,7 @@ class SemanticCache:
             "cache_exact_only", why="vector sets with attributes take Redis 8.2 or later"
         )
 
-    async def _sweep(self, scope: Scope, expired: Iterable[bytes], entries: int) -> None:
+    async def _sweep(self, scope: str, expired: Iterable[bytes], entries: int) -> None:
         """Forget what has expired, and the oldest of what is too much."""
         surplus = min(SWEEP, entries - self._limits.entries)
         oldest = (
@@ -209,25 +222,33 @@ class SemanticCache:
         )
         await self._forget(scope, [_text(name) for name in {*expired, *oldest}])
 
-    async def _forget(self, scope: Scope, digests: list[str]) -> None:
+    async def _forget(self, scope: str, digests: list[str]) -> int:
+        """Entries with their vectors; returns how many were there still."""
         if not digests:
-            return
+            return 0
         async with self._redis.pipeline(transaction=False) as pipe:
             pipe.delete(*(self._entry_key(scope, digest) for digest in digests))
             pipe.zrem(self._order_key(scope), *digests)
             if self._vectors_supported:
                 for digest in digests:
                     pipe.execute_command("VREM", self._vectors_key(scope), digest)
-            await pipe.execute()
+            replies = await pipe.execute(raise_on_error=False)
+        self._checked(replies)
+        return int(replies[0])
 
-    def _entry_key(self, scope: Scope, digest: str) -> str:
-        return f"{self._prefix}:{scope.key}:entry:{digest}"
+    def _entry_key(self, scope: str, digest: str) -> str:
+        return f"{self._prefix}:{scope}:entry:{digest}"
 
-    def _vectors_key(self, scope: Scope) -> str:
-        return f"{self._prefix}:{scope.key}:near"
+    def _place(self, entry_key: str) -> tuple[str, str]:
+        """Scope and digest: what ``_entry_key`` was made of."""
+        scope, _, digest = entry_key.removeprefix(f"{self._prefix}:").partition(":entry:")
+        return scope, digest
 
-    def _order_key(self, scope: Scope) -> str:
-        return f"{self._prefix}:{scope.key}:order"
+    def _vectors_key(self, scope: str) -> str:
+        return f"{self._prefix}:{scope}:near"
+
+    def _order_key(self, scope: str) -> str:
+        return f"{self._prefix}:{scope}:order"
 
     def _source_key(self, source: str) -> str:
         return f"{self._prefix}:source:{xxh3_64_hexdigest(source.encode())}"

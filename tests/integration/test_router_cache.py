@@ -59,9 +59,10 @@ async def test_other_cohorts_tenants_and_sizes_never_share(redis: Redis, other: 
 async def test_a_near_question_hits_only_when_it_is_the_same(redis: Redis) -> None:
     ours = cache(redis)
     await ours.put(CONTROL, entry("Who drives truck T-12?"), vector(1), [])
+    await ours.put(CONTROL, entry("Who drove truck T-12?"), vector(1), [])
     same = await ours.similar(CONTROL, "Please tell me who drives truck T-12", vector(1))
     assert same is not None
-    assert same.how == "similar"
+    assert (same.how, same.query) == ("similar", "Who drives truck T-12?")
     assert await ours.similar(CONTROL, "Who drives truck T-21?", vector(1)) is None
 
 
@@ -79,6 +80,9 @@ async def test_a_changed_source_takes_its_answers_along(redis: Redis) -> None:
     assert await ours.exact(CONTROL, "one") is None
     assert await ours.similar(CONTROL, "one", vector(1)) is None
     assert await ours.exact(CONTROL, "two") is not None
+    (vectors,) = [key async for key in redis.scan_iter("*:near")]
+    assert await redis.vset().vcard(vectors) == 1
+    assert await ours.totals() == {"control": 1}
 
 
 async def test_the_oldest_leave_when_it_is_full(redis: Redis) -> None:

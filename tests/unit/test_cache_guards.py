@@ -65,13 +65,39 @@ def test_no_trap_of_the_benchmark_hits_at_the_default_threshold(kind: str) -> No
 def test_a_rival_casts_doubt() -> None:
     """Two stored questions that differ, and both look like this one: one of them is wrong."""
     query, near, rival = "how to bake bread", "how to bake breads", "how to bake brown bread"
-    alone = best_match(query, [(near, 0.97)])
-    doubted = best_match(query, [(near, 0.97), (rival, 0.96)])
-    assert alone is not None
-    assert doubted is not None
+    alone = matched(query, (near, 0.97))
+    doubted = matched(query, (near, 0.97), (rival, 0.96))
     assert alone.place == doubted.place
-    assert doubted.likeness < alone.likeness
-    assert best_match(near, [(near, 0.97), (rival, 0.96)]) == Match(0, 0.97)  # it is the question
+    assert doubted.passes < alone.passes
+
+
+def test_where_words_differ_any_near_question_casts_doubt_and_the_nearer_the_more() -> None:
+    query, near = "how to bake bread", ("how do bakers make bread", 0.9)
+    alone = matched(query, near)
+    far = matched(query, near, ("how not to bake bread", 0.7))
+    close = matched(query, near, ("how not to bake bread", 0.8))
+    assert close.passes < far.passes < alone.passes == likeness(query, *near)
+    assert close.likeness == close.passes
+
+
+def test_where_words_agree_what_contradicts_them_keeps_no_answer_back() -> None:
+    """A store full of questions of one form still answers them all."""
+    stored = [("status of truck T-12", 0.97), ("status of truck T-13", 0.96)]
+    match = matched("What is the status of truck T-12?", *stored)
+    assert (match.place, match.passes) == (0, 0.97)
+    assert match.likeness < 0.97  # of two hits, the one with nothing near is the surer
+
+
+def test_the_same_question_passes_however_near_another_is() -> None:
+    match = matched("How to bake bread?", ("how to bake breads", 0.98), ("how to bake bread", 0.97))
+    assert (match.place, match.passes) == (1, 0.97)
+    assert match.likeness < 0.97
+
+
+def matched(query: str, *stored: tuple[str, float]) -> Match:
+    match = best_match(query, stored)
+    assert match is not None
+    return match
 
 
 def test_the_best_need_not_be_the_nearest() -> None:
