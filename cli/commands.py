@@ -51,6 +51,7 @@ COMMANDS = {
     "demo": Command("Servers", "servers", "demo"),
     "ask": Command("Questions", "asking", "ask"),
     "ingest": Command("Questions", "ingest_command", "ingest"),
+    "cache": Command("Questions", "cache_commands", "app"),
     "classify": Command("Questions", "intent_commands", "classify"),
     "evaluate": Command("Questions", "intent_commands", "evaluate"),
     "train": Command("Questions", "intent_commands", "train"),

@@ -11,6 +11,7 @@ import httpx
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
 
 from cli.context import Context
 from cli.errors import CliError, Exit
@@ -157,6 +158,20 @@ def connected(redis_url: str) -> Redis:
         )
     except ValueError as error:
         raise CliError(f"REDIS_URL is no address of a Redis: {error}", Exit.USAGE) from error
+
+
+@asynccontextmanager
+async def reached(redis_url: str) -> AsyncIterator[Redis]:
+    """Redis while it answers; CliError when it doesn't."""
+    redis = connected(redis_url)
+    try:
+        yield redis
+    except (RedisError, OSError) as error:
+        address = without_password(redis_url)
+        message = f"Redis does not answer at {address}: start it with `sluice up`, or set REDIS_URL"
+        raise CliError(message, Exit.UNREACHABLE) from error
+    finally:
+        await redis.aclose()
 
 
 def plain(error: FlagError, redis_url: str) -> CliError:

@@ -9,16 +9,15 @@ from typing import Annotated, Any
 
 import typer
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from cli.context import Context
 from cli.errors import CliError, Exit
-from cli.flag_store import connected
+from cli.flag_store import reached
 from cli.learning_evaluate import Comparison, Wish, compare
-from cli.output import Json, answer, say, without_password
+from cli.output import Json, answer, say
 from router.learning import LearningError, NoEvidenceError, UnknownVersionError
 from router.learning.evaluate import EFFECTIVE_MIN, Interval
 
@@ -72,19 +71,13 @@ def evaluate(
 
 @asynccontextmanager
 async def _learning_store(context: Context) -> AsyncIterator[Redis]:
-    redis = connected(context.redis_url)
-    try:
-        yield redis
-    except (RedisError, OSError) as error:
-        address = without_password(context.redis_url)
-        message = f"Redis does not answer at {address}: start it with `sluice up`, or set REDIS_URL"
-        raise CliError(message, Exit.UNREACHABLE) from error
-    except (NoEvidenceError, UnknownVersionError) as error:
-        raise CliError(str(error), Exit.NOT_FOUND) from error
-    except LearningError as error:
-        raise CliError(str(error)) from error
-    finally:
-        await redis.aclose()
+    async with reached(context.redis_url) as redis:
+        try:
+            yield redis
+        except (NoEvidenceError, UnknownVersionError) as error:
+            raise CliError(str(error), Exit.NOT_FOUND) from error
+        except LearningError as error:
+            raise CliError(str(error)) from error
 
 
 def _document(found: Comparison) -> dict[str, Any]:

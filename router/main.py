@@ -42,7 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         state = State(telemetry=Telemetry.from_environment(os.environ))
         address = settings.operation.announced_address
         process = _process(announced_url(address, options.host, options.port))
-        app = create_app(QueryRouter(settings=settings), process, state)
+        threshold = settings.limits.cache_threshold
+        router = QueryRouter(settings=settings, cache_similarity_threshold=threshold)
+        app = create_app(router, process, state)
     except SettingsError as error:
         logger.error("settings", why=str(error))  # noqa: TRY400 - the message says it all; no traceback for a typo
         return 2

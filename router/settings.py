@@ -37,7 +37,8 @@ class Limits:
     """Every limit on the way of a query. Times in seconds.
 
     ``in_flight`` counts all queries of a process, ``searching`` those that the cache didn't answer;
-    more of these wait up to ``wait_seconds`` for a turn (``router.turns``).
+    more of these wait up to ``wait_seconds`` for a turn (``router.turns``). ``cache_threshold`` is what a
+    router process passes for ``cache_similarity_threshold``.
     """
 
     question_chars: int = 2000
@@ -51,6 +52,7 @@ class Limits:
     known_cosine: float = KNOWN_COSINE
     cache_ttl_seconds: int = 3600
     cache_entries: int = 100_000
+    cache_threshold: float = 0.95
     body_bytes: int = 64 * 1024
 
 
@@ -169,6 +171,8 @@ def _limits(env: Mapping[str, str]) -> Limits:
     default = Limits()
     return Limits(
         cache_ttl_seconds=int(positive(env, "SLUICE_CACHE_TTL_SECONDS", default.cache_ttl_seconds)),
+        cache_entries=int(positive(env, "SLUICE_CACHE_ENTRIES", default.cache_entries)),
+        cache_threshold=share(env, "SLUICE_CACHE_THRESHOLD", default.cache_threshold),
         in_flight=int(positive(env, "SLUICE_MAX_IN_FLIGHT", default.in_flight)),
         known_cosine=share(env, "SLUICE_KNOWN_COSINE", default.known_cosine),
         searching=int(positive(env, "SLUICE_MAX_SEARCHING", default.searching)),

@@ -73,6 +73,8 @@ def test_documented_defaults_are_those_of_the_router() -> None:
         "NEO4J_DATABASE": stores.neo4j_database,
         "SLUICE_ENVIRONMENT": Settings().environment,
         "SLUICE_CACHE_TTL_SECONDS": limits.cache_ttl_seconds,
+        "SLUICE_CACHE_ENTRIES": limits.cache_entries,
+        "SLUICE_CACHE_THRESHOLD": limits.cache_threshold,
         "SLUICE_MAX_IN_FLIGHT": limits.in_flight,
         "SLUICE_MAX_SEARCHING": limits.searching,
         "SLUICE_KNOWN_COSINE": limits.known_cosine,
