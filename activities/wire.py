@@ -32,14 +32,20 @@ class TolerantConverter(PydanticJSONPlainPayloadConverter):
         return adapter.validate_json(payload.data, extra=None if strict else "ignore")
 
 
+_EACH = tuple(
+    TolerantConverter() if isinstance(one, JSONPlainPayloadConverter) else one
+    for one in DefaultPayloadConverter.default_encoding_payload_converters
+)
+
+
 class Converters(CompositePayloadConverter):
-    """Temporal's own converters with ours for JSON."""
+    """Temporal's own converters with ours for JSON.
+
+    The SDK makes one for every workflow task; they share what each knows of the types it has met.
+    """
 
     def __init__(self) -> None:
-        own = DefaultPayloadConverter.default_encoding_payload_converters
-        super().__init__(
-            *(TolerantConverter() if isinstance(c, JSONPlainPayloadConverter) else c for c in own)
-        )
+        super().__init__(*_EACH)
 
 
 CONVERTER = dataclasses.replace(DataConverter.default, payload_converter_class=Converters)

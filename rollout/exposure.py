@@ -41,12 +41,15 @@ def budget(plan: RolloutPlan, tracks: Mapping[str, Track] | None = None) -> Alph
     return AlphaBudget(total=plan.alpha, claims=parts) if parts else None
 
 
-def alpha_of(plan: RolloutPlan, place: Place, gate: Gate) -> float:
+def alpha_of(
+    plan: RolloutPlan, place: Place, gate: Gate, split: AlphaBudget | None = None
+) -> float:
     """The gate's part of α at one step; KeyError for one that isn't statistical.
 
-    A gate that counts users begins anew in each step, so its part is split over them.
+    A gate that counts users begins anew in each step, so its part is split over them. ``split``:
+    the plan's budget, where it is known.
     """
-    split = budget(plan)
+    split = split or budget(plan)
     part = split.alpha(f"{place}/{gate.name}") if split else 0.0
     if not _counts_users(plan, gate):
         return part
@@ -74,10 +77,11 @@ def exposure(state: State, place: Place, step: Step) -> Exposure | None:
     if not gates or since is None:
         return None
     found = {gate.name: _track(state, place, gate, since) for gate in gates}
+    split = budget(state.plan)
     return Exposure(
         since=since,
         share=state.percentage / EVERYBODY,
-        alphas={gate.name: alpha_of(state.plan, place, gate) for gate in gates},
+        alphas={gate.name: alpha_of(state.plan, place, gate, split) for gate in gates},
         tracks={name: track for name, track in found.items() if track is not None},
     )
 

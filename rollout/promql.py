@@ -2,10 +2,14 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache
 
 import promql_parser
 
 from rollout.quantity import format_duration
+
+EXPRESSIONS_KEPT = 4096
+"""A plan asks for the age of the same few series at every check of its four weeks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,7 @@ class Names:
     grouping: frozenset[str]
 
 
+@lru_cache(EXPRESSIONS_KEPT)
 def names(promql: str) -> Names:
     """Every selector of an expression, in order, and the labels it groups by.
 
@@ -62,6 +67,7 @@ def _selector(node: promql_parser.VectorSelector) -> Selector:
     return Selector(metric, frozenset(m.name for m in matchers) - {"__name__"}, text)
 
 
+@lru_cache(EXPRESSIONS_KEPT)
 def age(promql: str) -> str | None:
     """PromQL for the age in seconds of the newest sample behind ``promql``.
 

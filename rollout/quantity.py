@@ -3,6 +3,7 @@
 import math
 import re
 from datetime import timedelta
+from functools import lru_cache
 from typing import Annotated
 
 from pydantic import BeforeValidator, PlainSerializer
@@ -13,6 +14,8 @@ _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 60
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
 _DURATION = re.compile(rf"(?:{_PART.pattern})+")
 _RELATIVE = re.compile(r"([+-]\d+(?:\.\d+)?)%")
+KEPT = 1024
+"""Durations kept as read and as written: a plan's dozens are in every state and every query."""
 
 
 def parse_duration(value: object) -> timedelta:
@@ -25,8 +28,8 @@ def parse_duration(value: object) -> timedelta:
         seconds = value.total_seconds()
     elif isinstance(value, int | float) and not isinstance(value, bool):
         seconds = float(value)
-    elif isinstance(value, str) and _DURATION.fullmatch(value.strip()):
-        seconds = sum(float(n) * _SECONDS[unit] for n, unit in _PART.findall(value))
+    elif isinstance(value, str) and (read := _seconds(value)) is not None:
+        seconds = read
     else:
         raise QuantityError(f"{value!r} is no duration; write for example 30s, 1h30m or 2d")
     if not 0 <= seconds < float("inf"):
@@ -34,6 +37,14 @@ def parse_duration(value: object) -> timedelta:
     return timedelta(seconds=seconds)
 
 
+@lru_cache(KEPT)
+def _seconds(text: str) -> float | None:
+    if not _DURATION.fullmatch(text.strip()):
+        return None
+    return sum(float(n) * _SECONDS[unit] for n, unit in _PART.findall(text))
+
+
+@lru_cache(KEPT)
 def format_duration(value: timedelta) -> str:
     """Write a duration so that ``parse_duration`` reads the same one back: ``1d2h``."""
     rest = round(value.total_seconds() * 1000)
