@@ -14,8 +14,8 @@ from cli.lint_command import load_or_leave
 from cli.output import Json, answer, without_password
 from cli.parameters import PlanPath
 from rehearsal.backtest import backtest as replay
-from rehearsal.course import tick_seconds
 from rehearsal.errors import NothingRecordedError, RehearsalError
+from rehearsal.pace import tick_seconds
 from rehearsal.ranges import Ranges
 from rehearsal.recorded import Recorded
 from rehearsal.source import check_recorded, running, stored

@@ -76,10 +76,17 @@ def _one(outcome: Outcome) -> dict[str, Any]:
 
 
 def _study(study: Study) -> dict[str, Any]:
-    quantiles = {f"p{round(share * 100)}": study.delay(share) for share in (0.5, 0.9)}
+    names = {f"p{round(share * 100)}": share for share in (0.5, 0.9)}
+    quantiles = {name: study.delay(share) for name, share in names.items()}
+    intervals = {name: study.delay_interval(share) for name, share in names.items()}
     return {
         **study.model_dump(mode="json", exclude={"delays"}),
         "false_rollback_rate": study.false_rollback_rate,
         "false_rollback_interval": study.false_rollback_interval,
         "delay_seconds": {k: v.total_seconds() for k, v in quantiles.items() if v is not None},
+        "delay_interval_seconds": {
+            name: [one.total_seconds() for one in between]
+            for name, between in intervals.items()
+            if between is not None
+        },
     }

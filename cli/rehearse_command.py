@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,14 +16,15 @@ from cli.rehearsal_view import document, study_text, text
 from rehearsal.budget import HEALTHY, exceeded
 from rehearsal.errors import NotRehearsableError, RehearsalError
 from rehearsal.outcome import Outcome, disappointment
-from rehearsal.page import page
-from rehearsal.rehearse import Played
 from rehearsal.run import placed, stage, walks
 from rehearsal.scenario import Expectation, Scenario, library, load_scenario
 from rehearsal.study import Study, study_of
 from rollout.errors import PlanError
 from rollout.plan import RolloutPlan
 from stack.errors import StackError
+
+if TYPE_CHECKING:
+    from rehearsal.rehearse import Played
 
 RUNS_MAX = 10_000
 
@@ -65,6 +66,8 @@ def rehearse(  # noqa: PLR0913, PLR0917  each is an option of the command line
     if check and checked.budget is not None:
         wrong += exceeded(checked.budget, outcomes, studies)
     if html is not None:
+        from rehearsal.page import page  # noqa: PLC0415 - only a page takes it
+
         html.write_text(page(checked, played, studies, wrong), encoding="utf-8")
     seconds = time.monotonic() - began
     told = [text(one, scenarios[i].title) for i, one in enumerate(outcomes)]
@@ -95,10 +98,10 @@ def _scenario(name: str) -> Scenario:
 
 async def _rehearse(
     plan: RolloutPlan, scenarios: Sequence[Scenario], seed: int, runs: int
-) -> tuple[list[Played], list[Study]]:
+) -> tuple[list["Played"], list[Study]]:
     for scenario in scenarios:
         placed(plan, scenario)
-    async with stage(plan) as shared:
+    async with stage(plan, scenarios[0], seed) as shared:
         played = [await shared.rehearse(plan, scenario, seed) for scenario in scenarios]
     studies = []
     for scenario in scenarios if runs else ():

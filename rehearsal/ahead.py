@@ -4,40 +4,19 @@ The real watch looks every few seconds for four weeks. A rehearsal reads every r
 red flag in a few range queries, judges them all, and wakes the watch when there is something to see.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 import numpy as np
 
 from rehearsal.course import Course, Entry
-from rehearsal.evidence import compares, weigh_ahead
+from rehearsal.evidence import weigh_ahead
+from rehearsal.guarded import Breach, Guarded, compares
 from rehearsal.judging import Codes, Column, fires, outcomes, screen
 from rollout.gate import Cohort, Gate, GateKind, Metric, expression, slope
-from rollout.reading import Reading
-from rollout.track import Exposure, Track
+from rollout.track import Track
 
 Span = tuple[float, float]
-
-
-@dataclass(frozen=True)
-class Guarded:
-    """What the watch is told: red flags, their metrics, and what they are compared with."""
-
-    red_flags: Sequence[Gate]
-    metrics: Mapping[str, Metric]
-    baseline: Mapping[str, Reading]
-    interval_seconds: float
-    exposure: Exposure | None = None
-
-
-@dataclass(frozen=True)
-class Breach:
-    """When the watch finds something, and which red flags; none: look again then."""
-
-    at: datetime
-    names: tuple[str, ...] = ()
-    tracks: dict[str, Track] = field(default_factory=dict)
 
 
 def next_breach(course: Course, guarded: Guarded, now: datetime, until: datetime) -> Breach:
@@ -92,7 +71,7 @@ def _suspects(
     ever, and its answer is empty. Where nothing is beyond it nothing fails.
     """
     tape = course.entries[-1].tape
-    screens = {gate.name: _beyond(gate, guarded) for gate in flags}
+    screens = {gate.name: beyond(gate, guarded) for gate in flags}
     tape.warm([one for one in screens.values() if one], span[1])
     suspects = [
         gate
@@ -100,11 +79,11 @@ def _suspects(
         if (screen := screens[gate.name]) is None
         or np.isfinite(tape.every_tick(screen, *span)).any()
     ]
-    tape.warm(list(_asked(suspects, guarded)), span[1])
+    tape.warm(list(asked(suspects, guarded)), span[1])
     yield from suspects
 
 
-def _beyond(gate: Gate, guarded: Guarded) -> str | None:
+def beyond(gate: Gate, guarded: Guarded) -> str | None:
     """PromQL for the readings beyond the gate's limit; None where that isn't all that may fail."""
     screened = screen(gate, guarded.baseline.get(gate.metric))
     if screened is None:
@@ -122,7 +101,7 @@ def _expressions(gate: Gate, metric: Metric, cohort: Cohort) -> Iterator[str]:
         yield expression(metric.samples, gate, cohort)
 
 
-def _asked(gates: Sequence[Gate], guarded: Guarded) -> Iterator[str]:
+def asked(gates: Sequence[Gate], guarded: Guarded) -> Iterator[str]:
     for gate in gates:
         metric = guarded.metrics[gate.metric]
         yield from _expressions(gate, metric, gate.cohort)

@@ -1,7 +1,7 @@
 """The course of one rehearsed rollout: which tape its clock reads from at each moment."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -9,28 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from rehearsal.arrays import Floats
+from rehearsal.arrays import Floats, finite
 from rehearsal.faults import Placed, Trouble
+from rehearsal.pace import START_HOUR, ages, placed_at, tick_seconds
 from rehearsal.scenario import Fault, Scenario
-from rehearsal.tape import Studio, Tape, finite
+from rehearsal.tape import Studio, Tape
 from rehearsal.traffic import SPELL_TICKS, Scene, Setting
-from rollout.gate import expression
 from rollout.plan import RolloutPlan, Step
-from rollout.promql import age
 from rollout.target import phases_at
 
-START_HOUR = 8.0
-"""Rehearsed rollouts begin on a Monday at eight."""
-_TICKS = (60.0, 30.0, 15.0, 10.0, 5.0, 2.0, 1.0)
 _FOREVER = timedelta(days=365)
-_HORIZON_TICKS, _SHIFT_TICKS = 1440, 360
-
-
-def tick_seconds(plan: RolloutPlan) -> float:
-    """Give the scrape interval of the rehearsal: a minute, or less where the plan's windows are short."""
-    windows = [gate.window for _, gate in plan.rules()]
-    shortest = min([*windows, *(step.interval for step in plan.steps)]).total_seconds()
-    return next((tick for tick in _TICKS if 4 * tick <= shortest), _TICKS[-1])
 
 
 @dataclass(frozen=True)
@@ -57,18 +45,13 @@ class Course:
 
     def __post_init__(self) -> None:
         self._tick = tick_seconds(self.plan)
-        self._ages = frozenset(_ages(self.plan))
+        self._ages = frozenset(ages(self.plan))
         self.enter(0, self.begin)  # its checklist measures before the step itself is live
 
     @property
-    def horizon(self) -> timedelta:
-        """How far the watch looks ahead at once: a day of minutes, less where ticks are shorter."""
-        return timedelta(seconds=_HORIZON_TICKS * self._tick)
-
-    @property
-    def shift(self) -> timedelta:
-        """How long it gathers evidence before it hands it over: six hours; in production one."""
-        return timedelta(seconds=_SHIFT_TICKS * self._tick)
+    def percentage(self) -> float:
+        """The share of users that the last step exposes, in per cent."""
+        return setting(self.plan, self.plan.steps.index(self.entries[-1].step)).percentage
 
     def enter(self, index: int, at: datetime) -> None:
         """Note that the step at ``index`` went live: from now on its own tape is read."""
@@ -76,13 +59,13 @@ class Course:
         scene = self._scene(index, at)
         longest = step.deadline + self.plan.escalation.p1_rolls_back_after + timedelta(days=30)
         tape = self.studio.tape(scene, longest.total_seconds() + scene.lead * self._tick)
-        tape.reach(tape.entry + usual_stay(step).total_seconds() + SPELL_TICKS * self._tick)
+        tape.begin(tape.entry + usual_stay(step).total_seconds() + SPELL_TICKS * self._tick)
         self.entries.append(Entry(step, at, tape))
 
     def recorded(self, at: datetime) -> tuple[Entry, float]:
         """The entry that holds at ``at``, and the recorded time of the last tick before it."""
-        entry = next((one for one in reversed(self.entries) if one.at <= at), self.entries[0])
-        ticks = math.floor((at - entry.at).total_seconds() / self._tick + 1e-6)
+        number, ticks = placed_at([one.at for one in self.entries], at, self._tick)
+        entry = self.entries[number]
         return entry, entry.tape.entry + ticks * self._tick
 
     def query(self, promql: str, at: datetime, every: timedelta | None = None) -> float | None:
@@ -181,15 +164,6 @@ def setting(plan: RolloutPlan, index: int) -> Setting:
     learning_on = phases.enable_online_learning if phases else percentage > 0
     flags_on = phases.enable_feature_flags if phases else True
     return Setting(percentage if learning_on else 0.0, flags_on, learning_on)
-
-
-def _ages(plan: RolloutPlan) -> Iterator[str]:
-    """Every question after the age of samples that the plan's gates can lead to."""
-    for gate in (*plan.baselines, *(gate for _, gate in plan.rules())):
-        for cohort in ("treatment", "control", "all"):
-            asked = age(expression(plan.metrics[gate.metric].query, gate, cohort))
-            if asked is not None:
-                yield asked
 
 
 def usual_stay(step: Step) -> timedelta:

@@ -4,6 +4,7 @@ RehearsalError
 ├── PrometheusFailedError   our Prometheus didn't start, or refuses what it is sent or asked
 ├── ServerFailedError       Temporal's time-skipping server didn't start
 ├── NotRehearsableError     the plan asks for something that a rehearsal doesn't have
+├── RecorderFailedError     the process that records the traffic ended
 └── NothingRecordedError    a backtest finds no metrics at all in the time it is asked for
 """
 
@@ -18,6 +19,10 @@ class PrometheusFailedError(RehearsalError):
 
 class ServerFailedError(RehearsalError):
     """The time-skipping server failed."""
+
+
+class RecorderFailedError(RehearsalError):
+    """The process that records ended before the rehearsal did."""
 
 
 class NotRehearsableError(RehearsalError):

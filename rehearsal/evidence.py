@@ -89,11 +89,6 @@ def _with(exposure: Exposure, gate: Gate, track: Track) -> Exposure:
     return exposure.model_copy(update={"tracks": {**exposure.tracks, gate.name: track}})
 
 
-def compares(exposure: Exposure | None) -> bool:
-    """Whether there are two cohorts, so that evidence can grow at all."""
-    return exposure is not None and 0 < exposure.share < 1
-
-
 def spans_until(gate: Gate, exposure: Exposure, until: datetime) -> list[blocks.Span]:
     """As ``rollout.blocks.due``, but each block by itself, as the watch meets them."""
     track = exposure.tracks.get(gate.name, Track())
@@ -119,11 +114,9 @@ def measure_blocks(
         return []
     share, stale_after = known
     length, ends = spans[0][1] - spans[0][0], [until for _, until in spans]
-    counters, witness = statistic.counters(), blocks.witness(statistic)
-    wanted = {(c, n): blocks.growth(s, c, length) for c in COHORTS for n, s in counters.items()}
-    asked = [*wanted.values(), blocks.looks(witness, length, stale_after)]
+    wanted, asked = asked_of(statistic, length, stale_after)
     if resets:
-        asked.append(blocks.resets(witness, length, stale_after))
+        asked.append(blocks.resets(blocks.witness(statistic), length, stale_after))
     columns = read(asked, ends, length)
     enough = np.array([blocks.looks_expected(span, stale_after) for span in spans])
     seen = np.nan_to_num(columns[len(wanted)]) >= enough
@@ -133,6 +126,15 @@ def measure_blocks(
         _block(span, share, {key: float(grown[key][i]) for key in grown}, (seen[i], anew[i]))
         for i, span in enumerate(spans)
     ]
+
+
+def asked_of(
+    statistic: AnyStatistic, length: timedelta, stale_after: timedelta
+) -> tuple[dict[tuple[str, str], str], list[str]]:
+    """What is asked about a block: its counters' growth by cohort and name, and all in order."""
+    counters, witness = statistic.counters(), blocks.witness(statistic)
+    wanted = {(c, n): blocks.growth(s, c, length) for c in COHORTS for n, s in counters.items()}
+    return wanted, [*wanted.values(), blocks.looks(witness, length, stale_after)]
 
 
 def _block(

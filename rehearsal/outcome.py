@@ -1,14 +1,36 @@
 """What a rehearsal showed: how it ended, what fired when, how late, and whom it cost what."""
 
 from datetime import datetime, timedelta
+from typing import Protocol
 
-from rehearsal.course import Course
-from rehearsal.scenario import Ending, Expectation
+from rehearsal.scenario import Ending, Expectation, Scenario
 from rollout.gate import Model
 from rollout.quantity import Duration
 from rollout.state import Event, RollbackKind, State, Status
 
 _SHORT = timedelta(hours=6)
+
+
+class Ran(Protocol):
+    """The course of a rollout that is over."""
+
+    @property
+    def scenario(self) -> Scenario:
+        """What it was rehearsed with."""
+
+    @property
+    def seed(self) -> int:
+        """Of its traffic."""
+
+    @property
+    def begin(self) -> datetime:
+        """When it began."""
+
+    def fault_begins(self) -> datetime | None:
+        """When the first fault began, if any did."""
+
+    def exposure(self, begin: datetime, end: datetime) -> tuple[int, int, int]:
+        """Treatment queries, failed ones and users between two times."""
 
 
 class Fired(Model):
@@ -55,7 +77,7 @@ class Outcome(Model):
         return f"day {days + 1:>2} {at:{'%H:%M:%S' if self.took < _SHORT else '%H:%M'}}"
 
 
-def outcome_of(state: State, course: Course, now: datetime, by: str) -> Outcome:
+def outcome_of(state: State, course: Ran, now: datetime, by: str) -> Outcome:
     """Read the outcome off the last state; ``by`` names what carried the rollout out."""
     rollback = state.rollback
     ended_at = (

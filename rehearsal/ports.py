@@ -2,14 +2,15 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
 from temporalio import activity
 
 from activities.errors import MetricsQueryError
 from activities.memory_flags import MemoryFlags
 from activities.models import FlagReceipt, FlagTarget, ReportReceipt, ReportRequest
-from rehearsal.course import Course
-from rehearsal.errors import PrometheusFailedError
+from rehearsal.distant import DistantCourse
+from rehearsal.errors import RehearsalError
 
 NO_REPORT = "none, it is a rehearsal"
 
@@ -22,17 +23,27 @@ def workflow_time() -> datetime:
     return activity.info().started_time
 
 
+class Recorded(Protocol):
+    """What a course says of its recording."""
+
+    def query(self, promql: str, at: datetime) -> float | None:
+        """Answer as Prometheus would have at ``at``."""
+
+    def remembered(self, promql: str, at: datetime) -> tuple[float | None] | None:
+        """The same where that takes no waiting; else None."""
+
+
 @dataclass(frozen=True)
 class RecordedMetrics:
     """The metrics port: what Prometheus says about the recording at the workflow's time."""
 
-    course: Course
+    course: Recorded
 
     def query(self, promql: str, at: datetime) -> float | None:
         """See ``activities.ports.Metrics``."""
         try:
             return self.course.query(promql, at)
-        except PrometheusFailedError as error:
+        except RehearsalError as error:
             raise MetricsQueryError(str(error)) from error
 
     def remembered(self, promql: str, at: datetime) -> tuple[float | None] | None:
@@ -43,7 +54,7 @@ class RecordedMetrics:
 class RehearsedFlags(MemoryFlags):
     """Flags in memory; entering a step puts that step's tape on."""
 
-    def __init__(self, course: Course) -> None:
+    def __init__(self, course: DistantCourse) -> None:
         super().__init__()
         self._course = course
 
@@ -55,9 +66,8 @@ class RehearsedFlags(MemoryFlags):
 
     def _note(self, target: FlagTarget) -> None:
         """Tell the course when the target is a step's: its title is the reason of the write."""
-        entries = self._course.entries
         steps = self._course.plan.steps
-        last = steps.index(entries[-1].step) if entries else -1
+        last = steps.index(self._course.steps[-1])
         for index in range(last + 1, len(steps)):
             if steps[index].title == target.reason:
                 self._course.enter(index, workflow_time())

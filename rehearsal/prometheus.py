@@ -7,15 +7,13 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
-import httpx
-
 from rehearsal.errors import PrometheusFailedError
-from rehearsal.ranges import Ranges
 from stack.ports import LOOPBACK, PortBook
-from stack.programs import program
-from stack.services.prometheus import INSTALL
+from stack.programs import PROMETHEUS, program
 
 READY_SECONDS_MAX = 30.0
 GARBAGE_PERCENT = "400"
@@ -24,8 +22,8 @@ _HEAD = "876000h"  # one block for all times: nothing is compacted, nothing is t
 
 
 @contextmanager
-def own_prometheus(tick_seconds: float, blocks: Path | None = None) -> Iterator[Ranges]:
-    """Start a Prometheus in a folder of its own; it and its data are gone after the block.
+def own_prometheus(tick_seconds: float, blocks: Path | None = None) -> Iterator[str]:
+    """Start a Prometheus in a folder of its own, and give its address; all is gone after the block.
 
     ``blocks``: a TSDB to read instead of an empty one; it is linked, never changed.
 
@@ -33,7 +31,7 @@ def own_prometheus(tick_seconds: float, blocks: Path | None = None) -> Iterator[
         MissingProgramError: it isn't installed; the message says how to get it.
         PrometheusFailedError: it doesn't start.
     """
-    binary = program("prometheus", INSTALL)
+    binary = program("prometheus", PROMETHEUS)
     with tempfile.TemporaryDirectory(prefix="sluice-rehearsal-") as name:
         folder = Path(name)
         if blocks is not None:
@@ -45,12 +43,10 @@ def own_prometheus(tick_seconds: float, blocks: Path | None = None) -> Iterator[
             argv = [binary, *_arguments(folder, port, fed=blocks is None)]
             environment = {**os.environ, "GOGC": GARBAGE_PERCENT}
             process = subprocess.Popen(argv, stdout=log, stderr=log, env=environment)  # noqa: S603  our own arguments
-        ranges = Ranges(f"http://{LOOPBACK}:{port}")
         try:
-            _await_ready(process, ranges, folder / "log")
-            yield ranges
+            _await_ready(process, port, folder / "log")
+            yield f"http://{LOOPBACK}:{port}"
         finally:
-            ranges.close()
             process.kill()  # its data goes too: nothing to save
             process.wait()
 
@@ -80,17 +76,26 @@ def _arguments(folder: Path, port: int, fed: bool) -> Sequence[str]:
     return (*common, "--web.enable-remote-write-receiver", unpacked, *head)
 
 
-def _await_ready(process: subprocess.Popen[bytes], ranges: Ranges, log: Path) -> None:
+def _await_ready(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
     deadline = time.monotonic() + READY_SECONDS_MAX
     while time.monotonic() < deadline:
         if process.poll() is not None:
             break
-        with suppress(httpx.HTTPError):
-            if httpx.get(f"{ranges.url}/-/ready", trust_env=False, timeout=2).is_success:
+        with suppress(OSError, HTTPException):
+            if _is_ready(port):
                 return
-        time.sleep(0.05)
+        time.sleep(0.02)
     tail = "\n".join(log.read_text(errors="replace").splitlines()[-5:])
     raise PrometheusFailedError(f"Prometheus did not start:\n{tail}")
+
+
+def _is_ready(port: int) -> bool:
+    connection = HTTPConnection(LOOPBACK, port, timeout=2)
+    try:
+        connection.request("GET", "/-/ready")
+        return connection.getresponse().status == HTTPStatus.OK
+    finally:
+        connection.close()
 
 
 def _link_tree(source: Path, target: Path) -> None:

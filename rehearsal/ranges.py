@@ -1,21 +1,36 @@
 """Range queries on a Prometheus: whole columns of readings, several expressions a request."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import httpx
 import numpy as np
+from pydantic_core import from_json
 
 from rehearsal.arrays import Floats
 from rehearsal.errors import PrometheusFailedError
-from rehearsal.remote_write import HEADERS, Key, write_request
+from rehearsal.remote_write import HEADERS, Key, write_requests
 
 POINTS_MAX = 10_000
 """Prometheus refuses more than 11,000 points of a series in one answer."""
 TOGETHER_MAX = 12
 """Expressions in one request: each costs the server its own work, but a request costs more."""
+TICKS_WRITTEN = 360
+"""Ticks in one write. Prometheus takes twice as long where its buffers must grow to thousands; and a
+read asks of every sample of a series' last write whether that has ended."""
 _TAG = "sluice_number"
 _FIRST_ERROR = 400
+
+
+@contextmanager
+def reading(url: str, timeout_seconds: float = 60.0) -> Iterator["Ranges"]:
+    """Ranges on the Prometheus at ``url``, for a while."""
+    ranges = Ranges(url, timeout_seconds)
+    try:
+        yield ranges
+    finally:
+        ranges.close()
 
 
 class Ranges:
@@ -34,11 +49,10 @@ class Ranges:
         Raises:
             PrometheusFailedError: it refuses them or doesn't answer.
         """
-        answer = self._send(
-            "POST", "/api/v1/write", content=write_request(seconds, series), headers=HEADERS
-        )
-        if answer.is_error:
-            raise PrometheusFailedError(f"Prometheus refuses samples: {answer.text.strip()}")
+        for body in write_requests(seconds, series, TICKS_WRITTEN):
+            answer = self._send("POST", "/api/v1/write", content=body, headers=HEADERS)
+            if answer.is_error:
+                raise PrometheusFailedError(f"Prometheus refuses samples: {answer.text.strip()}")
 
     def read(self, promql: str, times: Floats, step: float) -> Floats:
         """Values at ``times`` (epoch seconds, ``step`` apart); NaN is no data.
@@ -102,7 +116,7 @@ class Ranges:
         if answer.is_error:
             raise PrometheusFailedError(f"Prometheus refuses {query!r}: {_reason(answer)}")
         try:
-            found: list[dict[str, Any]] = answer.json()["data"]["result"]
+            found: list[dict[str, Any]] = from_json(answer.content)["data"]["result"]
         except (ValueError, KeyError, TypeError):
             raise PrometheusFailedError(
                 f"{self.url} does not answer as Prometheus does; is it one?"

@@ -22,12 +22,13 @@ from activities.memory_site import MemorySite
 from activities.models import CheckRecord
 from activities.watch import WatchActivities
 from rehearsal.clock import Work, keep_going
-from rehearsal.course import START_HOUR, Course
+from rehearsal.distant import DistantCourse
 from rehearsal.outcome import Outcome, outcome_of
+from rehearsal.pace import START_HOUR
 from rehearsal.person import PersonActivities, RehearsingPerson
 from rehearsal.ports import RecordedMetrics, RehearsedFlags, no_report, workflow_time
+from rehearsal.recording import Recording
 from rehearsal.scenario import Scenario
-from rehearsal.tape import Studio
 from rehearsal.watch import RehearsedWatch
 from rollout.plan import RolloutPlan
 from rollout.state import State
@@ -49,22 +50,19 @@ class Played:
 
 @dataclass(frozen=True)
 class Stage:
-    """What rehearsals share: a server whose time is skipped, and a Prometheus for recordings."""
+    """What rehearsals share: a server whose time is skipped, and the process that records."""
 
     env: WorkflowEnvironment
-    studio: Studio
+    recording: Recording
 
     async def rehearse(self, plan: RolloutPlan, scenario: Scenario, seed: int) -> Played:
         """Carry the plan out until it ends, or only a person could go on."""
         await self._to_monday()
-        course = Course(plan, scenario, seed, self.studio, await self.env.get_current_time())
+        begin = await self.env.get_current_time()
+        course = DistantCourse(plan, scenario, seed, self.recording, begin)
         ledger, work = MemoryLedger(), Work()
         async with self._rolling_out(course, ledger, work) as (rollout, person):
-            going = asyncio.create_task(keep_going(self.env, work))
-            try:
-                await person.result()
-            finally:
-                going.cancel()
+            await self._over(person, work)
             state = await rollout.query(RolloutWorkflow.get_state)
             if not state.ended:
                 with suppress(RPCError):  # it may end while we say so
@@ -73,6 +71,18 @@ class Stage:
         entries = await ledger.entries(state.rollout_id, "check")
         checks = tuple(CheckRecord.model_validate_json(entry.body).check for entry in entries)
         return Played(outcome_of(state, course, now, "the workflow"), state, checks)
+
+    async def _over(self, person: WorkflowHandle[RehearsingPerson, None], work: Work) -> None:
+        """Wait until only a real person could go on; raise RecorderFailedError when nobody records."""
+        going = asyncio.create_task(keep_going(self.env, work))
+        ends = [asyncio.create_task(one) for one in (person.result(), self.recording.lost())]
+        try:
+            done, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            for one in done:
+                one.result()
+        finally:
+            for task in (going, *ends):
+                task.cancel()
 
     async def _to_monday(self) -> None:
         now = await self.env.get_current_time()
@@ -84,7 +94,7 @@ class Stage:
 
     @asynccontextmanager
     async def _rolling_out(
-        self, course: Course, ledger: MemoryLedger, work: Work
+        self, course: DistantCourse, ledger: MemoryLedger, work: Work
     ) -> AsyncIterator[
         tuple[
             WorkflowHandle[RolloutWorkflow, RolloutResult], WorkflowHandle[RehearsingPerson, None]
@@ -114,7 +124,7 @@ class Stage:
                 )
                 yield rollout, person
 
-    def _activities(self, course: Course, ledger: MemoryLedger) -> list[Callable[..., Any]]:
+    def _activities(self, course: DistantCourse, ledger: MemoryLedger) -> list[Callable[..., Any]]:
         metrics, flags = RecordedMetrics(course), RehearsedFlags(course)
         watch = WatchActivities(metrics, flags, ledger, clock=workflow_time)
         return [

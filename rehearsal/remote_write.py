@@ -6,7 +6,7 @@ about half a million samples a second, where promtool's OpenMetrics text takes t
 """
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -23,28 +23,31 @@ _TIME_BYTES = 6  # a varint of milliseconds in this era; 2**42 ms is the year 21
 _LITERAL_MAX = 65536
 
 
-def write_request(seconds: Floats, series: Mapping[Key, Floats]) -> bytes:
-    """Encode the values of every series at ``seconds`` (since the epoch, ascending)."""
-    milliseconds = np.round(seconds * 1000).astype(np.int64)
-    body = b"".join(_series(key, milliseconds, values) for key, values in series.items())
-    return _snappy(body)
+def write_requests(seconds: Floats, series: Mapping[Key, Floats], ticks: int) -> Iterator[bytes]:
+    """Encode the values of every series at ``seconds`` (since the epoch, ascending), ``ticks`` at a time."""
+    labels = [_labels(key) for key in series]
+    samples = _samples(np.round(seconds * 1000).astype(np.int64), list(series.values()))
+    for first in range(0, len(seconds), ticks):
+        some = samples[:, first : first + ticks]
+        told = zip(labels, some, strict=True)
+        yield _snappy(b"".join(_field(1, named + rows.tobytes()) for named, rows in told))
 
 
-def _series(key: Key, milliseconds: Ticks, values: Floats) -> bytes:
-    labels = b"".join(_field(1, _field(1, k.encode()) + _field(2, v.encode())) for k, v in key)
-    return _field(1, labels + _samples(milliseconds, values))
+def _labels(key: Key) -> bytes:
+    return b"".join(_field(1, _field(1, k.encode()) + _field(2, v.encode())) for k, v in key)
 
 
-def _samples(milliseconds: Ticks, values: Floats) -> bytes:
-    """Sample messages of equal length: field 1 a double, field 2 the time."""
-    rows = np.empty((len(values), _SAMPLE_BYTES), np.uint8)
-    rows[:, :3] = (0x12, _SAMPLE_BYTES - 2, 0x09)
-    rows[:, 3:11] = values.astype("<f8").view(np.uint8).reshape(-1, 8)
-    rows[:, 11] = 0x10
+def _samples(milliseconds: Ticks, columns: Sequence[Floats]) -> Ticks:
+    """Sample messages of equal length by series and tick: field 1 a double, field 2 the time."""
+    values = np.stack(columns).astype("<f8")
+    rows = np.empty((*values.shape, _SAMPLE_BYTES), np.uint8)
+    rows[..., :3] = (0x12, _SAMPLE_BYTES - 2, 0x09)
+    rows[..., 3:11] = values.view(np.uint8).reshape(*values.shape, 8)
+    rows[..., 11] = 0x10
     for byte in range(_TIME_BYTES):
         more = 0x80 if byte < _TIME_BYTES - 1 else 0
-        rows[:, 12 + byte] = (milliseconds >> (7 * byte)) & 0x7F | more
-    return rows.tobytes()
+        rows[..., 12 + byte] = (milliseconds >> (7 * byte)) & 0x7F | more
+    return rows
 
 
 def _field(number: int, content: bytes) -> bytes:

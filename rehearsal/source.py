@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rehearsal.errors import NothingRecordedError
 from rehearsal.prometheus import own_prometheus
-from rehearsal.ranges import Ranges
+from rehearsal.ranges import Ranges, reading
 from rehearsal.recorded import Recorded
 from rollout.errors import QuantityError
 from rollout.quantity import parse_duration
@@ -20,11 +20,8 @@ TIMEOUT_SECONDS = 150.0
 @contextmanager
 def running(url: str) -> Iterator[Ranges]:
     """Read from the Prometheus at ``url``."""
-    ranges = Ranges(url, TIMEOUT_SECONDS)
-    try:
+    with reading(url, TIMEOUT_SECONDS) as ranges:
         yield ranges
-    finally:
-        ranges.close()
 
 
 @contextmanager
@@ -39,7 +36,7 @@ def stored(folder: Path, tick_seconds: float) -> Iterator[Ranges]:
         raise NothingRecordedError(
             f"{folder} holds no data of a Prometheus; give the folder of its --storage.tsdb.path"
         )
-    with own_prometheus(tick_seconds, folder) as ranges:
+    with own_prometheus(tick_seconds, folder) as url, reading(url) as ranges:
         yield ranges
 
 

@@ -8,16 +8,17 @@ import math
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import islice
 from threading import RLock
 
 import numpy as np
 
-from rehearsal.arrays import Floats
+from rehearsal.arrays import Floats, finite
 from rehearsal.ranges import Ranges
 from rehearsal.traffic import SPELL_TICKS, Exposure, Scene, Traffic
 
 FIRST_EPOCH = 1_000_000_000.0 // 3600 * 3600
-AHEAD_SPELLS = 6
+AHEAD_SPELLS = 12
 LOOKBACK_SECONDS = 300.0
 CHECKS_AHEAD = 256
 READERS = 4
@@ -54,12 +55,24 @@ class Tape:
     def entry(self) -> float:
         return self.base + self.scene.lead * self.tick
 
-    def reach(self, epoch: float) -> None:
-        """Record at least up to ``epoch``."""
+    def begin(self, epoch: float) -> None:
+        """Record up to ``epoch`` at once, if nothing is recorded yet."""
         with self._lock:
-            missing = math.ceil((epoch - self._until) / (SPELL_TICKS * self.tick))
-            if missing > 0:
-                self._record(max(missing, AHEAD_SPELLS))
+            if self._until == self.base:
+                self._record(self._spells_to(epoch))
+
+    def reach(self, epoch: float) -> None:
+        """Record at least up to ``epoch``.
+
+        In pieces of one size: traffic is drawn piece by piece, so else it would depend on who asks
+        first, the watch for a day or a check for its moment.
+        """
+        with self._lock:
+            while self._spells_to(epoch) > 0:
+                self._record(AHEAD_SPELLS)
+
+    def _spells_to(self, epoch: float) -> int:
+        return math.ceil((epoch - self._until) / (SPELL_TICKS * self.tick))
 
     def _record(self, spells: int) -> None:
         seconds, chunk, exposure = self._traffic.next(spells)
@@ -108,6 +121,26 @@ class Tape:
         finally:
             self._lock.release()
 
+    def prepare(self, promql: str, epoch: float, step: float) -> None:
+        """Read ahead what will probably be asked at ``epoch`` and every ``step`` after it."""
+        with self._lock:
+            if self._tick_of(epoch) not in self._checks.setdefault(promql, {}):
+                self._read_ahead(promql, epoch, step)
+
+    def read_since(self, told: dict[str, int]) -> dict[str, dict[int, float]]:
+        """Readings of each expression beyond the ``told`` first ones, by their ticks after the entry.
+
+        ``told`` is brought up to date.
+        """
+        with self._lock:
+            lead, more = self.scene.lead, {}
+            for promql, known in self._checks.items():
+                new = islice(known.items(), told.get(promql, 0), None)
+                if found := {tick - lead: value for tick, value in new}:
+                    more[promql] = found
+                told[promql] = len(known)
+            return more
+
     def _read_ahead(self, promql: str, epoch: float, step: float) -> None:
         self.reach(epoch + self.tick)
         step = max(self.tick, round(step / self.tick) * self.tick)
@@ -134,6 +167,12 @@ class Tape:
                 columns = self.ranges.read_all(promqls, times, step)
                 self._columns[tuple(promqls), step] = begin, columns
             return [column[index] for column in columns]
+
+    def prepare_columns(self, promqls: Sequence[str], epoch: float, every: float) -> None:
+        """Read the columns that ``read_all`` will be asked for, from ``epoch`` on, as recorded."""
+        with self._lock:
+            if self._until - self.tick / 2 > epoch:
+                self.read_all(promqls, np.array([epoch]), every)
 
     def _tick_of(self, epoch: float) -> int:
         return round((epoch - self.base) / self.tick)
@@ -176,6 +215,16 @@ class Tape:
             self.reach(end)
             return self._fresh(self._ages[self._tick_of(begin) : self._tick_of(end)])
 
+    def ages_ahead(self) -> Floats:
+        """The same from the entry on, for all that is recorded."""
+        with self._lock:
+            return self._fresh(self._ages[self.scene.lead :])
+
+    @property
+    def recorded_until(self) -> float:
+        """Up to where it is recorded."""
+        return self._until
+
     def _fresh(self, ages: Floats) -> Floats:
         return np.where(ages < LOOKBACK_SECONDS, ages, np.nan)
 
@@ -189,11 +238,6 @@ class Tape:
         return int(queries.sum()), int(errors.sum()), int(spells.max(initial=0))
 
 
-def finite(value: float) -> float | None:
-    """A reading as ports tell it: NaN is no data."""
-    return None if math.isnan(value) else value
-
-
 @dataclass
 class Studio:
     """Makes tapes, one for each scene, at times of Prometheus that never meet."""
@@ -201,15 +245,17 @@ class Studio:
     ranges: Ranges
     _tapes: list[Tape] = field(default_factory=list)
     _next: float = FIRST_EPOCH
+    _lock: RLock = field(default_factory=RLock)
 
     def tape(self, scene: Scene, longest_seconds: float) -> Tape:
         """Give the tape of ``scene``; ``longest_seconds`` is how long it may get."""
-        for one in self._matching(scene):
-            return one
-        made = Tape(scene, self.ranges, self._next)
-        self._next += math.ceil(longest_seconds / 3600 + 24) * 3600
-        self._tapes.append(made)
-        return made
+        with self._lock:
+            for one in self._matching(scene):
+                return one
+            made = Tape(scene, self.ranges, self._next)
+            self._next += math.ceil(longest_seconds / 3600 + 24) * 3600
+            self._tapes.append(made)
+            return made
 
     def _matching(self, scene: Scene) -> Iterator[Tape]:
         return (one for one in self._tapes if one.scene == scene)

@@ -8,9 +8,11 @@ from datetime import datetime, timedelta
 
 from activities.measure import usable_baseline
 from activities.sampling import Known, Sampler
-from rehearsal.ahead import Guarded, next_breach
+from rehearsal.ahead import next_breach
 from rehearsal.course import Course
 from rehearsal.errors import NotRehearsableError
+from rehearsal.guarded import Guarded
+from rehearsal.pace import horizon
 from rehearsal.person import MINUTE, is_over, wanted
 from rehearsal.ports import RecordedMetrics
 from rollout import moves, waiting
@@ -115,7 +117,7 @@ class Walk:
         step = self.state.exposed_step
         later = until or self.now + MINUTE
         while step is not None and step.red_flags and self.now < later:
-            end = min(later, self.now + self._course.horizon)
+            end = min(later, self.now + horizon(self._course.plan))
             breach = next_breach(self._course, self._guarded(step), self.now, end)
             keep(self.state, "red_flags", breach.tracks)
             self.now = max(breach.at, self.now + timedelta(seconds=1))

@@ -16,9 +16,9 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from activities.heartbeat import heartbeating
 from activities.models import WatchEnd, WatchNotes, WatchRequest
 from activities.watch import RedFlagWatch, WatchActivities
-from rehearsal.ahead import Breach, Guarded, next_breach
-from rehearsal.course import Course
-from rehearsal.evidence import compares
+from rehearsal.distant import DistantCourse
+from rehearsal.guarded import Breach, Guarded, compares
+from rehearsal.pace import horizon, shift
 from rehearsal.ports import workflow_time
 
 
@@ -27,7 +27,7 @@ class RehearsedWatch:
     """One look per attempt."""
 
     watch: WatchActivities
-    course: Course
+    course: DistantCourse
     client: Client
     _runs: set[str] = field(default_factory=set)
 
@@ -41,14 +41,14 @@ class RehearsedWatch:
     async def _look(self, request: WatchRequest) -> WatchEnd:
         now, began = workflow_time(), activity.info().scheduled_time
         weighs = compares(request.exposure)
-        span = self.course.shift if weighs else self.course.horizon
+        span = shift(self.course.plan) if weighs else horizon(self.course.plan)
         ahead = await asyncio.to_thread(self._ahead, request, now, span)
         if ahead.names and ahead.at <= now:
             watch = RedFlagWatch(self.watch, request, _notes(request, ahead))
             if finding := await watch.turn():
                 return WatchEnd(finding=finding, tracks=watch.notes.tracks)
             ahead = Breach(now + timedelta(seconds=60))
-        if weighs and now - began >= self.course.shift:
+        if weighs and now - began >= shift(self.course.plan):
             handed = await asyncio.to_thread(self._ahead, request, now, timedelta(0))
             return WatchEnd(tracks=handed.tracks)
         raise ApplicationError(
@@ -73,7 +73,7 @@ class RehearsedWatch:
         guarded = Guarded(
             flags, request.metrics, request.baseline, request.interval_seconds, request.exposure
         )
-        return next_breach(self.course, guarded, now, now + span)
+        return self.course.next_breach(guarded, now, now + span)
 
 
 def _notes(request: WatchRequest, breach: Breach) -> WatchNotes:

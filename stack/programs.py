@@ -8,6 +8,7 @@ from pathlib import Path
 from stack.errors import MissingProgramError
 
 EXTRA = "pip install 'sluice[stack]'"
+PROMETHEUS = "apt-get install prometheus"
 
 
 def program(name: str, install: str = EXTRA) -> str:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import random
+import sys
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Literal
-
-from redis.asyncio import Redis
+from typing import TYPE_CHECKING, Any, Literal
 
 from router.flags import mutations
 from router.flags.bucketing import SLUICE, checked_hash_version
@@ -17,7 +16,6 @@ from router.flags.evaluation import Evaluation
 from router.flags.keys import FlagKeys
 from router.flags.model import PHASES, FlagDocument, FlagState, OnStale
 from router.flags.mutations import Mutation
-from router.flags.redis_store import RedisFlagStore
 from router.flags.store import FlagStore
 from router.flags.validation import (
     checked_bool,
@@ -27,6 +25,9 @@ from router.flags.validation import (
     checked_users,
 )
 from router.flags.view import FlagView
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
 
 ATTEMPTS_MAX = 50
 RACE_PAUSE_SECONDS = 0.005
@@ -48,8 +49,7 @@ class FeatureFlags:
         environment: str = "default",
         reader: FlagView | None = None,
     ) -> None:
-        keys = FlagKeys(environment)
-        self._store = RedisFlagStore(redis, keys) if isinstance(redis, Redis) else redis
+        self._store = _store(redis, FlagKeys(environment))
         self._view = reader or FlagView()
         # The bound method itself: a second call would cost a tenth of the evaluation.
         self.evaluate: Callable[[str, str], Evaluation] = self._view.evaluate
@@ -234,3 +234,13 @@ class FeatureFlags:
             pause = RACE_PAUSE_SECONDS * min(attempt, 10)
             await asyncio.sleep(random.uniform(0, pause))  # noqa: S311 - spreads racing writers
         raise FlagStoreError(f"{ATTEMPTS_MAX} other writes came first each time: try again")
+
+
+def _store(given: Redis | FlagStore, keys: FlagKeys) -> FlagStore:
+    """What keeps the flags; a process without a client of Redis never loads its driver."""
+    driver = sys.modules.get("redis.asyncio")
+    if driver is None or not isinstance(given, driver.Redis):
+        return given  # type: ignore[return-value]  # no client
+    from router.flags.redis_store import RedisFlagStore  # noqa: PLC0415 - it loads the driver
+
+    return RedisFlagStore(given, keys)

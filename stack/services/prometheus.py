@@ -8,11 +8,10 @@ from pathlib import Path
 
 from stack.home import write_atomically
 from stack.ports import LOOPBACK
-from stack.programs import program
+from stack.programs import PROMETHEUS, program
 from stack.service import Place
 from stack.supervisor import http_check
 
-INSTALL = "apt-get install prometheus"
 # Without it the default of 15 days would delete a rollout's own baseline.
 RETENTION = "90d"
 CONNECT_SECONDS = 0.5
@@ -41,7 +40,7 @@ class Prometheus:
     stop_signal: int = signal.SIGTERM
 
     def require(self) -> None:
-        program("prometheus", INSTALL)
+        program("prometheus", PROMETHEUS)
 
     async def prepare(self, place: Place) -> None:
         write_atomically(place.folder / "prometheus.yml", CONFIGURATION)
@@ -53,7 +52,7 @@ class Prometheus:
 
     def argv(self, place: Place) -> tuple[str, ...]:
         return (
-            program("prometheus", INSTALL),
+            program("prometheus", PROMETHEUS),
             f"--config.file={place.folder / 'prometheus.yml'}",
             f"--storage.tsdb.path={place.folder / 'tsdb'}",
             f"--storage.tsdb.retention.time={RETENTION}",

@@ -15,7 +15,7 @@ from cli.errors import CliError, Exit
 from rehearsal.backtest import backtest
 from rehearsal.faults import Placed, Trouble
 from rehearsal.prometheus import own_prometheus
-from rehearsal.ranges import Ranges
+from rehearsal.ranges import Ranges, reading
 from rehearsal.recorded import Recorded
 from rehearsal.replayed import Backtest, Replayed
 from rehearsal.scenario import Fault, World
@@ -51,7 +51,7 @@ def ranges() -> Iterator[Ranges]:
     """Ten hours at 25 %, with a burst of errors and a gap."""
     live = Setting(25, flags_on=True, learning_on=True)
     trouble = Trouble((placed("errors", BURST, "20%"), placed("scrape", GAP)))
-    with own_prometheus(60) as one:
+    with own_prometheus(60) as url, reading(url) as one:
         scene = Scene(World(), live, live, 0, 60.0, 8.0, 200.0, trouble, 1)
         Tape(scene, one, BEGIN.timestamp()).reach(END.timestamp())
         yield one

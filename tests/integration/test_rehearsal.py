@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from rehearsal.course import Course, tick_seconds
+from rehearsal.course import Course
 from rehearsal.outcome import disappointment, outcome_of
+from rehearsal.pace import tick_seconds
 from rehearsal.prometheus import own_prometheus
+from rehearsal.ranges import reading
 from rehearsal.rehearse import Stage
 from rehearsal.run import BEGIN, stage
 from rehearsal.scenario import Ending, Expectation, Scenario, library, load_scenario
@@ -26,7 +28,7 @@ REAL = ["memory_leak", "error_burst", "nan"]
 @pytest.fixture(scope="module")
 def studio() -> Iterator[Studio]:
     """One Prometheus and its recordings for all: what scenarios share is recorded once."""
-    with own_prometheus(tick_seconds(PHASE4)) as ranges:
+    with own_prometheus(tick_seconds(PHASE4)) as url, reading(url) as ranges:
         yield Studio(ranges)
 
 
@@ -56,15 +58,17 @@ async def test_each_scenario_ends_as_its_file_says(studio: Studio, name: str) ->
     assert disappointment(outcome, scenario.expect) == ""
 
 
-async def test_the_workflow_and_the_pure_core_come_to_the_same_end(shared: Stage) -> None:
-    """--runs stands in for the workflow; here it stands beside it, on the same recordings."""
+async def test_the_workflow_and_the_pure_core_come_to_the_same_end(
+    shared: Stage, studio: Studio
+) -> None:
+    """--runs stands in for the workflow; here it stands beside it, on the same traffic."""
     for name in REAL:
         scenario = load_scenario(name)
         plan = plan_for(scenario)
         played = await shared.rehearse(plan, scenario, 1)
         assert isinstance(scenario.expect, Expectation)
         assert disappointment(played.outcome, scenario.expect) == ""
-        walk = Walk(Course(plan, scenario, 1, shared.studio, BEGIN))
+        walk = Walk(Course(plan, scenario, 1, studio, BEGIN))
         course = walk._course
         walked = outcome_of(await walk.to_the_end(), course, walk.now, "the pure core")
         assert (walked.end, walked.step) == (played.outcome.end, played.outcome.step)
@@ -76,7 +80,7 @@ async def test_the_workflow_and_the_pure_core_come_to_the_same_end(shared: Stage
 async def test_a_plan_of_seconds_is_recorded_for_hours_not_days() -> None:
     """What is recorded ahead is so many ticks, and the demo's are seconds."""
     demo = load_plan(DEMO)
-    with own_prometheus(tick_seconds(demo)) as ranges:
+    with own_prometheus(tick_seconds(demo)) as url, reading(url) as ranges:
         course = Course(demo, load_scenario("healthy"), 1, Studio(ranges), BEGIN)
         state = await Walk(course).to_the_end()
     assert state.step_index > 2

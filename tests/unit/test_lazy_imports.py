@@ -10,6 +10,7 @@ from cli.commands import COMMANDS, build, summary
 SDKS = {"anthropic", "openai", "matplotlib", "sklearn", "qdrant_client", "neo4j"}
 DRIVERS = {*SDKS, "temporalio", "redis", "httpx", "numpy", "onnxruntime", "fastapi"}
 HELP = "from cli.main import _run; sys.argv = ['sluice', '--help']; _run()"
+REHEARSING = "import cli.rehearse_command, rehearsal.rehearse, rehearsal.skipping"
 SERVING = "import router.main, cli.asking, cli.kill_command, cli.flags_commands"
 
 
@@ -19,8 +20,9 @@ SERVING = "import router.main, cli.asking, cli.kill_command, cli.flags_commands"
         (HELP, DRIVERS),
         (SERVING, {*SDKS, "temporalio"}),
         ("import worker, cli.people, cli.rehearse_command", SDKS),
+        (REHEARSING, {*SDKS, "redis", "httpx", "asyncpg", "jinja2"}),
     ],
-    ids=["help", "router and flags", "worker and rehearsal"],
+    ids=["help", "router and flags", "worker and rehearsal", "rehearsing"],
 )
 def test_drivers_are_loaded_where_they_are_used(code: str, kept_out: set[str]) -> None:
     shown = f"import sys; {code}; print('loaded', *{kept_out!r} & set(sys.modules))"

@@ -1,0 +1,123 @@
+"""Recording and reading what a rollout that goes well will ask for next, before it asks.
+
+Prometheus takes as long over a rehearsal's samples and ranges as the workflow over its steps. Foreseen
+rightly, they are ready when the step is entered; foreseen wrongly, that tape is read by nobody.
+"""
+
+from collections.abc import Iterator, Mapping
+from copy import copy
+from dataclasses import dataclass
+from datetime import datetime
+from threading import Event, Thread
+
+from rehearsal.ahead import asked, beyond
+from rehearsal.course import Course, usual_stay
+from rehearsal.errors import PrometheusFailedError
+from rehearsal.evidence import asked_of
+from rehearsal.guarded import Guarded
+from rollout import blocks
+from rollout.gate import Gate, GateKind
+from rollout.plan import Step
+from rollout.reading import Reading
+
+STEPS_AHEAD = 2
+EVERYBODY = 100.0
+
+
+@dataclass
+class Foresight:
+    """A thread that looks ahead of a course, until it is told of another."""
+
+    _ended: Event | None = None
+
+    def follow(self, course: Course, baseline: Mapping[str, Reading]) -> None:
+        """Look ahead of where ``course`` is now, and no longer of what came before."""
+        self.rest()
+        self._ended = Event()
+        shadow = copy(course)
+        shadow.entries = list(course.entries)
+        work = _steps(shadow, baseline)
+        Thread(target=_through, args=(work, self._ended), daemon=True).start()
+
+    def rest(self) -> None:
+        """End after the piece of work that is under way."""
+        if self._ended is not None:
+            self._ended.set()
+
+
+def _through(work: Iterator[None], ended: Event) -> None:
+    try:
+        for _ in work:
+            if ended.is_set():
+                return
+    except PrometheusFailedError:
+        return  # whoever asks for it hears of it
+
+
+def _steps(course: Course, baseline: Mapping[str, Reading]) -> Iterator[None]:
+    plan, number = course.plan, course.plan.steps.index(course.entries[-1].step)
+    yield from _questions(course, baseline)
+    for index in range(number + 1, min(number + 1 + STEPS_AHEAD, len(plan.steps))):
+        course.enter(index, leaves(course, plan.steps[index]))
+        yield
+        yield from _questions(course, baseline)
+
+
+def leaves(course: Course, following: Step) -> datetime:
+    """When a rollout that goes well leaves the last step of ``course`` for the one that follows."""
+    entry, since = course.entries[-1], _exposed_since(course)
+    held = (since + item.at_least for item in following.checklist if item.at_least)
+    return max(entry.at + usual_stay(entry.step), *held, entry.at)
+
+
+def _exposed_since(course: Course) -> datetime:
+    """When the percentage of the last step was first reached."""
+    since, reached = course.begin, 0.0
+    for entry in course.entries:
+        now = reached if entry.step.percentage is None else entry.step.percentage
+        since, reached = (since, reached) if now == reached else (entry.at, now)
+    return since
+
+
+def _questions(course: Course, baseline: Mapping[str, Reading]) -> Iterator[None]:
+    """What is asked in the last step of ``course``, a few requests at a time."""
+    plan, step = course.plan, course.entries[-1].step
+    guarded = Guarded(step.red_flags, plan.metrics, baseline, plan.watch_interval.total_seconds())
+    compared = 0 < course.percentage < EVERYBODY
+    for gates, ask, weigh in ((step.red_flags, _watch, _watched), (step.gates, _check, _checked)):
+        for gate in gates:
+            if gate.kind is not GateKind.STATISTICAL:
+                ask(course, gate, guarded)
+            elif compared:
+                weigh(course, gate)
+            yield
+
+
+def _watch(course: Course, flag: Gate, guarded: Guarded) -> None:
+    tape = course.entries[-1].tape
+    if not flag.dry_run and (screen := beyond(flag, guarded)):
+        tape.warm([screen], tape.recorded_until)
+
+
+def _watched(course: Course, flag: Gate) -> None:
+    tape, statistic = course.entries[-1].tape, course.plan.metrics[flag.metric].statistic
+    assert statistic is not None  # noqa: S101  plans are checked for it
+    _, wanted = asked_of(statistic, flag.window, course.plan.stale_after)
+    tape.prepare_columns(wanted, tape.entry, flag.window.total_seconds())
+
+
+def _check(course: Course, gate: Gate, guarded: Guarded) -> None:
+    step, tape = course.entries[-1].step, course.entries[-1].tape
+    first = tape.entry + (step.initial_delay + step.interval).total_seconds()
+    for promql in asked([gate], guarded):
+        tape.prepare(promql, first, step.interval.total_seconds())
+
+
+def _checked(course: Course, gate: Gate) -> None:
+    tape, statistic = course.entries[-1].tape, course.plan.metrics[gate.metric].statistic
+    assert statistic is not None  # noqa: S101  plans are checked for it
+    _, wanted = asked_of(statistic, gate.window, course.plan.stale_after)
+    anew = blocks.resets(blocks.witness(statistic), gate.window, course.plan.stale_after)
+    seconds = gate.window.total_seconds()
+    for promql in (*wanted, anew):
+        tape.prepare(promql, tape.entry + seconds, seconds)

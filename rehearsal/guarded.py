@@ -1,0 +1,34 @@
+"""What a watch guards, and what it is told of the time ahead."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from rollout.gate import Gate, Metric
+from rollout.reading import Reading
+from rollout.track import Exposure, Track
+
+
+@dataclass(frozen=True)
+class Guarded:
+    """What the watch is told: red flags, their metrics, and what they are compared with."""
+
+    red_flags: Sequence[Gate]
+    metrics: Mapping[str, Metric]
+    baseline: Mapping[str, Reading]
+    interval_seconds: float
+    exposure: Exposure | None = None
+
+
+@dataclass(frozen=True)
+class Breach:
+    """When the watch finds something, and which red flags; none: look again then."""
+
+    at: datetime
+    names: tuple[str, ...] = ()
+    tracks: dict[str, Track] = field(default_factory=dict)
+
+
+def compares(exposure: Exposure | None) -> bool:
+    """Whether there are two cohorts, so that evidence can grow at all."""
+    return exposure is not None and 0 < exposure.share < 1
