@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import asyncpg  # type: ignore[import-untyped]  # it ships no types
+import httpx
 from redis.asyncio import BlockingConnectionPool, Redis
 
 from router.backends.pool import Pool
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS = 2
 POOL_SIZE = 16
+KEEP_ALIVE_SECONDS = 2.0
+"""Less than Qdrant's own 5: it must not close a connection just as a search goes out on it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +77,17 @@ def open_vectors(stores: Stores) -> VectorStore:
     if stores.qdrant_url:
         from qdrant_client import AsyncQdrantClient  # noqa: PLC0415 - slow
 
+        # Left to itself the client opens a connection for each search when the server is local.
+        limits = httpx.Limits(
+            max_connections=POOL_SIZE,
+            max_keepalive_connections=POOL_SIZE,
+            keepalive_expiry=KEEP_ALIVE_SECONDS,
+        )
         client = AsyncQdrantClient(
-            url=stores.qdrant_url, timeout=CONNECT_SECONDS, check_compatibility=False
+            url=stores.qdrant_url,
+            timeout=CONNECT_SECONDS,
+            check_compatibility=False,
+            limits=limits,
         )
         return serve_from(client)
     if stores.qdrant_path:
