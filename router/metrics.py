@@ -18,6 +18,8 @@ COHORTS = ("control", "treatment")
 INTENTS = ("graph", "temporal", "semantic", "metadata", "out_of_scope")
 OUTCOMES = ("ok", "degraded", "error")
 REFUSALS = ("overload", "deadline")
+UNREAD = "unknown"
+"""Cohort of a query that was turned away before anybody looked whose it is."""
 CACHE_RESULTS = ("exact", "similar", "miss", "bypass", "error")
 LLM_OUTCOMES = (
     "ok",
@@ -61,6 +63,12 @@ class Metrics:
         )
         self.refused = Counter(
             "router_refused", "Queries not answered, by no fault", ["cohort", "why"], registry=r
+        )
+        self.loop_lag_seconds = Gauge(
+            "router_event_loop_lag_seconds", "How late the event loop is", registry=r
+        )
+        self.searches_allowed = Gauge(
+            "router_searches_allowed", "Searches that may run at once", registry=r
         )
         self.query_seconds = Histogram(
             "router_query_duration_seconds",
@@ -192,6 +200,7 @@ class Metrics:
         ):
             for label in labels:
                 metric.labels(label)
+        self.refused.labels(UNREAD, "overload")
         for cohort in COHORTS:
             self.query_seconds.labels(cohort)
             self.feedback.labels(cohort)

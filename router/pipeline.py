@@ -79,7 +79,7 @@ class Pipeline:
         self._features = features
         self._limits = limits
         self._metrics = metrics
-        self._turns = Turns(limits.searching, limits.wait_seconds)
+        self.turns = Turns(limits.searching, limits.wait_seconds)
 
     async def answer(self, request: Request, cohort: Cohort, fault: Fault | None) -> Answer:
         """Raises InvalidQuestion, InjectedFault, Overloaded, StoreUnavailable, TimeoutError."""
@@ -106,7 +106,7 @@ class Pipeline:
         cache = self._parts.answers.session(request.tenant, cohort, request.limit, off=bool(fault))
         hit = await _asked_before(cache, request)
         if hit is None:
-            async with self._turns.turn() as waited:
+            async with self.turns.turn() as waited:
                 # The same question may have been answered while this one waited.
                 hit = await _asked_before(cache, request) if waited else None
                 if hit is None:

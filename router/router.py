@@ -17,8 +17,9 @@ from router.errors import NotReady, StoreUnavailable
 from router.faults import Fault
 from router.feedback import Recording, record
 from router.flags import FeatureFlags
+from router.lag import Lag
 from router.learning import OnlineLearningRouter, Receipt, UserFeedback
-from router.metrics import Metrics
+from router.metrics import UNREAD, Metrics
 from router.observing import observe
 from router.options import FeatureParameters, Features
 from router.patience import end
@@ -83,6 +84,7 @@ class QueryRouter:
             graphiti_service=graphiti_service,
         )
         self._gate = Gate(self.settings.limits.in_flight)
+        self._lag = Lag()
         self._parts: Parts | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -103,6 +105,7 @@ class QueryRouter:
         if not ready:
             logger.warning("flags_not_read", why="treatments stay off until Redis answers")
         await parts.phases.apply()
+        self._run("lag", self._lag.run(self._adapt))
         self._run("phases", parts.phases.run())
         if parts.log is not None:
             self._run("analytics", parts.log.run())
@@ -141,6 +144,13 @@ class QueryRouter:
         if parts.log is not None:
             parts.log.decided(Logged(answer, tenant))
         return answer
+
+    def refuses(self) -> bool:
+        """Whether to turn a query away unread, which costs next to nothing, and count that."""
+        if not self._lag.refuses():
+            return False
+        self.metrics.refused.labels(UNREAD, "overload").inc()
+        return True
 
     async def record_feedback(self, feedback: UserFeedback, *, complaint: bool = False) -> Receipt:
         """Take what a user made of an answer; durable when it returns.
@@ -219,6 +229,12 @@ class QueryRouter:
             queue.pause()
         else:
             queue.resume()
+
+    def _adapt(self) -> None:
+        self.metrics.loop_lag_seconds.set(self._lag.seconds)
+        turns = self.parts.pipeline.turns
+        turns.adapt(busy=self._lag.busy)
+        self.metrics.searches_allowed.set(turns.allowed)
 
     def _run(self, name: str, work: Coroutine[Any, Any, None]) -> None:
         self._tasks.append(asyncio.create_task(work, name=f"router-{name}"))

@@ -117,7 +117,10 @@ def create_app(router: QueryRouter, process: RouterProcess, state: State | None 
 
     app = FastAPI(title="Sluice query router", lifespan=lifespan, redoc_url=None, version="1")
     app.add_middleware(
-        Door, telemetry=state.telemetry, body_limit=router.settings.limits.body_bytes
+        Door,
+        telemetry=state.telemetry,
+        body_limit=router.settings.limits.body_bytes,
+        refuses=router.refuses,
     )
     app.add_exception_handler(RequestValidationError, _invalid)
     for error, status in _STATUS.items():

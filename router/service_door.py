@@ -1,7 +1,8 @@
-"""What every request passes first: its trace, its size, its line in the log."""
+"""What every request passes first: room for it, its trace, its size, its line in the log."""
 
 import json
 import time
+from collections.abc import Callable
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -11,20 +12,29 @@ from router.telemetry import Telemetry
 QUIET = frozenset({"/healthz", "/readyz", "/metrics", "/flags"})
 """Asked every second by machines: logged only when it fails."""
 SERVER_FAULT = 500
+QUERY_PATH = "/query"
+OVERLOADED = "this process has more to do than it can; try again shortly"
 logger = structlog.get_logger(__name__)
 
 
 class Door:
     """Pure ASGI: a middleware of Starlette's kind would cost more than the handlers do."""
 
-    def __init__(self, app: ASGIApp, telemetry: Telemetry, body_limit: int) -> None:
+    def __init__(
+        self, app: ASGIApp, telemetry: Telemetry, body_limit: int, refuses: Callable[[], bool]
+    ) -> None:
         self._app = app
         self._telemetry = telemetry
         self._limit = body_limit
+        self._refuses = refuses
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
+            return
+        if scope["path"] == QUERY_PATH and self._refuses():
+            # No trace and no line: refusing must cost less than the work it spares.
+            await _refuse(send, 429, OVERLOADED, (b"retry-after", b"1"))
             return
         headers = {
             name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
@@ -63,7 +73,9 @@ class Door:
             return
         body = await _read(receive, self._limit)
         if body is None:
-            await _refuse(send, f"body is larger than {self._limit} bytes")
+            detail = f"body is larger than {self._limit} bytes"
+            # What is left of the body is not read.
+            await _refuse(send, 413, detail, (b"connection", b"close"))
             return
         waiting = True
 
@@ -91,12 +103,12 @@ async def _read(receive: Receive, limit: int) -> bytes | None:
             return b"".join(chunks)
 
 
-async def _refuse(send: Send, detail: str) -> None:
+async def _refuse(send: Send, status: int, detail: str, header: tuple[bytes, bytes]) -> None:
     body = json.dumps({"detail": detail}).encode()
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", str(len(body)).encode()),
-        (b"connection", b"close"),  # what is left of the body is not read
+        header,
     ]
-    await send({"type": "http.response.start", "status": 413, "headers": headers})
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -48,7 +48,7 @@ class Limits:
     wait_seconds: float = 0.3
     backend_seconds: float = 1.5
     query_seconds: float = 6.0
-    cache_seconds: float = 0.25
+    cache_seconds: float = 0.5
     known_cosine: float = KNOWN_COSINE
     cache_ttl_seconds: int = 3600
     cache_entries: int = 100_000

@@ -42,6 +42,19 @@ OVERVIEW = Dashboard(
             description="Told to come back (overload), or late for a request's own short deadline.",
         ),
         Panel(
+            "Event loop lag",
+            "s",
+            (("{{instance}}", "max by (instance) (router_event_loop_lag_seconds)"),),
+            limit=0.05,
+            description="Above the line queries are refused unread: more processes, or more cores.",
+        ),
+        Panel(
+            "Searches at once",
+            "short",
+            (("{{instance}}", "min by (instance) (router_searches_allowed)"),),
+            description="Fewer than SLUICE_MAX_SEARCHING while the event loop is late.",
+        ),
+        Panel(
             "Queries by intent", "reqps", (("{{intent}}", rate("router_queries_total", "intent")),)
         ),
         Panel(

@@ -63,6 +63,38 @@ async def test_slow_searches_shorten_the_line() -> None:
     assert turns.expected_seconds() > before
 
 
+async def test_a_busy_process_searches_less_at_once_and_recovers_by_itself() -> None:
+    turns = Turns(16, 0.3)
+    for _ in range(100):
+        turns.adapt(busy=True)
+    assert turns.allowed == 2
+    for _ in range(14):
+        turns.adapt(busy=False)
+    assert turns.allowed == 16
+
+
+async def test_who_waits_goes_on_when_more_are_allowed() -> None:
+    turns = Turns(3, 5.0)
+    for _ in range(100):
+        turns.adapt(busy=True)
+    async with turns.turn(), turns.turn():
+        waiting = asyncio.create_task(_once(turns))
+        await asyncio.sleep(0)
+        turns.adapt(busy=False)
+        assert await waiting is True
+
+
+async def test_a_turn_that_comes_with_the_cancellation_goes_to_the_next_in_line() -> None:
+    turns = Turns(1, 5.0)
+    async with turns.turn():
+        first, second = (asyncio.create_task(_once(turns)) for _ in range(2))
+        await asyncio.sleep(0)
+    first.cancel()  # its turn is there already, and it has not run since
+    assert await second is True
+    with pytest.raises(asyncio.CancelledError):
+        await first
+
+
 async def test_a_turn_is_given_back_by_whoever_fails_or_is_cancelled() -> None:
     turns = Turns(1, 0.3)
     with pytest.raises(KeyError):
