@@ -14,11 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from router.intent.features import character_grams, word_grams
+from router.intent.frames import frame_grams
 from router.intent.novelty import Novelty
 from router.intent.types import OUT_OF_SCOPE, IntentModelError
 
 Floats = NDArray[np.float32]
-FORMAT = 2
+FORMAT = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,7 @@ class GramBlock:
 ANALYSERS: dict[str, Callable[[str], list[str]]] = {
     "words": word_grams,
     "characters": character_grams,
+    "frames": frame_grams,
 }
 
 
@@ -50,7 +52,7 @@ ANALYSERS: dict[str, Callable[[str], list[str]]] = {
 class IntentModel:
     """A linear model over n-grams and the sentence vector.
 
-    ``coefficients`` has shape (classes, words + characters + dimension), in that column order;
+    ``coefficients`` has shape (classes, words + characters + frames + dimension), in that order;
     ``temperature`` divides the scores so that probabilities mean what they say (Guo et al. 2017).
     ``novelty`` is there when the labels are a team's own: then it says what is out of scope.
     """

@@ -1,6 +1,6 @@
 """Training: TF-IDF n-grams and sentence vectors together, one calibrated linear model."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,18 +32,19 @@ _MANY = 5000  # rows from which three folds say as much as five
 class Recipe:
     """What cross-validation chose, on the project's own questions.
 
-    ``regularisation`` is scikit-learn's C (higher: freer); ``words``, ``characters`` and ``vector``
-    weigh the three kinds of feature against each other.
+    ``regularisation`` is scikit-learn's C (higher: freer); ``words``, ``characters``,
+    ``frames`` and ``vector`` weigh the four kinds of feature against each other.
     """
 
     regularisation: float = 1.0
     words: float = 2.0
     characters: float = 1.4
+    frames: float = 1.5
     vector: float = 2.0
 
 
-OWN_LABELS = Recipe(regularisation=0.5, words=1.0, characters=1.0, vector=2.5)
-"""For a team's labels, usually many and about topics: the sentence's meaning counts for more."""
+OWN_LABELS = Recipe(regularisation=0.5, words=1.0, characters=1.0, frames=0.0, vector=2.5)
+"""For a team's labels, usually many and about topics, which frames leave out: meaning counts for more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,14 +125,21 @@ def fit(
 
 
 def _blocks(queries: Sequence[str], recipe: Recipe) -> tuple[GramBlock, ...]:
-    scales = (recipe.words, recipe.characters)
-    blocks = []
-    for analyse, scale in zip(ANALYSERS.values(), scales, strict=True):
-        counted = TfidfVectorizer(analyzer=analyse, sublinear_tf=True).fit(queries)
-        grams = counted.get_feature_names_out().tolist()
-        idf = np.asarray(counted.idf_, dtype=np.float32)
-        blocks.append(GramBlock(analyse, {gram: at for at, gram in enumerate(grams)}, idf, scale))
-    return tuple(blocks)
+    scales = (recipe.words, recipe.characters, recipe.frames)
+    return tuple(
+        _block(analyse, scale, queries)
+        for analyse, scale in zip(ANALYSERS.values(), scales, strict=True)
+    )
+
+
+def _block(analyse: Callable[[str], list[str]], scale: float, queries: Sequence[str]) -> GramBlock:
+    """Without grams where they weigh nothing, or where no question has one of this kind."""
+    if not scale or not any(analyse(query) for query in queries):
+        return GramBlock(analyse, {}, np.empty(0, np.float32), scale)
+    counted = TfidfVectorizer(analyzer=analyse, sublinear_tf=True).fit(queries)
+    grams = counted.get_feature_names_out().tolist()
+    idf = np.asarray(counted.idf_, dtype=np.float32)
+    return GramBlock(analyse, {gram: at for at, gram in enumerate(grams)}, idf, scale)
 
 
 def _features(

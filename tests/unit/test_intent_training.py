@@ -147,6 +147,15 @@ def test_a_teams_own_labels_and_what_is_unlike_them(
     assert classifier.classify("status = 'active' and region = 'north'").intent != "metadata"
 
 
+def test_own_labels_in_letters_that_no_gram_has_can_be_trained_on(embedder: LocalEmbedder) -> None:
+    """Grams are of Latin words; a team that writes others has the vectors alone."""
+    rows = [
+        Example(sign * n, label) for label, sign in (("a", "猫"), ("b", "船")) for n in range(1, 7)
+    ]
+    model = training.train(rows, embedder, known=None)
+    assert model.dimension == embedder.dimension
+
+
 def test_a_team_sees_figures_of_its_own_questions_only(embedder: LocalEmbedder) -> None:
     _, held_out = training.train_and_check(SMALL, embedder)
     assert held_out.overall.count == len(SMALL)

@@ -1,0 +1,131 @@
+"""A question's frame: the words that carry its ask, by what they mean; its topic left blank.
+
+"Which carriers are tied to the depot" and "what vendors are linked to our plant" are one frame. From
+a few hundred questions a model learns what frames ask for, where it would know few of the words.
+"""
+
+from functools import lru_cache
+
+from router.intent.features import words
+
+# A trailing * takes every word that starts so. A word that two concepts could claim has the one
+# that tells intents apart better.
+_CONCEPTS = {
+    "find": "find search locate look lookup fetch retrieve hunt seek get discover",
+    "show": "show display list present give view see print tell bring pull open enumerate",
+    "map": "map draw plot sketch visualise visualize diagram chart*",
+    "track": "track follow monitor watch",
+    "trace": "trace walk path paths route routes flow flows lineage travels",
+    "compare": "compare* contrast* versus vs differ* against",
+    "filter": "filter* narrow restrict select only exclude sort group limit",
+    "who": "who whom whose",
+    "how": "how why",
+    "what": "what which",
+    "link": "connect* link links linked linking tie ties tied attach* bonds wired joined coupled "
+    "relation relations relationship* relate relates",
+    "related": "related associated",
+    "depend": "depend* rely relies reliant upstream downstream prerequisite* impact* affect* blast",
+    "shape": "hierarch* structure structured structures organi* org topolog* tree network* graph* "
+    "node nodes edge edges hop hops neighbour* neighbor* cluster* ecosystem landscape layout "
+    "architecture",
+    "belong": "belong* part parts member* under below beneath owns owner ownership owned subsidiar* "
+    "parent child children sibling* within pieces elements components modules bits",
+    "together": "collaborat* cooperat* together involve* participa* interact* share shares shared "
+    "stakeholder* team teams crew partner* work works working report reports reporting manages "
+    "managed supervise*",
+    "use": "use uses used using consume* call calls access* handle* host hosted hosts run runs "
+    "process processes touch touches support* serve* feed feeds",
+    "like": "similar* alike akin comparable analogous equivalent parallel parallels resembl* match* "
+    "correspond* close closest like aligned same",
+    "meaning": "semantic* meaning* mean means concept* themat* theme* topic* subject* idea ideas "
+    "interpretation",
+    "texts": "document* docs doc article* paper papers content contents material* resource* "
+    "presentation* slides text texts information info literature research guide guides guidance "
+    "passage* manual* essay* publication*",
+    "about": "about regarding concerning cover covers covering discuss* describ* explain* mention* "
+    "addressing explor* featuring touching deal deals dealing highlight* pertaining reference* "
+    "writes wrote",
+    "change": "chang* alter* modif* updat* revis* edit edits edited amend* adjust*",
+    "evolve": "evol* shift* variation* varied vary transition* develop developed development* "
+    "progress* improv* advance advances transform transformed drift* grow grew growth trend* moved "
+    "movement trajectory",
+    "past": "histor* timeline* chronolog* temporal* audit log logs changelog past previous earlier "
+    "prior sequence milestones seasonal recurring lifecycle",
+    "version": "version* release* draft old new current before after then now latest newest",
+    "when": "when since until ago yesterday lately recent recently ever long",
+    "period": "year years month months week weeks quarter quarters day days hour hours decade today "
+    "tomorrow tonight january february march april may june july august september october november "
+    "december monday tuesday wednesday thursday friday saturday sunday q spring summer autumn "
+    "winter quarterly monthly weekly daily yearly annual time over",
+    "span": "last next during till",
+    "having": "where having tagged marked flagged labelled labeled classified named typed "
+    "priced rated",
+    "made": "created written authored signed uploaded sent filed published posted assigned hired "
+    "located based",
+    "state": "active inactive pending overdue unpaid paid expired expiring closed completed finished "
+    "archived approved rejected resolved unresolved failed successful cancelled blocked available "
+    "vacant scheduled planned upcoming due remote senior junior premium gold unassigned outstanding "
+    "dormant",
+    "rank": "top high highest low lowest key main major minor important critical urgent best worst "
+    "essential vital primary notable significant special priority severe large larger largest small "
+    "smaller cheapest leading favourite*",
+    "amount": "above more less fewer than most least exceed* count number many average sum total "
+    "maximum minimum threshold percent older younger bigger",
+    "field": "metadata attribute* field fields propert* tag tags label labels column* status "
+    "severity category type role region department criteria constraint* value values",
+    "vague": "stuff thing things something anything everything items whatever",
+}
+_DROPPED = "the a an our my me please all any these that those"
+_KEPT = (
+    "of in on for by with to from between is are was were do does did has have had it and or not at "
+    "as up"
+)
+_FILLERS, _SMALL = frozenset(_DROPPED.split()), frozenset(_KEPT.split())
+_WHOLE: dict[str, str] = {}
+_STARTS: dict[str, str] = {}
+for _name, _listed in _CONCEPTS.items():
+    for _word in _listed.split():
+        (_STARTS if _word.endswith("*") else _WHOLE)[_word.rstrip("*")] = _name
+_SHORTEST, _LONGEST = min(map(len, _STARTS)), max(map(len, _STARTS))
+_BLANK = "_"
+_NOTHING = frozenset((_BLANK, "^", "$", ".."))
+_APART = range(2, 5)
+
+
+def frame(query: str) -> list[str]:
+    """Concepts, small words, numbers and signs in order; runs of other words are one blank."""
+    found: list[str] = []
+    for word in words(query):
+        if word in _FILLERS:
+            continue
+        sign = _sign(word)
+        if sign != _BLANK or found[-1:] != [_BLANK]:
+            found.append(sign)
+    return found
+
+
+def frame_grams(query: str) -> list[str]:
+    """One to four signs in a row, both ends marked, and pairs of signs up to four apart.
+
+    Blanks alone say nothing: whoever asks in words that no concept has is not asking like others.
+    """
+    signs = ["^", *frame(query), "$"]
+    rows = [
+        " ".join(signs[start : start + size])
+        for size in range(1, 5)
+        for start in range(len(signs) - size + 1)
+    ]
+    rows += [f"{a} .. {b}" for gap in _APART for a, b in zip(signs, signs[gap:], strict=False)]
+    return [row for row in rows if not _NOTHING.issuperset(row.split())]
+
+
+@lru_cache(maxsize=4096)
+def _sign(word: str) -> str:
+    if not word[0].isalpha() or word in _SMALL:
+        return word
+    if word in _WHOLE:
+        return f"<{_WHOLE[word]}>"
+    for size in range(min(_LONGEST, len(word)), _SHORTEST - 1, -1):
+        if word[:size] in _STARTS:
+            return f"<{_STARTS[word[:size]]}>"
+    return _BLANK
