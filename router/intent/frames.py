@@ -42,10 +42,10 @@ _CONCEPTS = {
     "texts": "document* docs doc article* paper papers content contents material* resource* "
     "presentation* slides text texts information info literature research guide guides guidance "
     "passage* manual* essay* publication*",
-    "about": "about regarding concerning cover covers covering discuss* describ* explain* mention* "
-    "addressing explor* featuring touching deal deals dealing highlight* pertaining reference* "
-    "writes wrote",
-    "change": "chang* alter* modif* updat* revis* edit edits edited amend* adjust*",
+    "about": "about regarding concerning cover covers covering discuss* describe* describing "
+    "explain* mention* addressing explor* featuring touching deal deals dealing highlight* "
+    "pertaining reference* writes wrote",
+    "change": "chang* alter* modif* update* updating revis* edit edits edited amend* adjust*",
     "evolve": "evol* shift* variation* varied vary transition* develop developed development* "
     "progress* improv* advance advances transform transformed drift* grow grew growth trend* moved "
     "movement trajectory",
@@ -71,8 +71,8 @@ _CONCEPTS = {
     "smaller cheapest leading favourite*",
     "amount": "above more less fewer than most least exceed* count number many average sum total "
     "maximum minimum threshold percent older younger bigger",
-    "field": "metadata attribute* field fields propert* tag tags label labels column* status "
-    "severity category type role region department criteria constraint* value values",
+    "field": "metadata attribute* field fields property properties tag tags label labels column* "
+    "status severity category type role region department criteria constraint* value values",
     "vague": "stuff thing things something anything everything items whatever",
 }
 _DROPPED = "the a an our my me please all any these that those"
