@@ -37,7 +37,9 @@ def stats(*, json: Json = False) -> None:
 
 @app.command()
 def forget(
-    source: Annotated[list[str], typer.Argument(help="As an answer's results name it.")],
+    source: Annotated[
+        list[str], typer.Argument(help="As an answer's results name it: trucks.csv#T-12.")
+    ],
     *,
     json: Json = False,
 ) -> None:
@@ -48,7 +50,11 @@ def forget(
         async with reached(context.redis_url) as redis:
             cache = SemanticCache(redis, context.environment_name, CacheLimits())
             dropped = {one: await cache.invalidate(one) for one in source}
-        lines = [f"{one}: {count} forgotten" for one, count in dropped.items()]
+        lines = [f"{one}: {_told(count)}" for one, count in dropped.items()]
         answer(json, {"forgotten": dropped}, "\n".join(lines))
 
     asyncio.run(run())
+
+
+def _told(count: int) -> str:
+    return f"{count} forgotten" if count else "no cached answer shows it"
