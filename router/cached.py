@@ -110,7 +110,7 @@ class Session:
         except CACHE_FAILURES as error:
             self._cache = None  # this query goes on without it, and is counted once
             self._answers.failed(self._scope, error)
-            trace.failed("cache", f"{type(error).__name__}: {error}")
+            trace.failed("cache", type(error).__name__)
             return None
         self._answers.breaker.succeeded()
         kept = _read(entry)

@@ -55,12 +55,17 @@ class NotReady(RouterError):  # noqa: N818 - named for what it is, as httpx does
 
 
 class StoreUnavailable(RouterError):  # noqa: N818 - named for what it is, as httpx does
-    """A store failed or missed its deadline."""
+    """A store failed or missed its deadline.
 
-    def __init__(self, store: str, why: str) -> None:
-        super().__init__(f"{store}: {why}")
+    ``why`` may be told to whoever asks a question; ``detail``, the driver's own words, may hold
+    addresses and is for logs and operators.
+    """
+
+    def __init__(self, store: str, why: str, detail: str = "") -> None:
+        super().__init__(": ".join(filter(None, (store, why, detail))))
         self.store = store
         self.why = why
+        self.detail = detail
 
 
 class InjectedFault(RouterError):  # noqa: N818 - named for what it is, as httpx does

@@ -65,7 +65,7 @@ class GraphBackend:
             ) as session:
                 reached = await session.execute_read(_expand, search, self.dialect)
         except (Neo4jError, DriverError, OSError) as error:
-            raise StoreUnavailable(self.name, f"{type(error).__name__}: {error}") from error
+            raise StoreUnavailable(self.name, type(error).__name__, str(error)) from error
         trace.note("graph", reached.told())
         return Searched(rank(search, reached)[: search.limit])
 
@@ -76,7 +76,7 @@ class GraphBackend:
             ) as session:
                 await (await session.run(HEALTH)).consume()
         except (Neo4jError, DriverError, OSError) as error:
-            raise StoreUnavailable(self.name, f"{type(error).__name__}: {error}") from error
+            raise StoreUnavailable(self.name, type(error).__name__, str(error)) from error
 
 
 async def _expand(tx: AsyncManagedTransaction, search: Search, dialect: Dialect) -> Reached:

@@ -23,7 +23,10 @@ logger = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class Guard:
-    """Raises StoreUnavailable whatever else the backend raises; ``seconds`` is the deadline."""
+    """Raises StoreUnavailable whatever else the backend raises; ``seconds`` is the deadline.
+
+    What a driver says goes to the log and no further: it names addresses.
+    """
 
     backend: Backend
     metrics: Metrics
@@ -43,8 +46,8 @@ class Guard:
         try:
             searched = await within(seconds, self.backend.search(search))
         except StoreUnavailable as error:
-            self._failed(error.why)
-            raise
+            self._failed(str(error))
+            raise StoreUnavailable(self.name, error.why) from error
         except TimeoutError:
             why = f"no answer within {seconds:.3g} s"
             if seconds == self.seconds:  # a hurried query says nothing of the store
@@ -53,7 +56,7 @@ class Guard:
         except Exception as error:
             # A driver bug or garbage from a store must not fail the query.
             self._failed(repr(error))
-            raise StoreUnavailable(self.name, repr(error)) from error
+            raise StoreUnavailable(self.name, type(error).__name__) from error
         finally:
             elapsed = time.perf_counter() - started
             self.metrics.backend_seconds.labels(self.name).observe(elapsed)
@@ -66,6 +69,8 @@ class Guard:
             await within(self.seconds, self.backend.health())
         except TimeoutError:
             raise StoreUnavailable(self.name, f"no answer within {self.seconds} s") from None
+        except StoreUnavailable as error:
+            raise StoreUnavailable(self.name, error.why) from error
 
     def _failed(self, why: str) -> None:
         self.breaker.failed()

@@ -96,7 +96,7 @@ class PostgresBackend:
         try:
             return await call()
         except FAILURES as error:
-            raise StoreUnavailable(self.name, f"{type(error).__name__}: {error}") from error
+            raise StoreUnavailable(self.name, type(error).__name__, str(error)) from error
 
 
 def _wanted(search: Search, catalogue: Catalogue) -> Filter:

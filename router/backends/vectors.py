@@ -116,4 +116,4 @@ def _open(folder: Path) -> edge.EdgeShard:
 
 
 def unavailable(error: Exception) -> StoreUnavailable:
-    return StoreUnavailable("qdrant", f"{type(error).__name__}: {error}")
+    return StoreUnavailable("qdrant", type(error).__name__, str(error))

@@ -70,5 +70,5 @@ class WatchedModel:
 
     def _gone_without(self, error: LanguageModelError) -> LanguageModelError:
         self._metrics.llm_requests.labels(error.reason).inc()
-        trace.failed("llm", f"{error.reason}: {error}")
+        trace.failed("llm", error.reason)
         return error

@@ -99,6 +99,7 @@ async def stays_useful(router: QueryRouter, part: str) -> None:
     for answer in met:
         assert answer.degraded
         assert part in answer.failures, answer.failures
+        assert "127.0.0.1" not in answer.failures[part]  # whoever asks learns no address
 
 
 async def recovers(router: QueryRouter) -> None:
