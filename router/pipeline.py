@@ -18,7 +18,7 @@ from redis.exceptions import RedisError
 from router import trace
 from router.answers import Answer, Cohort
 from router.cached import Answers, Kept, Session
-from router.decisions import Chooser, Plan, Question, told
+from router.decisions import DEFAULT_ARM, Chooser, Plan, Question, told
 from router.errors import InvalidQuestion
 from router.fanout import Found
 from router.faults import Fault, suffer
@@ -200,12 +200,14 @@ class Pipeline:
         trace.note(
             "rewrite", {"text": rewrite.text, "parts": list(rewrite.parts), "by": rewrite.by}
         )
-        several = len(rewrite.parts) > 1 and understood.complexity.level == "complex"
-        texts = list(rewrite.parts if several else (rewrite.text,))
-        if texts == [understood.text]:
+        if len(rewrite.parts) > 1 and understood.complexity.level != "simple":
+            return tuple(
+                [_part(one) for one in await self._parts.understanding.each(rewrite.parts)]
+            )
+        if rewrite.text == understood.text:
             return (whole,)
-        vectors = await self._parts.understanding.vectors(texts)
-        return tuple(Part(text, vector) for text, vector in zip(texts, vectors, strict=True))
+        vectors = await self._parts.understanding.vectors([rewrite.text])
+        return (Part(rewrite.text, vectors[0]),)
 
     async def _improved(self, wanted: Wanted, why: str) -> Wanted:
         """Other words for the next try; the original stays in front, for names must not get lost."""
@@ -228,6 +230,10 @@ class Pipeline:
         except (RedisError, OSError, LearningError) as error:
             self._metrics.redis_errors.inc()
             logger.warning("decision_not_remembered", why=repr(error))
+
+
+def _part(understood: Understood) -> Part:
+    return Part(understood.text, understood.vector, DEFAULT_ARM[understood.intent.intent])
 
 
 async def _asked_before(cache: Session, request: Request) -> Kept | None:

@@ -15,6 +15,8 @@ from router.fusion import fuse
 from router.options import Features
 
 PARTS_MAX = 3
+PART_ARMS_MIN = 2
+"""Its own and the one chosen for the whole question, which its reward is credited to."""
 EVIDENCE_SHARE = 0.3
 """Of the time left, for asking whether the stores know of a question at all."""
 Key = tuple[str, str, Window | None, int]
@@ -25,10 +27,14 @@ LATER_WEIGHT = 0.8
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One question to search for, with its vector."""
+    """One question to search for, with its vector.
+
+    ``arm`` suits it best by itself: half of a question may be of another kind than the whole.
+    """
 
     text: str
     embedding: Vector
+    arm: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,8 +159,8 @@ class Retrieval:
     ) -> dict[Key, Inquiry]:
         """Each search once, with the weight of the first arm that asks it."""
         inquiries: dict[Key, Inquiry] = {}
-        for place, arm in enumerate(wanted.arms):
-            for part in wanted.parts[:PARTS_MAX]:
+        for part in wanted.parts[:PARTS_MAX]:
+            for place, arm in enumerate(_arms(part, wanted.arms)):
                 window = window_of(part.text, wanted.today) if arm == "temporal" else None
                 for backend in self._of(arm):
                     left_out = relaxed if backend.name in FILTERING else 0
@@ -178,6 +184,13 @@ class Retrieval:
         """The arm's backends that exist; Qdrant where none does (graph switched off)."""
         names = [name for name in ARM_BACKENDS[arm] if name in self._backends]
         return [self._backends[name] for name in names or ["qdrant"]]
+
+
+def _arms(part: Part, arms: tuple[str, ...]) -> tuple[str, ...]:
+    """The part's own arm first, and no more of them than of a whole question."""
+    if part.arm is None:
+        return arms
+    return tuple(dict.fromkeys((part.arm, *arms)))[: max(len(arms), PART_ARMS_MIN)]
 
 
 def _done(asked: Iterable[Key], found: Found) -> frozenset[Key]:

@@ -5,7 +5,7 @@ contend with the event loop for the core this process has.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -81,6 +81,13 @@ class Understanding:
         # They know of it, but what is asked for nobody knows: unsure, so a second store is asked.
         sure = 0.0 if nearest is None else GROUNDED_CONFIDENCE
         return replace(understood, intent=Intent("semantic", sure, "evidence"))
+
+    async def each(self, texts: Sequence[str]) -> list[Understood]:
+        """The parts of a question, each by itself, by the local models alone."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(
+            self._thread, lambda: [self._locally(text) for text in texts]
+        )
 
     async def vectors(self, texts: list[str]) -> list[Vector]:
         """One vector per text."""

@@ -11,7 +11,7 @@ _ASK = (
     r"describe|trace|count|filter|search|map|track)\b"
 )
 _BREAK = re.compile(
-    rf"\?+\s+|;\s+|[.!]\s+(?={_ASK})"
+    rf"(?:\?+|;)\s+(?:(?:and|also|then)\s+)*|[.!]\s+(?={_ASK})"
     rf"|,?\s+(?:and then|and also|as well as|and|then|also)\s+(?:also\s+)?(?={_ASK})|,\s+(?={_ASK})",
     re.IGNORECASE,
 )

@@ -105,6 +105,10 @@ def test_a_slip_between_two_known_words_is_left_alone() -> None:
             "Which firms feed plant 3? When did plant 4 open?",
             ("Which firms feed plant 3", "When did plant 4 open"),
         ),
+        (
+            "Which firms feed plant 3? And when did plant 4 open?",
+            ("Which firms feed plant 3", "when did plant 4 open"),
+        ),
         ("who signed C-12 and when was it changed", ("who signed C-12 and when was it changed",)),
         ("show me who works where", ("show me who works where",)),
         ("salt and pepper suppliers", ("salt and pepper suppliers",)),
