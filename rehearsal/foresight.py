@@ -5,6 +5,7 @@ rightly, they are ready when the step is entered; foreseen wrongly, that tape is
 """
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,8 +14,8 @@ from threading import Event, Thread
 from rehearsal.ahead import asked, beyond
 from rehearsal.course import Course, usual_stay
 from rehearsal.errors import PrometheusFailedError
-from rehearsal.evidence import asked_of
-from rehearsal.guarded import Guarded
+from rehearsal.evidence import asked_of, weigh_ahead
+from rehearsal.guarded import Guarded, compares
 from rollout import blocks
 from rollout.gate import Gate, GateKind
 from rollout.plan import Step
@@ -36,8 +37,12 @@ class Foresight:
         self._ended = Event()
         shadow = copy(course)
         shadow.entries = list(course.entries)
-        work = _steps(shadow, baseline)
+        work = steps_ahead(shadow, baseline)
         Thread(target=_through, args=(work, self._ended), daemon=True).start()
+
+    def weigh(self, course: Course, guarded: Guarded, span: tuple[datetime, datetime]) -> None:
+        """Weigh what the next watch will ask, with the evidence that it will be given."""
+        Thread(target=_weighed, args=(course, guarded, *span), daemon=True).start()
 
     def rest(self) -> None:
         """End after the piece of work that is under way."""
@@ -46,21 +51,42 @@ class Foresight:
 
 
 def _through(work: Iterator[None], ended: Event) -> None:
-    try:
+    with suppress(PrometheusFailedError):  # whoever asks for it hears of it
         for _ in work:
             if ended.is_set():
                 return
-    except PrometheusFailedError:
-        return  # whoever asks for it hears of it
 
 
-def _steps(course: Course, baseline: Mapping[str, Reading]) -> Iterator[None]:
-    plan, number = course.plan, course.plan.steps.index(course.entries[-1].step)
-    yield from _questions(course, baseline)
-    for index in range(number + 1, min(number + 1 + STEPS_AHEAD, len(plan.steps))):
-        course.enter(index, leaves(course, plan.steps[index]))
-        yield
+def _weighed(course: Course, guarded: Guarded, now: datetime, until: datetime) -> None:
+    exposure = guarded.exposure
+    if exposure is None or not compares(exposure):
+        return
+    with suppress(PrometheusFailedError):  # whoever asks for it hears of it
+        for flag in guarded.red_flags:
+            if flag.kind is GateKind.STATISTICAL:
+                metric = guarded.metrics[flag.metric]
+                weigh_ahead(course, flag, metric, exposure, until + (until - now))
+
+
+def steps_ahead(course: Course, baseline: Mapping[str, Reading]) -> Iterator[None]:
+    """Enter the steps that follow, record them and ask what will be asked in them, piece by piece."""
+    steps, number = course.plan.steps, course.plan.steps.index(course.entries[-1].step)
+    for index in range(number, min(number + 1 + STEPS_AHEAD, len(steps))):
+        if index > number:
+            course.enter(index, leaves(course, steps[index]))
+            yield
+        if index + 1 < len(steps):
+            yield from _recorded(course, leaves(course, steps[index + 1]))
         yield from _questions(course, baseline)
+
+
+def _recorded(course: Course, until: datetime) -> Iterator[None]:
+    """The last step of ``course`` for as long as what follows keeps the rollout in it."""
+    entry = course.entries[-1]
+    end = entry.tape.entry + (until - entry.at).total_seconds()
+    while entry.tape.recorded_until < end:
+        entry.tape.reach(entry.tape.recorded_until + entry.tape.tick)
+        yield
 
 
 def leaves(course: Course, following: Step) -> datetime:

@@ -1,7 +1,7 @@
 """What a watch guards, and what it is told of the time ahead."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from rollout.gate import Gate, Metric
@@ -18,6 +18,13 @@ class Guarded:
     baseline: Mapping[str, Reading]
     interval_seconds: float
     exposure: Exposure | None = None
+
+    def after(self, tracks: Mapping[str, Track]) -> "Guarded":
+        """What the next watch is told once this one has handed over its evidence."""
+        if self.exposure is None:
+            return self
+        carried = {"tracks": {**self.exposure.tracks, **tracks}}
+        return replace(self, exposure=self.exposure.model_copy(update=carried))
 
 
 @dataclass(frozen=True)

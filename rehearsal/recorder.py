@@ -21,6 +21,9 @@ from rehearsal.recording import QUESTIONS, Expected, Readings
 from rehearsal.tape import Studio
 from rollout.reading import Reading
 
+SWITCH_SECONDS = 0.0005
+"""The thread that looks ahead lets go for an answer after so long; Python's own is ten times that."""
+
 
 class Recorder:
     """Answers about one course after the other; their tapes are shared."""
@@ -59,7 +62,10 @@ class Recorder:
     def next_breach(self, guarded: Guarded, now: datetime, until: datetime) -> Breach:
         """See ``rehearsal.ahead``."""
         self._baseline = guarded.baseline
-        return next_breach(self._course, guarded, now, until)
+        found = next_breach(self._course, guarded, now, until)
+        if now < until and not found.names:
+            self._foresight.weigh(self._course, guarded.after(found.tracks), (now, until))
+        return found
 
     def fault_begins(self) -> datetime | None:
         """See ``Course.fault_begins``."""
@@ -85,6 +91,7 @@ def serve(connection: Connection) -> None:
 
 
 if __name__ == "__main__":
+    sys.setswitchinterval(SWITCH_SECONDS)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the asking process ends us
     try:
         serve(Connection(int(sys.argv[1])))

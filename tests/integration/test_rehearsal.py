@@ -1,11 +1,16 @@
 """Rehearsals on the real parts: the production workflow, the time-skipping server, Prometheus."""
 
 from collections.abc import AsyncIterator, Iterator
+from copy import copy
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from rehearsal.ahead import next_breach
 from rehearsal.course import Course
+from rehearsal.foresight import leaves, steps_ahead
+from rehearsal.guarded import Guarded
 from rehearsal.outcome import disappointment, outcome_of
 from rehearsal.pace import tick_seconds
 from rehearsal.prometheus import own_prometheus
@@ -15,6 +20,7 @@ from rehearsal.run import BEGIN, stage
 from rehearsal.scenario import Ending, Expectation, Scenario, library, load_scenario
 from rehearsal.tape import Studio
 from rehearsal.walk import Walk
+from rollout.gate import GateKind
 from rollout.plan import RolloutPlan
 from rollout.plan_yaml import load_plan
 from tests.rehearsal_plan import PHASE4, shortened
@@ -75,6 +81,27 @@ async def test_the_workflow_and_the_pure_core_come_to_the_same_end(
         if played.outcome.delay is not None and walked.delay is not None:
             apart = abs((walked.delay - played.outcome.delay).total_seconds())
             assert apart <= 2 * tick_seconds(plan)
+
+
+def test_a_step_that_was_foreseen_is_recorded_and_read_once() -> None:
+    """Entered a minute later than foreseen it has the same tape; what a red flag asks was read."""
+    plan = shortened("flag-infrastructure")
+    with own_prometheus(tick_seconds(plan)) as url, reading(url) as ranges:
+        course = Course(plan, load_scenario("healthy"), 1, Studio(ranges), BEGIN)
+        ahead = copy(course)
+        ahead.entries = list(course.entries)
+        for _ in steps_ahead(ahead, {}):
+            pass
+        later = leaves(course, plan.steps[1]) + timedelta(minutes=1)
+        course.enter(1, later)
+        tape = course.entries[-1].tape
+        assert tape is ahead.entries[1].tape
+        written, read = tape.recorded_until, dict(tape._ticks)
+        flags = [one for one in plan.steps[1].red_flags if one.kind is not GateKind.BASELINE]
+        guarded = Guarded(flags, plan.metrics, {}, plan.watch_interval.total_seconds())
+        assert not next_breach(course, guarded, later, later + timedelta(hours=12)).names
+    assert read
+    assert (tape.recorded_until, list(tape._ticks)) == (written, list(read))
 
 
 async def test_a_plan_of_seconds_is_recorded_for_hours_not_days() -> None:
