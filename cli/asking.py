@@ -8,15 +8,14 @@ from typing import Annotated, Any
 import asyncpg  # type: ignore[import-untyped]  # it ships no types
 import httpx
 import typer
-from redis.exceptions import RedisError
 
 from cli.context import Context
 from cli.errors import CliError, Exit
-from cli.output import Json, answer, say, without_password
+from cli.flag_store import reached
+from cli.output import Json, answer, say
 from router.access import SCOPES, line_of, new_key
 from router.analytics import PhaseLatency, latency_breakdown
 from router.errors import SettingsError
-from router.flags.address import connect
 from router.flags.processes import live_processes
 from router.settings import Settings
 from router.stores import open_postgres
@@ -61,15 +60,8 @@ async def _ask(question: str, url: str, user: str, explain: bool, json: bool) ->
 
 
 async def _live_router(context: Context) -> str:
-    redis = connect(context.redis_url, socket_timeout=2, socket_connect_timeout=2)
-    try:
+    async with reached(context.redis_url) as redis:
         found = await live_processes(redis, context.environment_name)
-    except RedisError as error:
-        address = without_password(context.redis_url)
-        message = f"Redis does not answer at {address}: start it with `sluice up`."
-        raise CliError(message, Exit.UNREACHABLE) from error
-    finally:
-        await redis.aclose()
     if not found:
         raise CliError("No router runs. Start one with `sluice router`.", Exit.UNREACHABLE)
     return found[0].url
@@ -160,8 +152,9 @@ def latency(
             )
         except asyncpg.UndefinedTableError:
             return {}
-        except (asyncpg.PostgresError, OSError, TimeoutError) as error:
-            raise CliError(f"Postgres does not answer: {error}", Exit.UNREACHABLE) from error
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+            message = f"Postgres does not answer: {error}. Set POSTGRES_DSN, or `sluice up`."
+            raise CliError(message, Exit.UNREACHABLE) from error
         finally:
             await pool.close()
 

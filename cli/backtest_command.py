@@ -67,7 +67,8 @@ def backtest(  # noqa: PLR0913, PLR0917  each is an option of the command line
     except NothingRecordedError as error:
         raise CliError(str(error), Exit.NOT_FOUND) from error
     except (RehearsalError, StackError) as error:
-        raise CliError(without_password(str(error)), Exit.UNREACHABLE) from error
+        hint = "" if tsdb else "; is it the right one (--prometheus, or PROMETHEUS_URL)?"
+        raise CliError(without_password(str(error)) + hint, Exit.UNREACHABLE) from error
     done = done.model_copy(update={"source": str(tsdb or without_password(url))})
     if json:
         answer(True, document(done), "")

@@ -20,9 +20,10 @@ from cli.doctor_channels import look_at_channels
 from cli.doctor_findings import BAD, GOOD, Finding
 from cli.doctor_flags import fence_orphans, look_at_flags
 from cli.doctor_temporal import look_at_temporal
-from cli.errors import Exit
+from cli.errors import CliError, Exit
+from cli.flag_store import connected
 from cli.output import Json, answer
-from router.flags.address import connect
+from router.flags import FlagStoreError
 from router.flags.processes import live_processes
 from workflows.models import workflow_id
 
@@ -83,12 +84,16 @@ async def _limited(about: str, look: Callable[[], Awaitable[list[Finding]]]) -> 
 
 
 async def _redis(context: Context) -> list[Finding]:
-    redis = connect(context.redis_url, socket_timeout=5, socket_connect_timeout=5)
+    try:
+        redis = connected(context.redis_url)
+    except CliError as error:
+        return [Finding("redis", BAD, f"{error}.")]
     try:
         await redis.ping()
         processes = await live_processes(redis, context.environment_name)
-    except RedisError as error:
-        return [Finding("redis", BAD, f"{error}. Set REDIS_URL, or `sluice up`.")]
+    except (RedisError, FlagStoreError) as error:
+        why = str(error).rstrip(".")
+        return [Finding("redis", BAD, f"{why}. Set REDIS_URL, or `sluice up`.")]
     finally:
         await redis.aclose()
     found = [Finding("redis", GOOD, "answers")]

@@ -166,7 +166,7 @@ async def reached(redis_url: str) -> AsyncIterator[Redis]:
     redis = connected(redis_url)
     try:
         yield redis
-    except (RedisError, OSError) as error:
+    except (RedisError, OSError, FlagStoreError) as error:
         address = without_password(redis_url)
         message = f"Redis does not answer at {address}: start it with `sluice up`, or set REDIS_URL"
         raise CliError(message, Exit.UNREACHABLE) from error
@@ -179,7 +179,7 @@ def plain(error: FlagError, redis_url: str) -> CliError:
     message = str(error)
     if isinstance(error, FlagStoreError):
         address = without_password(redis_url)
-        message += f". Address: {address}; start it with `sluice up`, or set REDIS_URL"
+        message = f"{message.rstrip('.')}. Address: {address}; start it with `sluice up`, or set REDIS_URL"
     return CliError(message, CODES.get(type(error), Exit.FAILED))
 
 

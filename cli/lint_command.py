@@ -63,5 +63,10 @@ def load_or_leave(path: Path, json: bool) -> RolloutPlan:
             ]
             answer(True, {"plan": str(path), "mistakes": mistakes}, "")
         else:
-            say("\n".join(f"{path}: {mistake}" for mistake in error.mistakes))
+            tell_mistakes(str(path), error)
         raise typer.Exit(Exit.USAGE) from error
+
+
+def tell_mistakes(name: str, error: PlanError) -> None:
+    """One line each, which begins with the file's name; that of a file that can't be read does."""
+    say("\n".join(f"{one}" if one.field == name else f"{name}: {one}" for one in error.mistakes))

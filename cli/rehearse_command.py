@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.errors import CliError, Exit
-from cli.lint_command import load_or_leave
+from cli.lint_command import load_or_leave, tell_mistakes
 from cli.output import Json, answer, say
 from cli.parameters import PlanPath
 from cli.rehearsal_view import document, study_text, text
@@ -92,7 +92,7 @@ def _scenario(name: str) -> Scenario:
             f"No scenario {name!r}; there are {known}, or give a file.", Exit.USAGE
         ) from None
     except PlanError as error:
-        say("\n".join(f"{name}: {mistake}" for mistake in error.mistakes))
+        tell_mistakes(name, error)
         raise typer.Exit(Exit.USAGE) from error
 
 

@@ -35,8 +35,8 @@ class Mistake:
     message: str
 
     def __str__(self) -> str:
-        place = f"line {self.line}" if self.line is not None else "plan"
-        return f"{place}: {self.field}: {self.message}"
+        place = f"line {self.line}: " if self.line is not None else ""
+        return f"{place}{self.field}: {self.message}"
 
 
 class PlanError(RolloutError):

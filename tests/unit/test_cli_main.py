@@ -21,7 +21,7 @@ def call(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
         (("start",), "Missing argument 'plan'. Try `sluice start --help`."),
         (("nocommand",), "No such command 'nocommand'"),
         (("list", "--jsn"), "No such option: --jsn"),
-        (("start", "no-such-file.yaml"), "can't be read: No such file"),
+        (("start", "no-such-file.yaml"), "no-such-file.yaml: can't be read: No such file"),
     ],
 )
 def test_wrong_words_are_named(
@@ -52,3 +52,14 @@ def test_without_temporal_it_says_how_to_start_it(
     monkeypatch.setenv("TEMPORAL_ADDRESS", UNREACHABLE)
     assert call(monkeypatch, *words) == Exit.UNREACHABLE
     assert "sluice up" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("url", "code"), [("redis://127.0.0.1:1/0", Exit.UNREACHABLE), ("foo", Exit.USAGE)]
+)
+def test_a_question_without_redis_names_the_setting(
+    url: str, code: Exit, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("REDIS_URL", url)
+    assert call(monkeypatch, "ask", "who drives T-12?") == code
+    assert "REDIS_URL" in capsys.readouterr().err
