@@ -126,4 +126,6 @@ def _stored(to: Recording) -> Iterator[None]:
         raise Overloaded(why, retry_after_seconds=5) from error
     except (RedisError, OSError) as error:
         to.metrics.redis_errors.inc()
-        raise NotReady(f"feedback could not be stored: {error!r}") from error
+        logger.warning("feedback_not_stored", why=repr(error))
+        why = "feedback could not be stored: Redis does not answer; send it again"
+        raise NotReady(why) from error
