@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
-from temporalio.client import WorkflowHandle
+from temporalio.client import WorkflowFailureError, WorkflowHandle
 from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
@@ -23,6 +23,7 @@ from activities.models import CheckRecord
 from activities.watch import WatchActivities
 from rehearsal.clock import Work, keep_going
 from rehearsal.distant import DistantCourse
+from rehearsal.errors import ServerFailedError
 from rehearsal.outcome import Outcome, outcome_of
 from rehearsal.pace import START_HOUR
 from rehearsal.person import PersonActivities, RehearsingPerson
@@ -37,6 +38,7 @@ from workflows.models import RolloutInput, RolloutResult, workflow_id
 from workflows.rollout_workflow import RolloutWorkflow
 
 THREADS = 4
+TRIES = 3
 
 
 @dataclass(frozen=True)
@@ -56,13 +58,34 @@ class Stage:
     recording: Recording
 
     async def rehearse(self, plan: RolloutPlan, scenario: Scenario, seed: int) -> Played:
-        """Carry the plan out until it ends, or only a person could go on."""
+        """Carry the plan out until it ends, or only a person could go on.
+
+        Raises:
+            ServerFailedError: the test server lost the rollout time and again.
+            RecorderFailedError: the process that records ended.
+        """
+        work = Work()
+        going = asyncio.create_task(keep_going(self.env, work))
+        try:
+            for _ in range(TRIES):
+                with suppress(WorkflowFailureError):  # the person has seen that the rollout is lost
+                    return await self._try((plan, scenario, seed), work)
+        finally:
+            going.cancel()
+        raise ServerFailedError(f"Temporal's time-skipping server lost the rollout {TRIES} times")
+
+    async def _try(self, rehearsed: tuple[RolloutPlan, Scenario, int], work: Work) -> Played:
         await self._to_monday()
         begin = await self.env.get_current_time()
-        course = DistantCourse(plan, scenario, seed, self.recording, begin)
-        ledger, work = MemoryLedger(), Work()
+        course = DistantCourse(*rehearsed, self.recording, begin)
+        ledger = MemoryLedger()
         async with self._rolling_out(course, ledger, work) as (rollout, person):
-            await self._over(person, work)
+            try:
+                await self._over(person)
+            except WorkflowFailureError:
+                with suppress(RPCError):
+                    await rollout.terminate("the rehearsal begins again")
+                raise
             state = await rollout.query(RolloutWorkflow.get_state)
             if not state.ended:
                 with suppress(RPCError):  # it may end while we say so
@@ -72,16 +95,15 @@ class Stage:
         checks = tuple(CheckRecord.model_validate_json(entry.body).check for entry in entries)
         return Played(outcome_of(state, course, now, "the workflow"), state, checks)
 
-    async def _over(self, person: WorkflowHandle[RehearsingPerson, None], work: Work) -> None:
+    async def _over(self, person: WorkflowHandle[RehearsingPerson, None]) -> None:
         """Wait until only a real person could go on; raise RecorderFailedError when nobody records."""
-        going = asyncio.create_task(keep_going(self.env, work))
         ends = [asyncio.create_task(one) for one in (person.result(), self.recording.lost())]
         try:
             done, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             for one in done:
                 one.result()
         finally:
-            for task in (going, *ends):
+            for task in ends:
                 task.cancel()
 
     async def _to_monday(self) -> None:

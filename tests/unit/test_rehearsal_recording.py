@@ -10,8 +10,10 @@ import pytest
 from rehearsal.arrays import Floats
 from rehearsal.errors import PrometheusFailedError, RecorderFailedError
 from rehearsal.pace import placed_at
+from rehearsal.person import lost
 from rehearsal.recording import Recording
 from rehearsal.remote_write import Key, write_requests
+from rollout.quantity import parse_duration
 
 AT = datetime(2024, 1, 1, 8, tzinfo=UTC)
 
@@ -57,3 +59,10 @@ def test_many_writes_carry_what_one_does() -> None:
         message = next(sample)[-18:]
         assert message in whole
         assert sum(message in part for part in parts) == 1
+
+
+@pytest.mark.parametrize(("late", "is_lost"), [("1m", False), ("1h", False), ("2h", True)])
+def test_a_rollout_that_sleeps_past_its_time_is_lost(late: str, is_lost: bool) -> None:
+    """The test server forgot it; else the rehearsing person looks at it every minute for ever."""
+    assert lost(AT, AT + parse_duration(late)) is is_lost
+    assert not lost(None, AT)
