@@ -5,6 +5,7 @@ import logging
 import os
 import signal
 import sys
+from typing import NoReturn
 
 import httpx
 from temporalio.worker import Worker
@@ -13,7 +14,7 @@ from activities.archive import FileArchive
 from activities.channels import channels
 from activities.checklist import ChecklistActivities
 from activities.code import CodeActivities
-from activities.connection import connected
+from activities.connection import NoTemporalError, connected
 from activities.encryption import PayloadKeyError
 from activities.flags import FlagActivities
 from activities.git_code import GitCode
@@ -40,7 +41,7 @@ async def main(settings: WorkerSettings) -> None:
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
     metrics = PrometheusMetrics(settings.prometheus_url)
-    flags, ledger = RedisFlags.from_url(settings.redis_url), PostgresLedger(settings.postgres_dsn)
+    flags, ledger = _flags(settings.redis_url), PostgresLedger(settings.postgres_dsn)
     site = LiveSite.from_environment(os.environ, flags, metrics)
     code = GitCode(settings.code_repository, settings.deploy_hook, os.environ)
     async with connected(settings) as client, httpx.AsyncClient() as http:
@@ -70,9 +71,31 @@ async def main(settings: WorkerSettings) -> None:
     await flags.close()
 
 
-if __name__ == "__main__":
-    logging.basicConfig(level=logging.INFO)
+def _flags(redis_url: str) -> RedisFlags:
+    try:
+        return RedisFlags.from_url(redis_url)
+    except ValueError as error:  # without the address: it may hold a password
+        raise SettingsError(f"REDIS_URL is no address of a Redis: {error}") from None
+
+
+def run() -> NoReturn:
+    """Work, and leave at once.
+
+    Leaving through ``os._exit`` is deliberate: an interpreter that shuts down after the SDK has
+    connected, or tried to, aborts in a part of runs (sdk-python#300).
+    """
+    code = 0
     try:
         asyncio.run(main(WorkerSettings.read(os.environ)))
-    except (SettingsError, PayloadKeyError) as error:
-        sys.exit(f"worker: {error}")
+    except (SettingsError, PayloadKeyError, NoTemporalError) as error:
+        sys.stderr.write(f"worker: {error}\n")
+        code = 1
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO)
+    run()

@@ -9,7 +9,7 @@ from typing import Literal
 
 from router.errors import SettingsError
 from router.llm.settings import LLMSettings, Price
-from router.variables import at_least_zero, one_of, positive, share, switch
+from router.variables import address, at_least_zero, one_of, positive, share, switch
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +108,9 @@ class Addresses:
 
 _STORE_ADDRESSES = ("postgres_dsn", "neo4j_uri", "neo4j_user", "neo4j_password")
 _LLM_KEYS = ("openai_api_key", "anthropic_api_key")
+_REDIS = ("redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel")
+_POSTGRES = ("postgresql", "postgres")
+_NEO4J = ("bolt", "bolt+s", "bolt+ssc", "neo4j", "neo4j+s", "neo4j+ssc")
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,9 +159,9 @@ class Settings:
 def _stores(env: Mapping[str, str]) -> Stores:
     default = Stores()
     return Stores(
-        redis_url=env.get("REDIS_URL", default.redis_url),
-        postgres_dsn=env.get("POSTGRES_DSN", default.postgres_dsn),
-        neo4j_uri=env.get("NEO4J_URI", default.neo4j_uri),
+        redis_url=address(env, "REDIS_URL", _REDIS, default.redis_url),
+        postgres_dsn=address(env, "POSTGRES_DSN", _POSTGRES, default.postgres_dsn),
+        neo4j_uri=address(env, "NEO4J_URI", _NEO4J, default.neo4j_uri),
         neo4j_user=env.get("NEO4J_USER", default.neo4j_user),
         neo4j_password=env.get("NEO4J_PASSWORD"),
         neo4j_database=env.get("NEO4J_DATABASE", default.neo4j_database),

@@ -45,6 +45,17 @@ def share(env: Environment, name: str, default: float) -> float:
     return value
 
 
+def address(env: Environment, name: str, schemes: tuple[str, ...], default: str) -> str:
+    """One that begins with one of the schemes.
+
+    Raises SettingsError, which does not tell the address: it may hold a password.
+    """
+    value = env.get(name, default)
+    if not value.startswith(tuple(f"{scheme}:" for scheme in schemes)):
+        raise SettingsError(f"{name}: give an address that begins with {schemes[0]}://")
+    return value
+
+
 def one_of(env: Environment, name: str, allowed: tuple[str, ...], default: str) -> str:
     """One of the allowed words. Raises SettingsError."""
     value = env.get(name, default)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from activities.connection import NoTemporalError, connected
 from activities.settings import VARIABLES, SettingsError, WorkerSettings
 from activities.telemetry import runtime, tracing
 from workflows.serving import worker_options
@@ -60,3 +61,12 @@ def test_an_otlp_endpoint_switches_tracing_on() -> None:
     traces = tracing(WorkerSettings(otlp_endpoint="http://127.0.0.1:9"))
     assert len(traces.interceptors) == 1
     traces.close()
+
+
+async def test_a_temporal_that_is_away_is_named_with_the_setting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TEMPORAL_ADDRESS", "127.0.0.1:9")
+    with pytest.raises(NoTemporalError, match=r"127\.0\.0\.1:9: start it .* TEMPORAL_ADDRESS"):
+        async with connected(WorkerSettings()):
+            pass
