@@ -29,7 +29,7 @@ def stats(*, json: Json = False) -> None:
         async with reached(context.redis_url) as redis:
             cache = SemanticCache(redis, context.environment_name, CacheLimits())
             found = dict(sorted((await cache.totals()).items()))
-        lines = [f"{cohort}: {entries} answers" for cohort, entries in found.items()]
+        lines = [f"{cohort}: {entries} cached" for cohort, entries in found.items()]
         answer(json, {"entries": found}, "\n".join(lines) or "nothing is cached")
 
     asyncio.run(run())
@@ -57,4 +57,8 @@ def forget(
 
 
 def _told(count: int) -> str:
-    return f"{count} forgotten" if count else "no cached answer shows it"
+    return (
+        f"{count} forgotten"
+        if count
+        else "no cached answer shows it; `sluice ask` tells sources in brackets"
+    )
