@@ -87,6 +87,14 @@ def lost(until: datetime | None, now: datetime) -> bool:
     return until is not None and now - until > LATE_MAX
 
 
+def says_lost(error: BaseException) -> bool:
+    """Whether the person ended because the rollout is lost, and for no other reason."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, ApplicationError):
+        cause = cause.__cause__
+    return cause is not None and cause.type == LOST
+
+
 def is_over(state: State) -> bool:
     """Whether nothing happens any more unless a person decides something."""
     if state.status is Status.DEGRADED:

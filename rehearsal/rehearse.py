@@ -26,7 +26,7 @@ from rehearsal.distant import DistantCourse
 from rehearsal.errors import ServerFailedError
 from rehearsal.outcome import Outcome, outcome_of
 from rehearsal.pace import START_HOUR
-from rehearsal.person import PersonActivities, RehearsingPerson
+from rehearsal.person import PersonActivities, RehearsingPerson, says_lost
 from rehearsal.ports import RecordedMetrics, RehearsedFlags, no_report, workflow_time
 from rehearsal.recording import Recording
 from rehearsal.scenario import Scenario
@@ -68,8 +68,11 @@ class Stage:
         going = asyncio.create_task(keep_going(self.env, work))
         try:
             for _ in range(TRIES):
-                with suppress(WorkflowFailureError):  # the person has seen that the rollout is lost
+                try:
                     return await self._try((plan, scenario, seed), work)
+                except WorkflowFailureError as error:
+                    if not says_lost(error):
+                        raise
         finally:
             going.cancel()
         raise ServerFailedError(f"Temporal's time-skipping server lost the rollout {TRIES} times")

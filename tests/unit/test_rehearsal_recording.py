@@ -6,11 +6,13 @@ from multiprocessing import Pipe
 
 import numpy as np
 import pytest
+from temporalio.client import WorkflowFailureError
+from temporalio.exceptions import ApplicationError
 
 from rehearsal.arrays import Floats
 from rehearsal.errors import PrometheusFailedError, RecorderFailedError
 from rehearsal.pace import placed_at
-from rehearsal.person import lost
+from rehearsal.person import LOST, lost, says_lost
 from rehearsal.recording import Recording
 from rehearsal.remote_write import Key, write_requests
 from rollout.quantity import parse_duration
@@ -66,3 +68,10 @@ def test_a_rollout_that_sleeps_past_its_time_is_lost(late: str, is_lost: bool) -
     """The test server forgot it; else the rehearsing person looks at it every minute for ever."""
     assert lost(AT, AT + parse_duration(late)) is is_lost
     assert not lost(None, AT)
+
+
+@pytest.mark.parametrize(("kind", "is_lost"), [(LOST, True), ("ValueError", False)])
+def test_only_a_lost_rollout_begins_again(kind: str, is_lost: bool) -> None:
+    """Else a mistake of ours would be tried three times, and told as one of the server."""
+    assert says_lost(WorkflowFailureError(cause=ApplicationError("why", type=kind))) is is_lost
+    assert not says_lost(WorkflowFailureError(cause=TimeoutError()))
