@@ -66,7 +66,7 @@ class Target:
 
     async def post(self, body: bytes) -> tuple[int, bytes]:
         """Status and body; OSError or EOFError when the connection breaks."""
-        reader, writer = self._idle.pop() if self._idle else await self._connect()
+        reader, writer = await self._connection()
         head = f"POST /query HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
         writer.write(head.encode() + body)
         reply = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
@@ -75,7 +75,12 @@ class Target:
         self._idle.append((reader, writer))
         return status, answer
 
-    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    async def _connection(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        while self._idle:
+            reader, writer = self._idle.pop()
+            if not reader.at_eof():
+                return reader, writer
+            writer.close()  # the server's keep-alive ended, as it may: no error of an answer
         return await asyncio.open_connection(self._host, self._port)
 
     def close(self) -> None:

@@ -35,7 +35,7 @@ from router.turns import Turns
 from router.understanding import Understanding, Understood
 from router.users import Member
 
-UNSURE = 0.6
+UNSURE = 0.75
 """Below this confidence of the intent other arms are asked as well."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 RETRY_SECONDS = 0.1
