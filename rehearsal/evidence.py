@@ -12,6 +12,7 @@ import numpy as np
 
 from rehearsal.arrays import Floats
 from rehearsal.course import Course
+from rehearsal.guarded import carrying
 from rollout import blocks
 from rollout.gate import Gate, Metric
 from rollout.statistic import AnyStatistic
@@ -70,7 +71,7 @@ def weigh_all(gate: Gate, metric: Metric, exposure: Exposure, measured: Sequence
     at_once = AT_ONCE if gate.on_no_data == "hold" else 1
     for start in range(0, len(measured), at_once):
         some = measured[start : start + at_once]
-        known = _with(exposure, gate, track)
+        known = carrying(exposure, {gate.name: track})
         verdict, after = weigh(gate, metric, known, some)
         if verdict.outcome is Outcome.FAILED:
             return _first(gate, metric, known, some)
@@ -90,10 +91,6 @@ def _first(gate: Gate, metric: Metric, exposure: Exposure, measured: Sequence[Bl
     before = weigh(gate, metric, exposure, measured[: high - 1])[1]
     verdict = weigh(gate, metric, exposure, measured[:high])[0]
     return Weighed(measured[high - 1].until, before, verdict)
-
-
-def _with(exposure: Exposure, gate: Gate, track: Track) -> Exposure:
-    return exposure.model_copy(update={"tracks": {**exposure.tracks, gate.name: track}})
 
 
 def spans_until(gate: Gate, exposure: Exposure, until: datetime) -> list[blocks.Span]:

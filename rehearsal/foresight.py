@@ -17,12 +17,12 @@ from rehearsal.errors import PrometheusFailedError
 from rehearsal.evidence import asked_of, weigh_ahead
 from rehearsal.guarded import Guarded, compares
 from rollout import blocks
+from rollout.exposure import EVERYBODY
 from rollout.gate import Gate, GateKind
 from rollout.plan import Step
 from rollout.reading import Reading
 
 STEPS_AHEAD = 2
-EVERYBODY = 100.0
 
 
 @dataclass

@@ -23,8 +23,7 @@ class Guarded:
         """What the next watch is told once this one has handed over its evidence."""
         if self.exposure is None:
             return self
-        carried = {"tracks": {**self.exposure.tracks, **tracks}}
-        return replace(self, exposure=self.exposure.model_copy(update=carried))
+        return replace(self, exposure=carrying(self.exposure, tracks))
 
 
 @dataclass(frozen=True)
@@ -34,6 +33,11 @@ class Breach:
     at: datetime
     names: tuple[str, ...] = ()
     tracks: dict[str, Track] = field(default_factory=dict)
+
+
+def carrying(exposure: Exposure, tracks: Mapping[str, Track]) -> Exposure:
+    """The same, with these tracks in place of its own of their names."""
+    return exposure.model_copy(update={"tracks": {**exposure.tracks, **tracks}})
 
 
 def compares(exposure: Exposure | None) -> bool:

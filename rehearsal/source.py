@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -17,11 +17,9 @@ TIMEOUT_SECONDS = 150.0
 """Prometheus itself gives up after two minutes."""
 
 
-@contextmanager
-def running(url: str) -> Iterator[Ranges]:
+def running(url: str) -> AbstractContextManager[Ranges]:
     """Read from the Prometheus at ``url``."""
-    with reading(url, TIMEOUT_SECONDS) as ranges:
-        yield ranges
+    return reading(url, TIMEOUT_SECONDS)
 
 
 @contextmanager
