@@ -21,6 +21,7 @@ from rollout.exposure import EVERYBODY
 from rollout.gate import Gate, GateKind
 from rollout.plan import Step
 from rollout.reading import Reading
+from rollout.statistic import AnyStatistic
 
 STEPS_AHEAD = 2
 
@@ -126,9 +127,8 @@ def _watch(course: Course, flag: Gate, guarded: Guarded) -> None:
 
 
 def _watched(course: Course, flag: Gate) -> None:
-    tape, statistic = course.entries[-1].tape, course.plan.metrics[flag.metric].statistic
-    assert statistic is not None  # noqa: S101  plans are checked for it
-    _, wanted = asked_of(statistic, flag.window, course.plan.stale_after)
+    _, wanted = _blocks(course, flag)
+    tape = course.entries[-1].tape
     tape.prepare_columns(wanted, tape.entry, flag.window.total_seconds())
 
 
@@ -140,10 +140,16 @@ def _check(course: Course, gate: Gate, guarded: Guarded) -> None:
 
 
 def _checked(course: Course, gate: Gate) -> None:
-    tape, statistic = course.entries[-1].tape, course.plan.metrics[gate.metric].statistic
-    assert statistic is not None  # noqa: S101  plans are checked for it
-    _, wanted = asked_of(statistic, gate.window, course.plan.stale_after)
+    statistic, wanted = _blocks(course, gate)
     anew = blocks.resets(blocks.witness(statistic), gate.window, course.plan.stale_after)
-    seconds = gate.window.total_seconds()
+    tape, seconds = course.entries[-1].tape, gate.window.total_seconds()
     for promql in (*wanted, anew):
         tape.prepare(promql, tape.entry + seconds, seconds)
+
+
+def _blocks(course: Course, gate: Gate) -> tuple[AnyStatistic, list[str]]:
+    """What a statistical gate counts, and what is asked about each of its blocks."""
+    statistic = course.plan.metrics[gate.metric].statistic
+    assert statistic is not None  # noqa: S101  plans are checked for it
+    _, wanted = asked_of(statistic, gate.window, course.plan.stale_after)
+    return statistic, wanted
