@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 _WORD = re.compile(r"[a-z]+|\d+|[=<>!]+|[$%€£'\"]")
@@ -15,6 +16,11 @@ def words(query: str) -> list[str]:
     return [f"#{min(len(word), 4)}" if word.isdigit() else word for word in _WORD.findall(text)]
 
 
+def apart(row: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Pairs of what stands two to four places apart, the nearest first."""
+    return ((one, other) for gap in _APART for one, other in zip(row, row[gap:], strict=False))
+
+
 def word_grams(query: str) -> list[str]:
     """Words, pairs of neighbours and of words up to four apart, and the first two words marked.
 
@@ -22,8 +28,8 @@ def word_grams(query: str) -> list[str]:
     """
     found = words(query)
     pairs = [f"{left} {right}" for left, right in pairwise(found)]
-    apart = [f"{a}..{b}" for gap in _APART for a, b in zip(found, found[gap:], strict=False)]
-    return found + pairs + apart + [f"^{word}" for word in found[:2]]
+    distant = [f"{left}..{right}" for left, right in apart(found)]
+    return found + pairs + distant + [f"^{word}" for word in found[:2]]
 
 
 def character_grams(query: str) -> list[str]:

@@ -6,7 +6,7 @@ a few hundred questions a model learns what frames ask for, where it would know 
 
 from functools import lru_cache
 
-from router.intent.features import words
+from router.intent.features import apart, words
 
 # A trailing * takes every word that starts so. A word that two concepts could claim has the one
 # that tells intents apart better.
@@ -89,7 +89,6 @@ for _name, _listed in _CONCEPTS.items():
 _SHORTEST, _LONGEST = min(map(len, _STARTS)), max(map(len, _STARTS))
 _BLANK = "_"
 _NOTHING = frozenset((_BLANK, "^", "$", ".."))
-_APART = range(2, 5)
 
 
 def frame(query: str) -> list[str]:
@@ -115,7 +114,7 @@ def frame_grams(query: str) -> list[str]:
         for size in range(1, 5)
         for start in range(len(signs) - size + 1)
     ]
-    rows += [f"{a} .. {b}" for gap in _APART for a, b in zip(signs, signs[gap:], strict=False)]
+    rows += [f"{one} .. {other}" for one, other in apart(signs)]
     return [row for row in rows if not _NOTHING.issuperset(row.split())]
 
 
