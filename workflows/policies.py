@@ -1,10 +1,13 @@
-"""Every timeout and retry of the rollout, named. Figures: DESIGN.md §10, Temporal."""
+"""Every timeout and retry of the rollout, named.
+
+No activity is cancelled with ``ActivityCancellationType.ABANDON``: in temporalio 1.35 an abandoned
+activity that later fails or times out wedges its workflow for good.
+"""
 
 from datetime import timedelta
 from typing import Any
 
 from temporalio.common import RetryPolicy
-from temporalio.workflow import ActivityCancellationType
 
 TASK_QUEUE = "sluice"
 FLAG_REFUSED = "FlagRefused"
@@ -34,12 +37,10 @@ APPLY_UNTIL_DONE: dict[str, Any] = {
         maximum_attempts=0,
         non_retryable_error_types=[FLAG_REFUSED],
     ),
-    "cancellation_type": ActivityCancellationType.ABANDON,
 }
 """Behind it, and for raising traffic: tried for as long as it takes.
 
-A dropped one is not cancelled: it has no heartbeat, so it would not hear of it, and the fence
-refuses it once it comes late.
+The fence refuses a cancelled write that still arrives late.
 """
 
 REFUSED_AGAIN_AFTER = timedelta(seconds=5)
@@ -54,9 +55,8 @@ CONFIRM: dict[str, Any] = {
 CHECK: dict[str, Any] = {
     "start_to_close_timeout": timedelta(seconds=20),
     "retry_policy": RetryPolicy(initial_interval=timedelta(seconds=1), maximum_attempts=3),
-    "cancellation_type": ActivityCancellationType.ABANDON,
 }
-"""Exhausted attempts are an Error verdict: the rollout holds. A dropped check's result is ignored."""
+"""Exhausted attempts are an Error verdict: the rollout holds. A cancelled check's result is ignored."""
 
 CHECKLIST: dict[str, Any] = {
     "start_to_close_timeout": timedelta(seconds=45),
