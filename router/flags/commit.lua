@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Replace the flag document if nothing changed since it was read; audit and announce with it.
 -- KEYS: document, floor, audit stream.
 -- ARGV: version and floor text as read, new document, channel, audit length,

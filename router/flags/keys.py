@@ -28,5 +28,10 @@ class FlagKeys:
         return f"{self.document}:floor"
 
     @property
+    def write_probe(self) -> str:
+        """A key that never exists: deleting it shows whether the store takes writes."""
+        return f"{self.document}:write-probe"
+
+    @property
     def processes(self) -> str:
         return f"sluice:{self.environment}:processes"

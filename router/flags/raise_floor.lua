@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Leave word that a newer document than the stored one has been seen; never lower the mark.
 -- KEYS: document, floor. ARGV: version, floor text.
 local function version_of(text)

@@ -70,6 +70,11 @@ class FlagSource:
 
     A reader asks several times a second for as long as its process lives, so the questions are
     packed once and go straight over one connection, past the client's pool and its retries.
+
+    Each question begins with a write that changes nothing. A store that still answers reads but
+    refuses writes (disk full, too few replicas, read-only) could not take a rollback either: it
+    answers with an error, and the lease runs out. Redis' `maxmemory` does not refuse a DEL, nor the
+    scripts that lower a flag.
     """
 
     def __init__(self, client: Redis, asking: Connection, pubsub: PubSub, keys: FlagKeys) -> None:
@@ -83,15 +88,21 @@ class FlagSource:
         pack = cast("Callable[..., list[bytes]]", asking.pack_command)
         self._send = cast("Callable[[list[bytes]], None]", asking.send_packed_command)
         document, floor = keys.document, keys.floor
+        probe = pack("DEL", keys.write_probe)
         self._ask_version = b"".join(
-            (*pack("GETRANGE", document, 0, VERSION_PREFIX_LENGTH - 1), *pack("GET", floor))
+            (
+                *probe,
+                *pack("GETRANGE", document, 0, VERSION_PREFIX_LENGTH - 1),
+                *pack("GET", floor),
+            )
         )
-        self._ask_all = b"".join(pack("MGET", document, floor))
+        self._ask_all = b"".join((*probe, *pack("MGET", document, floor)))
 
     def poll(self) -> Poll:
         """Read only the version (the document's first member) and the floor."""
         read_at = time.monotonic()
         self._send([self._ask_version])
+        self._answer()  # raises where the store refuses writes
         prefix = cast("bytes", self._answer())
         floor = cast("bytes | None", self._answer())
         found = VERSION_PREFIX.match(prefix)
@@ -103,6 +114,7 @@ class FlagSource:
         """Read the whole document and the floor, in one step."""
         read_at = time.monotonic()
         self._send([self._ask_all])
+        self._answer()
         text, floor = cast("list[bytes | None]", self._answer())
         return Reading(text, load_floor(floor), read_at)
 

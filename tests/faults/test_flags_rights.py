@@ -27,10 +27,8 @@ async def test_a_writers_least_rights_suffice(server: Server, flags: FeatureFlag
 
 async def test_a_readers_least_rights_suffice(server: Server, flags: FeatureFlags) -> None:
     """The rights in docs/flags.md, for a reader; it may not change a flag."""
-    rules = "on >secret resetkeys ~sluice:default:flags:floor %R~sluice:default:flags resetchannels"
-    rules += (
-        " &sluice:default:flags:changes -@all +get +mget +getrange +subscribe +unsubscribe +ping"
-    )
+    rules = "on >secret resetkeys ~sluice:default:flags:floor ~sluice:default:flags:write-probe %R~sluice:default:flags resetchannels"
+    rules += " &sluice:default:flags:changes -@all +get +mget +getrange +del +subscribe +unsubscribe +ping"
     rules += " +eval +set +info +client|setinfo +client|setname +hello +auth +select"
     with server.client() as client:
         client.execute_command("ACL", "SETUSER", "reader", *rules.split())
