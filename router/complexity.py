@@ -67,7 +67,8 @@ _FEATURES = (
         # "the capitals of the five largest countries", "each of", "A, B, C and D".
         rf"\b(?:{_OF}) (?:each|every|the (?:[\w-]+ )?{_NUMBER}|(?:top|first|last) {_NUMBER})\b"
         r"|\brespective(?:ly)?\b"
-        r"|(?:\w, (?:the )?[\w ]+){2,},? (?:and|or) \w",
+        # The two commas before the last item are enough: a repeated group would cost 2^n.
+        r"|\w, [\w ]*\w, [\w ]+,? (?:and|or) \w",
     ),
     _feature(
         "summarises over many",

@@ -48,3 +48,18 @@ def test_score_level_and_reasons_agree(query: str, confidence: float) -> None:
     assert (found.score > 0) == bool(found.reasons)
     assert (found.level == "complex") == (found.score >= COMPLEX)
     assert (found.level == "simple") == (found.score < MODERATE)
+
+
+@pytest.mark.timeout(5)
+@pytest.mark.parametrize("joint", ["the drivers of hanover, ", "the the a b c, ", "a, the "])
+def test_a_long_list_without_an_end_is_read_in_no_time(joint: str) -> None:
+    """A repeated group that could match in two ways took 2^n steps for n items."""
+    assess("Compare the trucks, " + joint * 60, SURE)
+
+
+def test_a_list_of_three_asks_the_same_of_several_things() -> None:
+    for query in (
+        "the depots in hanover, the port of kiel, the hub of ulm, and bremen",
+        "A, B, C and D",
+    ):
+        assert "asks the same of several things" in assess(query, SURE).reasons
