@@ -10,29 +10,29 @@ from typing import NoReturn
 import httpx
 from temporalio.worker import Worker
 
-from activities.archive import FileArchive
-from activities.channels import channels
+from activities.adapters.environment_probe import LiveEnvironmentProbe
+from activities.adapters.git_revert import GitRepository
+from activities.adapters.postgres_ledger import PostgresLedger
+from activities.adapters.prometheus import PrometheusMetrics
+from activities.adapters.redis_flags import RedisFlags
+from activities.adapters.report_archive import FileArchive
+from activities.check import CheckActivities
 from activities.checklist import ChecklistActivities
-from activities.code import CodeActivities
-from activities.connection import NoTemporalError, connected
-from activities.encryption import PayloadKeyError
+from activities.code_revert import CodeRevertActivities
 from activities.flags import FlagActivities
-from activities.git_code import GitCode
-from activities.health import serving_health
-from activities.ledger import PostgresLedger
-from activities.measure import MeasureActivities
 from activities.notify import NoticeActivities
-from activities.prometheus import PrometheusMetrics
-from activities.redis_flags import RedisFlags
 from activities.report import ReportActivities
-from activities.settings import SettingsError, WorkerSettings
-from activities.site import LiveSite
 from activities.watch import WatchActivities
-from workflows.channels_workflow import ChannelsWorkflow
+from sluice.worker.encryption import PayloadKeyError
+from sluice.worker.health import serve_health
+from sluice.worker.notice_channels import configured_channels
+from sluice.worker.options import worker_options
+from sluice.worker.settings import WorkerSettings, WorkerSettingsError
+from sluice.worker.temporal_client import TemporalUnreachableError, open_client
+from workflows.activity_options import TASK_QUEUE
 from workflows.notice_workflow import NoticeWorkflow
-from workflows.policies import TASK_QUEUE
 from workflows.rollout_workflow import RolloutWorkflow
-from workflows.serving import worker_options
+from workflows.worker_channels_workflow import WorkerChannelsWorkflow
 
 
 async def main(settings: WorkerSettings) -> None:
@@ -41,29 +41,29 @@ async def main(settings: WorkerSettings) -> None:
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
     metrics = PrometheusMetrics(settings.prometheus_url)
-    flags, ledger = _flags(settings.redis_url), PostgresLedger(settings.postgres_dsn)
-    site = LiveSite.from_environment(os.environ, flags, metrics)
-    code = GitCode(settings.code_repository, settings.deploy_hook, os.environ)
-    async with connected(settings) as client, httpx.AsyncClient() as http:
-        notices = NoticeActivities(channels(http, settings), settings.runbooks_url)
+    flags, ledger = _open_flags(settings.redis_url), PostgresLedger(settings.postgres_dsn)
+    site = LiveEnvironmentProbe.from_environment(os.environ, flags, metrics)
+    code = GitRepository(settings.code_repository, settings.deploy_hook, os.environ)
+    async with open_client(settings) as client, httpx.AsyncClient() as http:
+        notices = NoticeActivities(configured_channels(http, settings), settings.runbooks_url)
         worker = Worker(
             client,
             task_queue=TASK_QUEUE,
-            workflows=[RolloutWorkflow, NoticeWorkflow, ChannelsWorkflow],
+            workflows=[RolloutWorkflow, NoticeWorkflow, WorkerChannelsWorkflow],
             activities=[
                 FlagActivities(flags).apply,
                 FlagActivities(flags).confirm,
-                MeasureActivities(metrics, ledger).check,
+                CheckActivities(metrics, ledger).check,
                 WatchActivities(metrics, flags, ledger).watch,
                 ChecklistActivities(metrics, site).check_items,
                 notices.deliver,
-                notices.configured,
-                CodeActivities(code).revert,
+                notices.list_channels,
+                CodeRevertActivities(code).revert,
                 ReportActivities(ledger, FileArchive()).write_report,
             ],
             **worker_options(settings),
         )
-        async with worker, serving_health(settings.health_address, client, TASK_QUEUE):
+        async with worker, serve_health(settings.health_address, client, TASK_QUEUE):
             logging.getLogger("sluice").info("worker ready on task queue %s", TASK_QUEUE)
             await stop.wait()
     await ledger.close()
@@ -71,11 +71,11 @@ async def main(settings: WorkerSettings) -> None:
     await flags.close()
 
 
-def _flags(redis_url: str) -> RedisFlags:
+def _open_flags(redis_url: str) -> RedisFlags:
     try:
         return RedisFlags.from_url(redis_url)
     except ValueError as error:  # without the address: it may hold a password
-        raise SettingsError(f"REDIS_URL is no address of a Redis: {error}") from None
+        raise WorkerSettingsError(f"REDIS_URL is no address of a Redis: {error}") from None
 
 
 def run() -> NoReturn:
@@ -87,7 +87,7 @@ def run() -> NoReturn:
     code = 0
     try:
         asyncio.run(main(WorkerSettings.read(os.environ)))
-    except (SettingsError, PayloadKeyError, NoTemporalError) as error:
+    except (WorkerSettingsError, PayloadKeyError, TemporalUnreachableError) as error:
         sys.stderr.write(f"worker: {error}\n")
         code = 1
     logging.shutdown()

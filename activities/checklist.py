@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 from temporalio import activity
 
-from activities.checklist_models import Found, ItemsRequest, ItemsResult
-from activities.errors import EffectError
-from activities.heartbeat import heartbeating
-from activities.ports import Metrics, Site
-from activities.sampling import Known, Sampler
-from rollout.checklist import Answer, Item
-from rollout.verdict import Outcome
+from activities.contract.errors import EffectError
+from activities.contract.heartbeat import heartbeating
+from activities.contract.models import ChecklistRequest, ChecklistResult, ProbeResult
+from activities.contract.ports import EnvironmentProbe, MetricsProvider
+from activities.measuring.gate_evaluator import EvaluationContext, GateEvaluator
+from sluice.rollout.analysis.verdict import Outcome
+from sluice.rollout.plan.checklist import ChecklistItem, ItemResult
 
 ITEM_SECONDS_MAX = 15.0
 
@@ -21,47 +21,49 @@ ITEM_SECONDS_MAX = 15.0
 class ChecklistActivities:
     """Only looks; the flags it raises are throw-away ones of its own."""
 
-    metrics: Metrics
-    site: Site
+    metrics: MetricsProvider
+    probe: EnvironmentProbe
 
     @activity.defn(name="check_items")
-    async def check_items(self, request: ItemsRequest) -> ItemsResult:
+    async def check_items(self, request: ChecklistRequest) -> ChecklistResult:
         """Answer every item, side by side. What can't be looked at is not done, with the reason."""
         async with heartbeating():
-            answers = await asyncio.gather(*(self._answer(item, request) for item in request.items))
-        return ItemsResult(answers=tuple(answers))
+            answers = await asyncio.gather(
+                *(self._check_item(item, request) for item in request.items)
+            )
+        return ChecklistResult(results=tuple(answers))
 
-    async def _answer(self, item: Item, request: ItemsRequest) -> Answer:
+    async def _check_item(self, item: ChecklistItem, request: ChecklistRequest) -> ItemResult:
         try:
             async with asyncio.timeout(ITEM_SECONDS_MAX):
-                found = await self._look(item, request)
+                found = await self._probe_item(item, request)
         except EffectError as error:
-            found = Found(passed=False, because=str(error))
+            found = ProbeResult(passed=False, reason=str(error))
         except TimeoutError:
-            found = Found(passed=False, because=f"no answer within {ITEM_SECONDS_MAX:g} s")
-        return Answer(item=item.name, passed=found.passed, because=found.because, at=request.at)
+            found = ProbeResult(passed=False, reason=f"no answer within {ITEM_SECONDS_MAX:g} s")
+        return ItemResult(item=item.name, passed=found.passed, reason=found.reason, at=request.at)
 
-    async def _look(self, item: Item, request: ItemsRequest) -> Found:
-        site, environment = self.site, request.environment
-        looks: dict[str, Callable[[], Awaitable[Found]]] = {
-            "stores": lambda: site.stores(environment),
-            "targets": lambda: site.targets(environment),
-            "dashboards": lambda: site.dashboards(item.names),
-            "alerts": lambda: site.alerts(item.names),
-            "flags": lambda: site.flags(environment),
-            "drill": lambda: site.drill(environment, item.limit.total_seconds()),
+    async def _probe_item(self, item: ChecklistItem, request: ChecklistRequest) -> ProbeResult:
+        site, environment = self.probe, request.environment
+        looks: dict[str, Callable[[], Awaitable[ProbeResult]]] = {
+            "stores": lambda: site.check_stores(environment),
+            "targets": lambda: site.check_scrape_targets(environment),
+            "dashboards": lambda: site.check_dashboards(item.names),
+            "alerts": lambda: site.check_alert_rules(item.names),
+            "flags": lambda: site.check_flag_propagation(environment),
+            "drill": lambda: site.run_rollback_drill(environment, item.limit.total_seconds()),
         }
         look = looks.get(item.check)
-        return await look() if look else await self._measure(item, request)
+        return await look() if look else await self._measure_item(item, request)
 
-    async def _measure(self, item: Item, request: ItemsRequest) -> Found:
-        known = Known(request.metrics, request.baseline)
-        sampler = Sampler(self.metrics, request.at, known)
+    async def _measure_item(self, item: ChecklistItem, request: ChecklistRequest) -> ProbeResult:
+        known = EvaluationContext(request.metrics, request.baseline)
+        sampler = GateEvaluator(self.metrics, request.at, known)
         if item.gate is not None:
-            (verdict,) = await sampler.verdicts((item.gate,))
+            (verdict,) = await sampler.evaluate((item.gate,))
             passed = verdict.outcome is Outcome.SUCCESSFUL
-            return Found(passed=passed, because=verdict.because)
-        readings = await sampler.readings(request.baselines)
+            return ProbeResult(passed=passed, reason=verdict.reason)
+        readings = await sampler.measure(request.baseline_gates)
         errors = [f"{one.metric}: {one.error}" for one in readings if one.error]
         well = f"Prometheus answers the queries of {len(readings)} baselines"
-        return Found(passed=not errors, because="; ".join(errors) or well)
+        return ProbeResult(passed=not errors, reason="; ".join(errors) or well)

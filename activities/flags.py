@@ -4,10 +4,11 @@ from dataclasses import dataclass
 
 from temporalio import activity
 
-from activities.errors import temporal_errors
-from activities.heartbeat import heartbeating
-from activities.models import Confirmation, ConfirmRequest, FlagReceipt, FlagTarget
-from activities.ports import Flags
+from activities.contract.errors import temporal_errors
+from activities.contract.heartbeat import heartbeating
+from activities.contract.models import Confirmation, ConfirmRequest, FlagReceipt
+from activities.contract.ports import Flags
+from sluice.rollout.engine.flag_target import FlagWrite
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,7 @@ class FlagActivities:
     flags: Flags
 
     @activity.defn(name="apply_flag")
-    async def apply(self, target: FlagTarget) -> FlagReceipt:
+    async def apply(self, write: FlagWrite) -> FlagReceipt:
         """Make the flag as ``target`` says and read it back; fit for a local activity.
 
         Raises:
@@ -25,7 +26,7 @@ class FlagActivities:
             FlagsUnreachableError: retried.
         """
         with temporal_errors():
-            return await self.flags.apply(target)
+            return await self.flags.apply(write)
 
     @activity.defn(name="confirm_flag")
     async def confirm(self, request: ConfirmRequest) -> Confirmation:

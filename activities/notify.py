@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from temporalio import activity
 
-from activities.errors import NoticeRefusedError, temporal_errors
-from activities.models import NoticeRequest
-from activities.ports import NoticeChannel
-from rollout.notice import Channel
-from rollout.runbook import located
+from activities.contract.errors import NoticeRefusedError, temporal_errors
+from activities.contract.models import NoticeRequest
+from activities.contract.ports import NoticeChannel
+from sluice.rollout.engine.runbook import runbook_url
+from sluice.rollout.plan.notification import Channel
 
 
 @dataclass(frozen=True)
@@ -17,10 +17,10 @@ class NoticeActivities:
     """Knows the channels that this worker was configured for, and where its runbooks are."""
 
     channels: Mapping[Channel, NoticeChannel]
-    runbooks: str = ""
+    runbooks_url: str = ""
 
-    @activity.defn(name="configured_channels")
-    async def configured(self) -> list[Channel]:
+    @activity.defn(name="list_channels")
+    async def list_channels(self) -> list[Channel]:
         """Give the channels that this worker has addresses for."""
         return sorted(self.channels)
 
@@ -38,5 +38,5 @@ class NoticeActivities:
                 raise NoticeRefusedError(
                     f"{request.channel} is not configured for the worker: see docs/notifications.md"
                 )
-            page = located(request.notice.runbook, self.runbooks)
+            page = runbook_url(request.notice.runbook, self.runbooks_url)
             return await channel.send(request.notice.model_copy(update={"runbook": page}))

@@ -7,13 +7,18 @@ from typing import Literal
 
 from temporalio import activity
 
-from activities import report_text
-from activities.errors import temporal_errors
-from activities.journal import merged, record_events, recorded_checks, recorded_events
-from activities.models import LedgerEntry, ReportReceipt, ReportRequest
-from activities.ports import Archive, Ledger
-from rollout.report import build_report
-from rollout.verdict import Check
+from activities.contract.errors import temporal_errors
+from activities.contract.models import LedgerEntry, ReportReceipt, ReportRequest
+from activities.contract.ports import Archive, Ledger
+from activities.contract.timeline_ledger import (
+    merge_timelines,
+    read_checks,
+    read_events,
+    record_events,
+)
+from activities.rendering import report_text
+from sluice.rollout.analysis.verdict import Check
+from sluice.rollout.review.report import build_report
 
 
 @dataclass(frozen=True)
@@ -35,28 +40,28 @@ class ReportActivities:
         with temporal_errors():
             await record_events(self.ledger, rollout_id, request.state.timeline)
             await self.ledger.append(_entry(request, "state", request.model_dump_json()))
-            told = await self._told(request)
-            checks = [record.check for record in await recorded_checks(self.ledger, rollout_id)]
-            receipt = await asyncio.to_thread(self._write, told, checks)
+            told = await self._with_full_timeline(request)
+            checks = [record.check for record in await read_checks(self.ledger, rollout_id)]
+            receipt = await asyncio.to_thread(self._write_files, told, checks)
             await self.ledger.append(_entry(request, "report", receipt.model_dump_json()))
         return receipt
 
-    async def _told(self, request: ReportRequest) -> ReportRequest:
+    async def _with_full_timeline(self, request: ReportRequest) -> ReportRequest:
         """The request with the whole timeline: the state's own holds the last lines only."""
-        recorded = await recorded_events(self.ledger, request.state.rollout_id)
-        timeline = merged(recorded, request.state.timeline)
+        recorded = await read_events(self.ledger, request.state.rollout_id)
+        timeline = merge_timelines(recorded, request.state.timeline)
         state = request.state.model_copy(update={"timeline": timeline})
         return request.model_copy(update={"state": state})
 
-    def _write(self, request: ReportRequest, checks: list[Check]) -> ReportReceipt:
-        from activities.plots import draw  # noqa: PLC0415 - matplotlib
+    def _write_files(self, request: ReportRequest, checks: list[Check]) -> ReportReceipt:
+        from activities.rendering.plots import draw  # noqa: PLC0415 - matplotlib
 
         state = request.state
         report = build_report(state, request.ending, request.at, checks)
         name = f"{state.plan.flag}-{request.at.astimezone(UTC):%Y-%m-%d-%H%M}"
-        html = report_text.html(report, draw(report))
+        html = report_text.render_html(report, draw(report))
         return ReportReceipt(
-            markdown=self.archive.write(state, f"{name}.md", report_text.markdown(report)),
+            markdown=self.archive.write(state, f"{name}.md", report_text.render_markdown(report)),
             html=self.archive.write(state, f"{name}.html", html),
         )
 

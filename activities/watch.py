@@ -7,19 +7,19 @@ from datetime import UTC, datetime
 
 from temporalio import activity
 
-from activities.errors import EffectError, FlagsUnreachableError
-from activities.heartbeat import heartbeating
-from activities.models import LedgerEntry, WatchEnd, WatchNotes, WatchRequest
-from activities.ports import Flags, Ledger, Metrics
-from activities.sampling import Known, Sampler
-from activities.watch_flag import flag_finding
-from rollout.state import Finding
-from rollout.verdict import Outcome, Verdict
+from activities.contract.errors import EffectError, FlagsUnreachableError
+from activities.contract.heartbeat import heartbeating
+from activities.contract.models import LedgerEntry, WatchCheckpoint, WatchRequest, WatchResult
+from activities.contract.ports import Flags, Ledger, MetricsProvider
+from activities.measuring.flag_drift import flag_finding
+from activities.measuring.gate_evaluator import EvaluationContext, GateEvaluator
+from sluice.rollout.analysis.verdict import Outcome, Verdict
+from sluice.rollout.engine.state import Finding
 
 FLAG_SECONDS_MAX = 2.0
-MEASURE_SECONDS_MAX = 5.0
+POLL_SECONDS_MAX = 5.0
 RECORD_SECONDS_MAX = 0.5
-NOTES_MAX = 20
+READINGS_MAX = 20
 
 
 def utc_now() -> datetime:
@@ -31,13 +31,13 @@ def utc_now() -> datetime:
 class WatchActivities:
     """Looks at red flags and at the flag itself; decides nothing."""
 
-    metrics: Metrics
+    metrics: MetricsProvider
     flags: Flags
     ledger: Ledger
     clock: Callable[[], datetime] = utc_now
 
     @activity.defn(name="watch_red_flags")
-    async def watch(self, request: WatchRequest) -> WatchEnd:
+    async def watch(self, request: WatchRequest) -> WatchResult:
         """Return as soon as a red flag fires or the stored flag isn't what it must be.
 
         Until then it goes on, whatever is out of reach: no data fires nothing (unless the red flag
@@ -46,14 +46,14 @@ class WatchActivities:
         there; with statistical red flags the watch hands its evidence over after each shift.
         Cancelling ends it.
         """
-        watch = RedFlagWatch(self, request, _resumed_notes())
-        async with heartbeating(lambda: watch.notes):
-            finding = await watch.until_something_is_wrong()
+        watch = RedFlagWatch(self, request, _last_checkpoint())
+        async with heartbeating(lambda: watch.checkpoint):
+            finding = await watch.run_until_finding()
         if finding is not None:
-            await self._record(request, finding)
-        return WatchEnd(finding=finding, tracks=watch.notes.tracks)
+            await self._record_finding(request, finding)
+        return WatchResult(finding=finding, sequential_states=watch.checkpoint.sequential_states)
 
-    async def _record(self, request: WatchRequest, finding: Finding) -> None:
+    async def _record_finding(self, request: WatchRequest, finding: Finding) -> None:
         """Keep the evidence if the ledger is quick: a rollback never waits for Postgres."""
         entry = LedgerEntry(
             rollout_id=request.rollout_id,
@@ -69,97 +69,107 @@ class WatchActivities:
             activity.logger.warning("the finding %s is not in the ledger: %s", finding.name, error)
 
 
-def _resumed_notes() -> WatchNotes:
+def _last_checkpoint() -> WatchCheckpoint:
     details = activity.info().heartbeat_details
-    return WatchNotes.model_validate(details[0]) if details else WatchNotes()
+    return WatchCheckpoint.model_validate(details[0]) if details else WatchCheckpoint()
 
 
 class RedFlagWatch:
     """One run of the watch, with what it must remember between its turns."""
 
-    def __init__(self, ports: WatchActivities, request: WatchRequest, notes: WatchNotes) -> None:
+    def __init__(
+        self, ports: WatchActivities, request: WatchRequest, checkpoint: WatchCheckpoint
+    ) -> None:
         self._ports = ports
         self._request = request
-        self._gates = [gate for gate in request.red_flags if gate.name not in request.noted]
-        self.notes = notes
+        self._gates = [
+            gate for gate in request.red_flags if gate.name not in request.muted_findings
+        ]
+        self.checkpoint = checkpoint
 
-    async def until_something_is_wrong(self) -> Finding | None:
+    async def run_until_finding(self) -> Finding | None:
         """The finding; None at the end of the shift."""
         loop = asyncio.get_running_loop()
-        hands_over_at = loop.time() + self._request.shift_seconds
-        while self._request.exposure is None or loop.time() < hands_over_at:
+        hands_over_at = loop.time() + self._request.handover_seconds
+        while self._request.evidence_context is None or loop.time() < hands_over_at:
             next_turn_at = loop.time() + self._request.interval_seconds
-            if finding := await self.turn():
+            if finding := await self.poll_once():
                 return finding
             await asyncio.sleep(max(0.0, next_turn_at - loop.time()))
         return None
 
-    def _known(self) -> Known:
-        request, exposure = self._request, self._request.exposure
+    def _evaluation_context(self) -> EvaluationContext:
+        request, exposure = self._request, self._request.evidence_context
         if exposure is not None:
-            tracks = {**exposure.tracks, **self.notes.tracks}
-            exposure = exposure.model_copy(update={"tracks": tracks})
-        return Known(request.metrics, request.baseline, exposure, request.stale_after)
+            tracks = {**exposure.sequential_states, **self.checkpoint.sequential_states}
+            exposure = exposure.model_copy(update={"sequential_states": tracks})
+        return EvaluationContext(request.metrics, request.baseline, exposure, request.stale_after)
 
-    async def turn(self) -> Finding | None:
+    async def poll_once(self) -> Finding | None:
         now = self._ports.clock()
-        sampler = Sampler(self._ports.metrics, now, self._known(), MEASURE_SECONDS_MAX)
+        sampler = GateEvaluator(
+            self._ports.metrics, now, self._evaluation_context(), POLL_SECONDS_MAX
+        )
         # Side by side: one that is slow mustn't add to the other.
-        flag, verdicts = await asyncio.gather(self._flag(now), sampler.verdicts(self._gates))
-        self.notes = WatchNotes(
+        flag, verdicts = await asyncio.gather(self._poll_flag(now), sampler.evaluate(self._gates))
+        self.checkpoint = WatchCheckpoint(
             at=now,
-            turns=self.notes.turns + 1,
-            failures=counted(self.notes.failures, verdicts),
-            flag_differs=self._flag_differs(flag),
-            readings=tuple(verdict.because for verdict in verdicts[:NOTES_MAX]),
-            problem=flag.problem or _problem(verdicts),
-            tracks={**self.notes.tracks, **sampler.tracks},
+            poll_count=self.checkpoint.poll_count + 1,
+            failure_counts=update_failure_counts(self.checkpoint.failure_counts, verdicts),
+            flag_drift_count=self._count_flag_drift(flag),
+            readings=tuple(verdict.reason for verdict in verdicts[:READINGS_MAX]),
+            problem=flag.problem or _first_error(verdicts),
+            sequential_states={**self.checkpoint.sequential_states, **sampler.sequential_states},
         )
         return min(self._findings(flag, verdicts, now), key=_severity, default=None)
 
-    async def _flag(self, now: datetime) -> "_FlagLook":
+    async def _poll_flag(self, now: datetime) -> "_FlagObservation":
         request = self._request
         if request.percentage is None:
-            return _FlagLook()
+            return _FlagObservation()
         try:
             async with asyncio.timeout(FLAG_SECONDS_MAX):
                 stored = await self._ports.flags.read(request.environment, request.flag)
         except (FlagsUnreachableError, TimeoutError) as error:
             # The routers turn themselves off when their lease is over: nothing to report.
-            return _FlagLook(problem=f"flag store: {error or 'no answer'}", known=False)
+            return _FlagObservation(problem=f"flag store: {error or 'no answer'}", is_known=False)
         finding = flag_finding(request, stored, now)
-        return _FlagLook(finding if finding and finding.name not in request.noted else None)
+        return _FlagObservation(
+            finding if finding and finding.name not in request.muted_findings else None
+        )
 
-    def _flag_differs(self, flag: "_FlagLook") -> int:
+    def _count_flag_drift(self, flag: "_FlagObservation") -> int:
         """Turns in a row in which the flag wasn't right; not knowing neither adds nor ends."""
-        if not flag.known:
-            return self.notes.flag_differs
-        return self.notes.flag_differs + 1 if flag.finding else 0
+        if not flag.is_known:
+            return self.checkpoint.flag_drift_count
+        return self.checkpoint.flag_drift_count + 1 if flag.finding else 0
 
     def _findings(
-        self, flag: "_FlagLook", verdicts: tuple[Verdict, ...], now: datetime
+        self, flag: "_FlagObservation", verdicts: tuple[Verdict, ...], now: datetime
     ) -> Iterator[Finding]:
         for gate, verdict in zip(self._gates, verdicts, strict=True):
-            lasting = self.notes.failures.get(gate.name, 0) >= gate.consecutive
+            lasting = self.checkpoint.failure_counts.get(gate.name, 0) >= gate.consecutive
             if verdict.outcome is Outcome.FAILED and lasting and not gate.dry_run:
                 yield Finding(
                     name=gate.name, kind="red_flag", verdict=verdict, gate=gate, seen_at=now
                 )
         # A difference must last: a turn may begin before the rollout's own change, and end after.
-        if flag.finding and (flag.finding.kind == "killed" or self.notes.flag_differs > 1):
+        if flag.finding and (flag.finding.kind == "killed" or self.checkpoint.flag_drift_count > 1):
             yield flag.finding
 
 
 @dataclass(frozen=True)
-class _FlagLook:
+class _FlagObservation:
     """One look at the flag in the store; not ``known`` when the store was out of reach."""
 
     finding: Finding | None = None
     problem: str = ""
-    known: bool = True
+    is_known: bool = True
 
 
-def counted(failures: Mapping[str, int], verdicts: tuple[Verdict, ...]) -> dict[str, int]:
+def update_failure_counts(
+    failures: Mapping[str, int], verdicts: tuple[Verdict, ...]
+) -> dict[str, int]:
     """Count failures in a row: a success ends the row; what couldn't be judged neither adds nor ends."""
     counts = dict(failures)
     for verdict in verdicts:
@@ -174,5 +184,5 @@ def _severity(finding: Finding) -> str:
     return finding.verdict.severity
 
 
-def _problem(verdicts: tuple[Verdict, ...]) -> str:
-    return next((v.because for v in verdicts if v.outcome is Outcome.ERROR), "")
+def _first_error(verdicts: tuple[Verdict, ...]) -> str:
+    return next((v.reason for v in verdicts if v.outcome is Outcome.ERROR), "")

@@ -22,21 +22,21 @@ from pathlib import Path
 from redis.asyncio import Redis
 from temporalio.client import Client
 
-from activities.wire import CONVERTER
-from cli.errors import CliError
-from cli.rollouts import Rollouts
-from rollout.commands import Command, Verb
-from rollout.plan import RolloutPlan
-from rollout.plan_yaml import parse_plan
-from router.flags import FeatureFlags
-from stack import Stack
+from sluice.cli.clients.rollouts import Rollouts
+from sluice.cli.errors import CliError
+from sluice.flags import FeatureFlags
+from sluice.rollout.engine.commands import Command, Verb
+from sluice.rollout.plan.loader import parse_plan
+from sluice.rollout.plan.schema import RolloutPlan
+from sluice.stack import Stack
+from sluice.worker.payload_converter import DATA_CONVERTER
 
 P99_BAR_MS = 250.0
-BY = Command(actor="benchmark", reason="measured")
+COMMAND = Command(actor="benchmark", reason="measured")
 SERVICES = ("temporal", "redis", "postgres")
 # Nothing is measured: Prometheus is out of reach, so the step holds at 25 % until it is aborted.
-NOWHERE = {"PROMETHEUS_URL": "http://127.0.0.1:9"}
-PLAN = """
+UNREACHABLE_PROMETHEUS = {"PROMETHEUS_URL": "http://127.0.0.1:9"}
+PLAN_TEMPLATE = """
 name: abort-benchmark
 flag: FLAG
 report_directory: FOLDER
@@ -48,16 +48,16 @@ steps:
 """
 
 
-def plan(number: int, folder: Path) -> RolloutPlan:
+def make_plan(number: int, folder: Path) -> RolloutPlan:
     """A flag of its own for each try; reports go to the temporary folder."""
-    text = PLAN.replace("FLAG", f"abort-{number}").replace("FOLDER", str(folder))
+    text = PLAN_TEMPLATE.replace("FLAG", f"abort-{number}").replace("FOLDER", str(folder))
     return parse_plan(text)
 
 
 @asynccontextmanager
-async def running(folder: Path) -> AsyncIterator[Stack]:
+async def running_stack(folder: Path) -> AsyncIterator[Stack]:
     """The servers and one worker; all of them end with the benchmark."""
-    stack = Stack(folder / "stack", {**os.environ, **NOWHERE})
+    stack = Stack(folder / "stack", {**os.environ, **UNREACHABLE_PROMETHEUS})
     try:
         await stack.up(SERVICES)
         await stack.spawn("worker", (sys.executable, "-m", "worker"))
@@ -66,47 +66,49 @@ async def running(folder: Path) -> AsyncIterator[Stack]:
         await stack.down()
 
 
-async def exposed(rollouts: Rollouts, of: RolloutPlan) -> None:
+async def start_exposed(rollouts: Rollouts, plan: RolloutPlan) -> None:
     """Start the rollout and wait until 25 % of users are exposed."""
-    await rollouts.start(of)
+    await rollouts.start(plan)
     async with asyncio.timeout(60):
-        while not await percentage(rollouts, of.flag):  # noqa: ASYNC110 - only a query tells
+        while not await exposed_percentage(rollouts, plan.flag):  # noqa: ASYNC110 - only a query tells
             await asyncio.sleep(0.05)
 
 
-async def percentage(rollouts: Rollouts, flag: str) -> float:
+async def exposed_percentage(rollouts: Rollouts, flag: str) -> float:
     """The share exposed; 0 while the worker is still starting."""
     with suppress(CliError):
-        return (await rollouts.state(flag)).percentage
+        return (await rollouts.fetch_state(flag)).percentage
     return 0.0
 
 
-async def timed(rollouts: Rollouts, flag: str, verb: Verb) -> float:
+async def time_command(rollouts: Rollouts, flag: str, verb: Verb) -> float:
     """Milliseconds until the update is answered."""
     began = time.perf_counter()
-    await rollouts.command(flag, verb, BY)
+    await rollouts.send_command(flag, verb, COMMAND)
     return (time.perf_counter() - began) * 1000
 
 
 async def measure(tries: int) -> dict[str, object]:
     pauses, aborts, left = [], [], 0
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
-        async with running(Path(name)) as stack:
+        async with running_stack(Path(name)) as stack:
             environment = stack.environment()
-            client = await Client.connect(environment["TEMPORAL_ADDRESS"], data_converter=CONVERTER)
+            client = await Client.connect(
+                environment["TEMPORAL_ADDRESS"], data_converter=DATA_CONVERTER
+            )
             rollouts = Rollouts(client)
             async with Redis.from_url(environment["REDIS_URL"]) as redis:
                 flags = FeatureFlags(redis)
                 for number in range(tries):
-                    of = plan(number, Path(name) / "reports")
-                    await exposed(rollouts, of)
-                    pauses.append(await timed(rollouts, of.flag, Verb.PAUSE))
-                    aborts.append(await timed(rollouts, of.flag, Verb.ABORT))
+                    of = make_plan(number, Path(name) / "reports")
+                    await start_exposed(rollouts, of)
+                    pauses.append(await time_command(rollouts, of.flag, Verb.PAUSE))
+                    aborts.append(await time_command(rollouts, of.flag, Verb.ABORT))
                     left += (await flags.get_flag(of.flag)).rollout_percentage > 0
-    return figures(sorted(pauses), sorted(aborts), left)
+    return summarize(sorted(pauses), sorted(aborts), left)
 
 
-def figures(pauses: list[float], aborts: list[float], left: int) -> dict[str, object]:
+def summarize(pauses: list[float], aborts: list[float], left: int) -> dict[str, object]:
     return {
         "tries": len(aborts),
         "pause_p50_ms": round(percentile(pauses, 0.5), 1),

@@ -32,7 +32,7 @@ class Bandit(Protocol):
     def update(self, arm: int, context: NDArray[np.float64], reward: float) -> None: ...
 
 
-class Ours:
+class SluiceBandit:
     def __init__(self, dimension: int) -> None:
         self._model = LinUCB(ARMS, dimension, ALPHA)
         self._rng = np.random.default_rng(0)
@@ -44,7 +44,7 @@ class Ours:
         self._model.update(ARMS[arm], context, reward)
 
 
-class MabWiser:
+class MabWiserBandit:
     def __init__(self, dimension: int) -> None:
         mab = importlib.import_module("mabwiser.mab")
         self._mab: Any = mab.MAB(list(range(len(ARMS))), mab.LearningPolicy.LinUCB(alpha=ALPHA))
@@ -57,7 +57,7 @@ class MabWiser:
         self._mab.partial_fit([arm], [reward], context[None, :])
 
 
-class River:
+class RiverBandit:
     """LinUCBDisjoint has no α: it adds one standard deviation of its own posterior.
 
     It takes contexts as dicts; building them is not counted against it (see ``measure``).
@@ -74,7 +74,7 @@ class River:
 
 
 @dataclass(frozen=True)
-class World:
+class RewardTable:
     """Contexts (steps, d), every arm's mean reward and its drawn reward (steps, arms)."""
 
     contexts: NDArray[np.float64]
@@ -83,7 +83,7 @@ class World:
 
 
 @dataclass(frozen=True)
-class Figures:
+class BanditFigures:
     bandit: str
     dimension: int
     steps: int
@@ -95,24 +95,26 @@ class Figures:
 
 
 @dataclass(frozen=True)
-class Run:
+class BanditRun:
     select_us: float
     update_us: float
     regrets: NDArray[np.float64]
 
 
-def world(dimension: int, steps: int, seed: int) -> World:
+def draw_rewards(dimension: int, steps: int, seed: int) -> RewardTable:
     rng = np.random.default_rng(seed)
     contexts = rng.normal(size=(steps, dimension)) / np.sqrt(dimension)
     means = 0.5 + 0.2 * contexts @ rng.normal(size=(dimension, len(ARMS)))
-    return World(contexts, means, means + NOISE * rng.normal(size=means.shape))
+    return RewardTable(contexts, means, means + NOISE * rng.normal(size=means.shape))
 
 
-def measure(bandit: Bandit, scene: World, seconds: float) -> Run:
+def measure(bandit: Bandit, table: RewardTable, seconds: float) -> BanditRun:
     selects, updates, regrets = [], [], []
     deadline = time.monotonic() + seconds
-    for context, means, rewards in zip(scene.contexts, scene.means, scene.rewards, strict=True):
-        given: Any = dict(enumerate(context.tolist())) if isinstance(bandit, River) else context
+    for context, means, rewards in zip(table.contexts, table.means, table.rewards, strict=True):
+        given: Any = (
+            dict(enumerate(context.tolist())) if isinstance(bandit, RiverBandit) else context
+        )
         start = time.perf_counter()
         arm = bandit.select(given)
         chosen = time.perf_counter()
@@ -122,18 +124,18 @@ def measure(bandit: Bandit, scene: World, seconds: float) -> Run:
         regrets.append(float(means.max() - means[arm]))
         if time.monotonic() > deadline:
             break
-    return Run(
+    return BanditRun(
         statistics.median(selects) * MICROSECONDS,
         statistics.median(updates) * MICROSECONDS,
         np.cumsum(regrets),
     )
 
 
-def peers() -> tuple[dict[str, Callable[[int], Bandit]], list[str]]:
+def installed_peers() -> tuple[dict[str, Callable[[int], Bandit]], list[str]]:
     """The installed ones, and the names of the missing ones."""
     known: dict[str, tuple[str, Callable[[int], Bandit]]] = {
-        "MABWiser": ("mabwiser", MabWiser),
-        "River": ("river", River),
+        "MABWiser": ("mabwiser", MabWiserBandit),
+        "River": ("river", RiverBandit),
     }
     found = {
         name: make for name, (module, make) in known.items() if importlib.util.find_spec(module)
@@ -141,21 +143,23 @@ def peers() -> tuple[dict[str, Callable[[int], Bandit]], list[str]]:
     return found, [name for name in known if name not in found]
 
 
-def compare(dimension: int, steps: int, seeds: Iterable[int], seconds: float) -> list[Figures]:
-    found, _ = peers()
-    makers: dict[str, Callable[[int], Bandit]] = {"ours": Ours, **found}
-    rows: dict[str, list[tuple[Run, Run]]] = {name: [] for name in makers}
+def compare(
+    dimension: int, steps: int, seeds: Iterable[int], seconds: float
+) -> list[BanditFigures]:
+    found, _ = installed_peers()
+    makers: dict[str, Callable[[int], Bandit]] = {"ours": SluiceBandit, **found}
+    rows: dict[str, list[tuple[BanditRun, BanditRun]]] = {name: [] for name in makers}
     for seed in seeds:
-        scene = world(dimension, steps, seed)
+        scene = draw_rewards(dimension, steps, seed)
         runs = {name: measure(make(dimension), scene, seconds) for name, make in makers.items()}
         for name, run in runs.items():
             rows[name].append((run, runs["ours"]))
     return [_figures(name, dimension, pairs) for name, pairs in rows.items()]
 
 
-def _figures(name: str, dimension: int, pairs: list[tuple[Run, Run]]) -> Figures:
+def _figures(name: str, dimension: int, pairs: list[tuple[BanditRun, BanditRun]]) -> BanditFigures:
     steps = min(min(len(run.regrets), len(ours.regrets)) for run, ours in pairs)
-    return Figures(
+    return BanditFigures(
         name,
         dimension,
         steps,
@@ -166,7 +170,7 @@ def _figures(name: str, dimension: int, pairs: list[tuple[Run, Run]]) -> Figures
     )
 
 
-def headline(rows: list[Figures]) -> str:
+def headline(rows: list[BanditFigures]) -> str:
     own = [row for row in rows if row.bandit == "ours"]
     parts = [f"{row.select_us:g}/{row.update_us:g} µs at d={row.dimension}" for row in own]
     others = [row for row in rows if row.bandit != "ours"]
@@ -198,7 +202,7 @@ def main() -> None:
         for row in compare(dimension, arguments.steps, range(arguments.seeds), arguments.seconds)
     ]
     if arguments.json:
-        found = {"rows": [asdict(row) for row in rows], "missing": peers()[1]}
+        found = {"rows": [asdict(row) for row in rows], "missing": installed_peers()[1]}
         print(json.dumps({**found, "headline": headline(rows)}))
         return
     for row in rows:
@@ -207,7 +211,7 @@ def main() -> None:
             f"  update {row.update_us:>9} µs  regret {row.regret:>8} over {row.steps} steps"
             f" (ours {row.regret_ours})"
         )
-    for name in peers()[1]:
+    for name in installed_peers()[1]:
         print(f"not installed, not compared: {name}")
     print(headline(rows))
 

@@ -18,10 +18,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import gzip
 import json
 import os
-import statistics
 import sys
 import tempfile
 import time
@@ -34,23 +32,30 @@ import numpy as np
 from numpy.typing import NDArray
 from redis.asyncio import Redis
 
-from benchmarks.cache_peers import AT_ONCE, Found, Make, Vectors, available
-from benchmarks.cache_traps import Trap, same, traps
-from benchmarks.redis_process import RedisProcess
-from router.cache import CacheLimits, Entry, Scope, SemanticCache
+from benchmarks.support.cache_near_misses import NearMiss, near_misses, paraphrases
+from benchmarks.support.cache_pairs import percentiles, read_pairs, unit_vectors
+from benchmarks.support.cache_peers import (
+    FILL_CONCURRENCY,
+    CacheFactory,
+    NearestQuestion,
+    Vectors,
+    available_peers,
+)
+from benchmarks.support.redis_process import RedisProcess
+from router.cache import CacheEntry, CacheLimits, CacheScope, SemanticCache
 from router.embedding import LocalEmbedder
 
 PAIRS = Path(__file__).parents[2] / "shared" / "data" / "routing" / "qqp_pairs.json.gz"
 RECALLS = tuple(percent / 100 for percent in range(5, 45, 5))
 SCORES = (0.95, 0.9, 0.8, 0.7, 0.6)
-SCOPE = Scope("bench", "control", 10)
-DEFAULT = 0.95
+SCOPE = CacheScope("bench", "control", 10)
+DEFAULT_THRESHOLD = 0.95
 LOOKUPS = 1000
-VARIED = 64
-BESIDE = 0.2  # length of the noise on a vector of length one
+DIRECTION_COUNT = 64
+NOISE_LENGTH = 0.2  # length of the noise on a vector of length one
 
 
-class Ours:
+class SluiceCache:
     """Sluice's cache, with the threshold as low as it gets, so that the curve can be drawn."""
 
     name = "Sluice"
@@ -61,41 +66,43 @@ class Ours:
         self._server = RedisProcess(Path(self._folder.name))
         self._redis = Redis.from_url(self._server.url, socket_timeout=60, socket_connect_timeout=60)
         self._cache = SemanticCache(
-            self._redis, "bench", CacheLimits(threshold=threshold, entries=1_000_000)
+            self._redis, "bench", CacheLimits(threshold=threshold, entries_max=1_000_000)
         )
 
     def fill(self, questions: Sequence[str], vectors: Vectors) -> None:
         self._loop.run_until_complete(self._fill(questions, vectors))
 
     async def _fill(self, questions: Sequence[str], vectors: Vectors) -> None:
-        for start in range(0, len(questions), AT_ONCE):
-            part = slice(start, start + AT_ONCE)
+        for start in range(0, len(questions), FILL_CONCURRENCY):
+            part = slice(start, start + FILL_CONCURRENCY)
             rows = zip(questions[part], vectors[part], strict=True)
             await asyncio.gather(
-                *(self._cache.put(SCOPE, Entry(text, {}, ""), row, []) for text, row in rows)
+                *(self._cache.put(SCOPE, CacheEntry(text, {}, ""), row, []) for text, row in rows)
             )
 
     def nearest(self, question: str, vector: Vectors) -> tuple[str, float] | None:
         found = self._loop.run_until_complete(self._nearest(question, vector))
-        return (found.query, found.likeness) if found else None
+        return (found.query, found.similarity) if found else None
 
-    async def _nearest(self, question: str, vector: Vectors) -> Entry | None:
+    async def _nearest(self, question: str, vector: Vectors) -> CacheEntry | None:
         """As the router asks: first by the question's core."""
-        exact = await self._cache.exact(SCOPE, question)
-        return exact or await self._cache.similar(SCOPE, question, vector)
+        exact = await self._cache.find_exact(SCOPE, question)
+        return exact or await self._cache.find_similar(SCOPE, question, vector)
 
-    def timed(self, questions: Sequence[str], vectors: Vectors) -> tuple[list[float], list[Found]]:
-        return self._loop.run_until_complete(self._timed(questions, vectors))
-
-    async def _timed(
+    def time_lookups(
         self, questions: Sequence[str], vectors: Vectors
-    ) -> tuple[list[float], list[Found]]:
+    ) -> tuple[list[float], list[NearestQuestion]]:
+        return self._loop.run_until_complete(self._time_lookups(questions, vectors))
+
+    async def _time_lookups(
+        self, questions: Sequence[str], vectors: Vectors
+    ) -> tuple[list[float], list[NearestQuestion]]:
         times, answers = [], []
         for question, vector in zip(questions, vectors, strict=True):
             started = time.perf_counter()
-            found = await self._cache.similar(SCOPE, question, vector)
+            found = await self._cache.find_similar(SCOPE, question, vector)
             times.append((time.perf_counter() - started) * 1000)
-            answers.append((found.query, found.likeness) if found else None)
+            answers.append((found.query, found.similarity) if found else None)
         return times, answers
 
     def close(self) -> None:
@@ -105,7 +112,7 @@ class Ours:
         self._folder.cleanup()
 
 
-def curve(scores: NDArray[np.float64], right: NDArray[np.bool_]) -> dict[str, float]:
+def precision_curve(scores: NDArray[np.float64], right: NDArray[np.bool_]) -> dict[str, float]:
     """Precision at each recall, over the best-scored answers; 0 where the recall isn't reached."""
     order = np.argsort(-scores, kind="stable")
     hits = np.cumsum(right[order])
@@ -119,7 +126,7 @@ def curve(scores: NDArray[np.float64], right: NDArray[np.bool_]) -> dict[str, fl
     }
 
 
-def levels(scores: NDArray[np.float64], right: NDArray[np.bool_]) -> dict[str, list[float]]:
+def hits_by_score(scores: NDArray[np.float64], right: NDArray[np.bool_]) -> dict[str, list[float]]:
     """Share of questions that score so high, and how many of these are right."""
     found = {f"{score:.2f}": right[scores >= score] for score in SCORES}
     return {
@@ -129,51 +136,59 @@ def levels(scores: NDArray[np.float64], right: NDArray[np.bool_]) -> dict[str, l
     }
 
 
-def quality(
-    make: Make, pairs: Sequence[dict[str, str]], stored: Vectors, asked: Vectors
+def measure_quality(
+    make: CacheFactory, pairs: Sequence[dict[str, str]], stored: Vectors, queries: Vectors
 ) -> dict[str, dict[str, Any]]:
     """Fill, look everything up: the curve, its scores, and what the default threshold lets through."""
     originals = [pair["origin"] for pair in pairs]
     with closing(make(0.0)) as cache:
         cache.fill(originals, stored)
-        _, answers = cache.timed([pair["similar"] for pair in pairs], asked)
+        _, answers = cache.time_lookups([pair["similar"] for pair in pairs], queries)
     scores = np.array([answer[1] if answer else -1.0 for answer in answers])
-    with closing(make(DEFAULT)) as cache:
+    with closing(make(DEFAULT_THRESHOLD)) as cache:
         cache.fill(originals, stored)
-        hits = [cache.nearest(pair["similar"], row) for pair, row in zip(pairs, asked, strict=True)]
+        hits = [
+            cache.nearest(pair["similar"], row) for pair, row in zip(pairs, queries, strict=True)
+        ]
     found = sum(hit is not None for hit in hits)
-    used = {"hits": found / len(pairs), "right": sum(_right(hits, pairs)) / max(found, 1)}
-    right = np.array(_right(answers, pairs))
-    return {"precision": curve(scores, right), "levels": levels(scores, right), "default": used}
+    used = {"hits": found / len(pairs), "right": sum(_are_correct(hits, pairs)) / max(found, 1)}
+    right = np.array(_are_correct(answers, pairs))
+    return {
+        "precision": precision_curve(scores, right),
+        "levels": hits_by_score(scores, right),
+        "default": used,
+    }
 
 
-def _right(answers: Sequence[Found], pairs: Sequence[dict[str, str]]) -> list[bool]:
+def _are_correct(answers: Sequence[NearestQuestion], pairs: Sequence[dict[str, str]]) -> list[bool]:
     return [
         answer is not None and answer[0] == pair["origin"]
         for answer, pair in zip(answers, pairs, strict=True)
     ]
 
 
-def trapped(make: Make, embedder: LocalEmbedder, pairs: Sequence[Trap]) -> list[str]:
+def near_miss_hits(
+    make: CacheFactory, embedder: LocalEmbedder, pairs: Sequence[NearMiss]
+) -> list[str]:
     """What gets an answer at the default threshold; of traps, none is ever right."""
     hits = []
-    for group in apart(pairs):
+    for group in disjoint_groups(pairs):
         stored = list(dict.fromkeys(trap.stored for trap in group))
-        with closing(make(DEFAULT)) as cache:
+        with closing(make(DEFAULT_THRESHOLD)) as cache:
             cache.fill(stored, embedder.embed(stored))
-            for trap, vector in zip(group, embedder.embed([t.asked for t in group]), strict=True):
-                answer = cache.nearest(trap.asked, vector)
+            for trap, vector in zip(group, embedder.embed([t.query for t in group]), strict=True):
+                answer = cache.nearest(trap.query, vector)
                 if answer:
-                    hits.append(f"{trap.asked} <- {answer[0]} ({answer[1]:.3f})")
+                    hits.append(f"{trap.query} <- {answer[0]} ({answer[1]:.3f})")
     return hits
 
 
-def apart(found: Sequence[Trap]) -> list[list[Trap]]:
+def disjoint_groups(pairs: Sequence[NearMiss]) -> list[list[NearMiss]]:
     """Groups in which nobody asks what another one has stored."""
-    groups: list[list[Trap]] = []
-    for trap in found:
+    groups: list[list[NearMiss]] = []
+    for trap in pairs:
         for group in groups:
-            if all(trap.asked != one.stored and trap.stored != one.asked for one in group):
+            if all(trap.query != one.stored and trap.stored != one.query for one in group):
                 group.append(trap)
                 break
         else:
@@ -181,17 +196,19 @@ def apart(found: Sequence[Trap]) -> list[list[Trap]]:
     return groups
 
 
-def lookup(makers: Sequence[Make], size: int) -> dict[str, dict[str, float]]:
+def measure_lookups(makers: Sequence[CacheFactory], size: int) -> dict[str, dict[str, float]]:
     """Milliseconds of a lookup, p50 and p99, and the share that found its question, by cache."""
     random = np.random.default_rng(size)
     # As sentences' do, they vary in fewer directions than they have numbers.
-    directions = random.standard_normal((VARIED, 384), dtype=np.float32)
-    vectors = _unit(random.standard_normal((size, VARIED), dtype=np.float32) @ directions)
+    directions = random.standard_normal((DIRECTION_COUNT, 384), dtype=np.float32)
+    vectors = unit_vectors(
+        random.standard_normal((size, DIRECTION_COUNT), dtype=np.float32) @ directions
+    )
     asked = random.integers(0, size, LOOKUPS)
-    beside = _unit(random.standard_normal((LOOKUPS, 384), dtype=np.float32))
-    near = _unit(vectors[asked] + np.float32(BESIDE) * beside)
+    beside = unit_vectors(random.standard_normal((LOOKUPS, 384), dtype=np.float32))
+    near = unit_vectors(vectors[asked] + np.float32(NOISE_LENGTH) * beside)
     with ExitStack() as stack:
-        caches = [stack.enter_context(closing(make(DEFAULT))) for make in makers]
+        caches = [stack.enter_context(closing(make(DEFAULT_THRESHOLD))) for make in makers]
         for cache in caches:
             cache.fill([f"where is item {number} kept" for number in range(size)], vectors)
         times: dict[str, list[float]] = {cache.name: [] for cache in caches}
@@ -199,68 +216,55 @@ def lookup(makers: Sequence[Make], size: int) -> dict[str, dict[str, float]]:
         for number, vector in zip(asked, near, strict=True):
             for cache in caches:
                 question = f"please tell me where is item {number} kept"
-                took, (answer,) = cache.timed([question], vector[np.newaxis])
+                took, (answer,) = cache.time_lookups([question], vector[np.newaxis])
                 right = answer is not None and answer[0] == f"where is item {number} kept"
                 found[cache.name] += right
                 times[cache.name] += took
-    return {name: _cuts(took) | {"found": found[name] / LOOKUPS} for name, took in times.items()}
-
-
-def _unit(vectors: Vectors) -> Vectors:
-    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.float32)
-
-
-def _cuts(milliseconds: list[float]) -> dict[str, float]:
-    cuts = statistics.quantiles(milliseconds, n=100)
-    return {"p50_ms": round(cuts[49], 3), "p99_ms": round(cuts[98], 3)}
-
-
-def read_pairs(path: Path, limit: int) -> list[dict[str, str]]:
-    """Pairs of different questions with an original of their own, in a fixed order."""
-    content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    pairs = list({pair["origin"]: pair for pair in json.loads(content)}.values())
-    order = np.random.default_rng(1).permutation(len(pairs))[:limit]
-    chosen = [pairs[place] for place in order]
-    stored = {pair["origin"].casefold() for pair in chosen}
-    return [pair for pair in chosen if pair["similar"].casefold() not in stored]
+    return {
+        name: percentiles(took) | {"found": found[name] / LOOKUPS} for name, took in times.items()
+    }
 
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     """All figures."""
-    peers, missing = available()
+    peers, missing = available_peers()
     for name in missing:
         print(f"left out, not installed: {name}", file=sys.stderr)
-    makers: list[Make] = [Ours, *peers]
+    makers: list[CacheFactory] = [SluiceCache, *peers]
     return {
         "load": os.getloadavg()[0],
-        **judged(options, makers),
-        "lookup": {str(size): lookup(makers, size) for size in options.sizes},
+        **compare_quality(options, makers),
+        "lookup": {str(size): measure_lookups(makers, size) for size in options.sizes},
     }
 
 
-def judged(options: argparse.Namespace, makers: Sequence[Make]) -> dict[str, Any]:
+def compare_quality(options: argparse.Namespace, makers: Sequence[CacheFactory]) -> dict[str, Any]:
     """Precision at each recall, wrong hits of traps and hits of polite forms, by cache."""
-    embedder = LocalEmbedder(recent=8192)
+    embedder = LocalEmbedder(cache_size=8192)
     pairs = read_pairs(options.pairs, options.limit) if options.pairs.exists() else []
     if not pairs:
         print(f"no pairs at {options.pairs}: precision is not measured", file=sys.stderr)
     stored = embedder.embed([pair["origin"] for pair in pairs])
     asked = embedder.embed([pair["similar"] for pair in pairs])
-    result: dict[str, Any] = {"pairs": len(pairs), "traps": len(traps()), "polite": len(same())}
+    result: dict[str, Any] = {
+        "pairs": len(pairs),
+        "traps": len(near_misses()),
+        "polite": len(paraphrases()),
+    }
     result |= {"wrong": {}, "same": {}, "precision": {}, "levels": {}, "default": {}}
     for make in makers:
-        with closing(make(DEFAULT)) as cache:
+        with closing(make(DEFAULT_THRESHOLD)) as cache:
             name = cache.name
         if pairs:
-            for figure, found in quality(make, pairs, stored, asked).items():
+            for figure, found in measure_quality(make, pairs, stored, asked).items():
                 result[figure][name] = found
-        result["wrong"][name] = trapped(make, embedder, traps())
-        result["same"][name] = len(trapped(make, embedder, same()))
+        result["wrong"][name] = near_miss_hits(make, embedder, near_misses())
+        result["same"][name] = len(near_miss_hits(make, embedder, paraphrases()))
         print(f"judged {name}", file=sys.stderr)
     return result
 
 
-def told(result: dict[str, Any]) -> str:
+def format_figures(result: dict[str, Any]) -> str:
     """The figures as lines of a table."""
     wrong = {name: len(hits) for name, hits in result["wrong"].items()}
     lines = [
@@ -279,7 +283,6 @@ def told(result: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    """Run it all."""
     parser = argparse.ArgumentParser(description=str(__doc__).split("\n", maxsplit=1)[0])
     parser.add_argument("--pairs", type=Path, default=PAIRS)
     parser.add_argument("--limit", type=int, default=2000)
@@ -288,8 +291,8 @@ def main() -> None:
     options = parser.parse_args()
     result = measure(options)
     if options.json:
-        options.json.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
-    print(told(result))
+        options.json.write_text(json.dumps(result, indent=1), "utf-8")
+    print(format_figures(result))
 
 
 if __name__ == "__main__":

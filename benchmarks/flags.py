@@ -21,10 +21,10 @@ from openfeature import api
 from openfeature.evaluation_context import EvaluationContext
 from openfeature.provider.no_op_provider import NoOpProvider
 
-from benchmarks.flags_peers import FLAG, PEERS, Evaluate
-from router.flags import FlagDocument, FlagState, FlagView
-from router.flags.bucketing import sluice_bucket
-from router.flags.openfeature import SluiceProvider
+from benchmarks.support.flags_peers import FLAG, PEERS, Evaluate
+from sluice.flags import FlagDocument, FlagState, FlagView
+from sluice.flags.bucketing import sluice_bucket
+from sluice.flags.openfeature import SluiceProvider
 
 USERS = [f"user_{number:07d}" for number in range(10_000)]
 DOCUMENT = FlagDocument(version=1, flags={FLAG: FlagState(name=FLAG, rollout_percentage=25)})
@@ -38,9 +38,9 @@ class FreshView(FlagView):
 
     def __init__(self) -> None:
         super().__init__()
-        self.forget()
+        self.reinstall()
 
-    def forget(self) -> None:
+    def reinstall(self) -> None:
         """Take the document in anew, as after a change."""
         self._install(DOCUMENT)
         self._renew(time.monotonic(), math.inf)
@@ -97,7 +97,7 @@ def measure(rounds: int) -> tuple[dict[str, float], dict[str, str]]:
     for _ in range(rounds):
         for name, evaluate in able.items():
             best[name] = min(best[name], cpu_ns(evaluate))
-        first = cpu_ns(lambda user: cold.evaluate(FLAG, user), cold.forget)
+        first = cpu_ns(lambda user: cold.evaluate(FLAG, user), cold.reinstall)
         best[FIRST_SIGHT] = min(best[FIRST_SIGHT], first)
     return best, unable
 

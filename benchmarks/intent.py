@@ -30,15 +30,15 @@ from router.embedding import LocalEmbedder
 from router.intent import Example, Intent, IntentClassifier, evaluate_decisions, read_examples
 from router.intent.examples import with_background
 from router.intent.model import IntentModel
-from router.intent.training import train
+from router.intent.trainer import train
 
 DATA = Path(__file__).parents[2] / "shared" / "data" / "routing"
 FALSE_REJECTION = 0.05
-ALL = 2.0
+NO_COSINE_LIMIT = 2.0
 """A cosine that none reaches: no question is left out."""
 
 
-def shipped(rows: list[Example], embedder: LocalEmbedder, apart: float) -> dict[str, Any]:
+def measure_shipped(rows: list[Example], embedder: LocalEmbedder, apart: float) -> dict[str, Any]:
     """Figures of the shipped model, and milliseconds of a question the embedder hasn't seen."""
     classifier = IntentClassifier.load(embedder)
     times, decided = [], []
@@ -46,7 +46,7 @@ def shipped(rows: list[Example], embedder: LocalEmbedder, apart: float) -> dict[
         started = time.perf_counter()
         decided.append(classifier.classify(row.query))
         times.append((time.perf_counter() - started) * 1000)
-    own = unlike(with_background([]), rows, embedder, apart)
+    own = exclude_similar(with_background([]), rows, embedder, apart)
     again = IntentClassifier(train(own, embedder), embedder)
     return {
         **_figures(rows, decided),
@@ -58,7 +58,7 @@ def shipped(rows: list[Example], embedder: LocalEmbedder, apart: float) -> dict[
     }
 
 
-def held_out(
+def cross_validate(
     rows: list[Example], embedder: LocalEmbedder, folds: int, repeats: int, apart: float
 ) -> dict[str, Any]:
     """Figures of the whole cascade on questions its model was not trained on."""
@@ -71,7 +71,7 @@ def held_out(
         ):
             asking = [rows[at] for at in unseen]
             own = with_background([rows[at] for at in seen])
-            known = own[: len(seen)] + unlike(own[len(seen) :], asking, embedder, apart)
+            known = own[: len(seen)] + exclude_similar(own[len(seen) :], asking, embedder, apart)
             classifier = IntentClassifier(train(known, embedder), embedder)
             asked += asking
             decided += [classifier.classify(row.query) for row in asking]
@@ -82,12 +82,12 @@ def held_out(
     return {**_figures(asked, decided), "each_repeat": each}
 
 
-def unlike(
-    own: list[Example], asked: list[Example], embedder: LocalEmbedder, apart: float
+def exclude_similar(
+    own: list[Example], others: list[Example], embedder: LocalEmbedder, apart: float
 ) -> list[Example]:
     """Those of ``own`` whose cosine to every question of ``asked`` is below ``apart``."""
     vectors = embedder.embed([row.query for row in own])
-    nearest = (vectors @ embedder.embed([row.query for row in asked]).T).max(axis=1)
+    nearest = (vectors @ embedder.embed([row.query for row in others]).T).max(axis=1)
     return [row for row, cosine in zip(own, nearest, strict=True) if cosine < apart]
 
 
@@ -100,7 +100,7 @@ def _figures(rows: list[Example], decided: list[Intent]) -> dict[str, Any]:
     }
 
 
-def clinc(path: Path, intents: int, embedder: LocalEmbedder) -> dict[str, Any]:
+def measure_clinc(path: Path, intents: int, embedder: LocalEmbedder) -> dict[str, Any]:
     """In-scope accuracy, and recall of out of scope at 5 % false rejection of test questions."""
     data: dict[str, list[list[str]]] = json.loads(path.read_text("utf-8"))
     kept = sorted({label for _, label in data["train"]})[:intents]
@@ -108,10 +108,10 @@ def clinc(path: Path, intents: int, embedder: LocalEmbedder) -> dict[str, Any]:
     model = train(rows, embedder, known=None)
     test = [(query, label) for query, label in data["test"] if label in kept]
     distance = _mahalanobis(rows, embedder)
-    inside = _scored(model, distance, [query for query, _ in test], embedder)
-    outside = _scored(model, distance, [query for query, _ in data["oos_test"]], embedder)
+    inside = _novelty_signals(model, distance, [query for query, _ in test], embedder)
+    outside = _novelty_signals(model, distance, [query for query, _ in data["oos_test"]], embedder)
     assert model.novelty is not None
-    limit = model.novelty.threshold
+    limit = model.novelty.familiarity_threshold
     truth = [model.classes.index(label) for _, label in test]
     return {
         "in_scope_accuracy": float(np.mean(inside["best"] == truth)),
@@ -142,7 +142,7 @@ def _mahalanobis(
     return nearness
 
 
-def _scored(
+def _novelty_signals(
     model: IntentModel,
     nearness: Callable[[NDArray[Any]], NDArray[Any]],
     queries: list[str],
@@ -178,14 +178,19 @@ def main() -> None:
     result: dict[str, Any] = {}
     if options.questions.exists():
         rows = read_examples(options.questions)
-        recent = LocalEmbedder(recent=5000)
+        recent = LocalEmbedder(cache_size=5000)
         cv = (rows, recent, options.folds, options.repeats)
-        result["shipped"] = shipped(rows, LocalEmbedder(recent=5000), options.apart)
-        result["held_out"] = {**held_out(*cv, ALL), "apart": held_out(*cv, options.apart)}
+        result["shipped"] = measure_shipped(rows, LocalEmbedder(cache_size=5000), options.apart)
+        result["held_out"] = {
+            **cross_validate(*cv, NO_COSINE_LIMIT),
+            "apart": cross_validate(*cv, options.apart),
+        }
     else:
         print(f"left out: no questions at {options.questions}", file=sys.stderr)
     if options.clinc.exists():
-        result["clinc"] = clinc(options.clinc, options.intents, LocalEmbedder(recent=25_000))
+        result["clinc"] = measure_clinc(
+            options.clinc, options.intents, LocalEmbedder(cache_size=25_000)
+        )
     else:
         print(f"left out: no CLINC150 at {options.clinc}", file=sys.stderr)
     if options.json:

@@ -1,6 +1,6 @@
 """Retrieval on multi-hop questions: each store alone, all of them fused, and what the router does.
 
-FanOutQA's questions (benchmarks/retrieval_set.py says what is made of them) over the embedded
+FanOutQA's questions (benchmarks/support/retrieval_set.py says what is made of them) over the embedded
 stores, ingested as `sluice ingest` does. Recall@10 is the share of a question's pages among ten
 results, MRR the mean of 1/rank of its first one. Cost: searches per question, and milliseconds of
 them (searches of one question run at once, so that is work, not waiting).
@@ -25,41 +25,43 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks.retrieval_set import Asked, read
-from router.assembly import Given, Parts, assemble
+from benchmarks.support.retrieval_set import MultiHopQuestion, read_set
+from router.assembly import RouterComponents, SuppliedClients, assemble
 from router.backends.base import Hit
-from router.correction import FALLBACKS
 from router.embedding import LocalEmbedder
-from router.ingestion import Ingestion
-from router.metrics import Metrics
-from router.options import Features
-from router.pipeline import Request
-from router.retrieval import Part, Wanted
+from router.features import Features
+from router.knowledge.ingestion import Ingestion
+from router.knowledge.sources import Source
+from router.observability.metrics import RouterMetrics
+from router.pipeline.correction import FALLBACKS
+from router.pipeline.query_request import QueryRequest
+from router.pipeline.query_understanding import AnalyzedQuery
+from router.pipeline.retrieval import RetrievalRequest, SubQuery
 from router.settings import Settings
-from router.sources import Source
-from router.stores import open_stores
-from router.understanding import Understood
-from stack import Stack
-from stack.guard import guard
+from router.store_clients import open_stores
+from sluice.stack import Stack
+from sluice.stack.owner_watchdog import watch_owner
 
 SERVICES = ("redis", "postgres", "graph", "qdrant")
 STORES = ("graph", "postgres", "qdrant")
 RESULTS = 10
-Search = Callable[[str], Awaitable[Sequence[Hit]]]
+SearchFunction = Callable[[str], Awaitable[Sequence[Hit]]]
 
 
 @dataclass(slots=True)
-class Tally:
+class RetrievalStats:
     """One way of searching, over all questions."""
 
     recalls: list[float] = field(default_factory=list)
     ranks: list[float] = field(default_factory=list)
     waits_ms: list[float] = field(default_factory=list)
 
-    def add(self, asked: Asked, hits: Sequence[Hit], wait_ms: float) -> None:
+    def add(self, question: MultiHopQuestion, hits: Sequence[Hit], wait_ms: float) -> None:
         ids = [hit.id for hit in hits][:RESULTS]
-        self.recalls.append(len(asked.wanted & set(ids)) / len(asked.wanted))
-        first = next((place for place, name in enumerate(ids, 1) if name in asked.wanted), None)
+        self.recalls.append(len(question.page_ids & set(ids)) / len(question.page_ids))
+        first = next(
+            (place for place, name in enumerate(ids, 1) if name in question.page_ids), None
+        )
         self.ranks.append(1 / first if first else 0.0)
         self.waits_ms.append(wait_ms)
 
@@ -78,21 +80,21 @@ class Tally:
 
 async def measure(wheel: Path, folder: Path) -> dict[str, Any]:
     """Start the stores, fill them, ask everything in each way."""
-    known, held_out, lines = read(wheel)
+    known, held_out, lines = read_set(wheel)
     stack = Stack(folder, os.environ)
     try:
         await stack.up(SERVICES)
         settings = Settings.from_environment({**os.environ, **stack.environment()})
-        tally = await _filled(settings, lines)
+        tally = await _ingest_set(settings, lines)
         print(f"{tally.written} records, {tally.links} links", file=sys.stderr)
-        metrics = Metrics()
+        metrics = RouterMetrics()
         # Without the cache and the log: each question is searched for, and nothing else.
         features = Features(enable_semantic_cache=False, enable_analytics=False)
-        parts = await assemble(Given(), settings, features, metrics)
+        parts = await assemble(SuppliedClients(), settings, features, metrics)
         try:
             splits = {
-                "known": await _split(known, parts, metrics),
-                "held out": await _split(held_out, parts, metrics),
+                "known": await _measure_split(known, parts, metrics),
+                "held out": await _measure_split(held_out, parts, metrics),
             }
         finally:
             await parts.close()
@@ -101,45 +103,53 @@ async def measure(wheel: Path, folder: Path) -> dict[str, Any]:
     return {"records": tally.written, "links": tally.links, "splits": splits}
 
 
-async def _split(asked: Sequence[Asked], parts: Parts, metrics: Metrics) -> dict[str, Any]:
-    return {"questions": len(asked), "ways": await _ways(asked, parts, metrics)}
+async def _measure_split(
+    asked: Sequence[MultiHopQuestion], parts: RouterComponents, metrics: RouterMetrics
+) -> dict[str, Any]:
+    return {"questions": len(asked), "ways": await _measure_ways(asked, parts, metrics)}
 
 
-async def _filled(settings: Settings, lines: str) -> Any:  # noqa: ANN401 - the ingestion's tally
+async def _ingest_set(settings: Settings, lines: str) -> Any:  # noqa: ANN401 - the ingestion's tally
     stores = await open_stores(settings.stores)
     try:
         ingestion = Ingestion(stores, LocalEmbedder(), None)
         await ingestion.prepare()
-        await ingestion.take(Source("fanoutqa.jsonl", ".jsonl", lines), lambda _: None)
+        await ingestion.ingest_source(Source("fanoutqa.jsonl", ".jsonl", lines), lambda _: None)
     finally:
         await stores.close()
-    if ingestion.tally.problems:
-        raise RuntimeError(f"not ingested: {ingestion.tally.problems[0]}")
-    return ingestion.tally
+    if ingestion.summary.problems:
+        raise RuntimeError(f"not ingested: {ingestion.summary.problems[0]}")
+    return ingestion.summary
 
 
-async def _ways(asked: Sequence[Asked], parts: Parts, metrics: Metrics) -> dict[str, Any]:
-    understood = {each.text: await parts.understanding.of(each.text) for each in asked}
+async def _measure_ways(
+    asked: Sequence[MultiHopQuestion], parts: RouterComponents, metrics: RouterMetrics
+) -> dict[str, Any]:
+    understood = {each.text: await parts.understanding.analyze(each.text) for each in asked}
 
-    def stores(*names: str) -> Search:
+    def stores(*names: str) -> SearchFunction:
         async def search(text: str) -> Sequence[Hit]:
-            return (await parts.retrieval.once(_wanted(understood[text], names))).hits
+            return (
+                await parts.retrieval.retrieve(_retrieval_request(understood[text], names))
+            ).hits
 
         return search
 
     async def routed(text: str) -> Sequence[Hit]:
-        return (await parts.pipeline.answer(Request(text, limit=RESULTS), "control", None)).results
+        return (
+            await parts.pipeline.answer(QueryRequest(text, limit=RESULTS), "control", None)
+        ).results
 
     async def fused(text: str) -> Sequence[Hit]:
         return await stores(*FALLBACKS[understood[text].intent.intent])(text)
 
     ways = {**{name: stores(name) for name in STORES}, "fused": fused, "routed": routed}
-    return {name: await _all(asked, search, metrics) for name, search in ways.items()}
+    return {name: await _ask_all(asked, search, metrics) for name, search in ways.items()}
 
 
-def _wanted(understood: Understood, arms: tuple[str, ...]) -> Wanted:
-    return Wanted(
-        parts=(Part(understood.text, understood.vector),),
+def _retrieval_request(understood: AnalyzedQuery, arms: tuple[str, ...]) -> RetrievalRequest:
+    return RetrievalRequest(
+        sub_queries=(SubQuery(understood.text, understood.vector),),
         intent=understood.intent.intent,
         arms=arms,
         limit=RESULTS,
@@ -147,19 +157,21 @@ def _wanted(understood: Understood, arms: tuple[str, ...]) -> Wanted:
     )
 
 
-async def _all(asked: Sequence[Asked], search: Search, metrics: Metrics) -> dict[str, float]:
+async def _ask_all(
+    asked: Sequence[MultiHopQuestion], search: SearchFunction, metrics: RouterMetrics
+) -> dict[str, float]:
     for each in asked[:5]:  # connections, catalogues
         await search(each.text)
-    tally, before = Tally(), _spent(metrics)
+    tally, before = RetrievalStats(), _search_cost(metrics)
     for each in asked:
         started = time.perf_counter()
         hits = await search(each.text)
         tally.add(each, hits, (time.perf_counter() - started) * 1000)
-    searches, seconds = _spent(metrics)
+    searches, seconds = _search_cost(metrics)
     return tally.summary((searches - before[0], seconds - before[1]))
 
 
-def _spent(metrics: Metrics) -> tuple[float, float]:
+def _search_cost(metrics: RouterMetrics) -> tuple[float, float]:
     """Searches so far, and their seconds."""
     samples = [s for family in metrics.backend_seconds.collect() for s in family.samples]
     count, total = (
@@ -186,7 +198,7 @@ def main() -> None:
     options = parser.parse_args()
     with (
         tempfile.TemporaryDirectory(prefix="sluice-bench-") as folder,
-        guard(Path(folder)),  # a benchmark that is killed leaves no server behind
+        watch_owner(Path(folder)),  # a benchmark that is killed leaves no server behind
     ):
         result = asyncio.run(measure(options.wheel, Path(folder)))
     if options.json:

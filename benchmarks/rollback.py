@@ -25,13 +25,13 @@ from pathlib import Path
 
 from redis.asyncio import Redis
 
-from benchmarks.redis_process import RedisProcess
-from benchmarks.rollback_faults import Faults
-from benchmarks.rollback_fleet import FLAG, Fleet
-from router.flags import Change, FeatureFlags, FlagExistsError
+from benchmarks.support.redis_process import RedisProcess
+from benchmarks.support.rollback_faults import RollbackFaults
+from benchmarks.support.rollback_fleet import FLAG, ReaderFleet
+from sluice.flags import FeatureFlags, FlagExistsError, WriteMetadata
 
-CHANGE = Change("benchmark", "rollback")
-PROMISE_SECONDS = 1.0
+CHANGE = WriteMetadata("benchmark", "rollback")
+PROPAGATION_SECONDS_MAX = 1.0
 P99_BAR_MS = 50.0
 PROCESSES, READERS = 4, 50
 
@@ -44,57 +44,57 @@ class FaultResult:
     still_treating: Counter[str] = field(default_factory=Counter)
 
 
-async def time_changes(flags: FeatureFlags, fleet: Fleet, changes: int) -> list[float]:
+async def time_changes(flags: FeatureFlags, fleet: ReaderFleet, changes: int) -> list[float]:
     """Return the milliseconds from before each write to its last reader, sorted."""
     took: list[float] = []
     for number in range(changes):
         began = time.monotonic()
-        state = await flags.set_rollout_percentage(FLAG, 0 if number % 2 else 100, change=CHANGE)
+        state = await flags.set_rollout_percentage(FLAG, 0 if number % 2 else 100, metadata=CHANGE)
         took.append((await last_installed(fleet, state.version) - began) * 1000)
     return sorted(took)
 
 
-async def last_installed(fleet: Fleet, version: int) -> float:
+async def last_installed(fleet: ReaderFleet, version: int) -> float:
     """Return when (monotonic) the last reader had the version."""
     for _ in range(100):
         await asyncio.sleep(0.1)
-        times = fleet.ask("last", version)
+        times = fleet.query_all("last", version)
         if None not in times:
             return float(max(times))
     raise SystemExit(f"version {version} never reached every reader")
 
 
-async def expose(flags: FeatureFlags, fleet: Fleet, server: RedisProcess) -> None:
+async def expose(flags: FeatureFlags, fleet: ReaderFleet, server: RedisProcess) -> None:
     """Bring every reader to 100 %, and take the snapshot an older copy will come from."""
     with suppress(FlagExistsError):
         await flags.create_flag(FLAG)
-    await flags.set_rollout_percentage(FLAG, 100, change=CHANGE)
+    await flags.set_rollout_percentage(FLAG, 100, metadata=CHANGE)
     with server.client() as client:
         client.save()
     for _ in range(200):
-        if fleet.treated() == fleet.readers:
+        if fleet.count_treated() == fleet.readers:
             return
         await asyncio.sleep(0.05)
     raise SystemExit("not every reader came back to treating after a fault")
 
 
-async def inject(
-    flags: FeatureFlags, fleet: Fleet, server: RedisProcess, count: int, seed: int
+async def inject_faults(
+    flags: FeatureFlags, fleet: ReaderFleet, server: RedisProcess, count: int, seed: int
 ) -> FaultResult:
     """Roll back `count / 2` times, each between two faults."""
     dice = random.Random(seed)  # noqa: S311 - a seed replays the run
-    faults, result = Faults(server, fleet, dice), FaultResult()
+    faults, result = RollbackFaults(server, fleet, dice), FaultResult()
     for _ in range((count + 1) // 2):
         await expose(flags, fleet, server)
         first, second = dice.choice(sorted(faults.before)), dice.choice(sorted(faults.after))
         faults.before[first]()
-        await flags.set_rollout_percentage(FLAG, 0, change=CHANGE)
+        await flags.set_rollout_percentage(FLAG, 0, metadata=CHANGE)
         acknowledged = time.monotonic()
         if dice.random() < 0.5:  # noqa: PLR2004 - half at once, half a little later
             await asyncio.sleep(dice.uniform(0, 0.3))
         faults.after[second]()
         result.injected.update([first, second])
-        result.still_treating[second] += fleet.treated(acknowledged + PROMISE_SECONDS)
+        result.still_treating[second] += fleet.count_treated(acknowledged + PROPAGATION_SECONDS_MAX)
         faults.heal()
     return result
 
@@ -106,7 +106,7 @@ def percentile(ordered: list[float], share: float) -> float:
 
 async def measure(arguments: argparse.Namespace) -> dict[str, object]:
     """Run both parts against a server of our own."""
-    fleet = Fleet()
+    fleet = ReaderFleet()
     with tempfile.TemporaryDirectory() as folder:
         server = RedisProcess(Path(folder))
         try:
@@ -115,7 +115,7 @@ async def measure(arguments: argparse.Namespace) -> dict[str, object]:
                 flags = FeatureFlags(client)
                 await flags.create_flag(FLAG)
                 took = await time_changes(flags, fleet, arguments.changes)
-                faults = await inject(flags, fleet, server, arguments.faults, arguments.seed)
+                faults = await inject_faults(flags, fleet, server, arguments.faults, arguments.seed)
         finally:
             fleet.stop()
             server.kill()

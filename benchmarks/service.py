@@ -24,11 +24,11 @@ from typing import Any
 import httpx
 import uvloop
 
-from benchmarks.service_load import Seen, Target, drive
-from demo.questions import Popularity, generate
-from demo.seed import seed
-from stack import Stack
-from stack.guard import guard
+from benchmarks.support.service_load import LoadResult, Target, send_load
+from sluice.demo.question_catalog import ZipfSampler, generate_questions
+from sluice.demo.seed import seed
+from sluice.stack import Stack
+from sluice.stack.owner_watchdog import watch_owner
 
 SERVICES = ("redis", "postgres", "graph", "qdrant")
 PORTS = (18431, 18432)
@@ -36,18 +36,18 @@ RATES = (150, 200, 300, 400, 500, 650, 800, 1000)
 P99_CEILING_MS = 1000.0
 REFUSED_SHARE_MAX = 0.01
 ROOT = Path(__file__).parents[1]
-Ask = Callable[[], bytes]
+NextBody = Callable[[], bytes]
 
 
-def users() -> Ask:
+def popular_questions() -> NextBody:
     """The demo's crowd: Zipf over 346 questions."""
-    popularity, rng = Popularity(generate(7)), random.Random(1)  # noqa: S311 - a load, no secret
+    popularity, rng = ZipfSampler(generate_questions(7)), random.Random(1)  # noqa: S311 - a load, no secret
     return lambda: _body(popularity.draw(rng).text, rng.randrange(300))
 
 
-def strangers() -> Ask:
+def new_questions() -> NextBody:
     """Every question is new: no cache can answer it."""
-    questions, numbers = generate(7), itertools.count()
+    questions, numbers = generate_questions(7), itertools.count()
     rng = random.Random(2)  # noqa: S311 - a load, no secret
 
     def ask() -> bytes:
@@ -68,13 +68,13 @@ async def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
         await stack.up(SERVICES)
         environment = {**os.environ, **stack.environment(), "SLUICE_LOG_LEVEL": "warning"}
         await seed(environment)
-        await _routers(stack)
-        return await _loads(options, [Target("127.0.0.1", port) for port in PORTS])
+        await _start_routers(stack)
+        return await _run_loads(options, [Target("127.0.0.1", port) for port in PORTS])
     finally:
         await stack.down()
 
 
-async def _routers(stack: Stack) -> None:
+async def _start_routers(stack: Stack) -> None:
     for port in PORTS:
         argv = (sys.executable, "-m", "router.main", "--port", str(port))
         health = f"http://127.0.0.1:{port}/readyz"
@@ -83,29 +83,29 @@ async def _routers(stack: Stack) -> None:
         )
 
 
-async def _loads(options: argparse.Namespace, targets: Sequence[Target]) -> dict[str, Any]:
-    everyday, new = users(), strangers()
-    await drive(targets, everyday, options.rate, options.seconds)  # warm: pools, models, cache
+async def _run_loads(options: argparse.Namespace, targets: Sequence[Target]) -> dict[str, Any]:
+    everyday, new = popular_questions(), new_questions()
+    await send_load(targets, everyday, options.rate, options.seconds)  # warm: pools, models, cache
     result: dict[str, Any] = {"rate": options.rate, "seconds": options.seconds}
     for name, ask in (("users", everyday), ("strangers", new)):
-        before = await _phases()
-        seen = await drive(targets, ask, options.rate, options.seconds)
-        result[name] = {**seen.summary(), "phases": _since(before, await _phases())}
-        print(f"{name:<10} {options.rate:>5.0f}/s  {_line(seen)}", file=sys.stderr)
+        before = await _phase_totals()
+        seen = await send_load(targets, ask, options.rate, options.seconds)
+        result[name] = {**seen.summary(), "phases": _phase_means(before, await _phase_totals())}
+        print(f"{name:<10} {options.rate:>5.0f}/s  {_summary_line(seen)}", file=sys.stderr)
     for name, ask in (("users", everyday), ("strangers", new)):
-        result[f"{name}_highest"] = await _ceiling(name, ask, options, targets)
+        result[f"{name}_highest"] = await _highest_rate(name, ask, options, targets)
     for target in targets:
         target.close()
     return result
 
 
-async def _ceiling(
-    name: str, ask: Ask, options: argparse.Namespace, targets: Sequence[Target]
+async def _highest_rate(
+    name: str, ask: NextBody, options: argparse.Namespace, targets: Sequence[Target]
 ) -> float:
     best = 0.0
     for rate in RATES[:3] if options.quick else RATES:
-        seen = await drive(targets, ask, rate, options.seconds / 2)
-        print(f"{name:<10} {rate:>5.0f}/s  {_line(seen)}", file=sys.stderr)
+        seen = await send_load(targets, ask, rate, options.seconds / 2)
+        print(f"{name:<10} {rate:>5.0f}/s  {_summary_line(seen)}", file=sys.stderr)
         refused = seen.statuses[429] / max(1, sum(seen.statuses.values()))
         if (
             seen.quantile(0.99) >= P99_CEILING_MS
@@ -119,11 +119,11 @@ async def _ceiling(
     return best
 
 
-def _line(seen: Seen) -> str:
+def _summary_line(seen: LoadResult) -> str:
     return ", ".join(f"{name} {value:g}" for name, value in seen.summary().items())
 
 
-async def _phases() -> dict[str, tuple[float, float]]:
+async def _phase_totals() -> dict[str, tuple[float, float]]:
     """Seconds and count per phase, both processes together."""
     found: dict[str, tuple[float, float]] = {}
     pattern = re.compile(
@@ -139,7 +139,7 @@ async def _phases() -> dict[str, tuple[float, float]]:
     return found
 
 
-def _since(
+def _phase_means(
     before: dict[str, tuple[float, float]], after: dict[str, tuple[float, float]]
 ) -> dict[str, dict[str, float]]:
     """Mean milliseconds and count per phase, the costliest first."""
@@ -164,7 +164,7 @@ def main() -> int:
     options = parser.parse_args()
     with (
         tempfile.TemporaryDirectory(prefix="sluice-bench-") as folder,
-        guard(Path(folder)),  # a benchmark that is killed leaves no server behind
+        watch_owner(Path(folder)),  # a benchmark that is killed leaves no server behind
     ):
         result = uvloop.run(measure(options, Path(folder)))  # the load shares the cores
     if options.json:

@@ -6,9 +6,9 @@ Run `sluice up`, then `python examples/feature_flag_setup.py`.
 import asyncio
 import time
 
-from examples.router_config_phase3 import addresses, stage_1
-from router.flags import FeatureFlags
+from examples.router_config_phase3 import read_addresses, stage_1_parameters
 from router.router import QueryRouter
+from sluice.flags import FeatureFlags
 
 FLAG = "phase4_online_learning"
 EVALUATIONS = 10_000
@@ -24,7 +24,7 @@ def evaluation_seconds(flags: FeatureFlags) -> float:
 
 
 async def main() -> None:
-    async with stage_1(addresses()) as parameters:
+    async with stage_1_parameters(read_addresses()) as parameters:
         router = QueryRouter(
             **parameters,
             # Phase 4: Enable feature flags

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import httpx
 
-from stack import default_home, load_environment
+from sluice.stack import default_home, load_environment
 
 DASHBOARDS = Path(__file__).parents[1] / "ops" / "grafana" / "dashboards"
 WINDOW = "1m"
@@ -30,7 +30,7 @@ KEY_METRICS = {
 }
 
 
-async def values(prometheus: httpx.AsyncClient, query: str) -> list[float]:
+async def query_values(prometheus: httpx.AsyncClient, query: str) -> list[float]:
     """One value for each series that has one; NaN (such as 0 of 0) is none.
 
     Raises:
@@ -42,7 +42,7 @@ async def values(prometheus: httpx.AsyncClient, query: str) -> list[float]:
     return [value for value in found if math.isfinite(value)]
 
 
-def panels() -> Iterator[tuple[str, str]]:
+def dashboard_queries() -> Iterator[tuple[str, str]]:
     """Dashboard and panel title, and the PromQL."""
     for path in sorted(DASHBOARDS.glob("*.json")):
         dashboard = json.loads(path.read_text())
@@ -54,7 +54,7 @@ def panels() -> Iterator[tuple[str, str]]:
 
 async def print_key_metrics(prometheus: httpx.AsyncClient) -> None:
     for title, query in KEY_METRICS.items():
-        found = await values(prometheus, query)
+        found = await query_values(prometheus, query)
         print(f"{title:<16} {found[0]:.3f}" if found else f"{title:<16} no data yet")
 
 
@@ -62,12 +62,12 @@ async def main() -> int:
     env = load_environment(default_home(os.environ, Path.cwd())) | dict(os.environ)
     url = env.get("PROMETHEUS_URL", "http://localhost:9090")
     async with httpx.AsyncClient(base_url=url, timeout=10) as prometheus:
-        if not sum(await values(prometheus, 'up{job="router"}')):
+        if not sum(await query_values(prometheus, 'up{job="router"}')):
             print(f"{url} scrapes no router (job `router`): start one first", file=sys.stderr)
             return 1
         await print_key_metrics(prometheus)
-        queries = list(panels())
-        empty = [title for title, query in queries if not await values(prometheus, query)]
+        queries = list(dashboard_queries())
+        empty = [title for title, query in queries if not await query_values(prometheus, query)]
     print(f"{len(queries) - len(empty)} of {len(queries)} panel queries have data")
     for title in empty:
         print(f"  no data yet: {title}")

@@ -6,14 +6,14 @@ rollout's: `sluice start plans/phase4.yaml`.
 
 import asyncio
 
-from examples.router_config_phase3 import addresses, stage_1
+from examples.router_config_phase3 import read_addresses, stage_1_parameters
 from router.router import QueryRouter
 
 FLAG = "phase4_online_learning"
 
 
 async def main() -> None:
-    async with stage_1(addresses()) as parameters:
+    async with stage_1_parameters(read_addresses()) as parameters:
         router = QueryRouter(
             **parameters,
             # Phase 4: Enable both
@@ -24,12 +24,12 @@ async def main() -> None:
         )
         await router.initialize()
         try:
-            await verify(router)
+            await verify_stage_3(router)
         finally:
             await router.close()
 
 
-async def verify(router: QueryRouter) -> None:
+async def verify_stage_3(router: QueryRouter) -> None:
     assert router.feature_flags is not None
 
     # Create feature flag at 0% (no one gets Phase 4 yet)

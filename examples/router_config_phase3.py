@@ -19,16 +19,16 @@ from redis.asyncio import Redis
 from router.embedding import LocalEmbedder
 from router.router import QueryRouter
 from router.settings import Settings
-from stack import default_home, load_environment
+from sluice.stack import default_home, load_environment
 
 
-def addresses() -> dict[str, str]:
+def read_addresses() -> dict[str, str]:
     """Those of `sluice up`, and over them what the environment sets."""
     return load_environment(default_home(os.environ, Path.cwd())) | dict(os.environ)
 
 
 @asynccontextmanager
-async def stage_1(env: Mapping[str, str]) -> AsyncIterator[dict[str, Any]]:
+async def stage_1_parameters(env: Mapping[str, str]) -> AsyncIterator[dict[str, Any]]:
     """Every parameter of the guide's Stage 1 but phase 4's two; connections close at the end."""
     async with AsyncExitStack() as open_until_done:
         neo4j_driver = await open_until_done.enter_async_context(
@@ -88,7 +88,7 @@ def configuration(env: Mapping[str, str]) -> dict[str, Any]:
 
 
 async def main() -> None:
-    async with stage_1(addresses()) as parameters:
+    async with stage_1_parameters(read_addresses()) as parameters:
         router = QueryRouter(
             **parameters,
             # Phase 4: DISABLED (baseline)

@@ -51,7 +51,7 @@ class Embedder(Protocol):
         ...
 
 
-class _Recent:
+class _VectorCache:
     """The vectors of the texts used last, so cache, classifier and search embed a query once."""
 
     def __init__(self, limit: int) -> None:
@@ -59,28 +59,28 @@ class _Recent:
         self._lock = Lock()
         self._vectors: OrderedDict[str, Vectors] = OrderedDict()
 
-    def complete(
+    def get_or_compute(
         self, texts: Sequence[str], compute: Callable[[list[str]], Vectors], dimension: int
     ) -> Vectors:
         """Rows for ``texts``; only those not seen lately are computed, outside the lock."""
-        found = self._find(texts)
+        found = self._look_up(texts)
         missing = [text for text in dict.fromkeys(texts) if text not in found]
         if missing:
             fresh = dict(zip(missing, compute(missing), strict=True))
-            self._keep(fresh)
+            self._insert(fresh)
             found |= fresh
         if not texts:
             return np.empty((0, dimension), dtype=np.float32)
         return np.stack([found[text] for text in texts])
 
-    def _find(self, texts: Sequence[str]) -> dict[str, Vectors]:
+    def _look_up(self, texts: Sequence[str]) -> dict[str, Vectors]:
         with self._lock:
             found = {text: self._vectors[text] for text in texts if text in self._vectors}
             for text in found:
                 self._vectors.move_to_end(text)
         return found
 
-    def _keep(self, fresh: dict[str, Vectors]) -> None:
+    def _insert(self, fresh: dict[str, Vectors]) -> None:
         with self._lock:
             self._vectors.update(fresh)
             while len(self._vectors) > self._limit:
@@ -96,13 +96,13 @@ class LocalEmbedder:
 
     dimension = 384
 
-    def __init__(self, *, recent: int = 2048, threads: int = 1) -> None:
-        self._tokenizer = _tokenizer()
-        self._session = _session(threads)
-        self._recent = _Recent(recent)
+    def __init__(self, *, cache_size: int = 2048, threads: int = 1) -> None:
+        self._tokenizer = _load_tokenizer()
+        self._session = _open_session(threads)
+        self._cache = _VectorCache(cache_size)
 
     def embed(self, texts: Sequence[str]) -> Vectors:
-        return self._recent.complete(texts, self._compute, self.dimension)
+        return self._cache.get_or_compute(texts, self._compute, self.dimension)
 
     def _compute(self, texts: list[str]) -> Vectors:
         tokens = [self._tokenizer.encode(text).ids[: _MAX_TOKENS - 2] for text in texts]
@@ -123,7 +123,7 @@ class LocalEmbedder:
         inputs = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
         hidden = np.asarray(self._session.run(None, inputs)[0], dtype=np.float32)
         weights = mask[..., np.newaxis].astype(np.float32)
-        return _unit((hidden * weights).sum(axis=1) / weights.sum(axis=1))
+        return _normalize((hidden * weights).sum(axis=1) / weights.sum(axis=1))
 
 
 class OpenAIEmbedder:
@@ -139,15 +139,15 @@ class OpenAIEmbedder:
         model: str = "text-embedding-3-small",
         dimension: int = 1536,
         timeout: float = 5.0,
-        recent: int = 2048,
+        cache_size: int = 2048,
     ) -> None:
         self.dimension = dimension
         self._client = client.with_options(timeout=timeout, max_retries=1)
         self._model = model
-        self._recent = _Recent(recent)
+        self._cache = _VectorCache(cache_size)
 
     def embed(self, texts: Sequence[str]) -> Vectors:
-        return self._recent.complete(texts, self._compute, self.dimension)
+        return self._cache.get_or_compute(texts, self._compute, self.dimension)
 
     def _compute(self, texts: list[str]) -> Vectors:
         import openai  # noqa: PLC0415 - slow
@@ -165,15 +165,15 @@ class OpenAIEmbedder:
                 f"{self._model} answered vectors of shape {vectors.shape}, "
                 f"not ({len(texts)}, {self.dimension}) finite numbers"
             )
-        return _unit(vectors)
+        return _normalize(vectors)
 
 
-def _unit(vectors: Vectors) -> Vectors:
+def _normalize(vectors: Vectors) -> Vectors:
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     return np.asarray(vectors / np.maximum(lengths, 1e-12), dtype=np.float32)
 
 
-def _tokenizer() -> Tokenizer:
+def _load_tokenizer() -> Tokenizer:
     words = json.loads(files("router").joinpath("embedding_vocab.json").read_text("utf-8"))
     vocabulary = {word: index for index, word in enumerate(words)}
     tokenizer = Tokenizer(WordPiece(vocabulary, unk_token="[UNK]", max_input_chars_per_word=100))  # noqa: S106 - the unknown-word marker is no password
@@ -182,7 +182,7 @@ def _tokenizer() -> Tokenizer:
     return tokenizer
 
 
-def _session(threads: int) -> onnxruntime.InferenceSession:
+def _open_session(threads: int) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1

@@ -18,7 +18,7 @@ class RouterError(Exception):
     """Anything the router raises on purpose."""
 
 
-class SettingsError(RouterError):
+class RouterSettingsError(RouterError):
     """A setting is missing or wrong; the message names it and says what it should be."""
 
 
@@ -34,19 +34,19 @@ class Forbidden(RouterError):  # noqa: N818 - named for what it is, as httpx doe
     """A valid API key without the scope that this needs."""
 
 
-class UnknownDecision(RouterError):  # noqa: N818 - named for what it is, as httpx does
+class UnknownQueryId(RouterError):  # noqa: N818 - named for what it is, as httpx does
     """Feedback names a query id that was never given out, or was given out too long ago."""
 
 
 class Overloaded(RouterError):  # noqa: N818 - named for what it is, as httpx does
     """More work than this process takes; try again after ``retry_after_seconds``."""
 
-    def __init__(self, why: str, retry_after_seconds: int = 1) -> None:
-        super().__init__(f"{why}; try again shortly")
+    def __init__(self, reason: str, retry_after_seconds: int = 1) -> None:
+        super().__init__(f"{reason}; try again shortly")
         self.retry_after_seconds = retry_after_seconds
 
 
-class Late(RouterError):  # noqa: N818 - named for what it is, as httpx does
+class DeadlineExceeded(RouterError):  # noqa: N818 - named for what it is, as httpx does
     """No answer within the caller's own deadline, which was shorter than a router can promise."""
 
 
@@ -61,10 +61,10 @@ class StoreUnavailable(RouterError):  # noqa: N818 - named for what it is, as ht
     addresses and is for logs and operators.
     """
 
-    def __init__(self, store: str, why: str, detail: str = "") -> None:
-        super().__init__(": ".join(filter(None, (store, why, detail))))
+    def __init__(self, store: str, reason: str, detail: str = "") -> None:
+        super().__init__(": ".join(filter(None, (store, reason, detail))))
         self.store = store
-        self.why = why
+        self.reason = reason
         self.detail = detail
 
 

@@ -15,16 +15,16 @@ import structlog
 import uvicorn
 from prometheus_client import disable_created_metrics
 
-from router.announced import announced_url
-from router.errors import SettingsError
-from router.flags.processes import RouterProcess
-from router.logs import configure
+from router.errors import RouterSettingsError
+from router.http.advertised_address import advertised_url
+from router.http.app import ServiceState, create_app
+from router.observability.logs import configure_logging
+from router.observability.telemetry import Telemetry
 from router.router import QueryRouter
-from router.service import State, create_app
 from router.settings import Settings
-from router.telemetry import Telemetry
+from sluice.flags.redis.process_registry import RouterProcess
 
-IN_FLIGHT_SECONDS = 10
+GRACEFUL_SHUTDOWN_SECONDS = 10
 KEEP_ALIVE_SECONDS = 75
 """Longer than load balancers keep an idle connection (60 s): the side that sends must be the one
 that closes, or a request meets a connection just closed and is lost."""
@@ -38,14 +38,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     disable_created_metrics()  # type: ignore[no-untyped-call]  # the client leaves it untyped
     try:
         settings = Settings.from_environment()
-        configure(settings.operation)
-        state = State(telemetry=Telemetry.from_environment(os.environ))
-        address = settings.operation.announced_address
-        process = _process(announced_url(address, options.host, options.port))
+        configure_logging(settings.operation)
+        state = ServiceState(telemetry=Telemetry.from_environment(os.environ))
+        address = settings.operation.advertised_address
+        process = _new_process(advertised_url(address, options.host, options.port))
         threshold = settings.limits.cache_threshold
         router = QueryRouter(settings=settings, cache_similarity_threshold=threshold)
         app = create_app(router, process, state)
-    except SettingsError as error:
+    except RouterSettingsError as error:
         logger.error("settings", why=str(error))  # noqa: TRY400 - the message says it all; no traceback for a typo
         return 2
     config = uvicorn.Config(
@@ -60,15 +60,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         server_header=False,
         proxy_headers=False,  # nothing here depends on the caller's address
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=IN_FLIGHT_SECONDS,
+        timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_SECONDS,
     )
     server = DrainingServer(config, state, settings.operation.drain_seconds)
     # A setting that can't be used is one line in the log; the traceback would only hide it.
-    logging.getLogger("uvicorn.error").addFilter(lambda _: state.refused is None)
+    logging.getLogger("uvicorn.error").addFilter(lambda _: state.startup_error is None)
     with suppress(SystemExit):
         server.run()
-    if state.refused is not None:
-        logger.error("settings", why=str(state.refused))
+    if state.startup_error is not None:
+        logger.error("settings", why=str(state.startup_error))
         return 2
     return 0 if server.started else 1
 
@@ -79,10 +79,10 @@ class DrainingServer(uvicorn.Server):
     So a load balancer has looked away before connections are refused. A second signal ends it.
     """
 
-    def __init__(self, config: uvicorn.Config, state: State, seconds: float) -> None:
+    def __init__(self, config: uvicorn.Config, state: ServiceState, drain_seconds: float) -> None:
         super().__init__(config)
         self._state = state
-        self._seconds = seconds
+        self._seconds = drain_seconds
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         again, self._state.draining = self._state.draining, True
@@ -95,7 +95,7 @@ class DrainingServer(uvicorn.Server):
         timer.start()
 
 
-def _process(url: str) -> RouterProcess:
+def _new_process(url: str) -> RouterProcess:
     """The id is new with each start: a restarted process is another process."""
     identity = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
     return RouterProcess(identity, url, os.getpid(), 0.0)

@@ -7,32 +7,32 @@ from typing import TYPE_CHECKING, Any, Unpack
 import structlog
 from redis.asyncio import Redis
 
-from router.analytics import Logged, PhaseLatency, latency_breakdown
-from router.answers import Answer
-from router.assembly import Given, Parts, assemble
+from router.analytics import DecisionRow, PhaseLatency, fetch_latency_breakdown
+from router.answer import Answer
+from router.assembly import RouterComponents, SuppliedClients, assemble
 from router.backends.graphiti import GraphitiService
-from router.backends.pool import Pool
+from router.backends.postgres_pool import PostgresPool
 from router.embedding import Embedder
 from router.errors import NotReady, StoreUnavailable
-from router.faults import Fault
-from router.feedback import Recording, record
-from router.flags import FeatureFlags
-from router.lag import Lag
-from router.learning import OnlineLearningRouter, Receipt, UserFeedback
-from router.metrics import UNREAD, Metrics
-from router.observing import observe
-from router.options import FeatureParameters, Features
-from router.patience import end
-from router.pipeline import Request
-from router.settings import Addresses, Settings
-from router.trace import tracing
-from router.turns import Gate
+from router.features import FeatureParameters, Features
+from router.learning import FeedbackReceipt, OnlineLearningRouter, UserFeedback
+from router.observability.metrics import UNKNOWN_COHORT, RouterMetrics
+from router.observability.trace import open_trace
+from router.overload.admission import InFlightLimit
+from router.overload.event_loop_lag import EventLoopLag
+from router.overload.timeouts import cancel_all
+from router.phases.fault_injection import FaultSpec
+from router.pipeline.feedback import FeedbackSinks, record_feedback
+from router.pipeline.query_metrics import observe_query
+from router.pipeline.query_request import QueryRequest
+from router.settings import AddressOverrides, Settings
+from sluice.flags import FeatureFlags
 
 if TYPE_CHECKING:
     from neo4j import AsyncDriver
     from qdrant_client import AsyncQdrantClient
 
-FLAGS_SECONDS = 3.0
+FLAGS_READY_SECONDS = 3.0
 logger = structlog.get_logger(__name__)
 
 
@@ -48,7 +48,7 @@ class QueryRouter:
         self,
         *,
         neo4j_driver: "AsyncDriver | None" = None,
-        postgres_conn: Pool | None = None,
+        postgres_conn: PostgresPool | None = None,
         qdrant_client: "AsyncQdrantClient | None" = None,
         redis_client: Redis | None = None,
         embedding_service: Embedder | None = None,
@@ -60,12 +60,12 @@ class QueryRouter:
         neo4j_user: str | None = None,
         neo4j_password: str | None = None,
         settings: Settings | None = None,
-        metrics: Metrics | None = None,
+        metrics: RouterMetrics | None = None,
         **features: Unpack[FeatureParameters],
     ) -> None:
-        self.metrics = metrics or Metrics()
-        self.settings = (settings or Settings.from_environment()).with_addresses(
-            Addresses(
+        self.metrics = metrics or RouterMetrics()
+        self.settings = (settings or Settings.from_environment()).with_overrides(
+            AddressOverrides(
                 postgres_dsn=postgres_dsn,
                 neo4j_uri=neo4j_uri,
                 neo4j_user=neo4j_user,
@@ -75,7 +75,7 @@ class QueryRouter:
             )
         )
         self._features = Features(**features)
-        self._given = Given(
+        self._supplied = SuppliedClients(
             neo4j_driver=neo4j_driver,
             postgres_conn=postgres_conn,
             qdrant_client=qdrant_client,
@@ -83,9 +83,9 @@ class QueryRouter:
             embedding_service=embedding_service,
             graphiti_service=graphiti_service,
         )
-        self._gate = Gate(self.settings.limits.in_flight)
-        self._lag = Lag()
-        self._parts: Parts | None = None
+        self._in_flight = InFlightLimit(self.settings.limits.in_flight)
+        self._lag = EventLoopLag()
+        self._components: RouterComponents | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
     async def initialize(self) -> None:
@@ -96,24 +96,24 @@ class QueryRouter:
         Raises:
             SettingsError: an address or the probe file can't be used.
         """
-        if self._parts is not None:
+        if self._components is not None:
             return
-        parts = await assemble(self._given, self.settings, self._features, self.metrics)
-        self._parts = parts
+        parts = await assemble(self._supplied, self.settings, self._features, self.metrics)
+        self._components = parts
         parts.reader.start()
-        ready = await asyncio.to_thread(parts.reader.wait_ready, FLAGS_SECONDS)
+        ready = await asyncio.to_thread(parts.reader.wait_ready, FLAGS_READY_SECONDS)
         if not ready:
             logger.warning("flags_not_read", why="treatments stay off until Redis answers")
-        await parts.phases.apply()
-        self._run("lag", self._lag.run(self._adapt))
-        self._run("phases", parts.phases.run())
-        if parts.log is not None:
-            self._run("analytics", parts.log.run())
-        self._run("users", parts.users.run())
-        self._run("vitals", parts.vitals.run())
-        self._run("probes", parts.prober.run(self.settings.probes.interval_seconds))
+        await parts.phases.reconcile()
+        self._start_task("lag", self._lag.run(self._adapt_limits))
+        self._start_task("phases", parts.phases.run())
+        if parts.decision_log is not None:
+            self._start_task("analytics", parts.decision_log.run())
+        self._start_task("users", parts.user_counter.run())
+        self._start_task("vitals", parts.gauges.run())
+        self._start_task("probes", parts.prober.run(self.settings.probes.interval_seconds))
         if self.settings.fault_injection:
-            self._run("faults", parts.faults.run(self._on_fault))
+            self._start_task("faults", parts.faults.run(self._on_fault))
 
     async def query(  # noqa: PLR0913 - the guide's four and two of the service's
         self,
@@ -130,41 +130,47 @@ class QueryRouter:
         Raises InvalidQuestion, StoreUnavailable (every store failed), TimeoutError, Late (``seconds``
         was short), Overloaded, NotReady.
         """
-        parts = self._ready()
+        parts = self._require_components()
         assigned = parts.phases.assign(user_id)
         fault = parts.faults.for_cohort(assigned.cohort)
-        request = Request(query, user_id, session_id, limit, tenant, seconds, assigned.member)
+        request = QueryRequest(
+            query, user_id, session_id, limit, tenant, seconds, assigned.counted_user
+        )
         with (
-            tracing() as trace,
-            observe(self.metrics, parts.users, assigned, trace, seconds) as observed,
-            self._gate.entered(),
+            open_trace() as trace,
+            observe_query(self.metrics, parts.user_counter, assigned, trace, seconds) as observed,
+            self._in_flight.admit(),
         ):
             answer = await parts.pipeline.answer(request, assigned.cohort, fault)
-            observed.answered(answer)
-        if parts.log is not None:
-            parts.log.decided(Logged(answer, tenant))
+            observed.record_answer(answer)
+        if parts.decision_log is not None:
+            parts.decision_log.record_decision(DecisionRow(answer, tenant))
         return answer
 
-    def refuses(self) -> bool:
+    def should_shed(self) -> bool:
         """Whether to turn a query away unread, which costs next to nothing, and count that."""
-        if not self._lag.refuses():
+        if not self._lag.should_shed():
             return False
-        self.metrics.refused.labels(UNREAD, "overload").inc()
+        self.metrics.refused.labels(UNKNOWN_COHORT, "overload").inc()
         return True
 
-    async def record_feedback(self, feedback: UserFeedback, *, complaint: bool = False) -> Receipt:
+    async def record_feedback(
+        self, feedback: UserFeedback, *, complaint: bool = False
+    ) -> FeedbackReceipt:
         """Take what a user made of an answer; durable when it returns.
 
         Raises UnknownDecision, Overloaded, NotReady.
         """
-        parts = self._ready()
-        recorded = await record(
+        parts = self._require_components()
+        recorded = await record_feedback(
             feedback,
-            Recording(parts.phases.epoch, parts.phases.feedback_queue, parts.users, self.metrics),
+            FeedbackSinks(
+                parts.phases.epoch, parts.phases.learner_client, parts.user_counter, self.metrics
+            ),
             complaint=complaint,
         )
-        if parts.log is not None and recorded.news:
-            parts.log.came_of_it(recorded.outcome(feedback))
+        if parts.decision_log is not None and recorded.is_new:
+            parts.decision_log.record_outcome(recorded.to_logged_outcome(feedback))
         return recorded.receipt
 
     async def get_latency_breakdown(
@@ -174,28 +180,28 @@ class QueryRouter:
 
         Raises what the database's driver raises; empty when nothing was logged.
         """
-        pool = self._ready().stores.postgres
-        return await latency_breakdown(
+        pool = self._require_components().stores.postgres
+        return await fetch_latency_breakdown(
             pool, self.settings.environment, seconds=hours * 3600, cohort=cohort
         )
 
     async def close(self) -> None:
         """Stop the background tasks and close what this router opened."""
-        await end(self._tasks)
+        await cancel_all(self._tasks)
         self._tasks = []
-        parts, self._parts = self._parts, None
+        parts, self._components = self._components, None
         if parts is not None:
             await parts.close()
 
     async def health(self) -> dict[str, str]:
         """Each store's state: ``ok`` or why not."""
-        backends = self._ready().retrieval.backends
+        backends = self._require_components().retrieval.backends
 
         async def state(name: str) -> str:
             try:
                 await backends[name].health()
             except StoreUnavailable as error:
-                return error.why
+                return error.reason
             return "ok"
 
         states = await asyncio.gather(*(state(name) for name in backends))
@@ -204,37 +210,37 @@ class QueryRouter:
     @property
     def feature_flags(self) -> FeatureFlags | None:
         """The guide's flag manager; None while feature flags are off (stage 1)."""
-        parts = self._parts
-        return parts.phases.flags if parts and parts.phases.switches().flags else None
+        parts = self._components
+        return parts.phases.flags if parts and parts.phases.effective_switches().flags else None
 
     @property
     def online_learning_router(self) -> OnlineLearningRouter | None:
         """The online learner while it runs (from stage 3 on)."""
-        return self._parts.phases.learner if self._parts else None
+        return self._components.phases.learner if self._components else None
 
     @property
-    def parts(self) -> Parts:
+    def components(self) -> RouterComponents:
         """The assembled parts, for the service. Raises NotReady before ``initialize``."""
-        return self._ready()
+        return self._require_components()
 
-    def _ready(self) -> Parts:
-        if self._parts is None:
+    def _require_components(self) -> RouterComponents:
+        if self._components is None:
             raise NotReady("the router is not initialised: await router.initialize()")
-        return self._parts
+        return self._components
 
-    def _on_fault(self, fault: Fault | None) -> None:
+    def _on_fault(self, fault: FaultSpec | None) -> None:
         """The learner really stops consuming under the fault ``queue``."""
-        queue = self._ready().phases.feedback_queue
+        queue = self._require_components().phases.learner_client
         if fault is not None and fault.kind == "queue":
             queue.pause()
         else:
             queue.resume()
 
-    def _adapt(self) -> None:
+    def _adapt_limits(self) -> None:
         self.metrics.loop_lag_seconds.set(self._lag.seconds)
-        turns = self.parts.pipeline.turns
-        turns.adapt(busy=self._lag.busy)
-        self.metrics.searches_allowed.set(turns.allowed)
+        turns = self.components.pipeline.limiter
+        turns.adapt(busy=self._lag.is_busy)
+        self.metrics.searches_allowed.set(turns.capacity)
 
-    def _run(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+    def _start_task(self, name: str, work: Coroutine[Any, Any, None]) -> None:
         self._tasks.append(asyncio.create_task(work, name=f"router-{name}"))

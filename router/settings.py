@@ -7,13 +7,20 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Literal
 
-from router.errors import SettingsError
+from router.env import (
+    read_address,
+    read_choice,
+    read_fraction,
+    read_non_negative,
+    read_positive,
+    read_switch,
+)
+from router.errors import RouterSettingsError
 from router.llm.settings import LLMSettings, Price
-from router.variables import address, at_least_zero, one_of, positive, share, switch
 
 
 @dataclass(frozen=True, slots=True)
-class Stores:
+class StoreSettings:
     """Addresses of the stores. Nothing here is contacted until ``QueryRouter.initialize()``."""
 
     redis_url: str = "redis://localhost:6379/0"
@@ -37,14 +44,14 @@ class Limits:
     """Every limit on the way of a query. Times in seconds.
 
     ``in_flight`` counts all queries of a process, ``searching`` those that the cache didn't answer;
-    more of these wait up to ``wait_seconds`` for a turn (``router.turns``). ``cache_threshold`` is what a
+    more of these wait up to ``wait_seconds`` for a turn (``router.overload.admission``). ``cache_threshold`` is what a
     router process passes for ``cache_similarity_threshold``.
     """
 
     question_chars: int = 2000
     results: int = 50
     in_flight: int = 128
-    searching: int = 16
+    concurrent_searches: int = 16
     wait_seconds: float = 0.3
     backend_seconds: float = 1.5
     query_seconds: float = 6.0
@@ -57,7 +64,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Probes:
+class ProbeSettings:
     """Golden questions: ``path`` is a JSONL file of query, intent and backend; none, no probes."""
 
     path: Path | None = None
@@ -65,24 +72,24 @@ class Probes:
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
-    """Who may ask: a file of hashed keys (``router.access``); none, everybody who can connect."""
+class AccessSettings:
+    """Who may ask: a file of hashed keys (``router.http.api_keys``); none, everybody who can connect."""
 
     keys_path: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Analytics:
+class AnalyticsSettings:
     """The decision log in Postgres. ``queue`` bounds what waits in memory."""
 
     retention_days: float = 90.0
-    queue: int = 10_000
-    queries: bool = False  # keep the questions' text too
+    queue_max: int = 10_000
+    log_queries: bool = False  # keep the questions' text too
     flush_seconds: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Operation:
+class OperationSettings:
     """How a process runs: logs, and seconds of ``/readyz`` 503 before it stops taking queries.
 
     ``announced_address`` (host or host:port) is where the worker reaches it; empty: as it listens.
@@ -91,11 +98,11 @@ class Operation:
     log_level: str = "info"
     log_format: str = "auto"
     drain_seconds: float = 0.0
-    announced_address: str = ""
+    advertised_address: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Addresses:
+class AddressOverrides:
     """What QueryRouter's constructor may say in place of the environment (guide, stage 1)."""
 
     postgres_dsn: str | None = None
@@ -119,19 +126,19 @@ class Settings:
 
     environment: str = "default"
     fault_injection: bool = False
-    stores: Stores = field(default_factory=Stores)
+    stores: StoreSettings = field(default_factory=StoreSettings)
     limits: Limits = field(default_factory=Limits)
-    probes: Probes = field(default_factory=Probes)
+    probes: ProbeSettings = field(default_factory=ProbeSettings)
     llm: LLMSettings = field(default_factory=LLMSettings)
-    access: Access = field(default_factory=Access)
-    analytics: Analytics = field(default_factory=Analytics)
-    operation: Operation = field(default_factory=Operation)
+    access: AccessSettings = field(default_factory=AccessSettings)
+    analytics: AnalyticsSettings = field(default_factory=AnalyticsSettings)
+    operation: OperationSettings = field(default_factory=OperationSettings)
     intent_model: Path | None = None
 
-    def with_addresses(self, given: "Addresses") -> "Settings":
+    def with_overrides(self, overrides: "AddressOverrides") -> "Settings":
         """These settings, with what the caller of QueryRouter passed in instead."""
-        stores = {name: value for name in _STORE_ADDRESSES if (value := getattr(given, name))}
-        keys = {name: value for name in _LLM_KEYS if (value := getattr(given, name))}
+        stores = {name: value for name in _STORE_ADDRESSES if (value := getattr(overrides, name))}
+        keys = {name: value for name in _LLM_KEYS if (value := getattr(overrides, name))}
         return replace(self, stores=replace(self.stores, **stores), llm=replace(self.llm, **keys))
 
     @classmethod
@@ -144,24 +151,24 @@ class Settings:
         values = os.environ if env is None else env
         return cls(
             environment=values.get("SLUICE_ENVIRONMENT", "default"),
-            fault_injection=switch(values, "SLUICE_FAULT_INJECTION"),
-            stores=_stores(values),
-            limits=_limits(values),
-            probes=_probes(values),
-            llm=_llm(values),
-            access=_access(values),
-            analytics=_analytics(values),
-            operation=_operation(values),
+            fault_injection=read_switch(values, "SLUICE_FAULT_INJECTION"),
+            stores=_read_stores(values),
+            limits=_read_limits(values),
+            probes=_read_probes(values),
+            llm=_read_llm(values),
+            access=_read_access(values),
+            analytics=_read_analytics(values),
+            operation=_read_operation(values),
             intent_model=Path(model) if (model := values.get("SLUICE_INTENT_MODEL")) else None,
         )
 
 
-def _stores(env: Mapping[str, str]) -> Stores:
-    default = Stores()
-    return Stores(
-        redis_url=address(env, "REDIS_URL", _REDIS, default.redis_url),
-        postgres_dsn=address(env, "POSTGRES_DSN", _POSTGRES, default.postgres_dsn),
-        neo4j_uri=address(env, "NEO4J_URI", _NEO4J, default.neo4j_uri),
+def _read_stores(env: Mapping[str, str]) -> StoreSettings:
+    default = StoreSettings()
+    return StoreSettings(
+        redis_url=read_address(env, "REDIS_URL", _REDIS, default.redis_url),
+        postgres_dsn=read_address(env, "POSTGRES_DSN", _POSTGRES, default.postgres_dsn),
+        neo4j_uri=read_address(env, "NEO4J_URI", _NEO4J, default.neo4j_uri),
         neo4j_user=env.get("NEO4J_USER", default.neo4j_user),
         neo4j_password=env.get("NEO4J_PASSWORD"),
         neo4j_database=env.get("NEO4J_DATABASE", default.neo4j_database),
@@ -170,32 +177,36 @@ def _stores(env: Mapping[str, str]) -> Stores:
     )
 
 
-def _limits(env: Mapping[str, str]) -> Limits:
+def _read_limits(env: Mapping[str, str]) -> Limits:
     default = Limits()
     return Limits(
-        cache_ttl_seconds=int(positive(env, "SLUICE_CACHE_TTL_SECONDS", default.cache_ttl_seconds)),
-        cache_entries=int(positive(env, "SLUICE_CACHE_ENTRIES", default.cache_entries)),
-        cache_threshold=share(env, "SLUICE_CACHE_THRESHOLD", default.cache_threshold),
-        in_flight=int(positive(env, "SLUICE_MAX_IN_FLIGHT", default.in_flight)),
-        known_cosine=share(env, "SLUICE_KNOWN_COSINE", default.known_cosine),
-        searching=int(positive(env, "SLUICE_MAX_SEARCHING", default.searching)),
-        backend_seconds=positive(env, "SLUICE_BACKEND_SECONDS", default.backend_seconds),
-        query_seconds=positive(env, "SLUICE_QUERY_SECONDS", default.query_seconds),
+        cache_ttl_seconds=int(
+            read_positive(env, "SLUICE_CACHE_TTL_SECONDS", default.cache_ttl_seconds)
+        ),
+        cache_entries=int(read_positive(env, "SLUICE_CACHE_ENTRIES", default.cache_entries)),
+        cache_threshold=read_fraction(env, "SLUICE_CACHE_THRESHOLD", default.cache_threshold),
+        in_flight=int(read_positive(env, "SLUICE_MAX_IN_FLIGHT", default.in_flight)),
+        known_cosine=read_fraction(env, "SLUICE_KNOWN_COSINE", default.known_cosine),
+        concurrent_searches=int(
+            read_positive(env, "SLUICE_MAX_SEARCHING", default.concurrent_searches)
+        ),
+        backend_seconds=read_positive(env, "SLUICE_BACKEND_SECONDS", default.backend_seconds),
+        query_seconds=read_positive(env, "SLUICE_QUERY_SECONDS", default.query_seconds),
     )
 
 
-def _probes(env: Mapping[str, str]) -> Probes:
+def _read_probes(env: Mapping[str, str]) -> ProbeSettings:
     path = env.get("SLUICE_PROBES")
-    interval = positive(env, "SLUICE_PROBE_INTERVAL_SECONDS", Probes().interval_seconds)
-    return Probes(path=Path(path) if path else None, interval_seconds=interval)
+    interval = read_positive(env, "SLUICE_PROBE_INTERVAL_SECONDS", ProbeSettings().interval_seconds)
+    return ProbeSettings(path=Path(path) if path else None, interval_seconds=interval)
 
 
 PROVIDERS: tuple[Literal["anthropic", "openai"], ...] = ("anthropic", "openai")
 
 
-def _llm(env: Mapping[str, str]) -> LLMSettings:
+def _read_llm(env: Mapping[str, str]) -> LLMSettings:
     default = LLMSettings()
-    chosen = one_of(env, "SLUICE_LLM_PROVIDER", (*PROVIDERS, ""), "")
+    chosen = read_choice(env, "SLUICE_LLM_PROVIDER", (*PROVIDERS, ""), "")
     model = env.get("SLUICE_LLM_MODEL")
     return LLMSettings(
         provider=next((name for name in PROVIDERS if name == chosen), None),
@@ -205,13 +216,13 @@ def _llm(env: Mapping[str, str]) -> LLMSettings:
         anthropic_api_key=env.get("ANTHROPIC_API_KEY"),
         anthropic_base_url=env.get("ANTHROPIC_BASE_URL"),
         anthropic_model=model or default.anthropic_model,
-        timeout=positive(env, "SLUICE_LLM_SECONDS", default.timeout),
-        max_tokens=int(positive(env, "SLUICE_LLM_MAX_TOKENS", default.max_tokens)),
-        price=_price(env),
+        timeout=read_positive(env, "SLUICE_LLM_SECONDS", default.timeout),
+        max_tokens=int(read_positive(env, "SLUICE_LLM_MAX_TOKENS", default.max_tokens)),
+        price=_read_price(env),
     )
 
 
-def _price(env: Mapping[str, str]) -> Price:
+def _read_price(env: Mapping[str, str]) -> Price:
     """Four numbers: dollars per million tokens in, out, read from and written to the prompt cache."""
     text = env.get("SLUICE_LLM_PRICE", "0,0,0,0")
     try:
@@ -219,39 +230,41 @@ def _price(env: Mapping[str, str]) -> Price:
     except ValueError:
         given = []
     if len(given) != len(fields(Price)) or not all(0 <= number < float("inf") for number in given):
-        raise SettingsError(
+        raise RouterSettingsError(
             f"SLUICE_LLM_PRICE={text!r}: give four numbers, dollars per million tokens of "
             "input, output, cache reads and cache writes, like 1,5,0.1,1.25"
         )
     return Price(*given)
 
 
-def _access(env: Mapping[str, str]) -> Access:
+def _read_access(env: Mapping[str, str]) -> AccessSettings:
     path = env.get("SLUICE_API_KEYS")
-    return Access(keys_path=Path(path) if path else None)
+    return AccessSettings(keys_path=Path(path) if path else None)
 
 
-def _analytics(env: Mapping[str, str]) -> Analytics:
-    default = Analytics()
-    days = positive(env, "SLUICE_ANALYTICS_RETENTION_DAYS", default.retention_days)
-    queries = switch(env, "SLUICE_ANALYTICS_QUERIES")
-    return Analytics(retention_days=days, queries=queries)
+def _read_analytics(env: Mapping[str, str]) -> AnalyticsSettings:
+    default = AnalyticsSettings()
+    days = read_positive(env, "SLUICE_ANALYTICS_RETENTION_DAYS", default.retention_days)
+    queries = read_switch(env, "SLUICE_ANALYTICS_QUERIES")
+    return AnalyticsSettings(retention_days=days, log_queries=queries)
 
 
-def _operation(env: Mapping[str, str]) -> Operation:
-    default = Operation()
+def _read_operation(env: Mapping[str, str]) -> OperationSettings:
+    default = OperationSettings()
     levels = ("debug", "info", "warning", "error")
-    return Operation(
-        log_level=one_of(env, "SLUICE_LOG_LEVEL", levels, default.log_level),
-        log_format=one_of(env, "SLUICE_LOG_FORMAT", ("auto", "json", "text"), default.log_format),
-        drain_seconds=at_least_zero(env, "SLUICE_DRAIN_SECONDS", default.drain_seconds),
-        announced_address=_host_and_port(env, "SLUICE_ANNOUNCED_ADDRESS"),
+    return OperationSettings(
+        log_level=read_choice(env, "SLUICE_LOG_LEVEL", levels, default.log_level),
+        log_format=read_choice(
+            env, "SLUICE_LOG_FORMAT", ("auto", "json", "text"), default.log_format
+        ),
+        drain_seconds=read_non_negative(env, "SLUICE_DRAIN_SECONDS", default.drain_seconds),
+        advertised_address=_read_host_and_port(env, "SLUICE_ADVERTISED_ADDRESS"),
     )
 
 
-def _host_and_port(env: Mapping[str, str], name: str) -> str:
+def _read_host_and_port(env: Mapping[str, str], name: str) -> str:
     """``host`` or ``host:port``; a URL is refused, for a path or a scheme would be lost."""
     value = env.get(name, "")
     if not re.fullmatch(r"[\w.:\[\]-]*", value):
-        raise SettingsError(f"{name}={value!r}: give host or host:port, without http://")
+        raise RouterSettingsError(f"{name}={value!r}: give host or host:port, without http://")
     return value

@@ -17,11 +17,11 @@ import pytest
 import redis
 from hypothesis import settings
 
-from stack import ALL, Stack
-from stack.guard import guard
-from stack.services import SERVICES
+from sluice.stack import SERVICE_NAMES, Stack
+from sluice.stack.owner_watchdog import watch_owner
+from sluice.stack.services import SERVICES
 from tests.neo4j_server import NoNeo4jError, real_neo4j
-from tests.schedule import pytest_xdist_make_scheduler
+from tests.xdist_scheduler import pytest_xdist_make_scheduler
 
 __all__ = ["pytest_xdist_make_scheduler"]
 
@@ -69,14 +69,14 @@ async def _as_coroutine(work: Awaitable[T]) -> T:
 
 def clean_environ() -> dict[str, str]:
     """Our environment without addresses of servers: tests start their own."""
-    ours = {name for one in SERVICES for name in (one.variable, *one.companions)}
+    ours = {name for one in SERVICES for name in (one.address_variable, *one.companion_variables)}
     return {name: value for name, value in os.environ.items() if name not in ours}
 
 
 @pytest.fixture(scope="session")
 def stack_guard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """No server outlives the session, even if pytest is killed."""
-    with guard(tmp_path_factory.getbasetemp()):
+    with watch_owner(tmp_path_factory.getbasetemp()):
         yield
 
 
@@ -91,13 +91,13 @@ def make_stack(tmp_path: Path, stack_guard: None) -> Iterator[StackFactory]:
     """Start a private stack of the named services; stopped after the test, whatever it did to it."""
     stacks: list[Stack] = []
 
-    def make(services: Sequence[str] = ALL) -> Stack:
+    def start_router(services: Sequence[str] = SERVICE_NAMES) -> Stack:
         stack = Stack(tmp_path / f"stack-{len(stacks)}", clean_environ())
         stacks.append(stack)
         run_blocking(lambda: stack.up(services))
         return stack
 
-    yield make
+    yield start_router
     for stack in stacks:
         run_blocking(stack.down)
 

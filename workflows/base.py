@@ -8,18 +8,17 @@ from typing import TypeVar
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from activities.models import FlagTarget, fenced
-    from rollout.commands import Command, Verb
-    from rollout.state import State
-    from rollout.target import Target
-    from rollout.telling import tell
-    from workflows import presenting
+    from sluice.rollout.engine.commands import Command, Verb
+    from sluice.rollout.engine.flag_target import DesiredFlag, FlagWrite, next_write
+    from sluice.rollout.engine.state import State
+    from sluice.rollout.engine.timeline import add_event
+    from workflows import temporal_ui
     from workflows.models import RolloutInput
 
 T = TypeVar("T")
 
 
-class Interrupted(Exception):  # noqa: N818  not an error: something more urgent came up
+class Preempted(Exception):  # noqa: N818  not an error: something more urgent came up
     """The effect was dropped because traffic has to go away first."""
 
 
@@ -39,56 +38,56 @@ class RolloutBase:
         self.revision = 0
         self.waiting_for = "starting"
         self.waiting_until: datetime | None = None
-        self.shown: presenting.Attributes = []
-        self.sending: list[asyncio.Task[None]] = []
+        self.published_attributes: temporal_ui.AttributeUpdates = []
+        self.dispatches: list[asyncio.Task[None]] = []
 
-    def changed(self) -> None:
+    def wake(self) -> None:
         """Wake the main loop: something it must look at has happened."""
         self.revision += 1
-        self.keep_up()
+        self.reconcile()
 
-    def keep_up(self) -> None:
+    def reconcile(self) -> None:
         """Start what follows from the state at once, even while the main loop is busy."""
 
-    def urgent(self) -> bool:
+    def must_reduce_traffic(self) -> bool:
         """Whether traffic has to go away before anything else may go on."""
         state = self.state
-        rollback = state.rollback is not None and state.rollback.done_at is None
+        rollback = state.rollback is not None and state.rollback.completed_at is None
         return (
-            bool(state.aborted_by) or rollback or state.finding is not None or self.signalled_away()
+            bool(state.aborted_by) or rollback or state.finding is not None or self.stop_signalled()
         )
 
-    def signalled_away(self) -> bool:
+    def stop_signalled(self) -> bool:
         """Whether a signal that the main loop has not taken yet asks to take traffic away."""
         return any(verb in (Verb.ABORT, Verb.ROLLBACK) for verb, _ in self.signals)
 
-    async def unless_urgent(self, work: Awaitable[T]) -> T:
+    async def preemptible(self, work: Awaitable[T]) -> T:
         """Await ``work``, but drop it the moment something urgent comes up.
 
         Raises:
             Interrupted: the work was cancelled; a flag write of it that still lands is fenced off.
         """
         task = asyncio.ensure_future(work)
-        await workflow.wait_condition(lambda: task.done() or self.urgent())
+        await workflow.wait_condition(lambda: task.done() or self.must_reduce_traffic())
         if not task.done():
-            drop(task)
-            raise Interrupted
+            abandon(task)
+            raise Preempted
         return await task
 
-    def flag_target(self, target: Target, actor: str, reason: str) -> FlagTarget:
-        return fenced(self.state, target, actor, reason)
+    def next_write(self, desired: DesiredFlag, actor: str, reason: str) -> FlagWrite:
+        return next_write(self.state, desired, actor, reason)
 
-    def tell(self, kind: str, text: str, actor: str = "sluice") -> None:
-        tell(self.state, workflow.now(), kind, text, actor)
+    def add_event(self, kind: str, text: str, actor: str = "sluice") -> None:
+        add_event(self.state, workflow.now(), kind, text, actor)
 
 
-def drop(task: asyncio.Future[T]) -> None:
+def abandon(task: asyncio.Future[T]) -> None:
     """Cancel what nobody waits for any more; how it ends is no news."""
     task.add_done_callback(lambda done: done.cancelled() or done.exception())
     task.cancel()
 
 
-def cause(error: BaseException) -> str:
+def root_cause(error: BaseException) -> str:
     """Find the innermost message: what a person wants to read of an activity's failure."""
     while error.__cause__ is not None:
         error = error.__cause__

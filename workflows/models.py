@@ -1,9 +1,9 @@
 """What a rollout is started with and what it ends with."""
 
-from rollout.gate import Model
-from rollout.notice import Channel, Notice
-from rollout.plan import RolloutPlan
-from rollout.state import State, Status
+from sluice.rollout.analysis.gate import Model
+from sluice.rollout.engine.state import State, Status
+from sluice.rollout.plan.notification import Channel, Notice
+from sluice.rollout.plan.schema import RolloutPlan
 
 
 class RolloutInput(Model):

@@ -6,11 +6,11 @@ from temporalio import workflow
 from temporalio.exceptions import FailureError
 
 with workflow.unsafe.imports_passed_through():
-    from activities.models import NoticeRequest
+    from activities.contract.models import NoticeRequest
     from activities.notify import NoticeActivities
-    from rollout.notice import Channel
-    from workflows import policies
-    from workflows.base import cause
+    from sluice.rollout.plan.notification import Channel
+    from workflows import activity_options
+    from workflows.base import root_cause
     from workflows.models import NoticeDelivery
 
 
@@ -30,8 +30,10 @@ class NoticeWorkflow:
                 NoticeActivities.deliver,
                 NoticeRequest(channel=channel, notice=delivery.notice),
                 summary=channel,
-                **policies.DELIVER,
+                **activity_options.DELIVER,
             )
         except FailureError as error:
-            workflow.logger.error("notice %s: %s: %s", delivery.notice.key, channel, cause(error))
-            return f"not delivered: {cause(error)}"
+            workflow.logger.error(
+                "notice %s: %s: %s", delivery.notice.key, channel, root_cause(error)
+            )
+            return f"not delivered: {root_cause(error)}"

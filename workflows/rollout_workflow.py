@@ -7,27 +7,27 @@ from typing import Any
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
-    from rollout.commands import Command, Verb
-    from rollout.decide import (
-        CheckNow,
+    from sluice.rollout.engine.commands import Command, Verb
+    from sluice.rollout.engine.decide import (
         Decision,
-        Enter,
+        EnterStep,
         Finish,
-        LookThrough,
         RollBack,
+        RunCheck,
+        RunChecklist,
         Wait,
         decide,
     )
-    from rollout.moves import taken
-    from rollout.settle import settle
-    from workflows import policies
-    from workflows.base import Interrupted
-    from workflows.handlers import Handlers
+    from sluice.rollout.engine.executor import apply_decision
+    from sluice.rollout.engine.transitions import apply_command
+    from workflows import activity_options
+    from workflows.base import Preempted
+    from workflows.command_handlers import CommandHandlers
     from workflows.models import RolloutInput, RolloutResult
 
 
 @workflow.defn
-class RolloutWorkflow(Handlers):
+class RolloutWorkflow(CommandHandlers):
     """One rollout of one flag (workflow id ``rollout-<flag>``)."""
 
     @workflow.init
@@ -45,51 +45,51 @@ class RolloutWorkflow(Handlers):
                 if rollout.done():
                     raise
                 by = Command(actor="temporal", reason="the workflow was cancelled")
-                taken(self.state, workflow.now(), Verb.ABORT, by)
-                self.changed()
+                apply_command(self.state, workflow.now(), Verb.ABORT, by)
+                self.wake()
 
     async def _roll_out(self) -> RolloutResult:
-        while not self.state.ended:
-            self.take_signals()
+        while not self.state.has_ended:
+            self.apply_signals()
             self.sync_watch()
-            self.keep_up()
+            self.reconcile()
             decision = decide(self.state, workflow.now())
             await self._continue_if_long(decision)
             try:
-                await self._do(decision)
-            except Interrupted:
+                await self._execute(decision)
+            except Preempted:
                 continue
-        await self.notices_sent()
+        await self.wait_for_dispatch()
         await workflow.wait_condition(workflow.all_handlers_finished)
         state = self.state
         return RolloutResult(status=state.status, percentage=state.percentage, report=state.report)
 
-    async def _do(self, decision: Decision) -> None:
-        if settle(self.state, workflow.now(), decision):
+    async def _execute(self, decision: Decision) -> None:
+        if apply_decision(self.state, workflow.now(), decision):
             return
         deeds: dict[type, Callable[[Any], Awaitable[None]]] = {
-            Enter: self.do_enter,
-            CheckNow: self.do_check,
-            LookThrough: self.do_look_through,
-            RollBack: self.do_roll_back,
-            Wait: self.do_wait,
-            Finish: self.do_finish,
+            EnterStep: self.enter_step,
+            RunCheck: self.run_check,
+            RunChecklist: self.run_checklist,
+            RollBack: self.roll_back,
+            Wait: self.wait,
+            Finish: self.finish,
         }
         await deeds[type(decision)](decision)
 
     async def _continue_if_long(self, decision: Decision) -> None:
         """Continue as new between two actions; never while traffic has to go away."""
         if (
-            not isinstance(decision, Wait | CheckNow | LookThrough)
-            or self.urgent()
-            or self.reverting
+            not isinstance(decision, Wait | RunCheck | RunChecklist)
+            or self.must_reduce_traffic()
+            or self.is_reverting
         ):
             return
-        if workflow.info().get_current_history_length() < policies.HISTORY_EVENTS_MAX:
+        if workflow.info().get_current_history_length() < activity_options.HISTORY_EVENTS_MAX:
             return
         self.stop_watch()
-        await self.notices_sent()
+        await self.wait_for_dispatch()
         await workflow.wait_condition(workflow.all_handlers_finished)
-        self.stop_confirmation()
-        if not self.urgent():
+        self.cancel_confirmation()
+        if not self.must_reduce_traffic():
             workflow.continue_as_new(RolloutInput(plan=self.state.plan, state=self.state))

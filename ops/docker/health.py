@@ -10,12 +10,14 @@ import os
 import sys
 from http import HTTPStatus
 
-ROUTER = "0.0.0.0:8080"
-SECONDS = 4
+ROUTER_ADDRESS = "0.0.0.0:8080"
+TIMEOUT_SECONDS = 4
 
 
-def ready(address: str) -> bool:
-    connection = http.client.HTTPConnection("127.0.0.1", int(address.rpartition(":")[2]), SECONDS)
+def is_ready(address: str) -> bool:
+    connection = http.client.HTTPConnection(
+        "127.0.0.1", int(address.rpartition(":")[2]), TIMEOUT_SECONDS
+    )
     try:
         connection.request("GET", "/readyz")
         return connection.getresponse().status == HTTPStatus.OK
@@ -27,8 +29,8 @@ def ready(address: str) -> bool:
 
 def main() -> int:
     role = os.environ.get("SLUICE_HEALTH", "router")
-    address = os.environ["SLUICE_WORKER_HEALTH_ADDRESS"] if role == "worker" else ROUTER
-    return 0 if ready(address) else 1
+    address = os.environ["SLUICE_WORKER_HEALTH_ADDRESS"] if role == "worker" else ROUTER_ADDRESS
+    return 0 if is_ready(address) else 1
 
 
 if __name__ == "__main__":

@@ -11,13 +11,13 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from router.backends.windows import Window
+from router.backends.time_expressions import TimeRange
 
 Vector = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
-class Search:
+class SearchRequest:
     """One question to one store. ``embedding`` is (384,) float32 of length 1."""
 
     query: str
@@ -25,8 +25,8 @@ class Search:
     intent: str
     limit: int
     today: date
-    window: Window | None = None
-    relaxed: int = 0  # how many conditions a later try leaves out, the least certain first
+    time_range: TimeRange | None = None
+    relaxation_steps: int = 0  # how many conditions a later try leaves out, the least certain first
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Hit:
 
 
 @dataclass(frozen=True, slots=True)
-class Searched:
+class SearchResult:
     """What a search came to, ``hits`` best first.
 
     ``demands`` are the conditions, in words, that each hit meets; ``left_out`` those that the
@@ -53,7 +53,7 @@ class Searched:
     """
 
     hits: Sequence[Hit]
-    demands: tuple[str, ...] = ()
+    requirements: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
     contradiction: str = ""
 
@@ -64,7 +64,7 @@ class Backend(Protocol):
     @property
     def name(self) -> str: ...
 
-    def search(self, search: Search) -> Coroutine[Any, Any, Searched]:
+    def search(self, search: SearchRequest) -> Coroutine[Any, Any, SearchResult]:
         """At most ``search.limit`` hits."""
         ...
 

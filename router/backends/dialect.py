@@ -1,7 +1,7 @@
 """What a Bolt server can do beyond common Cypher: full-text and vector indexes.
 
 Neo4j and the embedded server answer the same procedures; they name indexes differently, and only
-Neo4j makes them in Cypher (``stack/graph_server.py`` makes the embedded server's). A server without
+Neo4j makes them in Cypher (``sluice/stack/graph_server.py`` makes the embedded server's). A server without
 them is entered by names alone. Which of the three it is, the server itself says.
 """
 
@@ -13,13 +13,13 @@ from weakref import WeakKeyDictionary
 from neo4j import READ_ACCESS, AsyncDriver
 from neo4j.exceptions import ClientError, DatabaseError
 
-from router.backends.vectors import DIMENSION
+from router.backends.vector_store import EMBEDDING_DIMENSION
 
-RECORD: LiteralString = (
+RECORD_PROJECTION: LiteralString = (
     "n.id AS id, n.kind AS kind, n.title AS title, n.text AS text, n.source AS source, "
     "n.occurred_on AS occurred_on"
 )
-COLUMNS: LiteralString = "id, kind, title, text, source, occurred_on"
+RECORD_COLUMNS: LiteralString = "id, kind, title, text, source, occurred_on"
 CONSTRAINTS: tuple[LiteralString, ...] = (
     "CREATE CONSTRAINT record_id IF NOT EXISTS FOR (r:Record) REQUIRE r.id IS UNIQUE",
     "CREATE CONSTRAINT name_key IF NOT EXISTS FOR (n:Name) REQUIRE n.key IS UNIQUE",
@@ -36,16 +36,16 @@ class Dialect:
     """
 
     schema: tuple[LiteralString, ...] = CONSTRAINTS
-    by_vector: LiteralString | None = None
-    by_both: LiteralString | None = None
+    vector_search: LiteralString | None = None
+    hybrid_search: LiteralString | None = None
 
     @property
-    def keeps_vectors(self) -> bool:
+    def stores_vectors(self) -> bool:
         """Whether records carry their vector in the graph too."""
-        return self.by_vector is not None
+        return self.vector_search is not None
 
 
-def _indexed(
+def _indexed_dialect(
     schema: tuple[LiteralString, ...],
     text: LiteralString,
     vector: LiteralString,
@@ -57,9 +57,9 @@ def _indexed(
         f"{cosine.format(node='e')} AS entry_near, e.kind AS entry_kind, e.title AS entry_title, "
         "e.text AS entry_text, e.source AS entry_source, e.occurred_on AS entry_occurred_on, "
         "e.id AS entry, [type(l)] AS via, startNode(l).id = e.id AS outgoing, "
-        f"{cosine.format(node='n')} AS near, {RECORD} LIMIT $rows "
+        f"{cosine.format(node='n')} AS near, {RECORD_PROJECTION} LIMIT $rows "
         "RETURN collect([entry_near, entry_kind, entry_title, entry_text, entry_source, "
-        f"entry_occurred_on, entry, via, outgoing, near, {COLUMNS}]) AS rows"
+        f"entry_occurred_on, entry, via, outgoing, near, {RECORD_COLUMNS}]) AS rows"
     )
     by_text: LiteralString = (
         f"CALL db.index.fulltext.queryNodes('{text}', $words, {{limit: $limit}}) {hop}"
@@ -69,7 +69,7 @@ def _indexed(
 
 
 PLAIN = Dialect()
-NEO4J = _indexed(
+NEO4J = _indexed_dialect(
     (
         *CONSTRAINTS,
         "CREATE FULLTEXT INDEX record_text IF NOT EXISTS FOR (r:Record) ON EACH [r.title, r.text] "
@@ -82,51 +82,51 @@ NEO4J = _indexed(
     # Neo4j answers (1 + cosine) / 2.
     "2 * vector.similarity.cosine({node}.embedding, $vector) - 1",
 )
-EMBEDDED = _indexed(
+EMBEDDED = _indexed_dialect(
     CONSTRAINTS,
     "Record[title,text]",
     "Record[embedding]",
     "vector.similarity.cosine({node}.embedding, $vector)",
 )
-assert DIMENSION == 384  # noqa: S101, PLR2004 - Cypher takes no parameter in a schema statement
+assert EMBEDDING_DIMENSION == 384  # noqa: S101, PLR2004 - Cypher takes no parameter in a schema statement
 
 
-async def dialect_of(driver: AsyncDriver, database: str) -> Dialect:
+async def detect_dialect(driver: AsyncDriver, database: str) -> Dialect:
     """Asked of the server once, unless it has no indexes yet. Raises the driver's errors."""
-    known = _known.setdefault(driver, {})
+    known = _detected_dialects.setdefault(driver, {})
     if database not in known:
-        dialect = await _asked(driver, database)
+        dialect = await _detect(driver, database)
         if dialect is PLAIN:
             return dialect
         known[database] = dialect
     return known[database]
 
 
-_known: WeakKeyDictionary[AsyncDriver, dict[str, Dialect]] = WeakKeyDictionary()
+_detected_dialects: WeakKeyDictionary[AsyncDriver, dict[str, Dialect]] = WeakKeyDictionary()
 
 
-async def _asked(driver: AsyncDriver, database: str) -> Dialect:
+async def _detect(driver: AsyncDriver, database: str) -> Dialect:
     info = await driver.get_server_info()
     # "Neo4j/5.26.0", while the embedded server calls itself "Neo4j/5.26.0 compatible (…)".
     if re.fullmatch(r"Neo4j/\S+", info.agent):
         return NEO4J
     try:
-        await settle(driver, database, EMBEDDED)
+        await refresh_indexes(driver, database, EMBEDDED)
     except (ClientError, DatabaseError):
         # Another Bolt server, or one that this project did not set up, may have no indexes.
         return PLAIN
     return EMBEDDED
 
 
-async def settle(driver: AsyncDriver, database: str, dialect: Dialect) -> None:
+async def refresh_indexes(driver: AsyncDriver, database: str, dialect: Dialect) -> None:
     """One search: the embedded server brings its indexes up to date at the first after a change.
 
     For a few thousand records that takes it a second, or three on a busy machine: whoever changed
     them waits for it, not whoever asks next. Raises the driver's errors.
     """
-    if dialect.by_both is None:
+    if dialect.hybrid_search is None:
         return
     async with driver.session(database=database, default_access_mode=READ_ACCESS) as session:
-        vector = [1.0] + [0.0] * (DIMENSION - 1)
+        vector = [1.0] + [0.0] * (EMBEDDING_DIMENSION - 1)
         asked = {"words": "index", "vector": vector, "limit": 1, "rows": 1}
-        await (await session.run(dialect.by_both, asked)).consume()
+        await (await session.run(dialect.hybrid_search, asked)).consume()

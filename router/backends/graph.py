@@ -14,38 +14,42 @@ from typing import LiteralString
 from neo4j import READ_ACCESS, AsyncDriver, AsyncManagedTransaction
 from neo4j.exceptions import DriverError, Neo4jError
 
-from router import trace
-from router.backends.base import Search, Searched
-from router.backends.dialect import COLUMNS, RECORD, Dialect, dialect_of
-from router.backends.paths import Reached, Row, rank
-from router.backends.words import content_words, is_identifier, name_candidates
+from router.backends.base import SearchRequest, SearchResult
+from router.backends.dialect import RECORD_COLUMNS, RECORD_PROJECTION, Dialect, detect_dialect
+from router.backends.graph_ranking import GraphRow, Subgraph, rank
+from router.backends.tokenization import content_words, is_identifier, name_candidates
 from router.errors import StoreUnavailable
+from router.observability import trace
 
 MAX_ENTRIES = 20
 MAX_NEIGHBOURS = 400
 MAX_NEAREST = 5
 
-ENTRIES: LiteralString = (
+ENTRY_POINTS_QUERY: LiteralString = (
     "MATCH (k:Name)-[:NAMES]->(n:Record) WHERE k.key IN $keys "
-    "WITH k.key AS key, " + RECORD + " LIMIT $limit RETURN collect([key, " + COLUMNS + "]) AS rows"
+    "WITH k.key AS key, "
+    + RECORD_PROJECTION
+    + " LIMIT $limit RETURN collect([key, "
+    + RECORD_COLUMNS
+    + "]) AS rows"
 )
-ONE_HOP: LiteralString = (
+ONE_HOP_QUERY: LiteralString = (
     "MATCH (e:Record)-[l]-(n:Record) WHERE e.id IN $ids "
     "WITH e.id AS entry, [type(l)] AS via, startNode(l).id = e.id AS outgoing, "
-    + RECORD
+    + RECORD_PROJECTION
     + " LIMIT $limit RETURN collect([entry, via, outgoing, "
-    + COLUMNS
+    + RECORD_COLUMNS
     + "]) AS rows"
 )
-TWO_HOPS: LiteralString = (
+TWO_HOPS_QUERY: LiteralString = (
     "MATCH (e:Record)-[l]-(m:Record)-[k]-(n:Record) WHERE e.id IN $ids AND NOT n.id IN $ids "
     "WITH e.id AS entry, [type(l), type(k)] AS via, "
-    + RECORD
+    + RECORD_PROJECTION
     + " LIMIT $limit RETURN collect([entry, via, "
-    + COLUMNS
+    + RECORD_COLUMNS
     + "]) AS rows"
 )
-HEALTH: LiteralString = "RETURN 1 AS one"
+HEALTH_QUERY: LiteralString = "RETURN 1 AS one"
 
 
 @dataclass(slots=True)
@@ -57,82 +61,86 @@ class GraphBackend:
     name: str = "graph"
     dialect: Dialect | None = None
 
-    async def search(self, search: Search) -> Searched:
+    async def search(self, search: SearchRequest) -> SearchResult:
         try:
-            self.dialect = self.dialect or await dialect_of(self.driver, self.database)
+            self.dialect = self.dialect or await detect_dialect(self.driver, self.database)
             async with self.driver.session(
                 database=self.database, default_access_mode=READ_ACCESS
             ) as session:
                 reached = await session.execute_read(_expand, search, self.dialect)
         except (Neo4jError, DriverError, OSError) as error:
             raise StoreUnavailable(self.name, type(error).__name__, str(error)) from error
-        trace.note("graph", reached.told())
-        return Searched(rank(search, reached)[: search.limit])
+        trace.add_note("graph", reached.explain())
+        return SearchResult(rank(search, reached)[: search.limit])
 
     async def health(self) -> None:
         try:
             async with self.driver.session(
                 database=self.database, default_access_mode=READ_ACCESS
             ) as session:
-                await (await session.run(HEALTH)).consume()
+                await (await session.run(HEALTH_QUERY)).consume()
         except (Neo4jError, DriverError, OSError) as error:
             raise StoreUnavailable(self.name, type(error).__name__, str(error)) from error
 
 
-async def _expand(tx: AsyncManagedTransaction, search: Search, dialect: Dialect) -> Reached:
+async def _expand(tx: AsyncManagedTransaction, search: SearchRequest, dialect: Dialect) -> Subgraph:
     keys = name_candidates(search.query)
-    named = await _rows(tx, ENTRIES, keys=keys, limit=MAX_ENTRIES) if keys else []
+    named = await _fetch_rows(tx, ENTRY_POINTS_QUERY, keys=keys, limit=MAX_ENTRIES) if keys else []
     named = _most_specific(named)
     ids = sorted({entry["id"] for entry in named})
-    paths: list[Row] = []
+    paths: list[GraphRow] = []
     if ids:
-        paths += await _rows(tx, ONE_HOP, ids=ids, limit=MAX_NEIGHBOURS)
-        paths += await _rows(tx, TWO_HOPS, ids=ids, limit=MAX_NEIGHBOURS)
+        paths += await _fetch_rows(tx, ONE_HOP_QUERY, ids=ids, limit=MAX_NEIGHBOURS)
+        paths += await _fetch_rows(tx, TWO_HOPS_QUERY, ids=ids, limit=MAX_NEIGHBOURS)
     if any(is_identifier(word) for entry in named for word in entry["key"].split()):
-        return Reached(named, paths)
-    beside = await _nearest(tx, search, dialect)
-    nearest = {row["entry"]: _entry(row) for row in beside}
+        return Subgraph(named, paths)
+    beside = await _search_indexes(tx, search, dialect)
+    nearest = {row["entry"]: _entry_record(row) for row in beside}
     linked = [row for row in beside if row["id"] is not None]
-    return Reached(named, paths, list(nearest.values()), linked)
+    return Subgraph(named, paths, list(nearest.values()), linked)
 
 
-async def _nearest(tx: AsyncManagedTransaction, search: Search, dialect: Dialect) -> list[Row]:
+async def _search_indexes(
+    tx: AsyncManagedTransaction, search: SearchRequest, dialect: Dialect
+) -> list[GraphRow]:
     """Where words and vector lead, and what is linked to that."""
     # Lower case and without signs: nothing of it is an operator to Lucene.
-    words = " ".join(content_words(search.query)).translate(_SIGNS)
-    statement = dialect.by_both if words.strip() else dialect.by_vector
+    words = " ".join(content_words(search.query)).translate(_SIGNS_TO_SPACES)
+    statement = dialect.hybrid_search if words.strip() else dialect.vector_search
     if statement is None:
         return []
     given = {"vector": search.embedding.tolist(), "limit": MAX_NEAREST, "rows": MAX_NEIGHBOURS}
-    return await _rows(tx, statement, words=words, **given)
+    return await _fetch_rows(tx, statement, words=words, **given)
 
 
-def _entry(row: Row) -> Row:
+def _entry_record(row: GraphRow) -> GraphRow:
     """The record a row starts from."""
     own = ("near", "kind", "title", "text", "source", "occurred_on")
     found = {name: row[f"entry_{name}"] for name in own}
     return {**found, "id": row["entry"]}
 
 
-_SIGNS = str.maketrans(dict.fromkeys("-_.'/", " "))
+_SIGNS_TO_SPACES = str.maketrans(dict.fromkeys("-_.'/", " "))
 
 
-async def _rows(tx: AsyncManagedTransaction, cypher: LiteralString, **params: object) -> list[Row]:
+async def _fetch_rows(
+    tx: AsyncManagedTransaction, cypher: LiteralString, **params: object
+) -> list[GraphRow]:
     """All rows in one message: the driver takes longer over a message than over its content."""
     result = await tx.run(cypher, params)
-    columns = _columns(cypher)
+    columns = _result_columns(cypher)
     return [
         dict(zip(columns, row, strict=True)) async for record in result for row in record["rows"]
     ]
 
 
 @lru_cache(maxsize=16)
-def _columns(cypher: LiteralString) -> tuple[str, ...]:
+def _result_columns(cypher: LiteralString) -> tuple[str, ...]:
     """What stands in a row, from the statement's own end: ``RETURN collect([entry, via]) AS rows``."""
     return tuple(cypher.rpartition("collect([")[2].removesuffix("]) AS rows").split(", "))
 
 
-def _most_specific(entries: list[Row]) -> list[Row]:
+def _most_specific(entries: list[GraphRow]) -> list[GraphRow]:
     """Drop the entry for ``anna`` when ``anna kowalski`` was found too."""
     keys = {entry["key"] for entry in entries}
     return [

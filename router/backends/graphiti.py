@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Protocol
 
-from router.backends.base import Hit, Search, Searched
+from router.backends.base import Hit, SearchRequest, SearchResult
 
 
 class GraphitiService(Protocol):
@@ -24,13 +24,15 @@ class GraphitiBackend:
     service: GraphitiService
     name: str = "graphiti"
 
-    async def search(self, search: Search) -> Searched:
+    async def search(self, search: SearchRequest) -> SearchResult:
         edges = await self.service.search(search.query, num_results=search.limit)
         hits = [_hit(edge, place) for place, edge in enumerate(edges)]
-        window = search.window
-        if window is None or not window.bounded:
-            return Searched(hits)
-        return Searched([h for h in hits if h.occurred_on and window.contains(_day(h.occurred_on))])
+        window = search.time_range
+        if window is None or not window.is_bounded:
+            return SearchResult(hits)
+        return SearchResult(
+            [h for h in hits if h.occurred_on and window.contains(_day(h.occurred_on))]
+        )
 
     async def health(self) -> None:
         await self.service.search("health", num_results=1)

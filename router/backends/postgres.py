@@ -10,23 +10,23 @@ from typing import TypeVar
 
 import asyncpg  # type: ignore[import-untyped]  # it ships no types
 
-from router import trace
-from router.backends import catalogue as catalogues
-from router.backends.base import Hit, Search, Searched
-from router.backends.catalogue import Catalogue
+from router.backends import schema_catalog as catalogues
+from router.backends.base import Hit, SearchRequest, SearchResult
 from router.backends.conditions import Filter
-from router.backends.filters import parse
-from router.backends.pool import Pool, Row
-from router.backends.statements import select
+from router.backends.filter_parser import parse_filter
+from router.backends.postgres_pool import PostgresPool, Row
+from router.backends.schema_catalog import SchemaCatalog
+from router.backends.sql_builder import build_select
 from router.errors import StoreUnavailable
-from router.patience import within
-from router.rewrite.text import Lexicon
+from router.observability import trace
+from router.overload.timeouts import wait_within
+from router.rewrite.normalization import Lexicon
 
-CATALOGUE_SECONDS = 30.0
-READ_SECONDS = 2.0
-SUPERLATIVE_ROWS = 3
-FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
-Result = TypeVar("Result")
+CATALOG_REFRESH_SECONDS = 30.0
+CATALOG_TIMEOUT_SECONDS = 2.0
+SUPERLATIVE_ROWS_MAX = 3
+POSTGRES_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+ResultT = TypeVar("ResultT")
 
 
 class PostgresBackend:
@@ -34,39 +34,41 @@ class PostgresBackend:
 
     name = "postgres"
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: PostgresPool) -> None:
         self._pool = pool
-        self._catalogue: Catalogue | None = None
+        self._catalogue: SchemaCatalog | None = None
         self._lexicon = Lexicon()
         self._read_at = self._tried_at = -math.inf
         self._behind: asyncio.Task[None] | None = None
         self._reading = asyncio.Lock()
 
-    async def search(self, search: Search) -> Searched:
-        wanted = _wanted(search, await self.catalogue())
+    async def search(self, search: SearchRequest) -> SearchResult:
+        wanted = _build_filter(search, await self.load_catalog())
         if wanted.contradiction:  # no need to ask for what can't be
-            trace.note("postgres", {"filter": said(wanted)})
-            return Searched([], wanted.demands, wanted.left_out, wanted.contradiction)
+            trace.add_note("postgres", {"filter": describe_filter(wanted)})
+            return SearchResult([], wanted.requirements, wanted.left_out, wanted.contradiction)
         # "The highest …" asks for one; two more show by how much.
-        limit = min(search.limit, SUPERLATIVE_ROWS) if wanted.order_by else search.limit
-        statement, values = select(wanted, limit)
-        trace.note("postgres", {"filter": said(wanted), "sql": statement, "values": len(values)})
-        rows = await self._guarded(lambda: self._pool.fetch(statement, *values))
+        limit = min(search.limit, SUPERLATIVE_ROWS_MAX) if wanted.order_by else search.limit
+        statement, values = build_select(wanted, limit)
+        trace.add_note(
+            "postgres", {"filter": describe_filter(wanted), "sql": statement, "values": len(values)}
+        )
+        rows = await self._with_store_errors(lambda: self._pool.fetch(statement, *values))
         certainty = _certainty(wanted, rows)
         hits = [_hit(row, place, certainty) for place, row in enumerate(rows)]
         if wanted.count and rows and (wanted.kinds or wanted.conditions):
-            hits = [_counted(wanted, rows[0]["total"], search.today), *hits][: search.limit]
-        return Searched(hits, wanted.demands, wanted.left_out)
+            hits = [_count_hit(wanted, rows[0]["total"], search.today), *hits][: search.limit]
+        return SearchResult(hits, wanted.requirements, wanted.left_out)
 
     async def health(self) -> None:
-        await self._guarded(lambda: self._pool.fetchval("SELECT 1"))
+        await self._with_store_errors(lambda: self._pool.fetchval("SELECT 1"))
 
-    async def catalogue(self) -> Catalogue:
+    async def load_catalog(self) -> SchemaCatalog:
         """What the store holds; raises StoreUnavailable only when it was never read."""
         async with self._reading:
             now = asyncio.get_running_loop().time()
-            if self._catalogue is None or now - self._read_at > CATALOGUE_SECONDS:
-                self._catalogue = await self._guarded(self._read)
+            if self._catalogue is None or now - self._read_at > CATALOG_REFRESH_SECONDS:
+                self._catalogue = await self._with_store_errors(self._read_catalog)
                 self._lexicon = self._catalogue.lexicon
                 self._read_at = now
             return self._catalogue
@@ -74,55 +76,55 @@ class PostgresBackend:
     def lexicon(self) -> Lexicon:
         """Of what was read last, without waiting; an old one is read again behind the caller."""
         now = asyncio.get_running_loop().time()
-        if now - max(self._read_at, self._tried_at) > CATALOGUE_SECONDS:
+        if now - max(self._read_at, self._tried_at) > CATALOG_REFRESH_SECONDS:
             self._tried_at = now
-            self._behind = asyncio.create_task(self._read_behind())
+            self._behind = asyncio.create_task(self._refresh_catalog())
         return self._lexicon
 
-    async def _read_behind(self) -> None:
+    async def _refresh_catalog(self) -> None:
         # A store that does not answer leaves the words as they are: its own searches report it.
         with suppress(StoreUnavailable, TimeoutError):
-            await within(READ_SECONDS, self.catalogue())
+            await wait_within(CATALOG_TIMEOUT_SECONDS, self.load_catalog())
 
-    async def _read(self) -> Catalogue:
-        kinds = await self._pool.fetch(catalogues.KINDS)
-        attributes = await self._pool.fetch(catalogues.ATTRIBUTES)
-        values = await self._pool.fetch(catalogues.VALUES)
-        titles = await self._pool.fetch(catalogues.TITLES)
+    async def _read_catalog(self) -> SchemaCatalog:
+        kinds = await self._pool.fetch(catalogues.KINDS_QUERY)
+        attributes = await self._pool.fetch(catalogues.ATTRIBUTES_QUERY)
+        values = await self._pool.fetch(catalogues.VALUES_QUERY)
+        titles = await self._pool.fetch(catalogues.TITLE_WORDS_QUERY)
         words = [row["word"] for row in titles]
-        return catalogues.build([row["kind"] for row in kinds], attributes, values, words)
+        return catalogues.build_catalog([row["kind"] for row in kinds], attributes, values, words)
 
-    async def _guarded(self, call: Callable[[], Awaitable[Result]]) -> Result:
+    async def _with_store_errors(self, call: Callable[[], Awaitable[ResultT]]) -> ResultT:
         try:
             return await call()
-        except FAILURES as error:
+        except POSTGRES_ERRORS as error:
             raise StoreUnavailable(self.name, type(error).__name__, str(error)) from error
 
 
-def _wanted(search: Search, catalogue: Catalogue) -> Filter:
-    wanted = parse(search.query, catalogue, search.today)
-    if search.window is not None:
+def _build_filter(search: SearchRequest, catalogue: SchemaCatalog) -> Filter:
+    wanted = parse_filter(search.query, catalogue, search.today)
+    if search.time_range is not None:
         # "What happened to truck T-12 in March" asks for what mentions it, not for trucks.
         kinds = frozenset() if wanted.ids or wanted.names else wanted.kinds
-        wanted = replace(wanted, window=search.window, kinds=kinds)
-    return wanted.relaxed(search.relaxed)
+        wanted = replace(wanted, time_range=search.time_range, kinds=kinds)
+    return wanted.relax(search.relaxation_steps)
 
 
-def said(wanted: Filter) -> dict[str, object]:
+def describe_filter(record_filter: Filter) -> dict[str, object]:
     """The filter in words, without what is empty."""
-    window = wanted.window
+    window = record_filter.time_range
     found = {
-        "kinds": sorted(wanted.kinds),
-        "ids": list(wanted.ids),
-        "names": list(wanted.names),
-        "conditions": [str(condition) for condition in wanted.conditions],
-        "either": sorted(wanted.either),
+        "kinds": sorted(record_filter.kinds),
+        "ids": list(record_filter.ids),
+        "names": list(record_filter.names),
+        "conditions": [str(condition) for condition in record_filter.conditions],
+        "alternatives": sorted(record_filter.alternative_attributes),
         "from": window.start.isoformat() if window and window.start else "",
         "until": window.end.isoformat() if window and window.end else "",
-        "order": (window.order if window else None) or wanted.order_by or "",
-        "count": wanted.count,
-        "contradiction": wanted.contradiction,
-        "left out": list(wanted.left_out),
+        "order": (window.order if window else None) or record_filter.order_by or "",
+        "count": record_filter.count,
+        "contradiction": record_filter.contradiction,
+        "left_out": list(record_filter.left_out),
     }
     return {name: value for name, value in found.items() if value}
 
@@ -133,10 +135,10 @@ def _certainty(wanted: Filter, rows: Sequence[Row]) -> float:
         return 1.0
     if wanted.kinds and (wanted.names or wanted.count or wanted.ids):
         return 1.0
-    if wanted.ids and (wanted.window or any(row["id"].lower() in wanted.ids for row in rows)):
+    if wanted.ids and (wanted.time_range or any(row["id"].lower() in wanted.ids for row in rows)):
         return 1.0
     # An identifier that texts only mention was searched for as a word.
-    if wanted.window:
+    if wanted.time_range:
         return 0.8
     return 0.5 if wanted.kinds else 0.4  # else it only searched for words
 
@@ -156,7 +158,7 @@ def _hit(row: Row, place: int, certainty: float) -> Hit:
     )
 
 
-def _counted(wanted: Filter, total: int, today: date) -> Hit:
+def _count_hit(wanted: Filter, total: int, today: date) -> Hit:
     what = " or ".join(sorted(wanted.kinds)) or "record"
     conditions = ", ".join(f"{c.attribute} {c.operator} {c.value}" for c in wanted.conditions)
     text = f"{total} × {what}" + (f" where {conditions}" if conditions else "")

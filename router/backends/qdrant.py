@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from router.backends.base import Hit, Search, Searched
-from router.backends.vectors import Near, VectorStore
+from router.backends.base import Hit, SearchRequest, SearchResult
+from router.backends.vector_store import ScoredPoint, VectorStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,15 +13,15 @@ class QdrantBackend:
     vectors: VectorStore
     name: str = "qdrant"
 
-    async def search(self, search: Search) -> Searched:
-        found = await self.vectors.nearest(search.embedding.tolist(), search.limit)
-        return Searched([_hit(near) for near in found if near.score > 0])
+    async def search(self, search: SearchRequest) -> SearchResult:
+        found = await self.vectors.find_nearest(search.embedding.tolist(), search.limit)
+        return SearchResult([_hit(near) for near in found if near.score > 0])
 
     async def health(self) -> None:
         await self.vectors.health()
 
 
-def _hit(near: Near) -> Hit:
+def _hit(near: ScoredPoint) -> Hit:
     payload = near.payload
     return Hit(
         id=payload["id"],

@@ -1,5 +1,11 @@
 """The semantic cache: same question, same answer, shared by all processes."""
 
-from router.cache.semantic import CACHE_FAILURES, CacheLimits, Entry, Scope, SemanticCache
+from router.cache.semantic_cache import (
+    CACHE_FAILURES,
+    CacheEntry,
+    CacheLimits,
+    CacheScope,
+    SemanticCache,
+)
 
-__all__ = ["CACHE_FAILURES", "CacheLimits", "Entry", "Scope", "SemanticCache"]
+__all__ = ["CACHE_FAILURES", "CacheEntry", "CacheLimits", "CacheScope", "SemanticCache"]

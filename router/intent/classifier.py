@@ -10,9 +10,9 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from router.embedding import Embedder
-from router.intent.model import IntentModel, load
-from router.intent.rules import by_rules
-from router.intent.types import Intent, IntentModelError
+from router.intent.labels import Intent, IntentModelError
+from router.intent.model import IntentModel, load_intent_model
+from router.intent.rules import classify_by_rules
 from router.llm.port import LanguageModel, LanguageModelError
 
 _INSTRUCTIONS = """You label questions put to an enterprise search router with the store that can answer.
@@ -32,7 +32,7 @@ class _Label(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Escalation:
+class LLMEscalation:
     """When and how the language model is asked.
 
     Below ``threshold`` (a probability) of the trained model, for at most ``timeout`` seconds;
@@ -49,7 +49,7 @@ class IntentClassifier:
     """Decides what a question asks for. Safe to share between threads and tasks."""
 
     def __init__(
-        self, model: IntentModel, embedder: Embedder, *, escalation: Escalation | None = None
+        self, model: IntentModel, embedder: Embedder, *, escalation: LLMEscalation | None = None
     ) -> None:
         if model.dimension != embedder.dimension:
             raise IntentModelError(
@@ -66,7 +66,7 @@ class IntentClassifier:
         embedder: Embedder,
         path: Path | None = None,
         *,
-        escalation: Escalation | None = None,
+        escalation: LLMEscalation | None = None,
     ) -> "IntentClassifier":
         """Load a trained model, or the shipped one without ``path``.
 
@@ -74,9 +74,9 @@ class IntentClassifier:
             IntentModelError: no readable model there, or one for other vectors.
         """
         if path is not None:
-            return cls(load(path), embedder, escalation=escalation)
+            return cls(load_intent_model(path), embedder, escalation=escalation)
         with as_file(files("router.intent").joinpath("model.npz")) as shipped:
-            return cls(load(shipped), embedder, escalation=escalation)
+            return cls(load_intent_model(shipped), embedder, escalation=escalation)
 
     @property
     def intents(self) -> tuple[str, ...]:
@@ -89,7 +89,7 @@ class IntentClassifier:
         The rules speak of the router's own intents, so a model with other labels goes without.
         """
         own_labels = self._model.novelty is not None
-        return (None if own_labels else by_rules(query)) or self._by_model(query)
+        return (None if own_labels else classify_by_rules(query)) or self._classify_by_model(query)
 
     async def classify_with_llm(self, query: str) -> Intent:
         """Decide; ask the language model if one is configured and the trained model is unsure.
@@ -111,6 +111,6 @@ class IntentClassifier:
             return local
         return Intent(label.intent, label.confidence, "llm")
 
-    def _by_model(self, query: str) -> Intent:
+    def _classify_by_model(self, query: str) -> Intent:
         vector = self._embedder.embed([query])[0]
         return Intent(*self._model.decide(query, vector), "model")

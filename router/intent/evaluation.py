@@ -4,9 +4,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from router.intent.types import Example, Intent
+from router.intent.labels import Example, Intent
 
-BINS = 10
+CALIBRATION_BINS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,19 +19,19 @@ class ClassScore:
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class AccuracyScore:
     """``right`` of ``count``."""
 
     count: int
-    right: int
+    correct: int
 
     @property
     def accuracy(self) -> float:
-        return self.right / self.count
+        return self.correct / self.count
 
 
 @dataclass(frozen=True, slots=True)
-class Bin:
+class CalibrationBin:
     """Decisions of like confidence: calibrated when ``accuracy`` equals the mean ``confidence``."""
 
     confidence: float
@@ -40,31 +40,35 @@ class Bin:
 
 
 @dataclass(frozen=True, slots=True)
-class Evaluation:
+class ClassificationReport:
     """``calibration_error`` is the expected calibration error (Naeini et al. 2015) over ten bins."""
 
-    overall: Share
+    overall: AccuracyScore
     classes: Mapping[str, ClassScore]
-    difficulties: Mapping[str, Share]
-    tiers: Mapping[str, Share]
-    bins: Sequence[Bin]
+    difficulties: Mapping[str, AccuracyScore]
+    tiers: Mapping[str, AccuracyScore]
+    bins: Sequence[CalibrationBin]
     calibration_error: float
     confusion: Mapping[str, Mapping[str, int]]
 
 
-def evaluate(examples: Sequence[Example], decided: Sequence[Intent]) -> Evaluation:
+def evaluate_decisions(
+    examples: Sequence[Example], decisions: Sequence[Intent]
+) -> ClassificationReport:
     """Judge ``decided``, in the order of ``examples``; at least one is needed."""
-    pairs = list(zip(examples, decided, strict=True))
+    pairs = list(zip(examples, decisions, strict=True))
     right = [(example, intent, example.intent == intent.intent) for example, intent in pairs]
     confusion: dict[str, Counter[str]] = defaultdict(Counter)
     for example, intent in pairs:
         confusion[example.intent][intent.intent] += 1
-    bins = _bins([(intent.confidence, hit) for _, intent, hit in right])
-    return Evaluation(
-        overall=Share(len(right), sum(hit for *_, hit in right)),
-        classes=_classes(confusion),
-        difficulties=_shares((one.difficulty, hit) for one, _, hit in right if one.difficulty),
-        tiers=_shares((intent.tier, hit) for _, intent, hit in right),
+    bins = _calibration_bins([(intent.confidence, hit) for _, intent, hit in right])
+    return ClassificationReport(
+        overall=AccuracyScore(len(right), sum(hit for *_, hit in right)),
+        classes=_class_scores(confusion),
+        difficulties=_accuracy_scores(
+            (one.difficulty, hit) for one, _, hit in right if one.difficulty
+        ),
+        tiers=_accuracy_scores((intent.tier, hit) for _, intent, hit in right),
         bins=bins,
         calibration_error=sum(one.count * abs(one.confidence - one.accuracy) for one in bins)
         / len(right),
@@ -72,7 +76,7 @@ def evaluate(examples: Sequence[Example], decided: Sequence[Intent]) -> Evaluati
     )
 
 
-def _classes(confusion: Mapping[str, Counter[str]]) -> dict[str, ClassScore]:
+def _class_scores(confusion: Mapping[str, Counter[str]]) -> dict[str, ClassScore]:
     decided: Counter[str] = Counter()
     for row in confusion.values():
         decided.update(row)
@@ -88,19 +92,21 @@ def _classes(confusion: Mapping[str, Counter[str]]) -> dict[str, ClassScore]:
     return scores
 
 
-def _shares(outcomes: Iterable[tuple[str, bool]]) -> dict[str, Share]:
+def _accuracy_scores(outcomes: Iterable[tuple[str, bool]]) -> dict[str, AccuracyScore]:
     groups: dict[str, list[bool]] = defaultdict(list)
     for name, hit in outcomes:
         groups[name].append(hit)
-    return {name: Share(len(hits), sum(hits)) for name, hits in groups.items()}
+    return {name: AccuracyScore(len(hits), sum(hits)) for name, hits in groups.items()}
 
 
-def _bins(outcomes: Sequence[tuple[float, bool]]) -> list[Bin]:
+def _calibration_bins(outcomes: Sequence[tuple[float, bool]]) -> list[CalibrationBin]:
     groups: dict[int, list[tuple[float, bool]]] = defaultdict(list)
     for confidence, hit in outcomes:
-        groups[min(BINS - 1, int(confidence * BINS))].append((confidence, hit))
+        groups[min(CALIBRATION_BINS - 1, int(confidence * CALIBRATION_BINS))].append(
+            (confidence, hit)
+        )
     return [
-        Bin(
+        CalibrationBin(
             confidence=sum(confidence for confidence, _ in group) / len(group),
             accuracy=sum(hit for _, hit in group) / len(group),
             count=len(group),

@@ -6,12 +6,12 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from router.intent.types import INTENTS, Example, IntentModelError
+from router.intent.labels import INTENTS, Example, IntentModelError
 
-FEWEST = 5
+EXAMPLES_MIN = 5
 """Examples that an intent needs: held-out checks are fivefold."""
 _EXAMPLE = TypeAdapter(Example)
-_SHAPE = '{"query": "…", "intent": "…"}'
+_EXPECTED_FORMAT = '{"query": "…", "intent": "…"}'
 
 
 def read_examples(path: Path, known: Collection[str] | None = INTENTS) -> list[Example]:
@@ -24,7 +24,7 @@ def read_examples(path: Path, known: Collection[str] | None = INTENTS) -> list[E
         content = path.read_bytes()
     except OSError as error:
         raise IntentModelError(f"{path}: cannot be read ({error.strerror})") from error
-    return list(_examples(path, content.removeprefix(b"\xef\xbb\xbf"), known))
+    return list(_parse_lines(path, content.removeprefix(b"\xef\xbb\xbf"), known))
 
 
 def with_background(examples: Iterable[Example]) -> list[Example]:
@@ -38,7 +38,7 @@ def with_background(examples: Iterable[Example]) -> list[Example]:
     return mine + [example for example in shipped if example.query.lower() not in asked]
 
 
-def check(rows: Sequence[Example], known: Collection[str] | None = INTENTS) -> None:
+def require_trainable(rows: Sequence[Example], known: Collection[str] | None = INTENTS) -> None:
     """Raises IntentModelError when no model can be trained on these."""
     counts = Counter(row.intent for row in rows)
     unknown = sorted(set(counts) - set(counts if known is None else known))
@@ -48,25 +48,25 @@ def check(rows: Sequence[Example], known: Collection[str] | None = INTENTS) -> N
         raise IntentModelError(
             f"training needs examples of at least two intents, not of {len(counts)}"
         )
-    rare = [name for name, count in counts.items() if count < FEWEST]
+    rare = [name for name, count in counts.items() if count < EXAMPLES_MIN]
     if rare:
         raise IntentModelError(
-            f"fewer than {FEWEST} examples of {rare[0]!r} ({counts[rare[0]]}); add some"
+            f"fewer than {EXAMPLES_MIN} examples of {rare[0]!r} ({counts[rare[0]]}); add some"
         )
     if any(not row.query.strip() for row in rows):
         raise IntentModelError("an example has an empty query")
 
 
-def _examples(path: Path, content: bytes, known: Collection[str] | None) -> Iterator[Example]:
+def _parse_lines(path: Path, content: bytes, known: Collection[str] | None) -> Iterator[Example]:
     for number, line in enumerate(content.split(b"\n"), start=1):
         if line.strip():
             try:
-                yield _example(line, known)
+                yield _parse_line(line, known)
             except ValueError as error:
                 raise IntentModelError(f"{path}:{number}: {error}") from error
 
 
-def _example(line: bytes, known: Collection[str] | None) -> Example:
+def _parse_line(line: bytes, known: Collection[str] | None) -> Example:
     try:
         example = _EXAMPLE.validate_json(line.decode(), strict=True)
     except UnicodeDecodeError as error:
@@ -75,7 +75,7 @@ def _example(line: bytes, known: Collection[str] | None) -> Example:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise ValueError(
-            f"expected {_SHAPE} on a line of its own, but {where}{': ' * bool(where)}{first['msg']}"
+            f"expected {_EXPECTED_FORMAT} on a line of its own, but {where}{': ' * bool(where)}{first['msg']}"
         ) from error
     if not example.query.strip():
         raise ValueError("query is empty")

@@ -6,7 +6,7 @@ a few hundred questions a model learns what frames ask for, where it would know 
 
 from functools import lru_cache
 
-from router.intent.features import apart, words
+from router.intent.ngrams import skip_bigrams, split_tokens
 
 # A trailing * takes every word that starts so. A word that two concepts could claim has the one
 # that tells intents apart better.
@@ -75,29 +75,29 @@ _CONCEPTS = {
     "status severity category type role region department criteria constraint* value values",
     "vague": "stuff thing things something anything everything items whatever",
 }
-_DROPPED = "the a an our my me please all any these that those"
-_KEPT = (
+_FILLER_WORDS = "the a an our my me please all any these that those"
+_FUNCTION_WORDS = (
     "of in on for by with to from between is are was were do does did has have had it and or not at "
     "as up"
 )
-_FILLERS, _SMALL = frozenset(_DROPPED.split()), frozenset(_KEPT.split())
-_WHOLE: dict[str, str] = {}
-_STARTS: dict[str, str] = {}
+_FILLERS, _SMALL = frozenset(_FILLER_WORDS.split()), frozenset(_FUNCTION_WORDS.split())
+_CONCEPT_BY_WORD: dict[str, str] = {}
+_CONCEPT_BY_PREFIX: dict[str, str] = {}
 for _name, _listed in _CONCEPTS.items():
     for _word in _listed.split():
-        (_STARTS if _word.endswith("*") else _WHOLE)[_word.rstrip("*")] = _name
-_SHORTEST, _LONGEST = min(map(len, _STARTS)), max(map(len, _STARTS))
+        (_CONCEPT_BY_PREFIX if _word.endswith("*") else _CONCEPT_BY_WORD)[_word.rstrip("*")] = _name
+_SHORTEST, _LONGEST = min(map(len, _CONCEPT_BY_PREFIX)), max(map(len, _CONCEPT_BY_PREFIX))
 _BLANK = "_"
-_NOTHING = frozenset((_BLANK, "^", "$", ".."))
+_EMPTY_SYMBOLS = frozenset((_BLANK, "^", "$", ".."))
 
 
 def frame(query: str) -> list[str]:
     """Concepts, small words, numbers and signs in order; runs of other words are one blank."""
     found: list[str] = []
-    for word in words(query):
+    for word in split_tokens(query):
         if word in _FILLERS:
             continue
-        sign = _sign(word)
+        sign = _symbol(word)
         if sign != _BLANK or found[-1:] != [_BLANK]:
             found.append(sign)
     return found
@@ -114,17 +114,17 @@ def frame_grams(query: str) -> list[str]:
         for size in range(1, 5)
         for start in range(len(signs) - size + 1)
     ]
-    rows += [f"{one} .. {other}" for one, other in apart(signs)]
-    return [row for row in rows if not _NOTHING.issuperset(row.split())]
+    rows += [f"{one} .. {other}" for one, other in skip_bigrams(signs)]
+    return [row for row in rows if not _EMPTY_SYMBOLS.issuperset(row.split())]
 
 
 @lru_cache(maxsize=4096)
-def _sign(word: str) -> str:
+def _symbol(word: str) -> str:
     if not word[0].isalpha() or word in _SMALL:
         return word
-    if word in _WHOLE:
-        return f"<{_WHOLE[word]}>"
+    if word in _CONCEPT_BY_WORD:
+        return f"<{_CONCEPT_BY_WORD[word]}>"
     for size in range(min(_LONGEST, len(word)), _SHORTEST - 1, -1):
-        if word[:size] in _STARTS:
-            return f"<{_STARTS[word[:size]]}>"
+        if word[:size] in _CONCEPT_BY_PREFIX:
+            return f"<{_CONCEPT_BY_PREFIX[word[:size]]}>"
     return _BLANK

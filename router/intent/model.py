@@ -13,27 +13,27 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from router.intent.features import character_grams, word_grams
 from router.intent.frames import frame_grams
-from router.intent.novelty import Novelty
-from router.intent.types import OUT_OF_SCOPE, IntentModelError
+from router.intent.labels import OUT_OF_SCOPE, IntentModelError
+from router.intent.ngrams import character_grams, word_grams
+from router.intent.novelty import NoveltyDetector
 
 Floats = NDArray[np.float32]
-FORMAT = 3
+FORMAT_VERSION = 3
 
 
 @dataclass(frozen=True, slots=True)
-class GramBlock:
+class NgramBlock:
     """TF-IDF over one kind of n-gram: sublinear counts, unit length, ``scale`` against the others."""
 
-    analyse: Callable[[str], list[str]]
+    analyzer: Callable[[str], list[str]]
     vocabulary: Mapping[str, int]
     idf: Floats
     scale: float
 
     def row(self, query: str) -> tuple[NDArray[np.int64], Floats]:
         """Column numbers and values of the non-zero entries."""
-        counts = Counter(gram for gram in self.analyse(query) if gram in self.vocabulary)
+        counts = Counter(gram for gram in self.analyzer(query) if gram in self.vocabulary)
         columns = np.array([self.vocabulary[gram] for gram in counts], dtype=np.int64)
         weights = np.array([1.0 + log(count) for count in counts.values()], dtype=np.float32)
         values = weights * self.idf[columns]
@@ -41,7 +41,7 @@ class GramBlock:
         return columns, np.asarray(values * (self.scale / length if length else 0.0), np.float32)
 
 
-ANALYSERS: dict[str, Callable[[str], list[str]]] = {
+ANALYZERS: dict[str, Callable[[str], list[str]]] = {
     "words": word_grams,
     "characters": character_grams,
     "frames": frame_grams,
@@ -58,12 +58,12 @@ class IntentModel:
     """
 
     classes: tuple[str, ...]
-    blocks: tuple[GramBlock, ...]
+    blocks: tuple[NgramBlock, ...]
     vector_scale: float
     coefficients: Floats
     intercept: Floats
     temperature: float
-    novelty: Novelty | None = None
+    novelty: NoveltyDetector | None = None
 
     @property
     def dimension(self) -> int:
@@ -82,20 +82,20 @@ class IntentModel:
 
     def probabilities(self, query: str, vector: Floats) -> dict[str, float]:
         """Calibrated probability of each class; they sum to one."""
-        return self._odds(self.scores(query, vector))
+        return self._calibrated_probabilities(self.scores(query, vector))
 
     def decide(self, query: str, vector: Floats) -> tuple[str, float]:
         """The most probable class, or out_of_scope where the question is unlike the known ones."""
         scores = self.scores(query, vector)
         if self.novelty is not None:
-            unknown = self.novelty.unknown(float(scores.max()), vector)
+            unknown = self.novelty.novelty_score(float(scores.max()), vector)
             if unknown > 0.5:  # noqa: PLR2004  more likely than not
                 return OUT_OF_SCOPE, unknown
-        odds = self._odds(scores)
+        odds = self._calibrated_probabilities(scores)
         best = max(odds, key=odds.__getitem__)
         return best, odds[best]
 
-    def _odds(self, scores: Floats) -> dict[str, float]:
+    def _calibrated_probabilities(self, scores: Floats) -> dict[str, float]:
         scaled = scores.astype(np.float64) / self.temperature
         weights = np.exp(scaled - scaled.max())
         return dict(zip(self.classes, (weights / weights.sum()).tolist(), strict=True))
@@ -103,7 +103,7 @@ class IntentModel:
     def save(self, path: Path) -> None:
         """Write an ``.npz`` of arrays and one JSON text; nothing in it can run."""
         header: dict[str, Any] = {
-            "format": FORMAT,
+            "format": FORMAT_VERSION,
             "classes": self.classes,
             "vocabularies": [list(block.vocabulary) for block in self.blocks],
             "scales": [block.scale for block in self.blocks],
@@ -114,8 +114,8 @@ class IntentModel:
         if self.novelty is not None:
             header["novelty"] = [
                 self.novelty.score_spread,
-                self.novelty.near_spread,
-                self.novelty.threshold,
+                self.novelty.proximity_spread,
+                self.novelty.familiarity_threshold,
             ]
         idf = {f"idf_{index}": block.idf for index, block in enumerate(self.blocks)}
         text = np.frombuffer(json.dumps(header).encode(), dtype=np.uint8)
@@ -128,13 +128,13 @@ class IntentModel:
             intercept=self.intercept,
             known=np.empty((0,), np.float16)
             if self.novelty is None
-            else self.novelty.known.astype(np.float16),
+            else self.novelty.known_vectors.astype(np.float16),
             **idf,
         )
         path.write_bytes(buffer.getvalue())
 
 
-def load(path: Path) -> IntentModel:
+def load_intent_model(path: Path) -> IntentModel:
     """Read a model that ``save`` wrote.
 
     Raises:
@@ -151,14 +151,14 @@ def load(path: Path) -> IntentModel:
 
 def _from_arrays(arrays: Mapping[str, NDArray[np.generic]]) -> IntentModel:
     header = json.loads(arrays["header"].tobytes())
-    if header["format"] != FORMAT:
-        raise IntentModelError(f"format {header['format']}, this version reads {FORMAT}")
+    if header["format"] != FORMAT_VERSION:
+        raise IntentModelError(f"format {header['format']}, this version reads {FORMAT_VERSION}")
     blocks = tuple(
-        GramBlock(
+        NgramBlock(
             analyse, {gram: at for at, gram in enumerate(grams)}, _floats(arrays[f"idf_{n}"]), scale
         )
         for n, (analyse, grams, scale) in enumerate(
-            zip(ANALYSERS.values(), header["vocabularies"], header["scales"], strict=True)
+            zip(ANALYZERS.values(), header["vocabularies"], header["scales"], strict=True)
         )
     )
     model = IntentModel(
@@ -168,21 +168,21 @@ def _from_arrays(arrays: Mapping[str, NDArray[np.generic]]) -> IntentModel:
         coefficients=_floats(arrays["coefficients"]),
         intercept=_floats(arrays["intercept"]),
         temperature=header["temperature"],
-        novelty=Novelty(_floats(arrays["known"]), *header["novelty"])
+        novelty=NoveltyDetector(_floats(arrays["known"]), *header["novelty"])
         if header["novelty"]
         else None,
     )
-    _check(model)
+    _require_consistent(model)
     return model
 
 
-def _check(model: IntentModel) -> None:
+def _require_consistent(model: IntentModel) -> None:
     fits = (
         model.coefficients.shape[0] == len(model.intercept) == len(model.classes)
         and all(len(block.vocabulary) == len(block.idf) for block in model.blocks)
         and model.dimension > 0
         and model.temperature > 0
-        and (model.novelty is None or model.novelty.known.shape[1:] == (model.dimension,))
+        and (model.novelty is None or model.novelty.known_vectors.shape[1:] == (model.dimension,))
     )
     if not fits or not np.isfinite(model.coefficients).all():
         raise IntentModelError("its arrays do not fit together")

@@ -14,52 +14,55 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
-FALSE_REJECTION = 0.05
+FALSE_REJECTION_RATE = 0.05
 """Share of held-out known questions that may be taken for unknown ones."""
-_NEIGHBOURS = (1, 3, 5)
-_BLOCK = 1024
+_NEIGHBOUR_RANKS = (1, 3, 5)
+_BLOCK_ROWS = 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Novelty:
+class NoveltyDetector:
     """``known`` are the training questions' vectors; below ``threshold`` a question is unknown."""
 
-    known: Floats
+    known_vectors: Floats
     score_spread: float
-    near_spread: float
-    threshold: float
+    proximity_spread: float
+    familiarity_threshold: float
 
     def familiarity(self, score: float, vector: Floats) -> float:
         """High: the model has seen such questions. ``score`` is its best class's."""
-        return score / self.score_spread + _near(self.known @ vector) / self.near_spread
+        return (
+            score / self.score_spread
+            + _proximity(self.known_vectors @ vector) / self.proximity_spread
+        )
 
-    def unknown(self, score: float, vector: Floats) -> float:
+    def novelty_score(self, score: float, vector: Floats) -> float:
         """A probability-like figure: above one half the question is out of scope."""
-        apart = self.familiarity(score, vector) - self.threshold
+        apart = self.familiarity(score, vector) - self.familiarity_threshold
         return 1.0 / (1.0 + exp(min(50.0, max(-50.0, 2.0 * apart))))
 
 
-def fit(scores: Sequence[float] | Floats, vectors: Floats) -> Novelty:
+def fit_novelty_detector(scores: Sequence[float] | Floats, vectors: Floats) -> NoveltyDetector:
     """From held-out best scores and the vectors of the same training questions."""
     best = np.asarray(scores, np.float64)
-    near = _leave_one_out(vectors)
+    near = _leave_one_out_proximity(vectors)
     score_spread, near_spread = float(best.std()) or 1.0, float(near.std()) or 1.0
     familiar = best / score_spread + near / near_spread
-    threshold = float(np.quantile(familiar, FALSE_REJECTION))
-    return Novelty(vectors, score_spread, near_spread, threshold)
+    threshold = float(np.quantile(familiar, FALSE_REJECTION_RATE))
+    return NoveltyDetector(vectors, score_spread, near_spread, threshold)
 
 
-def _leave_one_out(vectors: Floats) -> NDArray[np.float64]:
+def _leave_one_out_proximity(vectors: Floats) -> NDArray[np.float64]:
     near = np.empty(len(vectors))
-    for start in range(0, len(vectors), _BLOCK):
-        cosines = vectors[start : start + _BLOCK] @ vectors.T
+    for start in range(0, len(vectors), _BLOCK_ROWS):
+        cosines = vectors[start : start + _BLOCK_ROWS] @ vectors.T
         rows = np.arange(len(cosines))
         cosines[rows, start + rows] = -1.0
-        near[start : start + _BLOCK] = [_near(row) for row in cosines]
+        near[start : start + _BLOCK_ROWS] = [_proximity(row) for row in cosines]
     return near
 
 
-def _near(cosines: Floats) -> float:
+def _proximity(cosines: Floats) -> float:
     """The mean of the nearest's, the third's and the fifth's."""
-    places = [max(0, len(cosines) - place) for place in _NEIGHBOURS]
+    places = [max(0, len(cosines) - place) for place in _NEIGHBOUR_RANKS]
     return float(np.partition(cosines, places)[places].mean())

@@ -6,12 +6,12 @@ status = 'final'" has signs of two and is left to the model.
 
 import re
 
-from router.intent.types import Intent
+from router.intent.labels import Intent
 
 # Of the project's own questions that a rule decides, at least 99 % must be right (a test measures).
-CERTAIN = 0.99
+RULE_CONFIDENCE = 0.99
 
-_SIGNS: dict[str, tuple[str, ...]] = {
+_PATTERNS: dict[str, tuple[str, ...]] = {
     "metadata": (
         r"\w\s*(?:=|!=|<>|[<>]=?)\s*'[^']*'",
         r'\w\s*(?:=|!=|<>|[<>]=?)\s*"[^"]*"',
@@ -41,12 +41,12 @@ _SIGNS: dict[str, tuple[str, ...]] = {
         r"\bsemantically (?:similar|related|close|matching)\b",
     ),
 }
-_COMPILED = {
+_COMPILED_PATTERNS = {
     intent: tuple(re.compile(sign, re.IGNORECASE) for sign in signs)
-    for intent, signs in _SIGNS.items()
+    for intent, signs in _PATTERNS.items()
 }
 # Not enough to decide, but enough to doubt another rule.
-_DOUBT = {
+_AMBIGUITY_PATTERNS = {
     "metadata": re.compile(
         r"[<>=]|\b(?:where|filter|tagged|flagged|labell?ed|created by|written by|authored by|signed by|priced)\b",
         re.IGNORECASE,
@@ -74,18 +74,24 @@ _INJECTION = re.compile(
 _LETTER = re.compile(r"\w")
 
 
-def by_rules(query: str) -> Intent | None:
+def classify_by_rules(query: str) -> Intent | None:
     """Return the intent when the wording is unmistakable, else None."""
-    if _outside(query):
-        return Intent("out_of_scope", CERTAIN, "rules")
-    hits = [name for name, signs in _COMPILED.items() if any(sign.search(query) for sign in signs)]
+    if _is_out_of_scope(query):
+        return Intent("out_of_scope", RULE_CONFIDENCE, "rules")
+    hits = [
+        name
+        for name, signs in _COMPILED_PATTERNS.items()
+        if any(sign.search(query) for sign in signs)
+    ]
     if len(hits) != 1:
         return None
-    doubts = {name for name, sign in _DOUBT.items() if name != hits[0] and sign.search(query)}
-    return None if doubts else Intent(hits[0], CERTAIN, "rules")
+    doubts = {
+        name for name, sign in _AMBIGUITY_PATTERNS.items() if name != hits[0] and sign.search(query)
+    }
+    return None if doubts else Intent(hits[0], RULE_CONFIDENCE, "rules")
 
 
-def _outside(query: str) -> bool:
+def _is_out_of_scope(query: str) -> bool:
     return bool(
         not _LETTER.search(query)
         or _SMALL_TALK.fullmatch(query.strip())

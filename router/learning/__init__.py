@@ -1,7 +1,7 @@
 """Online learning: a bandit whose weights every router process shares (rollout guide, phase 4)."""
 
-from router.learning.context import DIMENSION, INTENTS, project
-from router.learning.decisions import Decision
+from router.learning.context import DIMENSION, INTENTS, build_context
+from router.learning.decision_record import Decision
 from router.learning.errors import (
     InvalidContextError,
     InvalidFeedbackError,
@@ -15,15 +15,16 @@ from router.learning.errors import (
 )
 from router.learning.feedback import UserFeedback, reward
 from router.learning.linucb import Choice, LinUCB, Observation
-from router.learning.online import OnlineLearningRouter, Receipt
+from router.learning.online_router import FeedbackReceipt, OnlineLearningRouter
 from router.learning.options import LearningKeys, LearningOptions
-from router.learning.published import LearningObserver
+from router.learning.snapshot import LearningObserver
 
 __all__ = [
     "DIMENSION",
     "INTENTS",
     "Choice",
     "Decision",
+    "FeedbackReceipt",
     "InvalidContextError",
     "InvalidFeedbackError",
     "LearningError",
@@ -35,12 +36,11 @@ __all__ = [
     "Observation",
     "OnlineLearningRouter",
     "QueueFullError",
-    "Receipt",
     "UnknownVersionError",
     "UpdateRefusedError",
     "UserFeedback",
     "VersionConflictError",
     "WeightsError",
-    "project",
+    "build_context",
     "reward",
 ]

@@ -8,17 +8,17 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from router.learning.decisions import Decision, encode_vector
+from router.learning.decision_record import Decision, encode_vector
 from router.learning.errors import LearningError, UpdateRefusedError
 from router.learning.feedback import UserFeedback, reward
 from router.learning.weights import ArmTotals, Weights
 
-POISON_CHARS_MAX = 4_000
+DEAD_LETTER_CHARS_MAX = 4_000
 """So much of an unreadable entry is kept in the dead letters."""
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class FeedbackEntry:
     """One entry of the feedback stream; ``fields`` is None when it was deleted meanwhile."""
 
     id: str
@@ -26,7 +26,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Lesson:
+class Update:
     """A readable entry."""
 
     query_id: str
@@ -34,7 +34,7 @@ class Lesson:
     reward: float
 
     def log_fields(self) -> dict[str, str]:
-        """As the propensity log keeps it (``router.learning.log``)."""
+        """As the propensity log keeps it (``router.learning.propensity_log``)."""
         return {
             "query_id": self.query_id,
             "arm": self.decision.arm,
@@ -52,22 +52,24 @@ class Batch:
 
     weights: Weights
     acknowledged: list[str] = field(default_factory=list)
-    dead: list[dict[str, str]] = field(default_factory=list)
-    log: list[dict[str, str]] = field(default_factory=list)
-    learned: int = 0
+    dead_letters: list[dict[str, str]] = field(default_factory=list)
+    log_entries: list[dict[str, str]] = field(default_factory=list)
+    update_count: int = 0
 
     def payload(self) -> str:
         """The JSON argument of the publication script."""
         return json.dumps(
             {
                 "ack": self.acknowledged,
-                "dead": [_flat(fields) for fields in self.dead],
-                "log": [_flat(fields) for fields in self.log],
+                "dead": [_flatten(fields) for fields in self.dead_letters],
+                "log": [_flatten(fields) for fields in self.log_entries],
             }
         )
 
 
-def learn(weights: Weights, entries: Sequence[Entry], teaching: frozenset[str]) -> Batch:
+def learn(
+    weights: Weights, entries: Sequence[FeedbackEntry], training_cohorts: frozenset[str]
+) -> Batch:
     """Apply ``entries`` in order to a copy of ``weights``; the version is the caller's to set.
 
     An entry that cannot be read, or whose update is refused, becomes a dead letter with the
@@ -77,20 +79,20 @@ def learn(weights: Weights, entries: Sequence[Entry], teaching: frozenset[str]) 
     for entry in entries:
         batch.acknowledged.append(entry.id)
         try:
-            lesson = read_lesson(entry)
-            if lesson.decision.cohort in teaching:
-                _teach(batch, lesson)
-            batch.log.append(lesson.log_fields())
+            lesson = parse_update(entry)
+            if lesson.decision.cohort in training_cohorts:
+                _apply_update(batch, lesson)
+            batch.log_entries.append(lesson.log_fields())
         except LearningError as error:
-            _bury(batch, entry, error)
-    if batch.learned:
+            _add_dead_letter(batch, entry, error)
+    if batch.update_count:
         totals = batch.weights.totals
         totals = replace(totals, batch_update_count=totals.batch_update_count + 1)
         batch.weights = replace(batch.weights, totals=totals)
     return batch
 
 
-def read_lesson(entry: Entry) -> Lesson:
+def parse_update(entry: FeedbackEntry) -> Update:
     """Raises LearningError when the entry is not one that ``record_feedback`` wrote."""
     if entry.fields is None:
         raise LearningError("the entry was deleted before it was learned")
@@ -103,29 +105,29 @@ def read_lesson(entry: Entry) -> Lesson:
     value = reward(feedback)
     if value is None:
         raise LearningError("the feedback carries no signal")
-    return Lesson(feedback.query_id, decision, value)
+    return Update(feedback.query_id, decision, value)
 
 
-def _teach(batch: Batch, lesson: Lesson) -> None:
+def _apply_update(batch: Batch, lesson: Update) -> None:
     decision = lesson.decision
     batch.weights.model.update(decision.arm, decision.context, lesson.reward)
     totals = batch.weights.totals
     arms = dict(totals.arms)
-    arms[decision.arm] = arms.get(decision.arm, ArmTotals()).plus(lesson.reward)
+    arms[decision.arm] = arms.get(decision.arm, ArmTotals()).add_reward(lesson.reward)
     batch.weights = replace(batch.weights, totals=replace(totals, arms=arms))
-    batch.learned += 1
+    batch.update_count += 1
 
 
-def _bury(batch: Batch, entry: Entry, error: LearningError) -> None:
+def _add_dead_letter(batch: Batch, entry: FeedbackEntry, error: LearningError) -> None:
     totals = batch.weights.totals
     refused = totals.refused_updates + isinstance(error, UpdateRefusedError)
     totals = replace(totals, refused_updates=refused, dead_letters=totals.dead_letters + 1)
     batch.weights = replace(batch.weights, totals=totals)
-    content = json.dumps(dict(entry.fields or {}))[:POISON_CHARS_MAX]
-    batch.dead.append(
-        {"entry": entry.id, "reason": str(error)[:POISON_CHARS_MAX], "content": content}
+    content = json.dumps(dict(entry.fields or {}))[:DEAD_LETTER_CHARS_MAX]
+    batch.dead_letters.append(
+        {"entry": entry.id, "reason": str(error)[:DEAD_LETTER_CHARS_MAX], "content": content}
     )
 
 
-def _flat(fields: Mapping[str, str]) -> list[str]:
+def _flatten(fields: Mapping[str, str]) -> list[str]:
     return [part for pair in fields.items() for part in pair]

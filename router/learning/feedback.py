@@ -74,37 +74,39 @@ class UserFeedback:
 
 def reward(feedback: UserFeedback) -> float | None:
     """The reward in [0, 1], or None when the feedback carries no signal at all."""
-    weighted = [(weight, term) for weight, term in _terms(feedback).values() if term is not None]
+    weighted = [
+        (weight, term) for weight, term in _reward_terms(feedback).values() if term is not None
+    ]
     if not weighted:
         return None
     total = math.fsum(weight * term for weight, term in weighted)
     return min(1.0, total / math.fsum(weight for weight, _ in weighted))
 
 
-def _terms(feedback: UserFeedback) -> dict[str, tuple[float, float | None]]:
+def _reward_terms(feedback: UserFeedback) -> dict[str, tuple[float, float | None]]:
     return {
-        "clicked": (WEIGHT_CLICKED, _clicked(feedback)),
-        "dwell": (WEIGHT_DWELL, _dwell(feedback.dwell_time_seconds)),
-        "rating": (WEIGHT_RATING, _rating(feedback.explicit_rating)),
-        "latency": (WEIGHT_LATENCY, _latency(feedback.latency_ms)),
+        "clicked": (WEIGHT_CLICKED, _click_score(feedback)),
+        "dwell": (WEIGHT_DWELL, _dwell_score(feedback.dwell_time_seconds)),
+        "rating": (WEIGHT_RATING, _rating_score(feedback.explicit_rating)),
+        "latency": (WEIGHT_LATENCY, _latency_score(feedback.latency_ms)),
     }
 
 
-def _clicked(feedback: UserFeedback) -> float | None:
+def _click_score(feedback: UserFeedback) -> float | None:
     if feedback.clicked is None:
         return None if feedback.click_position is None else 1.0
     return 1.0 if feedback.clicked else 0.0
 
 
-def _dwell(seconds: float | None) -> float | None:
+def _dwell_score(seconds: float | None) -> float | None:
     return None if seconds is None else min(seconds / DWELL_SATISFIED_SECONDS, 1.0)
 
 
-def _rating(rating: float | None) -> float | None:
+def _rating_score(rating: float | None) -> float | None:
     return None if rating is None else (rating - RATING_MIN) / (RATING_MAX - RATING_MIN)
 
 
-def _latency(milliseconds: float | None) -> float | None:
+def _latency_score(milliseconds: float | None) -> float | None:
     return None if milliseconds is None else max(0.0, 1.0 - milliseconds / LATENCY_LIMIT_MS)
 
 

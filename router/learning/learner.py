@@ -13,14 +13,14 @@ from dataclasses import dataclass, replace
 
 from redis.exceptions import RedisError, ResponseError
 
-from router.learning.batch import Entry, learn
+from router.learning.batch import FeedbackEntry, learn
 from router.learning.errors import LearningError
 from router.learning.options import LearningOptions
-from router.learning.published import Published
+from router.learning.snapshot import LearningSnapshot
 from router.learning.store import LearningStore
 from router.learning.weights import Weights
 
-BLOCK_SECONDS = 0.25
+POLL_SECONDS_MAX = 0.25
 """The longest wait for an entry before looking at the lock, the pause and the clock again."""
 
 
@@ -38,82 +38,82 @@ class Learner:
     def __init__(
         self,
         store: LearningStore,
-        published: Published,
+        snapshot: LearningSnapshot,
         limits: BatchLimits,
         options: LearningOptions,
-        base: Callable[[], Awaitable[Weights]],
+        load_weights: Callable[[], Awaitable[Weights]],
     ) -> None:
         """``base`` reads the stored weights, or stores this process's own where there are none."""
         self._store = store
-        self._published = published
+        self._snapshot = snapshot
         self._limits = limits
         self._options = options
-        self._base = base
+        self._load_weights = load_weights
         self._token: str | None = None
 
     async def run(self, owner: str) -> None:
         """For ever; every failure is counted and tried again."""
         while True:
             try:
-                await self._stand_by_or_lead(owner)
+                await self._try_to_lead(owner)
             except (RedisError, OSError, LearningError) as error:
-                self._published.failed("learn", error)
+                self._snapshot.record_error("learn", error)
                 await asyncio.sleep(self._options.retry_seconds)
             except Exception as error:  # noqa: BLE001 - a crashed learner is the guide's red flag: count, go on
-                self._published.failed("learn", error)
+                self._snapshot.record_error("learn", error)
                 await asyncio.sleep(self._options.retry_seconds)
 
-    async def _stand_by_or_lead(self, owner: str) -> None:
-        if self._published.paused:
-            await asyncio.sleep(BLOCK_SECONDS)
+    async def _try_to_lead(self, owner: str) -> None:
+        if self._snapshot.is_paused:
+            await asyncio.sleep(POLL_SECONDS_MAX)
             return
-        token = self._token = await self._store.lock(owner)
-        self._published.beat()
+        token = self._token = await self._store.acquire_lock(owner)
+        self._snapshot.record_heartbeat()
         if token is None:
             await asyncio.sleep(self._options.lease_seconds / 3)
             return
-        renewal = asyncio.create_task(self._renew(token))
-        self._published.learner = True
+        renewal = asyncio.create_task(self._renew_lock(token))
+        self._snapshot.is_learner = True
         try:
             await self._lead(token)
         finally:
-            self._published.learner = False
+            self._snapshot.is_learner = False
             self._token = None  # ends the renewal even where its cancellation gets lost
             renewal.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await renewal
-            await self._give_up(token)
+            await self._release_lock(token)
 
-    async def _renew(self, token: str) -> None:
+    async def _renew_lock(self, token: str) -> None:
         """Failures to reach Redis are the leading task's to report; the lock decides."""
         while self._token == token:
             await asyncio.sleep(self._options.lease_seconds / 3)
             with contextlib.suppress(RedisError, OSError):
-                if not await self._store.renew(token):
+                if not await self._store.renew_lock(token):
                     self._token = None
 
-    async def _give_up(self, token: str) -> None:
+    async def _release_lock(self, token: str) -> None:
         with contextlib.suppress(RedisError, OSError):  # the lease ends it where this can't
-            await self._store.unlock(token)
+            await self._store.release_lock(token)
 
-    def _leads(self, token: str) -> bool:
-        return self._token == token and not self._published.paused
+    def _is_leader(self, token: str) -> bool:
+        return self._token == token and not self._snapshot.is_paused
 
     async def _lead(self, token: str) -> None:
         await self._store.ensure_group()
-        while self._leads(token):
-            self._published.beat()
-            entries = await self._gather(token)
-            if entries and self._leads(token) and not await self._publish(entries, token):
+        while self._is_leader(token):
+            self._snapshot.record_heartbeat()
+            entries = await self._collect_batch(token)
+            if entries and self._is_leader(token) and not await self._publish(entries, token):
                 return
 
-    async def _gather(self, token: str) -> list[Entry]:
+    async def _collect_batch(self, token: str) -> list[FeedbackEntry]:
         """A batch: first what an earlier learner left, then what is new."""
         try:
             entries = await self._store.read_pending(self._limits.size)
             first_at = time.monotonic()
-            while self._leads(token) and len(entries) < self._limits.size:
-                left = BLOCK_SECONDS
+            while self._is_leader(token) and len(entries) < self._limits.size:
+                left = POLL_SECONDS_MAX
                 if entries:
                     left = min(left, first_at + self._limits.seconds - time.monotonic())
                     if left <= 0:
@@ -123,7 +123,7 @@ class Learner:
                 if fresh and not entries:
                     first_at = time.monotonic()
                 entries += fresh
-                self._published.beat()
+                self._snapshot.record_heartbeat()
         except ResponseError as error:
             if "NOGROUP" not in str(error):
                 raise
@@ -131,17 +131,17 @@ class Learner:
             return []
         return entries
 
-    async def _publish(self, entries: list[Entry], token: str) -> bool:
+    async def _publish(self, entries: list[FeedbackEntry], token: str) -> bool:
         """False when this process is no longer the learner."""
-        stored = await self._base()
-        batch = await asyncio.to_thread(learn, stored, entries, self._options.teaching_cohorts)
+        stored = await self._load_weights()
+        batch = await asyncio.to_thread(learn, stored, entries, self._options.training_cohorts)
         # Above every version this process has seen: a Redis restored from an old copy must not
         # hand out numbers that the others would take for old.
-        version = max(stored.version, self._published.weights.version) + 1
+        version = max(stored.version, self._snapshot.weights.version) + 1
         batch.weights = replace(batch.weights, version=version)
         outcome = await self._store.publish(stored.version, batch, token)
         if outcome == "ok":
-            self._published.offer(batch.weights)
-            self._published.last_batch_timestamp = time.time()
-            self._published.observer.batch(batch.learned, version)
+            self._snapshot.install_if_newer(batch.weights)
+            self._snapshot.last_batch_timestamp = time.time()
+            self._snapshot.observer.on_batch(batch.update_count, version)
         return outcome != "fenced"

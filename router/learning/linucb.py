@@ -109,7 +109,7 @@ class LinUCB:
         Raises UpdateRefusedError, with the weights untouched, for an unknown arm, a wrong shape,
         NaN, infinity, or a step that would make the model singular or explode.
         """
-        number, x = self._checked(arm, context, reward, rate)
+        number, x = self._validate_update(arm, context, reward, rate)
         inverse, theta = self._inverse[number], self._theta[number]
         gain = inverse.dot(x)
         growth = 1.0 + rate * float(gain.dot(x))
@@ -130,7 +130,7 @@ class LinUCB:
             self.update(seen.arm, seen.context, seen.reward, weight)
         return self
 
-    def recentred(self, alpha: float, ridge: float, epsilon: float) -> "LinUCB":
+    def recentre(self, alpha: float, ridge: float, epsilon: float) -> "LinUCB":
         """A fresh model whose prior mean is this model's estimate, held with weight ``ridge``."""
         fresh = LinUCB(self.arms, self.dimension, alpha, ridge, epsilon=epsilon)
         fresh._theta[:] = self._theta
@@ -165,7 +165,7 @@ class LinUCB:
             raise WeightsError("theta must be of shape (arms, dimension)") from None
         model = cls(arms, dimension, alpha, epsilon=epsilon)
         for name, target in (("inverse", model._inverse), ("b", model._b), ("theta", model._theta)):
-            if arrays[name].shape != target.shape or not _finite(arrays[name]):
+            if arrays[name].shape != target.shape or not _is_finite(arrays[name]):
                 raise WeightsError(f"{name} must be finite and of shape {target.shape}")
             target[:] = arrays[name]
         return model
@@ -176,7 +176,7 @@ class LinUCB:
         floor = self.epsilon / len(scores)
         return [floor + share if score == best else floor for score in scores]
 
-    def _checked(
+    def _validate_update(
         self, arm: str, context: ArrayLike, reward: float, rate: float
     ) -> tuple[int, Vector]:
         number = self._index.get(arm)
@@ -204,7 +204,7 @@ def _draw(probabilities: Sequence[float], uniform: float) -> int:
     return last
 
 
-def _finite(values: Vector) -> bool:
+def _is_finite(values: Vector) -> bool:
     return bool(np.isfinite(values).all())
 
 

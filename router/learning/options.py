@@ -13,7 +13,7 @@ class LearningOptions:
 
     epsilon: float = 0.05
     """Share of uniform exploration in ``select``; it keeps every propensity above zero."""
-    teaching_cohorts: frozenset[str] = frozenset({"treatment"})
+    training_cohorts: frozenset[str] = frozenset({"treatment"})
     decision_seconds: float = 3_600.0
     """How long after the answer its feedback still teaches."""
     late_seconds: float = 1_800.0
@@ -48,7 +48,7 @@ class LearningKeys:
         return self._key("feedback")
 
     @property
-    def dead(self) -> str:
+    def dead_letters(self) -> str:
         return self._key("feedback:dead")
 
     @property
@@ -56,9 +56,9 @@ class LearningKeys:
         """Hash: how many feedbacks were accepted, duplicate, late, unknown."""
         return self._key("feedback:counters")
 
-    def heard(self, what: str, query_id: str) -> str:
+    def seen(self, signal: str, query_id: str) -> str:
         """That feedback on a query which teaches nothing, or a complaint about it, was counted."""
-        return self._key(f"{what}:heard:{query_id}")
+        return self._key(f"{signal}:seen:{query_id}")
 
     @property
     def weights(self) -> str:

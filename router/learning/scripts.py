@@ -3,7 +3,7 @@
 They need one Redis (or one hash slot): a decision, the queue and the weights change together.
 """
 
-ACCEPT = """
+ACCEPT_FEEDBACK = """
 -- KEYS decision, feedback, counters; ARGV late window ms, queue limit, feedback json
 local function count(outcome, cohort)
   redis.call('HINCRBY', KEYS[3], outcome, 1)
@@ -22,7 +22,7 @@ redis.call('SET', KEYS[1], 'used ' .. cohort, 'KEEPTTL')
 return count('accepted', cohort)
 """
 
-LOCK = """
+ACQUIRE_LOCK = """
 -- KEYS lock, fence; ARGV owner, lease ms
 if redis.call('EXISTS', KEYS[1]) == 1 then return '' end
 local token = redis.call('INCR', KEYS[2]) .. ' ' .. ARGV[1]
@@ -30,19 +30,19 @@ redis.call('SET', KEYS[1], token, 'PX', ARGV[2])
 return token
 """
 
-RENEW = """
+RENEW_LOCK = """
 -- KEYS lock; ARGV token, lease ms
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 return redis.call('PEXPIRE', KEYS[1], ARGV[2])
 """
 
-UNLOCK = """
+RELEASE_LOCK = """
 -- KEYS lock; ARGV token
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 return redis.call('DEL', KEYS[1])
 """
 
-_STORE = """
+_STORE_FUNCTIONS = """
 local function version()
   local head = redis.call('GETRANGE', KEYS[1], 0, 31)
   return tonumber(string.match(head, '^(%d+) ') or '0')
@@ -61,8 +61,8 @@ local function store(number, document, channel, kept)
 end
 """
 
-REPLACE = (
-    _STORE
+REPLACE_WEIGHTS = (
+    _STORE_FUNCTIONS
     + """
 -- KEYS weights, history; ARGV expected version, version, document, channel, history kept
 if version() ~= tonumber(ARGV[1]) then return 'conflict' end
@@ -71,8 +71,8 @@ return 'ok'
 """
 )
 
-PUBLISH = (
-    _STORE
+PUBLISH_BATCH = (
+    _STORE_FUNCTIONS
     + """
 -- KEYS weights, history, lock, feedback, dead, log
 -- ARGV expected version, version, document, channel, history kept,

@@ -30,7 +30,7 @@ class ArmTotals:
     n_pulls: int = 0
     reward_sum: float = 0.0
 
-    def plus(self, reward: float) -> "ArmTotals":
+    def add_reward(self, reward: float) -> "ArmTotals":
         return ArmTotals(self.n_pulls + 1, self.reward_sum + reward)
 
 
@@ -65,7 +65,7 @@ class Weights:
     def encode(self) -> str:
         model = {
             "arms": self.model.arms,
-            **{name: _encode(values) for name, values in self.model.to_arrays().items()},
+            **{name: _encode_array(values) for name, values in self.model.to_arrays().items()},
         }
         totals = {
             "batch_update_count": self.totals.batch_update_count,
@@ -91,7 +91,7 @@ class Weights:
         except (ValueError, KeyError, TypeError, AttributeError, binascii.Error) as error:
             raise WeightsError(f"the stored weights cannot be read: {error!r}") from error
 
-    def require(self, arms: Sequence[str], dimension: int) -> None:
+    def require_shape(self, arms: Sequence[str], dimension: int) -> None:
         """Raises WeightsError unless the weights are of these arms and this dimension."""
         if self.model.arms != tuple(arms) or self.model.dimension != dimension:
             raise WeightsError(
@@ -108,13 +108,13 @@ def optimistic_prior(arms: Sequence[str], dimension: int) -> LinUCB:
     return LinUCB.from_arrays(arms, arrays)
 
 
-def version_of(head: str) -> int:
+def parse_version(head: str) -> int:
     """The version in a document's first bytes; 0 when there is no document."""
     number = head.split(" ", 1)[0]
     return int(number) if number.isdigit() else 0
 
 
-def _encode(values: Vector) -> dict[str, object]:
+def _encode_array(values: Vector) -> dict[str, object]:
     data = base64.b64encode(values.astype("<f8").tobytes()).decode()
     return {"shape": values.shape, "data": data}
 

@@ -1,9 +1,9 @@
 """Language models behind one port; optional everywhere."""
 
 from router.llm.port import (
+    ClosableModel,
     LanguageModel,
     LanguageModelError,
-    OwnModel,
     Tokens,
     Usage,
     UsageHook,
@@ -11,19 +11,21 @@ from router.llm.port import (
 from router.llm.settings import LLMSettings, Price
 
 __all__ = [
+    "ClosableModel",
     "LLMSettings",
     "LanguageModel",
     "LanguageModelError",
-    "OwnModel",
     "Price",
     "Tokens",
     "Usage",
     "UsageHook",
-    "from_settings",
+    "create_language_model",
 ]
 
 
-def from_settings(settings: LLMSettings, *, on_usage: UsageHook | None = None) -> OwnModel | None:
+def create_language_model(
+    settings: LLMSettings, *, on_usage: UsageHook | None = None
+) -> ClosableModel | None:
     """The configured model, or None: without a key, queries are served without one.
 
     Only the provider's own SDK is imported: each takes a second or two.

@@ -4,8 +4,8 @@ import anthropic
 from anthropic.types import Message
 
 from router.llm.port import LanguageModelError, T, Tokens, UsageHook
+from router.llm.responses import parse_response, report_usage, status_reason
 from router.llm.settings import LLMSettings
-from router.llm.validate import parse, report, status_reason
 
 
 class AnthropicModel:
@@ -35,7 +35,7 @@ class AnthropicModel:
             text = "".join(block.text for block in blocks if block.type == "text")
         except (AttributeError, TypeError) as error:
             raise LanguageModelError("invalid", f"no Messages API answer: {error}") from error
-        report(
+        report_usage(
             self._on_usage,
             model=self._settings.anthropic_model,
             tokens=tokens,
@@ -45,7 +45,7 @@ class AnthropicModel:
             raise LanguageModelError("refused", "Claude refused to answer")
         if stop in ("max_tokens", "model_context_window_exceeded"):
             raise LanguageModelError("truncated", f"the answer was cut off ({stop})")
-        return parse(text, schema)
+        return parse_response(text, schema)
 
     async def aclose(self) -> None:
         await self._client.close()

@@ -5,8 +5,8 @@ from openai.types.chat import ChatCompletion
 from pydantic import BaseModel
 
 from router.llm.port import LanguageModelError, T, Tokens, UsageHook
+from router.llm.responses import parse_response, report_usage, status_reason
 from router.llm.settings import LLMSettings
-from router.llm.validate import parse, report, status_reason
 
 
 class OpenAIModel:
@@ -31,7 +31,7 @@ class OpenAIModel:
             stop, tokens = choice.finish_reason, _tokens(completion)
         except (AttributeError, IndexError, TypeError) as error:
             raise LanguageModelError("invalid", f"no Chat Completions answer: {error}") from error
-        report(
+        report_usage(
             self._on_usage,
             model=self._settings.openai_model,
             tokens=tokens,
@@ -41,7 +41,7 @@ class OpenAIModel:
             raise LanguageModelError("refused", "the model refused to answer")
         if stop == "length":
             raise LanguageModelError("truncated", "the answer was cut off at max_tokens")
-        return parse(text or "", schema)
+        return parse_response(text or "", schema)
 
     async def aclose(self) -> None:
         await self._client.close()

@@ -55,7 +55,7 @@ class LanguageModel(Protocol):
         ...
 
 
-class OwnModel(LanguageModel, Protocol):
+class ClosableModel(LanguageModel, Protocol):
     """A model with connections of its own; whoever opened it closes it."""
 
     async def aclose(self) -> None: ...

@@ -1,18 +1,24 @@
 """Questions made easier to answer: normalised, spelled right, taken apart, improved."""
 
-from router.rewrite.parts import broaden, split
+from router.rewrite.decomposition import decompose, extract_keywords
+from router.rewrite.normalization import (
+    Lexicon,
+    correct_spelling,
+    normalize,
+    preserves_meaning,
+    strip_markup,
+)
 from router.rewrite.rewriter import QueryRewriter, Rewrite, RewriteSettings
-from router.rewrite.text import Lexicon, correct, faithful, normalise, plain
 
 __all__ = [
     "Lexicon",
     "QueryRewriter",
     "Rewrite",
     "RewriteSettings",
-    "broaden",
-    "correct",
-    "faithful",
-    "normalise",
-    "plain",
-    "split",
+    "correct_spelling",
+    "decompose",
+    "extract_keywords",
+    "normalize",
+    "preserves_meaning",
+    "strip_markup",
 ]

@@ -5,14 +5,14 @@ from datetime import date
 
 import pytest
 
-from router.backends.base import Search
+from router.backends.base import SearchRequest
 from router.backends.dialect import PLAIN
 from router.backends.graph import GraphBackend
 from router.embedding import LocalEmbedder
-from router.settings import Settings, Stores
-from router.stores import open_neo4j
+from router.settings import Settings, StoreSettings
+from router.store_clients import open_neo4j
+from tests.company_fixtures import fill_stores, store_addresses
 from tests.conftest import Neo4jSettings
-from tests.freight import addresses, fill
 
 pytestmark = [
     pytest.mark.integration,
@@ -24,41 +24,41 @@ pytestmark = [
 @pytest.fixture(params=["embedded", "neo4j"])
 def stores(
     request: pytest.FixtureRequest, redis_url: str, postgres_dsn: str, qdrant_url: str
-) -> Stores:
+) -> StoreSettings:
     if request.param == "embedded":
         server: Neo4jSettings = request.getfixturevalue("neo4j_settings")
     else:
         uri: str = request.getfixturevalue("real_neo4j_uri")
         server = Neo4jSettings(uri=uri, user="neo4j", password="", database="neo4j")
-    return addresses(redis_url, postgres_dsn, server, qdrant_url)
+    return store_addresses(redis_url, postgres_dsn, server, qdrant_url)
 
 
 @pytest.fixture
-async def graph(stores: Stores) -> AsyncIterator[GraphBackend]:
-    await fill(Settings(environment="graph-test", stores=stores))
+async def graph(stores: StoreSettings) -> AsyncIterator[GraphBackend]:
+    await fill_stores(Settings(environment="graph-test", stores=stores))
     driver = open_neo4j(stores)
     yield GraphBackend(driver, stores.neo4j_database)
     await driver.close()
 
 
-async def found(graph: GraphBackend, question: str) -> list[str]:
+async def search_ids(graph: GraphBackend, question: str) -> list[str]:
     vector = LocalEmbedder().embed([question])[0]
-    hits = (await graph.search(Search(question, vector, "graph", 10, date(2025, 6, 1)))).hits
+    hits = (await graph.search(SearchRequest(question, vector, "graph", 10, date(2025, 6, 1)))).hits
     assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
     return [hit.id for hit in hits]
 
 
 async def test_names_words_and_vectors_lead_into_the_graph(graph: GraphBackend) -> None:
-    by_name = await found(graph, "Who drives truck T-12?")
+    by_name = await search_ids(graph, "Who drives truck T-12?")
     assert by_name[0] == "DRV-1"
     assert "TRK-7" not in by_name, "an identifier leaves no doubt: nothing else is looked for"
     # No record is named: the incident is the nearest, its truck is linked to it.
-    by_vector = await found(graph, "the refrigeration broke down on the road")
+    by_vector = await search_ids(graph, "the refrigeration broke down on the road")
     assert by_vector.index("INC-1") < by_vector.index("TRK-12") < 5
-    assert "DRV-2" in (await found(graph, "flatbed scania")), (
+    assert "DRV-2" in (await search_ids(graph, "flatbed scania")), (
         "two steps: by a word, then its driver"
     )
     # Signs that mean something to a full-text parser are only signs.
-    assert await found(graph, 'AND "flatbed OR (scania~ /x:^ NOT')
+    assert await search_ids(graph, 'AND "flatbed OR (scania~ /x:^ NOT')
     graph.dialect = PLAIN  # a server without indexes
-    assert await found(graph, "flatbed scania") == []
+    assert await search_ids(graph, "flatbed scania") == []

@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from router.flags import (
-    Change,
+from sluice.flags import (
     FeatureFlags,
     FencedError,
     FlagExistsError,
@@ -20,17 +19,18 @@ from router.flags import (
     MemoryFlagStore,
     RedisFlagStore,
     UnknownFlagError,
+    WriteMetadata,
 )
-from router.flags import Fence as At
-from router.flags.keys import FlagKeys
-from tests.faults.flag_server import Server, valkey_program
+from sluice.flags import Fence as At
+from sluice.flags.keys import FlagKeys
+from tests.faults.redis_server import RedisServer, valkey_program
 
 FLAG = "phase4_online_learning"
 
 
 @pytest.fixture(scope="module")
 def valkey_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    server = Server(tmp_path_factory.mktemp("valkey"), program=valkey_program())
+    server = RedisServer(tmp_path_factory.mktemp("valkey"), program=valkey_program())
     yield server.url
     server.kill()
 
@@ -56,8 +56,8 @@ def flags(store: FlagStore) -> FeatureFlags:
     return FeatureFlags(store)
 
 
-def by(run: str, sequence: int) -> Change:
-    return Change("controller", "stage", At(run, sequence))
+def change_by(run: str, sequence: int) -> WriteMetadata:
+    return WriteMetadata("controller", "stage", At(run, sequence))
 
 
 async def test_the_guides_calls_work_as_written(flags: FeatureFlags) -> None:
@@ -141,7 +141,7 @@ async def test_an_unknown_flag_is_named_and_nothing_written(flags: FeatureFlags)
     assert await flags.document() == before
 
 
-async def test_creating_the_same_again_is_no_write_and_another_is_refused(
+async def test_creating_an_identical_flag_writes_nothing_and_a_different_one_is_rejected(
     flags: FeatureFlags,
 ) -> None:
     first = await flags.create_flag(FLAG, "text")
@@ -154,7 +154,7 @@ async def test_creating_the_same_again_is_no_write_and_another_is_refused(
 async def test_the_latch_refuses_every_raise_until_cleared(flags: FeatureFlags) -> None:
     await flags.create_flag(FLAG, rollout_percentage=25)
     await flags.add_to_blacklist(FLAG, "eve")
-    killed = await flags.kill(FLAG, change=Change("ops", "errors"))
+    killed = await flags.kill(FLAG, metadata=WriteMetadata("ops", "errors"))
     assert killed.killed
     assert killed.rollout_percentage == 0
     for work in (
@@ -175,22 +175,22 @@ async def test_the_latch_refuses_every_raise_until_cleared(flags: FeatureFlags) 
 async def test_a_run_repeats_its_last_write_but_never_an_older_one(flags: FeatureFlags) -> None:
     await flags.create_flag(FLAG)
     await flags.claim(FLAG, "run-1")
-    await flags.set_rollout_percentage(FLAG, 25, change=by("run-1", 1))
-    await flags.set_rollout_percentage(FLAG, 25, change=by("run-1", 1))
-    await flags.set_rollout_percentage(FLAG, 0, change=by("run-1", 2))
+    await flags.set_rollout_percentage(FLAG, 25, metadata=change_by("run-1", 1))
+    await flags.set_rollout_percentage(FLAG, 25, metadata=change_by("run-1", 1))
+    await flags.set_rollout_percentage(FLAG, 0, metadata=change_by("run-1", 2))
     with pytest.raises(FencedError, match="too late"):
-        await flags.set_rollout_percentage(FLAG, 25, change=by("run-1", 1))
+        await flags.set_rollout_percentage(FLAG, 25, metadata=change_by("run-1", 1))
     assert (await flags.get_flag(FLAG)).rollout_percentage == 0
 
 
 async def test_a_persons_write_ends_the_repeats(flags: FeatureFlags) -> None:
     await flags.create_flag(FLAG)
-    await flags.set_rollout_percentage(FLAG, 25, change=by("run-1", 1))
+    await flags.set_rollout_percentage(FLAG, 25, metadata=change_by("run-1", 1))
     await flags.set_rollout_percentage(FLAG, 5)
     with pytest.raises(FencedError, match="overridden"):
-        await flags.set_rollout_percentage(FLAG, 25, change=by("run-1", 1))
+        await flags.set_rollout_percentage(FLAG, 25, metadata=change_by("run-1", 1))
     assert (
-        await flags.set_rollout_percentage(FLAG, 25, change=by("run-1", 2))
+        await flags.set_rollout_percentage(FLAG, 25, metadata=change_by("run-1", 2))
     ).rollout_percentage == 25
 
 
@@ -198,40 +198,40 @@ async def test_the_newest_claim_owns_the_flag_for_good(flags: FeatureFlags) -> N
     await flags.create_flag(FLAG)
     await flags.claim(FLAG, "run-1")
     with pytest.raises(FencedError, match="claim it first"):
-        await flags.set_rollout_percentage(FLAG, 5, change=by("run-2", 1))
+        await flags.set_rollout_percentage(FLAG, 5, metadata=change_by("run-2", 1))
     await flags.claim(FLAG, "run-2")
-    await flags.set_rollout_percentage(FLAG, 5, change=by("run-2", 1))
+    await flags.set_rollout_percentage(FLAG, 5, metadata=change_by("run-2", 1))
     with pytest.raises(FencedError, match="lost it"):
-        await flags.set_rollout_percentage(FLAG, 50, change=by("run-1", 99))
+        await flags.set_rollout_percentage(FLAG, 50, metadata=change_by("run-1", 99))
     with pytest.raises(FencedError, match="lost it"):
         await flags.claim(FLAG, "run-1")
     await flags.claim(FLAG, "run-2")
     with pytest.raises(FencedError, match="too late"):
-        await flags.set_rollout_percentage(FLAG, 50, change=by("run-2", 0))
+        await flags.set_rollout_percentage(FLAG, 50, metadata=change_by("run-2", 0))
 
 
 async def test_a_run_may_take_its_own_deletion_back(flags: FeatureFlags) -> None:
     """The rollback of a last step that deleted the flag; what came before it still comes too late."""
     await flags.create_flag(FLAG)
     await flags.claim(FLAG, "run-1")
-    await flags.delete_flag(FLAG, change=by("run-1", 7))
+    await flags.delete_flag(FLAG, metadata=change_by("run-1", 7))
     for late in (6, 7):
         with pytest.raises(FencedError, match="too late"):
-            await flags.create_flag(FLAG, change=by("run-1", late))
-    await flags.create_flag(FLAG, change=by("run-1", 8))
-    await flags.kill(FLAG, change=by("run-1", 8))
+            await flags.create_flag(FLAG, metadata=change_by("run-1", late))
+    await flags.create_flag(FLAG, metadata=change_by("run-1", 8))
+    await flags.kill(FLAG, metadata=change_by("run-1", 8))
     assert (await flags.get_flag(FLAG)).killed
 
 
 async def test_a_run_has_lost_what_another_created_after_its_deletion(flags: FeatureFlags) -> None:
     await flags.create_flag(FLAG)
     await flags.claim(FLAG, "run-1")
-    await flags.delete_flag(FLAG, change=by("run-1", 7))
-    await flags.create_flag(FLAG, change=by("run-2", 0))
+    await flags.delete_flag(FLAG, metadata=change_by("run-1", 7))
+    await flags.create_flag(FLAG, metadata=change_by("run-2", 0))
     with pytest.raises(FencedError, match="lost it"):
         await flags.claim(FLAG, "run-1")
     with pytest.raises(FencedError, match="lost it"):
-        await flags.set_rollout_percentage(FLAG, 50, change=by("run-1", 8))
+        await flags.set_rollout_percentage(FLAG, 50, metadata=change_by("run-1", 8))
 
 
 async def test_deleting_a_flag_does_not_free_it_for_its_old_run(flags: FeatureFlags) -> None:
@@ -240,35 +240,37 @@ async def test_deleting_a_flag_does_not_free_it_for_its_old_run(flags: FeatureFl
     await flags.delete_flag(FLAG)
     await flags.create_flag(FLAG)
     with pytest.raises(FencedError, match="deleted"):
-        await flags.set_rollout_percentage(FLAG, 50, change=by("run-1", 9))
+        await flags.set_rollout_percentage(FLAG, 50, metadata=change_by("run-1", 9))
     await flags.claim(FLAG, "run-2")
 
 
 async def test_phases_are_switched_and_fenced(flags: FeatureFlags) -> None:
-    document = await flags.set_phases({"enable_feature_flags": True}, change=by("run-1", 1))
+    document = await flags.set_phases(
+        {"enable_feature_flags": True}, metadata=change_by("run-1", 1)
+    )
     assert document.phases.model_dump() == {
         "enable_feature_flags": True, "enable_online_learning": False,
     }  # fmt: skip
-    await flags.set_phases({"enable_online_learning": True}, change=by("run-2", 1))
+    await flags.set_phases({"enable_online_learning": True}, metadata=change_by("run-2", 1))
     with pytest.raises(FencedError, match="lost it"):
-        await flags.set_phases({"enable_feature_flags": False}, change=by("run-1", 2))
+        await flags.set_phases({"enable_feature_flags": False}, metadata=change_by("run-1", 2))
     wrong: Any
     for wrong in ({"other": True}, {"enable_feature_flags": "yes"}):
         with pytest.raises(InvalidFlagError):
             await flags.set_phases(wrong)
 
 
-async def test_history_tells_who_when_why_from_and_to(flags: FeatureFlags) -> None:
+async def test_history_records_actor_time_reason_and_values(flags: FeatureFlags) -> None:
     await flags.create_flag(FLAG)
     await flags.create_flag("other")
-    await flags.set_rollout_percentage(FLAG, 25, change=by("run-1", 3))
-    await flags.set_rollout_percentage(FLAG, 25, change=by("run-1", 4))
-    await flags.kill(FLAG, change=Change("ops", "P0: errors"))
+    await flags.set_rollout_percentage(FLAG, 25, metadata=change_by("run-1", 3))
+    await flags.set_rollout_percentage(FLAG, 25, metadata=change_by("run-1", 4))
+    await flags.kill(FLAG, metadata=WriteMetadata("ops", "P0: errors"))
     kill, raised, created = await flags.history(FLAG)
-    assert (kill.action, kill.change) == ("kill", Change("ops", "P0: errors"))
+    assert (kill.action, kill.metadata) == ("kill", WriteMetadata("ops", "P0: errors"))
     assert raised.before == {"rollout_percentage": 0.0, "confirmed": True}
     assert raised.after == {"rollout_percentage": 25.0, "confirmed": True}
-    assert raised.change.fence == At("run-1", 3)
+    assert raised.metadata.fence == At("run-1", 3)
     assert created.action == "create"
     assert kill.at_ms >= raised.at_ms >= created.at_ms > 0
     assert [entry.flag for entry in await flags.history(limit=2)] == [FLAG, FLAG]

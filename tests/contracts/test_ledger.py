@@ -8,11 +8,11 @@ from datetime import UTC, datetime, timedelta
 import asyncpg  # type: ignore[import-untyped]  # asyncpg ships no type information
 import pytest
 
-from activities.errors import LedgerRefusedError, LedgerUnreachableError
-from activities.ledger import PostgresLedger
-from activities.memory_ledger import MemoryLedger
-from activities.models import LedgerEntry
-from activities.ports import Ledger
+from activities.adapters.postgres_ledger import PostgresLedger
+from activities.contract.errors import LedgerRefusedError, LedgerUnreachableError
+from activities.contract.models import LedgerEntry
+from activities.contract.ports import Ledger
+from activities.doubles.ledger import MemoryLedger
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -60,10 +60,10 @@ async def test_racing_writers_agree_on_one_entry(ledger: Ledger, rollout: str) -
 async def test_the_rollout_that_wrote_last_is_found_by_the_beginning_of_its_id(
     ledger: Ledger, rollout: str
 ) -> None:
-    assert await ledger.latest(f"{rollout}/") is None
+    assert await ledger.latest_rollout_id(f"{rollout}/") is None
     for run in ("1", "2"):
         await ledger.append(entry(f"{rollout}/{run}"))
-    assert await ledger.latest(f"{rollout}/") == f"{rollout}/2"
+    assert await ledger.latest_rollout_id(f"{rollout}/") == f"{rollout}/2"
 
 
 async def test_lists_one_rollout_and_kind_oldest_first(ledger: Ledger, rollout: str) -> None:
@@ -74,7 +74,7 @@ async def test_lists_one_rollout_and_kind_oldest_first(ledger: Ledger, rollout: 
     assert list(await ledger.entries(rollout, "finding")) == []
 
 
-async def test_refuses_a_body_that_is_no_json(ledger: Ledger, rollout: str) -> None:
+async def test_a_body_that_is_not_json_is_rejected(ledger: Ledger, rollout: str) -> None:
     with pytest.raises(LedgerRefusedError):
         await ledger.append(entry(rollout, body="not json"))
 

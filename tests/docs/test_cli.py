@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from cli.commands import COMMANDS
-from cli.errors import Exit
+from sluice.cli.errors import Exit
+from sluice.cli.registry import COMMANDS
 
 ROOT = Path(__file__).parents[2]
 CLI = (ROOT / "docs" / "cli.md").read_text()

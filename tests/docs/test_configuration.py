@@ -8,13 +8,13 @@ from pathlib import Path
 from router.settings import Settings
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = "activities cli demo ops rehearsal rollout router stack workflows"
+PACKAGES = "activities ops router sluice workflows"
 VARIABLE = re.compile(
     r"(SLUICE|OTEL|GRAFANA|TEMPORAL|REDIS|POSTGRES|NEO4J|QDRANT|PROMETHEUS|OPENAI|ANTHROPIC)_[A-Z0-9_]*[A-Z0-9]"
 )
 
 
-def rows() -> dict[str, list[str]]:
+def documented_variables() -> dict[str, list[str]]:
     """Variable → the cells of its row."""
     text = (ROOT / "docs" / "configuration.md").read_text()
     cells = [
@@ -25,42 +25,50 @@ def rows() -> dict[str, list[str]]:
     return {row[0].strip("`"): row[1:] for row in cells}
 
 
-def constants(path: Path) -> Iterator[str]:
+def string_constants(path: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(path.read_text(), str(path))):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             yield node.value
 
 
-def in_code() -> set[str]:
+def variables_in_code() -> set[str]:
     paths = [path for package in PACKAGES.split() for path in (ROOT / package).rglob("*.py")]
-    texts = (text for path in [*paths, ROOT / "worker.py"] for text in constants(path))
+    texts = (text for path in [*paths, ROOT / "worker.py"] for text in string_constants(path))
     return {text for text in texts if VARIABLE.fullmatch(text)}
 
 
-def in_architecture() -> set[str]:
+def variables_in_architecture() -> set[str]:
     text = (ROOT / "ARCHITECTURE.md").read_text()
     return {match[0] for match in VARIABLE.finditer(text)}
 
 
-def in_compose() -> set[str]:
+def variables_in_compose() -> set[str]:
     text = (ROOT / "docker-compose.yml").read_text()
     return set(re.findall(r"\$\{(\w+)", text)) | {"SLUICE_HEALTH"}
 
 
 def test_each_variable_of_the_code_is_documented() -> None:
-    assert sorted(in_code() - rows().keys()) == []
+    assert sorted(variables_in_code() - documented_variables().keys()) == []
 
 
 def test_each_variable_of_the_architecture_is_documented() -> None:
-    assert sorted(in_architecture() - rows().keys()) == []
+    assert sorted(variables_in_architecture() - documented_variables().keys()) == []
 
 
 def test_each_variable_of_compose_is_documented() -> None:
-    assert sorted(in_compose() - rows().keys()) == []
+    assert sorted(variables_in_compose() - documented_variables().keys()) == []
 
 
 def test_nothing_is_documented_that_nobody_reads() -> None:
-    assert sorted(rows().keys() - in_code() - in_architecture() - in_compose()) == []
+    assert (
+        sorted(
+            documented_variables().keys()
+            - variables_in_code()
+            - variables_in_architecture()
+            - variables_in_compose()
+        )
+        == []
+    )
 
 
 def test_documented_defaults_are_those_of_the_router() -> None:
@@ -76,7 +84,7 @@ def test_documented_defaults_are_those_of_the_router() -> None:
         "SLUICE_CACHE_ENTRIES": limits.cache_entries,
         "SLUICE_CACHE_THRESHOLD": limits.cache_threshold,
         "SLUICE_MAX_IN_FLIGHT": limits.in_flight,
-        "SLUICE_MAX_SEARCHING": limits.searching,
+        "SLUICE_MAX_SEARCHING": limits.concurrent_searches,
         "SLUICE_KNOWN_COSINE": limits.known_cosine,
         "SLUICE_BACKEND_SECONDS": limits.backend_seconds,
         "SLUICE_QUERY_SECONDS": limits.query_seconds,
@@ -88,6 +96,6 @@ def test_documented_defaults_are_those_of_the_router() -> None:
         "SLUICE_ANALYTICS_RETENTION_DAYS": Settings().analytics.retention_days,
         "SLUICE_PROBE_INTERVAL_SECONDS": f"{Settings().probes.interval_seconds:g}",
     }
-    assert {name: rows()[name][0] for name in expected} == {
+    assert {name: documented_variables()[name][0] for name in expected} == {
         name: f"`{value}`" for name, value in expected.items()
     }

@@ -23,14 +23,14 @@ def declared() -> dict[str, set[str]]:
         **pyproject["project"]["optional-dependencies"],
         **pyproject["dependency-groups"],
     }
-    return {group: {name_of(entry) for entry in entries} for group, entries in groups.items()}
+    return {group: {package_name(entry) for entry in entries} for group, entries in groups.items()}
 
 
-def name_of(requirement: str) -> str:
+def package_name(requirement: str) -> str:
     return re.split(r"[\[<>=!~; ]", requirement, maxsplit=1)[0]
 
 
-def explained() -> dict[str, dict[str, str]]:
+def documented() -> dict[str, dict[str, str]]:
     text = (ROOT / "docs" / "dependencies.md").read_text()
     sections = re.split(r"^## (.+)$", text, flags=re.MULTILINE)[1:]
     return {
@@ -41,7 +41,7 @@ def explained() -> dict[str, dict[str, str]]:
 
 @pytest.mark.parametrize("group", SECTIONS.values())
 def test_each_dependency_is_explained_and_none_is_left_over(group: str) -> None:
-    assert explained()[group].keys() == declared()[group]
+    assert documented()[group].keys() == declared()[group]
 
 
 def test_no_group_goes_unexplained() -> None:
@@ -49,5 +49,5 @@ def test_no_group_goes_unexplained() -> None:
 
 
 @pytest.mark.parametrize("group", SECTIONS.values())
-def test_reasons_are_reasons(group: str) -> None:
-    assert not [name for name, reason in explained()[group].items() if len(reason) < 10]
+def test_each_reason_is_a_sentence(group: str) -> None:
+    assert not [name for name, reason in documented()[group].items() if len(reason) < 10]

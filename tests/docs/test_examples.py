@@ -13,29 +13,29 @@ import pytest
 from prometheus_client import start_http_server
 
 from router.embedding import LocalEmbedder
-from router.ingest import ingest
-from router.metrics import Metrics
-from router.records import Link, Record
+from router.knowledge.record_writer import ingest_records
+from router.knowledge.records import Link, Record
+from router.observability.metrics import RouterMetrics
 from router.settings import Settings
-from router.stores import open_stores
+from router.store_clients import open_stores
 
 pytestmark = pytest.mark.integration
 
 ROOT = Path(__file__).parents[2]
-CATCHES_UP_SECONDS = 20
-Result = subprocess.CompletedProcess[str]
+SCRAPE_WAIT_SECONDS_MAX = 20
+ExampleRun = subprocess.CompletedProcess[str]
 ScrapeTargets = Callable[[Sequence[str]], None]
 GUIDE = ("router_config_phase3", "feature_flag_setup", "online_learning_setup", "monitoring_setup")
 
 
-class Neo4jSettings(Protocol):
+class GraphServer(Protocol):
     uri: str
     user: str
     password: str
     database: str
 
 
-def run(example: str, addresses: dict[str, str]) -> Result:
+def run_example(example: str, addresses: dict[str, str]) -> ExampleRun:
     return subprocess.run(  # noqa: S603  # our own examples
         [sys.executable, "-W", "error", ROOT / "examples" / f"{example}.py"],
         env={"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), **addresses},
@@ -62,7 +62,7 @@ RECORDS = (
 
 @pytest.fixture
 def stores(
-    redis_url: str, postgres_dsn: str, neo4j_settings: Neo4jSettings, qdrant_url: str
+    redis_url: str, postgres_dsn: str, neo4j_settings: GraphServer, qdrant_url: str
 ) -> dict[str, str]:
     """The addresses of stores that know something: a router of empty ones can't answer."""
     addresses = {
@@ -74,14 +74,14 @@ def stores(
         "NEO4J_DATABASE": neo4j_settings.database,
         "QDRANT_URL": qdrant_url,
     }
-    asyncio.run(fill(Settings.from_environment(addresses)))
+    asyncio.run(ingest_examples(Settings.from_environment(addresses)))
     return addresses
 
 
-async def fill(settings: Settings) -> None:
+async def ingest_examples(settings: Settings) -> None:
     stores = await open_stores(settings.stores)
     try:
-        await ingest(RECORDS, stores, LocalEmbedder())
+        await ingest_records(RECORDS, stores, LocalEmbedder())
     finally:
         await stores.close()
 
@@ -99,15 +99,15 @@ def test_the_examples_are_the_guides() -> None:
     ],
 )
 def test_example_sets_the_router_up(example: str, says: str, stores: dict[str, str]) -> None:
-    done = run(example, stores)
+    done = run_example(example, stores)
     assert done.returncode == 0, done.stderr
     assert says in done.stdout
 
 
-def monitoring(url: str, until: Callable[[Result], bool]) -> Result:
+def run_monitoring_until(url: str, until: Callable[[ExampleRun], bool]) -> ExampleRun:
     """Run the example until Prometheus has caught up; the last run's outcome in any case."""
-    deadline = time.monotonic() + CATCHES_UP_SECONDS
-    while not until(done := run("monitoring_setup", {"PROMETHEUS_URL": url})):
+    deadline = time.monotonic() + SCRAPE_WAIT_SECONDS_MAX
+    while not until(done := run_example("monitoring_setup", {"PROMETHEUS_URL": url})):
         if time.monotonic() > deadline:
             break
     return done
@@ -117,10 +117,12 @@ def test_monitoring_shows_what_a_router_serves(
     prometheus_url: str, scrape_targets: ScrapeTargets
 ) -> None:
     """A process with the router's registry, really scraped."""
-    server, thread = start_http_server(0, "127.0.0.1", registry=Metrics().registry)
+    server, thread = start_http_server(0, "127.0.0.1", registry=RouterMetrics().registry)
     try:
         scrape_targets([f"127.0.0.1:{server.server_port}"])
-        done = monitoring(prometheus_url, lambda done: "Feedback count   0.000" in done.stdout)
+        done = run_monitoring_until(
+            prometheus_url, lambda done: "Feedback count   0.000" in done.stdout
+        )
     finally:
         server.shutdown()
         server.server_close()
@@ -131,6 +133,6 @@ def test_monitoring_shows_what_a_router_serves(
 
 
 def test_monitoring_says_that_no_router_is_scraped(prometheus_url: str) -> None:
-    done = monitoring(prometheus_url, lambda done: done.returncode == 1)
+    done = run_monitoring_until(prometheus_url, lambda done: done.returncode == 1)
     assert done.returncode == 1
     assert "scrapes no router" in done.stderr

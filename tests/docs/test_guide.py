@@ -11,7 +11,7 @@ import pytest
 import typer
 import yaml
 
-from cli.commands import COMMANDS, build
+from sluice.cli.registry import COMMANDS, build_app
 
 ROOT = Path(__file__).parents[2]
 GUIDE = ROOT / "docs" / "guide.md"
@@ -34,16 +34,16 @@ def references(cell: str) -> list[str]:
     return re.findall(r"`([^`]+)`", cell)
 
 
-def missing(reference: str) -> str:
+def broken_reference(reference: str) -> str:
     """Why a reference leads nowhere; empty when it leads somewhere."""
     if match := PLAN_PATH.fullmatch(reference):
-        return _missing_in_plan(match[1], match[2])
+        return _broken_plan_reference(match[1], match[2])
     if reference.startswith("sluice "):
-        return _missing_command(reference.split()[1:])
+        return _broken_command(reference.split()[1:])
     if (ROOT / reference).exists():
         return ""
     if MODULE.fullmatch(reference):
-        return _missing_name(reference)
+        return _broken_name(reference)
     return f"no file {reference}"
 
 
@@ -52,7 +52,7 @@ def _plan(path: str) -> Any:  # noqa: ANN401  YAML is anything
     return yaml.safe_load((ROOT / path).read_text(encoding="utf-8"))
 
 
-def _missing_in_plan(path: str, dotted: str) -> str:
+def _broken_plan_reference(path: str, dotted: str) -> str:
     if not (ROOT / path).exists():
         return f"no plan {path}"
     place: Any = _plan(path)
@@ -65,11 +65,11 @@ def _missing_in_plan(path: str, dotted: str) -> str:
     return ""
 
 
-def _missing_command(words: list[str]) -> str:
+def _broken_command(words: list[str]) -> str:
     name, *options = words
     if name not in COMMANDS:
         return f"no command sluice {name}"
-    command: Any = typer.main.get_command(build([name])).commands[name]  # type: ignore[attr-defined]
+    command: Any = typer.main.get_command(build_app([name])).commands[name]  # type: ignore[attr-defined]
     if hasattr(command, "commands"):
         if not options or options[0] not in command.commands:
             return f"sluice {name} has no {' '.join(options[:1]) or 'commands without a name'}"
@@ -79,7 +79,7 @@ def _missing_command(words: list[str]) -> str:
     return f"sluice {name} has no {', '.join(gone)}" if gone else ""
 
 
-def _missing_name(dotted: str) -> str:
+def _broken_name(dotted: str) -> str:
     parts = dotted.split(".")
     for length in range(len(parts), 0, -1):
         try:
@@ -99,7 +99,7 @@ def _problems() -> Iterator[str]:
         if not references(cell):
             yield f"{sentence!r} points at nothing"
         for reference in references(cell):
-            if problem := missing(reference):
+            if problem := broken_reference(reference):
                 yield f"{sentence!r}: {problem}"
 
 
@@ -120,14 +120,14 @@ def test_the_table_is_the_whole_guide() -> None:
         "plans/phase5.yaml: steps",
         "sluice celebrate",
         "sluice rollback --gently",
-        "rollout.judge.prejudge",
-        "rollout.jury",
+        "sluice.rollout.analysis.judge.prejudge",
+        "sluice.rollout.jury",
         "docs/nothing.md",
     ],
 )
 def test_a_row_that_leads_nowhere_is_found(reference: str) -> None:
     """The test can fail."""
-    assert missing(reference)
+    assert broken_reference(reference)
 
 
 def test_each_rule_of_the_plan_says_which_sentence_it_comes_from() -> None:

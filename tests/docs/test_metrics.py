@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from router.metrics import Metrics
+from router.observability.metrics import RouterMetrics
 
 ROOT = Path(__file__).parents[2]
 Row = tuple[str, frozenset[str]]
@@ -11,7 +11,7 @@ Row = tuple[str, frozenset[str]]
 
 def exported() -> dict[str, Row]:
     """Name as Prometheus shows it → type and labels."""
-    metrics = Metrics().registry
+    metrics = RouterMetrics().registry
     labels = {
         name: frozenset(getattr(collector, "_labelnames", ()))
         for collector, names in metrics._collector_to_names.items()
@@ -33,7 +33,7 @@ def documented() -> dict[str, Row]:
     return {name: (kind, frozenset(re.findall(r"`(\w+)`", labels))) for name, kind, labels in rows}
 
 
-def in_architecture() -> dict[str, frozenset[str]]:
+def metrics_in_architecture() -> dict[str, frozenset[str]]:
     text = (ROOT / "ARCHITECTURE.md").read_text().split("### Metrics")[1]
     found = re.findall(r"`(router_\w+)(?:\{([\w,]+)\})?`", text)
     return {name: frozenset(labels.split(",") if labels else ()) for name, labels in found}
@@ -44,4 +44,4 @@ def test_each_metric_is_documented_with_its_type_and_labels() -> None:
 
 
 def test_the_architecture_promises_the_same_metrics() -> None:
-    assert in_architecture() == {name: labels for name, (_, labels) in exported().items()}
+    assert metrics_in_architecture() == {name: labels for name, (_, labels) in exported().items()}

@@ -3,12 +3,19 @@
 import re
 from pathlib import Path
 
-from rehearsal.scenario import SIZE, Expectation, FaultKind, library, load_scenario, parse_scenario
+from sluice.rehearsal.traffic.scenario import (
+    SIZE_MEANINGS,
+    Expectation,
+    FaultKind,
+    load_scenario,
+    parse_scenario,
+    scenario_names,
+)
 
 TEXT = (Path(__file__).parents[2] / "docs" / "rehearsal.md").read_text()
 
 
-def rows(after: str) -> dict[str, str]:
+def table_after(after: str) -> dict[str, str]:
     """First cell → last cell of the first table after a heading or sentence."""
     table = TEXT[TEXT.index(after) :].split("|---", 1)[1].split("\n\n", 1)[0]
     cells = [line.strip("|").split("|") for line in table.splitlines()[1:]]
@@ -16,19 +23,19 @@ def rows(after: str) -> dict[str, str]:
 
 
 def test_each_scenario_is_there_with_its_end() -> None:
-    told = {name.strip("`"): end for name, end in rows("## Scenarios").items()}
-    assert sorted(told) == sorted(library())
+    told = {name.strip("`"): end for name, end in table_after("## Scenarios").items()}
+    assert sorted(told) == sorted(scenario_names())
     for name, end in told.items():
         expect = load_scenario(name).expect
         assert isinstance(expect, Expectation)
-        wanted = f"{expect.end} in {expect.step}" if expect.step else str(expect.end)
+        wanted = f"{expect.ending} in {expect.step}" if expect.step else str(expect.ending)
         assert end.split(":")[0] == wanted
 
 
 def test_each_kind_of_fault_is_there_with_its_size() -> None:
-    told = rows("`kind` and the meaning of `size`")
-    sizes = {kind: told[f"`{kind}`"] for kind in SIZE}
-    assert sizes == {str(kind): meaning for kind, meaning in SIZE.items()}
+    told = table_after("`kind` and the meaning of `size`")
+    sizes = {kind: told[f"`{kind}`"] for kind in SIZE_MEANINGS}
+    assert sizes == {str(kind): meaning for kind, meaning in SIZE_MEANINGS.items()}
     named = set(re.findall(r"`(\w+)`", " ".join(told)))
     assert named == {str(kind) for kind in FaultKind}
 

@@ -7,18 +7,18 @@ from pathlib import Path
 import pytest
 import yaml
 
-from rollout.plan_yaml import load_plan
-from rollout.promql import names
-from rollout.registry import OF_THE_SCRAPE, ROUTER_SERIES, WORKER_SERIES
-from rollout.runbook import OWN
-from tests.docs.test_guide import missing
+from sluice.rollout.analysis.promql import parse_selectors
+from sluice.rollout.engine.runbook import BUILT_IN_RUNBOOKS
+from sluice.rollout.plan.loader import load_plan
+from sluice.rollout.plan.metric_catalog import ROUTER_SERIES, SCRAPE_LABELS, WORKER_SERIES
+from tests.docs.test_guide import broken_reference
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "docs" / "runbooks"
 PAGES = sorted(path for path in FOLDER.glob("*.md") if path.name != "README.md")
 PLANS = sorted((ROOT / "plans").glob("*.yaml"))
 SERIES = ROUTER_SERIES | WORKER_SERIES
-OTHERS = {"redis-cli", "temporal", "kubectl", "docker", "curl"}
+FOREIGN_PROGRAMS = {"redis-cli", "temporal", "kubectl", "docker", "curl"}
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`((?:sluice|curl) [^`]+)`")
 LINES_MAX = 40
@@ -26,7 +26,7 @@ LINES_MAX = 40
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 
 
-def lines(page: Path, kind: str) -> list[str]:
+def block_lines(page: Path, kind: str) -> list[str]:
     """The lines of the page's blocks of one kind."""
     blocks = BLOCK.findall(page.read_text(encoding="utf-8"))
     return [line for found, text in blocks if found == kind for line in text.splitlines()]
@@ -35,16 +35,16 @@ def lines(page: Path, kind: str) -> list[str]:
 def commands(page: Path) -> Iterator[str]:
     """Everything that the page says to type, without the remark behind it."""
     text = page.read_text(encoding="utf-8")
-    for line in (*lines(page, "console"), *INLINE.findall(text)):
+    for line in (*block_lines(page, "console"), *INLINE.findall(text)):
         yield line.partition("  #")[0].strip()
 
 
-def problem(command: str) -> str:
+def command_problem(command: str) -> str:
     """Why nobody could type it; empty when one could."""
     name = command.split(maxsplit=1)[0]
     if name == "sluice":
-        return missing(re.sub(r'"[^"]*"', "TEXT", command))
-    return "" if name in OTHERS else f"{name} is no command of ours"
+        return broken_reference(re.sub(r'"[^"]*"', "TEXT", command))
+    return "" if name in FOREIGN_PROGRAMS else f"{name} is no command of ours"
 
 
 @pytest.mark.parametrize("path", PLANS, ids=lambda path: path.stem)
@@ -67,8 +67,8 @@ def test_every_alert_leads_to_its_runbook() -> None:
         assert (ROOT / page).is_file(), alert["alert"]
 
 
-def test_what_a_rollout_tells_by_itself_has_a_page() -> None:
-    assert [page for page in OWN.values() if not (ROOT / page).is_file()] == []
+def test_every_built_in_alert_has_a_runbook() -> None:
+    assert [page for page in BUILT_IN_RUNBOOKS.values() if not (ROOT / page).is_file()] == []
 
 
 def test_the_index_has_every_page() -> None:
@@ -84,25 +84,25 @@ def test_a_page_is_short_and_says_what_was_done_and_where_to_look(page: Path) ->
     assert "## Look" in text
     assert re.search(r"\*\*(Retry|Resume|Go on|Wait|Pause)", text), "when to go on"
     assert re.search(r"\*\*(Abort|Roll back)|\*\*abort\*\*", text), "when to stop"
-    assert lines(page, "console")
+    assert block_lines(page, "console")
 
 
 @pytest.mark.parametrize("page", [*PAGES, FOLDER / "README.md"], ids=lambda page: page.stem)
 def test_every_command_exists(page: Path) -> None:
-    assert [told for one in commands(page) if (told := problem(one))] == []
+    assert [told for one in commands(page) if (told := command_problem(one))] == []
 
 
 @each_page
 def test_every_query_is_promql_over_what_routers_export(page: Path) -> None:
-    for query in lines(page, "promql"):
-        for selector in names(query).selectors:
+    for query in block_lines(page, "promql"):
+        for selector in parse_selectors(query).selectors:
             if selector.metric != "up":
                 labels = set(SERIES[selector.metric])
-                assert selector.labels <= labels | OF_THE_SCRAPE, query
+                assert selector.labels <= labels | SCRAPE_LABELS, query
 
 
 def test_a_wrong_command_is_found() -> None:
     """The test can fail."""
-    assert problem("sluice rollback --gently")
-    assert problem("sluice flags dance")
-    assert problem("rm -rf /")
+    assert command_problem("sluice rollback --gently")
+    assert command_problem("sluice flags dance")
+    assert command_problem("rm -rf /")

@@ -8,19 +8,19 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
-from router.flags import FeatureFlags, FlagReader
-from tests.faults.flag_server import FLAG, Server, treated, wait_until
+from sluice.flags import FeatureFlags, FlagReader
+from tests.faults.redis_server import FLAG, RedisServer, is_treated, wait_until
 
 
 @pytest.fixture
-def server(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Server]:
-    server = Server(tmp_path, keeps_writes=getattr(request, "param", False))
+def server(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[RedisServer]:
+    server = RedisServer(tmp_path, persists_writes=getattr(request, "param", False))
     yield server
     server.kill()
 
 
 @pytest.fixture
-def reader(server: Server) -> Iterator[FlagReader]:
+def reader(server: RedisServer) -> Iterator[FlagReader]:
     reader = FlagReader(server.url)
     reader.start()
     assert reader.wait_ready(2.0)
@@ -29,10 +29,10 @@ def reader(server: Server) -> Iterator[FlagReader]:
 
 
 @pytest.fixture
-async def flags(server: Server, reader: FlagReader) -> AsyncIterator[FeatureFlags]:
+async def flags(server: RedisServer, reader: FlagReader) -> AsyncIterator[FeatureFlags]:
     """A flag at 100 per cent that the reader serves."""
     async with Redis.from_url(server.url) as client:
         flags = FeatureFlags(client, reader=reader)
         await flags.create_flag(FLAG, rollout_percentage=100)
-        wait_until(lambda: treated(reader))
+        wait_until(lambda: is_treated(reader))
         yield flags

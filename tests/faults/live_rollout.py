@@ -12,13 +12,13 @@ from prometheus_client import CollectorRegistry, Gauge, start_http_server
 from redis.asyncio import Redis
 from temporalio.client import Client
 
-from activities.wire import CONVERTER
-from cli.errors import CliError
-from cli.rollouts import Rollouts
-from rollout.plan_yaml import parse_plan
-from rollout.state import State
-from router.flags import AuditEntry, FeatureFlags
-from stack import Stack
+from sluice.cli.clients.rollouts import Rollouts
+from sluice.cli.errors import CliError
+from sluice.flags import AuditEntry, FeatureFlags
+from sluice.rollout.engine.state import State
+from sluice.rollout.plan.loader import parse_plan
+from sluice.stack import Stack
+from sluice.worker.payload_converter import DATA_CONVERTER
 
 FLAG = "learning"
 SERVICES = ("temporal", "redis", "postgres", "prometheus")
@@ -59,7 +59,7 @@ steps:
     gates: *gates
     red_flags: *red_flags
 """
-SLOW = PLAN.replace("hold: 8s\n    deadline: 90s", "hold: 10m\n    deadline: 20m")
+SLOW_PLAN = PLAN.replace("hold: 8s\n    deadline: 90s", "hold: 10m\n    deadline: 20m")
 """The same, at 5 % until somebody promotes it."""
 
 
@@ -74,8 +74,8 @@ class LiveRollout:
     exporter: WSGIServer
 
     @classmethod
-    async def begin(
-        cls, stack: Stack, worker: Mapping[str, str] | None = None, plan: str = PLAN
+    async def start(
+        cls, stack: Stack, worker_settings: Mapping[str, str] | None = None, plan: str = PLAN
     ) -> "LiveRollout":
         """Start exporter, worker and rollout, once Prometheus has the first reading."""
         environment = stack.environment()
@@ -84,15 +84,17 @@ class LiveRollout:
         errors.labels("treatment").set(0.001)
         exporter, _ = start_http_server(0, addr="127.0.0.1", registry=registry)
         stack.set_scrape_targets([f"127.0.0.1:{exporter.server_port}"])
-        client = await Client.connect(environment["TEMPORAL_ADDRESS"], data_converter=CONVERTER)
+        client = await Client.connect(
+            environment["TEMPORAL_ADDRESS"], data_converter=DATA_CONVERTER
+        )
         redis = Redis.from_url(environment["REDIS_URL"])
         live = cls(stack, Rollouts(client), redis, errors, exporter)
-        await live.start_worker(worker)
+        await live.start_worker(worker_settings)
         reports = {"report_directory": str(stack.home / "reports")}
         await live.rollouts.start(parse_plan(plan).model_copy(update=reports))
         return live
 
-    async def end(self) -> None:
+    async def close(self) -> None:
         """Close what this holds open; the stack ends with its fixture."""
         self.exporter.shutdown()
         self.exporter.server_close()
@@ -111,16 +113,16 @@ class LiveRollout:
         os.kill(pid, signal.SIGKILL)
         await self.stack.stop("worker")
 
-    async def reaches(self, what: Callable[[State], bool], seconds: float = 120) -> State:
+    async def wait_until(self, condition: Callable[[State], bool], seconds: float = 120) -> State:
         """Wait until the state is as wanted; silence of a dead worker is borne."""
         state: State | None = None
         async with asyncio.timeout(seconds):
             while True:
                 try:
-                    state = await self.rollouts.state(FLAG)
+                    state = await self.rollouts.fetch_state(FLAG)
                 except CliError:
                     continue  # no worker answers just now
-                if what(state):
+                if condition(state):
                     return state
                 await asyncio.sleep(0.2)
 

@@ -11,9 +11,9 @@ from openfeature.client import OpenFeatureClient
 from openfeature.event import EventDetails, ProviderEvent
 from openfeature.provider import ProviderStatus
 
-from router.flags import FeatureFlags, FlagReader
-from router.flags.openfeature import SluiceProvider
-from tests.faults.flag_server import FLAG, Server, wait_until
+from sluice.flags import FeatureFlags, FlagReader
+from sluice.flags.openfeature import SluiceProvider
+from tests.faults.redis_server import FLAG, RedisServer, wait_until
 
 pytestmark = pytest.mark.integration
 DOMAIN = "events"
@@ -21,7 +21,7 @@ LIMIT_SECONDS = 5.0
 
 
 @pytest.fixture
-def client(server: Server) -> Iterator[OpenFeatureClient]:
+def client(server: RedisServer) -> Iterator[OpenFeatureClient]:
     reader = FlagReader(server.url)
     api.set_provider(SluiceProvider(reader), DOMAIN)
     assert reader.wait_ready(LIMIT_SECONDS)
@@ -42,7 +42,7 @@ async def test_a_change_is_signalled_and_applied(
 
 
 async def test_a_lost_store_is_stale_and_a_found_one_ready(
-    client: OpenFeatureClient, flags: FeatureFlags, server: Server
+    client: OpenFeatureClient, flags: FeatureFlags, server: RedisServer
 ) -> None:
     wait_until(lambda: client.get_provider_status() is ProviderStatus.READY, LIMIT_SECONDS)
     server.kill()

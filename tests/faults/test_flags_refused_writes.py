@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 import pytest
 from redis import Redis
 
-from router.flags import FeatureFlags, FlagReader
-from tests.faults.flag_server import FLAG, Server, treated, wait_until
+from sluice.flags import FeatureFlags, FlagReader
+from tests.faults.redis_server import FLAG, RedisServer, is_treated, wait_until
 
 pytestmark = pytest.mark.integration
 
@@ -33,7 +33,7 @@ def replica(client: Redis) -> Iterator[None]:
 def failed_snapshot(client: Redis) -> Iterator[None]:
     """A disk that takes no snapshot, as a full one: Redis then answers writes with MISCONF."""
     client.config_set("save", "3600 1")
-    shutil.rmtree(client.config_get("dir")["dir"])
+    shutil.rmtree(str(client.config_get("dir")["dir"]))
     client.bgsave()
     wait_until(lambda: client.info("persistence")["rdb_last_bgsave_status"] == "err", 5.0)
     yield
@@ -43,21 +43,21 @@ def failed_snapshot(client: Redis) -> Iterator[None]:
 @pytest.mark.parametrize("refusing", [too_few_replicas, replica, failed_snapshot])
 @pytest.mark.parametrize("server", [True], indirect=True)
 async def test_a_store_that_refuses_writes_renews_no_lease(
-    server: Server,
+    server: RedisServer,
     flags: FeatureFlags,
     reader: FlagReader,
-    refusing: Callable[[Redis], Iterator[None]],
+    refusing: Callable[[Redis], AbstractContextManager[None]],
 ) -> None:
     with server.client() as client:
-        with refusing(client):  # type: ignore[attr-defined]  # the decorator makes it one
-            wait_until(lambda: not treated(reader))
+        with refusing(client):
+            wait_until(lambda: not is_treated(reader))
             assert reader.evaluate(FLAG, "user").detail == "LEASE_EXPIRED"
         if refusing is not replica:  # a promoted server's word is not enough: see trust
-            wait_until(lambda: treated(reader), 5.0)
+            wait_until(lambda: is_treated(reader), 5.0)
 
 
 async def test_a_full_store_takes_a_kill_and_renews_the_lease(
-    server: Server, flags: FeatureFlags, reader: FlagReader
+    server: RedisServer, flags: FeatureFlags, reader: FlagReader
 ) -> None:
     """Cached answers beside the flags may fill a Redis that evicts nothing."""
     with server.client() as client:
@@ -65,7 +65,7 @@ async def test_a_full_store_takes_a_kill_and_renews_the_lease(
         client.config_set("maxmemory", 1)
         with pytest.raises(Exception, match="maxmemory"):
             client.set("anything", 1)
-        wait_until(lambda: treated(reader))
+        wait_until(lambda: is_treated(reader))
         assert (await flags.kill(FLAG)).killed
-        wait_until(lambda: not treated(reader))
+        wait_until(lambda: not is_treated(reader))
         assert reader.evaluate(FLAG, "user").detail == "KILLED"

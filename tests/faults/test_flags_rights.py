@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 from redis.asyncio import Redis
 
-from router.flags import FeatureFlags, FlagReader, FlagStoreError
-from tests.faults.flag_server import FLAG, Server, treated, wait_until
+from sluice.flags import FeatureFlags, FlagReader, FlagStoreError
+from tests.faults.redis_server import FLAG, RedisServer, is_treated, wait_until
 
 pytestmark = pytest.mark.integration
 
 
-async def test_a_writers_least_rights_suffice(server: Server, flags: FeatureFlags) -> None:
+async def test_a_writers_least_rights_suffice(server: RedisServer, flags: FeatureFlags) -> None:
     """The rights in docs/flags.md, for a writer."""
     rules = "on >secret resetkeys ~sluice:default:flags* resetchannels"
     rules += " &sluice:default:flags:changes -@all +get +mget +set +xadd +xrevrange +publish"
@@ -25,9 +25,9 @@ async def test_a_writers_least_rights_suffice(server: Server, flags: FeatureFlag
         assert len(await limited.history(FLAG)) == 2
 
 
-async def test_a_readers_least_rights_suffice(server: Server, flags: FeatureFlags) -> None:
+async def test_a_readers_least_rights_suffice(server: RedisServer, flags: FeatureFlags) -> None:
     """The rights in docs/flags.md, for a reader; it may not change a flag."""
-    rules = "on >secret resetkeys ~sluice:default:flags:floor ~sluice:default:flags:write-probe %R~sluice:default:flags resetchannels"
+    rules = "on >secret resetkeys ~sluice:default:flags:watermark ~sluice:default:flags:write-probe %R~sluice:default:flags resetchannels"
     rules += " &sluice:default:flags:changes -@all +get +mget +getrange +del +subscribe +unsubscribe +ping"
     rules += " +eval +set +info +client|setinfo +client|setname +hello +auth +select"
     with server.client() as client:
@@ -35,9 +35,9 @@ async def test_a_readers_least_rights_suffice(server: Server, flags: FeatureFlag
     limited = FlagReader(server.url.replace("redis://", "redis://reader:secret@"))
     limited.start()
     assert limited.wait_ready(2.0)
-    assert treated(limited)
+    assert is_treated(limited)
     await flags.set_rollout_percentage(FLAG, 0)
-    wait_until(lambda: not treated(limited))
+    wait_until(lambda: not is_treated(limited))
     limited.stop()
     url = server.url.replace("redis://", "redis://reader:secret@")
     async with Redis.from_url(url) as client:

@@ -32,9 +32,9 @@ from router.learning import (
     reward,
 )
 from router.learning.linucb import Vector
-from router.learning.log import read_log
+from router.learning.propensity_log import read_log
 from router.learning.store import LearningStore
-from stack.programs import package_file
+from sluice.stack.executables import package_file
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
@@ -53,7 +53,7 @@ OPTIONS = LearningOptions(
 
 
 @dataclass(frozen=True)
-class Sent:
+class AcceptedFeedback:
     """A feedback whose receipt said ``accepted``."""
 
     arm: str
@@ -75,7 +75,7 @@ def router(redis: Redis, url: str) -> OnlineLearningRouter:
     )
 
 
-async def serve(url: str) -> None:
+async def run_learner(url: str) -> None:
     """A process that learns until it is killed."""
     redis = Redis.from_url(url)
     await router(redis, url).start()
@@ -98,28 +98,30 @@ def redis_server(folder: Path) -> Iterator[str]:
             process.terminate()
 
 
-def spawn(url: str) -> subprocess.Popen[bytes]:
+def spawn_learner(url: str) -> subprocess.Popen[bytes]:
     root = Path(__file__).parents[2]
     environment = {**os.environ, "PYTHONPATH": str(root)}
     return subprocess.Popen([sys.executable, __file__, "--learner", url], env=environment)  # noqa: S603 - ourselves
 
 
-async def feed(service: OnlineLearningRouter, sent: dict[str, Sent], stop: asyncio.Event) -> None:
+async def send_feedback(
+    service: OnlineLearningRouter, sent: dict[str, AcceptedFeedback], stop: asyncio.Event
+) -> None:
     """Random decisions and feedback at RATE until told to stop."""
     rng = np.random.default_rng(11)
     started, number = time.monotonic(), 0
     while not stop.is_set():
         context = rng.uniform(-1, 1, DIMENSION).astype(np.float32).astype(np.float64)
         arm, name = str(rng.choice(ARMS)), f"q{number}"
-        await service.remember_many(
-            {name: Decision.of(context, Choice(arm, 1 / 3, {}), "treatment")}
+        await service.store_decisions(
+            {name: Decision.from_choice(context, Choice(arm, 1 / 3, {}), "treatment")}
         )
         feedback = UserFeedback(name, clicked=bool(rng.random() < 0.5), latency_ms=250)
         receipt = await service.record_feedback(feedback)
         value = reward(feedback)
         assert receipt.outcome == "accepted"
         assert value is not None
-        sent[name] = Sent(arm, context, value)
+        sent[name] = AcceptedFeedback(arm, context, value)
         number += 1
         await asyncio.sleep(max(0.0, started + number / RATE - time.monotonic()))
 
@@ -139,15 +141,15 @@ async def kill_learners(redis: Redis, url: str, runs: int, seed: int) -> int:
             victim.send_signal(signal.SIGKILL)
             await asyncio.to_thread(victim.wait)
             killed += 1
-            fresh = spawn(url)
+            fresh = spawn_learner(url)
             processes[fresh.pid] = fresh
-        await drained(redis)
+        await wait_until_drained(redis)
     return killed
 
 
 @contextlib.asynccontextmanager
 async def learners(url: str) -> AsyncIterator[dict[int, subprocess.Popen[bytes]]]:
-    started = [spawn(url) for _ in range(LEARNERS)]
+    started = [spawn_learner(url) for _ in range(LEARNERS)]
     processes = {process.pid: process for process in started}
     try:
         yield processes
@@ -157,7 +159,7 @@ async def learners(url: str) -> AsyncIterator[dict[int, subprocess.Popen[bytes]]
             process.wait()
 
 
-async def drained(redis: Redis) -> None:
+async def wait_until_drained(redis: Redis) -> None:
     """Wait until what is queued when this is called has been learned, and a little more."""
     last = (await redis.xinfo_stream(KEYS.feedback))["last-generated-id"]
     deadline = time.monotonic() + LEARNED_SECONDS_MAX
@@ -166,13 +168,13 @@ async def drained(redis: Redis) -> None:
         await asyncio.sleep(0.05)
 
 
-async def check(redis: Redis, url: str, sent: dict[str, Sent]) -> None:
+async def assert_weights_match(redis: Redis, url: str, sent: dict[str, AcceptedFeedback]) -> None:
     """The weights against an exact replay, and against the explicit inverse of what was sent."""
     service = router(redis, url)
     replayed = service.weights.model.copy()
     await service.start()
-    await drained(redis)
-    weights = await LearningStore(redis, KEYS, OPTIONS).weights(0.5, OPTIONS.epsilon)
+    await wait_until_drained(redis)
+    weights = await LearningStore(redis, KEYS, OPTIONS).load_weights(0.5, OPTIONS.epsilon)
     await service.stop()
     assert weights is not None
     log = await read_log(redis, "kill")
@@ -191,11 +193,11 @@ async def check(redis: Redis, url: str, sent: dict[str, Sent]) -> None:
     assert weights.totals.dead_letters == 0
 
 
-async def rehearse(runs: int, seed: int, folder: Path) -> dict[str, float]:
+async def run_kill_test(runs: int, seed: int, folder: Path) -> dict[str, float]:
     with redis_server(folder) as url:
         redis = Redis.from_url(url)
         service, sent, stop = router(redis, url), {}, asyncio.Event()  # type: ignore[var-annotated]  # feed's
-        feeder = asyncio.create_task(feed(service, sent, stop))
+        feeder = asyncio.create_task(send_feedback(service, sent, stop))
         started = time.monotonic()
         try:
             killed = await kill_learners(redis, url, runs, seed)
@@ -203,13 +205,13 @@ async def rehearse(runs: int, seed: int, folder: Path) -> dict[str, float]:
             stop.set()
             await feeder
         seconds = time.monotonic() - started
-        await check(redis, url, sent)
+        await assert_weights_match(redis, url, sent)
         await redis.aclose()
     return {"killed": killed, "acknowledged": len(sent), "per_second": len(sent) / seconds}
 
 
 async def test_every_acknowledged_feedback_is_counted_exactly_once(tmp_path: Path) -> None:
-    result = await rehearse(8, 4, tmp_path)
+    result = await run_kill_test(8, 4, tmp_path)
     assert result["killed"] == 8
     assert result["acknowledged"] > 500
 
@@ -221,10 +223,10 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=4)
     arguments = parser.parse_args()
     if arguments.learner:
-        asyncio.run(serve(arguments.learner))
+        asyncio.run(run_learner(arguments.learner))
         return
     with tempfile.TemporaryDirectory() as folder:
-        result = asyncio.run(rehearse(arguments.runs, arguments.seed, Path(folder)))
+        result = asyncio.run(run_kill_test(arguments.runs, arguments.seed, Path(folder)))
     sys.stdout.write(json.dumps(result) + "\n")
 
 

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from rollout.state import Status
-from rollout.verdict import Outcome
+from sluice.rollout.analysis.verdict import Outcome
+from sluice.rollout.engine.state import Status
 from tests.conftest import StackFactory
 from tests.faults.live_rollout import FLAG, SERVICES, LiveRollout
 
@@ -17,21 +17,21 @@ async def test_without_prometheus_nothing_advances_and_it_says_why(
 ) -> None:
     """An Error holds; the rollout says so in words, and goes on when Prometheus is back."""
     stack = make_stack(SERVICES)
-    live = await LiveRollout.begin(stack)
+    live = await LiveRollout.start(stack)
     try:
-        await live.reaches(lambda s: s.percentage == 5)
+        await live.wait_until(lambda s: s.percentage == 5)
         await stack.stop("prometheus")
-        state = await live.reaches(
+        state = await live.wait_until(
             lambda s: s.check is not None and s.check.outcome is Outcome.ERROR
         )
         await asyncio.sleep(10)  # longer than the step's hold
-        state = await live.rollouts.state(FLAG)
-        because, _ = await live.rollouts.waiting(FLAG)
+        state = await live.rollouts.fetch_state(FLAG)
+        because, _ = await live.rollouts.fetch_waiting(FLAG)
         assert (state.percentage, state.status) == (5, Status.PROGRESSING)
         assert "could not measure" in because
         await stack.up(["prometheus"])
-        end = await live.reaches(lambda s: s.status is Status.HEALTHY, seconds=60)
+        end = await live.wait_until(lambda s: s.status is Status.HEALTHY, seconds=60)
         assert end.percentage == 100
         assert await live.percentages() == [0, 5, 100]
     finally:
-        await live.end()
+        await live.close()

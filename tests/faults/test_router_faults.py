@@ -15,39 +15,39 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from router.answers import Answer
+from router.answer import Answer
 from router.llm import LLMSettings
 from router.router import QueryRouter
-from router.settings import Limits, Settings, Stores
-from stack import Stack
+from router.settings import Limits, Settings, StoreSettings
+from sluice.stack import Stack
+from tests.company_fixtures import fill_stores, store_addresses
 from tests.conftest import Neo4jSettings
-from tests.faults.wire import Fault, Wire, frozen, wired
-from tests.freight import addresses, fill
+from tests.faults.faulty_proxy import FaultyProxy, ProxyFault, faulty_proxy, frozen_process
 
 pytestmark = pytest.mark.integration
 
 LIMITS = Limits(backend_seconds=0.5, query_seconds=3.0, cache_seconds=0.25)
-RECOVERS_SECONDS = 20.0
+RECOVERY_SECONDS_MAX = 20.0
 QUESTIONS = (
     "Who drives truck T-12?",
     "overdue invoices with amount_eur > 5000",
     "find documents about rest times of drivers",
 )
-MET_BY = {"graph": QUESTIONS[0], "postgres": QUESTIONS[1], "qdrant": QUESTIONS[2]}
+QUESTION_OF = {"graph": QUESTIONS[0], "postgres": QUESTIONS[1], "qdrant": QUESTIONS[2]}
 
 
 @pytest.fixture
-async def filled(
+async def seeded_settings(
     redis_url: str, postgres_dsn: str, neo4j_settings: Neo4jSettings, qdrant_url: str
 ) -> Settings:
-    stores = addresses(redis_url, postgres_dsn, neo4j_settings, qdrant_url)
+    stores = store_addresses(redis_url, postgres_dsn, neo4j_settings, qdrant_url)
     settings = Settings(environment="router-faults", stores=stores, limits=LIMITS)
-    await fill(settings)
+    await fill_stores(settings)
     return settings
 
 
 @asynccontextmanager
-async def running(settings: Settings, *, cache: bool) -> AsyncIterator[QueryRouter]:
+async def running_router(settings: Settings, *, cache: bool) -> AsyncIterator[QueryRouter]:
     router = QueryRouter(settings=settings, enable_semantic_cache=cache)
     await router.initialize()
     try:
@@ -57,29 +57,29 @@ async def running(settings: Settings, *, cache: bool) -> AsyncIterator[QueryRout
 
 
 @dataclass(frozen=True)
-class Broken:
+class BreakablePart:
     """One part that can be broken: its name among the failures, and its address in the settings."""
 
     part: str
     setting: str
     service: str
 
-    def address(self, stores: Stores) -> str:
+    def address(self, stores: StoreSettings) -> str:
         found: str = getattr(stores, self.setting)
         return found
 
-    def through(self, stores: Stores, wire: Wire) -> Stores:
+    def stores_through(self, stores: StoreSettings, wire: FaultyProxy) -> StoreSettings:
         url = urlsplit(self.address(stores))
         netloc = url.netloc.replace(f":{url.port}", f":{wire.port}")
         return replace(stores, **{self.setting: url._replace(netloc=netloc).geturl()})
 
 
-FAULTS: tuple[Fault, ...] = ("stopped", "garbage")
+FAULTS: tuple[ProxyFault, ...] = ("stopped", "garbage")
 STORES = (
-    Broken("graph", "neo4j_uri", "graph"),
-    Broken("postgres", "postgres_dsn", "postgres"),
-    Broken("qdrant", "qdrant_url", "qdrant"),
-    Broken("cache", "redis_url", "redis"),
+    BreakablePart("graph", "neo4j_uri", "graph"),
+    BreakablePart("postgres", "postgres_dsn", "postgres"),
+    BreakablePart("qdrant", "qdrant_url", "qdrant"),
+    BreakablePart("cache", "redis_url", "redis"),
 )
 
 
@@ -89,12 +89,12 @@ async def ask_all(router: QueryRouter, times: int = 2) -> list[Answer]:
     return await asyncio.gather(*asked)
 
 
-async def stays_useful(router: QueryRouter, part: str) -> None:
+async def assert_degraded_answers(router: QueryRouter, part: str) -> None:
     """Answers keep coming, in time, with records, and those that miss the part say so."""
     answers = await ask_all(router)
     assert all(answer.results for answer in answers)
     assert max(answer.latency_ms for answer in answers) < LIMITS.query_seconds * 1000
-    met = [a for a in answers if a.query == MET_BY.get(part, a.query)]
+    met = [a for a in answers if a.query == QUESTION_OF.get(part, a.query)]
     assert met
     for answer in met:
         assert answer.degraded
@@ -102,37 +102,39 @@ async def stays_useful(router: QueryRouter, part: str) -> None:
         assert "127.0.0.1" not in answer.failures[part]  # whoever asks learns no address
 
 
-async def recovers(router: QueryRouter) -> None:
+async def wait_until_recovered(router: QueryRouter) -> None:
     """Without a restart: whole answers again, none of them degraded."""
     began = time.monotonic()
     while any(answer.degraded for answer in await ask_all(router, times=1)):
-        assert time.monotonic() - began < RECOVERS_SECONDS, "still degraded"
+        assert time.monotonic() - began < RECOVERY_SECONDS_MAX, "still degraded"
         await asyncio.sleep(0.25)
 
 
 @pytest.mark.parametrize("broken", STORES, ids=lambda broken: broken.part)
 async def test_a_broken_store_costs_its_own_answers_only(
-    filled: Settings, shared_stack: Stack, broken: Broken
+    seeded_settings: Settings, shared_stack: Stack, broken: BreakablePart
 ) -> None:
-    port = urlsplit(broken.address(filled.stores)).port
+    port = urlsplit(broken.address(seeded_settings.stores)).port
     assert port is not None
     pid = _pid(shared_stack, broken.service)
-    async with wired(port) as wire:
-        settings = replace(filled, stores=broken.through(filled.stores, wire))
-        async with running(settings, cache=broken.part == "cache") as router:
-            await recovers(router)
+    async with faulty_proxy(port) as wire:
+        settings = replace(
+            seeded_settings, stores=broken.stores_through(seeded_settings.stores, wire)
+        )
+        async with running_router(settings, cache=broken.part == "cache") as router:
+            await wait_until_recovered(router)
             for fault in FAULTS:
-                await wire.set(fault)
-                await stays_useful(router, broken.part)
-                await wire.set("none")
-                await recovers(router)
-            with frozen(pid):
-                await stays_useful(router, broken.part)
-                await costs_little(router)
-            await recovers(router)
+                await wire.set_fault(fault)
+                await assert_degraded_answers(router, broken.part)
+                await wire.set_fault("none")
+                await wait_until_recovered(router)
+            with frozen_process(pid):
+                await assert_degraded_answers(router, broken.part)
+                await assert_failing_part_skipped(router)
+            await wait_until_recovered(router)
 
 
-async def costs_little(router: QueryRouter) -> None:
+async def assert_failing_part_skipped(router: QueryRouter) -> None:
     """A store that keeps failing is left alone: most queries no longer wait for it."""
     for _ in range(5):
         await ask_all(router, times=1)
@@ -149,7 +151,7 @@ def _pid(stack: Stack, service: str) -> int:
 
 
 @asynccontextmanager
-async def provider() -> AsyncIterator[int]:
+async def running_openai_stub() -> AsyncIterator[int]:
     """A model behind OpenAI's protocol that rewrites every question into itself."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -188,24 +190,24 @@ async def provider() -> AsyncIterator[int]:
 
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_a_broken_language_model_costs_its_improvements_only(
-    filled: Settings, fault: Fault
+    seeded_settings: Settings, fault: ProxyFault
 ) -> None:
-    async with provider() as port, wired(port) as wire:
+    async with running_openai_stub() as port, faulty_proxy(port) as wire:
         url = f"http://127.0.0.1:{wire.port}/v1"
         llm = LLMSettings(openai_api_key="key", openai_base_url=url, timeout=1.0, max_retries=0)
-        async with running(replace(filled, llm=llm), cache=False) as router:
-            await recovers(router)
+        async with running_router(replace(seeded_settings, llm=llm), cache=False) as router:
+            await wait_until_recovered(router)
             count = router.metrics.registry.get_sample_value
             assert count("router_llm_tokens_total", {"kind": "output"})
-            await wire.set(fault)
-            await stays_useful(router, "llm")
-            await wire.set("none")
-            await recovers(router)
+            await wire.set_fault(fault)
+            await assert_degraded_answers(router, "llm")
+            await wire.set_fault("none")
+            await wait_until_recovered(router)
             assert count("router_llm_requests_total", {"outcome": "unavailable"})
 
 
 async def test_a_language_model_that_never_answers_is_waited_for_once_and_then_left_alone(
-    filled: Settings,
+    seeded_settings: Settings,
 ) -> None:
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
@@ -214,8 +216,8 @@ async def test_a_language_model_that_never_answers_is_waited_for_once_and_then_l
     server = await asyncio.start_server(silent, "127.0.0.1", 0)
     url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
     llm = LLMSettings(openai_api_key="key", openai_base_url=url, timeout=0.4, max_retries=0)
-    async with running(replace(filled, llm=llm), cache=False) as router:
-        await stays_useful(router, "llm")
+    async with running_router(replace(seeded_settings, llm=llm), cache=False) as router:
+        await assert_degraded_answers(router, "llm")
         answer = await router.query(QUESTIONS[0], user_id="bob")
         assert answer.phases_ms["rewrite"] < 200
         assert "skipped" in answer.failures["llm"]

@@ -17,12 +17,12 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from rollout.commands import Command, Verb
-from rollout.state import State, Status
-from router.flags import FeatureFlags
-from stack import Stack
+from sluice.flags import FeatureFlags
+from sluice.rollout.engine.commands import Command, Verb
+from sluice.rollout.engine.state import State, Status
+from sluice.stack import Stack
 from tests.conftest import clean_environ
-from tests.faults.live_rollout import FLAG, SERVICES, SLOW, LiveRollout
+from tests.faults.live_rollout import FLAG, SERVICES, SLOW_PLAN, LiveRollout
 from tests.free_port import free_port
 
 pytestmark = [
@@ -31,7 +31,7 @@ pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
 ]
 KILLED = {"flag": FLAG, "percentage": 0, "killed": True}
-PLAN = f"""{SLOW}
+PLAN = f"""{SLOW_PLAN}
 escalation: {{rollback_pages_after: 5s}}
 notify: [{{channel: log}}]
 """
@@ -39,21 +39,21 @@ SCRAPE_SECONDS, PROMISED_SECONDS = 1.0, 2.0
 BUSY_MACHINE_SECONDS = 60.0
 
 
-class RouterProcess:
+class RouterClient:
     """A real router, asked what it serves."""
 
     def __init__(self, http: httpx.AsyncClient) -> None:
         self._http = http
 
-    async def serves(self) -> dict[str, Any]:
+    async def served_flag(self) -> dict[str, Any]:
         """The flag as this very process has it; ``stale``: it serves the treatment to nobody."""
         seen = (await self._http.get("/flags")).json()
         return {"stale": seen["stale"], **seen["flags"].get(FLAG, {})}
 
-    async def until(self, what: Callable[[dict[str, Any]], bool]) -> float:
+    async def wait_until(self, condition: Callable[[dict[str, Any]], bool]) -> float:
         """Wait for it; the time (Unix seconds) at which it was so."""
         async with asyncio.timeout(BUSY_MACHINE_SECONDS):
-            while not what(await self.serves()):  # noqa: ASYNC110  it is another process
+            while not condition(await self.served_flag()):  # noqa: ASYNC110  it is another process
                 await asyncio.sleep(0.02)
         return time.time()
 
@@ -65,40 +65,40 @@ async def live(
     """A stack of its own, for its servers are stopped."""
     stack = Stack(tmp_path_factory.mktemp("stopped"), clean_environ())
     await stack.up(SERVICES)
-    rollout = await LiveRollout.begin(stack, plan=PLAN)
+    rollout = await LiveRollout.start(stack, plan=PLAN)
     yield rollout
-    await rollout.end()
+    await rollout.close()
     await stack.down()
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def router(live: LiveRollout) -> AsyncIterator[RouterProcess]:
+async def router(live: LiveRollout) -> AsyncIterator[RouterClient]:
     url = f"http://127.0.0.1:{free_port()}"
     argv = (sys.executable, "-m", "router.main", "--port", url.rpartition(":")[2])
     vectors = {"QDRANT_PATH": str(live.stack.home / "router-vectors")}
     await live.stack.spawn("router", argv, env=vectors, health_url=f"{url}/healthz")
     async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=10) as http:
-        yield RouterProcess(http)
+        yield RouterClient(http)
 
 
-def at_five(seen: dict[str, Any]) -> bool:
+def is_at_five(seen: dict[str, Any]) -> bool:
     return not seen["stale"] and seen.get("rollout_percentage") == 5
 
 
-def off(seen: dict[str, Any]) -> bool:
+def is_off(seen: dict[str, Any]) -> bool:
     return seen.get("rollout_percentage") == 0
 
 
 async def test_a_breach_reaches_the_router_process(
-    live: LiveRollout, router: RouterProcess, record_property: Callable[[str, object], None]
+    live: LiveRollout, router: RouterClient, record_property: Callable[[str, object], None]
 ) -> None:
     """Breach, red flag, write, router, confirmation: in this order; the seconds are recorded."""
-    await live.reaches(lambda s: s.percentage == 5)
-    await router.until(at_five)
+    await live.wait_until(lambda s: s.percentage == 5)
+    await router.wait_until(is_at_five)
     breached_at = time.time()
     live.errors.labels("treatment").set(0.5)
-    obeyed_at = await router.until(off)
-    state = await live.reaches(
+    obeyed_at = await router.wait_until(is_off)
+    state = await live.wait_until(
         lambda s: s.rollback is not None and s.rollback.confirmed_at is not None
     )
     seconds = obeyed_at - breached_at
@@ -109,40 +109,40 @@ async def test_a_breach_reaches_the_router_process(
     rollback = state.rollback
     assert rollback is not None
     assert rollback.finding is not None
-    assert rollback.done_at is not None
+    assert rollback.completed_at is not None
     assert rollback.confirmed_at is not None
-    seen_at, asked_at = rollback.finding.seen_at, rollback.asked_at
+    seen_at, asked_at = rollback.finding.seen_at, rollback.requested_at
     assert breached_at < seen_at.timestamp()
-    assert seen_at <= asked_at <= rollback.done_at <= rollback.confirmed_at
+    assert seen_at <= asked_at <= rollback.completed_at <= rollback.confirmed_at
     assert "1 router process reports it" in rollback.confirmation
     assert (state.status, state.percentage) == (Status.DEGRADED, 0)
     assert seconds < BUSY_MACHINE_SECONDS
 
 
 async def test_with_redis_stopped_a_rollback_is_tried_until_it_is_back(
-    live: LiveRollout, router: RouterProcess
+    live: LiveRollout, router: RouterClient
 ) -> None:
     """Nobody is treated meanwhile, a person is paged, and it ends at 0 %."""
-    await retried(live)
-    await router.until(at_five)
+    await retry_after_recovery(live)
+    await router.wait_until(is_at_five)
     redis = live.stack.environment()["REDIS_URL"]
     pid = next(one.pid for one in await live.stack.status() if one.name == "redis")
     assert pid is not None
     os.kill(pid, signal.SIGSTOP)
     try:
         live.errors.labels("treatment").set(0.5)
-        await router.until(lambda seen: bool(seen["stale"]))
-        state = await live.reaches(lambda s: "problem" in _kinds(s))
+        await router.wait_until(lambda seen: bool(seen["stale"]))
+        state = await live.wait_until(lambda s: "problem" in _kinds(s))
         assert state.rollback is not None
-        assert state.rollback.done_at is None, "a store that is stopped has taken nothing"
+        assert state.rollback.completed_at is None, "a store that is stopped has taken nothing"
         (problem,) = [event.text for event in state.timeline if event.kind == "problem"]
         assert "takes longer than 5s" in problem
-        assert "rollback_slow" in {alarm.alert for alarm in state.alarms}
-        assert (await router.serves())["stale"]
+        assert "rollback_slow" in {alarm.alert for alarm in state.open_alerts}
+        assert (await router.served_flag())["stale"]
     finally:
         os.kill(pid, signal.SIGCONT)
-    end = await live.reaches(lambda s: s.status is Status.DEGRADED)
-    await router.until(off)
+    end = await live.wait_until(lambda s: s.status is Status.DEGRADED)
+    await router.wait_until(is_off)
     assert (end.percentage, live.stack.environment()["REDIS_URL"]) == (0, redis)
     assert await live.percentages() == [0, 5, 0, 5, 0]
 
@@ -163,7 +163,7 @@ async def test_abort_takes_traffic_away_without_worker_and_without_temporal(
     live: LiveRollout,
 ) -> None:
     """The latch needs only Redis; a signal waits for the worker, and the rollout ends Aborted."""
-    await retried(live)
+    await retry_after_recovery(live)
     flags = FeatureFlags(live.redis)
     await live.kill_worker()
     assert await abort(live) == KILLED
@@ -176,16 +176,16 @@ async def test_abort_takes_traffic_away_without_worker_and_without_temporal(
     await live.stack.up(["temporal"])
     assert live.stack.environment()["TEMPORAL_ADDRESS"] == temporal
     await live.start_worker()
-    end = await live.reaches(lambda s: s.ended)
+    end = await live.wait_until(lambda s: s.has_ended)
     assert (end.status, end.aborted_by, end.percentage) == (Status.ABORTED, "ann", 0)
 
 
-async def retried(live: LiveRollout) -> None:
+async def retry_after_recovery(live: LiveRollout) -> None:
     """Back to 5 %, once the breach has left the red flag's window."""
     live.errors.labels("treatment").set(0.001)
     await asyncio.sleep(6)
-    await live.rollouts.command(FLAG, Verb.RETRY, Command(actor="ann"))
-    await live.reaches(lambda s: s.percentage == 5)
+    await live.rollouts.send_command(FLAG, Verb.RETRY, Command(actor="ann"))
+    await live.wait_until(lambda s: s.percentage == 5)
 
 
 def _kinds(state: State) -> list[str]:

@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator
 import pytest
 from temporalio.testing import WorkflowEnvironment
 
-from rehearsal.skipping import time_skipping
+from sluice.rehearsal.runner.time_skipping_server import time_skipping_server
 
 
 @pytest.fixture
 async def env() -> AsyncIterator[WorkflowEnvironment]:
-    async with time_skipping() as environment:
+    async with time_skipping_server() as environment:
         yield environment

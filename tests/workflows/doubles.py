@@ -7,27 +7,27 @@ from datetime import datetime, timedelta
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
-from activities.errors import (
+from activities.contract.errors import (
     FlagsUnreachableError,
     MetricsUnreachableError,
     NoticeUndeliveredError,
 )
-from activities.memory_flags import MemoryFlags
-from activities.models import (
+from activities.contract.models import (
     Confirmation,
     ConfirmRequest,
     FlagReceipt,
-    FlagTarget,
     ReportReceipt,
     ReportRequest,
     RevertReceipt,
     RevertRequest,
-    WatchEnd,
-    WatchNotes,
+    WatchCheckpoint,
     WatchRequest,
+    WatchResult,
 )
+from activities.doubles.flags import MemoryFlags
 from activities.watch import RedFlagWatch, WatchActivities
-from rollout.notice import Notice
+from sluice.rollout.engine.flag_target import FlagWrite
+from sluice.rollout.plan.notification import Notice
 
 HEALTHY = {"errors": 0.004, "reward": 0.8, "queries": 1000.0}
 
@@ -38,10 +38,10 @@ class ScriptedMetrics:
 
     values: dict[str, float | None] = field(default_factory=lambda: dict(HEALTHY))
     reachable: bool = True
-    asked_at: list[datetime] = field(default_factory=list)
+    query_times: list[datetime] = field(default_factory=list)
 
     def query(self, promql: str, at: datetime) -> float | None:
-        self.asked_at.append(at)
+        self.query_times.append(at)
         if not self.reachable:
             raise MetricsUnreachableError("Prometheus does not answer")
         return self.values[promql.split(maxsplit=1)[0]]
@@ -60,43 +60,45 @@ class ScriptedReports:
 
 
 @dataclass
-class HeardNotices:
+class RecordingNotices:
     """A channel that keeps what it was told, and can be made deaf."""
 
-    heard: list[Notice] = field(default_factory=list)
-    deaf: bool = False
+    delivered: list[Notice] = field(default_factory=list)
+    unreachable: bool = False
 
     async def send(self, notice: Notice) -> str:
-        if self.deaf:
+        if self.unreachable:
             raise NoticeUndeliveredError("nobody answers")
-        self.heard.append(notice)
+        self.delivered.append(notice)
         return "heard"
 
 
 @dataclass
-class ScriptedCode:
+class ScriptedCodeRepository:
     """The code port of a test: notes what it was asked, and ends as the test says."""
 
-    asked: list[RevertRequest] = field(default_factory=list)
-    ends: Exception | None = None
+    requests: list[RevertRequest] = field(default_factory=list)
+    error: Exception | None = None
 
     async def revert(self, request: RevertRequest) -> RevertReceipt:
-        self.asked.append(request)
-        if self.ends is not None:
-            raise self.ends
+        self.requests.append(request)
+        if self.error is not None:
+            raise self.error
         return RevertReceipt(commit="a" * 40, text="reverted and deployed")
 
 
 @dataclass(frozen=True)
-class TurnByTurnWatch:
+class PollingWatch:
     """The watch, one turn per attempt: the server skips time between attempts, never during one."""
 
     watch: WatchActivities
 
     @activity.defn(name="watch_red_flags")
-    async def watch_red_flags(self, request: WatchRequest) -> WatchEnd:
-        if finding := await RedFlagWatch(self.watch, request, WatchNotes(flag_differs=1)).turn():
-            return WatchEnd(finding=finding)
+    async def watch_red_flags(self, request: WatchRequest) -> WatchResult:
+        if finding := await RedFlagWatch(
+            self.watch, request, WatchCheckpoint(flag_drift_count=1)
+        ).poll_once():
+            return WatchResult(finding=finding)
         raise ApplicationError(
             "nothing yet",
             next_retry_delay=timedelta(minutes=1),
@@ -104,25 +106,25 @@ class TurnByTurnWatch:
         )
 
 
-class TrailingFlags(MemoryFlags):
+class RecordingFlags(MemoryFlags):
     """Memory flags that remember each percentage written, and can be made slow or to fail."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.trail: list[float] = []
+        self.percentages: list[float] = []
         self.broken: Exception | None = None
         self.slow_seconds = 0.0
-        self.disobeyed = False
+        self.confirmation_fails = False
 
-    async def apply(self, target: FlagTarget) -> FlagReceipt:
+    async def apply(self, write: FlagWrite) -> FlagReceipt:
         if self.broken is not None:
             raise self.broken
         await asyncio.sleep(self.slow_seconds)
-        receipt = await super().apply(target)
-        self.trail.append(receipt.percentage)
+        receipt = await super().apply(write)
+        self.percentages.append(receipt.percentage)
         return receipt
 
     async def confirm(self, request: ConfirmRequest) -> Confirmation:
-        if self.disobeyed:
+        if self.confirmation_fails:
             raise FlagsUnreachableError("a router process still serves the treatment")
         return await super().confirm(request)

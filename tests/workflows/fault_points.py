@@ -13,19 +13,19 @@ from typing import Any
 import pytest
 from temporalio.client import Client
 
-from rehearsal.readings import Answer, PlannedMetrics
-from rehearsal.skipping import time_skipping
-from rollout.gate import Gate, GateKind
-from rollout.plan import RolloutPlan, Step
-from rollout.state import State, Status
+from sluice.rehearsal.runner.time_skipping_server import time_skipping_server
+from sluice.rollout.analysis.gate import Gate, GateKind
+from sluice.rollout.engine.state import State, Status
+from sluice.rollout.plan.schema import RolloutPlan, Step
 from tests.conftest import run_blocking
-from tests.rehearsal_plan import PHASE4
-from tests.workflows.scene import Act, Scene
-from tests.workflows.stage import Stage
+from tests.doubles.plan_metrics import MetricValue, PlanMetrics
+from tests.phase4_plan import PHASE4
+from tests.workflows.rollout_batch import RolloutBatch
+from tests.workflows.rollout_case import RolloutCase, ScriptedAction
 from workflows.rollout_workflow import RolloutWorkflow
 
 HOUR = timedelta(hours=1)
-HEALTHY_READINGS: dict[str, Answer] = {
+HEALTHY_READINGS: dict[str, MetricValue] = {
     "latency_p50": 0.2,
     "latency_p90": 0.5,
     "latency_p99": 0.9,
@@ -46,17 +46,17 @@ HEALTHY_READINGS: dict[str, Answer] = {
     "complaints": 0.0,
     "processes_down": 0.0,
 }
-Deed = Callable[[Scene], Awaitable[None]]
+CaseMutation = Callable[[RolloutCase], Awaitable[None]]
 
 
-def quick_phase4() -> RolloutPlan:
+def phase4_in_hours() -> RolloutPlan:
     """The guide's plan in hours."""
-    steps = tuple(_quick(step) for step in PHASE4.steps)
+    steps = tuple(_in_hours(step) for step in PHASE4.steps)
     escalation = PHASE4.escalation.model_copy(update={"p1_rolls_back_after": HOUR})
     return PHASE4.model_copy(update={"steps": steps, "notify": (), "escalation": escalation})
 
 
-def _quick(step: Step) -> Step:
+def _in_hours(step: Step) -> Step:
     approval = step.approval and step.approval.model_copy(update={"expires_after": 12 * HOUR})
     items = [item for item in step.checklist if item.check != "attested"]
     held = {"at_least": HOUR}
@@ -66,151 +66,159 @@ def _quick(step: Step) -> Step:
             "hold": HOUR,
             "stable_for": 0 * HOUR,
             "deadline": 3 * HOUR,
-            "gates": _fixed(step.gates),
-            "red_flags": _fixed(step.red_flags),
+            "gates": _without_statistical_gates(step.gates),
+            "red_flags": _without_statistical_gates(step.red_flags),
             "approval": approval,
             "checklist": tuple(i.model_copy(update=held) if i.at_least else i for i in items),
         }
     )
 
 
-def _fixed(gates: tuple[Gate, ...]) -> tuple[Gate, ...]:
+def _without_statistical_gates(gates: tuple[Gate, ...]) -> tuple[Gate, ...]:
     return tuple(gate for gate in gates if gate.kind is not GateKind.STATISTICAL)
 
 
 @dataclass(frozen=True)
-class Point:
+class FaultPoint:
     """A fault, what happens, and how it must end: the status, and every percentage on the way."""
 
     fault: str
-    acts: tuple[Act, ...]
-    ends: Status | str
-    trail: tuple[float, ...]
+    actions: tuple[ScriptedAction, ...]
+    expected_end: Status | str
+    expected_percentages: tuple[float, ...]
     plan: Callable[[RolloutPlan], RolloutPlan] = lambda plan: plan
-    absent: bool = False
+    unattended: bool = False
 
     def __str__(self) -> str:
         return self.fault
 
-    def quick(self) -> RolloutPlan:
-        return self.plan(quick_phase4())
+    def plan_in_hours(self) -> RolloutPlan:
+        return self.plan(phase4_in_hours())
 
 
 @dataclass
-class Played:
+class PointResult:
     """What became of one point. ``runs``: events and bytes of each run's history, where it is HEALTHY."""
 
     end: str
-    trail: tuple[float, ...]
-    unfinished: int = 0
-    runs: tuple[tuple[int, int], ...] = ()
+    percentages: tuple[float, ...]
+    actions_left: int = 0
+    history_sizes: tuple[tuple[int, int], ...] = ()
 
 
-def point(
+def fault_point(
     fault: str,
-    *acts: Act,
-    ends: Status | str,
-    trail: Sequence[float],
+    *acts: ScriptedAction,
+    expected_end: Status | str,
+    expected_percentages: Sequence[float],
     **more: Any,  # noqa: ANN401  what is left of a Point
-) -> Point:
-    return Point(fault, acts, ends, tuple(trail), **more)
+) -> FaultPoint:
+    return FaultPoint(fault, acts, expected_end, tuple(expected_percentages), **more)
 
 
-def at(step: str, *deeds: Deed, hours: float = 0) -> Act:
+def when_live(step: str, *deeds: CaseMutation, hours: float = 0) -> ScriptedAction:
     """When ``step`` has been live for so long."""
-    return _act(lambda s: s.step_started_at is not None and s.live_step == step, deeds, hours)
+    return _scripted_action(
+        lambda s: s.step_started_at is not None and s.exposed_step_name == step, deeds, hours
+    )
 
 
-def before(step: str, *deeds: Deed, hours: float = 0) -> Act:
+def when_waiting(step: str, *deeds: CaseMutation, hours: float = 0) -> ScriptedAction:
     """While ``step`` waits to start and the one before is live, with readings to approve on."""
-    return _act(lambda s: _waits(s, step) and s.evidence is not None, deeds, hours)
+    return _scripted_action(
+        lambda s: _is_waiting_to_start(s, step) and s.evidence is not None, deeds, hours
+    )
 
 
-def _waits(state: State, step: str) -> bool:
+def _is_waiting_to_start(state: State, step: str) -> bool:
     return state.step is not None and state.step.name == step and state.step_started_at is None
 
 
-def once(status: Status, *deeds: Deed, hours: float = 0) -> Act:
+def when_status(status: Status, *deeds: CaseMutation, hours: float = 0) -> ScriptedAction:
     """When the rollout has had this status for so long."""
-    return _act(lambda s: s.status is status, deeds, hours)
+    return _scripted_action(lambda s: s.status is status, deeds, hours)
 
 
-def then(*deeds: Deed, hours: float = 0) -> Act:
+def after_previous(*deeds: CaseMutation, hours: float = 0) -> ScriptedAction:
     """So long after the act before, at the next turn of the watch at the earliest."""
-    return _act(lambda _: True, deeds, hours)
+    return _scripted_action(lambda _: True, deeds, hours)
 
 
-def _act(when: Callable[[State], bool], deeds: tuple[Deed, ...], hours: float) -> Act:
-    async def do(scene: Scene) -> None:
+def _scripted_action(
+    when: Callable[[State], bool], deeds: tuple[CaseMutation, ...], hours: float
+) -> ScriptedAction:
+    async def do(scene: RolloutCase) -> None:
         for deed in deeds:
             await deed(scene)
 
-    return Act(when, do, hours * HOUR)
+    return ScriptedAction(when, do, hours * HOUR)
 
 
-def reads(**values: Answer) -> Deed:
+def set_readings(**values: MetricValue) -> CaseMutation:
     """From now on these metrics read so (None: no data; an error: they can't be asked for)."""
 
-    async def do(scene: Scene) -> None:
+    async def do(scene: RolloutCase) -> None:
         scene.metrics.values.update(values)
 
     return do
 
 
-def grows(**per_hour: float) -> Deed:
-    async def do(scene: Scene) -> None:
+def set_slopes(**per_hour: float) -> CaseMutation:
+    async def do(scene: RolloutCase) -> None:
         scene.metrics.slopes.update(per_hour)
 
     return do
 
 
-def well() -> Deed:
+def restore_health() -> CaseMutation:
     """Everything is measured, and well, again."""
 
-    async def do(scene: Scene) -> None:
+    async def do(scene: RolloutCase) -> None:
         scene.metrics.values.update(HEALTHY_READINGS)
         scene.metrics.slopes.clear()
-        scene.metrics.down, scene.metrics.age_seconds = None, 1.0
+        scene.metrics.error, scene.metrics.age_seconds = None, 1.0
         scene.metrics.samples = 10_000.0
         scene.flags.broken = scene.ledger.broken = None
-        scene.flags.disobeyed = False
+        scene.flags.confirmation_fails = False
 
     return do
 
 
-def sets(port: str, **values: object) -> Deed:
-    """Set attributes of a port of the scene, or (``"scene"``) of itself."""
+def set_attributes(port: str, **values: object) -> CaseMutation:
+    """Set attributes of a port of the scene, or (``"case"``) of itself."""
 
-    async def do(scene: Scene) -> None:
-        place = scene if port == "scene" else getattr(scene, port)
+    async def do(scene: RolloutCase) -> None:
+        place = scene if port == "case" else getattr(scene, port)
         for name, value in values.items():
             setattr(place, name, value)
 
     return do
 
 
-async def play(points: list[Point], stage: Stage) -> dict[str, Played]:
+async def run_points(points: list[FaultPoint], batch: RolloutBatch) -> dict[str, PointResult]:
     """Play every point side by side, on one server; give what became of each."""
     scenes = {}
-    async with time_skipping() as env:
+    async with time_skipping_server() as env:
         for one in points:
-            scene = Scene(one.quick(), PlannedMetrics(PHASE4, HEALTHY_READINGS))
-            scene.acts, scene.absent = list(one.acts), one.absent
+            scene = RolloutCase(one.plan_in_hours(), PlanMetrics(PHASE4, HEALTHY_READINGS))
+            scene.actions, scene.unattended = list(one.actions), one.unattended
             scenes[one.fault] = scene
-            await stage.start(env, f"{len(scenes)}", scene)
-        await stage.play(env)
-        well = [one.fault for one in points if one.ends is Status.HEALTHY]
-        runs = {fault: await _runs(env.client, scenes[fault]) for fault in well}
+            await batch.start(env, f"{len(scenes)}", scene)
+        await batch.run_to_end(env)
+        well = [one.fault for one in points if one.expected_end is Status.HEALTHY]
+        runs = {fault: await _history_sizes(env.client, scenes[fault]) for fault in well}
     return {
-        fault: Played(scene.end, tuple(scene.trail), len(scene.acts), runs.get(fault, ()))
+        fault: PointResult(
+            scene.end, tuple(scene.percentages), len(scene.actions), runs.get(fault, ())
+        )
         for fault, scene in scenes.items()
     }
 
 
-async def _runs(client: Client, scene: Scene) -> tuple[tuple[int, int], ...]:
+async def _history_sizes(client: Client, case: RolloutCase) -> tuple[tuple[int, int], ...]:
     """Events and bytes of each run of a rollout, the last first."""
-    assert scene.handle is not None
-    handle, sizes = scene.handle, []
+    assert case.handle is not None
+    handle, sizes = case.handle, []
     while True:
         history = await handle.fetch_history()
         sizes.append((len(history.events), sum(event.ByteSize() for event in history.events)))
@@ -221,10 +229,10 @@ async def _runs(client: Client, scene: Scene) -> tuple[tuple[int, int], ...]:
         handle = client.get_workflow_handle_for(RolloutWorkflow.run, handle.id, run_id=run_id)
 
 
-def play_wanted(
-    request: pytest.FixtureRequest, test: str, points: Sequence[Point]
-) -> dict[str, Played]:
+def run_selected_points(
+    request: pytest.FixtureRequest, test: str, points: Sequence[FaultPoint]
+) -> dict[str, PointResult]:
     """Play the points whose case of ``test`` this session asks for."""
     wanted = {item.name for item in request.session.items}
     asked = [one for one in points if f"{test}[{one}]" in wanted]
-    return run_blocking(lambda: play(asked, Stage()))
+    return run_blocking(lambda: run_points(asked, RolloutBatch()))

@@ -10,25 +10,25 @@ from temporalio.client import WorkflowHandle
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
+from activities.check import CheckActivities
 from activities.checklist import ChecklistActivities
-from activities.code import CodeActivities
+from activities.code_revert import CodeRevertActivities
+from activities.doubles.environment_probe import MemoryEnvironmentProbe
+from activities.doubles.ledger import MemoryLedger
 from activities.flags import FlagActivities
-from activities.measure import MeasureActivities
-from activities.memory_ledger import MemoryLedger
-from activities.memory_site import MemorySite
 from activities.notify import NoticeActivities
 from activities.watch import WatchActivities
-from rollout.commands import Acknowledgement, Command, Verb
-from rollout.plan import RolloutPlan
-from rollout.plan_yaml import parse_plan
-from rollout.state import State
+from sluice.rollout.engine.commands import Acknowledgement, Command, Verb
+from sluice.rollout.engine.state import State
+from sluice.rollout.plan.loader import parse_plan
+from sluice.rollout.plan.schema import RolloutPlan
 from tests.workflows.doubles import (
-    HeardNotices,
-    ScriptedCode,
+    PollingWatch,
+    RecordingFlags,
+    RecordingNotices,
+    ScriptedCodeRepository,
     ScriptedMetrics,
     ScriptedReports,
-    TrailingFlags,
-    TurnByTurnWatch,
 )
 from workflows.models import RolloutInput, RolloutResult, workflow_id
 from workflows.notice_workflow import NoticeWorkflow
@@ -84,7 +84,7 @@ steps:
     stage: 4
     percentage: 100
     rollback_to: ramp-5
-    approval: {approvers: 1}
+    approval: {required_approvals: 1}
     interval: 10m
     hold: 1h
     deadline: 3h
@@ -105,17 +105,17 @@ ALICE = Command(actor="alice", reason="a test says so")
 
 
 @dataclass
-class Rollout:
+class RunningRollout:
     """One running rollout and everything a test may turn."""
 
     env: WorkflowEnvironment
     handle: WorkflowHandle[RolloutWorkflow, RolloutResult]
     metrics: ScriptedMetrics
-    flags: TrailingFlags
+    flags: RecordingFlags
     reports: ScriptedReports
-    site: MemorySite
-    notices: HeardNotices
-    code: ScriptedCode
+    site: MemoryEnvironmentProbe
+    notices: RecordingNotices
+    code: ScriptedCodeRepository
 
     async def state(self) -> State:
         return await self.handle.query(RolloutWorkflow.get_state)
@@ -137,29 +137,29 @@ class Rollout:
         await asyncio.sleep(0.05)
         await self.env.sleep(minutes * 60)
 
-    async def reaches(self, what: Callable[[State], bool], hours: int = 24) -> State:
+    async def wait_until(self, condition: Callable[[State], bool], hours: int = 24) -> State:
         """Let time pass, two minutes at a time, until the state is as wanted."""
         for _ in range(hours * 30):
             state = await self.state()
-            if what(state):
+            if condition(state):
                 return state
             await self.pass_time(2)
         raise AssertionError(f"not reached; the state is {state!r}")
 
 
-def plan(text: str = PLAN) -> RolloutPlan:
+def short_plan(text: str = PLAN) -> RolloutPlan:
     return parse_plan(text)
 
 
 @asynccontextmanager
-async def rolling_out(
-    env: WorkflowEnvironment, of: RolloutPlan | None = None
-) -> AsyncIterator[Rollout]:
+async def running_rollout(
+    env: WorkflowEnvironment, rollout_plan: RolloutPlan | None = None
+) -> AsyncIterator[RunningRollout]:
     """A worker with scripted ports, and one rollout on it."""
-    of = of or plan()
-    metrics, flags, ledger = ScriptedMetrics(), TrailingFlags(), MemoryLedger()
-    reports, site = ScriptedReports(), MemorySite()
-    notices, code = HeardNotices(), ScriptedCode()
+    rollout_plan = rollout_plan or short_plan()
+    metrics, flags, ledger = ScriptedMetrics(), RecordingFlags(), MemoryLedger()
+    reports, site = ScriptedReports(), MemoryEnvironmentProbe()
+    notices, code = RecordingNotices(), ScriptedCodeRepository()
     queue = f"test-{id(metrics)}"
     with ThreadPoolExecutor(4) as pool:
         async with Worker(
@@ -169,11 +169,11 @@ async def rolling_out(
             activities=[
                 FlagActivities(flags).apply,
                 FlagActivities(flags).confirm,
-                MeasureActivities(metrics, ledger).check,
-                TurnByTurnWatch(WatchActivities(metrics, flags, ledger)).watch_red_flags,
+                CheckActivities(metrics, ledger).check,
+                PollingWatch(WatchActivities(metrics, flags, ledger)).watch_red_flags,
                 reports.write_report,
                 NoticeActivities({"log": notices, "webhook": notices}).deliver,
-                CodeActivities(code).revert,
+                CodeRevertActivities(code).revert,
                 ChecklistActivities(metrics, site).check_items,
             ],
             activity_executor=pool,
@@ -181,11 +181,11 @@ async def rolling_out(
         ):
             handle = await env.client.start_workflow(
                 RolloutWorkflow.run,
-                RolloutInput(plan=of),
-                id=f"{workflow_id(of.flag)}-{queue}",
+                RolloutInput(plan=rollout_plan),
+                id=f"{workflow_id(rollout_plan.flag)}-{queue}",
                 task_queue=queue,
             )
-            yield Rollout(env, handle, metrics, flags, reports, site, notices, code)
+            yield RunningRollout(env, handle, metrics, flags, reports, site, notices, code)
             await _end(handle)
 
 

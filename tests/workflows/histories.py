@@ -11,32 +11,32 @@ from pathlib import Path
 
 from temporalio.client import WorkflowHistory
 
-from rehearsal.skipping import time_skipping
-from rollout.commands import Verb
-from rollout.state import Status
-from tests.workflows.harness import Rollout, rolling_out
+from sluice.rehearsal.runner.time_skipping_server import time_skipping_server
+from sluice.rollout.engine.commands import Verb
+from sluice.rollout.engine.state import Status
+from tests.workflows.harness import RunningRollout, running_rollout
 
 FOLDER = Path(__file__).parents[1] / "histories"
-Story = Callable[[Rollout], Awaitable[object]]
+HistoryScenario = Callable[[RunningRollout], Awaitable[object]]
 
 
-async def healthy(rollout: Rollout) -> None:
-    await rollout.reaches(lambda s: s.step is not None and s.step.name == "ramp-100")
+async def healthy(rollout: RunningRollout) -> None:
+    await rollout.wait_until(lambda s: s.step is not None and s.step.name == "ramp-100")
     await rollout.approve()
     await rollout.handle.result()
 
 
-async def rolled_back_and_retried(rollout: Rollout) -> None:
-    await rollout.reaches(lambda s: s.percentage == 5)
+async def rolled_back_and_retried(rollout: RunningRollout) -> None:
+    await rollout.wait_until(lambda s: s.percentage == 5)
     rollout.metrics.values["errors"] = 0.2
-    await rollout.reaches(lambda s: s.status is Status.DEGRADED)
+    await rollout.wait_until(lambda s: s.status is Status.DEGRADED)
     rollout.metrics.values["errors"] = 0.001
     await rollout.command(Verb.RETRY)
-    await rollout.reaches(lambda s: s.step is not None and s.step.name == "ramp-100")
+    await rollout.wait_until(lambda s: s.step is not None and s.step.name == "ramp-100")
 
 
-async def paused_and_aborted(rollout: Rollout) -> None:
-    await rollout.reaches(lambda s: s.percentage == 5)
+async def paused_and_aborted(rollout: RunningRollout) -> None:
+    await rollout.wait_until(lambda s: s.percentage == 5)
     await rollout.command(Verb.PAUSE)
     await rollout.pass_time(60)
     await rollout.command(Verb.RESUME)
@@ -44,12 +44,12 @@ async def paused_and_aborted(rollout: Rollout) -> None:
     await rollout.handle.result()
 
 
-STORIES: dict[str, Story] = {
+SCENARIOS: dict[str, HistoryScenario] = {
     story.__name__: story for story in (healthy, rolled_back_and_retried, paused_and_aborted)
 }
 
 
-def commands(history: WorkflowHistory) -> list[str]:
+def recorded_commands(history: WorkflowHistory) -> list[str]:
     """What the workflow asked for, in order: timers with their length, activities by name.
 
     A replay notices added or missing commands, not changed durations; this list does.
@@ -66,12 +66,14 @@ def commands(history: WorkflowHistory) -> list[str]:
 
 async def record() -> None:
     """Play each story on the time-skipping server and save its history and commands."""
-    for name, story in STORIES.items():
-        async with time_skipping() as env, rolling_out(env) as rollout:
+    for name, story in SCENARIOS.items():
+        async with time_skipping_server() as env, running_rollout(env) as rollout:
             await story(rollout)
             history = await rollout.handle.fetch_history()
         (FOLDER / f"{name}.json").write_text(history.to_json())
-        (FOLDER / f"{name}.commands.json").write_text(json.dumps(commands(history), indent=0))
+        (FOLDER / f"{name}.commands.json").write_text(
+            json.dumps(recorded_commands(history), indent=0)
+        )
 
 
 if __name__ == "__main__":

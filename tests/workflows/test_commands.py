@@ -8,19 +8,19 @@ from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.testing import WorkflowEnvironment
 
-from activities.errors import FlagsUnreachableError
-from rollout.commands import Command, Verb
-from rollout.state import State, Status
-from tests.workflows.harness import ALICE, Rollout, plan, rolling_out
+from activities.contract.errors import FlagsUnreachableError
+from sluice.rollout.engine.commands import Command, Verb
+from sluice.rollout.engine.state import State, Status
+from tests.workflows.harness import ALICE, RunningRollout, running_rollout, short_plan
 from workflows.models import RolloutInput
 from workflows.rollout_workflow import RolloutWorkflow
 
 
-def exposed(state: State) -> bool:
+def is_exposed(state: State) -> bool:
     return state.percentage > 0
 
 
-async def refused(rollout: Rollout, verb: Verb, command: Command = ALICE) -> str:
+async def rejection(rollout: RunningRollout, verb: Verb, command: Command = ALICE) -> str:
     with pytest.raises(WorkflowUpdateFailedError) as caught:
         await rollout.command(verb, command)
     return str(caught.value.cause)
@@ -28,11 +28,11 @@ async def refused(rollout: Rollout, verb: Verb, command: Command = ALICE) -> str
 
 async def test_abort_answers_when_the_store_has_zero(env: WorkflowEnvironment) -> None:
     """The answer to abort carries the percentage that was read back; the report is written."""
-    async with rolling_out(env) as rollout:
-        await rollout.reaches(exposed)
+    async with running_rollout(env) as rollout:
+        await rollout.wait_until(is_exposed)
         answer = await rollout.command(Verb.ABORT)
         assert answer.percentage == 0
-        assert rollout.flags.trail[-1] == 0
+        assert rollout.flags.percentages[-1] == 0
         result = await rollout.handle.result()
         assert (result.status, result.percentage) == (Status.ABORTED, 0)
         assert rollout.reports.requests[0].ending == "Aborted"
@@ -40,8 +40,8 @@ async def test_abort_answers_when_the_store_has_zero(env: WorkflowEnvironment) -
 
 async def test_two_aborts_and_the_end_share_one_write(env: WorkflowEnvironment) -> None:
     """Of several writes at once all but the newest are refused, and an abort would never answer."""
-    async with rolling_out(env) as rollout:
-        await rollout.reaches(exposed)
+    async with running_rollout(env) as rollout:
+        await rollout.wait_until(is_exposed)
         rollout.flags.slow_seconds = 0.3
         bob = Command(actor="bob", reason="me too")
         answers = await asyncio.gather(
@@ -49,36 +49,36 @@ async def test_two_aborts_and_the_end_share_one_write(env: WorkflowEnvironment) 
         )
         assert [answer.percentage for answer in answers] == [0, 0]
         assert (await rollout.handle.result()).status is Status.ABORTED
-        assert rollout.flags.trail == [0, 0, 5, 0]
+        assert rollout.flags.percentages == [0, 0, 5, 0]
 
 
 async def test_cancelling_the_workflow_means_abort(env: WorkflowEnvironment) -> None:
     """A cancelled rollout still goes to 0 % and writes its report before it ends."""
-    async with rolling_out(env) as rollout:
-        await rollout.reaches(exposed)
+    async with running_rollout(env) as rollout:
+        await rollout.wait_until(is_exposed)
         await rollout.handle.cancel()
         result = await rollout.handle.result()
         assert (result.status, result.percentage) == (Status.ABORTED, 0)
-        assert rollout.flags.trail[-1] == 0
+        assert rollout.flags.percentages[-1] == 0
 
 
 async def test_cancelling_during_a_rollback_does_not_stop_it(env: WorkflowEnvironment) -> None:
     """A rollback is shielded from cancellation and tried until it is done."""
-    async with rolling_out(env) as rollout:
-        await rollout.reaches(exposed)
+    async with running_rollout(env) as rollout:
+        await rollout.wait_until(is_exposed)
         rollout.flags.broken = FlagsUnreachableError("Redis does not answer")
         rollout.metrics.values["errors"] = 0.2
-        await rollout.reaches(lambda s: s.rollback is not None, hours=1)
+        await rollout.wait_until(lambda s: s.rollback is not None, hours=1)
         await rollout.handle.cancel()
         rollout.flags.broken = None
         result = await rollout.handle.result()
-        assert (result.status, rollout.flags.trail[-1]) == (Status.ABORTED, 0)
+        assert (result.status, rollout.flags.percentages[-1]) == (Status.ABORTED, 0)
 
 
 async def test_pause_stops_the_clock_and_resume_goes_on(env: WorkflowEnvironment) -> None:
     """Paused time doesn't count as watched time; the percentage stays."""
-    async with rolling_out(env) as rollout:
-        await rollout.reaches(exposed)
+    async with running_rollout(env) as rollout:
+        await rollout.wait_until(is_exposed)
         await rollout.command(Verb.PAUSE)
         await rollout.pass_time(6 * 60)
         state = await rollout.state()
@@ -92,10 +92,10 @@ async def test_pause_stops_the_clock_and_resume_goes_on(env: WorkflowEnvironment
 
 async def test_promote_skips_the_wait(env: WorkflowEnvironment) -> None:
     """Promote ends the step's wait now, on a person's word, and says who it was."""
-    async with rolling_out(env) as rollout:
-        await rollout.reaches(exposed)
+    async with running_rollout(env) as rollout:
+        await rollout.wait_until(is_exposed)
         await rollout.command(Verb.PROMOTE)
-        state = await rollout.reaches(lambda s: s.step_index == 3, hours=1)
+        state = await rollout.wait_until(lambda s: s.step_index == 3, hours=1)
         assert any("promoted by alice" in event.text for event in state.timeline)
 
 
@@ -103,30 +103,30 @@ async def test_commands_that_do_not_fit_are_refused_with_the_reason(
     env: WorkflowEnvironment,
 ) -> None:
     """Nothing is changed by a refused command."""
-    async with rolling_out(env) as rollout:
-        await rollout.reaches(exposed)
-        assert "only a Paused one" in await refused(rollout, Verb.RESUME)
-        assert "only a Degraded one" in await refused(rollout, Verb.RETRY)
-        assert "nothing waits for approval" in await refused(rollout, Verb.APPROVE)
+    async with running_rollout(env) as rollout:
+        await rollout.wait_until(is_exposed)
+        assert "only a Paused one" in await rejection(rollout, Verb.RESUME)
+        assert "only a Degraded one" in await rejection(rollout, Verb.RETRY)
+        assert "nothing waits for approval" in await rejection(rollout, Verb.APPROVE)
         assert (await rollout.state()).status is Status.PROGRESSING
 
 
 async def test_the_baseline_cannot_be_skipped(env: WorkflowEnvironment) -> None:
     """Promote before the baseline is recorded is refused: later gates compare with it."""
-    async with rolling_out(env) as rollout:
-        await rollout.reaches(lambda s: s.step_started_at is not None, hours=1)
-        assert "baseline is not complete" in await refused(rollout, Verb.PROMOTE)
+    async with running_rollout(env) as rollout:
+        await rollout.wait_until(lambda s: s.step_started_at is not None, hours=1)
+        assert "baseline is not complete" in await rejection(rollout, Verb.PROMOTE)
 
 
 async def test_signals_do_what_updates_do(env: WorkflowEnvironment) -> None:
     """The Temporal UI and other SDKs can signal; a signal that doesn't fit is told, not fatal."""
-    async with rolling_out(env) as rollout:
-        await rollout.reaches(exposed)
+    async with running_rollout(env) as rollout:
+        await rollout.wait_until(is_exposed)
         await rollout.handle.signal("resume", ALICE)
-        state = await rollout.reaches(lambda s: s.timeline[-1].kind == "refused", hours=1)
+        state = await rollout.wait_until(lambda s: s.timeline[-1].kind == "refused", hours=1)
         assert "only a Paused one" in state.timeline[-1].text
         await rollout.handle.signal("rollback", Command(actor="ui", emergency=True))
-        state = await rollout.reaches(lambda s: s.status is Status.DEGRADED, hours=1)
+        state = await rollout.wait_until(lambda s: s.status is Status.DEGRADED, hours=1)
         assert state.percentage == 0
         await rollout.handle.signal("abort", ALICE)
         assert (await rollout.handle.result()).status is Status.ABORTED
@@ -134,31 +134,31 @@ async def test_signals_do_what_updates_do(env: WorkflowEnvironment) -> None:
 
 async def test_signals_twice_and_out_of_order_change_nothing_more(env: WorkflowEnvironment) -> None:
     """Two pauses are one, two rollbacks too, and a resume that comes too late raises nothing."""
-    async with rolling_out(env) as rollout:
-        await rollout.reaches(exposed)
+    async with running_rollout(env) as rollout:
+        await rollout.wait_until(is_exposed)
         await rollout.handle.signal("pause", ALICE)
         await rollout.handle.signal("pause", ALICE)
-        state = await rollout.reaches(lambda s: s.status is Status.PAUSED, hours=1)
+        state = await rollout.wait_until(lambda s: s.status is Status.PAUSED, hours=1)
         emergency = Command(actor="ui", emergency=True)
         await rollout.handle.signal("rollback", emergency)
-        await rollout.reaches(lambda s: s.status is Status.DEGRADED, hours=1)
+        await rollout.wait_until(lambda s: s.status is Status.DEGRADED, hours=1)
         await rollout.handle.signal("rollback", emergency)
         await rollout.handle.signal("resume", ALICE)
-        state = await rollout.reaches(
+        state = await rollout.wait_until(
             lambda s: any(e.kind == "refused" for e in s.timeline), hours=1
         )
         assert (state.status, state.percentage) == (Status.DEGRADED, 0)
-        assert rollout.flags.trail[-1] == 0
+        assert rollout.flags.percentages[-1] == 0
 
 
 async def test_a_second_start_for_the_same_flag_is_refused(env: WorkflowEnvironment) -> None:
     """The first rollout goes on untouched; the refusal says how to see and to end it."""
-    async with rolling_out(env) as rollout:
-        before = await rollout.reaches(exposed)
+    async with running_rollout(env) as rollout:
+        before = await rollout.wait_until(is_exposed)
         with pytest.raises(WorkflowAlreadyStartedError):
             await env.client.start_workflow(
                 RolloutWorkflow.run,
-                RolloutInput(plan=plan()),
+                RolloutInput(plan=short_plan()),
                 id=rollout.handle.id,
                 task_queue="another",
                 id_conflict_policy=WorkflowIDConflictPolicy.FAIL,

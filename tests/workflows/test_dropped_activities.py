@@ -11,15 +11,15 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from workflows import policies
-from workflows.base import drop
+from workflows import activity_options
+from workflows.base import abandon
 
 QUEUE = "dropped"
 OPTIONS = {
     name: value
-    for name, value in vars(policies).items()
+    for name, value in vars(activity_options).items()
     if isinstance(value, dict) and "start_to_close_timeout" in value and name != "APPLY_AT_ONCE"
-} | {"watch": policies.watch(timedelta(seconds=1))}
+} | {"watch": activity_options.watch_options(timedelta(seconds=1))}
 ENDS = ("fails", "times out", "completes late")
 
 
@@ -47,7 +47,7 @@ class DropsAnActivity:
         options["retry_policy"] = RetryPolicy(maximum_attempts=1)
         task = workflow.start_activity(ends, how, **options)
         await workflow.sleep(0.2)
-        drop(task)
+        abandon(task)
         for _ in range(12):
             await workflow.sleep(0.15)
         return "went on"

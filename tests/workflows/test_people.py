@@ -6,12 +6,12 @@ import pytest
 from temporalio.client import WorkflowUpdateFailedError
 from temporalio.testing import WorkflowEnvironment
 
-from activities.errors import FlagsUnreachableError
-from rollout.commands import Command, Verb
-from rollout.state import State, Status
-from tests.workflows.harness import PLAN, Rollout, plan, rolling_out
+from activities.contract.errors import FlagsUnreachableError
+from sluice.rollout.engine.commands import Command, Verb
+from sluice.rollout.engine.state import State, Status
+from tests.workflows.harness import PLAN, RunningRollout, running_rollout, short_plan
 
-LISTED = PLAN.replace(
+CHECKLIST_PLAN = PLAN.replace(
     "    whitelist: [user_alice]\n",
     """    whitelist: [user_alice]
     checklist:
@@ -20,16 +20,16 @@ LISTED = PLAN.replace(
       - {name: reward-known, title: Reward known, check: gate, gate: {metric: reward, cohort: control, threshold: 0.1, direction: above, window: 5m}}
 """,
 ).replace(
-    "approval: {approvers: 1}",
-    "approval: {approvers: 2, of: [alice, bob], evidence_max_age: 20m, expires_after: 2h, on_expiry: abort}",
+    "approval: {required_approvals: 1}",
+    "approval: {required_approvals: 2, eligible_approvers: [alice, bob], evidence_max_age: 20m, expires_after: 2h, on_expiry: abort}",
 )
 
 
-def newest(state: State) -> datetime:
+def evidence_time(state: State) -> datetime:
     return state.evidence.at if state.evidence else state.started_at
 
 
-async def refused(rollout: Rollout, verb: Verb, command: Command) -> str:
+async def rejection(rollout: RunningRollout, verb: Verb, command: Command) -> str:
     with pytest.raises(WorkflowUpdateFailedError) as caught:
         await rollout.command(verb, command)
     return str(caught.value.cause)
@@ -37,39 +37,43 @@ async def refused(rollout: Rollout, verb: Verb, command: Command) -> str:
 
 async def test_a_step_does_not_start_before_its_checklist(env: WorkflowEnvironment) -> None:
     """What fails is looked at again until it is well; a person's item comes by update or signal."""
-    async with rolling_out(env, plan(LISTED)) as rollout:
-        rollout.site.wrong["drill"] = FlagsUnreachableError("Redis is away")
-        first = (await rollout.reaches(lambda s: "drill" in s.answers)).answers["drill"]
-        state = await rollout.reaches(lambda s: s.answers["drill"].at > first.at, hours=1)
+    async with running_rollout(env, short_plan(CHECKLIST_PLAN)) as rollout:
+        rollout.site.problems["drill"] = FlagsUnreachableError("Redis is away")
+        first = (await rollout.wait_until(lambda s: "drill" in s.item_results)).item_results[
+            "drill"
+        ]
+        state = await rollout.wait_until(lambda s: s.item_results["drill"].at > first.at, hours=1)
         assert state.percentage == 0
-        assert "Redis is away" in state.answers["drill"].because
-        assert state.answers["reward-known"].passed
+        assert "Redis is away" in state.item_results["drill"].reason
+        assert state.item_results["reward-known"].passed
         item = Command(actor="cyd", reason="had the course", item="drill")
-        assert "checked by the machine" in await refused(rollout, Verb.ATTEST, item)
-        rollout.site.wrong.clear()
+        assert "checked by the machine" in await rejection(rollout, Verb.ATTEST, item)
+        rollout.site.problems.clear()
         await rollout.handle.signal("attest", item.model_copy(update={"item": "trained"}))
-        state = await rollout.reaches(lambda s: s.percentage == 5, hours=1)
-        assert state.attested["trained"].by == "cyd"
+        state = await rollout.wait_until(lambda s: s.percentage == 5, hours=1)
+        assert state.attestations["trained"].actor == "cyd"
 
 
 async def test_two_people_approve_what_they_saw(env: WorkflowEnvironment) -> None:
     """Old evidence is refused, fresh evidence is made meanwhile, by signal or update alike."""
-    async with rolling_out(env, plan(LISTED)) as rollout:
+    async with running_rollout(env, short_plan(CHECKLIST_PLAN)) as rollout:
         await rollout.command(Verb.ATTEST, Command(actor="cyd", item="trained"))
-        state = await rollout.reaches(lambda s: s.step_index == 3 and s.evidence is not None)
+        state = await rollout.wait_until(lambda s: s.step_index == 3 and s.evidence is not None)
         assert state.evidence is not None
         old, seen_at = state.evidence.id, state.evidence.at
-        await rollout.reaches(lambda s: newest(s) - seen_at > timedelta(minutes=25), hours=2)
+        await rollout.wait_until(
+            lambda s: evidence_time(s) - seen_at > timedelta(minutes=25), hours=2
+        )
         stale = Command(actor="alice", evidence=old)
-        assert "the plan allows 20m" in await refused(rollout, Verb.APPROVE, stale)
-        assert "may not approve" in await refused(rollout, Verb.APPROVE, Command(actor="eve"))
+        assert "the plan allows 20m" in await rejection(rollout, Verb.APPROVE, stale)
+        assert "may not approve" in await rejection(rollout, Verb.APPROVE, Command(actor="eve"))
         answer = await rollout.approve("alice")
         assert "1 more" in answer.message
         fresh = (await rollout.state()).evidence
         assert fresh is not None
         assert fresh.id != old
         await rollout.handle.signal("approve", Command(actor="bob", evidence=fresh.id))
-        state = await rollout.reaches(lambda s: s.percentage == 100, hours=1)
+        state = await rollout.wait_until(lambda s: s.percentage == 100, hours=1)
         approvals = [event for event in state.timeline if event.kind == "approve"]
         assert [event.actor for event in approvals] == ["alice", "bob"]
         assert fresh.id in approvals[-1].text
@@ -77,9 +81,9 @@ async def test_two_people_approve_what_they_saw(env: WorkflowEnvironment) -> Non
 
 async def test_an_approval_that_never_comes_ends_the_rollout(env: WorkflowEnvironment) -> None:
     """With on_expiry abort: after the plan's time, at 0 %."""
-    async with rolling_out(env, plan(LISTED)) as rollout:
+    async with running_rollout(env, short_plan(CHECKLIST_PLAN)) as rollout:
         await rollout.command(Verb.ATTEST, Command(actor="cyd", item="trained"))
-        await rollout.reaches(lambda s: s.ended)
+        await rollout.wait_until(lambda s: s.has_ended)
         result = await rollout.handle.result()
         assert (result.status, result.percentage) == (Status.ABORTED, 0)
-        assert rollout.flags.trail[-1] == 0
+        assert rollout.flags.percentages[-1] == 0

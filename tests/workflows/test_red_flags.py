@@ -2,92 +2,92 @@
 
 from temporalio.testing import WorkflowEnvironment
 
-from rollout.commands import Command, Verb
-from rollout.state import State, Status
-from router.flags import Change
-from tests.workflows.harness import ALICE, Rollout, rolling_out
+from sluice.flags import WriteMetadata
+from sluice.rollout.engine.commands import Command, Verb
+from sluice.rollout.engine.state import State, Status
+from tests.workflows.harness import ALICE, RunningRollout, running_rollout
 
-BOB = Change(actor="bob", reason="it hurts")
+BOB = WriteMetadata(actor="bob", reason="it hurts")
 
 
-def exposed(state: State) -> bool:
+def is_exposed(state: State) -> bool:
     return state.percentage > 0
 
 
-def degraded(state: State) -> bool:
+def is_degraded(state: State) -> bool:
     return state.status is Status.DEGRADED
 
 
-async def killed(rollout: Rollout) -> bool:
+async def is_flag_killed(rollout: RunningRollout) -> bool:
     document = await rollout.flags.environment("default").document()
     return document.flags["learning"].killed
 
 
 async def test_p0_goes_to_zero_and_stays_there(env: WorkflowEnvironment) -> None:
     """A P0 puts the flag to 0 %, sets the latch, and waits for a person; it never raises again."""
-    async with rolling_out(env) as rollout:
-        await rollout.reaches(exposed)
+    async with running_rollout(env) as rollout:
+        await rollout.wait_until(is_exposed)
         rollout.metrics.values["errors"] = 0.2
-        state = await rollout.reaches(degraded, hours=1)
+        state = await rollout.wait_until(is_degraded, hours=1)
         assert state.percentage == 0
-        assert await killed(rollout)
+        assert await is_flag_killed(rollout)
         assert state.rollback is not None
         assert state.rollback.finding is not None
         assert state.rollback.finding.name == "error_spike"
         rollout.metrics.values["errors"] = 0.0
         await rollout.pass_time(24 * 60)
-        assert rollout.flags.trail[-1] == 0
+        assert rollout.flags.percentages[-1] == 0
         assert (await rollout.state()).status is Status.DEGRADED
 
 
 async def test_retry_enters_the_failed_step_with_a_fresh_clock(env: WorkflowEnvironment) -> None:
     """Retry is a person's decision: it clears our own latch and starts the step anew."""
-    async with rolling_out(env) as rollout:
-        await rollout.reaches(exposed)
+    async with running_rollout(env) as rollout:
+        await rollout.wait_until(is_exposed)
         rollout.metrics.values["errors"] = 0.2
-        before = await rollout.reaches(degraded, hours=1)
+        before = await rollout.wait_until(is_degraded, hours=1)
         rollout.metrics.values["errors"] = 0.001
         await rollout.command(Verb.RETRY)
-        state = await rollout.reaches(exposed, hours=1)
+        state = await rollout.wait_until(is_exposed, hours=1)
         assert state.step is not None
         assert state.step.name == "ramp-5"
         assert state.step_started_at is not None
         assert before.rollback is not None
-        assert before.rollback.done_at is not None
-        assert state.step_started_at > before.rollback.done_at
-        assert not await killed(rollout)
+        assert before.rollback.completed_at is not None
+        assert state.step_started_at > before.rollback.completed_at
+        assert not await is_flag_killed(rollout)
 
 
 async def test_p1_pauses_and_rolls_back_when_nobody_acts(env: WorkflowEnvironment) -> None:
     """P1 (guide): pause, investigate within 4 hours; then traffic goes."""
-    async with rolling_out(env) as rollout:
-        await rollout.reaches(exposed)
+    async with running_rollout(env) as rollout:
+        await rollout.wait_until(is_exposed)
         rollout.metrics.values["reward"] = 0.1
-        state = await rollout.reaches(lambda s: s.status is Status.PAUSED, hours=1)
+        state = await rollout.wait_until(lambda s: s.status is Status.PAUSED, hours=1)
         assert state.percentage == 5
-        state = await rollout.reaches(degraded, hours=5)
+        state = await rollout.wait_until(is_degraded, hours=5)
         assert state.percentage == 0
         assert state.rollback is not None
-        assert "nobody acted" in state.rollback.because
+        assert "nobody acted" in state.rollback.reason
 
 
 async def test_a_p0_fires_during_a_pause_too(env: WorkflowEnvironment) -> None:
     """A person's pause doesn't put the guards to sleep."""
-    async with rolling_out(env) as rollout:
-        await rollout.reaches(exposed)
+    async with running_rollout(env) as rollout:
+        await rollout.wait_until(is_exposed)
         await rollout.command(Verb.PAUSE)
         rollout.metrics.values["errors"] = 0.2
-        assert (await rollout.reaches(degraded, hours=1)).percentage == 0
+        assert (await rollout.wait_until(is_degraded, hours=1)).percentage == 0
 
 
 async def test_a_p0_fires_while_waiting_for_an_approval(env: WorkflowEnvironment) -> None:
     """Flagger does nothing then; here the last step's red flags stay on guard."""
-    async with rolling_out(env) as rollout:
-        await rollout.reaches(lambda s: s.step is not None and s.step.name == "ramp-100")
+    async with running_rollout(env) as rollout:
+        await rollout.wait_until(lambda s: s.step is not None and s.step.name == "ramp-100")
         rollout.metrics.values["errors"] = 0.2
-        state = await rollout.reaches(degraded, hours=1)
+        state = await rollout.wait_until(is_degraded, hours=1)
         assert state.percentage == 0
-        assert rollout.flags.trail == [0, 0, 5, 0]
+        assert rollout.flags.percentages == [0, 0, 5, 0]
 
 
 async def test_a_kill_by_a_person_is_noticed(env: WorkflowEnvironment) -> None:
@@ -95,29 +95,29 @@ async def test_a_kill_by_a_person_is_noticed(env: WorkflowEnvironment) -> None:
 
     A later retry does not clear the latch that a person set.
     """
-    async with rolling_out(env) as rollout:
-        await rollout.reaches(exposed)
-        await rollout.flags.environment("default").kill("learning", change=BOB)
-        state = await rollout.reaches(degraded, hours=1)
+    async with running_rollout(env) as rollout:
+        await rollout.wait_until(is_exposed)
+        await rollout.flags.environment("default").kill("learning", metadata=BOB)
+        state = await rollout.wait_until(is_degraded, hours=1)
         assert state.rollback is not None
         assert state.rollback.finding is not None
         assert state.rollback.finding.kind == "killed"
         await rollout.command(Verb.RETRY)
-        state = await rollout.reaches(lambda s: s.status is Status.PAUSED, hours=1)
-        assert "kill" in state.paused_because.lower()
-        assert await killed(rollout)
+        state = await rollout.wait_until(lambda s: s.status is Status.PAUSED, hours=1)
+        assert "kill" in state.pause_reason.lower()
+        assert await is_flag_killed(rollout)
 
 
 async def test_no_data_never_fires_and_never_promotes(env: WorkflowEnvironment) -> None:
     """Nothing measured: no rollback for nothing, and no way forward either; it says why."""
-    async with rolling_out(env) as rollout:
-        await rollout.reaches(exposed)
+    async with running_rollout(env) as rollout:
+        await rollout.wait_until(is_exposed)
         rollout.metrics.values.update(errors=None, reward=None, queries=None)
         await rollout.pass_time(2 * 60)
         state = await rollout.state()
         assert state.percentage == 5
         assert state.check is not None
-        assert "no data" in state.check.because
+        assert "no data" in state.check.reason
         assert state.status is Status.PROGRESSING
         await rollout.pass_time(2 * 60)
         assert (await rollout.state()).status is Status.PAUSED
@@ -125,41 +125,43 @@ async def test_no_data_never_fires_and_never_promotes(env: WorkflowEnvironment) 
 
 async def test_prometheus_out_of_reach_holds_and_goes_on(env: WorkflowEnvironment) -> None:
     """An Error isn't a Failed: the step waits, says so, and goes on when readings are back."""
-    async with rolling_out(env) as rollout:
-        await rollout.reaches(exposed)
+    async with running_rollout(env) as rollout:
+        await rollout.wait_until(is_exposed)
         rollout.metrics.reachable = False
         await rollout.pass_time(2 * 60)
         state = await rollout.state()
         assert state.percentage == 5
         assert state.check is not None
-        assert "does not answer" in state.check.because
+        assert "does not answer" in state.check.reason
         rollout.metrics.reachable = True
-        await rollout.reaches(lambda s: s.step is not None and s.step.name == "ramp-100", hours=2)
+        await rollout.wait_until(
+            lambda s: s.step is not None and s.step.name == "ramp-100", hours=2
+        )
 
 
 async def test_deadline_with_failing_gate_steps_back(env: WorkflowEnvironment) -> None:
     """Success criteria not met in time: back to the step's own target, then a person decides."""
-    async with rolling_out(env) as rollout:
-        await rollout.reaches(exposed)
+    async with running_rollout(env) as rollout:
+        await rollout.wait_until(is_exposed)
         rollout.metrics.values["errors"] = 0.03  # fails the gate, below the red flag
-        state = await rollout.reaches(degraded, hours=5)
+        state = await rollout.wait_until(is_degraded, hours=5)
         assert state.percentage == 0
         assert state.rollback is not None
         assert state.rollback.to_step == "dark"
-        assert not await killed(rollout)
+        assert not await is_flag_killed(rollout)
 
 
 async def test_still_burning_after_a_step_back_goes_to_zero(env: WorkflowEnvironment) -> None:
     """After a step back the target's red flags stay on guard."""
-    async with rolling_out(env) as rollout:
-        await rollout.reaches(lambda s: s.step is not None and s.step.name == "ramp-100")
+    async with running_rollout(env) as rollout:
+        await rollout.wait_until(lambda s: s.step is not None and s.step.name == "ramp-100")
         await rollout.approve()
-        await rollout.reaches(lambda s: s.percentage == 100, hours=1)
+        await rollout.wait_until(lambda s: s.percentage == 100, hours=1)
         await rollout.command(Verb.ROLLBACK, Command(actor="bob", reason="unsure"))
         assert (await rollout.state()).percentage == 5
         rollout.metrics.values["errors"] = 0.2
-        state = await rollout.reaches(lambda s: s.percentage == 0, hours=1)
+        state = await rollout.wait_until(lambda s: s.percentage == 0, hours=1)
         assert state.status is Status.DEGRADED
-        assert rollout.flags.trail == [0, 0, 5, 100, 5, 0]
+        assert rollout.flags.percentages == [0, 0, 5, 100, 5, 0]
         await rollout.command(Verb.ABORT, ALICE)
         assert (await rollout.handle.result()).status is Status.ABORTED

@@ -4,9 +4,9 @@ from datetime import timedelta
 
 from temporalio.testing import WorkflowEnvironment
 
-from rollout.exposure import budget
-from rollout.state import RollbackKind, State, Status
-from tests.workflows.harness import PLAN, Rollout, plan, rolling_out
+from sluice.rollout.engine.state import RollbackKind, State, Status
+from sluice.rollout.plan.alpha_budget import allocate_alpha
+from tests.workflows.harness import PLAN, RunningRollout, running_rollout, short_plan
 
 GATE = "      - {name: evidence, metric: counted, kind: statistical, window: 10m}\n"
 METRIC = """
@@ -23,7 +23,7 @@ STATISTICAL = (
     .replace("    gates: [{metric: errors, threshold: 1%, window: 5m}]\n", "    gates: &last\n")
 )
 STATISTICAL += "      - {metric: errors, threshold: 1%, window: 5m}\n"
-COUNTED = {
+BLOCK_COUNTS = {
     'sum(e{c=~"treatment"}': 1.0,
     'sum(u{c=~"treatment"}': 200.0,
     'sum(e{c=~"control"}': 8.0,
@@ -33,50 +33,52 @@ COUNTED = {
 }
 
 
-def blocks(state: State) -> int:
-    track = state.tracks.get("gates/evidence")
+def block_count(state: State) -> int:
+    track = state.sequential_states.get("gates/evidence")
     return track.blocks if track else 0
 
 
-async def at_fifty(rollout: Rollout) -> State:
-    rollout.metrics.values.update(COUNTED)
-    await rollout.reaches(lambda s: s.step is not None and s.step.name == "ramp-100")
+async def ramp_to_fifty(rollout: RunningRollout) -> State:
+    rollout.metrics.values.update(BLOCK_COUNTS)
+    await rollout.wait_until(lambda s: s.step is not None and s.step.name == "ramp-100")
     await rollout.approve()
-    return await rollout.reaches(lambda s: s.percentage == 50)
+    return await rollout.wait_until(lambda s: s.percentage == 50)
 
 
 async def test_evidence_goes_on_in_the_next_stage(env: WorkflowEnvironment) -> None:
-    async with rolling_out(env, plan(STATISTICAL)) as rollout:
-        before = blocks(await at_fifty(rollout))
+    async with running_rollout(env, short_plan(STATISTICAL)) as rollout:
+        before = block_count(await ramp_to_fifty(rollout))
         assert before >= 4
-        state = await rollout.reaches(lambda s: blocks(s) > before)
-        split = budget(state.plan, state.tracks)
+        state = await rollout.wait_until(lambda s: block_count(s) > before)
+        split = allocate_alpha(state.plan, state.sequential_states)
         assert split is not None
         assert (split.spent, split.total) == (0.05, 0.05)
 
 
-async def test_shown_harm_steps_back_and_begins_anew(env: WorkflowEnvironment) -> None:
-    async with rolling_out(env, plan(STATISTICAL)) as rollout:
-        await at_fifty(rollout)
+async def test_shown_harm_steps_back_and_restarts_the_evidence(env: WorkflowEnvironment) -> None:
+    async with running_rollout(env, short_plan(STATISTICAL)) as rollout:
+        await ramp_to_fifty(rollout)
         rollout.metrics.values['sum(e{c=~"treatment"}'] = 20.0
-        state = await rollout.reaches(lambda s: s.status is Status.DEGRADED)
+        state = await rollout.wait_until(lambda s: s.status is Status.DEGRADED)
         assert state.rollback is not None
         assert state.rollback.kind is RollbackKind.STEP_BACK
-        assert "e-value" in state.rollback.because
-        assert "worse at α = 0.05" in state.rollback.because
-        assert state.tracks == {}
+        assert "e-value" in state.rollback.reason
+        assert "worse at α = 0.05" in state.rollback.reason
+        assert state.sequential_states == {}
 
 
 async def test_a_gap_shows_nothing(env: WorkflowEnvironment) -> None:
-    async with rolling_out(env, plan(STATISTICAL)) as rollout:
-        state = await at_fifty(rollout)
+    async with running_rollout(env, short_plan(STATISTICAL)) as rollout:
+        state = await ramp_to_fifty(rollout)
         rollout.metrics.values['sum(e{c=~"treatment"}'] = 20.0
         rollout.metrics.values['sum(resets(u{c=~".+"}[12m]))'] = 1.0
-        since = state.tracks["gates/evidence"].until
+        since = state.sequential_states["gates/evidence"].until
         assert since is not None
-        later = await rollout.reaches(
-            lambda s: (s.tracks["gates/evidence"].until or since) > since + timedelta(hours=1)
+        later = await rollout.wait_until(
+            lambda s: (
+                (s.sequential_states["gates/evidence"].until or since) > since + timedelta(hours=1)
+            )
         )
         assert later.status is Status.PROGRESSING
         assert later.check is not None
-        assert "no data: a counter was reset" in later.check.because
+        assert "no data: a counter was reset" in later.check.reason

@@ -1,0 +1,120 @@
+"""The site port on the real thing: router processes, Prometheus, Grafana and the flag store."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Self
+
+import httpx
+from redis.asyncio import Redis
+
+from activities.adapters.flag_writer import store_errors
+from activities.adapters.monitoring_probe import MonitoringProbe
+from activities.adapters.redis_flags import COMMAND_SECONDS_MAX
+from activities.adapters.rollback_drill import RollbackDrill
+from activities.contract.models import ProbeResult
+from activities.contract.ports import Flags, MetricsProvider
+from sluice.flags.redis.process_registry import RouterProcess, live_processes
+from sluice.flags.redis.urls import connect
+
+READINESS_SECONDS_MAX = 5.0
+DASHBOARDS_FOLDER = Path(__file__).parents[2] / "ops" / "grafana" / "dashboards"
+TARGETS_UP_QUERY = 'sum(up{job="router"})'
+TARGETS_SCRAPED_QUERY = 'count(up{job="router"})'
+
+
+@dataclass(frozen=True)
+class LiveEnvironmentProbe:
+    """See ``activities.contract.ports.EnvironmentProbe``. Connects at first use."""
+
+    redis: Redis
+    http: httpx.AsyncClient
+    metrics: MetricsProvider
+    monitoring: MonitoringProbe
+    _drill: RollbackDrill
+
+    @classmethod
+    def from_environment(
+        cls, environment: Mapping[str, str], store: Flags, metrics: MetricsProvider
+    ) -> Self:
+        """Make one from the worker's settings (docs/configuration.md)."""
+        url = environment.get("REDIS_URL", "redis://localhost:6379/0")
+        redis = connect(
+            url, socket_timeout=COMMAND_SECONDS_MAX, socket_connect_timeout=COMMAND_SECONDS_MAX
+        )
+        http = httpx.AsyncClient(trust_env=False)
+        monitoring = MonitoringProbe(
+            http=http,
+            prometheus_url=environment.get("PROMETHEUS_URL", "http://localhost:9090"),
+            dashboards_folder=Path(environment.get("SLUICE_DASHBOARDS", DASHBOARDS_FOLDER)),
+            grafana_url=environment.get("GRAFANA_URL", ""),
+            grafana_token=environment.get("GRAFANA_TOKEN", ""),
+        )
+        return cls(redis, http, metrics, monitoring, RollbackDrill(store, redis, http))
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self.http.aclose()
+        await self.redis.aclose()
+
+    async def check_stores(self, environment: str) -> ProbeResult:
+        """See ``activities.contract.ports.EnvironmentProbe``; each process says so itself (``GET /readyz``)."""
+        processes = await self._live_processes(environment)
+        if not processes:
+            return ProbeResult(passed=False, reason="no router process lives: start one")
+        wrong = await asyncio.gather(*(self._readiness_problem(one) for one in processes))
+        bad = [f"{one.id}: {why}" for one, why in zip(processes, wrong, strict=True) if why]
+        well = f"every store answers {len(processes)} router processes"
+        return ProbeResult(passed=not bad, reason="; ".join(bad) or well)
+
+    async def check_scrape_targets(self, environment: str) -> ProbeResult:
+        """See ``activities.contract.ports.EnvironmentProbe``."""
+        now = datetime.now(UTC)
+        ask = self.metrics.query
+        up, scraped, processes = await asyncio.gather(
+            asyncio.to_thread(ask, TARGETS_UP_QUERY, now),
+            asyncio.to_thread(ask, TARGETS_SCRAPED_QUERY, now),
+            self._live_processes(environment),
+        )
+        count = len(processes)
+        text = f"Prometheus scrapes {scraped or 0:g} routers, {up or 0:g} up, of {count} that live"
+        enough = scraped is not None and scraped >= count > 0
+        return ProbeResult(passed=enough and up == scraped, reason=text)
+
+    async def check_dashboards(self, titles: tuple[str, ...]) -> ProbeResult:
+        """See ``activities.contract.ports.EnvironmentProbe``."""
+        return await self.monitoring.check_dashboards(titles)
+
+    async def check_alert_rules(self, names: tuple[str, ...]) -> ProbeResult:
+        """See ``activities.contract.ports.EnvironmentProbe``."""
+        return await self.monitoring.check_alert_rules(names)
+
+    async def check_flag_propagation(self, environment: str) -> ProbeResult:
+        """See ``activities.contract.ports.EnvironmentProbe``."""
+        return await self._drill.check_propagation(environment)
+
+    async def run_rollback_drill(self, environment: str, seconds_max: float) -> ProbeResult:
+        """See ``activities.contract.ports.EnvironmentProbe``."""
+        return await self._drill.run(environment, seconds_max)
+
+    async def _live_processes(self, environment: str) -> list[RouterProcess]:
+        async with store_errors():
+            return await live_processes(self.redis, environment)
+
+    async def _readiness_problem(self, process: RouterProcess) -> str:
+        try:
+            reply = await self.http.get(
+                f"{process.url.rstrip('/')}/readyz", timeout=READINESS_SECONDS_MAX
+            )
+            body = reply.json()
+        except (httpx.HTTPError, httpx.InvalidURL, json.JSONDecodeError) as error:
+            return f"does not answer: {error!r}"
+        if not reply.is_success:
+            return f"not ready: {body.get('detail', reply.status_code)}"
+        bad = {name: state for name, state in body.get("stores", {}).items() if state != "ok"}
+        if not body.get("stores"):
+            return "names no store"
+        return ", ".join(f"{name} is not well: {state}" for name, state in bad.items())

@@ -1,0 +1,132 @@
+"""The append-only evidence in Postgres."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from importlib.resources import files
+
+import asyncpg  # type: ignore[import-untyped]  # asyncpg ships no type information
+
+from activities.contract.errors import LedgerRefusedError, LedgerUnreachableError
+from activities.contract.models import LedgerEntry, LedgerKind
+
+CONNECT_SECONDS_MAX = 2.0
+STATEMENT_SECONDS_MAX = 5.0
+CONNECTIONS_MAX = 4
+# SQLSTATE classes in which trying again gives the same answer: data, integrity, syntax or access.
+_PERMANENT_CLASSES = ("22", "23", "42")
+_STATEMENT_PATTERN = re.compile(
+    r"^-- name: (\w+)\n(.*?)(?=^-- name: |\Z)", re.MULTILINE | re.DOTALL
+)
+
+
+def _load_statements() -> dict[str, str]:
+    text = files("activities.adapters").joinpath("postgres_ledger.sql").read_text(encoding="utf-8")
+    return dict(_STATEMENT_PATTERN.findall(text))
+
+
+class PostgresLedger:
+    """One table, ``sluice_ledger``, which refuses UPDATE, DELETE and TRUNCATE.
+
+    Connects at first use and makes its table then, so a worker starts while Postgres is away.
+    """
+
+    def __init__(self, dsn: str) -> None:
+        self._dsn = dsn
+        self._sql = _load_statements()
+        self._pool_lock = asyncio.Lock()
+        self._pool: asyncpg.Pool | None = None
+
+    async def close(self) -> None:
+        """Close the connections; the next use opens new ones."""
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.terminate()
+
+    async def append(self, entry: LedgerEntry) -> LedgerEntry:
+        """Add the entry, or keep the one that is there; return what the table holds.
+
+        Raises:
+            LedgerUnreachableError: transient.
+            LedgerRefusedError: permanent.
+        """
+        row = (entry.rollout_id, entry.key, entry.kind, entry.at, entry.body)
+        async with self._connection() as connection:
+            await connection.execute(self._sql["append"], *row)
+            kept = await connection.fetchrow(self._sql["get"], entry.rollout_id, entry.key)
+        return _entry(kept)
+
+    async def entries(self, rollout_id: str, kind: LedgerKind) -> Sequence[LedgerEntry]:
+        """All entries of one kind, oldest first.
+
+        Raises:
+            LedgerUnreachableError: transient.
+        """
+        async with self._connection() as connection:
+            rows = await connection.fetch(self._sql["entries"], rollout_id, kind)
+        return [_entry(row) for row in rows]
+
+    async def latest_rollout_id(self, prefix: str) -> str | None:
+        """The id, beginning with ``prefix``, of the rollout that wrote last; None without one.
+
+        Raises:
+            LedgerUnreachableError: transient.
+        """
+        async with self._connection() as connection:
+            found: str | None = await connection.fetchval(self._sql["latest"], prefix)
+        return found
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[asyncpg.Connection]:
+        with _driver_errors():
+            pool = await self._open_pool()
+            async with pool.acquire(timeout=CONNECT_SECONDS_MAX) as connection:
+                yield connection
+
+    async def _open_pool(self) -> asyncpg.Pool:
+        async with self._pool_lock:
+            if self._pool is None:
+                self._pool = await self._create_pool()
+            return self._pool
+
+    async def _create_pool(self) -> asyncpg.Pool:
+        pool = await asyncpg.create_pool(
+            self._dsn,
+            min_size=0,
+            max_size=CONNECTIONS_MAX,
+            timeout=CONNECT_SECONDS_MAX,
+            command_timeout=STATEMENT_SECONDS_MAX,
+        )
+        try:
+            async with pool.acquire() as connection, connection.transaction():
+                # Two workers may start at once; CREATE IF NOT EXISTS alone races.
+                await connection.execute(self._sql["lock_schema"])
+                await connection.execute(self._sql["schema"])
+        except BaseException:
+            pool.terminate()
+            raise
+        return pool
+
+
+def _entry(row: asyncpg.Record) -> LedgerEntry:
+    return LedgerEntry.model_validate(dict(row))
+
+
+@contextmanager
+def _driver_errors() -> Iterator[None]:
+    try:
+        yield
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+        raise ledger_error(error) from error
+    except (OSError, ValueError) as error:  # TimeoutError is an OSError
+        raise ledger_error(error) from error
+
+
+def ledger_error(error: Exception) -> LedgerRefusedError | LedgerUnreachableError:
+    """Tell whether trying again can help: it can't when the statement or the data is refused."""
+    sqlstate = getattr(error, "sqlstate", None) or ""
+    if isinstance(error, ValueError) or sqlstate[:2] in _PERMANENT_CLASSES:
+        return LedgerRefusedError(f"Postgres refuses the ledger entry: {error}")
+    why = str(error) or type(error).__name__
+    return LedgerUnreachableError(f"Postgres can't be reached for the ledger: {why}")

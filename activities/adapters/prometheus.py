@@ -1,0 +1,133 @@
+"""The metrics port on Prometheus, through prometheus-api-client (its traps: DESIGN.md §10)."""
+
+import math
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import requests
+from prometheus_api_client import PrometheusConnect
+from prometheus_api_client.exceptions import PrometheusApiClientException
+from requests.adapters import HTTPAdapter
+from urllib3.util.retry import Retry
+
+from activities.contract.errors import MetricsQueryError, MetricsUnreachableError
+
+CONNECT_SECONDS_MAX = 1.0
+READ_SECONDS_MAX = 4.0
+CONNECTIONS_MAX = 16
+_REFUSED_STATUSES = (400, 422)
+_ERROR_STATUS_MIN = 400
+
+
+class PrometheusMetrics:
+    """One Prometheus server. Thread-safe; each query takes at most 5 s and is never retried here.
+
+    Raises:
+        ValueError: when ``url`` is no http(s) address.
+    """
+
+    def __init__(self, url: str) -> None:
+        if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).netloc:
+            raise ValueError(f"PROMETHEUS_URL {url!r}: write for example http://localhost:9090")
+        self.url = url.rstrip("/")
+        self._session = requests.Session()
+        self._session.hooks["response"].append(self._raise_for_status)
+        timeout: Any = (CONNECT_SECONDS_MAX, READ_SECONDS_MAX)  # annotated int, passed to requests
+        self._client = PrometheusConnect(self.url, session=self._session, timeout=timeout)
+        # The constructor mounts an adapter that turns 1 s into 10 s of retries: replace it.
+        # read=False: a timeout is raised as one, not as a lost connection after zero retries.
+        once = Retry(total=0, read=False)
+        adapter = HTTPAdapter(max_retries=once, pool_maxsize=CONNECTIONS_MAX)
+        self._session.mount(self.url, adapter)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Release the connections."""
+        self._session.close()
+
+    def query(self, promql: str, at: datetime) -> float | None:
+        """Evaluate at ``at`` (with a time zone); None is *no data* (empty, NaN, infinite).
+
+        Raises:
+            MetricsUnreachableError: transient: connection, timeout, any status but 400 and 422.
+            MetricsQueryError: permanent: refused query, or not exactly one value.
+        """
+        if at.tzinfo is None:
+            raise MetricsQueryError("the time of a measurement needs a time zone")
+        params = {"time": f"{at.timestamp():.3f}", "timeout": f"{READ_SECONDS_MAX:g}s"}
+        try:
+            result = self._client.custom_query(promql, params=params)
+        except requests.RequestException as error:
+            raise self._unreachable_error(_reason(error)) from error
+        except (PrometheusApiClientException, KeyError, TypeError) as error:
+            raise self._unreachable_error("it doesn't answer as Prometheus does") from error
+        return _single_value(promql, result)
+
+    def _raise_for_status(
+        self, response: requests.Response, *_args: object, **_options: object
+    ) -> None:
+        # Here and not after the call: the client keeps only the text of a refusal.
+        if response.status_code < _ERROR_STATUS_MIN:
+            return
+        with response:  # gives the connection back: nobody else will, after an exception
+            if response.status_code in _REFUSED_STATUSES:
+                raise MetricsQueryError(
+                    f"Prometheus refuses the query: {_refusal_message(response)}"
+                )
+            raise self._unreachable_error(f"HTTP status {response.status_code}")
+
+    def _unreachable_error(self, why: str) -> MetricsUnreachableError:
+        return MetricsUnreachableError(f"Prometheus at {self.url} can't be asked: {why}")
+
+
+def _reason(error: requests.RequestException) -> str:
+    if isinstance(error, requests.ConnectTimeout):
+        return f"no connection within {CONNECT_SECONDS_MAX:g} s"
+    if isinstance(error, requests.Timeout):
+        return f"no answer within {READ_SECONDS_MAX:g} s"
+    if isinstance(error, requests.ConnectionError):
+        return "connection refused or lost"
+    if isinstance(error, requests.JSONDecodeError):
+        return "it doesn't answer as Prometheus does"
+    return type(error).__name__
+
+
+def _refusal_message(response: requests.Response) -> str:
+    try:
+        return str(response.json()["error"])
+    except (requests.JSONDecodeError, KeyError, TypeError):
+        return f"HTTP status {response.status_code}"
+
+
+def _single_value(promql: str, result: list[Any]) -> float | None:
+    if not result:
+        return None
+    if not isinstance(result[0], dict):  # a scalar is [time, "value"]
+        return _parse_finite(promql, result[1])
+    if len(result) > 1:
+        raise MetricsQueryError(
+            f"{promql!r} gives {len(result)} series; aggregate it to one, for example with sum()"
+        )
+    if "value" not in result[0]:
+        raise MetricsQueryError(f"{promql!r} gives a range or a histogram; it must give one value")
+    return _parse_finite(promql, result[0]["value"][1])
+
+
+def _parse_finite(promql: str, text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        raise MetricsQueryError(f"{promql!r} gives the text {text!r}, not a number") from None
+    return value if math.isfinite(value) else None

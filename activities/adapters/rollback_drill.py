@@ -1,0 +1,139 @@
+"""Throw-away flags: the path that a rollback takes, tried out and timed where it hurts nobody.
+
+Each is raised to 100 % first and must be seen so by every router process: a drill on a flag that
+nobody had read would prove nothing.
+"""
+
+import asyncio
+import time
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import httpx
+from redis.asyncio import Redis
+
+from activities.adapters.flag_writer import store_errors
+from activities.contract.errors import FlagRefusedError, FlagsUnreachableError
+from activities.contract.models import ConfirmRequest, FlagReceipt, ProbeResult
+from activities.contract.ports import Flags
+from sluice.flags.redis.process_registry import ProcessPoll, live_processes, poll_processes
+from sluice.rollout.engine.flag_target import FlagWrite
+
+SEEN_SECONDS_MAX = 5.0
+POLL_SECONDS = 0.02
+ACTOR = "sluice checklist"
+
+
+@dataclass
+class DrillFlag:
+    """One flag that exists for the length of a check."""
+
+    store: Flags
+    environment: str
+    name: str
+    run_id: str
+    sequence: int = 0
+
+    async def write(
+        self, reason: str, percentage: float = 0, *, delete: bool = False
+    ) -> FlagReceipt:
+        """Write as a rollout does: absolute, fenced, read back."""
+        self.sequence += 1
+        return await self.store.apply(
+            FlagWrite(
+                environment=self.environment,
+                flag=self.name,
+                run_id=self.run_id,
+                sequence=self.sequence,
+                actor=ACTOR,
+                reason=reason,
+                percentage=percentage,
+                create=not delete,
+                delete=delete,
+            )
+        )
+
+
+@dataclass(frozen=True)
+class RollbackDrill:
+    """Flags and the router processes that read them."""
+
+    store: Flags
+    redis: Redis
+    http: httpx.AsyncClient
+
+    async def list_process_views(self, environment: str) -> list[ProcessPoll]:
+        """What every live router process says of its flags now."""
+        async with store_errors():
+            processes = await live_processes(self.redis, environment)
+        return await poll_processes(processes, self.http)
+
+    async def check_propagation(self, environment: str) -> ProbeResult:
+        """Raise a flag and wait until every process serves it."""
+        async with self._drill_flag(environment, "sluice-check") as flag:
+            return await self._raise_to_full(flag)
+
+    async def run(self, environment: str, seconds_max: float) -> ProbeResult:
+        """Raise a flag, then take it to 0 % and wait until no process serves it; timed."""
+        async with self._drill_flag(environment, "sluice-drill") as flag:
+            if not (raised := await self._raise_to_full(flag)).passed:
+                return raised
+            began = time.monotonic()
+            receipt = await flag.write("rollback drill", 0)
+            request = ConfirmRequest(
+                environment=environment, flag=flag.name, percentage=0, version=receipt.version
+            )
+            confirmation = await self.store.confirm(request)
+            seconds = time.monotonic() - began
+        text = f"100 % → 0 % in {seconds:.2f} s in {confirmation.processes} router processes"
+        if confirmation.expired:
+            return ProbeResult(
+                passed=False, reason=f"{text}; {confirmation.expired} gave no answer"
+            )
+        if seconds > seconds_max:
+            return ProbeResult(passed=False, reason=f"{text}; the limit is {seconds_max:g} s")
+        return ProbeResult(passed=True, reason=text)
+
+    async def _raise_to_full(self, flag: DrillFlag) -> ProbeResult:
+        began = time.monotonic()
+        await flag.write("does a raise arrive?", 100)
+        while True:
+            views = await self.list_process_views(flag.environment)
+            silent = [view.process.id for view in views if not serves_everyone(view, flag.name)]
+            seconds = time.monotonic() - began
+            if views and not silent:
+                return ProbeResult(
+                    passed=True, reason=f"{len(views)} router processes saw it in {seconds:.2f} s"
+                )
+            if seconds > SEEN_SECONDS_MAX:
+                return ProbeResult(passed=False, reason=_unseen_message(silent))
+            await asyncio.sleep(POLL_SECONDS)
+
+    @asynccontextmanager
+    async def _drill_flag(self, environment: str, prefix: str) -> AsyncIterator[DrillFlag]:
+        run_id = uuid.uuid4().hex
+        flag = DrillFlag(self.store, environment, f"{prefix}-{run_id[:12]}", run_id)
+        try:
+            yield flag
+        finally:
+            await self._delete(flag)
+
+    async def _delete(self, flag: DrillFlag) -> None:
+        try:
+            await flag.write("the check is over", delete=True)
+        except (FlagsUnreachableError, FlagRefusedError):
+            return  # it serves nothing that any router asks for; `sluice flags` shows it
+
+
+def serves_everyone(view: ProcessPoll, name: str) -> bool:
+    """Whether the process itself says that it serves the flag to everybody."""
+    flag = view.response.flags.get(name) if view.response is not None else None
+    return flag is not None and flag.rollout_percentage == 100  # noqa: PLR2004  everybody
+
+
+def _unseen_message(silent: list[str]) -> str:
+    if not silent:
+        return "no router process lives: start one with `sluice router`"
+    return f"after {SEEN_SECONDS_MAX:g} s not seen by {', '.join(silent)}"

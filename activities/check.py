@@ -1,0 +1,67 @@
+"""The check of a step: measure every gate at the time asked for, judge, and keep the evidence."""
+
+from dataclasses import dataclass
+
+from temporalio import activity
+
+from activities.contract.errors import temporal_errors
+from activities.contract.models import CheckRecord, CheckRequest, CheckResult, LedgerEntry
+from activities.contract.ports import Ledger, MetricsProvider
+from activities.contract.timeline_ledger import record_events
+from activities.measuring.gate_evaluator import EvaluationContext, GateEvaluator, usable_baseline
+from sluice.rollout.analysis.verdict import Check
+
+
+@dataclass(frozen=True)
+class CheckActivities:
+    """Checks decide about promotion, so one that isn't in the ledger doesn't count."""
+
+    metrics: MetricsProvider
+    ledger: Ledger
+
+    @activity.defn(name="check_gates")
+    async def check(self, request: CheckRequest) -> CheckResult:
+        """Measure, judge and record. Takes at most 8 s for measuring, whatever Prometheus does.
+
+        A metric that can't be measured gives an Error verdict with its reason, never an exception.
+        A retry of a check that was recorded returns what was recorded.
+
+        Raises:
+            LedgerUnreachableError: retried.
+            ApplicationError: type LedgerRefused, not retried.
+        """
+        known = EvaluationContext(
+            request.metrics, request.baseline, request.evidence_context, request.stale_after
+        )
+        sampler = GateEvaluator(self.metrics, request.at, known)
+        verdicts = await sampler.evaluate(request.gates)
+        readings = await sampler.measure(request.baseline_gates)
+        record = CheckRecord(
+            check=Check(id=request.id, at=request.at, step=request.step, verdicts=verdicts),
+            baseline=usable_baseline(request.baseline_gates, readings),
+            gates=request.gates,
+            metrics={name: request.metrics[name] for name in _metric_names(request)},
+            sequential_states=sampler.sequential_states,
+        )
+        with temporal_errors():
+            await record_events(self.ledger, request.rollout_id, request.events)
+            entry = await self.ledger.append(_entry(request, record))
+        kept = CheckRecord.model_validate_json(entry.body)
+        return CheckResult(
+            check=kept.check, baseline=kept.baseline, sequential_states=kept.sequential_states
+        )
+
+
+def _metric_names(request: CheckRequest) -> set[str]:
+    return {gate.metric for gate in request.gates} & request.metrics.keys()
+
+
+def _entry(request: CheckRequest, record: CheckRecord) -> LedgerEntry:
+    return LedgerEntry(
+        rollout_id=request.rollout_id,
+        # With the time: a check that the rollout dropped and asks for again is another check.
+        key=f"check-{request.id}-{request.at.isoformat()}",
+        kind="check",
+        at=request.at,
+        body=record.model_dump_json(),
+    )

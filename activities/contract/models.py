@@ -1,0 +1,214 @@
+"""What goes into activities and comes out of them: one model each way."""
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import Field
+
+from sluice.rollout.analysis.gate import Gate, Metric, Model
+from sluice.rollout.analysis.reading import STALE_AFTER, Reading
+from sluice.rollout.analysis.sequential_state import EvidenceContext, SequentialState
+from sluice.rollout.analysis.verdict import Check
+from sluice.rollout.engine.state import Event, Finding, State
+from sluice.rollout.plan.checklist import ChecklistItem, ItemResult
+from sluice.rollout.plan.notification import Channel, Notice
+from sluice.rollout.units import Duration
+
+
+class FlagReceipt(Model):
+    """The flag as read back from the store after the write. ``version`` is the document's."""
+
+    version: int
+    percentage: float
+    killed: bool = False
+    deleted: bool = False
+
+
+class ConfirmRequest(Model):
+    """Ask every router process until none serves more than ``percentage`` (in percent)."""
+
+    environment: str
+    flag: str
+    percentage: float
+    version: int
+
+
+class Confirmation(Model):
+    """``processes`` said so themselves; ``expired`` were silent longer than their lease allows."""
+
+    processes: int
+    expired: int
+    seconds: float
+
+    @property
+    def text(self) -> str:
+        silent = f", {self.expired} silent past their lease" if self.expired else ""
+        who = "router process reports" if self.processes == 1 else "router processes report"
+        return f"{self.processes} {who} it{silent} ({self.seconds:.2f} s)"
+
+
+class CheckRequest(Model):
+    """Measure ``gates`` at ``at``; ``id`` and ``at`` make the evidence's entry idempotent.
+
+    ``baselines`` are gates whose readings are wanted as the baseline (thresholds unused).
+    ``events`` are the timeline's lines since the last check: they go to the ledger with this one.
+    """
+
+    id: str
+    rollout_id: str
+    step: str
+    at: datetime
+    metrics: dict[str, Metric]
+    gates: tuple[Gate, ...]
+    baseline: dict[str, Reading]
+    baseline_gates: tuple[Gate, ...] = ()
+    events: tuple[Event, ...] = ()
+    evidence_context: EvidenceContext | None = None
+    stale_after: Duration = STALE_AFTER
+
+
+class CheckResult(Model):
+    """The judged check; by metric, the usable baseline readings when they were asked for.
+
+    ``tracks`` is the statistical gates' evidence, by gate name.
+    """
+
+    check: Check
+    baseline: dict[str, Reading] = Field(default_factory=dict)
+    sequential_states: dict[str, SequentialState] = Field(default_factory=dict)
+
+
+class CheckRecord(CheckResult):
+    """What the ledger keeps of a check: with the rules it was judged by, it explains itself."""
+
+    gates: tuple[Gate, ...] = ()
+    metrics: dict[str, Metric] = Field(default_factory=dict)
+
+
+class WatchRequest(Model):
+    """Evaluate ``red_flags`` every ``interval_seconds`` until one fires.
+
+    With statistical ones (``exposure``) the watch also returns, with its evidence, after
+    ``shift_seconds``; without them never otherwise.
+    ``percentage`` is what the store must hold: the watch asserts it too. ``noted`` red flags were
+    reported already and stay silent. ``percentage`` None: the flag isn't the rollout's yet.
+    """
+
+    rollout_id: str
+    step: str
+    environment: str
+    flag: str
+    percentage: float | None
+    interval_seconds: float
+    metrics: dict[str, Metric]
+    red_flags: tuple[Gate, ...]
+    baseline: dict[str, Reading]
+    muted_findings: tuple[str, ...] = ()
+    evidence_context: EvidenceContext | None = None
+    handover_seconds: float = 3600.0
+    stale_after: Duration = STALE_AFTER
+
+
+class WatchResult(Model):
+    """Why a watch returned: a finding, or (None) the end of its shift. ``tracks``: its evidence."""
+
+    finding: Finding | None = None
+    sequential_states: dict[str, SequentialState] = Field(default_factory=dict)
+
+
+class WatchCheckpoint(Model):
+    """What the watch remembers in its heartbeat: another worker goes on from here.
+
+    ``failures`` counts, by red flag, the failures in a row; ``tracks`` are the statistical ones'
+    evidence. ``readings`` and ``problem`` are for people who look at the activity (``describe``,
+    the Temporal UI).
+    """
+
+    at: datetime | None = None
+    poll_count: int = 0
+    failure_counts: dict[str, int] = Field(default_factory=dict)
+    flag_drift_count: int = 0
+    readings: tuple[str, ...] = ()
+    problem: str = ""
+    sequential_states: dict[str, SequentialState] = Field(default_factory=dict)
+
+
+LedgerKind = Literal["check", "finding", "flag", "report", "event", "state"]
+
+
+class LedgerEntry(Model):
+    """One row of evidence; ``body`` is JSON. (rollout_id, key) is unique."""
+
+    rollout_id: str
+    key: str
+    kind: LedgerKind
+    at: datetime
+    body: str
+
+
+class ReportRequest(Model):
+    """Write the post-mortem of ``state``; its ``status`` is the end that it tells of."""
+
+    state: State
+    ending: Literal["Healthy", "Aborted", "Interim"]
+    at: datetime
+
+
+class ReportReceipt(Model):
+    """Where the post-mortem went, relative to the worker's directory unless it was absolute."""
+
+    markdown: str
+    html: str
+
+
+class NoticeRequest(Model):
+    """Tell one channel one notice; repeated until it took it, each time with the same key."""
+
+    channel: Channel
+    notice: Notice
+
+
+class RevertRequest(Model):
+    """Revert ``commit`` on ``remote``'s ``branch``, push, deploy. ``key`` stands in the commit."""
+
+    key: str
+    rollout_id: str
+    flag: str
+    commit: str
+    branch: str
+    remote: str
+    actor: str
+    reason: str
+
+
+class RevertReceipt(Model):
+    """``commit`` is the one that undoes it (empty: nothing was left to undo)."""
+
+    commit: str
+    text: str
+
+
+class ChecklistRequest(Model):
+    """Look at ``items`` at ``at``; ``baselines`` are what ``check: metrics`` asks Prometheus for."""
+
+    rollout_id: str
+    step: str
+    environment: str
+    at: datetime
+    items: tuple[ChecklistItem, ...]
+    metrics: dict[str, Metric]
+    baseline_gates: tuple[Gate, ...] = ()
+    baseline: dict[str, Reading]
+
+
+class ChecklistResult(Model):
+    """One answer for each item that was asked about, in the same order."""
+
+    results: tuple[ItemResult, ...]
+
+
+class ProbeResult(Model):
+    """What the site says about one thing: whether it is well, and the sentence that says why."""
+
+    passed: bool
+    reason: str

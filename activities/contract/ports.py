@@ -1,0 +1,170 @@
+"""The narrow seams between the activities and the world; drivers live behind them."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol, runtime_checkable
+
+from activities.contract.models import (
+    Confirmation,
+    ConfirmRequest,
+    FlagReceipt,
+    LedgerEntry,
+    LedgerKind,
+    ProbeResult,
+    RevertReceipt,
+    RevertRequest,
+)
+from sluice.rollout.engine.flag_target import FlagWrite
+from sluice.rollout.engine.state import State
+from sluice.rollout.plan.notification import Notice
+
+
+class MetricsProvider(Protocol):
+    """Where readings come from (Prometheus)."""
+
+    def query(self, promql: str, at: datetime) -> float | None:
+        """Evaluate at ``at``; None is *no data* (empty, NaN, infinite).
+
+        Raises:
+            MetricsUnreachableError: transient: connection, timeout, 5xx.
+            MetricsQueryError: permanent: refused query (400, 422), more than one series.
+        """
+        ...
+
+
+@runtime_checkable
+class CachedMetrics(Protocol):
+    """Metrics that have read ahead: what they remember needs no thread, and no waiting."""
+
+    def cached(self, promql: str, at: datetime) -> tuple[float | None] | None:
+        """The answer of ``MetricsProvider.query``, in a tuple by itself; None: ask for it."""
+        ...
+
+
+class Flags(Protocol):
+    """The flag store and the processes that read it."""
+
+    async def apply(self, write: FlagWrite) -> FlagReceipt:
+        """Make the flag as ``target`` says and read it back.
+
+        Raises:
+            FlagsUnreachableError: transient.
+            FlagRefusedError: permanent: fenced off, killed, or no such flag.
+        """
+        ...
+
+    async def read(self, environment: str, flag: str) -> FlagReceipt | None:
+        """The flag as the store has it; None when there is none.
+
+        Raises:
+            FlagsUnreachableError: transient.
+        """
+        ...
+
+    async def confirm(self, request: ConfirmRequest) -> Confirmation:
+        """Return once no live process can serve more than asked for; the caller limits the time.
+
+        Raises:
+            FlagsUnreachableError: transient.
+        """
+        ...
+
+
+class Ledger(Protocol):
+    """Append-only evidence (Postgres)."""
+
+    async def append(self, entry: LedgerEntry) -> LedgerEntry:
+        """Add one entry and return what the ledger holds under its rollout and key.
+
+        When an entry is there already, the first one is kept and returned.
+
+        Raises:
+            LedgerUnreachableError: transient.
+            LedgerRefusedError: permanent: for example a body that is no JSON.
+        """
+        ...
+
+    async def latest_rollout_id(self, prefix: str) -> str | None:
+        """The id, beginning with ``prefix``, of the rollout that wrote last; None without one.
+
+        Raises:
+            LedgerUnreachableError: transient.
+        """
+        ...
+
+    async def entries(self, rollout_id: str, kind: LedgerKind) -> Sequence[LedgerEntry]:
+        """All entries of one kind, oldest first.
+
+        Raises:
+            LedgerUnreachableError: transient.
+        """
+        ...
+
+
+class EnvironmentProbe(Protocol):
+    """The place that the rollout runs in, as its checklists look at it.
+
+    Every method raises a TransientError of ``activities.contract.errors`` when what it asks is out of reach.
+    """
+
+    async def check_stores(self, environment: str) -> ProbeResult:
+        """Whether every store answers each live router process; no process at all is not well."""
+        ...
+
+    async def check_scrape_targets(self, environment: str) -> ProbeResult:
+        """Whether Prometheus scrapes as many router processes as live, and all of them are up."""
+        ...
+
+    async def check_dashboards(self, titles: tuple[str, ...]) -> ProbeResult:
+        """Whether Grafana has a dashboard of each title."""
+        ...
+
+    async def check_alert_rules(self, names: tuple[str, ...]) -> ProbeResult:
+        """Whether Prometheus has each alert rule loaded and can evaluate it."""
+        ...
+
+    async def check_flag_propagation(self, environment: str) -> ProbeResult:
+        """Raise a throw-away flag and hear it from every live router process; it is deleted after."""
+        ...
+
+    async def run_rollback_drill(self, environment: str, seconds_max: float) -> ProbeResult:
+        """Take a throw-away flag from 100 % to 0 %: whether all processes had it in time."""
+        ...
+
+
+class Archive(Protocol):
+    """Where post-mortems go."""
+
+    def write(self, state: State, name: str, text: str) -> str:
+        """Write one file atomically and give its path.
+
+        Raises:
+            ArchiveUnwritableError: transient.
+        """
+        ...
+
+
+class NoticeChannel(Protocol):
+    """Where people are told something."""
+
+    async def send(self, notice: Notice) -> str:
+        """Send it and give the answer in a few words; a repetition has the same key.
+
+        Raises:
+            NoticeUndeliveredError: transient.
+            NoticeRefusedError: permanent.
+        """
+        ...
+
+
+class CodeRepository(Protocol):
+    """The code that is deployed."""
+
+    async def revert(self, request: RevertRequest) -> RevertReceipt:
+        """Revert the commit where it is deployed from, and deploy; twice does it once.
+
+        Raises:
+            CodeUnreachableError: transient.
+            CodeConflictError, CodeRefusedError: permanent. Nothing half-done is left.
+        """
+        ...

@@ -1,0 +1,46 @@
+"""The timeline in the ledger: it outlives the workflow, which keeps its last lines only."""
+
+from collections.abc import Iterable, Sequence
+
+from activities.contract.models import CheckRecord, LedgerEntry
+from activities.contract.ports import Ledger
+from sluice.rollout.engine.state import Event, Finding
+
+
+async def record_events(ledger: Ledger, rollout_id: str, events: Iterable[Event]) -> None:
+    """Keep every line once, however often it is sent."""
+    for event in events:
+        await ledger.append(_entry(rollout_id, event))
+
+
+def _entry(rollout_id: str, event: Event) -> LedgerEntry:
+    return LedgerEntry(
+        rollout_id=rollout_id,
+        key=f"event-{event.at.isoformat()}-{event.kind}-{event.actor}-{event.text[:80]}",
+        kind="event",
+        at=event.at,
+        body=event.model_dump_json(),
+    )
+
+
+async def read_events(ledger: Ledger, rollout_id: str) -> list[Event]:
+    """Every recorded line of the timeline, oldest first."""
+    entries = await ledger.entries(rollout_id, "event")
+    return [Event.model_validate_json(entry.body, extra="ignore") for entry in entries]
+
+
+async def read_checks(ledger: Ledger, rollout_id: str) -> list[CheckRecord]:
+    """Every recorded check, oldest first."""
+    entries = await ledger.entries(rollout_id, "check")
+    return [CheckRecord.model_validate_json(entry.body, extra="ignore") for entry in entries]
+
+
+async def read_findings(ledger: Ledger, rollout_id: str) -> list[Finding]:
+    """Everything that the watch came back with, oldest first."""
+    entries = await ledger.entries(rollout_id, "finding")
+    return [Finding.model_validate_json(entry.body, extra="ignore") for entry in entries]
+
+
+def merge_timelines(recorded: Sequence[Event], timeline: Sequence[Event]) -> tuple[Event, ...]:
+    """One timeline of both, each line once, oldest first."""
+    return tuple(sorted(dict.fromkeys((*recorded, *timeline)), key=lambda event: event.at))

@@ -1,0 +1,46 @@
+"""The site port without a site: for tests and rehearsals, where nothing is there to be looked at."""
+
+from activities.contract.errors import EffectError
+from activities.contract.models import ProbeResult
+
+
+class MemoryEnvironmentProbe:
+    """Finds everything well, except what ``wrong`` names: there it says what is put there.
+
+    An EffectError in ``wrong`` is raised, as by a site out of reach.
+    """
+
+    def __init__(self, problems: dict[str, str | EffectError] | None = None) -> None:
+        self.problems = dict(problems or {})
+        self.calls: list[str] = []
+
+    async def check_stores(self, environment: str) -> ProbeResult:
+        """See ``activities.contract.ports.EnvironmentProbe``."""
+        return self._probe("stores")
+
+    async def check_scrape_targets(self, environment: str) -> ProbeResult:
+        """See ``activities.contract.ports.EnvironmentProbe``."""
+        return self._probe("targets")
+
+    async def check_dashboards(self, titles: tuple[str, ...]) -> ProbeResult:
+        """See ``activities.contract.ports.EnvironmentProbe``."""
+        return self._probe("dashboards")
+
+    async def check_alert_rules(self, names: tuple[str, ...]) -> ProbeResult:
+        """See ``activities.contract.ports.EnvironmentProbe``."""
+        return self._probe("alerts")
+
+    async def check_flag_propagation(self, environment: str) -> ProbeResult:
+        """See ``activities.contract.ports.EnvironmentProbe``."""
+        return self._probe("flags")
+
+    async def run_rollback_drill(self, environment: str, seconds_max: float) -> ProbeResult:
+        """See ``activities.contract.ports.EnvironmentProbe``."""
+        return self._probe("drill")
+
+    def _probe(self, what: str) -> ProbeResult:
+        self.calls.append(what)
+        wrong = self.problems.get(what)
+        if isinstance(wrong, EffectError):
+            raise wrong
+        return ProbeResult(passed=wrong is None, reason=wrong or "in memory: nothing to look at")

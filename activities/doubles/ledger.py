@@ -1,0 +1,32 @@
+"""The ledger's in-memory double; it passes the same contract tests as Postgres."""
+
+import json
+from collections.abc import Sequence
+
+from activities.contract.errors import LedgerRefusedError
+from activities.contract.models import LedgerEntry, LedgerKind
+
+
+class MemoryLedger:
+    """Keeps entries for the life of the process: for tests and rehearsals."""
+
+    def __init__(self) -> None:
+        self._entries: dict[tuple[str, str], LedgerEntry] = {}
+
+    async def append(self, entry: LedgerEntry) -> LedgerEntry:
+        """Keep the first entry under a rollout and key, and return it."""
+        try:
+            json.loads(entry.body)
+        except ValueError as error:
+            raise LedgerRefusedError(f"ledger entry {entry.key!r}: body is no JSON") from error
+        return self._entries.setdefault((entry.rollout_id, entry.key), entry)
+
+    async def latest_rollout_id(self, prefix: str) -> str | None:
+        """The id, beginning with ``prefix``, of the rollout that wrote last; None without one."""
+        ids = [e.rollout_id for e in self._entries.values() if e.rollout_id.startswith(prefix)]
+        return ids[-1] if ids else None
+
+    async def entries(self, rollout_id: str, kind: LedgerKind) -> Sequence[LedgerEntry]:
+        """All entries of one kind, oldest first."""
+        mine = [e for e in self._entries.values() if (e.rollout_id, e.kind) == (rollout_id, kind)]
+        return sorted(mine, key=lambda entry: entry.at)

@@ -1,0 +1,161 @@
+"""From gates to verdicts at one moment: each expression is asked for once, all within a limit."""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from activities.contract.errors import EffectError
+from activities.contract.ports import MetricsProvider
+from activities.measuring.block_measurement import measure_block
+from activities.measuring.query_batch import QueryBatch
+from sluice.rollout.analysis.blocks import due_blocks
+from sluice.rollout.analysis.gate import Cohort, Gate, GateKind, Metric, render_query, slope_query
+from sluice.rollout.analysis.judge import judge
+from sluice.rollout.analysis.promql import sample_age_query
+from sluice.rollout.analysis.reading import STALE_AFTER, GateReadings, Reading
+from sluice.rollout.analysis.sequential_gate import judge_blocks
+from sluice.rollout.analysis.sequential_state import Block, EvidenceContext, SequentialState
+from sluice.rollout.analysis.verdict import Outcome, Verdict
+
+MEASURE_SECONDS_MAX = 8.0
+
+
+@dataclass(frozen=True)
+class EvaluationContext:
+    """What gates refer to: the plan's metrics and the recorded baseline, both by metric name.
+
+    ``exposure`` is for statistical gates. Samples older than ``stale_after`` are no data.
+    """
+
+    metrics: Mapping[str, Metric]
+    baseline: Mapping[str, Reading]
+    evidence_context: EvidenceContext | None = None
+    stale_after: timedelta = STALE_AFTER
+
+
+class GateEvaluator:
+    """Every reading of one moment ``at``. What can't be measured becomes ``Reading.error``.
+
+    Queries run side by side (``QueryBatch``). ``tracks`` holds what statistical gates know afterwards.
+    """
+
+    def __init__(
+        self,
+        metrics: MetricsProvider,
+        at: datetime,
+        context: EvaluationContext,
+        seconds_max: float = MEASURE_SECONDS_MAX,
+    ) -> None:
+        self._at = at
+        self._context = context
+        self._queries = QueryBatch(metrics, seconds_max)
+        self.sequential_states: dict[str, SequentialState] = {}
+
+    async def evaluate(self, gates: Iterable[Gate]) -> tuple[Verdict, ...]:
+        """Measure and judge every gate; never raises for a bad metric.
+
+        Statistical gates come last: their many counts must not delay an emergency's few queries.
+        """
+        wanted = tuple(gates)
+        found: dict[str, Verdict] = {}
+        for last in (False, True):
+            part = [gate for gate in wanted if (gate.kind is GateKind.STATISTICAL) is last]
+            judged = await asyncio.gather(*(self._evaluate_gate(gate) for gate in part))
+            found.update(zip((gate.name for gate in part), judged, strict=True))
+        return tuple(found[gate.name] for gate in wanted)
+
+    async def measure(self, gates: Iterable[Gate]) -> tuple[Reading, ...]:
+        """Measure every gate's own reading, without judging it."""
+        return tuple(await asyncio.gather(*(self._read(gate, gate.cohort) for gate in gates)))
+
+    async def _evaluate_gate(self, gate: Gate) -> Verdict:
+        metric = self._context.metrics.get(gate.metric)
+        if gate.kind is GateKind.STATISTICAL:
+            return await self._evaluate_statistical_gate(gate, metric)
+        reading, reference = await asyncio.gather(
+            self._read(gate, gate.cohort), self._read_reference(gate)
+        )
+        if metric is None:
+            return _error_verdict(gate, reading.error)
+        return judge(gate, metric, GateReadings(reading=reading, reference=reference))
+
+    async def _evaluate_statistical_gate(self, gate: Gate, metric: Metric | None) -> Verdict:
+        exposure = self._context.evidence_context
+        if metric is None or metric.statistic is None:
+            return _error_verdict(gate, f"metric {gate.metric!r} has no statistic")
+        if exposure is None or gate.name not in exposure.alphas:
+            return _error_verdict(gate, "the rollout has no part of α for it")
+        measured = await asyncio.gather(
+            *(
+                measure_block(
+                    self._queries,
+                    metric.statistic,
+                    Block(since=since, until=until, share=exposure.share),
+                    self._context.stale_after,
+                )
+                for since, until in due_blocks(gate, exposure, self._at)
+            )
+        )
+        verdict, self.sequential_states[gate.name] = judge_blocks(gate, metric, exposure, measured)
+        return verdict
+
+    async def _read_reference(self, gate: Gate) -> Reading | None:
+        if gate.kind is GateKind.BASELINE:
+            return self._context.baseline.get(gate.metric)
+        if gate.kind is GateKind.CONTROL:
+            return await self._read(gate, "control")
+        return None
+
+    async def _read(self, gate: Gate, cohort: Cohort) -> Reading:
+        reading = Reading(metric=gate.metric, cohort=cohort, at=self._at)
+        try:
+            return reading.model_copy(update=await self._query_reading(gate, cohort))
+        except EffectError as problem:
+            return reading.model_copy(update={"error": str(problem)})
+        except (KeyError, ValueError) as problem:
+            error = f"metric {gate.metric!r} can't be asked for: {problem}"
+            return reading.model_copy(update={"error": error})
+
+    async def _query_reading(self, gate: Gate, cohort: Cohort) -> dict[str, float | bool | None]:
+        metric = self._context.metrics[gate.metric]
+        promql = render_query(metric.query, gate, cohort)
+        counting = render_query(metric.samples, gate, cohort) if metric.samples else None
+        value, samples, freshness = await asyncio.gather(
+            self._query(slope_query(promql, gate) if gate.kind is GateKind.TREND else promql),
+            self._query(counting),
+            self._query_sample_age(promql),
+        )
+        # No series that counts samples means that nothing was counted.
+        return {"value": value, "samples": (samples or 0.0) if counting else None, **freshness}
+
+    async def _query_sample_age(self, promql: str) -> dict[str, float | bool | None]:
+        """How old the newest sample behind the expression is, and whether that is too old."""
+        asked = sample_age_query(promql)
+        if asked is None:
+            return {}
+        seconds = await self._query(asked)
+        stale = seconds is None or seconds > self._context.stale_after.total_seconds()
+        return {"age_seconds": seconds, "stale": stale}
+
+    async def _query(self, promql: str | None) -> float | None:
+        return await self._queries.query(promql, self._at) if promql else None
+
+
+def _error_verdict(gate: Gate, reason: str) -> Verdict:
+    return Verdict(
+        gate=gate.name,
+        outcome=Outcome.ERROR,
+        reason=f"{gate.name}: {reason}",
+        dry_run=gate.dry_run,
+        severity=gate.severity,
+    )
+
+
+def usable_baseline(gates: tuple[Gate, ...], readings: tuple[Reading, ...]) -> dict[str, Reading]:
+    """Keep, by metric, the readings that rest on as many samples as their gates ask for."""
+    return {
+        gate.metric: reading
+        for gate, reading in zip(gates, readings, strict=True)
+        if reading.is_usable and (reading.samples or 0.0) >= gate.min_samples
+    }

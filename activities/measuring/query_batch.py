@@ -1,0 +1,44 @@
+"""Asking Prometheus: each expression once per moment, side by side, all within one limit."""
+
+import asyncio
+from datetime import datetime
+
+from activities.contract.errors import MetricsUnreachableError
+from activities.contract.ports import CachedMetrics, MetricsProvider
+
+
+class QueryBatch:
+    """Answers by expression and time. Made inside a running event loop.
+
+    Queries run on threads, so a slow one delays none of the others, and all of them end
+    ``seconds_max`` after this was made.
+    """
+
+    def __init__(self, metrics: MetricsProvider, seconds_max: float) -> None:
+        self._metrics = metrics
+        self._cache = metrics if isinstance(metrics, CachedMetrics) else None
+        self._seconds_max = seconds_max
+        self._deadline = asyncio.get_running_loop().time() + seconds_max
+        self._tasks: dict[tuple[str, datetime], asyncio.Task[float | None]] = {}
+
+    async def query(self, promql: str, at: datetime) -> float | None:
+        """The value at ``at``; None is no data.
+
+        Raises:
+            MetricsUnreachableError, MetricsQueryError: as the port's, or when time is up.
+        """
+        if self._cache is not None and (known := self._cache.cached(promql, at)):
+            return known[0]
+        key = (promql, at)
+        if key not in self._tasks:
+            self._tasks[key] = asyncio.create_task(self._run_query(promql, at))
+        return await self._tasks[key]
+
+    async def _run_query(self, promql: str, at: datetime) -> float | None:
+        try:
+            async with asyncio.timeout_at(self._deadline):
+                return await asyncio.to_thread(self._metrics.query, promql, at)
+        except TimeoutError:
+            raise MetricsUnreachableError(
+                f"measuring took longer than {self._seconds_max:g} s"
+            ) from None

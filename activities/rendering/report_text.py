@@ -1,0 +1,91 @@
+"""A report as Markdown and as one self-contained HTML file."""
+
+import math
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+from sluice.rollout.analysis.judge import format_value
+from sluice.rollout.analysis.verdict import Outcome, Verdict
+from sluice.rollout.review.lessons import lessons_learned
+from sluice.rollout.review.report import Report
+from sluice.rollout.units import format_duration
+
+if TYPE_CHECKING:
+    from activities.rendering.plots import Plots
+
+_MARKDOWN_SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#])")
+
+
+def render_markdown(report: Report) -> str:
+    """The report with the guide's headings, for the team's own documents."""
+    return _render("report.md.j2", report=report, lessons=lessons_learned(report))
+
+
+def render_html(report: Report, plots: "Plots") -> str:
+    """The same with plots inside; opens anywhere, without a network."""
+    return _render("report.html.j2", report=report, lessons=lessons_learned(report), plots=plots)
+
+
+def _render(template: str, **values: object) -> str:
+    environment = Environment(
+        loader=PackageLoader("activities.rendering"),
+        autoescape=select_autoescape(("html.j2",)),
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+    )
+    environment.filters.update(_FILTERS)
+    return environment.get_template(template).render(**values)
+
+
+def _format_time(at: datetime) -> str:
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _format_span(value: timedelta) -> str:
+    if value < timedelta(minutes=1):
+        return f"{value.total_seconds():.2f} s"
+    return format_duration(timedelta(seconds=round(value.total_seconds())))
+
+
+def _format_relative(value: float | None) -> str:
+    return "–" if value is None or not math.isfinite(value) else f"{value:+.1%}"
+
+
+def _format_percent(value: float | None) -> str:
+    return "–" if value is None else f"{value:g} %"
+
+
+def _format_limit(verdict: Verdict) -> str:
+    if verdict.limit is None:
+        return "–"
+    sign = "<" if verdict.direction == "below" else "≥"
+    return f"{sign} {format_value(verdict.limit, verdict.unit)}"
+
+
+def _format_counts(outcomes: Mapping[Outcome, int]) -> str:
+    return ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items())
+
+
+def _count_of(outcomes: Mapping[Outcome, int], outcome: str) -> int:
+    return outcomes.get(Outcome(outcome), 0)
+
+
+def _escape_markdown(text: str) -> str:
+    return _MARKDOWN_SPECIAL.sub(r"\\\1", " ".join(text.split()))
+
+
+_FILTERS: dict[str, Any] = {
+    "when": _format_time,
+    "span": _format_span,
+    "amount": format_value,
+    "relative": _format_relative,
+    "percent": _format_percent,
+    "limit": _format_limit,
+    "tally": _format_counts,
+    "of": _count_of,
+    "md": _escape_markdown,
+}

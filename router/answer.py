@@ -1,0 +1,62 @@
+"""What a query becomes: the answer, its cohort, and what was decided on the way."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal
+
+from router.backends.base import Hit
+
+Cohort = Literal["control", "treatment"]
+AnswerOutcome = Literal["ok", "degraded", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """``failures`` maps a store or model gone without to the reason; then the answer is degraded.
+
+    ``left_out`` are conditions of the question, in words, that the results need not meet;
+    ``phases_ms`` is where the time went, ``explanation`` what was decided (``router.observability.trace.note``).
+    """
+
+    query_id: str
+    query: str
+    intent: str
+    confidence: float
+    tier: str
+    cohort: Cohort
+    backends: tuple[str, ...]
+    results: tuple[Hit, ...]
+    cached: bool = False
+    latency_ms: float = 0.0
+    complexity: str = "simple"
+    corrections: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    failures: Mapping[str, str] = field(default_factory=dict)
+    phases_ms: Mapping[str, float] = field(default_factory=dict)
+    explanation: Mapping[str, Any] = field(default_factory=dict)
+    trace_id: str = ""
+
+    @property
+    def degraded(self) -> bool:
+        return bool(self.failures)
+
+    @property
+    def outcome(self) -> AnswerOutcome:
+        return "degraded" if self.failures else "ok"
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON values, as the cache keeps them."""
+        return asdict(replace(self, phases_ms={}, explanation={}, trace_id=""))
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "Answer":
+        """The inverse of ``to_json``. Raises TypeError or KeyError for anything else."""
+        return cls(
+            **{
+                **data,
+                "backends": tuple(data["backends"]),
+                "corrections": tuple(data["corrections"]),
+                "left_out": tuple(data.get("left_out", ())),
+                "results": tuple(Hit(**hit) for hit in data["results"]),
+            }
+        )

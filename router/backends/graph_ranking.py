@@ -1,0 +1,207 @@
+"""What the graph search reached, ranked: by path from a name, by nearness from anything else.
+
+From a record that the question names, the path counts: hops, the relation and the kind asked for.
+From a record it only leads to, by its vector or its words, what counts is how near the question both
+ends of the link are. Pure: rows in, hits out.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from functools import lru_cache
+from itertools import chain
+from typing import Any
+
+from router.backends.base import Hit, SearchRequest
+from router.backends.tokenization import STOPWORDS, content_stems, fold, stem
+
+GraphRow = Mapping[str, Any]
+WORDS_WEIGHT = 0.3
+"""What a record with all the question's words has on top of its cosine. Anything from 0.2 to 0.5 did
+about as well on the even half of FanOutQA's questions (benchmarks/retrieval.py)."""
+DEFAULT_COSINE = 0.5
+"""Of a record without a vector: it was found by its words."""
+SIMILARITY_WEIGHT_WITH_PATH = 0.6
+"""How much nearness counts where the question follows a relation, or to a kind, from a name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subgraph:
+    """Records the question names and the paths from them; those it leads to and their links."""
+
+    named_records: Sequence[GraphRow]
+    named_paths: Sequence[GraphRow]
+    similar_records: Sequence[GraphRow] = ()
+    similar_links: Sequence[GraphRow] = ()
+
+    @property
+    def rows(self) -> Iterator[GraphRow]:
+        """Every record reached, once per way."""
+        return chain(self.named_records, self.named_paths, self.similar_records, self.similar_links)
+
+    def explain(self) -> dict[str, object]:
+        """For a person who asks how the answer came about."""
+        return {
+            "named": sorted({entry["key"] for entry in self.named_records}),
+            "nearest": [entry["title"] for entry in self.similar_records],
+            "records": len(self.named_paths) + len(self.similar_links),
+        }
+
+
+def rank(search: SearchRequest, subgraph: Subgraph) -> list[Hit]:
+    """Best first; a record keeps its best score."""
+    if not any(row["occurred_on"] for row in subgraph.rows):
+        # Where no record has a date, the time the question speaks of is in the texts.
+        search = replace(search, time_range=None)
+    asked = content_stems(search.query)
+    wanted = _target_kinds(asked, subgraph.named_records, subgraph.named_paths)
+    follows = bool(wanted) or any(
+        _count_matched_relations(row, asked) for row in subgraph.named_paths
+    )
+    share = SIMILARITY_WEIGHT_WITH_PATH if follows else 1.0
+    best: dict[str, Hit] = {}
+    for row, score in _path_scores(search, subgraph, wanted):
+        _keep_best(best, search, row, score)
+    for row, score in _similarity_scores(asked, subgraph):
+        _keep_best(best, search, row, score * share)
+    return _sort_hits(search, list(best.values()))
+
+
+def _path_scores(
+    search: SearchRequest, reached: Subgraph, wanted: dict[str, int]
+) -> Iterator[tuple[GraphRow, float]]:
+    asked = content_stems(search.query)
+    names = {entry["id"]: entry["key"] for entry in reached.named_records}
+    origins: dict[str, set[str]] = {}
+    for row in reached.named_paths:
+        origins.setdefault(row["id"], set()).add(row["entry"])
+    for entry in reached.named_records:
+        yield entry, 0.35 + 0.1 * _word_overlap(entry, asked) + _link_bonus(entry, origins)
+    for row in reached.named_paths:
+        score = _path_score(row, asked, wanted) + _direction_bonus(search.query, row, names)
+        yield row, score + _link_bonus(row, origins)
+
+
+def _link_bonus(row: GraphRow, origins: Mapping[str, set[str]]) -> float:
+    """Reached from two names: what links them."""
+    return 0.1 if len(origins.get(row["id"], ())) > 1 else 0.0
+
+
+def _similarity_scores(
+    asked: frozenset[str], reached: Subgraph
+) -> Iterator[tuple[GraphRow, float]]:
+    own = {entry["id"]: _similarity_score(entry, asked) for entry in reached.similar_records}
+    for entry in reached.similar_records:
+        yield entry, own[entry["id"]]
+    for row in reached.similar_links:
+        yield row, (own[row["entry"]] + _similarity_score(row, asked)) / 2
+
+
+def _similarity_score(row: GraphRow, asked: frozenset[str]) -> float:
+    """How near the question a record is by itself."""
+    cosine = DEFAULT_COSINE if row["near"] is None else max(0.0, row["near"])
+    return (cosine + WORDS_WEIGHT * _word_overlap(row, asked)) / (1 + WORDS_WEIGHT)
+
+
+def _target_kinds(
+    asked: frozenset[str], entries: Sequence[GraphRow], rows: Sequence[GraphRow]
+) -> dict[str, int]:
+    """Kinds the question names, other than those it starts from, and how many hops away they are.
+
+    "Which customer does the contract behind INV-7 belong to": contract at one hop, customer at two.
+    """
+    known = {entry["kind"] for entry in entries}
+    wanted: dict[str, int] = {}
+    for row in rows:
+        kind, hops = row["kind"], len(row["via"])
+        if kind not in known and stem(kind) in asked:
+            wanted[kind] = min(hops, wanted.get(kind, hops))
+    return wanted
+
+
+def _path_score(row: GraphRow, asked: frozenset[str], wanted: dict[str, int]) -> float:
+    """A kind asked for counts where it is nearest: not all trucks of a depot are "the truck"."""
+    via: list[str] = row["via"]
+    score = 0.4 if len(via) == 1 else 0.2
+    if wanted.get(row["kind"]) == len(via):
+        score += 0.3
+    relations = _count_matched_relations(row, asked)
+    return (
+        score
+        + (0.2 if relations == len(via) == 1 else 0.05 * relations)
+        + 0.1 * _word_overlap(row, asked)
+    )
+
+
+def _direction_bonus(query: str, row: GraphRow, names: Mapping[str, str]) -> float:
+    """Anna reports to: the link from Anna; reports to Anna: the links to her.
+
+    Only where the question uses the link's own verb; a passive ("driven by Anna") turns it round.
+    """
+    if len(row["via"]) != 1 or "outgoing" not in row:
+        return 0.0
+    words = fold(query).split()
+    verbs = _relation_stems(row["via"][0]) - STOPWORDS
+    said = next((place for place, word in enumerate(words) if stem(word) in verbs), None)
+    text = " ".join(words)
+    named = len(text.partition(names[row["entry"]])[0].split())
+    if said is None:
+        return 0.0
+    passive = words[said + 1 : said + 2] == ["by"]
+    outgoing = (named < said) != passive
+    return 0.1 if outgoing == row["outgoing"] else 0.0
+
+
+def _count_matched_relations(row: GraphRow, asked: frozenset[str]) -> int:
+    """How many links of the path the question speaks of."""
+    return sum(bool(_relation_stems(kind) & asked) for kind in row["via"])
+
+
+@lru_cache(maxsize=1024)
+def _relation_stems(relation: str) -> frozenset[str]:
+    return frozenset(stem(word) for word in relation.lower().split("_"))
+
+
+def _word_overlap(row: GraphRow, asked: frozenset[str]) -> float:
+    if not asked:
+        return 0.0
+    return len(asked & content_stems(f"{row['title']} {row['text']}")) / len(asked)
+
+
+def _is_in_time_range(search: SearchRequest, row: GraphRow) -> bool:
+    if search.time_range is None:
+        return True
+    if not row["occurred_on"]:
+        return False
+    return search.time_range.contains(date.fromisoformat(str(row["occurred_on"])[:10]))
+
+
+def _sort_hits(search: SearchRequest, hits: list[Hit]) -> list[Hit]:
+    order = search.time_range.order if search.time_range else None
+    hits.sort(key=lambda hit: (-hit.score, hit.id))
+    if order:
+        # By date among what matters (kinds or relations asked for), not among every neighbour.
+        hits = [hit for hit in hits if hit.score >= 0.75 * hits[0].score]
+        hits.sort(key=lambda hit: hit.occurred_on or "", reverse=order == "latest")
+        hits = [replace(hit, score=1.0 / (1 + 0.2 * place)) for place, hit in enumerate(hits)]
+    return hits
+
+
+def _keep_best(best: dict[str, Hit], search: SearchRequest, row: GraphRow, score: float) -> None:
+    hit = _hit(row, min(1.0, score))
+    if _is_in_time_range(search, row) and (hit.id not in best or best[hit.id].score < hit.score):
+        best[hit.id] = hit
+
+
+def _hit(row: GraphRow, score: float) -> Hit:
+    day = row["occurred_on"]
+    return Hit(
+        id=row["id"],
+        title=row["title"],
+        text=row["text"],
+        source=row["source"],
+        score=score,
+        kind=row["kind"],
+        backend="graph",
+        occurred_on=str(day)[:10] if day else None,
+    )

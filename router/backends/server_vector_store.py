@@ -1,0 +1,73 @@
+"""Vectors of a Qdrant server. Apart from the port, for its client takes seconds to import."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import httpx
+from qdrant_client import AsyncQdrantClient, models
+from qdrant_client.common.client_exceptions import QdrantException
+from qdrant_client.http.exceptions import ApiException
+
+from router.backends.vector_store import (
+    COLLECTION,
+    EMBEDDING_DIMENSION,
+    ScoredPoint,
+    VectorPoint,
+    point_id,
+    store_unavailable,
+)
+
+SERVER_ERRORS = (ApiException, QdrantException, httpx.HTTPError, OSError, ValueError)
+
+
+@dataclass(frozen=True, slots=True)
+class ServerVectorStore:
+    """``client`` talks to a Qdrant server."""
+
+    client: AsyncQdrantClient
+    collection: str = COLLECTION
+
+    async def ensure_collection(self) -> None:
+        try:
+            if not await self.client.collection_exists(self.collection):
+                vectors = models.VectorParams(
+                    size=EMBEDDING_DIMENSION, distance=models.Distance.COSINE
+                )
+                await self.client.create_collection(self.collection, vectors_config=vectors)
+        except SERVER_ERRORS as error:
+            raise store_unavailable(error) from error
+
+    async def upsert(self, points: Sequence[VectorPoint]) -> None:
+        rows = [
+            models.PointStruct(id=point_id(p.record_id), vector=p.vector, payload=dict(p.payload))
+            for p in points
+        ]
+        try:
+            await self.client.upsert(self.collection, points=rows, wait=True)
+        except SERVER_ERRORS as error:
+            raise store_unavailable(error) from error
+
+    async def delete(self, record_ids: Sequence[str]) -> None:
+        ids: list[models.ExtendedPointId] = [point_id(each) for each in record_ids]
+        try:
+            await self.client.delete(self.collection, models.PointIdsList(points=ids), wait=True)
+        except SERVER_ERRORS as error:
+            raise store_unavailable(error) from error
+
+    async def find_nearest(self, vector: list[float], limit: int) -> list[ScoredPoint]:
+        try:
+            found = await self.client.query_points(
+                self.collection, query=vector, limit=limit, with_payload=True
+            )
+        except SERVER_ERRORS as error:
+            raise store_unavailable(error) from error
+        return [ScoredPoint(point.score, point.payload or {}) for point in found.points]
+
+    async def health(self) -> None:
+        try:
+            await self.client.get_collections()
+        except SERVER_ERRORS as error:
+            raise store_unavailable(error) from error
+
+    async def close(self) -> None:
+        await self.client.close()

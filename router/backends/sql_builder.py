@@ -1,0 +1,120 @@
+"""One parameterised statement per filter. No value, attribute or kind ever becomes SQL text."""
+
+from collections.abc import Iterator
+
+from router.backends.conditions import Condition, Filter
+from router.backends.tokenization import content_stems, content_words
+
+SqlParameter = str | float | bool | list[str] | object
+_COLUMNS = "id, kind, title, text, source, occurred_on"
+_SQL_OPERATORS = {"=": "=", "!=": "IS DISTINCT FROM", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
+
+_TIME_QUESTION_STEMS = content_stems(
+    "happen occur took take place change event news new activity everything anything going since "
+    "before after during between until last past this next day week month quarter year today "
+    "yesterday january february march april may june july august september october november december"
+)
+"""Words of a question about a time that its records are not expected to have."""
+
+
+class _Parameters:
+    def __init__(self) -> None:
+        self.values: list[SqlParameter] = []
+
+    def add(self, value: SqlParameter) -> str:
+        self.values.append(value)
+        return f"${len(self.values)}"
+
+
+def build_select(record_filter: Filter, limit: int) -> tuple[str, list[SqlParameter]]:
+    """Rows best first, each with ``rank`` in [0, 1] and ``total``, the number of all matches."""
+    given = _Parameters()
+    rank = _rank_expression(record_filter, given)
+    where = " AND ".join(_where_clauses(record_filter, given)) or "TRUE"
+    order = _order_expression(record_filter, given)
+    statement = (
+        f"SELECT {_COLUMNS}, {rank} AS rank, count(*) OVER () AS total "  # noqa: S608 - fragments are constants; values are parameters
+        f"FROM records WHERE {where} ORDER BY {order} LIMIT {given.add(limit)}"
+    )
+    return statement, given.values
+
+
+def _rank_expression(wanted: Filter, given: _Parameters) -> str:
+    query = given.add(" or ".join(content_words(wanted.question)) or "nothing")
+    return f"ts_rank(search, websearch_to_tsquery('english', {query}), 32)"
+
+
+def _where_clauses(wanted: Filter, given: _Parameters) -> list[str]:
+    parts = []
+    if wanted.kinds:
+        parts.append(f"kind = ANY({given.add(sorted(wanted.kinds))}::text[])")
+    parts += _condition_clauses(wanted, given)
+    if wanted.time_range and wanted.time_range.start:
+        parts.append(f"occurred_on >= {given.add(wanted.time_range.start)}::date")
+    if wanted.time_range and wanted.time_range.end:
+        parts.append(f"occurred_on < {given.add(wanted.time_range.end)}::date")
+    if wanted.time_range and wanted.time_range.order:
+        parts.append("occurred_on IS NOT NULL")
+    parts += [f"search @@ phraseto_tsquery('english', {given.add(name)})" for name in wanted.names]
+    if wanted.ids:
+        parts.append(_mention_clause(wanted, given))
+    elif not (wanted.kinds or wanted.conditions or wanted.names or _is_time_only(wanted)):
+        query = given.add(" or ".join(content_words(wanted.question)) or "nothing")
+        parts.append(f"search @@ websearch_to_tsquery('english', {query})")
+    return parts
+
+
+def _is_time_only(wanted: Filter) -> bool:
+    """Whether the question says when and not what: the records need not have its words."""
+    bounded = wanted.time_range is not None and wanted.time_range.is_bounded
+    words = content_stems(wanted.question)
+    return bounded and all(word in _TIME_QUESTION_STEMS or word.isdigit() for word in words)
+
+
+def _condition_clauses(wanted: Filter, given: _Parameters) -> Iterator[str]:
+    alternatives: dict[str, list[str]] = {}
+    for condition in wanted.conditions:
+        text = _condition_clause(condition, given)
+        if condition.operator == "=" and condition.attribute in wanted.alternative_attributes:
+            alternatives.setdefault(condition.attribute, []).append(text)
+        else:
+            yield text
+    for texts in alternatives.values():
+        yield f"({' OR '.join(texts)})"
+
+
+def _mention_clause(wanted: Filter, given: _Parameters) -> str:
+    """Records that are, or speak of, any identifier in the question."""
+    ids = given.add(list(wanted.ids))
+    text = given.add(" or ".join(f'"{word}"' for word in wanted.ids))
+    return f"(lower(id) = ANY({ids}::text[]) OR search @@ websearch_to_tsquery('english', {text}))"
+
+
+def _condition_clause(condition: Condition, given: _Parameters) -> str:
+    name = f"{given.add(condition.attribute)}::text"
+    operator = _SQL_OPERATORS[condition.operator]
+    if isinstance(condition.value, bool):
+        return f"attributes -> {name} {operator} to_jsonb({given.add(condition.value)}::boolean)"
+    if isinstance(condition.value, float):
+        # CASE keeps a record whose attribute is not a number from failing the whole statement.
+        number = (
+            f"CASE WHEN jsonb_typeof(attributes -> {name}) = 'number' "
+            f"THEN (attributes ->> {name})::numeric END"
+        )
+        return f"{number} {operator} {given.add(condition.value)}::float8"
+    return f"attributes ->> {name} {operator} {given.add(condition.value)}::text"
+
+
+def _order_expression(wanted: Filter, given: _Parameters) -> str:
+    if wanted.time_range and wanted.time_range.order:
+        return (
+            f"occurred_on {'DESC' if wanted.time_range.order == 'latest' else 'ASC'}, rank DESC, id"
+        )
+    if wanted.order_by:
+        name = f"{given.add(wanted.order_by)}::text"
+        value = (
+            f"CASE WHEN jsonb_typeof(attributes -> {name}) = 'number' "
+            f"THEN (attributes ->> {name})::numeric END"
+        )
+        return f"{value} {'DESC' if wanted.descending else 'ASC'} NULLS LAST, id"
+    return "rank DESC, id"

@@ -1,0 +1,193 @@
+"""What the words of a question say, taken apart once: content, numbers, times, names, negation.
+
+Deliberately shallow and deterministic: it has to find what two questions disagree on, in microseconds.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from importlib.resources import files
+from math import log
+
+from router.backends.tokenization import STOPWORDS, fold, stem
+
+
+def split_words(words: str, apart: str | None = None) -> list[str]:
+    """Words written as one text, so that a list of them stays readable."""
+    return words.split(apart)
+
+
+# Words that change how one asks, not what one asks for.
+_POLITE_STEMS = frozenset(
+    stem(word)
+    for word in split_words(
+        "please kindly need want know way explain describe information info details detail question "
+        "help looking look search tell show display give list regarding concerning currently exactly "
+        "actually just also there anything something some really"
+    )
+)
+_SYNONYMS = {
+    stem(word): stem(group.split()[0])
+    for group in (
+        "begin start commence",
+        "purchase buy",
+        "lorry truck trucks lorries",
+        "firm company companies",
+        "repair fix mend",
+        "error failure fault",
+        "phone telephone",
+        "staff employees personnel",
+    )
+    for word in group.split()
+}
+_NEGATIONS = frozenset(split_words("not no never without except excluding neither nor none cannot"))
+PREPOSITIONS = frozenset(
+    split_words(
+        "from to by before after than into onto over under above below between since until for with "
+        "against toward towards via through"
+    )
+)
+_CARDINALS = split_words(
+    "two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
+    "seventeen eighteen nineteen twenty"
+)
+_ORDINALS = split_words("first second third fourth fifth sixth seventh eighth ninth tenth")
+_NUMBERS = {
+    **{word: str(number) for number, word in enumerate(_CARDINALS, 2)},
+    **{word: f"{number}." for number, word in enumerate(_ORDINALS, 1)},
+    "dozen": "12",
+    "thirty": "30",
+    "fifty": "50",
+    "hundred": "100",
+    "thousand": "1000",
+}
+_ORDINAL = re.compile(r"(\d+)(?:st|nd|rd|th)")
+_MONTHS = (
+    "january february april june july august september october november december "
+    "jan feb mar apr jun jul aug sep sept oct nov dec"
+)
+_DAYS = "monday tuesday wednesday thursday friday saturday sunday"
+_TIME_WORDS = frozenset(
+    f"{_MONTHS} {_DAYS} today yesterday tomorrow tonight spring summer autumn winter daily weekly "
+    "monthly quarterly yearly annual".split()
+)
+_TIME_SPAN = (
+    r"(?:days?|weeks?|weekends?|months?|quarters?|years?|nights?|mornings?|season|century|decade)"
+)
+_RELATIVE_TIME = re.compile(
+    rf"\b((?:this|last|next|previous|past|coming|current|same) {_TIME_SPAN})\b"
+    r"|\b(?:in|of|since|until|by|for|during|before|after|from|to|and) (may|march)\b"
+)
+_COMPARISONS = re.compile(r"[<>=!~]+|(?<!\w)-(?=\d)")
+_UNIT_SIGNS = re.compile(r"[%+€$£]")
+_ASK_TYPES = {
+    "who": "who",
+    "whom": "who",
+    "whose": "who",
+    "when": "when",
+    "where": "where",
+    "why": "why",
+    "how many": "count",
+    "how much": "count",
+    "how long": "duration",
+    "how often": "often",
+    "how": "how",
+}
+_ASK_PATTERN = re.compile(r"\b(who|whom|whose|when|where|why|how (?:many|much|long|often)|how)\b")
+_WORD = re.compile(r"[A-Za-zÀ-ɏ0-9][\w'.-]*")
+_TITLE_CASE_SHARE = 0.6  # above this share of capitals they say nothing
+_FIRST_WORD, _LAST_WORD = 1996, 30_000  # BERT's vocabulary is in order of frequency from here
+_WEIGHT_MIN = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionFeatures:
+    """One question. ``content`` maps each stem that carries meaning to its weight in (0, 1]."""
+
+    content: Mapping[str, float]
+    content_order: tuple[str, ...]
+    stems: frozenset[str]
+    numbers: tuple[str, ...]
+    times: tuple[str, ...]
+    comparisons: tuple[str, ...]
+    units: tuple[str, ...]
+    negation_count: int
+    ask_types: frozenset[str]
+    prepositions: tuple[str, ...]
+    names: tuple[str, ...]
+
+
+@lru_cache(maxsize=4096)
+def extract_features(text: str) -> QuestionFeatures:
+    """Take a question apart."""
+    plain = re.sub(r"(?<=\d),(?=\d{3}\b)", "", re.sub(r"n['\u2019]t\b", " not", text))
+    folded = fold(plain)
+    words = folded.split()
+    content = [
+        (_canonical_stem(word), _word_weight(word)) for word in words if _is_content_word(word)
+    ]
+    return QuestionFeatures(
+        content=dict(content),
+        content_order=tuple(word for word, _ in content),
+        stems=frozenset(map(stem, words)),
+        numbers=tuple(sorted(filter(None, map(_number_spelling, words)))),
+        times=_times(folded, words),
+        comparisons=tuple(_COMPARISONS.findall(plain)),
+        units=tuple(sorted(_UNIT_SIGNS.findall(plain))),
+        negation_count=sum(word in _NEGATIONS for word in words),
+        ask_types=frozenset(_ASK_TYPES[found] for found in _ASK_PATTERN.findall(folded)),
+        prepositions=tuple(sorted(word for word in words if word in PREPOSITIONS)),
+        names=_names(plain),
+    )
+
+
+def _canonical_stem(word: str) -> str:
+    return _SYNONYMS.get(stem(word), stem(word))
+
+
+def _is_content_word(word: str) -> bool:
+    return word not in STOPWORDS and word not in _NEGATIONS and stem(word) not in _POLITE_STEMS
+
+
+def _number_spelling(word: str) -> str | None:
+    """Numbers and identifiers, one spelling each: 15k is 15000, third is 3rd."""
+    if not any(letter.isdigit() for letter in word):
+        return _NUMBERS.get(word)
+    if thousands := re.fullmatch(r"(\d+)k", word):
+        return thousands[1] + "000"
+    return _ORDINAL.sub(r"\1.", word)
+
+
+def _times(folded: str, words: list[str]) -> tuple[str, ...]:
+    relative = ["".join(found).rstrip("s") for found in _RELATIVE_TIME.findall(folded)]
+    return tuple(sorted([*relative, *(word for word in words if word in _TIME_WORDS)]))
+
+
+def _names(text: str) -> tuple[str, ...]:
+    """Stems of capitalised words after the first, in order; none where every word has a capital."""
+    words = [word.removesuffix("'s") for word in _WORD.findall(text.replace("\u2019", "'"))]
+    capital = [word for word in words[1:] if word[0].isupper() and word != "I"]
+    if (
+        len(capital) > max(1, _TITLE_CASE_SHARE * (len(words) - 1))
+        and len(words) > len(capital) + 1
+    ):
+        capital = [word for word in capital if word.isupper()]
+    return tuple(stem(folded) for word in capital if (folded := fold(word)))
+
+
+def _word_weight(word: str) -> float:
+    """How much it matters: the rarer a word, the more a question turns on it."""
+    rank = _frequency_ranks().get(word)
+    if rank is None:
+        return 1.0
+    share = log(max(rank, _FIRST_WORD) / _FIRST_WORD) / log(_LAST_WORD / _FIRST_WORD)
+    return min(1.0, max(_WEIGHT_MIN, share))
+
+
+@cache
+def _frequency_ranks() -> dict[str, int]:
+    """Places in the embedding model's vocabulary, which lists whole words by frequency."""
+    words = json.loads(files("router").joinpath("embedding_vocab.json").read_text("utf-8"))
+    return {word: rank for rank, word in enumerate(words) if word.isalpha()}

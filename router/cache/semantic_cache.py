@@ -1,0 +1,286 @@
+"""The semantic cache, shared by all processes through Redis.
+
+First the question's core (``core.core``), one hash read; then the nearest questions by Redis 8's
+vector sets, judged by their words too (``guards.best_match``) and accepted at ``threshold`` or above.
+The set searches by one bit a dimension, several times as fast as by eight; each element carries its
+question and its vector in bytes, so what was found is measured again, and a lookup is one round trip.
+Entries live per scope (tenant, cohort, size of answer): a treatment answer never serves control.
+"""
+
+import json
+import time
+from collections import Counter
+from collections.abc import Awaitable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+from redis.asyncio import Redis
+from redis.exceptions import RedisError, ResponseError
+from xxhash import xxh3_64_hexdigest
+
+from router.cache.canonical_question import canonicalize
+from router.cache.equivalence import best_match, is_same_question
+from router.cache.vector_entry import SimilarQuestion, decode_entry, encode_entry, rank_by_cosine
+
+NEIGHBOURS_MAX = 12  # of these, by bits, the nearest by vector is one
+SEARCH_EFFORT = 100  # candidates that the index looks at
+BIT_SIMILARITY_MIN = 0.8  # share of equal bits: cosine 0.95 has 0.9
+RIVAL_BIT_MARGIN = 0.18  # of that share; what is further from the nearest is no rival of it
+SWEEP_BATCH = 64  # expired or surplus entries removed with one insertion
+_LOOKUP_SCRIPT = """
+local found = redis.call('VSIM', KEYS[1], 'FP32', ARGV[1], 'WITHSCORES', 'WITHATTRIBS',
+                         'COUNT', ARGV[2], 'EF', ARGV[3])
+local near, body = {}, {}
+for place = 1, #found, 3 do
+  if tonumber(found[place + 1]) < tonumber(found[2]) - tonumber(ARGV[5]) then break end
+  near[#near + 1] = found[place]
+  near[#near + 1] = found[place + 2]
+end
+if found[1] and tonumber(found[2]) >= tonumber(ARGV[4]) then
+  body = redis.call('HGETALL', KEYS[2] .. found[1])
+end
+return {near, body}
+"""
+"""The nearest questions, and the answer of the very nearest: most often it is the one."""
+logger = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class CacheScope:
+    """Who may share an answer. ``limit`` is the number of results asked for."""
+
+    tenant: str
+    cohort: str
+    limit: int
+
+    @property
+    def key(self) -> str:
+        return f"{xxh3_64_hexdigest(self.tenant.encode())}:{self.cohort}:{self.limit}"
+
+
+@dataclass(frozen=True, slots=True)
+class CacheEntry:
+    """A stored answer, as JSON values; ``decision`` is the routing decision behind it.
+
+    ``likeness`` is 1 for an exact match, else how sure ``guards.best_match`` is; below the threshold
+    only where the words agree and other stored questions are near.
+    """
+
+    query: str
+    answer: dict[str, Any]
+    decision: str
+    match_kind: str = "exact"
+    similarity: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class CacheLimits:
+    """``entries`` per scope; ``threshold`` is a cosine."""
+
+    threshold: float = 0.95
+    ttl_seconds: int = 3600
+    entries_max: int = 100_000
+
+
+class SemanticCache:
+    """Every call raises redis.RedisError when Redis fails; callers go on without the cache."""
+
+    def __init__(self, redis: Redis, environment: str, limits: CacheLimits) -> None:
+        self._redis = redis
+        self._prefix = f"sluice:{environment}:cache"
+        self._limits = limits
+        self._vectors_supported = True
+        self._lookup = redis.register_script(_LOOKUP_SCRIPT)
+
+    async def find_exact(self, scope: CacheScope, query: str) -> CacheEntry | None:
+        """The answer to this very question, up to the manner of asking."""
+        entry = _parse_entry(
+            await self._read_body(self._entry_key(scope.key, _digest(query))), "exact"
+        )
+        # Short digests can meet, by chance or by somebody's work.
+        return entry if entry is not None and is_same_question(entry.query, query) else None
+
+    async def find_similar(
+        self, scope: CacheScope, query: str, vector: NDArray[np.float32]
+    ) -> CacheEntry | None:
+        """The answer to a question that means the same."""
+        near, first = await self._find_neighbours(scope.key, vector)
+        while near and near[0].cosine >= self._limits.threshold:
+            match = best_match(query, [(one.query, one.cosine) for one in near])
+            if match is None or match.threshold_max < self._limits.threshold:
+                return None
+            chosen = near.pop(match.index)
+            key = self._entry_key(scope.key, chosen.digest)
+            body = first.get(chosen.digest) or await self._read_body(key)
+            entry = _parse_entry(body, "similar")
+            if entry is not None:
+                return replace(entry, similarity=match.similarity)
+            await self._delete(scope.key, [chosen.digest])
+        return None
+
+    async def put(
+        self,
+        scope: CacheScope,
+        entry: CacheEntry,
+        vector: NDArray[np.float32],
+        sources: Iterable[str],
+    ) -> None:
+        """Store an answer; it is dropped when one of its ``sources`` is invalidated."""
+        digest = _digest(entry.query)
+        key = self._entry_key(scope.key, digest)
+        body = {
+            "query": entry.query,
+            "answer": json.dumps(entry.answer),
+            "decision": entry.decision,
+        }
+        ttl, order = self._limits.ttl_seconds, self._order_key(scope.key)
+        async with self._redis.pipeline(transaction=False) as pipe:
+            pipe.hset(key, mapping=cast("dict[Any, Any]", body))
+            pipe.expire(key, ttl)
+            pipe.zadd(order, {digest: time.time()})
+            pipe.expire(order, ttl)  # nothing stays of a scope that nobody uses
+            for source in set(sources):
+                pipe.sadd(self._source_key(source), key)
+                pipe.expire(self._source_key(source), ttl)
+            if self._vectors_supported:
+                near, kept = self._vectors_key(scope.key), encode_entry(entry.query, vector)
+                words = ("VADD", near, "FP32", vector.tobytes(), digest, "BIN", "SETATTR", kept)
+                pipe.execute_command(*words)
+                pipe.expire(near, ttl)
+            oldest = (cast("Any", "-inf"), cast("Any", time.time() - ttl))
+            pipe.zrange(order, *oldest, byscore=True, offset=0, num=SWEEP_BATCH)
+            pipe.zcard(order)
+            replies = await pipe.execute(raise_on_error=False)
+        self._check_replies(replies)
+        await self._sweep(scope.key, replies[-2], int(replies[-1]))
+
+    async def invalidate(self, source: str) -> int:
+        """Drop every answer that shows this source; returns how many were dropped."""
+        members = await cast("Awaitable[set[Any]]", self._redis.smembers(self._source_key(source)))
+        shown: dict[str, list[str]] = {}
+        for scope, digest in map(self._parse_entry_key, map(_decode, members)):
+            shown.setdefault(scope, []).append(digest)
+        dropped = [await self._delete(scope, digests) for scope, digests in shown.items()]
+        await self._redis.delete(self._source_key(source))
+        return sum(dropped)
+
+    async def stats(self, scope: CacheScope) -> Mapping[str, int]:
+        """How many entries the scope holds (expired ones included until they are swept)."""
+        return {
+            "entries": int(await self._redis.zcard(self._order_key(scope.key))),
+            "entries_max": self._limits.entries_max,
+        }
+
+    async def count_by_cohort(self) -> Mapping[str, int]:
+        """Entries by cohort, over all tenants and sizes of answer. Walks all of Redis' keys."""
+        totals: Counter[str] = Counter()
+        async for key in self._redis.scan_iter(f"{self._prefix}:*:order", count=1000):
+            cohort = _decode(key).split(":")[-3]
+            totals[cohort] += int(await self._redis.zcard(key))
+        return totals
+
+    async def _read_body(self, key: str) -> dict[bytes, bytes]:
+        return await cast("Awaitable[dict[bytes, bytes]]", self._redis.hgetall(key))
+
+    async def _find_neighbours(
+        self, scope: str, vector: NDArray[np.float32]
+    ) -> tuple[list[SimilarQuestion], dict[str, dict[bytes, bytes]]]:
+        """Nearest first, and the body of the nearest if it is near enough, in one round trip."""
+        if not self._vectors_supported:
+            return [], {}
+        keys = (self._vectors_key(scope), self._entry_key(scope, ""))
+        numbers = (NEIGHBOURS_MAX, SEARCH_EFFORT, BIT_SIMILARITY_MIN, RIVAL_BIT_MARGIN)
+        try:
+            found = await cast(
+                "Awaitable[Any]", self._lookup(keys=keys, args=(vector.tobytes(), *numbers))
+            )
+        except ResponseError as error:
+            self._disable_vectors(error)
+            return [], {}
+        near, body = found
+        first = {_decode(near[0]): dict(zip(body[::2], body[1::2], strict=True))} if body else {}
+        names = map(_decode, near[::2])
+        return rank_by_cosine(vector, map(decode_entry, names, near[1::2])), first
+
+    def _check_replies(self, replies: Iterable[object]) -> None:
+        for reply in replies:
+            if isinstance(reply, ResponseError):
+                self._disable_vectors(reply)
+            elif isinstance(reply, Exception):
+                raise reply
+
+    def _disable_vectors(self, error: ResponseError) -> None:
+        """Redis before 8.2 has no vector sets with attributes: exact matches only, said once."""
+        said = str(error).lower()
+        if not any(sign in said for sign in ("unknown command", "syntax", "option")):
+            raise error
+        self._vectors_supported = False
+        logger.warning(
+            "cache_exact_only", why="vector sets with attributes take Redis 8.2 or later"
+        )
+
+    async def _sweep(self, scope: str, expired: Iterable[bytes], entries: int) -> None:
+        """Forget what has expired, and the oldest of what is too much."""
+        surplus = min(SWEEP_BATCH, entries - self._limits.entries_max)
+        oldest = (
+            await self._redis.zrange(self._order_key(scope), 0, surplus - 1) if surplus > 0 else []
+        )
+        await self._delete(scope, [_decode(name) for name in {*expired, *oldest}])
+
+    async def _delete(self, scope: str, digests: list[str]) -> int:
+        """Entries with their vectors; returns how many were there still."""
+        if not digests:
+            return 0
+        async with self._redis.pipeline(transaction=False) as pipe:
+            pipe.delete(*(self._entry_key(scope, digest) for digest in digests))
+            pipe.zrem(self._order_key(scope), *digests)
+            if self._vectors_supported:
+                for digest in digests:
+                    pipe.execute_command("VREM", self._vectors_key(scope), digest)
+            replies = await pipe.execute(raise_on_error=False)
+        self._check_replies(replies)
+        return int(replies[0])
+
+    def _entry_key(self, scope: str, digest: str) -> str:
+        return f"{self._prefix}:{scope}:entry:{digest}"
+
+    def _parse_entry_key(self, entry_key: str) -> tuple[str, str]:
+        """Scope and digest: what ``_entry_key`` was made of."""
+        scope, _, digest = entry_key.removeprefix(f"{self._prefix}:").partition(":entry:")
+        return scope, digest
+
+    def _vectors_key(self, scope: str) -> str:
+        return f"{self._prefix}:{scope}:vectors"
+
+    def _order_key(self, scope: str) -> str:
+        return f"{self._prefix}:{scope}:order"
+
+    def _source_key(self, source: str) -> str:
+        return f"{self._prefix}:source:{xxh3_64_hexdigest(source.encode())}"
+
+
+def _digest(query: str) -> str:
+    return xxh3_64_hexdigest(canonicalize(query).encode())
+
+
+def _parse_entry(body: Mapping[bytes, bytes], how: str) -> CacheEntry | None:
+    """None for what is absent, or was written by something else."""
+    try:
+        return CacheEntry(
+            query=body[b"query"].decode(),
+            answer=json.loads(body[b"answer"]),
+            decision=body[b"decision"].decode(),
+            match_kind=how,
+        )
+    except (KeyError, ValueError):
+        return None
+
+
+def _decode(value: bytes | str) -> str:
+    return value.decode() if isinstance(value, bytes) else value
+
+
+CACHE_FAILURES = (RedisError, OSError, TimeoutError)

@@ -1,0 +1,53 @@
+"""What machines ask a router process: flags as it sees them, health, metrics. Open to whoever connects."""
+
+from collections.abc import Callable
+from typing import Any
+
+from fastapi import FastAPI, Response
+from fastapi.responses import PlainTextResponse
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from router.errors import NotReady
+from router.http.schemas import ErrorBody
+from router.router import QueryRouter
+from sluice.flags.redis.process_registry import RouterProcess, flags_response
+
+
+def add_operations(
+    app: FastAPI, router: QueryRouter, process: RouterProcess, draining: Callable[[], bool]
+) -> None:
+    """``draining``: the process is about to stop and wants no new work."""
+
+    @app.get("/flags", tags=["operations"], summary="Flags as this process sees them")
+    async def flags() -> dict[str, Any]:
+        return flags_response(process.id, router.components.reader)
+
+    @app.get("/healthz", tags=["operations"], summary="Alive")
+    async def healthz() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @app.get(
+        "/readyz",
+        tags=["operations"],
+        summary="Send queries here?",
+        responses={503: {"model": ErrorBody, "description": "no: `detail` says why"}},
+    )
+    async def readyz() -> dict[str, Any]:
+        """Ready when the flags are followed and at least one store answers; the rest is told."""
+        if draining():
+            raise NotReady("draining: this process is about to stop")
+        if router.components.reader.stale:
+            raise NotReady("the flags are not followed: is Redis up?")
+        stores = await router.health()
+        if all(state != "ok" for state in stores.values()):
+            raise NotReady(f"no store answers: {stores}")
+        return {"status": "ready", "stores": stores}
+
+    @app.get(
+        "/metrics",
+        tags=["operations"],
+        summary="Prometheus metrics",
+        response_class=PlainTextResponse,
+    )
+    async def metrics() -> Response:
+        return Response(generate_latest(router.metrics.registry), media_type=CONTENT_TYPE_LATEST)

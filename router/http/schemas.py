@@ -1,0 +1,153 @@
+"""Bodies of the HTTP interface (ARCHITECTURE.md, "HTTP of a router process")."""
+
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from router.answer import Answer
+from router.backends.base import Hit
+from router.learning import UserFeedback
+
+# What no store could take: a lone half of a surrogate pair is no text.
+Text = Annotated[str, Field(min_length=1, max_length=2000)]
+Id = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class QueryBody(BaseModel):
+    """A question and who asks it."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {"query": "Who drives truck T-12?", "user_id": "user_alice", "limit": 5},
+                {
+                    "query": "overdue invoices with amount_eur > 5000",
+                    "user_id": "user_bob",
+                    "seconds": 0.5,
+                    "explain": True,
+                },
+            ]
+        },
+    )
+
+    query: Text
+    user_id: Id
+    session_id: Id | None = None
+    limit: int = Field(default=10, ge=1, le=50, description="results at most")
+    seconds: float | None = Field(
+        default=None,
+        ge=0.05,
+        le=60,
+        description="answer within this, without late stores if need be",
+    )
+    explain: bool = Field(
+        default=False, strict=True, description="say what was decided, and where time went"
+    )
+
+
+class ResultBody(BaseModel):
+    """One record found; ``scores`` is what each backend gave it."""
+
+    id: str
+    title: str
+    text: str
+    source: str
+    score: float
+    kind: str
+    occurred_on: str | None
+    scores: dict[str, float]
+
+
+class AnswerBody(BaseModel):
+    """The answer, and enough of the decision to explain it."""
+
+    query_id: str
+    intent: str
+    confidence: float
+    tier: str
+    cohort: str
+    backends: list[str]
+    results: list[ResultBody]
+    cached: bool
+    degraded: bool
+    failures: dict[str, str]
+    complexity: str
+    corrections: list[str]
+    left_out: list[str]
+    latency_ms: float
+    trace_id: str
+    phases_ms: dict[str, float] | None = None
+    explanation: dict[str, Any] | None = None
+
+    @classmethod
+    def from_answer(cls, answer: Answer, *, explain: bool = False) -> Self:
+        """From the router's answer, which is trusted: nothing is validated again."""
+        return cls.model_construct(  # type: ignore[return-value]  # pydantic's plugin forgets Self
+            query_id=answer.query_id,
+            intent=answer.intent,
+            confidence=round(answer.confidence, 4),
+            tier=answer.tier,
+            cohort=answer.cohort,
+            backends=list(answer.backends),
+            results=[ResultBody.model_construct(**_result_fields(hit)) for hit in answer.results],
+            cached=answer.cached,
+            degraded=answer.degraded,
+            failures=dict(answer.failures),
+            complexity=answer.complexity,
+            corrections=list(answer.corrections),
+            left_out=list(answer.left_out),
+            latency_ms=answer.latency_ms,
+            trace_id=answer.trace_id,
+            phases_ms=dict(answer.phases_ms) if explain else None,
+            explanation=dict(answer.explanation) if explain else None,
+        )
+
+
+def _result_fields(hit: Hit) -> dict[str, Any]:
+    return {name: getattr(hit, name) for name in ResultBody.model_fields}
+
+
+class FeedbackBody(BaseModel):
+    """What a user made of an answer; every signal may be missing."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "query_id": "t-0f3c…",
+                    "clicked": True,
+                    "click_position": 1,
+                    "dwell_time_seconds": 34,
+                }
+            ]
+        },
+    )
+
+    query_id: Id
+    clicked: bool | None = Field(default=None, strict=True)
+    click_position: int | None = Field(default=None, ge=1, le=1_000_000)
+    dwell_time_seconds: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    explicit_rating: float | None = Field(default=None, ge=1, le=5)
+    result_count: int | None = Field(default=None, ge=0, le=1_000_000)
+    latency_ms: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    complaint: bool = Field(default=False, strict=True)
+
+    def to_feedback(self) -> UserFeedback:
+        """Raises InvalidFeedbackError for signals that contradict each other."""
+        return UserFeedback(**self.model_dump(exclude={"complaint"}))
+
+
+class ReceiptBody(BaseModel):
+    """``outcome``: accepted, observed (control), duplicate, late or empty."""
+
+    outcome: str
+    cohort: str
+    reward: float | None
+
+
+class ErrorBody(BaseModel):
+    """What went wrong, in words."""
+
+    detail: str | list[dict[str, Any]]

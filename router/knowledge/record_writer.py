@@ -1,0 +1,291 @@
+"""Records into all stores, idempotent by record id: a node, a row and a point for each.
+
+Ingesting a record again replaces its text, attributes and outgoing links. Records that are not
+given stay as they are.
+"""
+
+import asyncio
+import json
+import re
+from collections import defaultdict
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from importlib.resources import files
+from typing import Any, LiteralString
+
+from neo4j import AsyncManagedTransaction
+
+from router.backends.dialect import detect_dialect, refresh_indexes
+from router.backends.tokenization import MAX_NAME_CHARS, fold, is_identifier
+from router.backends.vector_store import VectorPoint, VectorStore
+from router.embedding import Embedder
+from router.errors import RouterError
+from router.knowledge.batching import batches
+from router.knowledge.records import Record
+from router.store_clients import StoreClients
+
+BATCH = 100
+ID_CHARS_MAX = 500
+_LABEL = re.compile(r"^[A-Za-z][A-Za-z0-9_]{0,62}$")
+_RESERVED = frozenset({"id", "kind", "title", "text", "source", "embedding"})
+
+DELETE_OTHER_KINDS: LiteralString = (
+    "MATCH (r:Record) WHERE r.id IN $ids AND r.kind <> $kind DETACH DELETE r"
+)
+DELETE_RECORDS: LiteralString = "MATCH (r:Record) WHERE r.id IN $ids DETACH DELETE r"
+DELETE_LINKS: LiteralString = "MATCH (r:Record)-[l]->(:Record) WHERE r.id IN $ids DELETE l"
+DELETE_NAMES: LiteralString = "MATCH (:Name)-[l:NAMES]->(r:Record) WHERE r.id IN $ids DELETE l"
+MERGE_NAMES: LiteralString = (
+    "UNWIND $rows AS row MATCH (r:Record {id: row.id}) "
+    "MERGE (n:Name {key: row.key}) MERGE (n)-[:NAMES]->(r)"
+)
+UPSERT_ROW = """
+    INSERT INTO records (id, kind, title, text, source, occurred_on, attributes)
+    VALUES ($1, $2, $3, $4, $5, $6, $7::text::jsonb)
+    ON CONFLICT (id) DO UPDATE SET kind = excluded.kind, title = excluded.title,
+        text = excluded.text, source = excluded.source, occurred_on = excluded.occurred_on,
+        attributes = excluded.attributes
+"""
+
+
+class InvalidRecordError(RouterError):
+    """A record can't be stored as it is; the message names the record and the field."""
+
+
+@dataclass(frozen=True, slots=True)
+class WriteSummary:
+    """What was written. ``dangling`` links point to records that no store has."""
+
+    records: int
+    links: int
+    dangling: int
+
+
+async def ingest_records(
+    records: Iterable[Record], stores: StoreClients, embedder: Embedder
+) -> WriteSummary:
+    """Write all records. Raises IngestError before anything is written; driver errors as they are."""
+    everything = list({record.id: record for record in records}.values())
+    for record in everything:
+        validate_record(record)
+    await prepare_stores(stores)
+    for batch in batches(everything, BATCH):
+        await write_batch(stores, batch, embedder)
+    # Links last: both ends must exist.
+    made = await replace_links(stores, everything)
+    wanted = sum(len(record.links) for record in everything)
+    await wait_for_indexes(stores)
+    return WriteSummary(len(everything), made, wanted - made)
+
+
+async def prepare_stores(stores: StoreClients) -> None:
+    """Indexes, constraints, tables and the collection; harmless when they are there."""
+    await _gather_all(
+        _create_graph_schema(stores), _create_table(stores), stores.vectors.ensure_collection()
+    )
+
+
+async def write_batch(stores: StoreClients, batch: list[Record], embedder: Embedder) -> None:
+    """One batch, checked before, into every store; its links come later."""
+    texts = [f"{record.title}. {record.text}" for record in batch]
+    vectors = [vector.tolist() for vector in await asyncio.to_thread(embedder.embed, texts)]
+    await _gather_all(
+        _write_graph_nodes(stores, batch, vectors),
+        _write_rows(stores, batch),
+        _write_points(stores.vectors, batch, vectors),
+    )
+
+
+async def wait_for_indexes(stores: StoreClients) -> None:
+    """After the last write: the graph's indexes know of it, before anybody asks."""
+    dialect = await detect_dialect(stores.neo4j, stores.neo4j_database)
+    await refresh_indexes(stores.neo4j, stores.neo4j_database, dialect)
+
+
+async def _gather_all(*works: Awaitable[None]) -> None:
+    """Wait for each, then raise the first error: no store is still written to after it."""
+    for outcome in await asyncio.gather(*works, return_exceptions=True):
+        if isinstance(outcome, BaseException):
+            raise outcome
+
+
+async def delete_records(stores: StoreClients, ids: Sequence[str]) -> None:
+    """Take records out of every store."""
+    async with stores.neo4j.session(database=stores.neo4j_database) as session:
+        await (await session.run(DELETE_RECORDS, ids=list(ids))).consume()
+    await stores.postgres.execute("DELETE FROM records WHERE id = ANY($1::text[])", list(ids))
+    await stores.vectors.delete(ids)
+
+
+def search_names(record: Record) -> list[str]:
+    """Folded names a question may use: the id, the title, the title without its kind, numbers."""
+    title = record.title.split(":", 1)[0]
+    names = {fold(record.id), fold(record.title), fold(title)}
+    words = fold(title).split()
+    if len(words) > 1 and words[0] == record.kind.lower():
+        names.add(" ".join(words[1:]))
+    names |= {word for word in words if is_identifier(word)}
+    names |= {fold(alias) for alias in str(record.attributes.get("aliases", "")).split(",")}
+    return sorted(name for name in names if 0 < len(name) <= MAX_NAME_CHARS)
+
+
+def validate_record(record: Record) -> None:
+    """Raises IngestError: the stores can't take this record; the message names the field."""
+    if not record.id or len(record.id) > ID_CHARS_MAX:
+        raise InvalidRecordError(
+            f"record {record.id!r:.80}: an id has 1 to {ID_CHARS_MAX} characters"
+        )
+    for label in (record.kind, *(link.kind for link in record.links)):
+        if not _LABEL.match(label):
+            raise InvalidRecordError(
+                f"record {record.id!r}: kind {label!r} must be letters, digits and _, at most 63"
+            )
+    reserved = _RESERVED & set(record.attributes)
+    if reserved:
+        raise InvalidRecordError(f"record {record.id!r}: rename attribute {min(reserved)!r}")
+    _occurred_on(record)
+
+
+def _occurred_on(record: Record) -> date | None:
+    text = record.attributes.get("occurred_on")
+    if text is None:
+        return None
+    try:
+        return date.fromisoformat(str(text)[:10])
+    except ValueError:
+        raise InvalidRecordError(
+            f"record {record.id!r}: occurred_on is {text!r}; write an ISO date like 2025-03-31"
+        ) from None
+
+
+async def _create_graph_schema(stores: StoreClients) -> None:
+    async with stores.neo4j.session(database=stores.neo4j_database) as session:
+        for statement in (await detect_dialect(stores.neo4j, stores.neo4j_database)).schema:
+            await (await session.run(statement)).consume()
+
+
+async def _create_table(stores: StoreClients) -> None:
+    await stores.postgres.execute(
+        files("router.backends").joinpath("schema.sql").read_text("utf-8")
+    )
+
+
+async def _write_graph_nodes(
+    stores: StoreClients, batch: list[Record], vectors: list[list[float]]
+) -> None:
+    extra: dict[str, dict[str, Any]] = {}
+    if (await detect_dialect(stores.neo4j, stores.neo4j_database)).stores_vectors:
+        pairs = zip(batch, vectors, strict=True)
+        extra = {record.id: {"embedding": vector} for record, vector in pairs}
+    async with stores.neo4j.session(database=stores.neo4j_database) as session:
+        await session.execute_write(_write_nodes, batch, extra)
+
+
+async def _write_nodes(
+    tx: AsyncManagedTransaction, batch: list[Record], extra: Mapping[str, Mapping[str, Any]]
+) -> None:
+    by_kind: dict[str, list[Record]] = defaultdict(list)
+    for record in batch:
+        by_kind[record.kind].append(record)
+    for kind, members in by_kind.items():
+        await _run(tx, DELETE_OTHER_KINDS, ids=[r.id for r in members], kind=kind)
+        rows = [
+            {"id": r.id, "properties": {**_properties(r), **extra.get(r.id, {})}} for r in members
+        ]
+        await _run(tx, _merge_records_statement(kind), rows=rows)
+    ids = [record.id for record in batch]
+    await _run(tx, DELETE_NAMES, ids=ids)
+    names = [{"id": record.id, "key": key} for record in batch for key in search_names(record)]
+    await _run(tx, MERGE_NAMES, rows=names)
+
+
+def _merge_records_statement(kind: str) -> LiteralString:
+    """Labels can't be parameters in Cypher; ``_check`` admitted letters, digits and _ only.
+
+    Both labels at once: the embedded Bolt server refuses a label that is added later.
+    """
+    label = kind.capitalize()
+    return f"UNWIND $rows AS row MERGE (r:Record:`{label}` {{id: row.id}}) SET r = row.properties"
+
+
+def _merge_links_statement(kind: str) -> LiteralString:
+    """Relationship types can't be parameters either; checked like labels."""
+    return (
+        "UNWIND $rows AS row MATCH (a:Record {id: row.source}) MATCH (b:Record {id: row.target}) "
+        f"MERGE (a)-[l:`{kind}`]->(b) RETURN count(l) AS made"
+    )
+
+
+def _properties(record: Record) -> dict[str, Any]:
+    day = _occurred_on(record)
+    return {
+        **record.attributes,
+        "id": record.id,
+        "kind": record.kind,
+        "title": record.title,
+        "text": record.text,
+        "source": record.source,
+        "occurred_on": day.isoformat() if day else None,
+    }
+
+
+async def _run(tx: AsyncManagedTransaction, cypher: LiteralString, **params: object) -> None:
+    await (await tx.run(cypher, params)).consume()
+
+
+async def replace_links(stores: StoreClients, records: list[Record]) -> int:
+    """Replace these records' outgoing links; returns how many found their other end."""
+    made = 0
+    async with stores.neo4j.session(database=stores.neo4j_database) as session:
+        for batch in batches(records, BATCH):
+            made += await session.execute_write(_write_links, batch)
+    return made
+
+
+async def _write_links(tx: AsyncManagedTransaction, batch: list[Record]) -> int:
+    await _run(tx, DELETE_LINKS, ids=[record.id for record in batch])
+    by_kind: dict[str, list[dict[str, str]]] = defaultdict(list)
+    for record in batch:
+        for link in dict.fromkeys(record.links):
+            row = {"source": record.id, "target": link.target}
+            by_kind[link.kind.upper()].append(row)
+    made = 0
+    for kind, rows in by_kind.items():
+        result = await tx.run(_merge_links_statement(kind), {"rows": rows})
+        answer = await result.single()
+        made += int(answer["made"]) if answer else 0
+    return made
+
+
+async def _write_rows(stores: StoreClients, batch: list[Record]) -> None:
+    rows = [
+        (r.id, r.kind, r.title, r.text, r.source, _occurred_on(r), _attributes_json(r))
+        for r in batch
+    ]
+    await stores.postgres.executemany(UPSERT_ROW, rows)
+
+
+def _attributes_json(record: Record) -> str:
+    return json.dumps(record.attributes, ensure_ascii=False)
+
+
+async def _write_points(
+    store: VectorStore, batch: list[Record], vectors: list[list[float]]
+) -> None:
+    pairs = zip(batch, vectors, strict=True)
+    await store.upsert(
+        [VectorPoint(record.id, vector, _payload(record)) for record, vector in pairs]
+    )
+
+
+def _payload(record: Record) -> dict[str, Any]:
+    day = _occurred_on(record)
+    return {
+        "id": record.id,
+        "kind": record.kind,
+        "title": record.title,
+        "text": record.text,
+        "source": record.source,
+        "occurred_on": day.isoformat() if day else None,
+    }

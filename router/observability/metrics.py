@@ -1,0 +1,227 @@
+"""The router's Prometheus metrics: exactly the names and labels of ARCHITECTURE.md.
+
+One registry per process (or per test), so two routers in one interpreter do not share counters.
+"""
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    Summary,
+)
+
+from router.observability.trace import PHASES
+
+COHORTS = ("control", "treatment")
+INTENTS = ("graph", "temporal", "semantic", "metadata", "out_of_scope")
+OUTCOMES = ("ok", "degraded", "error")
+REFUSAL_REASONS = ("overload", "deadline")
+UNKNOWN_COHORT = "unknown"
+"""Cohort of a query that was turned away before anybody looked whose it is."""
+CACHE_RESULTS = ("exact", "similar", "miss", "bypass", "error")
+LLM_OUTCOMES = (
+    "ok",
+    "timeout",
+    "rate_limited",
+    "unavailable",
+    "rejected",
+    "refused",
+    "truncated",
+    "invalid",
+    "unfaithful",
+    "skipped",
+)
+ANALYTICS_DROP_REASONS = ("queue_full", "postgres")
+LLM_TOKENS = ("input", "output", "cache_read", "cache_write")
+# x1.25 from 1 ms to about 20 s: tails that default buckets miss (DESIGN.md section 10).
+LATENCY_BUCKETS_SECONDS = tuple(round(0.001 * 1.25**i, 6) for i in range(46))
+USER_EDGES_SECONDS = LATENCY_BUCKETS_SECONDS[21:37:3]
+"""Users are counted once they waited longer than each: 0.11 to 3.1 s, around a p99 of 1 s."""
+USER_DROP_REASONS = ("queue_full", "redis")
+FLAG_BUCKETS_SECONDS = (1e-6, 2e-6, 5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2)
+
+
+class RouterMetrics:
+    """Every metric of one process. Series of known labels exist from the start, at zero."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        self._add_query_metrics()
+        self._add_flag_metrics()
+        self._add_user_metrics()
+        self._add_learning_metrics()
+        self._add_llm_and_analytics_metrics()
+        self._initialize_series()
+
+    def _add_query_metrics(self) -> None:
+        r = self.registry
+        self.queries = Counter(
+            "router_queries", "Queries answered", ["cohort", "intent", "outcome"], registry=r
+        )
+        self.refused = Counter(
+            "router_refused", "Queries not answered, by no fault", ["cohort", "reason"], registry=r
+        )
+        self.loop_lag_seconds = Gauge(
+            "router_event_loop_lag_seconds", "How late the event loop is", registry=r
+        )
+        self.searches_allowed = Gauge(
+            "router_searches_allowed", "Searches that may run at once", registry=r
+        )
+        self.query_seconds = Histogram(
+            "router_query_duration_seconds",
+            "Time of a query in the router",
+            ["cohort"],
+            buckets=LATENCY_BUCKETS_SECONDS,
+            registry=r,
+        )
+        self.phase_seconds = Histogram(
+            "router_phase_duration_seconds",
+            "Time of one phase of a query",
+            ["phase"],
+            buckets=LATENCY_BUCKETS_SECONDS[::3],
+            registry=r,
+        )
+        self.backend_seconds = Histogram(
+            "router_backend_duration_seconds",
+            "Time of one search in one backend",
+            ["backend"],
+            buckets=LATENCY_BUCKETS_SECONDS,
+            registry=r,
+        )
+        self.cache_requests = Counter(
+            "router_cache_requests", "Cache lookups", ["cohort", "result"], registry=r
+        )
+        self.probes = Counter(
+            "router_probe", "Golden questions asked", ["kind", "correct", "cohort"], registry=r
+        )
+        self.complaints = Counter(
+            "router_complaints", "Complaints by users", ["cohort"], registry=r
+        )
+
+    def _add_flag_metrics(self) -> None:
+        r = self.registry
+        self.flag_evaluation_seconds = Histogram(
+            "router_flag_evaluation_seconds",
+            "Time to evaluate one flag",
+            buckets=FLAG_BUCKETS_SECONDS,
+            registry=r,
+        )
+        self.flag_lease_age_seconds = Gauge(
+            "router_flag_lease_age_seconds", "Since flags were last confirmed", registry=r
+        )
+        self.flag_percentage = Gauge(
+            "router_flag_rollout_percentage",
+            "Percentage as this process sees it",
+            ["flag"],
+            registry=r,
+        )
+        self.redis_errors = Counter(
+            "router_redis_errors", "Failed Redis operations of the router", registry=r
+        )
+
+    def _add_user_metrics(self) -> None:
+        """Each user once, from one change of the flag's percentage to the next."""
+        r = self.registry
+        self.users = Counter("router_users", "Users seen", ["cohort"], registry=r)
+        self.users_failed = Counter(
+            "router_users_failed", "Users with a failed query", ["cohort"], registry=r
+        )
+        self.users_slow = Counter(
+            "router_users_slow", "Users who waited longer than edge", ["cohort", "edge"], registry=r
+        )
+        self.users_reward = Summary(
+            "router_users_reward", "Users' first reward, 0 to 1", ["cohort"], registry=r
+        )
+        self.users_reward_squares = Counter(
+            "router_users_reward_squares", "Squares of users' first reward", ["cohort"], registry=r
+        )
+        self.users_dropped = Counter(
+            "router_users_dropped", "Users not counted, by reason", ["reason"], registry=r
+        )
+
+    def _add_learning_metrics(self) -> None:
+        r = self.registry
+        self.feedback = Counter("router_feedback", "Feedback received", ["cohort"], registry=r)
+        self.feedback_reward = Summary(
+            "router_feedback_reward", "Reward of feedback received, 0 to 1", ["cohort"], registry=r
+        )
+        self.feedback_queue_size = Gauge(
+            "router_feedback_queue_size", "Feedback not yet learned from", registry=r
+        )
+        self.learner_last_batch = Gauge(
+            "router_learner_last_batch_timestamp_seconds", "Last batch learned", registry=r
+        )
+        self.learner_heartbeat = Gauge(
+            "router_learner_heartbeat_timestamp_seconds", "Learner last alive", registry=r
+        )
+        self.learner_errors = Counter(
+            "router_learner_errors", "Errors of the learner task", registry=r
+        )
+        self.learner_weights_version = Gauge(
+            "router_learner_weights_version", "Version of the weights in use", registry=r
+        )
+
+    def _add_llm_and_analytics_metrics(self) -> None:
+        """Parts a router may run without: the language model and the decision log."""
+        r = self.registry
+        self.llm_requests = Counter(
+            "router_llm_requests", "Requests to the language model", ["outcome"], registry=r
+        )
+        self.llm_seconds = Histogram(
+            "router_llm_duration_seconds",
+            "Time of one request to the language model, retries included",
+            buckets=LATENCY_BUCKETS_SECONDS[::3],
+            registry=r,
+        )
+        self.llm_tokens = Counter("router_llm_tokens", "Tokens used", ["kind"], registry=r)
+        self.llm_cost = Counter(
+            "router_llm_cost_usd", "Cost of the language model in US dollars", registry=r
+        )
+        self.analytics_written = Counter(
+            "router_analytics_written", "Decisions written to Postgres", registry=r
+        )
+        self.analytics_dropped = Counter(
+            "router_analytics_dropped", "Decisions dropped, by reason", ["reason"], registry=r
+        )
+        self.analytics_queue_size = Gauge(
+            "router_analytics_queue_size", "Decisions waiting to be written", registry=r
+        )
+
+    def _initialize_series(self) -> None:
+        for metric, labels in (
+            (self.phase_seconds, PHASES),
+            (self.llm_requests, LLM_OUTCOMES),
+            (self.llm_tokens, LLM_TOKENS),
+            (self.analytics_dropped, ANALYTICS_DROP_REASONS),
+            (self.users_dropped, USER_DROP_REASONS),
+        ):
+            for label in labels:
+                metric.labels(label)
+        self.refused.labels(UNKNOWN_COHORT, "overload")
+        for cohort in COHORTS:
+            self.query_seconds.labels(cohort)
+            self.feedback.labels(cohort)
+            self.feedback_reward.labels(cohort)
+            self.complaints.labels(cohort)
+            for why in REFUSAL_REASONS:
+                self.refused.labels(cohort, why)
+            self._initialize_user_series(cohort)
+            for result in CACHE_RESULTS:
+                self.cache_requests.labels(cohort, result)
+            for intent in INTENTS:
+                for outcome in OUTCOMES:
+                    self.queries.labels(cohort, intent, outcome)
+
+    def _initialize_user_series(self, cohort: str) -> None:
+        for metric in (
+            self.users,
+            self.users_failed,
+            self.users_reward,
+            self.users_reward_squares,
+        ):
+            metric.labels(cohort)
+        for edge in USER_EDGES_SECONDS:
+            self.users_slow.labels(cohort, f"{edge:g}")

@@ -1,0 +1,142 @@
+"""Phase 4 live: who is treated right now, and whether the online learner runs.
+
+A switch is on when the constructor or the pushed flag document says so. Who is treated fails closed
+(a stale document treats nobody); the learner keeps running through a short loss of Redis.
+"""
+
+import asyncio
+import time
+from dataclasses import dataclass
+
+import structlog
+from redis.exceptions import RedisError
+
+from router.answer import Cohort
+from router.features import Features
+from router.learning import LearningError, OnlineLearningRouter
+from router.observability.metrics import RouterMetrics
+from router.users.unique_users import CountedUser
+from sluice.flags import Evaluation, FeatureFlags, Reason
+
+PHASE4_FLAG = "phase4_online_learning"
+POLL_SECONDS = 0.25
+logger = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class EffectiveSwitches:
+    """Phase 4's two, as in the guide."""
+
+    flags: bool
+    learning: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """Who serves a query; ``member`` is None where the user takes no part in the comparison."""
+
+    cohort: Cohort
+    counted_user: CountedUser | None = None
+
+
+class PhaseController:
+    """Holds flags and learner; ``run`` starts and stops the learner as the switches say."""
+
+    def __init__(
+        self,
+        flags: FeatureFlags,
+        learner: OnlineLearningRouter,
+        features: Features,
+        metrics: RouterMetrics,
+    ) -> None:
+        self.flags = flags
+        self._learner = learner
+        self._features = features
+        self._metrics = metrics
+        self._running = False
+
+    @property
+    def learner(self) -> OnlineLearningRouter | None:
+        """The online learner while it runs."""
+        return self._learner if self._running else None
+
+    @property
+    def learner_client(self) -> OnlineLearningRouter:
+        """Takes feedback of treated queries, also while this process's learner is stopped."""
+        return self._learner
+
+    def effective_switches(self) -> EffectiveSwitches:
+        """As of the last accepted document, stale or not."""
+        phases = self.flags.reader.snapshot().phases
+        return self._combine_with_features(
+            phases.enable_feature_flags, phases.enable_online_learning
+        )
+
+    def assign(self, user_id: str | None) -> Assignment:
+        """Treatment when the flag says so, or when phase 4 is permanent. No I/O."""
+        phases = self.flags.reader.phases()
+        now = self._combine_with_features(
+            phases["enable_feature_flags"], phases["enable_online_learning"]
+        )
+        if not now.flags:
+            return Assignment("treatment" if now.learning and self._running else "control")
+        started = time.perf_counter()
+        answer = self.flags.evaluate(PHASE4_FLAG, user_id or "")
+        self._metrics.flag_evaluation_seconds.observe(time.perf_counter() - started)
+        if not (now.learning and self._running):
+            return Assignment("control")
+        cohort: Cohort = "treatment" if answer.enabled else "control"
+        return Assignment(cohort, self._counted_user(answer, user_id))
+
+    @property
+    def epoch(self) -> int:
+        """Of the flag, as this process sees it; 0 without a flag."""
+        flag = self.flags.reader.snapshot().flags.get(PHASE4_FLAG)
+        return flag.epoch if flag else 0
+
+    def _counted_user(self, answer: Evaluation, user_id: str | None) -> CountedUser | None:
+        """Only users whom the percentage alone put where they are can be compared."""
+        snapshot = self.flags.reader.snapshot()
+        flag = snapshot.flags.get(PHASE4_FLAG)
+        if not user_id or flag is None or not flag.epoch or answer.version != snapshot.version:
+            return None
+        drawn = answer.reason in (Reason.SPLIT, Reason.DEFAULT)
+        if not drawn or not 0 < flag.rollout_percentage < 100:  # noqa: PLR2004  per cent
+            return None
+        return CountedUser.from_user_id(flag.epoch, user_id)
+
+    def _combine_with_features(self, flags: bool, learning: bool) -> EffectiveSwitches:
+        return EffectiveSwitches(
+            flags or self._features.enable_feature_flags,
+            learning or self._features.enable_online_learning,
+        )
+
+    async def run(self) -> None:
+        """For ever."""
+        while True:
+            await self.reconcile()
+            await asyncio.sleep(POLL_SECONDS)
+
+    async def reconcile(self) -> None:
+        """Bring the learner to where the switches are; what fails is tried again next time."""
+        wanted = self.effective_switches().learning
+        if wanted == self._running:
+            return
+        if not wanted:
+            await self.stop()
+            return
+        try:
+            await self._learner.start()
+        except (RedisError, OSError, LearningError) as error:
+            self._metrics.learner_errors.inc()
+            logger.warning("learner_not_started", why=str(error))
+            return
+        self._running = True
+        logger.info("learner_started")
+
+    async def stop(self) -> None:
+        """Stop the learner; its queue stays in Redis."""
+        if self._running:
+            self._running = False
+            await self._learner.stop()
+            logger.info("learner_stopped")

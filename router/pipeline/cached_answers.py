@@ -1,0 +1,149 @@
+"""Answers through the cache: never waits long, never fails a query, counts what happened."""
+
+import asyncio
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from router.answer import Answer, Cohort
+from router.backends.base import Vector
+from router.cache import CACHE_FAILURES, CacheEntry, CacheScope, SemanticCache
+from router.learning import Decision, LearningError
+from router.observability import trace
+from router.observability.metrics import RouterMetrics
+from router.overload.circuit_breaker import FAILURES_MAX, CircuitBreaker
+from router.overload.timeouts import wait_within
+
+WRITES_MAX = 64  # stores under way at once; beyond that an answer is not cached
+logger = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class CachedAnswer:
+    """An answer from the cache and the routing decision it came from."""
+
+    answer: Answer
+    decision: Decision
+    match_type: str
+
+
+class AnswerCache:
+    """``cache`` None: switched off."""
+
+    def __init__(self, cache: SemanticCache | None, metrics: RouterMetrics, seconds: float) -> None:
+        self._cache = cache
+        self._metrics = metrics
+        self._seconds = seconds
+        self._writes: set[asyncio.Task[None]] = set()
+        self.breaker = CircuitBreaker()
+
+    def session(
+        self, tenant: str, cohort: Cohort, limit: int, *, bypass: bool = False
+    ) -> "CacheSession":
+        """The cache as one query may use it; ``off`` bypasses it."""
+        cache = None if bypass else self._cache
+        if cache is not None and not self.breaker.allows_request():
+            trace.record_failure("cache", "left alone after repeated failures")
+            cache = None
+        return CacheSession(self, cache, CacheScope(tenant, cohort, limit))
+
+    async def close(self) -> None:
+        """Wait for the stores under way."""
+        await asyncio.gather(*self._writes, return_exceptions=True)
+
+    def count_result(self, scope: CacheScope, result: str) -> None:
+        self._metrics.cache_requests.labels(scope.cohort, result).inc()
+
+    def record_failure(self, scope: CacheScope, error: Exception) -> None:
+        self.count_result(scope, "error")
+        self._metrics.redis_errors.inc()
+        self.breaker.record_failure()
+        if self.breaker.consecutive_failures in (1, FAILURES_MAX):
+            logger.warning(
+                "cache_failed", why=repr(error), in_a_row=self.breaker.consecutive_failures
+            )
+
+    async def run_lookup(self, lookup: Coroutine[Any, Any, CacheEntry | None]) -> CacheEntry | None:
+        return await wait_within(self._seconds, lookup)
+
+    def write_in_background(self, write: Coroutine[Any, Any, None]) -> None:
+        """Off the hot path."""
+        if len(self._writes) >= WRITES_MAX:
+            write.close()
+            return
+        task = asyncio.create_task(write)
+        self._writes.add(task)
+        task.add_done_callback(self._writes.discard)
+
+
+class CacheSession:
+    """Counts one result per query: exact, similar, miss, bypass or error."""
+
+    def __init__(
+        self, answer_cache: AnswerCache, cache: SemanticCache | None, scope: CacheScope
+    ) -> None:
+        self._answer_cache = answer_cache
+        self._cache = cache
+        self._scope = scope
+        if cache is None:
+            answer_cache.count_result(scope, "bypass")
+
+    async def find_exact(self, query: str) -> CachedAnswer | None:
+        """The same question, asked before."""
+        if self._cache is None:
+            return None
+        return await self._look_up(self._cache.find_exact(self._scope, query), last=False)
+
+    async def find_similar(self, query: str, vector: Vector) -> CachedAnswer | None:
+        """A question that means the same."""
+        if self._cache is None:
+            return None
+        return await self._look_up(self._cache.find_similar(self._scope, query, vector), last=True)
+
+    def put(self, answer: Answer, decision: Decision, vector: Vector) -> None:
+        """Store it, later and without fail for the caller."""
+        if self._cache is None:
+            return
+        entry = CacheEntry(answer.query, answer.to_json(), decision.to_json())
+        sources = [hit.source for hit in answer.results]
+        self._answer_cache.write_in_background(self._put(self._cache, entry, vector, sources))
+
+    async def _look_up(
+        self, lookup: Coroutine[Any, Any, CacheEntry | None], *, last: bool
+    ) -> CachedAnswer | None:
+        try:
+            entry = await self._answer_cache.run_lookup(lookup)
+        except CACHE_FAILURES as error:
+            self._cache = None  # this query goes on without it, and is counted once
+            self._answer_cache.record_failure(self._scope, error)
+            trace.record_failure("cache", type(error).__name__)
+            return None
+        self._answer_cache.breaker.record_success()
+        kept = _parse_entry(entry)
+        if kept is not None or last:
+            self._answer_cache.count_result(
+                self._scope, entry.match_kind if kept and entry else "miss"
+            )
+        return kept
+
+    async def _put(
+        self, cache: SemanticCache, entry: CacheEntry, vector: Vector, sources: list[str]
+    ) -> None:
+        try:
+            await cache.put(self._scope, entry, vector, sources)
+        except CACHE_FAILURES as error:
+            self._answer_cache.record_failure(self._scope, error)
+
+
+def _parse_entry(entry: CacheEntry | None) -> CachedAnswer | None:
+    """None also for an entry that another version of the router wrote."""
+    if entry is None:
+        return None
+    try:
+        return CachedAnswer(
+            Answer.from_json(entry.answer), Decision.from_json(entry.decision), entry.match_kind
+        )
+    except (TypeError, KeyError, LearningError):
+        return None

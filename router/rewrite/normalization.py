@@ -1,0 +1,181 @@
+"""Careful handling of a question's characters: one spelling for the cache, typos, fixed points."""
+
+import json
+import re
+import string
+import unicodedata
+from collections.abc import Iterator, Set
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
+_INVISIBLE = re.compile("[\u00ad\u200b\u2060\ufeff]")  # soft hyphen, zero-width space, joiner, mark
+_SPACES = re.compile(r"\s+")
+_TRAILING = re.compile(r"(?:[ \t?.…,;:]|(?<!\d)!)+$")  # 5! is a number
+_POWERS = str.maketrans({power: f"^{digit}" for digit, power in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")})
+# mW is not MW, nor Mb MB: behind a number the case of these is kept.
+_UNIT = re.compile(
+    r"((?<=\d)\s?(?:[mM](?:[wWvVaA]|[hH][zZ])?|[kKmMgGtTpP]?[bB](?:ps)?)(?![A-Za-z]))"
+)
+_QUOTES = str.maketrans(
+    {"\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"', "\u2013": "-", "\u2014": "-"}
+)
+_CORRECTABLE_WORD = re.compile(r"(?<![\w@#./'\"-])[a-z]{5,}(?![\w@#/'\"-]|\.\w)")
+_NAME_PREFIX = re.compile(
+    r"(?:\b(?:named|called|mr|mrs|ms|dr|prof)\.?|[=:<>#@])\s*$", re.IGNORECASE
+)
+_COMPANY_SUFFIX = re.compile(
+    r"\s+(?:ag|corp|gmbh|inc|kg|limited|llc|ltd|plc|company|group)\b", re.IGNORECASE
+)
+_ENDINGS = frozenset({"s", "es", "d", "ed", "r", "er", "ers", "ing", "ly", "al"})
+_PROTECTED = re.compile(
+    r"'[^']*'|\"[^\"]*\""  # quotations
+    r"|\b\w*\d[\w.,:/%-]*\b"  # numbers, dates and identifiers
+    r"|[<>!=]+"  # comparisons
+    r"|\b[A-Z][\w&.-]*\b"  # names
+)
+_NEGATION = re.compile(
+    r"\b(?:not|no|never|without|except|excluding|unless|n't)\b|n't\b", re.IGNORECASE
+)
+_COMMON_OPENERS = frozenset(
+    {"I", "A", "An", "The", "Is", "Are", "Do", "Does", "Did", "Can", "Could", "Please", "And"}
+    | {"Who", "What", "When", "Where", "Which", "Why", "How", "List", "Show", "Find", "Give"}
+    | {"Tell", "Compare", "Explain", "Describe", "Trace", "Count", "Filter", "Search", "Map"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Lexicon:
+    """What the stores call things, in lower case: ``words`` to repair towards, ``names`` to leave."""
+
+    words: Set[str] = frozenset()
+    names: Set[str] = frozenset()
+
+
+def strip_markup(query: str) -> str:
+    """One kind of quote, dash, letter and space; nothing invisible. The words stay as they are."""
+    text = unicodedata.normalize("NFKC", query.translate(_POWERS)).translate(_QUOTES)
+    return _SPACES.sub(" ", _INVISIBLE.sub("", text)).strip()
+
+
+def normalize(query: str) -> str:
+    """One spelling for questions that differ only in how they were typed; a cache key.
+
+    Unicode forms, quotes, white space, case and trailing punctuation are made equal. Quoted values
+    keep their case, because the stores compare them exactly, and so do units that differ by it.
+    """
+    text = _TRAILING.sub("", strip_markup(query))
+    return "".join(part if quoted else _lowercase(part) for quoted, part in _split_quotations(text))
+
+
+def _lowercase(text: str) -> str:
+    return "".join(
+        part if place % 2 else part.lower() for place, part in enumerate(_UNIT.split(text))
+    )
+
+
+def correct_spelling(query: str, lexicon: Lexicon) -> str:
+    """Repair words that are one slip away from exactly one word of the lexicon.
+
+    Only plain lower-case words of five letters or more that are no known English word are touched:
+    never quoted text, names, numbers or identifiers, nor what follows ``named`` or ``=`` or stands
+    before ``Ltd``.
+    """
+    if not lexicon.words:
+        return query
+    return "".join(
+        part if quoted else _CORRECTABLE_WORD.sub(lambda found: _repair(found, lexicon), part)
+        for quoted, part in _split_quotations(query)
+    )
+
+
+def protected_terms(query: str) -> list[str]:
+    """What a rewrite must keep, in order: quotations, numbers, identifiers, comparisons, names."""
+    return [
+        found for found in _PROTECTED.findall(query) if found.rstrip(".") not in _COMMON_OPENERS
+    ]
+
+
+def preserves_meaning(before: str, after: str) -> bool:
+    """Whether ``after`` keeps every fixed point of ``before`` in order, and adds and negates none."""
+    kept = [point.lower().rstrip(".,:/-") for point in protected_terms(before)]
+    lowered = after.lower()
+    position = 0
+    for point in kept:
+        position = lowered.find(point, position)
+        if position < 0:
+            return False
+        position += len(point)
+    source = before.lower()
+    added = any(point.lower().rstrip(".,:/-") not in source for point in _factual_terms(after))
+    return not added and bool(_NEGATION.search(before)) == bool(_NEGATION.search(after))
+
+
+def _factual_terms(text: str) -> list[str]:
+    """Fixed points, except a capital that only begins a sentence."""
+    starts = {found.start() for found in re.finditer(r"(?:^|(?<=[.?!]\s))\w", text)}
+    return [
+        found.group()
+        for found in _PROTECTED.finditer(text)
+        if found.group() not in _COMMON_OPENERS
+        and not (found.start() in starts and found.group().isalpha())
+    ]
+
+
+def _repair(found: re.Match[str], lexicon: Lexicon) -> str:
+    word, vocabulary = found.group(), lexicon.words
+    if (
+        _is_known(word, vocabulary)
+        or word in lexicon.names
+        or word in _english_words()
+        or _NAME_PREFIX.search(found.string[: found.start()])
+        or _COMPANY_SUFFIX.match(found.string, found.end())
+    ):
+        return word
+    candidates = {near for near in _single_edits(word) if _is_known(near, vocabulary)}
+    if len(candidates) != 1:
+        return word
+    candidate = candidates.pop()
+    return word if _is_inflection(word, candidate) else candidate
+
+
+def _is_known(word: str, vocabulary: Set[str]) -> bool:
+    return word in vocabulary or (word.endswith("s") and word[:-1] in vocabulary)
+
+
+def _single_edits(word: str) -> Iterator[str]:
+    """Every string one deletion, swap of neighbours, replacement or insertion away.
+
+    The first letter stays: people rarely miss it, and it keeps names from being pulled away.
+    """
+    letters = string.ascii_lowercase
+    for at in range(1, len(word) + 1):
+        head, tail = word[:at], word[at:]
+        yield from (head + letter + tail for letter in letters)
+        if tail:
+            yield head + tail[1:]
+            yield from (head + letter + tail[1:] for letter in letters)
+        if len(tail) > 1:
+            yield head + tail[1] + tail[0] + tail[2:]
+
+
+def _is_inflection(word: str, candidate: str) -> bool:
+    short, long = sorted((word, candidate), key=len)
+    return long.startswith(short) and long[len(short) :] in _ENDINGS
+
+
+@cache
+def _english_words() -> frozenset[str]:
+    """Whole words of BERT's vocabulary: common English words and common names."""
+    tokens = json.loads(files("router").joinpath("embedding_vocab.json").read_text("utf-8"))
+    return frozenset(token for token in tokens if token.isalpha())
+
+
+def _split_quotations(text: str) -> Iterator[tuple[bool, str]]:
+    end = 0
+    for found in _QUOTED.finditer(text):
+        yield False, text[end : found.start()]
+        yield True, found.group()
+        end = found.end()
+    yield False, text[end:]

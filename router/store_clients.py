@@ -1,0 +1,139 @@
+"""Clients of the stores: opened once per process from settings, closed together.
+
+Opening contacts nobody: a store that is away degrades answers, it does not stop the process.
+"""
+
+import asyncio
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import asyncpg  # type: ignore[import-untyped]  # it ships no types
+import httpx
+from redis.asyncio import BlockingConnectionPool, Redis
+
+from router.backends.postgres_pool import PostgresPool
+from router.backends.vector_store import EmbeddedVectorStore, VectorStore
+from router.errors import RouterSettingsError
+from router.settings import StoreSettings
+from sluice.flags.redis.urls import connect, parse_sentinel_url
+
+if TYPE_CHECKING:
+    from neo4j import AsyncDriver
+    from qdrant_client import AsyncQdrantClient
+
+CONNECT_SECONDS = 2
+POOL_SIZE = 16
+KEEP_ALIVE_SECONDS = 2.0
+"""Less than Qdrant's own 5: it must not close a connection just as a search goes out on it."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoreClients:
+    """One client per store; ``neo4j_database`` is the graph's database name."""
+
+    neo4j: "AsyncDriver"
+    neo4j_database: str
+    postgres: PostgresPool
+    vectors: VectorStore
+
+    async def close(
+        self, *, neo4j: bool = True, postgres: bool = True, vectors: bool = True
+    ) -> None:
+        """Close those named, whatever happens to one of them."""
+        closing = []
+        if neo4j:
+            closing.append(self.neo4j.close())
+        if postgres:
+            closing.append(_close_pool(self.postgres))
+        if vectors:
+            closing.append(self.vectors.close())
+        await asyncio.gather(*closing, return_exceptions=True)
+
+
+def open_neo4j(stores: StoreSettings) -> "AsyncDriver":
+    """A driver that gives up within seconds instead of the driver's default minute."""
+    from neo4j import AsyncGraphDatabase  # noqa: PLC0415 - slow
+
+    auth = (stores.neo4j_user, stores.neo4j_password) if stores.neo4j_password else None
+    return AsyncGraphDatabase.driver(
+        stores.neo4j_uri,
+        auth=auth,
+        connection_timeout=CONNECT_SECONDS,
+        connection_acquisition_timeout=CONNECT_SECONDS,
+        max_transaction_retry_time=1.0,
+        max_connection_pool_size=POOL_SIZE,
+        notifications_min_severity="OFF",
+    )
+
+
+def open_vectors(stores: StoreSettings) -> VectorStore:
+    """A server when there is an address, else the embedded engine in a folder.
+
+    Raises:
+        SettingsError: neither QDRANT_URL nor QDRANT_PATH is set.
+    """
+    if stores.qdrant_url:
+        from qdrant_client import AsyncQdrantClient  # noqa: PLC0415 - slow
+
+        # Left to itself the client opens a connection for each search when the server is local.
+        limits = httpx.Limits(
+            max_connections=POOL_SIZE,
+            max_keepalive_connections=POOL_SIZE,
+            keepalive_expiry=KEEP_ALIVE_SECONDS,
+        )
+        client = AsyncQdrantClient(
+            url=stores.qdrant_url,
+            timeout=CONNECT_SECONDS,
+            check_compatibility=False,
+            limits=limits,
+        )
+        return server_vector_store(client)
+    if stores.qdrant_path:
+        return EmbeddedVectorStore(Path(stores.qdrant_path))
+    raise RouterSettingsError("set QDRANT_URL (a server) or QDRANT_PATH (a folder for the engine)")
+
+
+def server_vector_store(client: "AsyncQdrantClient") -> VectorStore:
+    """The vectors of a Qdrant server."""
+    from router.backends.server_vector_store import ServerVectorStore  # noqa: PLC0415 - slow
+
+    return ServerVectorStore(client)
+
+
+async def open_postgres(stores: StoreSettings) -> PostgresPool:
+    """A pool that connects when it is first used: ``min_size=0`` opens nothing here."""
+    pool: PostgresPool = await asyncpg.create_pool(
+        stores.postgres_dsn,
+        min_size=0,
+        max_size=POOL_SIZE,
+        timeout=CONNECT_SECONDS,
+        command_timeout=5,
+        # Behind a transaction pooler prepared statements must not outlive their transaction.
+        statement_cache_size=0 if "pgbouncer=true" in stores.postgres_dsn else 100,
+    )
+    return pool
+
+
+async def open_stores(stores: StoreSettings) -> StoreClients:
+    """Clients for every store; nobody is contacted yet."""
+    vectors = open_vectors(stores)
+    pool = await open_postgres(stores)
+    return StoreClients(open_neo4j(stores), stores.neo4j_database, pool, vectors)
+
+
+def open_redis(url: str) -> "Redis":
+    """For cache, flags and learning; replies are bytes."""
+    limits = {"socket_timeout": CONNECT_SECONDS, "socket_connect_timeout": CONNECT_SECONDS}
+    if parse_sentinel_url(url):
+        return connect(url, **limits)
+    pool = BlockingConnectionPool.from_url(
+        url, max_connections=POOL_SIZE * 2, timeout=CONNECT_SECONDS, **limits
+    )
+    return Redis.from_pool(pool)
+
+
+async def _close_pool(pool: PostgresPool) -> None:
+    with suppress(TimeoutError):
+        await asyncio.wait_for(pool.close(), CONNECT_SECONDS)

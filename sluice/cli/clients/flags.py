@@ -1,0 +1,194 @@
+"""The flag store as the command line uses it: plain errors, and what the routers made of a write."""
+
+import asyncio
+import re
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import httpx
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from sluice.cli.context import Context
+from sluice.cli.errors import CliError, Exit
+from sluice.cli.output import without_password
+from sluice.flags import (
+    FeatureFlags,
+    FlagError,
+    FlagState,
+    FlagStoreError,
+    InvalidFlagError,
+    UnknownFlagError,
+)
+from sluice.flags.redis.process_registry import ProcessPoll, live_processes, poll_processes, verify
+from sluice.flags.redis.urls import connect
+from sluice.flags.validation import validate_percentage
+
+REDIS_TIMEOUT_SECONDS = 2.0
+PROPAGATION_SECONDS_MAX = 1.5
+"""Longer than any process's lease: by then each has read the write, or treats nobody."""
+POLL_SECONDS = 0.05
+PLAIN_NUMBER = re.compile(r"[+-]?[0-9]{1,9}(\.[0-9]{1,9})?")
+EXIT_CODES = {
+    FlagStoreError: Exit.UNREACHABLE,
+    InvalidFlagError: Exit.USAGE,
+    UnknownFlagError: Exit.NOT_FOUND,
+}
+
+
+@dataclass(frozen=True)
+class FlagClient:
+    """The flags of one environment, and the routers that serve them."""
+
+    flags: FeatureFlags
+    redis: Redis
+    http: httpx.AsyncClient
+    environment: str
+
+    async def poll_processes(self) -> list[ProcessPoll]:
+        """Ask every live router process what it serves."""
+        return await poll_processes(await live_processes(self.redis, self.environment), self.http)
+
+    async def wait_until_propagated(self, flag: FlagState) -> "PropagationReport":
+        """Ask the processes until all have the write, at most OBEYED_SECONDS_MAX. Never raises."""
+        began = time.monotonic()
+        while True:
+            try:
+                views = await self.poll_processes()
+            except FlagStoreError as error:
+                return PropagationReport(failure=str(error))
+            seconds = time.monotonic() - began
+            result = _propagation_report(views, flag, seconds)
+            if (result.is_complete and result.is_certain) or seconds > PROPAGATION_SECONDS_MAX:
+                return result
+            await asyncio.sleep(POLL_SECONDS)
+
+
+@dataclass(frozen=True)
+class PropagationReport:
+    """Which processes serve a write ``seconds`` after it was acknowledged."""
+
+    confirmed: Sequence[str] = ()
+    lease_expired: Sequence[str] = ()
+    unconfirmed: Sequence[str] = ()
+    live: int = 0
+    seconds: float = 0.0
+    errors: Mapping[str, str] = field(default_factory=dict)
+    failure: str = ""
+    """Why nobody could be asked, although the write was acknowledged."""
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether no process is known, or feared, to serve more than was written."""
+        return not self.unconfirmed and not self.failure
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nobody is left to wait for."""
+        return len(self.confirmed) + len(self.lease_expired) == self.live
+
+    def summary(self) -> str:
+        """One line for people."""
+        if self.failure:
+            return f"written; who serves it is not known: {self.failure}"
+        if not self.live:
+            return "no router process is alive to serve it"
+        text = (
+            f"{len(self.confirmed)} of {self.live} router processes have it ({self.seconds:.2f} s)"
+        )
+        if self.lease_expired:
+            text += f"; silent, so off by their lease: {', '.join(self.lease_expired)}"
+        if self.unconfirmed:
+            text += f"; NOT CONFIRMED: {', '.join(self.unconfirmed)}"
+        return text
+
+    def document(self) -> dict[str, object]:
+        """The same for scripts."""
+        return {
+            "live": self.live,
+            "confirmed": list(self.confirmed),
+            "lease_expired": list(self.lease_expired),
+            "unconfirmed": list(self.unconfirmed),
+            "errors": dict(self.errors) | ({"store": self.failure} if self.failure else {}),
+            "seconds": round(self.seconds, 3),
+        }
+
+
+def _propagation_report(
+    views: Sequence[ProcessPoll], wanted: FlagState, seconds: float
+) -> PropagationReport:
+    safe = verify(views, wanted, acknowledged_seconds_ago=seconds)
+    have_it = [v.process.id for v in views if v.response and v.response.version >= wanted.version]
+    return PropagationReport(
+        confirmed=have_it,
+        lease_expired=tuple(safe.by_lease),
+        unconfirmed=(*safe.disobeying, *safe.not_verified),
+        live=len(views),
+        seconds=seconds,
+        errors={view.process.id: view.error for view in views if view.error},
+    )
+
+
+@asynccontextmanager
+async def flag_client(context: Context) -> AsyncIterator[FlagClient]:
+    """Connect to the flags; every ``FlagError`` inside becomes a CliError with its exit code."""
+    redis = connect_redis(context.redis_url)
+    # Router processes are neighbours: a proxy of the environment is not for them.
+    http = httpx.AsyncClient(trust_env=False)
+    name = context.environment_name
+    try:
+        yield FlagClient(FeatureFlags(redis, environment=name), redis, http, name)
+    except FlagError as error:
+        raise to_cli_error(error, context.redis_url) from error
+    finally:
+        await http.aclose()
+        await redis.aclose()
+
+
+def connect_redis(redis_url: str) -> Redis:
+    """Make a client that gives up soon, for a command that a person waits for."""
+    try:
+        return connect(
+            redis_url,
+            socket_timeout=REDIS_TIMEOUT_SECONDS,
+            socket_connect_timeout=REDIS_TIMEOUT_SECONDS,
+            retry=Retry(NoBackoff(), 0),
+        )
+    except ValueError as error:
+        raise CliError(f"REDIS_URL is no address of a Redis: {error}", Exit.USAGE) from error
+
+
+@asynccontextmanager
+async def redis_connection(redis_url: str) -> AsyncIterator[Redis]:
+    """Redis while it answers; CliError when it doesn't."""
+    redis = connect_redis(redis_url)
+    try:
+        yield redis
+    except (RedisError, OSError, FlagStoreError) as error:
+        address = without_password(redis_url)
+        message = f"Redis does not answer at {address}: start it with `sluice up`, or set REDIS_URL"
+        raise CliError(message, Exit.UNREACHABLE) from error
+    finally:
+        await redis.aclose()
+
+
+def to_cli_error(error: FlagError, redis_url: str) -> CliError:
+    """Say it with an exit code; a store that is out of reach is named, without its password."""
+    message = str(error)
+    if isinstance(error, FlagStoreError):
+        address = without_password(redis_url)
+        message = f"{message.rstrip('.')}. Address: {address}; start it with `sluice up`, or set REDIS_URL"
+    return CliError(message, EXIT_CODES.get(type(error), Exit.FAILED))
+
+
+def parse_percentage(text: str) -> float:
+    """Read ``25``, ``12.5`` or ``25%``; CliError for anything else."""
+    number = text.strip().removesuffix("%").rstrip()
+    try:
+        return validate_percentage(float(number) if PLAIN_NUMBER.fullmatch(number) else text)
+    except InvalidFlagError as error:
+        raise CliError(str(error), Exit.USAGE) from error

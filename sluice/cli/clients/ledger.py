@@ -1,0 +1,50 @@
+"""What is recorded of a rollout, and ``sluice explain``: why each decision was taken."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from activities.adapters.postgres_ledger import PostgresLedger
+from activities.contract.errors import EffectError
+from sluice.cli.clients.rollouts import ROLLOUT_ID_PREFIX, Rollouts
+from sluice.cli.context import Context
+from sluice.cli.errors import CliError, Exit
+from sluice.cli.output import print_note
+from sluice.rollout.engine.state import State
+from workflows.models import workflow_id
+
+TEMPORAL_TIMEOUT_SECONDS = 5
+
+
+async def fetch_live_state(context: Context, rollout_id: str) -> State | None:
+    """The state of exactly this rollout, when its workflow answers."""
+    flag = rollout_id.removeprefix(ROLLOUT_ID_PREFIX).partition("/")[0]
+    try:
+        async with asyncio.timeout(TEMPORAL_TIMEOUT_SECONDS):
+            state = await Rollouts(await context.connect_temporal()).fetch_state(flag)
+    except (CliError, TimeoutError) as error:
+        print_note(f"from the ledger alone: {error or 'Temporal takes too long'}")
+        return None
+    return state if state.rollout_id == rollout_id else None
+
+
+async def resolve_rollout_id(ledger: PostgresLedger, rollout: str | None) -> str:
+    if rollout is not None and "/" in rollout:
+        return rollout
+    flag = (rollout or "").removeprefix(ROLLOUT_ID_PREFIX)
+    found = await ledger.latest_rollout_id(f"{workflow_id(flag)}/" if flag else ROLLOUT_ID_PREFIX)
+    if found is None:
+        what = f"of a rollout of {flag}" if flag else "of any rollout"
+        raise CliError(f"The ledger holds nothing {what}; see `sluice list`.", Exit.NOT_FOUND)
+    return found
+
+
+@asynccontextmanager
+async def open_ledger(context: Context) -> AsyncIterator[PostgresLedger]:
+    ledger = PostgresLedger(context.postgres_dsn)
+    try:
+        yield ledger
+    except EffectError as error:
+        raise CliError(f"{error}. Set POSTGRES_DSN, or `sluice up`.", Exit.UNREACHABLE) from error
+    finally:
+        await ledger.close()

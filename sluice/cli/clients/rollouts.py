@@ -1,0 +1,157 @@
+"""Rollouts as the command line sees them: start, look, command. Temporal errors become plain ones."""
+
+import asyncio
+from collections.abc import Awaitable
+from datetime import datetime
+from typing import TypeVar
+
+from pydantic import ValidationError
+from temporalio.client import (
+    Client,
+    RPCError,
+    WorkflowExecutionStatus,
+    WorkflowHandle,
+    WorkflowQueryFailedError,
+    WorkflowQueryRejectedError,
+    WorkflowUpdateFailedError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
+)
+from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
+from temporalio.service import RPCStatusCode
+
+from sluice.cli.errors import CliError, Exit
+from sluice.rollout.engine.commands import Acknowledgement, Command, Verb
+from sluice.rollout.engine.state import State
+from sluice.rollout.plan.schema import RolloutPlan
+from workflows.activity_options import TASK_QUEUE
+from workflows.models import RolloutInput, workflow_id
+from workflows.rollout_workflow import RolloutWorkflow
+
+T = TypeVar("T")
+ANSWER_TIMEOUT_SECONDS = 10
+NO_WORKER = (
+    "No worker answers for the rollout. Start one with `sluice worker`; the flag stays as it is."
+)
+MAY_STILL_RUN = (
+    "A worker that comes back may still carry the command out: look at `sluice status` then."
+)
+ROLLOUT_ID_PREFIX = workflow_id("")
+
+
+class Rollouts:
+    """All rollouts of one Temporal namespace."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+
+    async def start(self, plan: RolloutPlan) -> str:
+        """Start a rollout and give its id; CliError when the flag already has one."""
+        try:
+            handle = await self.client.start_workflow(
+                RolloutWorkflow.run,
+                RolloutInput(plan=plan),
+                id=workflow_id(plan.flag),
+                task_queue=TASK_QUEUE,
+                id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+                id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+                static_summary=f"Rollout of {plan.flag} by plan {plan.name}",
+                static_details=plan.description,
+                memo={"plan": plan.name},
+            )
+        except WorkflowAlreadyStartedError as error:
+            raise CliError(
+                f"{plan.flag} has a running rollout already. See `sluice status {plan.flag}`; "
+                f"end it with `sluice abort {plan.flag}` first."
+            ) from error
+        return handle.id
+
+    async def running_flags(self) -> list[str]:
+        """The flags of all rollouts that run."""
+        query = f'WorkflowType = "{RolloutWorkflow.__name__}" AND ExecutionStatus = "Running"'
+        found = self.client.list_workflows(query)
+        return [one.id.removeprefix(ROLLOUT_ID_PREFIX) async for one in found]
+
+    async def list_all(self) -> list[tuple[str, str, datetime]]:
+        """Flag, Temporal status and start of every rollout that Temporal still knows."""
+        found = self.client.list_workflows(f'WorkflowType = "{RolloutWorkflow.__name__}"')
+        rows = []
+        async for one in found:
+            status = one.status.name if one.status else "UNKNOWN"
+            if status != WorkflowExecutionStatus.CONTINUED_AS_NEW.name:
+                rows.append((one.id.removeprefix(ROLLOUT_ID_PREFIX), status, one.start_time))
+        return rows
+
+    async def resolve_flag(self, flag: str | None) -> str:
+        """The flag meant: the one given, else the only one that runs."""
+        if flag is not None:
+            return flag.removeprefix(ROLLOUT_ID_PREFIX)
+        running = await self.running_flags()
+        if len(running) == 1:
+            return running[0]
+        if not running:
+            raise CliError("No rollout runs. Start one with `sluice start PLAN`.", Exit.NOT_FOUND)
+        raise CliError(f"Several rollouts run: name one of {', '.join(running)}.", Exit.USAGE)
+
+    async def fetch_state(self, flag: str) -> State:
+        """The whole state, as the workflow has it now."""
+        return await self._await_answer(flag, self._handle(flag).query(RolloutWorkflow.get_state))
+
+    async def fetch_waiting(self, flag: str) -> tuple[str, datetime | None]:
+        """What the rollout waits for, and until when."""
+        return await self._await_answer(flag, self._handle(flag).query(RolloutWorkflow.get_waiting))
+
+    async def send_command(
+        self, flag: str, verb: Verb, command: Command, seconds: float = ANSWER_TIMEOUT_SECONDS
+    ) -> Acknowledgement:
+        """Send an update and wait for its answer; CliError with the reason when it is refused."""
+        update = self._handle(flag).execute_update(str(verb), command, result_type=Acknowledgement)
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._await_answer(flag, update, f"{NO_WORKER} {MAY_STILL_RUN}")
+        except WorkflowUpdateFailedError as error:
+            raise CliError(f"{verb} refused: {_rejection_reason(error)}") from error
+        except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError) as error:
+            raise CliError(f"{NO_WORKER} {MAY_STILL_RUN}", Exit.UNREACHABLE) from error
+
+    async def send_signal(self, flag: str, verb: Verb, command: Command) -> None:
+        """Leave a command that survives a missing worker and a restart of the server."""
+        await self._await_answer(flag, self._handle(flag).signal(str(verb), command))
+
+    def _handle(self, flag: str) -> WorkflowHandle[RolloutWorkflow, object]:
+        return self.client.get_workflow_handle_for(RolloutWorkflow.run, workflow_id(flag))
+
+    async def _await_answer(
+        self, flag: str, question: Awaitable[T], no_answer: str = NO_WORKER
+    ) -> T:
+        try:
+            async with asyncio.timeout(ANSWER_TIMEOUT_SECONDS):
+                return await question
+        except ValidationError as error:
+            raise CliError(
+                f"The rollout of {flag} is another version's: {error.error_count()} fields of its "
+                "state don't fit. Use the sluice that its worker runs."
+            ) from error
+        except (WorkflowQueryFailedError, WorkflowQueryRejectedError) as error:
+            raise CliError(f"The rollout of {flag} can't answer: {error}") from error
+        except RPCError as error:
+            raise _to_cli_error(flag, error) from error
+        except TimeoutError as error:
+            raise CliError(no_answer, Exit.UNREACHABLE) from error
+
+
+def _rejection_reason(error: WorkflowUpdateFailedError) -> str:
+    """Why, in the rollout's words: without the name of the error's class."""
+    cause = error.cause
+    return cause.message if isinstance(cause, ApplicationError) else str(cause)
+
+
+def _to_cli_error(flag: str, error: RPCError) -> CliError:
+    if error.status is RPCStatusCode.NOT_FOUND:
+        if "completed" in str(error):
+            return CliError(f"The rollout of {flag} has ended.", Exit.NOT_FOUND)
+        message = f"There is no rollout of {flag}. `sluice list` shows what there is."
+        return CliError(message, Exit.NOT_FOUND)
+    if error.status in (RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED):
+        return CliError(NO_WORKER, Exit.UNREACHABLE)
+    return CliError(f"Temporal: {error}", Exit.UNREACHABLE)

@@ -1,0 +1,64 @@
+"""``sluice cache``: how many answers are cached, and forgetting those that show a source."""
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+from router.cache import CacheLimits, SemanticCache
+from sluice.cli.clients.flags import redis_connection
+from sluice.cli.context import Context
+from sluice.cli.output import JsonOption, print_result
+
+app = typer.Typer(
+    help="How many answers are cached; forget those that show a source.", no_args_is_help=True
+)
+
+
+@app.callback()
+def _cache() -> None:
+    """How many answers are cached; forget those that show a source."""
+
+
+@app.command()
+def stats(*, json: JsonOption = False) -> None:
+    """Say how many answers are cached for each cohort. The hit rate is a metric of the router."""
+
+    async def run() -> None:
+        context = Context.read()
+        async with redis_connection(context.redis_url) as redis:
+            cache = SemanticCache(redis, context.environment_name, CacheLimits())
+            found = dict(sorted((await cache.count_by_cohort()).items()))
+        lines = [f"{cohort}: {entries} cached" for cohort, entries in found.items()]
+        print_result(json, {"entries": found}, "\n".join(lines) or "nothing is cached")
+
+    asyncio.run(run())
+
+
+@app.command()
+def forget(
+    source: Annotated[
+        list[str], typer.Argument(help="As an answer's results name it: trucks.csv#T-12.")
+    ],
+    *,
+    json: JsonOption = False,
+) -> None:
+    """Drop every cached answer that shows one of these sources, for all tenants and cohorts."""
+
+    async def run() -> None:
+        context = Context.read()
+        async with redis_connection(context.redis_url) as redis:
+            cache = SemanticCache(redis, context.environment_name, CacheLimits())
+            dropped = {one: await cache.invalidate(one) for one in source}
+        lines = [f"{one}: {_dropped_text(count)}" for one, count in dropped.items()]
+        print_result(json, {"forgotten": dropped}, "\n".join(lines))
+
+    asyncio.run(run())
+
+
+def _dropped_text(count: int) -> str:
+    return (
+        f"{count} forgotten"
+        if count
+        else "no cached answer shows it; `sluice ask` tells sources in brackets"
+    )

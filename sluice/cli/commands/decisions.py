@@ -1,0 +1,253 @@
+"""What people say to a rollout: promote, pause, resume, abort, retry."""
+
+import asyncio
+import sys
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from sluice.cli.clients.rollouts import Rollouts
+from sluice.cli.commands.kill import kill_flag
+from sluice.cli.context import Context
+from sluice.cli.errors import CliError, Exit
+from sluice.cli.options import ActorOption, FlagArgument, ReasonOption
+from sluice.cli.output import JsonOption, print_note, print_result
+from sluice.cli.views.check import check_view
+from sluice.flags import WriteMetadata
+from sluice.rollout.engine.commands import Acknowledgement, Command, Verb
+from sluice.rollout.engine.state import State
+
+ABORT_TIMEOUT_SECONDS = 2
+
+
+def _send_command(verb: Verb, flag: str | None, words: tuple[str, str], json: bool) -> None:
+    """``words`` are the reason, and who gives it (empty: the context's actor)."""
+    reason, by = words
+
+    async def send() -> None:
+        context = Context.read()
+        rollouts = Rollouts(await context.connect_temporal())
+        command = Command(actor=by or context.actor, reason=reason)
+        taken = await rollouts.send_command(await rollouts.resolve_flag(flag), verb, command)
+        print_result(
+            json,
+            taken.model_dump(mode="json"),
+            f"{verb}: {taken.message}; {taken.status}, step {taken.step}, {taken.percentage:g} %",
+        )
+
+    asyncio.run(send())
+
+
+def promote(
+    flag: FlagArgument = None,
+    reason: ReasonOption = "",
+    by: ActorOption = "",
+    json: JsonOption = False,
+) -> None:
+    """Skip the rest of the step's wait; never a red flag."""
+    _send_command(Verb.PROMOTE, flag, (reason, by), json)
+
+
+def pause(
+    flag: FlagArgument = None,
+    reason: ReasonOption = "",
+    by: ActorOption = "",
+    json: JsonOption = False,
+) -> None:
+    """Stay at the current percentage; red flags stay on guard."""
+    _send_command(Verb.PAUSE, flag, (reason, by), json)
+
+
+def resume(
+    flag: FlagArgument = None,
+    reason: ReasonOption = "",
+    by: ActorOption = "",
+    json: JsonOption = False,
+) -> None:
+    """Go on after a pause; stability starts again."""
+    _send_command(Verb.RESUME, flag, (reason, by), json)
+
+
+def retry(
+    flag: FlagArgument = None,
+    reason: ReasonOption = "",
+    by: ActorOption = "",
+    json: JsonOption = False,
+) -> None:
+    """Enter the step that was rolled back again, with a fresh clock."""
+    _send_command(Verb.RETRY, flag, (reason, by), json)
+
+
+def abort(
+    flag: FlagArgument = None,
+    reason: ReasonOption = "",
+    by: ActorOption = "",
+    json: JsonOption = False,
+) -> None:
+    """End the rollout at 0 %. Works without a worker, and with --kill's latch even without Temporal.
+
+    Asks the workflow (2 s); without an answer leaves a signal and kills the flag in Redis.
+    """
+    context = Context.read()
+    command = Command(actor=by or context.actor, reason=reason)
+    asyncio.run(_abort(context, flag, command, json))
+
+
+async def _abort(context: Context, flag: str | None, command: Command, json: bool) -> None:
+    try:
+        rollouts = Rollouts(await context.connect_temporal())
+        flag = await rollouts.resolve_flag(flag)
+        taken = await rollouts.send_command(flag, Verb.ABORT, command, ABORT_TIMEOUT_SECONDS)
+    except CliError as error:
+        if error.code is not Exit.UNREACHABLE or flag is None:
+            raise
+        print_note(f"{error} Falling back: a signal for later, and the kill latch now.")
+        await _abort_unacknowledged(context, flag, command)
+        print_result(
+            json, {"flag": flag, "percentage": 0, "killed": True}, f"{flag} is killed: 0 %"
+        )
+        return
+    print_result(json, taken.model_dump(mode="json"), f"abort: {flag} at {taken.percentage:g} %")
+
+
+async def _abort_unacknowledged(context: Context, flag: str, command: Command) -> None:
+    reason = command.reason or "abort without a worker"
+    await kill_flag(context, flag, WriteMetadata(actor=command.actor, reason=reason))
+    try:
+        await Rollouts(await context.connect_temporal()).send_signal(flag, Verb.ABORT, command)
+    except CliError as error:
+        print_note(
+            f"No signal left: {error} The rollout itself goes on once Temporal is back: abort again."
+        )
+
+
+def approve(  # noqa: PLR0913, PLR0917  who, why and on what: one option each
+    flag: FlagArgument = None,
+    reason: ReasonOption = "",
+    evidence: Annotated[
+        str, typer.Option(help="The check whose readings you saw; default: the newest, shown now.")
+    ] = "",
+    by: ActorOption = "",
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask on a terminal.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Approve the step that waits, on the readings that you see.
+
+    Shows the newest check of what is live now, asks, and sends its id along. Refused when a red
+    flag has fired since, when the readings got worse, or when they are older than the plan allows.
+    """
+
+    async def send() -> None:
+        context = Context.read()
+        rollouts = Rollouts(await context.connect_temporal())
+        name = await rollouts.resolve_flag(flag)
+        shown = evidence or _print_evidence(await rollouts.fetch_state(name), ask=not (yes or json))
+        command = Command(actor=by or context.actor, reason=reason, evidence=shown)
+        taken = await rollouts.send_command(name, Verb.APPROVE, command)
+        on = f" on {shown}" if shown else ""
+        text = f"approve{on}: {taken.message}; {taken.status}, step {taken.step}"
+        print_result(json, {**taken.model_dump(mode="json"), "evidence": shown}, text)
+
+    asyncio.run(send())
+
+
+def _print_evidence(state: State, ask: bool) -> str:
+    """Show the readings that an approval would be bound to; gives their id."""
+    check = state.evidence
+    if check is None or state.step is None:
+        return ""
+    Console(stderr=True).print(check_view(check, state.percentage))
+    if ask and sys.stdin.isatty() and not typer.confirm(f"Start {state.step.title} on this?"):
+        raise CliError("Nothing was approved.", Exit.INTERRUPTED)
+    return check.id
+
+
+def attest(
+    item: Annotated[str, typer.Argument(help="The item, as `sluice status` names it.")],
+    flag: Annotated[
+        str | None, typer.Option(help="The flag; may be left out when one rollout runs.")
+    ] = None,
+    by: ActorOption = "",
+    note: Annotated[
+        str, typer.Option("--note", "-m", help="What you know, or where to see it.")
+    ] = "",
+    json: JsonOption = False,
+) -> None:
+    """Say that an item of a checklist is true. Items of later steps may be attested early."""
+
+    async def send() -> None:
+        context = Context.read()
+        rollouts = Rollouts(await context.connect_temporal())
+        command = Command(actor=by or context.actor, reason=note, item=item)
+        taken = await rollouts.send_command(await rollouts.resolve_flag(flag), Verb.ATTEST, command)
+        text = f"attest {item}: {taken.message}; {taken.status}, step {taken.step}"
+        print_result(json, taken.model_dump(mode="json"), text)
+
+    asyncio.run(send())
+
+
+CODE_OPTION_HELP = "To 0 % at once; once confirmed, git revert, push and deploy."
+
+
+def rollback(  # noqa: PLR0913, PLR0917  one option for each of the guide's rollbacks
+    flag: FlagArgument = None,
+    reason: ReasonOption = "",
+    to: Annotated[str, typer.Option(help="Step or percentage that the plan allows.")] = "",
+    emergency: Annotated[bool, typer.Option("--emergency", help="To 0 % now, and killed.")] = False,
+    graceful: Annotated[
+        bool, typer.Option("--graceful", help="Down level by level (plan: rollbacks.graceful).")
+    ] = False,
+    code: Annotated[bool, typer.Option("--code", help=CODE_OPTION_HELP)] = False,
+    by: ActorOption = "",
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Confirm the revert at once.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Step back to the step's rollback target, or what the option says; answers when it is done.
+
+    Red flags stay on guard after it. Continue with `sluice retry`, or end with `sluice abort`.
+    """
+    if yes and not code:
+        raise typer.BadParameter("--yes belongs to --code: there is nothing else to confirm")
+    command = Command(
+        actor=by or Context.read().actor,
+        reason=reason,
+        to=to,
+        emergency=emergency,
+        graceful=graceful,
+        code=code,
+        confirmed=code and yes,
+    )
+    asyncio.run(_roll_back(flag, command, json))
+
+
+async def _roll_back(flag: str | None, command: Command, json: bool) -> None:
+    rollouts = Rollouts(await Context.read().connect_temporal())
+    name = await rollouts.resolve_flag(flag)
+    taken = await rollouts.send_command(name, Verb.ROLLBACK, command)
+    _print_acknowledgement(taken, json)
+    if not command.code:
+        return
+    if not command.confirmed and not await _confirm_revert(rollouts, name):
+        print_note(f"Not reverted. `sluice rollback {name} --code --yes` does it later.")
+        return
+    if not command.confirmed:
+        confirmed = command.model_copy(update={"confirmed": True})
+        _print_acknowledgement(await rollouts.send_command(name, Verb.ROLLBACK, confirmed), json)
+    print_note(f"The worker reverts, pushes and deploys: follow it with `sluice watch {name}`.")
+
+
+async def _confirm_revert(rollouts: Rollouts, flag: str) -> bool:
+    """Ask on the terminal; where there is none to ask, nothing is reverted."""
+    code = (await rollouts.fetch_state(flag)).plan.rollbacks.code
+    assert code is not None  # noqa: S101  the rollout has taken the command
+    question = f"Revert {code.commit} on {code.remote}/{code.branch}, push and deploy?"
+    try:
+        return await asyncio.to_thread(typer.confirm, question, err=True)
+    except typer.Abort:
+        return False
+
+
+def _print_acknowledgement(taken: Acknowledgement, json: bool) -> None:
+    text = f"rollback: {taken.message}; {taken.status}, step {taken.step}, {taken.percentage:g} %"
+    print_result(json, taken.model_dump(mode="json"), text)

@@ -1,0 +1,168 @@
+"""``sluice demo``: everything started, a rollout followed to its end, everything stopped."""
+
+import asyncio
+import contextlib
+import os
+import sys
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from redis.asyncio import Redis
+from rich.console import Console
+from temporalio.service import RPCError
+
+from sluice.cli.clients.rollouts import Rollouts
+from sluice.cli.context import Context, stack_home
+from sluice.cli.errors import CliError, Exit
+from sluice.cli.output import print_note
+from sluice.cli.views.follow import choose_view, follow
+from sluice.demo.attestations import attestations_for
+from sluice.demo.faults import FAULTS, FaultInjector
+from sluice.demo.probes import write_probes
+from sluice.demo.processes import DemoRouter, start_load, start_routers, start_worker
+from sluice.demo.seed import seed
+from sluice.rollout.engine.commands import Verb
+from sluice.rollout.engine.state import State, Status
+from sluice.rollout.plan.loader import load_plan
+from sluice.rollout.plan.schema import RolloutPlan
+from sluice.stack import Stack, StackError
+from workflows.models import workflow_id
+
+PLAN = Path(__file__).parents[3] / "plans" / "demo.yaml"
+EXIT_CODES = {Status.HEALTHY: Exit.OK, Status.DEGRADED: Exit.DEGRADED, Status.ABORTED: Exit.ABORTED}
+
+
+@dataclass(frozen=True)
+class DemoOptions:
+    """What the caller asked for."""
+
+    fault: str | None
+    fault_step: str
+    keep_running: bool
+
+
+def run_demo(options: DemoOptions) -> int:
+    """Run the demo; gives the exit code. Ctrl-C stops everything that was started."""
+    if options.fault is not None and options.fault not in FAULTS:
+        raise CliError(f"No fault {options.fault!r}; there are {', '.join(FAULTS)}.", Exit.USAGE)
+    stack = Stack(stack_home())
+    try:
+        return asyncio.run(_run_demo(stack, options))
+    except StackError as error:
+        raise CliError(str(error)) from error
+    except KeyboardInterrupt:
+        print_note("\ninterrupted")
+        return Exit.INTERRUPTED
+    finally:
+        if options.keep_running:
+            print_note("everything still runs; `sluice down` stops it")
+        else:
+            print_note("stopping everything …")
+            asyncio.run(stack.down())
+
+
+async def _run_demo(stack: Stack, wish: DemoOptions) -> int:
+    began = time.monotonic()
+    plan = load_plan(PLAN)
+    await _start_servers(stack, began)
+    os.environ.update(stack.environment())
+    context = Context.read()
+    redis = Redis.from_url(context.redis_url)
+    rollouts = Rollouts(await context.connect_temporal())
+    await _clear_previous_run(context, redis)
+    print_note(f"[{time.monotonic() - began:5.1f} s] filling the stores with the freight company")
+    await seed(context.environment)
+    probes = stack.home / "probes.jsonl"
+    write_probes(probes)
+    print_note(
+        f"[{time.monotonic() - began:5.1f} s] starting two routers, the users and the worker"
+    )
+    routers = await start_routers(stack, probes)
+    await start_load(stack, routers)
+    await start_worker(stack)
+    await rollouts.start(plan)
+    await attest_all(rollouts, plan)
+    ui = f"{context.environment.get('TEMPORAL_UI_URL', '')}/namespaces/default/workflows"
+    print_note(f"[{time.monotonic() - began:5.1f} s] rollout started; Temporal UI: {ui}")
+    fault = FAULTS[wish.fault] if wish.fault else None
+    if fault is not None and wish.fault_step:
+        fault = type(fault)(fault.kind, plan.step(wish.fault_step).name, fault.description)
+    saboteur = FaultInjector(redis, context.environment_name, fault)
+    view = choose_view(Console(), context.links, as_json=False)
+    state = await follow(rollouts, plan.flag, view, saboteur.inject_if_due)
+    await _print_outcome(state, routers, saboteur)
+    await redis.aclose()
+    return EXIT_CODES.get(state.status, Exit.FAILED)
+
+
+async def attest_all(rollouts: Rollouts, plan: RolloutPlan) -> None:
+    """Say what only people know, as the demo's own people: each item by whoever would know it.
+
+    By signal: the worker has only been started, and an update would wait for its answer.
+    """
+    for word in attestations_for(plan):
+        await rollouts.send_signal(plan.flag, Verb.ATTEST, word)
+
+
+async def _start_servers(stack: Stack, began: float) -> None:
+    left = await stack.down()
+    if left:
+        print_note(f"stopped what an earlier run had left: {', '.join(left)}")
+    print_note(f"starting the servers (data and logs in {stack.home.name}/)")
+    await stack.up(
+        on_progress=lambda name, state, s: print_note(f"  {name:<12} {state} ({s:.1f} s)")
+    )
+    print_note(f"[{time.monotonic() - began:5.1f} s] servers are up")
+
+
+async def _clear_previous_run(context: Context, redis: Redis) -> None:
+    """End a rollout that an interrupted demo left behind, and clear what it had in Redis."""
+    client = await context.connect_temporal()
+    handle = client.get_workflow_handle(workflow_id(load_plan(PLAN).flag))
+    with contextlib.suppress(RPCError):  # none is running
+        await handle.terminate("a new demo begins")
+    pattern = f"sluice:{context.environment_name}:*"
+    keys = [key async for key in redis.scan_iter(pattern, count=1000)]
+    if keys:
+        await redis.delete(*keys)
+
+
+async def _print_outcome(state: State, routers: list[DemoRouter], saboteur: FaultInjector) -> None:
+    """Tell how it ended, as every router process itself reports it."""
+    flag = state.plan.flag
+    out = sys.stdout
+    print(file=out)
+    if saboteur.fault is not None:
+        _print_rollback(state, saboteur)
+    for router in routers:
+        print(f"{router.name} ({router.url}): {await router.describe_flag(flag)}")
+    print(f"status: {state.status}")
+    if state.report:
+        print(f"report: {state.report}")
+
+
+def _print_rollback(state: State, saboteur: FaultInjector) -> None:
+    fault, rollback = saboteur.fault, state.rollback
+    assert fault is not None  # noqa: S101  the caller looked
+    if saboteur.injected_at is None or rollback is None:
+        print(f"the fault {fault.kind!r} led to no rollback")
+        return
+    print(
+        f"fault {fault.kind!r} ({fault.description}) injected at {_format_time(saboteur.injected_at)}"
+    )
+    seen_at, done, confirmed = state.last_red_flag_at, rollback.completed_at, rollback.confirmed_at
+    if seen_at is None or done is None:
+        return
+    print(f"red flag at {_format_time(seen_at)}: {state.last_red_flag}")
+    if rollback.finding is None:
+        print(f"P1 pauses first; then {rollback.reason}")
+    last = confirmed or done
+    print(f"0 % at {_format_time(last)} in every router process: {rollback.confirmation}")
+    print(f"breach → 0 %: {(last - seen_at).total_seconds():.2f} s")
+    print(f"fault → 0 %: {(last - saboteur.injected_at).total_seconds():.2f} s, detection included")
+
+
+def _format_time(at: datetime) -> str:
+    return f"{at:%H:%M:%S.%f}"[:-3]

@@ -1,0 +1,66 @@
+"""TODO."""
+
+import asyncio
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from activities.adapters.postgres_ledger import PostgresLedger
+from activities.contract.timeline_ledger import (
+    merge_timelines,
+    read_checks,
+    read_events,
+    read_findings,
+)
+from sluice.cli.clients.ledger import fetch_live_state, open_ledger, resolve_rollout_id
+from sluice.cli.context import Context
+from sluice.cli.options import RolloutArgument
+from sluice.cli.output import JsonOption, print_result
+from sluice.cli.views.explain import explanation_document, print_explanations
+from sluice.rollout.engine.state import State
+from sluice.rollout.review.explain import Explanation, RecordedCheck, explain
+
+
+def explain_rollout(
+    rollout: RolloutArgument = None,
+    step: Annotated[str, typer.Option(help="Only decisions of this step.")] = "",
+    last: Annotated[int, typer.Option(min=0, help="Only the last so many; 0: all.")] = 0,
+    json: JsonOption = False,
+) -> None:
+    """Explain each decision: reading, threshold, samples, window and rule, from the ledger.
+
+    Works without Temporal, and years after the rollout. Exit code: 4 when nothing is recorded.
+    """
+    asyncio.run(_explain(rollout, step, last, json))
+
+
+async def _explain(rollout: str | None, step: str, last: int, json: bool) -> None:
+    context = Context.read()
+    async with open_ledger(context) as ledger:
+        rollout_id = await resolve_rollout_id(ledger, rollout)
+        decisions = await _load_decisions(
+            ledger, rollout_id, await fetch_live_state(context, rollout_id)
+        )
+    chosen = [one for one in decisions if not step or one.step == step][-last:]
+    if json:
+        document = {
+            "rollout": rollout_id,
+            "decisions": [explanation_document(one) for one in chosen],
+        }
+        print_result(True, document, "")
+    else:
+        print_explanations(Console(), rollout_id, chosen)
+
+
+async def _load_decisions(
+    ledger: PostgresLedger, rollout_id: str, state: State | None
+) -> tuple[Explanation, ...]:
+    events = merge_timelines(
+        await read_events(ledger, rollout_id), state.timeline if state is not None else ()
+    )
+    checks = [
+        RecordedCheck(check=record.check, gates=record.gates, metrics=record.metrics)
+        for record in await read_checks(ledger, rollout_id)
+    ]
+    return explain(events, checks, await read_findings(ledger, rollout_id))

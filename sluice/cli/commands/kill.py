@@ -1,0 +1,31 @@
+"""``sluice kill``. Loads no more than Redis takes: nobody who kills a flag has seconds to give."""
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+from sluice.cli.clients.flags import flag_client
+from sluice.cli.context import Context
+from sluice.cli.options import ActorOption, ReasonOption
+from sluice.cli.output import JsonOption, print_result
+from sluice.flags import WriteMetadata
+
+
+async def kill_flag(context: Context, flag: str, change: WriteMetadata) -> None:
+    """Set the kill latch; needs only Redis."""
+    async with flag_client(context) as session:
+        await session.flags.kill(flag, metadata=change)
+
+
+def kill(
+    flag: Annotated[str, typer.Argument(help="The flag to kill.")],
+    reason: ReasonOption = "",
+    by: ActorOption = "",
+    json: JsonOption = False,
+) -> None:
+    """Turn a flag off for everyone and refuse every raise; needs only Redis, not Temporal."""
+    context = Context.read()
+    change = WriteMetadata(actor=by or context.actor, reason=reason or "kill")
+    asyncio.run(kill_flag(context, flag, change))
+    print_result(json, {"flag": flag, "killed": True}, f"{flag} is killed: 0 % for everyone")

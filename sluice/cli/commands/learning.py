@@ -1,0 +1,120 @@
+"""``sluice learning``: what the online learner earned, and what other policies would have."""
+
+import asyncio
+import math
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+from redis.asyncio import Redis
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from router.learning import LearningError, NoEvidenceError, UnknownVersionError
+from router.learning.off_policy import EFFECTIVE_SAMPLES_MIN, Interval
+from sluice.cli.clients.flags import redis_connection
+from sluice.cli.clients.policy_comparison import EvaluateOptions, PolicyComparison, compare_policies
+from sluice.cli.context import Context
+from sluice.cli.errors import CliError, Exit
+from sluice.cli.output import JsonOption, print_note, print_result
+
+app = typer.Typer(
+    help="What the online learner earned, and what other policies would have.",
+    no_args_is_help=True,
+)
+
+
+@app.callback()
+def _learning() -> None:
+    """What the online learner earned, and what other policies would have."""
+
+
+@app.command()
+def evaluate(
+    alpha: Annotated[
+        list[float] | None, typer.Option(help="Exploration of a learner to compare; repeatable.")
+    ] = None,
+    version: Annotated[
+        list[int] | None, typer.Option(help="Kept weights, as they stand; repeatable.")
+    ] = None,
+    arm: Annotated[list[str] | None, typer.Option(help="Always this arm; repeatable.")] = None,
+    epsilon: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of uniform exploration.")
+    ] = 0.05,
+    json: JsonOption = False,
+) -> None:
+    """Say what another α, earlier weights or the old policy would have earned, from the log.
+
+    Estimates of the mean reward per feedback, 0 to 1: doubly robust with its 95 % interval, and for
+    comparison SNIPS and IPS (all intervals with --json). `samples` are effective ones: what the log
+    knows of a policy. The warm start, the policy before anything was learned, is always compared.
+    """
+    if wrong := [one for one in alpha or () if not (math.isfinite(one) and one >= 0)]:
+        raise CliError(f"--alpha {wrong[0]}: give zero or more.", Exit.USAGE)
+    wish = EvaluateOptions(
+        tuple(alpha or (0.0, 0.5, 1.0)), tuple(version or ()), tuple(arm or ()), epsilon
+    )
+
+    async def run() -> None:
+        context = Context.read()
+        async with _learning_redis(context) as redis:
+            found = await compare_policies(redis, context.environment_name, wish)
+        if json:
+            print_result(True, _comparison_document(found), "")
+            return
+        Console().print(_comparison_table(found))
+        _print_warnings(found)
+
+    asyncio.run(run())
+
+
+@asynccontextmanager
+async def _learning_redis(context: Context) -> AsyncIterator[Redis]:
+    async with redis_connection(context.redis_url) as redis:
+        try:
+            yield redis
+        except (NoEvidenceError, UnknownVersionError) as error:
+            raise CliError(str(error), Exit.NOT_FOUND) from error
+        except LearningError as error:
+            raise CliError(str(error)) from error
+
+
+def _comparison_document(found: PolicyComparison) -> dict[str, Any]:
+    rows = [
+        {"policy": row.policy, "trusted": row.estimate.is_reliable, **asdict(row.estimate)}
+        for row in found.rows
+    ]
+    logged = {name: {"samples": n, **asdict(mean)} for name, (n, mean) in found.logged.items()}
+    return {"logged": logged, "policies": rows, "not_estimable": found.not_estimable}
+
+
+def _comparison_table(found: PolicyComparison) -> Table:
+    table = Table("policy", "reward [95 %]", "SNIPS", "IPS", "samples")
+    for name, (samples, mean) in found.logged.items():
+        table.add_row(f"{name}, as it was", _interval(mean), "", "", str(samples), style="bold")
+    for row in found.rows:
+        own = row.estimate
+        known = Text(f"{own.effective_samples:.0f}", style="" if own.is_reliable else "red")
+        others = (f"{own.snips.value:.3f}", f"{own.ips.value:.3f}")
+        table.add_row(
+            row.policy, _interval(own.dr), *others, known, style="" if own.is_reliable else "dim"
+        )
+    return table
+
+
+def _interval(mean: Interval) -> str:
+    return f"{mean.value:.3f} [{mean.low:.3f}, {mean.high:.3f}]"
+
+
+def _print_warnings(found: PolicyComparison) -> None:
+    doubtful: Sequence[str] = [row.policy for row in found.rows if not row.estimate.is_reliable]
+    if doubtful:
+        print_note(
+            f"not to be trusted, the log knows too little of them (fewer than {EFFECTIVE_SAMPLES_MIN:.0f}"
+            f" effective samples): {', '.join(doubtful)}"
+        )
+    for policy, reason in found.not_estimable.items():
+        print_note(f"{policy}: {reason}")

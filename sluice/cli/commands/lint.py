@@ -1,0 +1,81 @@
+"""``sluice lint``, and reading a plan for other commands. Needs no server and loads no driver."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sluice.cli.errors import Exit
+from sluice.cli.options import PlanArgument
+from sluice.cli.output import JsonOption, print_note, print_result
+from sluice.rollout.errors import PlanError
+from sluice.rollout.plan.lint import lint_warnings
+from sluice.rollout.plan.loader import load_plan
+from sluice.rollout.plan.schema import ExpectedTraffic, RolloutPlan
+from sluice.rollout.yaml_document import with_lines
+
+QueriesPerDayOption = Annotated[
+    float | None, typer.Option(min=1, help="Expected queries a day, of both cohorts together.")
+]
+StrictOption = Annotated[
+    bool, typer.Option("--strict", help="Exit with 2 when there are warnings.")
+]
+
+
+def lint(
+    plan: PlanArgument,
+    qpd: QueriesPerDayOption = None,
+    strict: StrictOption = False,
+    json: JsonOption = False,
+) -> None:
+    """Check a plan: one line per mistake and per gate that can't decide, with field and line.
+
+    What a gate can see is computed from the plan's traffic:, or from --qpd. Exit code: 2 for
+    mistakes and, with --strict, for warnings.
+    """
+    checked = load_plan_or_exit(plan, json)
+    traffic = checked.traffic
+    if qpd is not None:
+        traffic = (traffic or ExpectedTraffic(queries_per_day=qpd)).model_copy(
+            update={"queries_per_day": qpd}
+        )
+    told = dict.fromkeys(
+        with_lines(plan.read_text(encoding="utf-8"), lint_warnings(checked, traffic))
+    )
+    document = {
+        "plan": checked.name,
+        "steps": len(checked.steps),
+        "diagnostics": [],
+        "warnings": [{"line": w.line, "field": w.field, "message": w.message} for w in told],
+    }
+    lines = [f"{plan}: warning: {warning}" for warning in told]
+    fine = f"{plan}: {checked.name} is fine ({len(checked.steps)} steps)"
+    if told:
+        fine = f"{plan}: {checked.name} is valid ({len(checked.steps)} steps), {len(told)} warnings"
+    if traffic is None:
+        fine += "; say traffic: or --qpd to learn what its gates can see"
+    print_result(json, document, "\n".join([*lines, fine]))
+    if strict and told:
+        raise typer.Exit(Exit.USAGE)
+
+
+def load_plan_or_exit(path: Path, json: bool) -> RolloutPlan:
+    """Read a plan, or tell its mistakes and leave with exit code 2."""
+    try:
+        return load_plan(path)
+    except PlanError as error:
+        if json:
+            mistakes = [
+                {"line": m.line, "field": m.field, "message": m.message} for m in error.diagnostics
+            ]
+            print_result(True, {"plan": str(path), "diagnostics": mistakes}, "")
+        else:
+            print_diagnostics(str(path), error)
+        raise typer.Exit(Exit.USAGE) from error
+
+
+def print_diagnostics(name: str, error: PlanError) -> None:
+    """One line each, which begins with the file's name; that of a file that can't be read does."""
+    print_note(
+        "\n".join(f"{one}" if one.field == name else f"{name}: {one}" for one in error.diagnostics)
+    )

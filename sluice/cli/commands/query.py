@@ -1,0 +1,196 @@
+"""Questions to a router: ask, latency; and the keys it knows its callers by."""
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import asyncpg  # type: ignore[import-untyped]  # it ships no types
+import httpx
+import typer
+
+from router.analytics import PhaseLatency, fetch_latency_breakdown
+from router.errors import RouterSettingsError
+from router.http.api_keys import SCOPES, format_key_line, generate_key
+from router.settings import Settings
+from router.store_clients import open_postgres
+from sluice.cli.clients.flags import redis_connection
+from sluice.cli.context import Context
+from sluice.cli.errors import CliError, Exit
+from sluice.cli.output import JsonOption, print_note, print_result
+from sluice.flags.redis.process_registry import live_processes
+
+QUERY_TIMEOUT_SECONDS = 30
+
+
+def ask(
+    question: Annotated[str, typer.Argument(help="A question in plain words.")],
+    url: Annotated[str, typer.Option(help="A router; default: one that is alive.")] = "",
+    user: Annotated[str, typer.Option(help="Whose cohort to answer in.")] = "cli",
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Say what was decided, why, and where time went.")
+    ] = False,
+    json: JsonOption = False,
+) -> None:
+    """Ask the router a question; prints the answer's sources.
+
+    Where routers want API keys, SLUICE_API_KEY is sent.
+    """
+    asyncio.run(_ask(question, url, user, explain, json))
+
+
+async def _ask(question: str, url: str, user: str, explain: bool, json: bool) -> None:
+    context = Context.read()
+    url = (url or await _find_router(context)).rstrip("/")
+    body = {"query": question, "user_id": user, "explain": explain}
+    key = context.environment.get("SLUICE_API_KEY")
+    headers = {"authorization": f"Bearer {key}"} if key else {}
+    try:
+        async with httpx.AsyncClient(timeout=QUERY_TIMEOUT_SECONDS, trust_env=False) as http:
+            reply = await http.post(f"{url}/query", json=body, headers=headers)
+        document = reply.json()
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+        raise CliError(f"The router at {url} does not answer: {error}", Exit.UNREACHABLE) from error
+    if reply.is_error:
+        hint = "; set SLUICE_API_KEY" if reply.status_code == httpx.codes.UNAUTHORIZED else ""
+        detail = f"{document.get('detail')}{hint}"
+        raise CliError(f"The router refused ({reply.status_code}): {detail}")
+    lines = [*(_explanation_lines(document) if explain else ()), *_result_lines(document)]
+    print_result(json, document, "\n".join(lines))
+
+
+async def _find_router(context: Context) -> str:
+    async with redis_connection(context.redis_url) as redis:
+        found = await live_processes(redis, context.environment_name)
+    if not found:
+        raise CliError("No router runs. Start one with `sluice router`.", Exit.UNREACHABLE)
+    return found[0].url
+
+
+def _result_lines(document: Mapping[str, Any]) -> Iterator[str]:
+    head = f"{document['intent']} ({document['confidence']:.0%})"
+    head += f" from {', '.join(document['backends']) or 'no store'}"
+    yield f"{head}, {document['latency_ms']:.0f} ms" + (", cached" if document["cached"] else "")
+    for part, why in document["failures"].items():
+        yield f"degraded: without {part}: {why}"
+    if document["left_out"]:
+        yield f"need not meet: {'; '.join(document['left_out'])}"
+    for place, one in enumerate(document["results"], 1):
+        yield f"{place}. {one['title']}  [{one['source']}]"
+        yield f"   {one['text'][:300]}"
+    if not document["results"]:
+        yield "nothing found"
+
+
+def _explanation_lines(document: Mapping[str, Any]) -> Iterator[str]:
+    notes = document["explanation"]
+    rows = {
+        "intent": f"{document['intent']}, {document['confidence']:.0%} sure, decided by {document['tier']}",
+        "cohort": document["cohort"],
+        "cache": f"hit ({notes['cache']})" if document["cached"] else "miss",
+        "complexity": _complexity_text(document["complexity"], notes.get("complexity", [])),
+        "choice": _choice_text(notes.get("choice")),
+        "rewrite": _rewrite_text(notes.get("rewrite")),
+        "graph": _pairs_text(notes.get("graph")),
+        "postgres": _pairs_text((notes.get("postgres") or {}).get("filter")),
+        "sql": (notes.get("postgres") or {}).get("sql", ""),
+        "corrected": "; ".join(document["corrections"]),
+        "time": ", ".join(f"{name} {ms:.1f} ms" for name, ms in document["phases_ms"].items()),
+        "trace": document["trace_id"],
+    }
+    for name, said in rows.items():
+        if said:
+            yield f"{name:<11} {said}"
+    yield ""
+
+
+def _complexity_text(level: str, reasons: list[str]) -> str:
+    return level + (f": {', '.join(reasons)}" if reasons else "")
+
+
+def _choice_text(choice: Mapping[str, Any] | None) -> str:
+    if not choice:
+        return ""
+    arms = " and ".join(choice["arms"])
+    why = f"the intent's default is {choice['default_of_intent']}; by {choice['by']}"
+    scores = ", ".join(f"{arm} {score:.2f}" for arm, score in choice["scores"].items())
+    return f"{arms} ({why}; {f'scores {scores}; ' if scores else ''}propensity {choice['propensity']:g})"
+
+
+def _rewrite_text(rewrite: Mapping[str, Any] | None) -> str:
+    if not rewrite:
+        return ""
+    parts = rewrite["parts"]
+    said = " | ".join(parts) if len(parts) > 1 else rewrite["text"]
+    return f"{said} (by {rewrite['by']})"
+
+
+def _pairs_text(found: Mapping[str, Any] | None) -> str:
+    shown = {
+        name: ", ".join(map(str, value)) if isinstance(value, list) else value
+        for name, value in (found or {}).items()
+    }
+    return "; ".join(f"{name} {value}" for name, value in shown.items() if value not in ("", None))
+
+
+def latency(
+    hours: Annotated[float, typer.Option(help="How far back.", min=0.01)] = 24.0,
+    cohort: Annotated[str | None, typer.Option(help="control or treatment; default: both.")] = None,
+    json: JsonOption = False,
+) -> None:
+    """Show where the time of recent queries went, phase by phase, from the decision log."""
+
+    async def run() -> dict[str, PhaseLatency]:
+        try:
+            settings = Settings.from_environment(Context.read().environment)
+            pool = await open_postgres(settings.stores)
+        except RouterSettingsError as error:
+            raise CliError(str(error), Exit.USAGE) from error
+        try:
+            return await fetch_latency_breakdown(
+                pool, settings.environment, seconds=hours * 3600, cohort=cohort
+            )
+        except asyncpg.UndefinedTableError:
+            return {}
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+            message = f"Postgres does not answer: {error}. Set POSTGRES_DSN, or `sluice up`."
+            raise CliError(message, Exit.UNREACHABLE) from error
+        finally:
+            await pool.close()
+
+    found = asyncio.run(run())
+    print_result(json, {name: asdict(row) for name, row in found.items()}, _latency_table(found))
+
+
+def _latency_table(found: Mapping[str, PhaseLatency]) -> str:
+    if not found:
+        return "no query was logged in that time"
+    head = f"{'phase':<18} {'queries':>8} {'mean ms':>9} {'P50':>9} {'P90':>9} {'P99':>9}"
+    rows = (
+        f"{name:<18} {one.queries:>8} {one.mean_ms:>9.2f} {one.p50_ms:>9.2f} "
+        f"{one.p90_ms:>9.2f} {one.p99_ms:>9.2f}"
+        for name, one in found.items()
+    )
+    return "\n".join([head, *rows])
+
+
+def key(
+    tenant: Annotated[str, typer.Argument(help="Whose key: letters, digits, . _ -")],
+    scope: Annotated[
+        list[str] | None, typer.Option(help="query or feedback; may be repeated; default: both.")
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Make an API key; its line goes into the file that SLUICE_API_KEYS names.
+
+    The key is shown once; the file holds only its hash. Routers read the file again within
+    seconds; to withdraw a key, remove its line.
+    """
+    secret = generate_key()
+    try:
+        line = format_key_line(tenant, tuple(scope or SCOPES), secret)
+    except RouterSettingsError as error:
+        raise CliError(str(error), Exit.USAGE) from error
+    if not json:
+        print_note(f"give this to {tenant}, it is not shown again: {secret}")
+    print_result(json, {"tenant": tenant, "key": secret, "line": line}, line)

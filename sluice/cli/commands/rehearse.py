@@ -1,0 +1,134 @@
+"""``sluice rehearse``: a plan through its four weeks in seconds, before it touches anyone."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sluice.cli.commands.lint import load_plan_or_exit, print_diagnostics
+from sluice.cli.errors import CliError, Exit
+from sluice.cli.options import PlanArgument
+from sluice.cli.output import JsonOption, print_note, print_result
+from sluice.cli.views.rehearse import monte_carlo_text, rehearsal_text, rehearsals_document
+from sluice.rehearsal.errors import NotRehearsableError, RehearsalError
+from sluice.rehearsal.results.budget_check import violations
+from sluice.rehearsal.results.monte_carlo import MonteCarloSummary, summarize
+from sluice.rehearsal.results.result import RehearsalResult, expectation_mismatch
+from sluice.rehearsal.runner.session import rehearsal_environment, require_scenario_fits, run_core
+from sluice.rehearsal.traffic.scenario import (
+    HEALTHY_SCENARIO,
+    Expectation,
+    Scenario,
+    load_scenario,
+    scenario_names,
+)
+from sluice.rollout.errors import PlanError
+from sluice.rollout.plan.schema import RolloutPlan
+from sluice.stack.errors import StackError
+
+if TYPE_CHECKING:
+    from sluice.rehearsal.results.result import RehearsalRun
+
+RUNS_MAX = 10_000
+
+
+def rehearse(  # noqa: PLR0913, PLR0917  each is an option of the command line
+    plan: PlanArgument,
+    scenario: Annotated[
+        str, typer.Option(help="What goes wrong: a name of the library, or a YAML file.")
+    ] = "",
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same traffic.")] = 1,
+    runs: Annotated[
+        int, typer.Option(min=0, max=RUNS_MAX, help="Also so many seeds, by the pure core: rates.")
+    ] = 0,
+    check: Annotated[
+        bool, typer.Option("--check", help="Fail when the plan exceeds its own budget.")
+    ] = False,
+    html: Annotated[Path | None, typer.Option(help="Write a page with plots there.")] = None,
+    json: JsonOption = False,
+) -> None:
+    """Rehearse a plan: the real workflow, four weeks in seconds, on synthetic traffic.
+
+    Without --scenario nothing goes wrong; --check alone rehearses every scenario of the budget.
+    Exit code: 1 when a scenario does not end as its file expects, or a budget is exceeded; 2 when plan
+    or scenario have mistakes, or don't go together; 3 when a server it needs is missing or fails.
+    """
+    checked = load_plan_or_exit(plan, json)
+    if check and checked.budget is None:
+        raise CliError(f"{plan} has no budget; add budget: to it (docs/rehearsal.md).", Exit.USAGE)
+    scenarios = [_load_scenario(name) for name in _scenario_names(checked, scenario, check)]
+    try:
+        began = time.monotonic()
+        played, studies = asyncio.run(_rehearse(checked, scenarios, seed, runs))
+    except NotRehearsableError as error:
+        raise CliError(str(error), Exit.USAGE) from error
+    except (RehearsalError, StackError) as error:
+        raise CliError(str(error), Exit.UNREACHABLE) from error
+    outcomes = [one.result for one in played]
+    wrong = [*_unmet_expectations(checked, scenarios, outcomes)]
+    if check and checked.budget is not None:
+        wrong += violations(checked.budget, outcomes, studies)
+    if html is not None:
+        from sluice.rehearsal.results.html_report import render_html  # noqa: PLC0415 - only a page takes it
+
+        html.write_text(render_html(checked, played, studies, wrong), encoding="utf-8")
+    seconds = time.monotonic() - began
+    told = [rehearsal_text(one, scenarios[i].title) for i, one in enumerate(outcomes)]
+    told += [monte_carlo_text(one) for one in studies]
+    told += [f"took {seconds:.1f} s", *(f"NOT AS WANTED: {one}" for one in wrong)]
+    print_result(
+        json, rehearsals_document(checked.name, outcomes, studies, wrong), "\n\n".join(told)
+    )
+    raise typer.Exit(Exit.FAILED if wrong else Exit.OK)
+
+
+def _scenario_names(plan: RolloutPlan, scenario: str, check: bool) -> list[str]:
+    if scenario or not check or plan.budget is None:
+        return [scenario or HEALTHY_SCENARIO]
+    return [HEALTHY_SCENARIO, *plan.budget.detection_delay_max]
+
+
+def _load_scenario(name: str) -> Scenario:
+    try:
+        return load_scenario(name)
+    except KeyError:
+        known = ", ".join(scenario_names())
+        raise CliError(
+            f"No scenario {name!r}; there are {known}, or give a file.", Exit.USAGE
+        ) from None
+    except PlanError as error:
+        print_diagnostics(name, error)
+        raise typer.Exit(Exit.USAGE) from error
+
+
+async def _rehearse(
+    plan: RolloutPlan, scenarios: Sequence[Scenario], seed: int, runs: int
+) -> tuple[list["RehearsalRun"], list[MonteCarloSummary]]:
+    for scenario in scenarios:
+        require_scenario_fits(plan, scenario)
+    async with rehearsal_environment(plan, scenarios[0], seed) as shared:
+        played = [await shared.rehearse(plan, scenario, seed) for scenario in scenarios]
+    studies = []
+    for scenario in scenarios if runs else ():
+        print_note(f"{scenario.name}: {runs} runs by the pure core …")
+        seeds = range(seed, seed + runs)
+        outcomes = await run_core(
+            plan, scenario, seeds, lambda done: print_note(f"  {done}/{runs}")
+        )
+        studies.append(summarize(outcomes))
+    return played, studies
+
+
+def _unmet_expectations(
+    plan: RolloutPlan, scenarios: Sequence[Scenario], outcomes: Sequence[RehearsalResult]
+) -> Sequence[str]:
+    """What ended otherwise than its scenario says; a scenario speaks of one plan only."""
+    told = [
+        (scenario.name, expectation_mismatch(outcome, scenario.expect))
+        for scenario, outcome in zip(scenarios, outcomes, strict=True)
+        if isinstance(scenario.expect, Expectation) and scenario.plan == plan.name
+    ]
+    return [f"{name}: {because}" for name, because in told if because]

@@ -1,0 +1,75 @@
+"""``sluice report``: the post-mortem, whenever somebody asks for it."""
+
+import asyncio
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from temporalio.exceptions import ApplicationError
+
+from activities.adapters.postgres_ledger import PostgresLedger
+from activities.adapters.report_archive import FileArchive
+from activities.contract.models import ReportRequest
+from sluice.cli.clients.ledger import fetch_live_state, open_ledger, resolve_rollout_id
+from sluice.cli.context import Context
+from sluice.cli.errors import CliError, Exit
+from sluice.cli.options import RolloutArgument
+from sluice.cli.output import JsonOption, print_result
+from sluice.rollout.engine.state import State, Status
+
+
+def report(
+    rollout: RolloutArgument = None,
+    directory: Annotated[
+        Path | None, typer.Option(help="Where to; default: the plan's report_directory, here.")
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Write the post-mortem now, before the end too: Markdown, and one HTML file with plots.
+
+    Exit code: 4 when nothing is recorded of the rollout.
+    """
+    asyncio.run(_write_report(rollout, directory and directory.resolve(), json))
+
+
+async def _write_report(rollout: str | None, directory: Path | None, json: bool) -> None:
+    from activities.report import ReportActivities  # noqa: PLC0415  plots: seconds of imports
+
+    context = Context.read()
+    async with open_ledger(context) as ledger:
+        rollout_id = await resolve_rollout_id(ledger, rollout)
+        request = await _report_request(context, ledger, rollout_id, directory)
+        try:
+            receipt = await ReportActivities(ledger, FileArchive()).write_report(request)
+        except ApplicationError as error:
+            raise CliError(f"The report can't be written: {error}") from error
+    document = {"rollout": rollout_id, "ending": request.ending, **receipt.model_dump()}
+    print_result(json, document, f"{request.ending}: {receipt.markdown}\n{receipt.html}")
+
+
+async def _report_request(
+    context: Context, ledger: PostgresLedger, rollout_id: str, directory: Path | None
+) -> ReportRequest:
+    """What to report: the state as the workflow has it, else as the ledger had it at the end."""
+    now = datetime.now(UTC)
+    state = await fetch_live_state(context, rollout_id)
+    if state is None:
+        kept = await ledger.entries(rollout_id, "state")
+        if not kept:
+            raise CliError(
+                f"{rollout_id} has no state in the ledger yet, and its workflow does not answer. "
+                "Start Temporal and a worker, then ask again; `sluice explain` needs neither.",
+                Exit.UNREACHABLE,
+            )
+        request = ReportRequest.model_validate_json(kept[-1].body, extra="ignore")
+    else:
+        request = ReportRequest(state=state, ending=_ending(state), at=state.finished_at or now)
+    if directory is None:
+        return request
+    plan = request.state.plan.model_copy(update={"report_directory": str(directory)})
+    return request.model_copy(update={"state": request.state.model_copy(update={"plan": plan})})
+
+
+def _ending(state: State) -> Any:  # noqa: ANN401  the literal of ReportRequest
+    return {Status.HEALTHY: "Healthy", Status.ABORTED: "Aborted"}.get(state.status, "Interim")

@@ -1,0 +1,144 @@
+"""Servers: up, down, status, worker, router; and the demo that uses them all."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated, NoReturn
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from router.http.advertised_address import WILDCARD_HOSTS
+from sluice.cli.context import Context, stack_home
+from sluice.cli.errors import CliError, Exit
+from sluice.cli.options import FlagArgument
+from sluice.cli.output import JsonOption, print_note, print_result, without_password
+from sluice.stack import ServiceStatus, Stack, StackError
+
+STATE_STYLES = {"running": "green", "external": "cyan", "stopped": "dim", "unhealthy": "red"}
+
+
+def up(json: JsonOption = False) -> None:
+    """Start Temporal, Redis, the graph, Postgres, Qdrant's engine and Prometheus on this machine.
+
+    A server whose address is set (TEMPORAL_ADDRESS, REDIS_URL, …) is used, not started.
+    """
+
+    def progress(service: str, state: str, seconds: float) -> None:
+        if not json:
+            print_note(f"  {service:<12} {state} ({seconds:.1f} s)")
+
+    async def run() -> None:
+        stack = Stack(stack_home())
+        try:
+            await stack.up(on_progress=progress)
+        except StackError as error:
+            raise CliError(str(error)) from error
+        document = {"home": str(stack.home), "environment": stack.environment()}
+        lines = [f"{name}={value}" for name, value in _redacted_environment(stack.environment())]
+        print_result(json, document, "\n".join(["everything is up:", *lines]))
+
+    asyncio.run(run())
+
+
+def _redacted_environment(environment: dict[str, str]) -> list[tuple[str, str]]:
+    shown = {k: without_password(v) for k, v in environment.items()}
+    return [(k, "***" if "PASSWORD" in k else v) for k, v in sorted(shown.items())]
+
+
+def down(
+    json: JsonOption = False,
+    data: Annotated[bool, typer.Option("--data", help="Delete all data too.")] = False,
+) -> None:
+    """Stop everything that ``up``, the demo and its processes have started."""
+
+    async def run() -> None:
+        stack = Stack(stack_home())
+        try:
+            stopped = await stack.down()
+            if data:
+                await stack.remove_data()
+        except StackError as error:
+            raise CliError(str(error)) from error
+        print_result(json, {"stopped": stopped}, f"stopped: {', '.join(stopped) or 'nothing ran'}")
+
+    asyncio.run(run())
+
+
+def status(
+    flag: FlagArgument = None,
+    stack: Annotated[bool, typer.Option("--stack", help="The servers instead.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Show a rollout as it is now; with --stack, the servers."""
+    if stack:
+        _print_stack_status(json)
+    else:
+        from sluice.cli.commands.rollouts import print_rollout_status  # noqa: PLC0415 - slow
+
+        print_rollout_status(flag, json)
+
+
+def _print_stack_status(json: bool) -> None:
+    rows = asyncio.run(Stack(stack_home()).status())
+    bad = any(row.state == "unhealthy" for row in rows)
+    if json:
+        print_result(True, [_status_document(row) for row in rows], "")
+    else:
+        Console().print(_table(rows))
+    if bad:
+        raise typer.Exit(Exit.FAILED)
+
+
+def _status_document(row: ServiceStatus) -> dict[str, object]:
+    names = ("name", "state", "address", "pid", "log", "detail")
+    return {name: getattr(row, name) for name in names}
+
+
+def _table(rows: Sequence[ServiceStatus]) -> Table:
+    table = Table("service", "state", "address", "pid", "detail")
+    for row in rows:
+        state = f"[{STATE_STYLES[row.state]}]{row.state}[/]"
+        table.add_row(row.name, state, row.address, str(row.pid or ""), row.detail)
+    return table
+
+
+def _exec_module(module: str, *arguments: str) -> NoReturn:
+    """Run a module in place of this process, so that signals and exit codes are its own."""
+    os.environ.update(Context.read().environment)
+    os.execv(sys.executable, [sys.executable, "-m", module, *arguments])  # noqa: S606  our module
+
+
+def worker() -> None:
+    """Run a worker: it carries the rollouts out. Several may run; one is enough."""
+    _exec_module("worker")
+
+
+def router(
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8100,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+) -> None:
+    """Run one router process (HTTP); the Prometheus of `sluice up` here then scrapes it."""
+    stack = Stack(stack_home())
+    ours = stack.environment().get("PROMETHEUS_URL")
+    if ours is not None and ours == Context.read().prometheus_url:
+        stack.add_scrape_target(f"{'127.0.0.1' if host in WILDCARD_HOSTS else host}:{port}")
+    _exec_module("router.main", "--host", host, "--port", str(port))
+
+
+def demo(
+    fault: Annotated[
+        str | None, typer.Option(help="latency, errors, reward or queue: degrade the treatment.")
+    ] = None,
+    stage: Annotated[str, typer.Option(help="The step at which the fault begins.")] = "",
+    keep: Annotated[bool, typer.Option("--keep", help="Leave everything running.")] = False,
+) -> None:
+    """Roll a router out through all five stages of the guide, in minutes, on real servers.
+
+    Exit code: 0 Healthy, 5 rolled back (as a fault makes it), 6 aborted, 1 anything else.
+    """
+    from sluice.cli.commands.demo import DemoOptions, run_demo  # noqa: PLC0415  the router: seconds of imports
+
+    raise typer.Exit(run_demo(DemoOptions(fault, stage, keep)))

@@ -1,0 +1,141 @@
+"""``sluice whatif``: a rollout's recorded readings under other thresholds."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Annotated
+
+import typer
+
+from activities.adapters.postgres_ledger import PostgresLedger
+from activities.contract.models import ReportRequest
+from activities.contract.timeline_ledger import (
+    merge_timelines,
+    read_checks,
+    read_events,
+    read_findings,
+)
+from sluice.cli.clients.ledger import fetch_live_state, open_ledger, resolve_rollout_id
+from sluice.cli.context import Context
+from sluice.cli.errors import CliError, Exit
+from sluice.cli.options import RolloutArgument
+from sluice.cli.output import JsonOption, print_result
+from sluice.cli.views.whatif import whatif_document, whatif_text
+from sluice.rollout.engine.state import Event, Finding
+from sluice.rollout.errors import OverrideError
+from sluice.rollout.plan.overrides import Override, parse_override, with_overrides
+from sluice.rollout.plan.schema import RolloutPlan
+from sluice.rollout.review.explain import RecordedCheck
+from sluice.rollout.review.whatif import (
+    VerdictChange,
+    editable_rules,
+    findings_acted_on,
+    rejudge_checks,
+    rejudge_finding,
+    sorted_checks,
+    would_fire,
+)
+from sluice.rollout.review.whatif_replay import RecordedEvidence, StepReplay, replay_steps
+
+
+def whatif(
+    rollout: RolloutArgument = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="STEP.GATE.FIELD=VALUE, as ramp-25.latency_p99.threshold=0.8."),
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Judge a rollout's recorded readings again, under edited rules: what would have become of it.
+
+    Thresholds, sample counts and what no data means can be edited; a window can't, as readings over
+    another one were never taken (`sluice backtest` takes them). Exit code: 4 when nothing is recorded.
+    """
+    if not overrides:
+        raise CliError("--set is missing: what if what? For example "
+                       "--set ramp-25.latency_p99.threshold=0.8", Exit.USAGE)  # fmt: skip
+    asyncio.run(_whatif(rollout, overrides, json))
+
+
+async def _whatif(rollout: str | None, wanted: Sequence[str], json: bool) -> None:
+    context = Context.read()
+    async with open_ledger(context) as ledger:
+        rollout_id = await resolve_rollout_id(ledger, rollout)
+        state = await fetch_live_state(context, rollout_id)
+        plan = state.plan if state else await _load_archived_plan(ledger, rollout_id)
+        records = await read_checks(ledger, rollout_id)
+        findings = await read_findings(ledger, rollout_id)
+        recorded = await read_events(ledger, rollout_id)
+    events = merge_timelines(recorded, state.timeline if state else ())
+    checks = [RecordedCheck(check=r.check, gates=r.gates, metrics=r.metrics) for r in records]
+    try:
+        changes, course = replay_with_overrides(wanted, (checks, findings, events), plan)
+    except OverrideError as error:
+        raise CliError(str(error), Exit.USAGE) from error
+    print_result(
+        json,
+        whatif_document(rollout_id, wanted, changes, course),
+        whatif_text(rollout_id, changes, course, plan),
+    )
+
+
+async def _load_archived_plan(ledger: PostgresLedger, rollout_id: str) -> RolloutPlan | None:
+    """The plan as it was at the end; None while the rollout runs and Temporal does not answer."""
+    kept = await ledger.entries(rollout_id, "state")
+    if not kept:
+        return None
+    return ReportRequest.model_validate_json(kept[-1].body, extra="ignore").state.plan
+
+
+RolloutRecords = tuple[Sequence[RecordedCheck], Sequence[Finding], Sequence[Event]]
+
+
+def replay_with_overrides(
+    override_texts: Sequence[str], records: RolloutRecords, plan: RolloutPlan | None
+) -> tuple[list[VerdictChange], list[StepReplay]]:
+    """What the edits change, verdict by verdict and step by step.
+
+    Raises:
+        EditError: an edit that can't be applied to what was recorded.
+    """
+    checks, findings, events = records[0], findings_acted_on(records[1], records[2]), records[2]
+    placed = [(_step_at(events, finding), finding) for finding in findings]
+    edits = [parse_override(one, editable_rules(checks, placed, plan)) for one in override_texts]
+    again = list(rejudge_checks(checks, edits))
+    changes = [change for _, some in again for change in some]
+    found = [rejudge_finding(step, finding, edits, plan) for step, finding in placed]
+    changes += [c for c in found if any((e.step, e.gate) == (c.step, c.before.gate) for e in edits)]
+    changes.sort(key=lambda change: change.at)
+    if plan is None:
+        return changes, []
+    still = [
+        finding.model_copy(update={"verdict": change.after})
+        for (_, finding), change in zip(placed, found, strict=True)
+        if would_fire(change)
+    ]
+    before = RecordedEvidence(plan, sorted_checks(checks), findings)
+    after = RecordedEvidence(
+        _plan_with_overrides(plan, edits), sorted_checks([one for one, _ in again]), still
+    )
+    return changes, list(replay_steps(events, before, after))
+
+
+def _step_at(events: Sequence[Event], finding: Finding) -> str:
+    """The step that was live when the watch found it."""
+    just_after = finding.seen_at + timedelta(seconds=1)
+    lives = [e.step for e in events if e.kind == "step" and e.step and e.at <= just_after]
+    return lives[-1] if lives else ""
+
+
+def _plan_with_overrides(plan: RolloutPlan, edits: Sequence[Override]) -> RolloutPlan:
+    steps = []
+    for step in plan.steps:
+        rules = {}
+        for kind in ("gates", "red_flags"):
+            gates = getattr(step, kind)
+            rules[kind] = tuple(
+                with_overrides(g, [e for e in edits if (e.step, e.gate) == (step.name, g.name)])
+                for g in gates
+            )
+        steps.append(step.model_copy(update=rules))
+    return plan.model_copy(update={"steps": tuple(steps)})

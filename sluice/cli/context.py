@@ -1,0 +1,93 @@
+"""Where everything is: variables that are set, and for the rest what ``sluice up`` has started."""
+
+import asyncio
+import getpass
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sluice.cli.errors import CliError, Exit
+from sluice.stack import default_home, load_environment
+
+if TYPE_CHECKING:
+    from temporalio.client import Client
+
+CONNECT_TIMEOUT_SECONDS = 5
+
+
+def stack_home() -> Path:
+    """Give the folder of the embedded stack: SLUICE_HOME, else ``.sluice`` here."""
+    return default_home(os.environ, Path.cwd())
+
+
+@dataclass(frozen=True)
+class Context:
+    """The environment of one command, read once."""
+
+    environment: Mapping[str, str]
+
+    @classmethod
+    def read(cls) -> "Context":
+        return cls({**load_environment(stack_home()), **os.environ})
+
+    @property
+    def environment_name(self) -> str:
+        return self.environment.get("SLUICE_ENVIRONMENT", "default")
+
+    @property
+    def redis_url(self) -> str:
+        return self.environment.get("REDIS_URL", "redis://localhost:6379/0")
+
+    @property
+    def postgres_dsn(self) -> str:
+        return self.environment.get("POSTGRES_DSN", "postgresql://localhost:5432/postgres")
+
+    @property
+    def prometheus_url(self) -> str:
+        return self.environment.get("PROMETHEUS_URL", "http://localhost:9090").rstrip("/")
+
+    @property
+    def links(self) -> dict[str, str]:
+        """Addresses worth showing to people."""
+        url = self.environment.get("TEMPORAL_UI_URL")
+        return {"Temporal UI": url} if url else {}
+
+    @property
+    def actor(self) -> str:
+        """Who commands: SLUICE_ACTOR, else the login name, else (in a bare container) the user id."""
+        if named := self.environment.get("SLUICE_ACTOR"):
+            return named
+        try:
+            return getpass.getuser()
+        except (KeyError, OSError):
+            return f"uid {os.getuid()}"
+
+    async def connect_temporal(self) -> "Client":
+        """Connect by Temporal's own environment configuration.
+
+        Raises:
+            CliError: UNREACHABLE, with how to start a server; USAGE for a payload key.
+        """
+        from temporalio.client import Client  # noqa: PLC0415 - slow
+        from temporalio.envconfig import ClientConfig  # noqa: PLC0415 - slow
+        from temporalio.service import RPCError  # noqa: PLC0415 - slow
+
+        from sluice.worker.encryption import KEYS_VARIABLE, PayloadKeyError, data_converter  # noqa: PLC0415 - slow
+
+        try:
+            converter = data_converter(self.environment.get(KEYS_VARIABLE, ""))
+        except PayloadKeyError as error:
+            raise CliError(str(error), Exit.USAGE) from error
+        config = ClientConfig.load_client_connect_config(override_env_vars=dict(self.environment))
+        address = config.setdefault("target_host", "localhost:7233")
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT_SECONDS):
+                return await Client.connect(**config, data_converter=converter)
+        except (RuntimeError, RPCError, TimeoutError, OSError) as error:
+            raise CliError(
+                f"Temporal does not answer at {address}. Start everything with `sluice up`, "
+                "or set TEMPORAL_ADDRESS.",
+                Exit.UNREACHABLE,
+            ) from error

@@ -1,0 +1,123 @@
+"""What a rollout needs of Temporal: search attributes, long retention, a worker that polls."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+
+from google.protobuf.duration_pb2 import Duration
+from temporalio.api.enums.v1 import IndexedValueType, TaskQueueType, WorkerVersioningMode
+from temporalio.api.namespace.v1 import NamespaceConfig
+from temporalio.api.operatorservice.v1 import (
+    AddSearchAttributesRequest,
+    ListSearchAttributesRequest,
+)
+from temporalio.api.taskqueue.v1 import PollerInfo, TaskQueue
+from temporalio.api.workflowservice.v1 import (
+    DescribeNamespaceRequest,
+    DescribeTaskQueueRequest,
+    UpdateNamespaceRequest,
+)
+from temporalio.client import Client
+from temporalio.common import SearchAttributeKey
+from temporalio.service import RPCError
+
+from sluice.cli.context import Context
+from sluice.cli.doctor.finding import BAD, GOOD, DoctorFinding
+from sluice.cli.errors import CliError
+from sluice.worker.health import POLL_AGE_MAX
+from workflows.activity_options import TASK_QUEUE
+from workflows.temporal_ui import SEARCH_ATTRIBUTES
+
+RETENTION = timedelta(days=90)
+"""A rollout takes 28 days, and its continued runs' histories vanish after this."""
+
+
+async def check_temporal(context: Context, fix: bool) -> list[DoctorFinding]:
+    """Look at everything; register missing search attributes; with ``fix`` set the retention."""
+    try:
+        client = await context.connect_temporal()
+    except CliError as error:
+        return [DoctorFinding("temporal", BAD, str(error))]
+    found = [DoctorFinding("temporal", GOOD, f"answers; namespace {client.namespace}")]
+    for about, look in (
+        ("search attributes", _check_search_attributes(client)),
+        ("retention", _check_retention(client, fix)),
+        ("worker", _check_worker(client)),
+    ):
+        try:
+            found.append(await look)
+        except RPCError as error:
+            found.append(DoctorFinding(about, BAD, f"Temporal refuses to tell: {error}"))
+    return found
+
+
+async def _check_search_attributes(client: Client) -> DoctorFinding:
+    known = await client.operator_service.list_search_attributes(
+        ListSearchAttributesRequest(namespace=client.namespace)
+    )
+    wanted = {key.name: _value_type(key) for key in SEARCH_ATTRIBUTES}
+    wrong = [n for n in wanted if known.custom_attributes.get(n, wanted[n]) != wanted[n]]
+    if wrong:
+        return DoctorFinding("search attributes", BAD, f"of another type: {', '.join(wrong)}")
+    missing = {name: kind for name, kind in wanted.items() if name not in known.custom_attributes}
+    if not missing:
+        return DoctorFinding("search attributes", GOOD, ", ".join(wanted))
+    await client.operator_service.add_search_attributes(
+        AddSearchAttributesRequest(namespace=client.namespace, search_attributes=missing)
+    )
+    return DoctorFinding("search attributes", GOOD, f"registered {', '.join(missing)}")
+
+
+def _value_type(key: SearchAttributeKey[Any]) -> "IndexedValueType.ValueType":
+    return cast("IndexedValueType.ValueType", int(key.indexed_value_type))
+
+
+async def _check_retention(client: Client, fix: bool) -> DoctorFinding:
+    described = await client.workflow_service.describe_namespace(
+        DescribeNamespaceRequest(namespace=client.namespace)
+    )
+    kept = described.config.workflow_execution_retention_ttl.ToTimedelta()
+    if kept >= RETENTION:
+        return DoctorFinding("retention", GOOD, f"histories are kept for {kept.days} days")
+    if not fix:
+        text = f"histories vanish after {kept}, in the middle of a rollout: `sluice doctor --fix`"
+        return DoctorFinding("retention", "warn", text)
+    ttl = Duration()
+    ttl.FromTimedelta(RETENTION)
+    await client.workflow_service.update_namespace(
+        UpdateNamespaceRequest(
+            namespace=client.namespace, config=NamespaceConfig(workflow_execution_retention_ttl=ttl)
+        )
+    )
+    return DoctorFinding("retention", GOOD, f"set to {RETENTION.days} days")
+
+
+async def _check_worker(client: Client) -> DoctorFinding:
+    answer = await client.workflow_service.describe_task_queue(
+        DescribeTaskQueueRequest(
+            namespace=client.namespace,
+            task_queue=TaskQueue(name=TASK_QUEUE),
+            task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
+        )
+    )
+    now = datetime.now(UTC)
+    fresh = [p for p in answer.pollers if now - p.last_access_time.ToDatetime(UTC) < POLL_AGE_MAX]
+    if not fresh:
+        text = "none polls: no rollout moves and no red flag is watched; start `sluice worker`"
+        return DoctorFinding("worker", "warn", text)
+    current = answer.versioning_info.current_deployment_version.build_id
+    if not any(_build_id(poller) == current for poller in fresh):
+        waiting = ", ".join(sorted({_build_id(poller) or "unversioned" for poller in fresh}))
+        text = f"only {waiting} polls, but {current or 'unversioned'} is current: no rollout moves"
+        return DoctorFinding(
+            "worker", BAD, f"{text}. `temporal worker deployment set-current-version`"
+        )
+    return DoctorFinding("worker", GOOD, f"polling: {', '.join(p.identity for p in fresh)}")
+
+
+def _build_id(poller: PollerInfo) -> str:
+    """The version that a worker polls for; empty when it takes no part in versioning."""
+    options = poller.deployment_options
+    versioned = (
+        options.worker_versioning_mode == WorkerVersioningMode.WORKER_VERSIONING_MODE_VERSIONED
+    )
+    return options.build_id if versioned else ""

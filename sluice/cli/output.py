@@ -1,0 +1,28 @@
+"""Output: for people by default, one JSON document with ``--json``."""
+
+import json as jsonlib
+import re
+import sys
+from typing import Annotated, Any
+
+import typer
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
+
+
+PASSWORD_IN_URL = re.compile(r"(://[^:/@]*:)[^@]+@")
+
+
+def print_result(as_json: bool, document: Any, text: str) -> None:  # noqa: ANN401  any JSON document
+    """Print the result of a command."""
+    print(jsonlib.dumps(document, default=str) if as_json else text)
+
+
+def print_note(text: str) -> None:
+    """Tell something aside, so that it never mixes with a result."""
+    print(text, file=sys.stderr)
+
+
+def without_password(url: str) -> str:
+    """Hide a URL's password: what is printed ends up in terminals' histories and CI logs."""
+    return PASSWORD_IN_URL.sub(r"\1***@", url)

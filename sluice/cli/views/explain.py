@@ -1,0 +1,68 @@
+"""How an explanation looks: a block for each decision, its evidence as a table."""
+
+from collections.abc import Sequence
+from datetime import UTC
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from sluice.cli.views.check import OUTCOME_STYLES
+from sluice.rollout.analysis.judge import format_value
+from sluice.rollout.review.explain import Explanation, VerdictEvidence
+
+_KIND_STYLE = {"red_flag": "bold red", "rollback": "bold red", "promote": "bold green"}
+_COLUMNS = ("verdict", "reading", "must be", "samples", "rule")
+
+
+def explanation_document(one: Explanation) -> dict[str, Any]:
+    """One decision as JSON, each verdict beside its rule."""
+    return one.model_dump(mode="json")
+
+
+def print_explanations(console: Console, rollout_id: str, decisions: Sequence[Explanation]) -> None:
+    """Print every decision, oldest first."""
+    console.print(Text(f"{rollout_id}: {len(decisions)} decisions", style="bold"))
+    for one in decisions:
+        console.print(_heading(one))
+        if one.evidence:
+            console.print(_evidence_table(one))
+
+
+def _heading(one: Explanation) -> Text:
+    text = Text(f"\n{one.at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC  ", style="dim")
+    text.append(one.kind.replace("_", " "), style=_KIND_STYLE.get(one.kind, "bold"))
+    place = f" at {one.percentage:g} %" if one.percentage is not None else ""
+    text.append(f"  {one.text or 'no reason given'}", style="default")
+    text.append(f"  ({one.actor}, {one.step or 'no step'}{place})", style="dim")
+    if one.measured_at is not None:
+        text.append(f"\n  rests on {one.source}, measured {one.measured_at:%H:%M:%S} UTC")
+    if one.runbook:
+        text.append(f"\n  what to do: {one.runbook}", style="bold")
+    return text
+
+
+def _evidence_table(one: Explanation) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 2), header_style="dim")
+    for name in _COLUMNS:
+        right = name in ("reading", "samples")
+        table.add_column(name, justify="right" if right else "left", no_wrap=name != "rule")
+    for evidence in one.evidence:
+        table.add_row(*_evidence_cells(evidence))
+    return table
+
+
+def _evidence_cells(evidence: VerdictEvidence) -> tuple[Text, ...]:
+    verdict, rule = evidence.verdict, evidence.rule
+    samples = "" if verdict.samples is None else f"{verdict.samples:,.0f}"
+    text = f"{verdict.gate}: {rule.text}" if rule else verdict.reason
+    if rule and verdict.value is None:
+        text += f" ({verdict.reason.partition(': ')[2]})"
+    return (
+        Text(str(verdict.outcome), style=OUTCOME_STYLES[verdict.outcome]),
+        Text(format_value(verdict.value, verdict.unit)),
+        Text(f"{verdict.direction} {format_value(verdict.limit, verdict.unit)}"),
+        Text(samples, style="dim"),
+        Text(text),
+    )

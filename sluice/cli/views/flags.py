@@ -1,0 +1,212 @@
+"""Flags, their history and the routers' views of them, as tables for people and JSON for scripts."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from sluice.flags import AuditEntry, FlagDocument, FlagState
+from sluice.flags.bucketing import BUCKET_FUNCTIONS
+from sluice.flags.evaluation import EvaluationTable, fresh_rules
+from sluice.flags.redis.process_registry import ProcessPoll
+from sluice.flags.validation import BUCKETS_PER_PERCENT, validate_user
+
+STATE_STYLES = {"killed": "bold red", "unconfirmed": "yellow", "off": "dim", "on": "green"}
+USERS_SHOWN = 20
+CELL_LENGTH_MAX = 60
+
+
+def flag_state_label(flag: FlagState) -> str:
+    """Say in one word what the flag does now."""
+    if flag.killed:
+        return "killed"
+    if not flag.confirmed:
+        return "unconfirmed"
+    exposes = flag.rollout_percentage or flag.whitelist or flag.default_enabled
+    return "on" if exposes else "off"
+
+
+def flag_document(flag: FlagState) -> dict[str, Any]:
+    """Give the flag as JSON: what is stored, its state in a word, and the run that owns it."""
+    stored = flag.model_dump(mode="json", exclude={"fence", "asserted_on"})
+    return {**stored, "state": flag_state_label(flag), "owner": flag.fence.owner}
+
+
+def audit_entry_document(entry: AuditEntry) -> dict[str, Any]:
+    """Give one line of the audit trail as JSON."""
+    fence = entry.metadata.fence
+    return {
+        "at": changed_at(entry).isoformat(),
+        "flag": entry.flag,
+        "action": entry.action,
+        "before": entry.before,
+        "after": entry.after,
+        "actor": entry.metadata.actor,
+        "reason": entry.metadata.reason,
+        "run_id": fence.run_id if fence else None,
+        "sequence": fence.sequence if fence else None,
+        "version": entry.version,
+        "id": entry.id,
+    }
+
+
+def process_document(view: ProcessPoll) -> dict[str, Any]:
+    """Give what one router process answered as JSON."""
+    seen = view.response.model_dump(mode="json") if view.response else None
+    return {"id": view.process.id, "url": view.process.url, "seen": seen, "error": view.error}
+
+
+def flags_table(document: FlagDocument) -> RenderableType:
+    """Draw all flags."""
+    if not document.flags:
+        return "no flags yet; a rollout creates its own, or run `sluice flags create NAME`"
+    table = Table("flag", "state", "%", "whitelist", "blacklist", "owned by run", "description")
+    for name in sorted(document.flags):
+        flag = document.flags[name]
+        table.add_row(
+            name,
+            Text(flag_state_label(flag), style=STATE_STYLES[flag_state_label(flag)]),
+            f"{flag.rollout_percentage:g}",
+            str(len(flag.whitelist)),
+            str(len(flag.blacklist)),
+            Text(truncate(flag.fence.owner or "", 12)),
+            Text(truncate(flag.description)),
+        )
+    return table
+
+
+def flag_details(flag: FlagState, views: Sequence[ProcessPoll]) -> RenderableType:
+    """Draw one flag whole, and what each router process makes of it."""
+    grid = Table.grid(padding=(0, 2))
+    for label, value in _rows(flag):
+        grid.add_row(Text(label, style="dim"), value)
+    return Group(grid, Text(), process_table(flag.name, views))
+
+
+def _rows(flag: FlagState) -> list[tuple[str, RenderableType]]:
+    state = flag_state_label(flag)
+    return [
+        ("flag", Text(flag.name, style="bold")),
+        ("state", Text(state, style=STATE_STYLES[state])),
+        ("percentage", f"{flag.rollout_percentage:g} %"),
+        ("whitelist", Text(user_list(flag.whitelist))),
+        ("blacklist", Text(user_list(flag.blacklist))),
+        ("outside the percentage", "treated too" if flag.default_enabled else "not treated"),
+        ("when stale", "last known answer" if flag.on_stale == "hold" else "off"),
+        ("hash version", str(flag.hash_version)),
+        ("owned by run", Text(flag.fence.owner or "nobody")),
+        ("version", str(flag.version)),
+        ("description", Text(flag.description)),
+    ]
+
+
+def process_table(name: str, views: Sequence[ProcessPoll]) -> RenderableType:
+    """Draw what each live router process serves of one flag."""
+    if not views:
+        return Text("no router process is alive", style="dim")
+    table = Table("router process", "serves", "version", "lease age")
+    for view in views:
+        table.add_row(view.process.id, *_process_cells(name, view))
+    return table
+
+
+def _process_cells(name: str, view: ProcessPoll) -> tuple[RenderableType, str, str]:
+    if view.response is None:
+        return Text(f"does not answer: {view.error}", style="red"), "", ""
+    age = view.response.lease_age_seconds
+    told = (str(view.response.version), "never read" if age is None else f"{age:.2f} s")
+    flag = view.response.flags.get(name)
+    if flag is None:
+        return "no such flag: off", *told
+    if flag.killed:
+        return Text("killed: off", style="red"), *told
+    if view.response.stale and flag.on_stale == "off":
+        return Text("stale: off", style="yellow"), *told
+    return f"{flag.rollout_percentage:g} % and {len(flag.whitelist)} whitelisted", *told
+
+
+def user_assignment(flag: FlagState, user: str) -> dict[str, Any]:
+    """Say what the flag as stored answers a user, why, and from which percentage on it treats."""
+    given = fresh_rules({flag.name: flag}, EvaluationTable(flag.version))[flag.name][
+        validate_user(user)
+    ]()
+    bucket = BUCKET_FUNCTIONS[flag.hash_version](flag.name, user)
+    return {
+        "user": user,
+        "variant": given.variant,
+        "reason": str(given.reason),
+        "detail": given.detail,
+        "bucket": bucket,
+        "treated_above_percentage": bucket / BUCKETS_PER_PERCENT,
+    }
+
+
+def assignment_line(assignment: dict[str, Any]) -> str:
+    """Write a user's place for people."""
+    why = f"{assignment['reason']} {assignment['detail']}".rstrip()
+    above = f"bucket {assignment['bucket']}, so treated above {assignment['treated_above_percentage']:g} %"
+    return f"{assignment['user']}: {assignment['variant']} ({why}); {above}"
+
+
+def history_table(entries: Sequence[AuditEntry]) -> RenderableType:
+    """Draw an audit trail."""
+    if not entries:
+        return "no changes recorded"
+    table = Table("when (UTC)", "flag", "action", "change", "who", "why")
+    for entry in entries:
+        at = f"{changed_at(entry):%Y-%m-%d %H:%M:%S}"
+        change = Text(change_text(entry))
+        who, why = Text(entry.metadata.actor), Text(entry.metadata.reason)
+        table.add_row(at, entry.flag or "(phases)", entry.action, change, who, why)
+    return table
+
+
+def change_line(entry: AuditEntry) -> str:
+    """Write one change as a line."""
+    why = f": {entry.metadata.reason}" if entry.metadata.reason else ""
+    what = f"{entry.flag or '(phases)'} {entry.action} {change_text(entry)}".rstrip()
+    return f"{changed_at(entry):%Y-%m-%d %H:%M:%S} {what} by {entry.metadata.actor}{why}"
+
+
+def changed_at(entry: AuditEntry) -> datetime:
+    """Give the store's time of a change."""
+    return datetime.fromtimestamp(entry.at_ms / 1_000, UTC)
+
+
+def change_text(entry: AuditEntry) -> str:
+    """Say what became of what; a created or deleted flag by its percentage."""
+    before, after = entry.before, entry.after
+    if isinstance(before, dict) and isinstance(after, dict):
+        moved = [field for field in after if before.get(field) != after[field]]
+        told = ", ".join(_field_change(field, before.get(field), after[field]) for field in moved)
+        return told or "as it was"
+    if isinstance(after, dict):
+        return f"at {after.get('rollout_percentage', 0):g} %"
+    if isinstance(before, dict):
+        return f"it was at {before.get('rollout_percentage', 0):g} %"
+    return f"{truncate(str(before or 'nobody'), 12)} → {truncate(str(after or 'nobody'), 12)}"
+
+
+def _field_change(field: str, before: object, after: object) -> str:
+    if isinstance(before, list) and isinstance(after, list):
+        added = [f"+{user}" for user in after if user not in before]
+        removed = [f"-{user}" for user in before if user not in after]
+        return truncate(f"{field} {' '.join(added + removed)}")
+    if field == "rollout_percentage" and isinstance(before, float) and isinstance(after, float):
+        return f"{before:g} % → {after:g} %"
+    return f"{field} {before} → {after}"
+
+
+def user_list(user_ids: frozenset[str]) -> str:
+    """Name the first users of a list, and count the rest."""
+    names = sorted(user_ids)
+    more = f" and {len(names) - USERS_SHOWN} more" if len(names) > USERS_SHOWN else ""
+    return (", ".join(names[:USERS_SHOWN]) + more) or "nobody"
+
+
+def truncate(text: str, length: int = CELL_LENGTH_MAX) -> str:
+    """Shorten a text for a table's cell."""
+    return text if len(text) <= length else f"{text[: length - 1]}…"

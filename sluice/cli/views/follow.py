@@ -1,0 +1,159 @@
+"""Following a rollout: a live picture on a terminal, one line per change elsewhere."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any, Protocol, Self
+
+from rich.console import Console
+from rich.live import Live
+
+from sluice.cli.clients.rollouts import Rollouts
+from sluice.cli.errors import CliError, Exit
+from sluice.cli.output import print_result
+from sluice.cli.views.rollout import rollout_panel
+from sluice.rollout.analysis.judge import format_value
+from sluice.rollout.analysis.verdict import Check, Outcome
+from sluice.rollout.engine.state import State, Status
+from sluice.rollout.plan.alpha_budget import allocate_alpha
+
+REFRESH_SECONDS = 0.5
+UNREACHABLE_SECONDS_MAX = 60.0
+WaitingFor = tuple[str, datetime | None]
+OnState = Callable[[State], Awaitable[None]]
+
+
+def state_document(state: State, waiting: WaitingFor) -> dict[str, Any]:
+    """Give the state without the plan, as JSON for scripts."""
+    document = state.model_dump(mode="json", exclude={"plan"})
+    step = state.step.name if state.step else None
+    outcome = state.check.outcome if state.check else None
+    more = {"flag": state.plan.flag, "plan": state.plan.name, "step": step, "outcome": outcome}
+    split = allocate_alpha(state.plan, state.sequential_states)
+    alpha = {"total": split.total, "spent": split.spent} if split else None
+    return {**document, **more, "alpha": alpha, "waiting_for": waiting[0], "next_at": waiting[1]}
+
+
+class View(Protocol):
+    """Where a followed rollout is shown."""
+
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *exception: object) -> None: ...
+    def show(self, state: State, waiting: WaitingFor) -> None: ...
+
+
+class LiveView:
+    """A picture that is redrawn in place."""
+
+    def __init__(self, console: Console, links: dict[str, str]) -> None:
+        self._live = Live(console=console, auto_refresh=False)
+        self._links = links
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._live.stop()
+
+    def show(self, state: State, waiting: WaitingFor) -> None:
+        self._live.update(
+            rollout_panel(state, waiting, datetime.now(UTC), self._links), refresh=True
+        )
+
+
+class LineView:
+    """Every new line of the timeline and every new check, for pipes and log files."""
+
+    def __init__(self, as_json: bool = False) -> None:
+        self._json = as_json
+        self._events = 0
+        self._check = ""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Nothing to put back."""
+
+    def show(self, state: State, waiting: WaitingFor) -> None:
+        shown = state.latest_check
+        check = shown.id if shown else ""
+        if len(state.timeline) == self._events and check == self._check:
+            return
+        if self._json:
+            print_result(True, state_document(state, waiting), "")
+        else:
+            for event in state.timeline[self._events :]:
+                if event.kind == "check":
+                    continue  # the readings themselves follow
+                print(f"{event.at:%H:%M:%S} {event.kind:<9} {event.text}", flush=True)
+            if shown is not None and check != self._check:
+                print(_check_line(state, shown), flush=True)
+        self._events, self._check = len(state.timeline), check
+
+
+def _check_line(state: State, check: Check) -> str:
+    """Whole sentences of what is not well; of what is well the values only, so that one reads them."""
+    place = f"{check.at:%H:%M:%S} check     {check.id} {state.percentage:g} %"
+    said = _reading_values(check) if check.outcome is Outcome.SUCCESSFUL else check.reason
+    return f"{place}: {check.outcome}: {said}"
+
+
+def _reading_values(check: Check) -> str:
+    values = (f"{one.gate} {format_value(one.value, one.unit)}" for one in check.verdicts)
+    return f"all {len(check.verdicts)} gates: {', '.join(values)}"
+
+
+def choose_view(console: Console, links: dict[str, str], as_json: bool) -> View:
+    if console.is_terminal and not as_json:
+        return LiveView(console, links)
+    return LineView(as_json)
+
+
+async def follow(
+    rollouts: Rollouts, flag: str, view: View, on_state: OnState | None = None
+) -> State:
+    """Show the rollout until it ends, or is Degraded and confirmed; gives the last state.
+
+    Raises:
+        CliError: UNREACHABLE when nothing answers for a minute; a worker may well be restarted.
+    """
+    patience = UnreachableTimer()
+    with view:
+        while True:
+            try:
+                state, waiting = (
+                    await rollouts.fetch_state(flag),
+                    await rollouts.fetch_waiting(flag),
+                )
+            except CliError as error:
+                patience.raise_if_expired(error)
+                continue
+            patience = UnreachableTimer()
+            view.show(state, waiting)
+            if on_state is not None:
+                await on_state(state)
+            if state.has_ended or is_settled(state):
+                return state
+            await asyncio.sleep(REFRESH_SECONDS)
+
+
+class UnreachableTimer:
+    """How long a silence is borne."""
+
+    def __init__(self) -> None:
+        self._until = time.monotonic() + UNREACHABLE_SECONDS_MAX
+
+    def raise_if_expired(self, error: CliError) -> None:
+        """Raise the error again when it is of another kind, or has lasted too long."""
+        if error.code is not Exit.UNREACHABLE or time.monotonic() > self._until:
+            raise error
+
+
+def is_settled(state: State) -> bool:
+    """Whether it is Degraded and every router process was asked: nothing happens by itself now."""
+    rollback = state.rollback
+    degraded = state.status is Status.DEGRADED
+    return degraded and rollback is not None and rollback.confirmed_at is not None

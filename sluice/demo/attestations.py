@@ -1,0 +1,22 @@
+"""The people of the demo: what they vouch for on the checklists that no machine can check."""
+
+from sluice.rollout.engine.commands import Command
+from sluice.rollout.plan.schema import RolloutPlan
+
+ATTESTATIONS = {
+    "tests-passing": ("demo-ci", "CI runs .ci/run on every change; the demo does not run it again"),
+    "on-call-assigned": ("demo-lead", "demo-oncall watches this terminal"),
+    "stakeholders-notified": ("demo-lead", "whoever typed `make demo` knows"),
+    "rollback-documented": ("demo-oncall", "docs/guide.md, Rollback Procedures"),
+    "team-trained": ("demo-lead", "docs/metrics.md has been read"),
+    "documentation-updated": ("demo-lead", "docs/plans.md and docs/guide.md describe this plan"),
+    "lessons-documented": ("demo-oncall", "the post-mortem at the end has room for them"),
+}
+DEFAULT_ATTESTATION = ("demo-lead", "taken as true in the demo")
+
+
+def attestations_for(plan: RolloutPlan) -> list[Command]:
+    """One attestation for each item of the plan that only a person can know."""
+    items = [item for step in plan.steps for item in step.checklist if item.check == "attested"]
+    known = ((item.name, *ATTESTATIONS.get(item.name, DEFAULT_ATTESTATION)) for item in items)
+    return [Command(actor=who, reason=note, item=name) for name, who, note in known]

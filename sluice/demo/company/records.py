@@ -1,0 +1,53 @@
+"""Facts to records: natural sentences, attributes to filter on, links to follow."""
+
+from collections.abc import Iterator
+
+from router.knowledge.records import Link, Record
+from sluice.demo.company import record_staff, record_trade, record_transport
+from sluice.demo.company.model import Company
+from sluice.demo.company.vocabulary import COMPANY_NAME
+
+
+def records(company: Company) -> list[Record]:
+    """Every fact as one record, the company itself first."""
+    return [
+        _company_record(company),
+        *_staff_records(company),
+        *_trade_records(company),
+        *_transport_records(company),
+    ]
+
+
+def _staff_records(world: Company) -> Iterator[Record]:
+    yield from (record_staff.depot_record(world, one) for one in world.depots)
+    yield from (record_staff.person_record(world, one) for one in world.people)
+    yield from (record_staff.truck_record(world, one) for one in world.trucks)
+    yield from (record_staff.page_record(world, one) for one in world.pages)
+
+
+def _trade_records(world: Company) -> Iterator[Record]:
+    yield from (record_trade.customer_record(world, one) for one in world.customers)
+    yield from (record_trade.contract_record(world, one) for one in world.contracts)
+    yield from (record_trade.invoice_record(world, one) for one in world.invoices)
+
+
+def _transport_records(world: Company) -> Iterator[Record]:
+    yield from (record_transport.route_record(world, one) for one in world.routes)
+    yield from (record_transport.shipment_record(world, one) for one in world.shipments)
+    yield from (record_transport.incident_record(world, one) for one in world.incidents)
+    yield from (record_transport.inspection_record(world, one) for one in world.inspections)
+
+
+def _company_record(world: Company) -> Record:
+    director = world.people[0]
+    towns = ", ".join(depot.town for depot in world.depots)
+    text = (
+        f"{COMPANY_NAME} moves freight between Germany, Denmark and Poland. It was founded in "
+        f"Flensburg in 1987, is led by {director.name} and runs {len(world.trucks)} trucks "
+        f"from {len(world.depots)} depots: {towns}."
+    )
+    links = (
+        Link("LED_BY", director.id),
+        *(Link("HAS_DEPOT", depot.id) for depot in world.depots),
+    )
+    return Record("flensmark", "company", COMPANY_NAME, text, "company/about", {}, links)

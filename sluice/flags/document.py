@@ -1,0 +1,98 @@
+"""The flag document: what Redis holds as one JSON text, and what every snapshot is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, ValidationError
+
+from sluice.flags.errors import FlagStoreError
+
+PHASES = ("enable_feature_flags", "enable_online_learning")
+
+OnStale = Literal["off", "hold"]
+UserIds = Annotated[frozenset[str], PlainSerializer(sorted, return_type=list)]
+
+
+class _FrozenModel(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class FenceState(_FrozenModel):
+    """Which run may write, and the last sequence number applied.
+
+    `repeatable` says that the last number may come again (a retry of the same command); a write
+    by anyone else in between ends that, or the retry would undo it.
+    """
+
+    owner: str | None = None
+    sequence: int = -1
+    repeatable: bool = True
+    past_owners: tuple[str, ...] = ()
+
+
+class FlagState(_FrozenModel):
+    """One flag as it is stored.
+
+    `confirmed` is False when the store may have lost writes and nobody has asserted this flag
+    since: it is then served as stale (`trust.py`). `asserted_on` is the server run of the last
+    assertion; `version` is the document version of the flag's own last write, and `epoch` that of
+    the write which last changed whom the percentage treats: users are counted once in each.
+    """
+
+    name: str
+    description: str = ""
+    default_enabled: bool = False
+    rollout_percentage: Annotated[float, Field(ge=0, le=100)] = 0.0
+    whitelist: UserIds = frozenset()
+    blacklist: UserIds = frozenset()
+    killed: bool = False
+    on_stale: OnStale = "off"
+    hash_version: Annotated[int, Field(ge=1)] = 1
+    confirmed: bool = True
+    asserted_on: str = ""
+    version: int = 0
+    epoch: int = 0
+    fence: FenceState = FenceState()
+
+
+class RouterPhases(_FrozenModel):
+    """The router's Phase 4 switches (guide, stages 2 and 3)."""
+
+    enable_feature_flags: bool = False
+    enable_online_learning: bool = False
+
+
+class FlagDocument(_FrozenModel):
+    """Everything one environment's flags are. `version` only grows (see `mutations.next_version`).
+
+    `retired` remembers the runs that owned deleted flags, so that a late write of theirs is still
+    refused after the flag was created anew.
+    """
+
+    version: int = 0
+    format: Literal[1] = 1
+    phases: RouterPhases = RouterPhases()
+    phases_asserted_on: str = ""
+    phases_fence: FenceState = FenceState()
+    flags: Mapping[str, FlagState] = Field(default_factory=dict)
+    retired: Mapping[str, FenceState] = Field(default_factory=dict)
+
+
+def dump_document(document: FlagDocument) -> str:
+    """Return the JSON text, whose first member is the version (the poll reads only that far)."""
+    return document.model_dump_json()
+
+
+def load_document(text: str | bytes) -> FlagDocument:
+    """Parse a stored document; raise FlagStoreError when it isn't one this version understands."""
+    try:
+        return FlagDocument.model_validate_json(text)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        where = ".".join(str(part) for part in problem["loc"]) or "document"
+        raise FlagStoreError(
+            f"the stored flag document is not readable: {where}: {problem['msg']}. "
+            "Restore it, or delete it and create the flags anew"
+        ) from None

@@ -1,0 +1,250 @@
+"""`FeatureFlags`: the guide's flag API, over a store that refuses what it must."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Literal
+
+from sluice.flags import mutations
+from sluice.flags.bucketing import SLUICE, validate_hash_version
+from sluice.flags.document import PHASES, FlagDocument, FlagState, OnStale
+from sluice.flags.errors import FlagStoreError, InvalidFlagError
+from sluice.flags.evaluation import Evaluation
+from sluice.flags.keys import FlagKeys
+from sluice.flags.mutations import Mutation
+from sluice.flags.store import FlagStore
+from sluice.flags.validation import (
+    validate_bool,
+    validate_description,
+    validate_name,
+    validate_percentage,
+    validate_users,
+)
+from sluice.flags.view import FlagView
+from sluice.flags.write_metadata import UNNAMED, AuditEntry, WriteMetadata, validate_run_id
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+ATTEMPTS_MAX = 50
+CONFLICT_PAUSE_SECONDS = 0.005
+FULL_PERCENTAGE = 100
+
+
+class FeatureFlags:
+    """Changes flags in the store, and evaluates them in memory through a reader.
+
+    Every method but `evaluate` raises only `FlagError`s. Writes are absolute values, so repeating
+    one is safe. Without a reader every evaluation is off with reason STALE. In place of a Redis
+    client any `FlagStore` will do, such as `MemoryFlagStore`.
+    """
+
+    def __init__(
+        self,
+        redis: Redis | FlagStore,
+        *,
+        environment: str = "default",
+        reader: FlagView | None = None,
+    ) -> None:
+        self._store = _as_store(redis, FlagKeys(environment))
+        self._view = reader or FlagView()
+        # The bound method itself: a second call would cost a tenth of the evaluation.
+        self.evaluate: Callable[[str, str], Evaluation] = self._view.evaluate
+
+    @property
+    def reader(self) -> FlagView:
+        """The view that `evaluate` answers from."""
+        return self._view
+
+    async def create_flag(  # noqa: PLR0913 - the guide's signature, and what a flag is
+        self,
+        name: str,
+        description: str = "",
+        default_enabled: bool = False,
+        rollout_percentage: float = 0,
+        *,
+        on_stale: OnStale = "off",
+        hash_version: int = SLUICE,
+        metadata: WriteMetadata | None = None,
+    ) -> FlagState:
+        """Create a flag. The same definition again returns it; another raises FlagExistsError."""
+        if on_stale not in {"off", "hold"}:
+            raise InvalidFlagError(f"on_stale {on_stale!r}: give 'off' or 'hold'")
+        flag = FlagState(
+            name=validate_name(name),
+            description=validate_description(description),
+            default_enabled=validate_bool("default_enabled", default_enabled),
+            rollout_percentage=validate_percentage(rollout_percentage),
+            on_stale=on_stale,
+            hash_version=validate_hash_version(hash_version),
+        )
+        return await self._write_flag(name, mutations.create(flag), metadata)
+
+    async def get_flag(self, name: str) -> FlagState:
+        """Read one flag from the store; raise UnknownFlagError if there is none."""
+        return mutations.require_flag(await self.document(), validate_name(name))
+
+    async def list_flags(self) -> list[FlagState]:
+        """Read all flags from the store, by name."""
+        flags = (await self.document()).flags
+        return [flags[name] for name in sorted(flags)]
+
+    async def document(self) -> FlagDocument:
+        """Read everything from the store's primary.
+
+        After the store lost writes, this is what it still has, marked as not confirmed.
+        """
+        return mutations.base_document(await self._store.read())
+
+    async def set_rollout_percentage(
+        self, name: str, percentage: float, *, metadata: WriteMetadata | None = None
+    ) -> FlagState:
+        """Set the share of users treated, 0 to 100 with at most two decimals."""
+        wanted = {"rollout_percentage": validate_percentage(percentage), "confirmed": True}
+        return await self._edit(name, "percentage", lambda _flag: wanted, metadata)
+
+    async def add_to_whitelist(
+        self, name: str, user_id: str, *, metadata: WriteMetadata | None = None
+    ) -> FlagState:
+        """Treat the user whatever the percentage (the kill latch and the blacklist still win)."""
+        return await self._edit_users(name, "whitelist", add=[user_id], metadata=metadata)
+
+    async def remove_from_whitelist(
+        self, name: str, user_id: str, *, metadata: WriteMetadata | None = None
+    ) -> FlagState:
+        """Let the percentage decide for the user again."""
+        return await self._edit_users(name, "whitelist", remove=[user_id], metadata=metadata)
+
+    async def add_to_blacklist(
+        self, name: str, user_id: str, *, metadata: WriteMetadata | None = None
+    ) -> FlagState:
+        """Never treat the user."""
+        return await self._edit_users(name, "blacklist", add=[user_id], metadata=metadata)
+
+    async def remove_from_blacklist(
+        self, name: str, user_id: str, *, metadata: WriteMetadata | None = None
+    ) -> FlagState:
+        """Let whitelist and percentage decide for the user again."""
+        return await self._edit_users(name, "blacklist", remove=[user_id], metadata=metadata)
+
+    async def edit_whitelist(
+        self,
+        name: str,
+        *,
+        add: Iterable[str] = (),
+        remove: Iterable[str] = (),
+        metadata: WriteMetadata | None = None,
+    ) -> FlagState:
+        """Add and remove several users in one step."""
+        return await self._edit_users(name, "whitelist", add=add, remove=remove, metadata=metadata)
+
+    async def set_whitelist(
+        self, name: str, users: Iterable[str], *, metadata: WriteMetadata | None = None
+    ) -> FlagState:
+        """Replace the whole whitelist in one step."""
+        wanted = {"whitelist": validate_users(users)}
+        return await self._edit(name, "whitelist", lambda _flag: wanted, metadata)
+
+    async def delete_flag(self, name: str, *, metadata: WriteMetadata | None = None) -> None:
+        """Delete the flag: it evaluates to off everywhere. Refused while it is killed."""
+        await self._write(mutations.delete(validate_name(name)), metadata)
+
+    async def kill(self, name: str, *, metadata: WriteMetadata | None = None) -> FlagState:
+        """Turn the flag off for everybody, and refuse every raise until `unkill`."""
+        wanted = {"killed": True, "rollout_percentage": 0.0, "confirmed": True}
+        return await self._edit(name, "kill", lambda _flag: wanted, metadata)
+
+    async def unkill(self, name: str, *, metadata: WriteMetadata | None = None) -> FlagState:
+        """Clear the kill latch. The percentage stays 0 until it is set; the whitelist counts again."""
+        wanted = {"killed": False, "confirmed": True}
+        return await self._edit(name, "unkill", lambda _flag: wanted, metadata)
+
+    async def claim(
+        self, name: str, run_id: str, metadata: WriteMetadata | None = None
+    ) -> FlagState:
+        """Make the run the flag's only fenced writer; raise FencedError if it lost it before."""
+        mutation = mutations.claim(validate_name(name), validate_run_id(run_id))
+        return await self._write_flag(name, mutation, metadata)
+
+    async def set_phases(
+        self, phases: Mapping[str, bool], *, metadata: WriteMetadata | None = None
+    ) -> FlagDocument:
+        """Switch `enable_feature_flags` and `enable_online_learning`; one left out stays."""
+        if unknown := sorted(set(phases) - set(PHASES)):
+            raise InvalidFlagError(f"phases {unknown}: there are {', '.join(PHASES)}")
+        wanted = {phase: validate_bool(phase, on) for phase, on in phases.items()}
+        return await self._write(mutations.set_phases(wanted), metadata)
+
+    async def history(self, name: str | None = None, limit: int = 100) -> list[AuditEntry]:
+        """Return who changed the flag (or anything), newest first; survives deletion."""
+        flag = None if name is None else validate_name(name)
+        return await self._store.history(flag, limit)
+
+    async def get_stats(self) -> dict[str, Any]:
+        """Return the guide's figures; `cache_size` counts the flags this process holds."""
+        flags = await self.list_flags()
+        full = [flag for flag in flags if flag.rollout_percentage == FULL_PERCENTAGE]
+        partly = [flag for flag in flags if 0 < flag.rollout_percentage < FULL_PERCENTAGE]
+        return {
+            "total_flags": len(flags),
+            "rolling_out": len(partly),
+            "fully_rolled_out": len(full),
+            "killed": sum(flag.killed for flag in flags),
+            "cache_size": len(self._view.snapshot().flags),
+            "version": self._view.snapshot().version,
+            "stale": self._view.stale,
+            "evaluations": self._view.evaluations(),
+        }
+
+    async def _edit(
+        self, name: str, action: str, changes: mutations.FieldEdit, metadata: WriteMetadata | None
+    ) -> FlagState:
+        mutation = mutations.edit(validate_name(name), action, changes)
+        return await self._write_flag(name, mutation, metadata)
+
+    async def _edit_users(
+        self,
+        name: str,
+        field: Literal["whitelist", "blacklist"],
+        *,
+        add: Iterable[str] = (),
+        remove: Iterable[str] = (),
+        metadata: WriteMetadata | None,
+    ) -> FlagState:
+        more, fewer = validate_users(add), validate_users(remove)
+
+        def changes(flag: FlagState) -> dict[str, object]:
+            listed: frozenset[str] = getattr(flag, field)
+            return {field: validate_users((listed | more) - fewer)}
+
+        return await self._edit(name, field, changes, metadata)
+
+    async def _write_flag(
+        self, name: str, mutation: Mutation, metadata: WriteMetadata | None
+    ) -> FlagState:
+        return (await self._write(mutation, metadata)).flags[name]
+
+    async def _write(self, mutation: Mutation, metadata: WriteMetadata | None) -> FlagDocument:
+        for attempt in range(ATTEMPTS_MAX):
+            stored = await self._store.read()
+            write = mutations.plan_write(stored, mutation, metadata or UNNAMED)
+            if write is None:
+                return mutations.base_document(stored)
+            if await self._store.commit(write):
+                return write.document
+            pause = CONFLICT_PAUSE_SECONDS * min(attempt, 10)
+            await asyncio.sleep(random.uniform(0, pause))  # noqa: S311 - spreads racing writers
+        raise FlagStoreError(f"{ATTEMPTS_MAX} other writes came first each time: try again")
+
+
+def _as_store(client: Redis | FlagStore, keys: FlagKeys) -> FlagStore:
+    """What keeps the flags; a process without a client of Redis never loads its driver."""
+    driver = sys.modules.get("redis.asyncio")
+    if driver is None or not isinstance(client, driver.Redis):
+        return client  # type: ignore[return-value]  # no client
+    from sluice.flags.redis.store import RedisFlagStore  # noqa: PLC0415 - it loads the driver
+
+    return RedisFlagStore(client, keys)

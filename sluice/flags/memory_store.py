@@ -1,0 +1,70 @@
+"""The in-memory double of the Redis store; it passes the same contract tests."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+
+from sluice.flags.document import dump_document, load_document
+from sluice.flags.durability import ServerRun
+from sluice.flags.store import DocumentWrite, StoredState
+from sluice.flags.version_watermark import VersionWatermark, dump_watermark
+from sluice.flags.write_metadata import AuditEntry
+
+
+class MemoryFlagStore:
+    """A `FlagStore` in this process. `clock_ms` is the store's clock, Unix milliseconds.
+
+    Give `server` another run id to play a restart that may have lost writes.
+    """
+
+    def __init__(self, clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000) -> None:
+        self.document_text: str | None = None
+        self.watermark = VersionWatermark()
+        self.server_run = ServerRun("memory")
+        self._clock_ms = clock_ms
+        self._audit: list[AuditEntry] = []
+
+    async def read(self) -> StoredState:
+        """Return what is stored now."""
+        return self.current_state()
+
+    def current_state(self) -> StoredState:
+        """Return what is stored now, without awaiting (for `MemoryFlagReader`)."""
+        document = None if self.document_text is None else load_document(self.document_text)
+        return StoredState(
+            document,
+            self.watermark,
+            self._clock_ms(),
+            dump_watermark(self.watermark),
+            self.server_run,
+        )
+
+    async def commit(self, write: DocumentWrite) -> bool:
+        """Replace and audit, or return False when the store is not as it was read."""
+        now = self.current_state()
+        if (now.version, now.watermark) != (write.based_on.version, write.based_on.watermark):
+            return False
+        self.document_text = dump_document(write.document)
+        if write.is_audited:
+            self._audit.append(self._audit_entry(write))
+        return True
+
+    async def history(self, flag: str | None, limit: int) -> list[AuditEntry]:
+        """Return the newest entries first."""
+        newest = reversed(self._audit)
+        return [entry for entry in newest if flag is None or entry.flag == flag][:limit]
+
+    def _audit_entry(self, write: DocumentWrite) -> AuditEntry:
+        at_ms = self._clock_ms()
+        return AuditEntry(
+            id=f"{at_ms}-{len(self._audit)}",
+            at_ms=at_ms,
+            flag=write.flag,
+            action=write.action,
+            before=json.loads(json.dumps(write.before)),
+            after=json.loads(json.dumps(write.after)),
+            version=write.document.version,
+            metadata=write.metadata,
+        )

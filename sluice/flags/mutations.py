@@ -1,0 +1,240 @@
+"""Every change of the flag document, as pure functions. The stores only make them atomic.
+
+A mutation takes the document as it was read and returns an `Effect`, or raises the refusal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from sluice.flags import fencing
+from sluice.flags.document import FlagDocument, FlagState
+from sluice.flags.durability import mark_doubtful, mark_unconfirmed
+from sluice.flags.errors import FlagExistsError, InvalidFlagError, KilledError, UnknownFlagError
+from sluice.flags.store import DocumentWrite, StoredState
+from sluice.flags.validation import FLAGS_MAX
+from sluice.flags.write_metadata import WriteMetadata
+
+RETIRED_MAX = 1_000
+
+
+@dataclass(frozen=True)
+class MutationResult:
+    """A changed document and the line of the audit trail that belongs to it."""
+
+    document: FlagDocument
+    flag: str
+    action: str
+    before: object
+    after: object
+
+
+Mutation = Callable[[FlagDocument, WriteMetadata], MutationResult]
+FieldEdit = Callable[[FlagState], Mapping[str, object]]
+
+
+def plan_write(
+    stored: StoredState, mutation: Mutation, metadata: WriteMetadata
+) -> DocumentWrite | None:
+    """Return the write that applies `mutation` to what was read; None if none is needed.
+
+    Setting what is set already is a write: it must outrank anything a reader has seen.
+    """
+    before = base_document(stored)
+    effect = mutation(before, metadata)
+    if effect.document is before:
+        return None
+    return DocumentWrite(
+        based_on=stored,
+        document=_stamp(effect, stored, before),
+        flag=effect.flag,
+        action=effect.action,
+        before=effect.before,
+        after=effect.after,
+        metadata=metadata,
+    )
+
+
+def _stamp(effect: MutationResult, stored: StoredState, before: FlagDocument) -> FlagDocument:
+    """Give the document its version, and what was asserted the server run it was asserted on."""
+    version, run_id = next_version(stored), stored.server_run.run_id
+    stamps: dict[str, object] = {"version": version}
+    if not effect.flag:
+        stamps["phases_asserted_on"] = run_id
+    elif flag := effect.document.flags.get(effect.flag):
+        asserted: dict[str, object] = {"asserted_on": run_id} if flag.confirmed else {}
+        if begins_epoch(before.flags.get(flag.name), flag):
+            asserted["epoch"] = version
+        flag = flag.model_copy(update={"version": version, **asserted})
+        stamps["flags"] = {**effect.document.flags, flag.name: flag}
+    return effect.document.model_copy(update=stamps)
+
+
+def next_version(stored: StoredState) -> int:
+    """Return a version above everything that was ever served, even if the store forgot it.
+
+    Versions are Unix milliseconds of the store's clock where that is larger than the last one
+    plus one: so a deliberate write to an emptied or restored store outranks what readers hold,
+    while the restored document itself, being older, does not.
+    """
+    return max(stored.version + 1, stored.watermark.version + 1, stored.now_ms)
+
+
+def base_document(stored: StoredState) -> FlagDocument:
+    """Return the document to build on, with what may have been lost marked as unconfirmed."""
+    document = stored.document or FlagDocument()
+    if stored.has_lost_writes:
+        return mark_unconfirmed(document, stored.watermark.killed)
+    return mark_doubtful(document, stored.server_run)
+
+
+def create(new: FlagState) -> Mutation:
+    """Add a flag; the same definition again is no error and no write."""
+
+    def mutate(document: FlagDocument, change: WriteMetadata) -> MutationResult:
+        old = document.flags.get(new.name)
+        if old is not None and old.confirmed:
+            _require_same_definition(old, new)
+            return MutationResult(document, new.name, "create", None, None)
+        if old is not None and old.killed:
+            raise _killed_error(new.name)
+        if old is None and len(document.flags) >= FLAGS_MAX:
+            raise InvalidFlagError(f"the environment has {FLAGS_MAX} flags, the most: delete one")
+        past = document.retired.get(new.name, new.fence)
+        before = old.fence if old else fencing.revive(past, change.fence)
+        fence = fencing.advance(before, f"flag {new.name!r}", change.fence)
+        flag = new.model_copy(update={"fence": fence})
+        retired = {name: runs for name, runs in document.retired.items() if name != new.name}
+        changed = _with_flag(document, flag).model_copy(update={"retired": retired})
+        return MutationResult(changed, new.name, "create", None, _definition(flag))
+
+    return mutate
+
+
+def delete(name: str) -> Mutation:
+    """Remove a flag; its past runs stay fenced off. A killed flag must be unkilled first."""
+
+    def mutate(document: FlagDocument, change: WriteMetadata) -> MutationResult:
+        flag = require_flag(document, name)
+        fence = fencing.advance(flag.fence, f"flag {name!r}", change.fence)
+        if flag.killed:
+            raise _killed_error(name)
+        flags = {other: state for other, state in document.flags.items() if other != name}
+        retired = {**document.retired, name: fencing.retire(fence, change.fence)}
+        newest = dict(list(retired.items())[-RETIRED_MAX:])
+        changed = document.model_copy(update={"flags": flags, "retired": newest})
+        return MutationResult(changed, name, "delete", _definition(flag), None)
+
+    return mutate
+
+
+def edit(name: str, action: str, changes: FieldEdit) -> Mutation:
+    """Change fields of one flag, refusing what would expose users while it is killed."""
+
+    def mutate(document: FlagDocument, change: WriteMetadata) -> MutationResult:
+        old = require_flag(document, name)
+        fence = fencing.advance(old.fence, f"flag {name!r}", change.fence)
+        fields = changes(old)
+        new = old.model_copy(update={**fields, "fence": fence})
+        if old.killed and new.killed and exposes_more(old, new):
+            raise _killed_error(name)
+        before = {field: _json_value(getattr(old, field)) for field in fields}
+        after = {field: _json_value(getattr(new, field)) for field in fields}
+        return MutationResult(_with_flag(document, new), name, action, before, after)
+
+    return mutate
+
+
+def claim(name: str, run_id: str) -> Mutation:
+    """Make `run_id` the one run that may write the flag."""
+
+    def mutate(document: FlagDocument, _change: WriteMetadata) -> MutationResult:
+        old = require_flag(document, name)
+        fence = fencing.claim(old.fence, f"flag {name!r}", run_id)
+        if fence is old.fence:
+            return MutationResult(document, name, "claim", None, None)
+        changed = _with_flag(document, old.model_copy(update={"fence": fence}))
+        return MutationResult(changed, name, "claim", old.fence.owner, run_id)
+
+    return mutate
+
+
+def set_phases(wanted: Mapping[str, bool]) -> Mutation:
+    """Switch the router's phases; a run other than the last one takes them over once."""
+
+    def mutate(document: FlagDocument, change: WriteMetadata) -> MutationResult:
+        state = document.phases_fence
+        if change.fence is not None:
+            state = fencing.claim(state, "the phases", change.fence.run_id)
+        state = fencing.advance(state, "the phases", change.fence)
+        phases = document.phases.model_copy(update=dict(wanted))
+        changed = document.model_copy(update={"phases": phases, "phases_fence": state})
+        before, after = document.phases.model_dump(), phases.model_dump()
+        return MutationResult(changed, "", "phases", before, after)
+
+    return mutate
+
+
+def require_flag(document: FlagDocument, name: str) -> FlagState:
+    """Return the flag, or raise UnknownFlagError with the names there are."""
+    if flag := document.flags.get(name):
+        return flag
+    known = ", ".join(sorted(document.flags)[:10]) or "none"
+    raise UnknownFlagError(f"no flag {name!r} in this environment (flags: {known})")
+
+
+def exposes_more(old: FlagState, new: FlagState) -> bool:
+    """Whether some user could be treated under `new` who was not under `old`."""
+    return (
+        new.rollout_percentage > old.rollout_percentage
+        or not new.whitelist <= old.whitelist
+        or not new.blacklist >= old.blacklist
+    )
+
+
+def begins_epoch(old: FlagState | None, new: FlagState) -> bool:
+    """Whether other users are treated than before: what was counted of them begins anew.
+
+    A user who was counted before the change must not be missing after it, nor make two of one.
+    """
+    return old is None or (old.rollout_percentage, old.hash_version, old.killed) != (
+        new.rollout_percentage,
+        new.hash_version,
+        new.killed,
+    )
+
+
+def _with_flag(document: FlagDocument, flag: FlagState) -> FlagDocument:
+    return document.model_copy(update={"flags": {**document.flags, flag.name: flag}})
+
+
+def _require_same_definition(old: FlagState, new: FlagState) -> None:
+    same = {
+        "fence": old.fence,
+        "version": old.version,
+        "epoch": old.epoch,
+        "asserted_on": old.asserted_on,
+    }
+    if old != new.model_copy(update=same):
+        raise FlagExistsError(
+            f"flag {new.name!r} exists already, with other settings; change it with "
+            "set_rollout_percentage, or delete it first"
+        )
+
+
+def _killed_error(name: str) -> KilledError:
+    return KilledError(
+        f"flag {name!r} is killed: nothing may expose users to it until a person runs "
+        f"`sluice flags unkill {name}`"
+    )
+
+
+def _definition(flag: FlagState) -> dict[str, object]:
+    return flag.model_dump(
+        mode="json", exclude={"fence", "version", "epoch", "confirmed", "asserted_on", "name"}
+    )
+
+
+def _json_value(value: object) -> object:
+    return sorted(value) if isinstance(value, frozenset) else value

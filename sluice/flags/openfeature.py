@@ -1,0 +1,185 @@
+"""An OpenFeature provider, for code that should not know whose flags it asks.
+
+Flags are booleans; the targeting key is the user id. A stale flag answers False with reason
+STALE, whatever default the caller gave: a default of True must not turn a treatment on. An
+unknown flag, or another type, answers the caller's default with the error code, as the
+specification asks (open-feature/spec, section 1.4). Without a targeting key a flag answers what it
+answers everybody (killed, stale, 0 % or 100 %); one that depends on the user is an error.
+
+Events: READY and STALE as the store is followed or lost, and the names of changed flags.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
+
+from openfeature.evaluation_context import EvaluationContext
+from openfeature.event import ProviderEventDetails
+from openfeature.exception import ErrorCode, ProviderNotReadyError
+from openfeature.flag_evaluation import FlagResolutionDetails, FlagValueType
+from openfeature.flag_evaluation import Reason as StandardReason
+from openfeature.hook import Hook
+from openfeature.provider import AbstractProvider, Metadata
+
+from sluice.flags.document import FlagState
+from sluice.flags.evaluation import Evaluation, Reason
+from sluice.flags.redis.reader import FlagReader
+from sluice.flags.view import FlagView
+
+T = TypeVar("T")
+Structure = Sequence[FlagValueType] | Mapping[str, FlagValueType]
+READY_SECONDS = 2.0
+FULL_PERCENTAGE = 100
+PLACEHOLDER_USER = "\x00"
+"""Stands in for the user of a flag that gives everybody the same answer."""
+_STANDARD = {reason: StandardReason(reason.value) for reason in Reason}
+
+
+class SluiceProvider(AbstractProvider):
+    """Answers from a view. A `FlagReader` is started on `initialize` and stopped on `shutdown`."""
+
+    def __init__(self, view: FlagView, *, ready_seconds: float = READY_SECONDS) -> None:
+        super().__init__()
+        self._view = view
+        self._ready_seconds = ready_seconds
+
+    def get_metadata(self) -> Metadata:
+        """Name the provider."""
+        return Metadata(name="sluice")
+
+    def get_provider_hooks(self) -> list[Hook]:
+        """Return no hooks."""
+        return []
+
+    def initialize(self, evaluation_context: EvaluationContext) -> None:
+        """Start following; raise ProviderNotReadyError when the store does not answer in time."""
+        if isinstance(self._view, FlagReader):
+            self._view.listener = _EventForwarder(self)
+            self._view.start()
+            if not self._view.wait_ready(self._ready_seconds):
+                raise ProviderNotReadyError("the flag store did not answer")
+
+    def shutdown(self) -> None:
+        """Stop following: every treatment is off."""
+        if isinstance(self._view, FlagReader):
+            self._view.stop()
+
+    def resolve_boolean_details(
+        self,
+        flag_key: str,
+        default_value: bool,
+        evaluation_context: EvaluationContext | None = None,
+    ) -> FlagResolutionDetails[bool]:
+        """Evaluate the flag for the context's targeting key."""
+        user = evaluation_context.targeting_key if evaluation_context else None
+        if not user:
+            return self._resolve_without_user(flag_key, default_value)
+        evaluation = self._view.evaluate(flag_key, user)
+        if evaluation.reason is Reason.ERROR:
+            return _evaluation_error(default_value, flag_key, evaluation)
+        return _resolution(evaluation, _STANDARD[evaluation.reason])
+
+    def resolve_string_details(
+        self,
+        flag_key: str,
+        default_value: str,
+        evaluation_context: EvaluationContext | None = None,
+    ) -> FlagResolutionDetails[str]:
+        """Refuse: flags are booleans."""
+        return self._reject_type(flag_key, default_value)
+
+    def resolve_integer_details(
+        self,
+        flag_key: str,
+        default_value: int,
+        evaluation_context: EvaluationContext | None = None,
+    ) -> FlagResolutionDetails[int]:
+        """Refuse: flags are booleans."""
+        return self._reject_type(flag_key, default_value)
+
+    def resolve_float_details(
+        self,
+        flag_key: str,
+        default_value: float,
+        evaluation_context: EvaluationContext | None = None,
+    ) -> FlagResolutionDetails[float]:
+        """Refuse: flags are booleans."""
+        return self._reject_type(flag_key, default_value)
+
+    def resolve_object_details(
+        self,
+        flag_key: str,
+        default_value: Structure,
+        evaluation_context: EvaluationContext | None = None,
+    ) -> FlagResolutionDetails[Structure]:
+        """Refuse: flags are booleans."""
+        return self._reject_type(flag_key, default_value)
+
+    def _resolve_without_user(self, flag_key: str, default: bool) -> FlagResolutionDetails[bool]:
+        evaluation = self._view.evaluate(flag_key, PLACEHOLDER_USER)
+        if evaluation.reason is Reason.ERROR:
+            return _evaluation_error(default, flag_key, evaluation)
+        reason = _STANDARD[evaluation.reason]
+        if evaluation.reason not in {Reason.DISABLED, Reason.STALE}:
+            flag = self._view.snapshot().flags.get(flag_key)
+            if flag is None or _depends_on_user(flag):
+                message = "give the user id as the context's targeting key"
+                return _error_resolution(default, ErrorCode.TARGETING_KEY_MISSING, message)
+            reason = StandardReason.STATIC
+        return _resolution(evaluation, reason)
+
+    def _reject_type(self, flag_key: str, default_value: T) -> FlagResolutionDetails[T]:
+        if flag_key not in self._view.snapshot().flags:
+            return _error_resolution(
+                default_value, ErrorCode.FLAG_NOT_FOUND, f"no flag {flag_key!r}"
+            )
+        return _error_resolution(
+            default_value, ErrorCode.TYPE_MISMATCH, f"flag {flag_key!r} is a boolean"
+        )
+
+
+class _EventForwarder:
+    """Passes on to the SDK what the reader tells."""
+
+    def __init__(self, provider: AbstractProvider) -> None:
+        self._provider = provider
+
+    def on_flags_changed(self, names: frozenset[str]) -> None:
+        details = ProviderEventDetails(flags_changed=sorted(names))
+        self._provider.emit_provider_configuration_changed(details)
+
+    def on_health(self, healthy: bool, error: str) -> None:
+        if healthy:
+            self._provider.emit_provider_ready(ProviderEventDetails())
+        else:
+            self._provider.emit_provider_stale(ProviderEventDetails(message=error))
+
+
+def _depends_on_user(flag: FlagState) -> bool:
+    share = 0 < flag.rollout_percentage < FULL_PERCENTAGE
+    return bool(share or flag.whitelist or flag.blacklist)
+
+
+def _resolution(evaluation: Evaluation, reason: StandardReason) -> FlagResolutionDetails[bool]:
+    return FlagResolutionDetails(
+        value=evaluation.enabled,
+        reason=reason,
+        variant=evaluation.variant,
+        flag_metadata={"version": evaluation.version, "detail": evaluation.detail},
+    )
+
+
+def _evaluation_error(
+    default: T, flag_key: str, evaluation: Evaluation
+) -> FlagResolutionDetails[T]:
+    if evaluation.detail == "FLAG_NOT_FOUND":
+        return _error_resolution(default, ErrorCode.FLAG_NOT_FOUND, f"no flag {flag_key!r}")
+    message = f"targeting key: a text of at least one character is needed for {flag_key!r}"
+    return _error_resolution(default, ErrorCode.INVALID_CONTEXT, message)
+
+
+def _error_resolution(default: T, code: ErrorCode, message: str) -> FlagResolutionDetails[T]:
+    return FlagResolutionDetails(
+        value=default, reason=StandardReason.ERROR, error_code=code, error_message=message
+    )

@@ -1,0 +1,146 @@
+"""The flag store on Redis or Valkey: one Lua script makes each write atomic."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Mapping
+from contextlib import asynccontextmanager, suppress
+from importlib.resources import files
+from typing import Any, cast
+
+from redis.asyncio import Redis
+from redis.exceptions import ConnectionError, RedisError  # noqa: A004 - redis-py's own, not an OSError
+
+from sluice.flags.document import dump_document, load_document
+from sluice.flags.durability import parse_server_run
+from sluice.flags.errors import FlagStoreError
+from sluice.flags.keys import FlagKeys
+from sluice.flags.store import DocumentWrite, StoredState
+from sluice.flags.version_watermark import load_watermark
+from sluice.flags.write_metadata import AuditEntry, Fence, WriteMetadata
+
+COMMIT_SCRIPT = files("sluice.flags.redis").joinpath("commit.lua").read_text()
+AUDIT_ENTRIES_MAX = 100_000
+AUDIT_PAGE = 500
+DROPPED_CONNECTIONS_MAX = 3
+
+
+class RedisFlagStore:
+    """The `FlagStore` of one environment. `timeout_seconds` bounds every call."""
+
+    def __init__(self, redis: Redis, keys: FlagKeys, *, timeout_seconds: float = 2.0) -> None:
+        self._redis = redis
+        self._keys = keys
+        self._timeout_seconds = timeout_seconds
+
+    async def read(self) -> StoredState:
+        """Read document, floor and clock in one transaction."""
+        async with self._timeout("read"):
+            (document, floor), (seconds, micros), info = await self._read()
+        return StoredState(
+            document=None if document is None else load_document(document),
+            watermark=load_watermark(floor),
+            now_ms=int(seconds) * 1000 + int(micros) // 1000,
+            watermark_text=_decode(floor or b""),
+            server_run=parse_server_run(info),
+        )
+
+    async def _read(self) -> list[Any]:
+        """Read, on a new connection if the pool's were dropped while they were idle."""
+        for _ in range(DROPPED_CONNECTIONS_MAX):
+            with suppress(ConnectionError):
+                return await self._read_once()
+        return await self._read_once()
+
+    async def _read_once(self) -> list[Any]:
+        async with self._redis.pipeline(transaction=True) as pipeline:
+            pipeline.mget(self._keys.document, self._keys.watermark)
+            pipeline.time()
+            pipeline.info("server", "persistence", "replication")
+            return await pipeline.execute()
+
+    async def commit(self, write: DocumentWrite) -> bool:
+        """Run the script; see `commit.lua`."""
+        keys = (self._keys.document, self._keys.watermark, self._keys.audit)
+        arguments = (
+            str(write.based_on.version),
+            write.based_on.watermark_text,
+            dump_document(write.document),
+            self._keys.changes,
+            str(AUDIT_ENTRIES_MAX),
+            *(_audit_fields(write) if write.is_audited else ()),
+        )
+        async with self._timeout("write"):
+            try:
+                answer = await cast(
+                    "Awaitable[object]",
+                    self._redis.eval(COMMIT_SCRIPT, len(keys), *keys, *arguments),
+                )
+            except ConnectionError:
+                return False
+        return answer == 1
+
+    async def history(self, flag: str | None, limit: int) -> list[AuditEntry]:
+        """Walk the stream from its newest entry until `limit` entries match."""
+        found: list[AuditEntry] = []
+        upto = "+"
+        while len(found) < limit:
+            async with self._timeout("history"):
+                page = await self._redis.xrevrange(self._keys.audit, upto, "-", AUDIT_PAGE)
+            entries = [_parse_entry(_decode(key), fields or {}) for key, fields in page or []]
+            found += [entry for entry in entries if flag is None or entry.flag == flag]
+            if len(entries) < AUDIT_PAGE:
+                break
+            upto = f"({entries[-1].id}"
+        return found[:limit]
+
+    @asynccontextmanager
+    async def _timeout(self, what: str) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(self._timeout_seconds):
+                yield
+        except (RedisError, OSError, TimeoutError) as error:
+            why = str(error) or f"no answer within {self._timeout_seconds} s"
+            raise FlagStoreError(
+                f"Redis did not {what} the flags: {type(error).__name__}: {why}"
+            ) from error
+
+
+def _audit_fields(write: DocumentWrite) -> tuple[str, ...]:
+    fence = write.metadata.fence
+    fields = {
+        "flag": write.flag,
+        "action": write.action,
+        "before": json.dumps(write.before),
+        "after": json.dumps(write.after),
+        "version": str(write.document.version),
+        "actor": write.metadata.actor,
+        "reason": write.metadata.reason,
+        "run_id": fence.run_id if fence else "",
+        "sequence": str(fence.sequence) if fence else "",
+    }
+    return tuple(part for field in fields.items() for part in field)
+
+
+def _parse_entry(key: str, raw: Mapping[Any, Any]) -> AuditEntry:
+    fields = {_decode(name): _decode(value) for name, value in raw.items()}
+    try:
+        run_id = fields["run_id"]
+        fence = Fence(run_id, int(fields["sequence"])) if run_id else None
+        return AuditEntry(
+            id=key,
+            at_ms=int(key.partition("-")[0]),
+            flag=fields["flag"],
+            action=fields["action"],
+            before=json.loads(fields["before"]),
+            after=json.loads(fields["after"]),
+            version=int(fields["version"]),
+            metadata=WriteMetadata(fields["actor"], fields["reason"], fence),
+        )
+    except (KeyError, ValueError) as error:
+        raise FlagStoreError(f"audit entry {key} is not readable: {error}") from None
+
+
+def _decode(value: object) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)

@@ -1,0 +1,264 @@
+"""The thread that keeps a process's views of the flags true, or lets them expire.
+
+Pushes make it fast; a poll bounds what a lost push costs; the lease bounds everything else. The
+lease runs from before the last good read, so `lease_seconds` after a write was acknowledged no
+process serves what was there before it: it has read the new version, or its lease is over.
+
+All readers of one process that follow the same flags in the same way share one follower: a push
+then wakes one thread a process, not one a reader.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import random
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+from redis.exceptions import RedisError
+
+from sluice.flags.document import FlagDocument, load_document
+from sluice.flags.durability import ServerRun, mark_doubtful
+from sluice.flags.errors import FlagError
+from sluice.flags.keys import FlagKeys
+from sluice.flags.redis.connections import (
+    ClientFactory,
+    FlagConnection,
+    VersionPoll,
+    make_client_factory,
+    open_connection,
+)
+from sluice.flags.version_watermark import VersionWatermark
+
+logger = structlog.get_logger(__name__)
+
+RECONNECT_SECONDS = 0.05
+STOP_SECONDS = 2.0
+
+
+class FlagListener(Protocol):
+    """What a follower keeps true. All of it is called with the follower's lock held."""
+
+    def on_document(self, document: FlagDocument) -> None:
+        """Serve this document from now on; its lease is told apart."""
+
+    def on_renewed(self, read_at: float) -> None:
+        """What is served was the store's latest at that time (monotonic)."""
+
+    def on_revoked(self) -> None:
+        """Nothing is fresh any more."""
+
+    def on_health(self, healthy: bool, error: str) -> None:
+        """Following broke off, or works again."""
+
+    def on_fork(self) -> None:
+        """This is a child process now: locks may have been held at the fork."""
+
+
+@dataclass(frozen=True)
+class SyncConfig:
+    """Where the flags are and how often to look: what readers must have in common to share."""
+
+    redis: str | ClientFactory
+    environment: str
+    lease_seconds: float
+    poll_seconds: float
+
+    def client_factory(self) -> ClientFactory:
+        """Return the factory of clients."""
+        if not isinstance(self.redis, str):
+            return self.redis
+        return make_client_factory(self.redis, min(self.poll_seconds, self.lease_seconds / 3))
+
+
+class SyncThread:
+    """Follows one source from a dedicated thread with its own connections, for all its views."""
+
+    def __init__(self, source: SyncConfig) -> None:
+        self._keys = FlagKeys(source.environment)
+        self._client_factory = source.client_factory()
+        self._lease_seconds, self._poll_seconds = source.lease_seconds, source.poll_seconds
+        self._listeners: list[FlagListener] = []
+        self._document: FlagDocument | None = None
+        self._good_read_at = -math.inf
+        self._newest_seen_version = 0
+        self._server_run = ServerRun()
+        self._healthy = True
+        self._start_thread()
+
+    def attach(self, listener: FlagListener) -> None:
+        """Keep this view true as well."""
+        with self._lock:
+            self._listeners.append(listener)
+            if self._document is not None:
+                listener.on_document(self._document)
+                if time.monotonic() < self._good_read_at + self._lease_seconds:
+                    listener.on_renewed(self._good_read_at)
+
+    def detach(self, listener: FlagListener) -> bool:
+        """Leave this view alone from now on; return whether any other is left."""
+        with self._lock:
+            self._listeners.remove(listener)
+            return bool(self._listeners)
+
+    def stop(self) -> None:
+        """End the thread."""
+        self._stopping.set()
+        if self._thread is not threading.current_thread():
+            self._thread.join(STOP_SECONDS)
+
+    def restart_after_fork(self) -> None:
+        """The child has neither the thread nor a right to the parent's sockets.
+
+        What is left of the lease is as good here as there: the clock is the same.
+        """
+        if not self._stopping.is_set():
+            for view in self._listeners:
+                view.on_fork()
+            self._start_thread()
+
+    def _start_thread(self) -> None:
+        # Locks and events may have been held at the fork: never take them over.
+        self._lock = threading.RLock()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="flag-reader", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        stopping = self._stopping
+        while not stopping.is_set():
+            try:
+                with open_connection(self._client_factory, self._keys) as source:
+                    self._sync(source, stopping)
+            except (RedisError, OSError, FlagError, ValueError) as error:
+                self._report_health(healthy=False, error=repr(error))
+            except Exception as error:  # noqa: BLE001 - this thread must outlive any driver bug
+                self._report_health(healthy=False, error=repr(error))
+            stopping.wait(RECONNECT_SECONDS * random.uniform(1, 3))  # noqa: S311 - jitter
+
+    def _sync(self, source: FlagConnection, stopping: threading.Event) -> None:
+        self._read(source)
+        due = time.monotonic() + self._poll_seconds
+        while not stopping.is_set():
+            text = source.wait_for_push(due - time.monotonic())
+            if text is not None and not self._apply_push(text):
+                source.discard_queued_pushes()
+                self._read(source)
+            elif time.monotonic() >= due:
+                self._apply_poll(source, source.poll())
+            else:
+                continue
+            due = time.monotonic() + self._poll_seconds
+
+    def _apply_push(self, text: bytes) -> bool:
+        """Serve a pushed document; False if only a read can tell what to make of the text.
+
+        It may have lain in a buffer for long, so it never renews the lease.
+        """
+        try:
+            document = load_document(text)
+        except FlagError:
+            return False
+        if document.version > self._newest_seen_version:
+            self._serve(document)
+        return document.version == self._served_version()
+
+    def _served_version(self) -> int:
+        return self._document.version if self._document else -1
+
+    def _apply_poll(self, source: FlagConnection, poll: VersionPoll) -> None:
+        self._newest_seen_version = max(self._newest_seen_version, poll.watermark.version)
+        current = poll.version == self._served_version() >= self._newest_seen_version
+        if current and source.server_run == self._server_run:
+            self._renew_lease(poll.read_at)
+        else:
+            self._read(source)
+
+    def _read(self, source: FlagConnection) -> None:
+        reading = source.read()
+        document = FlagDocument() if reading.text is None else load_document(reading.text)
+        self._newest_seen_version = max(self._newest_seen_version, reading.watermark.version)
+        if document.version < self._newest_seen_version:
+            self._reject_stale_store(source, document.version, reading.watermark)
+            return
+        self._server_run = source.server_run
+        self._serve(document)
+        self._renew_lease(reading.read_at)
+
+    def _serve(self, document: FlagDocument) -> None:
+        self._newest_seen_version = document.version
+        held = self._document = mark_doubtful(document, self._server_run)
+        self._notify(lambda view: view.on_document(held))
+
+    def _renew_lease(self, read_at: float) -> None:
+        self._good_read_at = read_at
+        self._notify(lambda view: view.on_renewed(read_at))
+        self._report_health(healthy=True)
+
+    def _reject_stale_store(
+        self, source: FlagConnection, version: int, floor: VersionWatermark
+    ) -> None:
+        """Serve nothing from a store that lost writes, and leave word of it for all others."""
+        self._good_read_at = -math.inf
+        self._notify(lambda view: view.on_revoked())
+        lost = f"the store holds version {version}; {self._newest_seen_version} has been seen"
+        self._report_health(healthy=False, error=lost)
+        if floor.version < self._newest_seen_version:
+            flags = self._document.flags.items() if self._document else ()
+            killed = frozenset(name for name, flag in flags if flag.killed)
+            source.raise_watermark(
+                VersionWatermark(self._newest_seen_version, killed | floor.killed)
+            )
+
+    def _notify(self, what: Callable[[FlagListener], None]) -> None:
+        with self._lock:
+            for view in tuple(self._listeners):
+                what(view)
+
+    def _report_health(self, *, healthy: bool, error: str = "") -> None:
+        """Log changes only: an hour without Redis is one line, not fourteen thousand."""
+        if healthy == self._healthy:
+            return
+        self._healthy = healthy
+        if healthy:
+            logger.info("flags_followed", version=self._served_version())
+        else:
+            logger.warning("flags_not_followed", error=error, version=self._served_version())
+        self._notify(lambda view: view.on_health(healthy, error))
+
+
+_sync_threads: dict[SyncConfig, SyncThread] = {}
+_registry_lock = threading.Lock()
+
+
+def subscribe(config: SyncConfig, listener: FlagListener) -> Callable[[], None]:
+    """Keep the view true until the function returned is called."""
+    with _registry_lock:
+        follower = _sync_threads.get(config)
+        if follower is None:
+            follower = _sync_threads[config] = SyncThread(config)
+        follower.attach(listener)
+
+    def leave() -> None:
+        with _registry_lock:
+            if follower.detach(listener):
+                return
+            del _sync_threads[config]
+        follower.stop()
+
+    return leave
+
+
+def _restart_all() -> None:
+    global _registry_lock  # noqa: PLW0603 - it may have been held at the fork
+    _registry_lock = threading.Lock()
+    for follower in tuple(_sync_threads.values()):
+        follower.restart_after_fork()
+
+
+os.register_at_fork(after_in_child=_restart_all)

@@ -1,0 +1,73 @@
+"""The port to whatever keeps the flag document: read it, and replace it if it is still the same."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from sluice.flags.document import FlagDocument
+from sluice.flags.durability import ServerRun
+from sluice.flags.version_watermark import VersionWatermark
+from sluice.flags.write_metadata import AuditEntry, WriteMetadata
+
+
+@dataclass(frozen=True)
+class StoredState:
+    """One consistent reading of the store. `now_ms` is the store's own clock (Unix time).
+
+    `floor_text` is the floor exactly as stored: a commit compares it. `server` is who answered.
+    """
+
+    document: FlagDocument | None
+    watermark: VersionWatermark = field(default_factory=VersionWatermark)
+    now_ms: int = 0
+    watermark_text: str = ""
+    server_run: ServerRun = field(default_factory=ServerRun)
+
+    @property
+    def version(self) -> int:
+        """The document's version; 0 when there is none."""
+        return self.document.version if self.document else 0
+
+    @property
+    def has_lost_writes(self) -> bool:
+        """Whether someone has seen a newer document than the store holds now."""
+        return self.version < self.watermark.version
+
+
+@dataclass(frozen=True)
+class DocumentWrite:
+    """A document to put in place of the one that was read, with its line of the audit trail."""
+
+    based_on: StoredState
+    document: FlagDocument
+    flag: str
+    action: str
+    before: object
+    after: object
+    metadata: WriteMetadata
+
+    @property
+    def is_audited(self) -> bool:
+        """Whether the trail gets a line: a run that re-asserts what is so changes nothing."""
+        return self.metadata.fence is None or self.before != self.after
+
+
+class FlagStore(Protocol):
+    """Keeps one environment's document and audit trail. All methods raise only FlagStoreError."""
+
+    async def read(self) -> StoredState:
+        """Read document, floor and clock from the primary."""
+        ...
+
+    async def commit(self, write: DocumentWrite) -> bool:
+        """Replace, audit and announce in one atomic step.
+
+        False if the store changed meanwhile, or the connection broke before the answer came:
+        read again and see.
+        """
+        ...
+
+    async def history(self, flag: str | None, limit: int) -> list[AuditEntry]:
+        """Return the newest entries first: one flag's, or all when `flag` is None."""
+        ...

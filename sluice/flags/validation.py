@@ -1,0 +1,81 @@
+"""What a flag's name, percentage and user ids may be. Refusals say which field and how to fix it."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable
+
+from sluice.flags.errors import InvalidFlagError
+
+NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+USER_ID_LENGTH_MAX = 256
+USERS_PER_LIST_MAX = 10_000
+DESCRIPTION_LENGTH_MAX = 1_000
+FLAGS_MAX = 1_000
+BUCKETS = 10_000
+BUCKETS_PER_PERCENT = 100
+
+
+def validate_name(name: object) -> str:
+    """Return the name, or raise InvalidFlagError."""
+    if isinstance(name, str) and NAME_PATTERN.fullmatch(name):
+        return name
+    raise InvalidFlagError(
+        f"flag name {name!r}: use 1 to 100 letters, digits, '.', '_' or '-', "
+        "beginning with a letter or digit"
+    )
+
+
+def validate_percentage(percentage: object) -> float:
+    """Return the percentage as a float in [0, 100] of at most two decimals, or raise."""
+    if isinstance(percentage, bool) or not isinstance(percentage, int | float):
+        raise InvalidFlagError(f"rollout_percentage {percentage!r}: give a number, 0 to 100")
+    if not math.isfinite(percentage) or not 0 <= percentage <= 100:  # noqa: PLR2004 - per cent
+        raise InvalidFlagError(f"rollout_percentage {percentage!r}: give a number, 0 to 100")
+    buckets = percentage * BUCKETS_PER_PERCENT
+    if abs(buckets - round(buckets)) > 1e-6:  # noqa: PLR2004 - float noise of two decimals
+        raise InvalidFlagError(f"rollout_percentage {percentage!r}: give at most two decimals")
+    return round(buckets) / BUCKETS_PER_PERCENT
+
+
+def validate_user(user_id: object) -> str:
+    """Return the user id, or raise InvalidFlagError."""
+    if not isinstance(user_id, str) or not 0 < len(user_id) <= USER_ID_LENGTH_MAX:
+        raise InvalidFlagError(
+            f"user id {user_id!r}: give a text of 1 to {USER_ID_LENGTH_MAX} characters"
+        )
+    try:
+        user_id.encode()
+    except UnicodeEncodeError:
+        raise InvalidFlagError(f"user id {user_id!r}: it is not valid Unicode text") from None
+    return user_id
+
+
+def validate_users(users: Iterable[object]) -> frozenset[str]:
+    """Return the user ids as a set, or raise InvalidFlagError."""
+    if isinstance(users, str | bytes):
+        raise InvalidFlagError(f"users {users!r}: give a list of user ids, not one text")
+    checked = frozenset(validate_user(user) for user in users)
+    if len(checked) > USERS_PER_LIST_MAX:
+        raise InvalidFlagError(
+            f"{len(checked)} users in one list: the most is {USERS_PER_LIST_MAX}; "
+            "raise the percentage instead"
+        )
+    return checked
+
+
+def validate_bool(field: str, value: object) -> bool:
+    """Return the value, or raise InvalidFlagError when it is not exactly True or False."""
+    if isinstance(value, bool):
+        return value
+    raise InvalidFlagError(f"{field} {value!r}: give true or false")
+
+
+def validate_description(text: object) -> str:
+    """Return the text, or raise InvalidFlagError."""
+    if isinstance(text, str) and len(text) <= DESCRIPTION_LENGTH_MAX:
+        return text
+    raise InvalidFlagError(
+        f"description: give a text of at most {DESCRIPTION_LENGTH_MAX} characters"
+    )

@@ -1,0 +1,124 @@
+"""What a team's own Prometheus has recorded: columns of readings, as gates would have had them."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import numpy as np
+
+from sluice.rehearsal.arrays import Floats
+from sluice.rehearsal.lookahead.vectorized_judge import SampleColumn
+from sluice.rehearsal.prometheus.range_query import PrometheusClient
+from sluice.rollout.analysis.gate import (
+    COHORT_PATTERN,
+    Cohort,
+    Gate,
+    GateKind,
+    Metric,
+    render_query,
+    slope_query,
+)
+from sluice.rollout.analysis.promql import freshness_query, parse_selectors
+from sluice.rollout.analysis.reading import Reading
+from sluice.rollout.plan.schema import RolloutPlan
+
+COHORT_LABEL = "cohort"
+
+
+@dataclass
+class PrometheusHistory:
+    """The recorded time of one backtest. Each expression is asked for once.
+
+    ``treatment`` is the cohort whose series stand for the treatment's.
+    """
+
+    plan: RolloutPlan
+    client: PrometheusClient
+    begin: datetime
+    end: datetime
+    treatment: Cohort = "treatment"
+    _columns: dict[tuple[str, timedelta], Floats] = field(default_factory=dict)
+    _span: dict[str, object] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._span = {"start": self.begin.timestamp(), "end": self.end.timestamp()}
+
+    def evaluation_count(self, interval: timedelta) -> int:
+        """How often one looks from ``begin`` on, up to ``end``."""
+        return int((self.end - self.begin) / interval) + 1
+
+    def gate_column(self, gate: Gate, cohort: Cohort, interval: timedelta) -> SampleColumn:
+        """Readings of one gate for a cohort; what is stale is no data.
+
+        Raises:
+            PrometheusFailedError: it doesn't answer, or refuses a query.
+        """
+        metric, cohort = self.plan.metrics[gate.metric], self._recorded_cohort(cohort)
+        promql = render_query(metric.query, gate, cohort)
+        values = self._read(
+            slope_query(promql, gate) if gate.kind is GateKind.TREND else promql, interval
+        )
+        if asked := freshness_query(promql, self.plan.stale_after):
+            values = np.where(self._read(asked, interval) == 1, values, np.nan)
+        if metric.samples is None:
+            return SampleColumn(values)
+        # No series that counts samples means that nothing was counted, as in activities.measuring.gate_evaluator.
+        samples = self._read(render_query(metric.samples, gate, cohort), interval)
+        return SampleColumn(values, np.nan_to_num(samples))
+
+    def read_columns(
+        self, promqls: Sequence[str], ends: Sequence[datetime], every: timedelta
+    ) -> list[Floats]:
+        """Columns at other times, which lie ``every`` apart."""
+        times = np.array([end.timestamp() for end in ends])
+        return self.client.read_columns(promqls, times, every.total_seconds())
+
+    def explain_missing(self, gate: Gate, cohort: Cohort) -> str:
+        """Say which series a gate without any data misses."""
+        metric, wanted = (
+            self.plan.metrics[gate.metric],
+            COHORT_PATTERN[self._recorded_cohort(cohort)],
+        )
+        for name, labels in _selected_series(metric, gate, self._recorded_cohort(cohort)):
+            found = self.client.get_metadata("series", **{"match[]": name, **self._span}) or []
+            if not found:
+                return f"no series {name} was recorded"
+            cohorts = sorted({one[COHORT_LABEL] for one in found if COHORT_LABEL in one})
+            if COHORT_LABEL in labels and wanted not in (*cohorts, ".+"):
+                has = f"only of {', '.join(cohorts)}" if cohorts else "without a cohort label"
+                return f"{name} was recorded {has}, not of {wanted}"
+            if COHORT_LABEL in labels and not cohorts:
+                return f"{name} was recorded without a cohort label"
+        return "its series were recorded, but the query gave no value over them"
+
+    def has_data(self) -> bool:
+        """Whether any series was recorded in this time."""
+        return bool(self.client.get_metadata("label/__name__/values", **self._span))
+
+    def reading(
+        self, gate: Gate, cohort: Cohort, column: SampleColumn, at: tuple[int, datetime]
+    ) -> Reading:
+        """One reading of a column, as a check would have had it."""
+        number, when = at
+        value = float(column.values[number])
+        samples = None if column.samples is None else float(column.samples[number])
+        usable = None if np.isnan(value) else value
+        return Reading(metric=gate.metric, cohort=cohort, at=when, value=usable, samples=samples)
+
+    def _recorded_cohort(self, cohort: Cohort) -> Cohort:
+        return self.treatment if cohort == "treatment" else cohort
+
+    def _read(self, promql: str, every: timedelta) -> Floats:
+        if (promql, every) not in self._columns:
+            step = every.total_seconds()
+            times = self.begin.timestamp() + step * np.arange(self.evaluation_count(every))
+            self._columns[promql, every] = self.client.read(promql, times, step)
+        return self._columns[promql, every]
+
+
+def _selected_series(
+    metric: Metric, gate: Gate, cohort: Cohort
+) -> Iterator[tuple[str, frozenset[str]]]:
+    """Names of the series behind a gate, with the labels that are asked for."""
+    for selector in parse_selectors(render_query(metric.query, gate, cohort)).selectors:
+        yield selector.metric, selector.labels

@@ -1,0 +1,151 @@
+"""Looking ahead: the next moment at which the red-flag watch would find something.
+
+The real watch looks every few seconds for four weeks. A rehearsal reads every recorded tick of every
+red flag in a few range queries, judges them all, and wakes the watch when there is something to see.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+
+import numpy as np
+
+from sluice.rehearsal.lookahead.batch_evidence import evaluate_ahead
+from sluice.rehearsal.lookahead.vectorized_judge import (
+    OutcomeCodes,
+    SampleColumn,
+    firing_mask,
+    judge_column,
+    prefilter,
+)
+from sluice.rehearsal.lookahead.watch_spec import Breach, WatchSpec, has_both_cohorts
+from sluice.rehearsal.timeline.timeline import StepEntry, Timeline
+from sluice.rollout.analysis.gate import Cohort, Gate, GateKind, Metric, render_query, slope_query
+from sluice.rollout.analysis.sequential_state import SequentialState
+
+EpochSpan = tuple[float, float]
+
+
+def next_breach(timeline: Timeline, spec: WatchSpec, now: datetime, until: datetime) -> Breach:
+    """Give the first tick from ``now`` on at which a red flag fires; ``until`` when none does.
+
+    ``tracks`` is the evidence of the statistical ones shortly before.
+    """
+    fired = dict(_first_threshold_breaches(timeline, spec, now, until))
+    at = min(fired.values(), default=until)
+    tracks: dict[str, SequentialState] = {}
+    exposure = spec.evidence_context
+    for gate in spec.red_flags:
+        if (
+            gate.kind is not GateKind.STATISTICAL
+            or exposure is None
+            or not has_both_cohorts(exposure)
+        ):
+            continue
+        weighed = evaluate_ahead(timeline, gate, spec.metrics[gate.metric], exposure, at)
+        tracks[gate.name] = weighed.track
+        if weighed.failed_at is not None and not gate.dry_run:
+            fired[gate.name] = max(now, weighed.failed_at)
+            at = min(at, fired[gate.name])
+    return Breach(at, tuple(name for name, when in fired.items() if when == at), tracks)
+
+
+def _first_threshold_breaches(
+    course: Timeline, guarded: WatchSpec, now: datetime, until: datetime
+) -> Iterator[tuple[str, datetime]]:
+    """When each red flag that isn't statistical fires first, by name."""
+    entry, begin = course.locate(now)
+    tick = entry.recording.tick_seconds
+    ticks = max(1, int((until - now).total_seconds() / tick))
+    turns = max(1, int(tick / guarded.interval_seconds))
+    flags = [
+        gate
+        for gate in guarded.red_flags
+        if not gate.dry_run and gate.kind is not GateKind.STATISTICAL
+    ]
+    end = begin + ticks * tick
+    for gate in _gates_to_judge(flags, guarded, course, (begin, end)):
+        before = min(gate.consecutive, round((begin - entry.recording.base_epoch) / tick))
+        span = (begin - before * tick, end)
+        codes = _judge_span(gate, guarded, course, span)
+        fired = np.flatnonzero(firing_mask(gate, codes, turns)[before:])
+        if len(fired):
+            yield gate.name, max(now, _to_timeline_time(entry, begin + int(fired[0]) * tick))
+
+
+def _gates_to_judge(
+    flags: Sequence[Gate], guarded: WatchSpec, course: Timeline, span: EpochSpan
+) -> Iterator[Gate]:
+    """The red flags whose every reading has to be looked at, all of them read.
+
+    Prometheus itself is asked when a reading is beyond its limit; for four weeks that is hardly
+    ever, and its answer is empty. Where nothing is beyond it nothing fails.
+    """
+    tape = course.entries[-1].recording
+    screens = {gate.name: violation_query(gate, guarded) for gate in flags}
+    tape.prefetch([one for one in screens.values() if one], span[1])
+    suspects = [
+        gate
+        for gate in flags
+        if (screen := screens[gate.name]) is None
+        or np.isfinite(tape.tick_values(screen, *span)).any()
+    ]
+    tape.prefetch(list(gate_queries(suspects, guarded)), span[1])
+    yield from suspects
+
+
+def violation_query(gate: Gate, spec: WatchSpec) -> str | None:
+    """PromQL for the readings beyond the gate's limit; None where that isn't all that may fail."""
+    screened = prefilter(gate, spec.baseline.get(gate.metric))
+    if screened is None:
+        return None
+    promql, *_ = _tick_queries(gate, spec.metrics[gate.metric], gate.cohort)
+    comparison, limit = screened
+    return f"({promql}) {comparison} {limit!r}"
+
+
+def _tick_queries(gate: Gate, metric: Metric, cohort: Cohort) -> Iterator[str]:
+    """What is read at each tick: the value and, where it has one, the count of its samples."""
+    promql = render_query(metric.query, gate, cohort)
+    yield slope_query(promql, gate) if gate.kind is GateKind.TREND else promql
+    if metric.samples is not None:
+        yield render_query(metric.samples, gate, cohort)
+
+
+def gate_queries(gates: Sequence[Gate], spec: WatchSpec) -> Iterator[str]:
+    for gate in gates:
+        metric = spec.metrics[gate.metric]
+        yield from _tick_queries(gate, metric, gate.cohort)
+        if gate.kind is GateKind.CONTROL:
+            yield from _tick_queries(gate, metric, "control")
+
+
+def _to_timeline_time(entry: StepEntry, epoch: float) -> datetime:
+    return entry.at + timedelta(seconds=epoch - entry.recording.entry_epoch)
+
+
+def _judge_span(gate: Gate, guarded: WatchSpec, course: Timeline, span: EpochSpan) -> OutcomeCodes:
+    column = _read_column(gate, guarded, course, span, gate.cohort)
+    return judge_column(gate, column, _reference_column(gate, guarded, course, span))
+
+
+def _reference_column(
+    gate: Gate, guarded: WatchSpec, course: Timeline, span: EpochSpan
+) -> SampleColumn | None:
+    if gate.kind is GateKind.CONTROL:
+        return _read_column(gate, guarded, course, span, "control")
+    recorded = guarded.baseline.get(gate.metric)
+    if gate.kind is not GateKind.BASELINE or recorded is None:
+        return None
+    value = np.nan if recorded.value is None else recorded.value
+    samples = None if recorded.samples is None else np.array([recorded.samples])
+    return SampleColumn(np.array([value]), samples)
+
+
+def _read_column(
+    gate: Gate, guarded: WatchSpec, course: Timeline, span: EpochSpan, cohort: Cohort
+) -> SampleColumn:
+    tape = course.entries[-1].recording
+    promql, *counting = _tick_queries(gate, guarded.metrics[gate.metric], cohort)
+    fresh = tape.sample_ages(*span) <= course.plan.stale_after.total_seconds()
+    values = np.where(fresh, tape.tick_values(promql, *span), np.nan)
+    return SampleColumn(values, tape.tick_values(counting[0], *span) if counting else None)

@@ -1,0 +1,164 @@
+"""Recording and reading what a rollout that goes well will ask for next, before it asks.
+
+Prometheus takes as long over a rehearsal's samples and ranges as the workflow over its steps. Foreseen
+rightly, they are ready when the step is entered; foreseen wrongly, that tape is read by nobody.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from copy import copy
+from dataclasses import dataclass
+from datetime import datetime
+from threading import Event, Thread
+
+from sluice.rehearsal.errors import PrometheusFailedError
+from sluice.rehearsal.lookahead.batch_evidence import block_queries, evaluate_ahead
+from sluice.rehearsal.lookahead.lookahead import gate_queries, violation_query
+from sluice.rehearsal.lookahead.watch_spec import WatchSpec, has_both_cohorts
+from sluice.rehearsal.timeline.timeline import Timeline, expected_duration
+from sluice.rollout.analysis import blocks
+from sluice.rollout.analysis.gate import Gate, GateKind
+from sluice.rollout.analysis.reading import Reading
+from sluice.rollout.analysis.statistic import AnyStatistic
+from sluice.rollout.plan.alpha_budget import FULL_PERCENTAGE
+from sluice.rollout.plan.schema import Step
+
+STEPS_AHEAD = 2
+
+
+@dataclass
+class Prefetcher:
+    """A thread that looks ahead of a course, until it is told of another."""
+
+    _stop_event: Event | None = None
+
+    def start(self, course: Timeline, baseline: Mapping[str, Reading]) -> None:
+        """Look ahead of where ``course`` is now, and no longer of what came before."""
+        self.stop()
+        self._stop_event = Event()
+        shadow = copy(course)
+        shadow.entries = list(course.entries)
+        work = prefetch_steps(shadow, baseline)
+        Thread(target=_run_until_stopped, args=(work, self._stop_event), daemon=True).start()
+
+    def prefetch_evidence(
+        self, course: Timeline, guarded: WatchSpec, span: tuple[datetime, datetime]
+    ) -> None:
+        """Weigh what the next watch will ask, with the evidence that it will be given."""
+        Thread(target=_prefetch_evidence, args=(course, guarded, *span), daemon=True).start()
+
+    def stop(self) -> None:
+        """End after the piece of work that is under way."""
+        if self._stop_event is not None:
+            self._stop_event.set()
+
+
+def _run_until_stopped(work: Iterator[None], ended: Event) -> None:
+    with suppress(PrometheusFailedError):  # whoever asks for it hears of it
+        for _ in work:
+            if ended.is_set():
+                return
+
+
+def _prefetch_evidence(
+    course: Timeline, guarded: WatchSpec, now: datetime, until: datetime
+) -> None:
+    exposure = guarded.evidence_context
+    if exposure is None or not has_both_cohorts(exposure):
+        return
+    with suppress(PrometheusFailedError):  # whoever asks for it hears of it
+        for flag in guarded.red_flags:
+            if flag.kind is GateKind.STATISTICAL:
+                metric = guarded.metrics[flag.metric]
+                evaluate_ahead(course, flag, metric, exposure, until + (until - now))
+
+
+def prefetch_steps(timeline: Timeline, baseline: Mapping[str, Reading]) -> Iterator[None]:
+    """Enter the steps that follow, record them and ask what will be asked in them, piece by piece."""
+    steps, number = timeline.plan.steps, timeline.plan.steps.index(timeline.entries[-1].step)
+    for index in range(number, min(number + 1 + STEPS_AHEAD, len(steps))):
+        if index > number:
+            timeline.enter_step(index, expected_exit(timeline, steps[index]))
+            yield
+        if index + 1 < len(steps):
+            yield from _record_step(timeline, expected_exit(timeline, steps[index + 1]))
+        yield from _prefetch_queries(timeline, baseline)
+
+
+def _record_step(course: Timeline, until: datetime) -> Iterator[None]:
+    """The last step of ``course`` for as long as what follows keeps the rollout in it."""
+    entry = course.entries[-1]
+    end = entry.recording.entry_epoch + (until - entry.at).total_seconds()
+    while entry.recording.end_epoch < end:
+        entry.recording.record_until(entry.recording.end_epoch + entry.recording.tick_seconds)
+        yield
+
+
+def expected_exit(timeline: Timeline, following: Step) -> datetime:
+    """When a rollout that goes well leaves the last step of ``course`` for the one that follows."""
+    entry, since = timeline.entries[-1], _percentage_reached_at(timeline)
+    held = (since + item.at_least for item in following.checklist if item.at_least)
+    return max(entry.at + expected_duration(entry.step), *held, entry.at)
+
+
+def _percentage_reached_at(course: Timeline) -> datetime:
+    """When the percentage of the last step was first reached."""
+    since, reached = course.begin, 0.0
+    for entry in course.entries:
+        now = reached if entry.step.percentage is None else entry.step.percentage
+        since, reached = (since, reached) if now == reached else (entry.at, now)
+    return since
+
+
+def _prefetch_queries(course: Timeline, baseline: Mapping[str, Reading]) -> Iterator[None]:
+    """What is asked in the last step of ``course``, a few requests at a time."""
+    plan, step = course.plan, course.entries[-1].step
+    guarded = WatchSpec(step.red_flags, plan.metrics, baseline, plan.watch_interval.total_seconds())
+    compared = 0 < course.percentage < FULL_PERCENTAGE
+    for gates, ask, weigh in (
+        (step.red_flags, _prefetch_red_flag, _prefetch_statistical_red_flag),
+        (step.gates, _prefetch_gate, _prefetch_statistical_gate),
+    ):
+        for gate in gates:
+            if gate.kind is not GateKind.STATISTICAL:
+                ask(course, gate, guarded)
+            elif compared:
+                weigh(course, gate)
+            yield
+
+
+def _prefetch_red_flag(course: Timeline, flag: Gate, guarded: WatchSpec) -> None:
+    tape = course.entries[-1].recording
+    if not flag.dry_run and (screen := violation_query(flag, guarded)):
+        tape.prefetch([screen], tape.end_epoch)
+
+
+def _prefetch_statistical_red_flag(course: Timeline, flag: Gate) -> None:
+    _, wanted = _statistic_queries(course, flag)
+    tape = course.entries[-1].recording
+    tape.prefetch_columns(wanted, tape.entry_epoch, flag.window.total_seconds())
+
+
+def _prefetch_gate(course: Timeline, gate: Gate, guarded: WatchSpec) -> None:
+    step, tape = course.entries[-1].step, course.entries[-1].recording
+    first = tape.entry_epoch + (step.initial_delay + step.interval).total_seconds()
+    for promql in gate_queries([gate], guarded):
+        tape.prefetch_at(promql, first, step.interval.total_seconds())
+
+
+def _prefetch_statistical_gate(course: Timeline, gate: Gate) -> None:
+    statistic, wanted = _statistic_queries(course, gate)
+    anew = blocks.reset_query(
+        blocks.reset_indicator(statistic), gate.window, course.plan.stale_after
+    )
+    tape, seconds = course.entries[-1].recording, gate.window.total_seconds()
+    for promql in (*wanted, anew):
+        tape.prefetch_at(promql, tape.entry_epoch + seconds, seconds)
+
+
+def _statistic_queries(course: Timeline, gate: Gate) -> tuple[AnyStatistic, list[str]]:
+    """What a statistical gate counts, and what is asked about each of its blocks."""
+    statistic = course.plan.metrics[gate.metric].statistic
+    assert statistic is not None  # noqa: S101  plans are checked for it
+    _, wanted = block_queries(statistic, gate.window, course.plan.stale_after)
+    return statistic, wanted

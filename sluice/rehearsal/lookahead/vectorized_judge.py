@@ -1,0 +1,111 @@
+"""``sluice.rollout.analysis.judge`` over whole arrays: a rehearsal judges millions of readings.
+
+``tests/unit/rehearsal/test_vectorized_judge.py`` holds it equal to ``sluice.rollout.analysis.judge.judge``, reading by reading.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sluice.rehearsal.arrays import Floats
+from sluice.rollout.analysis.gate import RELATIVE_KINDS, Gate, GateKind
+from sluice.rollout.analysis.reading import Reading
+
+OutcomeCodes = NDArray[np.int8]
+
+
+class OutcomeCode(IntEnum):
+    """The outcomes, as small integers; Error can't happen here, it is raised instead."""
+
+    SUCCESSFUL = 0
+    INCONCLUSIVE = 1
+    FAILED = 3
+
+
+@dataclass(frozen=True)
+class SampleColumn:
+    """Readings of one query at many times; NaN is no data. ``samples`` None: it has no such query."""
+
+    values: Floats
+    samples: Floats | None = None
+
+
+def judge_column(
+    gate: Gate, reading: SampleColumn, reference: SampleColumn | None = None
+) -> OutcomeCodes:
+    """Judge every reading; ``reference`` belongs to baseline and control gates."""
+    codes = _compare_to_limits(gate, reading.values, _limits(gate, reference))
+    relative = gate.kind in RELATIVE_KINDS
+    if relative and reference is None:
+        codes[:] = _policy_code(gate.on_no_data)
+    if relative and reference is not None:
+        _overwrite_unjudgeable(gate, reference, codes, counted=gate.kind is not GateKind.BASELINE)
+    _overwrite_unjudgeable(gate, reading, codes, counted=True)
+    return codes
+
+
+def firing_mask(gate: Gate, codes: OutcomeCodes, polls_per_tick: int) -> NDArray[np.bool_]:
+    """When the watch would return: Failed ``consecutive`` turns in a row, as the watch counts.
+
+    Every tick holds ``turns_per_tick`` looks of the watch, which all read the same.
+    """
+    failed = codes == OutcomeCode.FAILED
+    so_far = np.cumsum(failed) * polls_per_tick
+    before = np.maximum.accumulate(np.where(codes == OutcomeCode.SUCCESSFUL, so_far, 0))
+    fired: NDArray[np.bool_] = failed & (so_far - before >= gate.consecutive)
+    return fired
+
+
+def prefilter(gate: Gate, baseline: Reading | None) -> tuple[str, float] | None:
+    """PromQL's comparison and the limit that every value which fails is beyond.
+
+    None where the limit moves or isn't known, or where something else may fail too.
+    """
+    if gate.kind is GateKind.CONTROL or "fail" in (gate.on_no_data, gate.on_inconclusive):
+        return None
+    reference = None
+    if gate.kind is GateKind.BASELINE:
+        if baseline is None or baseline.value is None:
+            return None
+        reference = SampleColumn(np.array([baseline.value]))
+    limit = float(_limits(gate, reference)[0])
+    if gate.direction == "above":
+        return "<", limit
+    return (">" if gate.kind in RELATIVE_KINDS else ">="), limit
+
+
+def _limits(gate: Gate, reference: SampleColumn | None) -> Floats:
+    if gate.kind not in RELATIVE_KINDS or reference is None:
+        return np.full(1, gate.threshold)
+    limits = reference.values * (1 + gate.threshold)
+    if gate.floor is None:
+        return limits
+    choose = np.maximum if gate.direction == "below" else np.minimum
+    return choose(limits, gate.floor)
+
+
+def _compare_to_limits(gate: Gate, values: Floats, limits: Floats) -> OutcomeCodes:
+    if gate.direction == "above":
+        kept = values >= limits
+    else:
+        kept = values <= limits if gate.kind in RELATIVE_KINDS else values < limits
+    return np.where(kept, OutcomeCode.SUCCESSFUL, OutcomeCode.FAILED).astype(np.int8)
+
+
+def _overwrite_unjudgeable(
+    gate: Gate, column: SampleColumn, codes: OutcomeCodes, *, counted: bool
+) -> None:
+    """Overwrite what can't be judged: no data, or too few samples."""
+    if column.samples is not None:
+        few = np.nan_to_num(column.samples) < gate.min_samples
+        codes[np.broadcast_to(few, codes.shape)] = _policy_code(gate.on_inconclusive)
+    elif gate.min_samples and counted:
+        codes[:] = _policy_code(gate.on_inconclusive)
+    empty = ~np.isfinite(column.values)
+    codes[np.broadcast_to(empty, codes.shape)] = _policy_code(gate.on_no_data)
+
+
+def _policy_code(policy: str) -> OutcomeCode:
+    return OutcomeCode.FAILED if policy == "fail" else OutcomeCode.INCONCLUSIVE

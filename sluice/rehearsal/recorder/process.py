@@ -1,0 +1,101 @@
+"""The process that records a rehearsal and reads from it, beside the one that carries the rollout out.
+
+``python -m sluice.rehearsal.recorder.process FD`` answers what ``sluice.rehearsal.recorder.client`` asks over that descriptor, and
+looks ahead while nothing is asked. It ends when the asking process does.
+"""
+
+import signal
+import sys
+from collections.abc import Mapping
+from datetime import datetime
+from multiprocessing.connection import Connection
+
+from sluice.rehearsal.arrays import Floats
+from sluice.rehearsal.errors import RehearsalError
+from sluice.rehearsal.lookahead.lookahead import next_breach
+from sluice.rehearsal.lookahead.prefetch import Prefetcher
+from sluice.rehearsal.lookahead.watch_spec import Breach, WatchSpec
+from sluice.rehearsal.prometheus.range_query import PrometheusClient, open_client
+from sluice.rehearsal.recorder.client import METHODS, ReadingsByQuery, TimelineSpec
+from sluice.rehearsal.timeline.step_recording import RecordingPool
+from sluice.rehearsal.timeline.timeline import Timeline
+from sluice.rollout.analysis.reading import Reading
+
+SWITCH_SECONDS = 0.0005
+"""The thread that looks ahead lets go for an answer after so long; Python's own is ten times that."""
+
+
+class Recorder:
+    """Answers about one course after the other; their tapes are shared."""
+
+    def __init__(self, ranges: PrometheusClient, expected: TimelineSpec) -> None:
+        self._pool = RecordingPool(ranges)
+        self._prefetcher = Prefetcher()
+        self._baseline: Mapping[str, Reading] = {}
+        self.start_timeline(expected)
+
+    def start_timeline(self, expected: TimelineSpec) -> None:
+        """Begin another course; what was foreseen of it is recorded already."""
+        plan, scenario, seed, begin = expected
+        self._timeline = Timeline(plan, scenario, seed, self._pool, begin)
+        self._sent_counts: dict[datetime, dict[str, int]] = {}
+        self._prefetcher.start(self._timeline, self._baseline)
+
+    def enter_step(self, index: int, at: datetime) -> None:
+        """See ``Course.enter``."""
+        self._prefetcher.stop()
+        self._timeline.enter_step(index, at)
+        self._prefetcher.start(self._timeline, self._baseline)
+
+    def new_readings(self, promql: str, at: datetime) -> ReadingsByQuery:
+        """All that was read in the step that is live at ``at``, ``promql`` included, and isn't told."""
+        self._timeline.query(promql, at)
+        entry, _ = self._timeline.locate(at)
+        return entry.recording.unsent_readings(self._sent_counts.setdefault(entry.at, {}))
+
+    def sample_ages(self, at: datetime) -> Floats:
+        """The age of samples at each tick of the step that is live at ``at``."""
+        entry, epoch = self._timeline.locate(at)
+        entry.recording.record_until(epoch + entry.recording.tick_seconds)
+        return entry.recording.sample_ages_from_entry()
+
+    def next_breach(self, guarded: WatchSpec, now: datetime, until: datetime) -> Breach:
+        """See ``sluice.rehearsal.lookahead.lookahead``."""
+        self._baseline = guarded.baseline
+        found = next_breach(self._timeline, guarded, now, until)
+        if now < until and not found.names:
+            self._prefetcher.prefetch_evidence(
+                self._timeline, guarded.after_handover(found.tracks), (now, until)
+            )
+        return found
+
+    def first_fault_at(self) -> datetime | None:
+        """See ``Course.fault_begins``."""
+        return self._timeline.first_fault_at()
+
+    def exposure(self, begin: datetime, end: datetime) -> tuple[int, int, int]:
+        """See ``Course.exposure``."""
+        return self._timeline.exposure(begin, end)
+
+
+def serve(connection: Connection) -> None:
+    """Answer until nobody asks any more."""
+    url, expected = connection.recv()
+    with open_client(url) as ranges:
+        recorder = Recorder(ranges, expected)
+        while True:
+            name, *words = connection.recv()
+            assert name in METHODS  # noqa: S101  ours
+            try:
+                connection.send((True, getattr(recorder, name)(*words)))
+            except RehearsalError as error:
+                connection.send((False, error))
+
+
+if __name__ == "__main__":
+    sys.setswitchinterval(SWITCH_SECONDS)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the asking process ends us
+    try:
+        serve(Connection(int(sys.argv[1])))
+    except (EOFError, OSError):
+        sys.exit()

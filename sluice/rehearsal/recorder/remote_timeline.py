@@ -1,0 +1,90 @@
+"""A course that another process records: the same questions as ``sluice.rehearsal.timeline.timeline``, and a memory."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from threading import Lock
+
+from sluice.rehearsal.arrays import Floats, nan_to_none
+from sluice.rehearsal.lookahead.watch_spec import Breach, WatchSpec
+from sluice.rehearsal.recorder.client import ReadingsByQuery, RecorderClient
+from sluice.rehearsal.ticks import locate_tick, sample_age_queries, tick_seconds
+from sluice.rehearsal.traffic.scenario import Scenario
+from sluice.rollout.plan.schema import RolloutPlan, Step
+
+
+@dataclass
+class RemoteTimeline:
+    """Turns the workflow's time into readings of the recording."""
+
+    plan: RolloutPlan
+    scenario: Scenario
+    seed: int
+    client: RecorderClient
+    begin: datetime
+    steps: list[Step] = field(default_factory=list)
+    _entry_times: list[datetime] = field(default_factory=list)
+    _readings: list[ReadingsByQuery] = field(default_factory=list)
+    _sample_ages: list[Floats | None] = field(default_factory=list)
+    _lock: Lock = field(default_factory=Lock)
+
+    def __post_init__(self) -> None:
+        self._tick = tick_seconds(self.plan)
+        self._age_queries = frozenset(sample_age_queries(self.plan))
+        self.client.call("start_timeline", (self.plan, self.scenario, self.seed, self.begin))
+        self._add_entry(0, self.begin)
+
+    def enter_step(self, index: int, at: datetime) -> None:
+        """Note that the step at ``index`` went live."""
+        self.client.call("enter_step", index, at)
+        self._add_entry(index, at)
+
+    def _add_entry(self, index: int, at: datetime) -> None:
+        self.steps.append(self.plan.steps[index])
+        self._readings.append({})
+        self._sample_ages.append(None)
+        self._entry_times.append(at)
+
+    def query(self, promql: str, at: datetime) -> float | None:
+        """Answer as Prometheus would have at ``at``.
+
+        Raises:
+            RehearsalError: it failed, or the process that records did.
+        """
+        with self._lock:
+            if (known := self.cached(promql, at)) is not None:
+                return known[0]
+            number, tick = locate_tick(self._entry_times, at, self._tick)
+            if promql in self._age_queries:
+                column: Floats = self.client.call("sample_ages", at)
+                self._sample_ages[number] = column
+                return nan_to_none(float(column[tick]))
+            found: ReadingsByQuery = self.client.call("new_readings", promql, at)
+            for each, read in found.items():
+                self._readings[number].setdefault(each, {}).update(read)
+            return nan_to_none(self._readings[number][promql][tick])
+
+    def cached(self, promql: str, at: datetime) -> tuple[float | None] | None:
+        """What ``query`` would answer, where that takes no waiting; else None."""
+        number, tick = locate_tick(self._entry_times, at, self._tick)
+        if promql in self._age_queries:
+            column = self._sample_ages[number]
+            if column is None or not 0 <= tick < len(column):
+                return None
+            return (nan_to_none(float(column[tick])),)
+        readings = self._readings[number].get(promql, {})
+        return (nan_to_none(readings[tick]),) if tick in readings else None
+
+    def next_breach(self, guarded: WatchSpec, now: datetime, until: datetime) -> Breach:
+        """See ``sluice.rehearsal.lookahead.lookahead``."""
+        found: Breach = self.client.call("next_breach", guarded, now, until)
+        return found
+
+    def first_fault_at(self) -> datetime | None:
+        """When the first fault began; None while its step was not entered, or nothing is wrong."""
+        found: datetime | None = self.client.call("first_fault_at")
+        return found
+
+    def exposure(self, begin: datetime, end: datetime) -> tuple[int, int, int]:
+        """Treatment queries, failed ones and users between two times."""
+        found: tuple[int, int, int] = self.client.call("exposure", begin, end)
+        return found

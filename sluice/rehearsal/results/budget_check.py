@@ -1,0 +1,46 @@
+"""A plan's budget against what its rehearsals showed."""
+
+from collections.abc import Iterator, Sequence
+
+from sluice.rehearsal.results.monte_carlo import MonteCarloSummary
+from sluice.rehearsal.results.result import RehearsalResult
+from sluice.rehearsal.traffic.scenario import HEALTHY_SCENARIO
+from sluice.rollout.plan.schema import RehearsalBudget
+from sluice.rollout.units import format_duration
+
+
+def violations(
+    budget: RehearsalBudget,
+    results: Sequence[RehearsalResult],
+    summaries: Sequence[MonteCarloSummary],
+) -> Iterator[str]:
+    """One sentence for everything that is worse than the budget allows."""
+    for outcome in results:
+        yield from _result_violations(budget, outcome)
+    for study in summaries:
+        most = budget.false_rollback_max
+        if (
+            study.scenario == HEALTHY_SCENARIO
+            and most is not None
+            and study.false_rollback_rate > most
+        ):
+            low, high = study.false_rollback_interval
+            yield (
+                f"{study.false_rollbacks} of {study.runs} healthy rollouts were rolled back: "
+                f"{study.false_rollback_rate:.1%} ({low:.1%} to {high:.1%}), the budget is {most:.1%}"
+            )
+
+
+def _result_violations(budget: RehearsalBudget, outcome: RehearsalResult) -> Iterator[str]:
+    if outcome.scenario == HEALTHY_SCENARIO and budget.false_rollback_max is not None:
+        if outcome.is_false_alarm:
+            yield f"the healthy rollout was rolled back in {outcome.step}"
+        return
+    most = budget.detection_delay_max.get(outcome.scenario)
+    if most is None:
+        return
+    if outcome.detection_delay is None:
+        yield f"{outcome.scenario} was never rolled back, the budget is {format_duration(most)}"
+    elif outcome.detection_delay > most:
+        took = format_duration(outcome.detection_delay)
+        yield f"{outcome.scenario} took {took}, the budget is {format_duration(most)}"

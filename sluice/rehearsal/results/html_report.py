@@ -1,0 +1,44 @@
+"""A rehearsal as one self-contained page: what happened, and every gate's readings as plots."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from sluice.rehearsal.results.monte_carlo import MonteCarloSummary
+from sluice.rehearsal.results.result import RehearsalRun
+from sluice.rollout.plan.schema import RolloutPlan
+from sluice.rollout.review.report import ReportEnding, build_report
+from sluice.rollout.units import format_duration
+
+_TEMPLATES = Environment(
+    loader=FileSystemLoader(Path(__file__).parent / "templates"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+
+
+def render_html(
+    plan: RolloutPlan,
+    runs: Sequence[RehearsalRun],
+    summaries: Sequence[MonteCarloSummary],
+    violations: Sequence[str],
+) -> str:
+    """Render the page; plotting takes a second or two for each rehearsal."""
+    from activities.rendering.plots import draw  # noqa: PLC0415 - matplotlib
+
+    shown = []
+    for one in runs:
+        ending: ReportEnding = "Healthy" if one.state.has_ended else "Interim"
+        report = build_report(one.state, ending, one.result.ended_at, one.checks)
+        shown.append((one.result, draw(report)))
+    template = _TEMPLATES.get_template("rehearsal.html.j2")
+    return template.render(
+        plan=plan,
+        shown=shown,
+        studies=summaries,
+        wrong=violations,
+        duration=format_duration,
+    )

@@ -1,0 +1,84 @@
+"""Many rehearsals of one scenario with different seeds: rates and delays, with their intervals."""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from datetime import timedelta
+
+from sluice.rehearsal.results.result import RehearsalResult
+from sluice.rollout.analysis.gate import Model
+from sluice.rollout.units import Duration
+
+_Z = 1.96
+"""95 %, two-sided."""
+
+
+class MonteCarloSummary(Model):
+    """``false_rollbacks``: rolled back before (or without) a fault. Delays are of the others."""
+
+    scenario: str
+    runner: str
+    runs: int
+    false_rollbacks: int
+    endings: dict[str, int]
+    detection_delays: tuple[Duration, ...]
+
+    @property
+    def false_rollback_rate(self) -> float:
+        return self.false_rollbacks / self.runs
+
+    @property
+    def false_rollback_interval(self) -> tuple[float, float]:
+        """95 %, by Wilson's score: it stays sensible at none of few."""
+        return wilson_interval(self.false_rollbacks, self.runs)
+
+    def delay_quantile(self, share: float) -> timedelta | None:
+        """The delay within which ``share`` of the detected faults were detected."""
+        if not self.detection_delays:
+            return None
+        return self.detection_delays[
+            min(len(self.detection_delays) - 1, math.ceil(share * len(self.detection_delays)) - 1)
+        ]
+
+    def delay_interval(self, share: float) -> tuple[timedelta, timedelta] | None:
+        """95 % interval of that quantile from the order statistics; needs no distribution."""
+        n = len(self.detection_delays)
+        if not n:
+            return None
+        spread = _Z * math.sqrt(n * share * (1 - share))
+        low, high = math.floor(n * share - spread), math.ceil(n * share + spread)
+        return self.detection_delays[max(low - 1, 0)], self.detection_delays[min(high, n - 1)]
+
+
+def summarize(results: Sequence[RehearsalResult]) -> MonteCarloSummary:
+    """Sum up the outcomes of one scenario.
+
+    Raises:
+        ValueError: there are none.
+    """
+    if not results:
+        raise ValueError("a study needs at least one rehearsal")
+    return MonteCarloSummary(
+        scenario=results[0].scenario,
+        runner=results[0].runner,
+        runs=len(results),
+        false_rollbacks=sum(one.is_false_alarm for one in results),
+        endings=dict(
+            Counter(f"{one.ending} in {one.step}" if one.step else one.ending for one in results)
+        ),
+        detection_delays=tuple(
+            sorted(
+                o.detection_delay
+                for o in results
+                if o.detection_delay is not None and not o.is_false_alarm
+            )
+        ),
+    )
+
+
+def wilson_interval(hits: int, runs: int) -> tuple[float, float]:
+    """Wilson's 95 % interval of a share (E. B. Wilson, JASA 22, 1927)."""
+    share, z2 = hits / runs, _Z**2
+    middle = (share + z2 / (2 * runs)) / (1 + z2 / runs)
+    half = _Z * math.sqrt(share * (1 - share) / runs + z2 / (4 * runs**2)) / (1 + z2 / runs)
+    return max(0.0, middle - half), min(1.0, middle + half)

@@ -1,0 +1,89 @@
+"""The red-flag watch of a rehearsal: the real turn, taken at the moments at which it finds something.
+
+Time is skipped between the attempts of an activity, never during one, so the watch ends each look
+with "nothing yet" and the time of the next. Judging and findings are the production code's.
+"""
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from temporalio import activity
+from temporalio.api.testservice.v1 import UnlockTimeSkippingRequest
+from temporalio.client import Client
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+
+from activities.contract.heartbeat import heartbeating
+from activities.contract.models import WatchCheckpoint, WatchRequest, WatchResult
+from activities.watch import RedFlagWatch, WatchActivities
+from sluice.rehearsal.lookahead.watch_spec import Breach, WatchSpec, has_both_cohorts
+from sluice.rehearsal.recorder.remote_timeline import RemoteTimeline
+from sluice.rehearsal.runner.adapters import workflow_time
+from sluice.rehearsal.ticks import handover_span, lookahead_span
+
+
+@dataclass(frozen=True)
+class AcceleratedWatch:
+    """One look per attempt."""
+
+    watch: WatchActivities
+    timeline: RemoteTimeline
+    client: Client
+    _run_ids: set[str] = field(default_factory=set)
+
+    @activity.defn(name="watch_red_flags")
+    async def watch_red_flags(self, request: WatchRequest) -> WatchResult:
+        """Return what the watch finds now, or try again when there will be something to find."""
+        await self._unlock_clock(activity.info().workflow_run_id)
+        async with heartbeating():  # on a busy machine a look may outlast the watch's heartbeat
+            return await self._poll(request)
+
+    async def _poll(self, request: WatchRequest) -> WatchResult:
+        now, began = workflow_time(), activity.info().scheduled_time
+        weighs = has_both_cohorts(request.evidence_context)
+        span = handover_span(self.timeline.plan) if weighs else lookahead_span(self.timeline.plan)
+        ahead = await asyncio.to_thread(self._next_breach, request, now, span)
+        if ahead.names and ahead.at <= now:
+            watch = RedFlagWatch(self.watch, request, _checkpoint(request, ahead))
+            if finding := await watch.poll_once():
+                return WatchResult(
+                    finding=finding, sequential_states=watch.checkpoint.sequential_states
+                )
+            ahead = Breach(now + timedelta(seconds=60))
+        if weighs and now - began >= handover_span(self.timeline.plan):
+            handed = await asyncio.to_thread(self._next_breach, request, now, timedelta(0))
+            return WatchResult(sequential_states=handed.tracks)
+        raise ApplicationError(
+            "nothing yet",
+            next_retry_delay=max(ahead.at - now, timedelta(seconds=1)),
+            category=ApplicationErrorCategory.BENIGN,
+        )
+
+    async def _unlock_clock(self, run: str | None) -> None:
+        """Let time be skipped again after the rollout continued as new.
+
+        The test server (1.40) never releases the hold on its clock of an activity that is cancelled
+        between two attempts by the very task that continues as new: the watch of the last run.
+        """
+        if run is not None and self._run_ids and run not in self._run_ids:
+            await self.client.test_service.unlock_time_skipping(UnlockTimeSkippingRequest())
+        if run is not None:
+            self._run_ids.add(run)
+
+    def _next_breach(self, request: WatchRequest, now: datetime, span: timedelta) -> Breach:
+        flags = tuple(one for one in request.red_flags if one.name not in request.muted_findings)
+        guarded = WatchSpec(
+            flags,
+            request.metrics,
+            request.baseline,
+            request.interval_seconds,
+            request.evidence_context,
+        )
+        return self.timeline.next_breach(guarded, now, now + span)
+
+
+def _checkpoint(request: WatchRequest, breach: Breach) -> WatchCheckpoint:
+    """What the watch would remember by then: the row of failures that is about to be complete."""
+    needed = {gate.name: gate.consecutive for gate in request.red_flags}
+    failures = {name: needed[name] for name in breach.names}
+    return WatchCheckpoint(failure_counts=failures, sequential_states=breach.tracks)

@@ -1,0 +1,109 @@
+"""Running rehearsals: the servers they share, one rehearsal or many, and how far they got."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from sluice.rehearsal.errors import NotRehearsableError
+from sluice.rehearsal.prometheus.ephemeral_server import ephemeral_prometheus
+from sluice.rehearsal.recorder.client import recorder_process
+from sluice.rehearsal.results.result import RehearsalResult, build_result
+from sluice.rehearsal.ticks import tick_seconds
+from sluice.rehearsal.traffic.scenario import HEALTHY_SCENARIO, Scenario, load_scenario
+from sluice.rehearsal.traffic.synthetic_metrics import series_names
+from sluice.rollout.analysis.gate import render_query
+from sluice.rollout.analysis.promql import parse_selectors
+from sluice.rollout.plan.schema import RolloutPlan
+
+if TYPE_CHECKING:
+    from sluice.rehearsal.results.result import RehearsalRun
+    from sluice.rehearsal.runner.temporal_rehearsal import RehearsalEnvironment
+
+CORE_RUN_BEGIN = datetime(2024, 1, 1, 8, tzinfo=UTC)
+"""A Monday at eight: where walks begin. Their times never meet the calendar's."""
+RUNS_PER_SERVER = 4
+Progress = Callable[[int], None]
+
+
+@asynccontextmanager
+async def rehearsal_environment(
+    plan: RolloutPlan, scenario: Scenario | None = None, seed: int = 1
+) -> AsyncIterator["RehearsalEnvironment"]:
+    """Start what rehearsals of ``plan`` need: Prometheus, who records, and a time-skipping server.
+
+    ``scenario`` and ``seed``: of the first one, which is recorded ahead from the start on.
+
+    Raises:
+        MissingProgramError: one of them isn't installed; the message says how to get it.
+        NotRehearsableError, PrometheusFailedError: see ``sluice.rehearsal.errors``.
+    """
+    require_recorded_series(plan)
+    first = scenario or load_scenario(HEALTHY_SCENARIO)
+    with recorder_process() as recorded, ephemeral_prometheus(tick_seconds(plan)) as url:
+        recorded.initialize(url, (plan, first, seed, CORE_RUN_BEGIN))
+        # It takes more than a second, in which the first step is recorded.
+        from sluice.rehearsal.runner.temporal_rehearsal import RehearsalEnvironment  # noqa: PLC0415
+        from sluice.rehearsal.runner.time_skipping_server import (  # noqa: PLC0415
+            errors_only_runtime,
+            time_skipping_server,
+        )
+
+        async with time_skipping_server(errors_only_runtime()) as env:
+            yield RehearsalEnvironment(env, recorded)
+
+
+async def rehearse(plan: RolloutPlan, scenario: Scenario, seed: int) -> "RehearsalRun":
+    """One rehearsal by the workflow, servers included."""
+    require_scenario_fits(plan, scenario)
+    async with rehearsal_environment(plan, scenario, seed) as shared:
+        return await shared.rehearse(plan, scenario, seed)
+
+
+async def run_core(
+    plan: RolloutPlan, scenario: Scenario, seeds: Sequence[int], progress: Progress
+) -> list[RehearsalResult]:
+    """One walk of the pure core for each seed; ``progress`` hears how many are done."""
+    from sluice.rehearsal.prometheus.range_query import open_client  # noqa: PLC0415
+    from sluice.rehearsal.runner.core_runner import CoreRunner  # noqa: PLC0415
+    from sluice.rehearsal.timeline.step_recording import RecordingPool  # noqa: PLC0415
+    from sluice.rehearsal.timeline.timeline import Timeline  # noqa: PLC0415 - only here, as all that it needs
+
+    require_recorded_series(plan)
+    require_scenario_fits(plan, scenario)
+    done: list[RehearsalResult] = []
+    for start in range(0, len(seeds), RUNS_PER_SERVER):
+        with ephemeral_prometheus(tick_seconds(plan)) as url, open_client(url) as ranges:
+            studio = RecordingPool(ranges)  # one a server: its tapes' times never meet
+            for seed in seeds[start : start + RUNS_PER_SERVER]:
+                course = Timeline(plan, scenario, seed, studio, CORE_RUN_BEGIN)
+                walk = CoreRunner(course)
+                state = await walk.run()
+                done.append(build_result(state, course, walk.now, "the pure core"))
+                progress(len(done))
+    return done
+
+
+def require_scenario_fits(plan: RolloutPlan, scenario: Scenario) -> None:
+    """Raise NotRehearsableError when a fault has no step to begin in."""
+    for fault in scenario.faults:
+        if fault.find_step(plan) is None:
+            where = fault.step or f"{fault.percentage:g} % or more"
+            steps = ", ".join(step.name for step in plan.steps)
+            raise NotRehearsableError(
+                f"scenario {scenario.name} begins its {fault.kind} fault in {where}; "
+                f"plan {plan.name} has {steps}"
+            )
+
+
+def require_recorded_series(plan: RolloutPlan) -> None:
+    """Raise NotRehearsableError when gates ask for series that a rehearsal does not record."""
+    known, missing = series_names(), set[str]()
+    for _, gate in plan.rules():
+        promql = render_query(plan.metrics[gate.metric].query, gate, gate.cohort)
+        missing |= {one.metric for one in parse_selectors(promql).selectors} - known
+    if missing:
+        raise NotRehearsableError(
+            f"plan {plan.name} asks for series that a rehearsal does not record: "
+            f"{', '.join(sorted(missing))}; backtest it on your own metrics instead"
+        )

@@ -1,0 +1,161 @@
+"""One rehearsal: the production workflow and activities, on recorded metrics and skipped time."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+from temporalio.client import WorkflowFailureError, WorkflowHandle
+from temporalio.service import RPCError
+from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import Worker
+
+from activities.check import CheckActivities
+from activities.checklist import ChecklistActivities
+from activities.contract.models import CheckRecord
+from activities.doubles.environment_probe import MemoryEnvironmentProbe
+from activities.doubles.ledger import MemoryLedger
+from activities.flags import FlagActivities
+from activities.watch import WatchActivities
+from sluice.rehearsal.errors import ServerFailedError
+from sluice.rehearsal.recorder.client import RecorderClient
+from sluice.rehearsal.recorder.remote_timeline import RemoteTimeline
+from sluice.rehearsal.results.result import RehearsalRun, build_result
+from sluice.rehearsal.runner.accelerated_watch import AcceleratedWatch
+from sluice.rehearsal.runner.adapters import (
+    RecordedMetrics,
+    RehearsalFlags,
+    skip_report,
+    workflow_time,
+)
+from sluice.rehearsal.runner.auto_approver import ApproverActivities, AutoApprover, is_stall_error
+from sluice.rehearsal.runner.clock_watchdog import ActivityTracker, keep_clock_running
+from sluice.rehearsal.ticks import START_HOUR
+from sluice.rehearsal.traffic.scenario import Scenario
+from sluice.rollout.plan.schema import RolloutPlan
+from workflows.models import RolloutInput, RolloutResult, workflow_id
+from workflows.rollout_workflow import RolloutWorkflow
+
+THREADS = 4
+ATTEMPTS_MAX = 3
+
+
+@dataclass(frozen=True)
+class RehearsalEnvironment:
+    """What rehearsals share: a server whose time is skipped, and the process that records."""
+
+    env: WorkflowEnvironment
+    recorder: RecorderClient
+
+    async def rehearse(self, plan: RolloutPlan, scenario: Scenario, seed: int) -> RehearsalRun:
+        """Carry the plan out until it ends, or only a person could go on.
+
+        Raises:
+            ServerFailedError: the test server lost the rollout time and again.
+            RecorderFailedError: the process that records ended.
+        """
+        work = ActivityTracker()
+        going = asyncio.create_task(keep_clock_running(self.env, work))
+        try:
+            for _ in range(ATTEMPTS_MAX):
+                try:
+                    return await self._attempt((plan, scenario, seed), work)
+                except WorkflowFailureError as error:
+                    if not is_stall_error(error):
+                        raise
+        finally:
+            going.cancel()
+        raise ServerFailedError(
+            f"Temporal's time-skipping server lost the rollout {ATTEMPTS_MAX} times"
+        )
+
+    async def _attempt(
+        self, rehearsed: tuple[RolloutPlan, Scenario, int], work: ActivityTracker
+    ) -> RehearsalRun:
+        await self._skip_to_monday()
+        begin = await self.env.get_current_time()
+        course = RemoteTimeline(*rehearsed, self.recorder, begin)
+        ledger = MemoryLedger()
+        async with self._rollout_worker(course, ledger, work) as (rollout, person):
+            try:
+                await self._wait_for_approver(person)
+            except WorkflowFailureError:
+                with suppress(RPCError):
+                    await rollout.terminate("the rehearsal begins again")
+                raise
+            state = await rollout.query(RolloutWorkflow.get_state)
+            if not state.has_ended:
+                with suppress(RPCError):  # it may end while we say so
+                    await rollout.terminate("the rehearsal is over")
+        now = await self.env.get_current_time()
+        entries = await ledger.entries(state.rollout_id, "check")
+        checks = tuple(CheckRecord.model_validate_json(entry.body).check for entry in entries)
+        return RehearsalRun(build_result(state, course, now, "the workflow"), state, checks)
+
+    async def _wait_for_approver(self, person: WorkflowHandle[AutoApprover, None]) -> None:
+        """Wait until only a real person could go on; raise RecorderFailedError when nobody records."""
+        ends = [
+            asyncio.create_task(one) for one in (person.result(), self.recorder.wait_for_failure())
+        ]
+        try:
+            done, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            for one in done:
+                one.result()
+        finally:
+            for task in ends:
+                task.cancel()
+
+    async def _skip_to_monday(self) -> None:
+        now = await self.env.get_current_time()
+        morning = now.replace(hour=int(START_HOUR), minute=0, second=0, microsecond=0)
+        monday = morning + timedelta(days=(7 - now.weekday()) % 7)
+        if monday <= now:
+            monday += timedelta(days=7)
+        await self.env.sleep(monday - now)
+
+    @asynccontextmanager
+    async def _rollout_worker(
+        self, course: RemoteTimeline, ledger: MemoryLedger, work: ActivityTracker
+    ) -> AsyncIterator[
+        tuple[WorkflowHandle[RolloutWorkflow, RolloutResult], WorkflowHandle[AutoApprover, None]]
+    ]:
+        queue, client = f"rehearsal-{uuid4()}", self.env.client
+        with ThreadPoolExecutor(THREADS) as pool:
+            async with Worker(
+                client,
+                task_queue=queue,
+                workflows=[RolloutWorkflow, AutoApprover],
+                activities=self._activities(course, ledger),
+                activity_executor=pool,
+                interceptors=[work],
+                debug_mode=True,  # no deadlines in real time for workflow code, and no thread a task
+                build_id="rehearsal",  # else the SDK hashes every module first
+            ):
+                rollout = await client.start_workflow(
+                    RolloutWorkflow.run,
+                    # A rehearsal tells nobody: what it would have told is in its timeline.
+                    RolloutInput(plan=course.plan.model_copy(update={"notify": ()})),
+                    id=f"{workflow_id(course.plan.flag)}-{queue}",
+                    task_queue=queue,
+                )
+                person = await client.start_workflow(
+                    AutoApprover.run, rollout.id, id=f"approver-{queue}", task_queue=queue
+                )
+                yield rollout, person
+
+    def _activities(self, course: RemoteTimeline, ledger: MemoryLedger) -> list[Callable[..., Any]]:
+        metrics, flags = RecordedMetrics(course), RehearsalFlags(course)
+        watch = WatchActivities(metrics, flags, ledger, clock=workflow_time)
+        return [
+            FlagActivities(flags).apply,
+            FlagActivities(flags).confirm,
+            CheckActivities(metrics, ledger).check,
+            ChecklistActivities(metrics, MemoryEnvironmentProbe()).check_items,
+            AcceleratedWatch(watch, course, self.env.client).watch_red_flags,
+            skip_report,
+            ApproverActivities(self.env.client).advance,
+        ]

@@ -1,0 +1,1 @@
+"""What people say to a simulated rollout: any command, sensible or not."""

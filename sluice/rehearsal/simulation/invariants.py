@@ -1,0 +1,124 @@
+"""What must hold of every rollout whatever happens to it, watched from outside.
+
+The monitor knows the plan, the world's own truth (was a check really well?), what people commanded
+and what became of the flag in the store. It asks the state only where a rule is about the state.
+"""
+
+from datetime import datetime, timedelta
+
+from sluice.rollout.analysis.gate import Severity
+from sluice.rollout.engine.commands import Command, Verb
+from sluice.rollout.engine.state import Finding, State, Status
+from sluice.rollout.plan.schema import RolloutPlan, Step
+
+EVENTS_TO_ZERO_MAX = 60
+SLACK = timedelta(minutes=10)
+
+
+class BrokenInvariantError(Exception):
+    """A rule that must always hold did not; the message names it."""
+
+
+class InvariantMonitor:
+    """Hears of everything; raises BrokenInvariantError at once."""
+
+    def __init__(self, plan: RolloutPlan) -> None:
+        self._plan = plan
+        self._permission = "started by a person"
+        self._check_passed: dict[str, bool] = {}
+        self._approvers: set[str] = set()
+        self._events_since_p0: int | None = None
+        self._rolled_back = False
+        self._p1_at: datetime | None = None
+        self._cap = 0.0
+        self.tampered = False
+
+    def record_check(self, step: Step, *, healthy: bool) -> None:
+        """A check of the live step; ``well`` is the world's truth, not the judge's."""
+        self._check_passed[step.name] = healthy
+
+    def record_command(self, verb: Verb, command: Command) -> None:
+        """A person's command that was taken."""
+        if verb in (Verb.PROMOTE, Verb.RETRY):
+            self._permission = f"{verb} by {command.actor}"
+        if verb is Verb.APPROVE:
+            self._approvers.add(command.actor)
+        if verb is Verb.RETRY:
+            self._rolled_back = False
+        if verb is Verb.ROLLBACK and command.emergency:
+            self._events_since_p0 = 0
+        if verb in (Verb.RESUME, Verb.RETRY, Verb.ABORT, Verb.ROLLBACK, Verb.PAUSE):
+            self._p1_at = None
+
+    def record_finding(self, finding: Finding, state: State, now: datetime) -> None:
+        """The watch came back with a finding."""
+        self._approvers.clear()
+        severity = finding.verdict.severity
+        if severity is Severity.P0 or finding.kind == "killed":
+            self._events_since_p0 = 0
+        elif severity is Severity.P1 and state.status is not Status.DEGRADED:
+            self._p1_at = self._p1_at or now
+
+    def check_write(
+        self, state: State, before: float, after: float, *, entering_step: bool
+    ) -> None:
+        """The rollout wrote the flag; ``raising`` by switching a step on, else to take traffic away."""
+        if self._events_since_p0 is not None:
+            if after > 0:
+                raise BrokenInvariantError(f"after a P0 the next percentage is {after:g}, not 0")
+            self._events_since_p0, self._rolled_back, self._p1_at = None, True, None
+        if not entering_step:
+            self._rolled_back, self._permission = True, ""
+            if after > before and not self.tampered and not state.plan.steps[-1].delete_flag:
+                raise BrokenInvariantError(f"a rollback raised {before:g} to {after:g} %")
+            return
+        if after > before:
+            self._check_increase(state, before, after)
+        self._permission = ""
+        if state.step is not None and state.step.percentage is not None:
+            self.tampered = False
+        self._check_passed.pop(state.step.name if state.step else "", None)
+        self._approvers.clear()
+
+    def _check_increase(self, state: State, before: float, after: float) -> None:
+        text, step = f"raised {before:g} to {after:g} %", state.step
+        if step is None or after > (step.percentage or 0):
+            raise BrokenInvariantError(f"{text}, above the plan's current step")
+        earlier = self._plan.steps[state.step_index - 1] if state.step_index else None
+        well = earlier is not None and self._check_passed.get(earlier.name, False)
+        if self._rolled_back and not self._permission:
+            raise BrokenInvariantError(f"{text} after a rollback, without a person's retry")
+        if not well and not self._permission:
+            raise BrokenInvariantError(f"{text} without a Successful check or a person's command")
+        if step.approval and len(self._approvers) < step.approval.required_approvals:
+            raise BrokenInvariantError(f"{text} with {len(self._approvers)} approvals")
+        if any(item.name not in state.attestations for item in step.checklist):
+            raise BrokenInvariantError(f"{text} before its checklist was complete")
+
+    def check_store(self, state: State, store: float, now: datetime) -> None:
+        """After every event: what the store holds now."""
+        so_far = self._plan.steps[: state.step_index + 1]
+        highest = max(100.0 if s.delete_flag else s.percentage or 0.0 for s in so_far)
+        if store > highest and not self.tampered:
+            raise BrokenInvariantError(
+                f"{store:g} % is above the plan's current step, {highest:g} %"
+            )
+        if self._events_since_p0 is not None and store > 0:
+            self._events_since_p0 += 1
+            if self._events_since_p0 > EVENTS_TO_ZERO_MAX:
+                raise BrokenInvariantError(f"a P0 was found, and the flag stays at {store:g} %")
+        acts_after = self._plan.escalation.p1_rolls_back_after
+        if self._p1_at is not None and store > 0 and now > self._p1_at + acts_after + SLACK:
+            raise BrokenInvariantError(f"nobody acted on a P1 and the flag stays at {store:g} %")
+
+    def check_end(self, state: State, store: float) -> None:
+        """It is over: only two ends are legal, and each has its flag."""
+        if state.status is Status.ABORTED:
+            if store > 0 or state.percentage > 0:
+                raise BrokenInvariantError(f"Aborted, and the flag is at {store:g} %")
+        elif state.status is Status.HEALTHY:
+            missing = [s.name for s in self._plan.steps if s.name not in state.completed_steps]
+            if missing or state.step is not None:
+                raise BrokenInvariantError(f"Healthy without {', '.join(missing)}")
+        else:
+            raise BrokenInvariantError(f"ended as {state.status}")

@@ -1,0 +1,233 @@
+"""The world of a simulated rollout: its store, its readings, its people, and all that goes wrong."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from random import Random
+
+from activities.contract.errors import FlagRefusedError
+from activities.contract.models import FlagReceipt, WatchRequest
+from activities.doubles.flags import MemoryFlags
+from activities.measuring.flag_drift import flag_finding
+from activities.watch import update_failure_counts
+from sluice.rehearsal.simulation.generators import (
+    HEALTH_STATES,
+    chance,
+    random_command,
+    random_plan,
+    simulate_reading,
+)
+from sluice.rehearsal.simulation.invariants import BrokenInvariantError, InvariantMonitor
+from sluice.rollout.analysis.gate import Gate, GateKind
+from sluice.rollout.analysis.judge import judge
+from sluice.rollout.analysis.reading import GateReadings, Reading
+from sluice.rollout.analysis.verdict import Outcome, Verdict
+from sluice.rollout.engine import transitions
+from sluice.rollout.engine.admission import rejection_reason
+from sluice.rollout.engine.commands import Command, Verb
+from sluice.rollout.engine.decide import Wait, decide
+from sluice.rollout.engine.flag_target import FlagWrite
+from sluice.rollout.engine.rollback import record_revert
+from sluice.rollout.engine.state import Finding, State
+from sluice.rollout.plan.schema import RolloutPlan, Step
+
+BEGIN = datetime(2024, 1, 1, 8, tzinfo=UTC)
+DECISIONS_MAX = 90
+INSTANT_DECISIONS_MAX = 40
+"""Decisions without any waiting between them: more is a loop that would spin for ever."""
+OPERATOR = Command(actor="somebody", reason="drawn")
+
+
+@dataclass
+class SimulationResult:
+    """What became of one seed; ``broken`` names the rule that did not hold."""
+
+    seed: int
+    trace: list[str] = field(default_factory=list)
+    status: str = ""
+    violation: str = ""
+
+
+class SimulatedWorld:
+    """A rollout's state and everything around it, drawn from one seed."""
+
+    def __init__(self, seed: int, plan: RolloutPlan | None = None) -> None:
+        self.rng = Random(seed)  # noqa: S311  no secret: a seed must give the same again
+        self.plan = plan or random_plan(self.rng)
+        self.now = BEGIN
+        self.state = State(rollout_id="r", run_id="run", plan=self.plan, started_at=BEGIN)
+        self.monitor = InvariantMonitor(self.plan)
+        self.flags, self.health = MemoryFlags(), "well"
+        self.late_writes: list[FlagWrite] = []
+        self.last_sequence = 0
+        self.failure_counts: dict[str, int] = {}
+        self.drift_count = 0
+        self._cached_flag: tuple[FlagReceipt | None] | None = None
+        self.result = SimulationResult(seed)
+        self.fault_rate = self.rng.choice([0.02, 0.1, 0.3])
+
+    def log(self, text: str) -> None:
+        since = self.now - BEGIN
+        self.result.trace.append(f"{since}  {self.state.percentage:g} %  {text}")
+
+    def fault_occurs(self, scale: float = 1.0) -> bool:
+        return self.rng.random() < self.fault_rate * scale
+
+    async def stored_percentage(self) -> float:
+        """The percentage that the store holds; 0 without a flag, or of one that was killed."""
+        found = await self.read_flag()
+        return 0.0 if found is None or found.killed else found.percentage
+
+    async def read_flag(self) -> FlagReceipt | None:
+        """The flag in the store, read again only when it may have changed."""
+        if self._cached_flag is None:
+            self._cached_flag = (await self.flags.read(self.plan.environment, self.plan.flag),)
+        return self._cached_flag[0]
+
+    async def apply(self, write: FlagWrite) -> FlagReceipt:
+        self._cached_flag = None
+        return await self.flags.apply(write)
+
+    async def inject_event(self) -> None:
+        """Between two decisions: crashes, late writes, weather, and people."""
+        if self.fault_occurs(0.3):
+            self.crash_worker()
+        if self.late_writes and self.fault_occurs(2):
+            await self.deliver_late_write()
+        if self.fault_occurs(0.7):
+            self.health = self.rng.choice([*HEALTH_STATES, *["well"] * 8])
+            self.log(f"the world is {self.health}")
+        if self.fault_occurs(0.15):
+            await self.manual_flag_write()
+        if self.fault_occurs() or (
+            isinstance(decide(self.state, self.now), Wait) and self.fault_occurs(3)
+        ):
+            self.apply_command(*random_command(self.rng, self.state))
+        self.finish_revert()
+
+    def crash_worker(self) -> None:
+        """The worker dies: what is left is what Temporal has, the state on the wire."""
+        copy = State.model_validate_json(self.state.model_dump_json())
+        if copy != self.state or decide(copy, self.now) != decide(self.state, self.now):
+            raise BrokenInvariantError("the state is another after its wire form")
+        self.state, self.failure_counts, self.drift_count = copy, {}, 0
+        self.log("the worker dies; another goes on")
+
+    async def deliver_late_write(self) -> None:
+        """An old attempt's write reaches the store at last: it must not raise anything."""
+        write = self.late_writes.pop(self.rng.randrange(len(self.late_writes)))
+        before = await self.stored_percentage()
+        try:
+            await self.apply(write)
+        except FlagRefusedError:
+            self.log(f"write {write.sequence} comes late and is refused")
+            return
+        after = await self.stored_percentage()
+        self.log(f"write {write.sequence} comes late: {before:g} to {after:g} %")
+        if write.sequence < self.last_sequence and after > before:
+            raise BrokenInvariantError(f"a late write raised {before:g} to {after:g} %")
+
+    async def manual_flag_write(self) -> None:
+        """Somebody kills the flag, or sets it, at the store."""
+        flags, flag = self.flags.environment(self.plan.environment), self.plan.flag
+        if flag not in (await flags.document()).flags:
+            return
+        self._cached_flag = None
+        if chance(self.rng, 0.5):
+            await flags.kill(flag)
+            self.log("a person kills the flag at the store")
+        elif not (await flags.get_flag(flag)).killed:
+            percentage = self.rng.choice([0, 1, 80])
+            self.monitor.tampered = True
+            await flags.set_rollout_percentage(flag, percentage)
+            self.log(f"a person sets the flag to {percentage} % at the store")
+
+    def apply_command(self, verb: Verb, command: Command) -> None:
+        if refused := rejection_reason(self.state, verb, command, self.now):
+            self.log(f"{command.actor} says {verb}: refused, {refused[:70]}")
+            return
+        self.log(f"{command.actor} says {verb}")
+        self.monitor.record_command(verb, command)
+        transitions.apply_command(self.state, self.now, verb, command)
+
+    def finish_revert(self) -> None:
+        code, rollback = self.state.code_revert, self.state.rollback
+        if code and code.confirmed_by and not code.outcome and rollback and rollback.completed_at:
+            outcome = self.rng.choice(["reverted", "conflict", "failed"])
+            record_revert(self.state, self.now, outcome, "drawn")
+
+    def is_healthy(self, step: Step) -> bool:
+        """The world's truth: every metric that the step's gates ask for is measured, and well."""
+        told = HEALTH_STATES[self.health]
+        spoilt = {"error", "stale", "samples"} & told.keys()
+        return not spoilt and not told.keys() & {gate.metric for gate in step.gates}
+
+    def baseline_readings(self, step: Step) -> dict[str, Reading]:
+        if not step.record_baseline:
+            return {}
+        readings = [self.read_gate(gate) for gate in self.plan.baselines]
+        return {one.metric: one for one in readings if one.is_usable}
+
+    def read_gate(self, gate: Gate) -> Reading:
+        return simulate_reading(
+            self.health, Reading(metric=gate.metric, cohort=gate.cohort, at=self.now)
+        )
+
+    def judge_gate(self, gate: Gate) -> Verdict:
+        assert gate.kind is GateKind.ABSOLUTE  # noqa: S101  drawn plans have no others
+        return judge(
+            gate, self.plan.metrics[gate.metric], GateReadings(reading=self.read_gate(gate))
+        )
+
+    async def poll_watch(self) -> bool:
+        state, step = self.state, self.state.exposed_step
+        if step is None or state.finding or state.aborted_by:
+            return False
+        flags = [gate for gate in step.red_flags if gate.name not in state.muted_findings]
+        verdicts = tuple(self.judge_gate(gate) for gate in flags)
+        self.failure_counts = update_failure_counts(self.failure_counts, verdicts)
+        found = [
+            Finding(name=g.name, kind="red_flag", verdict=v, gate=g, seen_at=self.now)
+            for g, v in zip(flags, verdicts, strict=True)
+            if v.outcome is Outcome.FAILED and self.failure_counts.get(g.name, 0) >= g.consecutive
+        ]
+        if (flag := await self.flag_finding(step)) is not None:
+            found.append(flag)
+        if not found:
+            return False
+        worst = min(found, key=lambda one: one.verdict.severity)
+        self.log(f"red flag {worst.verdict.severity}: {worst.verdict.reason}")
+        self.monitor.record_finding(worst, state, self.now)
+        transitions.raise_finding(state, self.now, worst)
+        self.failure_counts = {}
+        return True
+
+    async def flag_finding(self, step: Step) -> Finding | None:
+        """As the watch sees the flag: killed at once, a difference when it lasts."""
+        index = self.plan.index(step.name)
+        ours = any(one.percentage is not None for one in self.plan.steps[: index + 1])
+        if not ours or step.delete_flag:
+            return None
+        stored, wanted = await self.read_flag(), self.state.percentage
+        if stored is not None and not stored.killed and stored.percentage == wanted:
+            self.drift_count = 0
+            return None
+        request = self.watch_request(step, wanted)
+        finding = flag_finding(request, stored, self.now)
+        self.drift_count = self.drift_count + 1 if finding else 0
+        if finding is None or finding.name in self.state.muted_findings:
+            return None
+        return finding if finding.kind == "killed" or self.drift_count > 1 else None
+
+    def watch_request(self, step: Step, percentage: float) -> WatchRequest:
+        """What the watch of the step is told."""
+        return WatchRequest(
+            rollout_id=self.state.rollout_id,
+            step=step.name,
+            environment=self.plan.environment,
+            flag=self.plan.flag,
+            percentage=percentage,
+            interval_seconds=self.plan.watch_interval.total_seconds(),
+            metrics=self.plan.metrics,
+            red_flags=step.red_flags,
+            baseline={},
+        )

@@ -1,0 +1,178 @@
+"""A scenario: what the world is like, what goes wrong in it and when, and how that should end."""
+
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
+
+from sluice.rollout.analysis.gate import Cohort, Model
+from sluice.rollout.plan.schema import Name, RolloutPlan, Step
+from sluice.rollout.units import Duration, Threshold, parse_duration
+from sluice.rollout.yaml_document import Problem, parse, problems_in, read_text
+
+SCENARIO_FOLDER = Path(__file__).parent / "scenarios"
+Positive = Annotated[Threshold, Field(gt=0)]
+Share = Annotated[Threshold, Field(ge=0, le=1)]
+
+
+class FaultKind(StrEnum):
+    """What goes wrong. ``SIZE`` says what a fault's ``size`` means."""
+
+    LATENCY = "latency"
+    TAIL = "tail"
+    ERRORS = "errors"
+    REWARD = "reward"
+    QUEUE = "queue"
+    MEMORY = "memory"
+    LEARNER = "learner"
+    CACHE = "cache"
+    SCRAPE = "scrape"
+    NAN = "nan"
+    REDIS = "redis"
+    COMPLAINTS = "complaints"
+    CRASH = "crash"
+
+
+SIZE_MEANINGS = {
+    FaultKind.LATENCY: "factor on every query's time",
+    FaultKind.TAIL: "factor on the slowest 3 % of queries",
+    FaultKind.ERRORS: "share of queries that fail besides the usual",
+    FaultKind.REWARD: "how much lower the mean reward is",
+    FaultKind.QUEUE: "feedback waiting besides the usual",
+    FaultKind.MEMORY: "bytes that leak per hour",
+    FaultKind.CACHE: "how much lower the hit rate is",
+    FaultKind.REDIS: "failed operations per minute",
+    FaultKind.COMPLAINTS: "complaints per hour",
+}
+"""The kinds whose faults have a size, and its meaning; the others only are there or not."""
+
+
+class TrafficModel(Model):
+    """The traffic while nothing is wrong (guide, Stage 1: ~100 QPS, P50 ~200 ms)."""
+
+    queries_per_second: Positive = 100.0
+    users: int = Field(default=2000, ge=20, le=20000)
+    error_rate: Share = 0.003
+    latency_p50: Positive = 0.2
+    latency_spread: Positive = 0.6
+    cache_hit_rate: Share = 0.93
+    feedback_share: Share = 0.3
+    reward_control: Share = 0.6
+    reward_treatment: Share = 0.8
+    accuracy: Share = 0.982
+    accuracy_gain: Share = 0.01
+
+
+class ScenarioFault(Model):
+    """One fault: it begins ``after`` the step was entered and may grow over a while.
+
+    The step is the one called ``step``, or the first of the plan that exposes ``percentage``.
+    """
+
+    kind: FaultKind
+    step: Name | None = None
+    percentage: Annotated[float, Field(gt=0, le=100)] | None = None
+    after: Duration
+    duration: Duration | None = None
+    ramp_up: Duration = parse_duration("0s")
+    size: Positive | None = None
+    cohort: Cohort = "treatment"
+
+    @model_validator(mode="after")
+    def _check_size_and_step(self) -> Self:
+        if (self.step is None) == (self.percentage is None):
+            raise ValueError("needs either step or percentage: where in the plan it begins")
+        if self.kind in SIZE_MEANINGS and self.size is None:
+            raise ValueError(f"a {self.kind} fault needs size: {SIZE_MEANINGS[self.kind]}")
+        if self.kind not in SIZE_MEANINGS and self.size is not None:
+            raise ValueError(f"a {self.kind} fault has no size; remove it")
+        return self
+
+    def find_step(self, plan: RolloutPlan) -> Step | None:
+        """Give the step of ``plan`` in which the fault begins; None when it has no such step."""
+        for step in plan.steps:
+            if step.name == self.step:
+                return step
+            if self.percentage is not None and (step.percentage or 0) >= self.percentage:
+                return step
+        return None
+
+
+class RehearsalEnding(StrEnum):
+    """How a rehearsal ends: a person would be asked in all but the first."""
+
+    HEALTHY = "Healthy"
+    ROLLED_BACK = "rolled back"
+    PAUSED = "Paused"
+
+
+class Expectation(Model):
+    """How it should end: in which step, and which gates or red flags may have decided."""
+
+    ending: RehearsalEnding
+    step: Name | None = None
+    triggered_by: Annotated[tuple[str, ...], BeforeValidator(lambda v: tuple(v) if v else ())] = ()
+
+
+class Scenario(Model):
+    """A scenario file. ``expect`` speaks of plans/phase4.yaml unless ``plan`` names another."""
+
+    name: Name
+    title: str = Field(min_length=1)
+    plan: Name = "phase4"
+    traffic: TrafficModel = TrafficModel()
+    faults: Annotated[
+        tuple[ScenarioFault, ...], BeforeValidator(lambda v: tuple(v) if isinstance(v, list) else v)
+    ] = ()
+    expect: Expectation | Literal["anything"] = "anything"
+
+
+def cross_check(scenario: Scenario) -> Iterator[Problem]:
+    """Mistakes that no single field shows."""
+    expect = scenario.expect
+    if isinstance(expect, Expectation):
+        if expect.ending is not RehearsalEnding.HEALTHY and expect.step is None:
+            yield ("expect", "step"), f"is missing: in which step it is {expect.ending}"
+        if expect.ending is RehearsalEnding.HEALTHY and (expect.step or expect.triggered_by):
+            yield ("expect",), "a Healthy end has neither step nor triggered_by"
+    places = {(fault.step, fault.percentage) for fault in scenario.faults}
+    if len(places) > 1:
+        yield ("faults",), "must all begin in the same step; the delay is counted from there"
+
+
+def scenario_names() -> tuple[str, ...]:
+    """Names of the scenarios that come with the product."""
+    return tuple(sorted(path.stem for path in SCENARIO_FOLDER.glob("*.yaml")))
+
+
+def load_scenario(name: str) -> Scenario:
+    """Read a scenario of the library, or a file when ``name`` is a path.
+
+    Raises:
+        PlanError: with one Mistake for each thing that is wrong.
+        KeyError: no such scenario and no such file.
+    """
+    known = SCENARIO_FOLDER / f"{name}.yaml"
+    if name in scenario_names():
+        return parse_scenario(read_text(known))
+    if not Path(name).suffix and not Path(name).exists():
+        raise KeyError(name)
+    return parse_scenario(read_text(Path(name)))
+
+
+def parse_scenario(text: str) -> Scenario:
+    """Validate the text of a scenario; PlanError as in load_scenario."""
+    return parse(text, "scenario", "name, title", _validate)
+
+
+def _validate(data: Any) -> tuple[Scenario | None, list[Problem]]:  # noqa: ANN401  YAML is anything
+    try:
+        scenario = Scenario.model_validate(data)
+    except ValidationError as error:
+        return None, problems_in(error)
+    return scenario, list(cross_check(scenario))
+
+
+HEALTHY_SCENARIO = "healthy"

@@ -1,0 +1,33 @@
+"""Settings of synthetic traffic: the router's state and the traffic of one step."""
+
+from dataclasses import dataclass
+
+from sluice.rehearsal.traffic.fault_schedule import FaultSchedule
+from sluice.rehearsal.traffic.scenario import TrafficModel
+
+
+@dataclass(frozen=True)
+class RouterState:
+    """What the router is set to while a step is live."""
+
+    percentage: float
+    flags_on: bool
+    learning_on: bool
+
+
+@dataclass(frozen=True)
+class TrafficSpec:
+    """One tape: ``lead`` ticks under ``before``, then ``now``; tick 0 is ``hours`` after Monday 0:00.
+
+    ``learned_hours`` is how long users had been in the treatment at the end of the lead.
+    """
+
+    traffic: TrafficModel
+    previous_state: RouterState
+    current_state: RouterState
+    lead_ticks: int
+    tick_seconds: float
+    start_hour: float
+    learned_hours: float
+    faults: FaultSchedule
+    seed: int

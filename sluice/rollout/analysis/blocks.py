@@ -1,0 +1,73 @@
+"""Which blocks a statistical gate has yet to look at, and the PromQL that measures one.
+
+Blocks follow each other at the gate's ``window`` from the time the share went live, wherever and
+whenever they are measured: a watch that starts again on another worker, or a check that is retried,
+finds the same blocks with the same counts, so evidence never depends on who gathered it.
+"""
+
+from datetime import datetime, timedelta
+from math import ceil
+from string import Template
+
+from sluice.rollout.analysis.gate import COHORT_PATTERN, Gate
+from sluice.rollout.analysis.sequential_state import EvidenceContext, SequentialState
+from sluice.rollout.analysis.statistic import AnyStatistic
+from sluice.rollout.units import format_duration
+
+BLOCKS_MAX = 24
+"""Blocks measured at one look; when more are due, they grow to a multiple of the window."""
+
+Span = tuple[datetime, datetime]
+
+
+def due_blocks(gate: Gate, context: EvidenceContext, at: datetime) -> list[Span]:
+    """The complete blocks from where the gate's track ends to ``at``, oldest first.
+
+    None while everybody or nobody has the treatment: there is nothing to compare.
+    """
+    if not 0 < context.share < 1:
+        return []
+    track = context.sequential_states.get(gate.name, SequentialState())
+    start = max(track.until or context.since, context.since)
+    windows = (at - start) // gate.window
+    length = gate.window * max(1, ceil(windows / BLOCKS_MAX))
+    return [(start + i * length, start + (i + 1) * length) for i in range((at - start) // length)]
+
+
+def increase_query(selector: str, cohort: str, span: timedelta) -> str:
+    """PromQL for what a cohort's counter grew by in the ``span`` before the query's time.
+
+    Exact: the last scrape at its end less the last at its beginning, series by series. A series that
+    was not there at both ends (a process that just started) counts from its next block on.
+    """
+    filled = render_selector(selector, cohort)
+    return f"sum({filled} - {filled} offset {format_duration(span)})"
+
+
+def reset_query(selector: str, span: timedelta, stale_after: timedelta) -> str:
+    """PromQL for how often a counter of either cohort started anew in the block."""
+    return f"sum(resets({render_selector(selector, 'all')}[{format_duration(span + stale_after)}]))"
+
+
+def coverage_query(selector: str, span: timedelta, stale_after: timedelta) -> str:
+    """PromQL for how many of ``looks_expected`` looks found a sample not older than ``stale_after``."""
+    step = format_duration(stale_after)
+    seen = f"count(present_over_time({render_selector(selector, 'all')}[{step}]))"
+    return f"count_over_time(({seen})[{format_duration(span)}:{step}])"
+
+
+def expected_coverage(span: Span, stale_after: timedelta) -> int:
+    """How many multiples of ``stale_after`` since 1970 lie in the block: where subqueries look."""
+    step = round(stale_after.total_seconds() * 1000)
+    start, end = (round(time.timestamp() * 1000) for time in span)
+    return end // step - -(-start // step) + 1
+
+
+def render_selector(selector: str, cohort: str) -> str:
+    """The selector of one cohort, or of ``all``."""
+    return Template(selector).safe_substitute(cohort=COHORT_PATTERN[cohort])
+
+
+def reset_indicator(statistic: AnyStatistic) -> str:
+    """The counter that grows most: its resets and gaps are the whole block's."""
+    return list(statistic.counters().values())[-1]

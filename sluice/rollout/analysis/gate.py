@@ -1,0 +1,141 @@
+"""What is measured, and the rule that a reading must keep."""
+
+from enum import StrEnum
+from string import Template
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from sluice.rollout.analysis.statistic import Statistic
+from sluice.rollout.model import Model as Model  # noqa: PLC0414  others take it from here
+from sluice.rollout.units import Duration, Threshold, format_duration
+
+COHORT_PATTERN = {"treatment": "treatment", "control": "control", "all": ".+"}
+
+Cohort = Literal["treatment", "control", "all"]
+
+
+class Severity(StrEnum):
+    """The guide's severity levels (guide: Escalation Path)."""
+
+    P0 = "P0"
+    P1 = "P1"
+    P2 = "P2"
+    P3 = "P3"
+
+
+class GateKind(StrEnum):
+    """What a reading is compared with."""
+
+    ABSOLUTE = "absolute"
+    BASELINE = "baseline"
+    CONTROL = "control"
+    TREND = "trend"
+    PRESENCE = "presence"
+    STATISTICAL = "statistical"
+
+
+RELATIVE_KINDS = (GateKind.BASELINE, GateKind.CONTROL)
+
+
+class Metric(Model):
+    """A PromQL template over ``$cohort`` (a regular expression) and ``$window``.
+
+    ``samples`` is a query of the same shape that counts what the value rests on (requests, users).
+    ``statistic`` says what statistical gates of this metric count.
+    """
+
+    query: str = Field(min_length=1)
+    samples: str | None = None
+    statistic: Statistic | None = None
+    unit: Literal["seconds", "ratio", "bytes", "count", "score", "per_second"]
+    description: str = ""
+
+
+class Gate(Model):
+    """One rule. It passes while the value is on the ``direction`` side of the limit.
+
+    The limit is ``threshold`` itself (absolute, trend, presence) or the reference changed by it
+    (baseline, control: ``+10%`` means 1.1 × the reference). A trend's value is the metric's slope
+    in units per hour. ``floor`` keeps a relative limit from being stricter than it: twice a 20 ms
+    baseline is noise, not a red flag. ``on_no_data`` and ``on_inconclusive`` may hold or fail, never pass.
+
+    A statistical gate has no threshold. It weighs what both cohorts' counters grew by in each
+    ``window``, and fails once harm is shown at its part (``weight``) of the plan's α. With
+    ``claim: non_inferiority`` it passes only once it is shown that the treatment is not worse by the
+    statistic's tolerance; until then it is inconclusive. ``runbook`` (a path or URL) tells people
+    what to do when it fires.
+    """
+
+    name: str = Field(default="", pattern=r"^[a-z0-9_.-]*$")
+    metric: str
+    kind: GateKind = GateKind.ABSOLUTE
+    threshold: Threshold
+    direction: Literal["below", "above"] = "below"
+    floor: Threshold | None = None
+    cohort: Cohort = "treatment"
+    window: Duration
+    min_samples: int = Field(default=0, ge=0)
+    on_no_data: Literal["hold", "fail"] = "hold"
+    on_inconclusive: Literal["hold", "fail"] = "hold"
+    consecutive: int = Field(default=1, ge=1, le=100)
+    claim: Literal["harm", "non_inferiority"] = "harm"
+    weight: float = Field(default=1.0, gt=0, le=1000)
+    dry_run: bool = False
+    severity: Severity = Severity.P0
+    guide: str = ""
+    runbook: str = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_after_metric(cls, data: object) -> object:
+        if isinstance(data, dict) and not data.get("name") and isinstance(data.get("metric"), str):
+            data = {**data, "name": data["metric"]}
+        if isinstance(data, dict) and data.get("kind") == GateKind.STATISTICAL:
+            return {"threshold": 0.0, **data}
+        return data
+
+    @model_validator(mode="after")
+    def _require_comparable(self) -> Self:
+        if self.kind is GateKind.CONTROL and self.cohort != "treatment":
+            raise ValueError("a control gate compares the treatment cohort; set cohort: treatment")
+        if self.floor is not None and self.kind not in RELATIVE_KINDS:
+            raise ValueError("floor belongs to baseline and control gates; remove it")
+        if self.kind is GateKind.STATISTICAL:
+            if self.threshold:
+                raise ValueError("a statistical gate has no threshold; remove it")
+            if self.cohort != "treatment":
+                raise ValueError(
+                    "a statistical gate compares treatment with control; remove cohort"
+                )
+        elif self.claim != "harm":
+            raise ValueError("claim belongs to statistical gates; remove it")
+        if self.window.total_seconds() <= 0:
+            raise ValueError("window must be longer than zero, for example 5m")
+        return self
+
+
+def template_problem(template: str) -> str:
+    """Tell what keeps ``template`` from being filled in; empty when nothing does."""
+    if not Template(template).is_valid():
+        return "has a $ that starts no name; write $cohort or $window, or $$ for a real $"
+    unknown = set(Template(template).get_identifiers()) - {"cohort", "window"}
+    if unknown:
+        return f"knows only $cohort and $window, not ${', $'.join(sorted(unknown))}"
+    return ""
+
+
+def render_query(template: str, gate: Gate, cohort: Cohort) -> str:
+    """The PromQL of ``template`` for one cohort over the gate's window.
+
+    Raises:
+        KeyError, ValueError: when the template names a variable other than $cohort and $window.
+    """
+    values = {"cohort": COHORT_PATTERN[cohort], "window": format_duration(gate.window)}
+    return Template(template).substitute(values)
+
+
+def slope_query(promql: str, gate: Gate) -> str:
+    """PromQL for the change per hour of ``promql`` over the gate's window (least squares)."""
+    window = format_duration(gate.window)
+    return f"3600 * deriv(({promql})[{window}:])"

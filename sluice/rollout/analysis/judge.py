@@ -1,0 +1,124 @@
+"""Pure judgement: a gate and its readings in, a verdict out (DESIGN.md §3, §6)."""
+
+from sluice.rollout.analysis.gate import RELATIVE_KINDS, Gate, GateKind, Metric
+from sluice.rollout.analysis.reading import GateReadings, Reading
+from sluice.rollout.analysis.verdict import Outcome, Verdict
+
+_THOUSAND = 1000
+
+
+def judge(gate: Gate, metric: Metric, readings: GateReadings) -> Verdict:
+    """Judge one gate. Only a usable reading with enough samples can be Successful."""
+    reading, reference = readings.reading, readings.reference
+    if problem := _data_problem(gate, reading, reference):
+        outcome, because = problem
+        return _verdict(gate, metric, readings, outcome, f"{gate.name}: {because}")
+    assert reading.value is not None  # noqa: S101  _problem has refused None
+    limit = _limit(gate, reference)
+    kept = _is_within_limit(gate, reading.value, limit)
+    outcome = Outcome.SUCCESSFUL if kept else Outcome.FAILED
+    return _verdict(gate, metric, readings, outcome, _message(gate, metric, readings, kept))
+
+
+def _is_within_limit(gate: Gate, value: float, limit: float) -> bool:
+    if gate.direction == "above":
+        return value >= limit
+    # "below 1 s" is strict; "no worse than the reference" is not: 0 errors are as good as 0 errors.
+    return value <= limit if gate.kind in RELATIVE_KINDS else value < limit
+
+
+def _data_problem(
+    gate: Gate, reading: Reading, reference: Reading | None
+) -> tuple[Outcome, str] | None:
+    for which, one in (("", reading), (_reference_name(gate), reference)):
+        if one is None:
+            if gate.kind in RELATIVE_KINDS and which:
+                return _no_data(gate, f"no {which} to compare with")
+            continue
+        if one.error:
+            return Outcome.ERROR, f"could not measure {which}: {one.error}".replace(" :", ":")
+        if not one.is_usable:
+            why = f": {one.stale_reason}" if one.stale else ""
+            return _no_data(gate, f"no data {which}".rstrip() + why)
+        if one.samples is not None and one.samples < gate.min_samples:
+            enough = f"{one.samples:.0f} of {gate.min_samples} samples {which}".rstrip()
+            return _policy_outcome(gate.on_inconclusive), f"only {enough}"
+        if one.samples is None and gate.min_samples and which != "recorded baseline":
+            return _policy_outcome(gate.on_inconclusive), "sample count is unknown"
+    return None
+
+
+def _no_data(gate: Gate, because: str) -> tuple[Outcome, str]:
+    return _policy_outcome(gate.on_no_data), because
+
+
+def _policy_outcome(policy: str) -> Outcome:
+    return Outcome.FAILED if policy == "fail" else Outcome.INCONCLUSIVE
+
+
+def _reference_name(gate: Gate) -> str:
+    names = {GateKind.BASELINE: "recorded baseline", GateKind.CONTROL: "control cohort"}
+    return names.get(gate.kind, "")
+
+
+def _limit(gate: Gate, reference: Reading | None) -> float:
+    if gate.kind in RELATIVE_KINDS and reference is not None and reference.value is not None:
+        limit = reference.value * (1 + gate.threshold)
+        if gate.floor is None:
+            return limit
+        return max(limit, gate.floor) if gate.direction == "below" else min(limit, gate.floor)
+    return gate.threshold
+
+
+def _message(gate: Gate, metric: Metric, measured: GateReadings, kept: bool) -> str:
+    reading, reference = measured.reading, measured.reference
+    limit = format_value(_limit(gate, reference), metric.unit)
+    side = {True: "is", False: "is not"}[kept]
+    pace = " an hour" if gate.kind is GateKind.TREND else ""
+    value = format_value(reading.value, metric.unit)
+    text = f"{gate.name} {value}{pace} {side} {gate.direction} {limit}{pace}"
+    if gate.kind in RELATIVE_KINDS and reference is not None:
+        text += f" ({_reference_name(gate)} {format_value(reference.value, metric.unit)}"
+        text += f" {format_change(gate)})"
+    if reading.samples is not None:
+        text += f", {reading.samples:.0f} samples"
+    return text
+
+
+def _verdict(
+    gate: Gate, metric: Metric, measured: GateReadings, outcome: Outcome, because: str
+) -> Verdict:
+    reading, reference = measured.reading, measured.reference
+    comparable = reference is None or reference.is_usable
+    has_limit = gate.kind not in RELATIVE_KINDS or (reference is not None and comparable)
+    return Verdict(
+        gate=gate.name,
+        outcome=outcome,
+        reason=because,
+        value=reading.value if reading.is_usable else None,
+        limit=_limit(gate, reference) if has_limit else None,
+        reference=reference.value if reference is not None and comparable else None,
+        samples=reading.samples,
+        unit="" if gate.kind is GateKind.TREND else metric.unit,
+        direction=gate.direction,
+        dry_run=gate.dry_run,
+        severity=gate.severity,
+    )
+
+
+def format_change(gate: Gate) -> str:
+    """What a relative gate changes its reference by, as the plan says it: ``+10%``, ``+0.5%``."""
+    return f"{round(100 * gate.threshold, 6):+g}%"
+
+
+def format_value(value: float | None, unit: str) -> str:
+    """A value as people read it: ``412 ms``, ``1.2 %``, ``0.71``; a dash when there is none."""
+    if value is None:
+        return "–"
+    if unit == "seconds":
+        return f"{value:.2f} s" if abs(value) >= 1 else f"{value * 1000:.3g} ms"
+    if unit == "ratio":
+        return f"{value:.2%}"
+    if unit == "bytes":
+        return f"{value / 1e6:.1f} MB"
+    return f"{value:.3g}" if abs(value) < _THOUSAND else f"{value:,.0f}"

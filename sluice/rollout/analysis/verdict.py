@@ -1,0 +1,59 @@
+"""The outcome of a check, in Argo's words, and how many fold into one."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from enum import StrEnum
+
+from sluice.rollout.analysis.gate import Model, Severity
+
+
+class Outcome(StrEnum):
+    """From best to worst. A broken metric (Error) is not a bad release (Failed)."""
+
+    SUCCESSFUL = "Successful"
+    INCONCLUSIVE = "Inconclusive"
+    ERROR = "Error"
+    FAILED = "Failed"
+
+
+_ORDER = list(Outcome)
+
+
+class Verdict(Model):
+    """What one gate says, and the sentence with the numbers that says why."""
+
+    gate: str
+    outcome: Outcome
+    reason: str
+    value: float | None = None
+    limit: float | None = None
+    reference: float | None = None
+    samples: float | None = None
+    unit: str = ""
+    direction: str = "below"
+    dry_run: bool = False
+    severity: Severity = Severity.P0
+
+
+class Check(Model):
+    """One look at all gates of a step. ``id`` names the evidence in the ledger."""
+
+    id: str
+    at: datetime
+    step: str
+    verdicts: tuple[Verdict, ...]
+
+    @property
+    def outcome(self) -> Outcome:
+        return worst_outcome(verdict.outcome for verdict in self.verdicts if not verdict.dry_run)
+
+    @property
+    def reason(self) -> str:
+        """The sentences of the verdicts that decided, or of all when everything is well."""
+        deciding = [v for v in self.verdicts if not v.dry_run and v.outcome is self.outcome]
+        return "; ".join(verdict.reason for verdict in deciding) or "nothing was measured"
+
+
+def worst_outcome(outcomes: Iterable[Outcome]) -> Outcome:
+    """Fold many outcomes into the worst; nothing measured is Inconclusive, never Successful."""
+    return max(outcomes, key=_ORDER.index, default=Outcome.INCONCLUSIVE)

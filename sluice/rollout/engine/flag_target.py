@@ -1,0 +1,111 @@
+"""What the flag and the phases shall be: derived from plan and state, written by an activity."""
+
+from sluice.rollout.analysis.gate import Model
+from sluice.rollout.engine.state import (
+    KILL_LATCH_KINDS,
+    Rollback,
+    RollbackKind,
+    State,
+)
+from sluice.rollout.plan.schema import PhaseSwitches, RolloutPlan, Step
+
+
+class DesiredFlag(Model):
+    """The desired state of the flag. A field that is None stays as it is.
+
+    A rollback (``is_rollback``) is not refused by a person's kill latch: it leaves out what would
+    expose anybody. A step that begins is refused.
+    """
+
+    percentage: float | None = None
+    whitelist: tuple[str, ...] | None = None
+    killed: bool | None = None
+    phases: PhaseSwitches | None = None
+    create: bool = False
+    delete: bool = False
+    is_rollback: bool = False
+
+
+def phases_at(plan: RolloutPlan, index: int) -> PhaseSwitches | None:
+    """Tell which phases are on in the step at ``index``: the last ones that were set."""
+    return next((s.phases for s in reversed(plan.steps[: index + 1]) if s.phases), None)
+
+
+def flag_for_step(state: State, step: Step) -> DesiredFlag:
+    """Give what switching ``step`` on means."""
+    return DesiredFlag(
+        percentage=step.percentage,
+        whitelist=step.whitelist,
+        killed=False if state.clear_kill_for and step.percentage is not None else None,
+        phases=phases_at(state.plan, state.plan.index(step.name)),
+        create=step.percentage is not None,
+        delete=step.delete_flag,
+    )
+
+
+def flag_at_zero(state: State, *, kill: bool) -> DesiredFlag:
+    """Nobody gets the treatment any more, whatever step it was.
+
+    Where users were exposed by percentage, the phases stay (learning goes on dark). In any other
+    step the step's own switches are the suspects, so the phases of its rollback target come back;
+    after the cleanup that also puts a flag in front of the learner again.
+    """
+    phases = _rollback_phases(state)
+    return DesiredFlag(
+        percentage=0, whitelist=(), killed=True if kill else None, phases=phases, create=True
+    )
+
+
+def _rollback_phases(state: State) -> PhaseSwitches | None:
+    step = state.rollback_origin_step
+    index = state.plan.index(step.name)
+    if not step.percentage and step.rollback_to is not None:
+        index = state.plan.index(step.rollback_to)
+    return phases_at(state.plan, index)
+
+
+def flag_for_rollback(state: State, rollback: Rollback) -> DesiredFlag:
+    """Give what the rollback means; a step back without a target goes to 0 %."""
+    if rollback.kind is RollbackKind.GRACEFUL and rollback.percentage:
+        level, phases = rollback.percentage, _rollback_phases(state)
+        return DesiredFlag(percentage=level, phases=phases, create=True, is_rollback=True)
+    if rollback.kind is not RollbackKind.STEP_BACK or rollback.to_step is None:
+        return flag_at_zero(state, kill=rollback.kind in KILL_LATCH_KINDS)
+    to_step = state.plan.step(rollback.to_step)
+    return DesiredFlag(
+        percentage=to_step.percentage or 0,
+        whitelist=to_step.whitelist,
+        phases=phases_at(state.plan, state.plan.index(to_step.name)),
+        create=True,
+        is_rollback=True,
+    )
+
+
+class FlagWrite(DesiredFlag):
+    """A fenced write of the desired flag. It is absolute, so doing it twice is doing it once.
+
+    ``run_id`` and ``sequence`` fence the write: the store refuses it after a newer one. ``delete``
+    ends the flag (guide: Stage 5). ``killed`` True sets the kill latch. False clears it (only on a
+    person's retry).
+    """
+
+    environment: str
+    flag: str
+    run_id: str
+    sequence: int
+    actor: str
+    reason: str
+
+
+def next_write(state: State, desired: DesiredFlag, actor: str, reason: str) -> FlagWrite:
+    """Fence a target: each write of the rollout carries a greater sequence than the last."""
+    state.sequence += 1
+    return FlagWrite(
+        environment=state.plan.environment,
+        flag=state.plan.flag,
+        run_id=state.run_id,
+        sequence=state.sequence,
+        actor=actor,
+        reason=reason,
+        **{name: getattr(desired, name) for name in DesiredFlag.model_fields},
+    )

@@ -1,0 +1,79 @@
+"""TODO."""
+
+from collections.abc import Iterator, Mapping
+from typing import Literal
+
+from sluice.rollout.analysis.gate import Gate, GateKind
+from sluice.rollout.analysis.sequential_state import SequentialState
+from sluice.rollout.analysis.statistic import counts_users
+from sluice.rollout.analysis.stats.alpha_allocation import AlphaBudget, AlphaClaim
+from sluice.rollout.plan.schema import RolloutPlan
+
+RuleGroup = Literal["gates", "red_flags"]
+
+
+FULL_PERCENTAGE = 100
+
+
+def statistical_gates(gates: tuple[Gate, ...]) -> tuple[Gate, ...]:
+    return tuple(gate for gate in gates if gate.kind is GateKind.STATISTICAL)
+
+
+def alpha_claims(plan: RolloutPlan) -> Iterator[tuple[str, Gate]]:
+    """Every statistical gate once, by the key of its track: one in many steps goes on through all."""
+    seen: set[str] = set()
+    for place, gate in plan.rules():
+        key = f"{place[2]}/{gate.name}"
+        if gate.kind is GateKind.STATISTICAL and key not in seen:
+            seen.add(key)
+            yield key, gate
+
+
+def allocate_alpha(
+    plan: RolloutPlan, states: Mapping[str, SequentialState] | None = None
+) -> AlphaBudget | None:
+    """How the plan's α is split, and which parts are spent; None without statistical gates.
+
+    Checks and the watch gather evidence each for itself, so each has a part of its own.
+    """
+    parts = tuple(
+        AlphaClaim(
+            name=key,
+            weight=gate.weight,
+            spent=bool((states or {}).get(key, SequentialState()).blocks),
+        )
+        for key, gate in alpha_claims(plan)
+    )
+    return AlphaBudget(total=plan.alpha, claims=parts) if parts else None
+
+
+def gate_alpha(
+    plan: RolloutPlan, group: RuleGroup, gate: Gate, split: AlphaBudget | None = None
+) -> float:
+    """The gate's part of α at one step; KeyError for one that isn't statistical.
+
+    A gate that counts users begins anew in each step, so its part is split over them. ``split``:
+    the plan's budget, where it is known.
+    """
+    split = split or allocate_alpha(plan)
+    part = split.alpha(f"{group}/{gate.name}") if split else 0.0
+    if not gate_counts_users(plan, gate):
+        return part
+    steps = sum(
+        any(one.name == gate.name for one in gates) for gates in _two_cohort_gates(plan, group)
+    )
+    return part / max(steps, 1)
+
+
+def gate_counts_users(plan: RolloutPlan, gate: Gate) -> bool:
+    statistic = plan.metrics[gate.metric].statistic
+    return statistic is not None and counts_users(statistic)
+
+
+def _two_cohort_gates(plan: RolloutPlan, place: RuleGroup) -> Iterator[tuple[Gate, ...]]:
+    """The statistical gates of each step that has two cohorts."""
+    percentage = 0.0
+    for step in plan.steps:
+        percentage = percentage if step.percentage is None else step.percentage
+        if 0 < percentage < FULL_PERCENTAGE and not step.delete_flag:
+            yield statistical_gates(getattr(step, place))

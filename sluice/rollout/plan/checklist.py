@@ -1,0 +1,109 @@
+"""Checklists: what must be true before a step starts (guide: Pre-Deployment Checklist)."""
+
+from datetime import datetime
+from typing import Annotated, Literal, Self
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from sluice.rollout.analysis.gate import Gate, Model
+from sluice.rollout.units import Duration, parse_duration
+
+ItemCheck = Literal[
+    "attested",
+    "stores",
+    "targets",
+    "metrics",
+    "dashboards",
+    "alerts",
+    "flags",
+    "drill",
+    "gate",
+    "baseline",
+    "earlier_steps",
+    "live_time",
+]
+AUTOMATED_CHECKS = (
+    "stores",
+    "targets",
+    "metrics",
+    "dashboards",
+    "alerts",
+    "flags",
+    "drill",
+    "gate",
+)
+"""Kinds that an activity checks; ``baseline``, ``steps`` and ``held`` are in the state."""
+DRILL_LIMIT = parse_duration("1s")
+
+
+def _list_to_tuple(value: object) -> object:
+    return tuple(value) if isinstance(value, list) else value
+
+
+class ChecklistItem(Model):
+    """One line of a checklist. ``check`` says who knows: a person (``attested``) or a machine.
+
+    stores      every store that the router processes use answers each of them
+    targets     Prometheus scrapes every router process, and each is up
+    metrics     Prometheus answers the query of every baseline of the plan
+    dashboards  the dashboards in ``names`` are in Grafana
+    alerts      the alert rules in ``names`` are loaded in Prometheus, and healthy
+    flags       a throw-away flag, raised, is seen so by every router process
+    drill       a throw-away flag goes from 100 % to 0 % in every process within ``limit``
+    gate        ``gate`` is Successful
+    baseline    every baseline of the plan is recorded
+    steps       every earlier step of the plan has ended well
+    held        the step before has been live for ``at_least``, from its start on
+    """
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$", max_length=100)
+    title: str
+    guide: str = ""
+    check: ItemCheck = "attested"
+    names: Annotated[tuple[str, ...], BeforeValidator(_list_to_tuple)] = ()
+    limit: Duration = DRILL_LIMIT
+    at_least: Duration | None = None
+    gate: Gate | None = None
+
+    @model_validator(mode="after")
+    def _require_complete(self) -> Self:
+        if (self.check == "gate") != (self.gate is not None):
+            raise ValueError("check: gate needs a gate, and no other check has one")
+        if (self.check in ("dashboards", "alerts")) != bool(self.names):
+            raise ValueError("dashboards and alerts need names, and no other check has any")
+        if (self.check == "live_time") != bool(self.at_least):
+            raise ValueError(
+                "check: live_time needs at_least, for example 14d; no other check has it"
+            )
+        return self
+
+
+class ItemResult(Model):
+    """What a machine found out about one item."""
+
+    item: str
+    passed: bool
+    reason: str
+    at: datetime
+
+
+class Attestation(Model):
+    """What only a person knows, and who said so."""
+
+    item: str
+    actor: str
+    note: str
+    at: datetime
+
+
+class ChecklistSchedule(Model):
+    """How often a machine looks: again at what failed, and at what passed long ago."""
+
+    retry_every: Duration = parse_duration("1m")
+    valid_for: Duration = parse_duration("1h")
+
+    @model_validator(mode="after")
+    def _require_order(self) -> Self:
+        if not parse_duration("1s") <= self.retry_every <= self.valid_for:
+            raise ValueError("retry_every must be at least 1s and not longer than valid_for")
+        return self

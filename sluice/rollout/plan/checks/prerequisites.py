@@ -1,0 +1,30 @@
+"""Mistakes in what a plan asks of people and of the calendar."""
+
+from collections.abc import Iterator
+
+from sluice.rollout.plan.freeze_windows import covers_whole_week
+from sluice.rollout.plan.schema import RolloutPlan
+from sluice.rollout.yaml_document import Problem
+
+
+def check_prerequisites(plan: RolloutPlan) -> Iterator[Problem]:
+    """Checklist items and freezes that can't be told apart, or never let anything through."""
+    yield from _check_items(plan)
+    names = [freeze.name for freeze in plan.freezes]
+    for f, name in enumerate(names):
+        if name in names[:f]:
+            yield ("freezes", f, "name"), f"{name!r} is used twice; each freeze needs its own name"
+    if covers_whole_week(plan.freezes):
+        yield ("freezes",), "leave no moment of the week to raise in; shorten one"
+
+
+def _check_items(plan: RolloutPlan) -> Iterator[Problem]:
+    seen: set[str] = set()
+    for s, step in enumerate(plan.steps):
+        for i, item in enumerate(step.checklist):
+            place = ("steps", s, "checklist", i)
+            if item.name in seen:
+                yield (*place, "name"), f"{item.name!r} is used twice; attest names one item"
+            seen.add(item.name)
+            if item.check in ("baseline", "metrics") and not plan.baselines:
+                yield (*place, "check"), "the plan has no baselines; add some or drop the item"

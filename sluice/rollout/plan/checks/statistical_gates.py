@@ -1,0 +1,90 @@
+"""Mistakes of a plan's statistical gates that no single field shows."""
+
+from collections.abc import Iterator
+
+from sluice.rollout.analysis.gate import Gate, GateKind
+from sluice.rollout.analysis.promql import parse_selectors
+from sluice.rollout.analysis.statistic import AnyStatistic, LatencyTail, MeanValue, SlowUsers
+from sluice.rollout.plan.schema import RolloutPlan
+from sluice.rollout.yaml_document import Location, Problem
+
+SINGLE_COHORT_PERCENTAGES = (0, 100)
+_EDGE_MATCHER: dict[type, str] = {LatencyTail: 'le=~"$le"', SlowUsers: 'edge=~"$edge"'}
+
+
+def check_statistical_gates(plan: RolloutPlan) -> Iterator[Problem]:
+    """Statistics that count nothing, gates that have none, gates that could never pass."""
+    for name, metric in plan.metrics.items():
+        if metric.statistic is not None:
+            yield from _check_selectors(("metrics", name, "statistic"), metric.statistic)
+    yield from _check_gates(plan)
+    yield from _check_second_cohort(plan)
+
+
+def _check_selectors(place: Location, statistic: AnyStatistic) -> Iterator[Problem]:
+    edge = _EDGE_MATCHER.get(type(statistic), "")
+    for field in ("events", "units", "total", "squares", "users", "buckets"):
+        template = getattr(statistic, field, None)
+        if template is not None and (problem := _selector_problem(template, edge)):
+            yield (*place, field), problem
+
+
+def _selector_problem(template: str, edge: str) -> str:
+    if "$cohort" not in template:
+        return 'must select the cohort: write cohort=~"$cohort" among its matchers'
+    if edge not in template:
+        return f"must select the edge: write {edge} among its matchers"
+    text = template.replace("$cohort", "x").replace("$le", "1").replace("$edge", "1")
+    try:
+        found = parse_selectors(text).selectors
+    except ValueError as error:
+        return f"is no PromQL selector: {error}"
+    if len(found) != 1 or "{" not in text or not text.rstrip().endswith("}"):
+        return "must be one counter with matchers, without function, range or offset"
+    return ""
+
+
+def _check_gates(plan: RolloutPlan) -> Iterator[Problem]:
+    first: dict[str, Gate] = {}
+    for place, gate in plan.rules():
+        if gate.kind is not GateKind.STATISTICAL:
+            continue
+        metric = plan.metrics.get(gate.metric)
+        if metric is not None and metric.statistic is None:
+            yield (*place, "kind"), f"metric {gate.metric!r} has no statistic: to count with"
+        elif (
+            metric is not None
+            and gate.claim == "non_inferiority"
+            and not isinstance(metric.statistic, MeanValue)
+        ):
+            yield (
+                (*place, "claim"),
+                "non_inferiority can be shown by a statistic with test: mean only",
+            )
+        key = f"{place[2]}/{gate.name}"
+        if _evidence_key(first.setdefault(key, gate)) != _evidence_key(gate):
+            yield (
+                (*place, "name"),
+                f"{gate.name!r} is another statistical gate in an earlier step; evidence goes on "
+                "from step to step by name: use the same gate, or another name",
+            )
+
+
+def _evidence_key(gate: Gate) -> tuple[str, object, str, float]:
+    return gate.metric, gate.window, gate.claim, gate.weight
+
+
+def _check_second_cohort(plan: RolloutPlan) -> Iterator[Problem]:
+    percentage = 0.0
+    for s, step in enumerate(plan.steps):
+        percentage = percentage if step.percentage is None else step.percentage
+        if percentage not in SINGLE_COHORT_PERCENTAGES and not step.delete_flag:
+            continue
+        for g, gate in enumerate(step.gates):
+            if gate.kind is GateKind.STATISTICAL and not gate.dry_run:
+                where = "after the flag is gone" if step.delete_flag else f"at {percentage:g} %"
+                yield (
+                    ("steps", s, "gates", g, "kind"),
+                    f"there is no second cohort to compare with {where}, so it could never pass; "
+                    "remove it here",
+                )

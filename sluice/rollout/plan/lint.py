@@ -1,0 +1,238 @@
+"""What the gates of a plan can and cannot see: computed from the plan and the expected traffic.
+
+``sluice lint`` prints it. A plan with such warnings runs; it just may not decide, or not in time.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sluice.rollout.analysis.gate import Gate, GateKind
+from sluice.rollout.analysis.sequential_gate import PLAN_ONLY_FIELDS
+from sluice.rollout.analysis.statistic import (
+    AffectedUsers,
+    EventRate,
+    LatencyTail,
+    MeanValue,
+    SlowUsers,
+)
+from sluice.rollout.analysis.stats.affected_users import AffectedUsersTest
+from sluice.rollout.analysis.stats.counts import CountTest
+from sluice.rollout.analysis.stats.latency_tail import LatencyTailTest
+from sluice.rollout.analysis.stats.means import MeanTest
+from sluice.rollout.analysis.stats.power import (
+    CohortRates,
+    TrafficForecast,
+    format_hours,
+    hours_to_detect,
+    hours_to_detect_affected,
+    hours_to_detect_mean,
+)
+from sluice.rollout.analysis.stats.slow_users import SlowUsersTest
+from sluice.rollout.plan.alpha_budget import RuleGroup, gate_alpha
+from sluice.rollout.plan.schema import ExpectedTraffic, RolloutPlan, Step
+from sluice.rollout.units import format_duration
+from sluice.rollout.yaml_document import Problem
+
+SLOW_RATE = 0.01
+"""The slow requests that a latency gate is asked about: the p99's own."""
+FALSE_ALARM_RATE_MIN = 0.05
+SMALL_COUNT = 10
+_QUERIES_METRIC = "router_queries_total"
+_AVERAGED_UNITS = ("ratio", "seconds", "score")
+_SINGLE_COHORT_SHARES = (0.0, 1.0)
+
+
+@dataclass(frozen=True)
+class GateContext:
+    """One gate where it stands: its step, the share of users with treatment, and what comes by."""
+
+    step: Step
+    share: float
+    gate: Gate
+    traffic: ExpectedTraffic | None
+
+    @property
+    def query_share(self) -> float:
+        """Part of all queries that the gate's own reading rests on."""
+        return {"treatment": self.share, "control": 1 - self.share, "all": 1.0}[self.gate.cohort]
+
+    @property
+    def hold_hours(self) -> float:
+        return self.step.hold.total_seconds() / 3600
+
+
+def lint_warnings(plan: RolloutPlan, traffic: ExpectedTraffic | None) -> Iterator[Problem]:
+    """Everything in a valid plan that may keep it from deciding, with its place.
+
+    ``traffic`` None: only what can be told without knowing how much comes by.
+    """
+    share = 0.0
+    shares = []
+    for index, step in enumerate(plan.steps):
+        if step.delete_flag and share < 1:
+            yield ("steps", str(index), "delete_flag"), f"{step.name}: {_exposure_jump(share)}"
+        share = share if step.percentage is None else step.percentage / 100
+        shares.append(1.0 if step.delete_flag else share)
+    for place, gate in plan.rules():
+        step = plan.steps[int(place[1])]
+        spot = GateContext(step, shares[int(place[1])], gate, traffic)
+        for text in _gate_warnings(plan, spot, in_gates=place[2] == "gates"):
+            yield place, f"{step.name}/{gate.name}: {text}"
+
+
+def _exposure_jump(share: float) -> str:
+    return (
+        f"deleting the flag gives the treatment to everybody, but until then only {share:.0%} have it; "
+        "put a step at 100 before it"
+    )
+
+
+def _gate_warnings(plan: RolloutPlan, spot: GateContext, *, in_gates: bool) -> Iterator[str]:
+    gate = spot.gate
+    if in_gates and gate.window > spot.step.hold:
+        yield (
+            f"window {format_duration(gate.window)} is longer than the step's hold "
+            f"{format_duration(spot.step.hold)}: the reading mixes in what was before the step"
+        )
+    if gate.kind is GateKind.STATISTICAL:
+        yield from _power_warnings(plan, spot, "gates" if in_gates else "red_flags")
+        return
+    yield from _threshold_warnings(plan, gate)
+    yield from _sample_warnings(plan, spot)
+    yield from _false_alarm_warnings(plan, spot)
+
+
+def _threshold_warnings(plan: RolloutPlan, gate: Gate) -> Iterator[str]:
+    if plan.metrics[gate.metric].unit != "ratio" or gate.kind is not GateKind.ABSOLUTE:
+        return
+    above = gate.direction == "above"
+    if (above and gate.threshold > 1) or (not above and gate.threshold <= 0):
+        yield f"no ratio is ever {gate.direction} {gate.threshold:.2%}: the gate can never pass"
+    elif (above and gate.threshold <= 0) or (not above and gate.threshold > 1):
+        yield f"every ratio is {gate.direction} {gate.threshold:.2%}: the gate can never fail"
+
+
+def _sample_warnings(plan: RolloutPlan, spot: GateContext) -> Iterator[str]:
+    gate, metric = spot.gate, plan.metrics[spot.gate.metric]
+    compared = gate.kind in (GateKind.ABSOLUTE, GateKind.BASELINE, GateKind.CONTROL)
+    if compared and metric.samples and not gate.min_samples and metric.unit in _AVERAGED_UNITS:
+        yield "without min_samples a single request decides; say how many it needs"
+    if spot.traffic is None or _QUERIES_METRIC not in (metric.samples or ""):
+        return
+    expected = _queries_per_window(spot, spot.traffic)
+    if 0 < expected < gate.min_samples:
+        enough = gate.window * (gate.min_samples / expected)
+        yield (
+            f"expects {format_small(expected)} queries in {format_duration(gate.window)} "
+            f"({spot.query_share:.0%} of {spot.traffic.queries_per_day:,.0f} a day) but needs "
+            f"{gate.min_samples:,}: it will hold; a window of "
+            f"{format_hours(enough.total_seconds() / 3600)} has them"
+        )
+
+
+def _false_alarm_warnings(plan: RolloutPlan, spot: GateContext) -> Iterator[str]:
+    """How often a fixed threshold of the error rate is passed by chance alone."""
+    gate, traffic = spot.gate, spot.traffic
+    fixed = gate.kind is GateKind.ABSOLUTE and gate.direction == "below"
+    if traffic is None or not fixed or 'outcome="error"' not in plan.metrics[gate.metric].query:
+        return
+    units = math.floor(_queries_per_window(spot, traffic))
+    if units < max(gate.min_samples, 1) or traffic.error_rate >= gate.threshold:
+        return
+    chance = probability_at_least(math.ceil(gate.threshold * units), units, traffic.error_rate)
+    chance **= gate.consecutive
+    if chance >= FALSE_ALARM_RATE_MIN:
+        yield (
+            f"with {units:,} queries in {format_duration(gate.window)}, a healthy error rate of "
+            f"{traffic.error_rate:.2%} is not below {gate.threshold:.2%} in {chance:.0%} of looks "
+            "by chance; widen the window, or use a statistical gate"
+        )
+
+
+def format_small(count: float) -> str:
+    return f"{count:.1f}" if count < SMALL_COUNT else f"{count:,.0f}"
+
+
+def probability_at_least(events: int, units: int, rate: float) -> float:
+    """P(Binomial(units, rate) ≥ events)."""
+    below = sum(math.exp(_log_binomial(k, units, rate)) for k in range(events))
+    return min(max(1 - below, 0.0), 1.0)
+
+
+def _log_binomial(events: int, units: int, rate: float) -> float:
+    ways = math.lgamma(units + 1) - math.lgamma(events + 1) - math.lgamma(units - events + 1)
+    return ways + events * math.log(rate) + (units - events) * math.log1p(-rate)
+
+
+def _queries_per_window(spot: GateContext, traffic: ExpectedTraffic) -> float:
+    hours = spot.gate.window.total_seconds() / 3600
+    return traffic.queries_per_day / 24 * spot.query_share * hours
+
+
+def _power_warnings(plan: RolloutPlan, spot: GateContext, place: RuleGroup) -> Iterator[str]:
+    if spot.share in _SINGLE_COHORT_SHARES:
+        yield f"there is no second cohort at {spot.share:.0%}: it says nothing here"
+        return
+    if spot.traffic is None:
+        return
+    alpha = gate_alpha(plan, place, spot.gate)
+    found = _time_to_detect(plan, spot, spot.traffic, alpha)
+    if found is None or found[1] <= spot.hold_hours:
+        return
+    change, hours = found
+    takes = f"needs {format_hours(hours)}" if hours < math.inf else "can't be seen in a year"
+    yield (
+        f"at {spot.share:.0%} and {spot.traffic.queries_per_day:,.0f} requests a day, {change} "
+        f"{takes}; the step holds {format_hours(spot.hold_hours)}{_suggestions(plan, spot, hours, alpha)}"
+    )
+
+
+def _suggestions(plan: RolloutPlan, spot: GateContext, hours: float, alpha: float) -> str:
+    """What would make it visible: a longer hold, or the smallest share that shows it in time."""
+    assert spot.traffic is not None  # noqa: S101  the caller looked
+    helps = [f"hold {format_hours(hours)}"] if hours < math.inf else []
+    for percent in range(math.ceil(spot.share * 100) + 1, 51):
+        wider = GateContext(spot.step, percent / 100, spot.gate, spot.traffic)
+        found = _time_to_detect(plan, wider, spot.traffic, alpha)
+        if found is not None and found[1] <= spot.hold_hours:
+            helps.append(f"expose {percent} %")
+            break
+    return f"; {' or '.join(helps)}" if helps else ""
+
+
+def _time_to_detect(
+    plan: RolloutPlan, spot: GateContext, traffic: ExpectedTraffic, alpha: float
+) -> tuple[str, float] | None:
+    """The change that the gate is asked about, and the hours it needs; None when not known."""
+    comes = TrafficForecast(per_hour=traffic.queries_per_day / 24, share=spot.share)
+    people = comes.model_copy(update={"users": traffic.users or math.inf})
+    doubled = CohortRates(control=traffic.error_rate, treatment=min(2 * traffic.error_rate, 0.99))
+    match plan.metrics[spot.gate.metric].statistic:
+        case EventRate() as rate:
+            test = CountTest(margin=rate.margin)
+            hours = hours_to_detect(test, comes, doubled, alpha)
+            return f"a doubling of a {traffic.error_rate:.2%} error rate", hours
+        case LatencyTail() as tail:
+            edge = LatencyTailTest(edges=tail.edges, margin=tail.margin).edge_test(tail.edges[-1])
+            slow = CohortRates(control=SLOW_RATE, treatment=3 * SLOW_RATE)
+            hours = hours_to_detect(edge, comes, slow, alpha / len(tail.edges))
+            return "three times as many of the slowest 1 %", hours
+        case MeanValue() as mean:
+            lost = MeanTest(**mean.model_dump(exclude=PLAN_ONLY_FIELDS))
+            rates = {"per_hour": comes.per_hour * traffic.feedback_share}
+            rated = (people if mean.per_user else comes).model_copy(update=rates)
+            worse_by = mean.margin + mean.tolerance
+            change = f"a mean worse by {worse_by:g}"
+            return change, hours_to_detect_mean(lost, rated, worse_by, alpha)
+        case AffectedUsers() as affected:
+            users = AffectedUsersTest(margin=affected.margin)
+            hours = hours_to_detect_affected(users, people, doubled, alpha)
+            return f"a doubling of a {traffic.error_rate:.2%} error rate", hours
+        case SlowUsers() as waits:
+            first = SlowUsersTest(edges=waits.edges, margin=waits.margin).edge_test(waits.edges[-1])
+            slow = CohortRates(control=SLOW_RATE, treatment=3 * SLOW_RATE)
+            hours = hours_to_detect_affected(first, people, slow, alpha / len(waits.edges))
+            return "three times as many of the slowest 1 %", hours
+        case _:
+            return None

@@ -1,0 +1,54 @@
+"""Plans as YAML: every mistake with its field and line, all of them at once."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from sluice.rollout.plan.checks.metric_names import check_metric_names
+from sluice.rollout.plan.checks.prerequisites import check_prerequisites
+from sluice.rollout.plan.checks.references import check_references
+from sluice.rollout.plan.checks.statistical_gates import check_statistical_gates
+from sluice.rollout.plan.placeholders import overlaps, with_placeholders
+from sluice.rollout.plan.schema import RolloutPlan
+from sluice.rollout.yaml_document import Location, Problem, parse, problems_in, read_text
+
+
+def load_plan(path: Path) -> RolloutPlan:
+    """Read and validate a plan file.
+
+    Raises:
+        PlanError: with one Mistake for each thing that is wrong; a missing file is one of them.
+    """
+    return parse_plan(read_text(path))
+
+
+def parse_plan(text: str) -> RolloutPlan:
+    """Validate the text of a plan; PlanError as in load_plan."""
+    return parse(text, "plan", "name, flag, metrics, steps", _validate)
+
+
+def _validate(data: Any) -> tuple[RolloutPlan | None, list[Problem]]:  # noqa: ANN401  YAML is anything
+    try:
+        plan = RolloutPlan.model_validate(data)
+    except ValidationError as error:
+        found = problems_in(error)
+        return None, found + _remaining_problems(data, [place for place, _ in found])
+    return plan, list(_run_checks(plan))
+
+
+def _run_checks(plan: RolloutPlan) -> Iterator[Problem]:
+    yield from check_references(plan)
+    yield from check_prerequisites(plan)
+    yield from check_statistical_gates(plan)
+    yield from check_metric_names(plan)
+
+
+def _remaining_problems(data: Any, broken: list[Location]) -> list[Problem]:  # noqa: ANN401  YAML is anything
+    """Cross-check what is left of a plan with broken fields."""
+    try:
+        rest = RolloutPlan.model_validate(with_placeholders(data, broken))
+    except ValidationError:
+        return []
+    return [(place, text) for place, text in _run_checks(rest) if not overlaps(place, broken)]

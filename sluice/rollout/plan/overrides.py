@@ -1,0 +1,125 @@
+"""Edits of a plan's rules, as people write them: ``ramp-25.latency_p99.threshold=0.8``."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from pydantic import ValidationError
+
+from sluice.rollout.analysis.gate import Gate, GateKind
+from sluice.rollout.errors import OverrideError
+from sluice.rollout.units import format_duration
+from sluice.rollout.yaml_document import problems_in
+
+REPLAYABLE_FIELDS = (
+    "threshold", "direction", "floor", "min_samples", "on_no_data", "on_inconclusive",
+    "consecutive", "dry_run", "severity",
+)  # fmt: skip
+"""Fields that change only what is made of a reading."""
+UNREPLAYABLE_FIELDS = {
+    "window": "readings over another window were never taken",
+    "metric": "another metric was never measured",
+    "cohort": "another cohort was never measured",
+    "kind": "what it would be compared with was never measured",
+    "claim": "the evidence was gathered for the other claim",
+    "weight": "the evidence was weighed at another part of α",
+}
+_STATISTICAL_FIELDS = ("dry_run", "severity", "consecutive")
+
+
+@dataclass(frozen=True)
+class Override:
+    """One field of one rule; ``value`` is still text."""
+
+    step: str
+    gate: str
+    field: str
+    value: str
+
+    @property
+    def text(self) -> str:
+        return f"{self.step}.{self.gate}.{self.field}={self.value}"
+
+
+@dataclass(frozen=True)
+class RuleRef:
+    """A rule as it was judged by, in a step; ``place`` as in the plan."""
+
+    step: str
+    group: str
+    gate: Gate
+
+
+def parse_override(text: str, rules: Sequence[RuleRef]) -> Override:
+    """Read one edit of the recorded ``rules``.
+
+    Raises:
+        EditError: it names a step, gate or field that isn't there (and lists what is), or a field
+            that recorded readings can't be judged by again (and says why).
+    """
+    place, equals, value = text.partition("=")
+    path, dot, field = place.strip().rpartition(".")
+    if not equals or not dot:
+        raise OverrideError(
+            f"--set {text!r}: write STEP.GATE.FIELD=VALUE, for example {_example_override(rules)}"
+        )
+    step = max((r.step for r in rules if path.startswith(f"{r.step}.")), key=len, default="")
+    if not step:
+        raise OverrideError(
+            f"--set {text!r}: no such step; recorded are {_join_names(r.step for r in rules)}"
+        )
+    gate = path.removeprefix(f"{step}.")
+    named = [rule for rule in rules if (rule.step, rule.gate.name) == (step, gate)]
+    if not named:
+        has = _join_names(rule.gate.name for rule in rules if rule.step == step)
+        raise OverrideError(f"--set {text!r}: {step} has no gate {gate!r}; it has {has}")
+    _check_field(text, field, named)
+    edit = Override(step, gate, field, value.strip())
+    for rule in named:
+        with_overrides(rule.gate, [edit])
+    return edit
+
+
+def with_overrides(gate: Gate, overrides: Iterable[Override]) -> Gate:
+    """The gate with these edits.
+
+    Raises:
+        EditError: a value that its field can't have.
+    """
+    changes = {edit.field: edit.value for edit in overrides}
+    try:
+        return Gate.model_validate({**gate.model_dump(), **changes}) if changes else gate
+    except ValidationError as error:
+        told = "; ".join(
+            f"{'.'.join(map(str, place)) or 'gate'}: {why}" for place, why in problems_in(error)
+        )
+        raise OverrideError(f"--set {gate.name}: {told}") from error
+
+
+def _check_field(text: str, field: str, named: Sequence[RuleRef]) -> None:
+    if field in UNREPLAYABLE_FIELDS:
+        known = getattr(named[0].gate, field)
+        recorded = format_duration(known) if isinstance(known, timedelta) else known
+        raise OverrideError(
+            f"--set {text!r}: {field} can't be judged again: {UNREPLAYABLE_FIELDS[field]} "
+            f"(recorded: {recorded}). `sluice backtest` measures anew"
+        )
+    if field not in REPLAYABLE_FIELDS:
+        raise OverrideError(
+            f"--set {text!r}: no field {field!r}; there are {', '.join(REPLAYABLE_FIELDS)}"
+        )
+    if named[0].gate.kind is GateKind.STATISTICAL and field not in _STATISTICAL_FIELDS:
+        raise OverrideError(
+            f"--set {text!r}: a statistical gate has no {field} to judge by again; "
+            f"it has {', '.join(_STATISTICAL_FIELDS)}"
+        )
+
+
+def _join_names(names: Iterable[str]) -> str:
+    return ", ".join(dict.fromkeys(names)) or "none"
+
+
+def _example_override(rules: Sequence[RuleRef]) -> str:
+    if not rules:
+        return "ramp-25.latency_p99.threshold=0.8"
+    return f"{rules[0].step}.{rules[0].gate.name}.threshold={rules[0].gate.threshold:g}"

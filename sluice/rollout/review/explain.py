@@ -1,0 +1,158 @@
+"""Why each decision was taken: reading, threshold, samples, window and rule, from what was recorded.
+
+Pure: the same record gives the same explanation, years later and without the plan at hand.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+
+from sluice.rollout.analysis.gate import (
+    RELATIVE_KINDS,
+    Gate,
+    GateKind,
+    Metric,
+    Model,
+    render_query,
+    slope_query,
+)
+from sluice.rollout.analysis.judge import format_change, format_value
+from sluice.rollout.analysis.verdict import Check, Verdict
+from sluice.rollout.engine.runbook import runbook_for_finding
+from sluice.rollout.engine.state import Event, Finding
+from sluice.rollout.units import format_duration
+
+CHECK_EVENT_KINDS = ("check", "promote", "rollback", "pause", "approve")
+FINDING_EVENT_KINDS = ("red_flag", "rollback", "pause", "note")
+
+
+class RuleSummary(Model):
+    """The gate that was applied, in words and as it was measured."""
+
+    gate: str
+    text: str
+    window_seconds: float
+    min_samples: int
+    consecutive: int
+    query: str
+    guide: str
+
+
+class VerdictEvidence(Model):
+    """One verdict that a decision rests on; ``rule`` is None when the record doesn't hold it."""
+
+    verdict: Verdict
+    rule: RuleSummary | None
+
+
+class Explanation(Model):
+    """One decision. ``source`` names the check or red flag in the ledger; empty without one.
+
+    ``runbook`` is the page that says what to do about it.
+    """
+
+    at: datetime
+    kind: str
+    text: str
+    actor: str
+    step: str | None
+    percentage: float | None
+    source: str = ""
+    runbook: str = ""
+    measured_at: datetime | None = None
+    evidence: tuple[VerdictEvidence, ...] = ()
+
+
+class RecordedCheck(Model):
+    """A check with the rules it was judged by."""
+
+    check: Check
+    gates: tuple[Gate, ...]
+    metrics: Mapping[str, Metric]
+
+
+def explain(
+    events: Sequence[Event], checks: Sequence[RecordedCheck], findings: Sequence[Finding]
+) -> tuple[Explanation, ...]:
+    """Explain every line of the timeline by the last measurement before it that it can rest on."""
+    return tuple(_explain_event(event, checks, findings) for event in events)
+
+
+def _explain_event(
+    event: Event, checks: Sequence[RecordedCheck], findings: Sequence[Finding]
+) -> Explanation:
+    source, runbook, measured_at, evidence = "", "", None, list[VerdictEvidence]()
+    if finding := _matching_finding(event, findings):
+        source, measured_at = finding.name, finding.seen_at
+        runbook = runbook_for_finding(finding)
+        rule = summarize_rule(finding.gate, None) if finding.gate else None
+        evidence = [VerdictEvidence(verdict=finding.verdict, rule=rule)]
+    elif judged := _matching_check(event, checks):
+        source, measured_at = judged.check.id, judged.check.at
+        evidence = list(_verdict_evidence(judged))
+    return Explanation(
+        **event.model_dump(),
+        source=source,
+        runbook=runbook,
+        measured_at=measured_at,
+        evidence=tuple(evidence),
+    )
+
+
+def _matching_finding(event: Event, findings: Sequence[Finding]) -> Finding | None:
+    """The red flag whose sentence the decision repeats."""
+    if event.kind not in FINDING_EVENT_KINDS:
+        return None
+    fits = [f for f in findings if f.seen_at <= event.at and f.verdict.reason in event.text]
+    return fits[-1] if fits else None
+
+
+def _matching_check(event: Event, checks: Sequence[RecordedCheck]) -> RecordedCheck | None:
+    if event.kind not in CHECK_EVENT_KINDS or event.step is None:
+        return None
+    before = [one for one in checks if one.check.at <= event.at]
+    mine = [one for one in before if one.check.step == event.step]
+    if event.kind == "approve":  # given before the step begins, on what the one before it showed
+        mine = before
+    return mine[-1] if mine else None
+
+
+def _verdict_evidence(judged: RecordedCheck) -> Iterator[VerdictEvidence]:
+    gates = {gate.name: gate for gate in judged.gates}
+    for verdict in judged.check.verdicts:
+        gate = gates.get(verdict.gate)
+        metric = judged.metrics.get(gate.metric) if gate else None
+        yield VerdictEvidence(verdict=verdict, rule=summarize_rule(gate, metric) if gate else None)
+
+
+def summarize_rule(gate: Gate, metric: Metric | None) -> RuleSummary:
+    """Put a gate into words; the query is there when the metric is known."""
+    query = render_query(metric.query, gate, gate.cohort) if metric else ""
+    return RuleSummary(
+        gate=gate.name,
+        text=", ".join(_rule_phrases(gate, metric)),
+        window_seconds=gate.window.total_seconds(),
+        min_samples=gate.min_samples,
+        consecutive=gate.consecutive,
+        query=slope_query(query, gate) if query and gate.kind is GateKind.TREND else query,
+        guide=gate.guide,
+    )
+
+
+def _rule_phrases(gate: Gate, metric: Metric | None) -> Iterator[str]:
+    unit = metric.unit if metric and gate.kind is not GateKind.TREND else ""
+    limit = format_value(gate.threshold, unit)
+    if gate.kind in RELATIVE_KINDS:
+        against = "recorded baseline" if gate.kind is GateKind.BASELINE else "control cohort"
+        limit = f"{against} {format_change(gate)}"
+    slope_of = "slope per hour of " if gate.kind is GateKind.TREND else ""
+    yield f"{slope_of}{gate.metric} ({gate.cohort}) {gate.direction} {limit}"
+    if gate.floor is not None:
+        yield f"never stricter than {format_value(gate.floor, unit)}"
+    yield f"over {format_duration(gate.window)}"
+    if gate.min_samples:
+        yield f"at least {gate.min_samples} samples, else {gate.on_inconclusive}"
+    if gate.consecutive > 1:
+        yield f"{gate.consecutive} times in a row"
+    yield f"no data: {gate.on_no_data}"
+    if gate.dry_run:
+        yield "dry run"

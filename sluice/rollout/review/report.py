@@ -1,0 +1,292 @@
+"""The post-mortem as data: everything the guide's Lessons Learned Template asks for, and no I/O.
+
+``build_report`` takes the state of a rollout and its recorded checks; ``sluice.rollout.review.lessons`` writes
+the sentences; templates and plots elsewhere only show what is in here.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import Literal
+
+from sluice.rollout.analysis.gate import Gate, GateKind, Model
+from sluice.rollout.analysis.verdict import Check, Outcome, Verdict, worst_outcome
+from sluice.rollout.engine.state import Event, Rollback, State
+from sluice.rollout.plan.schema import Step
+
+ReportEnding = Literal["Healthy", "Aborted", "Interim"]
+ImpactGroup = Literal["Latency", "Accuracy", "User satisfaction", "Other"]
+
+_SERIES_SUFFIX = {GateKind.TREND: " per hour", GateKind.STATISTICAL: ", evidence of harm"}
+_SATISFACTION = ("reward", "complaint", "satisfaction", "rating")
+_ACCURACY = ("accuracy", "correct", "precision", "recall")
+
+
+class StageSpan(Model):
+    """When a stage of the guide began and ended; both None when it wasn't reached."""
+
+    stage: int
+    title: str
+    began: datetime | None = None
+    ended: datetime | None = None
+
+
+class MetricImpact(Model):
+    """One metric before (recorded baseline) and after (last check that measured it)."""
+
+    group: ImpactGroup
+    metric: str
+    unit: str
+    before: float | None
+    after: float | None
+    after_step: str = ""
+    direction: str = "below"
+
+    @property
+    def change(self) -> float | None:
+        """Relative change, 0.1 is +10 %; None where it can't be told."""
+        if self.before is None or self.after is None or self.before == 0:
+            return None
+        return self.after / self.before - 1
+
+    @property
+    def is_improvement(self) -> bool | None:
+        """Whether the change is to the good side of the metric's gates; None for no change."""
+        if not self.change:
+            return None
+        return (self.change < 0) == (self.direction == "below")
+
+
+class GateRow(Model):
+    """One gate over all checks of its step."""
+
+    gate: str
+    guide: str
+    outcomes: dict[Outcome, int]
+    last: Verdict
+
+    @property
+    def check_count(self) -> int:
+        return sum(self.outcomes.values())
+
+    @property
+    def worst(self) -> Outcome:
+        return worst_outcome(self.outcomes)
+
+
+class StepChecks(Model):
+    """All checks of one step."""
+
+    step: str
+    title: str
+    percentage: float | None
+    first: datetime
+    last: datetime
+    outcomes: dict[Outcome, int]
+    gates: tuple[GateRow, ...]
+
+
+class SeriesPoint(Model):
+    at: datetime
+    value: float
+
+
+class Series(Model):
+    """One measured metric over time, and the limits its gates had at those times."""
+
+    title: str
+    unit: str
+    points: tuple[SeriesPoint, ...]
+    limits: dict[str, tuple[SeriesPoint, ...]]
+
+
+class Report(Model):
+    """A finished (or interim) rollout, ready to be written down."""
+
+    title: str
+    rollout_id: str
+    flag: str
+    environment: str
+    description: str
+    ending: ReportEnding
+    started_at: datetime
+    written_at: datetime
+    percentage_max: float
+    stages: tuple[StageSpan, ...]
+    impacts: tuple[MetricImpact, ...]
+    decisions: tuple[Event, ...]
+    red_flag_events: tuple[Event, ...]
+    rollbacks: tuple[Rollback, ...]
+    steps: tuple[StepChecks, ...]
+    events: tuple[Event, ...]
+    percentages: tuple[SeriesPoint, ...]
+    series: tuple[Series, ...]
+
+    @property
+    def duration(self) -> timedelta:
+        return self.written_at - self.started_at
+
+
+def build_report(
+    state: State, ending: ReportEnding, at: datetime, checks: Sequence[Check]
+) -> Report:
+    """Put together what happened. Pure: the same arguments give the same report."""
+    plan = state.plan
+    steps = {step.name: step for step in plan.steps}
+    known = sorted((check for check in checks if check.step in steps), key=lambda check: check.at)
+    percentages = tuple(_percentages(state, at))
+    return Report(
+        title=f"{_title_case(plan.name)} Deployment Post-Mortem",
+        rollout_id=state.rollout_id,
+        flag=plan.flag,
+        environment=plan.environment,
+        description=plan.description,
+        ending=ending,
+        started_at=state.started_at,
+        written_at=at,
+        percentage_max=max((point.value for point in percentages), default=0.0),
+        stages=tuple(_stages(state, known, at)),
+        impacts=tuple(_impacts(state, known)),
+        decisions=tuple(event for event in state.timeline if event.actor != "sluice"),
+        red_flag_events=tuple(event for event in state.timeline if event.kind == "red_flag"),
+        rollbacks=(*state.rollbacks, *([state.rollback] if state.rollback else [])),
+        steps=tuple(_steps(steps, known)),
+        events=state.timeline,
+        percentages=percentages,
+        series=tuple(sorted(_series(steps, known), key=_series_rank)),
+    )
+
+
+def _series_rank(series: Series) -> int:
+    """Latency, errors and reward first: they are what the guide watches; a plot may lack room."""
+    shown = (word in series.title for word in ("latency_p99", "error", "reward"))
+    return next((place for place, found in enumerate(shown) if found), 3)
+
+
+def _title_case(name: str) -> str:
+    """``phase4-demo`` → ``Phase 4 Demo``, as the guide's own heading spells it."""
+    words = re.sub(r"[-_.]+", " ", re.sub(r"(?<=[a-z])(?=\d)", " ", name)).split()
+    return " ".join(word[0].upper() + word[1:] for word in words)
+
+
+def _percentages(state: State, at: datetime) -> Iterator[SeriesPoint]:
+    for event in state.timeline:
+        if event.percentage is not None:
+            yield SeriesPoint(at=event.at, value=event.percentage)
+    yield SeriesPoint(at=at, value=state.percentage)
+
+
+def _stages(state: State, checks: Sequence[Check], at: datetime) -> Iterator[StageSpan]:
+    seen = [(event.step, event.at) for event in state.timeline if event.kind == "step"]
+    seen += [(check.step, check.at) for check in checks]
+    began: dict[int, datetime] = {}
+    titles: dict[int, list[str]] = {}
+    for step in state.plan.steps:
+        titles.setdefault(step.stage, []).append(step.title)
+        times = [time for name, time in seen if name == step.name]
+        if times:
+            began[step.stage] = min([*times, *([began[step.stage]] if step.stage in began else [])])
+    ends = dict(pairwise(sorted(began)))
+    for stage, names in titles.items():
+        title = names[0] if len(names) == 1 else f"{names[0]} … {names[-1]}"
+        ended = began.get(ends.get(stage, 0), at) if stage in began else None
+        yield StageSpan(stage=stage, title=title, began=began.get(stage), ended=ended)
+
+
+def _impacts(state: State, checks: Sequence[Check]) -> Iterator[MetricImpact]:
+    after = _last_measured(state, checks)
+    for gate in state.plan.baselines:
+        before = state.baseline.get(gate.metric)
+        step, judged, verdict = after.get(gate.metric, ("", gate, None))
+        yield MetricImpact(
+            group=impact_group(gate.metric, state.plan.metrics[gate.metric].unit),
+            metric=gate.metric,
+            unit=state.plan.metrics[gate.metric].unit,
+            before=before.value if before else None,
+            after=verdict.value if verdict else None,
+            after_step=step,
+            direction=judged.direction,
+        )
+
+
+def impact_group(metric: str, unit: str) -> ImpactGroup:
+    """The guide's line under Metrics Impact that a metric belongs to, told by name and unit."""
+    if any(word in metric for word in _SATISFACTION):
+        return "User satisfaction"
+    if any(word in metric for word in _ACCURACY):
+        return "Accuracy"
+    return "Latency" if unit == "seconds" else "Other"
+
+
+def _last_measured(state: State, checks: Sequence[Check]) -> dict[str, tuple[str, Gate, Verdict]]:
+    """The last value of each metric after the baseline; the treatment's where it was measured."""
+    last: dict[str, tuple[str, Gate, Verdict]] = {}
+    for check in checks:
+        step = state.plan.step(check.step)
+        for gate, verdict in _gate_verdicts(step, check):
+            if step.record_baseline or gate.kind in _SERIES_SUFFIX or verdict.value is None:
+                continue
+            earlier = last.get(gate.metric)
+            if earlier and earlier[1].cohort == "treatment" and gate.cohort != "treatment":
+                continue
+            last[gate.metric] = (step.name, gate, verdict)
+    return last
+
+
+def _gate_verdicts(step: Step, check: Check) -> Iterator[tuple[Gate, Verdict]]:
+    gates = {gate.name: gate for gate in step.gates}
+    for verdict in check.verdicts:
+        if verdict.gate in gates:
+            yield gates[verdict.gate], verdict
+
+
+def _steps(steps: dict[str, Step], checks: Sequence[Check]) -> Iterator[StepChecks]:
+    for step in steps.values():
+        mine = [check for check in checks if check.step == step.name]
+        if mine:
+            yield StepChecks(
+                step=step.name,
+                title=step.title,
+                percentage=step.percentage,
+                first=mine[0].at,
+                last=mine[-1].at,
+                outcomes=Counter(check.outcome for check in mine),
+                gates=tuple(_gate_rows(step, mine)),
+            )
+
+
+def _gate_rows(step: Step, checks: Sequence[Check]) -> Iterator[GateRow]:
+    for gate in step.gates:
+        verdicts = [v for check in checks for v in check.verdicts if v.gate == gate.name]
+        if verdicts:
+            yield GateRow(
+                gate=gate.name,
+                guide=gate.guide,
+                outcomes=Counter(verdict.outcome for verdict in verdicts),
+                last=verdicts[-1],
+            )
+
+
+def _series(steps: dict[str, Step], checks: Sequence[Check]) -> Iterator[Series]:
+    points: dict[tuple[str, str], dict[datetime, float]] = {}
+    limits: dict[tuple[str, str], dict[str, list[SeriesPoint]]] = {}
+    for check in checks:
+        for gate, verdict in _gate_verdicts(steps[check.step], check):
+            key = (
+                f"{gate.metric}{_SERIES_SUFFIX.get(gate.kind, '')} ({gate.cohort})",
+                verdict.unit,
+            )
+            if verdict.value is not None:
+                points.setdefault(key, {})[check.at] = verdict.value
+            if verdict.limit is not None:
+                limit = SeriesPoint(at=check.at, value=verdict.limit)
+                limits.setdefault(key, {}).setdefault(gate.name, []).append(limit)
+    for key, values in points.items():
+        yield Series(
+            title=key[0],
+            unit=key[1],
+            points=tuple(SeriesPoint(at=at, value=value) for at, value in values.items()),
+            limits={name: tuple(line) for name, line in limits.get(key, {}).items()},
+        )

@@ -1,0 +1,171 @@
+"""What if the rules had been others: recorded readings judged again, and decided on again.
+
+Pure: judged by ``sluice.rollout.analysis.judge``, decided by ``sluice.rollout.engine.decide``, as the rollout itself was.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+
+from sluice.rollout.analysis.gate import RELATIVE_KINDS, Gate, GateKind, Metric, Model
+from sluice.rollout.analysis.judge import judge
+from sluice.rollout.analysis.reading import GateReadings, Reading
+from sluice.rollout.analysis.verdict import Check, Outcome, Verdict
+from sluice.rollout.engine.state import Event, Finding
+from sluice.rollout.plan.overrides import Override, RuleRef, with_overrides
+from sluice.rollout.plan.schema import RolloutPlan
+from sluice.rollout.review.explain import RecordedCheck
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+"""For readings that are made of verdicts: nothing is judged by their time."""
+UNKNOWN_SAMPLES = "how many samples the control cohort had was not recorded"
+
+
+class VerdictChange(Model):
+    """One verdict before and after; ``unknown`` says why it can't be judged again (then it stays)."""
+
+    at: datetime
+    step: str
+    source: str
+    before: Verdict
+    after: Verdict
+    unknown: str = ""
+
+    @property
+    def differs(self) -> bool:
+        return self.before.outcome is not self.after.outcome
+
+
+def findings_acted_on(findings: Sequence[Finding], events: Sequence[Event]) -> list[Finding]:
+    """Those that the rollout heard of: its timeline tells each.
+
+    A watch that was just stopped may still find the rollout's own next change, and record that.
+    """
+    told = [event for event in events if event.kind == "red_flag"]
+    return [
+        one
+        for one in findings
+        if any(e.at >= one.seen_at and e.text.endswith(one.verdict.reason) for e in told)
+    ]
+
+
+def editable_rules(
+    checks: Sequence[RecordedCheck],
+    findings: Sequence[tuple[str, Finding]],
+    plan: RolloutPlan | None,
+) -> list[RuleRef]:
+    """Every rule that can be edited: those that were judged by, and the plan's where it is known."""
+    found = [RuleRef(c.check.step, "gates", gate) for c in checks for gate in c.gates]
+    for step, finding in findings:
+        if finding.gate is not None:
+            found.append(RuleRef(step, "red_flags", finding.gate))
+    for one in plan.steps if plan else ():
+        found += [RuleRef(one.name, "gates", gate) for gate in one.gates]
+        found += [RuleRef(one.name, "red_flags", gate) for gate in one.red_flags]
+    return list(dict.fromkeys(found))
+
+
+def rejudge_checks(
+    checks: Sequence[RecordedCheck], overrides: Sequence[Override]
+) -> Iterator[tuple[RecordedCheck, list[VerdictChange]]]:
+    """Each check as it would have been, with what became of every verdict that an edit touches."""
+    for one in checks:
+        gates = {gate.name: gate for gate in one.gates}
+        verdicts, changes = [], list[VerdictChange]()
+        for verdict in one.check.verdicts:
+            mine = [e for e in overrides if (e.step, e.gate) == (one.check.step, verdict.gate)]
+            gate = gates.get(verdict.gate)
+            if not mine or gate is None:
+                verdicts.append(verdict)
+                continue
+            after, unknown = rejudge(verdict, (gate, with_overrides(gate, mine)), one.metrics)
+            verdicts.append(after)
+            changes.append(
+                VerdictChange(
+                    at=one.check.at, step=one.check.step, source=one.check.id,
+                    before=verdict, after=after, unknown=unknown,
+                )
+            )  # fmt: skip
+        check = one.check.model_copy(update={"verdicts": tuple(verdicts)})
+        yield one.model_copy(update={"check": check}), changes
+
+
+def rejudge(
+    verdict: Verdict, gates: tuple[Gate, Gate], metrics: Mapping[str, Metric]
+) -> tuple[Verdict, str]:
+    """One recorded verdict by the rule after the edit; and why that can't be told, if it can't."""
+    before, after = gates
+    shown = {"dry_run": after.dry_run, "severity": after.severity}
+    metric = metrics.get(after.metric)
+    if verdict.outcome is Outcome.ERROR or after.kind is GateKind.STATISTICAL:
+        return verdict.model_copy(update=shown), ""
+    if metric is None:
+        return verdict, f"what {after.metric} is was not recorded"
+    if unknown := _unknown_reason(verdict, before, after):
+        return verdict.model_copy(update=shown), unknown
+    judged = judge(after, metric, _recorded_readings(verdict, before, after))
+    if verdict.value is None and judged.outcome is verdict.outcome:
+        judged = judged.model_copy(update={"reason": verdict.reason})  # it says why there was none
+    return judged, ""
+
+
+def _unknown_reason(verdict: Verdict, before: Gate, after: Gate) -> str:
+    """Of the control's samples only the consequence is recorded: enough for the old rule, or not."""
+    compared = verdict.value is not None and verdict.reference is not None
+    if (
+        after.kind is not GateKind.CONTROL
+        or not compared
+        or after.min_samples == before.min_samples
+    ):
+        return ""
+    if verdict.samples is not None and verdict.samples < after.min_samples:
+        return ""  # too few of its own, whatever control had
+    few = ": only " in verdict.reason
+    if not few and after.min_samples <= before.min_samples:
+        return ""
+    still_few = _has_few_control_samples(verdict) and after.min_samples >= before.min_samples
+    return "" if still_few else UNKNOWN_SAMPLES
+
+
+def _has_few_control_samples(verdict: Verdict) -> bool:
+    return ": only " in verdict.reason and verdict.reason.endswith("control cohort")
+
+
+def _recorded_readings(verdict: Verdict, before: Gate, after: Gate) -> GateReadings:
+    common = {"metric": after.metric, "at": EPOCH}
+    reading = Reading.model_validate(
+        {**common, "cohort": after.cohort, "value": verdict.value, "samples": verdict.samples}
+    )
+    if after.kind not in RELATIVE_KINDS or verdict.reference is None:
+        return GateReadings(reading=reading)
+    samples = None
+    if after.kind is GateKind.CONTROL and before.min_samples:
+        samples = before.min_samples - _has_few_control_samples(verdict)
+    reference = {**common, "cohort": "control", "value": verdict.reference, "samples": samples}
+    return GateReadings(reading=reading, reference=Reading.model_validate(reference))
+
+
+def rejudge_finding(
+    step: str, finding: Finding, overrides: Sequence[Override], plan: RolloutPlan | None
+) -> VerdictChange:
+    """A red flag that fired, by the edited rule: would it have, on the same reading?"""
+    mine = [edit for edit in overrides if (edit.step, edit.gate) == (step, finding.name)]
+    after, unknown = finding.verdict, ""
+    if mine and finding.gate is not None:
+        metrics = plan.metrics if plan else {}
+        after, unknown = rejudge(
+            finding.verdict, (finding.gate, with_overrides(finding.gate, mine)), metrics
+        )
+    return VerdictChange(
+        at=finding.seen_at, step=step, source=f"red flag {finding.name}",
+        before=finding.verdict, after=after, unknown=unknown,
+    )  # fmt: skip
+
+
+def would_fire(change: VerdictChange) -> bool:
+    """Whether the watch would have reported it."""
+    return change.after.outcome is Outcome.FAILED and not change.after.dry_run
+
+
+def sorted_checks(judged: Sequence[RecordedCheck]) -> list[Check]:
+    """The checks alone, oldest first."""
+    return sorted((one.check for one in judged), key=lambda check: check.at)

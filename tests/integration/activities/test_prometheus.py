@@ -1,0 +1,132 @@
+"""The traps of Prometheus and of its client library, on the real ones."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from activities.adapters.prometheus import PrometheusMetrics
+from activities.contract.errors import MetricsQueryError, MetricsUnreachableError
+
+pytestmark = pytest.mark.integration
+AT = datetime(2026, 3, 1, 12, 0, 0, 123000, tzinfo=UTC)
+
+
+@pytest.fixture
+def prometheus(prometheus_url: str) -> Iterator[PrometheusMetrics]:
+    with PrometheusMetrics(f"{prometheus_url}/") as metrics:
+        yield metrics
+
+
+def test_evaluates_at_the_time_passed_in_to_the_millisecond(prometheus: PrometheusMetrics) -> None:
+    assert prometheus.query("vector(time())", AT) == pytest.approx(AT.timestamp(), abs=1e-4)
+
+
+def test_a_scalar_is_a_value(prometheus: PrometheusMetrics) -> None:
+    assert prometheus.query("1 + 1", AT) == 2
+
+
+@pytest.mark.parametrize(
+    ("promql", "why"),
+    [
+        ("sum(", "parse error"),  # HTTP 400
+        ('label_replace(vector(1), "", "", "", "")', "label"),  # HTTP 422
+        ('label_replace(vector(1), "a", "b", "", "") or vector(2)', "2 series"),
+        ("vector(1)[5m:1m]", "one value"),
+        ('"text"', "not a number"),
+    ],
+)
+def test_a_query_that_never_gives_one_number_is_permanent(
+    prometheus: PrometheusMetrics, promql: str, why: str
+) -> None:
+    with pytest.raises(MetricsQueryError, match=why):
+        prometheus.query(promql, AT)
+
+
+def test_a_time_without_zone_is_refused(prometheus: PrometheusMetrics) -> None:
+    with pytest.raises(MetricsQueryError, match="time zone"):
+        prometheus.query("vector(1)", AT.replace(tzinfo=None))
+
+
+def test_one_session_serves_many_threads(prometheus: PrometheusMetrics) -> None:
+    values: list[float | None] = []
+    threads = [
+        threading.Thread(target=lambda n=n: values.append(prometheus.query(f"vector({n})", AT)))
+        for n in range(40)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(value for value in values if value is not None) == list(range(40))
+
+
+@contextmanager
+def running_stub(status: int, body: bytes, wait_seconds: float = 0.0) -> Iterator[str]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            time.sleep(wait_seconds)
+            with suppress(BrokenPipeError):  # the client went away, which is the point
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Keep the test's output quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (500, b"{}"),
+        (503, b"busy"),
+        (401, b"who?"),
+        (404, b"not here"),
+        (200, b"<html>a proxy</html>"),
+        (200, b'{"status": "success"}'),
+        (204, b""),
+    ],
+)
+def test_any_other_answer_is_transient(status: int, body: bytes) -> None:
+    unreachable = pytest.raises(MetricsUnreachableError, match="can't be asked")
+    with running_stub(status, body) as url, PrometheusMetrics(url) as metrics, unreachable:
+        metrics.query("vector(1)", AT)
+
+
+def test_a_refused_connection_is_known_at_once(unused_tcp_port: int) -> None:
+    started = time.monotonic()
+    refused = pytest.raises(MetricsUnreachableError, match="connection refused or lost")
+    with PrometheusMetrics(f"http://127.0.0.1:{unused_tcp_port}") as metrics, refused:
+        metrics.query("vector(1)", AT)
+    assert time.monotonic() - started < 1
+
+
+def test_a_hung_server_costs_one_timeout_not_ten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("activities.adapters.prometheus.READ_SECONDS_MAX", 0.3)
+    with running_stub(200, b"{}", wait_seconds=1.0) as url, PrometheusMetrics(url) as metrics:
+        started = time.monotonic()
+        with pytest.raises(MetricsUnreachableError, match="no answer within"):
+            metrics.query("vector(1)", AT)
+        assert time.monotonic() - started < 0.9
+
+
+@pytest.mark.parametrize("url", ["", "localhost:9090", "ftp://localhost"])
+def test_an_address_that_cannot_be_is_refused_at_start(url: str) -> None:
+    with pytest.raises(ValueError, match="PROMETHEUS_URL"):
+        PrometheusMetrics(url)

@@ -1,0 +1,127 @@
+"""A controller learns what every router process believes, and counts no silence as obedience."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Iterator
+
+import httpx
+import pytest
+from redis.asyncio import Redis
+
+from sluice.flags import FeatureFlags, FlagReader, FlagState, FlagStoreError
+from sluice.flags.redis.process_registry import (
+    FlagsResponse,
+    ProcessPoll,
+    RouterProcess,
+    ServedFlag,
+    heartbeat,
+    live_processes,
+    poll_processes,
+    verify,
+)
+from tests.integration.flags.flags_endpoint import FlagsEndpoint
+
+pytestmark = pytest.mark.integration
+FLAG = "flag"
+
+
+@pytest.fixture
+def process(redis_url: str) -> Iterator[FlagsEndpoint]:
+    reader = FlagReader(redis_url)
+    reader.start()
+    assert reader.wait_ready(2.0)
+    process = FlagsEndpoint("router-1", reader)
+    yield process
+    process.stop()
+    reader.stop()
+
+
+@pytest.fixture
+async def redis(redis_url: str) -> AsyncIterator[Redis]:
+    async with Redis.from_url(redis_url) as client:
+        yield client
+
+
+async def test_a_change_is_seen_by_the_processes(redis: Redis, process: FlagsEndpoint) -> None:
+    flags = FeatureFlags(redis)
+    await flags.create_flag(FLAG, rollout_percentage=25)
+    await flags.set_phases({"enable_feature_flags": True})
+    await heartbeat(redis, "default", process.as_router_process())
+    await asyncio.sleep(0.2)
+    async with httpx.AsyncClient() as http:
+        (view,) = await poll_processes(await live_processes(redis, "default"), http)
+        assert view.response is not None
+        assert view.response.flags[FLAG].rollout_percentage == 25
+        assert view.response.phases["enable_feature_flags"]
+        assert not view.response.stale
+        rolled_back = await flags.kill(FLAG)
+        assert verify([view], rolled_back, acknowledged_seconds_ago=0).disobeying == ("router-1",)
+        await asyncio.sleep(0.2)
+        views = await poll_processes([process.as_router_process()], http)
+    assert verify(views, rolled_back, acknowledged_seconds_ago=0).is_verified
+
+
+async def test_an_unreachable_or_foreign_process_is_not_verified(process: FlagsEndpoint) -> None:
+    gone = RouterProcess("gone", "http://127.0.0.1:9", 2, 0.0)
+    async with httpx.AsyncClient() as http:
+        views = await poll_processes([gone, process.as_router_process("router-2")], http)
+    assert [view.response for view in views] == [None, None]
+    assert "router-1" in views[1].error
+
+
+async def test_silent_processes_are_gone_and_later_forgotten(redis: Redis) -> None:
+    now = time.time()
+    for name, age in (("live", 1.0), ("gone", 6.0), ("old", 61.0)):
+        entry = {"url": "http://x", "pid": 1, "reported_at": now - age}
+        await redis.hset("sluice:default:processes", name, json.dumps(entry))
+    assert [each.id for each in await live_processes(redis, "default")] == ["live"]
+    kept = await redis.hkeys("sluice:default:processes")
+    assert sorted(kept) == [b"gone", b"live"]
+
+
+async def test_an_unreadable_entry_is_an_error_not_an_absent_process(redis: Redis) -> None:
+    await redis.hset("sluice:default:processes", "odd", "{")
+    with pytest.raises(FlagStoreError, match="odd"):
+        await live_processes(redis, "default")
+
+
+def process_view(seen: FlagsResponse | None) -> ProcessPoll:
+    return ProcessPoll(RouterProcess("one", "http://x", 1, 0.0), seen)
+
+
+def seen_flags(percentage: float, *, stale: bool = False, on_stale: str = "off") -> FlagsResponse:
+    flag = ServedFlag.model_validate({"rollout_percentage": percentage, "on_stale": on_stale})
+    return FlagsResponse(
+        process_id="one", version=1, lease_age_seconds=0.1, stale=stale, phases={},
+        flags={FLAG: flag},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("answer", "seconds_ago", "holds"),
+    [
+        (seen_flags(0), 0.0, True),
+        (seen_flags(25), 9.0, False),
+        (seen_flags(25, stale=True), 0.0, True),
+        (seen_flags(25, stale=True, on_stale="hold"), 9.0, False),
+        (None, 0.9, False),
+        (None, 1.0, True),
+    ],
+    ids=["obeys", "does not", "stale is off", "stale holds", "silent", "silent past its lease"],
+)
+async def test_a_process_confirms_a_write_by_its_state_or_its_expired_lease(
+    answer: FlagsResponse | None, seconds_ago: float, holds: bool
+) -> None:
+    wanted = FlagState(name=FLAG)
+    assert (
+        verify([process_view(answer)], wanted, acknowledged_seconds_ago=seconds_ago).is_verified
+        is holds
+    )
+
+
+async def test_an_expired_lease_does_not_confirm_a_flag_with_on_stale_hold() -> None:
+    held = FlagState(name=FLAG, on_stale="hold")
+    assert not verify([process_view(None)], held, acknowledged_seconds_ago=9.0).is_verified

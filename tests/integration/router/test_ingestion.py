@@ -1,0 +1,173 @@
+"""Ingestion into the real stores: only what changed, resumable, nothing left of what is gone."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from router.cache import CacheEntry, CacheLimits, CacheScope, SemanticCache
+from router.knowledge.ingestion import Ingestion, IngestionSummary, StoreWriteFailed
+from router.knowledge.sources import Source
+from router.settings import StoreSettings
+from router.store_clients import StoreClients, open_redis, open_stores
+from tests.conftest import Neo4jSettings
+
+pytestmark = pytest.mark.integration
+
+
+class CountingEmbedder:
+    """A vector per text without a model; counts what it was asked for."""
+
+    dimension = 384
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        self.fails = False
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        if self.fails:
+            raise OSError("stopped in the middle")
+        self.texts += texts
+        vectors = np.stack([np.random.default_rng(len(t)).standard_normal(384) for t in texts])
+        return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.float32)
+
+
+@pytest.fixture
+async def stores(
+    redis_url: str, postgres_dsn: str, neo4j_settings: Neo4jSettings, qdrant_url: str
+) -> AsyncIterator[StoreClients]:
+    opened = await open_stores(
+        StoreSettings(
+            redis_url=redis_url,
+            postgres_dsn=postgres_dsn,
+            neo4j_uri=neo4j_settings.uri,
+            neo4j_user=neo4j_settings.user,
+            neo4j_password=neo4j_settings.password,
+            neo4j_database=neo4j_settings.database,
+            qdrant_url=qdrant_url,
+        )
+    )
+    await opened.postgres.execute("DROP TABLE IF EXISTS ingested")
+    yield opened
+    await opened.close()
+
+
+async def run_ingestion(
+    stores: StoreClients, *sources: Source, embedder: CountingEmbedder | None = None
+) -> IngestionSummary:
+    ingestion = Ingestion(stores, embedder or CountingEmbedder(), None)
+    await ingestion.prepare()
+    for source in sources:
+        await ingestion.ingest_source(source, lambda _: None)
+    await ingestion.link_pending()
+    return ingestion.summary
+
+
+def table_source(*rows: str, name: str = "ing_parts.csv") -> Source:
+    return Source(name, ".csv", "\n".join(["id,title,links", *rows]))
+
+
+async def graph_count(stores: StoreClients, query: str) -> Any:  # noqa: ANN401 - any value of Cypher
+    async with stores.neo4j.session(database=stores.neo4j_database) as session:
+        record = await (await session.run(query)).single()
+        return record[0] if record else None
+
+
+async def test_a_second_time_nothing_is_written_and_changes_alone_after_it(
+    stores: StoreClients,
+) -> None:
+    first = await run_ingestion(stores, table_source("ing-1,Axle,", "ing-2,Brake,FITS:ing-1"))
+    assert (first.written, first.links, first.dangling) == (2, 1, 0)
+    embedder = CountingEmbedder()
+    again = await run_ingestion(
+        stores, table_source("ing-1,Axle,", "ing-2,Brake,FITS:ing-1"), embedder=embedder
+    )
+    assert (again.written, again.unchanged, embedder.texts) == (0, 2, [])
+    third = await run_ingestion(stores, table_source("ing-1,Front axle,", "ing-2,Brake,FITS:ing-1"))
+    assert (third.written, third.unchanged) == (1, 1)
+    assert (
+        await graph_count(stores, "MATCH (r:Record {id: 'ing-1'}) RETURN r.title") == "Front axle"
+    )
+
+
+async def test_what_a_source_no_longer_has_leaves_every_store(stores: StoreClients) -> None:
+    await run_ingestion(stores, table_source("ing-1,Axle,", "ing-2,Brake,FITS:ing-1"))
+    tally = await run_ingestion(stores, table_source("ing-1,Axle,"))
+    assert (tally.removed, tally.unchanged) == (1, 1)
+    assert await graph_count(stores, "MATCH (r:Record {id: 'ing-2'}) RETURN count(r)") == 0
+    count = "SELECT count(*) FROM records WHERE id = 'ing-2'"
+    assert await stores.postgres.fetchval(count) == 0
+    near = await stores.vectors.find_nearest(
+        CountingEmbedder().embed(["Brake. title: Brake"])[0].tolist(), 50
+    )
+    assert "ing-2" not in {one.payload["id"] for one in near}
+
+
+async def test_a_folder_can_be_forgotten_without_what_only_looks_like_it(
+    stores: StoreClients,
+) -> None:
+    await run_ingestion(
+        stores,
+        table_source("ing-a,A,", name="ing/a.csv"),
+        table_source("ing-b,B,", name="ing-b.csv"),
+    )
+    ingestion = Ingestion(stores, CountingEmbedder(), None)
+    await ingestion.remove_origin("ing")
+    assert ingestion.summary.removed == 1
+    await ingestion.remove_origin("ing-b.csv")
+    assert ingestion.summary.removed == 2
+
+
+async def test_a_broken_line_removes_nothing(stores: StoreClients) -> None:
+    await run_ingestion(stores, table_source("ing-1,Axle,", "ing-2,Brake,"))
+    tally = await run_ingestion(stores, table_source("ing-1,Axle,", "ing-2"))
+    assert (tally.removed, len(tally.problems)) == (0, 1)
+
+
+async def test_a_link_waits_for_its_other_end(stores: StoreClients) -> None:
+    waiting = table_source("ing-2,Brake,FITS:ing-9")
+    assert (await run_ingestion(stores, waiting)).dangling == 1
+    target = table_source("ing-9,Hub,", name="ing_hubs.csv")
+    later = await run_ingestion(stores, waiting, target)  # also where it comes after
+    assert (later.written, later.links, later.dangling) == (1, 1, 0)
+    linked = "MATCH (:Record {id: 'ing-2'})-[l:FITS]->(:Record {id: 'ing-9'}) RETURN count(l)"
+    assert await graph_count(stores, linked) == 1
+    await run_ingestion(
+        stores, table_source("ing-1,Axle,"), table_source("ing-1,Axle,", name="ing_hubs.csv")
+    )
+
+
+async def test_stopped_in_the_middle_it_goes_on_where_it_was(stores: StoreClients) -> None:
+    many = table_source(*(f"ing-m{n},Part {n}," for n in range(150)), name="ing_many.csv")
+    embedder = CountingEmbedder()
+
+    def stop_after_one_batch(done: int) -> None:
+        embedder.fails = done > 0
+
+    ingestion = Ingestion(stores, embedder, None)
+    await ingestion.prepare()
+    with pytest.raises(StoreWriteFailed, match="run the same command again"):
+        await ingestion.ingest_source(many, stop_after_one_batch)
+    rest = await run_ingestion(stores, many)
+    assert (rest.unchanged, rest.written) == (100, 50)
+    assert (await run_ingestion(stores, table_source(name="ing_many.csv"))).removed == 150
+
+
+async def test_cached_answers_that_show_a_changed_record_are_dropped(
+    stores: StoreClients, redis_url: str
+) -> None:
+    redis = open_redis(redis_url)
+    cache = SemanticCache(redis, "ingest-test", CacheLimits())
+    scope = CacheScope("default", "control", 10)
+    source = Source("ing_x.csv", ".csv", "id,title,source\ning-1,Axle,parts/ing-1")
+    entry = CacheEntry("what fits?", {"results": []}, "decision")
+    await cache.put(scope, entry, CountingEmbedder().embed(["x"])[0], ["parts/ing-1"])
+    ingestion = Ingestion(stores, CountingEmbedder(), cache)
+    await ingestion.prepare()
+    await ingestion.ingest_source(source, lambda _: None)
+    assert await cache.find_exact(scope, "what fits?") is None
+    with suppress(OSError):
+        await redis.aclose()

@@ -1,0 +1,112 @@
+"""Users are counted once over all processes, and counting never costs a query anything."""
+
+from dataclasses import dataclass
+
+import pytest
+from redis.asyncio import Redis
+
+from router.answer import Cohort
+from router.observability.metrics import RouterMetrics
+from router.users import unique_users
+from router.users.unique_users import SLOTS, CountedUser, UniqueUserCounter
+
+pytestmark = pytest.mark.integration
+EPOCH = 1_700_000_000_000
+
+
+@dataclass
+class CountingProcess:
+    """One router process, as far as counting goes."""
+
+    counts: UniqueUserCounter
+    metrics: RouterMetrics
+
+    @classmethod
+    def connect(cls, redis: Redis) -> "CountingProcess":
+        metrics = RouterMetrics()
+        return cls(UniqueUserCounter(redis, "users-test", metrics), metrics)
+
+    def read(self, name: str, **labels: str) -> float:
+        return self.metrics.registry.get_sample_value(name, labels) or 0.0
+
+
+def user_member(number: int, epoch: int = EPOCH) -> CountedUser:
+    return CountedUser.from_user_id(epoch, f"user-{number}")
+
+
+async def test_a_user_counts_once_whichever_process_answers(redis_url: str) -> None:
+    async with Redis.from_url(redis_url) as redis:
+        here, there = CountingProcess.connect(redis), CountingProcess.connect(redis)
+        for process in (here, there, here):
+            for number in range(40):
+                cohort: Cohort = "treatment" if number < 10 else "control"
+                late = 0.9 if number % 2 else 0.05
+                process.counts.record_query(user_member(number), cohort, late, failed=number < 5)
+                process.counts.record_reward(user_member(number), cohort, 0.5)
+            await process.counts.flush()
+    treated = {
+        "router_users_total": 10,
+        "router_users_failed_total": 5,
+        "router_users_reward_count": 10,
+        "router_users_reward_sum": 5.0,
+        "router_users_reward_squares_total": 2.5,
+    }
+    for name, expected in treated.items():
+        found = [one.read(name, cohort="treatment") for one in (here, there)]
+        assert found == [expected, 0], name
+    for edge, expected in (("0.10842", 5), ("0.807794", 5), ("1.57772", 0)):
+        assert here.read("router_users_slow_total", cohort="treatment", edge=edge) == expected
+    assert here.read("router_users_total", cohort="control") == 30
+
+
+async def test_a_later_failure_of_a_known_user_still_counts(redis_url: str) -> None:
+    async with Redis.from_url(redis_url) as redis:
+        process = CountingProcess.connect(redis)
+        for failed in (False, True, True):
+            process.counts.record_query(user_member(1), "control", 0.01, failed=failed)
+            await process.counts.flush()
+    assert process.read("router_users_total", cohort="control") == 1
+    assert process.read("router_users_failed_total", cohort="control") == 1
+
+
+async def test_a_new_epoch_counts_every_user_again_and_deletes_the_previous_one(
+    redis_url: str,
+) -> None:
+    async with Redis.from_url(redis_url) as redis:
+        process = CountingProcess.connect(redis)
+        process.counts.record_query(user_member(1), "control", 0.01, failed=False)
+        await process.counts.flush()
+        process.counts.record_query(
+            user_member(2), "control", 0.01, failed=False
+        )  # not yet told to Redis
+        process.counts.record_query(user_member(1, EPOCH + 1), "treatment", 0.01, failed=False)
+        process.counts.record_query(
+            user_member(3), "control", 0.01, failed=True
+        )  # began before the change
+        await process.counts.flush()
+        keys = [key async for key in redis.scan_iter("sluice:users-test:users:*")]
+        assert all([await redis.ttl(key) > 0 for key in keys])
+    assert process.read("router_users_total", cohort="control") == 1
+    assert process.read("router_users_total", cohort="treatment") == 1
+    assert process.read("router_users_failed_total", cohort="control") == 0
+
+
+async def test_without_redis_marks_are_dropped_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unique_users, "PENDING_MAX", 3)
+    async with Redis.from_url("redis://127.0.0.1:9") as redis:  # nothing listens there
+        process = CountingProcess.connect(redis)
+        for number in range(5):
+            process.counts.record_query(user_member(number), "control", 0.01, failed=False)
+        await process.counts.flush()
+        await process.counts.flush()
+    assert process.read("router_users_total", cohort="control") == 0
+    assert process.read("router_users_dropped_total", reason="queue_full") == 2
+    assert process.read("router_users_dropped_total", reason="redis") == 3
+    assert process.read("router_redis_errors_total") == 1
+
+
+@pytest.mark.parametrize("text", ["", "1", "x.y", "1.2.3", "-1.2", f"1.{SLOTS:x}", "0.1"])
+def test_only_a_members_own_text_is_read(text: str) -> None:
+    member = user_member(7)
+    assert CountedUser.parse(member.token) == member
+    assert CountedUser.parse(text) is None

@@ -1,0 +1,18 @@
+"""Modules imported when a test first uses them.
+
+Each process of ``start_router test`` collects every test file, though it runs a third of them: what takes seconds
+to import, and only one file needs, would be imported by all.
+"""
+
+from importlib import import_module
+from typing import Any
+
+
+class LazyModule:
+    """Stands for the module ``name``."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, attribute: str) -> Any:  # noqa: ANN401 - whatever the module has
+        return getattr(import_module(self._name), attribute)

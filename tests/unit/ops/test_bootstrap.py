@@ -1,0 +1,111 @@
+"""`ops/bootstrap` is quick when nothing is to do, and says what is missing where it can't help."""
+
+import hashlib
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+INPUTS = ("pyproject.toml", "uv.lock", ".python-version")
+TOOLS = ("bash", "cat", "dirname", "env", "mkdir", "sha256sum")
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A checkout whose packages are installed, on a machine with nothing but a shell's tools."""
+    for name in (*INPUTS, "ops/bootstrap"):
+        target = tmp_path / "checkout" / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, target)
+    write_program(tmp_path / "checkout" / ".venv" / "bin", "sluice")
+    for tool in TOOLS:
+        link_tool(tmp_path / "path", tool)
+    write_stamp(tmp_path / "checkout")
+    return tmp_path / "checkout"
+
+
+def link_tool(folder: Path, tool: str) -> None:
+    folder.mkdir(exist_ok=True)
+    found = shutil.which(tool)
+    assert found is not None
+    (folder / tool).symlink_to(found)
+
+
+def write_program(folder: Path, name: str, script: str = "exit 0") -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_text(f"#!/usr/bin/env bash\n{script}\n")
+    (folder / name).chmod(0o755)
+
+
+def write_stamp(checkout: Path) -> None:
+    """What bootstrap leaves behind when the packages are in: the sum of what they came from."""
+    content = b"".join((checkout / name).read_bytes() for name in INPUTS)
+    (checkout / ".venv" / ".bootstrap").write_text(
+        f"{hashlib.sha256(content).hexdigest()}  -\n{checkout}\n"
+    )
+
+
+def run_bootstrap(checkout: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(  # noqa: S603  # our own script
+        [checkout / "ops" / "bootstrap"],
+        env={"PATH": str(checkout.parent / "path")},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+def test_an_up_to_date_checkout_prints_nothing(checkout: Path) -> None:
+    write_program(checkout.parent / "path", "prometheus")
+    done = run_bootstrap(checkout)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_missing_prometheus_without_apt_says_where_to_get_it(checkout: Path) -> None:
+    done = run_bootstrap(checkout)
+    assert done.returncode == 1
+    assert "prometheus is missing and there is no apt-get here" in done.stderr
+    assert "https://prometheus.io/download/" in done.stderr
+
+
+def test_missing_prometheus_is_announced_then_installed(checkout: Path) -> None:
+    path = checkout.parent / "path"
+    write_program(path, "apt-get", 'echo "Unpacking"; echo "apt-get $*" >>"$0.log"')
+    write_program(path, "sudo", 'exec "$@"')
+    done = run_bootstrap(checkout)
+    assert done.returncode == 0, done.stderr
+    (announced,) = done.stderr.splitlines()
+    assert "installing Debian's package prometheus" in announced
+    _, installed = (path / "apt-get.log").read_text().splitlines()
+    assert installed.startswith("apt-get install")
+    assert installed.endswith(" prometheus")
+
+
+def test_failing_apt_says_so_and_why(checkout: Path) -> None:
+    path = checkout.parent / "path"
+    write_program(path, "apt-get", "echo 'E: no space left' >&2; exit 100")
+    write_program(path, "sudo", 'exec "$@"')
+    done = run_bootstrap(checkout)
+    assert done.returncode == 1
+    assert "apt-get could not install prometheus" in done.stderr
+    assert "E: no space left" in done.stderr
+
+
+def test_changed_lock_installs_packages_again(checkout: Path) -> None:
+    write_program(checkout.parent / "path", "prometheus")
+    write_program(checkout.parent / "path", "uv", 'echo "uv $*"')
+    (checkout / "uv.lock").write_text("version = 1\n")
+    first, second = run_bootstrap(checkout), run_bootstrap(checkout)
+    assert "uv sync --locked --all-extras" in first.stdout, first.stderr
+    assert (second.returncode, second.stdout) == (0, "")
+
+
+def test_missing_python_is_named(checkout: Path) -> None:
+    write_program(checkout.parent / "path", "prometheus")
+    (checkout / "uv.lock").write_text("version = 1\n")
+    done = run_bootstrap(checkout)
+    assert done.returncode == 1
+    assert "Python 3.11 or newer is missing" in done.stderr

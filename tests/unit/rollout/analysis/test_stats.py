@@ -1,0 +1,250 @@
+"""The anytime-valid tests: what they promise, by property and beside others' code."""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sluice.rollout.analysis.stats.affected_users import AffectedUsersBlock, AffectedUsersTest
+from sluice.rollout.analysis.stats.alpha_allocation import AlphaBudget, AlphaClaim
+from sluice.rollout.analysis.stats.counts import (
+    CountBlock,
+    Counts,
+    CountTest,
+    closest_null,
+    count_log_ratios,
+    scale_odds,
+)
+from sluice.rollout.analysis.stats.e_process import Array, BettingStrategy, log_average
+from sluice.rollout.analysis.stats.latency_tail import LatencyTailCounts, LatencyTailTest
+from sluice.rollout.analysis.stats.means import MeanBlock, MeanTest, Moments, boundary, log_mixture
+from sluice.rollout.analysis.stats.result import format_e_value, judge_evidence
+from sluice.rollout.analysis.stats.sample_ratio import SampleRatioBlock, SampleRatioTest
+from sluice.rollout.analysis.stats.slow_users import SlowUsersBlock, SlowUsersTest
+from tests.lazy_import import LazyModule
+
+savvi, reference = LazyModule("savvi.multinomial"), LazyModule("scipy.stats")
+
+whole = st.integers(min_value=0, max_value=400)
+
+
+@st.composite
+def counts(draw: st.DrawFn) -> Counts:
+    units = draw(whole)
+    return Counts(units=units, events=draw(st.integers(min_value=0, max_value=units)))
+
+
+@given(st.lists(st.tuples(counts(), counts()), min_size=1, max_size=12))
+def test_a_peak_never_falls_and_totals_add_up(blocks: list[tuple[Counts, Counts]]) -> None:
+    test = CountTest()
+    state, peak = test.start(), 0.0
+    for treatment, control in blocks:
+        state = test.update(state, CountBlock(treatment=treatment, control=control))
+        assert state.wealth.log_peak >= max(peak, state.wealth.log_e) - 1e-12
+        peak = state.wealth.log_peak
+    assert state.treatment.units == sum(treatment.units for treatment, _ in blocks)
+    assert state.control.events == sum(control.events for _, control in blocks)
+
+
+@given(counts(), counts())
+def test_a_state_survives_json(treatment: Counts, control: Counts) -> None:
+    test = CountTest()
+    state = test.update(test.start(), CountBlock(treatment=treatment, control=control))
+    assert type(state).model_validate_json(state.model_dump_json()) == state
+
+
+def test_zero_users_give_no_evidence() -> None:
+    test = CountTest()
+    state = test.update(test.start(), CountBlock(treatment=Counts(), control=Counts()))
+    assert state.wealth.log_e == pytest.approx(0.0, abs=1e-12)
+
+
+@given(
+    st.integers(1, 6),
+    st.integers(1, 6),
+    st.floats(0.01, 0.6),
+    st.floats(0.01, 0.9),
+    st.sampled_from([1.0, 1.5, 3.0]),
+)
+def test_a_block_pays_at_most_its_stake_under_the_null(
+    n_t: int, n_c: int, guess: float, true_rate: float, margin: float
+) -> None:
+    """Summed over every outcome, at the worst rates the null allows: the definition of an e-value."""
+    test = CountTest(margin=margin)
+    worst = scale_odds(np.array(true_rate), margin)
+    paid = 0.0
+    for k_t in range(n_t + 1):
+        for k_c in range(n_c + 1):
+            chance = reference.binom.pmf(k_t, n_t, float(worst))
+            chance *= reference.binom.pmf(k_c, n_c, true_rate)
+            block = [(np.array(float(k)), np.array(float(n))) for k, n in ((k_t, n_t), (k_c, n_c))]
+            paid += chance * np.exp(count_log_ratios(block[0], block[1], np.array(guess), test))
+    assert np.all(paid <= 1 + 1e-9)
+
+
+@given(st.floats(0.001, 0.9), st.floats(0.001, 0.9), whole, whole)
+def test_the_closest_null_expects_what_the_alternative_does(
+    p_t: float, p_c: float, n_t: int, n_c: int
+) -> None:
+    arguments = [(np.array(p), np.array(float(n))) for p, n in ((p_t, n_t), (p_c, n_c))]
+    q_t, q_c = closest_null(arguments[0], arguments[1], 1.5)
+    assert n_t * q_t + n_c * q_c == pytest.approx(n_t * p_t + n_c * p_c, abs=1e-6)
+    assert q_t / (1 - q_t) == pytest.approx(1.5 * q_c / (1 - q_c), rel=1e-6)
+
+
+def test_at_margin_one_the_ratio_is_scipys_likelihoods() -> None:
+    """The two-sample e-value of Turner, Ly and Grünwald, written with binomial likelihoods."""
+    test = CountTest(margin=1.0)
+    (k_t, n_t), (k_c, n_c), p_c = (7, 90), (12, 400), 0.02
+    block = [(np.array(float(k)), np.array(float(n))) for k, n in ((k_t, n_t), (k_c, n_c))]
+    found = count_log_ratios(block[0], block[1], np.array(p_c), test)
+    for odds, ours in zip(test.bets.odds, found, strict=True):
+        p_t = odds * p_c / (1 + (odds - 1) * p_c)
+        pooled = (n_t * p_t + n_c * p_c) / (n_t + n_c)
+        theirs = sum(
+            reference.binom.logpmf(k, n, p) - reference.binom.logpmf(k, n, pooled)
+            for k, n, p in ((k_t, n_t, p_t), (k_c, n_c, p_c))
+        )
+        assert ours == pytest.approx(theirs, abs=1e-9)
+
+
+@settings(max_examples=60)
+@given(
+    st.lists(st.tuples(st.integers(0, 80), st.integers(0, 80)), min_size=1, max_size=8),
+    st.sampled_from([0.5, 0.25]),
+    st.sampled_from([10.0, 100.0]),
+)
+def test_the_sample_ratio_is_savvis(
+    blocks: list[tuple[int, int]], share: float, concentration: float
+) -> None:
+    """Lindon and Malek's test by its maintainers, after every block, to nine digits."""
+    test = SampleRatioTest(concentration=concentration)
+    state = test.start()
+    theirs = savvi.Multinomial(0.05, np.array([share, 1 - share]), k=concentration)
+    for treatment, control in blocks:
+        block = SampleRatioBlock(treatment=treatment, control=control, share=share)
+        state = test.update(state, block)
+        theirs.update(np.array([treatment, control]))
+        assert test.log_e(state) == pytest.approx(math.log(theirs.odds), rel=1e-9, abs=1e-9)
+
+
+def test_a_new_share_keeps_the_evidence_so_far() -> None:
+    test = SampleRatioTest()
+    before = test.update(test.start(), SampleRatioBlock(treatment=90, control=10, share=0.5))
+    after = test.update(before, SampleRatioBlock(treatment=0, control=0, share=0.25))
+    assert test.log_e(after) == pytest.approx(test.log_e(before))
+
+
+def test_one_coin_is_a_likelihood_ratio() -> None:
+    test = AffectedUsersTest(bets=BettingStrategy(odds=(3,), reserve=1e-12, restart=1e-12))
+    state = test.update(test.start(), AffectedUsersBlock(treatment=4, control=6, share=0.25))
+    coin = 3 * 0.25 / (0.25 * 3 + 0.75)
+    ratio = reference.binom.logpmf(4, 10, coin) - reference.binom.logpmf(4, 10, 0.25)
+    assert state.wealth.log_e == pytest.approx(ratio, abs=1e-9)
+
+
+def test_the_mixture_is_its_integral() -> None:
+    """One half-normal mixture, against numeric integration over the drift."""
+    total, spread, width = 12.0, 40.0, 25.0
+    drifts = np.linspace(0, 10, 200_001)
+    density = 2 * reference.norm.pdf(drifts, scale=1 / math.sqrt(width))
+    paid = np.exp(drifts * total - drifts**2 * spread / 2)
+    integral = float(np.trapezoid(density * paid, drifts))
+    found = log_mixture(np.array(total), np.array(spread), np.array([width]))
+    assert float(found) == pytest.approx(math.log(integral), abs=1e-8)
+
+
+def test_the_boundary_is_where_the_mixture_rejects() -> None:
+    widths = np.array([5.0, 50.0])
+    at = boundary(100.0, widths, 0.01)
+    assert float(log_mixture(np.array(at), np.array(100.0), widths)) == pytest.approx(math.log(100))
+
+
+def moments(values: Array) -> Moments:
+    return Moments(units=len(values), total=values.sum(), squares=(values**2).sum())
+
+
+def test_means_distinguish_worse_sound_and_unknown() -> None:
+    rng = np.random.default_rng(7)
+    test = MeanTest(tolerance=0.05)
+    worse, sound = test.start(), test.start()
+    for _ in range(30):
+        control = moments(rng.normal(0.65, 0.2, 300))
+        low, same = (moments(rng.normal(mean, 0.2, 100)) for mean in (0.55, 0.65))
+        worse = test.update(worse, MeanBlock(treatment=low, control=control))
+        sound = test.update(sound, MeanBlock(treatment=same, control=control))
+    assert test.harm(worse, 0.01).rejected
+    assert not test.non_inferiority(worse, 0.01).rejected
+    assert test.non_inferiority(sound, 0.01).rejected
+    assert not test.harm(sound, 0.01).rejected
+    low_end, high_end = test.interval(worse, 0.01)
+    assert low_end < -0.1 < high_end < 0
+
+
+def test_a_load_shift_common_to_both_cohorts_shows_no_difference() -> None:
+    """The share rises on the day on which everything is worse: pooled means would differ."""
+    rng = np.random.default_rng(3)
+    test, state = MeanTest(), MeanTest().start()
+    for mean, (n_t, n_c) in ((0.8, (50, 950)), (0.5, (500, 500))) * 10:
+        block = [moments(rng.normal(mean, 0.1, n)) for n in (n_t, n_c)]
+        state = test.update(state, MeanBlock(treatment=block[0], control=block[1]))
+    assert state.treatment.mean < state.control.mean - 0.1
+    assert not test.harm(state, 0.05).rejected
+
+
+@pytest.mark.parametrize(
+    ("build", "words"),
+    [
+        (lambda: Counts(events=3, units=2), "more than possible"),
+        (lambda: Moments(units=0, total=1), "a sum needs its count"),
+        (lambda: LatencyTailCounts(slower=(1, 2), requests=9), "must fall"),
+        (lambda: LatencyTailTest(edges=(1, 0.5)), "must rise"),
+        (lambda: SlowUsersTest(edges=(1, 1)), "edges must rise"),
+        (lambda: LatencyTailCounts.from_buckets({math.inf: 9}, (0.5,)), "no bucket le=0.5"),
+        (lambda: log_average([0.0], [1.5]), "at most 1"),
+        (lambda: judge_evidence("worse", "f", (0.0, 0.0), 1.0), "alpha must lie between"),
+        (lambda: judge_evidence("worse", "f", (math.nan, 0.0), 0.5), "not a number"),
+        (lambda: AlphaBudget(claims=(AlphaClaim(name="a"), AlphaClaim(name="a"))), "named once"),
+    ],
+)
+def test_what_cannot_be_is_refused(build: Callable[[], object], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        build()
+
+
+def test_buckets_become_counts_above_edges() -> None:
+    found = LatencyTailCounts.from_buckets({0.5: 70.0, 1.0: 95.0, math.inf: 100.0}, (0.5, 1.0))
+    assert (found.slower, found.requests) == ((30.0, 5.0), 100.0)
+
+
+def test_blocks_with_other_edges_are_refused() -> None:
+    test = SlowUsersTest(edges=(0.5, 1.0))
+    with pytest.raises(ValueError, match="counts at 1 edges; the test has 2"):
+        test.update(test.start(), SlowUsersBlock(treatment=(1,), control=(1,), share=0.5))
+
+
+def test_the_budget_is_split_and_spent_once() -> None:
+    budget = AlphaBudget(total=0.03, claims=(AlphaClaim(name="a"), AlphaClaim(name="b", weight=2)))
+    assert budget.alpha("a") == pytest.approx(0.01)
+    assert budget.alpha("b") == pytest.approx(0.02)
+    assert budget.spend("b").spend("b").spent == pytest.approx(0.02)
+    assert budget.spend("b").text() == "α spent 0.02 of 0.03 (b 0.02)"
+    with pytest.raises(KeyError, match="known: a, b"):
+        budget.alpha("c")
+    assert AlphaBudget.even(0.1, ("x",), ("s", "t")).names == ("s/x", "t/x")
+
+
+@pytest.mark.parametrize(
+    ("log_e", "text"),
+    [
+        (math.log(0.031), "0.031"),
+        (math.log(310), "310"),
+        (math.log(12400), "12,400"),
+        (99, "over 10^12"),
+    ],
+)
+def test_evidence_reads_well(log_e: float, text: str) -> None:
+    assert format_e_value(log_e) == text

@@ -1,0 +1,117 @@
+"""Approvals: bound to readings that are fresh, true, and seen by the right people."""
+
+from datetime import timedelta
+
+import pytest
+
+from sluice.rollout.analysis.gate import Severity
+from sluice.rollout.analysis.verdict import Outcome, Verdict
+from sluice.rollout.engine import transitions
+from sluice.rollout.engine.commands import Verb
+from sluice.rollout.engine.state import Finding, Status
+from tests.unit.rollout.engine.precondition_world import (
+    MINUTE,
+    PreconditionWorld,
+    command_by,
+    plan_with,
+)
+
+
+@pytest.fixture
+def world() -> PreconditionWorld:
+    it = PreconditionWorld()
+    it.run_until_waiting()
+    return it
+
+
+@pytest.mark.parametrize(
+    ("actor", "what"),
+    [("eve", "eve may not approve ramp; ask ann, bob, cyd"), ("ann", "somebody else must")],
+)
+def test_only_listed_approvers_may_approve_once_each(
+    world: PreconditionWorld, actor: str, what: str
+) -> None:
+    """The plan's people only, each once."""
+    assert world.submit(Verb.APPROVE, command_by("ann", world.newest_evidence_id())) == ""
+    assert what in world.submit(Verb.APPROVE, command_by(actor, world.newest_evidence_id()))
+
+
+def test_an_approval_names_readings_that_exist(world: PreconditionWorld) -> None:
+    """Without them, or with made-up ones, it says which to look at."""
+    assert f"--evidence {world.newest_evidence_id()}" in world.submit(
+        Verb.APPROVE, command_by("ann")
+    )
+    assert "no check dark/99" in world.submit(Verb.APPROVE, command_by("ann", "dark/99"))
+
+
+def test_old_readings_are_refused_and_new_ones_are_made(world: PreconditionWorld) -> None:
+    """While the step waits, the live step is checked at least twice within the age allowed."""
+    old = world.newest_evidence_id()
+    began, ages = world.now, []
+    while world.now - began < timedelta(hours=3):
+        world.execute_next()
+        assert world.state.evidence is not None
+        ages.append(world.now - world.state.evidence.at)
+    assert max(ages) <= timedelta(minutes=25)
+    assert "old, the plan allows 30m" in world.submit(Verb.APPROVE, command_by("ann", old))
+    assert world.submit(Verb.APPROVE, command_by("ann", world.newest_evidence_id())) == ""
+
+
+def test_a_red_flag_voids_what_was_seen_and_approved_before(world: PreconditionWorld) -> None:
+    """Even one that only notes: the approver must look at readings made after it."""
+    seen = world.newest_evidence_id()
+    assert world.submit(Verb.APPROVE, command_by("ann", seen)) == ""
+    world.now += MINUTE
+    broken = Verdict(gate="g", outcome=Outcome.FAILED, reason="g broke", severity=Severity.P2)
+    transitions.raise_finding(
+        world.state,
+        world.now,
+        Finding(name="g", kind="red_flag", verdict=broken, seen_at=world.now),
+    )
+    transitions.record_finding(world.state, world.now)
+    assert world.state.approvals == ()
+    assert "a red flag has fired since" in world.submit(Verb.APPROVE, command_by("ann", seen))
+    world.now += MINUTE
+    world.check()
+    assert world.submit(Verb.APPROVE, command_by("ann", world.newest_evidence_id())) == ""
+
+
+def test_readings_that_got_worse_are_not_approved(world: PreconditionWorld) -> None:
+    """Not by an older, better check either; a person may overrule them with promote, and says so."""
+    good = world.newest_evidence_id()
+    world.outcome = Outcome.INCONCLUSIVE
+    world.check()
+    assert "it got worse" in world.submit(Verb.APPROVE, command_by("ann", good))
+    assert "is Inconclusive" in world.submit(
+        Verb.APPROVE, command_by("ann", world.newest_evidence_id())
+    )
+    assert world.submit(Verb.PROMOTE, command_by("cyd")) == ""
+    assert world.submit(Verb.APPROVE, command_by("ann", world.newest_evidence_id())) == ""
+
+
+def test_promote_overrules_readings_and_nothing_else(world: PreconditionWorld) -> None:
+    """While the step waits there is no wait to skip: not the checklist, not the approvals."""
+    reason = world.submit(Verb.PROMOTE, command_by("ann"))
+    assert "no wait to skip" in reason
+    assert "trained" in reason
+
+
+def test_an_approval_that_nobody_gives_expires() -> None:
+    """Hold pauses and asks anew after resume; abort ends the rollout."""
+    for policy, status in (("hold", Status.PAUSED), ("abort", Status.ABORTED)):
+        world = PreconditionWorld(
+            plan_with("expires_after: 1d", f"expires_after: 1d, on_expiry: {policy}")
+        )
+        world.run_until_waiting()
+        world.submit(Verb.APPROVE, command_by("ann", world.newest_evidence_id()))
+        while world.state.status is Status.PROGRESSING and not world.state.aborted_by:
+            world.execute_next()
+        assert world.state.approvals == ()
+        if policy == "abort":
+            assert world.state.aborted_by == "sluice"
+        else:
+            assert world.state.status is status
+            assert "nobody approved Ramp in time" in world.state.pause_reason
+            assert world.submit(Verb.RESUME, command_by("ann")) == ""
+            world.execute_next()
+            assert world.state.status is Status.PROGRESSING

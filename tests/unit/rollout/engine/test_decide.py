@@ -1,0 +1,297 @@
+"""The rollout as a pure machine: random readings, commands and times, and what must always hold."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sluice.rollout.analysis.gate import Severity
+from sluice.rollout.analysis.reading import Reading
+from sluice.rollout.analysis.verdict import Check, Outcome, Verdict
+from sluice.rollout.engine import transitions
+from sluice.rollout.engine.admission import rejection_reason
+from sluice.rollout.engine.commands import Command, Verb
+from sluice.rollout.engine.decide import (
+    Decision,
+    EnterStep,
+    Finish,
+    Pause,
+    Promote,
+    RecordFinding,
+    RollBack,
+    RunCheck,
+    Wait,
+    decide,
+)
+from sluice.rollout.engine.flag_target import (
+    flag_at_zero,
+    flag_for_rollback,
+    flag_for_step,
+    phases_at,
+)
+from sluice.rollout.engine.rollback import start_rollback
+from sluice.rollout.engine.state import Finding, RollbackKind, State, Status
+from sluice.rollout.engine.timeline import add_event
+from tests.workflows.harness import short_plan
+
+START = datetime(2026, 11, 24, tzinfo=UTC)
+ALICE = Command(actor="alice", reason="because")
+MINUTE = timedelta(minutes=1)
+
+
+def new_state() -> State:
+    return State(rollout_id="r", run_id="1", plan=short_plan(), started_at=START)
+
+
+def verdict(outcome: Outcome, severity: Severity = Severity.P0, gate: str = "errors") -> Verdict:
+    return Verdict(gate=gate, outcome=outcome, reason=f"{gate} {outcome}", severity=severity)
+
+
+def finding(severity: Severity, kind: str = "red_flag") -> Finding:
+    broken = verdict(Outcome.FAILED, severity, "error_spike")
+    return Finding.model_validate(
+        {"name": "error_spike", "kind": kind, "verdict": broken, "seen_at": START}
+    )
+
+
+class RolloutMachine:
+    """Carries decisions out on the state alone; the world answers what the test draws."""
+
+    def __init__(self) -> None:
+        self.state, self.now = new_state(), START
+        self.percentages: list[float] = []
+        self.good_checks = 0
+
+    def check(self, outcome: Outcome) -> None:
+        step = self.state.step_under_check
+        assert step is not None
+        one = Check(
+            id=str(self.state.check_count),
+            at=self.now,
+            step=step.name,
+            verdicts=(verdict(outcome),),
+        )
+        if self.state.step_started_at is None:
+            transitions.record_waiting_check(self.state, self.now, one)
+            return
+        reading = Reading(metric="errors", cohort="control", at=self.now, value=0.0, samples=99)
+        transitions.record_check(
+            self.state, self.now, one, {"errors": reading} if step.record_baseline else {}
+        )
+
+    def execute(self, decision: Decision, outcome: Outcome) -> None:
+        state, now = self.state, self.now
+        match decision:
+            case EnterStep():
+                self.write(flag_for_step(state, state.plan.steps[state.step_index]).percentage or 0)
+                transitions.enter_step(state, now, self.percentages[-1])
+            case RunCheck():
+                self.check(outcome)
+            case Promote():
+                transitions.promote(state, now, decision.reason)
+            case Pause():
+                transitions.pause(state, now, decision.reason, decision.auto_rollback_at)
+            case Wait():
+                self.now = max(decision.until or now, now) + MINUTE
+            case _:
+                self.execute_immediate(decision)
+
+    def execute_immediate(self, decision: Decision) -> None:
+        state, now = self.state, self.now
+        match decision:
+            case RollBack():
+                asked = state.rollback
+                if asked is None or asked.completed_at is not None:
+                    by = Command(actor="sluice", reason=decision.reason)
+                    asked = start_rollback(state, now, decision.kind, by)
+                self.write(flag_for_rollback(state, asked).percentage or 0)
+                transitions.complete_rollback(state, now, self.percentages[-1])
+                transitions.confirm_rollback(state, now, "all of them")
+            case RecordFinding():
+                transitions.record_finding(state, now)
+            case Finish():
+                if decision.status is Status.ABORTED:
+                    self.write(flag_at_zero(state, kill=False).percentage or 0)
+                transitions.finish(state, now, decision.status, "report.md")
+
+    def write(self, percentage: float) -> None:
+        self.percentages.append(percentage)
+        self.state.percentage = percentage
+
+    def run(self, outcome: Outcome = Outcome.SUCCESSFUL, steps: int = 500) -> None:
+        for _ in range(steps):
+            if self.state.has_ended:
+                return
+            self.execute(decide(self.state, self.now), outcome)
+            if "approval" in str(decide(self.state, self.now)):
+                self.command(Verb.APPROVE)
+
+    def command(self, verb: Verb) -> None:
+        """What Alice says, on the newest readings; nothing when it doesn't fit."""
+        shown = self.state.evidence
+        by = ALICE.model_copy(update={"evidence": shown.id if shown else ""})
+        if not rejection_reason(self.state, verb, by, self.now):
+            transitions.apply_command(self.state, self.now, verb, by)
+
+
+OUTCOMES = st.sampled_from(list(Outcome))
+EVENTS = st.one_of(
+    st.tuples(st.just("go"), OUTCOMES),
+    st.tuples(st.just("command"), st.sampled_from(list(Verb))),
+    st.tuples(st.just("finding"), st.sampled_from(list(Severity))),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(EVENTS, max_size=120))
+def test_traffic_rises_only_by_a_good_check_or_a_person(events: list[tuple[str, object]]) -> None:
+    """Never a raise without a Successful check or a command; after a P0 the next is 0; legal ends."""
+    machine = RolloutMachine()
+    for kind, what in events:
+        state = machine.state
+        if state.has_ended:
+            break
+        if kind == "finding" and state.percentage > 0 and state.finding is None:
+            transitions.raise_finding(state, machine.now, finding(Severity(str(what))))
+        elif kind == "command":
+            machine.command(Verb(str(what)))
+        elif kind == "go":
+            before, step = state.percentage, state.step_index
+            p0 = state.finding is not None and state.finding.verdict.severity is Severity.P0
+            decision = decide(state, machine.now)
+            if isinstance(decision, Promote):
+                good = state.check is not None and state.check.outcome is Outcome.SUCCESSFUL
+                assert good or state.promoted_by == "alice"
+            machine.execute(decision, Outcome(str(what)))
+            assert state.percentage <= before or isinstance(decision, EnterStep)
+            if p0:
+                assert state.percentage == 0
+            assert state.step_index in (step, step + 1)
+
+
+def test_a_good_rollout_takes_every_step_in_order() -> None:
+    """The plan's own percentages and nothing else."""
+    machine = RolloutMachine()
+    machine.run()
+    assert machine.state.status is Status.HEALTHY
+    assert machine.percentages == [0, 0, 5, 100, 0]
+
+
+@pytest.mark.parametrize("outcome", [Outcome.ERROR, Outcome.INCONCLUSIVE])
+def test_ten_errors_do_not_add_up_to_a_pass(outcome: Outcome) -> None:
+    """Nothing is promoted and nothing rolled back on readings that say nothing: a person is asked."""
+    machine = RolloutMachine()
+    machine.run(outcome, steps=60)
+    assert machine.state.status is Status.PAUSED
+    assert machine.state.step_index == 0
+
+
+def test_failing_at_the_deadline_of_a_first_step_asks_a_person_or_rolls_back() -> None:
+    """A step without a target goes to 0 %: there is no traffic to keep."""
+    machine = RolloutMachine()
+    machine.run(Outcome.FAILED, steps=60)
+    assert machine.state.status is Status.DEGRADED
+    assert machine.state.percentage == 0
+
+
+def test_stability_restarts_at_each_check_that_is_not_successful() -> None:
+    """``stable_for`` means without interruption."""
+    machine = RolloutMachine()
+    while machine.state.percentage != 5:
+        machine.run(steps=1)
+    for outcome in (Outcome.SUCCESSFUL, Outcome.ERROR, Outcome.SUCCESSFUL):
+        machine.check(outcome)
+        machine.now += timedelta(minutes=40)
+    assert machine.state.stable_since == machine.now - timedelta(minutes=40)
+    assert isinstance(decide(machine.state, machine.now), RunCheck)
+
+
+def test_low_severities_are_noted_and_stay_silent() -> None:
+    """P2 and P3 (guide): continue monitoring; the same one isn't told twice."""
+    machine = RolloutMachine()
+    while machine.state.percentage != 5:
+        machine.run(steps=1)
+    transitions.raise_finding(machine.state, machine.now, finding(Severity.P2))
+    assert isinstance(decide(machine.state, machine.now), RecordFinding)
+    machine.run(steps=1)
+    assert machine.state.muted_findings == ("error_spike",)
+    assert machine.state.percentage == 5
+
+
+def test_a_step_back_while_waiting_goes_back_from_the_live_step() -> None:
+    """Exposed at 5 % and waiting for the approval of 100 %: back means to the dark, not to 5 %."""
+    state = new_state()
+    state.step_index, state.exposed_step_name = 3, "ramp-5"
+    assert start_rollback(state, START, RollbackKind.STEP_BACK, ALICE).to_step == "dark"
+
+
+def test_a_step_back_never_raises() -> None:
+    """After an emergency and a retry nothing is live: back from 100 % means 0 %, not the 5 % before."""
+    state = new_state()
+    state.step_index, state.exposed_step_name = 3, ""
+    asked = start_rollback(state, START, RollbackKind.STEP_BACK, ALICE)
+    assert asked.to_step is None
+    assert flag_for_rollback(state, asked).percentage == 0
+
+
+def test_an_emergency_is_never_replaced_by_a_step_back() -> None:
+    """Whatever a person asks for meanwhile, the stronger rollback stands."""
+    state = new_state()
+    first = start_rollback(state, START, RollbackKind.EMERGENCY, ALICE)
+    assert start_rollback(state, START, RollbackKind.STEP_BACK, ALICE) is first
+
+
+def test_zero_after_the_cleanup_puts_the_flag_back_before_the_learner() -> None:
+    """Learning is permanent then; taking traffic away means a flag at 0 % in front of it again."""
+    state = new_state()
+    state.step_index = 4
+    zero = flag_at_zero(state, kill=True)
+    assert (zero.percentage, zero.create, zero.killed) == (0, True, True)
+    assert zero.phases is not None
+    assert zero.phases.enable_feature_flags
+
+
+def test_a_red_flag_before_any_exposure_switches_the_suspect_off() -> None:
+    """In the dark stage nobody is exposed: what goes back are the phases."""
+    state = new_state()
+    state.step_index = 1
+    assert flag_at_zero(state, kill=True).phases == state.plan.steps[0].phases
+    assert phases_at(state.plan, 3) == state.plan.steps[1].phases
+
+
+def test_a_rejected_command_states_the_reason() -> None:
+    """Each refusal names the state; the whole table in one place."""
+    state = new_state()
+    assert "no wait to skip" in rejection_reason(state, Verb.PROMOTE, ALICE, START)
+    assert "nothing to go back to" in rejection_reason(state, Verb.ROLLBACK, ALICE, START)
+    assert (
+        rejection_reason(state, Verb.ROLLBACK, ALICE.model_copy(update={"emergency": True}), START)
+        == ""
+    )
+    transitions.pause(state, START, "lunch")
+    assert "only a Progressing one" in rejection_reason(state, Verb.PAUSE, ALICE, START)
+    assert "only a Progressing one" in rejection_reason(state, Verb.PROMOTE, ALICE, START)
+    transitions.apply_command(state, START, Verb.ABORT, ALICE)
+    assert "being aborted by alice" in rejection_reason(state, Verb.RESUME, ALICE, START)
+    assert rejection_reason(state, Verb.ABORT, ALICE, START) == ""
+    transitions.finish(state, START, Status.ABORTED, "r.md")
+    assert "has ended" in rejection_reason(state, Verb.ABORT, ALICE, START)
+
+
+def test_one_person_cannot_approve_twice() -> None:
+    """n-of-m means different people."""
+    state = new_state()
+    state.step_index = 3
+    assert rejection_reason(state, Verb.APPROVE, ALICE, START) == ""
+    transitions.apply_command(state, START, Verb.APPROVE, ALICE)
+    assert "somebody else must" in rejection_reason(state, Verb.APPROVE, ALICE, START)
+
+
+def test_the_timeline_is_bounded() -> None:
+    """A month of events must fit continue-as-new."""
+    state = new_state()
+    for number in range(1000):
+        add_event(state, START, "note", str(number))
+    assert len(state.timeline) == 300
+    assert state.timeline[-1].text == "999"

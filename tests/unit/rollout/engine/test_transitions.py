@@ -1,0 +1,54 @@
+"""A step that was paused at its deadline, and resumed: its deadline begins anew (docs/decisions/011)."""
+
+from datetime import timedelta
+
+from sluice.rollout.analysis.verdict import Outcome
+from sluice.rollout.engine import transitions
+from sluice.rollout.engine.commands import Verb
+from sluice.rollout.engine.state import Status
+from tests.unit.rollout.engine.test_decide import ALICE, RolloutMachine
+
+
+def machine_resumed_after_deadline() -> RolloutMachine:
+    """At 5 %, whose deadline is 3 h; it was never clear how it does; resumed a day later."""
+    machine = RolloutMachine()
+    while machine.state.percentage != 5:
+        machine.run(steps=1)
+    while machine.state.status is not Status.PAUSED:
+        machine.run(Outcome.INCONCLUSIVE, steps=1)
+    assert machine.state.pause_reason.endswith("resume gives it 3h more")
+    machine.now += timedelta(days=1)
+    transitions.apply_command(machine.state, machine.now, Verb.RESUME, ALICE)
+    return machine
+
+
+def test_a_resumed_step_can_complete_within_the_new_deadline() -> None:
+    """Without new time the first check would pause it again, for it can't be stable by then."""
+    machine = machine_resumed_after_deadline()
+    machine.run(Outcome.INCONCLUSIVE, steps=4)
+    assert machine.state.status is Status.PROGRESSING
+    while machine.state.step_index == 2:
+        machine.run(steps=1)
+    assert machine.state.completed_steps["ramp-5"] == "every gate was Successful"
+    assert machine.state.extended_deadline is None, "the next step has its own time"
+
+
+def test_it_is_paused_again_when_the_new_time_is_over() -> None:
+    machine = machine_resumed_after_deadline()
+    resumed_at = machine.now
+    while machine.state.status is not Status.PAUSED:
+        machine.run(Outcome.INCONCLUSIVE, steps=1)
+    assert timedelta(hours=3) <= machine.now - resumed_at < timedelta(hours=3, minutes=20)
+
+
+def test_a_pause_before_the_deadline_changes_nothing_about_it() -> None:
+    machine = RolloutMachine()
+    while machine.state.percentage != 5:
+        machine.run(steps=1)
+    machine.run(Outcome.INCONCLUSIVE, steps=4)
+    held = machine.state.soak_time(machine.now)
+    assert held < timedelta(hours=3)
+    transitions.apply_command(machine.state, machine.now, Verb.PAUSE, ALICE)
+    machine.now += timedelta(days=1)
+    transitions.apply_command(machine.state, machine.now, Verb.RESUME, ALICE)
+    assert (machine.state.soak_time(machine.now), machine.state.extended_deadline) == (held, None)

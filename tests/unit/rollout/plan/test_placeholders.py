@@ -1,0 +1,67 @@
+"""A plan with mistakes of every kind hears of all of them in one go, and of each once."""
+
+import re
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sluice.rollout.errors import PlanError
+from sluice.rollout.plan.loader import parse_plan
+
+PHASE4 = (Path(__file__).parents[4] / "plans" / "phase4.yaml").read_text()
+SCALAR_SPANS = [match.span() for match in re.finditer(r"(?<=: )[^\n{}\[\],#&*]+", PHASE4)]
+
+
+def plan_problems(text: str) -> list[str]:
+    with pytest.raises(PlanError) as caught:
+        parse_plan(text)
+    return [f"{mistake.field}: {mistake.message}" for mistake in caught.value.diagnostics]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("threshold: 1s", "threshold: 1parsec", "'1parsec' is no threshold"),
+        ("hold: 1d", "hold: soon", "'soon'"),
+        ("record_baseline: true", "record_baseline: perhaps", "record_baseline"),
+        ("name: phase4", "name: Phase 4!", "name: "),
+        ("deadline: 3d", "deadline: 1d", "deadline must not be shorter than hold"),
+        ("unit: per_second", "unit: parsec", "unit"),
+    ],
+)
+def test_a_broken_field_hides_no_broken_name(old: str, new: str, told: str) -> None:
+    """What is wrong between fields is found although another field can't be read."""
+    text = PHASE4.replace(old, new, 1).replace("rollback_to: ramp-50", "rollback_to: ramp-51")
+    found = plan_problems(text)
+    assert any(told in one for one in found), found
+    assert any("'ramp-51' is no earlier step" in one for one in found), found
+
+
+def test_a_problem_in_a_yaml_anchor_is_reported_once() -> None:
+    """Aliases repeat what is written once, so it is one mistake."""
+    found = plan_problems(
+        PHASE4.replace("metric: memory, kind: trend", "metric: memoree, kind: trend", 1)
+    )
+    assert len(found) == 1
+    assert "aliases of it" in found[0]
+
+
+def test_only_names_that_the_plan_has_are_suggested() -> None:
+    text = PHASE4.replace("threshold: 1s", "threshold: 1parsec").replace(
+        "metric: complaints", "metric: complains"
+    )
+    assert not any("healed" in one for one in plan_problems(text))
+
+
+@settings(max_examples=20, deadline=None)  # a plan of 300 lines takes its time
+@given(
+    where=st.sampled_from(SCALAR_SPANS), junk=st.sampled_from(["", "-1", "x y", "[1, 2]", "{a: b}"])
+)
+def test_any_scalar_may_be_broken(where: tuple[int, int], junk: str) -> None:
+    """Whatever stands in the file, the answer is a plan or its mistakes, never a traceback."""
+    text = f"{PHASE4[: where[0]]}{junk}{PHASE4[where[1] :]}"
+    with suppress(PlanError):
+        assert parse_plan(text).steps

@@ -1,0 +1,198 @@
+"""What-ifs: the same judge and the same decisions on recorded readings, and honesty about the rest."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from sluice.cli.commands.whatif import replay_with_overrides
+from sluice.cli.views.whatif import whatif_document, whatif_text
+from sluice.rollout.analysis.gate import Gate, Metric
+from sluice.rollout.analysis.judge import judge
+from sluice.rollout.analysis.reading import GateReadings, Reading
+from sluice.rollout.analysis.verdict import Check, Outcome
+from sluice.rollout.engine.state import Event, Finding
+from sluice.rollout.errors import OverrideError
+from sluice.rollout.plan.overrides import RuleRef, parse_override, with_overrides
+from sluice.rollout.plan.schema import RolloutPlan
+from sluice.rollout.review.explain import RecordedCheck
+from sluice.rollout.review.whatif import rejudge
+
+BEGAN = datetime(2026, 1, 5, 8, tzinfo=UTC)
+METRICS = {
+    "p99": {"query": "p99", "samples": "n", "unit": "seconds"},
+    "errors": {"query": "e", "samples": "n", "unit": "ratio"},
+}
+P99 = {"name": "p99", "metric": "p99", "threshold": "1s", "window": "1h", "min_samples": 100}
+SPIKE = {"name": "spike", "metric": "errors", "threshold": "5%", "window": "5m"}
+TIMES = {"interval": "1h", "hold": "4h", "stable_for": "2h", "deadline": "8h", "stage": 4}
+PLAN = RolloutPlan.model_validate(
+    {
+        "name": "p",
+        "flag": "f",
+        "metrics": METRICS,
+        "steps": [
+            {"name": "one", "title": "One", "percentage": 5, **TIMES, "gates": [P99]},
+            {
+                "name": "two", "title": "Two", "percentage": 25, **TIMES, "gates": [P99],
+                "red_flags": [SPIKE], "rollback_to": "one",
+            },
+        ],
+    }
+)  # fmt: skip
+GATE = PLAN.steps[0].gates[0]
+
+
+def reading(value: float | None, samples: float = 500, metric: str = "p99") -> Reading:
+    return Reading(metric=metric, cohort="treatment", at=BEGAN, value=value, samples=samples)
+
+
+def recorded_checks(
+    step: str, hours: Sequence[float], values: Sequence[float | None]
+) -> list[RecordedCheck]:
+    checks = []
+    for hour, value in zip(hours, values, strict=True):
+        verdict = judge(GATE, PLAN.metrics["p99"], GateReadings(reading=reading(value)))
+        at = BEGAN + timedelta(hours=hour)
+        check = Check(id=f"{step}/{hour:g}", at=at, step=step, verdicts=(verdict,))
+        checks.append(RecordedCheck(check=check, gates=(GATE,), metrics=PLAN.metrics))
+    return checks
+
+
+def live_event(step: str, hour: float, percentage: float) -> Event:
+    at = BEGAN + timedelta(hours=hour)
+    return Event(at=at, kind="step", text="live", step=step, percentage=percentage)
+
+
+def spike_finding(hour: float, value: float) -> Finding:
+    gate = PLAN.steps[1].red_flags[0]
+    verdict = judge(
+        gate, PLAN.metrics["errors"], GateReadings(reading=reading(value, metric="errors"))
+    )
+    at = BEGAN + timedelta(hours=hour)
+    return Finding(name="spike", kind="red_flag", verdict=verdict, gate=gate, seen_at=at)
+
+
+def red_flag_event(finding: Finding) -> Event:
+    return Event(at=finding.seen_at, kind="red_flag", text=f"P0 {finding.verdict.reason}")
+
+
+CHECKS = [
+    *recorded_checks("one", (1, 2, 3, 4), (0.7, 0.7, 0.9, 0.7)),
+    *recorded_checks("two", (5, 6), (0.7, None)),
+]
+EVENTS = [
+    live_event("one", 0, 5),
+    live_event("two", 4.1, 25),
+    red_flag_event(spike_finding(6.5, 0.06)),
+]
+RECORD = (CHECKS, [spike_finding(6.5, 0.06)], EVENTS)
+
+
+def test_without_a_change_everything_comes_out_as_recorded() -> None:
+    """The same rule on the same reading gives the same verdict, sentence included."""
+    changes, course = replay_with_overrides(
+        ["one.p99.threshold=1s", "two.p99.threshold=1"], RECORD, PLAN
+    )
+    assert [change.after for change in changes] == [change.before for change in changes]
+    assert [(v.before.kind, v.after.kind) for v in course] == [
+        ("promoted", "promoted"),
+        ("rolled back", "rolled back"),
+    ]
+    assert "the same way" in whatif_text("rollout-f/1", changes, course, PLAN)
+
+
+def test_a_stricter_threshold_fails_a_check_and_holds_the_step_back() -> None:
+    """Stability starts again after the failed check, so its record ends undecided."""
+    changes, course = replay_with_overrides(["one.p99.threshold=0.8"], RECORD, PLAN)
+    (change,) = [one for one in changes if one.differs]
+    assert (change.source, change.after.outcome) == ("one/3", Outcome.FAILED)
+    assert change.after.reason == "p99 900 ms is not below 800 ms, 500 samples"
+    (visit,) = course
+    assert (visit.before.kind, visit.before.at) == ("promoted", BEGAN + timedelta(hours=4))
+    assert visit.after.kind == "undecided"
+    assert visit.after.reason.endswith("one/4 was Successful, but that had not lasted yet")
+    told = whatif_text("rollout-f/1", changes, course, PLAN)
+    assert "another way from one on" in told
+    assert whatif_document("rollout-f/1", ["x"], changes, course)["changed"] == 1
+
+
+def test_a_red_flag_that_would_not_have_fired_takes_no_traffic_away() -> None:
+    """On the reading with which it fired; a looser one would have let the step go on."""
+    changes, course = replay_with_overrides(["two.spike.threshold=10%"], RECORD, PLAN)
+    (change,) = changes
+    assert (change.before.outcome, change.after.outcome) == (Outcome.FAILED, Outcome.SUCCESSFUL)
+    assert [visit.after.kind for visit in course] == ["promoted", "undecided"]
+    assert [one.kind for one in (course[1].before, course[1].after)] == ["rolled back", "undecided"]
+
+
+def test_a_finding_outside_the_rollout_causes_no_rollback() -> None:
+    """The ledger also has what a watch found that had just been stopped: its own rollout's next step."""
+    changes, course = replay_with_overrides(
+        ["two.p99.threshold=1"], (CHECKS, [spike_finding(4.2, 0.07), *RECORD[1]], EVENTS), PLAN
+    )
+    assert course[-1].before.at == BEGAN + timedelta(hours=6.5)
+    assert course == replay_with_overrides(["two.p99.threshold=1"], RECORD, PLAN)[1]
+    assert {change.source for change in changes} == {"two/5", "two/6"}
+
+
+def test_no_data_is_judged_by_the_edited_policy() -> None:
+    changes, _ = replay_with_overrides(["two.p99.on_no_data=fail"], RECORD, PLAN)
+    assert [change.after.outcome for change in changes] == [Outcome.SUCCESSFUL, Outcome.FAILED]
+
+
+def test_a_dry_run_red_flag_acts_no_more() -> None:
+    _, course = replay_with_overrides(["two.spike.dry_run=true"], RECORD, PLAN)
+    assert course[-1].after.kind == "undecided"
+
+
+def test_without_the_plan_only_verdicts_are_returned() -> None:
+    changes, course = replay_with_overrides(["one.p99.threshold=0.8"], RECORD, None)
+    assert (sum(change.differs for change in changes), course) == (1, [])
+    assert "does not answer" in whatif_text("rollout-f/1", changes, course, None)
+
+
+@pytest.mark.parametrize(
+    ("edit", "told"),
+    [
+        ("p99", "write STEP.GATE.FIELD=VALUE, for example one.p99.threshold=1"),
+        ("three.p99.threshold=1", "no such step; recorded are one, two"),
+        ("two.p90.threshold=1", "two has no gate 'p90'; it has p99, spike"),
+        ("two.p99.limit=1", "no field 'limit'; there are threshold, direction"),
+        ("two.p99.window=2h", "readings over another window were never taken"),
+        ("two.p99.threshold=fast", "threshold: 'fast' is no threshold"),
+        ("two.p99.floor=1", "floor belongs to baseline and control gates"),
+    ],
+)
+def test_an_invalid_override_lists_the_valid_rules(edit: str, told: str) -> None:
+    with pytest.raises(OverrideError) as caught:
+        replay_with_overrides([edit], RECORD, PLAN)
+    assert told in str(caught.value)
+
+
+CONTROL = Gate.model_validate({**P99, "kind": "control", "threshold": "+10%", "min_samples": 100})
+
+
+@pytest.mark.parametrize(
+    ("own", "of_control", "least", "known"),
+    [
+        (500, 500, 50, True),  # enough then, so enough for less
+        (500, 500, 300, False),
+        (200, 500, 300, True),  # too few of its own
+        (500, 40, 100, True),
+        (500, 40, 200, True),  # too few for less, so too few for more
+        (500, 40, 10, False),
+    ],
+)
+def test_samples_of_control_that_were_not_recorded_are_not_made_up(
+    own: float, of_control: float, least: int, known: bool
+) -> None:
+    """Where it can be told, it is what the judge would have said; else it stays, with the reason."""
+    metric = Metric.model_validate(METRICS["p99"])
+    measured = GateReadings(reading=reading(0.5, own), reference=reading(0.5, of_control))
+    before = judge(CONTROL, metric, measured)
+    rule = [RuleRef("s", "gates", CONTROL)]
+    after = with_overrides(CONTROL, [parse_override(f"s.p99.min_samples={least}", rule)])
+    verdict, unknown = rejudge(before, (CONTROL, after), {"p99": metric})
+    assert bool(unknown) is not known
+    assert verdict.outcome is (judge(after, metric, measured).outcome if known else before.outcome)

@@ -1,0 +1,57 @@
+"""Durations and thresholds as people write them."""
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sluice.rollout.errors import QuantityError
+from sluice.rollout.units import format_duration, parse_duration, parse_threshold
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("30s", 30), ("1h30m", 5400), ("2d", 172800), ("500ms", 0.5), ("1w", 604800), (90, 90)],
+)
+def test_durations_read_as_written(text: object, seconds: float) -> None:
+    """Each unit and their combinations mean what Prometheus users expect."""
+    assert parse_duration(text).total_seconds() == seconds
+
+
+@pytest.mark.parametrize("text", ["", "5", "5q", "-3s", "1h 30", None, True, float("nan"), -1])
+def test_an_invalid_duration_is_rejected_with_an_example(text: object) -> None:
+    """Nothing is guessed; the error shows how to write one."""
+    with pytest.raises(QuantityError, match="no duration"):
+        parse_duration(text)
+
+
+@given(st.integers(min_value=0, max_value=10**11))
+def test_a_formatted_duration_reads_back_as_itself(milliseconds: int) -> None:
+    """Plans survive being written by the data converter and read again."""
+    span = timedelta(milliseconds=milliseconds)
+    assert parse_duration(format_duration(span)) == span
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("1s", 1.0),
+        ("5ms", 0.005),
+        ("5%", 0.05),
+        ("+10%", 0.1),
+        ("-1%", -0.01),
+        ("2x", 1.0),
+        (0.5, 0.5),
+    ],
+)
+def test_thresholds_become_base_units_or_relative_changes(text: object, value: float) -> None:
+    """A second is 1.0, a percentage a ratio, +10% and 2x a relative change."""
+    assert parse_threshold(text) == pytest.approx(value)
+
+
+@pytest.mark.parametrize("text", ["", "fast", "x", "%", "1s%", None, True, float("inf"), "nan"])
+def test_an_invalid_threshold_is_rejected(text: object) -> None:
+    """NaN and infinity are no limits either: nothing could be judged against them."""
+    with pytest.raises(QuantityError, match="no threshold"):
+        parse_threshold(text)

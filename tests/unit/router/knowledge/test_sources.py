@@ -1,0 +1,165 @@
+"""Files become records: stable ids, typed values, links; a bad line is told by its place."""
+
+from pathlib import Path
+
+import pytest
+
+from router.knowledge.records import Link, Record
+from router.knowledge.sources import (
+    Source,
+    SourceError,
+    SourceProblem,
+    find_sources,
+    load_source,
+    parse_source,
+)
+
+
+def load_records(suffix: str, text: str, origin: str = "notes") -> list[Record | SourceProblem]:
+    return list(parse_source(Source(origin + suffix, suffix, text)))
+
+
+def records(suffix: str, text: str, origin: str = "notes") -> list[Record]:
+    found = load_records(suffix, text, origin)
+    assert not [item for item in found if isinstance(item, SourceProblem)]
+    return [item for item in found if isinstance(item, Record)]
+
+
+def only_item(items: list[Record]) -> Record:
+    (one,) = items
+    return one
+
+
+MARKDOWN = """---
+title: Driving
+owner: Julia Wrona
+review: 2025-05-01
+---
+Who drives, and for how long. See [breaks](sub/breaks.md#short).
+
+## Rest times
+Rest after four hours.
+
+```
+## no heading in here
+```
+
+## Rest times
+Another one.
+"""
+
+
+def test_markdown_has_a_record_per_section_and_knows_its_document() -> None:
+    document, first, second = records(".md", MARKDOWN, "docs/driving")
+    assert (document.id, document.title, document.kind) == (
+        "docs/driving.md",
+        "Driving",
+        "document",
+    )
+    assert document.attributes == {"owner": "Julia Wrona", "review": "2025-05-01"}
+    assert document.links == (Link("LINKS_TO", "docs/sub/breaks.md"),)
+    assert first.id == "docs/driving.md#rest-times"
+    assert "no heading in here" in first.text
+    assert second.id == "docs/driving.md#rest-times-2"
+    assert second.links == (Link("PART_OF", "docs/driving.md"),)
+
+
+def test_a_long_section_is_cut_between_sentences() -> None:
+    parts = records(".md", "# T\n\n## S\n" + "One sentence more. " * 200)[1:]
+    assert len(parts) > 2
+    assert all(len(part.text) <= 1200 and part.text.endswith(".") for part in parts)
+    assert len({part.id for part in parts}) == len(parts)
+
+
+def test_text_without_a_blank_is_still_bounded() -> None:
+    assert all(len(part.text) <= 1200 for part in records(".txt", "x" * 5000))
+
+
+def test_json_lines_take_known_fields_and_keep_the_rest_as_attributes() -> None:
+    line = (
+        '{"id": "INV-1", "name": "Invoice 1", "description": "To Baltic Foods.", "amount": 12.5,'
+        ' "date": "2025-03-05", "tags": ["a", "b"], "links": ["UNDER:CON-1"], "paid": true}'
+    )
+    one = only_item(records(".jsonl", line, "invoices"))
+    assert (one.id, one.kind, one.title, one.text) == (
+        "INV-1",
+        "invoice",
+        "Invoice 1",
+        "To Baltic Foods.",
+    )
+    assert one.attributes == {
+        "amount": 12.5,
+        "tags": "a, b",
+        "paid": True,
+        "occurred_on": "2025-03-05",
+    }
+    assert one.links == (Link("UNDER", "CON-1"),)
+    assert one.source == "invoices.jsonl#INV-1"
+
+
+def test_a_record_without_id_keeps_its_name_while_it_does_not_change() -> None:
+    first = only_item(records(".jsonl", '{"text": "a"}'))
+    same = only_item(records(".jsonl", '\n\n{"text": "a"}'))
+    other = only_item(records(".jsonl", '{"text": "b"}'))
+    assert first.id == same.id != other.id
+
+
+def test_csv_cells_have_types_and_the_delimiter_is_found() -> None:
+    text = 'id;Title;Due date;Amount (EUR);Open;ZIP\n7;"A; b";2025-01-02;1500.50;true;01067\n'
+    one = only_item(records(".csv", text, "open bills"))
+    assert (one.kind, one.title) == ("open_bill", "A; b")
+    expected = {"due_date": "2025-01-02", "amount_eur": 1500.5, "open": True, "zip": "01067"}
+    assert one.attributes == expected
+    assert one.text == "due date: 2025-01-02; amount eur: 1500.5; open: True; zip: 01067"
+
+
+@pytest.mark.parametrize(
+    ("suffix", "text", "place", "why"),
+    [
+        (".jsonl", '{"id": 1}\n{"id": ', "notes.jsonl:2", "not JSON"),
+        (".jsonl", "[1]", "notes.jsonl:1", "an object is expected"),
+        (".jsonl", '{"id": "a", "links": ["x"]}', "notes.jsonl:1", "KIND:target"),
+        (".jsonl", '{"id": "a", "deep": {"x": 1}}', "notes.jsonl:1", "deep: text"),
+        (".jsonl", '{"id": "a", "n": NaN}', "notes.jsonl:1", "no number"),
+        (".jsonl", '{"id": "a", "kind": "a b"}', "notes.jsonl", "kind 'a b'"),
+        (".jsonl", '{"id": "a", "date": "soon"}', "notes.jsonl", "occurred_on"),
+        (".jsonl", '{"id": "a"}\n{"id": "a"}', "notes.jsonl: record 'a'", "used twice"),
+        (".csv", "id,title\n1,a\n2,b,c\n", "notes.csv:3", "3 cells for 2 columns"),
+        (".csv", "id,id\n1,a\n", "notes.csv:1", "each needs a name of its own"),
+        (".csv", 'id,title\n1,a\n2,"b\n', "notes.csv:3", "quotation mark not closed"),
+        (".csv", '"id,title', "notes.csv:1", "must name the columns"),
+        (".csv", "", "notes.csv", "empty"),
+        (".jsonl", "\n", "notes.jsonl", "empty"),
+        (".md", "  \n", "notes.md", "empty"),
+        (".txt", "", "notes.txt", "empty"),
+    ],
+)
+def test_a_source_error_names_its_location(suffix: str, text: str, place: str, why: str) -> None:
+    problems = [item for item in load_records(suffix, text) if isinstance(item, SourceProblem)]
+    assert [problem.location for problem in problems] == [place]
+    assert why in problems[0].reason
+
+
+def test_one_bad_line_leaves_the_others() -> None:
+    found = load_records(".jsonl", '{"id": "a"}\nnonsense\n{"id": "b"}')
+    assert [item.id for item in found if isinstance(item, Record)] == ["a", "b"]
+
+
+def test_folders_are_searched_in_order_and_hidden_files_left_out(tmp_path: Path) -> None:
+    for name in ("b.md", "a.txt", ".hidden.md", "c.pdf", ".git/x.md"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("text")
+    assert [Path(name).name for name in find_sources([str(tmp_path)])] == ["a.txt", "b.md"]
+
+
+def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
+    bad = tmp_path / "latin.txt"
+    bad.write_bytes(b"ole\xe9")
+    with pytest.raises(SourceError, match=r"byte 3 is not UTF-8"):
+        load_source(str(bad))
+    with pytest.raises(SourceError, match="no such file"):
+        list(find_sources([str(tmp_path / "none.md")]))
+    (tmp_path / "x.pdf").write_text("x")
+    with pytest.raises(SourceError, match=r"only \.md"):
+        list(find_sources([str(tmp_path / "x.pdf")]))

@@ -1,0 +1,121 @@
+"""More than the cores can do is refused at once; what waits, waits in order and not for long."""
+
+import asyncio
+import time
+
+import pytest
+
+from router.errors import Overloaded
+from router.observability.trace import open_trace
+from router.overload.admission import AdaptiveLimiter, InFlightLimit
+
+
+async def test_nobody_waits_while_there_are_turns() -> None:
+    turns = AdaptiveLimiter(2, 0.3)
+    async with turns.acquire() as first, turns.acquire() as second:
+        assert (first, second) == (False, False)
+
+
+async def test_the_next_one_waits_for_a_turn_in_order() -> None:
+    turns, order = AdaptiveLimiter(1, 5.0), list[int]()
+
+    async def ask(number: int) -> None:
+        async with turns.acquire() as waited:
+            assert waited == (number > 0)
+            order.append(number)
+            await asyncio.sleep(0.01)
+
+    with open_trace() as trace:
+        await asyncio.gather(*map(ask, range(5)))
+    assert order == list(range(5))
+    assert trace.seconds["wait"] > 0
+
+
+async def test_a_line_that_is_too_long_refuses_at_once() -> None:
+    turns = AdaptiveLimiter(1, 0.3)
+    async with turns.acquire():
+        waiting = [asyncio.create_task(_acquire_once(turns)) for _ in range(50)]
+        await asyncio.sleep(0)
+        started = time.monotonic()
+        with pytest.raises(Overloaded) as refused:
+            async with turns.acquire():
+                pass
+        assert time.monotonic() - started < 0.1
+        assert refused.value.retry_after_seconds == 1
+        answered = [task for task in waiting if not task.done()]
+        assert 0 < len(answered) <= 6  # 0.3 s at the 0.05 s that a search is expected to take
+    await asyncio.gather(*waiting, return_exceptions=True)
+    assert not any(task.exception() for task in answered)
+
+
+async def test_nobody_waits_longer_than_allowed_for_a_search_that_is_stuck() -> None:
+    turns = AdaptiveLimiter(1, 0.1)
+    async with turns.acquire():
+        with pytest.raises(Overloaded, match=r"within 0\.1 s"):
+            await _acquire_once(turns)
+
+
+async def test_slow_searches_shorten_the_line() -> None:
+    turns = AdaptiveLimiter(1, 1.0)
+    before = turns.expected_wait_seconds()
+    async with turns.acquire():
+        await asyncio.sleep(0.2)
+    assert turns.expected_wait_seconds() > before
+
+
+async def test_a_busy_process_searches_less_at_once_and_recovers_by_itself() -> None:
+    turns = AdaptiveLimiter(16, 0.3)
+    for _ in range(100):
+        turns.adapt(busy=True)
+    assert turns.capacity == 2
+    for _ in range(14):
+        turns.adapt(busy=False)
+    assert turns.capacity == 16
+
+
+async def test_a_raised_limit_admits_waiting_queries() -> None:
+    turns = AdaptiveLimiter(3, 5.0)
+    for _ in range(100):
+        turns.adapt(busy=True)
+    async with turns.acquire(), turns.acquire():
+        waiting = asyncio.create_task(_acquire_once(turns))
+        await asyncio.sleep(0)
+        turns.adapt(busy=False)
+        assert await waiting is True
+
+
+async def test_a_turn_that_comes_with_the_cancellation_goes_to_the_next_in_line() -> None:
+    turns = AdaptiveLimiter(1, 5.0)
+    async with turns.acquire():
+        first, second = (asyncio.create_task(_acquire_once(turns)) for _ in range(2))
+        await asyncio.sleep(0)
+    first.cancel()  # its turn is there already, and it has not run since
+    assert await second is True
+    with pytest.raises(asyncio.CancelledError):
+        await first
+
+
+async def test_a_failed_or_cancelled_query_releases_its_slot() -> None:
+    turns = AdaptiveLimiter(1, 0.3)
+    with pytest.raises(KeyError):
+        async with turns.acquire():
+            raise KeyError
+    async with turns.acquire():
+        waiting = asyncio.create_task(_acquire_once(turns))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+    assert await _acquire_once(turns) is False
+
+
+def test_the_gate_counts_all_queries() -> None:
+    gate = InFlightLimit(1)
+    with gate.admit(), pytest.raises(Overloaded, match="1 queries"), gate.admit():
+        pass
+    with gate.admit():
+        pass
+
+
+async def _acquire_once(turns: AdaptiveLimiter) -> bool:
+    async with turns.acquire() as waited:
+        return waited

@@ -1,0 +1,51 @@
+"""Fault injection hurts the treatment and nobody else."""
+
+import time
+
+import pytest
+from pydantic import ValidationError
+from redis.asyncio import Redis
+
+from router.errors import InjectedFault
+from router.phases.fault_injection import FaultSpec, FaultWatcher, inject
+
+
+def parsed_faults(fault: FaultSpec | None) -> FaultWatcher:
+    found = FaultWatcher(Redis(), "test")
+    found.fault = fault
+    return found
+
+
+@pytest.mark.parametrize("kind", ["latency", "errors", "reward", "queue"])
+def test_control_never_suffers(kind: str) -> None:
+    present = FaultSpec.model_validate({"kind": kind})
+    assert parsed_faults(present).for_cohort("control") is None
+    assert parsed_faults(present).for_cohort("treatment") == present
+
+
+async def test_errors_raise() -> None:
+    with pytest.raises(InjectedFault):
+        await inject(FaultSpec(kind="errors", share=1.0))
+
+
+async def test_latency_waits_as_long_as_it_says() -> None:
+    started = time.perf_counter()
+    await inject(FaultSpec(kind="latency", seconds_min=0.05, seconds_max=0.06))
+    assert time.perf_counter() - started >= 0.05
+
+
+async def test_share_zero_injects_no_fault() -> None:
+    await inject(FaultSpec(kind="errors", share=0.0))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"kind": "meteor"}',
+        '{"kind": "errors", "share": 2}',
+        '{"kind": "latency", "seconds_min": 9}',
+    ],
+)
+def test_a_malformed_fault_is_refused(text: str) -> None:
+    with pytest.raises(ValidationError):
+        FaultSpec.model_validate_json(text)

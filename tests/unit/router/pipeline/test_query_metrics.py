@@ -1,0 +1,68 @@
+"""What red flags see: errors of the router, and nobody's hurry."""
+
+import time
+
+import pytest
+from redis.asyncio import Redis
+
+from router.errors import DeadlineExceeded, Overloaded, StoreUnavailable
+from router.observability.metrics import RouterMetrics
+from router.observability.trace import Trace
+from router.phases.phase_switches import Assignment
+from router.pipeline.query_metrics import observe_query
+from router.users.unique_users import CountedUser, UniqueUserCounter
+
+
+def sample_value(metrics: RouterMetrics, name: str, **labels: str) -> float:
+    return metrics.registry.get_sample_value(name, {"cohort": "treatment", **labels}) or 0.0
+
+
+def observe_failure(error: Exception, *, seconds: float | None, left: float) -> RouterMetrics:
+    """A query that gave ``seconds`` and failed with ``left`` of them; what was counted."""
+    metrics, trace = RouterMetrics(), Trace(deadline=time.monotonic() + left)
+    users = UniqueUserCounter(Redis(), "test", metrics)  # contacts nobody until it is flushed
+    with (
+        pytest.raises((DeadlineExceeded, type(error))) as raised,
+        observe_query(metrics, users, Assignment("treatment", MEMBER), trace, seconds),
+    ):
+        raise error
+    late = sample_value(metrics, "router_refused_total", reason="deadline")
+    assert isinstance(raised.value, DeadlineExceeded) == bool(late)
+    assert (("failed", MEMBER.slot) in users._pending) == bool(error_counts(metrics)[0])
+    return metrics
+
+
+def error_counts(metrics: RouterMetrics) -> tuple[float, float]:
+    """Errors, and how many times were measured."""
+    counts = sample_value(metrics, "router_queries_total", intent="unknown", outcome="error")
+    return counts, sample_value(metrics, "router_query_duration_seconds_count")
+
+
+MEMBER = CountedUser(1, 7)
+DEADLINE_ERRORS = [TimeoutError(), StoreUnavailable("graph", "no answer within 0 s")]
+
+
+@pytest.mark.parametrize("error", DEADLINE_ERRORS, ids=repr)
+def test_a_timeout_under_a_second_is_not_an_error(error: Exception) -> None:
+    metrics = observe_failure(error, seconds=0.05, left=0.01)
+    assert error_counts(metrics) == (0, 0)
+    assert sample_value(metrics, "router_refused_total", reason="deadline") == 1
+
+
+@pytest.mark.parametrize("error", DEADLINE_ERRORS, ids=repr)
+def test_a_timeout_of_a_second_or_more_is_always_an_error(error: Exception) -> None:
+    """Else a release that is too slow for all its callers would look healthy."""
+    for seconds in (1.0, None):
+        assert error_counts(observe_failure(error, seconds=seconds, left=0.0)) == (1, 1)
+
+
+def test_a_failure_with_time_left_is_an_error_however_short_the_deadline() -> None:
+    down = StoreUnavailable("graph", "connection refused")
+    assert error_counts(observe_failure(down, seconds=0.9, left=0.8)) == (1, 1)
+    assert error_counts(observe_failure(KeyError("bug"), seconds=0.05, left=0.0)) == (1, 1)
+
+
+def test_load_shedding_counts_neither_errors_nor_latency() -> None:
+    metrics = observe_failure(Overloaded("busy"), seconds=None, left=5.0)
+    assert error_counts(metrics) == (0, 0)
+    assert sample_value(metrics, "router_refused_total", reason="overload") == 1

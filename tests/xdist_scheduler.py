@@ -1,0 +1,52 @@
+"""In which process a test file runs, and when. ``start_router test`` gives out whole files.
+
+xdist begins with the files of most tests. The longest of ours have few: begun last, one of them keeps
+one process busy while the others have nothing left.
+"""
+
+from pathlib import Path
+
+import pytest
+from xdist.remote import Producer  # type: ignore[import-untyped]  # xdist ships no types
+from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]  # as above
+from xdist.workermanage import WorkerController  # type: ignore[import-untyped]  # as above
+
+ROOT = Path(__file__).parents[1]
+LONGEST_FIRST = (
+    "graph",
+    "tests/integration/stack/test_stack.py",
+    "tests/integration/rehearsal/test_rehearsal.py",
+    "tests/faults/test_worker_killed.py",
+    "tests/unit/rehearsal/test_simulator.py",
+    "tests/workflows/test_red_flag_points.py",
+    "tests/faults/test_learning_kill.py",
+    "tests/faults/test_prometheus_stopped.py",
+    "tests/workflows/test_fault_points.py",
+)
+
+
+class LongestFirstScheduling(LoadFileScheduling):  # type: ignore[misc]  # untyped
+    """Files that need the graph server count as one: it is a JVM, and each process starts its own."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file: str = super()._split_scope(nodeid)
+        return "graph" if "neo4j_settings" in (ROOT / file).read_text(encoding="utf-8") else file
+
+    def _assign_work_unit(self, node: WorkerController) -> None:
+        self.move_longest_to_front()
+        super()._assign_work_unit(node)
+
+    def move_longest_to_front(self) -> None:
+        """The next unit is the longest that is left."""
+        self.workqueue.move_to_end(min(self.workqueue, key=_position), last=False)
+
+
+def _position(scope: str) -> int:
+    return LONGEST_FIRST.index(scope) if scope in LONGEST_FIRST else len(LONGEST_FIRST)
+
+
+def pytest_xdist_make_scheduler(
+    config: pytest.Config, log: Producer
+) -> LongestFirstScheduling | None:
+    """A hook: conftest.py imports it, so that pytest finds it there."""
+    return LongestFirstScheduling(config, log) if config.getvalue("dist") == "loadfile" else None
