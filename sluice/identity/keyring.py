@@ -1,0 +1,172 @@
+"""The keyring: people, their public keys, roles and validity, in OpenSSH's allowed_signers format.
+
+``ssh-keygen -Y verify -f keyring -n sluice`` reads the same file. Roles and environments are words
+of the comment, which OpenSSH ignores::
+
+    ada@example.org namespaces="sluice",valid-before="20270101Z" ssh-ed25519 AAAA… roles=approver
+
+See ``man ssh-keygen``, ALLOWED SIGNERS.
+"""
+
+import base64
+import binascii
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+
+from sluice.identity.errors import KeyringError, SignatureFormatError
+from sluice.identity.ssh_keys import key_type, load_key
+from sluice.identity.ssh_wire import fingerprint
+from sluice.identity.sshsig import NAMESPACE
+
+_LINE = re.compile(
+    r"(?P<name>\S+)\s+(?:(?P<options>[a-z-]+(?:=\"[^\"]*\")?(?:,[a-z-]+(?:=\"[^\"]*\")?)*)\s+)?"
+    r"(?P<type>[a-z0-9@.-]+)\s+(?P<key>[A-Za-z0-9+/]+=*)(?:\s+(?P<comment>.*))?"
+)
+_OPTION = re.compile(r"([a-z-]+)(?:=\"([^\"]*)\")?")
+_TIMES = {9: "%Y%m%dZ", 13: "%Y%m%d%H%MZ", 15: "%Y%m%d%H%M%SZ"}
+_NAME = re.compile(r"[^\s,*?!\"]{1,200}")
+
+
+class Role(StrEnum):
+    """A person's right. Lowering traffic needs none; ``gateway`` is the console's own key."""
+
+    VIEWER = "viewer"
+    OPERATOR = "operator"
+    APPROVER = "approver"
+    GATEWAY = "gateway"
+
+
+@dataclass(frozen=True, slots=True)
+class KeyringEntry:
+    """One key of one person. ``environments`` empty: valid in all of them."""
+
+    name: str
+    key_blob: bytes
+    roles: frozenset[Role]
+    environments: frozenset[str]
+    valid_after: datetime | None
+    valid_before: datetime | None
+
+    @property
+    def fingerprint(self) -> str:
+        return fingerprint(self.key_blob)
+
+    def is_valid_at(self, at: datetime) -> bool:
+        began = self.valid_after is None or at >= self.valid_after
+        return began and (self.valid_before is None or at < self.valid_before)
+
+    def covers(self, environment: str) -> bool:
+        return not self.environments or environment in self.environments
+
+
+@dataclass(frozen=True, slots=True)
+class Keyring:
+    """All entries, one for each key."""
+
+    entries: tuple[KeyringEntry, ...]
+
+    def entry_of(self, key_blob: bytes) -> KeyringEntry | None:
+        """Find the entry of a key; None when the keyring does not hold it."""
+        return next((entry for entry in self.entries if entry.key_blob == key_blob), None)
+
+    def roles_of(self, name: str, environment: str, at: datetime) -> frozenset[Role]:
+        """Collect the roles of every valid key of a person."""
+        usable = (e for e in self.entries if e.is_valid_at(at) and e.covers(environment))
+        return frozenset(role for entry in usable if entry.name == name for role in entry.roles)
+
+
+def parse_keyring(text: str) -> Keyring:
+    """Parse an allowed_signers file.
+
+    Raises:
+        KeyringError: names the line and what is wrong with it. No line is skipped in silence.
+    """
+    entries: list[KeyringEntry] = []
+    for number, line in _lines(text):
+        try:
+            entry = _parse_line(line)
+        except (ValueError, SignatureFormatError) as error:
+            raise KeyringError(f"keyring line {number}: {error}") from error
+        if any(other.key_blob == entry.key_blob for other in entries):
+            raise KeyringError(f"keyring line {number}: key {entry.fingerprint} is listed twice")
+        entries.append(entry)
+    return Keyring(tuple(entries))
+
+
+def _lines(text: str) -> Iterator[tuple[int, str]]:
+    for number, line in enumerate(text.splitlines(), start=1):
+        stripped = line.strip()
+        if stripped and not stripped.startswith("#"):
+            yield number, stripped
+
+
+def _parse_line(line: str) -> KeyringEntry:
+    match = _LINE.fullmatch(line)
+    if match is None:
+        raise ValueError("expected: NAME [OPTIONS] KEYTYPE BASE64 roles=ROLE[,ROLE]")
+    name = match["name"]
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"{name!r} must be one person's name, without patterns or commas")
+    options = _parse_options(match["options"] or "")
+    words = _parse_comment(match["comment"] or "")
+    return KeyringEntry(
+        name=name,
+        key_blob=_parse_key(match["type"], match["key"]),
+        roles=_parse_roles(words.get("roles", ())),
+        environments=frozenset(words.get("environments", ())),
+        valid_after=_parse_time(options.get("valid-after")),
+        valid_before=_parse_time(options.get("valid-before")),
+    )
+
+
+def _parse_options(text: str) -> dict[str, str]:
+    options = {match[1]: match[2] or "" for match in _OPTION.finditer(text)}
+    for unknown in options.keys() - {"namespaces", "valid-after", "valid-before"}:
+        raise ValueError(f"option {unknown!r} is not supported")
+    namespaces = options.get("namespaces")
+    if namespaces is not None and NAMESPACE not in namespaces.split(","):
+        raise ValueError(f'namespaces="{namespaces}" must include {NAMESPACE}')
+    return options
+
+
+def _parse_comment(text: str) -> dict[str, tuple[str, ...]]:
+    """Read the words ``roles=…`` and ``environments=…``; other words are a plain comment."""
+    words: dict[str, tuple[str, ...]] = {}
+    for word in text.split():
+        name, separator, value = word.partition("=")
+        if not separator:
+            continue
+        if name not in ("roles", "environments") or name in words or not value:
+            raise ValueError(f"{word!r}: expected one roles=… and one environments=…")
+        words[name] = tuple(value.split(","))
+    return words
+
+
+def _parse_roles(names: tuple[str, ...]) -> frozenset[Role]:
+    known = ", ".join(Role)
+    for name in names:
+        if name not in tuple(Role):
+            raise ValueError(f"role {name!r} is unknown; known: {known}")
+    return frozenset(Role(name) for name in names) or frozenset({Role.VIEWER})
+
+
+def _parse_key(type_name: str, text: str) -> bytes:
+    try:
+        blob = base64.b64decode(text, validate=True)
+    except binascii.Error as error:
+        raise ValueError(f"the key's base64 is damaged: {error}") from error
+    if key_type(blob) != type_name:
+        raise ValueError(f"the line says {type_name}, the key is {key_type(blob)}")
+    load_key(blob)
+    return blob
+
+
+def _parse_time(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    if not text.endswith("Z") or len(text) not in _TIMES:
+        raise ValueError(f"time {text!r}: write YYYYMMDDZ or YYYYMMDDHHMMSSZ (UTC)")
+    return datetime.strptime(text, _TIMES[len(text)]).replace(tzinfo=UTC)
