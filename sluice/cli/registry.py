@@ -48,6 +48,7 @@ COMMANDS = {
     "doctor": CommandSpec("Servers", "doctor", "doctor"),
     "worker": CommandSpec("Servers", "servers", "worker"),
     "router": CommandSpec("Servers", "servers", "router"),
+    "console": CommandSpec("Servers", "console", "console"),
     "demo": CommandSpec("Servers", "servers", "demo"),
     "ask": CommandSpec("Questions", "query", "ask"),
     "ingest": CommandSpec("Questions", "ingest", "ingest"),

@@ -10,6 +10,7 @@ ROOT = Path(__file__).parents[2]
 SECTIONS = {
     "Runtime": "dependencies",
     "Extra `stack`": "stack",
+    "Extra `console`": "console",
     "Extra `otel`": "otel",
     "Development": "dev",
     "Benchmarks": "bench",

@@ -14,6 +14,7 @@ from rich.console import Console
 from temporalio.service import RPCError
 
 from sluice.cli.clients.rollouts import Rollouts
+from sluice.cli.commands.console import start_console
 from sluice.cli.context import Context, stack_home
 from sluice.cli.errors import CliError, Exit
 from sluice.cli.output import print_note
@@ -84,8 +85,10 @@ async def _run_demo(stack: Stack, wish: DemoOptions) -> int:
     await start_worker(stack)
     await rollouts.start(plan)
     await attest_all(rollouts, plan)
+    console_link = await start_console(stack)
     ui = f"{context.environment.get('TEMPORAL_UI_URL', '')}/namespaces/default/workflows"
     print_note(f"[{time.monotonic() - began:5.1f} s] rollout started; Temporal UI: {ui}")
+    print_note(f"console, follow and decide there (the link works once): {console_link}")
     fault = FAULTS[wish.fault] if wish.fault else None
     if fault is not None and wish.fault_step:
         fault = type(fault)(fault.kind, plan.step(wish.fault_step).name, fault.description)

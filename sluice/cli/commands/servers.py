@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from router.http.advertised_address import WILDCARD_HOSTS
+from sluice.cli.commands.console import start_console
 from sluice.cli.context import Context, stack_home
 from sluice.cli.errors import CliError, Exit
 from sluice.cli.options import FlagArgument
@@ -21,7 +22,7 @@ STATE_STYLES = {"running": "green", "external": "cyan", "stopped": "dim", "unhea
 
 
 def up(json: JsonOption = False) -> None:
-    """Start Temporal, Redis, the graph, Postgres, Qdrant's engine and Prometheus on this machine.
+    """Start Temporal, Redis, the graph, Postgres, Qdrant's engine, Prometheus and the console here.
 
     A server whose address is set (TEMPORAL_ADDRESS, REDIS_URL, …) is used, not started.
     """
@@ -34,10 +35,12 @@ def up(json: JsonOption = False) -> None:
         stack = Stack(stack_home())
         try:
             await stack.up(on_progress=progress)
+            link = await start_console(stack)
         except StackError as error:
             raise CliError(str(error)) from error
-        document = {"home": str(stack.home), "environment": stack.environment()}
+        document = {"home": str(stack.home), "environment": stack.environment(), "console": link}
         lines = [f"{name}={value}" for name, value in _redacted_environment(stack.environment())]
+        lines += ["", f"console (the link works once): {link}"]
         print_result(json, document, "\n".join(["everything is up:", *lines]))
 
     asyncio.run(run())

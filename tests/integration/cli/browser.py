@@ -80,7 +80,7 @@ async def running_browser(
     """A browser of its own, gone afterwards. DevTools reads from file 3 and writes to file 4."""
     to_read, to_write = os.pipe()
     from_read, from_write = os.pipe()
-    options = f"--no-sandbox --disable-gpu --hide-scrollbars --window-size={size}"
+    options = f"--headless --no-sandbox --disable-gpu --hide-scrollbars --window-size={size}"
     start = f'exec "$0" {options} --user-data-dir="$1" --remote-debugging-pipe about:blank'
     process = await asyncio.create_subprocess_exec(
         "/bin/bash",  # sh may know no file number above 9

@@ -1,0 +1,74 @@
+"""``sluice console``: the web console in the foreground, or under the stack's care."""
+
+import os
+import socket
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sluice.cli.context import Context, stack_home
+from sluice.cli.errors import CliError, Exit
+from sluice.stack import Stack
+
+DEFAULT_PORT = 8300
+MODULE = "sluice.console.server"
+
+
+def console(
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = DEFAULT_PORT,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    link: Annotated[
+        bool, typer.Option("--link", help="Print a login link of the running console.")
+    ] = False,
+) -> None:
+    """Serve the web console: follow rollouts, read the evidence, decide.
+
+    Prints a link that logs in once. SLUICE_CONSOLE_URL is the address that browsers use.
+    """
+    if link:
+        print(login_link(stack_home()))
+        return
+    os.environ.update(Context.read().environment)
+    command = (sys.executable, "-m", MODULE, "--host", host, "--port", str(port))
+    os.execv(sys.executable, command)  # noqa: S606  our own module
+
+
+def login_link(home: Path) -> str:
+    """Return the one-time link that the running console wrote.
+
+    Raises:
+        CliError: NOT_FOUND when no console has run here.
+    """
+    try:
+        return (home / "console" / "login-url").read_text(encoding="ascii")
+    except FileNotFoundError as error:
+        message = "No console has run here. Start one with `sluice console`."
+        raise CliError(message, Exit.NOT_FOUND) from error
+
+
+async def start_console(stack: Stack) -> str:
+    """Start the console under the stack's care; return its login link.
+
+    Raises:
+        ServiceFailedError: it does not answer.
+    """
+    port = _free_port(DEFAULT_PORT)
+    argv = (sys.executable, "-m", MODULE, "--port", str(port))
+    await stack.spawn("console", argv, health_url=f"http://127.0.0.1:{port}/healthz")
+    return login_link(stack.home)
+
+
+def _free_port(wanted: int) -> int:
+    """Return the wanted loopback port, or any free one when it is taken."""
+    for port in (wanted, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            bound: int = probe.getsockname()[1]
+            return bound
+    raise CliError("No free port on this machine.", Exit.FAILED)

@@ -1,0 +1,100 @@
+"""What the ledger holds of a rollout: explanations and the post-mortem, without Temporal too."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import structlog
+
+from activities.adapters.postgres_ledger import PostgresLedger
+from activities.contract.errors import EffectError
+from activities.contract.models import ReportRequest
+from activities.contract.timeline_ledger import (
+    merge_timelines,
+    read_checks,
+    read_events,
+    read_findings,
+)
+from activities.rendering.report_text import render_markdown
+from sluice.cli.errors import CliError, Exit
+from sluice.console.feeds.rollout_feed import RolloutFeed
+from sluice.rollout.engine.state import State, Status
+from sluice.rollout.review.explain import Explanation, RecordedCheck, explain
+from sluice.rollout.review.report import ReportEnding, build_report
+from workflows.models import workflow_id
+
+EXPLANATIONS_MAX = 200
+LEDGER_NEEDED = "The ledger (Postgres) does not answer, and this page shows only what it holds."
+_ENDINGS: dict[Status, ReportEnding] = {Status.HEALTHY: "Healthy", Status.ABORTED: "Aborted"}
+_logger = structlog.get_logger(__name__)
+
+
+class LedgerAwayError(CliError):
+    """The ledger does not answer; the message is fit for a page."""
+
+    def __init__(self, error: EffectError) -> None:
+        _logger.warning("ledger away", error=str(error))
+        super().__init__(LEDGER_NEEDED, Exit.FAILED)
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutRecord:
+    """Reads one rollout's record; ``feed`` gives what the ledger does not have yet."""
+
+    ledger: PostgresLedger
+    feed: RolloutFeed
+
+    async def explain(self, flag: str) -> tuple[Explanation, ...]:
+        """Explain the newest decisions, newest first.
+
+        Raises:
+            CliError: nothing is recorded, or the ledger is away.
+        """
+        state = await self._live_state(flag)
+        try:
+            rollout_id = state.rollout_id if state else await self._latest_id(flag)
+            timeline = state.timeline if state else ()
+            events = merge_timelines(await read_events(self.ledger, rollout_id), timeline)
+            checks = [
+                RecordedCheck(check=record.check, gates=record.gates, metrics=record.metrics)
+                for record in await read_checks(self.ledger, rollout_id)
+            ]
+            findings = await read_findings(self.ledger, rollout_id)
+        except EffectError as error:
+            raise LedgerAwayError(error) from error
+        return explain(events, checks, findings)[: -EXPLANATIONS_MAX - 1 : -1]
+
+    async def write_report(self, flag: str, now: datetime) -> str:
+        """Write the post-mortem as Markdown; before the end, what it would be now.
+
+        Raises:
+            CliError: nothing is recorded, or the ledger is away.
+        """
+        state = await self._live_state(flag)
+        try:
+            if state is None:
+                state = await self._recorded_state(flag)
+            recorded = await read_events(self.ledger, state.rollout_id)
+            state = state.model_copy(update={"timeline": merge_timelines(recorded, state.timeline)})
+            checks = [record.check for record in await read_checks(self.ledger, state.rollout_id)]
+        except EffectError as error:
+            raise LedgerAwayError(error) from error
+        ending: ReportEnding = _ENDINGS.get(state.status, "Interim")
+        return render_markdown(build_report(state, ending, state.finished_at or now, checks))
+
+    async def _live_state(self, flag: str) -> State | None:
+        try:
+            return (await self.feed.read(flag)).state
+        except CliError:
+            return None
+
+    async def _latest_id(self, flag: str) -> str:
+        found = await self.ledger.latest_rollout_id(f"{workflow_id(flag)}/")
+        if found is None:
+            raise CliError(f"Nothing is recorded of a rollout of {flag}.", Exit.NOT_FOUND)
+        return found
+
+    async def _recorded_state(self, flag: str) -> State:
+        entries = await self.ledger.entries(await self._latest_id(flag), "state")
+        if not entries:
+            raise CliError(f"The rollout of {flag} has no recorded state yet.", Exit.NOT_FOUND)
+        return ReportRequest.model_validate_json(entries[-1].body, extra="ignore").state

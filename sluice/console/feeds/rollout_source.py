@@ -1,0 +1,93 @@
+"""Rollouts in Temporal, over a connection that is opened on first use and again after a failure."""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from temporalio.client import WorkflowExecutionStatus
+
+from sluice.cli.clients.rollouts import ROLLOUT_ID_PREFIX, Rollouts
+from sluice.cli.context import Context
+from sluice.rollout.engine.commands import Acknowledgement, Command, Verb
+from sluice.rollout.engine.state import State
+from workflows import temporal_ui
+from workflows.rollout_workflow import RolloutWorkflow
+
+ROWS_MAX = 500
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutRow:
+    """One rollout as the list shows it, from Temporal's search attributes alone."""
+
+    flag: str
+    status: str
+    step: str
+    percentage: float | None
+    is_running: bool
+    started_at: datetime
+    ended_at: datetime | None
+
+
+class RolloutSource(Protocol):
+    """Reads and commands of rollouts; every method raises CliError."""
+
+    async def fetch_rows(self) -> list[RolloutRow]: ...
+    async def fetch_state(self, flag: str) -> State: ...
+    async def fetch_waiting(self, flag: str) -> tuple[str, datetime | None]: ...
+    async def send_command(
+        self, flag: str, verb: Verb, command: Command, seconds: float = 10
+    ) -> Acknowledgement: ...
+    async def send_signal(self, flag: str, verb: Verb, command: Command) -> None: ...
+
+
+class TemporalRollouts:
+    """The rollouts of one Temporal namespace."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._lock = asyncio.Lock()
+        self._rollouts: Rollouts | None = None
+
+    async def fetch_rows(self) -> list[RolloutRow]:
+        """List running rollouts and ended ones, newest first, at most ROWS_MAX."""
+        client = (await self._connect()).client
+        query = f'WorkflowType = "{RolloutWorkflow.__name__}"'
+        rows = []
+        async for execution in client.list_workflows(query, limit=ROWS_MAX):
+            if execution.status is WorkflowExecutionStatus.CONTINUED_AS_NEW:
+                continue
+            attributes = execution.typed_search_attributes
+            rows.append(
+                RolloutRow(
+                    flag=execution.id.removeprefix(ROLLOUT_ID_PREFIX),
+                    status=attributes.get(temporal_ui.STATUS) or "Starting",
+                    step=attributes.get(temporal_ui.STAGE) or "",
+                    percentage=attributes.get(temporal_ui.PERCENTAGE),
+                    is_running=execution.status is WorkflowExecutionStatus.RUNNING,
+                    started_at=execution.start_time,
+                    ended_at=execution.close_time,
+                )
+            )
+        return rows
+
+    async def fetch_state(self, flag: str) -> State:
+        return await (await self._connect()).fetch_state(flag)
+
+    async def fetch_waiting(self, flag: str) -> tuple[str, datetime | None]:
+        return await (await self._connect()).fetch_waiting(flag)
+
+    async def send_command(
+        self, flag: str, verb: Verb, command: Command, seconds: float = 10
+    ) -> Acknowledgement:
+        return await (await self._connect()).send_command(flag, verb, command, seconds)
+
+    async def send_signal(self, flag: str, verb: Verb, command: Command) -> None:
+        await (await self._connect()).send_signal(flag, verb, command)
+
+    async def _connect(self) -> Rollouts:
+        async with self._lock:
+            if self._rollouts is None:
+                self._rollouts = Rollouts(await self._context.connect_temporal())
+            return self._rollouts

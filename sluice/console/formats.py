@@ -1,0 +1,75 @@
+"""Values as the pages show them."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+from markupsafe import Markup
+
+from sluice.rollout.analysis.judge import format_value
+from sluice.rollout.analysis.verdict import Outcome, Verdict
+from sluice.rollout.engine.state import Status
+from sluice.rollout.units import format_duration
+
+OUTCOME_MARKS = {
+    Outcome.SUCCESSFUL: ("good", "✓"),
+    Outcome.INCONCLUSIVE: ("hold", "?"),
+    Outcome.ERROR: ("hold", "!"),
+    Outcome.FAILED: ("bad", "✗"),
+}
+STATUS_CLASSES = {
+    Status.PROGRESSING: "live",
+    Status.PAUSED: "hold",
+    Status.DEGRADED: "bad",
+    Status.HEALTHY: "good",
+    Status.ABORTED: "ended",
+}
+
+
+def format_moment(at: datetime) -> Markup:
+    """Write a time that the page's script may also show as a distance."""
+    markup = Markup('<time datetime="{}">{} UTC</time>')
+    return markup.format(at.isoformat(), f"{at:%Y-%m-%d %H:%M:%S}")
+
+
+def format_reading(verdict: Verdict) -> str:
+    return format_value(verdict.value, verdict.unit)
+
+
+def format_limit(verdict: Verdict) -> str:
+    return f"{verdict.direction} {format_value(verdict.limit, verdict.unit)}"
+
+
+def format_samples(samples: float | None) -> str:
+    return "–" if samples is None else f"{samples:,.0f}"
+
+
+def format_span(span: timedelta) -> str:
+    return format_duration(timedelta(seconds=round(span.total_seconds())))
+
+
+def format_outcome(outcome: Outcome) -> Markup:
+    look, mark = OUTCOME_MARKS[outcome]
+    markup = Markup('<span class="badge {}"><span aria-hidden="true">{}</span> {}</span>')
+    return markup.format(look, mark, str(outcome))
+
+
+def format_status(status: str) -> Markup:
+    look = STATUS_CLASSES.get(Status(status), "live") if status in tuple(Status) else "live"
+    return Markup('<span class="badge {}">{}</span>').format(look, status)
+
+
+def format_words(text: str) -> str:
+    return text.replace("_", " ")
+
+
+TEMPLATE_FILTERS: dict[str, Callable[..., Any]] = {
+    "moment": format_moment,
+    "reading": format_reading,
+    "limit": format_limit,
+    "samples": format_samples,
+    "span": format_span,
+    "outcome": format_outcome,
+    "status": format_status,
+    "words": format_words,
+}

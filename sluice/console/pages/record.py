@@ -1,0 +1,64 @@
+"""What is recorded of a rollout: explain, plan and post-mortem."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from sluice.console.pages.rendering import render_page
+from sluice.console.services import require_session, services_of
+from sluice.rollout.plan.schema import RolloutPlan, Step
+from sluice.rollout.review.explain import summarize_rule
+
+router = APIRouter()
+
+
+@dataclass(frozen=True, slots=True)
+class PlanStepView:
+    """One step of the plan, its rules in words."""
+
+    step: Step
+    hold: timedelta
+    gates: list[str]
+    red_flags: list[str]
+
+
+@router.get("/rollouts/{flag}/explain")
+async def explain_page(request: Request, flag: str) -> Response:
+    """Show each decision with the readings and rules that it rests on."""
+    require_session(request)
+    explanations = await services_of(request).record.explain(flag)
+    return _render(request, "explain.html", flag, explanations=explanations)
+
+
+@router.get("/rollouts/{flag}/plan")
+async def plan_page(request: Request, flag: str) -> Response:
+    """Show the plan that the rollout follows."""
+    require_session(request)
+    snapshot = await services_of(request).feed.read(flag)
+    plan = snapshot.state.plan
+    steps = [_step_view(plan, step) for step in plan.steps]
+    current = snapshot.state.step.name if snapshot.state.step else ""
+    return _render(request, "plan.html", flag, plan=plan, steps=steps, current=current)
+
+
+@router.get("/rollouts/{flag}/report")
+async def report_page(request: Request, flag: str) -> Response:
+    """Show the post-mortem."""
+    require_session(request)
+    services = services_of(request)
+    text = await services.record.write_report(flag, services.now())
+    return _render(request, "report.html", flag, text=text)
+
+
+def _render(request: Request, template: str, flag: str, **values: Any) -> Response:  # noqa: ANN401  a template's own values
+    return render_page(request, template, {"flag": flag, **values})
+
+
+def _step_view(plan: RolloutPlan, step: Step) -> PlanStepView:
+    def words(rules: tuple[Any, ...]) -> list[str]:
+        return [f"{r.name}: {summarize_rule(r, plan.metrics[r.metric]).text}" for r in rules]
+
+    return PlanStepView(step, step.hold, words(step.gates), words(step.red_flags))

@@ -1,0 +1,66 @@
+"""One rollout, live: the page, and the stream of its changed parts."""
+
+import json
+from collections.abc import AsyncIterator
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response, StreamingResponse
+
+from sluice.console.feeds.rollout_feed import RolloutSnapshot
+from sluice.console.pages.rendering import render_fragment, render_page
+from sluice.console.pages.rollout_view import build_rollout_view
+from sluice.console.services import ConsoleServices, require_session, services_of
+
+router = APIRouter()
+FRAGMENTS = ("summary", "before", "course", "gates", "timeline")
+RETRY_MILLISECONDS = 1000
+
+
+@router.get("/rollouts/{flag}")
+async def rollout_page(request: Request, flag: str) -> Response:
+    """Show one rollout as it is now."""
+    require_session(request)
+    services = services_of(request)
+    snapshot = await services.feed.read(flag)
+    values = {
+        "flag": flag,
+        "fragments": render_fragments(services, snapshot),
+        "state": snapshot.state,
+        "problems": snapshot.problems,
+        "read_at": snapshot.read_at,
+    }
+    return render_page(request, "rollout.html", values)
+
+
+@router.get("/rollouts/{flag}/events")
+async def rollout_events(request: Request, flag: str) -> Response:
+    """Stream the parts of the page that change, as server-sent events."""
+    require_session(request)
+    services = services_of(request)
+    await services.feed.read(flag)
+    headers = {"X-Accel-Buffering": "no"}
+    return StreamingResponse(
+        _stream(services, flag), media_type="text/event-stream", headers=headers
+    )
+
+
+async def _stream(services: ConsoleServices, flag: str) -> AsyncIterator[str]:
+    sent: dict[str, str] = {}
+    yield f"retry: {RETRY_MILLISECONDS}\n\n"
+    async for snapshot in services.feed.follow(flag):
+        current = render_fragments(services, snapshot)
+        for name, html in current.items():
+            if sent.get(name) != html:
+                yield f"event: fragment\ndata: {json.dumps({'id': name, 'html': html})}\n\n"
+        sent = current
+
+
+def render_fragments(services: ConsoleServices, snapshot: RolloutSnapshot) -> dict[str, str]:
+    """Render every live part; pages that show the same snapshot share the work."""
+    cached = services.fragments.get(snapshot.state.plan.flag)
+    if cached is not None and cached[0] is snapshot:
+        return cached[1]
+    view = build_rollout_view(snapshot, services.now())
+    parts = {name: render_fragment(f"fragments/{name}.html", {"view": view}) for name in FRAGMENTS}
+    services.fragments[snapshot.state.plan.flag] = (snapshot, parts)
+    return parts

@@ -1,0 +1,1 @@
+"""Sessions, login links, request checks and headers: what protects every page."""

@@ -1,0 +1,114 @@
+"""The console follows a rollout and takes decisions, bound to evidence."""
+
+import asyncio
+import re
+
+import httpx
+import pytest
+
+from sluice.rollout.engine.commands import Command, Verb
+from sluice.rollout.engine.state import Status
+from tests.integration.console.conftest import LiveConsole
+
+pytestmark = pytest.mark.integration
+
+
+async def wait_for(live: LiveConsole, client: httpx.AsyncClient, *texts: str) -> str:
+    async with asyncio.timeout(20):
+        while True:
+            page = (await client.get(f"/rollouts/{live.flag}")).text
+            if all(text in page for text in texts):
+                return page
+            await asyncio.sleep(0.2)
+
+
+def form_of(page: str, **fields: str) -> dict[str, str]:
+    """The fields of a decision's form, as a browser would send them."""
+    hidden = re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', page)
+    return {**dict(hidden), **fields}
+
+
+async def test_rollout_is_followed_attested_approved_and_aborted(live: LiveConsole) -> None:
+    """The whole way of an approver: list, live page, evidence, decision; then the way out."""
+    async with live.logged_in() as client:
+        assert live.flag in (await client.get("/")).text
+        await wait_for(live, client, "1 more approval needed", "Approve…")
+        attest = f"/rollouts/{live.flag}/decide/attest?item=informed"
+        page = (await client.get(attest)).text
+        sent = await client.post(attest.partition("?")[0], data=form_of(page, reason="phoned"))
+        assert sent.status_code == 303, sent.text
+        page = (await client.get(f"/rollouts/{live.flag}/decide/approve")).text
+        assert "internal/" in page
+        sent = await client.post(
+            f"/rollouts/{live.flag}/decide/approve", data=form_of(page, reason="fine")
+        )
+        assert sent.status_code == 303, sent.text
+        page = await wait_for(live, client, "50 % <small>of users")
+        assert "approve: " in page
+        stop = (await client.get(f"/stop?flag={live.flag}")).text
+        sent = await client.post(f"/rollouts/{live.flag}/decide/abort", data=form_of(stop))
+        assert sent.status_code == 303, sent.text
+    state = await live.rollouts.fetch_state(live.flag)
+    assert state.aborted_by == "ada"
+    assert state.percentage == 0
+    assert state.status in (Status.ABORTED, Status.PROGRESSING)
+
+
+async def test_every_page_of_a_rollout_opens(live: LiveConsole) -> None:
+    """Explain, plan, report, flags and stop show this rollout; an unknown one is not found."""
+    async with live.logged_in() as client:
+        await wait_for(live, client, "1 more approval needed")
+        explain = (await client.get(f"/rollouts/{live.flag}/explain")).text
+        assert "errors" in explain
+        assert "must be below 1.00%" in explain
+        plan = (await client.get(f"/rollouts/{live.flag}/plan")).text
+        assert "error_spike" in plan
+        assert "at least 10 samples" in plan
+        assert "# " in (await client.get(f"/rollouts/{live.flag}/report")).text
+        assert live.flag in (await client.get("/flags")).text
+        assert f"Kill {live.flag}" in (await client.get("/stop")).text
+        assert (await client.get("/rollouts/absent")).status_code == 404
+        filtered = (await client.get("/", params={"search": "no such flag"})).text
+        assert live.flag not in filtered
+
+
+async def test_event_reaches_an_open_page_within_a_second(live: LiveConsole) -> None:
+    """The stream sends what changed, and only that."""
+    async with live.logged_in() as client, asyncio.timeout(30):
+        await wait_for(live, client, "1 more approval needed")
+        async with client.stream("GET", f"/rollouts/{live.flag}/events") as stream:
+            lines = stream.aiter_lines()
+            async for line in lines:
+                if '"id": "timeline"' in line:
+                    break
+            began = asyncio.get_running_loop().time()
+            by = Command(actor="grace", reason="a word to remember")
+            await live.rollouts.send_command(live.flag, Verb.PAUSE, by)
+            async for line in lines:
+                if "a word to remember" in line:
+                    break
+            assert asyncio.get_running_loop().time() - began < 1.0
+
+
+async def test_stale_evidence_is_refused_and_the_newer_offered(live: LiveConsole) -> None:
+    """An old link shows that its evidence is gone; what the form sends is what counts."""
+    async with live.logged_in() as client:
+        await wait_for(live, client, "1 more approval needed")
+        path = f"/rollouts/{live.flag}/decide/approve"
+        page = (await client.get(path, params={"evidence": "internal/99999"})).text
+        assert "There is no check <code>internal/99999</code>" in page
+        assert "A newer check was made" in page
+        sent = await client.post(path, data=form_of(page))
+        assert sent.status_code == 409
+        assert "Nothing was decided" in sent.text
+    assert not (await live.rollouts.fetch_state(live.flag)).approvals
+
+
+async def test_kill_needs_one_post_and_shows_on_the_flags_page(live: LiveConsole) -> None:
+    async with live.logged_in() as client:
+        await wait_for(live, client, "1 more approval needed")
+        page = (await client.get(f"/stop?flag={live.flag}")).text
+        sent = await client.post(f"/flags/{live.flag}/kill", data=form_of(page))
+        assert sent.status_code == 303, sent.text
+        shown = (await client.get("/flags")).text
+        assert f"{live.flag} is killed" in shown

@@ -1,0 +1,176 @@
+"""Attacks on the console over HTTP: each must fail, and say why."""
+
+import html
+import re
+
+import httpx
+import pytest
+
+from sluice.rollout.engine.commands import Command, Verb
+from tests.integration.console.conftest import LiveConsole, RunningConsole
+from tests.integration.console.test_pages import form_of, wait_for
+
+pytestmark = pytest.mark.integration
+FORM = {"content-type": "application/x-www-form-urlencoded"}
+
+
+async def paused(live: LiveConsole) -> bool:
+    return (await live.rollouts.fetch_state(live.flag)).paused_at is not None
+
+
+async def test_nothing_is_shown_or_done_without_login(live: LiveConsole) -> None:
+    """Pages lead to the login, which leads back; posts and streams are refused."""
+    async with live.browser() as client:
+        for path in ("/", "/flags", "/stop", f"/rollouts/{live.flag}/explain"):
+            answer = await client.get(path)
+            assert answer.status_code == 303
+            assert answer.headers["location"].startswith("/login?next=%2F")
+            assert live.flag not in answer.text
+        assert (await client.get(f"/rollouts/{live.flag}/events")).status_code == 401
+        sent = await client.post(f"/rollouts/{live.flag}/decide/pause", data={"csrf": "x"})
+        assert sent.status_code == 401
+    assert not await paused(live)
+
+
+async def test_form_of_another_site_is_refused(live: LiveConsole) -> None:
+    """CSRF: a foreign origin, a foreign fetch, a missing or a stranger's token decide nothing."""
+    async with live.logged_in() as client, live.logged_in() as stranger:
+        path = f"/rollouts/{live.flag}/decide/pause"
+        await wait_for(live, client, "Pause…")
+        mine = form_of((await client.get(path)).text)
+        theirs = form_of((await stranger.get(path)).text)
+        attempts: list[tuple[dict[str, str], dict[str, str]]] = [
+            (mine, {"origin": "https://evil.example"}),
+            (mine, {"origin": "null"}),
+            (mine, {"sec-fetch-site": "cross-site"}),
+            ({**mine, "csrf": ""}, {}),
+            ({**mine, "csrf": theirs["csrf"]}, {}),
+        ]
+        for form, headers in attempts:
+            sent = await client.post(path, data=form, headers=headers)
+            assert sent.status_code == 403, (form, headers)
+        json = {"content-type": "text/plain"}
+        assert (await client.post(path, content="csrf=1", headers=json)).status_code == 403
+    assert not await paused(live)
+
+
+async def test_actor_cannot_be_forged_over_http(live: LiveConsole) -> None:
+    """The session's person decides, whatever the form says."""
+    async with live.logged_in() as client:
+        await wait_for(live, client, "Pause…")
+        path = f"/rollouts/{live.flag}/decide/pause"
+        form = form_of((await client.get(path)).text, actor="grace", by="grace")
+        assert (await client.post(path, data=form)).status_code == 303
+    events = (await live.rollouts.fetch_state(live.flag)).timeline
+    assert [event.actor for event in events if event.kind == "pause"][-1] == "ada"
+
+
+async def test_login_link_works_once_and_gives_a_new_session(console: RunningConsole) -> None:
+    """A link that somebody finds later is worthless; a cookie from before the login too."""
+    link = console.login_url()
+    async with console.browser() as client:
+        client.cookies.set("sluice", "chosen-by-an-attacker")
+        first = await client.get(link)
+        assert first.status_code == 303
+        assert "chosen-by-an-attacker" not in first.headers["set-cookie"]
+        cookie = first.headers["set-cookie"].lower()
+        assert "httponly" in cookie
+        assert "samesite=lax" in cookie
+    async with console.browser() as thief:
+        assert (await thief.get(link)).status_code == 403
+        assert (await thief.get("/login/link?token=")).status_code == 403
+        thief.cookies.set("sluice", "chosen-by-an-attacker")
+        assert (await thief.get("/")).status_code == 303
+
+
+async def test_logged_out_session_is_dead(console: RunningConsole) -> None:
+    async with console.logged_in() as client:
+        cookie = client.cookies["sluice"]
+        page = (await client.get("/flags")).text
+        assert (await client.post("/logout", data=form_of(page))).status_code == 303
+        client.cookies.set("sluice", cookie)
+        assert (await client.get("/flags")).status_code == 303
+
+
+@pytest.mark.parametrize(
+    "target", ["https://evil.example", "//evil.example", "/\\evil.example", "javascript:alert(1)"]
+)
+async def test_login_leads_nowhere_else(target: str, console: RunningConsole) -> None:
+    """Open redirect: whatever the link asks for, the answer stays on this console."""
+    async with console.browser() as client:
+        answer = await client.get(console.login_url(target))
+        assert answer.headers["location"] == "/"
+
+
+async def test_guessing_login_links_is_slowed_down(console: RunningConsole) -> None:
+    async with console.browser() as client:
+        codes = [(await client.get("/login/link?token=guess")).status_code for _ in range(15)]
+    assert codes[0] == 403
+    assert codes[-1] == 429
+
+
+async def test_markup_in_stored_text_is_shown_as_text(live: LiveConsole) -> None:
+    """Every page shows plan titles, reasons, notes and actors escaped, also in live fragments."""
+    bomb = "<img src=x onerror=alert(1)>"
+    async with live.logged_in() as client:
+        await wait_for(live, client, "more approval needed")
+        by = Command(actor=f"eve {bomb}", reason=bomb, item="informed")
+        await live.rollouts.send_command(live.flag, Verb.ATTEST, by)
+        await live.rollouts.send_command(live.flag, Verb.PAUSE, by)
+        await wait_for(live, client, html.escape(bomb))
+        paths = [f"/rollouts/{live.flag}{part}" for part in ("", "/explain", "/plan", "/report")]
+        paths += [f"/rollouts/{live.flag}/decide/approve?evidence={bomb}", f"/?search={bomb}"]
+        paths += [f"/stop?flag={bomb}", "/flags", f"/rollouts/{bomb}", f"/login?next={bomb}"]
+        for path in paths:
+            text = (await client.get(path)).text
+            assert "<img" not in text, path
+            assert "<script>" not in text, path
+            assert "<b>users" not in text, path
+        async with client.stream("GET", f"/rollouts/{live.flag}/events") as stream:
+            assert "<img" not in await _first_fragments(stream)
+
+
+async def _first_fragments(stream: httpx.Response, count: int = 5) -> str:
+    lines: list[str] = []
+    async for line in stream.aiter_lines():
+        lines.append(line)
+        if sum(one.startswith("data:") for one in lines) == count:
+            break
+    return "\n".join(lines)
+
+
+async def test_pages_hold_no_secret_and_no_store_address(
+    live: LiveConsole,
+) -> None:
+    """What a page shows can be shared: no DSN, no password, no login token."""
+    secrets = [live.environment["REDIS_URL"], live.environment["TEMPORAL_ADDRESS"]]
+    secrets += re.findall(r"://([^@]+)@([^/]+)/", live.environment["POSTGRES_DSN"])[0]
+    secrets.append(live.login_url().partition("token=")[2].partition("&")[0])
+    async with live.logged_in() as client:
+        for path in ("/", "/flags", "/stop", f"/rollouts/{live.flag}", "/rollouts/absent"):
+            answer = await client.get(path)
+            assert not [one for one in secrets if one in answer.text], path
+            policy = answer.headers["content-security-policy"]
+            assert "default-src 'none'" in policy
+            assert "unsafe" not in policy
+            assert answer.headers["cache-control"] == "no-store"
+            assert " style=" not in answer.text
+            assert not re.search(r"<script(?! src=)|\son\w+=", answer.text)
+
+
+async def test_errors_of_stores_that_are_away_hold_no_address(console: RunningConsole) -> None:
+    """Without any store every page still answers, says what is missing, and names no address."""
+    addresses = [console.environment[name] for name in ("REDIS_URL", "TEMPORAL_ADDRESS")]
+    async with console.logged_in() as client:
+        pages = {path: await client.get(path) for path in ("/", "/flags", "/stop", "/rollouts/one")}
+        page = (await client.get("/stop?flag=one")).text
+        pages["kill"] = await client.post("/flags/one/kill", data=form_of(page))
+        pages["explain"] = await client.get("/rollouts/one/explain")
+    for path, answer in pages.items():
+        assert not [one for one in (*addresses, "secret") if one in answer.text], path
+    assert "Temporal or its worker does not answer" in pages["/"].text
+    assert "Redis" in pages["/flags"].text
+    assert pages["/stop"].status_code == 200
+    assert pages["/rollouts/one"].status_code == 503
+    assert "was not killed" in pages["kill"].text
+    assert "Postgres" in pages["explain"].text
