@@ -1,7 +1,7 @@
 """Every timeout and retry of the rollout, named.
 
-No activity is cancelled with ``ActivityCancellationType.ABANDON``: in temporalio 1.35 an abandoned
-activity that later fails or times out wedges its workflow for good.
+No activity uses ``ActivityCancellationType.ABANDON``. In temporalio 1.35 an activity cancelled so
+wedges its workflow for good when it later fails or times out.
 """
 
 from datetime import timedelta
@@ -40,7 +40,7 @@ APPLY_UNTIL_DONE: dict[str, Any] = {
 }
 """Behind it, and for raising traffic: tried for as long as it takes.
 
-The fence refuses a cancelled write that still arrives late.
+The workflow may stop waiting for it: the fence then refuses the late write.
 """
 
 REFUSED_RETRY_INTERVAL = timedelta(seconds=5)
@@ -56,7 +56,7 @@ CHECK: dict[str, Any] = {
     "start_to_close_timeout": timedelta(seconds=20),
     "retry_policy": RetryPolicy(initial_interval=timedelta(seconds=1), maximum_attempts=3),
 }
-"""Exhausted attempts are an Error verdict: the rollout holds. A cancelled check's result is ignored."""
+"""Exhausted attempts are an Error verdict: the rollout holds. An abandoned check's result is ignored."""
 
 CHECKLIST: dict[str, Any] = {
     "start_to_close_timeout": timedelta(seconds=45),

@@ -65,7 +65,7 @@ class RolloutBase:
         """Await ``work``, but drop it the moment something urgent comes up.
 
         Raises:
-            Interrupted: the work was cancelled; a flag write of it that still lands is fenced off.
+            Preempted: the work is abandoned. The fence refuses a flag write of it that arrives late.
         """
         task = asyncio.ensure_future(work)
         await workflow.wait_condition(lambda: task.done() or self.must_reduce_traffic())
@@ -82,9 +82,13 @@ class RolloutBase:
 
 
 def abandon(task: asyncio.Future[T]) -> None:
-    """Cancel what nobody waits for any more; how it ends is no news."""
+    """Leave ``task`` to end by itself, and ignore its result.
+
+    It is not cancelled. A cancelled activity that fails later can wedge its workflow (see
+    ``activity_options``). Each activity that is abandoned ends by itself: its attempts are limited,
+    or the fence refuses its write.
+    """
     task.add_done_callback(lambda done: done.cancelled() or done.exception())
-    task.cancel()
 
 
 def root_cause(error: BaseException) -> str:

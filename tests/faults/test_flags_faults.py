@@ -180,10 +180,10 @@ async def test_a_refused_or_unanswered_write_is_an_error(
     server: RedisServer, flags: FeatureFlags, reader: FlagReader
 ) -> None:
     with server.client() as client:
-        client.config_set("maxmemory", "1")
-        with pytest.raises(FlagStoreError, match="OutOfMemory"):
+        client.config_set("min-replicas-to-write", 1)
+        with pytest.raises(FlagStoreError, match="replicas"):
             await flags.set_rollout_percentage(FLAG, 5)
-        client.config_set("maxmemory", "0")
+        client.config_set("min-replicas-to-write", 0)
     assert (await flags.get_flag(FLAG)).rollout_percentage == 100
     assert len(await flags.history(FLAG)) == 1, "a refused write must leave no audit line"
     server.kill()

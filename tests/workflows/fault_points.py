@@ -190,6 +190,7 @@ def set_attributes(port: str, **values: object) -> CaseMutation:
     async def do(scene: RolloutCase) -> None:
         place = scene if port == "case" else getattr(scene, port)
         for name, value in values.items():
+            assert hasattr(place, name), name
             setattr(place, name, value)
 
     return do

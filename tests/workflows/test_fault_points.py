@@ -32,7 +32,7 @@ FULL_ROLLOUT = [*AT_100, 0]
 NAN = float("nan")
 SEVERAL_SERIES = MetricsQueryError("the query gives 3 series, not one")
 PROMETHEUS_DOWN = set_attributes(
-    "metrics", down=MetricsUnreachableError("Prometheus does not answer")
+    "metrics", error=MetricsUnreachableError("Prometheus does not answer")
 )
 LEDGER_DOWN = set_attributes("ledger", broken=LedgerUnreachableError("Postgres does not answer"))
 LEDGER_REFUSES = set_attributes("ledger", broken=LedgerRefusedError("Postgres refuses"))
@@ -61,10 +61,10 @@ POINTS = [
     fault_point("the ledger is down", when_live("ramp-25", LEDGER_DOWN), expected_end=PAUSED, expected_percentages=AT_25),
     fault_point("the ledger refuses", when_live("ramp-5", LEDGER_REFUSES), expected_end=PAUSED, expected_percentages=AT_5),
     fault_point("the ledger is down and it burns", when_live("ramp-5", LEDGER_DOWN, P0_READINGS), expected_end=DEGRADED, expected_percentages=[*AT_5, 0]),
-    fault_point("the post-mortem can't be written", when_live("ramp-100", set_attributes("scene", reports_broken=ArchiveUnwritableError("disk full"))), expected_end=HEALTHY, expected_percentages=FULL_ROLLOUT),
+    fault_point("the post-mortem can't be written", when_live("ramp-100", set_attributes("case", reports_broken=ArchiveUnwritableError("disk full"))), expected_end=HEALTHY, expected_percentages=FULL_ROLLOUT),
     # Approvals, pauses, deadlines.
     fault_point("nobody approves: hold", expected_end=PAUSED, expected_percentages=[0], unattended=True),
-    fault_point("it burns while 25 % waits", when_live("ramp-5", set_attributes("scene", unattended=True)), when_waiting("ramp-25", P0_READINGS), expected_end=DEGRADED, expected_percentages=[*AT_5, 0]),
+    fault_point("it burns while 25 % waits", when_live("ramp-5", set_attributes("case", unattended=True)), when_waiting("ramp-25", P0_READINGS), expected_end=DEGRADED, expected_percentages=[*AT_5, 0]),
     fault_point("P1, then P0", when_live("ramp-25", P1_READINGS), when_status(PAUSED, P0_READINGS), expected_end=DEGRADED, expected_percentages=[*AT_25, 0]),
 ]  # fmt: skip
 

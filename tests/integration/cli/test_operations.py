@@ -145,13 +145,13 @@ async def test_doctor_names_a_channel_that_the_plan_needs_and_the_worker_lacks(
     plan = tmp_path / "plan.yaml"
     routes = "notify: [{channel: log}, {channel: slack, severities: [P0]}]"
     await asyncio.to_thread(plan.write_text, f"{SLOW_PLAN}{routes}\n")
-    told: dict[str, dict[str, str]] = {}
+    findings: dict[str, dict[str, str]] = {}
     async with asyncio.timeout(120):
-        while "channel slack" not in told:  # a busy worker may answer late
+        while "channel slack" not in findings:  # a busy worker may answer late
             code, out = await run_sluice(live, "doctor", "--plan", str(plan), "--json")
-            told = {one["subject"]: one for one in json.loads(out)}
-    assert (code, told["channel log"]["state"]) == (Exit.FAILED, "good")
-    assert "the worker has no SLUICE_SLACK_URL" in told["channel slack"]["text"]
+            findings = {one["subject"]: one for one in json.loads(out)}
+    assert (code, findings["channel log"]["level"]) == (Exit.FAILED, "good")
+    assert "the worker has no SLUICE_SLACK_URL" in findings["channel slack"]["message"]
 
 
 async def test_a_second_rollout_of_the_flag_is_refused(live: LiveRollout, tmp_path: Path) -> None:

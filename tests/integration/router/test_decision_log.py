@@ -68,7 +68,7 @@ async def test_decisions_and_outcomes_arrive_and_are_broken_down(pool: PostgresP
 
 async def test_a_full_queue_drops_and_counts_and_never_waits(pool: PostgresPool) -> None:
     metrics = RouterMetrics()
-    log = decision_log(pool, metrics, queue=10)
+    log = decision_log(pool, metrics, queue_max=10)
     for logged in decision_rows(25):
         log.record_decision(logged)
     assert sample_value(metrics, "router_analytics_dropped_total", reason="queue_full") == 15

@@ -102,8 +102,10 @@ async def test_spans_of_a_workers_activities_arrive_at_a_collector(
     ):
         await client.execute_workflow(OneActivityWorkflow.run, id=queue, task_queue=queue)
     spans = collector.trace_ids_by_span("sluice-worker")
-    assert {"RunWorkflow:OneEffect", "RunActivity:one_effect"} <= spans.keys()
-    assert spans["RunActivity:one_effect"] == spans["RunWorkflow:OneEffect"], "one trace"
+    assert {"RunWorkflow:OneActivityWorkflow", "RunActivity:traced_activity"} <= spans.keys()
+    assert spans["RunActivity:traced_activity"] == spans["RunWorkflow:OneActivityWorkflow"], (
+        "one trace"
+    )
 
 
 def test_a_routers_requests_arrive_in_their_callers_trace(
