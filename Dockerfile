@@ -6,14 +6,16 @@ FROM ghcr.io/astral-sh/uv:0.9.26 AS uv
 FROM python:3.11-slim-bookworm AS build
 COPY --from=uv /uv /usr/local/bin/uv
 ENV UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never UV_PROJECT_ENVIRONMENT=/opt/sluice
+# Production gives the servers' addresses: the extra `stack` stays out.
+ENV EXTRAS="--extra console --extra otel --extra router --extra worker"
 WORKDIR /src
 # Packages first: a change of our code doesn't fetch them again.
 COPY pyproject.toml uv.lock ./
 RUN --mount=type=cache,target=/root/.cache/uv \
-    uv sync --locked --no-dev --no-install-project
+    uv sync --locked --no-dev $EXTRAS --no-install-project
 COPY . .
 RUN --mount=type=cache,target=/root/.cache/uv \
-    uv sync --locked --no-dev --no-editable
+    uv sync --locked --no-dev $EXTRAS --no-editable
 
 FROM python:3.11-slim-bookworm
 RUN useradd --system --uid 10001 --create-home sluice \

@@ -19,9 +19,10 @@ from activities.contract.models import ProbeResult
 from activities.contract.ports import Flags, MetricsProvider
 from sluice.flags.redis.process_registry import RouterProcess, live_processes
 from sluice.flags.redis.urls import connect
+from sluice.installation import data_file
 
 READINESS_SECONDS_MAX = 5.0
-DASHBOARDS_FOLDER = Path(__file__).parents[2] / "ops" / "grafana" / "dashboards"
+DASHBOARDS_FOLDER = "ops/grafana/dashboards"
 TARGETS_UP_QUERY = 'sum(up{job="router"})'
 TARGETS_SCRAPED_QUERY = 'count(up{job="router"})'
 
@@ -49,7 +50,9 @@ class LiveEnvironmentProbe:
         monitoring = MonitoringProbe(
             http=http,
             prometheus_url=environment.get("PROMETHEUS_URL", "http://localhost:9090"),
-            dashboards_folder=Path(environment.get("SLUICE_DASHBOARDS", DASHBOARDS_FOLDER)),
+            dashboards_folder=Path(
+                environment.get("SLUICE_DASHBOARDS") or data_file(DASHBOARDS_FOLDER)
+            ),
             grafana_url=environment.get("GRAFANA_URL", ""),
             grafana_token=environment.get("GRAFANA_TOKEN", ""),
         )

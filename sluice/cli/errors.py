@@ -1,6 +1,8 @@
-"""How a command ends badly: one line that says what to do, and an exit code (docs/cli.md)."""
+"""The error that ends a command: one line that names the next step, and an exit code (docs/cli.md)."""
 
 from enum import IntEnum
+
+from sluice.installation import install_command, missing_packages
 
 
 class Exit(IntEnum):
@@ -17,8 +19,24 @@ class Exit(IntEnum):
 
 
 class CliError(Exception):
-    """Ends the command; the message goes to standard error."""
+    """An error that ends the command; its message goes to standard error."""
 
     def __init__(self, message: str, code: Exit = Exit.FAILED) -> None:
         super().__init__(message)
         self.code = code
+
+
+def require_extra(command: str, extra: str) -> None:
+    """Raise CliError unless every package of ``extra`` is installed."""
+    if missing_packages(extra):
+        raise CliError(missing_extra_message(command, extra))
+
+
+def missing_extra_message(command: str, extra: str) -> str:
+    """Return one line that names the missing packages and the pip command that installs them."""
+    hint = " `sluice kill FLAG` works without it." if command in ("abort", "rollback") else ""
+    packages = ", ".join(missing_packages(extra))
+    return (
+        f"`sluice {command}` needs the extra {extra!r} (missing: {packages}). "
+        f"Run: {install_command(extra)}{hint}"
+    )

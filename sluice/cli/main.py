@@ -3,12 +3,14 @@
 import contextlib
 import os
 import sys
+from collections.abc import Sequence
 from typing import NoReturn
 
 import typer
 
-from sluice.cli.errors import CliError, Exit
-from sluice.cli.registry import build_app
+from sluice.cli.errors import CliError, Exit, missing_extra_message
+from sluice.cli.registry import COMMANDS, build_app, called_command
+from sluice.installation import missing_packages
 
 
 def run() -> NoReturn:
@@ -18,7 +20,7 @@ def run() -> NoReturn:
     aborts in about a fifth of runs (sdk-python#300).
     """
     code = _run()
-    with contextlib.suppress(BrokenPipeError):  # `sluice list | head` is no failure
+    with contextlib.suppress(BrokenPipeError):  # `sluice list | head` is not a failure
         sys.stdout.flush()
         sys.stderr.flush()
     os._exit(code)
@@ -30,6 +32,8 @@ def _run() -> int:
     except CliError as error:
         print(f"sluice: {error}", file=sys.stderr)
         return error.code
+    except ModuleNotFoundError as error:
+        return _report_missing_extra(error, sys.argv[1:])
     except typer.TyperException as error:
         return _report_usage_error(error)
     except (KeyboardInterrupt, typer.Abort):
@@ -37,8 +41,22 @@ def _run() -> int:
     return result if isinstance(result, int) else Exit.OK
 
 
+def _report_missing_extra(error: ModuleNotFoundError, arguments: Sequence[str]) -> int:
+    """Print the pip command that adds the called command's packages.
+
+    Raises:
+        ModuleNotFoundError: all packages of the extra are there, so the fault lies with us.
+    """
+    name = called_command(arguments)
+    extra = COMMANDS[name].extra if name in COMMANDS else ""
+    if not extra or not missing_packages(extra):
+        raise error
+    print(f"sluice: {missing_extra_message(name, extra)}", file=sys.stderr)
+    return Exit.FAILED
+
+
 def _report_usage_error(error: typer.TyperException) -> int:
-    """Say what is wrong with the words of the call; without any words the help has said it."""
+    """Print the message of a wrong call. An empty message means that typer printed the help."""
     if message := error.format_message():
         context = getattr(error, "ctx", None)
         command = context.command_path if context else "sluice"

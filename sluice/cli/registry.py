@@ -1,68 +1,78 @@
-"""Every command and the module that it lives in, which is imported only when it is called.
+"""The commands, and the module of each. A call imports only the module of its own command.
 
-Importing everything takes seconds, and nobody who aborts a rollout has seconds to give.
+Importing all of them takes seconds. An abort must not wait for that.
 """
 
 import ast
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import typer
 
+from sluice import installation
+
 
 class CommandSpec(NamedTuple):
-    """``panel`` is where ``--help`` lists it; ``function`` is a typer.Typer for a group."""
+    """A command's place in the help and in the code.
+
+    ``panel`` is its heading in ``--help``, ``function`` a function or, for a group, a typer.Typer,
+    and ``extra`` the optional part of the installation that it imports (empty: the base install).
+    """
 
     panel: str
     module: str
     function: str
+    extra: str = ""
 
 
 COMMANDS = {
-    "start": CommandSpec("Rollouts", "rollouts", "start"),
+    "start": CommandSpec("Rollouts", "rollouts", "start", "rollouts"),
     "lint": CommandSpec("Rollouts", "lint", "lint"),
-    "status": CommandSpec("Rollouts", "servers", "status"),
-    "watch": CommandSpec("Rollouts", "rollouts", "watch"),
-    "list": CommandSpec("Rollouts", "rollouts", "list_rollouts"),
-    "explain": CommandSpec("Rollouts", "explain", "explain_rollout"),
-    "report": CommandSpec("Rollouts", "report", "report"),
-    "whatif": CommandSpec("Rollouts", "whatif", "whatif"),
-    "rehearse": CommandSpec("Before", "rehearse", "rehearse"),
-    "backtest": CommandSpec("Before", "backtest", "backtest"),
-    "simulate": CommandSpec("Before", "simulate", "simulate"),
-    "approve": CommandSpec("Decisions", "decisions", "approve"),
-    "attest": CommandSpec("Decisions", "decisions", "attest"),
-    "promote": CommandSpec("Decisions", "decisions", "promote"),
-    "pause": CommandSpec("Decisions", "decisions", "pause"),
-    "resume": CommandSpec("Decisions", "decisions", "resume"),
-    "abort": CommandSpec("Decisions", "decisions", "abort"),
-    "rollback": CommandSpec("Decisions", "decisions", "rollback"),
-    "retry": CommandSpec("Decisions", "decisions", "retry"),
+    "status": CommandSpec("Rollouts", "servers", "status", "rollouts"),
+    "watch": CommandSpec("Rollouts", "rollouts", "watch", "rollouts"),
+    "list": CommandSpec("Rollouts", "rollouts", "list_rollouts", "rollouts"),
+    "explain": CommandSpec("Rollouts", "explain", "explain_rollout", "rollouts"),
+    "report": CommandSpec("Rollouts", "report", "report", "worker"),
+    "whatif": CommandSpec("Rollouts", "whatif", "whatif", "rollouts"),
+    "rehearse": CommandSpec("Before", "rehearse", "rehearse", "rehearsal"),
+    "backtest": CommandSpec("Before", "backtest", "backtest", "rehearsal"),
+    "simulate": CommandSpec("Before", "simulate", "simulate", "rehearsal"),
+    "approve": CommandSpec("Decisions", "decisions", "approve", "rollouts"),
+    "attest": CommandSpec("Decisions", "decisions", "attest", "rollouts"),
+    "promote": CommandSpec("Decisions", "decisions", "promote", "rollouts"),
+    "pause": CommandSpec("Decisions", "decisions", "pause", "rollouts"),
+    "resume": CommandSpec("Decisions", "decisions", "resume", "rollouts"),
+    "abort": CommandSpec("Decisions", "decisions", "abort", "rollouts"),
+    "rollback": CommandSpec("Decisions", "decisions", "rollback", "rollouts"),
+    "retry": CommandSpec("Decisions", "decisions", "retry", "rollouts"),
     "kill": CommandSpec("Decisions", "kill", "kill"),
     "flags": CommandSpec("Flags and learning", "flags", "app"),
-    "learning": CommandSpec("Flags and learning", "learning", "app"),
-    "up": CommandSpec("Servers", "servers", "up"),
-    "down": CommandSpec("Servers", "servers", "down"),
-    "doctor": CommandSpec("Servers", "doctor", "doctor"),
-    "worker": CommandSpec("Servers", "servers", "worker"),
-    "router": CommandSpec("Servers", "servers", "router"),
-    "console": CommandSpec("Servers", "console", "console"),
-    "demo": CommandSpec("Servers", "servers", "demo"),
-    "ask": CommandSpec("Questions", "query", "ask"),
-    "ingest": CommandSpec("Questions", "ingest", "ingest"),
-    "cache": CommandSpec("Questions", "cache", "app"),
-    "classify": CommandSpec("Questions", "intent", "classify"),
-    "evaluate": CommandSpec("Questions", "intent", "evaluate"),
-    "train": CommandSpec("Questions", "intent", "train"),
-    "latency": CommandSpec("Questions", "query", "latency"),
-    "key": CommandSpec("Questions", "query", "key"),
+    "learning": CommandSpec("Flags and learning", "learning", "app", "router"),
+    "up": CommandSpec("Servers", "servers", "up", "stack"),
+    "down": CommandSpec("Servers", "servers", "down", "stack"),
+    "doctor": CommandSpec("Servers", "doctor", "doctor", "rollouts"),
+    "worker": CommandSpec("Servers", "servers", "worker", "worker"),
+    "router": CommandSpec("Servers", "servers", "router", "router"),
+    "console": CommandSpec("Servers", "console", "console", "console"),
+    "demo": CommandSpec("Servers", "servers", "demo", "all"),
+    "ask": CommandSpec("Questions", "query", "ask", "router"),
+    "ingest": CommandSpec("Questions", "ingest", "ingest", "router"),
+    "cache": CommandSpec("Questions", "cache", "app", "router"),
+    "classify": CommandSpec("Questions", "intent", "classify", "router"),
+    "evaluate": CommandSpec("Questions", "intent", "evaluate", "router"),
+    "train": CommandSpec("Questions", "intent", "train", "router"),
+    "latency": CommandSpec("Questions", "query", "latency", "router"),
+    "key": CommandSpec("Questions", "query", "key", "router"),
 }
 
 
 def build_app(arguments: Sequence[str]) -> typer.Typer:
-    """Make the application for a command line: the called command, or for the help all their names."""
+    """Build the application for a command line.
+
+    It holds the called command alone. Without one it lists every command, for the help.
+    """
     app = typer.Typer(
         name="sluice",
         help="Durable, metric-gated rollouts for AI query routers.",
@@ -70,17 +80,34 @@ def build_app(arguments: Sequence[str]) -> typer.Typer:
         pretty_exceptions_enable=False,
         add_completion=False,
     )
-    app.callback()(_root)  # or a lone command would take the place of the whole application
-    called = next((word for word in arguments if word != "--"), "")
-    if called in COMMANDS:
-        _add_command(app, called, COMMANDS[called])
+    app.callback()(_root)  # without it, typer would make a lone command the whole application
+    if (name := called_command(arguments)) in COMMANDS:
+        _add_command(app, name, COMMANDS[name])
     else:
         for name, command in COMMANDS.items():
             app.command(name, rich_help_panel=command.panel)(_help_only_command(name, command))
     return app
 
 
-def _root() -> None:
+def called_command(arguments: Sequence[str]) -> str:
+    """Return the first word of a command line, or an empty string."""
+    return next((word for word in arguments if word != "--"), "")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"sluice {installation.version()}")
+        raise typer.Exit
+
+
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
     """Durable, metric-gated rollouts for AI query routers."""
 
 
@@ -93,7 +120,7 @@ def _add_command(app: typer.Typer, name: str, command: CommandSpec) -> None:
 
 
 def _help_only_command(name: str, command: CommandSpec) -> Callable[[], None]:
-    """A command as the list of all shows it, with nothing of it imported."""
+    """Return a command with the help of another, without importing that one."""
 
     def unreachable() -> None:
         raise AssertionError(f"{name} is called by its name as the first word")
@@ -103,7 +130,11 @@ def _help_only_command(name: str, command: CommandSpec) -> Callable[[], None]:
 
 
 def help_text(command: CommandSpec) -> str:
-    """What a command or a group says of itself, read from its source."""
+    """Return the docstring of a command, or the help of a group, read from its source.
+
+    Raises:
+        LookupError: the module has no such function or group.
+    """
     source = (Path(__file__).parent / "commands" / f"{command.module}.py").read_text(
         encoding="utf-8"
     )
@@ -111,7 +142,7 @@ def help_text(command: CommandSpec) -> str:
         if isinstance(node, ast.FunctionDef) and node.name == command.function:
             return ast.get_docstring(node) or ""
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
-            helps = [word.value for word in node.value.keywords if word.arg == "help"]
-            if ast.unparse(node.targets[0]) == command.function and helps:
-                return str(ast.literal_eval(helps[0]))
+            texts = [keyword.value for keyword in node.value.keywords if keyword.arg == "help"]
+            if ast.unparse(node.targets[0]) == command.function and texts:
+                return str(ast.literal_eval(texts[0]))
     raise LookupError(f"sluice.cli.commands.{command.module} has no {command.function}")

@@ -7,7 +7,6 @@ import sys
 import time
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
 from redis.asyncio import Redis
 from rich.console import Console
@@ -24,6 +23,7 @@ from sluice.demo.faults import FAULTS, FaultInjector
 from sluice.demo.probes import write_probes
 from sluice.demo.processes import DemoRouter, start_load, start_routers, start_worker
 from sluice.demo.seed import seed
+from sluice.installation import data_file
 from sluice.rollout.engine.commands import Verb
 from sluice.rollout.engine.state import State, Status
 from sluice.rollout.plan.loader import load_plan
@@ -31,7 +31,7 @@ from sluice.rollout.plan.schema import RolloutPlan
 from sluice.stack import Stack, StackError
 from workflows.models import workflow_id
 
-PLAN = Path(__file__).parents[3] / "plans" / "demo.yaml"
+PLAN = "plans/demo.yaml"
 EXIT_CODES = {Status.HEALTHY: Exit.OK, Status.DEGRADED: Exit.DEGRADED, Status.ABORTED: Exit.ABORTED}
 
 
@@ -66,7 +66,7 @@ def run_demo(options: DemoOptions) -> int:
 
 async def _run_demo(stack: Stack, wish: DemoOptions) -> int:
     began = time.monotonic()
-    plan = load_plan(PLAN)
+    plan = load_plan(data_file(PLAN))
     await _start_servers(stack, began)
     os.environ.update(stack.environment())
     context = Context.read()
@@ -123,7 +123,7 @@ async def _start_servers(stack: Stack, began: float) -> None:
 async def _clear_previous_run(context: Context, redis: Redis) -> None:
     """End a rollout that an interrupted demo left behind, and clear what it had in Redis."""
     client = await context.connect_temporal()
-    handle = client.get_workflow_handle(workflow_id(load_plan(PLAN).flag))
+    handle = client.get_workflow_handle(workflow_id(load_plan(data_file(PLAN)).flag))
     with contextlib.suppress(RPCError):  # none is running
         await handle.terminate("a new demo begins")
     pattern = f"sluice:{context.environment_name}:*"

@@ -4,7 +4,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Sequence
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 from rich.console import Console
@@ -13,12 +13,21 @@ from rich.table import Table
 from router.http.advertised_address import WILDCARD_HOSTS
 from sluice.cli.commands.console import start_console
 from sluice.cli.context import Context, stack_home
-from sluice.cli.errors import CliError, Exit
+from sluice.cli.errors import CliError, Exit, require_extra
 from sluice.cli.options import FlagArgument
 from sluice.cli.output import JsonOption, print_note, print_result, without_password
-from sluice.stack import ServiceStatus, Stack, StackError
+from sluice.stack import ServiceStatus, StackError, load_environment
+
+if TYPE_CHECKING:
+    from sluice.stack import Stack
 
 STATE_STYLES = {"running": "green", "external": "cyan", "stopped": "dim", "unhealthy": "red"}
+
+
+def _open_stack() -> "Stack":
+    from sluice.stack import Stack  # noqa: PLC0415  a driver of each server, and the extra `stack`
+
+    return Stack(stack_home())
 
 
 def up(json: JsonOption = False) -> None:
@@ -32,7 +41,7 @@ def up(json: JsonOption = False) -> None:
             print_note(f"  {service:<12} {state} ({seconds:.1f} s)")
 
     async def run() -> None:
-        stack = Stack(stack_home())
+        stack = _open_stack()
         try:
             await stack.up(on_progress=progress)
             link = await start_console(stack)
@@ -58,7 +67,7 @@ def down(
     """Stop everything that ``up``, the demo and its processes have started."""
 
     async def run() -> None:
-        stack = Stack(stack_home())
+        stack = _open_stack()
         try:
             stopped = await stack.down()
             if data:
@@ -77,6 +86,7 @@ def status(
 ) -> None:
     """Show a rollout as it is now; with --stack, the servers."""
     if stack:
+        require_extra("status --stack", "stack")
         _print_stack_status(json)
     else:
         from sluice.cli.commands.rollouts import print_rollout_status  # noqa: PLC0415 - slow
@@ -85,7 +95,7 @@ def status(
 
 
 def _print_stack_status(json: bool) -> None:
-    rows = asyncio.run(Stack(stack_home()).status())
+    rows = asyncio.run(_open_stack().status())
     bad = any(row.state == "unhealthy" for row in rows)
     if json:
         print_result(True, [_status_document(row) for row in rows], "")
@@ -116,6 +126,7 @@ def _exec_module(module: str, *arguments: str) -> NoReturn:
 
 def worker() -> None:
     """Run a worker: it carries the rollouts out. Several may run; one is enough."""
+    require_extra("worker", "worker")
     _exec_module("worker")
 
 
@@ -124,10 +135,11 @@ def router(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
 ) -> None:
     """Run one router process (HTTP); the Prometheus of `sluice up` here then scrapes it."""
-    stack = Stack(stack_home())
-    ours = stack.environment().get("PROMETHEUS_URL")
-    if ours is not None and ours == Context.read().prometheus_url:
-        stack.add_scrape_target(f"{'127.0.0.1' if host in WILDCARD_HOSTS else host}:{port}")
+    require_extra("router", "router")
+    own_prometheus = load_environment(stack_home()).get("PROMETHEUS_URL")
+    if own_prometheus is not None and own_prometheus == Context.read().prometheus_url:
+        address = "127.0.0.1" if host in WILDCARD_HOSTS else host
+        _open_stack().add_scrape_target(f"{address}:{port}")
     _exec_module("router.main", "--host", host, "--port", str(port))
 
 
@@ -142,6 +154,7 @@ def demo(
 
     Exit code: 0 Healthy, 5 rolled back (as a fault makes it), 6 aborted, 1 anything else.
     """
+    require_extra("demo", "all")
     from sluice.cli.commands.demo import DemoOptions, run_demo  # noqa: PLC0415  the router: seconds of imports
 
     raise typer.Exit(run_demo(DemoOptions(fault, stage, keep)))

@@ -6,41 +6,22 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 from sluice.rollout.analysis.gate import Gate, GateKind
-from sluice.rollout.analysis.sequential_gate import PLAN_ONLY_FIELDS
-from sluice.rollout.analysis.statistic import (
-    AffectedUsers,
-    EventRate,
-    LatencyTail,
-    MeanValue,
-    SlowUsers,
-)
-from sluice.rollout.analysis.stats.affected_users import AffectedUsersTest
-from sluice.rollout.analysis.stats.counts import CountTest
-from sluice.rollout.analysis.stats.latency_tail import LatencyTailTest
-from sluice.rollout.analysis.stats.means import MeanTest
-from sluice.rollout.analysis.stats.power import (
-    CohortRates,
-    TrafficForecast,
-    format_hours,
-    hours_to_detect,
-    hours_to_detect_affected,
-    hours_to_detect_mean,
-)
-from sluice.rollout.analysis.stats.slow_users import SlowUsersTest
 from sluice.rollout.plan.alpha_budget import RuleGroup, gate_alpha
 from sluice.rollout.plan.schema import ExpectedTraffic, RolloutPlan, Step
 from sluice.rollout.units import format_duration
 from sluice.rollout.yaml_document import Problem
 
-SLOW_RATE = 0.01
-"""The slow requests that a latency gate is asked about: the p99's own."""
 FALSE_ALARM_RATE_MIN = 0.05
 SMALL_COUNT = 10
 _QUERIES_METRIC = "router_queries_total"
 _AVERAGED_UNITS = ("ratio", "seconds", "score")
 _SINGLE_COHORT_SHARES = (0.0, 1.0)
+_HOURS_PER_DAY = 24
+_DAYS_FROM_HOURS = 48
+_HAS_NUMPY = find_spec("numpy") is not None
 
 
 @dataclass(frozen=True)
@@ -79,6 +60,8 @@ def lint_warnings(plan: RolloutPlan, traffic: ExpectedTraffic | None) -> Iterato
         spot = GateContext(step, shares[int(place[1])], gate, traffic)
         for text in _gate_warnings(plan, spot, in_gates=place[2] == "gates"):
             yield place, f"{step.name}/{gate.name}: {text}"
+    if traffic is not None and not _HAS_NUMPY:
+        yield ("steps",), "the gates' times to detection are not computed: numpy is not installed"
 
 
 def _exposure_jump(share: float) -> str:
@@ -127,7 +110,7 @@ def _sample_warnings(plan: RolloutPlan, spot: GateContext) -> Iterator[str]:
             f"expects {format_small(expected)} queries in {format_duration(gate.window)} "
             f"({spot.query_share:.0%} of {spot.traffic.queries_per_day:,.0f} a day) but needs "
             f"{gate.min_samples:,}: it will hold; a window of "
-            f"{format_hours(enough.total_seconds() / 3600)} has them"
+            f"{_format_hours(enough.total_seconds() / 3600)} has them"
         )
 
 
@@ -174,65 +157,44 @@ def _power_warnings(plan: RolloutPlan, spot: GateContext, place: RuleGroup) -> I
     if spot.share in _SINGLE_COHORT_SHARES:
         yield f"there is no second cohort at {spot.share:.0%}: it says nothing here"
         return
-    if spot.traffic is None:
+    if spot.traffic is None or not _HAS_NUMPY:
         return
     alpha = gate_alpha(plan, place, spot.gate)
-    found = _time_to_detect(plan, spot, spot.traffic, alpha)
-    if found is None or found[1] <= spot.hold_hours:
+    detection = _time_to_detect(plan, spot, spot.share, alpha)
+    if detection is None or detection[1] <= spot.hold_hours:
         return
-    change, hours = found
-    takes = f"needs {format_hours(hours)}" if hours < math.inf else "can't be seen in a year"
+    change, hours = detection
+    takes = f"needs {_format_hours(hours)}" if hours < math.inf else "can't be seen in a year"
     yield (
         f"at {spot.share:.0%} and {spot.traffic.queries_per_day:,.0f} requests a day, {change} "
-        f"{takes}; the step holds {format_hours(spot.hold_hours)}{_suggestions(plan, spot, hours, alpha)}"
+        f"{takes}; the step holds {_format_hours(spot.hold_hours)}{_suggestions(plan, spot, hours, alpha)}"
     )
 
 
 def _suggestions(plan: RolloutPlan, spot: GateContext, hours: float, alpha: float) -> str:
     """What would make it visible: a longer hold, or the smallest share that shows it in time."""
-    assert spot.traffic is not None  # noqa: S101  the caller looked
-    helps = [f"hold {format_hours(hours)}"] if hours < math.inf else []
+    helps = [f"hold {_format_hours(hours)}"] if hours < math.inf else []
     for percent in range(math.ceil(spot.share * 100) + 1, 51):
-        wider = GateContext(spot.step, percent / 100, spot.gate, spot.traffic)
-        found = _time_to_detect(plan, wider, spot.traffic, alpha)
-        if found is not None and found[1] <= spot.hold_hours:
+        detection = _time_to_detect(plan, spot, percent / 100, alpha)
+        if detection is not None and detection[1] <= spot.hold_hours:
             helps.append(f"expose {percent} %")
             break
     return f"; {' or '.join(helps)}" if helps else ""
 
 
 def _time_to_detect(
-    plan: RolloutPlan, spot: GateContext, traffic: ExpectedTraffic, alpha: float
+    plan: RolloutPlan, spot: GateContext, share: float, alpha: float
 ) -> tuple[str, float] | None:
-    """The change that the gate is asked about, and the hours it needs; None when not known."""
-    comes = TrafficForecast(per_hour=traffic.queries_per_day / 24, share=spot.share)
-    people = comes.model_copy(update={"users": traffic.users or math.inf})
-    doubled = CohortRates(control=traffic.error_rate, treatment=min(2 * traffic.error_rate, 0.99))
-    match plan.metrics[spot.gate.metric].statistic:
-        case EventRate() as rate:
-            test = CountTest(margin=rate.margin)
-            hours = hours_to_detect(test, comes, doubled, alpha)
-            return f"a doubling of a {traffic.error_rate:.2%} error rate", hours
-        case LatencyTail() as tail:
-            edge = LatencyTailTest(edges=tail.edges, margin=tail.margin).edge_test(tail.edges[-1])
-            slow = CohortRates(control=SLOW_RATE, treatment=3 * SLOW_RATE)
-            hours = hours_to_detect(edge, comes, slow, alpha / len(tail.edges))
-            return "three times as many of the slowest 1 %", hours
-        case MeanValue() as mean:
-            lost = MeanTest(**mean.model_dump(exclude=PLAN_ONLY_FIELDS))
-            rates = {"per_hour": comes.per_hour * traffic.feedback_share}
-            rated = (people if mean.per_user else comes).model_copy(update=rates)
-            worse_by = mean.margin + mean.tolerance
-            change = f"a mean worse by {worse_by:g}"
-            return change, hours_to_detect_mean(lost, rated, worse_by, alpha)
-        case AffectedUsers() as affected:
-            users = AffectedUsersTest(margin=affected.margin)
-            hours = hours_to_detect_affected(users, people, doubled, alpha)
-            return f"a doubling of a {traffic.error_rate:.2%} error rate", hours
-        case SlowUsers() as waits:
-            first = SlowUsersTest(edges=waits.edges, margin=waits.margin).edge_test(waits.edges[-1])
-            slow = CohortRates(control=SLOW_RATE, treatment=3 * SLOW_RATE)
-            hours = hours_to_detect_affected(first, people, slow, alpha / len(waits.edges))
-            return "three times as many of the slowest 1 %", hours
-        case _:
-            return None
+    from sluice.rollout.plan.detection import time_to_detect  # noqa: PLC0415  needs numpy
+
+    assert spot.traffic is not None  # noqa: S101  the caller looked
+    return time_to_detect(plan.metrics[spot.gate.metric].statistic, share, spot.traffic, alpha)
+
+
+def _format_hours(hours: float) -> str:
+    """``7 hours``, ``9 days``: rounded up."""
+    if hours <= 1:
+        return "1 hour"
+    if hours < _DAYS_FROM_HOURS:
+        return f"{math.ceil(hours)} hours"
+    return f"{math.ceil(hours / _HOURS_PER_DAY)} days"

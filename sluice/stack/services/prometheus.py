@@ -4,8 +4,8 @@ import json
 import signal
 import socket
 from dataclasses import dataclass
-from pathlib import Path
 
+from sluice.installation import data_file
 from sluice.stack.data_directory import write_atomically
 from sluice.stack.executables import INSTALL_PROMETHEUS, find_executable
 from sluice.stack.port_allocator import LOOPBACK
@@ -15,8 +15,8 @@ from sluice.stack.supervisor import http_check
 # Without it the default of 15 days would delete a rollout's own baseline.
 RETENTION = "90d"
 CONNECT_SECONDS = 0.5
-# The alerts of production, so that a checklist that asks for them finds them here too.
-ALERT_RULES = Path(__file__).parents[3] / "ops" / "prometheus" / "rules.yml"
+# The alerts of production: a checklist item that asks for one then passes here too.
+ALERT_RULES = "ops/prometheus/rules.yml"
 CONFIGURATION = """\
 global:
   scrape_interval: 1s
@@ -46,10 +46,8 @@ class Prometheus:
         write_atomically(context.directory / "prometheus.yml", CONFIGURATION)
         for folder in ("targets", "rules"):
             (context.directory / folder).mkdir(exist_ok=True)
-        if ALERT_RULES.exists():
-            write_atomically(
-                context.directory / "rules" / "sluice.yml", ALERT_RULES.read_text("utf-8")
-            )
+        rules = data_file(ALERT_RULES).read_text("utf-8")
+        write_atomically(context.directory / "rules" / "sluice.yml", rules)
         write_scrape_targets(context, "prometheus", (context.address("http"),))
 
     def argv(self, context: ServiceContext) -> tuple[str, ...]:

@@ -10,7 +10,8 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from sluice.rollout.analysis.gate import Model
-from sluice.rollout.analysis.stats.e_process import Share
+
+Alpha = Annotated[float, Field(gt=0, lt=1)]
 
 
 class AlphaClaim(Model):
@@ -24,7 +25,7 @@ class AlphaClaim(Model):
 class AlphaBudget(Model):
     """``total`` is split over the claims in proportion to their weights."""
 
-    total: Share = 0.05
+    total: Alpha = 0.05
     claims: Annotated[tuple[AlphaClaim, ...], Field(min_length=1)]
 
     @model_validator(mode="after")

@@ -21,8 +21,6 @@ from sluice.rollout.analysis.stats.means import MeanTest, log_mixture
 HOURS_MAX = 24 * 365.0
 _BISECTIONS = 60
 _GRID_POINTS, _SECONDS_PER_HOUR = 2_000, 3600
-_HOURS_PER_DAY = 24
-_DAYS_FROM_HOURS = 48
 
 
 class TrafficForecast(Model):
@@ -112,12 +110,3 @@ def _hours_to_reach(growth_per_hour: float, bets: BettingStrategy, alpha: float)
 def _required_log_growth(bets: BettingStrategy, alpha: float) -> float:
     """By how much, as a logarithm, the best alternative's stake must grow."""
     return -math.log(alpha) - math.log((1 - bets.reserve) / len(bets.odds))
-
-
-def format_hours(hours: float) -> str:
-    """``7 hours``, ``9 days``: rounded up."""
-    if hours <= 1:
-        return "1 hour"
-    if hours < _DAYS_FROM_HOURS:
-        return f"{math.ceil(hours)} hours"
-    return f"{math.ceil(hours / _HOURS_PER_DAY)} days"
