@@ -11,11 +11,11 @@ from rich.console import Console
 from rich.table import Table
 
 from router.http.advertised_address import WILDCARD_HOSTS
-from sluice.cli.commands.console import start_console
 from sluice.cli.context import Context, stack_home
 from sluice.cli.errors import CliError, Exit, require_extra
 from sluice.cli.options import FlagArgument
 from sluice.cli.output import JsonOption, print_note, print_result, without_password
+from sluice.installation import install_command, missing_packages
 from sluice.stack import ServiceStatus, StackError, load_environment
 
 if TYPE_CHECKING:
@@ -28,6 +28,19 @@ def _open_stack() -> "Stack":
     from sluice.stack import Stack  # noqa: PLC0415  a driver of each server, and the extra `stack`
 
     return Stack(stack_home())
+
+
+async def _start_console(stack: "Stack") -> str | None:
+    """Start the console and return its link; None when its extra is not installed."""
+    if missing_packages("console"):
+        return None
+    from sluice.cli.commands.console import start_console  # noqa: PLC0415  the extra `console`
+
+    return await start_console(stack)
+
+
+def _no_console() -> str:
+    return f"no console: its extra is not installed; run {install_command('console')}"
 
 
 def up(json: JsonOption = False) -> None:
@@ -44,12 +57,12 @@ def up(json: JsonOption = False) -> None:
         stack = _open_stack()
         try:
             await stack.up(on_progress=progress)
-            link = await start_console(stack)
+            link = await _start_console(stack)
         except StackError as error:
             raise CliError(str(error)) from error
         document = {"home": str(stack.home), "environment": stack.environment(), "console": link}
         lines = [f"{name}={value}" for name, value in _redacted_environment(stack.environment())]
-        lines += ["", f"console (the link works once): {link}"]
+        lines += ["", f"console (the link works once): {link}" if link else _no_console()]
         print_result(json, document, "\n".join(["everything is up:", *lines]))
 
     asyncio.run(run())
