@@ -45,8 +45,8 @@ from router.store_clients import (
     open_vectors,
     server_vector_store,
 )
-from router.users.unique_users import UniqueUserCounter
 from sluice.flags import FeatureFlags, FlagReader
+from sluice.flags.service.unique_users import UniqueUserCounter
 
 if TYPE_CHECKING:
     from neo4j import AsyncDriver

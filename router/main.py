@@ -3,8 +3,6 @@
 import argparse
 import logging
 import os
-import secrets
-import socket
 import sys
 import threading
 from collections.abc import Sequence
@@ -16,13 +14,13 @@ import uvicorn
 from prometheus_client import disable_created_metrics
 
 from router.errors import RouterSettingsError
-from router.http.advertised_address import advertised_url
 from router.http.app import ServiceState, create_app
 from router.observability.logs import configure_logging
 from router.observability.telemetry import Telemetry
 from router.router import QueryRouter
 from router.settings import Settings
-from sluice.flags.redis.process_registry import RouterProcess
+from sluice.flags.redis.process_registry import ServiceProcess
+from sluice.flags.service.advertised_address import advertised_url
 
 GRACEFUL_SHUTDOWN_SECONDS = 10
 KEEP_ALIVE_SECONDS = 75
@@ -41,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         configure_logging(settings.operation)
         state = ServiceState(telemetry=Telemetry.from_environment(os.environ))
         address = settings.operation.advertised_address
-        process = _new_process(advertised_url(address, options.host, options.port))
+        process = ServiceProcess.this_process(advertised_url(address, options.host, options.port))
         threshold = settings.limits.cache_threshold
         router = QueryRouter(settings=settings, cache_similarity_threshold=threshold)
         app = create_app(router, process, state)
@@ -93,12 +91,6 @@ class DrainingServer(uvicorn.Server):
         timer = threading.Timer(self._seconds, super().handle_exit, (sig, frame))
         timer.daemon = True
         timer.start()
-
-
-def _new_process(url: str) -> RouterProcess:
-    """The id is new with each start: a restarted process is another process."""
-    identity = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
-    return RouterProcess(identity, url, os.getpid(), 0.0)
 
 
 def _parser() -> argparse.ArgumentParser:

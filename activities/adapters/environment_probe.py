@@ -17,7 +17,7 @@ from activities.adapters.redis_flags import COMMAND_SECONDS_MAX
 from activities.adapters.rollback_drill import RollbackDrill
 from activities.contract.models import ProbeResult
 from activities.contract.ports import Flags, MetricsProvider
-from sluice.flags.redis.process_registry import RouterProcess, live_processes
+from sluice.flags.redis.process_registry import ServiceProcess, live_processes
 from sluice.flags.redis.urls import connect
 from sluice.installation import data_file
 
@@ -103,11 +103,11 @@ class LiveEnvironmentProbe:
         """See ``activities.contract.ports.EnvironmentProbe``."""
         return await self._drill.run(environment, seconds_max)
 
-    async def _live_processes(self, environment: str) -> list[RouterProcess]:
+    async def _live_processes(self, environment: str) -> list[ServiceProcess]:
         async with store_errors():
             return await live_processes(self.redis, environment)
 
-    async def _readiness_problem(self, process: RouterProcess) -> str:
+    async def _readiness_problem(self, process: ServiceProcess) -> str:
         try:
             reply = await self.http.get(
                 f"{process.url.rstrip('/')}/readyz", timeout=READINESS_SECONDS_MAX

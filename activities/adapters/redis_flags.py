@@ -12,7 +12,8 @@ from redis.backoff import NoBackoff
 from activities.adapters.flag_writer import apply_write, flag_receipt, store_errors
 from activities.contract.models import Confirmation, ConfirmRequest, FlagReceipt
 from sluice.flags import FeatureFlags, FlagDocument, FlagState
-from sluice.flags.redis.process_registry import live_processes, poll_processes, verify
+from sluice.flags.redis.process_polling import poll_processes, verify
+from sluice.flags.redis.process_registry import live_processes
 from sluice.flags.redis.urls import connect
 from sluice.rollout.engine.flag_target import FlagWrite
 

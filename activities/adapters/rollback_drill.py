@@ -18,7 +18,8 @@ from activities.adapters.flag_writer import store_errors
 from activities.contract.errors import FlagRefusedError, FlagsUnreachableError
 from activities.contract.models import ConfirmRequest, FlagReceipt, ProbeResult
 from activities.contract.ports import Flags
-from sluice.flags.redis.process_registry import ProcessPoll, live_processes, poll_processes
+from sluice.flags.redis.process_polling import ProcessPoll, poll_processes
+from sluice.flags.redis.process_registry import live_processes
 from sluice.rollout.engine.flag_target import FlagWrite
 
 SEEN_SECONDS_MAX = 5.0

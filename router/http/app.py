@@ -37,7 +37,7 @@ from router.observability.telemetry import Telemetry
 from router.overload.timeouts import cancel_all
 from router.phases.process_heartbeat import send_heartbeats
 from router.router import QueryRouter
-from sluice.flags.redis.process_registry import RouterProcess
+from sluice.flags.redis.process_registry import ServiceProcess
 
 KEYS_RELOAD_SECONDS = 2.0
 logger = structlog.get_logger(__name__)
@@ -83,7 +83,7 @@ class ServiceState:
 
 
 def create_app(
-    router: QueryRouter, process: RouterProcess, state: ServiceState | None = None
+    router: QueryRouter, process: ServiceProcess, state: ServiceState | None = None
 ) -> FastAPI:
     """The application of one process. The router is initialised and closed with it.
 

@@ -10,11 +10,12 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from router.errors import NotReady
 from router.http.schemas import ErrorBody
 from router.router import QueryRouter
-from sluice.flags.redis.process_registry import RouterProcess, flags_response
+from sluice.flags.readback import flags_response
+from sluice.flags.redis.process_registry import ServiceProcess
 
 
 def add_operations(
-    app: FastAPI, router: QueryRouter, process: RouterProcess, draining: Callable[[], bool]
+    app: FastAPI, router: QueryRouter, process: ServiceProcess, draining: Callable[[], bool]
 ) -> None:
     """``draining``: the process is about to stop and wants no new work."""
 

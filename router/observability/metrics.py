@@ -13,6 +13,12 @@ from prometheus_client import (
 )
 
 from router.observability.trace import PHASES
+from sluice.flags.service.unique_users import (
+    DROP_REASONS,
+    LATENCY_BUCKETS_SECONDS,
+    USER_EDGES_SECONDS,
+    Cohort,
+)
 
 COHORTS = ("control", "treatment")
 INTENTS = ("graph", "temporal", "semantic", "metadata", "out_of_scope")
@@ -35,11 +41,6 @@ LLM_OUTCOMES = (
 )
 ANALYTICS_DROP_REASONS = ("queue_full", "postgres")
 LLM_TOKENS = ("input", "output", "cache_read", "cache_write")
-# x1.25 from 1 ms to about 20 s: tails that default buckets miss (DESIGN.md section 10).
-LATENCY_BUCKETS_SECONDS = tuple(round(0.001 * 1.25**i, 6) for i in range(46))
-USER_EDGES_SECONDS = LATENCY_BUCKETS_SECONDS[21:37:3]
-"""Users are counted once they waited longer than each: 0.11 to 3.1 s, around a p99 of 1 s."""
-USER_DROP_REASONS = ("queue_full", "redis")
 FLAG_BUCKETS_SECONDS = (1e-6, 2e-6, 5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2)
 
 
@@ -196,7 +197,7 @@ class RouterMetrics:
             (self.llm_requests, LLM_OUTCOMES),
             (self.llm_tokens, LLM_TOKENS),
             (self.analytics_dropped, ANALYTICS_DROP_REASONS),
-            (self.users_dropped, USER_DROP_REASONS),
+            (self.users_dropped, DROP_REASONS),
         ):
             for label in labels:
                 metric.labels(label)
@@ -225,3 +226,26 @@ class RouterMetrics:
             metric.labels(cohort)
         for edge in USER_EDGES_SECONDS:
             self.users_slow.labels(cohort, f"{edge:g}")
+
+    def count_seen(self, cohort: Cohort) -> None:
+        """Count a user's first query (see `sluice.flags.service.unique_users.UserMetrics`)."""
+        self.users.labels(cohort).inc()
+
+    def count_failed(self, cohort: Cohort) -> None:
+        """Count a user's first failed query."""
+        self.users_failed.labels(cohort).inc()
+
+    def count_slow(self, cohort: Cohort, edge: str) -> None:
+        """Count a user's first query slower than `edge` seconds."""
+        self.users_slow.labels(cohort, edge).inc()
+
+    def count_rated(self, cohort: Cohort, score: float) -> None:
+        """Count a user's first reward, 0 to 1."""
+        self.users_reward.labels(cohort).observe(score)
+        self.users_reward_squares.labels(cohort).inc(score**2)
+
+    def count_dropped(self, reason: str, marks: int) -> None:
+        """Count marks that were lost; those that Redis refused are one Redis error."""
+        self.users_dropped.labels(reason).inc(marks)
+        if reason == "redis":
+            self.redis_errors.inc()

@@ -15,8 +15,8 @@ from router.answer import Cohort
 from router.features import Features
 from router.learning import LearningError, OnlineLearningRouter
 from router.observability.metrics import RouterMetrics
-from router.users.unique_users import CountedUser
-from sluice.flags import Evaluation, FeatureFlags, Reason
+from sluice.flags import FeatureFlags
+from sluice.flags.service.unique_users import CountedUser, counted_user
 
 PHASE4_FLAG = "phase4_online_learning"
 POLL_SECONDS = 0.25
@@ -86,24 +86,13 @@ class PhaseController:
         if not (now.learning and self._running):
             return Assignment("control")
         cohort: Cohort = "treatment" if answer.enabled else "control"
-        return Assignment(cohort, self._counted_user(answer, user_id))
+        return Assignment(cohort, counted_user(self.flags.reader, PHASE4_FLAG, answer, user_id))
 
     @property
     def epoch(self) -> int:
         """Of the flag, as this process sees it; 0 without a flag."""
         flag = self.flags.reader.snapshot().flags.get(PHASE4_FLAG)
         return flag.epoch if flag else 0
-
-    def _counted_user(self, answer: Evaluation, user_id: str | None) -> CountedUser | None:
-        """Only users whom the percentage alone put where they are can be compared."""
-        snapshot = self.flags.reader.snapshot()
-        flag = snapshot.flags.get(PHASE4_FLAG)
-        if not user_id or flag is None or not flag.epoch or answer.version != snapshot.version:
-            return None
-        drawn = answer.reason in (Reason.SPLIT, Reason.DEFAULT)
-        if not drawn or not 0 < flag.rollout_percentage < 100:  # noqa: PLR2004  per cent
-            return None
-        return CountedUser.from_user_id(flag.epoch, user_id)
 
     def _combine_with_features(self, flags: bool, learning: bool) -> EffectiveSwitches:
         return EffectiveSwitches(

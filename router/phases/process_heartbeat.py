@@ -11,14 +11,14 @@ from redis.exceptions import RedisError
 from router.observability.metrics import RouterMetrics
 from sluice.flags import FlagError
 from sluice.flags.keys import FlagKeys
-from sluice.flags.redis.process_registry import RouterProcess, heartbeat
+from sluice.flags.redis.process_registry import ServiceProcess, heartbeat
 
 INTERVAL_SECONDS = 1.0
 logger = structlog.get_logger(__name__)
 
 
 async def send_heartbeats(
-    redis: Redis, environment: str, process: RouterProcess, metrics: RouterMetrics
+    redis: Redis, environment: str, process: ServiceProcess, metrics: RouterMetrics
 ) -> None:
     """For ever, once a second; when it is cancelled the process is listed no more."""
     try:
@@ -29,7 +29,7 @@ async def send_heartbeats(
 
 
 async def _send_forever(
-    redis: Redis, environment: str, process: RouterProcess, metrics: RouterMetrics
+    redis: Redis, environment: str, process: ServiceProcess, metrics: RouterMetrics
 ) -> None:
     failing = False
     while True:

@@ -23,7 +23,7 @@ from router.learning import (
 )
 from router.observability.metrics import RouterMetrics
 from router.users.query_ids import age_seconds, parse_cohort, parse_counted_user
-from router.users.unique_users import UniqueUserCounter
+from sluice.flags.service.unique_users import UniqueUserCounter
 
 CLOCK_SKEW_SECONDS = 60.0
 """How far the clock of the process that gave an id out may be ahead."""

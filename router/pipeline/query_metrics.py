@@ -10,7 +10,7 @@ from router.errors import DeadlineExceeded, InvalidQuestion, Overloaded, StoreUn
 from router.observability.metrics import RouterMetrics
 from router.observability.trace import PHASES, Trace
 from router.phases.phase_switches import Assignment
-from router.users.unique_users import UniqueUserCounter
+from sluice.flags.service.unique_users import UniqueUserCounter
 
 PHASES_SET = frozenset(PHASES)
 UNKNOWN_INTENT = "unknown"

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from router.users.unique_users import CountedUser
+from sluice.flags.service.unique_users import CountedUser
 
 
 @dataclass(frozen=True, slots=True)

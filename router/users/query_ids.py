@@ -9,7 +9,7 @@ import time
 import uuid
 
 from router.answer import Cohort
-from router.users.unique_users import CountedUser
+from sluice.flags.service.unique_users import CountedUser
 
 _COHORTS: dict[str, Cohort] = {"c": "control", "t": "treatment"}
 _QUERY_ID = re.compile(r"([ct])-([0-9a-f]{12})7[0-9a-f]{3}[89ab][0-9a-f]{15}(?:-|$)")

@@ -6,12 +6,15 @@ unknown flag, or another type, answers the caller's default with the error code,
 specification asks (open-feature/spec, section 1.4). Without a targeting key a flag answers what it
 answers everybody (killed, stale, 0 % or 100 %); one that depends on the user is an error.
 
+The provider is ready or closed. Before its first read it is STALE, a status in which the SDK asks
+the provider, which answers False; in NOT_READY the SDK would return the caller's default unasked.
+
 Events: READY and STALE as the store is followed or lost, and the names of changed flags.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 from openfeature.evaluation_context import EvaluationContext
@@ -52,8 +55,14 @@ class SluiceProvider(AbstractProvider):
         """Return no hooks."""
         return []
 
+    def attach(self, on_emit: Callable[..., None]) -> None:
+        """Connect to the SDK; report STALE until the first read."""
+        super().attach(on_emit)
+        if self._view.stale:
+            self.emit_provider_stale(ProviderEventDetails(message="the flags are not read yet"))
+
     def initialize(self, evaluation_context: EvaluationContext) -> None:
-        """Start following; raise ProviderNotReadyError when the store does not answer in time."""
+        """Start the reader; raise ProviderNotReadyError when the store does not answer in time."""
         if isinstance(self._view, FlagReader):
             self._view.listener = _EventForwarder(self)
             self._view.start()
@@ -61,7 +70,7 @@ class SluiceProvider(AbstractProvider):
                 raise ProviderNotReadyError("the flag store did not answer")
 
     def shutdown(self) -> None:
-        """Stop following: every treatment is off."""
+        """Stop the reader: every treatment is off."""
         if isinstance(self._view, FlagReader):
             self._view.stop()
 
@@ -140,7 +149,7 @@ class SluiceProvider(AbstractProvider):
 
 
 class _EventForwarder:
-    """Passes on to the SDK what the reader tells."""
+    """Forwards the reader's changes to the SDK as events."""
 
     def __init__(self, provider: AbstractProvider) -> None:
         self._provider = provider

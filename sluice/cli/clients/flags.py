@@ -24,7 +24,8 @@ from sluice.flags import (
     InvalidFlagError,
     UnknownFlagError,
 )
-from sluice.flags.redis.process_registry import ProcessPoll, live_processes, poll_processes, verify
+from sluice.flags.redis.process_polling import ProcessPoll, poll_processes, verify
+from sluice.flags.redis.process_registry import live_processes
 from sluice.flags.redis.urls import connect
 from sluice.flags.validation import validate_percentage
 

@@ -10,11 +10,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from router.http.advertised_address import WILDCARD_HOSTS
 from sluice.cli.context import Context, stack_home
 from sluice.cli.errors import CliError, Exit, require_extra
 from sluice.cli.options import FlagArgument
 from sluice.cli.output import JsonOption, print_note, print_result, without_password
+from sluice.flags.service.advertised_address import WILDCARD_HOSTS
 from sluice.installation import install_command, missing_packages
 from sluice.stack import ServiceStatus, StackError, load_environment
 

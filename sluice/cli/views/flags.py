@@ -11,7 +11,7 @@ from rich.text import Text
 from sluice.flags import AuditEntry, FlagDocument, FlagState
 from sluice.flags.bucketing import BUCKET_FUNCTIONS
 from sluice.flags.evaluation import EvaluationTable, fresh_rules
-from sluice.flags.redis.process_registry import ProcessPoll
+from sluice.flags.redis.process_polling import ProcessPoll
 from sluice.flags.validation import BUCKETS_PER_PERCENT, validate_user
 
 STATE_STYLES = {"killed": "bold red", "unconfirmed": "yellow", "off": "dim", "on": "green"}

@@ -27,7 +27,7 @@ from sluice.cli.views.flags import (
 )
 from sluice.flags import AuditEntry, FlagDocument
 from sluice.flags.mutations import require_flag
-from sluice.flags.redis.process_registry import ProcessPoll
+from sluice.flags.redis.process_polling import ProcessPoll
 
 REFRESH_SECONDS = 0.5
 CHANGES_READ = 200

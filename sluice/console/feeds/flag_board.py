@@ -10,7 +10,7 @@ from sluice.cli.clients.flags import flag_client
 from sluice.cli.context import Context
 from sluice.cli.errors import CliError
 from sluice.flags import FlagState, WriteMetadata
-from sluice.flags.redis.process_registry import ProcessPoll
+from sluice.flags.redis.process_polling import ProcessPoll
 
 REDIS_AWAY = "The flag store (Redis) does not answer: this page shows the flags as last read."
 _logger = structlog.get_logger(__name__)

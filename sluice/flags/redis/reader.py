@@ -1,14 +1,17 @@
-"""What one process believes about one environment's flags, followed in Redis.
+"""One environment's flags as this process evaluates them, kept current from Redis.
 
-How long it may believe it, and how news reaches it: `follower.py`.
+Pushes, polls and the lease: `sync_thread.py`.
 """
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Protocol
+from typing import Protocol, Self
+
+from redis import Redis
 
 from sluice.flags.document import FlagDocument, FlagState
 from sluice.flags.errors import InvalidFlagError
@@ -16,19 +19,21 @@ from sluice.flags.redis.connections import ClientFactory
 from sluice.flags.redis.sync_thread import SyncConfig, subscribe
 from sluice.flags.view import FlagView
 
+DEFAULT_REDIS_URL = "redis://localhost:6379/0"
+
 
 class ReaderListener(Protocol):
-    """Told on the follower's thread, so it must be quick; what it raises is dropped."""
+    """Receives changes on the sync thread, so it must return at once; its exceptions are dropped."""
 
     def on_flags_changed(self, names: frozenset[str]) -> None:
-        """Another document is served, and these flags differ in it."""
+        """Handle a change of these flags."""
 
     def on_health(self, healthy: bool, error: str) -> None:
-        """Following broke off, or works again."""
+        """Handle the loss of the store (`healthy` False) or its return."""
 
 
 class FlagReader(FlagView):
-    """Follows one environment's flags; readers of one process share a thread and connections.
+    """A view kept current from Redis; readers of one process share a thread and connections.
 
     `redis_url` may be a function that returns a redis-py client (for Sentinel, or custom TLS);
     give such a client timeouts below the lease, and no retries.
@@ -50,6 +55,30 @@ class FlagReader(FlagView):
         self._ready = threading.Event()
         self.listener: ReaderListener | None = None
 
+    @classmethod
+    def from_environment(cls, variables: Mapping[str, str] = os.environ) -> Self:
+        """Return a reader of `REDIS_URL` and `SLUICE_ENVIRONMENT`."""
+        return cls(
+            variables.get("REDIS_URL") or DEFAULT_REDIS_URL,
+            environment=variables.get("SLUICE_ENVIRONMENT") or "default",
+        )
+
+    @property
+    def environment(self) -> str:
+        """The environment whose flags these are."""
+        return self._sync_config.environment
+
+    @property
+    def redis_url(self) -> str:
+        """The store's URL; raise InvalidFlagError when the reader was given a function instead."""
+        if not isinstance(self._sync_config.redis, str):
+            raise InvalidFlagError("give FlagReader a Redis URL: user counts need it as well")
+        return self._sync_config.redis
+
+    def connect(self) -> Redis:
+        """Return a new blocking client of the store, with the reader's timeouts."""
+        return self._sync_config.client_factory()()
+
     def start(self) -> None:
         """Start following; does nothing when already started."""
         if self._unsubscribe is None:
@@ -58,9 +87,9 @@ class FlagReader(FlagView):
 
     def stop(self) -> None:
         """Stop following: every treatment is off from now on."""
-        leave, self._unsubscribe = self._unsubscribe, None
-        if leave is not None:
-            leave()
+        unsubscribe, self._unsubscribe = self._unsubscribe, None
+        if unsubscribe is not None:
+            unsubscribe()
         self._revoke()
 
     def wait_ready(self, timeout: float | None = None) -> bool:
@@ -68,7 +97,7 @@ class FlagReader(FlagView):
         return self._ready.wait(timeout)
 
     def on_document(self, document: FlagDocument) -> None:
-        """Serve this document (called by the follower)."""
+        """Serve this document (called by the sync thread)."""
         before = self.snapshot().flags
         self._install(document)
         if self.listener is not None and (names := _changed_flags(before, document.flags)):
@@ -76,22 +105,22 @@ class FlagReader(FlagView):
                 self.listener.on_flags_changed(names)
 
     def on_renewed(self, read_at: float) -> None:
-        """Serve it until the lease from this time on is over (called by the follower)."""
+        """Start the lease at `read_at` (monotonic) (called by the sync thread)."""
         self._renew(read_at, self._sync_config.lease_seconds)
         self._ready.set()
 
     def on_revoked(self) -> None:
-        """Serve treatments no longer (called by the follower)."""
+        """Turn every treatment off (called by the sync thread)."""
         self._revoke()
 
     def on_health(self, healthy: bool, error: str) -> None:
-        """Pass it on to the listener (called by the follower)."""
+        """Forward it to the listener (called by the sync thread)."""
         if self.listener is not None:
             with suppress(Exception):
                 self.listener.on_health(healthy, error)
 
     def on_fork(self) -> None:
-        """Take no event over from the parent process (called by the follower)."""
+        """Replace the event: its lock may have been held at the fork (called by the sync thread)."""
         was_ready, self._ready = self._ready.is_set(), threading.Event()
         if was_ready:
             self._ready.set()

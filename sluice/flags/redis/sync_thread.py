@@ -10,6 +10,7 @@ then wakes one thread a process, not one a reader.
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import random
@@ -19,7 +20,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-import structlog
 from redis.exceptions import RedisError
 
 from sluice.flags.document import FlagDocument, load_document
@@ -35,7 +35,7 @@ from sluice.flags.redis.connections import (
 )
 from sluice.flags.version_watermark import VersionWatermark
 
-logger = structlog.get_logger(__name__)
+logger = logging.getLogger(__name__)
 
 RECONNECT_SECONDS = 0.05
 STOP_SECONDS = 2.0
@@ -226,9 +226,11 @@ class SyncThread:
             return
         self._healthy = healthy
         if healthy:
-            logger.info("flags_followed", version=self._served_version())
+            logger.info("the flags are followed, at version %d", self._served_version())
         else:
-            logger.warning("flags_not_followed", error=error, version=self._served_version())
+            logger.warning(
+                "the flags are not followed, version %d: %s", self._served_version(), error
+            )
         self._notify(lambda view: view.on_health(healthy, error))
 
 

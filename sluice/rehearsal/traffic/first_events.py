@@ -1,6 +1,6 @@
 """Users' first times: when each was first seen, rated, failed, or waited longer than an edge.
 
-A router counts every user once in each epoch of its flag (``router/users/unique_users.py``). Here each user has,
+A router counts every user once in each epoch of its flag (``sluice/flags/service/unique_users.py``). Here each user has,
 for each of these events, one exponential time in units of events expected: when that many have been
 expected of the user, the first has happened. So heavy users come first, as they do.
 """

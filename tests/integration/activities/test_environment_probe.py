@@ -17,7 +17,8 @@ from activities.adapters.prometheus import PrometheusMetrics
 from activities.adapters.redis_flags import RedisFlags
 from activities.contract.errors import MetricsUnreachableError
 from sluice.flags import FeatureFlags, FlagReader
-from sluice.flags.redis.process_registry import RouterProcess, flags_response, heartbeat
+from sluice.flags.readback import flags_response
+from sluice.flags.redis.process_registry import ServiceProcess, heartbeat
 
 pytestmark = pytest.mark.integration
 GUIDE_DASHBOARDS = (
@@ -96,7 +97,7 @@ async def router(probe_setup: ProbeSetup) -> AsyncIterator[StubServer]:
     reader.start()
     with running_stub(StubServer(reader)) as one:
         one.pages["/readyz"] = (200, {"status": "ready", "stores": {"graph": "ok"}})
-        await heartbeat(probe_setup.redis, "default", RouterProcess("p1", one.url, 1, 0))
+        await heartbeat(probe_setup.redis, "default", ServiceProcess("p1", one.url, 1, 0))
         yield one
     reader.stop()
 
@@ -122,7 +123,7 @@ async def test_a_drill_without_routers_or_with_a_deaf_one_proves_nothing(
         in (await probe_setup.probe.run_rollback_drill("default", 1.0)).reason
     )
     with running_stub(StubServer()) as deaf:
-        await heartbeat(probe_setup.redis, "default", RouterProcess("p1", deaf.url, 1, 0))
+        await heartbeat(probe_setup.redis, "default", ServiceProcess("p1", deaf.url, 1, 0))
         found = await probe_setup.probe.run_rollback_drill("default", 1.0)
     assert not found.passed
     assert "not seen by p1" in found.reason

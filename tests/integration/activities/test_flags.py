@@ -19,7 +19,8 @@ from activities.contract.models import Confirmation, ConfirmRequest, FlagReceipt
 from activities.doubles.flags import MemoryFlags
 from activities.flags import FlagActivities
 from sluice.flags import FeatureFlags, FlagReader, WriteMetadata
-from sluice.flags.redis.process_registry import RouterProcess, flags_response, heartbeat
+from sluice.flags.readback import flags_response
+from sluice.flags.redis.process_registry import ServiceProcess, heartbeat
 from sluice.rollout.engine.flag_target import FlagWrite
 from sluice.rollout.plan.schema import PhaseSwitches
 
@@ -221,7 +222,7 @@ async def test_a_write_is_confirmed_by_every_process(redis_url: str) -> None:
     reader = FlagReader(redis_url)
     reader.start()
     with running_flags_endpoint("p1", reader) as url:
-        await heartbeat(redis, "default", RouterProcess("p1", url, 1, 0))
+        await heartbeat(redis, "default", ServiceProcess("p1", url, 1, 0))
         await flags.apply(flag_write(1, create=True, percentage=50))
         receipt = await flags.apply(flag_write(2, percentage=0))
         result = await confirm(flags, confirm_request(0, receipt.version))
@@ -236,7 +237,7 @@ async def test_a_write_is_confirmed_by_every_process(redis_url: str) -> None:
 async def test_a_silent_process_counts_only_after_its_lease(redis_url: str) -> None:
     flags, redis = RedisFlags.from_url(redis_url), Redis.from_url(redis_url)
     with running_flags_endpoint("p1", None) as url:
-        await heartbeat(redis, "default", RouterProcess("p1", url, 1, 0))
+        await heartbeat(redis, "default", ServiceProcess("p1", url, 1, 0))
         await flags.apply(flag_write(1, create=True, percentage=0))
         started = time.monotonic()
         result = await confirm(flags, confirm_request())

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from sluice.flags import FlagReader
-from sluice.flags.redis.process_registry import RouterProcess, flags_response
+from sluice.flags.readback import flags_response
+from sluice.flags.redis.process_registry import ServiceProcess
 
 
 @dataclass
@@ -33,9 +34,9 @@ class FlagsEndpoint:
         self.thread = threading.Thread(target=self.server.serve_forever)
         self.thread.start()
 
-    def as_router_process(self, identity: str | None = None) -> RouterProcess:
+    def as_router_process(self, identity: str | None = None) -> ServiceProcess:
         port = self.server.server_address[1]
-        return RouterProcess(identity or self.identity, f"http://127.0.0.1:{port}", 1, 0.0)
+        return ServiceProcess(identity or self.identity, f"http://127.0.0.1:{port}", 1, 0.0)
 
     def stop(self) -> None:
         self.server.shutdown()

@@ -12,16 +12,9 @@ import pytest
 from redis.asyncio import Redis
 
 from sluice.flags import FeatureFlags, FlagReader, FlagState, FlagStoreError
-from sluice.flags.redis.process_registry import (
-    FlagsResponse,
-    ProcessPoll,
-    RouterProcess,
-    ServedFlag,
-    heartbeat,
-    live_processes,
-    poll_processes,
-    verify,
-)
+from sluice.flags.readback import FlagsResponse, ServedFlag
+from sluice.flags.redis.process_polling import ProcessPoll, poll_processes, verify
+from sluice.flags.redis.process_registry import ServiceProcess, heartbeat, live_processes
 from tests.integration.flags.flags_endpoint import FlagsEndpoint
 
 pytestmark = pytest.mark.integration
@@ -65,7 +58,7 @@ async def test_a_change_is_seen_by_the_processes(redis: Redis, process: FlagsEnd
 
 
 async def test_an_unreachable_or_foreign_process_is_not_verified(process: FlagsEndpoint) -> None:
-    gone = RouterProcess("gone", "http://127.0.0.1:9", 2, 0.0)
+    gone = ServiceProcess("gone", "http://127.0.0.1:9", 2, 0.0)
     async with httpx.AsyncClient() as http:
         views = await poll_processes([gone, process.as_router_process("router-2")], http)
     assert [view.response for view in views] == [None, None]
@@ -89,7 +82,7 @@ async def test_an_unreadable_entry_is_an_error_not_an_absent_process(redis: Redi
 
 
 def process_view(seen: FlagsResponse | None) -> ProcessPoll:
-    return ProcessPoll(RouterProcess("one", "http://x", 1, 0.0), seen)
+    return ProcessPoll(ServiceProcess("one", "http://x", 1, 0.0), seen)
 
 
 def seen_flags(percentage: float, *, stale: bool = False, on_stale: str = "off") -> FlagsResponse:

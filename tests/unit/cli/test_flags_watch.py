@@ -6,12 +6,9 @@ from rich.console import Console
 
 from sluice.cli.views.flags_watch import FlagsSnapshot, flags_panel
 from sluice.flags import AuditEntry, FlagDocument, FlagState, WriteMetadata
-from sluice.flags.redis.process_registry import (
-    FlagsResponse,
-    ProcessPoll,
-    RouterProcess,
-    ServedFlag,
-)
+from sluice.flags.readback import FlagsResponse, ServedFlag
+from sluice.flags.redis.process_polling import ProcessPoll
+from sluice.flags.redis.process_registry import ServiceProcess
 
 NOW = datetime(2026, 11, 24, 16, 0, tzinfo=UTC)
 FLAG = FlagState(name="beta", rollout_percentage=25, description="[red]", version=9)
@@ -23,7 +20,7 @@ def process_view(percentage: float, *, stale: bool = False, killed: bool = False
         process_id="r", version=8, lease_age_seconds=0.1, stale=stale, phases={},
         flags={"beta": flag},
     )  # fmt: skip
-    return ProcessPoll(RouterProcess("r", "http://x", 1, 0.0), told)
+    return ProcessPoll(ServiceProcess("r", "http://x", 1, 0.0), told)
 
 
 def audit_entry(before: object, after: object) -> AuditEntry:
@@ -51,7 +48,7 @@ def test_all_flags_with_their_latest_changes() -> None:
 
 
 def test_one_flag_with_what_each_router_makes_of_it() -> None:
-    gone = ProcessPoll(RouterProcess("gone", "http://x", 1, 0.0), None, "refused")
+    gone = ProcessPoll(ServiceProcess("gone", "http://x", 1, 0.0), None, "refused")
     text = rendered(
         "beta",
         "",

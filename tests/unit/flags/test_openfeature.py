@@ -13,7 +13,7 @@ from openfeature.evaluation_context import EvaluationContext
 from openfeature.exception import ErrorCode
 from openfeature.flag_evaluation import Reason
 
-from sluice.flags import FlagDocument, FlagState
+from sluice.flags import FlagDocument, FlagReader, FlagState
 from sluice.flags.openfeature import SluiceProvider
 from sluice.flags.view import FlagView
 
@@ -112,3 +112,15 @@ def test_killed_and_stale_are_off_even_with_a_default_of_true(
     view._revoke()
     stale = client.get_boolean_details("boolean-flag", True, USER)
     assert (stale.value, stale.reason) == (False, Reason.STALE)
+
+
+def test_before_the_first_read_a_default_of_true_answers_false() -> None:
+    """The SDK returns the caller's default for a provider that is NOT_READY."""
+    reader = FlagReader("redis://127.0.0.1:9/0")
+    api.set_provider(SluiceProvider(reader, ready_seconds=0.2), "early")
+    client = api.get_client("early")
+    answers = {client.get_boolean_value("any", True, USER) for _ in range(1000)}
+    details = client.get_boolean_details("any", True, USER)
+    api.shutdown()
+    assert answers == {False}
+    assert details.reason == Reason.STALE

@@ -5,8 +5,8 @@ import socket
 import pytest
 
 from router.errors import RouterSettingsError
-from router.http.advertised_address import WILDCARD_HOSTS, advertised_url
 from router.settings import Settings
+from sluice.flags.service.advertised_address import WILDCARD_HOSTS, advertised_url
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from router.observability.metrics import RouterMetrics
 from router.observability.trace import Trace
 from router.phases.phase_switches import Assignment
 from router.pipeline.query_metrics import observe_query
-from router.users.unique_users import CountedUser, UniqueUserCounter
+from sluice.flags.service.unique_users import CountedUser, UniqueUserCounter
 
 
 def sample_value(metrics: RouterMetrics, name: str, **labels: str) -> float:

@@ -11,7 +11,7 @@ from router.users.query_ids import (
     parse_cohort,
     parse_counted_user,
 )
-from router.users.unique_users import CountedUser
+from sluice.flags.service.unique_users import CountedUser
 
 
 def test_an_id_carries_cohort_time_and_member() -> None:

@@ -7,8 +7,8 @@ from redis.asyncio import Redis
 
 from router.answer import Cohort
 from router.observability.metrics import RouterMetrics
-from router.users import unique_users
-from router.users.unique_users import SLOTS, CountedUser, UniqueUserCounter
+from sluice.flags.service import unique_users
+from sluice.flags.service.unique_users import SLOTS, CountedUser, UniqueUserCounter
 
 pytestmark = pytest.mark.integration
 EPOCH = 1_700_000_000_000

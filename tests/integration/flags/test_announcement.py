@@ -1,0 +1,59 @@
+"""Any Python process can be read back, also after a fork."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+
+import pytest
+from redis.asyncio import Redis
+
+from sluice.flags import FlagReader, InvalidFlagError, announce
+from sluice.flags.redis.process_registry import live_processes
+
+pytestmark = pytest.mark.integration
+FORKING = """
+import os, sys, time
+from sluice.flags import FlagReader, announce
+reader = FlagReader(sys.argv[1]); reader.start(); reader.wait_ready(5)
+announcement = announce(reader)
+parent = announcement.process
+child = os.fork()
+if child == 0:
+    time.sleep(8); os._exit(0)
+print("forked", flush=True); sys.stdin.read(); os.kill(child, 9); os._exit(0)
+"""
+
+
+async def test_a_forked_child_is_announced_as_a_process_of_its_own(redis_url: str) -> None:
+    """Gunicorn and Celery fork: a child under its parent's id would never be asked."""
+    process = subprocess.Popen(  # noqa: ASYNC220, S603  it answers at once
+        [sys.executable, "-c", FORKING, redis_url], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    with process:
+        assert process.stdout is not None
+        assert process.stdin is not None
+        assert process.stdout.readline() == b"forked\n"
+        async with Redis.from_url(redis_url) as redis, asyncio.timeout(6):
+            while len(live := await live_processes(redis, "default")) < 2:  # noqa: ASYNC110  polled
+                await asyncio.sleep(0.1)
+        process.stdin.close()
+    assert len({one.pid for one in live}) == 2
+    assert len({one.url for one in live}) == 2
+
+
+def test_a_taken_port_is_an_error_that_names_the_setting(redis_url: str) -> None:
+    first = announce(FlagReader(redis_url))
+    try:
+        taken = f"127.0.0.1:{first.process.url.rpartition(':')[2]}"
+        with pytest.raises(InvalidFlagError, match="SLUICE_READBACK_ADDRESS"):
+            announce(FlagReader(redis_url), listen=taken)
+    finally:
+        first.close()
+
+
+@pytest.mark.parametrize("address", ["", "host", "host:port", "host:70000", ":"])
+def test_an_address_without_a_port_is_refused(address: str, redis_url: str) -> None:
+    with pytest.raises(InvalidFlagError, match="host:port"):
+        announce(FlagReader(redis_url), listen=address or "host")
