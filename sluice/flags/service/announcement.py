@@ -13,7 +13,6 @@ import threading
 from contextlib import closing, suppress
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import cast
 
 from redis import Redis
 from redis.exceptions import RedisError
@@ -128,7 +127,7 @@ class Announcement:
 
     def _send_heartbeat(self, redis: Redis) -> str:
         try:
-            seconds, micros = cast("tuple[int, int]", redis.time())
+            seconds, micros = redis.time()
             entry = registry_entry(
                 replace(self.process, pid=os.getpid()), int(seconds) + int(micros) / 1e6
             )
