@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     disable_created_metrics()  # type: ignore[no-untyped-call]  # the client leaves it untyped
     try:
         settings = Settings.from_environment()
-        configure_logging(settings.operation)
+        configure_logging(settings.operation.log_level, settings.operation.log_format)
         state = ServiceState(telemetry=Telemetry.from_environment(os.environ))
         address = settings.operation.advertised_address
         process = ServiceProcess.this_process(advertised_url(address, options.host, options.port))

@@ -8,17 +8,18 @@ from typing import Any
 import structlog
 
 from router.observability import trace
-from router.settings import OperationSettings
 
 Event = MutableMapping[str, Any]
 
 
-def configure_logging(operation: OperationSettings) -> None:
-    """Once per process. Logs go to standard error; libraries' own records join them from warning on."""
-    level = logging.getLevelNamesMapping()[operation.log_level.upper()]
-    text = operation.log_format == "text" or (
-        operation.log_format == "auto" and sys.stderr.isatty()
-    )
+def configure_logging(level_name: str, log_format: str) -> None:
+    """Send logs to standard error, once per process.
+
+    ``log_format`` is ``text``, ``json`` or ``auto`` (text on a terminal). Records of libraries appear
+    from the level WARNING on.
+    """
+    level = logging.getLevelNamesMapping()[level_name.upper()]
+    text = log_format == "text" or (log_format == "auto" and sys.stderr.isatty())
     shown = structlog.dev.ConsoleRenderer() if text else structlog.processors.JSONRenderer()
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,

@@ -57,14 +57,14 @@ COMMANDS = {
     "router": CommandSpec("Servers", "servers", "router", "router"),
     "console": CommandSpec("Servers", "console", "console", "console"),
     "demo": CommandSpec("Servers", "servers", "demo", "all"),
-    "ask": CommandSpec("Questions", "query", "ask", "router"),
-    "ingest": CommandSpec("Questions", "ingest", "ingest", "router"),
-    "cache": CommandSpec("Questions", "cache", "app", "router"),
-    "classify": CommandSpec("Questions", "intent", "classify", "router"),
-    "evaluate": CommandSpec("Questions", "intent", "evaluate", "router"),
-    "train": CommandSpec("Questions", "intent", "train", "router"),
-    "latency": CommandSpec("Questions", "query", "latency", "router"),
-    "key": CommandSpec("Questions", "query", "key", "router"),
+    "ask": CommandSpec("Questions", "questions.query", "ask", "router"),
+    "ingest": CommandSpec("Questions", "questions.ingest", "ingest", "router"),
+    "cache": CommandSpec("Questions", "questions.cache", "app", "router"),
+    "classify": CommandSpec("Questions", "questions.intent", "classify", "router"),
+    "evaluate": CommandSpec("Questions", "questions.intent", "evaluate", "router"),
+    "train": CommandSpec("Questions", "questions.intent", "train", "router"),
+    "latency": CommandSpec("Questions", "questions.query", "latency", "router"),
+    "key": CommandSpec("Questions", "questions.query", "key", "router"),
 }
 
 
@@ -135,9 +135,9 @@ def help_text(command: CommandSpec) -> str:
     Raises:
         LookupError: the module has no such function or group.
     """
-    source = (Path(__file__).parent / "commands" / f"{command.module}.py").read_text(
-        encoding="utf-8"
-    )
+    source = (
+        Path(__file__).parent / "commands" / f"{command.module.replace('.', '/')}.py"
+    ).read_text(encoding="utf-8")
     for node in ast.parse(source).body:
         if isinstance(node, ast.FunctionDef) and node.name == command.function:
             return ast.get_docstring(node) or ""

@@ -38,7 +38,7 @@ class StageMark:
 
 
 @dataclass(frozen=True, slots=True)
-class GateRow:
+class JudgedGate:
     """One gate's newest verdict and its recent course."""
 
     verdict: Verdict
@@ -79,7 +79,7 @@ class RolloutView:
     snapshot: RolloutSnapshot
     stages: Sequence[StageMark]
     check: Check | None
-    gates: Sequence[GateRow]
+    gates: Sequence[JudgedGate]
     red_flags: Sequence[Gate]
     checklist: Sequence[ChecklistRow]
     approval: ApprovalView | None
@@ -136,13 +136,13 @@ def _stages(state: State) -> list[StageMark]:
     ]
 
 
-def _gates(check: Check | None, checks: Sequence[Check]) -> list[GateRow]:
+def _gates(check: Check | None, checks: Sequence[Check]) -> list[JudgedGate]:
     if check is None:
         return []
     course = [one for one in checks if one.step == check.step]
     if not course or course[-1].id != check.id:
         course.append(check)
-    return [GateRow(v, gate_chart(gate_readings(course, v.gate))) for v in check.verdicts]
+    return [JudgedGate(v, gate_chart(gate_readings(course, v.gate))) for v in check.verdicts]
 
 
 def _checklist(state: State, now: datetime) -> list[ChecklistRow]:

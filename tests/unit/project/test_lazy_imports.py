@@ -11,7 +11,7 @@ SDKS = {"anthropic", "openai", "matplotlib", "sklearn", "qdrant_client", "neo4j"
 DRIVERS = {*SDKS, "temporalio", "redis", "httpx", "numpy", "onnxruntime", "fastapi"}
 HELP = "from sluice.cli.main import _run; sys.argv = ['sluice', '--help']; _run()"
 REHEARSING = "import sluice.cli.commands.rehearse, sluice.rehearsal.runner.temporal_rehearsal, sluice.rehearsal.runner.time_skipping_server"
-SERVING = "import router.main, sluice.cli.commands.query, sluice.cli.commands.kill, sluice.cli.commands.flags"
+SERVING = "import router.main, sluice.cli.commands.questions.query, sluice.cli.commands.kill, sluice.cli.commands.flags"
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
-"""Style as a test: short files and short functions, tests included."""
+"""The limits of CONTRIBUTING.md: short files, short functions, small folders, one name a class."""
 
 import ast
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,13 +18,15 @@ FOLDERS = [
     "tests",
     "workflows",
 ]
+PRODUCT = ["activities", "router", "sluice", "workflows"]
+FILES_MAX = 20
 FILE_LINES_MAX = 300
 FUNCTION_LINES_MAX = 60
 
 
 def source_files() -> list[Path]:
-    found = [path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")]
-    return sorted([*found, ROOT / "worker.py"])
+    paths = [path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")]
+    return sorted([*paths, ROOT / "worker.py"])
 
 
 def length_problems(path: Path) -> Iterator[str]:
@@ -44,7 +47,21 @@ def test_no_file_and_no_function_is_too_long() -> None:
         pytest.fail("\n".join(offenders), pytrace=False)
 
 
-def test_every_package_is_looked_at() -> None:
-    """A new top-level package must be named above, or nobody would measure it."""
+def test_a_folder_has_no_more_files_than_a_reader_takes_in() -> None:
+    sizes = Counter(path.parent.relative_to(ROOT) for path in source_files())
+    assert {str(folder): size for folder, size in sizes.items() if size > FILES_MAX} == {}
+
+
+def test_a_class_name_has_one_meaning_in_the_product() -> None:
+    places = defaultdict(list)
+    for path in (path for folder in PRODUCT for path in (ROOT / folder).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef):
+                places[node.name].append(str(path.relative_to(ROOT)))
+    assert {name: paths for name, paths in places.items() if len(paths) > 1} == {}
+
+
+def test_every_package_is_measured() -> None:
+    """A new top-level package must join FOLDERS, or its files escape the limits."""
     packages = {path.parent.name for path in ROOT.glob("*/__init__.py")}
     assert packages <= set(FOLDERS)

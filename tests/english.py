@@ -1,0 +1,102 @@
+"""The English rules of CONTRIBUTING.md, as a check of files.
+
+``python -m tests.english [PATH …]`` prints each breach as ``file:line: problem``.
+"""
+
+import ast
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+FIRST_WORDS = ["What", "Who", "Whom", "Whose", "Whether", "Which", "Where", "How", "Why"]
+BANNED = re.compile(
+    r"(?<![A-Za-z])(?:(?i:told|tells|anew|afresh|whoever|stands|borne|reckon\w*|for\s+ever)"
+    r"|(?:[Ii]s|[Aa]re)\s+no(?!\s+longer)|is\s+none)(?![A-Za-z])"
+)
+FOLDERS = [
+    ".ci",
+    ".github",
+    "activities",
+    "benchmarks",
+    "docs",
+    "examples",
+    "ops",
+    "plans",
+    "router",
+    "sluice",
+    "tests",
+    "workflows",
+]
+SUFFIXES = {".md", ".py", ".sh", ".toml", ".yaml", ".yml"}
+NAMES = {"Dockerfile", "Makefile", "bootstrap", "run"}
+QUOTED = {
+    "CONTRIBUTING.md",  # lists the banned words
+    "docs/guide.md",  # the guide, word for word
+    "tests/english.py",
+    "uv.lock",
+}
+
+
+def checked_files() -> list[Path]:
+    """Return the files of the repository that hold sentences of ours."""
+    folders = [ROOT / name for name in FOLDERS]
+    paths = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+    paths += [path for path in ROOT.iterdir() if path.is_file()]
+    return sorted(path for path in paths if _is_checked(path))
+
+
+def _is_checked(path: Path) -> bool:
+    name = str(path.relative_to(ROOT))
+    return name not in QUOTED and (path.suffix in SUFFIXES or path.name in NAMES)
+
+
+def problems(paths: Iterable[Path], root: Path = ROOT) -> Iterator[tuple[str, str]]:
+    """Yield each breach of a rule as the file's name and ``line: text``."""
+    python = []
+    for path in paths:
+        text = path.read_text(encoding="utf-8")
+        name = str(path.relative_to(root))
+        for match in BANNED.finditer(text):
+            line = text.count("\n", 0, match.start()) + 1
+            yield name, f"{line}: {' '.join(match[0].split())!r} is a banned word"
+        if path.suffix == ".py":
+            python.append(path)
+            yield from ((name, problem) for problem in _first_words(text))
+    yield from _not_imperative(python, root)
+
+
+def _first_words(text: str) -> Iterator[str]:
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            docstring = ast.get_docstring(node) or ""
+            first = re.match(r"\w*", docstring.strip())
+            if first and first[0] in FIRST_WORDS:
+                line = getattr(node, "lineno", 1)
+                yield f"{line}: a docstring begins with {first[0]!r}"
+
+
+def _not_imperative(paths: list[Path], root: Path) -> Iterator[tuple[str, str]]:
+    """Yield ruff's findings of D401: the first line of a docstring is not imperative."""
+    if not paths:
+        return
+    ruff = str(Path(sys.executable).parent / "ruff")
+    options = ["check", "--select=D401", "--ignore-noqa", "--output-format=json", "--exit-zero"]
+    command = [ruff, *options, "--config", str(ROOT / "pyproject.toml"), *map(str, paths)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)  # noqa: S603  our own ruff
+    for finding in json.loads(done.stdout):
+        name = str(Path(finding["filename"]).relative_to(root))
+        yield name, f"{finding['location']['row']}: {finding['message']}"
+
+
+if __name__ == "__main__":
+    wanted = [Path(name).resolve() for name in sys.argv[1:]]
+    for name, problem in problems(
+        path
+        for path in checked_files()
+        if not wanted or any(path.is_relative_to(folder) for folder in wanted)
+    ):
+        sys.stdout.write(f"{name}:{problem}\n")
