@@ -30,7 +30,7 @@ APPLY_AT_ONCE: dict[str, Any] = {
 """The rollback's fast path: a local activity, 26 ms where a regular one that fails once costs 1 s."""
 
 APPLY_UNTIL_DONE: dict[str, Any] = {
-    "start_to_close_timeout": timedelta(seconds=5),
+    "start_to_close_timeout": timedelta(seconds=15),
     "retry_policy": RetryPolicy(
         initial_interval=timedelta(milliseconds=200),
         maximum_interval=timedelta(seconds=5),

@@ -17,7 +17,7 @@ from sluice.flags.redis.process_registry import live_processes
 from sluice.flags.redis.urls import connect
 from sluice.rollout.engine.flag_target import FlagWrite
 
-COMMAND_SECONDS_MAX = 1.0
+COMMAND_SECONDS_MAX = 2.5
 POLL_SECONDS = 0.05
 
 
@@ -30,7 +30,7 @@ class RedisFlags:
 
     @classmethod
     def from_url(cls, redis_url: str) -> Self:
-        """Make one with the limits that a rollback needs: a second a command, one reconnect."""
+        """Make one with the limits that a rollback needs: 2.5 s a command, one reconnect."""
         redis = connect(
             redis_url,
             socket_timeout=COMMAND_SECONDS_MAX,

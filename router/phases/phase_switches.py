@@ -73,13 +73,14 @@ class PhaseController:
         )
 
     def assign(self, user_id: str | None) -> Assignment:
-        """Treatment when the flag says so, or when phase 4 is permanent. No I/O."""
+        """Treat when the flag says so, or when phase 4 is permanent and not killed. No I/O."""
         phases = self.flags.reader.phases()
         now = self._combine_with_features(
             phases["enable_feature_flags"], phases["enable_online_learning"]
         )
         if not now.flags:
-            return Assignment("treatment" if now.learning and self._running else "control")
+            is_treated = now.learning and self._running and not self._is_killed
+            return Assignment("treatment" if is_treated else "control")
         started = time.perf_counter()
         answer = self.flags.evaluate(PHASE4_FLAG, user_id or "")
         self._metrics.flag_evaluation_seconds.observe(time.perf_counter() - started)
@@ -87,6 +88,11 @@ class PhaseController:
             return Assignment("control")
         cohort: Cohort = "treatment" if answer.enabled else "control"
         return Assignment(cohort, counted_user(self.flags.reader, PHASE4_FLAG, answer, user_id))
+
+    @property
+    def _is_killed(self) -> bool:
+        flag = self.flags.reader.snapshot().flags.get(PHASE4_FLAG)
+        return flag is not None and flag.killed
 
     @property
     def epoch(self) -> int:

@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sluice.flags.desired_state import DesiredState
     from sluice.flags.document import FlagDocument, FlagState, RouterPhases
     from sluice.flags.errors import (
         FencedError,
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
         FlagStoreError,
         InvalidFlagError,
         KilledError,
+        PhasesTakenError,
         UnknownFlagError,
     )
     from sluice.flags.evaluation import Evaluation, Reason
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from sluice.flags.write_metadata import AuditEntry, Fence, WriteMetadata
 
 _MODULES = {
+    "desired_state": ("DesiredState",),
     "document": ("FlagDocument", "FlagState", "RouterPhases"),
     "errors": (
         "FencedError",
@@ -40,6 +43,7 @@ _MODULES = {
         "FlagStoreError",
         "InvalidFlagError",
         "KilledError",
+        "PhasesTakenError",
         "UnknownFlagError",
     ),
     "evaluation": ("Evaluation", "Reason"),
@@ -60,6 +64,7 @@ _MODULE_OF = {name: module for module, names in _MODULES.items() for name in nam
 __all__ = [
     "Announcement",
     "AuditEntry",
+    "DesiredState",
     "Evaluation",
     "FeatureFlags",
     "Fence",
@@ -76,6 +81,7 @@ __all__ = [
     "KilledError",
     "MemoryFlagReader",
     "MemoryFlagStore",
+    "PhasesTakenError",
     "Reason",
     "RedisFlagStore",
     "RouterPhases",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
@@ -9,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, ValidationEr
 
 from sluice.flags.errors import FlagStoreError
 
-PHASES = ("enable_feature_flags", "enable_online_learning")
+_STORED_FORM = re.compile(r'\{"version":(\d+)[,}]')
 
 OnStale = Literal["off", "hold"]
 UserIds = Annotated[frozenset[str], PlainSerializer(sorted, return_type=list)]
@@ -63,10 +64,16 @@ class RouterPhases(_FrozenModel):
     enable_feature_flags: bool = False
     enable_online_learning: bool = False
 
+    @property
+    def treats_everyone(self) -> bool:
+        """Whether the treatment is permanent: learning is on and asks no flag."""
+        return self.enable_online_learning and not self.enable_feature_flags
+
 
 class FlagDocument(_FrozenModel):
     """Everything one environment's flags are. `version` only grows (see `mutations.next_version`).
 
+    `phases_flag` is the flag whose rollout set the phases; empty while they belong to none.
     `retired` remembers the runs that owned deleted flags, so that a late write of theirs is still
     refused after the flag was created anew.
     """
@@ -74,6 +81,7 @@ class FlagDocument(_FrozenModel):
     version: int = 0
     format: Literal[1] = 1
     phases: RouterPhases = RouterPhases()
+    phases_flag: str = ""
     phases_asserted_on: str = ""
     phases_fence: FenceState = FenceState()
     flags: Mapping[str, FlagState] = Field(default_factory=dict)
@@ -86,7 +94,34 @@ def dump_document(document: FlagDocument) -> str:
 
 
 def load_document(text: str | bytes) -> FlagDocument:
-    """Parse a stored document; raise FlagStoreError when it isn't one this version understands."""
+    """Parse a stored document; raise FlagStoreError when it isn't one this version understands.
+
+    A text of another form (spaces after the colons, another order) was not written by `sluice`:
+    the commit script cannot read its version, so no write would ever replace it.
+    """
+    if stored_version(text) is None:
+        raise FlagStoreError(
+            'the stored flag document does not begin with {"version":NUMBER: something other than '
+            "something other than sluice wrote it. Restore it, or replace it with `sluice kill FLAG`"
+        )
+    return _parse(text)
+
+
+def stored_version(text: str | bytes) -> int | None:
+    """Read the version from the beginning of a stored text; None when it does not begin with it."""
+    match = _STORED_FORM.match(text.decode(errors="replace") if isinstance(text, bytes) else text)
+    return int(match[1]) if match else None
+
+
+def salvage_document(text: str | bytes) -> FlagDocument | None:
+    """Parse a text whatever its form; None when it is not a flag document at all."""
+    try:
+        return _parse(text)
+    except FlagStoreError:
+        return None
+
+
+def _parse(text: str | bytes) -> FlagDocument:
     try:
         return FlagDocument.model_validate_json(text)
     except ValidationError as error:
@@ -94,5 +129,5 @@ def load_document(text: str | bytes) -> FlagDocument:
         where = ".".join(str(part) for part in problem["loc"]) or "document"
         raise FlagStoreError(
             f"the stored flag document is not readable: {where}: {problem['msg']}. "
-            "Restore it, or delete it and create the flags anew"
+            "Restore it, or replace it with `sluice kill FLAG`"
         ) from None

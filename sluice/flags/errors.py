@@ -23,6 +23,10 @@ class FencedError(FlagError):
     """The write comes from a run that lost the flag, or is older than one already applied."""
 
 
+class PhasesTakenError(FlagError):
+    """The router's phases belong to another flag, and at least one of them is on."""
+
+
 class KilledError(FlagError):
     """The flag's kill latch is set, and the write would expose users before a person clears it."""
 

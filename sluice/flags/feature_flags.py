@@ -8,9 +8,10 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
-from sluice.flags import mutations
+from sluice.flags import desired_state, mutations
 from sluice.flags.bucketing import SLUICE, validate_hash_version
-from sluice.flags.document import PHASES, FlagDocument, FlagState, OnStale
+from sluice.flags.desired_state import DesiredState
+from sluice.flags.document import FlagDocument, FlagState, OnStale
 from sluice.flags.errors import FlagStoreError, InvalidFlagError
 from sluice.flags.evaluation import Evaluation
 from sluice.flags.keys import FlagKeys
@@ -21,6 +22,7 @@ from sluice.flags.validation import (
     validate_description,
     validate_name,
     validate_percentage,
+    validate_phases,
     validate_users,
 )
 from sluice.flags.view import FlagView
@@ -153,9 +155,25 @@ class FeatureFlags:
         await self._write(mutations.delete(validate_name(name)), metadata)
 
     async def kill(self, name: str, *, metadata: WriteMetadata | None = None) -> FlagState:
-        """Turn the flag off for everybody, and refuse every raise until `unkill`."""
-        wanted = {"killed": True, "rollout_percentage": 0.0, "confirmed": True}
-        return await self._edit(name, "kill", lambda _flag: wanted, metadata)
+        """Turn the flag off for everybody, and refuse every raise until `unkill`.
+
+        A flag that its rollout deleted is killed too, and a stored document that cannot be read
+        is replaced.
+        """
+        mutation = desired_state.kill(validate_name(name))
+        replacement = desired_state.kill(name, must_exist=False)
+        return (await self._write(mutation, metadata, replacement)).flags[name]
+
+    async def apply(
+        self, desired: DesiredState, *, metadata: WriteMetadata | None = None
+    ) -> FlagDocument:
+        """Give a flag and the router's phases the desired state, in one read and one commit.
+
+        Raises UnknownFlagError, KilledError, FencedError or PhasesTakenError; a rollback is not
+        refused by a fence, nor by a stored document that cannot be read.
+        """
+        mutation = desired_state.apply(desired.validated())
+        return await self._write(mutation, metadata, mutation if desired.is_rollback else None)
 
     async def unkill(self, name: str, *, metadata: WriteMetadata | None = None) -> FlagState:
         """Clear the kill latch. The percentage stays 0 until it is set; the whitelist counts again."""
@@ -173,10 +191,7 @@ class FeatureFlags:
         self, phases: Mapping[str, bool], *, metadata: WriteMetadata | None = None
     ) -> FlagDocument:
         """Switch `enable_feature_flags` and `enable_online_learning`; one left out stays."""
-        if unknown := sorted(set(phases) - set(PHASES)):
-            raise InvalidFlagError(f"phases {unknown}: there are {', '.join(PHASES)}")
-        wanted = {phase: validate_bool(phase, on) for phase, on in phases.items()}
-        return await self._write(mutations.set_phases(wanted), metadata)
+        return await self._write(mutations.set_phases(validate_phases(phases)), metadata)
 
     async def history(self, name: str | None = None, limit: int = 100) -> list[AuditEntry]:
         """Return who changed the flag (or anything), newest first; survives deletion."""
@@ -227,10 +242,21 @@ class FeatureFlags:
     ) -> FlagState:
         return (await self._write(mutation, metadata)).flags[name]
 
-    async def _write(self, mutation: Mutation, metadata: WriteMetadata | None) -> FlagDocument:
+    async def _write(
+        self,
+        mutation: Mutation,
+        metadata: WriteMetadata | None,
+        replacement: Mutation | None = None,
+    ) -> FlagDocument:
+        """Write `mutation`; over a document that cannot be read, `replacement` when there is one."""
         for attempt in range(ATTEMPTS_MAX):
             stored = await self._store.read()
-            write = mutations.plan_write(stored, mutation, metadata or UNNAMED)
+            write = mutations.plan_write(
+                stored,
+                (stored.unreadable and replacement) or mutation,
+                metadata or UNNAMED,
+                replaces_unreadable=replacement is not None,
+            )
             if write is None:
                 return mutations.base_document(stored)
             if await self._store.commit(write):

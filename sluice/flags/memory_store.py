@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Callable
 
-from sluice.flags.document import dump_document, load_document
+from sluice.flags.document import dump_document
 from sluice.flags.durability import ServerRun
 from sluice.flags.store import DocumentWrite, StoredState
 from sluice.flags.version_watermark import VersionWatermark, dump_watermark
@@ -32,19 +32,19 @@ class MemoryFlagStore:
 
     def current_state(self) -> StoredState:
         """Return what is stored now, without awaiting (for `MemoryFlagReader`)."""
-        document = None if self.document_text is None else load_document(self.document_text)
-        return StoredState(
-            document,
-            self.watermark,
-            self._clock_ms(),
-            dump_watermark(self.watermark),
-            self.server_run,
+        return StoredState.from_text(
+            self.document_text,
+            watermark=self.watermark,
+            now_ms=self._clock_ms(),
+            watermark_text=dump_watermark(self.watermark),
+            server_run=self.server_run,
         )
 
     async def commit(self, write: DocumentWrite) -> bool:
         """Replace and audit, or return False when the store is not as it was read."""
         now = self.current_state()
-        if (now.version, now.watermark) != (write.based_on.version, write.based_on.watermark):
+        based_on = write.based_on
+        if (now.version_text, now.watermark) != (based_on.version_text, based_on.watermark):
             return False
         self.document_text = dump_document(write.document)
         if write.is_audited:

@@ -9,9 +9,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from sluice.flags import fencing
-from sluice.flags.document import FlagDocument, FlagState
+from sluice.flags.document import FlagDocument, FlagState, RouterPhases
 from sluice.flags.durability import mark_doubtful, mark_unconfirmed
-from sluice.flags.errors import FlagExistsError, InvalidFlagError, KilledError, UnknownFlagError
+from sluice.flags.errors import (
+    FlagExistsError,
+    FlagStoreError,
+    InvalidFlagError,
+    KilledError,
+    UnknownFlagError,
+)
 from sluice.flags.store import DocumentWrite, StoredState
 from sluice.flags.validation import FLAGS_MAX
 from sluice.flags.write_metadata import WriteMetadata
@@ -28,6 +34,8 @@ class MutationResult:
     action: str
     before: object
     after: object
+    asserts_phases: bool = False
+    is_reduction: bool = False
 
 
 Mutation = Callable[[FlagDocument, WriteMetadata], MutationResult]
@@ -35,13 +43,17 @@ FieldEdit = Callable[[FlagState], Mapping[str, object]]
 
 
 def plan_write(
-    stored: StoredState, mutation: Mutation, metadata: WriteMetadata
+    stored: StoredState,
+    mutation: Mutation,
+    metadata: WriteMetadata,
+    *,
+    replaces_unreadable: bool = False,
 ) -> DocumentWrite | None:
     """Return the write that applies `mutation` to what was read; None if none is needed.
 
     Setting what is set already is a write: it must outrank anything a reader has seen.
     """
-    before = base_document(stored)
+    before = salvaged_document(stored) if replaces_unreadable else base_document(stored)
     effect = mutation(before, metadata)
     if effect.document is before:
         return None
@@ -53,6 +65,7 @@ def plan_write(
         before=effect.before,
         after=effect.after,
         metadata=metadata,
+        is_reduction=effect.is_reduction,
     )
 
 
@@ -60,9 +73,9 @@ def _stamp(effect: MutationResult, stored: StoredState, before: FlagDocument) ->
     """Give the document its version, and what was asserted the server run it was asserted on."""
     version, run_id = next_version(stored), stored.server_run.run_id
     stamps: dict[str, object] = {"version": version}
-    if not effect.flag:
+    if effect.asserts_phases:
         stamps["phases_asserted_on"] = run_id
-    elif flag := effect.document.flags.get(effect.flag):
+    if flag := effect.document.flags.get(effect.flag):
         asserted: dict[str, object] = {"asserted_on": run_id} if flag.confirmed else {}
         if begins_epoch(before.flags.get(flag.name), flag):
             asserted["epoch"] = version
@@ -78,15 +91,35 @@ def next_version(stored: StoredState) -> int:
     plus one: so a deliberate write to an emptied or restored store outranks what readers hold,
     while the restored document itself, being older, does not.
     """
-    return max(stored.version + 1, stored.watermark.version + 1, stored.now_ms)
+    return max(
+        stored.version + 1,
+        stored.watermark.version + 1,
+        (stored.unreadable_version or 0) + 1,
+        stored.now_ms,
+    )
 
 
 def base_document(stored: StoredState) -> FlagDocument:
-    """Return the document to build on, with what may have been lost marked as unconfirmed."""
+    """Return the document to build on, with what may have been lost marked as unconfirmed.
+
+    Raises FlagStoreError when the store holds a text that is not a document of ours.
+    """
+    if stored.unreadable:
+        raise FlagStoreError(stored.unreadable)
     document = stored.document or FlagDocument()
     if stored.has_lost_writes:
         return mark_unconfirmed(document, stored.watermark.killed)
     return mark_doubtful(document, stored.server_run)
+
+
+def salvaged_document(stored: StoredState) -> FlagDocument:
+    """Return the document that a kill builds on: of an unreadable one, what can still be parsed.
+
+    Nothing of it is confirmed, so it is served as stale until somebody asserts it.
+    """
+    if not stored.unreadable:
+        return base_document(stored)
+    return mark_unconfirmed(stored.salvaged or FlagDocument(), stored.watermark.killed)
 
 
 def create(new: FlagState) -> Mutation:
@@ -98,7 +131,7 @@ def create(new: FlagState) -> Mutation:
             _require_same_definition(old, new)
             return MutationResult(document, new.name, "create", None, None)
         if old is not None and old.killed:
-            raise _killed_error(new.name)
+            raise killed_error(new.name)
         if old is None and len(document.flags) >= FLAGS_MAX:
             raise InvalidFlagError(f"the environment has {FLAGS_MAX} flags, the most: delete one")
         past = document.retired.get(new.name, new.fence)
@@ -118,15 +151,20 @@ def delete(name: str) -> Mutation:
     def mutate(document: FlagDocument, change: WriteMetadata) -> MutationResult:
         flag = require_flag(document, name)
         fence = fencing.advance(flag.fence, f"flag {name!r}", change.fence)
-        if flag.killed:
-            raise _killed_error(name)
-        flags = {other: state for other, state in document.flags.items() if other != name}
-        retired = {**document.retired, name: fencing.retire(fence, change.fence)}
-        newest = dict(list(retired.items())[-RETIRED_MAX:])
-        changed = document.model_copy(update={"flags": flags, "retired": newest})
+        changed = retire_flag(document, flag.model_copy(update={"fence": fence}), change)
         return MutationResult(changed, name, "delete", _definition(flag), None)
 
     return mutate
+
+
+def retire_flag(document: FlagDocument, flag: FlagState, change: WriteMetadata) -> FlagDocument:
+    """Return the document without the flag, whose runs stay fenced off; refuse a killed one."""
+    if flag.killed:
+        raise killed_error(flag.name)
+    flags = {name: state for name, state in document.flags.items() if name != flag.name}
+    retired = {**document.retired, flag.name: fencing.retire(flag.fence, change.fence)}
+    newest = dict(list(retired.items())[-RETIRED_MAX:])
+    return document.model_copy(update={"flags": flags, "retired": newest})
 
 
 def edit(name: str, action: str, changes: FieldEdit) -> Mutation:
@@ -138,10 +176,12 @@ def edit(name: str, action: str, changes: FieldEdit) -> Mutation:
         fields = changes(old)
         new = old.model_copy(update={**fields, "fence": fence})
         if old.killed and new.killed and exposes_more(old, new):
-            raise _killed_error(name)
+            raise killed_error(name)
         before = {field: _json_value(getattr(old, field)) for field in fields}
         after = {field: _json_value(getattr(new, field)) for field in fields}
-        return MutationResult(_with_flag(document, new), name, action, before, after)
+        lowers = not exposes_more(old, new) and (new.killed or not old.killed)
+        changed = _with_flag(document, new)
+        return MutationResult(changed, name, action, before, after, is_reduction=lowers)
 
     return mutate
 
@@ -161,7 +201,10 @@ def claim(name: str, run_id: str) -> Mutation:
 
 
 def set_phases(wanted: Mapping[str, bool]) -> Mutation:
-    """Switch the router's phases; a run other than the last one takes them over once."""
+    """Switch the router's phases; a run other than the last one takes them over once.
+
+    Phases that are all off belong to no flag.
+    """
 
     def mutate(document: FlagDocument, change: WriteMetadata) -> MutationResult:
         state = document.phases_fence
@@ -169,9 +212,12 @@ def set_phases(wanted: Mapping[str, bool]) -> Mutation:
             state = fencing.claim(state, "the phases", change.fence.run_id)
         state = fencing.advance(state, "the phases", change.fence)
         phases = document.phases.model_copy(update=dict(wanted))
-        changed = document.model_copy(update={"phases": phases, "phases_fence": state})
+        update: dict[str, object] = {"phases": phases, "phases_fence": state}
+        if phases == RouterPhases():
+            update["phases_flag"] = ""
+        changed = document.model_copy(update=update)
         before, after = document.phases.model_dump(), phases.model_dump()
-        return MutationResult(changed, "", "phases", before, after)
+        return MutationResult(changed, "", "phases", before, after, asserts_phases=True)
 
     return mutate
 
@@ -223,7 +269,8 @@ def _require_same_definition(old: FlagState, new: FlagState) -> None:
         )
 
 
-def _killed_error(name: str) -> KilledError:
+def killed_error(name: str) -> KilledError:
+    """Return the refusal of a write that would expose users to a killed flag."""
     return KilledError(
         f"flag {name!r} is killed: nothing may expose users to it until a person runs "
         f"`sluice flags unkill {name}`"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol, Self
 
-from sluice.flags.document import FlagDocument
+from sluice.flags.document import FlagDocument, load_document, salvage_document, stored_version
 from sluice.flags.durability import ServerRun
+from sluice.flags.errors import FlagStoreError
 from sluice.flags.version_watermark import VersionWatermark
 from sluice.flags.write_metadata import AuditEntry, WriteMetadata
 
@@ -15,7 +16,9 @@ from sluice.flags.write_metadata import AuditEntry, WriteMetadata
 class StoredState:
     """One consistent reading of the store. `now_ms` is the store's own clock (Unix time).
 
-    `floor_text` is the floor exactly as stored: a commit compares it. `server` is who answered.
+    `watermark_text` is the watermark as stored: a commit compares it. `server_run` answered.
+    `unreadable` is the reason why the stored text is not a document; `salvaged` is what of it can
+    be parsed all the same.
     """
 
     document: FlagDocument | None
@@ -23,6 +26,31 @@ class StoredState:
     now_ms: int = 0
     watermark_text: str = ""
     server_run: ServerRun = field(default_factory=ServerRun)
+    unreadable: str = ""
+    salvaged: FlagDocument | None = None
+    unreadable_version: int | None = None
+
+    @classmethod
+    def from_text(cls, text: str | bytes | None, **fields: Any) -> Self:  # noqa: ANN401  its own
+        """Build one from the stored text, which need not be a document."""
+        try:
+            return cls(None if text is None else load_document(text), **fields)
+        except FlagStoreError as error:
+            salvaged, version = salvage_document(text or b""), stored_version(text or b"")
+            return cls(
+                None,
+                **fields,
+                unreadable=str(error),
+                salvaged=salvaged,
+                unreadable_version=version,
+            )
+
+    @property
+    def version_text(self) -> str:
+        """The version as the commit script reads it from the stored text."""
+        if not self.unreadable:
+            return str(self.version)
+        return "unreadable" if self.unreadable_version is None else str(self.unreadable_version)
 
     @property
     def version(self) -> int:
@@ -46,6 +74,8 @@ class DocumentWrite:
     before: object
     after: object
     metadata: WriteMetadata
+    is_reduction: bool = False
+    """Whether it exposes nobody who is not exposed now: such a write needs no audit entry."""
 
     @property
     def is_audited(self) -> bool:
@@ -61,7 +91,7 @@ class FlagStore(Protocol):
         ...
 
     async def commit(self, write: DocumentWrite) -> bool:
-        """Replace, audit and announce in one atomic step.
+        """Replace, audit and announce in one atomic step; a reduction also without its audit.
 
         False if the store changed meanwhile, or the connection broke before the answer came:
         read again and see.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from sluice.flags.errors import InvalidFlagError
 
@@ -13,6 +13,7 @@ USER_ID_LENGTH_MAX = 256
 USERS_PER_LIST_MAX = 10_000
 DESCRIPTION_LENGTH_MAX = 1_000
 FLAGS_MAX = 1_000
+PHASES = ("enable_feature_flags", "enable_online_learning")
 BUCKETS = 10_000
 BUCKETS_PER_PERCENT = 100
 
@@ -70,6 +71,13 @@ def validate_bool(field: str, value: object) -> bool:
     if isinstance(value, bool):
         return value
     raise InvalidFlagError(f"{field} {value!r}: give true or false")
+
+
+def validate_phases(phases: Mapping[str, object]) -> dict[str, bool]:
+    """Return the router's switches by name, or raise InvalidFlagError."""
+    if unknown := sorted(set(phases) - set(PHASES)):
+        raise InvalidFlagError(f"phases {unknown}: there are {', '.join(PHASES)}")
+    return {phase: validate_bool(phase, on) for phase, on in phases.items()}
 
 
 def validate_description(text: object) -> str:

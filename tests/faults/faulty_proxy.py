@@ -85,6 +85,36 @@ async def faulty_proxy(target: int) -> AsyncIterator[FaultyProxy]:
         await asyncio.sleep(0.1)  # the cut connections end, and none is left to the collector
 
 
+@asynccontextmanager
+async def slow_proxy(target: int, round_trip_seconds: float) -> AsyncIterator[int]:
+    """A port that forwards to ``target`` and delivers each byte half a round trip late."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(round_trip_seconds)  # a TCP handshake is a round trip too
+        there, back = await asyncio.open_connection("127.0.0.1", target)
+        late = round_trip_seconds / 2
+        with suppress(OSError):
+            await asyncio.gather(_copy_late(reader, back, late), _copy_late(there, writer, late))
+        for stream in (back, writer):
+            stream.transport.abort()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+        await asyncio.sleep(2 * round_trip_seconds)  # the last bytes arrive, and the pipes end
+
+
+async def _copy_late(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, seconds: float
+) -> None:
+    loop = asyncio.get_running_loop()
+    while data := await reader.read(65536):
+        loop.call_later(seconds, writer.write, data)
+    loop.call_later(seconds, writer.close)
+
+
 @contextmanager
 def frozen_process(pid: int) -> Iterator[None]:
     """SIGSTOP for a server and all its processes; the kernel still takes connections for it."""

@@ -29,7 +29,7 @@ from sluice.flags.redis.process_registry import live_processes
 from sluice.flags.redis.urls import connect
 from sluice.flags.validation import validate_percentage
 
-REDIS_TIMEOUT_SECONDS = 2.0
+REDIS_TIMEOUT_SECONDS = 2.5
 PROPAGATION_SECONDS_MAX = 1.5
 """Longer than any process's lease: by then each has read the write, or treats nobody."""
 POLL_SECONDS = 0.05

@@ -1,16 +1,18 @@
 #!lua flags=allow-oom
 -- Replace the flag document if nothing changed since it was read; audit and announce with it.
--- KEYS: document, floor, audit stream.
--- ARGV: version and floor text as read, new document, channel, audit length,
+-- KEYS: document, watermark, audit stream.
+-- ARGV: version and watermark text as read, new document, channel, audit length,
+--       '1' when the write may land without its audit entry (it takes the treatment away),
 --       then the audit entry's fields and values (none: no entry).
 local stored = redis.call('GET', KEYS[1])
 local version = '0'
-if stored then version = string.match(stored, '^{"version":(%d+)') or 'unreadable' end
+if stored then version = string.match(stored, '^{"version":(%d+)[,}]') or 'unreadable' end
 if version ~= ARGV[1] then return 0 end
 if (redis.call('GET', KEYS[2]) or '') ~= ARGV[2] then return 0 end
 -- The audit entry goes first: if the stream refuses it, nothing has been written yet.
-if ARGV[6] then
-  redis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[5], '*', unpack(ARGV, 6))
+if ARGV[7] then
+  local added = redis.pcall('XADD', KEYS[3], 'MAXLEN', '~', ARGV[5], '*', unpack(ARGV, 7))
+  if type(added) == 'table' and added.err and ARGV[6] ~= '1' then return added end
 end
 redis.call('SET', KEYS[1], ARGV[3])
 -- A user without the channel's permission still writes; readers then learn of it by their poll.

@@ -12,7 +12,7 @@ from typing import Any, cast
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError, RedisError  # noqa: A004 - redis-py's own, not an OSError
 
-from sluice.flags.document import dump_document, load_document
+from sluice.flags.document import dump_document
 from sluice.flags.durability import parse_server_run
 from sluice.flags.errors import FlagStoreError
 from sluice.flags.keys import FlagKeys
@@ -24,12 +24,16 @@ COMMIT_SCRIPT = files("sluice.flags.redis").joinpath("commit.lua").read_text()
 AUDIT_ENTRIES_MAX = 100_000
 AUDIT_PAGE = 500
 DROPPED_CONNECTIONS_MAX = 3
+STORE_SECONDS_MAX = 8.0
+"""Enough for a new connection (up to five round trips) and the command at 1 s a round trip."""
 
 
 class RedisFlagStore:
     """The `FlagStore` of one environment. `timeout_seconds` bounds every call."""
 
-    def __init__(self, redis: Redis, keys: FlagKeys, *, timeout_seconds: float = 2.0) -> None:
+    def __init__(
+        self, redis: Redis, keys: FlagKeys, *, timeout_seconds: float = STORE_SECONDS_MAX
+    ) -> None:
         self._redis = redis
         self._keys = keys
         self._timeout_seconds = timeout_seconds
@@ -38,8 +42,8 @@ class RedisFlagStore:
         """Read document, floor and clock in one transaction."""
         async with self._timeout("read"):
             (document, floor), (seconds, micros), info = await self._read()
-        return StoredState(
-            document=None if document is None else load_document(document),
+        return StoredState.from_text(
+            document,
             watermark=load_watermark(floor),
             now_ms=int(seconds) * 1000 + int(micros) // 1000,
             watermark_text=_decode(floor or b""),
@@ -64,11 +68,12 @@ class RedisFlagStore:
         """Run the script; see `commit.lua`."""
         keys = (self._keys.document, self._keys.watermark, self._keys.audit)
         arguments = (
-            str(write.based_on.version),
+            write.based_on.version_text,
             write.based_on.watermark_text,
             dump_document(write.document),
             self._keys.changes,
             str(AUDIT_ENTRIES_MAX),
+            "1" if write.is_reduction else "0",
             *(_audit_fields(write) if write.is_audited else ()),
         )
         async with self._timeout("write"):

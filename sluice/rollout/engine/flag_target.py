@@ -52,7 +52,12 @@ def flag_at_zero(state: State, *, kill: bool) -> DesiredFlag:
     """
     phases = _rollback_phases(state)
     return DesiredFlag(
-        percentage=0, whitelist=(), killed=True if kill else None, phases=phases, create=True
+        percentage=0,
+        whitelist=(),
+        killed=True if kill else None,
+        phases=phases,
+        create=True,
+        is_rollback=True,
     )
 
 

@@ -4,7 +4,7 @@ import asyncio
 import json
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -15,52 +15,13 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.adapters.redis_flags import RedisFlags
 from activities.contract.errors import FlagsUnreachableError
-from activities.contract.models import Confirmation, ConfirmRequest, FlagReceipt
-from activities.doubles.flags import MemoryFlags
+from activities.contract.models import Confirmation, ConfirmRequest
 from activities.flags import FlagActivities
-from sluice.flags import FeatureFlags, FlagReader, WriteMetadata
+from sluice.flags import FlagReader, WriteMetadata
 from sluice.flags.readback import flags_response
 from sluice.flags.redis.process_registry import ServiceProcess, heartbeat
-from sluice.rollout.engine.flag_target import FlagWrite
-from sluice.rollout.plan.schema import PhaseSwitches
+from tests.integration.activities.flag_port import FLAG, PHASES_ON, FlagPort, flag_write
 
-FLAG = "phase4"
-PHASES_ON = PhaseSwitches(enable_feature_flags=True, enable_online_learning=True)
-
-
-def flag_write(sequence: int, **fields: object) -> FlagWrite:
-    defaults = {
-        "environment": "default",
-        "flag": FLAG,
-        "run_id": "run-1",
-        "actor": "sluice",
-        "reason": "test",
-    }
-    return FlagWrite.model_validate({**defaults, "sequence": sequence, **fields})
-
-
-class FlagPort:
-    """A flags port and the store behind it as a person would use it."""
-
-    def __init__(self, port: MemoryFlags | RedisFlags, person: FeatureFlags) -> None:
-        self.port = port
-        self.person = person
-
-    async def apply(self, wanted: FlagWrite) -> FlagReceipt:
-        return await ActivityEnvironment().run(FlagActivities(self.port).apply, wanted)
-
-
-@pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.integration)])
-async def store(request: pytest.FixtureRequest) -> AsyncIterator[FlagPort]:
-    if request.param == "memory":
-        memory = MemoryFlags()
-        yield FlagPort(memory, memory.environment("default"))
-        return
-    url = request.getfixturevalue("redis_url")
-    flags, redis = RedisFlags.from_url(url), Redis.from_url(url)
-    yield FlagPort(flags, FeatureFlags(redis))
-    await redis.aclose()
-    await flags.close()
 
 
 async def test_creates_the_flag_and_reads_it_back(store: FlagPort) -> None:
