@@ -101,8 +101,8 @@ def load_document(text: str | bytes) -> FlagDocument:
     """
     if stored_version(text) is None:
         raise FlagStoreError(
-            'the stored flag document does not begin with {"version":NUMBER: something other than '
-            "something other than sluice wrote it. Restore it, or replace it with `sluice kill FLAG`"
+            'the stored flag document is not readable: it does not begin with {"version":NUMBER, '
+            "so another program wrote it. Restore it, or replace it with `sluice kill FLAG`"
         )
     return _parse(text)
 

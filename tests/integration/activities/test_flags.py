@@ -23,7 +23,6 @@ from sluice.flags.redis.process_registry import ServiceProcess, heartbeat
 from tests.integration.activities.flag_port import FLAG, PHASES_ON, FlagPort, flag_write
 
 
-
 async def test_creates_the_flag_and_reads_it_back(store: FlagPort) -> None:
     receipt = await store.apply(
         flag_write(1, create=True, percentage=5, whitelist=("alice",), phases=PHASES_ON)
