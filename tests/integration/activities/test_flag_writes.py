@@ -162,7 +162,7 @@ async def test_a_kill_replaces_a_document_that_cannot_be_read(
 async def test_a_kill_keeps_the_other_flags_of_a_reformatted_document(
     port: FlagPort, redis: Redis
 ) -> None:
-    """What another program rewrote is served to nobody until somebody asserts it."""
+    """Nobody is served a flag that another program rewrote, until somebody asserts it."""
     await port.person.create_flag("other", rollout_percentage=100)
     document = await redis.get("sluice:default:flags")
     assert isinstance(document, bytes)
