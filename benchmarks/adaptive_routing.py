@@ -23,7 +23,7 @@ import numpy as np
 
 from router.embedding import LocalEmbedder
 from router.intent import Example, IntentClassifier, read_examples
-from router.learning import DIMENSION, LinUCB, Observation, build_context
+from router.learning import DIMENSION, LinUCB, Observation
 from router.learning.linucb import Vector
 from router.learning.off_policy import Estimate, estimate
 from router.learning.propensity_log import LogEntry
@@ -31,10 +31,10 @@ from router.pipeline.arm_selection import (
     ARMS,
     DEFAULT_ARM,
     ArmSelector,
-    QueryFeatures,
     warm_started_bandit,
 )
 from router.pipeline.complexity import assess
+from router.pipeline.query_understanding import AnalyzedQuery
 
 REWARD_PROBABILITY = {True: 0.75, False: 0.25}
 ALPHA, EPSILON = 0.5, 0.05
@@ -50,7 +50,7 @@ RIGHT_ARM_TABLES: Mapping[str, Mapping[str, str]] = {
 class QuestionCase:
     """A question as the router sees it, and its label."""
 
-    question: QueryFeatures
+    query: AnalyzedQuery
     context: Vector
     label: str
 
@@ -76,10 +76,8 @@ def analyze_all(rows: Sequence[Example]) -> list[QuestionCase]:
 def _analyze(row: Example, embedder: LocalEmbedder, classifier: IntentClassifier) -> QuestionCase:
     vector = embedder.embed([row.query])[0]
     intent = classifier.classify(row.query)
-    complexity = assess(row.query, intent).score
-    question = QueryFeatures(vector, intent.intent, intent.confidence, complexity)
-    context = build_context(vector, intent.intent, intent.confidence, complexity)
-    return QuestionCase(question, context, row.intent)
+    query = AnalyzedQuery(row.query, vector, intent, assess(row.query, intent))
+    return QuestionCase(query, query.context(), row.intent)
 
 
 def policies(
@@ -92,7 +90,7 @@ def policies(
 
     cold, warm = LinUCB(ARMS, DIMENSION, ALPHA), warm_started_bandit(ALPHA)
     return {
-        "intent's default": Policy(lambda asked: DEFAULT_ARM[asked.question.intent]),
+        "intent's default": Policy(lambda asked: DEFAULT_ARM[asked.query.intent.intent]),
         "cold, always obeyed": _bandit_policy(cold.copy(), seed),
         "cold, default when unsure": _router_policy(cold.copy()),
         "from the defaults, default when unsure": _router_policy(warm.copy()),
@@ -115,7 +113,7 @@ def _bandit_policy(bandit: LinUCB, seed: int) -> Policy:
 def _router_policy(bandit: LinUCB) -> Policy:
     """What the router does for its control cohort."""
     chooser = ArmSelector(bandit)
-    return Policy(lambda asked: chooser.plan(asked.question, "control", None).choice.arm, bandit)
+    return Policy(lambda asked: chooser.plan(asked.query, "control", None).choice.arm, bandit)
 
 
 def run_policy(
@@ -127,7 +125,7 @@ def run_policy(
     for asked in cases:
         arm = policy.choose(asked)
         right.append(arm == right_arms[asked.label])
-        default.append(arm == DEFAULT_ARM[asked.question.intent])
+        default.append(arm == DEFAULT_ARM[asked.query.intent.intent])
         if policy.bandit is not None:
             paid = float(rng.random() < REWARD_PROBABILITY[right[-1]])
             policy.bandit.update(arm, asked.context, paid)
@@ -173,13 +171,14 @@ def estimate_from_log(
         bandit.update(choice.arm, asked.context, paid)
         log.append((LogEntry(asked.context, choice.arm, choice.propensity, paid), asked))
     return estimate(
-        [entry for entry, _ in log], [{DEFAULT_ARM[asked.question.intent]: 1.0} for _, asked in log]
+        [entry for entry, _ in log],
+        [{DEFAULT_ARM[asked.query.intent.intent]: 1.0} for _, asked in log],
     )
 
 
 def default_mean_reward(rows: Sequence[QuestionCase], right_arms: Mapping[str, str]) -> float:
     return statistics.fmean(
-        REWARD_PROBABILITY[DEFAULT_ARM[each.question.intent] == right_arms[each.label]]
+        REWARD_PROBABILITY[DEFAULT_ARM[each.query.intent.intent] == right_arms[each.label]]
         for each in rows
     )
 

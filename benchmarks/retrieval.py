@@ -136,9 +136,7 @@ async def _measure_ways(
         return search
 
     async def routed(text: str) -> Sequence[Hit]:
-        return (
-            await parts.pipeline.answer(QueryRequest(text, limit=RESULTS), "control", None)
-        ).results
+        return (await parts.pipeline.answer(QueryRequest(text, limit=RESULTS))).results
 
     async def fused(text: str) -> Sequence[Hit]:
         return await stores(*FALLBACKS[understood[text].intent.intent])(text)

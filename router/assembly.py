@@ -1,7 +1,7 @@
-"""Puts a router together from clients, settings and features: its composition root."""
+"""Composition root: build a router's components from clients, settings and features."""
 
 from collections.abc import Coroutine, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,7 @@ from router.learning import DIMENSION, OnlineLearningRouter
 from router.llm import ClosableModel, LanguageModel, create_language_model
 from router.llm.resilient_model import ResilientModel, usage_counter
 from router.observability.metrics import RouterMetrics
+from router.overload.admission import AdmissionControl
 from router.overload.timeouts import wait_within
 from router.phases.fault_injection import FaultWatcher
 from router.phases.gauges import GaugeUpdater
@@ -31,12 +32,13 @@ from router.phases.phase_switches import PhaseController
 from router.pipeline import probes
 from router.pipeline.arm_selection import ARMS, ArmSelector, warm_started_bandit
 from router.pipeline.cached_answers import AnswerCache
+from router.pipeline.faulty_pipeline import AnsweringPipeline, FaultyPipeline, InvertedRetrieval
 from router.pipeline.pipeline import Pipeline, PipelineDeps
 from router.pipeline.probes import Prober
 from router.pipeline.query_understanding import LocalModels, QueryUnderstanding
 from router.pipeline.retrieval import Retrieval
 from router.rewrite import QueryRewriter, RewriteSettings
-from router.settings import Settings
+from router.settings import Limits, Settings
 from router.store_clients import (
     StoreClients,
     open_neo4j,
@@ -55,12 +57,12 @@ if TYPE_CHECKING:
 CLOSE_SECONDS = 3.0
 logger = structlog.get_logger(__name__)
 LLM_SLACK_SECONDS = 0.5
-"""The watched model ends a wait itself, and counts it, before those who wait for it do."""
+"""Callers of the language model wait this much longer than the model's own timeout."""
 
 
 @dataclass(frozen=True, slots=True)
 class SuppliedClients:
-    """Clients the caller passed in and keeps."""
+    """Clients that the caller passed in and closes."""
 
     neo4j_driver: "AsyncDriver | None" = None
     postgres_conn: PostgresPool | None = None
@@ -72,60 +74,77 @@ class SuppliedClients:
 
 @dataclass(frozen=True, slots=True)
 class RouterComponents:
-    """A router's parts, as long as it lives."""
+    """Components of one router, from ``assemble`` to ``close``."""
 
+    settings: Settings
+    supplied: SuppliedClients
     redis: Redis
+    stores: StoreClients
     reader: FlagReader
     phases: PhaseController
-    faults: FaultWatcher
+    admission: AdmissionControl
     retrieval: Retrieval
-    pipeline: Pipeline
+    pipeline: AnsweringPipeline
     prober: Prober
     gauges: GaugeUpdater
     user_counter: UniqueUserCounter
-    metrics: RouterMetrics
     answer_cache: AnswerCache
     understanding: QueryUnderstanding
-    stores: StoreClients
     llm_client: ClosableModel | None
     decision_log: DecisionLog | None
-    supplied: SuppliedClients
+    faults: FaultWatcher | None
+
+    def background_work(self) -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
+        """Yield the name and the work of each background task."""
+        yield "admission", self.admission.run()
+        yield "phases", self.phases.run()
+        yield "users", self.user_counter.run()
+        yield "gauges", self.gauges.run()
+        yield "probes", self.prober.run(self.settings.probes.interval_seconds)
+        if self.decision_log is not None:
+            yield "analytics", self.decision_log.run()
+        if self.faults is not None:
+            yield "faults", self.faults.run()
 
     async def close(self) -> None:
-        """Close what the router opened, not what it was given; nothing holds this up for long."""
+        """Close what the router opened, each within ``CLOSE_SECONDS``."""
         self.reader.stop()
         self.understanding.close()
-        for closing in self._close_steps():
+        for step in self._close_steps():
             try:
-                await wait_within(CLOSE_SECONDS, closing)
+                await wait_within(CLOSE_SECONDS, step)
             except Exception:
                 logger.exception("not_closed")
 
     def _close_steps(self) -> Iterator[Coroutine[Any, Any, object]]:
-        """In this order: what still writes before what it writes to."""
-        given, stores = self.supplied, self.stores
+        """Yield the writers before the clients that they write to."""
+        supplied = self.supplied
         yield self.answer_cache.close()
         if self.decision_log is not None:
             yield self.decision_log.close()
         yield self.phases.stop()
-        yield stores.close(
-            neo4j=given.neo4j_driver is None,
-            postgres=given.postgres_conn is None,
-            vectors=given.qdrant_client is None,
+        yield self.stores.close(
+            neo4j=supplied.neo4j_driver is None,
+            postgres=supplied.postgres_conn is None,
+            vectors=supplied.qdrant_client is None,
         )
         if self.llm_client is not None:
             yield self.llm_client.aclose()
-        if given.redis_client is None:
+        if supplied.redis_client is None:
             yield self.redis.aclose()
 
 
 async def assemble(
     supplied: SuppliedClients, settings: Settings, features: Features, metrics: RouterMetrics
 ) -> RouterComponents:
-    """Contacts nobody; loads the local models. Raises SettingsError."""
+    """Build the components; this loads the local models and contacts no store.
+
+    Raises:
+        RouterSettingsError: a setting is unusable.
+    """
     golden = probes.read_golden_questions(settings.probes.path) if settings.probes.path else []
-    llm, model = _build_llm(settings, metrics)
-    models = _build_models(supplied, settings, llm)  # may refuse: before anything is opened
+    llm, llm_client = _build_llm(settings, metrics)
+    models = _build_models(supplied, settings, llm)  # may raise: before any client is open
     stores = await _open_stores(supplied, settings)
     redis = supplied.redis_client or open_redis(settings.stores.redis_url)
     reader = FlagReader(settings.stores.redis_url, environment=settings.environment)
@@ -135,65 +154,103 @@ async def assemble(
         features,
         metrics,
     )
-    chooser = ArmSelector(
-        warm_started_bandit(features.bandit_alpha) if features.enable_adaptive_routing else None
-    )
     limits = settings.limits
+    admission = AdmissionControl(limits, metrics)
     postgres = PostgresBackend(stores.postgres)
-    guards = [
+    backends = [
         ResilientBackend(each, metrics, limits.backend_seconds)
         for each in _build_backends(supplied, stores, features, postgres)
     ]
-    retrieval = Retrieval(guards, features)
-    understanding = QueryUnderstanding(
-        models, features, retrieval.nearest_cosine, limits.known_cosine
+    retrieval = Retrieval(backends, features)
+    deps = PipelineDeps(
+        understanding=QueryUnderstanding(
+            models, features, retrieval.nearest_cosine, limits.known_cosine
+        ),
+        rewriter=_build_rewriter(llm, settings, postgres),
+        arm_selector=_build_arm_selector(features),
+        retrieval=retrieval,
+        answer_cache=AnswerCache(
+            _build_cache(redis, settings, features), metrics, limits.cache_seconds
+        ),
+        phases=phases,
+        admission=admission,
+        metrics=metrics,
     )
-    answers = AnswerCache(_build_cache(redis, settings, features), metrics, limits.cache_seconds)
-    parts = PipelineDeps(
-        understanding, _build_rewriter(llm, settings, postgres), chooser, retrieval, answers, phases
+    faults = (
+        FaultWatcher(redis, settings.environment, phases.learner_client)
+        if settings.fault_injection
+        else None
     )
     return RouterComponents(
+        settings=settings,
+        supplied=supplied,
         redis=redis,
+        stores=stores,
         reader=reader,
         phases=phases,
-        faults=FaultWatcher(redis, settings.environment),
+        admission=admission,
         retrieval=retrieval,
-        pipeline=Pipeline(parts, features, limits, metrics),
-        prober=Prober(golden, understanding, chooser, phases, metrics),
+        pipeline=_build_pipeline(deps, features, limits, faults),
+        prober=Prober(golden, deps.understanding, deps.arm_selector, phases, metrics),
         gauges=GaugeUpdater(phases, metrics),
         user_counter=UniqueUserCounter(redis, settings.environment, metrics),
-        metrics=metrics,
-        answer_cache=answers,
-        understanding=understanding,
-        stores=stores,
-        llm_client=model,
+        answer_cache=deps.answer_cache,
+        understanding=deps.understanding,
+        llm_client=llm_client,
         decision_log=_build_decision_log(stores, settings, features, metrics),
-        supplied=supplied,
+        faults=faults,
     )
 
 
-async def _open_stores(given: SuppliedClients, settings: Settings) -> StoreClients:
+def _build_pipeline(
+    deps: PipelineDeps, features: Features, limits: Limits, faults: FaultWatcher | None
+) -> AnsweringPipeline:
+    """Return the pipeline; with a fault watcher, decorated for the demo."""
+    pipeline = Pipeline(deps, features, limits)
+    if faults is None:
+        return pipeline
+    uncached = replace(deps, answer_cache=AnswerCache(None, deps.metrics, limits.cache_seconds))
+    inverted = InvertedRetrieval(tuple(deps.retrieval.backends.values()), features)
+    irrelevant = replace(uncached, retrieval=inverted)
+    return FaultyPipeline(
+        pipeline,
+        Pipeline(uncached, features, limits),
+        Pipeline(irrelevant, features, limits),
+        faults,
+    )
+
+
+def _build_arm_selector(features: Features) -> ArmSelector:
+    bandit = (
+        warm_started_bandit(features.bandit_alpha) if features.enable_adaptive_routing else None
+    )
+    return ArmSelector(bandit, multi_arm=features.enable_multi_router)
+
+
+async def _open_stores(supplied: SuppliedClients, settings: Settings) -> StoreClients:
     stores = settings.stores
     vectors = (
-        server_vector_store(given.qdrant_client) if given.qdrant_client else open_vectors(stores)
+        server_vector_store(supplied.qdrant_client)
+        if supplied.qdrant_client
+        else open_vectors(stores)
     )
     return StoreClients(
-        neo4j=given.neo4j_driver or open_neo4j(stores),
+        neo4j=supplied.neo4j_driver or open_neo4j(stores),
         neo4j_database=stores.neo4j_database,
-        postgres=given.postgres_conn or await open_postgres(stores),
+        postgres=supplied.postgres_conn or await open_postgres(stores),
         vectors=vectors,
     )
 
 
 def _build_backends(
-    given: SuppliedClients, stores: StoreClients, features: Features, postgres: PostgresBackend
+    supplied: SuppliedClients, stores: StoreClients, features: Features, postgres: PostgresBackend
 ) -> Iterator[Backend]:
     if features.enable_graphrag:
         from router.backends.graph import GraphBackend  # noqa: PLC0415 - optional
 
         yield GraphBackend(stores.neo4j, stores.neo4j_database)
-    if given.graphiti_service is not None:
-        yield GraphitiBackend(given.graphiti_service)
+    if supplied.graphiti_service is not None:
+        yield GraphitiBackend(supplied.graphiti_service)
     yield postgres
     yield QdrantBackend(stores.vectors)
 
@@ -234,7 +291,7 @@ def _build_cache(redis: Redis, settings: Settings, features: Features) -> Semant
 def _build_llm(
     settings: Settings, metrics: RouterMetrics
 ) -> tuple[ResilientModel | None, ClosableModel | None]:
-    """The watched model, and the client to close; none without a key."""
+    """Return the resilient model and the client to close; both None without an API key."""
     model = create_language_model(settings.llm, on_usage=usage_counter(metrics))
     return (ResilientModel(model, metrics, settings.llm.timeout) if model else None), model
 
@@ -242,18 +299,18 @@ def _build_llm(
 def _build_rewriter(
     llm: ResilientModel | None, settings: Settings, postgres: PostgresBackend
 ) -> QueryRewriter:
-    how = RewriteSettings(
+    rewrite_settings = RewriteSettings(
         timeout=settings.llm.timeout + LLM_SLACK_SECONDS,
         lexicon=postgres.lexicon,
         on_fallback=llm.count_unfaithful if llm else None,
     )
-    return QueryRewriter(llm, settings=how)
+    return QueryRewriter(llm, settings=rewrite_settings)
 
 
 def _build_models(
-    given: SuppliedClients, settings: Settings, llm: LanguageModel | None
+    supplied: SuppliedClients, settings: Settings, llm: LanguageModel | None
 ) -> LocalModels:
-    embedder = given.embedding_service or LocalEmbedder()
+    embedder = supplied.embedding_service or LocalEmbedder()
     escalation = (
         LLMEscalation(llm, timeout=settings.llm.timeout + LLM_SLACK_SECONDS) if llm else None
     )
@@ -264,15 +321,15 @@ def _build_models(
 def _load_classifier(
     embedder: Embedder, path: Path | None, escalation: LLMEscalation | None
 ) -> IntentClassifier:
-    """The team's model where one is set; its labels must be the ones we have stores for."""
+    """Load the configured intent model; its labels must be the router's intents."""
     try:
         classifier = IntentClassifier.load(embedder, path, escalation=escalation)
     except IntentModelError as error:
         raise RouterSettingsError(f"SLUICE_INTENT_MODEL: {error}") from error
-    strange = sorted(set(classifier.intents) - set(INTENTS))
-    if strange:
+    unknown = sorted(set(classifier.intents) - set(INTENTS))
+    if unknown:
         raise RouterSettingsError(
-            f"SLUICE_INTENT_MODEL: {path} has the label {strange[0]!r}; a router knows "
+            f"SLUICE_INTENT_MODEL: {path} has the label {unknown[0]!r}; the router's labels are "
             f"{', '.join(INTENTS)}: train without --own-labels"
         )
     return classifier

@@ -1,8 +1,7 @@
-"""QueryRouter: the rollout guide's entry point. Constructor parameters are the guide's own."""
+"""QueryRouter, the entry point of the library. Its constructor parameters are those of docs/guide.md."""
 
 import asyncio
-from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Unpack
 
 import structlog
 from redis.asyncio import Redis
@@ -16,12 +15,9 @@ from router.embedding import Embedder
 from router.errors import NotReady, StoreUnavailable
 from router.features import FeatureParameters, Features
 from router.learning import FeedbackReceipt, OnlineLearningRouter, UserFeedback
-from router.observability.metrics import UNKNOWN_COHORT, RouterMetrics
+from router.observability.metrics import RouterMetrics
 from router.observability.trace import open_trace
-from router.overload.admission import InFlightLimit
-from router.overload.event_loop_lag import EventLoopLag
 from router.overload.timeouts import cancel_all
-from router.phases.fault_injection import FaultSpec
 from router.pipeline.feedback import FeedbackSinks, record_feedback
 from router.pipeline.query_metrics import observe_query
 from router.pipeline.query_request import QueryRequest
@@ -37,11 +33,11 @@ logger = structlog.get_logger(__name__)
 
 
 class QueryRouter:
-    """Routes questions to the stores that can answer them.
+    """Router of questions to the stores that can answer them.
 
-    Every parameter is optional: clients that are not passed in are made from ``settings`` (by
+    Every parameter is optional. Clients that are not passed in are created from ``settings`` (by
     default the process's environment) and closed by ``close``; clients passed in stay the caller's.
-    The switches and figures of phases 1 to 4 are those of ``Features``, by the guide's names.
+    ``features`` are the switches and figures of phases 1 to 4, with the guide's names.
     """
 
     def __init__(  # noqa: PLR0913 - the guide's own parameters, by its own names
@@ -83,37 +79,30 @@ class QueryRouter:
             embedding_service=embedding_service,
             graphiti_service=graphiti_service,
         )
-        self._in_flight = InFlightLimit(self.settings.limits.in_flight)
-        self._lag = EventLoopLag()
         self._components: RouterComponents | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
     async def initialize(self) -> None:
-        """Load the models, follow the flags, start the background tasks.
+        """Load the models, follow the flags, and start the background tasks.
 
-        A store that is away does not stop this: answers are degraded until it is back.
+        An unavailable store does not stop this: answers are degraded until it returns.
 
         Raises:
-            SettingsError: an address or the probe file can't be used.
+            RouterSettingsError: an address or the probe file is unusable.
         """
         if self._components is not None:
             return
-        parts = await assemble(self._supplied, self.settings, self._features, self.metrics)
-        self._components = parts
-        parts.reader.start()
-        ready = await asyncio.to_thread(parts.reader.wait_ready, FLAGS_READY_SECONDS)
+        components = await assemble(self._supplied, self.settings, self._features, self.metrics)
+        self._components = components
+        components.reader.start()
+        ready = await asyncio.to_thread(components.reader.wait_ready, FLAGS_READY_SECONDS)
         if not ready:
-            logger.warning("flags_not_read", why="treatments stay off until Redis answers")
-        await parts.phases.reconcile()
-        self._start_task("lag", self._lag.run(self._adapt_limits))
-        self._start_task("phases", parts.phases.run())
-        if parts.decision_log is not None:
-            self._start_task("analytics", parts.decision_log.run())
-        self._start_task("users", parts.user_counter.run())
-        self._start_task("vitals", parts.gauges.run())
-        self._start_task("probes", parts.prober.run(self.settings.probes.interval_seconds))
-        if self.settings.fault_injection:
-            self._start_task("faults", parts.faults.run(self._on_fault))
+            logger.warning("flags_not_read", reason="treatments stay off until Redis answers")
+        await components.phases.reconcile()
+        self._tasks = [
+            asyncio.create_task(work, name=f"router-{name}")
+            for name, work in components.background_work()
+        ]
 
     async def query(  # noqa: PLR0913 - the guide's four and two of the service's
         self,
@@ -127,58 +116,56 @@ class QueryRouter:
     ) -> Answer:
         """Answer a question with at most ``limit`` results, within ``seconds`` if given.
 
-        Raises InvalidQuestion, StoreUnavailable (every store failed), TimeoutError, Late (``seconds``
-        was short), Overloaded, NotReady.
+        Raises:
+            InvalidQuestion: the question is empty or too long.
+            DeadlineExceeded: no answer within ``seconds``.
+            Overloaded: too many queries.
+            StoreUnavailable: every queried store failed.
+            TimeoutError: no answer within the router's own deadline.
+            NotReady: the router is not initialised.
         """
-        parts = self._require_components()
-        assigned = parts.phases.assign(user_id)
-        fault = parts.faults.for_cohort(assigned.cohort)
-        request = QueryRequest(
-            query, user_id, session_id, limit, tenant, seconds, assigned.counted_user
-        )
+        components = self._require_components()
+        if seconds is not None and seconds >= self.settings.limits.query_seconds:
+            seconds = None  # the router's own deadline is earlier
+        request = QueryRequest(query, components.phases.assign(user_id), limit, tenant, seconds)
         with (
             open_trace() as trace,
-            observe_query(self.metrics, parts.user_counter, assigned, trace, seconds) as observed,
-            self._in_flight.admit(),
+            observe_query(self.metrics, components.user_counter, request, trace) as outcome,
+            components.admission.admit(),
         ):
-            answer = await parts.pipeline.answer(request, assigned.cohort, fault)
-            observed.record_answer(answer)
-        if parts.decision_log is not None:
-            parts.decision_log.record_decision(DecisionRow(answer, tenant))
+            answer = await components.pipeline.answer(request)
+            outcome.record_answer(answer)
+        if components.decision_log is not None:
+            components.decision_log.record_decision(DecisionRow(answer, tenant))
         return answer
-
-    def should_shed(self) -> bool:
-        """Whether to turn a query away unread, which costs next to nothing, and count that."""
-        if not self._lag.should_shed():
-            return False
-        self.metrics.refused.labels(UNKNOWN_COHORT, "overload").inc()
-        return True
 
     async def record_feedback(
         self, feedback: UserFeedback, *, complaint: bool = False
     ) -> FeedbackReceipt:
-        """Take what a user made of an answer; durable when it returns.
+        """Record a user's signals about an answer; they are durable when it returns.
 
-        Raises UnknownDecision, Overloaded, NotReady.
+        Raises:
+            UnknownQueryId: the query id was not issued by this router, or too long ago.
+            Overloaded: the feedback queue is full.
+            NotReady: Redis did not take the feedback, or the router is not initialised.
         """
-        parts = self._require_components()
-        recorded = await record_feedback(
-            feedback,
-            FeedbackSinks(
-                parts.phases.epoch, parts.phases.learner_client, parts.user_counter, self.metrics
-            ),
-            complaint=complaint,
+        components = self._require_components()
+        phases = components.phases
+        sinks = FeedbackSinks(
+            phases.epoch, phases.learner_client, components.user_counter, self.metrics
         )
-        if parts.decision_log is not None and recorded.is_new:
-            parts.decision_log.record_outcome(recorded.to_logged_outcome(feedback))
-        return recorded.receipt
+        result = await record_feedback(feedback, sinks, complaint=complaint)
+        if components.decision_log is not None and result.is_new:
+            components.decision_log.record_outcome(result.to_logged_outcome(feedback))
+        return result.receipt
 
     async def get_latency_breakdown(
         self, *, hours: float = 24.0, cohort: str | None = None
     ) -> dict[str, PhaseLatency]:
-        """Where the time of recent queries went, phase by phase, over all router processes.
+        """Return the time per phase of recent queries of all processes; empty without a log.
 
-        Raises what the database's driver raises; empty when nothing was logged.
+        Raises:
+            Exception: the error of the Postgres driver, as it is.
         """
         pool = self._require_components().stores.postgres
         return await fetch_latency_breakdown(
@@ -189,12 +176,12 @@ class QueryRouter:
         """Stop the background tasks and close what this router opened."""
         await cancel_all(self._tasks)
         self._tasks = []
-        parts, self._components = self._components, None
-        if parts is not None:
-            await parts.close()
+        components, self._components = self._components, None
+        if components is not None:
+            await components.close()
 
     async def health(self) -> dict[str, str]:
-        """Each store's state: ``ok`` or why not."""
+        """Return ``ok`` or the failure's reason for each store."""
         backends = self._require_components().retrieval.backends
 
         async def state(name: str) -> str:
@@ -210,8 +197,9 @@ class QueryRouter:
     @property
     def feature_flags(self) -> FeatureFlags | None:
         """The guide's flag manager; None while feature flags are off (stage 1)."""
-        parts = self._components
-        return parts.phases.flags if parts and parts.phases.effective_switches().flags else None
+        if self._components is None or not self._components.phases.effective_switches().flags:
+            return None
+        return self._components.phases.flags
 
     @property
     def online_learning_router(self) -> OnlineLearningRouter | None:
@@ -220,27 +208,10 @@ class QueryRouter:
 
     @property
     def components(self) -> RouterComponents:
-        """The assembled parts, for the service. Raises NotReady before ``initialize``."""
+        """The assembled components, for the HTTP service. Raises NotReady before ``initialize``."""
         return self._require_components()
 
     def _require_components(self) -> RouterComponents:
         if self._components is None:
             raise NotReady("the router is not initialised: await router.initialize()")
         return self._components
-
-    def _on_fault(self, fault: FaultSpec | None) -> None:
-        """The learner really stops consuming under the fault ``queue``."""
-        queue = self._require_components().phases.learner_client
-        if fault is not None and fault.kind == "queue":
-            queue.pause()
-        else:
-            queue.resume()
-
-    def _adapt_limits(self) -> None:
-        self.metrics.loop_lag_seconds.set(self._lag.seconds)
-        turns = self.components.pipeline.limiter
-        turns.adapt(busy=self._lag.is_busy)
-        self.metrics.searches_allowed.set(turns.capacity)
-
-    def _start_task(self, name: str, work: Coroutine[Any, Any, None]) -> None:
-        self._tasks.append(asyncio.create_task(work, name=f"router-{name}"))

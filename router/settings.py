@@ -51,6 +51,7 @@ class Limits:
     question_chars: int = 2000
     results: int = 50
     in_flight: int = 128
+    tenant_queries_per_second: float = 0.0
     concurrent_searches: int = 16
     wait_seconds: float = 0.3
     backend_seconds: float = 1.5
@@ -186,6 +187,9 @@ def _read_limits(env: Mapping[str, str]) -> Limits:
         cache_entries=int(read_positive(env, "SLUICE_CACHE_ENTRIES", default.cache_entries)),
         cache_threshold=read_fraction(env, "SLUICE_CACHE_THRESHOLD", default.cache_threshold),
         in_flight=int(read_positive(env, "SLUICE_MAX_IN_FLIGHT", default.in_flight)),
+        tenant_queries_per_second=read_non_negative(
+            env, "SLUICE_TENANT_QUERIES_PER_SECOND", default.tenant_queries_per_second
+        ),
         known_cosine=read_fraction(env, "SLUICE_KNOWN_COSINE", default.known_cosine),
         concurrent_searches=int(
             read_positive(env, "SLUICE_MAX_SEARCHING", default.concurrent_searches)

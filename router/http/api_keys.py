@@ -32,6 +32,8 @@ class Principal:
     scopes: frozenset[str]
 
 
+UNAUTHORISED_TENANT = "-"
+"""Shared by all requests without a valid key, which get 401; not a valid tenant name."""
 ANONYMOUS = Principal("default", frozenset(SCOPES))
 
 
@@ -64,15 +66,23 @@ class ApiKeys:
         """The caller behind an ``Authorization: Bearer KEY``. Raises Unauthorised, Forbidden."""
         if self._path is None:
             return ANONYMOUS
-        scheme, _, key = (authorization or "").partition(" ")
-        caller = (
-            self._principals.get(_hash_key(key.strip())) if scheme.lower() == "bearer" else None
-        )
+        caller = self._principal(authorization or "")
         if caller is None:
             raise Unauthorised("send Authorization: Bearer and a valid API key")
         if scope not in caller.scopes:
             raise Forbidden(f"this key of tenant {caller.tenant!r} has no scope {scope!r}")
         return caller
+
+    def tenant(self, authorization: str) -> str:
+        """Return the tenant of a request for its share of the process, valid key or not."""
+        if self._path is None:
+            return ANONYMOUS.tenant
+        principal = self._principal(authorization)
+        return principal.tenant if principal else UNAUTHORISED_TENANT
+
+    def _principal(self, authorization: str) -> Principal | None:
+        scheme, _, key = authorization.partition(" ")
+        return self._principals.get(_hash_key(key.strip())) if scheme.lower() == "bearer" else None
 
     def reload_if_changed(self) -> None:
         """Read the file again when it changed; a file that can't be used leaves the keys as they are."""

@@ -13,6 +13,7 @@ from fastapi import Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from starlette.types import Scope
 
 from router.errors import (
     DeadlineExceeded,
@@ -28,7 +29,7 @@ from router.errors import (
     UnknownQueryId,
 )
 from router.http.api_keys import ApiKeys, Principal
-from router.http.middleware import RequestMiddleware
+from router.http.middleware import Refuse, RequestMiddleware
 from router.http.operations import add_operations
 from router.http.schemas import AnswerBody, ErrorBody, FeedbackBody, QueryBody, ReceiptBody
 from router.learning import InvalidFeedbackError
@@ -116,7 +117,7 @@ def create_app(
         RequestMiddleware,
         telemetry=state.telemetry,
         body_limit=router.settings.limits.body_bytes,
-        should_shed=router.should_shed,
+        refuse=_admission(router, keys),
     )
     app.add_exception_handler(RequestValidationError, _handle_validation_error)
     for error, status in _STATUS.items():
@@ -124,6 +125,20 @@ def create_app(
     _add_queries(app, router, keys)
     add_operations(app, router, process, lambda: state.draining)
     return app
+
+
+def _admission(router: QueryRouter, keys: ApiKeys) -> Refuse:
+    def refuse(scope: Scope) -> str | None:
+        authorization = dict(scope["headers"]).get(b"authorization", b"")
+        try:
+            router.components.admission.require_capacity(
+                keys.tenant(authorization.decode("latin-1"))
+            )
+        except Overloaded as error:
+            return str(error)
+        return None
+
+    return refuse
 
 
 def _add_queries(app: FastAPI, router: QueryRouter, keys: ApiKeys) -> None:

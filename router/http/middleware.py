@@ -13,28 +13,27 @@ QUIET_PATHS = frozenset({"/healthz", "/readyz", "/metrics", "/flags"})
 """Asked every second by machines: logged only when it fails."""
 SERVER_ERROR = 500
 QUERY_PATH = "/query"
-OVERLOADED = "this process has more to do than it can; try again shortly"
+Refuse = Callable[[Scope], str | None]
+"""Returns the reason to refuse a query before its body is read, or None."""
 logger = structlog.get_logger(__name__)
 
 
 class RequestMiddleware:
     """Pure ASGI: a middleware of Starlette's kind would cost more than the handlers do."""
 
-    def __init__(
-        self, app: ASGIApp, telemetry: Telemetry, body_limit: int, should_shed: Callable[[], bool]
-    ) -> None:
+    def __init__(self, app: ASGIApp, telemetry: Telemetry, body_limit: int, refuse: Refuse) -> None:
         self._app = app
         self._telemetry = telemetry
         self._limit = body_limit
-        self._should_shed = should_shed
+        self._refuse = refuse
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        if scope["path"] == QUERY_PATH and self._should_shed():
-            # No trace and no line: refusing must cost less than the work it spares.
-            await _send_error(send, 429, OVERLOADED, (b"retry-after", b"1"))
+        if scope["path"] == QUERY_PATH and (refusal := self._refuse(scope)):
+            # No trace and no log line: a refusal must cost less than the work it avoids.
+            await _send_error(send, 429, refusal, (b"retry-after", b"1"))
             return
         headers = {
             name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]

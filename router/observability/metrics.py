@@ -3,6 +3,8 @@
 One registry per process (or per test), so two routers in one interpreter do not share counters.
 """
 
+from itertools import product
+
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -23,9 +25,9 @@ from sluice.flags.service.unique_users import (
 COHORTS = ("control", "treatment")
 INTENTS = ("graph", "temporal", "semantic", "metadata", "out_of_scope")
 OUTCOMES = ("ok", "degraded", "error")
-REFUSAL_REASONS = ("overload", "deadline")
+REFUSAL_REASONS = ("overload", "quota", "deadline")
 UNKNOWN_COHORT = "unknown"
-"""Cohort of a query that was turned away before anybody looked whose it is."""
+"""Cohort of a query that was refused before its user was read."""
 CACHE_RESULTS = ("exact", "similar", "miss", "bypass", "error")
 LLM_OUTCOMES = (
     "ok",
@@ -63,7 +65,10 @@ class RouterMetrics:
             "router_queries", "Queries answered", ["cohort", "intent", "outcome"], registry=r
         )
         self.refused = Counter(
-            "router_refused", "Queries not answered, by no fault", ["cohort", "reason"], registry=r
+            "router_refused",
+            "Queries refused without an error of the router",
+            ["cohort", "reason"],
+            registry=r,
         )
         self.loop_lag_seconds = Gauge(
             "router_event_loop_lag_seconds", "How late the event loop is", registry=r
@@ -201,14 +206,13 @@ class RouterMetrics:
         ):
             for label in labels:
                 metric.labels(label)
-        self.refused.labels(UNKNOWN_COHORT, "overload")
+        for cohort, reason in product((*COHORTS, UNKNOWN_COHORT), REFUSAL_REASONS):
+            self.refused.labels(cohort, reason)
         for cohort in COHORTS:
             self.query_seconds.labels(cohort)
             self.feedback.labels(cohort)
             self.feedback_reward.labels(cohort)
             self.complaints.labels(cohort)
-            for why in REFUSAL_REASONS:
-                self.refused.labels(cohort, why)
             self._initialize_user_series(cohort)
             for result in CACHE_RESULTS:
                 self.cache_requests.labels(cohort, result)

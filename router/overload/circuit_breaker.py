@@ -1,4 +1,4 @@
-"""A circuit breaker: something that keeps failing is left alone for a while, then tried by one."""
+"""Circuit breaker: after repeated failures a dependency gets no calls for a while, then one probe."""
 
 import time
 from dataclasses import dataclass, field
@@ -10,11 +10,10 @@ PROBE_SECONDS = 10.0
 
 @dataclass(slots=True)
 class CircuitBreaker:
-    """After ``failures_max`` failures in a row ``admits`` refuses for ``open_seconds``.
+    """Breaker that opens for ``open_seconds`` after ``failures_max`` consecutive failures.
 
-    Then one caller may try while the others are still refused, so a frozen server costs one
-    deadline every ``open_seconds`` and not one for each query. A trial that never reports (it was
-    cancelled) is forgotten after ten seconds.
+    While it is open it admits one probe per ``open_seconds``, so a frozen server costs one deadline
+    each time instead of one per query. A probe that never reports expires after ``PROBE_SECONDS``.
     """
 
     failures_max: int = FAILURES_MAX
@@ -23,7 +22,7 @@ class CircuitBreaker:
     _open_until: float = field(default=0.0, init=False)
 
     def allows_request(self) -> bool:
-        """Whether to try now; a True while it is open is the one trial."""
+        """Return True if a call may proceed. While open, the breaker admits one probe."""
         if self.consecutive_failures < self.failures_max:
             return True
         now = time.monotonic()

@@ -1,9 +1,8 @@
-"""How late the event loop is: what a process feels first when it is asked for more than it can do.
+"""Event loop lag: the first sign that a process has more work than its core can do.
 
-A timer that fires late tells that work lies ready and the core is busy, here or with others. The
-time of a search would not tell: it is long as well when a store is slow and the core has nothing to
-do, and then more searches at once are right. What counts is the median of the last ticks: a loop that
-was held up once or twice is late once or twice, a loop with too much to do stays late.
+A timer that fires late means that work is ready and the core is busy. The duration of a search
+would not show that: it also grows when a store is slow, and then more searches at once are right.
+The median of the last ticks decides, so one or two long callbacks change nothing.
 """
 
 import asyncio
@@ -16,15 +15,15 @@ from collections.abc import Callable
 TICK_SECONDS = 0.05
 TICKS = 5
 BUSY_SECONDS = 0.02
-"""From here on fewer searches at once get as many done, each of them sooner."""
+"""Above this lag fewer concurrent searches complete as many, each of them sooner."""
 SHED_SECONDS = 0.05
-"""From here on what comes in is refused unread, all of it at twice this. Even a cached answer needs
-several turns of the loop. Let in at any lag, its lookup would run out of time (``cache_seconds``), and
-a question that the cache can't answer asks for a search: the fewer the answers, the more the work."""
+"""Above this lag a growing share of queries is refused unread, and all of them at twice this lag.
+Even a cached answer needs several turns of the loop. Admitted at any lag, its lookup would exceed
+``cache_seconds`` and become a search: fewer answers would cause more work."""
 
 
 class EventLoopLag:
-    """How late the median of the last ``TICKS`` ticks was."""
+    """Median lag of the last ``TICKS`` ticks."""
 
     def __init__(self) -> None:
         self._delays = deque([0.0] * TICKS, maxlen=TICKS)
@@ -37,13 +36,13 @@ class EventLoopLag:
     def is_busy(self) -> bool:
         return self.seconds > BUSY_SECONDS
 
-    def should_shed(self) -> bool:
-        """Whether to turn this request away: ever more of them, so that the rest is answered."""
-        beyond = self.seconds / SHED_SECONDS - 1
-        return beyond > 0 and random.random() < beyond  # noqa: S311 - a share, no secret
+    def should_shed(self, urgency: float = 1.0) -> bool:
+        """Return True with a probability that grows with the lag and with ``urgency``."""
+        excess = (self.seconds / SHED_SECONDS - 1) * urgency
+        return excess > 0 and random.random() < excess  # noqa: S311 - a share, not a secret
 
     async def run(self, on_tick: Callable[[], None]) -> None:
-        """For ever; calls ``ticked`` after each measurement."""
+        """Measure until cancelled, and call ``on_tick`` after each measurement."""
         while True:
             due = time.monotonic() + TICK_SECONDS
             await asyncio.sleep(TICK_SECONDS)
@@ -51,5 +50,5 @@ class EventLoopLag:
             on_tick()
 
     def record(self, delay_seconds: float) -> None:
-        """Take in that a tick came ``late`` seconds after it was due."""
+        """Add the delay of one tick, in seconds after its due time."""
         self._delays.append(max(0.0, delay_seconds))

@@ -1,7 +1,7 @@
-"""A deadline that holds even when the thing waited for can't be cancelled quickly.
+"""Deadlines that hold even if the work cannot be cancelled quickly.
 
 Drivers clean up on cancellation: asyncpg asks the server to cancel the query, and a frozen server
-does not answer that either. So the work is cancelled and left to end by itself.
+does not answer that either. So the work is cancelled and ends in the background.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ _abandoned: set[asyncio.Task[Any]] = set()
 
 
 async def wait_within(seconds: float, work: Coroutine[Any, Any, T]) -> T:
-    """The work's result or exception. Raises TimeoutError after ``seconds``, whatever the work does."""
+    """Return the work's result or raise its exception. Raises TimeoutError after ``seconds``."""
     task = asyncio.create_task(work)
     try:
         done, _ = await asyncio.wait({task}, timeout=seconds)
@@ -29,13 +29,13 @@ async def wait_within(seconds: float, work: Coroutine[Any, Any, T]) -> T:
 
 
 async def cancel_all(tasks: Iterable["asyncio.Task[Any]"], seconds: float = 3.0) -> None:
-    """Cancel, again if need be (a driver may swallow the first one), and wait at most ``seconds``."""
-    waiting = set(tasks)
-    until = time.monotonic() + seconds
-    while waiting and time.monotonic() < until:
-        for task in waiting:
+    """Cancel the tasks and wait at most ``seconds``; a driver may ignore the first cancellation."""
+    pending = set(tasks)
+    deadline = time.monotonic() + seconds
+    while pending and time.monotonic() < deadline:
+        for task in pending:
             task.cancel()
-        done, waiting = await asyncio.wait(waiting, timeout=CANCEL_RETRY_SECONDS)
+        done, pending = await asyncio.wait(pending, timeout=CANCEL_RETRY_SECONDS)
         for task in done:
             _discard(task)
 
@@ -49,4 +49,4 @@ def _abandon(task: "asyncio.Task[Any]") -> None:
 def _discard(task: "asyncio.Task[Any]") -> None:
     _abandoned.discard(task)
     if not task.cancelled():
-        task.exception()  # seen: nobody waits for it, and asyncio shall not complain
+        task.exception()  # retrieved, so asyncio logs no warning about it

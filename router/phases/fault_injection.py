@@ -1,13 +1,13 @@
-"""Fault injection for the demo: really degrades the treatment cohort, and only that.
+"""Fault injection for the demo: it degrades the treatment cohort, and only that cohort.
 
-Active with SLUICE_FAULT_INJECTION=1. The key ``sluice:{environment}:faults`` holds
-``{"kind": "latency" | "errors" | "reward" | "queue"}`` and optionally ``share`` (of treatment
-queries, 0 to 1), ``seconds_min`` and ``seconds_max`` (latency). No key, no fault.
+``SLUICE_FAULT_INJECTION=1`` makes the assembly wrap the pipeline in a ``FaultyPipeline``
+(router/pipeline/faulty_pipeline.py); otherwise no code of this module runs. The Redis key ``sluice:{environment}:faults`` holds
+``{"kind": "latency" | "errors" | "reward" | "queue"}`` and optionally ``share`` (of the treatment's
+queries, 0 to 1), ``seconds_min`` and ``seconds_max`` (latency). Without the key no fault is injected.
 """
 
 import asyncio
 import random
-from collections.abc import Callable
 from typing import Literal
 
 import structlog
@@ -17,6 +17,7 @@ from redis.exceptions import RedisError
 
 from router.answer import Cohort
 from router.errors import InjectedFault
+from router.learning import OnlineLearningRouter
 
 POLL_SECONDS = 0.5
 _DEFAULT_SHARE = {"latency": 1.0, "errors": 0.3, "reward": 1.0, "queue": 1.0}
@@ -24,7 +25,7 @@ logger = structlog.get_logger(__name__)
 
 
 class FaultSpec(BaseModel):
-    """One fault, as it lies in Redis."""
+    """One fault, as it is stored in Redis."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -40,32 +41,39 @@ class FaultSpec(BaseModel):
         return self
 
     def applies(self) -> bool:
-        """Whether this query is among the share that suffers."""
+        """Draw whether this query is affected."""
         share = _DEFAULT_SHARE[self.kind] if self.share is None else self.share
         return random.random() < share  # noqa: S311 - no secret depends on it
 
 
 class FaultWatcher:
-    """What is wrong right now. Without ``run`` nothing ever is."""
+    """The fault that Redis holds now; None until ``run`` has read one."""
 
-    def __init__(self, redis: Redis, environment: str) -> None:
+    def __init__(self, redis: Redis, environment: str, learner: OnlineLearningRouter) -> None:
         self._redis = redis
         self._key = f"sluice:{environment}:faults"
+        self._learner = learner
         self.fault: FaultSpec | None = None
 
     def for_cohort(self, cohort: Cohort) -> FaultSpec | None:
-        """The control cohort never suffers: it is what the treatment is compared with."""
+        """Return the cohort's fault. The control cohort has none, as the treatment's baseline."""
         return self.fault if cohort == "treatment" else None
 
-    async def run(self, on_change: Callable[[FaultSpec | None], None]) -> None:
-        """Follow the key for ever; tells ``on_change`` of each change."""
+    async def run(self) -> None:
+        """Poll the key until cancelled; the fault ``queue`` pauses the learner."""
         while True:
-            seen = self.fault
+            previous = self.fault
             self.fault = await self._read()
-            if self.fault != seen:
+            if self.fault != previous:
                 logger.warning("fault_injection", fault=self.fault and self.fault.kind)
-                on_change(self.fault)
+                self._pause_learner()
             await asyncio.sleep(POLL_SECONDS)
+
+    def _pause_learner(self) -> None:
+        if self.fault is not None and self.fault.kind == "queue":
+            self._learner.pause()
+        else:
+            self._learner.resume()
 
     async def _read(self) -> FaultSpec | None:
         try:
@@ -74,14 +82,14 @@ class FaultWatcher:
         except (RedisError, OSError):
             return self.fault
         except ValidationError as error:
-            logger.warning("fault_ignored", key=self._key, why=str(error))
+            logger.warning("fault_ignored", key=self._key, reason=str(error))
             return None
 
 
-async def inject(fault: FaultSpec | None) -> None:
-    """Wait, or raise InjectedFault, as the fault says."""
-    if fault is None or fault.kind not in ("latency", "errors") or not fault.applies():
+async def inject(fault: FaultSpec) -> None:
+    """Wait for a latency fault, or raise InjectedFault for an error fault."""
+    if fault.kind not in ("latency", "errors") or not fault.applies():
         return
     if fault.kind == "errors":
-        raise InjectedFault("fault injection: this query was made to fail")
+        raise InjectedFault("fault injection: this query fails on purpose")
     await asyncio.sleep(random.uniform(fault.seconds_min, fault.seconds_max))  # noqa: S311 - as above

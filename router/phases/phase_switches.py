@@ -33,10 +33,13 @@ class EffectiveSwitches:
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """Who serves a query; ``member`` is None where the user takes no part in the comparison."""
+    """A query's cohort; ``counted_user`` is None if the user takes no part in the comparison."""
 
     cohort: Cohort
     counted_user: CountedUser | None = None
+
+
+CONTROL = Assignment("control")
 
 
 class PhaseController:

@@ -1,14 +1,17 @@
-"""Which backends answer a question. An *arm* is one way of answering, and what the bandits choose.
+"""Choice of the backends that answer a question.
 
-| arm | backends asked |
+An *arm* is one way of answering, and the unit that the bandits choose.
+
+| arm | backends queried |
 |---|---|
 | graph | graph |
-| temporal | graph and Postgres within the time the question speaks of (Graphiti when given) |
+| temporal | graph and Postgres, within the question's time range (Graphiti if supplied) |
 | postgres | Postgres |
 | qdrant | Qdrant |
 
-Control takes the intent's default unless the phase-2 bandit (LinUCB, warm-started to the defaults)
-is sure that another arm is better (benchmarks/adaptive_routing.py). Treatment takes what the online learner chooses.
+The control cohort gets the intent's default. The phase-2 bandit (LinUCB, warm-started to the
+defaults) replaces it only if another arm is better with confidence
+(benchmarks/adaptive_routing.py). The treatment cohort gets the online learner's choice.
 """
 
 from collections.abc import Iterator, Mapping
@@ -19,7 +22,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from router.answer import Cohort
-from router.backends.base import Vector
 from router.learning import (
     DIMENSION,
     Choice,
@@ -28,6 +30,7 @@ from router.learning import (
     OnlineLearningRouter,
     build_context,
 )
+from router.pipeline.query_understanding import AnalyzedQuery
 
 ARMS = ("graph", "temporal", "postgres", "qdrant")
 ARM_BACKENDS: Mapping[str, tuple[str, ...]] = {
@@ -55,7 +58,7 @@ _PRIOR_REWARD, _PRIOR_OTHER = 0.75, 0.25
 
 @dataclass(frozen=True, slots=True)
 class RoutingPlan:
-    """Arms to ask, the first being the choice that rewards are credited to."""
+    """Arms to query; rewards are credited to the first one, which is ``choice.arm``."""
 
     arms: tuple[str, ...]
     context: NDArray[np.float64]
@@ -63,24 +66,13 @@ class RoutingPlan:
     cohort: Cohort
 
 
-@dataclass(frozen=True, slots=True)
-class QueryFeatures:
-    """What the choice depends on. ``complexity`` is 0 to 1; ``several``: ask more than one arm."""
-
-    embedding: Vector
-    intent: str
-    confidence: float
-    complexity: float
-    multi_arm: bool = False
-
-
 def warm_started_bandit(alpha: float) -> LinUCB:
-    """A bandit that begins where the intents' defaults are: no cold start, no random weeks."""
+    """Return a bandit whose prior prefers each intent's default arm, so it needs no random phase."""
     return LinUCB(ARMS, DIMENSION, alpha).warm_start(_prior_observations(), _PRIOR_WEIGHT)
 
 
 def _prior_observations() -> Iterator[Observation]:
-    """Every arm is seen equally often in every intent, so none looks more uncertain at first."""
+    """Yield each arm equally often per intent, so that all start equally uncertain."""
     nothing = np.zeros(1)
     for intent, default in DEFAULT_ARM.items():
         for confidence in (0.5, 0.8, 1.0):
@@ -93,48 +85,53 @@ def _prior_observations() -> Iterator[Observation]:
 
 
 class ArmSelector:
-    """Plans for both cohorts. Free of I/O."""
+    """Routing plans for both cohorts, free of I/O."""
 
-    def __init__(self, bandit: LinUCB | None) -> None:
-        """``bandit`` is phase 2's; None (adaptive routing off) leaves the intents' defaults."""
+    def __init__(self, bandit: LinUCB | None, *, multi_arm: bool = False) -> None:
+        """Plan with phase 2's ``bandit``, or with the intents' defaults if it is None.
+
+        ``multi_arm`` queries several arms for a hard question.
+        """
         self._bandit = bandit
+        self._multi_arm = multi_arm
 
     def plan(
-        self, question: QueryFeatures, cohort: Cohort, learner: OnlineLearningRouter | None
+        self, query: AnalyzedQuery, cohort: Cohort, learner: OnlineLearningRouter | None
     ) -> RoutingPlan:
-        """The treatment's plan needs the learner; without one it is the control's."""
-        context = build_context(
-            question.embedding, question.intent, question.confidence, question.complexity
-        )
+        """Return the plan of a cohort; without a learner the treatment gets the control's."""
+        context = query.context()
         if cohort == "treatment" and learner is not None:
             choice = learner.select(context)
         else:
-            choice = self._select_for_control(question.intent, context)
-        return RoutingPlan(
-            _arms_to_query(choice.arm, several=question.multi_arm), context, choice, cohort
-        )
+            choice = self._select_for_control(query.intent.intent, context)
+        several = self._multi_arm and query.is_hard
+        arms = _arms_to_query(choice.arm, several=several)
+        return RoutingPlan(arms, context, choice, cohort)
 
     def _select_for_control(self, intent: str, context: NDArray[np.float64]) -> Choice:
-        """Never for curiosity: at its worst the other arm must beat what the default should bring."""
+        """Leave the default only for an arm whose lower bound beats the default's estimate."""
         default, bandit = DEFAULT_ARM[intent], self._bandit
         if bandit is None:
             return Choice(default, 1.0, {})
         bounds = dict(zip(bandit.arms, bandit.scores(context), strict=True))
         expected = {arm: bandit.estimate(arm, context) for arm in bandit.arms}
         best = max(bandit.arms, key=lambda arm: expected[arm])
-        worst_of_best = 2 * expected[best] - bounds[best]
-        return Choice(best if worst_of_best > expected[default] else default, 1.0, bounds)
+        lower_bound = 2 * expected[best] - bounds[best]
+        return Choice(best if lower_bound > expected[default] else default, 1.0, bounds)
 
 
 def _arms_to_query(chosen: str, *, several: bool) -> tuple[str, ...]:
-    """Who asks several asks Qdrant: whatever a question was taken for, its meaning is known there."""
+    """When several arms are queried, always include Qdrant.
+
+    Vector search still works if the intent was misclassified.
+    """
     if not several:
         return (chosen,)
     return tuple(dict.fromkeys((chosen, SECOND_ARM[chosen], "qdrant")))
 
 
 def explain_plan(plan: RoutingPlan, intent: str) -> dict[str, Any]:
-    """Why these arms, for a person: scores are rewards expected (with the bonus for the unknown)."""
+    """Describe the choice for a person; scores are expected rewards plus the exploration bonus."""
     choice = plan.choice
     return {
         "arms": list(plan.arms),
@@ -145,10 +142,8 @@ def explain_plan(plan: RoutingPlan, intent: str) -> dict[str, Any]:
     }
 
 
-def greedy_arm(learner: OnlineLearningRouter, question: QueryFeatures) -> str:
-    """The arm the learner believes in, exploration left out: what a probe judges."""
-    context = build_context(
-        question.embedding, question.intent, question.confidence, question.complexity
-    )
+def greedy_arm(learner: OnlineLearningRouter, query: AnalyzedQuery) -> str:
+    """Return the arm with the highest estimate, without exploration. Probes judge this arm."""
+    context = query.context()
     model = learner.weights.model
     return max(model.arms, key=lambda arm: model.estimate(arm, context))

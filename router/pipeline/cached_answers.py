@@ -1,4 +1,4 @@
-"""Answers through the cache: never waits long, never fails a query, counts what happened."""
+"""The answer cache as the pipeline uses it: short waits, no failed query, one count per lookup."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -16,13 +16,13 @@ from router.observability.metrics import RouterMetrics
 from router.overload.circuit_breaker import FAILURES_MAX, CircuitBreaker
 from router.overload.timeouts import wait_within
 
-WRITES_MAX = 64  # stores under way at once; beyond that an answer is not cached
+WRITES_MAX = 64  # concurrent writes; above this an answer is not cached
 logger = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class CachedAnswer:
-    """An answer from the cache and the routing decision it came from."""
+    """An answer from the cache, with the routing decision that produced it."""
 
     answer: Answer
     decision: Decision
@@ -30,27 +30,26 @@ class CachedAnswer:
 
 
 class AnswerCache:
-    """``cache`` None: switched off."""
+    """The answer cache of a process, with a deadline and a circuit breaker."""
 
     def __init__(self, cache: SemanticCache | None, metrics: RouterMetrics, seconds: float) -> None:
+        """Wait at most ``seconds`` per lookup; without a ``cache`` every query bypasses it."""
         self._cache = cache
         self._metrics = metrics
         self._seconds = seconds
         self._writes: set[asyncio.Task[None]] = set()
         self.breaker = CircuitBreaker()
 
-    def session(
-        self, tenant: str, cohort: Cohort, limit: int, *, bypass: bool = False
-    ) -> "CacheSession":
-        """The cache as one query may use it; ``off`` bypasses it."""
-        cache = None if bypass else self._cache
+    def session(self, tenant: str, cohort: Cohort, limit: int) -> "CacheSession":
+        """Return the cache for one query, limited to its tenant and cohort."""
+        cache = self._cache
         if cache is not None and not self.breaker.allows_request():
-            trace.record_failure("cache", "left alone after repeated failures")
+            trace.record_failure("cache", "skipped after repeated failures")
             cache = None
         return CacheSession(self, cache, CacheScope(tenant, cohort, limit))
 
     async def close(self) -> None:
-        """Wait for the stores under way."""
+        """Wait for the pending writes."""
         await asyncio.gather(*self._writes, return_exceptions=True)
 
     def count_result(self, scope: CacheScope, result: str) -> None:
@@ -62,14 +61,16 @@ class AnswerCache:
         self.breaker.record_failure()
         if self.breaker.consecutive_failures in (1, FAILURES_MAX):
             logger.warning(
-                "cache_failed", why=repr(error), in_a_row=self.breaker.consecutive_failures
+                "cache_failed",
+                reason=repr(error),
+                consecutive_failures=self.breaker.consecutive_failures,
             )
 
     async def run_lookup(self, lookup: Coroutine[Any, Any, CacheEntry | None]) -> CacheEntry | None:
         return await wait_within(self._seconds, lookup)
 
     def write_in_background(self, write: Coroutine[Any, Any, None]) -> None:
-        """Off the hot path."""
+        """Write outside of the query; drop the write above ``WRITES_MAX``."""
         if len(self._writes) >= WRITES_MAX:
             write.close()
             return
@@ -79,7 +80,7 @@ class AnswerCache:
 
 
 class CacheSession:
-    """Counts one result per query: exact, similar, miss, bypass or error."""
+    """One query's lookups; it counts one result: exact, similar, miss, bypass or error."""
 
     def __init__(
         self, answer_cache: AnswerCache, cache: SemanticCache | None, scope: CacheScope
@@ -91,19 +92,19 @@ class CacheSession:
             answer_cache.count_result(scope, "bypass")
 
     async def find_exact(self, query: str) -> CachedAnswer | None:
-        """The same question, asked before."""
+        """Return the answer to the same question, if it is cached."""
         if self._cache is None:
             return None
         return await self._look_up(self._cache.find_exact(self._scope, query), last=False)
 
     async def find_similar(self, query: str, vector: Vector) -> CachedAnswer | None:
-        """A question that means the same."""
+        """Return the answer to an equivalent question, if one is cached."""
         if self._cache is None:
             return None
         return await self._look_up(self._cache.find_similar(self._scope, query, vector), last=True)
 
     def put(self, answer: Answer, decision: Decision, vector: Vector) -> None:
-        """Store it, later and without fail for the caller."""
+        """Store the answer in the background; a failure is only counted."""
         if self._cache is None:
             return
         entry = CacheEntry(answer.query, answer.to_json(), decision.to_json())
@@ -116,17 +117,15 @@ class CacheSession:
         try:
             entry = await self._answer_cache.run_lookup(lookup)
         except CACHE_FAILURES as error:
-            self._cache = None  # this query goes on without it, and is counted once
+            self._cache = None  # this query continues without the cache, and counts once
             self._answer_cache.record_failure(self._scope, error)
             trace.record_failure("cache", type(error).__name__)
             return None
         self._answer_cache.breaker.record_success()
-        kept = _parse_entry(entry)
-        if kept is not None or last:
-            self._answer_cache.count_result(
-                self._scope, entry.match_kind if kept and entry else "miss"
-            )
-        return kept
+        cached = _parse_entry(entry)
+        if cached is not None or last:
+            self._answer_cache.count_result(self._scope, cached.match_type if cached else "miss")
+        return cached
 
     async def _put(
         self, cache: SemanticCache, entry: CacheEntry, vector: Vector, sources: list[str]
@@ -138,7 +137,7 @@ class CacheSession:
 
 
 def _parse_entry(entry: CacheEntry | None) -> CachedAnswer | None:
-    """None also for an entry that another version of the router wrote."""
+    """Return None also for an entry that another version of the router wrote."""
     if entry is None:
         return None
     try:

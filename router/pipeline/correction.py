@@ -1,6 +1,6 @@
-"""Is an answer good enough, and if not, what else to try?
+"""Self-correction (phase 3): judge an answer, and choose the next attempt if it is insufficient.
 
-The guide's self-correction (phase 3). Pure: hits in, a reason or the next try out. The caller counts the tries.
+Pure functions: hits in, a reason or the next attempt out. The caller counts the attempts.
 """
 
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from router.backends.base import Hit
 
-# Below these even the best hit is not about the question; measured per backend's own score.
+# A best hit below these scores is not about the question; measured on each backend's own scale.
 LOW_SCORE = {"graph": 0.35, "qdrant": 0.3, "postgres": 0.55}
 FILTER_BACKENDS = frozenset({"postgres"})
 FILTER_ARMS = frozenset({"postgres", "temporal"})
@@ -22,20 +22,20 @@ FALLBACKS = {
 
 
 @dataclass(frozen=True, slots=True)
-class CorrectionAttempt:
-    """A next attempt: other arms, and how many conditions are left out."""
+class SearchAttempt:
+    """Arms to query, and the number of conditions to leave out."""
 
-    arms: tuple[str, ...]
-    relaxed: int
+    arms: tuple[str, ...] = ()
+    relaxed_conditions: int = 0
 
 
 def insufficiency_reason(
     hits: Sequence[Hit], contradiction: str = "", unmet: Sequence[str] = ()
 ) -> str | None:
-    """Why the answer won't do, in words; None when it will.
+    """Return why the answer is insufficient, in words, or None if it is sufficient.
 
-    ``contradiction`` is what no record can meet, ``unmet`` what the question demands and no store
-    could look for. A store that only filters must not be the only one to answer such a question.
+    ``contradiction`` is a condition that no record can meet. ``unmet`` are conditions that no
+    backend could apply: a backend that only filters must not answer such a question alone.
     """
     if contradiction:
         return f"contradictory ({contradiction})"
@@ -49,18 +49,14 @@ def insufficiency_reason(
     return None
 
 
-def next_attempt(
-    intent: str, tried_arms: Sequence[str], relaxed: int, *, contradictory: bool
-) -> CorrectionAttempt:
-    """First the two arms not asked yet that suit the intent best, then all of them, relaxed.
+def next_attempt(intent: str, previous: SearchAttempt, *, contradictory: bool) -> SearchAttempt:
+    """Return the two best arms not queried yet, then all arms with one condition fewer.
 
-    ``asked`` are the arms of all tries so far, ``relaxed`` what the last one left out. What
-    contradicts itself is put to those who filter once more, without the contradiction.
+    ``previous`` holds the arms of all attempts so far. A contradictory question goes to the
+    filtering arms again, without its last condition.
     """
-    order = FALLBACKS[intent]
+    order, relaxed = FALLBACKS[intent], previous.relaxed_conditions
     if contradictory:
-        return CorrectionAttempt(
-            tuple(arm for arm in tried_arms if arm in FILTER_ARMS), relaxed + 1
-        )
-    fresh = tuple(arm for arm in order if arm not in tried_arms)
-    return CorrectionAttempt(fresh[:2], relaxed) if fresh else CorrectionAttempt(order, relaxed + 1)
+        return SearchAttempt(tuple(arm for arm in previous.arms if arm in FILTER_ARMS), relaxed + 1)
+    unused = tuple(arm for arm in order if arm not in previous.arms)
+    return SearchAttempt(unused[:2], relaxed) if unused else SearchAttempt(order, relaxed + 1)

@@ -1,80 +1,103 @@
-"""Ask several backends at once, each with its own deadline; whoever fails is left out and named."""
+"""Parallel search in several backends, each with its own deadline.
+
+A backend that fails is left out of the ranking and named in the result.
+"""
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from router.backends.base import SearchRequest, SearchResult
 from router.backends.resilient_backend import ResilientBackend
+from router.backends.time_expressions import TimeRange
 from router.errors import StoreUnavailable
 from router.pipeline.fusion import Ranking
 
 SINGLE_BACKEND_SHARE = 0.6
-"""Of the time left, for a store that is asked alone: if it is away, another must still answer."""
+"""Share of the remaining time for a backend that is queried alone, so another can still answer."""
+SearchKey = tuple[str, str, TimeRange | None, int]
+"""Identity of a search: backend, text, time range, conditions left out."""
 
 
 @dataclass(frozen=True, slots=True)
 class BackendSearch:
-    """One search in one backend; ``weight`` is how much its ranking counts in the fusion."""
+    """One search in one backend; ``weight`` is the weight of its ranking in the fusion."""
 
     backend: ResilientBackend
     search: SearchRequest
     weight: float
 
+    @property
+    def key(self) -> SearchKey:
+        search = self.search
+        return (self.backend.name, search.query, search.time_range, search.relaxation_steps)
+
 
 @dataclass(frozen=True, slots=True)
 class FanoutResult:
-    """What came back, in the order asked, and who failed and why."""
+    """Rankings in the order of the searches, and each failed backend with its reason.
+
+    ``completed`` are the searches that need no repetition.
+    """
 
     rankings: tuple[Ranking, ...] = ()
-    failures: Mapping[str, str] = field(default_factory=dict)
+    failures: dict[str, str] = field(default_factory=dict)
     searched: tuple[SearchResult, ...] = ()
+    completed: frozenset[SearchKey] = frozenset()
 
     @property
     def backends(self) -> tuple[str, ...]:
-        """Those that answered, even with nothing."""
+        """Backends that answered, even if without a hit."""
         return tuple(dict.fromkeys(ranking.backend for ranking in self.rankings))
-
-    def merge(self, later: "FanoutResult") -> "FanoutResult":
-        """Both; a backend that failed once is named even if it answered later."""
-        failures = {**self.failures, **later.failures}
-        return FanoutResult(
-            self.rankings + later.rankings, failures, self.searched + later.searched
-        )
 
     @property
     def contradiction(self) -> str:
-        """What a store said no record can meet; empty when none did."""
+        """The first condition that no record can meet, or an empty string."""
         return next((each.contradiction for each in self.searched if each.contradiction), "")
 
     @property
     def left_out(self) -> tuple[str, ...]:
         """Conditions of the question that the hits need not meet, in words."""
-        met = [each for each in self.searched if each.hits and (each.requirements or each.left_out)]
-        said = [word for each in met or self.searched for word in each.left_out]
-        if not met:  # only stores that know of no conditions found something, if anything was found
-            said += [word for each in self.searched for word in each.requirements]
-        return tuple(dict.fromkeys(said))
+        strict = [
+            each for each in self.searched if each.hits and (each.requirements or each.left_out)
+        ]
+        words = [word for each in strict or self.searched for word in each.left_out]
+        if not strict:  # the hits, if any, come from backends that apply no conditions
+            words += [word for each in self.searched for word in each.requirements]
+        return tuple(dict.fromkeys(words))
+
+    def merge(self, later: "FanoutResult") -> "FanoutResult":
+        """Return both; a backend that failed once stays named, even if it answered later."""
+        return FanoutResult(
+            self.rankings + later.rankings,
+            {**self.failures, **later.failures},
+            self.searched + later.searched,
+            self.completed | later.completed,
+        )
 
 
 async def fan_out(searches: Iterable[BackendSearch]) -> FanoutResult:
-    """Never raises for a backend."""
-    asked: Sequence[BackendSearch] = tuple(searches)
-    alone = len({inquiry.backend.name for inquiry in asked}) == 1
-    share = SINGLE_BACKEND_SHARE if alone else 1.0
-    outcomes = await asyncio.gather(*(_search_backend(inquiry, share) for inquiry in asked))
+    """Run all searches at once. A failing backend raises nothing."""
+    searches = tuple(searches)
+    is_alone = len({each.backend.name for each in searches}) == 1
+    share = SINGLE_BACKEND_SHARE if is_alone else 1.0
+    outcomes = await asyncio.gather(*(_search_backend(each, share) for each in searches))
     failures = {out.store: out.reason for out in outcomes if isinstance(out, StoreUnavailable)}
     answered = [
-        (inquiry, outcome)
-        for inquiry, outcome in zip(asked, outcomes, strict=True)
+        (each, outcome)
+        for each, outcome in zip(searches, outcomes, strict=True)
         if isinstance(outcome, SearchResult)
     ]
-    rankings = tuple(Ranking(one.backend.name, out.hits, one.weight) for one, out in answered)
-    return FanoutResult(rankings, failures, tuple(out for _, out in answered))
+    return FanoutResult(
+        tuple(Ranking(each.backend.name, out.hits, each.weight) for each, out in answered),
+        failures,
+        tuple(outcome for _, outcome in answered),
+        frozenset(each.key for each in searches if each.backend.name not in failures),
+    )
 
 
-async def _search_backend(inquiry: BackendSearch, share: float) -> SearchResult | StoreUnavailable:
+async def _search_backend(search: BackendSearch, share: float) -> SearchResult | StoreUnavailable:
     try:
-        return await inquiry.backend.search(inquiry.search, share=share)
+        return await search.backend.search(search.search, share=share)
     except StoreUnavailable as error:
         return error

@@ -1,8 +1,8 @@
-"""One query from question to answer: the order of DESIGN.md section 7, in one place.
+"""One query from question to answer, as one sequence of stages.
 
-normalise → cache → take a turn → classify → rewrite → complexity → choose → fan out → fuse → check and correct →
-remember. Every optional stage that fails is skipped and counted; only the question's own errors,
-an injected fault, and the loss of every store end a query.
+normalise → cache → search slot → analyze → choose arms → rewrite → fan out → fuse → correct → store
+the decision. A failing optional stage is skipped and counted. Only an invalid question, an overload,
+a deadline, and the loss of every store end a query without an answer.
 """
 
 import asyncio
@@ -15,42 +15,27 @@ from datetime import UTC, datetime
 import structlog
 from redis.exceptions import RedisError
 
-from router.answer import Answer, Cohort
+from router.answer import Answer
 from router.errors import InvalidQuestion
 from router.features import Features
 from router.learning import Decision, LearningError
 from router.observability import trace
 from router.observability.metrics import RouterMetrics
 from router.observability.trace import Trace, time_phase
-from router.overload.admission import AdaptiveLimiter
-from router.phases.fault_injection import FaultSpec, inject
+from router.overload.admission import AdmissionControl
 from router.phases.phase_switches import PhaseController
-from router.pipeline.arm_selection import (
-    DEFAULT_ARM,
-    ArmSelector,
-    QueryFeatures,
-    RoutingPlan,
-    explain_plan,
-)
+from router.pipeline.arm_selection import DEFAULT_ARM, ArmSelector, RoutingPlan, explain_plan
 from router.pipeline.cached_answers import AnswerCache, CachedAnswer, CacheSession
-from router.pipeline.fanout import FanoutResult
 from router.pipeline.query_request import QueryRequest
 from router.pipeline.query_understanding import AnalyzedQuery, QueryUnderstanding
-from router.pipeline.retrieval import (
-    Retrieval,
-    RetrievalRequest,
-    RetrievalResult,
-    SubQuery,
-)
+from router.pipeline.retrieval import Retrieval, RetrievalRequest, RetrievalResult, SubQuery
 from router.rewrite import QueryRewriter, strip_markup
 from router.settings import Limits
 from router.users.query_ids import new_query_id
 
-CONFIDENCE_LOW = 0.75
-"""Below this confidence of the intent other arms are asked as well."""
 _CONTROL_CHARS = re.compile(r"[\x00-\x1f\x7f]")
 CORRECTION_SECONDS_MIN = 0.1
-"""With less than this left of the query's time no other try is begun."""
+"""With less than this left of the query's time, no further attempt starts."""
 logger = structlog.get_logger(__name__)
 
 
@@ -64,190 +49,162 @@ class PipelineDeps:
     retrieval: Retrieval
     answer_cache: AnswerCache
     phases: PhaseController
+    admission: AdmissionControl
+    metrics: RouterMetrics
 
 
 class Pipeline:
-    """Answers requests; safe for many at once."""
+    """Answers to requests; one instance serves all queries of a process."""
 
-    def __init__(
-        self, deps: PipelineDeps, features: Features, limits: Limits, metrics: RouterMetrics
-    ) -> None:
+    def __init__(self, deps: PipelineDeps, features: Features, limits: Limits) -> None:
         self._deps = deps
         self._features = features
         self._limits = limits
-        self._metrics = metrics
-        self.limiter = AdaptiveLimiter(limits.concurrent_searches, limits.wait_seconds)
 
-    async def answer(
-        self, request: QueryRequest, cohort: Cohort, fault: FaultSpec | None
-    ) -> Answer:
-        """Raises InvalidQuestion, InjectedFault, Overloaded, StoreUnavailable, TimeoutError."""
+    async def answer(self, request: QueryRequest) -> Answer:
+        """Answer within the request's deadline and the router's.
+
+        Raises:
+            InvalidQuestion: the question is empty or too long.
+            Overloaded: no search slot in time.
+            StoreUnavailable: every queried store failed.
+            TimeoutError: the deadline passed.
+        """
         started = time.perf_counter()
         seconds = min(request.seconds or math.inf, self._limits.query_seconds)
         with trace.open_trace() as open_trace:
             open_trace.deadline = time.monotonic() + seconds
             async with asyncio.timeout(seconds):
-                await inject(fault)
-                answer = await self._answer_with_cache(self._normalize(request), cohort, fault)
+                answer = await self._answer_with_cache(self._normalize(request))
         return _with_trace(answer, open_trace, time.perf_counter() - started)
 
     def _normalize(self, request: QueryRequest) -> QueryRequest:
-        # Control characters mean nothing to a reader, and Postgres takes no NUL.
+        # Control characters carry no meaning, and Postgres rejects NUL.
         text = strip_markup(_CONTROL_CHARS.sub(" ", request.query))
         if not text:
-            raise InvalidQuestion("query is empty: ask something")
+            raise InvalidQuestion("query is empty: send a question")
         if len(text) > self._limits.question_chars:
-            raise InvalidQuestion(f"query is longer than {self._limits.question_chars} characters")
+            raise InvalidQuestion(
+                f"query has {len(text)} characters: send at most {self._limits.question_chars}"
+            )
         return replace(request, query=text)
 
-    async def _answer_with_cache(
-        self, request: QueryRequest, cohort: Cohort, fault: FaultSpec | None
-    ) -> Answer:
-        # Under a fault nothing is read from or written to the cache: bad answers must not stay.
-        cache = self._deps.answer_cache.session(
-            request.tenant, cohort, request.limit, bypass=bool(fault)
-        )
+    async def _answer_with_cache(self, request: QueryRequest) -> Answer:
+        cache = self._deps.answer_cache.session(request.tenant, request.cohort, request.limit)
         hit = await _find_exact(cache, request)
         if hit is None:
-            async with self.limiter.acquire() as waited:
-                # The same question may have been answered while this one waited.
+            async with self._deps.admission.search_slot(request.tenant) as waited:
+                # The same question may have been answered during the wait.
                 hit = await _find_exact(cache, request) if waited else None
                 if hit is None:
-                    return await self._compute_answer(request, cohort, fault, cache)
-        return await self._reuse_cached_answer(request, cohort, hit)
+                    return await self._compute_answer(request, cache)
+        return await self._reuse_cached_answer(request, hit)
 
-    async def _compute_answer(
-        self, request: QueryRequest, cohort: Cohort, fault: FaultSpec | None, cache: CacheSession
-    ) -> Answer:
+    async def _compute_answer(self, request: QueryRequest, cache: CacheSession) -> Answer:
         with time_phase("understand"):
-            understood = await self._deps.understanding.analyze(request.query)
+            query = await self._deps.understanding.analyze(request.query)
         with time_phase("cache"):
-            hit = await cache.find_similar(request.query, understood.vector)
+            hit = await cache.find_similar(request.query, query.vector)
         if hit is not None:
-            return await self._reuse_cached_answer(request, cohort, hit)
-        query_id = new_query_id(cohort, request.counted_user)
-        if understood.intent.intent == "out_of_scope":
-            return _build_answer(query_id, understood, cohort, RetrievalResult((), FanoutResult()))
+            return await self._reuse_cached_answer(request, hit)
+        query_id = new_query_id(request.cohort, request.counted_user)
+        if query.intent.intent == "out_of_scope":
+            return _build_answer(query_id, query, request, RetrievalResult())
         with time_phase("choose"):
-            plan = self._plan_routing(understood, cohort)
-        retrieved = await self._retrieve(request, understood, plan, fault)
-        answer = _build_answer(query_id, understood, cohort, retrieved)
-        decision = Decision.from_choice(plan.context, plan.choice, cohort)
+            plan = self._plan_routing(query, request)
+        retrieved = await self._retrieve(request, query, plan)
+        answer = _build_answer(query_id, query, request, retrieved)
+        decision = Decision.from_choice(plan.context, plan.choice, request.cohort)
         await self._store_decision(query_id, decision)
         if answer.results and not answer.degraded and not trace.failures():
-            cache.put(answer, decision, understood.vector)
+            cache.put(answer, decision, query.vector)
         return answer
 
-    async def _reuse_cached_answer(
-        self, request: QueryRequest, cohort: Cohort, hit: CachedAnswer
-    ) -> Answer:
-        query_id = new_query_id(cohort, request.counted_user)
+    async def _reuse_cached_answer(self, request: QueryRequest, hit: CachedAnswer) -> Answer:
+        query_id = new_query_id(request.cohort, request.counted_user)
         trace.add_note("cache", hit.match_type)
         await self._store_decision(query_id, hit.decision)
         return replace(hit.answer, query_id=query_id, query=request.query, cached=True)
 
-    def _plan_routing(self, understood: AnalyzedQuery, cohort: Cohort) -> RoutingPlan:
-        unsure = understood.intent.confidence < CONFIDENCE_LOW
-        hard = understood.complexity.level != "simple" or unsure
-        question = QueryFeatures(
-            embedding=understood.vector,
-            intent=understood.intent.intent,
-            confidence=understood.intent.confidence,
-            complexity=understood.complexity.score,
-            multi_arm=self._features.enable_multi_router and hard,
-        )
-        plan = self._deps.arm_selector.plan(question, cohort, self._deps.phases.learner)
-        trace.add_note("complexity", list(understood.complexity.reasons))
-        trace.add_note("choice", explain_plan(plan, question.intent))
+    def _plan_routing(self, query: AnalyzedQuery, request: QueryRequest) -> RoutingPlan:
+        plan = self._deps.arm_selector.plan(query, request.cohort, self._deps.phases.learner)
+        trace.add_note("complexity", list(query.complexity.reasons))
+        trace.add_note("choice", explain_plan(plan, query.intent.intent))
         return plan
 
     async def _retrieve(
-        self,
-        request: QueryRequest,
-        understood: AnalyzedQuery,
-        plan: RoutingPlan,
-        fault: FaultSpec | None,
+        self, request: QueryRequest, query: AnalyzedQuery, plan: RoutingPlan
     ) -> RetrievalResult:
         with time_phase("rewrite"):
-            parts = await self._rewrite(understood)
-        wanted = RetrievalRequest(
-            sub_queries=parts,
-            intent=understood.intent.intent,
+            sub_queries = await self._rewrite(query)
+        retrieval_request = RetrievalRequest(
+            sub_queries=sub_queries,
+            intent=query.intent.intent,
             arms=plan.arms,
             limit=request.limit,
             today=datetime.now(UTC).date(),
         )
-        retrieval = self._deps.retrieval
-        if fault is not None and fault.kind == "reward" and fault.applies():
-            return await retrieval.retrieve(_invert_query(wanted))
         with time_phase("search"):
-            retrieved = await retrieval.retrieve(wanted)
+            result = await self._deps.retrieval.retrieve(retrieval_request)
         with time_phase("correct"):
-            retrieved = await self._correct(wanted, retrieved)
-        retrieval.require_answer(retrieved)
-        return retrieved
+            result = await self._correct(retrieval_request, result)
+        self._deps.retrieval.require_answer(result)
+        return result
 
-    async def _correct(
-        self, wanted: RetrievalRequest, retrieved: RetrievalResult
-    ) -> RetrievalResult:
+    async def _correct(self, request: RetrievalRequest, result: RetrievalResult) -> RetrievalResult:
         retrieval = self._deps.retrieval
         for attempt in range(self._features.max_correction_retries + 1):
-            why = retrieval.correction_reason(retrieved, attempt)
-            if why is None or trace.remaining_seconds() < CORRECTION_SECONDS_MIN:
+            reason = retrieval.correction_reason(result, attempt)
+            if reason is None or trace.remaining_seconds() < CORRECTION_SECONDS_MIN:
                 break
-            if attempt > 0:  # first other stores, with the user's own words
-                wanted = await self._improve(wanted, why)
-            corrected = await retrieval.correct(wanted, retrieved)
+            if attempt > 0:  # the first attempt queries other stores with the user's own words
+                request = await self._improve(request, reason)
+            corrected = await retrieval.correct(request, result)
             if corrected is None:
                 break
-            retrieved = corrected
-        return retrieved
+            result = corrected
+        return result
 
-    async def _rewrite(self, understood: AnalyzedQuery) -> tuple[SubQuery, ...]:
-        whole = SubQuery(understood.text, understood.vector)
+    async def _rewrite(self, query: AnalyzedQuery) -> tuple[SubQuery, ...]:
+        whole = SubQuery(query.text, query.vector)
         if not self._features.enable_query_rewriting:
             return (whole,)
-        rewrite = await self._deps.rewriter.rewrite(understood.text, understood.intent)
+        rewrite = await self._deps.rewriter.rewrite(query.text, query.intent)
         trace.add_note(
             "rewrite", {"text": rewrite.text, "parts": list(rewrite.parts), "by": rewrite.by}
         )
-        if len(rewrite.parts) > 1 and understood.complexity.level != "simple":
-            return tuple(
-                [
-                    _sub_query(one)
-                    for one in await self._deps.understanding.analyze_many(rewrite.parts)
-                ]
-            )
-        if rewrite.text == understood.text:
+        if len(rewrite.parts) > 1 and query.complexity.level != "simple":
+            parts = await self._deps.understanding.analyze_many(rewrite.parts)
+            return tuple([_sub_query(part) for part in parts])
+        if rewrite.text == query.text:
             return (whole,)
         vectors = await self._deps.understanding.embed([rewrite.text])
         return (SubQuery(rewrite.text, vectors[0]),)
 
-    async def _improve(self, wanted: RetrievalRequest, why: str) -> RetrievalRequest:
-        """Other words for the next try; the original stays in front, for names must not get lost."""
+    async def _improve(self, request: RetrievalRequest, reason: str) -> RetrievalRequest:
+        """Add a rewording for the next attempt; the original stays first, to keep its names."""
         if not self._features.enable_query_improvement:
-            return wanted
-        first = wanted.sub_queries[0]
-        text = await self._deps.rewriter.improve(first.text, why)
-        if text in {part.text for part in wanted.sub_queries}:
-            return wanted
+            return request
+        text = await self._deps.rewriter.improve(request.sub_queries[0].text, reason)
+        if text in {part.text for part in request.sub_queries}:
+            return request
         vectors = await self._deps.understanding.embed([text])
-        return replace(wanted, sub_queries=(*wanted.sub_queries, SubQuery(text, vectors[0])))
+        return replace(request, sub_queries=(*request.sub_queries, SubQuery(text, vectors[0])))
 
     async def _store_decision(self, query_id: str, decision: Decision) -> None:
-        """Only the treatment's decisions are learned from (guide: feedback count 0 at 0 %)."""
+        """Store the treatment's decisions, the only ones that the learner uses."""
         if decision.cohort != "treatment":
             return
         try:
             with time_phase("store_decision"):
                 await self._deps.phases.learner_client.store_decisions({query_id: decision})
         except (RedisError, OSError, LearningError) as error:
-            self._metrics.redis_errors.inc()
-            logger.warning("decision_not_remembered", why=repr(error))
+            self._deps.metrics.redis_errors.inc()
+            logger.warning("decision_not_stored", reason=repr(error))
 
 
-def _sub_query(understood: AnalyzedQuery) -> SubQuery:
-    return SubQuery(understood.text, understood.vector, DEFAULT_ARM[understood.intent.intent])
+def _sub_query(query: AnalyzedQuery) -> SubQuery:
+    return SubQuery(query.text, query.vector, DEFAULT_ARM[query.intent.intent])
 
 
 async def _find_exact(cache: CacheSession, request: QueryRequest) -> CachedAnswer | None:
@@ -266,25 +223,19 @@ def _with_trace(answer: Answer, open_trace: Trace, seconds: float) -> Answer:
     )
 
 
-def _invert_query(wanted: RetrievalRequest) -> RetrievalRequest:
-    """Fault injection: the records that have least to do with the question."""
-    parts = tuple(SubQuery(part.text, -part.embedding) for part in wanted.sub_queries)
-    return replace(wanted, sub_queries=parts, arms=("qdrant",))
-
-
 def _build_answer(
-    query_id: str, understood: AnalyzedQuery, cohort: Cohort, retrieved: RetrievalResult
+    query_id: str, query: AnalyzedQuery, request: QueryRequest, retrieved: RetrievalResult
 ) -> Answer:
     return Answer(
         query_id=query_id,
-        query=understood.text,
-        intent=understood.intent.intent,
-        confidence=understood.intent.confidence,
-        tier=understood.intent.tier,
-        cohort=cohort,
+        query=query.text,
+        intent=query.intent.intent,
+        confidence=query.intent.confidence,
+        tier=query.intent.tier,
+        cohort=request.cohort,
         backends=retrieved.fanout.backends,
         results=retrieved.hits,
-        complexity=understood.complexity.level,
+        complexity=query.complexity.level,
         corrections=retrieved.corrections,
         left_out=retrieved.left_out,
         failures=retrieved.fanout.failures,

@@ -25,7 +25,6 @@ from router.pipeline.arm_selection import (
     ARM_BACKENDS,
     ARMS,
     ArmSelector,
-    QueryFeatures,
     greedy_arm,
 )
 from router.pipeline.query_understanding import AnalyzedQuery, QueryUnderstanding
@@ -100,24 +99,17 @@ class Prober:
 
     async def probe(self, golden: GoldenQuestion) -> None:
         """One question, both cohorts; the treatment only while its learner runs."""
-        understood = await self.understanding.analyze(golden.query)
-        self._score(golden, understood, "control")
+        analyzed = await self.understanding.analyze(golden.query)
+        self._score(golden, analyzed, "control")
         if self.phases.learner is not None:
-            self._score(golden, understood, "treatment")
+            self._score(golden, analyzed, "treatment")
 
-    def _score(self, golden: GoldenQuestion, understood: AnalyzedQuery, cohort: Cohort) -> None:
-        intent = understood.intent
-        question = QueryFeatures(
-            embedding=understood.vector,
-            intent=intent.intent,
-            confidence=intent.confidence,
-            complexity=understood.complexity.score,
-        )
-        learner = self.phases.learner
+    def _score(self, golden: GoldenQuestion, analyzed: AnalyzedQuery, cohort: Cohort) -> None:
+        intent, learner = analyzed.intent, self.phases.learner
         if cohort == "treatment" and learner is not None:
-            arm = greedy_arm(learner, question)
+            arm = greedy_arm(learner, analyzed)
         else:
-            arm = self.arm_selector.plan(question, "control", None).choice.arm
+            arm = self.arm_selector.plan(analyzed, "control", None).choice.arm
         self._count("intent", cohort, correct=intent.intent == golden.intent)
         self._count("routing", cohort, correct=golden.accepts(arm))
 

@@ -1,4 +1,4 @@
-"""Counts one query: its outcome, its time and its user, whatever happens to it."""
+"""Metrics of one query: its outcome, its duration and its user."""
 
 import time
 from collections.abc import Iterator
@@ -9,83 +9,92 @@ from router.answer import Answer, Cohort
 from router.errors import DeadlineExceeded, InvalidQuestion, Overloaded, StoreUnavailable
 from router.observability.metrics import RouterMetrics
 from router.observability.trace import PHASES, Trace
-from router.phases.phase_switches import Assignment
+from router.pipeline.query_request import QueryRequest
 from sluice.flags.service.unique_users import UniqueUserCounter
 
 PHASES_SET = frozenset(PHASES)
 UNKNOWN_INTENT = "unknown"
 P99_TARGET_SECONDS = 1.0
-"""The guide's P99. Who gives the router less has chosen to be answered in part or not at all; who
-gives it as much and gets nothing met an error, which red flags must see."""
+"""The guide's P99. A caller's deadline from here on measures the router: the query took as long."""
 DEADLINE_MARGIN_SECONDS = 0.1
-"""A failure with more time left than this was not the deadline's."""
+"""A failure with more time left than this was not caused by the deadline."""
 
 
 @dataclass(slots=True)
 class QueryOutcome:
-    """What is known of the query so far."""
+    """Recorder of one query's outcome."""
 
-    assignment: Assignment
+    request: QueryRequest
     metrics: RouterMetrics
     user_counter: UniqueUserCounter
     trace: Trace
     started: float = field(default_factory=time.perf_counter)
 
+    @property
+    def cohort(self) -> Cohort:
+        return self.request.cohort
+
     def record_answer(self, answer: Answer) -> None:
         self.metrics.queries.labels(self.cohort, answer.intent, answer.outcome).inc()
-        self._record_end(failed=False)
+        self._record_duration(failed=False)
 
     def record_error(self) -> None:
         self.metrics.queries.labels(self.cohort, UNKNOWN_INTENT, "error").inc()
-        self._record_end(failed=True)
+        self._record_duration(failed=True)
 
     def record_refusal(self, reason: str) -> None:
-        """By no fault of the router: neither an error, nor a time to be judged by."""
+        """Count a query that ended without an error of the router."""
         self.metrics.refused.labels(self.cohort, reason).inc()
 
-    @property
-    def cohort(self) -> Cohort:
-        return self.assignment.cohort
+    def record_caller_deadline(self, seconds: float) -> None:
+        """Count a query that its caller's own deadline ended.
 
-    def _record_end(self, *, failed: bool) -> None:
+        It is not an error. From the guide's P99 on its duration counts, so that a release that is
+        too slow for its callers fails its latency gates.
+        """
+        self.record_refusal("deadline")
+        if seconds >= P99_TARGET_SECONDS:
+            self._record_duration(failed=False)
+
+    def _record_duration(self, *, failed: bool) -> None:
         elapsed = time.perf_counter() - self.started
-        if (member := self.assignment.counted_user) is not None:
-            self.user_counter.record_query(member, self.cohort, elapsed, failed=failed)
+        if (user := self.request.counted_user) is not None:
+            self.user_counter.record_query(user, self.cohort, elapsed, failed=failed)
         self.metrics.query_seconds.labels(self.cohort).observe(elapsed)
         for name in self.trace.seconds.keys() & PHASES_SET:
-            seconds = self.trace.seconds[name]
-            self.metrics.phase_seconds.labels(name).observe(seconds)
+            self.metrics.phase_seconds.labels(name).observe(self.trace.seconds[name])
 
 
 @contextmanager
 def observe_query(
-    metrics: RouterMetrics,
-    user_counter: UniqueUserCounter,
-    assignment: Assignment,
-    trace: Trace,
-    seconds: float | None = None,
+    metrics: RouterMetrics, user_counter: UniqueUserCounter, request: QueryRequest, trace: Trace
 ) -> Iterator[QueryOutcome]:
-    """Errors count as errors, the caller's own mistakes do not count at all.
+    """Count errors of the router as errors, and the caller's mistakes not at all.
 
-    ``seconds`` is the caller's own deadline. Raises Late in place of what a short one led to.
+    Raises:
+        DeadlineExceeded: in place of the error that the caller's own deadline caused.
     """
-    observed = QueryOutcome(assignment, metrics, user_counter, trace)
+    outcome = QueryOutcome(request, metrics, user_counter, trace)
     try:
-        yield observed
+        yield outcome
     except InvalidQuestion:
         raise
-    except Overloaded:
-        observed.record_refusal("overload")
+    except Overloaded as error:
+        outcome.record_refusal(error.kind)
         raise
     except Exception as error:
-        if seconds is not None and _is_caller_deadline(error, seconds, trace):
-            observed.record_refusal("deadline")
+        seconds = request.seconds
+        if seconds is not None and _is_caller_deadline(error, trace):
+            outcome.record_caller_deadline(seconds)
             raise DeadlineExceeded(f"no answer within the {seconds:g} s of the request") from error
-        observed.record_error()
+        outcome.record_error()
         raise
 
 
-def _is_caller_deadline(error: Exception, seconds: float, trace: Trace) -> bool:
-    late = isinstance(error, TimeoutError | StoreUnavailable)
-    left = trace.deadline - time.monotonic()
-    return late and seconds < P99_TARGET_SECONDS and left < DEADLINE_MARGIN_SECONDS
+def _is_caller_deadline(error: Exception, trace: Trace) -> bool:
+    """Return True if the deadline that the caller set caused the error.
+
+    The trace holds the earlier of the caller's deadline and the router's.
+    """
+    is_late = isinstance(error, TimeoutError | StoreUnavailable)
+    return is_late and trace.deadline - time.monotonic() < DEADLINE_MARGIN_SECONDS

@@ -2,20 +2,28 @@
 
 from dataclasses import dataclass
 
+from router.answer import Cohort
+from router.phases.phase_switches import CONTROL, Assignment
 from sluice.flags.service.unique_users import CountedUser
 
 
 @dataclass(frozen=True, slots=True)
 class QueryRequest:
-    """What was asked, by whom. ``user_id`` decides the cohort; without one it is control.
+    """A question with its cohort, its tenant and its limits.
 
-    ``member`` is the user as the comparison of both cohorts counts them, if it does.
+    ``seconds`` is the caller's own deadline, if it is shorter than the router's.
     """
 
     query: str
-    user_id: str | None = None
-    session_id: str | None = None
+    assignment: Assignment = CONTROL
     limit: int = 10
     tenant: str = "default"
-    seconds: float | None = None  # the caller's own deadline, when shorter than the router's
-    counted_user: CountedUser | None = None
+    seconds: float | None = None
+
+    @property
+    def cohort(self) -> Cohort:
+        return self.assignment.cohort
+
+    @property
+    def counted_user(self) -> CountedUser | None:
+        return self.assignment.counted_user

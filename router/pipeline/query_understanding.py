@@ -1,7 +1,7 @@
-"""What a question means to the router: its vector, intent and complexity, from the local models.
+"""Analysis of a question by the local models: its vector, intent and complexity.
 
 The models run on one worker thread: they are single-threaded, and a second thread would only
-contend with the event loop for the core this process has.
+contend with the event loop for the process's core.
 """
 
 import asyncio
@@ -9,32 +9,47 @@ from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
+import numpy as np
+from numpy.typing import NDArray
+
 from router.backends.base import Vector
 from router.embedding import Embedder
 from router.features import Features
 from router.intent import Intent, IntentClassifier
+from router.learning import build_context
 from router.pipeline.complexity import Complexity, assess
+
+CONFIDENCE_LOW = 0.75
+"""An intent with a lower confidence is uncertain, so other arms are queried as well."""
+GROUNDED_CONFIDENCE = 0.5
+"""Confidence of ``semantic`` for a question outside the classifier's intents that the stores cover."""
+NearestCosine = Callable[[Vector], Awaitable[float | None]]
+"""Returns the cosine of the record nearest to a vector, or None when the store is unavailable."""
 
 
 @dataclass(frozen=True, slots=True)
 class AnalyzedQuery:
-    """``text`` is the normalised question; ``vector`` has length 1."""
+    """A normalised question with its analysis; ``vector`` is (384,) float32 of length 1."""
 
     text: str
     vector: Vector
     intent: Intent
     complexity: Complexity
 
+    @property
+    def is_hard(self) -> bool:
+        """True when one arm may not be enough to answer it."""
+        return self.complexity.level != "simple" or self.intent.confidence < CONFIDENCE_LOW
 
-NearestCosine = Callable[[Vector], Awaitable[float | None]]
-"""The cosine of the record nearest to a vector; None when that can't be known now."""
-GROUNDED_CONFIDENCE = 0.5
-"""Of ``semantic`` where the stores know something of what the classifier can't name."""
+    def context(self) -> NDArray[np.float64]:
+        """Return the bandits' context vector, of length ``router.learning.DIMENSION``."""
+        intent = self.intent
+        return build_context(self.vector, intent.intent, intent.confidence, self.complexity.score)
 
 
 @dataclass(frozen=True, slots=True)
 class LocalModels:
-    """The local models; ``llm``: the classifier has a language model behind it."""
+    """The local models; ``has_llm`` says that the classifier can escalate to a language model."""
 
     embedder: Embedder
     classifier: IntentClassifier
@@ -42,7 +57,7 @@ class LocalModels:
 
 
 class QueryUnderstanding:
-    """Call ``close`` when done: it owns a thread."""
+    """Analysis on an own thread; ``close`` ends the thread."""
 
     def __init__(
         self,
@@ -51,7 +66,7 @@ class QueryUnderstanding:
         nearest_cosine: NearestCosine,
         known_cosine: float,
     ) -> None:
-        """From ``known_cosine`` on the stores know something of a question."""
+        """Treat a question as known to the stores from the cosine ``known_cosine`` on."""
         self._embedder = models.embedder
         self._classifier = models.classifier
         self._llm = models.has_llm
@@ -61,42 +76,45 @@ class QueryUnderstanding:
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="models")
 
     def close(self) -> None:
+        """Stop the worker thread without waiting for it."""
         self._executor.shutdown(wait=False, cancel_futures=True)
 
     async def analyze(self, text: str) -> AnalyzedQuery:
-        """Raises EmbeddingError when an embedding service was configured and fails."""
+        """Analyze a whole question.
+
+        Raises:
+            EmbeddingError: the configured embedding service failed.
+        """
         loop = asyncio.get_running_loop()
-        understood = await loop.run_in_executor(self._executor, self._analyze_locally, text)
+        analyzed = await loop.run_in_executor(self._executor, self._analyze_locally, text)
         if self._llm and self._features.enable_semantic_classification:
             intent = await self._classifier.classify_with_llm(text)
-            understood = replace(
-                understood, intent=intent, complexity=self._assess_complexity(text, intent)
-            )
-        return await self._ground(understood)
-
-    async def _ground(self, understood: AnalyzedQuery) -> AnalyzedQuery:
-        """What is out of scope depends on what the stores hold: the classifier can't know that."""
-        intent = understood.intent
-        if intent.intent != "out_of_scope":
-            return understood
-        nearest = await self._nearest_cosine(understood.vector)
-        if nearest is not None and nearest < self._known_cosine:
-            return understood
-        # They know of it, but what is asked for nobody knows: unsure, so a second store is asked.
-        sure = 0.0 if nearest is None else GROUNDED_CONFIDENCE
-        return replace(understood, intent=Intent("semantic", sure, "evidence"))
+            complexity = self._assess_complexity(text, intent)
+            analyzed = replace(analyzed, intent=intent, complexity=complexity)
+        return await self._ground(analyzed)
 
     async def analyze_many(self, texts: Sequence[str]) -> list[AnalyzedQuery]:
-        """The parts of a question, each by itself, by the local models alone."""
+        """Analyze each part of a question separately, with the local models only."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(
             self._executor, lambda: [self._analyze_locally(text) for text in texts]
         )
 
     async def embed(self, texts: list[str]) -> list[Vector]:
-        """One vector per text."""
+        """Return one vector per text."""
         loop = asyncio.get_running_loop()
         return list(await loop.run_in_executor(self._executor, self._embedder.embed, texts))
+
+    async def _ground(self, analyzed: AnalyzedQuery) -> AnalyzedQuery:
+        """Correct ``out_of_scope`` by the stores' content, which the classifier cannot see."""
+        if analyzed.intent.intent != "out_of_scope":
+            return analyzed
+        nearest = await self._nearest_cosine(analyzed.vector)
+        if nearest is not None and nearest < self._known_cosine:
+            return analyzed
+        # The stores cover the subject but the intent is unclear: low confidence adds a second store.
+        confidence = 0.0 if nearest is None else GROUNDED_CONFIDENCE
+        return replace(analyzed, intent=Intent("semantic", confidence, "evidence"))
 
     def _analyze_locally(self, text: str) -> AnalyzedQuery:
         vector = self._embedder.embed([text])[0]

@@ -1,35 +1,38 @@
-"""From a plan to hits: which backend is asked what, and what to try when the answer won't do."""
+"""Retrieval: from a routing plan to hits, and to a corrected search if they are insufficient."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 
 from router.backends.base import Hit, SearchRequest, Vector
 from router.backends.resilient_backend import ResilientBackend
-from router.backends.time_expressions import TimeRange, parse_time_range
+from router.backends.time_expressions import parse_time_range
 from router.errors import StoreUnavailable
 from router.features import Features
 from router.pipeline.arm_selection import ARM_BACKENDS
-from router.pipeline.correction import FILTER_BACKENDS, insufficiency_reason, next_attempt
-from router.pipeline.fanout import BackendSearch, FanoutResult, fan_out
+from router.pipeline.correction import (
+    FILTER_BACKENDS,
+    SearchAttempt,
+    insufficiency_reason,
+    next_attempt,
+)
+from router.pipeline.fanout import BackendSearch, FanoutResult, SearchKey, fan_out
 from router.pipeline.fusion import fuse
 
 SUB_QUERIES_MAX = 3
 SUB_QUERY_ARMS_MIN = 2
-"""Its own and the one chosen for the whole question, which its reward is credited to."""
+"""A sub-query's own arm, and the whole question's arm, which the reward is credited to."""
 EVIDENCE_SHARE = 0.3
-"""Of the time left, for asking whether the stores know of a question at all."""
-SearchKey = tuple[str, str, TimeRange | None, int]
-"""What makes two searches the same: backend, text, time, conditions left out."""
+"""Share of the remaining time for the question whether the stores cover a subject."""
 SECONDARY_WEIGHT = 0.8
-"""Of every arm but the one that was chosen: it is asked because the choice may not be enough."""
+"""Weight of every arm but the chosen one."""
 
 
 @dataclass(frozen=True, slots=True)
 class SubQuery:
-    """One question to search for, with its vector.
+    """One text to search for, with its vector.
 
-    ``arm`` suits it best by itself: half of a question may be of another kind than the whole.
+    ``arm`` is the arm of a part of a question, which may differ from the whole question's.
     """
 
     text: str
@@ -39,7 +42,7 @@ class SubQuery:
 
 @dataclass(frozen=True, slots=True)
 class RetrievalRequest:
-    """What to retrieve: one part, or several of a decomposed question."""
+    """A question, or the parts of a decomposed one, with the arms to query."""
 
     sub_queries: tuple[SubQuery, ...]
     intent: str
@@ -49,28 +52,19 @@ class RetrievalRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class AttemptHistory:
-    """The arms asked so far, each single search, and how many conditions the last try left out."""
-
-    arms: tuple[str, ...] = ()
-    searches: frozenset[SearchKey] = frozenset()
-    relaxed_conditions: int = 0
-
-
-@dataclass(frozen=True, slots=True)
 class RetrievalResult:
-    """Hits best first, and how they came about.
+    """Hits, best first, and all searches that led to them.
 
-    ``wanting`` is why they won't do, in words, None when they will, ``contradictory`` whether that
-    lies in the question itself; ``tries`` are all searches so far; ``corrections`` says in words
-    what was tried beyond the plan.
+    ``insufficiency`` is the reason to correct the search, or None. ``attempt`` holds the arms of
+    all attempts and the conditions that the last one left out. ``corrections`` describes each
+    attempt after the first in words.
     """
 
-    hits: tuple[Hit, ...]
-    fanout: FanoutResult
+    hits: tuple[Hit, ...] = ()
+    fanout: FanoutResult = field(default_factory=FanoutResult)
     insufficiency: str | None = None
     is_contradictory: bool = False
-    history: AttemptHistory = AttemptHistory()
+    attempt: SearchAttempt = field(default_factory=SearchAttempt)
     corrections: tuple[str, ...] = ()
 
     @property
@@ -80,7 +74,7 @@ class RetrievalResult:
 
 
 class Retrieval:
-    """Searches the backends it was given; knows nothing of cohorts, caches or users."""
+    """Search in the supplied backends, independent of cohorts, caches and users."""
 
     def __init__(self, backends: Sequence[ResilientBackend], features: Features) -> None:
         self._backends = {backend.name: backend for backend in backends}
@@ -91,128 +85,120 @@ class Retrieval:
         return self._backends
 
     async def nearest_cosine(self, vector: Vector) -> float | None:
-        """The cosine of the nearest record; 0 when there is none, None when Qdrant is away."""
+        """Return the cosine of the nearest record: 0 without records, None if Qdrant fails."""
         search = SearchRequest("", vector, "semantic", 1, datetime.now(UTC).date())
         try:
-            found = await self._backends["qdrant"].search(search, share=EVIDENCE_SHARE)
+            result = await self._backends["qdrant"].search(search, share=EVIDENCE_SHARE)
         except StoreUnavailable:
             return None
-        return found.hits[0].score if found.hits else 0.0
+        return result.hits[0].score if result.hits else 0.0
 
     async def retrieve(self, request: RetrievalRequest) -> RetrievalResult:
-        """The plan as it is."""
-        asked = self._backend_searches(request)
-        found = await fan_out(asked.values())
-        hits = self._fuse(found, request.limit)
-        wanting = insufficiency_reason(hits, found.contradiction, found.left_out if hits else ())
-        tries = AttemptHistory(request.arms, _completed_searches(asked, found))
-        return RetrievalResult(hits, found, wanting, bool(found.contradiction), tries)
+        """Search as planned."""
+        fanout = await fan_out(self._backend_searches(request).values())
+        hits = self._fuse(fanout, request.limit)
+        unmet = fanout.left_out if hits else ()
+        return RetrievalResult(
+            hits,
+            fanout,
+            insufficiency_reason(hits, fanout.contradiction, unmet),
+            bool(fanout.contradiction),
+            SearchAttempt(request.arms),
+        )
 
     async def correct(
         self, request: RetrievalRequest, before: RetrievalResult
     ) -> RetrievalResult | None:
-        """One correction: another plan. None when there is none that asks anything new."""
-        tries = before.history
-        step = next_attempt(
-            request.intent,
-            tries.arms,
-            tries.relaxed_conditions,
-            contradictory=before.is_contradictory,
+        """Make the next attempt, or return None if it would only repeat earlier searches."""
+        attempt = next_attempt(
+            request.intent, before.attempt, contradictory=before.is_contradictory
         )
-        other = replace(request, arms=step.arms)
-        # A search without conditions has none to leave out: it would be the same search again.
-        relaxed = step.relaxed if any(each.requirements for each in before.fanout.searched) else 0
-        asked = self._backend_searches(other, relaxed=relaxed, weight=SECONDARY_WEIGHT)
-        fresh = {key: one for key, one in asked.items() if key not in tries.searches}
-        if not fresh:
+        # Without conditions a relaxed search equals the earlier one.
+        has_conditions = any(each.requirements for each in before.fanout.searched)
+        relaxed = attempt.relaxed_conditions if has_conditions else 0
+        searches = self._backend_searches(
+            replace(request, arms=attempt.arms), relaxed=relaxed, weight=SECONDARY_WEIGHT
+        )
+        new = [each for key, each in searches.items() if key not in before.fanout.completed]
+        if not new:
             return None
-        later = await fan_out(fresh.values())
-        found = before.fanout.merge(later)
-        hits = self._fuse(found, request.limit)
+        later = await fan_out(new)
+        fanout = before.fanout.merge(later)
+        hits = self._fuse(fanout, request.limit)
+        description = _describe_correction(before.insufficiency, new, later)
         return RetrievalResult(
             hits,
-            found,
+            fanout,
             insufficiency_reason(hits, later.contradiction),
             bool(later.contradiction),
-            AttemptHistory(
-                (*tries.arms, *step.arms),
-                tries.searches | _completed_searches(fresh, later),
-                relaxed,
-            ),
-            (
-                *before.corrections,
-                _describe_correction(before.insufficiency, fresh.values(), later),
-            ),
+            SearchAttempt((*before.attempt.arms, *attempt.arms), relaxed),
+            (*before.corrections, description),
         )
 
-    def correction_reason(self, retrieved: RetrievalResult, attempt: int) -> str | None:
-        """Why another try is due; a failed store is always made up for once."""
+    def correction_reason(self, result: RetrievalResult, attempt: int) -> str | None:
+        """Return the reason for another attempt; a failed backend is always replaced once."""
         if attempt >= self._features.max_correction_retries:
             return None
-        if self._features.enable_self_correction or (retrieved.fanout.failures and attempt == 0):
-            return retrieved.insufficiency
+        if self._features.enable_self_correction or (result.fanout.failures and attempt == 0):
+            return result.insufficiency
         return None
 
-    def require_answer(self, retrieved: RetrievalResult) -> None:
-        """Raise StoreUnavailable when every store that was asked failed: that is no answer."""
-        found = retrieved.fanout
-        if found.failures and not found.rankings:
-            names, why = ", ".join(found.failures), "; ".join(found.failures.values())
-            raise StoreUnavailable(names, why)
+    def require_answer(self, result: RetrievalResult) -> None:
+        """Raise StoreUnavailable if every queried backend failed."""
+        fanout = result.fanout
+        if fanout.failures and not fanout.rankings:
+            names, reasons = ", ".join(fanout.failures), "; ".join(fanout.failures.values())
+            raise StoreUnavailable(names, reasons)
 
-    def _fuse(self, found: FanoutResult, limit: int) -> tuple[Hit, ...]:
-        rankings = found.rankings
+    def _fuse(self, fanout: FanoutResult, limit: int) -> tuple[Hit, ...]:
+        rankings = fanout.rankings
         if not self._features.enable_result_fusion:
-            rankings = tuple(r for r in rankings if r.hits)[:1]
+            rankings = tuple(ranking for ranking in rankings if ranking.hits)[:1]
         return tuple(fuse(rankings, limit))
 
     def _backend_searches(
-        self, wanted: RetrievalRequest, *, relaxed: int = 0, weight: float | None = None
+        self, request: RetrievalRequest, *, relaxed: int = 0, weight: float | None = None
     ) -> dict[SearchKey, BackendSearch]:
-        """Each search once, with the weight of the first arm that asks it."""
-        inquiries: dict[SearchKey, BackendSearch] = {}
-        for part in wanted.sub_queries[:SUB_QUERIES_MAX]:
-            for place, arm in enumerate(_arms_for(part, wanted.arms)):
-                window = parse_time_range(part.text, wanted.today) if arm == "temporal" else None
+        """Return each distinct search once, with the weight of the first arm that needs it."""
+        searches: dict[SearchKey, BackendSearch] = {}
+        for part in request.sub_queries[:SUB_QUERIES_MAX]:
+            for place, arm in enumerate(_arms_for(part, request.arms)):
+                arm_weight = weight or (1.0 if place == 0 else SECONDARY_WEIGHT)
+                plain = _search_request(request, part, arm)
                 for backend in self._backends_for(arm):
-                    left_out = relaxed if backend.name in FILTER_BACKENDS else 0
-                    key = (backend.name, part.text, window, left_out)
-                    if key in inquiries:
-                        continue
-                    search = SearchRequest(
-                        query=part.text,
-                        embedding=part.embedding,
-                        intent=wanted.intent,
-                        limit=wanted.limit,
-                        today=wanted.today,
-                        time_range=window,
-                        relaxation_steps=left_out,
-                    )
-                    share = weight or (1.0 if place == 0 else SECONDARY_WEIGHT)
-                    inquiries[key] = BackendSearch(backend, search, share)
-        return inquiries
+                    skipped = relaxed if backend.name in FILTER_BACKENDS else 0
+                    search = replace(plain, relaxation_steps=skipped) if skipped else plain
+                    backend_search = BackendSearch(backend, search, arm_weight)
+                    searches.setdefault(backend_search.key, backend_search)
+        return searches
 
     def _backends_for(self, arm: str) -> list[ResilientBackend]:
-        """The arm's backends that exist; Qdrant where none does (graph switched off)."""
+        """Return the arm's available backends, or Qdrant if the graph is switched off."""
         names = [name for name in ARM_BACKENDS[arm] if name in self._backends]
         return [self._backends[name] for name in names or ["qdrant"]]
 
 
+def _search_request(request: RetrievalRequest, part: SubQuery, arm: str) -> SearchRequest:
+    return SearchRequest(
+        query=part.text,
+        embedding=part.embedding,
+        intent=request.intent,
+        limit=request.limit,
+        today=request.today,
+        time_range=parse_time_range(part.text, request.today) if arm == "temporal" else None,
+    )
+
+
 def _arms_for(part: SubQuery, arms: tuple[str, ...]) -> tuple[str, ...]:
-    """The part's own arm first, and no more of them than of a whole question."""
+    """Return the part's own arm first, and no more arms than for a whole question."""
     if part.arm is None:
         return arms
     return tuple(dict.fromkeys((part.arm, *arms)))[: max(len(arms), SUB_QUERY_ARMS_MIN)]
 
 
-def _completed_searches(asked: Iterable[SearchKey], found: FanoutResult) -> frozenset[SearchKey]:
-    """What need not be asked again; a store that failed may be."""
-    return frozenset(key for key in asked if key[0] not in found.failures)
-
-
 def _describe_correction(
-    why: str | None, asked: Iterable[BackendSearch], later: FanoutResult
+    reason: str | None, searches: Iterable[BackendSearch], later: FanoutResult
 ) -> str:
-    names = ", ".join(dict.fromkeys(inquiry.backend.name for inquiry in asked))
+    names = ", ".join(dict.fromkeys(each.backend.name for each in searches))
     without = "; ".join(dict.fromkeys(word for each in later.searched for word in each.left_out))
-    return f"{why}: asked {names}" + (f" leaving out {without}" if without else "")
+    return f"{reason}: asked {names}" + (f" leaving out {without}" if without else "")

@@ -84,6 +84,7 @@ def test_documented_defaults_are_those_of_the_router() -> None:
         "SLUICE_CACHE_ENTRIES": limits.cache_entries,
         "SLUICE_CACHE_THRESHOLD": limits.cache_threshold,
         "SLUICE_MAX_IN_FLIGHT": limits.in_flight,
+        "SLUICE_TENANT_QUERIES_PER_SECOND": int(limits.tenant_queries_per_second),
         "SLUICE_MAX_SEARCHING": limits.concurrent_searches,
         "SLUICE_KNOWN_COSINE": limits.known_cosine,
         "SLUICE_BACKEND_SECONDS": limits.backend_seconds,

@@ -164,22 +164,19 @@ async def test_a_fault_hurts_only_the_treatment_and_leaves_with_its_key(
     key = f"sluice:{faulty.environment}:faults"
     redis = Redis.from_url(faulty.stores.redis_url)
     async with redis, running_treated_router(faulty) as router:
+        faults = router.components.faults
+        assert faults is not None
         await redis.set(key, '{"kind": "errors", "share": 1.0}')
-        await _wait_until(lambda: router.components.faults.fault is not None)
+        await _wait_until(lambda: faults.fault is not None)
         with pytest.raises(InjectedFault):
             await router.query("Who drives truck T-12?", user_id="alice")
         assert (await router.query("Who drives truck T-12?", user_id="bob")).results
         await redis.set(key, '{"kind": "reward"}')
-        await _wait_until(
-            lambda: (
-                router.components.faults.fault is not None
-                and router.components.faults.fault.kind == "reward"
-            )
-        )
+        await _wait_until(lambda: faults.fault is not None and faults.fault.kind == "reward")
         wrong = await router.query("Who drives truck T-12?", user_id="alice")
         assert "DRV-1" not in {hit.id for hit in wrong.results[:3]}
         await redis.delete(key)
-        await _wait_until(lambda: router.components.faults.fault is None)
+        await _wait_until(lambda: faults.fault is None)
         right = await router.query("Who drives truck T-12?", user_id="alice")
         assert (right.results[0].id, right.cached) == ("DRV-1", False)
 

@@ -28,7 +28,12 @@ async def client(load: StubLoad) -> AsyncIterator[httpx.AsyncClient]:
         return PlainTextResponse(await request.body())
 
     paths = [Route(path, echo, methods=["GET", "POST"]) for path in ("/query", "/feedback", "/x")]
-    door = RequestMiddleware(Starlette(routes=paths), Telemetry(), 10, lambda: load.is_busy)
+    door = RequestMiddleware(
+        Starlette(routes=paths),
+        Telemetry(),
+        10,
+        lambda _: "busy; try again shortly" if load.is_busy else None,
+    )
     transport = httpx.ASGITransport(app=door)
     async with httpx.AsyncClient(transport=transport, base_url="http://router") as http:
         yield http

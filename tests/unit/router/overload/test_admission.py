@@ -6,18 +6,21 @@ import time
 import pytest
 
 from router.errors import Overloaded
+from router.observability.metrics import RouterMetrics
 from router.observability.trace import open_trace
-from router.overload.admission import AdaptiveLimiter, InFlightLimit
+from router.overload.admission import AdmissionControl
+from router.overload.search_limiter import SearchLimiter
+from router.settings import Limits
 
 
 async def test_nobody_waits_while_there_are_turns() -> None:
-    turns = AdaptiveLimiter(2, 0.3)
+    turns = SearchLimiter(2, 0.3)
     async with turns.acquire() as first, turns.acquire() as second:
         assert (first, second) == (False, False)
 
 
 async def test_the_next_one_waits_for_a_turn_in_order() -> None:
-    turns, order = AdaptiveLimiter(1, 5.0), list[int]()
+    turns, order = SearchLimiter(1, 5.0), list[int]()
 
     async def ask(number: int) -> None:
         async with turns.acquire() as waited:
@@ -32,7 +35,7 @@ async def test_the_next_one_waits_for_a_turn_in_order() -> None:
 
 
 async def test_a_line_that_is_too_long_refuses_at_once() -> None:
-    turns = AdaptiveLimiter(1, 0.3)
+    turns = SearchLimiter(1, 0.3)
     async with turns.acquire():
         waiting = [asyncio.create_task(_acquire_once(turns)) for _ in range(50)]
         await asyncio.sleep(0)
@@ -49,14 +52,14 @@ async def test_a_line_that_is_too_long_refuses_at_once() -> None:
 
 
 async def test_nobody_waits_longer_than_allowed_for_a_search_that_is_stuck() -> None:
-    turns = AdaptiveLimiter(1, 0.1)
+    turns = SearchLimiter(1, 0.1)
     async with turns.acquire():
         with pytest.raises(Overloaded, match=r"within 0\.1 s"):
             await _acquire_once(turns)
 
 
 async def test_slow_searches_shorten_the_line() -> None:
-    turns = AdaptiveLimiter(1, 1.0)
+    turns = SearchLimiter(1, 1.0)
     before = turns.expected_wait_seconds()
     async with turns.acquire():
         await asyncio.sleep(0.2)
@@ -64,7 +67,7 @@ async def test_slow_searches_shorten_the_line() -> None:
 
 
 async def test_a_busy_process_searches_less_at_once_and_recovers_by_itself() -> None:
-    turns = AdaptiveLimiter(16, 0.3)
+    turns = SearchLimiter(16, 0.3)
     for _ in range(100):
         turns.adapt(busy=True)
     assert turns.capacity == 2
@@ -74,7 +77,7 @@ async def test_a_busy_process_searches_less_at_once_and_recovers_by_itself() -> 
 
 
 async def test_a_raised_limit_admits_waiting_queries() -> None:
-    turns = AdaptiveLimiter(3, 5.0)
+    turns = SearchLimiter(3, 5.0)
     for _ in range(100):
         turns.adapt(busy=True)
     async with turns.acquire(), turns.acquire():
@@ -85,7 +88,7 @@ async def test_a_raised_limit_admits_waiting_queries() -> None:
 
 
 async def test_a_turn_that_comes_with_the_cancellation_goes_to_the_next_in_line() -> None:
-    turns = AdaptiveLimiter(1, 5.0)
+    turns = SearchLimiter(1, 5.0)
     async with turns.acquire():
         first, second = (asyncio.create_task(_acquire_once(turns)) for _ in range(2))
         await asyncio.sleep(0)
@@ -96,7 +99,7 @@ async def test_a_turn_that_comes_with_the_cancellation_goes_to_the_next_in_line(
 
 
 async def test_a_failed_or_cancelled_query_releases_its_slot() -> None:
-    turns = AdaptiveLimiter(1, 0.3)
+    turns = SearchLimiter(1, 0.3)
     with pytest.raises(KeyError):
         async with turns.acquire():
             raise KeyError
@@ -108,14 +111,30 @@ async def test_a_failed_or_cancelled_query_releases_its_slot() -> None:
     assert await _acquire_once(turns) is False
 
 
-def test_the_gate_counts_all_queries() -> None:
-    gate = InFlightLimit(1)
-    with gate.admit(), pytest.raises(Overloaded, match="1 queries"), gate.admit():
+def test_the_in_flight_limit_counts_all_queries() -> None:
+    admission = AdmissionControl(Limits(in_flight=1), RouterMetrics())
+    with admission.admit(), pytest.raises(Overloaded, match="1 queries"), admission.admit():
         pass
-    with gate.admit():
+    with admission.admit():
         pass
 
 
-async def _acquire_once(turns: AdaptiveLimiter) -> bool:
+async def test_one_tenant_holds_at_most_its_share_of_the_slots_while_another_waits() -> None:
+    limiter, order = SearchLimiter(2, 5.0), list[str]()
+
+    async def search(tenant: str) -> None:
+        async with limiter.acquire(tenant):
+            order.append(tenant)
+            await asyncio.sleep(0.01)
+
+    abusive = [asyncio.create_task(search("abusive")) for _ in range(10)]
+    await asyncio.sleep(0)
+    await asyncio.gather(*(search("quiet") for _ in range(3)))
+    assert [*order].index("quiet") <= 3
+    assert order[:9].count("quiet") == 3, order
+    await asyncio.gather(*abusive)
+
+
+async def _acquire_once(turns: SearchLimiter) -> bool:
     async with turns.acquire() as waited:
         return waited

@@ -7,13 +7,16 @@ from pydantic import ValidationError
 from redis.asyncio import Redis
 
 from router.errors import InjectedFault
+from router.learning import OnlineLearningRouter
 from router.phases.fault_injection import FaultSpec, FaultWatcher, inject
+from router.pipeline.arm_selection import ARMS
 
 
 def parsed_faults(fault: FaultSpec | None) -> FaultWatcher:
-    found = FaultWatcher(Redis(), "test")
-    found.fault = fault
-    return found
+    learner = OnlineLearningRouter(Redis(), redis_url="redis://unused", arms=ARMS, dimension=4)
+    watcher = FaultWatcher(Redis(), "test", learner)
+    watcher.fault = fault
+    return watcher
 
 
 @pytest.mark.parametrize("kind", ["latency", "errors", "reward", "queue"])

@@ -3,23 +3,25 @@
 import numpy as np
 import pytest
 
+from router.intent import Intent
 from router.learning import DIMENSION, LinUCB, Observation
 from router.pipeline.arm_selection import (
     ARMS,
     DEFAULT_ARM,
     ArmSelector,
-    QueryFeatures,
     RoutingPlan,
     warm_started_bandit,
 )
+from router.pipeline.complexity import Complexity
+from router.pipeline.query_understanding import AnalyzedQuery
 
 VECTOR = np.ones(384, dtype=np.float32) / np.float32(np.sqrt(384))
 
 
 def routing_plan(bandit: LinUCB | None, intent: str, *, several: bool = False) -> RoutingPlan:
-    return ArmSelector(bandit).plan(
-        QueryFeatures(VECTOR, intent, 0.9, 0.5, several), "control", None
-    )
+    complexity = Complexity("moderate" if several else "simple", 0.5, ())
+    query = AnalyzedQuery("q", VECTOR, Intent(intent, 0.9, "rules"), complexity)
+    return ArmSelector(bandit, multi_arm=True).plan(query, "control", None)
 
 
 @pytest.mark.parametrize("intent", DEFAULT_ARM)

@@ -4,7 +4,12 @@ import pytest
 
 from router.backends.base import Hit
 from router.intent import INTENTS
-from router.pipeline.correction import FALLBACKS, insufficiency_reason, next_attempt
+from router.pipeline.correction import (
+    FALLBACKS,
+    SearchAttempt,
+    insufficiency_reason,
+    next_attempt,
+)
 
 
 def hit(**scores: float) -> Hit:
@@ -38,20 +43,20 @@ def test_an_answer_with_ignored_conditions_is_insufficient() -> None:
 @pytest.mark.parametrize("intent", INTENTS)
 def test_the_first_try_asks_nobody_twice(intent: str) -> None:
     asked = (FALLBACKS[intent][0],)
-    attempt = next_attempt(intent, asked, 0, contradictory=False)
-    assert not set(attempt.arms) & set(asked) or attempt.relaxed
+    attempt = next_attempt(intent, SearchAttempt(asked), contradictory=False)
+    assert not set(attempt.arms) & set(asked) or attempt.relaxed_conditions
 
 
 @pytest.mark.parametrize("intent", INTENTS)
 def test_each_try_after_all_were_asked_leaves_out_more(intent: str) -> None:
     asked = FALLBACKS[intent]
-    assert [next_attempt(intent, asked, n, contradictory=False).relaxed for n in range(3)] == [
-        1,
-        2,
-        3,
+    attempts = [
+        next_attempt(intent, SearchAttempt(asked, relaxed), contradictory=False)
+        for relaxed in range(3)
     ]
+    assert [attempt.relaxed_conditions for attempt in attempts] == [1, 2, 3]
 
 
 def test_a_contradiction_is_sent_to_the_backends_without_filters() -> None:
-    again = next_attempt("metadata", ("postgres", "graph"), 0, contradictory=True)
-    assert (again.arms, again.relaxed) == (("postgres",), 1)
+    again = next_attempt("metadata", SearchAttempt(("postgres", "graph")), contradictory=True)
+    assert (again.arms, again.relaxed_conditions) == (("postgres",), 1)

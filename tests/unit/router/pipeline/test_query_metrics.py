@@ -10,6 +10,7 @@ from router.observability.metrics import RouterMetrics
 from router.observability.trace import Trace
 from router.phases.phase_switches import Assignment
 from router.pipeline.query_metrics import observe_query
+from router.pipeline.query_request import QueryRequest
 from sluice.flags.service.unique_users import CountedUser, UniqueUserCounter
 
 
@@ -21,9 +22,10 @@ def observe_failure(error: Exception, *, seconds: float | None, left: float) -> 
     """A query that gave ``seconds`` and failed with ``left`` of them; what was counted."""
     metrics, trace = RouterMetrics(), Trace(deadline=time.monotonic() + left)
     users = UniqueUserCounter(Redis(), "test", metrics)  # contacts nobody until it is flushed
+    request = QueryRequest("q", Assignment("treatment", MEMBER), seconds=seconds)
     with (
         pytest.raises((DeadlineExceeded, type(error))) as raised,
-        observe_query(metrics, users, Assignment("treatment", MEMBER), trace, seconds),
+        observe_query(metrics, users, request, trace),
     ):
         raise error
     late = sample_value(metrics, "router_refused_total", reason="deadline")
@@ -50,10 +52,18 @@ def test_a_timeout_under_a_second_is_not_an_error(error: Exception) -> None:
 
 
 @pytest.mark.parametrize("error", DEADLINE_ERRORS, ids=repr)
-def test_a_timeout_of_a_second_or_more_is_always_an_error(error: Exception) -> None:
-    """Else a release that is too slow for all its callers would look healthy."""
-    for seconds in (1.0, None):
-        assert error_counts(observe_failure(error, seconds=seconds, left=0.0)) == (1, 1)
+def test_a_callers_deadline_is_no_error_but_from_the_p99_target_on_a_duration(
+    error: Exception,
+) -> None:
+    """One caller's deadline must not fire error_spike, and a slow release must not look fast."""
+    metrics = observe_failure(error, seconds=1.0, left=0.0)
+    assert error_counts(metrics) == (0, 1)
+    assert sample_value(metrics, "router_refused_total", reason="deadline") == 1
+
+
+@pytest.mark.parametrize("error", DEADLINE_ERRORS, ids=repr)
+def test_the_routers_own_deadline_is_an_error(error: Exception) -> None:
+    assert error_counts(observe_failure(error, seconds=None, left=0.0)) == (1, 1)
 
 
 def test_a_failure_with_time_left_is_an_error_however_short_the_deadline() -> None:

@@ -1,0 +1,120 @@
+"""Adaptive limit of concurrent searches, with one queue per tenant.
+
+Beyond the capacity of the cores each further search delays all others, until the stores' deadlines
+pass and corrections add more searches. So a few queries search at once, others wait in line, and a
+query with too long a wait is refused. Cached answers need no slot. The event loop's lag sets the
+capacity: additive increase, multiplicative decrease (Chiu and Jain 1989). The queues are served
+round robin, and a tenant holds at most an equal share while others wait (fair queueing, Nagle 1987).
+"""
+
+import asyncio
+import math
+import time
+from collections import Counter, deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from router.errors import Overloaded
+from router.observability.trace import remaining_seconds, time_phase
+
+_MEAN_WEIGHT = 0.1
+"""Weight of the newest search in the moving mean of search times."""
+_INITIAL_MEAN_SECONDS = 0.05
+_CAPACITY_MIN = 2
+"""One search that waits for a store, and one that uses the core."""
+_DECREASE_FACTOR = 0.9
+
+
+class SearchLimiter:
+    """At most ``limit`` searches at once; no query waits longer than ``wait_seconds``."""
+
+    def __init__(self, limit: int, wait_seconds: float) -> None:
+        self._limit = limit
+        self._wait_seconds = wait_seconds
+        self._capacity = float(limit)
+        self._in_use: Counter[str] = Counter()
+        self._queues: dict[str, deque[asyncio.Future[None]]] = {}
+        self._mean_seconds = _INITIAL_MEAN_SECONDS
+
+    @property
+    def capacity(self) -> int:
+        """Number of searches allowed at once now."""
+        return int(self._capacity)
+
+    def adapt(self, *, busy: bool) -> None:
+        """Change the capacity once per tick: a tenth less while ``busy``, else one more."""
+        if busy:
+            self._capacity = max(min(_CAPACITY_MIN, self._limit), self._capacity * _DECREASE_FACTOR)
+        else:
+            self._capacity = min(self._limit, self._capacity + 1)
+        self._wake_waiters()
+
+    def expected_wait_seconds(self, tenant: str = "default") -> float:
+        """Return the expected wait of the tenant's next query."""
+        ahead = len(self._queues.get(tenant, ())) + 1
+        contenders = len(self._queues.keys() | {tenant})
+        return ahead * contenders * self._mean_seconds / self.capacity
+
+    @asynccontextmanager
+    async def acquire(self, tenant: str = "default") -> AsyncIterator[bool]:
+        """Hold a slot; the value is True if the query waited. Raises Overloaded."""
+        must_wait = tenant in self._queues or not self._has_slot(tenant)
+        if must_wait:
+            await self._wait_for_slot(tenant)
+        else:
+            self._in_use[tenant] += 1
+        started = time.monotonic()
+        try:
+            yield must_wait
+        finally:
+            self._mean_seconds += _MEAN_WEIGHT * (time.monotonic() - started - self._mean_seconds)
+            self._release(tenant)
+
+    def _has_slot(self, tenant: str) -> bool:
+        if self._in_use.total() >= self.capacity:
+            return False
+        contenders = len(self._in_use.keys() | self._queues.keys() | {tenant})
+        return self._in_use[tenant] < math.ceil(self.capacity / contenders)
+
+    def _release(self, tenant: str) -> None:
+        self._in_use[tenant] -= 1
+        self._in_use += Counter()  # drops tenants that hold no slot
+        self._wake_waiters()
+
+    def _wake_waiters(self) -> None:
+        """Give free slots to the first query of each tenant in turn."""
+        while tenant := next((each for each in self._queues if self._has_slot(each)), None):
+            queue = self._queues.pop(tenant)
+            slot = queue.popleft()
+            if queue:
+                self._queues[tenant] = queue  # at the end: the next tenant comes first
+            if not slot.cancelled():
+                self._in_use[tenant] += 1
+                slot.set_result(None)
+
+    async def _wait_for_slot(self, tenant: str) -> None:
+        limit_seconds = min(self._wait_seconds, remaining_seconds())
+        if self.expected_wait_seconds(tenant) > limit_seconds:
+            waiting = len(self._queues.get(tenant, ()))
+            raise Overloaded(f"{waiting} queries of this tenant wait for a search slot already")
+        slot = asyncio.get_running_loop().create_future()
+        self._queues.setdefault(tenant, deque()).append(slot)
+        try:
+            with time_phase("wait"):
+                async with asyncio.timeout(limit_seconds):
+                    await slot
+        except (TimeoutError, asyncio.CancelledError) as error:
+            self._leave_queue(tenant, slot)
+            if isinstance(error, TimeoutError):
+                raise Overloaded(f"no search slot within {limit_seconds:.3g} s") from None
+            raise
+
+    def _leave_queue(self, tenant: str, slot: asyncio.Future[None]) -> None:
+        """Remove a waiting query; a slot that it got at the last moment is released."""
+        queue = self._queues.get(tenant, deque())
+        if slot in queue:
+            queue.remove(slot)
+            if not queue:
+                del self._queues[tenant]
+        elif not slot.cancelled():
+            self._release(tenant)
