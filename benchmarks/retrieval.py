@@ -26,8 +26,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.support.retrieval_set import MultiHopQuestion, read_set
-from router.assembly import RouterComponents, SuppliedClients, assemble
+from router.assembly import assemble
 from router.backends.base import Hit
+from router.components import RouterComponents, SuppliedClients
 from router.embedding import LocalEmbedder
 from router.features import Features
 from router.knowledge.ingestion import Ingestion

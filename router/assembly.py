@@ -1,21 +1,20 @@
 """Composition root: build a router's components from clients, settings and features."""
 
-from collections.abc import Coroutine, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import structlog
 from redis.asyncio import Redis
 
 from router.analytics import DecisionLog
 from router.backends.base import Backend
-from router.backends.graphiti import GraphitiBackend, GraphitiService
+from router.backends.graphiti import GraphitiBackend
 from router.backends.postgres import PostgresBackend
-from router.backends.postgres_pool import PostgresPool
 from router.backends.qdrant import QdrantBackend
 from router.backends.resilient_backend import ResilientBackend
 from router.cache import CacheLimits, SemanticCache
+from router.components import RouterComponents, SuppliedClients
 from router.embedding import Embedder, LocalEmbedder
 from router.errors import RouterSettingsError
 from router.features import Features
@@ -24,8 +23,7 @@ from router.learning import DIMENSION, OnlineLearningRouter
 from router.llm import ClosableModel, LanguageModel, create_language_model
 from router.llm.resilient_model import ResilientModel, usage_counter
 from router.observability.metrics import RouterMetrics
-from router.overload.admission import AdmissionControl
-from router.overload.timeouts import wait_within
+from router.overload.admission import AdmissionControl, AdmissionLimits
 from router.phases.fault_injection import FaultWatcher
 from router.phases.gauges import GaugeUpdater
 from router.phases.phase_switches import PhaseController
@@ -47,91 +45,15 @@ from router.store_clients import (
     open_vectors,
     server_vector_store,
 )
+from router.users.query_ids import QueryIdSigner
 from sluice.flags import FeatureFlags, FlagReader
 from sluice.flags.service.unique_users import UniqueUserCounter
 
 if TYPE_CHECKING:
-    from neo4j import AsyncDriver
-    from qdrant_client import AsyncQdrantClient
+    pass
 
-CLOSE_SECONDS = 3.0
-logger = structlog.get_logger(__name__)
 LLM_SLACK_SECONDS = 0.5
 """Callers of the language model wait this much longer than the model's own timeout."""
-
-
-@dataclass(frozen=True, slots=True)
-class SuppliedClients:
-    """Clients that the caller passed in and closes."""
-
-    neo4j_driver: "AsyncDriver | None" = None
-    postgres_conn: PostgresPool | None = None
-    qdrant_client: "AsyncQdrantClient | None" = None
-    redis_client: Redis | None = None
-    embedding_service: Embedder | None = None
-    graphiti_service: GraphitiService | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class RouterComponents:
-    """Components of one router, from ``assemble`` to ``close``."""
-
-    settings: Settings
-    supplied: SuppliedClients
-    redis: Redis
-    stores: StoreClients
-    reader: FlagReader
-    phases: PhaseController
-    admission: AdmissionControl
-    retrieval: Retrieval
-    pipeline: AnsweringPipeline
-    prober: Prober
-    gauges: GaugeUpdater
-    user_counter: UniqueUserCounter
-    answer_cache: AnswerCache
-    understanding: QueryUnderstanding
-    llm_client: ClosableModel | None
-    decision_log: DecisionLog | None
-    faults: FaultWatcher | None
-
-    def background_work(self) -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
-        """Yield the name and the work of each background task."""
-        yield "admission", self.admission.run()
-        yield "phases", self.phases.run()
-        yield "users", self.user_counter.run()
-        yield "gauges", self.gauges.run()
-        yield "probes", self.prober.run(self.settings.probes.interval_seconds)
-        if self.decision_log is not None:
-            yield "analytics", self.decision_log.run()
-        if self.faults is not None:
-            yield "faults", self.faults.run()
-
-    async def close(self) -> None:
-        """Close what the router opened, each within ``CLOSE_SECONDS``."""
-        self.reader.stop()
-        self.understanding.close()
-        for step in self._close_steps():
-            try:
-                await wait_within(CLOSE_SECONDS, step)
-            except Exception:
-                logger.exception("not_closed")
-
-    def _close_steps(self) -> Iterator[Coroutine[Any, Any, object]]:
-        """Yield the writers before the clients that they write to."""
-        supplied = self.supplied
-        yield self.answer_cache.close()
-        if self.decision_log is not None:
-            yield self.decision_log.close()
-        yield self.phases.stop()
-        yield self.stores.close(
-            neo4j=supplied.neo4j_driver is None,
-            postgres=supplied.postgres_conn is None,
-            vectors=supplied.qdrant_client is None,
-        )
-        if self.llm_client is not None:
-            yield self.llm_client.aclose()
-        if supplied.redis_client is None:
-            yield self.redis.aclose()
 
 
 async def assemble(
@@ -154,33 +76,26 @@ async def assemble(
         features,
         metrics,
     )
-    limits = settings.limits
-    admission = AdmissionControl(limits, metrics)
     postgres = PostgresBackend(stores.postgres)
     backends = [
-        ResilientBackend(each, metrics, limits.backend_seconds)
+        ResilientBackend(each, metrics, settings.limits.backend_seconds)
         for each in _build_backends(supplied, stores, features, postgres)
     ]
     retrieval = Retrieval(backends, features)
     deps = PipelineDeps(
         understanding=QueryUnderstanding(
-            models, features, retrieval.nearest_cosine, limits.known_cosine
+            models, features, retrieval.nearest_cosine, settings.limits.known_cosine
         ),
         rewriter=_build_rewriter(llm, settings, postgres),
         arm_selector=_build_arm_selector(features),
         retrieval=retrieval,
-        answer_cache=AnswerCache(
-            _build_cache(redis, settings, features), metrics, limits.cache_seconds
-        ),
+        answer_cache=_build_answer_cache(redis, settings, features, metrics),
         phases=phases,
-        admission=admission,
+        query_ids=QueryIdSigner(settings.access.query_id_key),
+        admission=AdmissionControl(_admission_limits(settings.limits), metrics),
         metrics=metrics,
     )
-    faults = (
-        FaultWatcher(redis, settings.environment, phases.learner_client)
-        if settings.fault_injection
-        else None
-    )
+    faults = _build_fault_watcher(redis, settings, phases)
     return RouterComponents(
         settings=settings,
         supplied=supplied,
@@ -188,9 +103,10 @@ async def assemble(
         stores=stores,
         reader=reader,
         phases=phases,
-        admission=admission,
+        admission=deps.admission,
+        query_ids=deps.query_ids,
         retrieval=retrieval,
-        pipeline=_build_pipeline(deps, features, limits, faults),
+        pipeline=_build_pipeline(deps, features, settings.limits, faults),
         prober=Prober(golden, deps.understanding, deps.arm_selector, phases, metrics),
         gauges=GaugeUpdater(phases, metrics),
         user_counter=UniqueUserCounter(redis, settings.environment, metrics),
@@ -199,6 +115,23 @@ async def assemble(
         llm_client=llm_client,
         decision_log=_build_decision_log(stores, settings, features, metrics),
         faults=faults,
+    )
+
+
+def _build_fault_watcher(
+    redis: Redis, settings: Settings, phases: PhaseController
+) -> FaultWatcher | None:
+    if not settings.fault_injection:
+        return None
+    return FaultWatcher(redis, settings.environment, phases.learner_client)
+
+
+def _admission_limits(limits: Limits) -> AdmissionLimits:
+    return AdmissionLimits(
+        limits.in_flight,
+        limits.concurrent_searches,
+        limits.wait_seconds,
+        limits.tenant_queries_per_second,
     )
 
 
@@ -277,15 +210,19 @@ def _build_learner(redis: Redis, settings: Settings, features: Features) -> Onli
     )
 
 
-def _build_cache(redis: Redis, settings: Settings, features: Features) -> SemanticCache | None:
+def _build_answer_cache(
+    redis: Redis, settings: Settings, features: Features, metrics: RouterMetrics
+) -> AnswerCache:
+    limits = settings.limits
     if not features.enable_semantic_cache:
-        return None
-    limits = CacheLimits(
+        return AnswerCache(None, metrics, limits.cache_seconds)
+    cache_limits = CacheLimits(
         threshold=features.cache_similarity_threshold,
-        ttl_seconds=settings.limits.cache_ttl_seconds,
-        entries_max=settings.limits.cache_entries,
+        ttl_seconds=limits.cache_ttl_seconds,
+        entries_max=limits.cache_entries,
     )
-    return SemanticCache(redis, settings.environment, limits)
+    cache = SemanticCache(redis, settings.environment, cache_limits)
+    return AnswerCache(cache, metrics, limits.cache_seconds)
 
 
 def _build_llm(

@@ -8,9 +8,10 @@ from redis.asyncio import Redis
 
 from router.analytics import DecisionRow, PhaseLatency, fetch_latency_breakdown
 from router.answer import Answer
-from router.assembly import RouterComponents, SuppliedClients, assemble
+from router.assembly import assemble
 from router.backends.graphiti import GraphitiService
 from router.backends.postgres_pool import PostgresPool
+from router.components import RouterComponents, SuppliedClients
 from router.embedding import Embedder
 from router.errors import NotReady, StoreUnavailable
 from router.features import FeatureParameters, Features
@@ -18,7 +19,7 @@ from router.learning import FeedbackReceipt, OnlineLearningRouter, UserFeedback
 from router.observability.metrics import RouterMetrics
 from router.observability.trace import open_trace
 from router.overload.timeouts import cancel_all
-from router.pipeline.feedback import FeedbackSinks, record_feedback
+from router.pipeline.feedback import FeedbackSinks, feedback_age_max_seconds, record_feedback
 from router.pipeline.query_metrics import observe_query
 from router.pipeline.query_request import QueryRequest
 from router.settings import AddressOverrides, Settings
@@ -127,7 +128,8 @@ class QueryRouter:
         components = self._require_components()
         if seconds is not None and seconds >= self.settings.limits.query_seconds:
             seconds = None  # the router's own deadline is earlier
-        request = QueryRequest(query, components.phases.assign(user_id), limit, tenant, seconds)
+        assignment = components.phases.assign(user_id)
+        request = QueryRequest(query, user_id, assignment, limit, tenant, seconds)
         with (
             open_trace() as trace,
             observe_query(self.metrics, components.user_counter, request, trace) as outcome,
@@ -140,12 +142,12 @@ class QueryRouter:
         return answer
 
     async def record_feedback(
-        self, feedback: UserFeedback, *, complaint: bool = False
+        self, feedback: UserFeedback, *, complaint: bool = False, tenant: str = "default"
     ) -> FeedbackReceipt:
         """Record a user's signals about an answer; they are durable when it returns.
 
         Raises:
-            UnknownQueryId: the query id was not issued by this router, or too long ago.
+            UnknownQueryId: the query id was not issued to ``tenant``, or too long ago.
             Overloaded: the feedback queue is full.
             NotReady: Redis did not take the feedback, or the router is not initialised.
         """
@@ -154,9 +156,11 @@ class QueryRouter:
         sinks = FeedbackSinks(
             phases.epoch, phases.learner_client, components.user_counter, self.metrics
         )
-        result = await record_feedback(feedback, sinks, complaint=complaint)
+        age_max_seconds = feedback_age_max_seconds(phases.learner_client)
+        query_id = components.query_ids.verify(feedback.query_id, tenant, age_max_seconds)
+        result = await record_feedback(feedback, query_id, sinks, complaint=complaint)
         if components.decision_log is not None and result.is_new:
-            components.decision_log.record_outcome(result.to_logged_outcome(feedback))
+            components.decision_log.record_outcome(result.to_logged_outcome(feedback, tenant))
         return result.receipt
 
     async def get_latency_breakdown(

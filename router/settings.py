@@ -74,9 +74,14 @@ class ProbeSettings:
 
 @dataclass(frozen=True, slots=True)
 class AccessSettings:
-    """Who may ask: a file of hashed keys (``router.http.api_keys``); none, everybody who can connect."""
+    """API keys and the key of query ids.
+
+    ``keys_path`` is a file of hashed keys (router/http/api_keys.py). ``query_id_key`` signs query
+    ids; None shares a random key through Redis.
+    """
 
     keys_path: Path | None = None
+    query_id_key: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +210,7 @@ def _read_probes(env: Mapping[str, str]) -> ProbeSettings:
     return ProbeSettings(path=Path(path) if path else None, interval_seconds=interval)
 
 
+QUERY_ID_KEY_CHARS_MIN = 32
 PROVIDERS: tuple[Literal["anthropic", "openai"], ...] = ("anthropic", "openai")
 
 
@@ -243,7 +249,18 @@ def _read_price(env: Mapping[str, str]) -> Price:
 
 def _read_access(env: Mapping[str, str]) -> AccessSettings:
     path = env.get("SLUICE_API_KEYS")
-    return AccessSettings(keys_path=Path(path) if path else None)
+    return AccessSettings(Path(path) if path else None, _read_query_id_key(env))
+
+
+def _read_query_id_key(env: Mapping[str, str]) -> bytes | None:
+    """Read the key without repeating it in an error."""
+    value = env.get("SLUICE_QUERY_ID_KEY", "")
+    if value and len(value) < QUERY_ID_KEY_CHARS_MIN:
+        raise RouterSettingsError(
+            f"SLUICE_QUERY_ID_KEY has {len(value)} characters: give at least "
+            f"{QUERY_ID_KEY_CHARS_MIN}, for example from `openssl rand -hex 32`"
+        )
+    return value.encode() or None
 
 
 def _read_analytics(env: Mapping[str, str]) -> AnalyticsSettings:

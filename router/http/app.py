@@ -178,7 +178,9 @@ def _add_queries(app: FastAPI, router: QueryRouter, keys: ApiKeys) -> None:
     ) -> ReceiptBody:
         """Durable when 202 comes back; sent again after a doubt it counts once."""
         trace.set_attributes(query_id=body.query_id, tenant=caller.tenant)
-        receipt = await router.record_feedback(body.to_feedback(), complaint=body.complaint)
+        receipt = await router.record_feedback(
+            body.to_feedback(), complaint=body.complaint, tenant=caller.tenant
+        )
         return ReceiptBody(outcome=receipt.outcome, cohort=receipt.cohort, reward=receipt.reward)
 
 

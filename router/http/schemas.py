@@ -140,7 +140,7 @@ class FeedbackBody(BaseModel):
 
 
 class ReceiptBody(BaseModel):
-    """``outcome``: accepted, observed (control), duplicate, late or empty."""
+    """``outcome``: accepted, observed (control), duplicate, capped (the user's limit), late, empty."""
 
     outcome: str
     cohort: str

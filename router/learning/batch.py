@@ -1,7 +1,7 @@
-"""Learning one batch: a pure function from weights and queue entries to new weights.
+"""One batch of updates: a pure function from weights and queue entries to new weights.
 
-The weights and everything else that must change with them come out together, so that the store
-can publish all of it in one atomic step.
+The result holds the weights and all that must change with them, so that the store can publish
+everything in one atomic step.
 """
 
 import json
@@ -14,12 +14,12 @@ from router.learning.feedback import UserFeedback, reward
 from router.learning.weights import ArmTotals, Weights
 
 DEAD_LETTER_CHARS_MAX = 4_000
-"""So much of an unreadable entry is kept in the dead letters."""
+"""Characters of an unreadable entry that its dead letter contains."""
 
 
 @dataclass(frozen=True, slots=True)
 class FeedbackEntry:
-    """One entry of the feedback stream; ``fields`` is None when it was deleted meanwhile."""
+    """One entry of the feedback stream; ``fields`` is None if the entry was deleted since."""
 
     id: str
     fields: Mapping[str, str] | None
@@ -27,14 +27,15 @@ class FeedbackEntry:
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """A readable entry."""
+    """A readable entry; ``weight`` is 1/n for the user's n-th feedback within an hour."""
 
     query_id: str
     decision: Decision
     reward: float
+    weight: float = 1.0
 
     def log_fields(self) -> dict[str, str]:
-        """As the propensity log keeps it (``router.learning.propensity_log``)."""
+        """Return the fields of a line in the propensity log."""
         return {
             "query_id": self.query_id,
             "arm": self.decision.arm,
@@ -48,7 +49,7 @@ class Update:
 
 @dataclass(slots=True)
 class Batch:
-    """What one batch changes: the new weights, the entries done with, dead letters, log lines."""
+    """Changes of one batch: new weights, processed entries, dead letters and log lines."""
 
     weights: Weights
     acknowledged: list[str] = field(default_factory=list)
@@ -57,7 +58,7 @@ class Batch:
     update_count: int = 0
 
     def payload(self) -> str:
-        """The JSON argument of the publication script."""
+        """Return the JSON argument of publish_batch.lua."""
         return json.dumps(
             {
                 "ack": self.acknowledged,
@@ -70,19 +71,19 @@ class Batch:
 def learn(
     weights: Weights, entries: Sequence[FeedbackEntry], training_cohorts: frozenset[str]
 ) -> Batch:
-    """Apply ``entries`` in order to a copy of ``weights``; the version is the caller's to set.
+    """Apply ``entries`` in order to a copy of ``weights``; the caller sets the version.
 
-    An entry that cannot be read, or whose update is refused, becomes a dead letter with the
-    reason. Entries of cohorts that do not teach are logged only.
+    An unreadable entry, or one whose update is refused, becomes a dead letter with the reason.
+    Entries of other cohorts than ``training_cohorts`` are only logged.
     """
     batch = Batch(replace(weights, model=weights.model.copy(), note=""))
     for entry in entries:
         batch.acknowledged.append(entry.id)
         try:
-            lesson = parse_update(entry)
-            if lesson.decision.cohort in training_cohorts:
-                _apply_update(batch, lesson)
-            batch.log_entries.append(lesson.log_fields())
+            update = parse_update(entry)
+            if update.decision.cohort in training_cohorts:
+                _apply_update(batch, update)
+            batch.log_entries.append(update.log_fields())
         except LearningError as error:
             _add_dead_letter(batch, entry, error)
     if batch.update_count:
@@ -93,27 +94,28 @@ def learn(
 
 
 def parse_update(entry: FeedbackEntry) -> Update:
-    """Raises LearningError when the entry is not one that ``record_feedback`` wrote."""
+    """Parse an entry that ``record_feedback`` wrote. Raises LearningError for any other."""
     if entry.fields is None:
         raise LearningError("the entry was deleted before it was learned")
     try:
         document = json.loads(entry.fields["feedback"])
         feedback = UserFeedback.from_dict(document)
         decision = Decision.from_json(entry.fields["decision"])
+        weight = 1.0 / max(1, int(entry.fields.get("user_number", "1")))
     except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise LearningError(f"not a feedback entry: {error!r}") from error
     value = reward(feedback)
     if value is None:
         raise LearningError("the feedback carries no signal")
-    return Update(feedback.query_id, decision, value)
+    return Update(feedback.query_id, decision, value, weight)
 
 
-def _apply_update(batch: Batch, lesson: Update) -> None:
-    decision = lesson.decision
-    batch.weights.model.update(decision.arm, decision.context, lesson.reward)
+def _apply_update(batch: Batch, update: Update) -> None:
+    decision = update.decision
+    batch.weights.model.update(decision.arm, decision.context, update.reward, update.weight)
     totals = batch.weights.totals
     arms = dict(totals.arms)
-    arms[decision.arm] = arms.get(decision.arm, ArmTotals()).add_reward(lesson.reward)
+    arms[decision.arm] = arms.get(decision.arm, ArmTotals()).add_reward(update.reward)
     batch.weights = replace(batch.weights, totals=replace(totals, arms=arms))
     batch.update_count += 1
 

@@ -27,7 +27,7 @@ from router.learning.learner import BatchLimits, Learner
 from router.learning.linucb import Choice, LinUCB
 from router.learning.options import LearningKeys, LearningOptions
 from router.learning.snapshot import LearningObserver, LearningSnapshot, NullObserver
-from router.learning.store import LearningStore
+from router.learning.store import LearningStore, Signal
 from router.learning.weights import Totals, Weights, optimistic_prior
 from router.learning.weights_sync import WeightsSync
 from sluice.flags.redis.urls import connect
@@ -176,28 +176,33 @@ class OnlineLearningRouter:
         """The remembered decision; None when unknown, expired, or used up by its feedback."""
         return await self._store.load_decision(query_id)
 
-    async def record_feedback(self, feedback: UserFeedback) -> FeedbackReceipt:
-        """Queue a feedback: stored in Redis when this returns, learned exactly once, later.
+    async def record_feedback(self, feedback: UserFeedback, user: str = "") -> FeedbackReceipt:
+        """Queue a feedback: durable in Redis on return, applied exactly once, later.
 
-        Raises QueueFullError (nothing stored) and redis.RedisError (not known whether stored:
-        send it again, it cannot count twice).
+        ``user`` is a tag of the user. Each further feedback of a user within an hour has less
+        weight (1/n), so one user cannot outweigh the others. Feedback without a user has weight 1.
+
+        Raises:
+            QueueFullError: the queue is full; nothing is stored.
+            redis.RedisError: unknown whether it is stored; send it again, it cannot count twice.
         """
         value = reward(feedback)
         if value is None:
             return self._report_receipt(FeedbackReceipt("empty", "", None))
-        outcome, cohort = await self._store.accept_feedback(feedback)
+        outcome, cohort = await self._store.accept_feedback(feedback, user or feedback.query_id)
         if outcome == "refused":
             raise QueueFullError(
                 f"{self.options.queue_max} feedbacks wait for the learner; send it again later"
             )
         return self._report_receipt(FeedbackReceipt(outcome, cohort, value))
 
-    async def claim_first(self, signal: str, query_id: str) -> bool:
-        """Whether nobody told this (``feedback`` that teaches nothing, ``complaint``) of a query before.
+    async def claim_signal(self, signal: Signal, query_id: str, user: str) -> str:
+        """Return ``first`` once per query and signal, else ``duplicate`` or ``capped``.
 
-        Raises redis.RedisError (ask again; the answer may be no for what was told then).
+        Raises:
+            redis.RedisError: unknown whether it is claimed; a retry may return ``duplicate``.
         """
-        return await self._store.claim_first(signal, query_id)
+        return await self._store.claim_signal(signal, query_id, user)
 
     def _report_receipt(self, receipt: FeedbackReceipt) -> FeedbackReceipt:
         self._snapshot.observer.on_feedback(receipt.outcome, receipt.cohort, receipt.reward)

@@ -25,6 +25,10 @@ class LearningOptions:
     retry_seconds: float = 0.25
     queue_max: int = 100_000
     """Entries in the feedback queue beyond which feedback is refused."""
+    user_feedback_per_minute: int = 10
+    """Feedback of one user that counts and trains in a minute; more is ``capped``."""
+    user_complaints_per_hour: int = 1
+    """Complaints of one user that count in an hour."""
     dead_letters_max: int = 10_000
     log_max: int = 20_000
     """Entries kept for off-policy evaluation."""
@@ -55,6 +59,10 @@ class LearningKeys:
     def counters(self) -> str:
         """Hash: how many feedbacks were accepted, duplicate, late, unknown."""
         return self._key("feedback:counters")
+
+    def user_signals(self, period: str, user: str) -> str:
+        """Counter of one user's signals in a period."""
+        return self._key(f"feedback:user:{period}:{user}")
 
     def seen(self, signal: str, query_id: str) -> str:
         """That feedback on a query which teaches nothing, or a complaint about it, was counted."""

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
@@ -15,6 +15,7 @@ from router.learning.options import LearningKeys, LearningOptions
 from router.learning.scripts import (
     ACCEPT_FEEDBACK,
     ACQUIRE_LOCK,
+    CLAIM_SIGNAL,
     PUBLISH_BATCH,
     RELEASE_LOCK,
     RENEW_LOCK,
@@ -23,6 +24,7 @@ from router.learning.scripts import (
 from router.learning.weights import HEAD_BYTES, Weights, parse_version
 
 GROUP = "learner"
+Signal = Literal["feedback", "complaint"]
 CONSUMER = "learner"
 """One name for all processes: the next learner finds what a dead one had read as its own."""
 
@@ -66,21 +68,36 @@ class LearningStore:
         head, _, document = value.partition("\n")
         return Decision.from_json(document) if head.startswith(f"{OPEN_STATE} ") else None
 
-    async def accept_feedback(self, feedback: UserFeedback) -> tuple[str, str]:
-        """Queue the feedback: (outcome, cohort); the outcomes are the script's."""
-        keys = self._keys
-        late_ms = int(self._options.late_seconds * 1_000)
+    async def accept_feedback(self, feedback: UserFeedback, user: str) -> tuple[str, str]:
+        """Queue the feedback; return the script's outcome and the cohort."""
+        keys, options = self._keys, self._options
+        late_ms = int(options.late_seconds * 1_000)
+        user_keys = (keys.user_signals("minute", user), keys.user_signals("hour", user))
         reply = await self._run(
             ACCEPT_FEEDBACK,
-            (keys.decision(feedback.query_id), keys.feedback, keys.counters),
-            (late_ms, self._options.queue_max, json.dumps(feedback.to_dict())),
+            (keys.decision(feedback.query_id), keys.feedback, keys.counters, *user_keys),
+            (
+                late_ms,
+                options.queue_max,
+                json.dumps(feedback.to_dict()),
+                options.user_feedback_per_minute,
+            ),
         )
         return decode_text(reply[0]), decode_text(reply[1])
 
-    async def claim_first(self, signal: str, query_id: str) -> bool:
-        """Whether nothing of this kind was told of the query before."""
-        key = self._keys.seen(signal, query_id)
-        return bool(await self._redis.set(key, "", px=self._decision_ttl_ms, nx=True))
+    async def claim_signal(self, signal: Signal, query_id: str, user: str) -> str:
+        """Return ``first``, ``duplicate`` (for the query) or ``capped`` (for the user)."""
+        keys, options = self._keys, self._options
+        seconds, limit = {
+            "feedback": (60, options.user_feedback_per_minute),
+            "complaint": (3_600, options.user_complaints_per_hour),
+        }[signal]
+        reply = await self._run(
+            CLAIM_SIGNAL,
+            (keys.seen(signal, query_id), keys.user_signals(signal, user)),
+            (self._decision_ttl_ms // 1_000, seconds, limit),
+        )
+        return decode_text(reply)
 
     # The queue
 

@@ -8,19 +8,29 @@ is refused first (Google SRE book, "Handling Overload").
 
 from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
+from dataclasses import dataclass
 
 from router.errors import Overloaded, QuotaExceeded
 from router.observability.metrics import UNKNOWN_COHORT, RouterMetrics
 from router.overload.event_loop_lag import EventLoopLag
 from router.overload.search_limiter import SearchLimiter
 from router.overload.tenant_shares import TenantShares
-from router.settings import Limits
+
+
+@dataclass(frozen=True, slots=True)
+class AdmissionLimits:
+    """Limits of one process; a quota of 0 queries per second limits no tenant."""
+
+    in_flight: int = 128
+    concurrent_searches: int = 16
+    wait_seconds: float = 0.3
+    tenant_queries_per_second: float = 0.0
 
 
 class AdmissionControl:
     """Limits of one process, shared by its tenants. One event loop calls it."""
 
-    def __init__(self, limits: Limits, metrics: RouterMetrics) -> None:
+    def __init__(self, limits: AdmissionLimits, metrics: RouterMetrics) -> None:
         self._limits = limits
         self._metrics = metrics
         self._in_flight = 0

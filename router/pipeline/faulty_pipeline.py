@@ -28,7 +28,7 @@ class FaultyPipeline:
         irrelevant: AnsweringPipeline,
         watcher: FaultWatcher,
     ) -> None:
-        """Answer with ``pipeline`` while there is no fault, else with one of the others.
+        """Answer with ``pipeline`` without a fault, else with one of the others.
 
         ``uncached`` keeps answers under a fault out of the cache. ``irrelevant`` returns the
         records that are least similar to the question.

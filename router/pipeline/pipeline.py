@@ -31,7 +31,7 @@ from router.pipeline.query_understanding import AnalyzedQuery, QueryUnderstandin
 from router.pipeline.retrieval import Retrieval, RetrievalRequest, RetrievalResult, SubQuery
 from router.rewrite import QueryRewriter, strip_markup
 from router.settings import Limits
-from router.users.query_ids import new_query_id
+from router.users.query_ids import QueryIdSigner
 
 _CONTROL_CHARS = re.compile(r"[\x00-\x1f\x7f]")
 CORRECTION_SECONDS_MIN = 0.1
@@ -49,6 +49,7 @@ class PipelineDeps:
     retrieval: Retrieval
     answer_cache: AnswerCache
     phases: PhaseController
+    query_ids: QueryIdSigner
     admission: AdmissionControl
     metrics: RouterMetrics
 
@@ -107,7 +108,7 @@ class Pipeline:
             hit = await cache.find_similar(request.query, query.vector)
         if hit is not None:
             return await self._reuse_cached_answer(request, hit)
-        query_id = new_query_id(request.cohort, request.counted_user)
+        query_id = self._issue_query_id(request)
         if query.intent.intent == "out_of_scope":
             return _build_answer(query_id, query, request, RetrievalResult())
         with time_phase("choose"):
@@ -120,8 +121,13 @@ class Pipeline:
             cache.put(answer, decision, query.vector)
         return answer
 
+    def _issue_query_id(self, request: QueryRequest) -> str:
+        return self._deps.query_ids.issue(
+            request.tenant, request.cohort, request.user_id, request.counted_user
+        )
+
     async def _reuse_cached_answer(self, request: QueryRequest, hit: CachedAnswer) -> Answer:
-        query_id = new_query_id(request.cohort, request.counted_user)
+        query_id = self._issue_query_id(request)
         trace.add_note("cache", hit.match_type)
         await self._store_decision(query_id, hit.decision)
         return replace(hit.answer, query_id=query_id, query=request.query, cached=True)

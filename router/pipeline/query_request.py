@@ -15,6 +15,7 @@ class QueryRequest:
     """
 
     query: str
+    user_id: str | None = None
     assignment: Assignment = CONTROL
     limit: int = 10
     tenant: str = "default"

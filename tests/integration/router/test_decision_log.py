@@ -54,7 +54,7 @@ async def test_decisions_and_outcomes_arrive_and_are_broken_down(pool: PostgresP
     log = decision_log(pool, metrics)
     for logged in decision_rows(700):
         log.record_decision(logged)
-    log.record_outcome(OutcomeRow("c-1", 0.7, True, {"clicked": True, "rating": None}))
+    log.record_outcome(OutcomeRow("c-1", 0.7, True, {"clicked": True, "rating": None}, "acme"))
     await log.close()
     assert await pool.fetchval("SELECT count(*) FROM router_decisions") == 700
     assert await pool.fetchval("SELECT signals::text FROM router_outcomes") == '{"clicked": true}'
@@ -109,3 +109,23 @@ async def test_rows_older_than_the_retention_go(pool: PostgresPool) -> None:
     )
     await log._delete_expired()
     assert await pool.fetchval("SELECT string_agg(query_id, ',') FROM router_decisions") == "c-1"
+
+
+async def test_an_outcome_names_its_tenant_and_why_its_decision_is_missing(
+    pool: PostgresPool,
+) -> None:
+    log = decision_log(pool, RouterMetrics(), retention_days=7)
+    log.record_decision(decision_rows(1)[0])
+    for query_id in ("c-0", "c-later", "c-never"):
+        log.record_outcome(OutcomeRow(query_id, 0.5, False, {}, "acme"))
+    assert await log._write_batch()
+    log.record_decision(DecisionRow(replace(ANSWER, query_id="c-later"), "acme"))
+    assert await log._write_batch()
+    await log._delete_expired()
+    select = "SELECT query_id, decision_missing FROM router_outcomes WHERE tenant = 'acme'"
+    rows = {row["query_id"]: row["decision_missing"] for row in await pool.fetch(select)}
+    assert rows == {"c-0": None, "c-later": None, "c-never": "not_written"}
+    await pool.execute("UPDATE router_decisions SET at = at - interval '8 days'")
+    await log._delete_expired()
+    rows = {row["query_id"]: row["decision_missing"] for row in await pool.fetch(select)}
+    assert rows == {"c-0": "expired", "c-later": "expired", "c-never": "not_written"}

@@ -12,6 +12,7 @@ from router.errors import InjectedFault, InvalidQuestion, UnknownQueryId
 from router.learning import UserFeedback
 from router.observability.metrics import COHORTS
 from router.phases.phase_switches import PHASE4_FLAG
+from router.router import QueryRouter
 from router.settings import Settings
 from tests.integration.router.running_router import running_router, running_treated_router
 
@@ -143,18 +144,50 @@ async def test_a_complaint_counts_once_and_late_feedback_in_neither_cohort(
             value = router.metrics.registry.get_sample_value
             assert value("router_complaints_total", {"cohort": cohort}) == 1
             assert value("router_feedback_total", {"cohort": cohort}) == 1
-        late = await router.record_feedback(UserFeedback(with_age(given, 3_700), clicked=True))
+        late_id = await issued_ago(router, 3_700)
+        late = await router.record_feedback(UserFeedback(late_id, clicked=True))
         assert late.outcome == "late"
         for age in (5_500, -100):
+            expired_id = await issued_ago(router, age)
             with pytest.raises(UnknownQueryId):
-                await router.record_feedback(UserFeedback(with_age(given, age)), complaint=True)
+                await router.record_feedback(UserFeedback(expired_id), complaint=True)
         assert value("router_feedback_total", {"cohort": "control"}) == 1
 
 
-def with_age(query_id: str, seconds: int) -> str:
-    """As if it had been given out so long ago."""
-    milliseconds = int((time.time() - seconds) * 1000)
-    return f"{query_id[:2]}{milliseconds:012x}{query_id[14:]}"
+async def issued_ago(router: QueryRouter, seconds: int) -> str:
+    """Issue an id to bob while the clock shows a time so many seconds ago."""
+    now = time.time_ns()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(time, "time_ns", lambda: now - seconds * 1_000_000_000)
+        return router.components.query_ids.issue("default", "control", "bob", None)
+
+
+async def test_one_user_cannot_outweigh_the_others(seeded_settings: Settings) -> None:
+    """Feedback above the limit of its user is acknowledged and counts nowhere."""
+    async with running_treated_router(seeded_settings) as router:
+        issue = router.components.query_ids.issue
+        outcomes = []
+        for _ in range(30):
+            query_id = issue("default", "control", "mallory", None)
+            feedback = UserFeedback(query_id, explicit_rating=1)
+            outcomes.append((await router.record_feedback(feedback, complaint=True)).outcome)
+        for number in range(20):
+            query_id = issue("default", "control", f"user-{number}", None)
+            await router.record_feedback(UserFeedback(query_id, explicit_rating=5))
+        value = router.metrics.registry.get_sample_value
+        assert (outcomes.count("observed"), outcomes.count("capped")) == (10, 20)
+        assert value("router_feedback_total", {"cohort": "control"}) == 30
+        assert value("router_feedback_reward_sum", {"cohort": "control"}) == 20
+        assert value("router_complaints_total", {"cohort": "control"}) == 1
+
+
+async def test_a_tenant_cannot_use_up_the_feedback_of_another(seeded_settings: Settings) -> None:
+    async with running_treated_router(seeded_settings) as router:
+        answer = await router.query("Who drives truck T-12?", user_id="bob", tenant="a")
+        feedback = UserFeedback(answer.query_id, clicked=True)
+        with pytest.raises(UnknownQueryId):
+            await router.record_feedback(feedback, tenant="b")
+        assert (await router.record_feedback(feedback, tenant="a")).outcome == "observed"
 
 
 async def test_a_fault_hurts_only_the_treatment_and_leaves_with_its_key(

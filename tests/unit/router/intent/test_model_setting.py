@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from router.assembly import RouterComponents, SuppliedClients, assemble
+from router.assembly import assemble
+from router.components import RouterComponents, SuppliedClients
 from router.embedding import LocalEmbedder
 from router.errors import RouterSettingsError
 from router.features import Features

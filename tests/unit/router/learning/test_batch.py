@@ -5,11 +5,12 @@ import json
 import numpy as np
 import pytest
 
-from router.learning import Choice, Decision, LinUCB, WeightsError
+from router.learning import Choice, Decision, LinUCB, WeightsError, build_context
 from router.learning.batch import Batch, FeedbackEntry, learn
 from router.learning.errors import LearningError
 from router.learning.snapshot import LearningSnapshot, NullObserver
 from router.learning.weights import Weights, optimistic_prior, parse_version
+from router.pipeline.arm_selection import warm_started_bandit
 
 ARMS = ("graph", "vectors")
 TEACHING = frozenset({"treatment"})
@@ -126,3 +127,31 @@ def test_older_weights_never_replace_newer() -> None:
     assert not published.install_if_newer(Weights(4, older.model))
     assert published.install_if_newer(Weights(5, older.model))
     assert published.weights.version == 5
+
+
+def user_entries(count: int, *, one_user: bool) -> list[FeedbackEntry]:
+    """Zero rewards of a graph question, from one user or from as many users."""
+    context = build_context(np.zeros(1), "graph", 0.9, 0.1)
+    decision = Decision.from_choice(context, Choice("graph", 0.5, {}, 1), "treatment").to_json()
+    return [
+        FeedbackEntry(
+            f"{number}-0",
+            {
+                "feedback": json.dumps({"query_id": f"q{number}", "explicit_rating": 1}),
+                "decision": decision,
+                "user_number": str(number if one_user else 1),
+            },
+        )
+        for number in range(1, count + 1)
+    ]
+
+
+@pytest.mark.parametrize("one_user", [True, False])
+def test_many_dissatisfied_users_change_the_best_arm_and_a_single_one_does_not(
+    *, one_user: bool
+) -> None:
+    weights = Weights(1, warm_started_bandit(0.5).recentre(0.5, 100.0, 0.0))
+    model = learn(weights, user_entries(300, one_user=one_user), TEACHING).weights.model
+    context = build_context(np.zeros(1), "graph", 0.9, 0.1)
+    scores = dict(zip(model.arms, model.scores(context), strict=True))
+    assert (max(scores, key=lambda arm: scores[arm]) == "graph") == one_user, scores

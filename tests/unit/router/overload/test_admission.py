@@ -8,9 +8,8 @@ import pytest
 from router.errors import Overloaded
 from router.observability.metrics import RouterMetrics
 from router.observability.trace import open_trace
-from router.overload.admission import AdmissionControl
+from router.overload.admission import AdmissionControl, AdmissionLimits
 from router.overload.search_limiter import SearchLimiter
-from router.settings import Limits
 
 
 async def test_nobody_waits_while_there_are_turns() -> None:
@@ -112,7 +111,7 @@ async def test_a_failed_or_cancelled_query_releases_its_slot() -> None:
 
 
 def test_the_in_flight_limit_counts_all_queries() -> None:
-    admission = AdmissionControl(Limits(in_flight=1), RouterMetrics())
+    admission = AdmissionControl(AdmissionLimits(in_flight=1), RouterMetrics())
     with admission.admit(), pytest.raises(Overloaded, match="1 queries"), admission.admit():
         pass
     with admission.admit():

@@ -6,10 +6,9 @@ import pytest
 
 from router.errors import Overloaded, QuotaExceeded
 from router.observability.metrics import RouterMetrics
-from router.overload.admission import AdmissionControl
+from router.overload.admission import AdmissionControl, AdmissionLimits
 from router.overload.event_loop_lag import SHED_SECONDS, TICKS
 from router.overload.tenant_shares import TenantShares
-from router.settings import Limits
 
 
 def test_a_quota_refuses_the_tenant_that_is_over_it_and_refills() -> None:
@@ -47,7 +46,7 @@ def test_shares_count_recent_queries_only() -> None:
 
 def test_a_late_event_loop_sheds_the_tenant_above_its_share_first() -> None:
     metrics, refused = RouterMetrics(), Counter[str]()
-    admission = AdmissionControl(Limits(), metrics)
+    admission = AdmissionControl(AdmissionLimits(), metrics)
     for _ in range(TICKS):
         admission.record_lag(1.5 * SHED_SECONDS)
     for tenant in (["abusive"] * 10 + ["quiet"]) * 50:

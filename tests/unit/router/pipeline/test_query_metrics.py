@@ -22,7 +22,7 @@ def observe_failure(error: Exception, *, seconds: float | None, left: float) -> 
     """A query that gave ``seconds`` and failed with ``left`` of them; what was counted."""
     metrics, trace = RouterMetrics(), Trace(deadline=time.monotonic() + left)
     users = UniqueUserCounter(Redis(), "test", metrics)  # contacts nobody until it is flushed
-    request = QueryRequest("q", Assignment("treatment", MEMBER), seconds=seconds)
+    request = QueryRequest("q", "alice", Assignment("treatment", MEMBER), seconds=seconds)
     with (
         pytest.raises((DeadlineExceeded, type(error))) as raised,
         observe_query(metrics, users, request, trace),

@@ -1,4 +1,4 @@
--- The decision log. Idempotent; the lock keeps processes that start together from racing.
+-- Tables of the decision log. Idempotent; the lock serialises processes that start together.
 SELECT pg_advisory_xact_lock(hashtext('sluice router analytics'));
 CREATE TABLE IF NOT EXISTS router_decisions (
     query_id    text PRIMARY KEY,
@@ -24,9 +24,14 @@ CREATE TABLE IF NOT EXISTS router_outcomes (
     query_id    text NOT NULL,
     at          timestamptz NOT NULL,
     environment text NOT NULL,
+    tenant      text NOT NULL,
     reward      double precision,
     complaint   boolean NOT NULL,
-    signals     jsonb NOT NULL
+    signals     jsonb NOT NULL,
+    -- Why router_decisions has no row of this query: not_written (yet, or dropped from a full queue)
+    -- or expired (older than the retention). NULL: it has one. Not a foreign key, because another
+    -- process may write the decision later, and because outcomes outlive a dropped decision.
+    decision_missing text CHECK (decision_missing IN ('not_written', 'expired'))
 );
 CREATE INDEX IF NOT EXISTS router_outcomes_query ON router_outcomes (query_id);
 CREATE INDEX IF NOT EXISTS router_outcomes_at ON router_outcomes (environment, at);
