@@ -152,6 +152,7 @@ def real_neo4j_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 NO_NEO4J = "NOT RUN ON A REAL NEO4J"
+NO_NODE = "NOT RUN WITH THE JAVASCRIPT PROVIDER"
 
 
 def pytest_collection_finish() -> None:
@@ -161,10 +162,11 @@ def pytest_collection_finish() -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     skipped = [str(each.longrepr) for each in terminalreporter.stats.get("skipped", [])]
-    reasons = [text.partition(NO_NEO4J)[2].strip("' :)") for text in skipped if NO_NEO4J in text]
-    if reasons:
-        said = f"{len(reasons)} contract tests were {NO_NEO4J}: {reasons[0]}"
-        terminalreporter.section(said, sep="!", red=True, bold=True)
+    for alarm in (NO_NEO4J, NO_NODE):
+        reasons = [text.partition(alarm)[2].strip("' :)") for text in skipped if alarm in text]
+        if reasons:
+            title = f"{len(reasons)} tests were {alarm}: {reasons[0]}"
+            terminalreporter.section(title, sep="!", red=True, bold=True)
 
 
 @pytest.fixture(scope="session")

@@ -25,18 +25,13 @@ from openfeature.flag_evaluation import Reason as StandardReason
 from openfeature.hook import Hook
 from openfeature.provider import AbstractProvider, Metadata
 
-from sluice.flags.document import FlagState
-from sluice.flags.evaluation import Evaluation, Reason
 from sluice.flags.redis.reader import FlagReader
+from sluice.flags.resolution import ResolutionError, resolve
 from sluice.flags.view import FlagView
 
 T = TypeVar("T")
 Structure = Sequence[FlagValueType] | Mapping[str, FlagValueType]
 READY_SECONDS = 2.0
-FULL_PERCENTAGE = 100
-PLACEHOLDER_USER = "\x00"
-"""Stands in for the user of a flag that gives everybody the same answer."""
-_STANDARD = {reason: StandardReason(reason.value) for reason in Reason}
 
 
 class SluiceProvider(AbstractProvider):
@@ -82,12 +77,16 @@ class SluiceProvider(AbstractProvider):
     ) -> FlagResolutionDetails[bool]:
         """Evaluate the flag for the context's targeting key."""
         user = evaluation_context.targeting_key if evaluation_context else None
-        if not user:
-            return self._resolve_without_user(flag_key, default_value)
-        evaluation = self._view.evaluate(flag_key, user)
-        if evaluation.reason is Reason.ERROR:
-            return _evaluation_error(default_value, flag_key, evaluation)
-        return _resolution(evaluation, _STANDARD[evaluation.reason])
+        resolved = resolve(self._view, flag_key, user)
+        if isinstance(resolved, ResolutionError):
+            return _error_details(default_value, ErrorCode(resolved.code), resolved.message)
+        evaluation = resolved.evaluation
+        return FlagResolutionDetails(
+            value=evaluation.enabled,
+            reason=StandardReason(resolved.reason),
+            variant=evaluation.variant,
+            flag_metadata={"version": evaluation.version, "detail": evaluation.detail},
+        )
 
     def resolve_string_details(
         self,
@@ -125,25 +124,10 @@ class SluiceProvider(AbstractProvider):
         """Refuse: flags are booleans."""
         return self._reject_type(flag_key, default_value)
 
-    def _resolve_without_user(self, flag_key: str, default: bool) -> FlagResolutionDetails[bool]:
-        evaluation = self._view.evaluate(flag_key, PLACEHOLDER_USER)
-        if evaluation.reason is Reason.ERROR:
-            return _evaluation_error(default, flag_key, evaluation)
-        reason = _STANDARD[evaluation.reason]
-        if evaluation.reason not in {Reason.DISABLED, Reason.STALE}:
-            flag = self._view.snapshot().flags.get(flag_key)
-            if flag is None or _depends_on_user(flag):
-                message = "give the user id as the context's targeting key"
-                return _error_resolution(default, ErrorCode.TARGETING_KEY_MISSING, message)
-            reason = StandardReason.STATIC
-        return _resolution(evaluation, reason)
-
     def _reject_type(self, flag_key: str, default_value: T) -> FlagResolutionDetails[T]:
         if flag_key not in self._view.snapshot().flags:
-            return _error_resolution(
-                default_value, ErrorCode.FLAG_NOT_FOUND, f"no flag {flag_key!r}"
-            )
-        return _error_resolution(
+            return _error_details(default_value, ErrorCode.FLAG_NOT_FOUND, f"no flag {flag_key!r}")
+        return _error_details(
             default_value, ErrorCode.TYPE_MISMATCH, f"flag {flag_key!r} is a boolean"
         )
 
@@ -165,30 +149,7 @@ class _EventForwarder:
             self._provider.emit_provider_stale(ProviderEventDetails(message=error))
 
 
-def _depends_on_user(flag: FlagState) -> bool:
-    share = 0 < flag.rollout_percentage < FULL_PERCENTAGE
-    return bool(share or flag.whitelist or flag.blacklist)
-
-
-def _resolution(evaluation: Evaluation, reason: StandardReason) -> FlagResolutionDetails[bool]:
-    return FlagResolutionDetails(
-        value=evaluation.enabled,
-        reason=reason,
-        variant=evaluation.variant,
-        flag_metadata={"version": evaluation.version, "detail": evaluation.detail},
-    )
-
-
-def _evaluation_error(
-    default: T, flag_key: str, evaluation: Evaluation
-) -> FlagResolutionDetails[T]:
-    if evaluation.detail == "FLAG_NOT_FOUND":
-        return _error_resolution(default, ErrorCode.FLAG_NOT_FOUND, f"no flag {flag_key!r}")
-    message = f"targeting key: a text of at least one character is needed for {flag_key!r}"
-    return _error_resolution(default, ErrorCode.INVALID_CONTEXT, message)
-
-
-def _error_resolution(default: T, code: ErrorCode, message: str) -> FlagResolutionDetails[T]:
+def _error_details(default: T, code: ErrorCode, message: str) -> FlagResolutionDetails[T]:
     return FlagResolutionDetails(
         value=default, reason=StandardReason.ERROR, error_code=code, error_message=message
     )

@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 from sluice.cli.clients.flags import FlagClient, flag_client, parse_percentage
+from sluice.cli.commands.flags_server import key, serve
 from sluice.cli.context import Context
 from sluice.cli.errors import CliError, Exit
 from sluice.cli.output import JsonOption, print_note, print_result
@@ -29,6 +30,8 @@ app = typer.Typer(
     help="Look at feature flags and change them by hand; needs Redis only, not Temporal.",
     no_args_is_help=True,
 )
+app.command()(serve)
+app.command()(key)
 
 FlagNameArgument = Annotated[str, typer.Argument(metavar="FLAG", help="The flag's name.")]
 HistoryReasonOption = Annotated[

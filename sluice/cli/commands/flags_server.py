@@ -1,0 +1,72 @@
+"""``sluice flags serve`` and ``sluice flags key``: flags for services in any language."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sluice.cli.context import Context
+from sluice.cli.errors import CliError, Exit, require_extra
+from sluice.cli.output import print_note
+from sluice.flags import FlagError, FlagReader
+from sluice.flags.server.api_keys import (
+    EVALUATE,
+    OUTCOMES,
+    FlagApiKeys,
+    format_key_line,
+    generate_key,
+)
+
+PORT = 8016
+KEYS_VARIABLE = "SLUICE_FLAGS_API_KEYS"
+GRACEFUL_SECONDS = 5
+
+
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on.")] = PORT,
+) -> None:
+    """Serve the flags over OFREP, and count the outcomes that services report.
+
+    The API keys are those of the file SLUICE_FLAGS_API_KEYS; without it every caller is allowed.
+    """
+    require_extra("flags serve", "ofrep")
+    import uvicorn  # noqa: PLC0415  the extra `ofrep`
+
+    from sluice.flags.server.app import create_application  # noqa: PLC0415  as above
+
+    context = Context.read()
+    path = context.environment.get(KEYS_VARIABLE)
+    if not path:
+        print_note(f"{KEYS_VARIABLE} is not set: every caller is allowed")
+    reader = FlagReader(context.redis_url, environment=context.environment_name)
+    try:
+        app = create_application(reader, FlagApiKeys(Path(path) if path else None))
+    except (FlagError, ValueError) as error:
+        raise CliError(str(error), Exit.USAGE) from None
+    print_note(f"OFREP at http://{host}:{port}/ofrep/v1/, outcomes at /outcomes")
+    uvicorn.run(
+        app,
+        host=host,
+        port=port,
+        access_log=False,
+        log_level="warning",
+        server_header=False,
+        timeout_graceful_shutdown=GRACEFUL_SECONDS,
+    )
+
+
+def key(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the caller.")],
+    outcomes: Annotated[
+        bool, typer.Option(help="Also allow POST /outcomes; for servers, not for browsers.")
+    ] = False,
+) -> None:
+    """Make an API key of the flags server, and its line for the file SLUICE_FLAGS_API_KEYS."""
+    secret = generate_key()
+    try:
+        line = format_key_line(name, (EVALUATE, OUTCOMES) if outcomes else (EVALUATE,), secret)
+    except FlagError as error:
+        raise CliError(str(error), Exit.USAGE) from None
+    print_note(f"the key, shown once: {secret}")
+    print(line)

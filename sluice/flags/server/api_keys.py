@@ -1,0 +1,91 @@
+"""API keys of the flags server: a file of SHA-256 hashes, each with a name and its scopes.
+
+One key a line: `NAME SCOPE[,SCOPE] HASH`; `#` begins a comment. `sluice flags key NAME` makes a key
+(256 random bits) and its line. Such keys cannot be guessed, so a fast hash is enough. The file is
+read again when it changes. Without a file every caller is allowed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+
+from sluice.flags.errors import InvalidFlagError
+
+EVALUATE, OUTCOMES = "evaluate", "outcomes"
+SCOPES = (EVALUATE, OUTCOMES)
+KEY_PREFIX = "slf_"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_HASH = re.compile(r"[0-9a-f]{64}")
+FileStamp = tuple[int, int]
+
+
+def generate_key() -> str:
+    """Return 256 random bits behind a prefix that secret scanners can find."""
+    return KEY_PREFIX + secrets.token_urlsafe(32)
+
+
+def format_key_line(name: str, scopes: tuple[str, ...], key: str) -> str:
+    """Return the key's line of the file; raise InvalidFlagError for a bad name or scope."""
+    line = f"{name} {','.join(scopes)} {_hash_key(key)}"
+    _parse_line(line)
+    return line
+
+
+class FlagApiKeys:
+    """The keys of one file; without a path every caller is allowed.
+
+    Raises:
+        InvalidFlagError: the file is missing, or one of its lines is not a key.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._stamp: FileStamp | None = None
+        self._scopes: Mapping[str, frozenset[str]] = {}
+        self.reload_if_changed()
+
+    def scopes(self, key: str) -> frozenset[str]:
+        """Return what the key allows; nothing for an unknown key."""
+        if self._path is None:
+            return frozenset(SCOPES)
+        return self._scopes.get(_hash_key(key), frozenset())
+
+    def reload_if_changed(self) -> None:
+        """Read the file again if it changed; raise InvalidFlagError and keep the keys if it can't be."""
+        if self._path is None:
+            return
+        try:
+            status = self._path.stat()
+            stamp = (status.st_mtime_ns, status.st_size)
+            if stamp != self._stamp:
+                self._scopes = _parse_file(self._path.read_text("utf-8"))
+                self._stamp = stamp
+        except (OSError, UnicodeDecodeError) as error:
+            raise InvalidFlagError(
+                f"the API keys in {self._path} are not readable: {error}"
+            ) from None
+
+
+def _parse_file(text: str) -> dict[str, frozenset[str]]:
+    lines = (line.partition("#")[0].strip() for line in text.splitlines())
+    return dict(_parse_line(line) for line in lines if line)
+
+
+def _parse_line(line: str) -> tuple[str, frozenset[str]]:
+    match line.split():
+        case [name, scopes, digest] if _NAME.fullmatch(name) and _HASH.fullmatch(digest):
+            parsed = frozenset(scopes.split(","))
+            if parsed <= set(SCOPES):
+                return digest, parsed
+    raise InvalidFlagError(
+        f"API key line {line!r}: write NAME SCOPES HASH, with a name of letters, digits, '.', '_' "
+        f"or '-', scopes of {', '.join(SCOPES)} joined by commas, and 64 hexadecimal digits"
+    )
+
+
+def _hash_key(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()

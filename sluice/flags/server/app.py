@@ -1,0 +1,224 @@
+"""The flags server: OFREP over a snapshot in memory, and counting of reported outcomes.
+
+Contract: `service/openapi.yaml` of github.com/open-feature/protocol, version 0.1. The snapshot
+expires by the same lease as in any other process. Before its first read every flag resolves to
+False with reason STALE: a 404 would leave the caller's default in force.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from redis.asyncio import Redis
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from xxhash import xxh3_64_hexdigest
+
+from sluice.flags.errors import FlagError
+from sluice.flags.redis.reader import FlagReader
+from sluice.flags.redis.urls import connect
+from sluice.flags.resolution import FLAG_NOT_FOUND, ResolutionError, resolve
+from sluice.flags.server.api_keys import EVALUATE, OUTCOMES, FlagApiKeys
+from sluice.flags.server.outcome_counters import OutcomeCounters
+from sluice.flags.server.requests import BadRequestError, parse_outcomes, parse_targeting_key
+from sluice.flags.service.announcement import announce
+
+BODY_BYTES_MAX = 1_000_000
+KEYS_RELOAD_SECONDS = 2.0
+READY_SECONDS = 2.0
+POLLING_INTERVAL_MS_MIN = 250
+CONFIGURATION = {
+    "name": "sluice",
+    "capabilities": {
+        "cacheInvalidation": {
+            "polling": {
+                "name": "polling",
+                "enabled": True,
+                "minPollingIntervalMs": POLLING_INTERVAL_MS_MIN,
+            }
+        },
+        "flagEvaluation": {"supportedTypes": ["boolean"]},
+        "caching": {"enabled": False},
+    },
+}
+Endpoint = Callable[[Request], Awaitable[Response]]
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class FlagsServer:
+    """The endpoints over one reader."""
+
+    reader: FlagReader
+    keys: FlagApiKeys
+    redis: Redis
+    registry: CollectorRegistry = field(default_factory=CollectorRegistry)
+
+    def __post_init__(self) -> None:
+        self.counters = OutcomeCounters(self.reader, self.redis, self.registry)
+
+    def application(self) -> Starlette:
+        """Return the ASGI application; its lifespan starts the reader and announces the process."""
+        return Starlette(
+            routes=[
+                self._post("/ofrep/v1/evaluate/flags/{key}", self.evaluate, EVALUATE),
+                self._post("/ofrep/v1/evaluate/flags", self.evaluate_all, EVALUATE),
+                Route("/ofrep/v1/configuration", _guarded(self.configuration, self.keys, EVALUATE)),
+                self._post("/outcomes", self.record_outcomes, OUTCOMES),
+                Route("/healthz", _healthz),
+                Route("/readyz", self.readyz),
+                Route("/metrics", self.metrics),
+            ],
+            lifespan=self._lifespan,
+            exception_handlers={Exception: _internal_error},
+        )
+
+    async def evaluate(self, request: Request) -> Response:
+        """Resolve one flag (OFREP single evaluation)."""
+        flag = request.path_params["key"]
+        try:
+            user = parse_targeting_key(await _read_body(request))
+        except BadRequestError as error:
+            return JSONResponse(_failure(flag, error.code, error.details), 400)
+        result = self._resolve(flag, user)
+        if "errorCode" not in result:
+            return JSONResponse(result)
+        return JSONResponse(result, 404 if result["errorCode"] == FLAG_NOT_FOUND else 400)
+
+    async def evaluate_all(self, request: Request) -> Response:
+        """Resolve every flag (OFREP bulk evaluation)."""
+        try:
+            user = parse_targeting_key(await _read_body(request))
+        except BadRequestError as error:
+            return JSONResponse({"errorCode": error.code, "errorDetails": error.details}, 400)
+        names = sorted(self.reader.snapshot().flags)
+        return _with_etag(request, {"flags": [self._resolve(name, user) for name in names]})
+
+    async def configuration(self, request: Request) -> Response:
+        """Return what the providers may ask of this server."""
+        return _with_etag(request, CONFIGURATION)
+
+    async def record_outcomes(self, request: Request) -> Response:
+        """Count what a service reports of its requests; all of them or, on an error, none."""
+        try:
+            outcomes = parse_outcomes(await _read_body(request))
+        except BadRequestError as error:
+            return JSONResponse({"errorCode": error.code, "errorDetails": error.details}, 400)
+        known = self.reader.snapshot().flags
+        if unknown := {outcome.flag for outcome in outcomes} - set(known):
+            details = f"the environment has no flag {min(unknown)!r}"
+            return JSONResponse({"errorCode": FLAG_NOT_FOUND, "errorDetails": details}, 404)
+        for outcome in outcomes:
+            self.counters.record(outcome)
+        return JSONResponse({"accepted": len(outcomes)}, 202)
+
+    async def readyz(self, _request: Request) -> Response:
+        """Return 503 while the snapshot is stale."""
+        if self.reader.stale:
+            return JSONResponse({"errorDetails": "the flags are stale: is Redis up?"}, 503)
+        return JSONResponse({"status": "ready"})
+
+    async def metrics(self, _request: Request) -> Response:
+        """Return the counters in Prometheus' format."""
+        return Response(generate_latest(self.registry), media_type=CONTENT_TYPE_LATEST)
+
+    def _resolve(self, flag: str, user: str | None) -> dict[str, Any]:
+        resolved = resolve(self.reader, flag, user)
+        if isinstance(resolved, ResolutionError):
+            return _failure(flag, resolved.code, resolved.message)
+        evaluation = resolved.evaluation
+        return {
+            "key": flag,
+            "value": evaluation.enabled,
+            "reason": resolved.reason,
+            "variant": evaluation.variant,
+            "metadata": {"version": evaluation.version, "detail": evaluation.detail},
+        }
+
+    def _post(self, path: str, endpoint: Endpoint, scope: str) -> Route:
+        return Route(path, _guarded(endpoint, self.keys, scope), methods=["POST"])
+
+    @asynccontextmanager
+    async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:
+        self.reader.start()
+        await asyncio.to_thread(self.reader.wait_ready, READY_SECONDS)
+        announcement = announce(self.reader)
+        reloader = asyncio.create_task(_reload_keys(self.keys))
+        try:
+            yield
+        finally:
+            reloader.cancel()
+            await self.counters.close()
+            await asyncio.to_thread(announcement.close)
+            self.reader.stop()
+            await self.redis.aclose()
+
+
+def create_application(reader: FlagReader, keys: FlagApiKeys) -> Starlette:
+    """Return the application of one reader. Raises ValueError when its Redis URL is not valid."""
+    return FlagsServer(reader, keys, connect(reader.redis_url)).application()
+
+
+async def _read_body(request: Request) -> bytes:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > BODY_BYTES_MAX:
+            raise BadRequestError("PARSE_ERROR", f"the body is above {BODY_BYTES_MAX} bytes")
+    return bytes(body)
+
+
+def _guarded(endpoint: Endpoint, keys: FlagApiKeys, scope: str) -> Endpoint:
+    """Return the endpoint behind the key of `X-API-Key` or `Authorization: Bearer`."""
+
+    async def guarded(request: Request) -> Response:
+        scopes = keys.scopes(_key_of(request))
+        if scope in scopes:
+            return await endpoint(request)
+        return Response(status_code=403 if scopes else 401)
+
+    return guarded
+
+
+def _key_of(request: Request) -> str:
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return request.headers.get("x-api-key") or (token if scheme.lower() == "bearer" else "")
+
+
+def _failure(flag: str, code: str, details: str) -> dict[str, Any]:
+    return {"key": flag, "errorCode": code, "errorDetails": details}
+
+
+def _with_etag(request: Request, document: dict[str, Any]) -> Response:
+    response = JSONResponse(document)
+    etag = f'"{xxh3_64_hexdigest(response.body)}"'
+    requested = request.headers.get("if-none-match", "")
+    if etag in [part.strip().removeprefix("W/") for part in requested.split(",")]:
+        return Response(status_code=304, headers={"ETag": etag})
+    response.headers["ETag"] = etag
+    return response
+
+
+async def _healthz(_request: Request) -> Response:
+    return JSONResponse({"status": "ok"})
+
+
+async def _internal_error(_request: Request, error: Exception) -> Response:
+    return JSONResponse({"errorDetails": f"internal error: {type(error).__name__}"}, 500)
+
+
+async def _reload_keys(keys: FlagApiKeys) -> None:
+    while True:
+        await asyncio.sleep(KEYS_RELOAD_SECONDS)
+        try:
+            keys.reload_if_changed()
+        except FlagError as error:
+            logger.warning("the last API keys stay in force: %s", error)

@@ -1,0 +1,258 @@
+"""A service in any language reads flags over OFREP, with OpenFeature's own providers."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from openfeature.contrib.provider.ofrep import OFREPProvider
+from openfeature.evaluation_context import EvaluationContext
+from openfeature.exception import FlagNotFoundError, TargetingKeyMissingError
+from redis.asyncio import Redis
+
+from sluice.flags import FeatureFlags, FlagState
+from sluice.flags.redis.process_polling import poll_processes
+from sluice.flags.redis.process_registry import live_processes
+from sluice.flags.server.api_keys import EVALUATE, OUTCOMES, format_key_line, generate_key
+from tests.conftest import NO_NODE
+
+pytestmark = pytest.mark.integration
+ENVIRONMENT = "ofrep-test"
+FULL, HALF, KILLED = "full", "half", "killed"
+NODE_FOLDER = Path(__file__).parents[2] / "node"
+READ_KEY, WRITE_KEY = generate_key(), generate_key()
+
+
+@dataclass
+class RunningServer:
+    """`sluice flags serve` as a process, and the store behind it."""
+
+    url: str
+    redis_url: str
+
+    def post(self, path: str, body: object, key: str = READ_KEY, **headers: str) -> httpx.Response:
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        return httpx.post(
+            f"{self.url}{path}", content=content, headers={"X-API-Key": key, **headers}
+        )
+
+    def evaluate(self, flag: str, user: str | None = None) -> dict[str, Any]:
+        context = {"targetingKey": user} if user else {}
+        reply = self.post(f"/ofrep/v1/evaluate/flags/{flag}", {"context": context})
+        return {"status": reply.status_code, **reply.json()}
+
+    def write(self, **percentages: float) -> None:
+        async def run() -> None:
+            async with Redis.from_url(self.redis_url) as redis:
+                flags = FeatureFlags(redis, environment=ENVIRONMENT)
+                for name, percentage in percentages.items():
+                    await flags.set_rollout_percentage(name, percentage)
+
+        asyncio.run(run())
+
+    def metric(self, line_start: str) -> float:
+        text = httpx.get(f"{self.url}/metrics").text
+        found = [line for line in text.splitlines() if line.startswith(line_start)]
+        return sum(float(line.rpartition(" ")[2]) for line in found)
+
+
+async def create_flags(redis_url: str) -> None:
+    async with Redis.from_url(redis_url) as redis:
+        await redis.flushall()
+        flags = FeatureFlags(redis, environment=ENVIRONMENT)
+        await flags.create_flag(FULL, rollout_percentage=100)
+        await flags.create_flag(HALF, rollout_percentage=50)
+        await flags.create_flag(KILLED, rollout_percentage=100)
+        await flags.kill(KILLED)
+
+
+@pytest.fixture(scope="module")
+def server(
+    redis_server_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RunningServer]:
+    asyncio.run(create_flags(redis_server_url))
+    keys = tmp_path_factory.mktemp("flags-server") / "keys"
+    lines = (("web", (EVALUATE,), READ_KEY), ("backend", (EVALUATE, OUTCOMES), WRITE_KEY))
+    keys.write_text("\n".join(format_key_line(*line) for line in lines))
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    settings = {
+        "REDIS_URL": redis_server_url,
+        "SLUICE_ENVIRONMENT": ENVIRONMENT,
+        "SLUICE_FLAGS_API_KEYS": str(keys),
+    }
+    command = [str(Path(sys.executable).with_name("sluice")), "flags", "serve", "--port", str(port)]
+    process = subprocess.Popen(command, env={**os.environ, **settings})  # noqa: S603  ours
+    url = f"http://127.0.0.1:{port}"
+    _wait_until_ready(url, process)
+    yield RunningServer(url, redis_server_url)
+    process.terminate()
+    assert process.wait(15) in {0, -15}
+
+
+def _wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            if httpx.get(f"{url}/readyz").is_success:
+                return
+        except httpx.TransportError:
+            time.sleep(0.1)
+    raise AssertionError(f"the server is not ready, exit code {process.poll()}")
+
+
+def wait_for(condition: Any, seconds: float = 3) -> None:  # noqa: ANN401  any callable
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_the_python_provider_evaluates(server: RunningServer) -> None:
+    provider = OFREPProvider(server.url, headers_factory=lambda: {"X-API-Key": READ_KEY})
+    context = EvaluationContext(targeting_key="alice")
+    details = provider.resolve_boolean_details(FULL, False, context)
+    assert (details.value, details.variant, details.reason) == (True, "treatment", "SPLIT")
+    killed = provider.resolve_boolean_details(KILLED, True, context)
+    assert (killed.value, killed.reason) == (False, "DISABLED")
+    with pytest.raises(FlagNotFoundError):
+        provider.resolve_boolean_details("missing", True, context)
+    with pytest.raises(TargetingKeyMissingError):
+        provider.resolve_boolean_details(HALF, True)
+
+
+def test_the_javascript_provider_evaluates(server: RunningServer, tmp_path: Path) -> None:
+    npm, node = shutil.which("npm"), shutil.which("node")
+    if npm is None or node is None:
+        pytest.skip(f"{NO_NODE}: node and npm are not installed")
+    for name in ("package.json", "ofrep_client.mjs"):
+        shutil.copy(NODE_FOLDER / name, tmp_path)
+    install = [npm, "install", "--no-audit", "--no-fund"]
+    installed = subprocess.run(install, cwd=tmp_path, capture_output=True, text=True, check=False)  # noqa: S603
+    if installed.returncode:
+        pytest.skip(f"{NO_NODE}: npm install failed: {installed.stderr[-200:]}")
+
+    def ask(flag: str) -> Any:  # noqa: ANN401  JSON
+        command = [node, "ofrep_client.mjs", server.url, READ_KEY, flag, "alice"]
+        return json.loads(subprocess.check_output(command, cwd=tmp_path))  # noqa: S603
+
+    expected = {"value": True, "reason": "SPLIT", "variant": "treatment", "errorCode": None}
+    assert ask(FULL) == expected
+    assert ask(KILLED)["value"] is False
+    assert ask("missing")["errorCode"] == "FLAG_NOT_FOUND"
+
+
+def test_a_bulk_evaluation_is_not_sent_again_until_it_changes(server: RunningServer) -> None:
+    path, body = "/ofrep/v1/evaluate/flags", {"context": {"targetingKey": "alice"}}
+    first = server.post(path, body)
+    values = {flag["key"]: flag["value"] for flag in first.json()["flags"]}
+    assert values[FULL] is True
+    assert values[KILLED] is False
+    etag = {"If-None-Match": first.headers["ETag"]}
+    assert server.post(path, body, **etag).status_code == 304
+    server.write(full=0)
+    wait_for(lambda: server.post(path, body, **etag).status_code == 200)
+    server.write(full=100)
+
+
+def test_a_flag_that_depends_on_the_user_is_an_error_in_bulk(server: RunningServer) -> None:
+    flags = server.post("/ofrep/v1/evaluate/flags", {}).json()["flags"]
+    (half,) = [flag for flag in flags if flag["key"] == HALF]
+    assert half["errorCode"] == "TARGETING_KEY_MISSING"
+    assert "value" not in half
+
+
+def test_the_configuration_names_the_types_it_serves(server: RunningServer) -> None:
+    headers = {"Authorization": f"Bearer {READ_KEY}"}
+    reply = httpx.get(f"{server.url}/ofrep/v1/configuration", headers=headers)
+    assert reply.json()["capabilities"]["flagEvaluation"] == {"supportedTypes": ["boolean"]}
+    again = {**headers, "If-None-Match": reply.headers["ETag"]}
+    repeated = httpx.get(f"{server.url}/ofrep/v1/configuration", headers=again)
+    assert repeated.status_code == 304
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b"{", "PARSE_ERROR"),
+        (b"[]", "INVALID_CONTEXT"),
+        (b'{"context": 1}', "INVALID_CONTEXT"),
+        (b'{"context": {"targetingKey": 7}}', "INVALID_CONTEXT"),
+        (b'{"context": {"targetingKey": "\\ud800"}}', "INVALID_CONTEXT"),
+        (json.dumps({"context": {"targetingKey": "x" * 257}}).encode(), "INVALID_CONTEXT"),
+        (b"[" * 100_000, "PARSE_ERROR"),
+        (b"x" * 1_000_001, "PARSE_ERROR"),
+    ],
+)
+def test_a_bad_body_is_a_400_with_openfeatures_code(
+    server: RunningServer, body: bytes, code: str
+) -> None:
+    for path in ("/ofrep/v1/evaluate/flags/full", "/ofrep/v1/evaluate/flags"):
+        reply = server.post(path, body)
+        assert (reply.status_code, reply.json()["errorCode"]) == (400, code)
+
+
+def test_a_key_opens_only_its_scopes(server: RunningServer) -> None:
+    path = f"/ofrep/v1/evaluate/flags/{FULL}"
+    assert server.post(path, {}, key="wrong").status_code == 401
+    outcome = {"outcomes": [{"flag": HALF, "user": "alice", "ok": True, "seconds": 0.1}]}
+    assert server.post("/outcomes", outcome, key=READ_KEY).status_code == 403
+    assert server.post("/outcomes", outcome, key="").status_code == 401
+
+
+def test_reported_outcomes_count_users_by_cohort(server: RunningServer) -> None:
+    users = [f"user-{number}" for number in range(30)]
+    treated = {user for user in users if server.evaluate(HALF, user)["value"]}
+    outcomes = [
+        {"flag": HALF, "user": user, "ok": user != "user-1", "seconds": 0.5, "score": 0.5}
+        for user in users
+    ]
+    for _ in range(2):
+        reply = server.post("/outcomes", {"outcomes": outcomes}, key=WRITE_KEY)
+        assert (reply.status_code, reply.json()) == (202, {"accepted": 30})
+    labels = f'cohort="treatment",flag="{HALF}"'
+    wait_for(lambda: server.metric(f"sluice_users_total{{{labels}") == len(treated))
+    assert server.metric(f"sluice_requests_total{{{labels}") == 2 * len(treated)
+    assert server.metric("sluice_users_failed_total{") == 1
+    assert server.metric(f"sluice_users_score_count{{{labels}") == len(treated)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "field"),
+    [
+        ({"flag": HALF, "user": ""}, "outcomes.0.user"),
+        ({"flag": HALF, "user": "a", "ok": True}, "ok and seconds together"),
+        ({"flag": HALF, "user": "a"}, "score"),
+        ({"flag": HALF, "user": "a", "score": 2}, "outcomes.0.score"),
+        ({"flag": HALF, "user": "a", "ok": True, "seconds": -1}, "outcomes.0.seconds"),
+        ({"flag": HALF, "user": "a", "score": 1, "rating": 5}, "outcomes.0.rating"),
+    ],
+)
+def test_a_bad_outcome_is_refused_by_its_field(
+    server: RunningServer, outcome: dict[str, object], field: str
+) -> None:
+    reply = server.post("/outcomes", {"outcomes": [outcome]}, key=WRITE_KEY)
+    assert reply.status_code == 400
+    assert field in reply.json()["errorDetails"]
+
+
+async def test_a_rollback_is_read_back_from_the_server(server: RunningServer) -> None:
+    """Its callers hold no flags of their own: the server's answer is theirs."""
+    async with Redis.from_url(server.redis_url) as redis, httpx.AsyncClient() as http:
+        (process,) = await live_processes(redis, ENVIRONMENT)
+        (poll,) = await poll_processes([process], http)
+    assert poll.exposes_at_most(FlagState(name=FULL, rollout_percentage=100))
+    assert not poll.exposes_at_most(FlagState(name=FULL, rollout_percentage=99))
