@@ -25,7 +25,7 @@ class MemoryMetrics:
     def query(self, promql: str, at: datetime) -> float | None:
         """See ``activities.contract.ports.MetricsProvider``."""
         self.queries.append((promql, at))
-        asks_for_age = promql.startswith("time() - (max(timestamp(")
+        asks_for_age = promql.startswith("time() - (")
         given = self.age_seconds if asks_for_age else None
         answer = self.down or self.answers.get(promql, given)
         if isinstance(answer, EffectError):

@@ -19,8 +19,9 @@ from collections.abc import Callable
 
 from xxhash import xxh3_64_intdigest
 
+from sluice.flag_rules import BUCKETS_PER_PERCENT
 from sluice.flags.errors import InvalidFlagError
-from sluice.flags.validation import BUCKETS, BUCKETS_PER_PERCENT
+from sluice.flags.validation import BUCKETS
 
 SLUICE, UNLEASH, GROWTHBOOK_V1, GROWTHBOOK_V2 = 1, 2, 3, 4
 _MASK32 = 0xFFFFFFFF

@@ -14,9 +14,9 @@ from enum import StrEnum
 from itertools import repeat
 from operator import length_hint
 
+from sluice.flag_rules import USER_ID_LENGTH_MAX
 from sluice.flags.bucketing import BUCKET_FUNCTIONS, threshold
 from sluice.flags.document import FlagState
-from sluice.flags.validation import USER_ID_LENGTH_MAX
 
 TREATMENT, CONTROL = "treatment", "control"
 CACHED_USERS_MAX = 50_000

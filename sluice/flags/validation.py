@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable, Mapping
 
+from sluice.flag_rules import (
+    BUCKETS_PER_PERCENT,
+    percentage_problem,
+    user_problem,
+    users_problem,
+)
 from sluice.flags.errors import InvalidFlagError
 
 NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-USER_ID_LENGTH_MAX = 256
-USERS_PER_LIST_MAX = 10_000
 DESCRIPTION_LENGTH_MAX = 1_000
 FLAGS_MAX = 1_000
 PHASES = ("enable_feature_flags", "enable_online_learning")
 BUCKETS = 10_000
-BUCKETS_PER_PERCENT = 100
 
 
 def validate_name(name: object) -> str:
@@ -29,27 +31,26 @@ def validate_name(name: object) -> str:
 
 
 def validate_percentage(percentage: object) -> float:
-    """Return the percentage as a float in [0, 100] of at most two decimals, or raise."""
-    if isinstance(percentage, bool) or not isinstance(percentage, int | float):
-        raise InvalidFlagError(f"rollout_percentage {percentage!r}: give a number, 0 to 100")
-    if not math.isfinite(percentage) or not 0 <= percentage <= 100:  # noqa: PLR2004 - per cent
-        raise InvalidFlagError(f"rollout_percentage {percentage!r}: give a number, 0 to 100")
-    buckets = percentage * BUCKETS_PER_PERCENT
-    if abs(buckets - round(buckets)) > 1e-6:  # noqa: PLR2004 - float noise of two decimals
-        raise InvalidFlagError(f"rollout_percentage {percentage!r}: give at most two decimals")
-    return round(buckets) / BUCKETS_PER_PERCENT
+    """Return the percentage as a float in [0, 100] of at most two decimals.
+
+    Raises:
+        InvalidFlagError: any other value.
+    """
+    if problem := percentage_problem(percentage):
+        raise InvalidFlagError(f"rollout_percentage {percentage!r}: {problem}")
+    assert isinstance(percentage, int | float)  # noqa: S101  the rule has refused others
+    return round(percentage * BUCKETS_PER_PERCENT) / BUCKETS_PER_PERCENT
 
 
 def validate_user(user_id: object) -> str:
-    """Return the user id, or raise InvalidFlagError."""
-    if not isinstance(user_id, str) or not 0 < len(user_id) <= USER_ID_LENGTH_MAX:
-        raise InvalidFlagError(
-            f"user id {user_id!r}: give a text of 1 to {USER_ID_LENGTH_MAX} characters"
-        )
-    try:
-        user_id.encode()
-    except UnicodeEncodeError:
-        raise InvalidFlagError(f"user id {user_id!r}: it is not valid Unicode text") from None
+    """Return the user id.
+
+    Raises:
+        InvalidFlagError: it is empty, too long or not valid Unicode.
+    """
+    if problem := user_problem(user_id):
+        raise InvalidFlagError(f"user id {user_id!r}: {problem}")
+    assert isinstance(user_id, str)  # noqa: S101  the rule has refused others
     return user_id
 
 
@@ -58,11 +59,8 @@ def validate_users(users: Iterable[object]) -> frozenset[str]:
     if isinstance(users, str | bytes):
         raise InvalidFlagError(f"users {users!r}: give a list of user ids, not one text")
     checked = frozenset(validate_user(user) for user in users)
-    if len(checked) > USERS_PER_LIST_MAX:
-        raise InvalidFlagError(
-            f"{len(checked)} users in one list: the most is {USERS_PER_LIST_MAX}; "
-            "raise the percentage instead"
-        )
+    if problem := users_problem(len(checked)):
+        raise InvalidFlagError(problem)
     return checked
 
 

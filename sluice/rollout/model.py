@@ -1,9 +1,21 @@
 """The base of every value object of the rollout."""
 
-from pydantic import BaseModel, ConfigDict
+from typing import Annotated, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict
+
+Item = TypeVar("Item")
 
 
 class Model(BaseModel):
-    """Frozen, and a field that nobody knows is a mistake, not a silent default."""
+    """Frozen, and an unknown field is an error, not a silent default."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _list_to_tuple(value: object) -> object:
+    return tuple(value) if isinstance(value, list) else value
+
+
+TupleOf = Annotated[tuple[Item, ...], BeforeValidator(_list_to_tuple)]
+"""A tuple that is written as a list in YAML and JSON."""

@@ -1,8 +1,9 @@
-"""Durations and thresholds as people write them: ``2d``, ``1h30m``, ``500ms``, ``5%``, ``+10%``, ``2x``."""
+"""Durations, thresholds and shares as people write them: ``2d``, ``1h30m``, ``5%``, ``+10%``, ``2x``."""
 
 import math
 import re
 from datetime import timedelta
+from enum import StrEnum
 from functools import lru_cache
 from typing import Annotated
 
@@ -11,30 +12,61 @@ from pydantic import BeforeValidator, PlainSerializer
 from sluice.rollout.errors import QuantityError
 
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
-_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
-_DURATION = re.compile(rf"(?:{_PART.pattern})+")
-_RELATIVE = re.compile(r"([+-]\d+(?:\.\d+)?)%")
+_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)", re.ASCII)
+_DURATION = re.compile(rf"(?:{_PART.pattern})+", re.ASCII)
+_NUMBER = r"\d+(?:\.\d+)?"
+_LONG_UNITS = (("m", "minute", 59), ("h", "hour", 48), ("d", "day", math.inf))
+DURATION_MAX = timedelta(days=36500)
 DURATION_CACHE_SIZE = 1024
 """Durations kept as read and as written: a plan's dozens are in every state and every query."""
+DURATION_EXAMPLES = "30s, 1h30m or 2d"
+THRESHOLD_EXAMPLES = "0.5, 1s, 5%, +10% or 2x"
+
+
+class ThresholdForm(StrEnum):
+    """The form in which a threshold is written; each form fits some metrics and gates only."""
+
+    NUMBER = "number"
+    PERCENT = "percent"
+    CHANGE = "change"
+    FACTOR = "factor"
+    DURATION = "duration"
+
+
+_FORMS = (
+    (ThresholdForm.CHANGE, re.compile(rf"[+-]{_NUMBER}%", re.ASCII)),
+    (ThresholdForm.PERCENT, re.compile(rf"{_NUMBER}%", re.ASCII)),
+    (ThresholdForm.FACTOR, re.compile(rf"{_NUMBER}x", re.ASCII)),
+    (ThresholdForm.DURATION, _DURATION),
+    (ThresholdForm.NUMBER, re.compile(rf"[+-]?(?:{_NUMBER}|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)),
+)
 
 
 def parse_duration(value: object) -> timedelta:
     """Read ``1h30m``, a number of seconds, or a timedelta.
 
     Raises:
-        QuantityError: for anything else, negative durations included.
+        QuantityError: anything else, a negative duration, or one beyond ``DURATION_MAX``.
     """
     if isinstance(value, timedelta):
         seconds = value.total_seconds()
     elif isinstance(value, int | float) and not isinstance(value, bool):
-        seconds = float(value)
+        seconds = _to_float(value)
     elif isinstance(value, str) and (read := _parse_seconds(value)) is not None:
         seconds = read
     else:
-        raise QuantityError(f"{value!r} is no duration; write for example 30s, 1h30m or 2d")
-    if not 0 <= seconds < float("inf"):
-        raise QuantityError(f"{value!r} is no duration; it must be finite and not negative")
+        hint = _sexagesimal_hint(value) or DURATION_EXAMPLES
+        raise QuantityError(f"{_shorten(value)} is not a duration; write for example {hint}")
+    if not 0 <= seconds <= DURATION_MAX.total_seconds():
+        raise QuantityError(
+            f"{_shorten(value)} is not a duration; it must be from 0s to {DURATION_MAX.days}d"
+        )
     return timedelta(seconds=seconds)
+
+
+def _sexagesimal_hint(value: object) -> str:
+    match = re.fullmatch(r"(\d+):(\d\d)", value, re.ASCII) if isinstance(value, str) else None
+    return f"{match[1]}h{match[2]}m or {match[1]}m{match[2]}s" if match else ""
 
 
 @lru_cache(DURATION_CACHE_SIZE)
@@ -57,44 +89,95 @@ def format_duration(value: timedelta) -> str:
     return "".join(parts) or "0s"
 
 
+def format_hours(hours: float) -> str:
+    """Format hours for people, rounded up: ``20 s``, ``45 minutes``, ``7 hours``, ``9 days``."""
+    seconds = math.ceil(round(hours * _SECONDS["h"], 6))
+    if seconds < _SECONDS["m"]:
+        return f"{seconds} s"
+    counts = ((math.ceil(seconds / _SECONDS[unit]), name, most) for unit, name, most in _LONG_UNITS)
+    count, name, _ = next(entry for entry in counts if entry[0] <= entry[2])
+    return f"{count} {name}" if count == 1 else f"{count} {name}s"
+
+
 def parse_threshold(value: object) -> float:
     """Read a threshold into the metric's base unit or, for relative gates, a relative change.
 
     ``1s`` → 1.0, ``5ms`` → 0.005, ``5%`` → 0.05, ``+10%`` → 0.1 (relative), ``2x`` → 1.0 (relative).
 
     Raises:
-        QuantityError: for anything else; NaN and infinity are refused too.
+        QuantityError: anything else, NaN and infinity included.
     """
     if isinstance(value, int | float) and not isinstance(value, bool):
-        number = float(value)
-    elif isinstance(value, str):
-        number = _parse_threshold_text(value.strip())
+        number = _to_float(value)
+    elif isinstance(value, str) and (form := threshold_form(value)) is not None:
+        number = _parse_threshold_text(value.strip(), form)
     else:
-        raise QuantityError(f"{value!r} is no threshold; write for example 0.5, 1s, 5%, +10% or 2x")
+        raise QuantityError(
+            f"{_shorten(value)} is not a threshold; write for example {THRESHOLD_EXAMPLES}"
+        )
     if not math.isfinite(number):
-        raise QuantityError(f"{value!r} is no threshold; it must be a finite number")
+        raise QuantityError(f"{_shorten(value)} is not a threshold; it must be a finite number")
     return number
 
 
-def _parse_threshold_text(text: str) -> float:
-    if relative := _RELATIVE.fullmatch(text):
-        return float(relative[1]) / 100
-    if text.endswith("x"):
-        return _parse_number(text, text[:-1]) - 1
-    if text.endswith("%"):
-        return _parse_number(text, text[:-1]) / 100
-    if _DURATION.fullmatch(text):
-        return parse_duration(text).total_seconds()
-    return _parse_number(text, text)
+def threshold_form(value: object) -> ThresholdForm | None:
+    """Return the form in which a threshold is written; None when it is not a threshold."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int | float):
+        return ThresholdForm.NUMBER
+    text = value.strip() if isinstance(value, str) else ""
+    return next((form for form, pattern in _FORMS if pattern.fullmatch(text)), None)
 
 
-def _parse_number(whole: str, part: str) -> float:
+def _parse_threshold_text(text: str, form: ThresholdForm) -> float:
+    match form:
+        case ThresholdForm.CHANGE | ThresholdForm.PERCENT:
+            return float(text[:-1]) / 100
+        case ThresholdForm.FACTOR:
+            return float(text[:-1]) - 1
+        case ThresholdForm.DURATION:
+            return parse_duration(text).total_seconds()
+        case ThresholdForm.NUMBER:
+            return float(text)
+
+
+def parse_share(value: object) -> float:
+    """Read a share of a whole: ``0.05`` or ``5%``.
+
+    Raises:
+        QuantityError: anything else; ``+5%``, ``2x`` and ``50ms`` mean other things.
+    """
+    if threshold_form(value) not in (ThresholdForm.NUMBER, ThresholdForm.PERCENT):
+        raise QuantityError(f"{_shorten(value)} is not a share; write for example 0.05 or 5%")
+    return parse_threshold(value)
+
+
+def parse_number(value: object) -> object:
+    """Pass numbers and their text on to pydantic, and refuse true and false.
+
+    Raises:
+        QuantityError: a boolean, which pydantic would read as 1 or 0.
+    """
+    if isinstance(value, bool):
+        raise QuantityError(f"{str(value).lower()} is not a number; write for example 1")
+    return value
+
+
+def _to_float(value: float) -> float:
     try:
-        return float(part)
-    except ValueError:
-        raise QuantityError(
-            f"{whole!r} is no threshold; write for example 0.5, 1s, 5%, +10% or 2x"
-        ) from None
+        return float(value)
+    except OverflowError:
+        return math.inf
+
+
+def _shorten(value: object) -> str:
+    """Return the value as an error shows it: at most 60 characters, whatever was written."""
+    length_max = 60
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 10**length_max:
+        return "a number of more than 60 digits"
+    text = repr(value)
+    return text if len(text) <= length_max else f"{text[:length_max]}…"
 
 
 Duration = Annotated[
@@ -103,3 +186,6 @@ Duration = Annotated[
     PlainSerializer(format_duration, return_type=str),
 ]
 Threshold = Annotated[float, BeforeValidator(parse_threshold)]
+Share = Annotated[float, BeforeValidator(parse_share)]
+Whole = Annotated[int, BeforeValidator(parse_number)]
+Number = Annotated[float, BeforeValidator(parse_number)]

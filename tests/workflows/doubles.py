@@ -32,6 +32,9 @@ from sluice.rollout.plan.notification import Notice
 HEALTHY = {"errors": 0.004, "reward": 0.8, "queries": 1000.0}
 
 
+SAMPLE_AGE_PREFIX = "time() - ("
+
+
 @dataclass
 class ScriptedMetrics:
     """The metrics port of a test: values by metric, changed while the rollout runs."""
@@ -44,7 +47,10 @@ class ScriptedMetrics:
         self.query_times.append(at)
         if not self.reachable:
             raise MetricsUnreachableError("Prometheus does not answer")
-        return self.values[promql.split(maxsplit=1)[0]]
+        if promql.startswith(SAMPLE_AGE_PREFIX):
+            return 0.0
+        expression = promql.split(maxsplit=1)[0]
+        return self.values[expression if expression in self.values else promql.partition("{")[0]]
 
 
 @dataclass(frozen=True)

@@ -39,8 +39,8 @@ name: short
 flag: learning
 watch_interval: 1s
 metrics:
-  errors: {query: "errors $cohort", samples: "queries $cohort", unit: ratio}
-  reward: {query: "reward $cohort", samples: "queries $cohort", unit: score}
+  errors: {query: 'errors{cohort=~"$cohort"}', samples: &queries 'queries{cohort=~"$cohort"}', unit: ratio}
+  reward: {query: 'reward{cohort=~"$cohort"}', samples: *queries, unit: score}
 baselines:
   - {metric: errors, cohort: control, threshold: 0, window: 5m, min_samples: 10}
 steps:

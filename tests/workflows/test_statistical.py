@@ -11,7 +11,7 @@ from tests.workflows.harness import PLAN, RunningRollout, running_rollout, short
 GATE = "      - {name: evidence, metric: counted, kind: statistical, window: 10m}\n"
 METRIC = """
   counted:
-    query: "errors $cohort"
+    query: 'errors{cohort=~"$cohort"}'
     unit: ratio
     statistic: {test: rate, events: 'e{c=~"$cohort"}', units: 'u{c=~"$cohort"}'}
 """

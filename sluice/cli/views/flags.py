@@ -8,11 +8,12 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from sluice.flag_rules import BUCKETS_PER_PERCENT
 from sluice.flags import AuditEntry, FlagDocument, FlagState
 from sluice.flags.bucketing import BUCKET_FUNCTIONS
 from sluice.flags.evaluation import EvaluationTable, fresh_rules
 from sluice.flags.redis.process_polling import ProcessPoll
-from sluice.flags.validation import BUCKETS_PER_PERCENT, validate_user
+from sluice.flags.validation import validate_user
 
 STATE_STYLES = {"killed": "bold red", "unconfirmed": "yellow", "off": "dim", "on": "green"}
 USERS_SHOWN = 20

@@ -79,7 +79,7 @@ def prefilter(gate: Gate, baseline: Reading | None) -> tuple[str, float] | None:
 def _limits(gate: Gate, reference: SampleColumn | None) -> Floats:
     if gate.kind not in RELATIVE_KINDS or reference is None:
         return np.full(1, gate.threshold)
-    limits = reference.values * (1 + gate.threshold)
+    limits = reference.values + gate.threshold * np.abs(reference.values)
     if gate.floor is None:
         return limits
     choose = np.maximum if gate.direction == "below" else np.minimum

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from sluice.rehearsal.errors import NotRehearsableError
@@ -10,11 +10,17 @@ from sluice.rehearsal.prometheus.ephemeral_server import ephemeral_prometheus
 from sluice.rehearsal.recorder.client import recorder_process
 from sluice.rehearsal.results.result import RehearsalResult, build_result
 from sluice.rehearsal.ticks import tick_seconds
-from sluice.rehearsal.traffic.scenario import HEALTHY_SCENARIO, Scenario, load_scenario
+from sluice.rehearsal.traffic.scenario import (
+    HEALTHY_SCENARIO,
+    Scenario,
+    ScenarioFault,
+    load_scenario,
+)
 from sluice.rehearsal.traffic.synthetic_metrics import series_names
 from sluice.rollout.analysis.gate import render_query
 from sluice.rollout.analysis.promql import parse_selectors
-from sluice.rollout.plan.schema import RolloutPlan
+from sluice.rollout.plan.schema import RolloutPlan, Step
+from sluice.rollout.units import format_duration
 
 if TYPE_CHECKING:
     from sluice.rehearsal.results.result import RehearsalRun
@@ -85,15 +91,35 @@ async def run_core(
 
 
 def require_scenario_fits(plan: RolloutPlan, scenario: Scenario) -> None:
-    """Raise NotRehearsableError when a fault has no step to begin in."""
+    """Check that every fault begins in a step of the plan, and before the plan ends.
+
+    Raises:
+        NotRehearsableError: it doesn't: the rehearsal would end Healthy without any fault.
+    """
     for fault in scenario.faults:
-        if fault.find_step(plan) is None:
+        step = fault.find_step(plan)
+        if step is not None:
+            _require_begins_in_time(plan, scenario, fault, step)
+        else:
             where = fault.step or f"{fault.percentage:g} % or more"
             steps = ", ".join(step.name for step in plan.steps)
             raise NotRehearsableError(
                 f"scenario {scenario.name} begins its {fault.kind} fault in {where}; "
                 f"plan {plan.name} has {steps}"
             )
+
+
+def _require_begins_in_time(
+    plan: RolloutPlan, scenario: Scenario, fault: ScenarioFault, step: Step
+) -> None:
+    later = plan.steps[plan.index(step.name) :]
+    rest = sum((one.hold for one in later), timedelta())
+    if fault.after >= rest:
+        raise NotRehearsableError(
+            f"scenario {scenario.name} begins its {fault.kind} fault {format_duration(fault.after)} "
+            f"after step {step.name}; plan {plan.name} ends {format_duration(rest)} after it, so the "
+            "fault would never begin: copy the scenario and shorten after:"
+        )
 
 
 def require_recorded_series(plan: RolloutPlan) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
+from sluice.rollout import units
 from sluice.rollout.analysis.gate import Cohort, Model
 from sluice.rollout.plan.schema import Name, RolloutPlan, Step
 from sluice.rollout.units import Duration, Threshold, parse_duration
@@ -14,7 +15,7 @@ from sluice.rollout.yaml_document import Problem, parse, problems_in, read_text
 
 SCENARIO_FOLDER = Path(__file__).parent / "scenarios"
 Positive = Annotated[Threshold, Field(gt=0)]
-Share = Annotated[Threshold, Field(ge=0, le=1)]
+Share = Annotated[units.Share, Field(ge=0, le=1)]
 
 
 class FaultKind(StrEnum):

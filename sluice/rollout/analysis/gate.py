@@ -1,14 +1,15 @@
-"""What is measured, and the rule that a reading must keep."""
+"""Metrics, and the gates that their readings must pass."""
 
 from enum import StrEnum
 from string import Template
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from sluice.rollout.analysis.promql import complete_absence
 from sluice.rollout.analysis.statistic import Statistic
 from sluice.rollout.model import Model as Model  # noqa: PLC0414  others take it from here
-from sluice.rollout.units import Duration, Threshold, format_duration
+from sluice.rollout.units import Duration, Number, Threshold, Whole, format_duration
 
 COHORT_PATTERN = {"treatment": "treatment", "control": "control", "all": ".+"}
 
@@ -25,7 +26,7 @@ class Severity(StrEnum):
 
 
 class GateKind(StrEnum):
-    """What a reading is compared with."""
+    """The kinds of gates, by the quantity that a reading is compared with."""
 
     ABSOLUTE = "absolute"
     BASELINE = "baseline"
@@ -42,7 +43,7 @@ class Metric(Model):
     """A PromQL template over ``$cohort`` (a regular expression) and ``$window``.
 
     ``samples`` is a query of the same shape that counts what the value rests on (requests, users).
-    ``statistic`` says what statistical gates of this metric count.
+    ``statistic``: the counts of this metric's statistical gates.
     """
 
     query: str = Field(min_length=1)
@@ -55,16 +56,17 @@ class Metric(Model):
 class Gate(Model):
     """One rule. It passes while the value is on the ``direction`` side of the limit.
 
-    The limit is ``threshold`` itself (absolute, trend, presence) or the reference changed by it
-    (baseline, control: ``+10%`` means 1.1 × the reference). A trend's value is the metric's slope
+    The limit is ``threshold`` itself (absolute, trend, presence), or the reference changed by it
+    (baseline, control): reference + threshold × |reference|, so that ``+10%`` of a negative reference
+    is above it. A trend's value is the metric's slope
     in units per hour. ``floor`` keeps a relative limit from being stricter than it: twice a 20 ms
     baseline is noise, not a red flag. ``on_no_data`` and ``on_inconclusive`` may hold or fail, never pass.
 
-    A statistical gate has no threshold. It weighs what both cohorts' counters grew by in each
+    A statistical gate has no threshold. It weighs the growth of both cohorts' counters in each
     ``window``, and fails once harm is shown at its part (``weight``) of the plan's α. With
     ``claim: non_inferiority`` it passes only once it is shown that the treatment is not worse by the
-    statistic's tolerance; until then it is inconclusive. ``runbook`` (a path or URL) tells people
-    what to do when it fires.
+    statistic's tolerance. Until then it is inconclusive. ``runbook`` (a path or URL) is shown to
+    people when the gate fires.
     """
 
     name: str = Field(default="", pattern=r"^[a-z0-9_.-]*$")
@@ -75,12 +77,12 @@ class Gate(Model):
     floor: Threshold | None = None
     cohort: Cohort = "treatment"
     window: Duration
-    min_samples: int = Field(default=0, ge=0)
+    min_samples: Annotated[Whole, Field(ge=0)] = 0
     on_no_data: Literal["hold", "fail"] = "hold"
     on_inconclusive: Literal["hold", "fail"] = "hold"
-    consecutive: int = Field(default=1, ge=1, le=100)
+    consecutive: Annotated[Whole, Field(ge=1, le=100)] = 1
     claim: Literal["harm", "non_inferiority"] = "harm"
-    weight: float = Field(default=1.0, gt=0, le=1000)
+    weight: Annotated[Number, Field(gt=0, le=1000)] = 1.0
     dry_run: bool = False
     severity: Severity = Severity.P0
     guide: str = ""
@@ -110,32 +112,34 @@ class Gate(Model):
                 )
         elif self.claim != "harm":
             raise ValueError("claim belongs to statistical gates; remove it")
-        if self.window.total_seconds() <= 0:
-            raise ValueError("window must be longer than zero, for example 5m")
+        if self.window.total_seconds() < 1:
+            raise ValueError(
+                "window must be at least 1s, and longer than a scrape interval, for example 5m"
+            )
         return self
 
 
 def template_problem(template: str) -> str:
-    """Tell what keeps ``template`` from being filled in; empty when nothing does."""
+    """Return the reason why ``template`` can't be filled in, or an empty text."""
     if not Template(template).is_valid():
         return "has a $ that starts no name; write $cohort or $window, or $$ for a real $"
     unknown = set(Template(template).get_identifiers()) - {"cohort", "window"}
     if unknown:
-        return f"knows only $cohort and $window, not ${', $'.join(sorted(unknown))}"
+        return f"may use only $cohort and $window, not ${', $'.join(sorted(unknown))}"
     return ""
 
 
 def render_query(template: str, gate: Gate, cohort: Cohort) -> str:
-    """The PromQL of ``template`` for one cohort over the gate's window.
+    """Return the PromQL of ``template`` for one cohort over the gate's window.
 
     Raises:
         KeyError, ValueError: when the template names a variable other than $cohort and $window.
     """
     values = {"cohort": COHORT_PATTERN[cohort], "window": format_duration(gate.window)}
-    return Template(template).substitute(values)
+    return complete_absence(Template(template).substitute(values))
 
 
 def slope_query(promql: str, gate: Gate) -> str:
-    """PromQL for the change per hour of ``promql`` over the gate's window (least squares)."""
+    """Return PromQL for the change per hour of ``promql`` over the window (least squares)."""
     window = format_duration(gate.window)
     return f"3600 * deriv(({promql})[{window}:])"

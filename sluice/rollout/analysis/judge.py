@@ -1,4 +1,4 @@
-"""Pure judgement: a gate and its readings in, a verdict out (DESIGN.md §3, §6)."""
+"""Pure judgement: a gate and its readings in, a verdict out ."""
 
 from sluice.rollout.analysis.gate import RELATIVE_KINDS, Gate, GateKind, Metric
 from sluice.rollout.analysis.reading import GateReadings, Reading
@@ -63,7 +63,7 @@ def _reference_name(gate: Gate) -> str:
 
 def _limit(gate: Gate, reference: Reading | None) -> float:
     if gate.kind in RELATIVE_KINDS and reference is not None and reference.value is not None:
-        limit = reference.value * (1 + gate.threshold)
+        limit = reference.value + gate.threshold * abs(reference.value)
         if gate.floor is None:
             return limit
         return max(limit, gate.floor) if gate.direction == "below" else min(limit, gate.floor)
@@ -107,12 +107,12 @@ def _verdict(
 
 
 def format_change(gate: Gate) -> str:
-    """What a relative gate changes its reference by, as the plan says it: ``+10%``, ``+0.5%``."""
+    """Format the change of a relative gate as plans write it: ``+10%``, ``+0.5%``."""
     return f"{round(100 * gate.threshold, 6):+g}%"
 
 
 def format_value(value: float | None, unit: str) -> str:
-    """A value as people read it: ``412 ms``, ``1.2 %``, ``0.71``; a dash when there is none."""
+    """Format a value for people: ``412 ms``, ``1.2 %``, ``0.71``; a dash for None."""
     if value is None:
         return "–"
     if unit == "seconds":

@@ -1,6 +1,6 @@
-"""What the gates of a plan can and cannot see: computed from the plan and the expected traffic.
+"""Warnings about gates that can't decide, computed from the plan and the expected traffic.
 
-``sluice lint`` prints it. A plan with such warnings runs; it just may not decide, or not in time.
+``sluice lint`` prints them. A plan with warnings runs, but it may not decide, or not in time.
 """
 
 import math
@@ -10,8 +10,9 @@ from importlib.util import find_spec
 
 from sluice.rollout.analysis.gate import Gate, GateKind
 from sluice.rollout.plan.alpha_budget import RuleGroup, gate_alpha
+from sluice.rollout.plan.checks.expressions import cohort_warning
 from sluice.rollout.plan.schema import ExpectedTraffic, RolloutPlan, Step
-from sluice.rollout.units import format_duration
+from sluice.rollout.units import format_duration, format_hours
 from sluice.rollout.yaml_document import Problem
 
 FALSE_ALARM_RATE_MIN = 0.05
@@ -19,14 +20,12 @@ SMALL_COUNT = 10
 _QUERIES_METRIC = "router_queries_total"
 _AVERAGED_UNITS = ("ratio", "seconds", "score")
 _SINGLE_COHORT_SHARES = (0.0, 1.0)
-_HOURS_PER_DAY = 24
-_DAYS_FROM_HOURS = 48
 _HAS_NUMPY = find_spec("numpy") is not None
 
 
 @dataclass(frozen=True)
 class GateContext:
-    """One gate where it stands: its step, the share of users with treatment, and what comes by."""
+    """One gate in its step, with the share of users who have the treatment, and the traffic."""
 
     step: Step
     share: float
@@ -35,7 +34,7 @@ class GateContext:
 
     @property
     def query_share(self) -> float:
-        """Part of all queries that the gate's own reading rests on."""
+        """Return the part of all queries that the gate's own reading covers."""
         return {"treatment": self.share, "control": 1 - self.share, "all": 1.0}[self.gate.cohort]
 
     @property
@@ -44,15 +43,15 @@ class GateContext:
 
 
 def lint_warnings(plan: RolloutPlan, traffic: ExpectedTraffic | None) -> Iterator[Problem]:
-    """Everything in a valid plan that may keep it from deciding, with its place.
+    """Yield every reason for which a valid plan may not decide, with its place.
 
-    ``traffic`` None: only what can be told without knowing how much comes by.
+    ``traffic`` None: only the reasons that do not depend on the traffic.
     """
     share = 0.0
     shares = []
     for index, step in enumerate(plan.steps):
         if step.delete_flag and share < 1:
-            yield ("steps", str(index), "delete_flag"), f"{step.name}: {_exposure_jump(share)}"
+            yield ("steps", index, "delete_flag"), f"{step.name}: {_exposure_jump(share)}"
         share = share if step.percentage is None else step.percentage / 100
         shares.append(1.0 if step.delete_flag else share)
     for place, gate in plan.rules():
@@ -81,6 +80,10 @@ def _gate_warnings(plan: RolloutPlan, spot: GateContext, *, in_gates: bool) -> I
     if gate.kind is GateKind.STATISTICAL:
         yield from _power_warnings(plan, spot, "gates" if in_gates else "red_flags")
         return
+    if warning := cohort_warning(gate, plan.metrics[gate.metric]):
+        yield warning
+    if gate.kind is GateKind.CONTROL and spot.share in _SINGLE_COHORT_SHARES and not gate.dry_run:
+        yield f"there is only one cohort at {spot.share:.0%}: nothing to compare, it will hold"
     yield from _threshold_warnings(plan, gate)
     yield from _sample_warnings(plan, spot)
     yield from _false_alarm_warnings(plan, spot)
@@ -110,12 +113,12 @@ def _sample_warnings(plan: RolloutPlan, spot: GateContext) -> Iterator[str]:
             f"expects {format_small(expected)} queries in {format_duration(gate.window)} "
             f"({spot.query_share:.0%} of {spot.traffic.queries_per_day:,.0f} a day) but needs "
             f"{gate.min_samples:,}: it will hold; a window of "
-            f"{_format_hours(enough.total_seconds() / 3600)} has them"
+            f"{format_hours(enough.total_seconds() / 3600)} has them"
         )
 
 
 def _false_alarm_warnings(plan: RolloutPlan, spot: GateContext) -> Iterator[str]:
-    """How often a fixed threshold of the error rate is passed by chance alone."""
+    """Yield a warning when chance alone passes a fixed threshold of the error rate too often."""
     gate, traffic = spot.gate, spot.traffic
     fixed = gate.kind is GateKind.ABSOLUTE and gate.direction == "below"
     if traffic is None or not fixed or 'outcome="error"' not in plan.metrics[gate.metric].query:
@@ -138,7 +141,7 @@ def format_small(count: float) -> str:
 
 
 def probability_at_least(events: int, units: int, rate: float) -> float:
-    """P(Binomial(units, rate) ≥ events)."""
+    """Return P(Binomial(units, rate) ≥ events)."""
     below = sum(math.exp(_log_binomial(k, units, rate)) for k in range(events))
     return min(max(1 - below, 0.0), 1.0)
 
@@ -155,7 +158,7 @@ def _queries_per_window(spot: GateContext, traffic: ExpectedTraffic) -> float:
 
 def _power_warnings(plan: RolloutPlan, spot: GateContext, place: RuleGroup) -> Iterator[str]:
     if spot.share in _SINGLE_COHORT_SHARES:
-        yield f"there is no second cohort at {spot.share:.0%}: it says nothing here"
+        yield f"there is only one cohort at {spot.share:.0%}: it can't show anything here"
         return
     if spot.traffic is None or not _HAS_NUMPY:
         return
@@ -164,16 +167,37 @@ def _power_warnings(plan: RolloutPlan, spot: GateContext, place: RuleGroup) -> I
     if detection is None or detection[1] <= spot.hold_hours:
         return
     change, hours = detection
-    takes = f"needs {_format_hours(hours)}" if hours < math.inf else "can't be seen in a year"
+    takes = f"can't be seen in a year{_margin_cause(plan, spot, alpha)}"
+    if hours < math.inf:
+        takes = f"needs {format_hours(hours)}"
     yield (
         f"at {spot.share:.0%} and {spot.traffic.queries_per_day:,.0f} requests a day, {change} "
-        f"{takes}; the step holds {_format_hours(spot.hold_hours)}{_suggestions(plan, spot, hours, alpha)}"
+        f"{takes}; the step holds {format_hours(spot.hold_hours)}{_suggestions(plan, spot, hours, alpha)}"
+    )
+
+
+def _margin_cause(plan: RolloutPlan, spot: GateContext, alpha: float) -> str:
+    """Return the margin that hides the change, when the test would show it without."""
+    metric = plan.metrics[spot.gate.metric]
+    margin = getattr(metric.statistic, "margin", None)
+    if metric.statistic is None or margin is None:
+        return ""
+    neutral = 0.0 if metric.statistic.test == "mean" else 1.0
+    statistic = metric.statistic.model_copy(update={"margin": neutral})
+    bare = metric.model_copy(update={"statistic": statistic})
+    without = plan.model_copy(update={"metrics": {**plan.metrics, spot.gate.metric: bare}})
+    detection = _time_to_detect(without, spot, spot.share, alpha)
+    if margin == neutral or detection is None or detection[1] == math.inf:
+        return ""
+    return (
+        f" because margin: {margin:g} of {spot.gate.metric!r} allows it "
+        f"(with margin: {neutral:g} it takes {format_hours(detection[1])})"
     )
 
 
 def _suggestions(plan: RolloutPlan, spot: GateContext, hours: float, alpha: float) -> str:
-    """What would make it visible: a longer hold, or the smallest share that shows it in time."""
-    helps = [f"hold {_format_hours(hours)}"] if hours < math.inf else []
+    """Return the changes that make it visible: a longer hold, or the smallest sufficient share."""
+    helps = [f"hold {format_hours(hours)}"] if hours < math.inf else []
     for percent in range(math.ceil(spot.share * 100) + 1, 51):
         detection = _time_to_detect(plan, spot, percent / 100, alpha)
         if detection is not None and detection[1] <= spot.hold_hours:
@@ -189,12 +213,3 @@ def _time_to_detect(
 
     assert spot.traffic is not None  # noqa: S101  the caller looked
     return time_to_detect(plan.metrics[spot.gate.metric].statistic, share, spot.traffic, alpha)
-
-
-def _format_hours(hours: float) -> str:
-    """``7 hours``, ``9 days``: rounded up."""
-    if hours <= 1:
-        return "1 hour"
-    if hours < _DAYS_FROM_HOURS:
-        return f"{math.ceil(hours)} hours"
-    return f"{math.ceil(hours / _HOURS_PER_DAY)} days"

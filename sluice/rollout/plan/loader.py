@@ -1,4 +1,4 @@
-"""Plans as YAML: every mistake with its field and line, all of them at once."""
+"""Plans as YAML. Every problem has its field and line, all of them at once."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,20 +6,23 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from sluice.rollout.plan.checks.expressions import check_expressions
 from sluice.rollout.plan.checks.metric_names import check_metric_names
 from sluice.rollout.plan.checks.prerequisites import check_prerequisites
 from sluice.rollout.plan.checks.references import check_references
 from sluice.rollout.plan.checks.statistical_gates import check_statistical_gates
+from sluice.rollout.plan.checks.thresholds import check_thresholds
 from sluice.rollout.plan.placeholders import overlaps, with_placeholders
 from sluice.rollout.plan.schema import RolloutPlan
-from sluice.rollout.yaml_document import Location, Problem, parse, problems_in, read_text
+from sluice.rollout.yaml_document import Problem, parse, problems_in, read_text
+from sluice.rollout.yaml_nodes import Location
 
 
 def load_plan(path: Path) -> RolloutPlan:
     """Read and validate a plan file.
 
     Raises:
-        PlanError: with one Mistake for each thing that is wrong; a missing file is one of them.
+        PlanError: with one Diagnostic for each problem; a missing file is one of them.
     """
     return parse_plan(read_text(path))
 
@@ -35,20 +38,24 @@ def _validate(data: Any) -> tuple[RolloutPlan | None, list[Problem]]:  # noqa: A
     except ValidationError as error:
         found = problems_in(error)
         return None, found + _remaining_problems(data, [place for place, _ in found])
-    return plan, list(_run_checks(plan))
+    return plan, list(_run_checks(plan, data))
 
 
-def _run_checks(plan: RolloutPlan) -> Iterator[Problem]:
+def _run_checks(plan: RolloutPlan, data: Any) -> Iterator[Problem]:  # noqa: ANN401  YAML is anything
     yield from check_references(plan)
+    yield from check_expressions(plan)
+    yield from check_thresholds(plan, data)
     yield from check_prerequisites(plan)
     yield from check_statistical_gates(plan)
     yield from check_metric_names(plan)
 
 
 def _remaining_problems(data: Any, broken: list[Location]) -> list[Problem]:  # noqa: ANN401  YAML is anything
-    """Cross-check what is left of a plan with broken fields."""
+    """Return the problems in the rest of a plan with broken fields."""
+    rest_data = with_placeholders(data, broken)
     try:
-        rest = RolloutPlan.model_validate(with_placeholders(data, broken))
+        rest = RolloutPlan.model_validate(rest_data)
     except ValidationError:
         return []
-    return [(place, text) for place, text in _run_checks(rest) if not overlaps(place, broken)]
+    problems = _run_checks(rest, rest_data)
+    return [(place, text) for place, text in problems if not overlaps(place, broken)]

@@ -1,32 +1,27 @@
-"""What people are told, and the routes on which they are told it."""
+"""Notices, and the routes on which people get them."""
 
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
-from sluice.rollout.analysis.gate import Model, Severity
+from sluice.rollout.analysis.gate import Severity
+from sluice.rollout.model import Model, TupleOf
 
 Channel = Literal["log", "webhook", "slack", "alertmanager"]
 
 
-def _list_to_tuple(value: object) -> object:
-    return tuple(value) if isinstance(value, list) else value
-
-
 class NoticeRoute(Model):
-    """Notices of these severities go to this channel; its address and secret are the worker's."""
+    """A channel for notices of some severities. The worker has its address and secret."""
 
     channel: Channel
-    severities: Annotated[
-        tuple[Severity, ...], BeforeValidator(_list_to_tuple), Field(min_length=1)
-    ] = tuple(Severity)
+    severities: Annotated[TupleOf[Severity], Field(min_length=1)] = tuple(Severity)
 
 
 class Notice(Model):
-    """One thing that people are told. ``key`` is the same in every repetition of it.
+    """One message to people. ``key`` is the same in every repetition of it.
 
-    ``alert`` names what is wrong, so that a later notice with ``resolved`` can call it off.
+    ``alert`` names the problem. A later notice with ``resolved`` and the same name ends it.
     """
 
     key: str

@@ -7,7 +7,7 @@ Nothing healed is ever run: it only lets ``cross_check`` look at what is left.
 import copy
 from typing import Any
 
-from sluice.rollout.yaml_document import Location
+from sluice.rollout.yaml_nodes import Location
 
 YamlValue = Any
 """A value as YAML gives it."""

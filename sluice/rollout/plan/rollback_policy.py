@@ -1,23 +1,18 @@
-"""What the plan says of rollbacks: the levels of a graceful one, the commit that a code one reverts."""
+"""The plan's rollbacks: the levels of a graceful one, and the commit that a code one reverts."""
 
-from typing import Annotated, Self
+from typing import Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
-from sluice.rollout.analysis.gate import Model
+from sluice.rollout.model import Model, TupleOf
+from sluice.rollout.plan.flag_values import Percentage
 from sluice.rollout.units import Duration, parse_duration
-
-Percentage = Annotated[float, Field(ge=0, le=100)]
-
-
-def _list_to_tuple(value: object) -> object:
-    return tuple(value) if isinstance(value, list) else value
 
 
 class GracefulRollback(Model):
-    """Step down through ``percentages``, watching each for ``watch`` (guide: Graceful Rollback)."""
+    """Steps down through ``percentages``, each watched for ``watch`` (guide: Graceful Rollback)."""
 
-    percentages: Annotated[tuple[Percentage, ...], BeforeValidator(_list_to_tuple)] = (50, 25, 0)
+    percentages: TupleOf[Percentage] = (50, 25, 0)
     watch: Duration = parse_duration("1d")
 
     @model_validator(mode="after")
@@ -25,10 +20,14 @@ class GracefulRollback(Model):
         levels = list(self.percentages)
         if not levels or levels[-1] != 0 or sorted(set(levels), reverse=True) != levels:
             raise ValueError("percentages must fall and end at 0, for example [50, 25, 0]")
+        if not self.watch:
+            raise ValueError(
+                "watch must be longer than zero; an emergency rollback goes to 0 at once"
+            )
         return self
 
     def levels_below(self, percentage: float) -> tuple[float, ...]:
-        """The levels still to come from ``percentage``; always at least 0 %."""
+        """Return the levels still to come from ``percentage``; always at least 0 %."""
         return tuple(level for level in self.percentages if level < percentage) or (0.0,)
 
 
@@ -44,7 +43,7 @@ class CodeRevertPolicy(Model):
 
 
 class RollbackPolicy(Model):
-    """Both kinds of rollback that take more than one write."""
+    """The two kinds of rollback that take more than one write."""
 
     graceful: GracefulRollback = GracefulRollback()
     code: CodeRevertPolicy | None = None

@@ -1,21 +1,28 @@
 """The plan of a rollout: metrics, and the steps of the guide's five stages in order."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Annotated, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
-from sluice.rollout.analysis.gate import Gate, Metric, Model
+from sluice.rollout.analysis.gate import Gate, Metric, Severity
 from sluice.rollout.analysis.reading import STALE_AFTER
+from sluice.rollout.model import Model, TupleOf
 from sluice.rollout.plan.approval_policy import ApprovalPolicy
 from sluice.rollout.plan.checklist import ChecklistItem, ChecklistSchedule
+from sluice.rollout.plan.flag_values import Percentage, Users
 from sluice.rollout.plan.freeze_windows import Freeze
 from sluice.rollout.plan.notification import NoticeRoute
 from sluice.rollout.plan.rollback_policy import RollbackPolicy
-from sluice.rollout.units import Duration, Threshold, parse_duration
-from sluice.rollout.yaml_document import Location
+from sluice.rollout.units import Duration, Number, Share, Whole, format_duration, parse_duration
+from sluice.rollout.yaml_nodes import Location
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$", max_length=100)]
+WATCH_INTERVAL_MIN, WATCH_INTERVAL_MAX = parse_duration("1s"), parse_duration("5m")
+STALE_AFTER_MIN = parse_duration("1s")
+BLIND_INTERVALS = 3
+"""Watch intervals without a verdict, after the readings are stale, that make a red flag blind."""
 
 
 class PhaseSwitches(Model):
@@ -25,40 +32,36 @@ class PhaseSwitches(Model):
     enable_online_learning: bool
 
 
-def _list_to_tuple(value: object) -> object:
-    return tuple(value) if isinstance(value, list) else value
-
-
 class Step(Model):
-    """One step: what is switched on, how long it is watched, and what it must show.
+    """One step: its settings, how long it is watched, and its criteria.
 
-    ``gates`` are the success criteria: from ``hold`` on the step is left as soon as every check
-    was Successful for ``stable_for``. If that has not happened by ``deadline``, a Failed check
-    rolls back to the step named ``rollback_to`` and anything less certain pauses for a person, who
-    may also choose one of ``rollback_choices`` to step back to (guide: "Rollback to 5% or 0%").
-    ``phases``, ``percentage`` and ``whitelist`` stay as they are where they are not given.
-    ``red_flags`` are evaluated every few seconds all along and act at once, by their severity.
-    It starts once its ``checklist`` is complete and its ``approval`` given, outside of freezes.
+    ``gates`` are the success criteria. From ``hold`` on, the step ends as soon as every check
+    was Successful for ``stable_for``. At ``deadline`` a Failed check rolls back to the step named
+    ``rollback_to``, and anything less certain pauses for a person, who may also choose one of
+    ``rollback_choices`` (guide: "Rollback to 5% or 0%"). ``phases``, ``percentage`` and
+    ``whitelist`` stay as they are where they are not given. ``red_flags`` are evaluated every few
+    seconds throughout the step and act at once, by their severity. The step starts once its
+    ``checklist`` is complete and its ``approval`` given, outside of freezes.
     """
 
     name: Name
     title: str
-    stage: int = Field(ge=1, le=5)
+    stage: Annotated[Whole, Field(ge=1, le=5)]
     guide: str = ""
     audience: str = ""
     phases: PhaseSwitches | None = None
-    percentage: Annotated[float, Field(ge=0, le=100)] | None = None
-    whitelist: Annotated[tuple[str, ...] | None, BeforeValidator(_list_to_tuple)] = None
+    percentage: Percentage | None = None
+    whitelist: Users = None
     initial_delay: Duration = parse_duration("0s")
     interval: Duration
     hold: Duration
     stable_for: Duration = parse_duration("0s")
     deadline: Duration
-    gates: Annotated[tuple[Gate, ...], BeforeValidator(_list_to_tuple)] = ()
-    red_flags: Annotated[tuple[Gate, ...], BeforeValidator(_list_to_tuple)] = ()
+    gates: TupleOf[Gate] = ()
+    red_flags: TupleOf[Gate] = ()
     rollback_to: str | None = None
-    rollback_choices: Annotated[tuple[str, ...], BeforeValidator(_list_to_tuple)] = ()
-    checklist: Annotated[tuple[ChecklistItem, ...], BeforeValidator(_list_to_tuple)] = ()
+    rollback_choices: TupleOf[str] = ()
+    checklist: TupleOf[ChecklistItem] = ()
     approval: ApprovalPolicy | None = None
     record_baseline: bool = False
     delete_flag: bool = False
@@ -69,6 +72,10 @@ class Step(Model):
             raise ValueError("interval must be at least 1s")
         if self.deadline < self.hold:
             raise ValueError("deadline must not be shorter than hold")
+        if self.stable_for > self.deadline:
+            raise ValueError("stable_for must not be longer than deadline")
+        if self.interval > self.deadline:
+            raise ValueError("interval must not be longer than deadline: no check would come")
         if self.initial_delay > self.hold:
             raise ValueError("initial_delay must not be longer than hold")
         if all(gate.dry_run for gate in self.gates):
@@ -80,7 +87,7 @@ class Step(Model):
 
 
 class EscalationPolicy(Model):
-    """How long a person has before the product acts (guide: Severity Levels).
+    """The time that a person has before the product acts (guide: Severity Levels).
 
     A rollback that isn't confirmed within ``rollback_pages_after`` is a page.
     """
@@ -91,34 +98,35 @@ class EscalationPolicy(Model):
 
 
 class ExpectedTraffic(Model):
-    """The traffic that ``sluice lint`` reckons with.
+    """The traffic from which ``sluice lint`` computes.
 
     ``feedback_share``: of queries that are rated. ``users``: from how many the queries come, for
-    gates that count users; None reckons as if each query came from another one.
+    gates that count users; None counts each query as another user's.
     """
 
-    queries_per_day: Annotated[float, Field(gt=0, allow_inf_nan=False)]
-    error_rate: Annotated[Threshold, Field(gt=0, lt=0.5)] = 0.005
-    feedback_share: Annotated[Threshold, Field(gt=0, le=1)] = 0.2
-    users: Annotated[float, Field(ge=1, allow_inf_nan=False)] | None = None
+    queries_per_day: Annotated[Number, Field(gt=0, allow_inf_nan=False)]
+    error_rate: Annotated[Share, Field(gt=0, lt=0.5)] = 0.005
+    feedback_share: Annotated[Share, Field(gt=0, le=1)] = 0.2
+    users: Annotated[Number, Field(ge=1, allow_inf_nan=False)] | None = None
 
 
 class RehearsalBudget(Model):
-    """What a rehearsal of the plan may show at most; ``sluice rehearse --check`` compares.
+    """The most that a rehearsal of the plan may show; ``sluice rehearse --check`` compares.
 
     ``false_rollback_max``: share of healthy rollouts that are rolled back. ``detection_delay_max``:
     by scenario, the time from the fault to the moment at which traffic was taken away.
     """
 
-    false_rollback_max: Annotated[Threshold, Field(ge=0, le=1)] | None = None
+    false_rollback_max: Annotated[Share, Field(ge=0, le=1)] | None = None
     detection_delay_max: dict[str, Duration] = Field(default_factory=dict)
 
 
 class RolloutPlan(Model):
-    """A whole rollout. Validated here; ``sluice.rollout.plan.loader`` adds line numbers to its mistakes.
+    """A whole rollout. ``sluice.rollout.plan.loader`` adds line numbers to its problems.
 
     ``alpha``: the chance that any statistical gate fails without cause, over the whole rollout.
-    ``stale_after``: readings whose newest sample is older are no data.
+    ``stale_after``: readings whose newest sample is older are no data. ``blind_after``: a red flag
+    without any verdict for so long is a finding of ``blind_severity`` (None: see ``blind_limit``).
     """
 
     name: Name
@@ -126,32 +134,60 @@ class RolloutPlan(Model):
     description: str = ""
     environment: str = Field(default="default", pattern=r"^[A-Za-z0-9_.-]+$")
     watch_interval: Duration = parse_duration("5s")
-    alpha: Annotated[Threshold, Field(gt=0, lt=0.5)] = 0.05
+    alpha: Annotated[Share, Field(gt=0, lt=0.5)] = 0.05
     stale_after: Duration = STALE_AFTER
+    blind_after: Duration | None = None
+    blind_severity: Severity = Severity.P1
     traffic: ExpectedTraffic | None = None
     escalation: EscalationPolicy = EscalationPolicy()
-    freezes: Annotated[tuple[Freeze, ...], BeforeValidator(_list_to_tuple)] = ()
+    freezes: TupleOf[Freeze] = ()
     checklists: ChecklistSchedule = ChecklistSchedule()
     rollbacks: RollbackPolicy = RollbackPolicy()
-    notify: Annotated[tuple[NoticeRoute, ...], BeforeValidator(_list_to_tuple)] = ()
+    notify: TupleOf[NoticeRoute] = ()
     metrics: dict[str, Metric]
-    baselines: Annotated[tuple[Gate, ...], BeforeValidator(_list_to_tuple)] = ()
-    steps: Annotated[tuple[Step, ...], BeforeValidator(_list_to_tuple)]
+    baselines: TupleOf[Gate] = ()
+    steps: TupleOf[Step]
     report_directory: str = "docs/deployments"
     budget: RehearsalBudget | None = None
 
+    @model_validator(mode="after")
+    def _require_sight(self) -> Self:
+        if not WATCH_INTERVAL_MIN <= self.watch_interval <= WATCH_INTERVAL_MAX:
+            raise ValueError("watch_interval must be from 1s to 5m: red flags are for emergencies")
+        if self.stale_after < STALE_AFTER_MIN:
+            raise ValueError(
+                "stale_after must be at least 1s, and longer than a scrape interval: "
+                "with less, every reading is too old and no red flag can fire"
+            )
+        if self.blind_after is not None and self.blind_after < self.watch_interval:
+            shortest = format_duration(self.watch_interval)
+            raise ValueError(f"blind_after must be at least one watch_interval, {shortest}")
+        return self
+
+    @property
+    def blind_limit(self) -> timedelta:
+        """Time without a verdict that makes a red flag blind."""
+        if self.blind_after is not None:
+            return self.blind_after
+        return BLIND_INTERVALS * self.watch_interval + self.stale_after
+
     def step(self, name: str) -> Step:
-        """The step called ``name``; KeyError when there is none."""
+        """Return the step called ``name``.
+
+        Raises:
+            KeyError: the plan has no such step.
+        """
         return self.steps[self.index(name)]
 
     def index(self, name: str) -> int:
+        """Return the position of the step called ``name``; KeyError as in ``step``."""
         for index, step in enumerate(self.steps):
             if step.name == name:
                 return index
         raise KeyError(name)
 
     def rules(self) -> Iterator[tuple[Location, Gate]]:
-        """Every gate, red flag and checklist's gate with its place in the plan."""
+        """Yield every gate, red flag and checklist's gate with its place in the plan."""
         for s, step in enumerate(self.steps):
             for i, item in enumerate(step.checklist):
                 if item.gate is not None:

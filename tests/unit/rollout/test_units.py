@@ -22,7 +22,7 @@ def test_durations_read_as_written(text: object, seconds: float) -> None:
 @pytest.mark.parametrize("text", ["", "5", "5q", "-3s", "1h 30", None, True, float("nan"), -1])
 def test_an_invalid_duration_is_rejected_with_an_example(text: object) -> None:
     """Nothing is guessed; the error shows how to write one."""
-    with pytest.raises(QuantityError, match="no duration"):
+    with pytest.raises(QuantityError, match="not a duration"):
         parse_duration(text)
 
 
@@ -53,5 +53,5 @@ def test_thresholds_become_base_units_or_relative_changes(text: object, value: f
 @pytest.mark.parametrize("text", ["", "fast", "x", "%", "1s%", None, True, float("inf"), "nan"])
 def test_an_invalid_threshold_is_rejected(text: object) -> None:
     """NaN and infinity are no limits either: nothing could be judged against them."""
-    with pytest.raises(QuantityError, match="no threshold"):
+    with pytest.raises(QuantityError, match="not a threshold"):
         parse_threshold(text)

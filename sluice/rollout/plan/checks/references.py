@@ -1,49 +1,53 @@
-"""TODO."""
+"""Problems that no single field shows: names that point nowhere, an order that can't be."""
 
 from collections.abc import Iterator
 
-from sluice.rollout.analysis.gate import GateKind, template_problem
-from sluice.rollout.plan.schema import RolloutPlan
+from sluice.rollout.analysis.gate import GateKind
+from sluice.rollout.plan.schema import PhaseSwitches, RolloutPlan, Step
 from sluice.rollout.yaml_document import Problem
+
+PERMANENT_PHASES = PhaseSwitches(enable_feature_flags=False, enable_online_learning=True)
+"""The switches that give the treatment to everybody without a flag."""
 
 
 def check_references(plan: RolloutPlan) -> Iterator[Problem]:
-    """Mistakes that no single field shows: names that point nowhere, an order that can't be."""
+    """Yield the problems of names and of the order of steps."""
     if not plan.steps:
         yield ("steps",), "must hold at least one step"
     yield from _check_step_names(plan)
-    yield from _check_metric_templates(plan)
     yield from _check_gates(plan)
     yield from _check_order(plan)
+    yield from _check_flag_deletion(plan)
     yield from _check_baseline_order(plan)
 
 
 def _check_step_names(plan: RolloutPlan) -> Iterator[Problem]:
-    seen: dict[str, None] = {}  # a set that keeps the order
+    earlier: dict[str, None] = {}  # a set that keeps the order
     for s, step in enumerate(plan.steps):
-        if step.name in seen:
+        if step.name in earlier:
             yield ("steps", s, "name"), f"{step.name!r} is used twice; each step needs its own name"
-        if step.rollback_to is not None and step.rollback_to not in seen:
-            yield (
-                ("steps", s, "rollback_to"),
-                f"{step.rollback_to!r} is no earlier step; earlier ones: {', '.join(seen) or 'none'}",
-            )
-        seen[step.name] = None
-        for which in ("gates", "red_flags"):
-            names = [gate.name for gate in getattr(step, which)]
-            for g, name in enumerate(names):
-                if name in names[:g]:
-                    yield (
-                        ("steps", s, which, g),
-                        f"{name!r} is used twice; set name: on one of them",
-                    )
+        for field, target in _rollback_targets(step):
+            if target not in earlier:
+                yield (
+                    ("steps", s, field),
+                    f"{target!r} is not an earlier step; earlier ones: {', '.join(earlier) or 'none'}",
+                )
+        earlier[step.name] = None
+        yield from _check_rule_names(s, step)
 
 
-def _check_metric_templates(plan: RolloutPlan) -> Iterator[Problem]:
-    for name, metric in plan.metrics.items():
-        for field in ("query", "samples"):
-            if problem := template_problem(getattr(metric, field) or ""):
-                yield ("metrics", name, field), problem
+def _rollback_targets(step: Step) -> Iterator[tuple[str, str]]:
+    if step.rollback_to is not None:
+        yield "rollback_to", step.rollback_to
+    yield from (("rollback_choices", name) for name in step.rollback_choices)
+
+
+def _check_rule_names(s: int, step: Step) -> Iterator[Problem]:
+    for which in ("gates", "red_flags"):
+        names = [gate.name for gate in getattr(step, which)]
+        for g, name in enumerate(names):
+            if name in names[:g]:
+                yield ("steps", s, which, g), f"{name!r} is used twice; set name: on one of them"
 
 
 def _check_gates(plan: RolloutPlan) -> Iterator[Problem]:
@@ -77,6 +81,23 @@ def _check_order(plan: RolloutPlan) -> Iterator[Problem]:
         if step.percentage and s and step.rollback_to is None:
             yield ("steps", s, "rollback_to"), "a step that exposes users needs one to go back to"
         percentage, stage = step.percentage or percentage, step.stage
+
+
+def _check_flag_deletion(plan: RolloutPlan) -> Iterator[Problem]:
+    phases, deleted = None, ""
+    for s, step in enumerate(plan.steps):
+        phases = step.phases or phases
+        if deleted and (step.percentage is not None or step.whitelist):
+            field = "percentage" if step.percentage is not None else "whitelist"
+            yield ("steps", s, field), f"step {deleted!r} has deleted the flag; remove one of both"
+        if step.delete_flag and phases != PERMANENT_PHASES:
+            yield (
+                ("steps", s, "delete_flag"),
+                "would take the treatment from everybody: a process that finds no flag uses its "
+                "default; add phases: {enable_feature_flags: false, enable_online_learning: true} "
+                "to this step, or leave the flag at 100",
+            )
+        deleted = step.name if step.delete_flag else deleted
 
 
 def _check_baseline_order(plan: RolloutPlan) -> Iterator[Problem]:

@@ -6,7 +6,8 @@ from sluice.rollout.analysis.gate import Gate, GateKind
 from sluice.rollout.analysis.promql import parse_selectors
 from sluice.rollout.analysis.statistic import AnyStatistic, LatencyTail, MeanValue, SlowUsers
 from sluice.rollout.plan.schema import RolloutPlan
-from sluice.rollout.yaml_document import Location, Problem
+from sluice.rollout.yaml_document import Problem
+from sluice.rollout.yaml_nodes import Location
 
 SINGLE_COHORT_PERCENTAGES = (0, 100)
 _EDGE_MATCHER: dict[type, str] = {LatencyTail: 'le=~"$le"', SlowUsers: 'edge=~"$edge"'}

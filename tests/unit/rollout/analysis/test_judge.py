@@ -70,6 +70,17 @@ def test_a_baseline_gate_compares_with_what_was_recorded() -> None:
     assert outcome_of(rule, reading(0.0), reading(0.0)) is Outcome.SUCCESSFUL
 
 
+@pytest.mark.parametrize(("reference", "limit"), [(-0.2, -0.22), (0.2, 0.18), (0.0, 0.0)])
+def test_a_change_of_a_negative_reference_keeps_its_direction(
+    reference: float, limit: float
+) -> None:
+    """Ten per cent worse than a reward of -0.2 is -0.22: the reference itself passes."""
+    rule = gate(kind="control", threshold="-10%", direction="above")
+    assert outcome_of(rule, reading(reference), reading(reference)) is Outcome.SUCCESSFUL
+    assert outcome_of(rule, reading(limit - 0.001), reading(reference)) is Outcome.FAILED
+    assert outcome_of(rule, reading(limit + 0.001), reading(reference)) is Outcome.SUCCESSFUL
+
+
 def test_without_a_reference_nothing_is_compared() -> None:
     """No control data passes by default elsewhere; here it holds."""
     rule = gate(kind="control", threshold="+10%")

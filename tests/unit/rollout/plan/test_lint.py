@@ -71,6 +71,7 @@ def test_a_large_exposure_jump_is_reported(share: int) -> None:
     title: Cleanup
     stage: 5
     delete_flag: true
+    phases: {enable_feature_flags: false, enable_online_learning: true}
     interval: 1h
     hold: 1h
     deadline: 1h
@@ -82,7 +83,7 @@ def test_a_large_exposure_jump_is_reported(share: int) -> None:
         assert told == []
     else:
         ((place, text),) = told
-        assert place == ("steps", "1", "delete_flag")
+        assert place == ("steps", 1, "delete_flag")
         assert f"until then only {share}% have it; put a step at 100 before it" in text
 
 

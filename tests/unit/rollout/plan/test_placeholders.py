@@ -24,7 +24,7 @@ def plan_problems(text: str) -> list[str]:
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [
-        ("threshold: 1s", "threshold: 1parsec", "'1parsec' is no threshold"),
+        ("threshold: 1s", "threshold: 1parsec", "'1parsec' is not a threshold"),
         ("hold: 1d", "hold: soon", "'soon'"),
         ("record_baseline: true", "record_baseline: perhaps", "record_baseline"),
         ("name: phase4", "name: Phase 4!", "name: "),
@@ -37,7 +37,7 @@ def test_a_broken_field_hides_no_broken_name(old: str, new: str, told: str) -> N
     text = PHASE4.replace(old, new, 1).replace("rollback_to: ramp-50", "rollback_to: ramp-51")
     found = plan_problems(text)
     assert any(told in one for one in found), found
-    assert any("'ramp-51' is no earlier step" in one for one in found), found
+    assert any("'ramp-51' is not an earlier step" in one for one in found), found
 
 
 def test_a_problem_in_a_yaml_anchor_is_reported_once() -> None:

@@ -13,7 +13,7 @@ PLANS = Path(__file__).parents[4] / "plans"
 VALID_PLAN = """name: p
 flag: f
 metrics:
-  errors: {query: "e{c=~'$cohort'}[$window]", samples: n, unit: ratio}
+  errors: {query: "e{c=~'$cohort'}", samples: n, unit: ratio}
 baselines:
   - {metric: errors, cohort: control, threshold: 0, window: 5m}
 steps:
@@ -63,7 +63,7 @@ def test_a_good_plan_is_read() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "line", "what"),
     [
-        ("interval: 10m", "interval: 10q", 12, "steps[0].interval: '10q' is no duration"),
+        ("interval: 10m", "interval: 10q", 12, "steps[0].interval: '10q' is not a duration"),
         ("interval: 10m", "interval: 0s", 8, "interval must be at least 1s"),
         ("deadline: 2h", "deadline: 2m", 8, "deadline must not be shorter than hold"),
         ("hold: 1h", "hold: 1h\n    initial_delay: 2h", 8, "initial_delay must not be longer"),
@@ -71,9 +71,9 @@ def test_a_good_plan_is_read() -> None:
         ("title: One", "titel: One", 9, "steps[0].titel: is not a known field"),
         ("title: One\n", "\n", 8, "steps[0].title: is missing"),
         ("name: two", "name: one", 17, "steps[1].name: 'one' is used twice"),
-        ("rollback_to: one", "rollback_to: two", 21, "'two' is no earlier step"),
+        ("rollback_to: one", "rollback_to: two", 21, "'two' is not an earlier step"),
         ("    rollback_to: one\n", "", 17, "needs one to go back to"),
-        ("percentage: 5", "percentage: 500", 20, "less than or equal to 100"),
+        ("percentage: 5", "percentage: 500", 20, "give a number, 0 to 100"),
         ("stage: 4", "stage: 0", 19, "greater than or equal to 1"),
         (
             "{metric: errors, threshold",
@@ -82,14 +82,19 @@ def test_a_good_plan_is_read() -> None:
             "'errs' is not under metrics",
         ),
         ("{metric: errors, cohort", "{metric: errs, cohort", 6, "baselines[0].metric: 'errs'"),
-        ("threshold: 1%", "threshold: low", 16, "'low' is no threshold"),
+        ("threshold: 1%", "threshold: low", 16, "'low' is not a threshold"),
         ("threshold: 1%", "threshold: 1%, dry_run: true", 8, "at least one gate without dry_run"),
         ("threshold: 1%", "threshold: 1%, floor: 5%", 16, "floor belongs to baseline"),
         ("threshold: 1%", "threshold: 1%, kind: baseline", 16, "no earlier step records one"),
-        ("window: 5m}\n  - name: two", "window: 0s}\n  - name: two", 16, "longer than zero"),
+        (
+            "window: 5m}\n  - name: two",
+            "window: 0s}\n  - name: two",
+            16,
+            "window must be at least 1s",
+        ),
         ("kind: baseline", "kind: control, cohort: all", 26, "compares the treatment cohort"),
         ("samples: n, ", "", 26, "no samples query to count with"),
-        ("$cohort", "$stage", 4, "knows only $cohort and $window, not $stage"),
+        ("$cohort", "$stage", 4, "may use only $cohort and $window, not $stage"),
         ("record_baseline: true", "record_baseline: false", 26, "no earlier step records one"),
     ],
 )
@@ -136,8 +141,8 @@ def test_a_baseline_gate_needs_a_recorded_metric() -> None:
     [
         ("", "must be a mapping"),
         ("- 1", "must be a mapping"),
-        ("a: [", "is no YAML"),
-        ("a: \x00", "is no YAML"),
+        ("a: [", "is not YAML"),
+        ("a: \x00", "is not YAML"),
         (VALID_PLAN.partition("steps:")[0] + "steps: []\n", "must hold at least one step"),
     ],
 )

@@ -160,7 +160,7 @@ def test_without_the_plan_only_verdicts_are_returned() -> None:
         ("two.p90.threshold=1", "two has no gate 'p90'; it has p99, spike"),
         ("two.p99.limit=1", "no field 'limit'; there are threshold, direction"),
         ("two.p99.window=2h", "readings over another window were never taken"),
-        ("two.p99.threshold=fast", "threshold: 'fast' is no threshold"),
+        ("two.p99.threshold=fast", "threshold: 'fast' is not a threshold"),
         ("two.p99.floor=1", "floor belongs to baseline and control gates"),
     ],
 )

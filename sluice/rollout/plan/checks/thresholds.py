@@ -1,0 +1,84 @@
+"""Thresholds whose written form does not fit the gate or the metric's unit.
+
+Checked on the file's own text: once read, ``2x``, ``500ms`` and ``+100%`` are plain numbers.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from sluice.rollout.analysis.gate import RELATIVE_KINDS, Gate, GateKind
+from sluice.rollout.plan.schema import RolloutPlan
+from sluice.rollout.units import ThresholdForm, parse_threshold, threshold_form
+from sluice.rollout.yaml_document import Problem
+from sluice.rollout.yaml_nodes import Location
+
+_PERCENT_UNITS = ("ratio", "score")
+
+
+def check_thresholds(plan: RolloutPlan, data: Any) -> Iterator[Problem]:  # noqa: ANN401  YAML is anything
+    """Yield the problems of every rule's ``threshold`` and ``floor`` as ``data`` writes them."""
+    for place, gate in plan.rules():
+        metric = plan.metrics.get(gate.metric)
+        if metric is None or gate.kind is GateKind.STATISTICAL:
+            continue
+        for field, problem_of in (("threshold", threshold_problem), ("floor", floor_problem)):
+            written = _look_up(data, (*place, field))
+            if written is not None and (problem := problem_of(gate, metric.unit, written)):
+                yield (*place, field), problem
+
+
+def threshold_problem(gate: Gate, unit: str, written: object) -> str:
+    """Return the reason why the written threshold does not fit the gate, or an empty text."""
+    form = threshold_form(written)
+    if form is None:
+        return ""
+    if gate.kind in RELATIVE_KINDS:
+        return _relative_problem(gate, written, form)
+    return _absolute_problem(gate, unit, written, form)
+
+
+def floor_problem(gate: Gate, unit: str, written: object) -> str:
+    """Return the reason why the written floor does not fit the metric, or an empty text."""
+    form = threshold_form(written)
+    return "" if form is None else _absolute_problem(gate, unit, written, form)
+
+
+def _relative_problem(gate: Gate, written: object, form: ThresholdForm) -> str:
+    if form in (ThresholdForm.CHANGE, ThresholdForm.FACTOR):
+        return ""
+    value = parse_threshold(written)
+    if form is ThresholdForm.DURATION:
+        return (
+            f"{written!r} is a time, but a {gate.kind} gate takes a change of its reference; "
+            "write for example +10% or 2x"
+        )
+    if value == 0:
+        return ""
+    meaning = f"{round(100 * value, 6):+g}%"
+    fix = f"{meaning} or, as a factor, {written}x" if form is ThresholdForm.NUMBER else meaning
+    return (
+        f"{written!r} of a {gate.kind} gate is ambiguous: it would change by {meaning}; write {fix}"
+    )
+
+
+def _absolute_problem(gate: Gate, unit: str, written: object, form: ThresholdForm) -> str:
+    if form is ThresholdForm.FACTOR:
+        return f"{written!r} is relative; set kind: baseline or control, or write a plain value"
+    if form is ThresholdForm.CHANGE and not (gate.kind is GateKind.TREND and unit == "ratio"):
+        return f"{written!r} is relative; set kind: baseline or control, or leave out the sign"
+    if form is ThresholdForm.DURATION and unit != "seconds":
+        return f"{written!r} is a time, but the metric's unit is {unit}; write a plain number"
+    if form is ThresholdForm.PERCENT and unit not in _PERCENT_UNITS:
+        return f"{written!r} is a share, but the metric's unit is {unit}; write a plain number"
+    return ""
+
+
+def _look_up(data: Any, place: Location) -> object:  # noqa: ANN401  YAML is anything
+    for part in place:
+        if isinstance(data, Mapping):
+            data = data.get(part)
+        elif isinstance(data, Sequence) and isinstance(part, int) and part < len(data):
+            data = data[part]
+        else:
+            return None
+    return data

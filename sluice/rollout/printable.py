@@ -1,0 +1,42 @@
+"""Text that is safe to print: without control characters, which move cursors and forge lines."""
+
+import unicodedata
+
+_ALLOWED = "\n\t"
+_UNSAFE_CATEGORIES = ("Cc", "Cs")
+_DIRECTION_MARKS = frozenset(
+    "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u2028\u2029\u200e\u200f"
+)
+
+
+def unprintable_problem(text: str, *, one_line: bool = False) -> str:
+    """Return the reason to refuse ``text``, or an empty text.
+
+    Control characters, lone surrogates and marks that change the direction of writing are refused.
+    ``one_line``: line breaks and tabs too.
+    """
+    for position, character in enumerate(text, start=1):
+        allowed = "" if one_line else _ALLOWED
+        if character not in allowed and is_unprintable(character):
+            return (
+                f"holds the control character U+{ord(character):04X} at position {position}; "
+                "remove it"
+            )
+    return ""
+
+
+def is_unprintable(character: str) -> bool:
+    """Return True for a control character, a lone surrogate or a direction mark."""
+    unsafe = unicodedata.category(character) in _UNSAFE_CATEGORIES
+    return unsafe or character in _DIRECTION_MARKS
+
+
+def escape_unprintable(text: str, *, one_line: bool = False) -> str:
+    """Return ``text`` with each unprintable character in Python's escaped form."""
+    allowed = "" if one_line else _ALLOWED
+    return "".join(
+        character.encode("unicode_escape").decode()
+        if character not in allowed and is_unprintable(character)
+        else character
+        for character in text
+    )
