@@ -7,7 +7,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from sluice.flags.validation import USER_ID_LENGTH_MAX
+from sluice.flag_rules import USER_ID_LENGTH_MAX
 
 OUTCOMES_MAX = 1_000
 SECONDS_MAX = 86_400.0
