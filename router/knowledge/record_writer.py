@@ -6,11 +6,9 @@ given stay as they are.
 
 import asyncio
 import json
-import re
 from collections import defaultdict
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from importlib.resources import files
 from typing import Any, LiteralString
 
@@ -20,15 +18,12 @@ from router.backends.dialect import detect_dialect, refresh_indexes
 from router.backends.tokenization import MAX_NAME_CHARS, fold, is_identifier
 from router.backends.vector_store import VectorPoint, VectorStore
 from router.embedding import Embedder
-from router.errors import RouterError
 from router.knowledge.batching import batches
+from router.knowledge.record_validation import parse_occurred_on, validate_record
 from router.knowledge.records import Record
 from router.store_clients import StoreClients
 
 BATCH = 100
-ID_CHARS_MAX = 500
-_LABEL = re.compile(r"^[A-Za-z][A-Za-z0-9_]{0,62}$")
-_RESERVED = frozenset({"id", "kind", "title", "text", "source", "embedding"})
 
 DELETE_OTHER_KINDS: LiteralString = (
     "MATCH (r:Record) WHERE r.id IN $ids AND r.kind <> $kind DETACH DELETE r"
@@ -49,10 +44,6 @@ UPSERT_ROW = """
 """
 
 
-class InvalidRecordError(RouterError):
-    """A record can't be stored as it is; the message names the record and the field."""
-
-
 @dataclass(frozen=True, slots=True)
 class WriteSummary:
     """What was written. ``dangling`` links point to records that no store has."""
@@ -71,7 +62,7 @@ async def ingest_records(
         validate_record(record)
     await prepare_stores(stores)
     for batch in batches(everything, BATCH):
-        await write_batch(stores, batch, embedder)
+        await write_batch(stores, await embed_batch(batch, embedder))
     # Links last: both ends must exist.
     made = await replace_links(stores, everything)
     wanted = sum(len(record.links) for record in everything)
@@ -86,14 +77,35 @@ async def prepare_stores(stores: StoreClients) -> None:
     )
 
 
-async def write_batch(stores: StoreClients, batch: list[Record], embedder: Embedder) -> None:
-    """One batch, checked before, into every store; its links come later."""
-    texts = [f"{record.title}. {record.text}" for record in batch]
-    vectors = [vector.tolist() for vector in await asyncio.to_thread(embedder.embed, texts)]
+@dataclass(frozen=True, slots=True)
+class EmbeddedBatch:
+    """Records with their vectors, shape (records, dimension)."""
+
+    records: list[Record]
+    vectors: list[list[float]]
+
+    def halves(self) -> tuple["EmbeddedBatch", "EmbeddedBatch"]:
+        """Return the batch in two."""
+        middle = len(self.records) // 2
+        return (
+            EmbeddedBatch(self.records[:middle], self.vectors[:middle]),
+            EmbeddedBatch(self.records[middle:], self.vectors[middle:]),
+        )
+
+
+async def embed_batch(records: list[Record], embedder: Embedder) -> EmbeddedBatch:
+    """Embed the title and text of each record."""
+    texts = [f"{record.title}. {record.text}" for record in records]
+    vectors = await asyncio.to_thread(embedder.embed, texts) if texts else ()
+    return EmbeddedBatch(records, [vector.tolist() for vector in vectors])
+
+
+async def write_batch(stores: StoreClients, batch: EmbeddedBatch) -> None:
+    """Write one batch, validated before, into every store; its links come later."""
     await _gather_all(
-        _write_graph_nodes(stores, batch, vectors),
-        _write_rows(stores, batch),
-        _write_points(stores.vectors, batch, vectors),
+        _write_graph_nodes(stores, batch.records, batch.vectors),
+        _write_rows(stores, batch.records),
+        _write_points(stores.vectors, batch.records, batch.vectors),
     )
 
 
@@ -121,42 +133,13 @@ async def delete_records(stores: StoreClients, ids: Sequence[str]) -> None:
 def search_names(record: Record) -> list[str]:
     """Folded names a question may use: the id, the title, the title without its kind, numbers."""
     title = record.title.split(":", 1)[0]
-    names = {fold(record.id), fold(record.title), fold(title)}
+    names = {fold(record.local_id or record.id), fold(record.title), fold(title)}
     words = fold(title).split()
     if len(words) > 1 and words[0] == record.kind.lower():
         names.add(" ".join(words[1:]))
     names |= {word for word in words if is_identifier(word)}
     names |= {fold(alias) for alias in str(record.attributes.get("aliases", "")).split(",")}
     return sorted(name for name in names if 0 < len(name) <= MAX_NAME_CHARS)
-
-
-def validate_record(record: Record) -> None:
-    """Raises IngestError: the stores can't take this record; the message names the field."""
-    if not record.id or len(record.id) > ID_CHARS_MAX:
-        raise InvalidRecordError(
-            f"record {record.id!r:.80}: an id has 1 to {ID_CHARS_MAX} characters"
-        )
-    for label in (record.kind, *(link.kind for link in record.links)):
-        if not _LABEL.match(label):
-            raise InvalidRecordError(
-                f"record {record.id!r}: kind {label!r} must be letters, digits and _, at most 63"
-            )
-    reserved = _RESERVED & set(record.attributes)
-    if reserved:
-        raise InvalidRecordError(f"record {record.id!r}: rename attribute {min(reserved)!r}")
-    _occurred_on(record)
-
-
-def _occurred_on(record: Record) -> date | None:
-    text = record.attributes.get("occurred_on")
-    if text is None:
-        return None
-    try:
-        return date.fromisoformat(str(text)[:10])
-    except ValueError:
-        raise InvalidRecordError(
-            f"record {record.id!r}: occurred_on is {text!r}; write an ISO date like 2025-03-31"
-        ) from None
 
 
 async def _create_graph_schema(stores: StoreClients) -> None:
@@ -218,7 +201,7 @@ def _merge_links_statement(kind: str) -> LiteralString:
 
 
 def _properties(record: Record) -> dict[str, Any]:
-    day = _occurred_on(record)
+    day = parse_occurred_on(record)
     return {
         **record.attributes,
         "id": record.id,
@@ -260,7 +243,7 @@ async def _write_links(tx: AsyncManagedTransaction, batch: list[Record]) -> int:
 
 async def _write_rows(stores: StoreClients, batch: list[Record]) -> None:
     rows = [
-        (r.id, r.kind, r.title, r.text, r.source, _occurred_on(r), _attributes_json(r))
+        (r.id, r.kind, r.title, r.text, r.source, parse_occurred_on(r), _attributes_json(r))
         for r in batch
     ]
     await stores.postgres.executemany(UPSERT_ROW, rows)
@@ -280,7 +263,7 @@ async def _write_points(
 
 
 def _payload(record: Record) -> dict[str, Any]:
-    day = _occurred_on(record)
+    day = parse_occurred_on(record)
     return {
         "id": record.id,
         "kind": record.kind,

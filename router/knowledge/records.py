@@ -20,7 +20,8 @@ class Link:
 class Record:
     """One thing the router can find.
 
-    ``id`` is stable across ingestions (they are idempotent by it). ``kind`` is a lower-case noun
+    ``id`` is stable across ingestions (they are idempotent by it). ``local_id`` is the id that the
+    record has in its own file: a name that questions and links use. ``kind`` is a lower-case noun
     (``driver``, ``invoice``); ``source`` is what a reader is shown (``invoices/INV-1042``).
     Dates in ``attributes`` are ISO 8601 strings; ``occurred_on`` among them is the record's own date.
     """
@@ -32,3 +33,4 @@ class Record:
     source: str
     attributes: dict[str, Attribute] = field(default_factory=dict)
     links: tuple[Link, ...] = ()
+    local_id: str = ""

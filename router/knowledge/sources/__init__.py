@@ -1,15 +1,34 @@
-"""Files and pages as records: Markdown, plain text, JSON lines, CSV."""
+"""Files and pages as records: Markdown, text, JSON lines, tables, PDF, DOCX and HTML."""
 
-from router.knowledge.sources.base import Source, SourceError, SourceProblem
-from router.knowledge.sources.loader import find_sources, load_source, normalize_origin
-from router.knowledge.sources.source_parser import SUFFIXES, parse_source
+from router.knowledge.sources.loader import (
+    SUFFIXES,
+    SkippedFile,
+    find_sources,
+    is_url,
+    load_source,
+    normalize_origin,
+)
+from router.knowledge.sources.parser import parse_source
+from router.knowledge.sources.source import (
+    ParsedItem,
+    ReadOptions,
+    Source,
+    SourceError,
+    SourceNote,
+    SourceProblem,
+)
 
 __all__ = [
     "SUFFIXES",
+    "ParsedItem",
+    "ReadOptions",
+    "SkippedFile",
     "Source",
     "SourceError",
+    "SourceNote",
     "SourceProblem",
     "find_sources",
+    "is_url",
     "load_source",
     "normalize_origin",
     "parse_source",

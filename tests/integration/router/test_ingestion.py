@@ -9,8 +9,10 @@ import pytest
 from numpy.typing import NDArray
 
 from router.cache import CacheEntry, CacheLimits, CacheScope, SemanticCache
-from router.knowledge.ingestion import Ingestion, IngestionSummary, StoreWriteFailed
+from router.knowledge.ingestion import Ingestion
+from router.knowledge.ingestion_summary import IngestionSummary
 from router.knowledge.sources import Source
+from router.knowledge.store_errors import StoreWriteFailed
 from router.settings import StoreSettings
 from router.store_clients import StoreClients, open_redis, open_stores
 from tests.conftest import Neo4jSettings
@@ -25,10 +27,11 @@ class CountingEmbedder:
 
     def __init__(self) -> None:
         self.texts: list[str] = []
-        self.fails = False
+        self.calls_left = 1_000_000
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        if self.fails:
+        self.calls_left -= 1
+        if self.calls_left < 0:
             raise OSError("stopped in the middle")
         self.texts += texts
         vectors = np.stack([np.random.default_rng(len(t)).standard_normal(384) for t in texts])
@@ -89,7 +92,8 @@ async def test_a_second_time_nothing_is_written_and_changes_alone_after_it(
     third = await run_ingestion(stores, table_source("ing-1,Front axle,", "ing-2,Brake,FITS:ing-1"))
     assert (third.written, third.unchanged) == (1, 1)
     assert (
-        await graph_count(stores, "MATCH (r:Record {id: 'ing-1'}) RETURN r.title") == "Front axle"
+        await graph_count(stores, "MATCH (r:Record {id: 'ing_parts.csv#ing-1'}) RETURN r.title")
+        == "Front axle"
     )
 
 
@@ -97,13 +101,16 @@ async def test_what_a_source_no_longer_has_leaves_every_store(stores: StoreClien
     await run_ingestion(stores, table_source("ing-1,Axle,", "ing-2,Brake,FITS:ing-1"))
     tally = await run_ingestion(stores, table_source("ing-1,Axle,"))
     assert (tally.removed, tally.unchanged) == (1, 1)
-    assert await graph_count(stores, "MATCH (r:Record {id: 'ing-2'}) RETURN count(r)") == 0
-    count = "SELECT count(*) FROM records WHERE id = 'ing-2'"
+    assert (
+        await graph_count(stores, "MATCH (r:Record {id: 'ing_parts.csv#ing-2'}) RETURN count(r)")
+        == 0
+    )
+    count = "SELECT count(*) FROM records WHERE id = 'ing_parts.csv#ing-2'"
     assert await stores.postgres.fetchval(count) == 0
     near = await stores.vectors.find_nearest(
         CountingEmbedder().embed(["Brake. title: Brake"])[0].tolist(), 50
     )
-    assert "ing-2" not in {one.payload["id"] for one in near}
+    assert "ing_parts.csv#ing-2" not in {one.payload["id"] for one in near}
 
 
 async def test_a_folder_can_be_forgotten_without_what_only_looks_like_it(
@@ -133,7 +140,7 @@ async def test_a_link_waits_for_its_other_end(stores: StoreClients) -> None:
     target = table_source("ing-9,Hub,", name="ing_hubs.csv")
     later = await run_ingestion(stores, waiting, target)  # also where it comes after
     assert (later.written, later.links, later.dangling) == (1, 1, 0)
-    linked = "MATCH (:Record {id: 'ing-2'})-[l:FITS]->(:Record {id: 'ing-9'}) RETURN count(l)"
+    linked = "MATCH (:Record {id: 'ing_parts.csv#ing-2'})-[l:FITS]->(:Record {id: 'ing_hubs.csv#ing-9'}) RETURN count(l)"
     assert await graph_count(stores, linked) == 1
     await run_ingestion(
         stores, table_source("ing-1,Axle,"), table_source("ing-1,Axle,", name="ing_hubs.csv")
@@ -143,14 +150,11 @@ async def test_a_link_waits_for_its_other_end(stores: StoreClients) -> None:
 async def test_stopped_in_the_middle_it_goes_on_where_it_was(stores: StoreClients) -> None:
     many = table_source(*(f"ing-m{n},Part {n}," for n in range(150)), name="ing_many.csv")
     embedder = CountingEmbedder()
-
-    def stop_after_one_batch(done: int) -> None:
-        embedder.fails = done > 0
-
+    embedder.calls_left = 1
     ingestion = Ingestion(stores, embedder, None)
     await ingestion.prepare()
     with pytest.raises(StoreWriteFailed, match="run the same command again"):
-        await ingestion.ingest_source(many, stop_after_one_batch)
+        await ingestion.ingest_source(many, lambda _: None)
     rest = await run_ingestion(stores, many)
     assert (rest.unchanged, rest.written) == (100, 50)
     assert (await run_ingestion(stores, table_source(name="ing_many.csv"))).removed == 150
@@ -171,3 +175,67 @@ async def test_cached_answers_that_show_a_changed_record_are_dropped(
     assert await cache.find_exact(scope, "what fits?") is None
     with suppress(OSError):
         await redis.aclose()
+
+
+async def test_a_removed_row_leaves_the_cached_answers(
+    stores: StoreClients, redis_url: str
+) -> None:
+    """Answers are filed by the sources that they show, not by the records' ids."""
+    redis = open_redis(redis_url)
+    cache = SemanticCache(redis, "ingest-test", CacheLimits())
+    scope = CacheScope("default", "control", 10)
+    head = "id,title,source\n"
+    rows = "ing-1,Axle,parts/ing-1\n", "ing-2,Hub,parts/ing-2\n"
+    for kept in ("".join(rows), rows[0]):
+        entry = CacheEntry("what turns?", {"results": []}, "decision")
+        await cache.put(scope, entry, CountingEmbedder().embed(["x"])[0], ["parts/ing-2"])
+        ingestion = Ingestion(stores, CountingEmbedder(), cache)
+        await ingestion.prepare()
+        await ingestion.ingest_source(Source("ing_y.csv", ".csv", head + kept), lambda _: None)
+    assert ingestion.summary.removed == 1
+    assert await cache.find_exact(scope, "what turns?") is None
+    await redis.aclose()
+
+
+async def test_a_link_by_a_files_own_id_finds_its_record_or_waits(stores: StoreClients) -> None:
+    """The same id in two other files means neither of them; a full id is always exact."""
+    await run_ingestion(
+        stores,
+        table_source("7,Hub,", name="ing_hubs.csv"),
+        table_source("7,Axle,", name="ing_axles.csv"),
+    )
+    ambiguous = await run_ingestion(stores, table_source("1,Brake,FITS:7", name="ing_brakes.csv"))
+    exact = await run_ingestion(
+        stores, table_source("1,Brake,FITS:ing_hubs.csv#7", name="ing_brakes.csv")
+    )
+    assert (ambiguous.dangling, exact.dangling, exact.links) == (1, 0, 1)
+
+
+async def test_a_record_that_a_store_refuses_is_in_no_store(
+    stores: StoreClients,
+) -> None:
+    await stores.postgres.execute(
+        "ALTER TABLE records ADD CONSTRAINT no_axle CHECK (title <> 'Refused')"
+    )
+    try:
+        summary = await run_ingestion(stores, table_source("ing-1,Refused,", "ing-2,Brake,"))
+    finally:
+        await stores.postgres.execute("ALTER TABLE records DROP CONSTRAINT no_axle")
+    assert (summary.written, [p.location for p in summary.problems]) == (
+        1,
+        ["ing_parts.csv#ing-1"],
+    )
+    count = "MATCH (r:Record {id: 'ing_parts.csv#ing-1'}) RETURN count(r)"
+    assert await graph_count(stores, count) == 0
+
+
+async def test_a_file_that_a_folder_lost_is_found(stores: StoreClients) -> None:
+    await run_ingestion(
+        stores,
+        table_source("1,A,", name="ing_folder/a.csv"),
+        table_source("1,B,", name="ing_folder/b.csv"),
+        table_source("1,C,", name="ing_folder-c.csv"),
+    )
+    ingestion = Ingestion(stores, CountingEmbedder(), None)
+    lost = await ingestion.lost_origins("ing_folder", ["ing_folder/a.csv"])
+    assert lost == {"ing_folder/b.csv": 1}

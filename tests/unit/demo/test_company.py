@@ -5,7 +5,8 @@ from datetime import date
 
 import pytest
 
-from router.knowledge.record_writer import search_names, validate_record
+from router.knowledge.record_validation import validate_record
+from router.knowledge.record_writer import search_names
 from sluice.demo.company import AS_OF, Company, build_company, generate_records
 from sluice.demo.company.staff import slug
 

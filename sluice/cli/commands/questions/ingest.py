@@ -2,99 +2,177 @@
 
 import asyncio
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import asdict
 from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from router.cache import CacheLimits, SemanticCache
 from router.embedding import LocalEmbedder
 from router.errors import RouterSettingsError
-from router.knowledge.ingestion import Ingestion, IngestionSummary, StoreWriteFailed
+from router.knowledge.ingestion import Ingestion
+from router.knowledge.ingestion_summary import IngestionSummary
 from router.knowledge.sources import (
-    Source,
+    ReadOptions,
+    SkippedFile,
     SourceError,
     SourceProblem,
     find_sources,
+    is_url,
     load_source,
     normalize_origin,
     parse_source,
 )
+from router.knowledge.store_errors import StoreWriteFailed
 from router.settings import Settings
 from router.store_clients import open_redis, open_stores
 from sluice.cli.context import Context
 from sluice.cli.errors import CliError, Exit
 from sluice.cli.output import JsonOption, print_result
+from sluice.cli.views.ingest import format_lost_sources, format_summary
 
-PROBLEMS_SHOWN = 20
 
-
-def ingest(
+def ingest(  # noqa: PLR0913 - each is an option
     names: Annotated[
         list[str], typer.Argument(metavar="PATH|URL...", help="Files, folders or web addresses.")
     ],
+    *,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Read and check only; write nothing.")
     ] = False,
     remove: Annotated[
         bool, typer.Option("--remove", help="Take out what these brought in before.")
     ] = False,
+    mirror: Annotated[
+        bool, typer.Option("--mirror", help="Also take out files that a folder no longer has.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before --mirror.")] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Go on, and ingest again what changes.")
+    ] = False,
+    id_column: Annotated[
+        str, typer.Option("--id-column", help="Column or field that identifies a row.")
+    ] = "",
+    date_format: Annotated[
+        str, typer.Option("--date-format", help="dmy, mdy, ymd, or such as %d.%m.%Y.")
+    ] = "",
+    encoding: Annotated[
+        str, typer.Option("--encoding", help="Such as cp1252; default: detected.")
+    ] = "",
     json: JsonOption = False,
 ) -> None:
-    """Put Markdown, text, JSONL and CSV into every store, so that the router has what to search.
+    """Put documents, text, JSONL and tables into every store, so that the router can search them.
 
-    Repeating it writes only what changed and removes what a source no longer has; stopped, it goes
-    on where it was. A bad line is told and left out. Formats: docs/ingest.md.
+    A second run writes only what changed, and removes rows and sections that a source no longer
+    has. A stopped run goes on where it was. What cannot be used is listed. Formats: docs/ingest.md.
 
     Exit code: 0 all of it, 1 something was left out, 2 nothing to read, 3 a store does not answer.
     """
     if remove:
-        gone = asyncio.run(_ingest([], remove=names))
-        print_result(json, asdict(gone), f"{gone.removed} records removed")
+        summary = asyncio.run(_remove(names))
+        print_result(json, asdict(summary), f"{summary.removed} records removed")
         return
+    options = ReadOptions(id_column, date_format, encoding)
     try:
-        sources, unread = _load_sources(list(find_sources(names)))
+        summary = (
+            _dry_run(names, options) if dry_run else _run(names, options, mirror=mirror, yes=yes)
+        )
+        print_result(json, asdict(summary), format_summary(summary, dry_run=dry_run))
+        if watch:
+            _watch(names, options)
     except SourceError as error:
         raise CliError(str(error), Exit.USAGE) from error
-    try:
-        tally = _dry_run(sources) if dry_run else asyncio.run(_ingest(sources))
     except KeyboardInterrupt as error:
         message = "Stopped. The same command goes on where it was."
         raise CliError(message, Exit.INTERRUPTED) from error
-    tally.problems[:0] = unread
-    print_result(json, asdict(tally), _summary_text(tally, dry_run=dry_run))
-    if tally.problems:
+    if summary.problems:
         raise typer.Exit(Exit.FAILED)
 
 
-def _load_sources(names: list[str]) -> tuple[list[Source], list[SourceProblem]]:
-    """One file that can't be read does not keep the others out."""
-    sources, problems = [], []
-    for name in names:
+def _readable(names: list[str]) -> tuple[list[str], list[SourceProblem]]:
+    """Return the files and addresses to read, and the files that are skipped."""
+    found = list(find_sources(names))
+    if not found:
+        raise SourceError("nothing to read there: no file of a format that is read")
+    skipped = [SourceProblem(f.name, f.reason) for f in found if isinstance(f, SkippedFile)]
+    return [name for name in found if isinstance(name, str)], skipped
+
+
+def _dry_run(names: list[str], options: ReadOptions) -> IngestionSummary:
+    readable, skipped = _readable(names)
+    summary = IngestionSummary(problems=skipped)
+    for name in readable:
+        report = summary.open_report(normalize_origin(name))
         try:
-            sources.append(load_source(name))
+            for item in parse_source(load_source(name, options), options):
+                summary.add(report, item)
         except SourceError as error:
-            problems.append(SourceProblem(name, str(error).removeprefix(f"{name}: ")))
-    if not names:
-        raise SourceError("nothing to read there: no .md, .txt, .jsonl or .csv file")
-    return sources, problems
+            summary.add(report, _problem(name, error))
+        summary.written += report.read
+    return summary
 
 
-def _dry_run(sources: list[Source]) -> IngestionSummary:
-    tally = IngestionSummary(sources=len(sources))
-    for source in sources:
-        for item in parse_source(source):
-            if isinstance(item, SourceProblem):
-                tally.problems.append(item)
-            else:
-                tally.written += 1
-    return tally
+def _problem(name: str, error: SourceError) -> SourceProblem:
+    return SourceProblem(name, str(error).removeprefix(f"{name}: "))
 
 
-async def _ingest(sources: list[Source], remove: Sequence[str] = ()) -> IngestionSummary:
+def _run(names: list[str], options: ReadOptions, *, mirror: bool, yes: bool) -> IngestionSummary:
+    return asyncio.run(_ingest(names, options, mirror=mirror, yes=yes))
+
+
+async def _ingest(
+    names: list[str], options: ReadOptions, *, mirror: bool = False, yes: bool = True
+) -> IngestionSummary:
+    readable, skipped = _readable(names)
+    async with _open_ingestion(options) as ingestion:
+        ingestion.summary.problems += skipped
+        with _progress() as progress:
+            for name in readable:
+                try:
+                    source = await asyncio.to_thread(load_source, name, options)
+                    await ingestion.ingest_source(source, _progress_callback(progress, name))
+                except SourceError as error:
+                    # One file that cannot be read does not keep the others out.
+                    ingestion.summary.problems.append(_problem(name, error))
+            await ingestion.link_pending()
+        if mirror:
+            present = [normalize_origin(name) for name in readable]
+            await _mirror(ingestion, names, present, yes=yes)
+        await ingestion.wait_until_searchable()
+        return ingestion.summary
+
+
+async def _mirror(
+    ingestion: Ingestion, names: list[str], present: Sequence[str], *, yes: bool
+) -> None:
+    """Remove what a folder no longer has, after it was shown."""
+    lost: dict[str, int] = {}
+    for name in names:
+        if not is_url(name):
+            lost |= await ingestion.lost_origins(normalize_origin(name), present)
+    if not lost:
+        return
+    typer.echo(format_lost_sources(lost), err=True)
+    if not yes and not (sys.stdin.isatty() and typer.confirm("Remove them?", err=True)):
+        raise CliError("Nothing was removed: say --yes to remove them.", Exit.USAGE)
+    for origin in lost:
+        await ingestion.remove_origin(origin)
+
+
+async def _remove(names: Sequence[str]) -> IngestionSummary:
+    async with _open_ingestion(ReadOptions()) as ingestion:
+        for name in names:
+            await ingestion.remove_origin(normalize_origin(name))
+        await ingestion.wait_until_searchable()
+        return ingestion.summary
+
+
+@asynccontextmanager
+async def _open_ingestion(options: ReadOptions) -> AsyncIterator[Ingestion]:
     try:
         settings = Settings.from_environment(Context.read().environment)
         stores = await open_stores(settings.stores)
@@ -102,55 +180,38 @@ async def _ingest(sources: list[Source], remove: Sequence[str] = ()) -> Ingestio
         raise CliError(f"{error}; or start everything with `sluice up`.", Exit.USAGE) from error
     redis = open_redis(settings.stores.redis_url)
     cache = SemanticCache(redis, settings.environment, CacheLimits())
-    ingestion = Ingestion(stores, LocalEmbedder(), cache)
+    ingestion = Ingestion(stores, LocalEmbedder(), cache, options)
     try:
         await ingestion.prepare()
-        for name in remove:
-            await ingestion.remove_origin(normalize_origin(name))
-        with _progress_bar() as progress:
-            for source in sources:
-                await ingestion.ingest_source(source, _progress_callback(progress, source))
-            await ingestion.link_pending()
-        await ingestion.wait_until_searchable()
+        yield ingestion
     except StoreWriteFailed as error:
         raise CliError(str(error), Exit.UNREACHABLE) from error
     finally:
         await stores.close()
         await redis.aclose()
-    return ingestion.summary
 
 
-def _progress_bar() -> Progress:
-    """On standard error, and only where somebody looks."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+def _watch(names: list[str], options: ReadOptions) -> None:
+    """Ingest again whenever a file changes, until the person stops it."""
+    from watchfiles import watch as watch_files  # noqa: PLC0415 - only --watch needs it
+
+    paths = [name for name in names if not is_url(name)]
+    for _ in watch_files(*paths, step=500):
+        summary = _run(names, options, mirror=False, yes=True)
+        typer.echo(format_summary(summary, dry_run=False))
+
+
+def _progress() -> Progress:
+    """Show progress on standard error, and only on a terminal."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}: {task.completed} records"))
     console = Console(stderr=True)
-    return Progress(
-        *columns, TimeRemainingColumn(), console=console, disable=not sys.stderr.isatty()
-    )
+    return Progress(*columns, TimeElapsedColumn(), console=console, disable=not sys.stderr.isatty())
 
 
-def _progress_callback(progress: Progress, source: Source) -> Callable[[int], None]:
-    total = sum(not isinstance(item, SourceProblem) for item in parse_source(source))
-    task = progress.add_task(source.origin, total=total)
+def _progress_callback(progress: Progress, name: str) -> Callable[[int], None]:
+    task = progress.add_task(name, total=None)
 
     def advance(records: int) -> None:
         progress.advance(task, records)
 
     return advance
-
-
-def _summary_text(tally: IngestionSummary, *, dry_run: bool) -> str:
-    sources = f"{tally.sources} source{'' if tally.sources == 1 else 's'}"
-    if dry_run:
-        head = f"{sources}, {tally.written} records; nothing was written"
-    else:
-        head = (
-            f"{sources}: {tally.written} records written, {tally.unchanged} "
-            f"unchanged, {tally.removed} removed; {tally.links} links"
-        )
-    if tally.dangling:
-        head += f", {tally.dangling} to records that are not there (yet)"
-    lines = [f"{one.location}: {one.reason}" for one in tally.problems[:PROBLEMS_SHOWN]]
-    if (more := len(tally.problems) - len(lines)) > 0:
-        lines.append(f"… and {more} more (--json has all)")
-    return "\n".join([*lines, head])

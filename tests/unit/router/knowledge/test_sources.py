@@ -6,6 +6,8 @@ import pytest
 
 from router.knowledge.records import Link, Record
 from router.knowledge.sources import (
+    ParsedItem,
+    SkippedFile,
     Source,
     SourceError,
     SourceProblem,
@@ -15,7 +17,7 @@ from router.knowledge.sources import (
 )
 
 
-def load_records(suffix: str, text: str, origin: str = "notes") -> list[Record | SourceProblem]:
+def load_records(suffix: str, text: str, origin: str = "notes") -> list[ParsedItem]:
     return list(parse_source(Source(origin + suffix, suffix, text)))
 
 
@@ -82,7 +84,7 @@ def test_json_lines_take_known_fields_and_keep_the_rest_as_attributes() -> None:
     )
     one = only_item(records(".jsonl", line, "invoices"))
     assert (one.id, one.kind, one.title, one.text) == (
-        "INV-1",
+        "invoices.jsonl#INV-1",
         "invoice",
         "Invoice 1",
         "To Baltic Foods.",
@@ -119,15 +121,16 @@ def test_csv_cells_have_types_and_the_delimiter_is_found() -> None:
         (".jsonl", '{"id": 1}\n{"id": ', "notes.jsonl:2", "not JSON"),
         (".jsonl", "[1]", "notes.jsonl:1", "an object is expected"),
         (".jsonl", '{"id": "a", "links": ["x"]}', "notes.jsonl:1", "KIND:target"),
-        (".jsonl", '{"id": "a", "deep": {"x": 1}}', "notes.jsonl:1", "deep: text"),
-        (".jsonl", '{"id": "a", "n": NaN}', "notes.jsonl:1", "no number"),
+        (".jsonl", '{"id": "a", "n": NaN}', "notes.jsonl:1", "finite number"),
+        (".jsonl", '{"id": "a", "t": "x\\u0000y"}', "notes.jsonl", "U+0000"),
+        (".jsonl", '{"id": "a", "t": "\\ud83d"}', "notes.jsonl", "U+D83D"),
+        (".jsonl", '{"id": "a", "source": "javascript:alert(1)"}', "notes.jsonl:1", "http"),
+        (".jsonl", '{"id": "a", "kind": "name"}', "notes.jsonl", "reserved"),
         (".jsonl", '{"id": "a", "kind": "a b"}', "notes.jsonl", "kind 'a b'"),
-        (".jsonl", '{"id": "a", "date": "soon"}', "notes.jsonl", "occurred_on"),
-        (".jsonl", '{"id": "a"}\n{"id": "a"}', "notes.jsonl: record 'a'", "used twice"),
+        (".jsonl", '{"id": "a", "date": "soon"}', "notes.jsonl", "line 1, 'soon'"),
         (".csv", "id,title\n1,a\n2,b,c\n", "notes.csv:3", "3 cells for 2 columns"),
-        (".csv", "id,id\n1,a\n", "notes.csv:1", "each needs a name of its own"),
         (".csv", 'id,title\n1,a\n2,"b\n', "notes.csv:3", "quotation mark not closed"),
-        (".csv", '"id,title', "notes.csv:1", "must name the columns"),
+        (".csv", '"id,title', "notes.csv:1", "quotation mark"),
         (".csv", "", "notes.csv", "empty"),
         (".jsonl", "\n", "notes.jsonl", "empty"),
         (".md", "  \n", "notes.md", "empty"),
@@ -142,24 +145,39 @@ def test_a_source_error_names_its_location(suffix: str, text: str, place: str, w
 
 def test_one_bad_line_leaves_the_others() -> None:
     found = load_records(".jsonl", '{"id": "a"}\nnonsense\n{"id": "b"}')
-    assert [item.id for item in found if isinstance(item, Record)] == ["a", "b"]
+    assert [item.id for item in found if isinstance(item, Record)] == [
+        "notes.jsonl#a",
+        "notes.jsonl#b",
+    ]
 
 
 def test_folders_are_searched_in_order_and_hidden_files_left_out(tmp_path: Path) -> None:
-    for name in ("b.md", "a.txt", ".hidden.md", "c.pdf", ".git/x.md"):
+    for name in ("b.md", "a.txt", ".hidden.md", "c.exe", ".git/x.md"):
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
         path.write_text("text")
-    assert [Path(name).name for name in find_sources([str(tmp_path)])] == ["a.txt", "b.md"]
+    assert [Path(str(name)).name for name in find_sources([str(tmp_path)])] == ["a.txt", "b.md"]
+
+
+def test_a_link_out_of_the_folder_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "secret.md").write_text("secret")
+    folder = tmp_path / "docs"
+    folder.mkdir()
+    (folder / "in.md").write_text("in")
+    (folder / "out.md").symlink_to(tmp_path / "secret.md")
+    (folder / "same.md").symlink_to(folder / "in.md")
+    found = list(find_sources([str(folder)]))
+    assert [Path(name).name for name in found if isinstance(name, str)] == ["in.md", "same.md"]
+    assert [skipped.reason for skipped in found if isinstance(skipped, SkippedFile)]
 
 
 def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
-    bad = tmp_path / "latin.txt"
-    bad.write_bytes(b"ole\xe9")
-    with pytest.raises(SourceError, match=r"byte 3 is not UTF-8"):
-        load_source(str(bad))
+    binary = tmp_path / "binary.txt"
+    binary.write_bytes(bytes(range(256)) * 8)
+    with pytest.raises(SourceError, match="not a text"):
+        load_source(str(binary))
     with pytest.raises(SourceError, match="no such file"):
         list(find_sources([str(tmp_path / "none.md")]))
-    (tmp_path / "x.pdf").write_text("x")
+    (tmp_path / "x.exe").write_text("x")
     with pytest.raises(SourceError, match=r"only \.md"):
-        list(find_sources([str(tmp_path / "x.pdf")]))
+        list(find_sources([str(tmp_path / "x.exe")]))

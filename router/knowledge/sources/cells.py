@@ -1,0 +1,92 @@
+"""Values of cells, and a profile of each column that decides how its cells are read."""
+
+import re
+from dataclasses import dataclass, field
+
+from router.knowledge.records import Attribute
+from router.knowledge.sources.dates import DateColumn, DateVotes
+
+DATE_FIELDS = ("occurred_on", "date")
+_NULLS = frozenset({"n/a", "#n/a", "null", "nan", "<na>"})
+_NULLS_BESIDE_NUMBERS = _NULLS | {"na", "none", "nil", "-", "--", ".", "?", "missing", "unknown"}
+_BARE_INTEGER = re.compile(r"-?(0|[1-9]\d{0,14})")
+_BARE_NUMBER = re.compile(r"-?(0|[1-9]\d{0,14})\.\d{1,15}")
+INTEGER_MAX = 2**63 - 1
+"""The largest that every store holds; a longer number stays text."""
+
+
+def parse_cell(text: str) -> Attribute | None:
+    """Return a cell's value: whole number, number, truth value or text; None when it is empty.
+
+    Numbers with a leading zero stay text (postcodes), and so does ``1_000``.
+    """
+    text = text.strip()
+    if not text:
+        return None
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    if _BARE_INTEGER.fullmatch(text):
+        return int(text)
+    if _BARE_NUMBER.fullmatch(text):
+        return float(text)
+    return text
+
+
+@dataclass(slots=True)
+class ColumnProfile:
+    """What a column holds: numbers of values that are numbers, dates, other texts."""
+
+    values: int = 0
+    numbers: int = 0
+    votes: DateVotes = field(default_factory=DateVotes)
+
+    def add(self, value: object) -> None:
+        """Count one value. Empty cells and null markers do not count."""
+        if value is None or (isinstance(value, str) and value.strip().lower() in ("", *_NULLS)):
+            return
+        cell = parse_cell(value) if isinstance(value, str) else value
+        if isinstance(cell, str) and cell.lower() in _NULLS_BESIDE_NUMBERS:
+            return
+        self.values += 1
+        if isinstance(cell, int | float) and not isinstance(cell, bool):
+            self.numbers += 1
+        if isinstance(cell, str):
+            self.votes.add(cell)
+
+    def reader(self, name: str, wanted_order: str, *, typed: bool) -> "CellReader":
+        """Return the reader of the column's cells. ``typed``: a text is one, as in JSON."""
+        dates = self.votes.column(wanted_order, is_date=name in DATE_FIELDS)
+        has_numbers = bool(self.values) and self.numbers * 2 >= self.values
+        return CellReader(has_numbers or dates is not None, dates, typed)
+
+
+@dataclass(frozen=True, slots=True)
+class CellReader:
+    """Reads the cells of one column."""
+
+    nulls_are_wide: bool = False
+    dates: DateColumn | None = None
+    typed: bool = False
+
+    def read(self, value: object) -> object:
+        """Return the value; None for an empty cell, a null marker, or a marker among numbers."""
+        if not isinstance(value, str):
+            return _bounded(value)
+        nulls = _NULLS_BESIDE_NUMBERS if self.nulls_are_wide else _NULLS
+        if value.strip().lower() in nulls:
+            return None
+        cell = value.strip() if self.typed else parse_cell(value)
+        if self.dates and not self.dates.is_ambiguous and isinstance(cell, str):
+            day = self.dates.parse(cell)
+            return _with_time(day.isoformat(), cell) if day else cell
+        return cell
+
+
+def _with_time(day: str, cell: str) -> str:
+    """Keep the time of an ISO date and time."""
+    return cell if cell.startswith(day) else day
+
+
+def _bounded(value: object) -> object:
+    is_long = isinstance(value, int) and not isinstance(value, bool) and abs(value) > INTEGER_MAX
+    return str(value) if is_long else value

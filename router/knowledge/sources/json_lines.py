@@ -1,0 +1,58 @@
+"""JSON lines: one object a line, read twice as a table is. Blank lines do not count."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from router.knowledge.sources.row_records import Row, RowRecords, TableProfile
+from router.knowledge.sources.source import (
+    EMPTY_FILE,
+    ParsedItems,
+    ReadOptions,
+    Source,
+    SourceProblem,
+)
+
+
+def parse_json_lines(source: Source, options: ReadOptions) -> ParsedItems:
+    """Yield the records of the lines, and a problem for each line that is not an object."""
+    profile = TableProfile()
+    empty = True
+    for line, row in _rows(source):
+        empty = False
+        if isinstance(row, dict):
+            profile.add(line, row, options.id_column or "id")
+    if empty:
+        yield SourceProblem(source.origin, EMPTY_FILE)
+        return
+    rows = RowRecords(source, options, profile, typed=True)
+    yield from rows.notes()
+    for line, row in _rows(source):
+        place = f"{source.origin}:{line}"
+        if isinstance(row, str):
+            yield SourceProblem(place, row)
+            continue
+        try:
+            yield from rows.records(line, row)
+        except ValueError as error:
+            yield SourceProblem(place, str(error))
+    yield from rows.problems()
+
+
+def _rows(source: Source) -> Iterator[tuple[int, Row | str]]:
+    """Yield each line's object, or the reason why it is not one."""
+    for number, line in source.lines():
+        if line.strip():
+            yield number, _parse_line(line)
+
+
+def _parse_line(line: str) -> dict[str, Any] | str:
+    try:
+        document = json.loads(line)
+    except json.JSONDecodeError as error:
+        return f"not JSON: {error.msg} at column {error.colno}"
+    except (ValueError, RecursionError) as error:
+        return f"not JSON that can be read: {type(error).__name__}"
+    if isinstance(document, dict):
+        return document
+    return f"an object is expected, not {type(document).__name__}"

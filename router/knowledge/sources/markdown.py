@@ -1,0 +1,218 @@
+"""Markdown (CommonMark with tables): a record per section and table row, linked to its document.
+
+Front matter (YAML between ``---``) gives the document's kind, title, date and attributes. Links to
+other Markdown files become ``LINKS_TO``, so that the graph knows how documents hang together.
+"""
+
+import posixpath
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from functools import cache
+
+import yaml
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+from router.knowledge.records import Attribute, Link, Record
+from router.knowledge.sources.chunks import CHUNK_CHARS, pack_blocks
+from router.knowledge.sources.naming import slug, to_kind
+from router.knowledge.sources.source import (
+    EMPTY_FILE,
+    ParsedItems,
+    ReadOptions,
+    Source,
+    SourceProblem,
+)
+
+_FRONT = re.compile(r"\A---[ \t]*\n(.*?)\n(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)
+_RESERVED = frozenset({"id", "kind", "title", "text", "source", "links", "date", "embedding"})
+_FENCE_LINES_MIN = 2
+
+
+@dataclass
+class _Section:
+    """A heading with the headings above it, and the blocks up to the next heading."""
+
+    path: tuple[str, ...]
+    level: int
+    blocks: list[str] = field(default_factory=list)
+    table_rows: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """The document, the kind and the anchor of a section's parts."""
+
+    origin: str
+    kind: str
+    anchor: str
+
+
+@cache
+def _parser() -> MarkdownIt:
+    return MarkdownIt("commonmark").enable("table")
+
+
+def parse_markdown(source: Source, _options: ReadOptions) -> ParsedItems:
+    """Yield the document itself (its text before the first section) and its parts."""
+    text = source.read_text()
+    front, body, complaint = _split_front_matter(text)
+    if complaint:
+        yield SourceProblem(source.origin, complaint)
+    if not body.strip():
+        yield SourceProblem(source.origin, EMPTY_FILE)
+        return
+    tokens = _parser().parse(body)
+    heading, *sections = _split_sections(tokens, body.split("\n"))
+    title = str(front.get("title") or (heading.path or ("",))[-1] or _file_title(source.origin))
+    kind = to_kind(str(front.get("kind", "document")))
+    links = tuple(dict.fromkeys(_document_links(source.origin, tokens)))
+    first, *rest = pack_blocks(heading.blocks) or [_contents(title, sections)]
+    yield Record(source.origin, kind, title, first, source.origin, _attributes(front), links)
+    used: dict[str, int] = {}
+    place = _Place(source.origin, f"{kind}_part", slug(title))
+    yield from _parts(place, title, [*rest, *heading.table_rows], first_number=2)
+    for section in sections:
+        name = slug(section.path[-1])
+        used[name] = used.get(name, 0) + 1
+        anchor = name if used[name] == 1 else f"{name}-{used[name]}"
+        heading_text = " – ".join((title, *section.path))
+        texts = [*pack_blocks(section.blocks), *section.table_rows]
+        yield from _parts(_Place(source.origin, f"{kind}_part", anchor), heading_text, texts)
+
+
+def _parts(place: _Place, title: str, texts: list[str], first_number: int = 1) -> Iterator[Record]:
+    link = Link("PART_OF", place.origin)
+    for number, text in enumerate(texts, start=first_number):
+        address = f"{place.origin}#{place.anchor}" + (f".{number}" if number > 1 else "")
+        yield Record(address, place.kind, title, text, address, {}, (link,))
+
+
+def _contents(title: str, sections: list[_Section]) -> str:
+    """Return the headings of a document that has no text of its own before the first of them."""
+    names = "; ".join(section.path[-1] for section in sections)
+    return f"{title}: {names}"[:CHUNK_CHARS] if names else title
+
+
+def _file_title(origin: str) -> str:
+    return posixpath.basename(origin)
+
+
+def _split_front_matter(text: str) -> tuple[dict[str, object], str, str]:
+    """Return the front matter, the rest, and a complaint about a block that is not YAML."""
+    match = _FRONT.match(text)
+    if match is None:
+        return {}, text, ""
+    try:
+        document = yaml.safe_load(match[1])
+    except (yaml.YAMLError, ValueError) as error:
+        reason = str(getattr(error, "problem", None) or error)
+        return {}, text[match.end() :], f"the front matter is not YAML: {reason}"
+    fields = document if isinstance(document, dict) else {}
+    return {str(name).strip().lower(): v for name, v in fields.items()}, text[match.end() :], ""
+
+
+def _attributes(front: dict[str, object]) -> dict[str, Attribute]:
+    values = {name: _attribute(value) for name, value in front.items() if name not in _RESERVED}
+    day = front.get("date", front.get("occurred_on"))
+    if isinstance(day, date):  # YAML reads ISO dates; a datetime is a date too
+        values["occurred_on"] = day.date().isoformat() if isinstance(day, datetime) else str(day)
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _attribute(value: object) -> Attribute | None:
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    if isinstance(value, list):
+        return ", ".join(str(item) for item in value)
+    return str(value)
+
+
+def _split_sections(tokens: list[Token], lines: list[str]) -> list[_Section]:
+    """Return the sections in order. The first is before any heading but the document's title."""
+    sections = [_Section((), 0)]
+    for position, token in enumerate(tokens):
+        if token.level or token.map is None:
+            continue
+        if token.type == "heading_open":
+            _open_section(sections, int(token.tag[1]), _plain(tokens[position + 1]))
+        elif token.type == "table_open":
+            _add_table(sections[-1], tokens[position:])
+        elif token.type.endswith("_open") or token.type in ("fence", "code_block", "html_block"):
+            begin, end = token.map
+            sections[-1].blocks += _block_parts(tokens, position, lines[begin:end])
+    return sections
+
+
+def _open_section(sections: list[_Section], level: int, title: str) -> None:
+    last = sections[-1]
+    is_document_title = len(sections) == 1 and not last.path and not last.blocks
+    if is_document_title:
+        last.path, last.level = (title,), level
+        return
+    above: tuple[str, ...] = ()
+    for section in reversed(sections[1:]):
+        if section.level < level:
+            above = section.path
+            break
+    sections.append(_Section((*above, title), level))
+
+
+def _block_parts(tokens: list[Token], position: int, lines: list[str]) -> list[str]:
+    """Return a block's source. A long list is cut between its outermost items."""
+    text = "\n".join(lines).rstrip()
+    token = tokens[position]
+    if len(text) <= CHUNK_CHARS or not token.type.endswith("list_open"):
+        return [text]
+    begin = token.map[0] if token.map else 0
+    starts = [
+        item.map[0] - begin
+        for item in tokens[position + 1 :]
+        if item.type == "list_item_open" and item.level == token.level + 1 and item.map
+        and begin <= item.map[0] < begin + len(lines)
+    ]  # fmt: skip
+    ends = [*starts[1:], len(lines)]
+    return ["\n".join(lines[a:b]).rstrip() for a, b in zip(starts, ends, strict=True)]
+
+
+def _add_table(section: _Section, tokens: list[Token]) -> None:
+    """Add each row with the names of its columns: a row alone says nothing of its cells."""
+    header: list[str] = []
+    cells: list[str] = []
+    for position, token in enumerate(tokens):
+        if token.type == "table_close":
+            return
+        if token.type in ("th_open", "td_open"):
+            cells.append(_plain(tokens[position + 1]))
+        elif token.type == "tr_close":
+            if not header:
+                header = cells
+            else:
+                pairs = zip(header, cells, strict=False)
+                row = "; ".join(f"{name}: {cell}" if name else cell for name, cell in pairs if cell)
+                section.table_rows += pack_blocks([row])
+            cells = []
+
+
+def _plain(inline: Token) -> str:
+    """Return the text of an inline token without its markup."""
+    pieces = []
+    for child in inline.children or ():
+        if child.type in ("softbreak", "hardbreak"):
+            pieces.append(" ")
+        elif child.type in ("text", "code_inline", "image"):
+            pieces.append(child.content)
+    return "".join(pieces).strip()
+
+
+def _document_links(origin: str, tokens: list[Token]) -> Iterator[Link]:
+    for token in tokens:
+        for child in token.children or ():
+            target = str(child.attrGet("href") or "") if child.type == "link_open" else ""
+            path = target.partition("#")[0]
+            if "://" not in path and path.endswith((".md", ".markdown")):
+                linked = posixpath.normpath(posixpath.join(posixpath.dirname(origin), path))
+                if linked != origin:
+                    yield Link("LINKS_TO", linked)

@@ -1,0 +1,264 @@
+"""Rows of tables and JSON objects as records.
+
+Known fields are ``id``, ``kind``, ``title`` (or ``name``), ``text`` (or ``description``, ``body``,
+``content``), ``source``, ``attributes`` and ``links``; every other one is an attribute. A date
+``occurred_on`` (or ``date``) is the record's own. Links are ``KIND:target``, or objects in JSON.
+A text longer than the embedding model reads is cut into pieces, linked ``PART_OF`` the record.
+"""
+
+import json
+import posixpath
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from router.knowledge.records import Attribute, Link, Record
+from router.knowledge.sources.cells import DATE_FIELDS, CellReader, ColumnProfile
+from router.knowledge.sources.chunks import split_chunks
+from router.knowledge.sources.dates import parse_date
+from router.knowledge.sources.naming import short_digest, to_kind
+from router.knowledge.sources.source import (
+    ParsedItem,
+    ParsedItems,
+    ReadOptions,
+    Source,
+    SourceNote,
+    SourceProblem,
+)
+
+Row = Mapping[str, Any]
+TITLE_FIELDS = ("title", "name")
+TEXT_FIELDS = ("text", "description", "body", "content")
+NESTING_MAX = 8
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
+
+
+@dataclass
+class TableProfile:
+    """What a first reading of the rows found out: columns, and whether the ids are unique.
+
+    ``id_lines`` holds the line of each id's hash, so a collision can name both lines.
+    """
+
+    columns: dict[str, ColumnProfile] = field(default_factory=dict)
+    id_lines: dict[int, int] = field(default_factory=dict)
+    rows: int = 0
+    ids: int = 0
+
+    def add(self, line: int, row: Row, id_field: str) -> None:
+        """Count one row."""
+        self.rows += 1
+        for name, value in row.items():
+            self.columns.setdefault(name, ColumnProfile()).add(value)
+        if (key := row.get(id_field)) not in (None, ""):
+            self.ids += 1
+            self.id_lines.setdefault(hash(str(key)), line)
+
+    @property
+    def ids_are_unique(self) -> bool:
+        """Return True if no two rows have the same id."""
+        return self.ids == len(self.id_lines)
+
+
+class RowRecords:
+    """Makes the records of one source's rows, from what their profile says."""
+
+    def __init__(
+        self, source: Source, options: ReadOptions, profile: TableProfile, *, typed: bool
+    ) -> None:
+        self._source = source
+        self._stem = posixpath.splitext(posixpath.basename(source.origin))[0]
+        self._profile = profile
+        self._id_field = options.id_column or "id"
+        self._ids_required = bool(options.id_column)
+        self._ids_serve = self._ids_required or profile.ids_are_unique
+        self._readers = {
+            name: column.reader(name, options.date_format, typed=typed)
+            for name, column in profile.columns.items()
+        }
+        self._repeats: Counter[str] = Counter()
+        self._lost_dates: Counter[str] = Counter()
+        self._first_lost_date: dict[str, str] = {}
+
+    def notes(self) -> Iterator[ParsedItem]:
+        """Yield what the profile decided about the whole source."""
+        if self._profile.ids and not self._ids_serve:
+            repeated = self._profile.ids - len(self._profile.id_lines)
+            yield SourceNote(
+                self._source.origin,
+                f"{self._id_field!r} repeats in {repeated} of {self._profile.rows} rows, so it is not "
+                "an id: ids are made from the content. --id-column names another column",
+            )
+        for name, reader in self._readers.items():
+            if reader.dates and reader.dates.is_ambiguous:
+                yield SourceProblem(
+                    self._source.origin,
+                    f"the dates of {name!r} may be day or month first: they stay text. "
+                    "Say --date-format dmy or mdy",
+                )
+
+    def records(self, line: int, row: Row) -> ParsedItems:
+        """Yield the record of one row, its pieces, and the records nested in it.
+
+        Raises:
+            ValueError: the row cannot be a record; the message names the field.
+        """
+        fields = {name: self._readers.get(name, CellReader()).read(v) for name, v in row.items()}
+        fields = {name: value for name, value in fields.items() if value not in (None, "")}
+        local_id = self._local_id(line, fields, row)
+        fields = self._with_date(line, fields)
+        yield from _to_records(self._source, self._stem, local_id, fields)
+
+    def problems(self) -> Iterator[SourceProblem]:
+        """Yield what was left out of rows that are in, once a column."""
+        for name, count in self._lost_dates.items():
+            yield SourceProblem(
+                self._source.origin,
+                f"{count} value{'s' if count > 1 else ''} of {name!r} cannot be read as a date "
+                f"(first: {self._first_lost_date[name]}): these records have no date",
+            )
+
+    def _local_id(self, line: int, fields: dict[str, Any], row: Row) -> str:
+        own = fields.pop(self._id_field, None) if self._ids_serve else fields.get(self._id_field)
+        if self._ids_serve and own is not None:
+            first = self._profile.id_lines.get(hash(str(row[self._id_field])), line)
+            if first != line:
+                raise ValueError(f"{self._id_field} {own!r} is that of line {first} already")
+            return str(own)
+        if self._ids_required:
+            raise ValueError(f"{self._id_field}: the row has no id")
+        if own is not None and not self._ids_serve:
+            fields.pop(self._id_field)
+            fields["id_value"] = own
+        digest = short_digest(json.dumps(dict(row), sort_keys=True, default=str))
+        self._repeats[digest] += 1
+        repeat = self._repeats[digest]
+        return f"{self._stem}-{digest}" + (f"-{repeat}" if repeat > 1 else "")
+
+    def _with_date(self, line: int, fields: dict[str, Any]) -> dict[str, Any]:
+        """Move the record's own date to ``occurred_on``; a bad date loses the date alone."""
+        name = next((name for name in DATE_FIELDS if name in fields), None)
+        if name is None:
+            return fields
+        value = fields.pop(name)
+        dates = self._readers[name].dates if name in self._readers else None
+        if (day := parse_date(str(value), "ymd")) is not None:  # its reader made it an ISO date
+            return {**fields, "occurred_on": day.isoformat()}
+        if dates is None or not dates.is_ambiguous:
+            self._lost_dates[name] += 1
+            self._first_lost_date.setdefault(name, f"line {line}, {str(value)[:40]!r}")
+        return {**fields, f"{name}_text": value}
+
+
+def _to_records(
+    source: Source, stem: str, local_id: str, fields: dict[str, Any], nesting: int = 0
+) -> Iterator[Record]:
+    kind = str(fields.pop("kind")) if "kind" in fields else to_kind(stem)
+    record_id = f"{source.origin}#{local_id}"
+    links = tuple(_parse_links(fields.pop("links", ())))
+    extra = fields.pop("attributes", {})
+    if not isinstance(extra, dict):
+        raise ValueError(f"attributes: an object is expected, not {extra!r:.60}")  # noqa: TRY004 - a bad line, like the others
+    place = _require_safe_source(str(fields.pop("source", record_id)))
+    title = _pop_first(fields, TITLE_FIELDS)
+    text = _pop_first(fields, TEXT_FIELDS)
+    attributes, nested = _flatten({**extra, **fields})
+    summary = "; ".join(f"{name.replace('_', ' ')}: {v}" for name, v in attributes.items())
+    title = title or f"{kind.replace('_', ' ').capitalize()} {local_id}"
+    first, *rest = split_chunks(text) or [summary or title]
+    record = Record(record_id, kind, title, first, place, attributes, links, local_id)
+    yield record
+    yield from text_parts(record, rest)
+    for name, items in nested.items():
+        yield from _nested_records(source, record, name, items, nesting)
+
+
+def text_parts(record: Record, texts: list[str]) -> Iterator[Record]:
+    """Yield the later pieces of a record's text, each linked to it."""
+    for number, text in enumerate(texts, start=2):
+        place = f"{record.id}.{number}"
+        link = Link("PART_OF", record.id)
+        yield replace(
+            record, id=place, kind=f"{record.kind}_part", text=text, attributes={}, links=(link,),
+            local_id="", source=record.source,
+        )  # fmt: skip
+
+
+def _nested_records(
+    source: Source, parent: Record, name: str, items: list[dict[str, Any]], nesting: int
+) -> Iterator[Record]:
+    """Yield a list of objects as records of their own, linked to the record that holds them."""
+    if nesting >= NESTING_MAX:
+        raise ValueError(f"{name}: nested more than {NESTING_MAX} levels deep")
+    for number, item in enumerate(items, start=1):
+        own = item.get("id", number)
+        local_id = f"{parent.local_id}/{name}/{own}"
+        fields = {key: CellReader(typed=True).read(v) for key, v in item.items() if key != "id"}
+        fields = {key: value for key, value in fields.items() if value not in (None, "")}
+        first, *rest = _to_records(source, name, local_id, fields, nesting + 1)
+        yield replace(first, links=(*first.links, Link("PART_OF", parent.id)))
+        yield from rest
+
+
+def _flatten(
+    fields: Mapping[str, Any],
+) -> tuple[dict[str, Attribute], dict[str, list[dict[str, Any]]]]:
+    """Return dotted attributes, and the lists of objects apart."""
+    attributes: dict[str, Attribute] = {}
+    nested: dict[str, list[dict[str, Any]]] = {}
+    pending = [(name, value, 0) for name, value in reversed(list(fields.items()))]
+    while pending:
+        name, value, depth = pending.pop()
+        if isinstance(value, dict):
+            if depth >= NESTING_MAX:
+                raise ValueError(f"{name}: nested more than {NESTING_MAX} levels deep")
+            pending += [(f"{name}.{key}", v, depth + 1) for key, v in reversed(list(value.items()))]
+        elif isinstance(value, list) and value and all(isinstance(one, dict) for one in value):
+            nested[name] = value
+        elif value is not None and value != []:
+            attributes[name] = _to_attribute(name, value)
+    return attributes, nested
+
+
+def _to_attribute(name: str, value: object) -> Attribute:
+    if isinstance(value, list) and all(isinstance(item, str | int | float) for item in value):
+        return ", ".join(str(item) for item in value)
+    if not isinstance(value, str | int | float | bool):
+        raise ValueError(f"{name}: text, a number or true/false is expected, not {value!r:.60}")  # noqa: TRY004 - a bad line, like the others
+    if isinstance(value, float) and not abs(value) < float("inf"):
+        raise ValueError(f"{name}: {value} cannot be stored: write a finite number")
+    bounded = CellReader(typed=True).read(value) if not isinstance(value, str) else value
+    return bounded if isinstance(bounded, str | int | float | bool) else str(bounded)
+
+
+def _pop_first(fields: dict[str, Any], names: Iterable[str]) -> str:
+    """Take the first of these fields that is a plain value; the others stay attributes."""
+    for name in names:
+        if name in fields and not isinstance(fields[name], dict | list):
+            return str(fields.pop(name))
+    return ""
+
+
+def _require_safe_source(text: str) -> str:
+    scheme = _SCHEME.match(text)
+    if scheme and scheme[1].lower() not in ("http", "https"):
+        raise ValueError(f"source: only http and https addresses can be shown, not {text!r:.60}")
+    return text
+
+
+def _parse_links(items: object) -> Iterator[Link]:
+    links = items.split() if isinstance(items, str) else items
+    if not isinstance(links, list | tuple):
+        raise ValueError(f"links: a list is expected, not {items!r:.60}")  # noqa: TRY004 - a bad line, like the others
+    for item in links:
+        if isinstance(item, dict) and set(item) == {"kind", "target"}:
+            yield Link(str(item["kind"]), str(item["target"]))
+        elif isinstance(item, str) and ":" in item:
+            kind, _, target = item.partition(":")
+            yield Link(kind, target)
+        else:
+            raise ValueError(
+                f'links: write "KIND:target" or {{"kind", "target"}}, not {item!r:.60}'
+            )

@@ -1,0 +1,151 @@
+"""Rows of tables and JSON lines: ids, names, numbers, dates, nested objects, long texts."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from router.knowledge.records import Link, Record
+from router.knowledge.sources import (
+    ParsedItem,
+    ReadOptions,
+    Source,
+    SourceNote,
+    SourceProblem,
+    parse_source,
+)
+from router.knowledge.sources.naming import column_names, to_kind
+
+
+def parse(suffix: str, text: str, **options: str) -> list[ParsedItem]:
+    return list(parse_source(Source(f"data{suffix}", suffix, text), ReadOptions(**options)))
+
+
+def records(items: list[ParsedItem]) -> list[Record]:
+    return [item for item in items if isinstance(item, Record)]
+
+
+def problems(items: list[ParsedItem]) -> list[SourceProblem]:
+    return [item for item in items if isinstance(item, SourceProblem)]
+
+
+def test_ids_are_qualified_by_their_file() -> None:
+    one, two = records(parse(".csv", "id,name\n1,a\n2,b\n"))
+    assert (one.id, one.local_id, two.id) == ("data.csv#1", "1", "data.csv#2")
+
+
+def test_an_id_column_that_repeats_is_no_id_and_no_row_is_lost() -> None:
+    items = parse(".csv", "ID,name\n1,a\n1,b\n1,b\n")
+    found = records(items)
+    assert len({record.id for record in found}) == 3
+    assert [record.attributes["id_value"] for record in found] == [1, 1, 1]
+    (note,) = [item for item in items if isinstance(item, SourceNote)]
+    assert "'id' repeats in 2 of 3 rows" in note.text
+    assert problems(items) == []
+
+
+def test_a_collision_in_a_chosen_column_names_both_lines() -> None:
+    items = parse(".csv", "code,name\nx,a\ny,b\nx,c\n", id_column="code")
+    (problem,) = problems(items)
+    assert (problem.location, "line 2" in problem.reason) == ("data.csv:4", True)
+    assert [record.local_id for record in records(items)] == ["x", "y"]
+
+
+@pytest.mark.parametrize(
+    ("headers", "names"),
+    [
+        (["Price", "Price (%)"], ["price", "price_percent"]),
+        (["a", "", "A"], ["a", "column_2", "a_2"]),
+        (["Größe", "价格"], ["größe", "价格"]),
+        (["x", "x", "x_2"], ["x", "x_2", "x_2_2"]),
+    ],
+)
+def test_headers_keep_their_letters_and_get_names_of_their_own(
+    headers: list[str], names: list[str]
+) -> None:
+    assert column_names(headers) == names
+
+
+@given(st.lists(st.text(max_size=6), max_size=8))
+def test_column_names_are_never_empty_and_never_repeat(headers: list[str]) -> None:
+    names = column_names(headers)
+    assert len(set(names)) == len(headers)
+    assert all(names)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("movies", "movie"), ("Open invoices", "open_invoice"), ("bus", "bus"), ("analyses", "analysis"),
+     ("Größen", "grossen"), ("价格", "document"), ("names", "name_item"), ("2024 boxes", "k_2024_box")],
+)  # fmt: skip
+def test_a_kind_is_the_singular_of_the_files_name(name: str, kind: str) -> None:
+    assert to_kind(name) == kind
+
+
+@pytest.mark.parametrize(
+    ("dates", "first"),
+    [
+        (("2014-7-1", "2014-12-31"), "2014-07-01"),
+        (("01/07/2014", "31/12/2014"), "2014-07-01"),
+        (("01/07/2014", "12/31/2014"), "2014-01-07"),
+        (("Jul 1, 2014", "Aug 12, 2014"), "2014-07-01"),
+        (("1 July 2014", "12 Aug 2014"), "2014-07-01"),
+        (("1.7.2014", "31.7.2014"), "2014-07-01"),
+        (("2014-07-01T10:00:00Z", "2014-07-02 11:00"), "2014-07-01"),
+    ],
+)
+def test_a_column_of_dates_is_read_by_one_order(dates: tuple[str, ...], first: str) -> None:
+    text = "id,date,due\n" + "".join(f'{n},"{day}","{day}"\n' for n, day in enumerate(dates))
+    record = records(parse(".csv", text))[0]
+    assert record.attributes["occurred_on"] == first
+    assert str(record.attributes["due"]).startswith(first)
+
+
+def test_ambiguous_dates_stay_text_and_ask_for_the_order() -> None:
+    text = "id,date\n1,01/02/2014\n2,03/04/2014\n"
+    items = parse(".csv", text)
+    assert ["--date-format" in problem.reason for problem in problems(items)] == [True]
+    assert records(items)[0].attributes == {"date_text": "01/02/2014"}
+    chosen = records(parse(".csv", text, date_format="dmy"))
+    assert chosen[0].attributes == {"occurred_on": "2014-02-01"}
+
+
+def test_a_bad_date_loses_the_date_and_not_the_row() -> None:
+    items = parse(".csv", "id,date\n1,2014-07-01\n2,2014-13-45\n3,2014-07-03\n")
+    assert len(records(items)) == 3
+    assert "line 3, '2014-13-45'" in problems(items)[0].reason
+
+
+def test_a_null_marker_among_numbers_is_no_value() -> None:
+    found = records(parse(".csv", "id,price,town\n1,5,NA\n2,N/A,Kiel\n3,-,Ulm\n"))
+    assert [record.attributes.get("price") for record in found] == [5, None, None]
+    assert found[0].attributes["town"] == "NA"
+
+
+def test_a_long_integer_is_text_and_a_line_separator_ends_no_line() -> None:
+    text = '{"id": "a", "n": 123456789012345678901, "t": "x\u2028y"}\n{"id": "b"}'
+    one, two = records(parse(".jsonl", text))
+    assert one.attributes == {"n": "123456789012345678901", "t": "x\u2028y"}
+    assert two.local_id == "b"
+
+
+def test_nested_objects_are_dotted_and_lists_of_them_records_of_their_own() -> None:
+    text = '{"id": "o1", "buyer": {"town": "Kiel"}, "items": [{"sku": "x"}, {"sku": "y"}]}'
+    order, first, second = records(parse(".jsonl", text))
+    assert order.attributes == {"buyer.town": "Kiel"}
+    assert (first.kind, first.attributes) == ("item", {"sku": "x"})
+    assert first.links == (Link("PART_OF", order.id),)
+    assert first.id != second.id
+
+
+def test_a_long_text_is_cut_into_pieces_that_lead_to_their_record() -> None:
+    text = " ".join(f"Sentence number {n} of the text." for n in range(200))
+    whole, *parts = records(parse(".csv", f'id,text\n1,"{text}"\n'))
+    assert len(parts) >= 4
+    assert all(part.links == (Link("PART_OF", whole.id),) for part in parts)
+    assert " ".join([whole.text, *(part.text for part in parts)]) == text
+
+
+@given(st.lists(st.text(st.characters(codec="utf-8"), min_size=1, max_size=5), max_size=4))
+def test_no_row_of_any_text_ends_the_parse(cells: list[str]) -> None:
+    items = parse(".csv", "a,b\n" + ",".join(cells) + "\n1,2\n")
+    assert records(items) or problems(items)
