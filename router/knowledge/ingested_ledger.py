@@ -56,7 +56,7 @@ class LinkTargets:
         """Return the id that ``target`` means in a link of ``origin``.
 
         An exact id comes first, then a record of the same file, then the only one of that name.
-        None: there is no such record, or several.
+        None: no record has this name, or several have.
         """
         if target in self.ids:
             return target

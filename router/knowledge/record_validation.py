@@ -27,7 +27,11 @@ class InvalidRecordError(RouterError):
 
 
 def validate_record(record: Record) -> None:
-    """Raises IngestError: the stores can't take this record; the message names the field."""
+    """Check that every store can take the record.
+
+    Raises:
+        InvalidRecordError: the message names the field.
+    """
     if not record.id or len(record.id) > ID_CHARS_MAX:
         raise InvalidRecordError(
             f"record {record.id!r:.80}: an id has 1 to {ID_CHARS_MAX} characters"

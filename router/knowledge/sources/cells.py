@@ -34,7 +34,7 @@ def parse_cell(text: str) -> Attribute | None:
 
 @dataclass(slots=True)
 class ColumnProfile:
-    """What a column holds: numbers of values that are numbers, dates, other texts."""
+    """Counts of a column's values that are numbers, dates or other texts."""
 
     values: int = 0
     numbers: int = 0

@@ -37,7 +37,7 @@ _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
 
 @dataclass
 class TableProfile:
-    """What a first reading of the rows found out: columns, and whether the ids are unique.
+    """The result of a first reading of the rows: columns, and whether the ids are unique.
 
     ``id_lines`` holds the line of each id's hash, so a collision can name both lines.
     """

@@ -124,7 +124,7 @@ async def ingest(folder: Path, environ: dict[str, str], *options: str) -> tuple[
 
 
 async def stored_ids(stores: StoreClients) -> dict[str, set[str]]:
-    """The ids of the folder's records by store."""
+    """Return the ids of the folder's records by store."""
     rows = await stores.postgres.fetch("SELECT id FROM records WHERE starts_with(id, 'files/')")
     known = await stores.postgres.fetch("SELECT id FROM ingested WHERE starts_with(id, 'files/')")
     async with stores.neo4j.session(database=stores.neo4j_database) as session:
