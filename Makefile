@@ -1,11 +1,11 @@
 # The commands of the project; CI runs exactly these. `make help` lists them.
 SHELL := /bin/bash
 BIN := .venv/bin
-# Where it is set, each of our many processes would compile every module it imports anew.
+# Where it is set, each of our many processes compiles every module that it imports.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test integration check bench clean bootstrap
+.PHONY: help demo up down test integration check coverage docs bench clean bootstrap
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /\1\t/' | expand -t 14
@@ -34,6 +34,15 @@ check: bootstrap ## Format, lint, types, import rules, spelling, pyproject.toml
 	$(BIN)/codespell
 	$(BIN)/validate-pyproject pyproject.toml
 
+coverage: bootstrap ## Branch coverage of the core and the workflow, by their own tests; gates in pyproject.toml
+	$(BIN)/coverage run --source=sluice/rollout,workflows -m pytest -q tests/unit/rollout tests/workflows
+	$(BIN)/coverage report --skip-covered
+
+docs: ## The docs site into site/
+	@uv=$$(command -v uv || echo .uv/bin/uv); \
+	UV_PROJECT_ENVIRONMENT=.venv-docs $$uv sync --locked --quiet --only-group docs
+	PYTHONPATH=. NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet
+
 bench: bootstrap ## Each benchmark alone, one after the other
 	@set -e; shopt -s nullglob; for file in benchmarks/[a-z]*.py; do echo "== $$file"; $(BIN)/python "$$file"; done
 
@@ -41,4 +50,4 @@ bootstrap:
 	@ops/bootstrap
 
 clean: ## Remove caches and what bootstrap installed here; data in .sluice stays
-	rm -rf .venv .uv .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage dist
+	rm -rf .venv .venv-docs .uv .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage dist site

@@ -1,4 +1,4 @@
-"""Where everything is: variables that are set, and for the rest what ``sluice up`` has started."""
+"""The addresses of all servers: from variables, and otherwise from ``sluice up``."""
 
 import asyncio
 import getpass
@@ -18,7 +18,7 @@ CONNECT_TIMEOUT_SECONDS = 5
 
 
 def stack_home() -> Path:
-    """Give the folder of the embedded stack: SLUICE_HOME, else ``.sluice`` here."""
+    """Return the folder of the embedded stack: SLUICE_HOME, else ``.sluice`` here."""
     return default_home(os.environ, Path.cwd())
 
 
@@ -50,13 +50,13 @@ class Context:
 
     @property
     def links(self) -> dict[str, str]:
-        """Addresses worth showing to people."""
+        """Return the addresses to show to people, by name."""
         url = self.environment.get("TEMPORAL_UI_URL")
         return {"Temporal UI": url} if url else {}
 
     @property
     def actor(self) -> str:
-        """Who commands: SLUICE_ACTOR, else the login name, else (in a bare container) the user id."""
+        """Return SLUICE_ACTOR, else the login name, else (in a bare container) the user id."""
         if named := self.environment.get("SLUICE_ACTOR"):
             return named
         try:

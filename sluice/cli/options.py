@@ -1,4 +1,4 @@
-"""Parameters that several commands share. Imports no driver: every command starts with this."""
+"""Parameters that several commands share. It imports no driver, because every command imports it."""
 
 from pathlib import Path
 from typing import Annotated
@@ -8,10 +8,10 @@ import typer
 FlagArgument = Annotated[
     str | None, typer.Argument(help="The flag; may be left out when one rollout runs.")
 ]
-ReasonOption = Annotated[str, typer.Option("--reason", "-m", help="Why; kept in the timeline.")]
-ActorOption = Annotated[
-    str, typer.Option("--by", help="Who says it; default: SLUICE_ACTOR, or you.")
+ReasonOption = Annotated[
+    str, typer.Option("--reason", "-m", help="The reason, kept in the timeline.")
 ]
+ActorOption = Annotated[str, typer.Option("--by", help="The actor; default: SLUICE_ACTOR, or you.")]
 PlanArgument = Annotated[
     Path, typer.Argument(help="The plan, a YAML file such as plans/phase4.yaml.")
 ]

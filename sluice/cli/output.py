@@ -19,10 +19,10 @@ def print_result(as_json: bool, document: Any, text: str) -> None:  # noqa: ANN4
 
 
 def print_note(text: str) -> None:
-    """Tell something aside, so that it never mixes with a result."""
+    """Print to standard error, apart from the result."""
     print(text, file=sys.stderr)
 
 
 def without_password(url: str) -> str:
-    """Hide a URL's password: what is printed ends up in terminals' histories and CI logs."""
+    """Return the URL without its password, safe for terminals and CI logs."""
     return PASSWORD_IN_URL.sub(r"\1***@", url)

@@ -1,4 +1,4 @@
-"""The demo's faults: what each one really degrades, and when it begins."""
+"""The demo's faults: the degradation of each, and its begin."""
 
 import json
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from sluice.rollout.engine.state import State
 
 @dataclass(frozen=True)
 class DemoFault:
-    """``step``: the step in whose exposure the treatment cohort starts to be degraded."""
+    """A fault of the treatment cohort that begins in ``step``."""
 
     kind: str
     step: str
@@ -25,11 +25,11 @@ FAULTS = {
     "queue": DemoFault("queue", "ramp-50", "the learner stops taking feedback from its queue"),
 }
 HEALTHY_START_SECONDS = 5
-"""How long the step has been live before the fault begins: the demo shows a healthy start."""
+"""Time that the step is live before the fault, so that the demo shows a healthy start."""
 
 
 class FaultInjector:
-    """Injects one fault, once, at its step."""
+    """Injector of one fault, once, at its step."""
 
     def __init__(self, redis: Redis, environment: str, fault: DemoFault | None) -> None:
         self._redis = redis

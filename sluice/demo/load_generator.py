@@ -1,11 +1,11 @@
-"""The load generator: users who ask, wait, and say what they thought of the answer.
+"""The load generator: users who ask, wait and rate the answer.
 
 ``python -m sluice.demo.load_generator --targets http://127.0.0.1:8101,http://127.0.0.1:8102 --rate 40``
 
-Open loop: requests leave when they are due, whether or not earlier ones have come back, so a slow
-router meets the same crowd as a fast one. One JSON line every five seconds on standard output;
-SIGTERM and SIGINT stop it cleanly. A target that is away is left alone for a second and its
-requests go to another one, as a load balancer would do.
+Open loop: requests are sent when due, even if earlier ones are unanswered, so that a slow router
+gets the same load as a fast one. One JSON line every five seconds on standard output;
+SIGTERM and SIGINT stop it cleanly. An unreachable target is skipped for a second, as a load balancer
+does.
 """
 
 import argparse
@@ -34,14 +34,14 @@ IN_FLIGHT_MAX = 200
 CONNECTIONS = 64
 TARGET_BACKOFF_SECONDS = 1.0
 FEEDBACK_DELAY_SECONDS = (0.2, 1.5)
-"""A simulated dwell of half a minute is told, not waited for: the demo has minutes, not weeks."""
+"""A simulated dwell time is reported, not waited for: the demo takes minutes."""
 DRAIN_SECONDS = 3.0
 SCHEDULE_LAG_SECONDS_MAX = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class LoadOptions:
-    """``rate`` in requests a second; ``duration`` in seconds, None for until stopped."""
+    """Options. ``rate`` is in requests a second; ``duration`` in seconds, None until stopped."""
 
     targets: tuple[str, ...]
     rate: float = 40.0
@@ -52,7 +52,7 @@ class LoadOptions:
 
 @dataclass(frozen=True, slots=True)
 class ReceivedAnswer:
-    """What a user sees of the reply to ``POST /query``."""
+    """The visible part of the reply to ``POST /query``."""
 
     query_id: str
     results: list[dict[str, object]]
@@ -61,7 +61,7 @@ class ReceivedAnswer:
 
 
 class LoadGenerator:
-    """Run it once. ``total`` counts since the start."""
+    """Generator of load; it runs once. ``total`` counts since the start."""
 
     def __init__(self, options: LoadOptions, http: aiohttp.ClientSession) -> None:
         self._options = options
@@ -76,13 +76,13 @@ class LoadGenerator:
         self.total = LoadStats()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Until ``stop`` is set or the duration is over; then waits briefly for what is under way."""
+        """Send requests until ``stop`` is set or the duration is over; then drain those in flight."""
         status = asyncio.create_task(self._report())
         try:
             async with asyncio.timeout(self._options.duration):
                 await self._send_until(stop)
         except TimeoutError:
-            pass  # the duration is over: as wanted
+            pass  # the duration is over
         finally:
             status.cancel()
             await self._drain()
@@ -96,7 +96,9 @@ class LoadGenerator:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(stop.wait(), wait)
             elif wait < -SCHEDULE_LAG_SECONDS_MAX:
-                due = time.monotonic()  # this process was stopped for a while: no stampede after it
+                due = (
+                    time.monotonic()
+                )  # this process was suspended: do not send the missed requests
             if not stop.is_set():
                 self._dispatch()
 
@@ -114,7 +116,7 @@ class LoadGenerator:
         task.add_done_callback(self._tasks.discard)
 
     async def _ask_and_rate(self, user: str, question: LabeledQuestion, rng: random.Random) -> None:
-        """Ask, look, and tell."""
+        """Ask a question, record the answer and send feedback."""
         body = {"query": question.text, "user_id": user}
         began = time.monotonic()
         response = await self._post("/query", body)
@@ -124,14 +126,14 @@ class LoadGenerator:
             self._count("errors")
             self._bad_streaks[user] += 1
             return
-        found = is_answer_in_top(question, answer.results)
+        answered = is_answer_in_top(question, answer.results)
         for tally in (self._window, self.total):
-            tally.add_answer(AnsweredRequest(latency_ms, answer.cached, answer.degraded, found))
+            tally.add_answer(AnsweredRequest(latency_ms, answer.cached, answer.degraded, answered))
         feedback = simulate_feedback(
             question, answer.results, latency_ms, rng, self._bad_streaks[user]
         )
-        if found is not None:
-            self._bad_streaks[user] = 0 if found else self._bad_streaks[user] + 1
+        if answered is not None:
+            self._bad_streaks[user] = 0 if answered else self._bad_streaks[user] + 1
         if feedback is not None:
             await asyncio.sleep(rng.uniform(*FEEDBACK_DELAY_SECONDS))
             await self._send_feedback(answer.query_id, feedback)
@@ -147,7 +149,7 @@ class LoadGenerator:
             tally.add_feedback(gained, complaint=complaint)
 
     async def _post(self, path: str, body: Mapping[str, object]) -> object | None:
-        """Try the targets that are not known to be away; None when nobody gave a good answer."""
+        """Try the reachable targets; return None when none gave a good answer."""
         for target in self._targets_in_order():
             try:
                 async with self._http.post(target + path, json=body) as response:
@@ -155,7 +157,7 @@ class LoadGenerator:
             except aiohttp.ClientConnectorError:
                 self._away_until[target] = time.monotonic() + TARGET_BACKOFF_SECONDS
             except (aiohttp.ClientError, TimeoutError, ValueError):
-                return None  # it may have been received: asking again could ask twice
+                return None  # it may have been received: do not send it twice
         return None
 
     def _targets_in_order(self) -> list[str]:
@@ -175,7 +177,7 @@ class LoadGenerator:
             print_json_line({"seconds": round(time.monotonic() - began, 1), **window.summary()})
 
     async def _drain(self) -> None:
-        """Let what is under way end, within limits."""
+        """Wait for requests in flight, within limits."""
         if self._tasks:
             _, late = await asyncio.wait(self._tasks, timeout=DRAIN_SECONDS)
             for task in late:
@@ -183,7 +185,7 @@ class LoadGenerator:
 
 
 def _parse_answer(body: object | None) -> ReceivedAnswer | None:
-    """None for an error and for anything that is not the router's answer."""
+    """Return the answer; None for an error or an unknown body."""
     if not isinstance(body, dict):
         return None
     try:
@@ -198,7 +200,7 @@ def print_json_line(line: dict[str, object] | dict[str, int | float | None]) -> 
 
 
 def parse_arguments(arguments: Sequence[str]) -> tuple[LoadOptions, bool]:
-    """The options, and whether a final summary is wanted. Ends the process on a mistake."""
+    """Parse the options and the request for a final summary; exit on a mistake."""
     parser = argparse.ArgumentParser(
         prog="sluice.demo.load_generator", description=__doc__.splitlines()[0]
     )
@@ -208,11 +210,13 @@ def parse_arguments(arguments: Sequence[str]) -> tuple[LoadOptions, bool]:
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--duration", type=_positive, help="seconds; without it until SIGTERM")
     parser.add_argument("--json", action="store_true", help="print a summary at the end")
-    given = parser.parse_args(arguments)
-    targets = tuple(url.strip().rstrip("/") for url in given.targets.split(",") if url.strip())
+    parsed = parser.parse_args(arguments)
+    targets = tuple(url.strip().rstrip("/") for url in parsed.targets.split(",") if url.strip())
     if not targets:
-        parser.error("--targets names no address; give one such as http://127.0.0.1:8101")
-    return LoadOptions(targets, given.rate, given.users, given.seed, given.duration), given.json
+        parser.error("--targets is empty; give an address such as http://127.0.0.1:8101")
+    return LoadOptions(
+        targets, parsed.rate, parsed.users, parsed.seed, parsed.duration
+    ), parsed.json
 
 
 def _positive(text: str) -> float:
@@ -223,7 +227,7 @@ def _positive(text: str) -> float:
 
 
 def http_session() -> aiohttp.ClientSession:
-    """As many connections as a crowd needs; no request waits for ever."""
+    """Open a session with enough connections for the load, and a timeout."""
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=CONNECTIONS),
         timeout=aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_SECONDS),
@@ -236,8 +240,8 @@ async def run(options: LoadOptions, *, summary: bool) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    # Not httpx: its pool looks through all connections for each waiting request, and a crowd that
-    # waits for a slow router would cost this process the time it needs to keep its rate.
+    # Not httpx: its pool scans all connections for each waiting request. With a slow router that
+    # would cost this process the time it needs to keep its rate.
     async with http_session() as http:
         load = LoadGenerator(options, http)
         await load.run(stop)

@@ -1,4 +1,4 @@
-"""What the load generator has seen: since the last status line, and since the start."""
+"""Statistics of the load generator, since the last status line and since the start."""
 
 from collections import deque
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from sluice.demo.company.questions.labeled_question import LabeledQuestion
 from sluice.demo.users import TOP_RANKS, answer_rank
 
-LATENCIES_KEPT_MAX = 50_000  # latencies remembered for the final percentiles
+LATENCIES_KEPT_MAX = 50_000  # latencies stored for the final percentiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,12 +17,12 @@ class AnsweredRequest:
     cached: bool
     degraded: bool
     is_answer_in_top: bool | None
-    """Whether a right record was among the first three; None when no record answers."""
+    """True when a right record was among the first three; None when no record answers."""
 
 
 @dataclass(slots=True)
 class LoadStats:
-    """Counters of one stretch of time."""
+    """Counters of one period."""
 
     sent: int = 0
     ok: int = 0
@@ -52,7 +52,7 @@ class LoadStats:
         self.reward += reward or 0.0
 
     def summary(self) -> dict[str, int | float | None]:
-        """Latencies in milliseconds; shares and the mean reward 0 to 1, None without a sample."""
+        """Return latencies in milliseconds, and shares and mean reward from 0 to 1 (None without a sample)."""
         return {
             "sent": self.sent,
             "ok": self.ok,

@@ -1,7 +1,7 @@
-"""Golden questions: asked by the routers themselves, all the time, to know their accuracy.
+"""Golden questions, which the routers ask themselves on a schedule to measure their accuracy.
 
-None of them is among the questions of the demo's users. ``backend`` names the routing arms that
-answer well; what happened when is found by Postgres alone or by the temporal arm.
+They differ from the questions of the demo's users. ``backend`` names the routing arms that answer
+well.
 """
 
 import json
@@ -74,7 +74,7 @@ PROBES: dict[str, tuple[str, ...]] = {
 
 
 def write_probes(path: Path) -> int:
-    """Write the golden questions as JSON lines (``query``, ``intent``, ``backend``); their number."""
+    """Write the golden questions as JSON lines (``query``, ``intent``, ``backend``); return their number."""
     rows = [
         {"query": query, "intent": intent, "backend": BACKENDS[intent]}
         for intent, queries in PROBES.items()

@@ -1,4 +1,4 @@
-"""The processes of the demo: two routers, the load and the worker, under the stack's care."""
+"""The processes of the demo: two routers, the load and the worker, supervised by the stack."""
 
 import asyncio
 import json
@@ -20,23 +20,23 @@ USER_COUNT = 300
 
 @dataclass(frozen=True)
 class DemoRouter:
-    """One router process, and what it says of itself."""
+    """One router process of the demo."""
 
     name: str
     url: str
 
     async def describe_flag(self, flag: str) -> str:
-        """What this very process serves of the flag, in words; asked of it, not of Redis."""
+        """Return the flag's state in this process, in words; read from the process, not from Redis."""
         try:
             async with httpx.AsyncClient(timeout=2, trust_env=False) as http:
-                seen: dict[str, Any] = (await http.get(f"{self.url}/flags")).json()
+                response: dict[str, Any] = (await http.get(f"{self.url}/flags")).json()
         except (httpx.HTTPError, json.JSONDecodeError) as error:
             return f"no answer ({error!r})"
-        if (state := seen["flags"].get(flag)) is not None:
+        if (state := response["flags"].get(flag)) is not None:
             killed = ", killed" if state["killed"] else ""
             return f"{flag} at {state['rollout_percentage']:g} %{killed}"
-        learning = "on for everyone" if seen["phases"].get("enable_online_learning") else "off"
-        return f"no flag {flag}; online learning is {learning}"
+        learning = "on for all users" if response["phases"].get("enable_online_learning") else "off"
+        return f"{flag} does not exist; online learning is {learning}"
 
 
 async def start_routers(stack: Stack, probes: Path) -> list[DemoRouter]:
@@ -79,9 +79,9 @@ async def _wait_until_ready(router: DemoRouter) -> None:
 def _free_ports(count: int) -> list[int]:
     sockets = [socket.socket() for _ in range(count)]
     try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
+        for listener in sockets:
+            listener.bind(("127.0.0.1", 0))
+        return [listener.getsockname()[1] for listener in sockets]
     finally:
-        for one in sockets:
-            one.close()
+        for listener in sockets:
+            listener.close()

@@ -1,8 +1,8 @@
-"""What the demo's users ask: a few hundred questions with known answers, some asked far more often.
+"""The questions of the demo's users: a few hundred with known answers.
 
-How often follows the Zipf–Mandelbrot law, as query logs do: most requests repeat one that came a
-moment ago, and a long tail keeps coming that no cache has seen. At 60 requests a second 98 % repeat
-after a minute; 180 requests into a cache of their own, 83 % do.
+Their frequencies follow the Zipf–Mandelbrot law, as query logs do. Most requests repeat a recent one;
+a long tail is new to every cache. At 60 requests a second 98 % repeat
+after a minute; 180 requests into a new cache, 83 % do.
 """
 
 import random
@@ -22,21 +22,21 @@ ZIPF_OFFSET = 8
 
 
 def generate_questions(seed: int = 7) -> list[LabeledQuestion]:
-    """Distinct questions, the most popular first; the same seed gives the same list."""
+    """Return distinct questions, the most popular first; the same seed gives the same list."""
     world = build_company(seed)
-    asked = [
+    labeled = [
         *graph.questions(world, random_stream(seed, "asking/graph")),
         *temporal.questions(world, random_stream(seed, "asking/temporal")),
         *metadata.questions(world, random_stream(seed, "asking/metadata")),
         *semantic.questions(world, random_stream(seed, "asking/semantic")),
         *out_of_scope.questions(),
     ]
-    distinct = list({question.text.lower(): question for question in asked}.values())
+    distinct = list({question.text.lower(): question for question in labeled}.values())
     return shuffled(random_stream(seed, "asking/popularity"), distinct)
 
 
 class ZipfSampler:
-    """Draws questions: rank r has a weight of (r + offset) to the power of minus the exponent."""
+    """Sampler of questions: rank r has the weight (r + offset) ** -exponent."""
 
     def __init__(self, questions: Sequence[LabeledQuestion]) -> None:
         self._questions = questions
@@ -47,7 +47,7 @@ class ZipfSampler:
         return self._questions[bisect(self._sums, rng.random() * self._sums[-1])]
 
     def shares(self) -> list[float]:
-        """Share of all requests, in the order of the questions; they sum to one."""
+        """Return the share of each question; the shares sum to one."""
         before = [0.0, *self._sums[:-1]]
         return [
             (end - start) / self._sums[-1] for start, end in zip(before, self._sums, strict=True)

@@ -1,4 +1,4 @@
-"""Fills the stores with the freight company, once: a second call finds it done and leaves."""
+"""Seeding of the stores with the freight company; a second call skips it."""
 
 import hashlib
 import json
@@ -32,7 +32,7 @@ COMPANY_SEED = 7
 
 @dataclass(frozen=True, slots=True)
 class SeedReport:
-    """``skipped``: the stores held this very content already."""
+    """The result of seeding; ``skipped`` when the stores had this content already."""
 
     records: int
     links: int
@@ -49,9 +49,11 @@ async def seed(
 ) -> SeedReport:
     """Write every record (of the freight company, by default) to the stores in ``environment``.
 
-    About 12 s, nearly all of it sentence vectors on one core; a second when it was done before.
-    Raises what the stores' drivers raise, SettingsError for an unusable setting, and IngestError
-    when links point nowhere: a half-filled knowledge base must not pass for a full one.
+    It takes about 12 s, mostly for sentence vectors on one core, and a second when it is skipped.
+
+    Raises:
+        RouterSettingsError: an invalid setting.
+        RuntimeError: some links were not written, so that the knowledge base is incomplete.
     """
     say = on_progress or (lambda _: None)
     began = time.monotonic()
@@ -65,14 +67,14 @@ async def seed(
         if not skipped:
             say(f"writing {len(records)} records to the graph, Postgres and Qdrant")
             await _write_records(stores, settings.environment, records, embedder)
-        say(f"{len(records)} records " + ("were there already" if skipped else "written"))
+        say(f"{len(records)} records " + ("exist already" if skipped else "written"))
     finally:
         await stores.close()
     return SeedReport(len(records), links, round(time.monotonic() - began, 2), skipped)
 
 
 def digest(records: Sequence[Record]) -> str:
-    """Changes with any word of any record."""
+    """Return a digest of every word of every record."""
     text = json.dumps([asdict(record) for record in records], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -89,7 +91,7 @@ async def _write_records(
 async def _is_seeded(
     stores: StoreClients, environment: str, records: list[Record], embedder: Embedder
 ) -> bool:
-    """The mark alone is no proof: each store is asked whether it still holds the records."""
+    """Check the mark, and that each store still holds the records."""
     await stores.postgres.execute(SEED_TABLE)
     if await stores.postgres.fetchval(READ_DIGEST, environment) != digest(records):
         return False
@@ -99,5 +101,5 @@ async def _is_seeded(
     last = records[-1]
     vector = embedder.embed([f"{last.title}. {last.text}"])[0].tolist()
     near = await stores.vectors.find_nearest(vector, 1)
-    found = bool(near) and near[0].payload.get("id") == last.id
-    return rows == len(records) and answer["nodes"] >= len(records) and found
+    has_last = bool(near) and near[0].payload.get("id") == last.id
+    return rows == len(records) and answer["nodes"] >= len(records) and has_last

@@ -1,13 +1,13 @@
-"""The people who ask, and what they do with an answer.
+"""The simulated users and their reactions to an answer.
 
-A few hundred of them, a handful far busier than the rest, as in any company. What a user does
-follows from where the right record stands among the results and how long the answer took:
+There are a few hundred of them, a handful far busier than the rest. A user's reaction follows from
+the rank of the right record and from the latency:
 
 | the right record | clicks | stays | rates | mean reward |
 |---|---|---|---|---|
 | first to third | nearly always | about 18 s | a quarter of the time, 4 or 5 | 0.75 to 0.85 |
 | fourth to tenth | about half the time | about 12 s | rarely, 3 or 4 | about 0.5 |
-| not there | seldom, in hope | seconds | rarely, 1 or 2 | below 0.35 |
+| missing | seldom | seconds | rarely, 1 or 2 | below 0.35 |
 
 Answers slower than a second lose clicks, time and goodwill. Everything is pure: the same generator
 state gives the same behaviour.
@@ -38,17 +38,17 @@ Feedback = dict[str, bool | int | float]
 
 
 class UserPopulation:
-    """Users by id, drawn by how active they are; the team's ids are always among them."""
+    """Users by id, drawn by their activity; the team's ids are always included."""
 
     def __init__(self, count: int = 300, seed: int = 7) -> None:
-        """``count`` includes the team.
+        """Create ``count`` users, the team included.
 
         Raises:
             ValueError: fewer users than the team has.
         """
         others = count - len(INTERNAL_TEAM)
         if others < 1:
-            raise ValueError(f"users is {count}: give at least {len(INTERNAL_TEAM) + 1}")
+            raise ValueError(f"users is {count}; expected at least {len(INTERNAL_TEAM) + 1}")
         rng = random_stream(seed, "users")
         activity = [rng.lognormvariate(0, ACTIVITY_SIGMA) for _ in range(others)]
         team = math.fsum(activity) * INTERNAL_SHARE / (1 - INTERNAL_SHARE) / len(INTERNAL_TEAM)
@@ -61,7 +61,7 @@ class UserPopulation:
 
 @dataclass(frozen=True, slots=True)
 class _FeedbackProfile:
-    """``stay`` is the median dwell in seconds of those who click."""
+    """A reaction's probabilities; ``stay`` is the median dwell in seconds after a click."""
 
     click_probability: float
     median_dwell_seconds: float
@@ -94,10 +94,10 @@ def simulate_feedback(
     rng: random.Random,
     bad_streak: int = 0,
 ) -> Feedback | None:
-    """Fields of ``POST /feedback`` but ``query_id``; None when the user says nothing.
+    """Return the fields of ``POST /feedback`` without ``query_id``; None without feedback.
 
-    ``bad_streak`` is how many answers in a row were useless or errors before this one; from the
-    third on, a useless answer may bring a complaint.
+    ``bad_streak`` counts the useless answers and errors in a row before this one. From the third on,
+    a useless answer may cause a complaint.
     """
     if rng.random() < NO_FEEDBACK_CHANCE:
         return None
@@ -125,7 +125,7 @@ def simulate_feedback(
 
 
 def answer_rank(question: LabeledQuestion, results: Sequence[Mapping[str, object]]) -> int | None:
-    """Where the first right record stands, from 1; None when the first ten hold none."""
+    """Return the rank of the first right record, from 1; None when it is not in the first ten."""
     for place, result in enumerate(results[:RESULTS_SEEN], start=1):
         if result.get("id") in question.answers:
             return place
@@ -135,7 +135,7 @@ def answer_rank(question: LabeledQuestion, results: Sequence[Mapping[str, object
 def _out_of_scope_feedback(
     results: Sequence[Mapping[str, object]], latency_ms: float, rng: random.Random
 ) -> Feedback | None:
-    """Who asks for the weather knows better than to blame us, and mostly says nothing."""
+    """Return feedback on an out-of-scope question: rarely any, and seldom bad."""
     if rng.random() < 0.8:  # noqa: PLR2004 - four of five say nothing
         return None
     rating = rng.choice((2, 3)) if results else rng.choice((3, 4, 5))

@@ -1,6 +1,6 @@
 """The embedded stack: the real servers on one machine, for ``sluice up``, the demo and tests.
 
-What starts servers is imported when it is first named: it loads a driver of each.
+``Stack`` is imported at its first use, because it imports a driver of each server.
 """
 
 from importlib import import_module

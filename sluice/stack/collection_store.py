@@ -32,7 +32,7 @@ class EngineError(ValueError):
 
 
 class CollectionStore:
-    """Owns the folder: the engine's log of writes is locked, so no second process can open it."""
+    """The collections below a folder. The engine locks its write log against a second process."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -50,14 +50,14 @@ class CollectionStore:
         return name in self._shards
 
     def shard(self, name: str) -> edge.EdgeShard:
-        """Raises CollectionNotFoundError."""
+        """Return the open shard of a collection; raise CollectionNotFoundError for an unknown one."""
         try:
             return self._shards[name]
         except KeyError:
             raise CollectionNotFoundError(name) from None
 
     def run(self, name: str, work: Callable[[edge.EdgeShard], T]) -> T:
-        """Run ``work`` on a collection. Raises CollectionNotFoundError or EngineError."""
+        """Run ``work`` on a collection; raise CollectionNotFoundError or EngineError."""
         shard = self.shard(name)
         try:
             return work(shard)
@@ -65,26 +65,26 @@ class CollectionStore:
             raise EngineError(f"Wrong input: {error}") from error
 
     def create(self, name: str, definition: models.CreateCollection) -> None:
-        """Raises CollectionExistsError, and ValueError for a name that is no plain file name."""
+        """Create a collection; raise CollectionExistsError, or ValueError for a bad file name."""
         if not name or name != Path(name).name or name.startswith("."):
             raise ValueError(f"Wrong input: `{name}` can't be the name of a collection")
         with self._lock:
             if name in self._shards:
                 raise CollectionExistsError(name)
             folder = self._folder / name
-            shutil.rmtree(folder, ignore_errors=True)  # what an interrupted creation left
+            shutil.rmtree(folder, ignore_errors=True)  # left by an interrupted creation
             folder.mkdir()
             shard = edge.EdgeShard.create(
                 str(folder / "shard"), convert_collection_config(definition)
             )
-            # Last: a folder counts as a collection once its definition is there.
+            # Last: a folder counts as a collection once it has a definition.
             write_atomically(
                 folder / DEFINITION_FILE, definition.model_dump_json(exclude_none=True)
             )
             self._shards[name] = shard
 
     def delete(self, name: str) -> bool:
-        """False when there was none."""
+        """Delete a collection; return False when it did not exist."""
         with self._lock:
             shard = self._shards.pop(name, None)
             if shard is None:
@@ -95,7 +95,7 @@ class CollectionStore:
             return True
 
     def describe(self, name: str) -> dict[str, Any]:
-        """As ``GET /collections/{name}`` gives it: counts, and the vectors as they were defined."""
+        """Return the body of ``GET /collections/{name}``: counts and vector definitions."""
         shard = self.shard(name)
         info = shard.info()
         text = (self._folder / name / DEFINITION_FILE).read_text()
@@ -112,10 +112,10 @@ class CollectionStore:
             "config": {"params": params, **ENGINE_DEFAULTS},
             "payload_schema": {
                 field: {
-                    "data_type": str(one.data_type).rsplit(".")[-1].lower(),
-                    "points": one.points,
+                    "data_type": str(field_info.data_type).rsplit(".")[-1].lower(),
+                    "points": field_info.points,
                 }
-                for field, one in info.payload_schema.items()
+                for field, field_info in info.payload_schema.items()
             },
         }
 

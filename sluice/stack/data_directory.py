@@ -1,4 +1,4 @@
-"""The data folder of a stack (``.sluice`` or ``SLUICE_HOME``) and what lies where in it."""
+"""The data folder of a stack (``.sluice`` or ``SLUICE_HOME``) and its layout."""
 
 import json
 import secrets
@@ -45,12 +45,12 @@ class DataDirectory:
 
 
 def default_home(environ: Mapping[str, str], directory: Path) -> Path:
-    """``SLUICE_HOME``, or ``.sluice`` in ``directory``; always absolute."""
+    """Return ``SLUICE_HOME``, or ``.sluice`` in ``directory``, as an absolute path."""
     return (directory / environ.get(HOME_VARIABLE, HOME_DEFAULT)).resolve()
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Replace ``path`` by ``text`` in one step; readable by its owner only, for it may hold passwords."""
+    """Replace ``path`` by ``text`` in one step, with mode 600: it may hold passwords."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     draft.touch(mode=0o600)
@@ -59,7 +59,7 @@ def write_atomically(path: Path, text: str) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The JSON object in ``path``; empty when there is no such file or it can't be read as one."""
+    """Return the JSON object in ``path``; empty for a missing or unreadable file."""
     try:
         content = json.loads(path.read_text())
     except (FileNotFoundError, ValueError):
@@ -68,7 +68,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def load_or_create_password(path: Path) -> str:
-    """The password in ``path``, generated on first use with mode 600."""
+    """Return the password in ``path``; generate it at first use with mode 600."""
     if not path.exists():
         write_atomically(path, secrets.token_urlsafe(24))
     return path.read_text()

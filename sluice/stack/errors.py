@@ -1,11 +1,11 @@
-"""What can go wrong with the embedded servers.
+"""The errors of the embedded servers.
 
 StackError
-├── MissingProgramError   a program or package is not installed; the message says how to get it
+├── MissingProgramError   a program or package is not installed; the message has the command that installs it
 ├── ServiceFailedError    a server or process didn't become healthy; carries the end of its log
 │   └── ServiceEndedError  it ended by itself
 ├── StackBusyError        another command is starting or stopping the same stack
-└── UnknownServiceError   no such service
+└── UnknownServiceError   a name that is not a service
 """
 
 from pathlib import Path
@@ -48,7 +48,7 @@ class StackBusyError(StackError):
 
 
 class UnknownServiceError(StackError):
-    """No service or process of this name."""
+    """A name that is not a service or process."""
 
     def __init__(self, name: str, known: tuple[str, ...]) -> None:
         super().__init__(f"unknown service {name!r}; known: {', '.join(known) or 'none'}")

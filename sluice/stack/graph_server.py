@@ -26,7 +26,7 @@ INDEXES = (
     "CREATE INDEX IF NOT EXISTS ON Record (embedding) LSM_VECTOR METADATA "
     '{"dimensions": 384, "similarity": "COSINE"}',
 )
-"""The router's full-text and vector index: ArcadeDB makes them in SQL only, Neo4j in Cypher."""
+"""The router's full-text and vector index. ArcadeDB creates them in SQL only, Neo4j in Cypher."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "mode": "production",
     }
     folder, password = settings.folder.resolve(), settings.password_file.read_text()
-    os.chdir(folder.parent)  # the JVM writes log/ where it is, and when it crashes, why
+    os.chdir(folder.parent)  # the JVM writes log/ and crash reports into its working directory
     server = ArcadeDBServer(
         str(folder),
         password,
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     database = server.create_database(settings.database)
     for statement in INDEXES:
         database.command("sql", statement)
-    # After the start: the JVM installs signal handlers of its own while it comes up.
+    # After the start, during which the JVM installs its own signal handlers.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
     print(f"arcadedb {arcadedb_embedded.__version__}: bolt on {settings.bolt_port}", flush=True)  # noqa: T201  # its log
@@ -61,8 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m sluice.stack.graph_server")
-    parser.add_argument("--folder", type=Path, required=True, help="where the databases lie")
-    parser.add_argument("--database", required=True, help="created when it doesn't exist")
+    parser.add_argument("--folder", type=Path, required=True, help="folder of the databases")
+    parser.add_argument("--database", required=True, help="created when missing")
     parser.add_argument("--bolt-port", type=int, required=True)
     parser.add_argument("--http-port", type=int, required=True)
     parser.add_argument("--password-file", type=Path, required=True, help="of the user root")

@@ -1,4 +1,4 @@
-"""One command at a time may start or stop the servers of a data folder."""
+"""The lock that lets one command at a time start or stop the servers of a data folder."""
 
 import asyncio
 import fcntl
@@ -16,7 +16,8 @@ POLL_SECONDS = 0.1
 async def exclusive_lock(path: Path, timeout_seconds: float = 120.0) -> AsyncIterator[None]:
     """Hold the lock file ``path``; the kernel frees it even if the process is killed.
 
-    Raises StackBusyError when another process holds it for longer than the timeout.
+    Raises:
+        StackBusyError: another process holds it for longer than the timeout.
     """
     started = time.monotonic()
     with path.open("w") as file:

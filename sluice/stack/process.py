@@ -1,8 +1,7 @@
-"""Start a detached process, recognise it later by more than its pid, end it and its children.
+"""Detached processes: start one, find it again by pid and start time, stop it and its children.
 
-A pid alone is not an identity: the kernel gives it to another process later. A process is known by
-its pid together with its start, measured from the boot of the machine, which no change of the
-wall clock moves.
+A pid alone is not an identity, because the kernel reuses it. The start time counts from the boot of
+the machine, so that a change of the wall clock does not move it.
 """
 
 import asyncio
@@ -31,7 +30,10 @@ class ProcessId:
 def launch(argv: Sequence[str], env: Mapping[str, str], log: Path) -> ProcessId:
     """Start ``argv`` in a session of its own, its output appended to ``log``.
 
-    It outlives us: no terminal, no signal of ours reaches it. Raises OSError when it can't start.
+    It outlives this process and its terminal.
+
+    Raises:
+        OSError: it cannot be started.
     """
     append = os.O_WRONLY | os.O_CREAT | os.O_APPEND
     pid = os.posix_spawn(
@@ -51,17 +53,21 @@ def launch(argv: Sequence[str], env: Mapping[str, str], log: Path) -> ProcessId:
 
 
 def identify(process: psutil.Process) -> ProcessId:
-    """Raises psutil.NoSuchProcess when it has ended and was reaped."""
+    """Return the identity of a process.
+
+    Raises:
+        psutil.NoSuchProcess: it has ended and was reaped.
+    """
     boot = psutil.boot_time()
     created = process.create_time()
     # The boot time moves with the wall clock: it must not have moved between the two readings.
     if psutil.boot_time() != boot:
-        return identify(psutil.Process(process.pid))  # the old one remembers its reading
+        return identify(psutil.Process(process.pid))  # the old object caches its reading
     return ProcessId(process.pid, created - boot)
 
 
 def find(identity: ProcessId) -> psutil.Process | None:
-    """The live process of this identity; None when it has ended or its pid is someone else's now."""
+    """Return the live process of this identity; None when it ended, even if its pid was reused."""
     try:
         process = psutil.Process(identity.pid)
         if abs(identify(process).start_seconds - identity.start_seconds) > START_TOLERANCE_SECONDS:
@@ -72,9 +78,9 @@ def find(identity: ProcessId) -> psutil.Process | None:
 
 
 async def stop(identity: ProcessId, stop_signal: int, grace_seconds: float) -> bool:
-    """End the process and all it started: politely, then by SIGKILL after the grace.
+    """Stop the process and its children by ``stop_signal``, after the grace time by SIGKILL.
 
-    False when it had already ended. Never touches another process that got the same pid.
+    Return False when it had already ended. Another process with a reused pid is never signalled.
     """
     process = find(identity)
     if process is None:
@@ -87,7 +93,7 @@ def _stop(process: psutil.Process, stop_signal: int, grace_seconds: float) -> No
     family = _process_tree(process)
     _send_signal(process, stop_signal)
     stubborn = _wait_until_ended([process], grace_seconds)
-    # Children of a server that ended politely follow by themselves; give them a moment.
+    # The children of a stopped server usually end too; give them a moment.
     alive = _wait_until_ended(
         family | _process_tree(process), 0.0 if stubborn else CHILDREN_GRACE_SECONDS
     )
@@ -97,13 +103,12 @@ def _stop(process: psutil.Process, stop_signal: int, grace_seconds: float) -> No
 
 
 def _wait_until_ended(processes: Iterable[psutil.Process], seconds: float) -> list[psutil.Process]:
-    """Wait until all have ended, for ``seconds`` at most; give those that still live.
+    """Wait until all have ended, for ``seconds`` at most; return those still alive.
 
-    One that has ended but waits for its parent to take note (a zombie) has ended for us; psutil's
-    own waiting doesn't see it so.
+    A zombie counts as ended, which differs from psutil's own wait.
     """
     deadline = time.monotonic() + seconds
-    while alive := [one for one in processes if _is_alive(one)]:
+    while alive := [process for process in processes if _is_alive(process)]:
         if time.monotonic() >= deadline:
             break
         time.sleep(POLL_SECONDS)
@@ -111,7 +116,7 @@ def _wait_until_ended(processes: Iterable[psutil.Process], seconds: float) -> li
 
 
 def _process_tree(process: psutil.Process) -> set[psutil.Process]:
-    """The process, its descendants and its process group (children whose parent has gone)."""
+    """Return the process, its descendants and its process group (children of ended parents)."""
     try:
         descendants = {process, *process.children(recursive=True)}
     except psutil.NoSuchProcess:

@@ -1,4 +1,4 @@
-"""The one seam: what the stack asks of each server."""
+"""The port of a server: the methods that the stack calls."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,20 +10,20 @@ from sluice.stack.port_allocator import LOOPBACK
 
 @dataclass(frozen=True, slots=True)
 class ServiceContext:
-    """Where one server lives: its data folder and its ports by purpose."""
+    """The data folder of one server and its ports by purpose."""
 
     directory: Path
     ports: Mapping[str, int]
 
     def address(self, port_name: str) -> str:
-        """``host:port`` of one of the ports."""
+        """Return ``host:port`` of one of the ports."""
         return f"{LOOPBACK}:{self.ports[port_name]}"
 
 
 class Service(Protocol):
-    """One server. ``variable`` set in the environment replaces it by an external one.
+    """A server. ``address_variable`` set in the environment replaces it by an external one.
 
-    ``companions`` are further variables that go with an external address (user, password).
+    ``companion_variables`` are further variables that go with an external address (user, password).
     """
 
     @property
@@ -38,23 +38,23 @@ class Service(Protocol):
     def stop_signal(self) -> int: ...
 
     def require_installed(self) -> None:
-        """Raise MissingProgramError unless all it needs is installed."""
+        """Raise MissingProgramError unless its programs are installed."""
 
     async def prepare(self, context: ServiceContext) -> None:
         """Create data and configuration; the folder exists. Repeated before each start."""
 
     def argv(self, context: ServiceContext) -> tuple[str, ...]:
-        """The command that runs it in the foreground."""
+        """Return the command that runs it in the foreground."""
 
     async def check_health(self, context: ServiceContext) -> None:
-        """Raise unless it answers a real request."""
+        """Raise an error unless it answers a real request."""
 
     def environment(self, context: ServiceContext) -> dict[str, str]:
-        """The variables that reach it; the value of ``variable`` is its address."""
+        """Return the variables that reach it; the value of ``address_variable`` is its address."""
 
 
 @runtime_checkable
 class PostStartHook(Protocol):
-    """A service that needs a last touch once it is healthy. Repeated after each start."""
+    """A service with a step to run once it is healthy, after each start."""
 
     async def post_start(self, context: ServiceContext) -> None: ...

@@ -37,9 +37,9 @@ UNRESPONSIVE_SECONDS_MAX = 20.0
 class Stack:
     """The embedded servers under ``home``.
 
-    ``environ`` (default: ours, read once here) decides which services are external and is what
-    started processes inherit. A running server that doesn't answer ``up`` for ``patience_seconds``
-    is replaced; a loaded machine is no reason to end a healthy one.
+    ``environ`` (default: that of this process) decides which services are external, and started
+    processes inherit it. ``up`` replaces a running server that has not answered for
+    ``unresponsive_seconds_max``; a loaded machine answers late.
     """
 
     def __init__(
@@ -67,11 +67,14 @@ class Stack:
     async def up(
         self, services: Sequence[str] = SERVICE_NAMES, on_progress: ProgressCallback | None = None
     ) -> StackState:
-        """Start what isn't running of ``services``, in parallel, and wait until all are healthy.
+        """Start every stopped service of ``services`` in parallel; wait until all are healthy.
 
-        Repeating it is harmless: healthy services stay as they are. Raises UnknownServiceError,
-        MissingProgramError (before anything is started), ServiceFailedError (the others stay up)
-        or StackBusyError.
+        A repeated call leaves healthy services alone.
+
+        Raises:
+            UnknownServiceError, StackBusyError.
+            MissingProgramError: before anything is started.
+            ServiceFailedError: the others stay up.
         """
         wanted = [self._service(name) for name in services]
         report = _with_elapsed_seconds(on_progress)
@@ -91,7 +94,7 @@ class Stack:
             return load_state(self._home)
 
     async def down(self) -> list[str]:
-        """Stop everything: first spawned processes, then the servers. Gives the stopped names."""
+        """Stop spawned processes, then the servers; return the stopped names."""
         if not self._home.path.exists():
             return []
         async with exclusive_lock(self._home.lock_file):
@@ -101,7 +104,7 @@ class Stack:
             return await self._stop_all(spawned) + await self._stop_all(servers)
 
     async def status(self) -> list[ServiceStatus]:
-        """Every service and every spawned process, checked now."""
+        """Check every service and every spawned process."""
         state = load_state(self._home)
         names = [*SERVICE_NAMES, *(name for name in state.services if name not in SERVICES_BY_NAME)]
         return list(await asyncio.gather(*(self._status(name, state) for name in names)))
@@ -114,11 +117,14 @@ class Stack:
         env: Mapping[str, str] | None = None,
         health_url: str | None = None,
     ) -> ServiceRecord:
-        """Run a process of ours (router, worker) under the stack's care, logs and pid kept.
+        """Run a process (router, worker) under the stack's supervision; store its log and pid.
 
-        It inherits our environment and the stack's addresses; ``env`` wins. A process of the same
-        name is replaced. Healthy means ``health_url`` answers 2xx; without one, that it doesn't
-        end at once. Raises ServiceFailedError.
+        It inherits the environment and the stack's addresses; ``env`` overrides both. A process of
+        the same name is replaced. It is healthy when ``health_url`` answers 2xx or, without one,
+        when it does not end at once.
+
+        Raises:
+            ServiceFailedError: it did not become healthy.
         """
         if name in SERVICES_BY_NAME:
             raise UnknownServiceError(name, ())
@@ -134,27 +140,27 @@ class Stack:
             return await self._supervisor.start(plan)
 
     async def stop(self, name: str) -> bool:
-        """Stop one service or spawned process; False when it wasn't running."""
+        """Stop one service or spawned process; return False when it was not running."""
         if not self._home.path.exists():
             return False
         async with exclusive_lock(self._home.lock_file):
             return await self._supervisor.stop(name)
 
     def environment(self) -> dict[str, str]:
-        """The variables that reach the services now recorded, external ones included."""
+        """Return the variables that reach the recorded services, external ones included."""
         return load_state(self._home).environment
 
     def set_scrape_targets(self, addresses: Sequence[str], job: str = "router") -> None:
-        """Let our Prometheus scrape exactly these ``host:port`` as ``job``.
+        """Make the stack's Prometheus scrape exactly these ``host:port`` as ``job``.
 
-        It takes up to 6 s: Prometheus passes discovered targets on every 5 s, and scrapes each second.
-        An external Prometheus has a configuration of its own, which we don't touch.
+        It takes up to 6 s: Prometheus forwards discovered targets every 5 s and scrapes each second.
+        The configuration of an external Prometheus stays unchanged.
         """
         place = self._context(SERVICES_BY_NAME["prometheus"])
         write_scrape_targets(place, job, tuple(addresses))
 
     def add_scrape_target(self, address: str, job: str = "router") -> None:
-        """Let our Prometheus scrape ``host:port`` as ``job`` too; those that are gone are dropped."""
+        """Add ``host:port`` to the targets of ``job``; drop those that refuse connections."""
         add_scrape_target(self._context(SERVICES_BY_NAME["prometheus"]), job, address)
 
     async def remove_data(self) -> None:
@@ -177,7 +183,7 @@ class Stack:
 
     async def _ensure_running(self, service: Service, report: Callable[[str, str], None]) -> None:
         if self._is_external(service):
-            await self._supervisor.stop(service.name)  # ours, if one ran until now
+            await self._supervisor.stop(service.name)  # our own, when one runs
             self._record_external(service)
             report(service.name, "external")
         elif await self._is_healthy(service):
@@ -210,7 +216,7 @@ class Stack:
         return trouble is None
 
     async def _start(self, service: Service) -> None:
-        """Start, again if need be: a port may be lost to another program between look and use."""
+        """Start the service, again when another program took its port meanwhile."""
         await self._supervisor.stop(service.name)
         for _ in range(START_ATTEMPTS - 1):
             with suppress(ServiceEndedError):
@@ -269,7 +275,7 @@ def _startup_check(service: Service, place: ServiceContext) -> HealthCheck:
 
 
 def _without_own_addresses(environ: Mapping[str, str], home: DataDirectory) -> dict[str, str]:
-    """Leave out addresses that come from our own ``stack.json``: they make no service external."""
+    """Return the environment without addresses of our own ``stack.json``; they are not external."""
     own = {
         item
         for entry in load_state(home).services.values()
@@ -290,6 +296,6 @@ def _with_elapsed_seconds(on_progress: ProgressCallback | None) -> Callable[[str
 
 
 def _without_credentials(address: str) -> str:
-    """The address fit for a screen: user and password left out."""
+    """Return the address without user and password."""
     scheme, separator, rest = address.rpartition("://")
     return scheme + separator + rest.rpartition("@")[2]

@@ -1,4 +1,4 @@
-"""What runs: the content of ``stack.json``."""
+"""The recorded processes: the content of ``stack.json``."""
 
 import json
 import signal
@@ -15,10 +15,10 @@ ServiceState = Literal["running", "stopped", "unhealthy", "external"]
 
 @dataclass(frozen=True, slots=True)
 class ServiceRecord:
-    """One server or process. ``pid`` is None for an external one, which we neither start nor stop.
+    """A server or process. ``pid`` is None for an external one, which the stack never stops.
 
-    ``environment`` is what others need to reach it; ``health_url`` is set for processes that
-    aren't services of the stack (router, worker).
+    ``environment`` holds the variables that reach it. ``health_url`` is set for processes that are
+    not services of the stack (router, worker).
     """
 
     name: str
@@ -37,13 +37,13 @@ class ServiceRecord:
 
 @dataclass(frozen=True, slots=True)
 class StackState:
-    """All entries by name, services first to last as started."""
+    """All records by name, in the order of their starts."""
 
     services: Mapping[str, ServiceRecord] = field(default_factory=dict)
 
     @property
     def environment(self) -> dict[str, str]:
-        """The variables that reach every service, merged."""
+        """Return the variables of every record, merged."""
         merged: dict[str, str] = {}
         for entry in self.services.values():
             merged.update(entry.environment)
@@ -58,7 +58,7 @@ class StackState:
 
 @dataclass(frozen=True, slots=True)
 class ServiceStatus:
-    """One line of ``sluice status --stack``; ``detail`` says what is wrong, or the version."""
+    """One line of ``sluice status --stack``; ``detail`` is the problem or the version."""
 
     name: str
     state: ServiceState
@@ -69,7 +69,7 @@ class ServiceStatus:
 
 
 def load_state(home: DataDirectory) -> StackState:
-    """The recorded state; empty when nothing was started. Says nothing about who still lives."""
+    """Read the recorded state, empty before the first start. The processes may have ended since."""
     recorded: dict[str, dict[str, Any]] = read_json(home.state_file).get("services", {})
     return StackState(
         {name: ServiceRecord(**{**one, "name": name}) for name, one in recorded.items()}
@@ -77,7 +77,7 @@ def load_state(home: DataDirectory) -> StackState:
 
 
 def save_state(home: DataDirectory, state: StackState) -> None:
-    """Write ``stack.json`` (format in ARCHITECTURE.md); an empty stack has no file."""
+    """Write ``stack.json``; an empty stack has none."""
     if not state.services:
         home.state_file.unlink(missing_ok=True)
         return
@@ -87,5 +87,5 @@ def save_state(home: DataDirectory, state: StackState) -> None:
 
 
 def load_environment(home: Path) -> dict[str, str]:
-    """The addresses of the stack under ``home`` as recorded; empty when none is up."""
+    """Return the recorded addresses of the stack under ``home``; empty when it is down."""
     return load_state(DataDirectory(home)).environment

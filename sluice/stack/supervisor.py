@@ -1,4 +1,4 @@
-"""Start processes, wait for their health, record them, stop them: the same for every service."""
+"""The supervisor: starts processes, waits for their health, records and stops them."""
 
 import asyncio
 import time
@@ -25,9 +25,10 @@ LOG_TAIL_LINES = 12
 
 @dataclass(frozen=True, slots=True)
 class LaunchSpec:
-    """How to start one process; ``entry`` is what will be recorded, its pid filled in.
+    """The start of one process; ``record`` is stored with the process's pid.
 
-    ``check`` raises while the process isn't healthy; without one, living for a moment is enough.
+    ``health_check`` raises while the process is not healthy. Without one, a process that does not
+    end at once is healthy.
     """
 
     argv: tuple[str, ...]
@@ -38,7 +39,7 @@ class LaunchSpec:
 
 
 class Supervisor:
-    """Keeps ``stack.json`` true to what it starts and stops."""
+    """Supervisor of the processes in ``stack.json``."""
 
     def __init__(self, home: DataDirectory) -> None:
         self._home = home
@@ -53,7 +54,7 @@ class Supervisor:
         save_state(self._home, load_state(self._home).without_record(name))
 
     def remove_dead_records(self) -> list[str]:
-        """Drop the entries whose process has ended without us; give their names."""
+        """Drop the records of ended processes; return their names."""
         dead = [one.name for one in load_state(self._home).services.values() if is_dead(one)]
         for name in dead:
             self.remove_record(name)
@@ -62,14 +63,15 @@ class Supervisor:
     async def start(self, spec: LaunchSpec) -> ServiceRecord:
         """Start the process, record it at once, wait until it is healthy.
 
-        Raises ServiceFailedError with the end of its log; what was started is then stopped again.
+        Raises:
+            ServiceFailedError: with the end of its log. The process is stopped again.
         """
         name, log = spec.record.name, self._home.log_file(spec.record.name)
         offset = log.stat().st_size if log.exists() else 0
         try:
             identity = process.launch(spec.argv, spec.env, log)
         except OSError as error:
-            raise ServiceFailedError(name, f"can't be started: {error}", log, "") from error
+            raise ServiceFailedError(name, f"cannot be started: {error}", log, "") from error
         entry = _with_process(spec.record, identity, log)
         self.save_record(entry)
         trouble = await await_health(spec.health_check, identity, spec.timeout_seconds)
@@ -79,7 +81,7 @@ class Supervisor:
         raise error_type(name, trouble, log, await asyncio.to_thread(_log_tail, log, offset))
 
     async def stop(self, name: str, grace_seconds: float = STOP_GRACE_SECONDS) -> bool:
-        """Stop and forget; False when it wasn't running."""
+        """Stop a process and drop its record; return False when it was not running."""
         entry = self.find_record(name)
         if entry is None:
             return False
@@ -95,7 +97,7 @@ def is_dead(entry: ServiceRecord) -> bool:
 
 
 async def run_health_check(check: HealthCheck) -> str | None:
-    """Run a health check within its time; None when healthy, else what is wrong."""
+    """Run a health check within its time; return None when healthy, else the problem."""
     try:
         async with asyncio.timeout(CHECK_TIMEOUT_SECONDS):
             await check()
@@ -105,7 +107,7 @@ async def run_health_check(check: HealthCheck) -> str | None:
 
 
 def http_check(url: str) -> HealthCheck:
-    """Healthy while ``url`` answers with a 2xx status."""
+    """Return a check that passes while ``url`` answers with a 2xx status."""
 
     async def check() -> None:
         async with httpx.AsyncClient(timeout=CHECK_TIMEOUT_SECONDS, trust_env=False) as client:
@@ -117,7 +119,7 @@ def http_check(url: str) -> HealthCheck:
 async def await_health(
     check: HealthCheck | None, identity: process.ProcessId, timeout_seconds: float
 ) -> str | None:
-    """None once healthy; else why not (it ended, or the time is over)."""
+    """Return None once healthy, else the problem (it ended, or the time is over)."""
     if check is None:
         await asyncio.sleep(STARTUP_SECONDS)
         return "ended at once" if process.find(identity) is None else None
@@ -128,7 +130,7 @@ async def await_health(
         if time.monotonic() > deadline:
             return f"not healthy after {timeout_seconds:.0f} s ({trouble})"
         await asyncio.sleep(POLL_SECONDS)
-    # A stranger on our port could have answered for a process of ours that failed to bind it.
+    # Another program on the port may have answered for a process that failed to bind it.
     gone = process.find(identity) is None
     return "ended while another process answers at its address" if gone else None
 

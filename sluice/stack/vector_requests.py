@@ -1,7 +1,7 @@
-"""Requests in Qdrant's REST models, turned into the ones of its embedded engine.
+"""Conversion of Qdrant's REST models into requests of its embedded engine.
 
-What the embedded server doesn't offer (geo conditions, prefetch, recommendation, inference) is
-refused with UnsupportedError, never ignored.
+A request for a missing feature (geo conditions, prefetch, recommendation, inference) raises
+UnsupportedError.
 """
 
 from collections.abc import Callable
@@ -12,11 +12,11 @@ from qdrant_client.http import models
 
 
 class UnsupportedError(ValueError):
-    """The request asks for something the embedded server doesn't offer."""
+    """A request for a feature that the embedded server lacks."""
 
     def __init__(self, what: object) -> None:
         super().__init__(
-            f"{what} isn't offered by the embedded vector server; set QDRANT_URL to a Qdrant server"
+            f"{what} is not supported by the embedded vector server; set QDRANT_URL to a Qdrant server"
         )
 
 
@@ -34,22 +34,22 @@ def convert_filter(model: models.Filter | None) -> edge.Filter | None:
     )
 
 
-def _conditions(given: Any) -> list[Any] | None:  # noqa: ANN401  # the REST models' own unions
-    if given is None:
+def _conditions(model: Any) -> list[Any] | None:  # noqa: ANN401  # the REST models' own unions
+    if model is None:
         return None
-    return [_condition(one) for one in (given if isinstance(given, list) else [given])]
+    return [_condition(one) for one in (model if isinstance(model, list) else [model])]
 
 
-def _condition(given: models.Condition) -> "edge.ConditionType":
-    convert = CONDITIONS.get(type(given))
+def _condition(model: models.Condition) -> "edge.ConditionType":
+    convert = CONDITIONS.get(type(model))
     if convert is None:
-        raise UnsupportedError(f"the condition {type(given).__name__}")
-    converted: edge.ConditionType = convert(given)
+        raise UnsupportedError(f"the condition {type(model).__name__}")
+    converted: edge.ConditionType = convert(model)
     return converted
 
 
 def convert_index(model: models.PayloadFieldSchema | None) -> edge.PayloadSchemaType:
-    """The kind of a payload index; further parameters tune a server and are left out here."""
+    """Convert the type of a payload index; parameters that tune a server are dropped."""
     if model is None:
         raise UnsupportedError("a payload index without a type")
     kind = model if isinstance(model, models.PayloadSchemaType) else model.type
@@ -57,30 +57,30 @@ def convert_index(model: models.PayloadFieldSchema | None) -> edge.PayloadSchema
     return index
 
 
-def _field(given: models.FieldCondition) -> edge.FieldCondition:
-    if given.geo_bounding_box or given.geo_radius or given.geo_polygon:
+def _field(model: models.FieldCondition) -> edge.FieldCondition:
+    if model.geo_bounding_box or model.geo_radius or model.geo_polygon:
         raise UnsupportedError("a geo condition")
     return edge.FieldCondition(
-        key=given.key,
-        match=MATCHES[type(given.match)](given.match) if given.match else None,
-        range=_range(given.range) if given.range else None,
-        values_count=edge.ValuesCount(**given.values_count.model_dump())
-        if given.values_count
+        key=model.key,
+        match=MATCHES[type(model.match)](model.match) if model.match else None,
+        range=_range(model.range) if model.range else None,
+        values_count=edge.ValuesCount(**model.values_count.model_dump())
+        if model.values_count
         else None,
-        is_empty=given.is_empty,
-        is_null=given.is_null,
+        is_empty=model.is_empty,
+        is_null=model.is_null,
     )
 
 
-def _range(given: models.RangeInterface) -> edge.RangeFloat | edge.RangeDateTime:
-    if isinstance(given, models.Range):
-        return edge.RangeFloat(**given.model_dump())
-    return edge.RangeDateTime(**given.model_dump(mode="json"))
+def _range(model: models.RangeInterface) -> edge.RangeFloat | edge.RangeDateTime:
+    if isinstance(model, models.Range):
+        return edge.RangeFloat(**model.model_dump())
+    return edge.RangeDateTime(**model.model_dump(mode="json"))
 
 
-def _nested(given: models.NestedCondition) -> edge.NestedCondition:
+def _nested(model: models.NestedCondition) -> edge.NestedCondition:
     return edge.NestedCondition(
-        given.nested.key, convert_filter(given.nested.filter) or edge.Filter()
+        model.nested.key, convert_filter(model.nested.filter) or edge.Filter()
     )
 
 
@@ -107,7 +107,7 @@ MATCHES: dict[type, Callable[[Any], Any]] = {
 
 
 def convert_query(model: models.QueryRequest) -> edge.QueryRequest:
-    """A nearest-neighbour query; without a vector, a listing by id."""
+    """Convert a nearest-neighbour query; without a vector, a listing by id."""
     if model.prefetch or model.lookup_from:
         raise UnsupportedError("prefetch or lookup_from")
     vector = model.query.nearest if isinstance(model.query, models.NearestQuery) else model.query
@@ -123,13 +123,13 @@ def convert_query(model: models.QueryRequest) -> edge.QueryRequest:
     )
 
 
-def _params(given: models.SearchParams | None) -> edge.SearchParams | None:
-    if given is None:
+def _params(model: models.SearchParams | None) -> edge.SearchParams | None:
+    if model is None:
         return None
     return edge.SearchParams(
-        hnsw_ef=given.hnsw_ef,
-        exact=given.exact or False,
-        indexed_only=given.indexed_only or False,
+        hnsw_ef=model.hnsw_ef,
+        exact=model.exact or False,
+        indexed_only=model.indexed_only or False,
     )
 
 
@@ -142,12 +142,12 @@ def convert_payload_selector(model: models.WithPayloadInterface | None) -> "edge
 
 
 def convert_vector(model: object) -> "edge.NamedVector":
-    """One vector: dense, or sparse."""
+    """Convert one vector, dense or sparse."""
     if isinstance(model, models.SparseVector):
         return edge.SparseVector(model.indices, model.values)
     if isinstance(model, list):
         return model
-    raise UnsupportedError(f"a vector given as {type(model).__name__}")
+    raise UnsupportedError(f"a vector model as {type(model).__name__}")
 
 
 def convert_points(model: models.PointInsertOperations) -> list[edge.Point]:
@@ -156,12 +156,12 @@ def convert_points(model: models.PointInsertOperations) -> list[edge.Point]:
     return [edge.Point(one.id, _vectors(one.vector), one.payload or {}) for one in model.points]
 
 
-def _vectors(given: models.VectorStruct) -> "edge.Vector":
-    if isinstance(given, dict):
-        return {name: convert_vector(one) for name, one in given.items()}
-    if isinstance(given, list):
-        return given
-    raise UnsupportedError(f"a vector given as {type(given).__name__}")
+def _vectors(model: models.VectorStruct) -> "edge.Vector":
+    if isinstance(model, dict):
+        return {name: convert_vector(one) for name, one in model.items()}
+    if isinstance(model, list):
+        return model
+    raise UnsupportedError(f"a vector model as {type(model).__name__}")
 
 
 def convert_collection_config(model: models.CreateCollection) -> edge.EdgeConfig:
@@ -175,19 +175,19 @@ def convert_collection_config(model: models.CreateCollection) -> edge.EdgeConfig
     )
 
 
-def _modifier(given: models.SparseVectorParams) -> edge.Modifier | None:
-    return edge.Modifier.Idf if given.modifier is models.Modifier.IDF else None
+def _modifier(model: models.SparseVectorParams) -> edge.Modifier | None:
+    return edge.Modifier.Idf if model.modifier is models.Modifier.IDF else None
 
 
 def _vector_params(
-    given: models.VectorsConfig | None,
+    model: models.VectorsConfig | None,
 ) -> edge.EdgeVectorParams | dict[str, edge.EdgeVectorParams] | None:
-    if given is None:
+    if model is None:
         return None
-    if isinstance(given, dict):
-        return {name: _dense(one) for name, one in given.items()}
-    return _dense(given)
+    if isinstance(model, dict):
+        return {name: _dense(one) for name, one in model.items()}
+    return _dense(model)
 
 
-def _dense(given: models.VectorParams) -> edge.EdgeVectorParams:
-    return edge.EdgeVectorParams(given.size, getattr(edge.Distance, given.distance.value))
+def _dense(model: models.VectorParams) -> edge.EdgeVectorParams:
+    return edge.EdgeVectorParams(model.size, getattr(edge.Distance, model.distance.value))

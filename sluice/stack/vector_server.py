@@ -1,8 +1,8 @@
 """Qdrant's REST interface over its embedded engine: ``python -m sluice.stack.vector_server --help``.
 
-The part of the interface that ``qdrant-client`` uses for collections, upsert, query, count,
-retrieve, scroll, delete and payload indexes. It exists so that routers reach vectors in the demo
-exactly as in production, by QDRANT_URL: the engine's folder admits a single process.
+It serves the requests of ``qdrant-client`` for collections, upsert, query, count, retrieve, scroll,
+delete and payload indexes. Routers then reach vectors by QDRANT_URL, in the demo as in production;
+the engine's folder itself admits a single process.
 """
 
 import argparse
@@ -54,10 +54,10 @@ INSERT: TypeAdapter[models.PointInsertOperations] = TypeAdapter(models.PointInse
 SELECT: TypeAdapter[models.PointsSelector] = TypeAdapter(models.PointsSelector)
 
 
-# The handlers are plain functions: FastAPI runs them on its threads, as the engine blocks.
+# The engine blocks, so the handlers are plain functions: FastAPI runs them on threads.
 @routes.get("/")
 def about() -> ResponseBody:
-    # The interface is the client's, so its version is what a client may expect.
+    # The interface follows the client, so its version is the client's.
     return {"title": "qdrant (embedded engine)", "version": version("qdrant-client")}
 
 
@@ -126,11 +126,11 @@ def delete_points(name: str, body: Body, store: Store) -> ResponseBody:
 @routes.post("/collections/{name}/points/query")
 def query(name: str, body: Body, store: Store) -> ResponseBody:
     request = convert_query(models.QueryRequest.model_validate_json(body))
-    found = store.run(name, lambda shard: shard.query(request))
+    points = store.run(name, lambda shard: shard.query(request))
     return _success_body(
         {
             "points": [
-                {**_record_json(one), "version": one.version, "score": one.score} for one in found
+                {**_record_json(one), "version": one.version, "score": one.score} for one in points
             ]
         }
     )
@@ -139,15 +139,15 @@ def query(name: str, body: Body, store: Store) -> ResponseBody:
 @routes.post("/collections/{name}/points")
 def retrieve(name: str, body: Body, store: Store) -> ResponseBody:
     request = models.PointRequest.model_validate_json(body)
-    # Qdrant gives the payload here unless told otherwise.
+    # Qdrant returns the payload by default here.
     with_payload = (
         True if request.with_payload is None else convert_payload_selector(request.with_payload)
     )
-    found = store.run(
+    points = store.run(
         name,
         lambda shard: shard.retrieve(list(request.ids), with_payload, request.with_vector or False),
     )
-    return _success_body([_record_json(one) for one in found])
+    return _success_body([_record_json(one) for one in points])
 
 
 @routes.post("/collections/{name}/points/count")
@@ -161,7 +161,9 @@ def count(name: str, body: Body, store: Store) -> ResponseBody:
 def scroll(name: str, body: Body, store: Store) -> ResponseBody:
     request = models.ScrollRequest.model_validate_json(body)
     if request.order_by is not None:
-        raise ValueError("order_by isn't offered by the embedded vector server")
+        raise ValueError(
+            "order_by is not supported by the embedded vector server; set QDRANT_URL to a Qdrant server"
+        )
     wanted = edge.ScrollRequest(
         offset=request.offset,
         limit=request.limit,
@@ -171,14 +173,14 @@ def scroll(name: str, body: Body, store: Store) -> ResponseBody:
         else convert_payload_selector(request.with_payload),
         with_vector=request.with_vector or False,
     )
-    found, following = store.run(name, lambda shard: shard.scroll(wanted))
+    points, following = store.run(name, lambda shard: shard.scroll(wanted))
     return _success_body(
-        {"points": [_record_json(one) for one in found], "next_page_offset": _id_json(following)}
+        {"points": [_record_json(one) for one in points], "next_page_offset": _id_json(following)}
     )
 
 
 def create_app(folder: Path) -> FastAPI:
-    """The service over the collections below ``folder``."""
+    """Build the service over the collections below ``folder``."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -194,7 +196,7 @@ def create_app(folder: Path) -> FastAPI:
 
 
 def _error_response(_: Request, error: Exception) -> JSONResponse:
-    """Qdrant's error body."""
+    """Return Qdrant's error body."""
     status = 400
     if isinstance(error, CollectionNotFoundError):
         status = 404
@@ -214,16 +216,16 @@ def _apply_update(
     return _success_body({"operation_id": None, "status": "completed"})
 
 
-def _record_json(found: edge.Record | edge.ScoredPoint) -> ResponseBody:
+def _record_json(points: edge.Record | edge.ScoredPoint) -> ResponseBody:
     return {
-        "id": _id_json(found.id),
-        "payload": found.payload,
-        "vector": _vector_json(found.vector),
+        "id": _id_json(points.id),
+        "payload": points.payload,
+        "vector": _vector_json(points.vector),
     }
 
 
-def _id_json(given: "edge.PointId | None") -> int | str | None:
-    return given if isinstance(given, int) or given is None else str(given)
+def _id_json(point_id: "edge.PointId | None") -> int | str | None:
+    return point_id if isinstance(point_id, int) or point_id is None else str(point_id)
 
 
 def _vector_json(vector: object) -> object:
@@ -236,7 +238,7 @@ def _vector_json(vector: object) -> object:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m sluice.stack.vector_server")
-    parser.add_argument("--folder", type=Path, required=True, help="where the collections lie")
+    parser.add_argument("--folder", type=Path, required=True, help="folder of the collections")
     parser.add_argument("--port", type=int, required=True)
     settings = parser.parse_args(arguments)
     uvicorn.run(create_app(settings.folder), host=LOOPBACK, port=settings.port, log_level="warning")

@@ -1,4 +1,4 @@
-"""What Temporal stores can be encrypted: AES-256-GCM, the key known to workers and people only."""
+"""Encryption of Temporal's payloads with AES-256-GCM; only workers and people hold the key."""
 
 import base64
 import binascii
@@ -20,14 +20,14 @@ KEY_BYTES = 32
 
 
 class PayloadKeyError(Exception):
-    """A key can't be used, or the one that a payload needs is missing."""
+    """A key is malformed, or the key of a payload is missing."""
 
 
 class EncryptionCodec(PayloadCodec):
-    """Encrypts with the first key and decrypts with whichever one a payload names.
+    """Codec that encrypts with the first key and decrypts with the key that a payload names.
 
-    A payload without encryption passes through decryption as it is, so that encryption can be
-    switched on in the middle of a rollout, and keys can be rotated: put the new one first.
+    Decryption passes plain payloads through, so that encryption can be switched on during a rollout.
+    To rotate keys, put the new one first.
     """
 
     def __init__(self, keys: dict[str, bytes]) -> None:
@@ -39,10 +39,10 @@ class EncryptionCodec(PayloadCodec):
         return [self._encrypt(payload) for payload in payloads]
 
     async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
-        """Decrypt what is encrypted.
+        """Decrypt each encrypted payload.
 
         Raises:
-            PayloadKeyError: the key is not among ours, or the payload was changed.
+            PayloadKeyError: the key is missing, or the payload was changed.
         """
         return [self._decrypt(payload) for payload in payloads]
 
@@ -64,13 +64,13 @@ class EncryptionCodec(PayloadCodec):
             return Payload.FromString(cipher.decrypt(nonce, data, name.encode()))
         except InvalidTag:
             raise PayloadKeyError(
-                f"a payload can't be decrypted with the key {name!r}: it is another key's, "
+                f"a payload cannot be decrypted with the key {name!r}: it has another key "
                 "or was changed"
             ) from None
 
 
 def data_converter(payload_keys: str) -> DataConverter:
-    """Make the converter that worker and command line share; ``payload_keys`` may be empty.
+    """Build the converter that worker and command line share; ``payload_keys`` may be empty.
 
     Raises:
         PayloadKeyError: ``payload_keys`` isn't ``name:base64,name:base64`` with keys of 32 bytes.

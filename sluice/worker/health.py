@@ -1,7 +1,7 @@
-"""Whether a worker lives and works, over HTTP: ``/healthz`` and ``/readyz``.
+"""The worker's health over HTTP: ``/healthz`` (alive) and ``/readyz`` (polling).
 
-A worker that lives but doesn't poll moves no rollout and watches no red flag, so readiness asks
-Temporal itself whether this very process polled its queue.
+A worker that does not poll moves no rollout and watches no red flag. Readiness therefore asks
+Temporal for the pollers of the queue.
 """
 
 import asyncio
@@ -17,14 +17,14 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 POLL_AGE_MAX = timedelta(seconds=90)
-"""An idle worker polls anew once a minute."""
+"""An idle worker polls once a minute."""
 TEMPORAL_SECONDS_MAX = 3.0
 REQUEST_SECONDS_MAX = 5.0
 LINE_BYTES_MAX = 4096
 
 
 async def polling_problem(client: Client, task_queue: str) -> str:
-    """Tell why this client's worker is not polling ``task_queue``; empty when it is."""
+    """Return the reason that this client's worker is not polling ``task_queue``, or an empty string."""
     request = DescribeTaskQueueRequest(
         namespace=client.namespace,
         task_queue=TaskQueue(name=task_queue),
@@ -58,7 +58,7 @@ async def serve_health(address: str, client: Client, task_queue: str) -> AsyncIt
                 writer.write(_response(status, text))
                 await writer.drain()
         except (TimeoutError, OSError, ValueError, asyncio.IncompleteReadError):
-            pass  # a client that went away or spoke no HTTP is not our trouble
+            pass  # the client left or did not speak HTTP
         finally:
             writer.close()
 
@@ -80,7 +80,7 @@ async def _route(path: str, client: Client, task_queue: str) -> tuple[HTTPStatus
     if path == "/readyz":
         problem = await polling_problem(client, task_queue)
         return (HTTPStatus.SERVICE_UNAVAILABLE, problem) if problem else (HTTPStatus.OK, "ready")
-    return HTTPStatus.NOT_FOUND, "there is /healthz and /readyz"
+    return HTTPStatus.NOT_FOUND, "use /healthz or /readyz"
 
 
 def _response(status: HTTPStatus, text: str) -> bytes:

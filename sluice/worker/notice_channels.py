@@ -1,4 +1,4 @@
-"""TODO."""
+"""The notice channels that the worker's settings configure."""
 
 import httpx
 
@@ -16,20 +16,20 @@ from sluice.worker.settings import WorkerSettings, WorkerSettingsError
 def configured_channels(
     http: httpx.AsyncClient, settings: WorkerSettings
 ) -> dict[Channel, NoticeChannel]:
-    """The channels whose address is set; the log is always there.
+    """Return the channels with an address; the log channel is always included.
 
     Raises:
-        SettingsError: a webhook without a secret: nobody could tell that it is ours.
+        SettingsError: a webhook without a secret, which receivers could not verify.
     """
-    found: dict[Channel, NoticeChannel] = {"log": LogChannel()}
+    channels: dict[Channel, NoticeChannel] = {"log": LogChannel()}
     if settings.webhook_url and not settings.webhook_secret:
         raise WorkerSettingsError(
-            "SLUICE_WEBHOOK_SECRET: set it, SLUICE_WEBHOOK_URL is of no use alone"
+            "SLUICE_WEBHOOK_SECRET is empty; SLUICE_WEBHOOK_URL needs it to sign"
         )
     if settings.webhook_url:
-        found["webhook"] = WebhookChannel(http, settings.webhook_url, settings.webhook_secret)
+        channels["webhook"] = WebhookChannel(http, settings.webhook_url, settings.webhook_secret)
     if settings.slack_url:
-        found["slack"] = SlackChannel(http, settings.slack_url)
+        channels["slack"] = SlackChannel(http, settings.slack_url)
     if settings.alertmanager_url:
-        found["alertmanager"] = AlertmanagerChannel(http, settings.alertmanager_url)
-    return found
+        channels["alertmanager"] = AlertmanagerChannel(http, settings.alertmanager_url)
+    return channels

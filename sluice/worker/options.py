@@ -1,4 +1,4 @@
-"""How a worker serves the workflow: slots, cache, draining, and which version it is."""
+"""The worker's options: slots, cache, draining and version."""
 
 from datetime import timedelta
 from typing import Any
@@ -13,7 +13,7 @@ STICKY_TIMEOUT = timedelta(milliseconds=500)
 
 
 def worker_options(settings: WorkerSettings) -> dict[str, Any]:
-    """Give the options of ``temporalio.worker.Worker`` that the settings decide."""
+    """Return the options of ``temporalio.worker.Worker`` for these settings."""
     return {
         "graceful_shutdown_timeout": settings.drain,
         "sticky_queue_schedule_to_start_timeout": STICKY_TIMEOUT,
@@ -26,10 +26,10 @@ def worker_options(settings: WorkerSettings) -> dict[str, Any]:
 
 
 def _deployment_config(settings: WorkerSettings) -> WorkerDeploymentConfig | None:
-    """Without a build id the worker is unversioned: any worker of the queue goes on with any rollout.
+    """Return the versioning options; without a build id the worker is unversioned.
 
-    AUTO_UPGRADE, for a rollout must never wait for a worker of its own old version while nobody
-    watches its red flags (docs/decisions/007-auto-upgrade.md).
+    AUTO_UPGRADE: a rollout must never wait for a worker of its old version, because its red flags
+    are not watched meanwhile (docs/decisions/007-auto-upgrade.md).
     """
     if not settings.build_id:
         return None

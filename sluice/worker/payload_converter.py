@@ -1,9 +1,8 @@
-"""How values travel through Temporal: pydantic's JSON, read with tolerance for other versions.
+"""The payload converter: pydantic's JSON, tolerant of fields from other versions.
 
-A rollout lives for weeks, so a state that one version of the worker wrote is read by another: after
-an upgrade, and after taking an upgrade back. A field that only the writer knows is skipped, or the
-rollout would stand still with nobody at its red flags. What people send stays strict: a misspelt
-``emergency`` must be refused, not skipped.
+A rollout runs for weeks, so one version of the worker reads states that another wrote. An unknown
+field is skipped; an error would stop the rollout and its red flag watch. Commands of people stay
+strict: a misspelt ``emergency`` must be refused, not skipped.
 """
 
 import dataclasses
@@ -23,10 +22,10 @@ from sluice.rollout.engine.commands import Command
 
 
 class TolerantJSONConverter(PydanticJSONPlainPayloadConverter):
-    """Skips fields that nobody knows, except in what people send."""
+    """JSON converter that skips unknown fields, except in commands of people."""
 
     def from_payload(self, payload: Payload, type_hint: type | None = None) -> Any:  # noqa: ANN401  any model
-        """Read one value; ValidationError when it doesn't fit even so."""
+        """Read one value; raise ValidationError when it does not fit."""
         strict = isinstance(type_hint, type) and issubclass(type_hint, Command)
         adapter: TypeAdapter[Any] = self._type_adapter(Any if type_hint is None else type_hint)
         return adapter.validate_json(payload.data, extra=None if strict else "ignore")
@@ -39,9 +38,9 @@ _ENCODING_CONVERTERS = tuple(
 
 
 class TolerantPayloadConverter(CompositePayloadConverter):
-    """Temporal's own converters with ours for JSON.
+    """Temporal's converters with ours for JSON.
 
-    The SDK makes one for every workflow task; they share what each knows of the types it has met.
+    The SDK builds one per workflow task; all share the cache of type adapters.
     """
 
     def __init__(self) -> None:

@@ -18,11 +18,11 @@ Address = Annotated[str, Field(pattern=r"^(|\[?[\w.:-]+\]?:\d{1,5})$")]
 
 
 class WorkerSettingsError(Exception):
-    """A variable has a value that can't be used; the message names it."""
+    """A variable has an invalid value; the message names both."""
 
 
 class WorkerSettings(Model):
-    """Everything that a worker process may be told. Empty addresses switch a thing off."""
+    """The settings of a worker process. An empty address switches a feature off."""
 
     redis_url: str = "redis://localhost:6379/0"
     postgres_dsn: str = "postgresql://localhost:5432/postgres"
@@ -53,14 +53,14 @@ class WorkerSettings(Model):
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Self:
-        """Take what is set in ``environment``; an empty variable counts as not set.
+        """Read ``environment``; an empty variable counts as not set.
 
         Raises:
-            SettingsError: names the variable, and what is wrong with its value.
+            WorkerSettingsError: it names the variable, its value and the problem.
         """
-        given = {name: environment[v] for name, v in VARIABLES.items() if environment.get(v)}
+        values = {name: environment[v] for name, v in VARIABLES.items() if environment.get(v)}
         try:
-            return cls.model_validate(given)
+            return cls.model_validate(values)
         except ValidationError as error:
             problem = error.errors()[0]
             variable = VARIABLES[str(problem["loc"][0])]

@@ -1,4 +1,4 @@
-"""What a worker tells of itself: the SDK's metrics for Prometheus, traces for OpenTelemetry."""
+"""The worker's telemetry: the SDK's metrics for Prometheus, traces for OpenTelemetry."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,19 +6,20 @@ from dataclasses import dataclass
 from temporalio.client import Interceptor
 from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 
+from sluice.installation import install_command
 from sluice.worker.settings import WorkerSettings, WorkerSettingsError
 
 
 @dataclass(frozen=True)
 class Tracing:
-    """Interceptors for the client, and what flushes the last spans at the end."""
+    """Interceptors for the client, and the flush of the last spans."""
 
     interceptors: tuple[Interceptor, ...] = ()
     close: Callable[[], None] = lambda: None
 
 
 def build_runtime(settings: WorkerSettings) -> Runtime | None:
-    """Serve the SDK's metrics at the address asked for; None is the SDK's own default."""
+    """Serve the SDK's metrics at the configured address; return None for the SDK's default."""
     if not settings.metrics_address:
         return None
     metrics = PrometheusConfig(
@@ -50,7 +51,7 @@ def start_tracing(settings: WorkerSettings) -> Tracing:
         from temporalio.contrib.opentelemetry import TracingInterceptor  # noqa: PLC0415 - optional
     except ImportError as error:
         raise WorkerSettingsError(
-            f"an OTLP endpoint is set, but {error.name} is not installed: install sluice[otel]"
+            f"an OTLP endpoint is set, but {error.name} is not installed; run {install_command('otel')}"
         ) from error
     provider = TracerProvider(resource=Resource.create({"service.name": "sluice-worker"}))
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))

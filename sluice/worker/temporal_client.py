@@ -1,4 +1,4 @@
-"""The worker's client: Temporal's own environment configuration, and what the settings add."""
+"""The worker's Temporal client: Temporal's environment configuration with our settings."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -12,16 +12,16 @@ from sluice.worker.telemetry import build_runtime, start_tracing
 
 
 class TemporalUnreachableError(Exception):
-    """Temporal can't be reached; the message says where it was looked for, and why not."""
+    """Temporal does not answer; the message has the address and the reason."""
 
 
 @asynccontextmanager
 async def open_client(settings: WorkerSettings) -> AsyncIterator[Client]:
-    """Connect with TLS, API key or certificates as the environment says; at the end flush traces.
+    """Connect with TLS, API key or certificates from the environment; flush traces at the end.
 
     Raises:
         PayloadKeyError, SettingsError: the message names the variable.
-        NoTemporalError: it does not answer, or not as it is asked.
+        TemporalUnreachableError: it does not answer, or refuses the connection.
     """
     traces = start_tracing(settings)
     try:

@@ -1,4 +1,4 @@
-"""The flag store as the command line uses it: plain errors, and what the routers made of a write."""
+"""Client of the flag store: errors with exit codes, and the propagation of a write."""
 
 import asyncio
 import re
@@ -31,7 +31,7 @@ from sluice.flags.validation import validate_percentage
 
 REDIS_TIMEOUT_SECONDS = 2.5
 PROPAGATION_SECONDS_MAX = 1.5
-"""Longer than any process's lease: by then each has read the write, or treats nobody."""
+"""Longer than any process's lease. Each process has then read the write, or treats no user."""
 POLL_SECONDS = 0.05
 PLAIN_NUMBER = re.compile(r"[+-]?[0-9]{1,9}(\.[0-9]{1,9})?")
 EXIT_CODES = {
@@ -43,7 +43,7 @@ EXIT_CODES = {
 
 @dataclass(frozen=True)
 class FlagClient:
-    """The flags of one environment, and the routers that serve them."""
+    """Client of the flags of one environment and of the processes that serve them."""
 
     flags: FeatureFlags
     redis: Redis
@@ -51,11 +51,11 @@ class FlagClient:
     environment: str
 
     async def poll_processes(self) -> list[ProcessPoll]:
-        """Ask every live router process what it serves."""
+        """Fetch from every live router process the state that it serves."""
         return await poll_processes(await live_processes(self.redis, self.environment), self.http)
 
     async def wait_until_propagated(self, flag: FlagState) -> "PropagationReport":
-        """Ask the processes until all have the write, at most OBEYED_SECONDS_MAX. Never raises."""
+        """Poll the processes until all serve the write, for at most OBEYED_SECONDS_MAX. Never raises."""
         began = time.monotonic()
         while True:
             try:
@@ -71,7 +71,7 @@ class FlagClient:
 
 @dataclass(frozen=True)
 class PropagationReport:
-    """Which processes serve a write ``seconds`` after it was acknowledged."""
+    """The processes that serve a write ``seconds`` after its acknowledgement."""
 
     confirmed: Sequence[str] = ()
     lease_expired: Sequence[str] = ()
@@ -80,22 +80,22 @@ class PropagationReport:
     seconds: float = 0.0
     errors: Mapping[str, str] = field(default_factory=dict)
     failure: str = ""
-    """Why nobody could be asked, although the write was acknowledged."""
+    """The reason that no process could be polled after an acknowledged write."""
 
     @property
     def is_certain(self) -> bool:
-        """Whether no process is known, or feared, to serve more than was written."""
+        """Return True when no process can serve more than was written."""
         return not self.unconfirmed and not self.failure
 
     @property
     def is_complete(self) -> bool:
-        """Whether nobody is left to wait for."""
+        """Return True when no process is left to wait for."""
         return len(self.confirmed) + len(self.lease_expired) == self.live
 
     def summary(self) -> str:
-        """One line for people."""
+        """Return the report as one line for people."""
         if self.failure:
-            return f"written; who serves it is not known: {self.failure}"
+            return f"written; the processes that serve it are not known: {self.failure}"
         if not self.live:
             return "no router process is alive to serve it"
         text = (
@@ -108,7 +108,7 @@ class PropagationReport:
         return text
 
     def document(self) -> dict[str, object]:
-        """The same for scripts."""
+        """Return the report as JSON values."""
         return {
             "live": self.live,
             "confirmed": list(self.confirmed),
@@ -136,9 +136,9 @@ def _propagation_report(
 
 @asynccontextmanager
 async def flag_client(context: Context) -> AsyncIterator[FlagClient]:
-    """Connect to the flags; every ``FlagError`` inside becomes a CliError with its exit code."""
+    """Connect to the flags. A ``FlagError`` inside becomes a CliError with its exit code."""
     redis = connect_redis(context.redis_url)
-    # Router processes are neighbours: a proxy of the environment is not for them.
+    # Router processes are on the same network: skip the proxy of the environment.
     http = httpx.AsyncClient(trust_env=False)
     name = context.environment_name
     try:
@@ -151,7 +151,7 @@ async def flag_client(context: Context) -> AsyncIterator[FlagClient]:
 
 
 def connect_redis(redis_url: str) -> Redis:
-    """Make a client that gives up soon, for a command that a person waits for."""
+    """Build a client with short timeouts, for a command that a person waits for."""
     try:
         return connect(
             redis_url,
@@ -160,12 +160,14 @@ def connect_redis(redis_url: str) -> Redis:
             retry=Retry(NoBackoff(), 0),
         )
     except ValueError as error:
-        raise CliError(f"REDIS_URL is no address of a Redis: {error}", Exit.USAGE) from error
+        raise CliError(
+            f"REDIS_URL is not a valid Redis URL, such as redis://host:6379/0: {error}", Exit.USAGE
+        ) from error
 
 
 @asynccontextmanager
 async def redis_connection(redis_url: str) -> AsyncIterator[Redis]:
-    """Redis while it answers; CliError when it doesn't."""
+    """Yield a Redis client; turn an unreachable Redis into a CliError."""
     redis = connect_redis(redis_url)
     try:
         yield redis
@@ -178,7 +180,7 @@ async def redis_connection(redis_url: str) -> AsyncIterator[Redis]:
 
 
 def to_cli_error(error: FlagError, redis_url: str) -> CliError:
-    """Say it with an exit code; a store that is out of reach is named, without its password."""
+    """Return the error with its exit code. For an unreachable store it names the address without password."""
     message = str(error)
     if isinstance(error, FlagStoreError):
         address = without_password(redis_url)
@@ -187,7 +189,7 @@ def to_cli_error(error: FlagError, redis_url: str) -> CliError:
 
 
 def parse_percentage(text: str) -> float:
-    """Read ``25``, ``12.5`` or ``25%``; CliError for anything else."""
+    """Read ``25``, ``12.5`` or ``25%``; raise CliError for anything else."""
     number = text.strip().removesuffix("%").rstrip()
     try:
         return validate_percentage(float(number) if PLAIN_NUMBER.fullmatch(number) else text)

@@ -1,4 +1,4 @@
-"""What is recorded of a rollout, and ``sluice explain``: why each decision was taken."""
+"""Client of the ledger: the newest rollout of a flag, and the state of a running one."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -17,7 +17,7 @@ TEMPORAL_TIMEOUT_SECONDS = 5
 
 
 async def fetch_live_state(context: Context, rollout_id: str) -> State | None:
-    """The state of exactly this rollout, when its workflow answers."""
+    """Return the state of exactly this rollout, or None when its workflow does not answer."""
     flag = rollout_id.removeprefix(ROLLOUT_ID_PREFIX).partition("/")[0]
     try:
         async with asyncio.timeout(TEMPORAL_TIMEOUT_SECONDS):
@@ -32,11 +32,13 @@ async def resolve_rollout_id(ledger: PostgresLedger, rollout: str | None) -> str
     if rollout is not None and "/" in rollout:
         return rollout
     flag = (rollout or "").removeprefix(ROLLOUT_ID_PREFIX)
-    found = await ledger.latest_rollout_id(f"{workflow_id(flag)}/" if flag else ROLLOUT_ID_PREFIX)
-    if found is None:
-        what = f"of a rollout of {flag}" if flag else "of any rollout"
-        raise CliError(f"The ledger holds nothing {what}; see `sluice list`.", Exit.NOT_FOUND)
-    return found
+    rollout_id = await ledger.latest_rollout_id(
+        f"{workflow_id(flag)}/" if flag else ROLLOUT_ID_PREFIX
+    )
+    if rollout_id is None:
+        scope = f"of a rollout of {flag}" if flag else "of any rollout"
+        raise CliError(f"The ledger has no entry {scope}; see `sluice list`.", Exit.NOT_FOUND)
+    return rollout_id
 
 
 @asynccontextmanager

@@ -1,4 +1,4 @@
-"""What `sluice learning evaluate` compares: the log as it was, and policies that did not act."""
+"""Off-policy comparison for `sluice learning evaluate`: the logged policy beside others."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,12 +26,12 @@ from router.learning.weights import Weights
 
 TREATMENT, CONTROL = "treatment", "control"
 ALPHA = 0.5
-"""The guide's; only where a policy is asked about under its own weights."""
+"""The guide's value, for a policy that runs under its own weights."""
 
 
 @dataclass(frozen=True)
 class EvaluateOptions:
-    """What to compare. ``alphas`` are of learners, ``versions`` of weights as they stand."""
+    """The policies to compare: learners by their ``alphas``, fixed weights by their ``versions``."""
 
     alphas: Sequence[float]
     versions: Sequence[int]
@@ -41,7 +41,7 @@ class EvaluateOptions:
 
 @dataclass(frozen=True)
 class PolicyEstimate:
-    """A policy and what it would have earned."""
+    """The estimated reward of one policy."""
 
     policy: str
     estimate: Estimate
@@ -49,7 +49,7 @@ class PolicyEstimate:
 
 @dataclass
 class PolicyComparison:
-    """``logged``: each cohort's count and mean reward; ``impossible``: policies without evidence."""
+    """The logged reward of each cohort, the estimates, and the policies without evidence."""
 
     logged: dict[str, tuple[int, Interval]] = field(default_factory=dict)
     rows: list[PolicyEstimate] = field(default_factory=list)
@@ -59,18 +59,18 @@ class PolicyComparison:
 async def compare_policies(
     redis: Redis, environment: str, options: EvaluateOptions
 ) -> PolicyComparison:
-    """Estimate every policy of the wish, and the warm start, on the feedback that taught.
+    """Estimate every policy of the options, and the warm start, on the learned feedback.
 
     Raises:
         NoEvidenceError: nothing was logged or stored yet.
         UnknownVersionError, redis.RedisError.
     """
     everything = await read_log(redis, environment)
-    found = PolicyComparison()
+    comparison = PolicyComparison()
     for cohort in (TREATMENT, CONTROL):
         log = [entry for entry in everything if entry.cohort == cohort]
         if len(log) >= SAMPLES_MIN:
-            found.logged[cohort] = (len(log), mean_reward(log))
+            comparison.logged[cohort] = (len(log), mean_reward(log))
     log = [entry for entry in everything if entry.cohort == TREATMENT]
     if len(log) < SAMPLES_MIN:
         raise NoEvidenceError(
@@ -81,50 +81,56 @@ async def compare_policies(
         log, await _load_weights(redis, environment, options), options
     ):
         try:
-            found.rows.append(PolicyEstimate(policy, estimate(log, targets)))
+            comparison.rows.append(PolicyEstimate(policy, estimate(log, targets)))
         except NoEvidenceError as error:
-            found.not_estimable[policy] = str(error)
-    return found
+            comparison.not_estimable[policy] = str(error)
+    return comparison
 
 
 async def _load_weights(
-    redis: Redis, environment: str, wish: EvaluateOptions
+    redis: Redis, environment: str, options: EvaluateOptions
 ) -> dict[int, Weights]:
-    """The first kept weights, which are the warm start, and those of the wish, by version."""
+    """Return the first stored weights (the warm start) and those of the options, by version."""
     store = LearningStore(redis, LearningKeys(environment), LearningOptions())
-    kept = await store.list_versions()
-    if not kept:
-        raise NoEvidenceError(f"environment {environment!r} has no weights: nothing ever learned")
-    if missing := sorted(set(wish.versions) - set(kept)):
-        raise UnknownVersionError(f"version {missing[0]} is not kept; there are {kept}")
-    found: dict[int, Weights] = {}
-    for version in (kept[0], *wish.versions):
-        weights = await store.load_version(version, ALPHA, wish.epsilon)
+    stored = await store.list_versions()
+    if not stored:
+        raise NoEvidenceError(
+            f"environment {environment!r} has no weights yet; they come with the first learned feedback"
+        )
+    if missing := sorted(set(options.versions) - set(stored)):
+        raise UnknownVersionError(f"version {missing[0]} is not stored; stored versions: {stored}")
+    loaded: dict[int, Weights] = {}
+    for version in (stored[0], *options.versions):
+        weights = await store.load_version(version, ALPHA, options.epsilon)
         if weights is None:
-            raise UnknownVersionError(f"version {version} was dropped meanwhile: try again")
-        found[version] = weights
-    return found
+            raise UnknownVersionError(
+                f"version {version} was dropped meanwhile; run the command again"
+            )
+        loaded[version] = weights
+    return loaded
 
 
 def _policy_targets(
-    log: Sequence[LogEntry], kept: Mapping[int, Weights], wish: EvaluateOptions
+    log: Sequence[LogEntry], stored: Mapping[int, Weights], options: EvaluateOptions
 ) -> Iterator[tuple[str, list[Mapping[str, float]]]]:
-    first, weights = next(iter(kept.items()))
+    first, weights = next(iter(stored.items()))
     yield (
         f"{weights.note or 'weights'} (version {first})",
         _fixed_weights_targets(log, weights.model),
     )
-    for alpha in wish.alphas:
-        start = weights.model.with_exploration(alpha, wish.epsilon)
+    for alpha in options.alphas:
+        start = weights.model.with_exploration(alpha, options.epsilon)
         yield f"learner, α {alpha:g}", progressive_targets(log, start)
-    for version in wish.versions:
-        yield f"version {version} as it stands", _fixed_weights_targets(log, kept[version].model)
-    for arm in wish.arms:
+    for version in options.versions:
+        yield f"version {version}, unchanged", _fixed_weights_targets(log, stored[version].model)
+    for arm in options.arms:
         if arm not in weights.model.arms:
-            raise UnknownVersionError(f"no arm {arm!r}; there are {', '.join(weights.model.arms)}")
+            raise UnknownVersionError(
+                f"no arm {arm!r}; known arms: {', '.join(weights.model.arms)}"
+            )
         yield f"always {arm}", [{arm: 1.0}] * len(log)
 
 
 def _fixed_weights_targets(log: Sequence[LogEntry], model: LinUCB) -> list[Mapping[str, float]]:
-    """What weights that learn nothing more would do."""
+    """Return the choices of weights that do not change."""
     return [model.propensities(entry.context) for entry in log]

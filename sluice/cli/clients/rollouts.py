@@ -1,4 +1,4 @@
-"""Rollouts as the command line sees them: start, look, command. Temporal errors become plain ones."""
+"""Client of the rollout workflows: start, query, command. Temporal errors become CliErrors."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -34,19 +34,19 @@ NO_WORKER = (
     "No worker answers for the rollout. Start one with `sluice worker`; the flag stays as it is."
 )
 MAY_STILL_RUN = (
-    "A worker that comes back may still carry the command out: look at `sluice status` then."
+    "A worker that comes back may still carry the command out; check `sluice status` then."
 )
 ROLLOUT_ID_PREFIX = workflow_id("")
 
 
 class Rollouts:
-    """All rollouts of one Temporal namespace."""
+    """Client of the rollouts of one Temporal namespace."""
 
     def __init__(self, client: Client) -> None:
         self.client = client
 
     async def start(self, plan: RolloutPlan) -> str:
-        """Start a rollout and give its id; CliError when the flag already has one."""
+        """Start a rollout and return its id; raise CliError when the flag already has one."""
         try:
             handle = await self.client.start_workflow(
                 RolloutWorkflow.run,
@@ -67,23 +67,25 @@ class Rollouts:
         return handle.id
 
     async def running_flags(self) -> list[str]:
-        """The flags of all rollouts that run."""
+        """Return the flags of all running rollouts."""
         query = f'WorkflowType = "{RolloutWorkflow.__name__}" AND ExecutionStatus = "Running"'
-        found = self.client.list_workflows(query)
-        return [one.id.removeprefix(ROLLOUT_ID_PREFIX) async for one in found]
+        workflows = self.client.list_workflows(query)
+        return [workflow.id.removeprefix(ROLLOUT_ID_PREFIX) async for workflow in workflows]
 
     async def list_all(self) -> list[tuple[str, str, datetime]]:
-        """Flag, Temporal status and start of every rollout that Temporal still knows."""
-        found = self.client.list_workflows(f'WorkflowType = "{RolloutWorkflow.__name__}"')
+        """Return flag, Temporal status and start of every rollout in Temporal's retention."""
+        workflows = self.client.list_workflows(f'WorkflowType = "{RolloutWorkflow.__name__}"')
         rows = []
-        async for one in found:
-            status = one.status.name if one.status else "UNKNOWN"
+        async for workflow in workflows:
+            status = workflow.status.name if workflow.status else "UNKNOWN"
             if status != WorkflowExecutionStatus.CONTINUED_AS_NEW.name:
-                rows.append((one.id.removeprefix(ROLLOUT_ID_PREFIX), status, one.start_time))
+                rows.append(
+                    (workflow.id.removeprefix(ROLLOUT_ID_PREFIX), status, workflow.start_time)
+                )
         return rows
 
     async def resolve_flag(self, flag: str | None) -> str:
-        """The flag meant: the one given, else the only one that runs."""
+        """Return ``flag``, or without it the flag of the only running rollout."""
         if flag is not None:
             return flag.removeprefix(ROLLOUT_ID_PREFIX)
         running = await self.running_flags()
@@ -94,17 +96,17 @@ class Rollouts:
         raise CliError(f"Several rollouts run: name one of {', '.join(running)}.", Exit.USAGE)
 
     async def fetch_state(self, flag: str) -> State:
-        """The whole state, as the workflow has it now."""
+        """Query the current state of the workflow."""
         return await self._await_answer(flag, self._handle(flag).query(RolloutWorkflow.get_state))
 
     async def fetch_waiting(self, flag: str) -> tuple[str, datetime | None]:
-        """What the rollout waits for, and until when."""
+        """Query the conditions that the rollout waits for, with their deadlines."""
         return await self._await_answer(flag, self._handle(flag).query(RolloutWorkflow.get_waiting))
 
     async def send_command(
         self, flag: str, verb: Verb, command: Command, seconds: float = ANSWER_TIMEOUT_SECONDS
     ) -> Acknowledgement:
-        """Send an update and wait for its answer; CliError with the reason when it is refused."""
+        """Send an update and wait for its answer; raise CliError with the reason of a refusal."""
         update = self._handle(flag).execute_update(str(verb), command, result_type=Acknowledgement)
         try:
             async with asyncio.timeout(seconds):
@@ -115,7 +117,7 @@ class Rollouts:
             raise CliError(f"{NO_WORKER} {MAY_STILL_RUN}", Exit.UNREACHABLE) from error
 
     async def send_signal(self, flag: str, verb: Verb, command: Command) -> None:
-        """Leave a command that survives a missing worker and a restart of the server."""
+        """Send a command as a signal, which survives a missing worker and a restart of the server."""
         await self._await_answer(flag, self._handle(flag).signal(str(verb), command))
 
     def _handle(self, flag: str) -> WorkflowHandle[RolloutWorkflow, object]:
@@ -129,8 +131,8 @@ class Rollouts:
                 return await question
         except ValidationError as error:
             raise CliError(
-                f"The rollout of {flag} is another version's: {error.error_count()} fields of its "
-                "state don't fit. Use the sluice that its worker runs."
+                f"The rollout of {flag} was written by another version: {error.error_count()} fields of its "
+                "state do not fit. Use the version of sluice that its worker runs."
             ) from error
         except (WorkflowQueryFailedError, WorkflowQueryRejectedError) as error:
             raise CliError(f"The rollout of {flag} can't answer: {error}") from error
@@ -141,7 +143,7 @@ class Rollouts:
 
 
 def _rejection_reason(error: WorkflowUpdateFailedError) -> str:
-    """Why, in the rollout's words: without the name of the error's class."""
+    """Return the rollout's own reason, without the name of the error's class."""
     cause = error.cause
     return cause.message if isinstance(cause, ApplicationError) else str(cause)
 
@@ -150,7 +152,7 @@ def _to_cli_error(flag: str, error: RPCError) -> CliError:
     if error.status is RPCStatusCode.NOT_FOUND:
         if "completed" in str(error):
             return CliError(f"The rollout of {flag} has ended.", Exit.NOT_FOUND)
-        message = f"There is no rollout of {flag}. `sluice list` shows what there is."
+        message = f"{flag} has no rollout. `sluice list` shows all rollouts."
         return CliError(message, Exit.NOT_FOUND)
     if error.status in (RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED):
         return CliError(NO_WORKER, Exit.UNREACHABLE)

@@ -1,4 +1,4 @@
-"""``sluice backtest``: a plan's gates over your own recorded metrics."""
+"""The command ``sluice backtest``: a plan's gates over your own recorded metrics."""
 
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
@@ -25,7 +25,7 @@ from sluice.rollout.plan.schema import RolloutPlan
 from sluice.rollout.units import parse_duration
 from sluice.stack.errors import StackError
 
-_TIME_FORMATS = "2026-01-05T08:00 (UTC unless it has an offset), 14d for so long ago, or now"
+_TIME_FORMATS = "2026-01-05T08:00 (UTC unless it has an offset), 14d for 14 days ago, or now"
 
 
 def backtest(  # noqa: PLR0913, PLR0917  each is an option of the command line
@@ -37,25 +37,27 @@ def backtest(  # noqa: PLR0913, PLR0917  each is an option of the command line
         Path | None, typer.Option(help="Read this data folder of a Prometheus; it isn't changed.")
     ] = None,
     treatment: Annotated[
-        str, typer.Option(help="Whose series stand for the treatment's: treatment, control, all.")
+        str, typer.Option(help="Cohort to read as the treatment: treatment, control or all.")
     ] = "treatment",
-    every: Annotated[str, typer.Option(help="How often red flags look; default: 1m or less.")] = "",
+    every: Annotated[
+        str, typer.Option(help="Interval of red flag checks; default: 1m or less.")
+    ] = "",
     json: JsonOption = False,
 ) -> None:
     """Replay a plan's gates over recorded metrics: each verdict, alarms a week, gates without data.
 
-    Over a time in which nothing was wrong, every alarm is a false one. Gates look at their step's
-    interval. Before the first rollout only control is recorded: --treatment control.
+    Over a time without faults, every alarm is a false one. Gates are checked at their step's
+    interval. Before the first rollout only control is recorded: use --treatment control.
     """
     now = datetime.now(UTC)
     times = (_parse_time("--from", begin, now), _parse_time("--to", end, now))
     if times[1] <= times[0]:
         raise CliError("--to must be later than --from.", Exit.USAGE)
     if treatment not in COHORT_PATTERN:
-        known = ", ".join(COHORT_PATTERN)
-        raise CliError(f"--treatment {treatment!r} is none of {known}.", Exit.USAGE)
+        cohorts = ", ".join(COHORT_PATTERN)
+        raise CliError(f"--treatment {treatment!r} is not one of {cohorts}.", Exit.USAGE)
     if tsdb is not None and not tsdb.is_dir():
-        raise CliError(f"--tsdb {tsdb} is no folder.", Exit.USAGE)
+        raise CliError(f"--tsdb {tsdb} is not a folder.", Exit.USAGE)
     checked = load_plan_or_exit(plan, json)
     often = _parse_interval(every, checked)
     url = prometheus or Context.read().prometheus_url

@@ -1,4 +1,4 @@
-"""What people say to a rollout: promote, pause, resume, abort, retry."""
+"""The commands with which people decide: approve, attest, promote, pause, resume, abort, rollback, retry."""
 
 import asyncio
 import sys
@@ -22,18 +22,20 @@ ABORT_TIMEOUT_SECONDS = 2
 
 
 def _send_command(verb: Verb, flag: str | None, words: tuple[str, str], json: bool) -> None:
-    """``words`` are the reason, and who gives it (empty: the context's actor)."""
+    """Send a command with a reason and an actor (empty: the actor of the context)."""
     reason, by = words
 
     async def send() -> None:
         context = Context.read()
         rollouts = Rollouts(await context.connect_temporal())
         command = Command(actor=by or context.actor, reason=reason)
-        taken = await rollouts.send_command(await rollouts.resolve_flag(flag), verb, command)
+        acknowledgement = await rollouts.send_command(
+            await rollouts.resolve_flag(flag), verb, command
+        )
         print_result(
             json,
-            taken.model_dump(mode="json"),
-            f"{verb}: {taken.message}; {taken.status}, step {taken.step}, {taken.percentage:g} %",
+            acknowledgement.model_dump(mode="json"),
+            f"{verb}: {acknowledgement.message}; {acknowledgement.status}, step {acknowledgement.step}, {acknowledgement.percentage:g} %",
         )
 
     asyncio.run(send())
@@ -55,7 +57,7 @@ def pause(
     by: ActorOption = "",
     json: JsonOption = False,
 ) -> None:
-    """Stay at the current percentage; red flags stay on guard."""
+    """Stay at the current percentage. Red flags remain active."""
     _send_command(Verb.PAUSE, flag, (reason, by), json)
 
 
@@ -65,7 +67,7 @@ def resume(
     by: ActorOption = "",
     json: JsonOption = False,
 ) -> None:
-    """Go on after a pause; stability starts again."""
+    """Continue after a pause. The stability window restarts."""
     _send_command(Verb.RESUME, flag, (reason, by), json)
 
 
@@ -75,7 +77,7 @@ def retry(
     by: ActorOption = "",
     json: JsonOption = False,
 ) -> None:
-    """Enter the step that was rolled back again, with a fresh clock."""
+    """Enter the rolled-back step again, with a new clock."""
     _send_command(Verb.RETRY, flag, (reason, by), json)
 
 
@@ -87,7 +89,7 @@ def abort(
 ) -> None:
     """End the rollout at 0 %. Works without a worker, and with --kill's latch even without Temporal.
 
-    Asks the workflow (2 s); without an answer leaves a signal and kills the flag in Redis.
+    Asks the workflow (2 s). Without an answer it sends a signal and kills the flag in Redis.
     """
     context = Context.read()
     command = Command(actor=by or context.actor, reason=reason)
@@ -98,7 +100,9 @@ async def _abort(context: Context, flag: str | None, command: Command, json: boo
     try:
         rollouts = Rollouts(await context.connect_temporal())
         flag = await rollouts.resolve_flag(flag)
-        taken = await rollouts.send_command(flag, Verb.ABORT, command, ABORT_TIMEOUT_SECONDS)
+        acknowledgement = await rollouts.send_command(
+            flag, Verb.ABORT, command, ABORT_TIMEOUT_SECONDS
+        )
     except CliError as error:
         if error.code is not Exit.UNREACHABLE or flag is None:
             raise
@@ -108,7 +112,11 @@ async def _abort(context: Context, flag: str | None, command: Command, json: boo
             json, {"flag": flag, "percentage": 0, "killed": True}, f"{flag} is killed: 0 %"
         )
         return
-    print_result(json, taken.model_dump(mode="json"), f"abort: {flag} at {taken.percentage:g} %")
+    print_result(
+        json,
+        acknowledgement.model_dump(mode="json"),
+        f"abort: {flag} at {acknowledgement.percentage:g} %",
+    )
 
 
 async def _abort_unacknowledged(context: Context, flag: str, command: Command) -> None:
@@ -118,7 +126,7 @@ async def _abort_unacknowledged(context: Context, flag: str, command: Command) -
         await Rollouts(await context.connect_temporal()).send_signal(flag, Verb.ABORT, command)
     except CliError as error:
         print_note(
-            f"No signal left: {error} The rollout itself goes on once Temporal is back: abort again."
+            f"The signal was not sent: {error} The rollout continues once Temporal is back; abort it then."
         )
 
 
@@ -126,39 +134,50 @@ def approve(  # noqa: PLR0913, PLR0917  who, why and on what: one option each
     flag: FlagArgument = None,
     reason: ReasonOption = "",
     evidence: Annotated[
-        str, typer.Option(help="The check whose readings you saw; default: the newest, shown now.")
+        str,
+        typer.Option(
+            help="The check whose readings you saw; default: the newest, evidence_id now."
+        ),
     ] = "",
     by: ActorOption = "",
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask on a terminal.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """Approve the step that waits, on the readings that you see.
+    """Approve the waiting step, on the readings that you see.
 
-    Shows the newest check of what is live now, asks, and sends its id along. Refused when a red
-    flag has fired since, when the readings got worse, or when they are older than the plan allows.
+    Shows the newest check, asks, and sends the check's id along. Refused when a red flag has fired
+    since, when the readings got worse, or when they are older than the plan allows.
     """
 
     async def send() -> None:
         context = Context.read()
         rollouts = Rollouts(await context.connect_temporal())
         name = await rollouts.resolve_flag(flag)
-        shown = evidence or _print_evidence(await rollouts.fetch_state(name), ask=not (yes or json))
-        command = Command(actor=by or context.actor, reason=reason, evidence=shown)
-        taken = await rollouts.send_command(name, Verb.APPROVE, command)
-        on = f" on {shown}" if shown else ""
-        text = f"approve{on}: {taken.message}; {taken.status}, step {taken.step}"
-        print_result(json, {**taken.model_dump(mode="json"), "evidence": shown}, text)
+        evidence_id = evidence or _print_evidence(
+            await rollouts.fetch_state(name), ask=not (yes or json)
+        )
+        command = Command(actor=by or context.actor, reason=reason, evidence=evidence_id)
+        acknowledgement = await rollouts.send_command(name, Verb.APPROVE, command)
+        on = f" on {evidence_id}" if evidence_id else ""
+        text = f"approve{on}: {acknowledgement.message}; {acknowledgement.status}, step {acknowledgement.step}"
+        print_result(
+            json, {**acknowledgement.model_dump(mode="json"), "evidence": evidence_id}, text
+        )
 
     asyncio.run(send())
 
 
 def _print_evidence(state: State, ask: bool) -> str:
-    """Show the readings that an approval would be bound to; gives their id."""
+    """Show the readings that the approval will be bound to, and return their id."""
     check = state.evidence
     if check is None or state.step is None:
         return ""
     Console(stderr=True).print(check_view(check, state.percentage))
-    if ask and sys.stdin.isatty() and not typer.confirm(f"Start {state.step.title} on this?"):
+    if (
+        ask
+        and sys.stdin.isatty()
+        and not typer.confirm(f"Start {state.step.title} on these readings?")
+    ):
         raise CliError("Nothing was approved.", Exit.INTERRUPTED)
     return check.id
 
@@ -169,20 +188,20 @@ def attest(
         str | None, typer.Option(help="The flag; may be left out when one rollout runs.")
     ] = None,
     by: ActorOption = "",
-    note: Annotated[
-        str, typer.Option("--note", "-m", help="What you know, or where to see it.")
-    ] = "",
+    note: Annotated[str, typer.Option("--note", "-m", help="Evidence, or a link to it.")] = "",
     json: JsonOption = False,
 ) -> None:
-    """Say that an item of a checklist is true. Items of later steps may be attested early."""
+    """Attest that a checklist item is true. Items of later steps may be attested early."""
 
     async def send() -> None:
         context = Context.read()
         rollouts = Rollouts(await context.connect_temporal())
         command = Command(actor=by or context.actor, reason=note, item=item)
-        taken = await rollouts.send_command(await rollouts.resolve_flag(flag), Verb.ATTEST, command)
-        text = f"attest {item}: {taken.message}; {taken.status}, step {taken.step}"
-        print_result(json, taken.model_dump(mode="json"), text)
+        acknowledgement = await rollouts.send_command(
+            await rollouts.resolve_flag(flag), Verb.ATTEST, command
+        )
+        text = f"attest {item}: {acknowledgement.message}; {acknowledgement.status}, step {acknowledgement.step}"
+        print_result(json, acknowledgement.model_dump(mode="json"), text)
 
     asyncio.run(send())
 
@@ -203,12 +222,12 @@ def rollback(  # noqa: PLR0913, PLR0917  one option for each of the guide's roll
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Confirm the revert at once.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """Step back to the step's rollback target, or what the option says; answers when it is done.
+    """Step back to the step's rollback target, or to the option's; return when it is done.
 
-    Red flags stay on guard after it. Continue with `sluice retry`, or end with `sluice abort`.
+    Red flags remain active. Continue with `sluice retry`, or end with `sluice abort`.
     """
     if yes and not code:
-        raise typer.BadParameter("--yes belongs to --code: there is nothing else to confirm")
+        raise typer.BadParameter("--yes confirms --code only; leave it out")
     command = Command(
         actor=by or Context.read().actor,
         reason=reason,
@@ -224,8 +243,8 @@ def rollback(  # noqa: PLR0913, PLR0917  one option for each of the guide's roll
 async def _roll_back(flag: str | None, command: Command, json: bool) -> None:
     rollouts = Rollouts(await Context.read().connect_temporal())
     name = await rollouts.resolve_flag(flag)
-    taken = await rollouts.send_command(name, Verb.ROLLBACK, command)
-    _print_acknowledgement(taken, json)
+    acknowledgement = await rollouts.send_command(name, Verb.ROLLBACK, command)
+    _print_acknowledgement(acknowledgement, json)
     if not command.code:
         return
     if not command.confirmed and not await _confirm_revert(rollouts, name):
@@ -238,9 +257,9 @@ async def _roll_back(flag: str | None, command: Command, json: bool) -> None:
 
 
 async def _confirm_revert(rollouts: Rollouts, flag: str) -> bool:
-    """Ask on the terminal; where there is none to ask, nothing is reverted."""
+    """Ask on the terminal; without a terminal, revert nothing."""
     code = (await rollouts.fetch_state(flag)).plan.rollbacks.code
-    assert code is not None  # noqa: S101  the rollout has taken the command
+    assert code is not None  # noqa: S101  the rollout has accepted the command
     question = f"Revert {code.commit} on {code.remote}/{code.branch}, push and deploy?"
     try:
         return await asyncio.to_thread(typer.confirm, question, err=True)
@@ -248,6 +267,6 @@ async def _confirm_revert(rollouts: Rollouts, flag: str) -> bool:
         return False
 
 
-def _print_acknowledgement(taken: Acknowledgement, json: bool) -> None:
-    text = f"rollback: {taken.message}; {taken.status}, step {taken.step}, {taken.percentage:g} %"
-    print_result(json, taken.model_dump(mode="json"), text)
+def _print_acknowledgement(acknowledgement: Acknowledgement, json: bool) -> None:
+    text = f"rollback: {acknowledgement.message}; {acknowledgement.status}, step {acknowledgement.step}, {acknowledgement.percentage:g} %"
+    print_result(json, acknowledgement.model_dump(mode="json"), text)

@@ -1,4 +1,4 @@
-"""``sluice demo``: everything started, a rollout followed to its end, everything stopped."""
+"""The command ``sluice demo``: start everything, follow a rollout to its end, stop everything."""
 
 import asyncio
 import contextlib
@@ -37,7 +37,7 @@ EXIT_CODES = {Status.HEALTHY: Exit.OK, Status.DEGRADED: Exit.DEGRADED, Status.AB
 
 @dataclass(frozen=True)
 class DemoOptions:
-    """What the caller asked for."""
+    """The options of the command."""
 
     fault: str | None
     fault_step: str
@@ -45,9 +45,11 @@ class DemoOptions:
 
 
 def run_demo(options: DemoOptions) -> int:
-    """Run the demo; gives the exit code. Ctrl-C stops everything that was started."""
+    """Run the demo and return the exit code. Ctrl-C stops all that was started."""
     if options.fault is not None and options.fault not in FAULTS:
-        raise CliError(f"No fault {options.fault!r}; there are {', '.join(FAULTS)}.", Exit.USAGE)
+        raise CliError(
+            f"Unknown fault {options.fault!r}; use one of {', '.join(FAULTS)}.", Exit.USAGE
+        )
     stack = Stack(stack_home())
     try:
         return asyncio.run(_run_demo(stack, options))
@@ -88,22 +90,22 @@ async def _run_demo(stack: Stack, wish: DemoOptions) -> int:
     console_link = await start_console(stack)
     ui = f"{context.environment.get('TEMPORAL_UI_URL', '')}/namespaces/default/workflows"
     print_note(f"[{time.monotonic() - began:5.1f} s] rollout started; Temporal UI: {ui}")
-    print_note(f"console, follow and decide there (the link works once): {console_link}")
+    print_note(f"console (the link works once): {console_link}")
     fault = FAULTS[wish.fault] if wish.fault else None
     if fault is not None and wish.fault_step:
         fault = type(fault)(fault.kind, plan.step(wish.fault_step).name, fault.description)
-    saboteur = FaultInjector(redis, context.environment_name, fault)
+    injector = FaultInjector(redis, context.environment_name, fault)
     view = choose_view(Console(), context.links, as_json=False)
-    state = await follow(rollouts, plan.flag, view, saboteur.inject_if_due)
-    await _print_outcome(state, routers, saboteur)
+    state = await follow(rollouts, plan.flag, view, injector.inject_if_due)
+    await _print_outcome(state, routers, injector)
     await redis.aclose()
     return EXIT_CODES.get(state.status, Exit.FAILED)
 
 
 async def attest_all(rollouts: Rollouts, plan: RolloutPlan) -> None:
-    """Say what only people know, as the demo's own people: each item by whoever would know it.
+    """Attest every item that needs a person, as the demo's people.
 
-    By signal: the worker has only been started, and an update would wait for its answer.
+    Sent by signal: the worker has only just started, and an update would wait for its answer.
     """
     for word in attestations_for(plan):
         await rollouts.send_signal(plan.flag, Verb.ATTEST, word)
@@ -112,7 +114,7 @@ async def attest_all(rollouts: Rollouts, plan: RolloutPlan) -> None:
 async def _start_servers(stack: Stack, began: float) -> None:
     left = await stack.down()
     if left:
-        print_note(f"stopped what an earlier run had left: {', '.join(left)}")
+        print_note(f"stopped processes of an earlier run: {', '.join(left)}")
     print_note(f"starting the servers (data and logs in {stack.home.name}/)")
     await stack.up(
         on_progress=lambda name, state, s: print_note(f"  {name:<12} {state} ({s:.1f} s)")
@@ -121,7 +123,7 @@ async def _start_servers(stack: Stack, began: float) -> None:
 
 
 async def _clear_previous_run(context: Context, redis: Redis) -> None:
-    """End a rollout that an interrupted demo left behind, and clear what it had in Redis."""
+    """End the rollout of an interrupted demo, and clear its keys in Redis."""
     client = await context.connect_temporal()
     handle = client.get_workflow_handle(workflow_id(load_plan(data_file(PLAN)).flag))
     with contextlib.suppress(RPCError):  # none is running
@@ -132,13 +134,13 @@ async def _clear_previous_run(context: Context, redis: Redis) -> None:
         await redis.delete(*keys)
 
 
-async def _print_outcome(state: State, routers: list[DemoRouter], saboteur: FaultInjector) -> None:
-    """Tell how it ended, as every router process itself reports it."""
+async def _print_outcome(state: State, routers: list[DemoRouter], injector: FaultInjector) -> None:
+    """Print the end, as every router process reports it."""
     flag = state.plan.flag
     out = sys.stdout
     print(file=out)
-    if saboteur.fault is not None:
-        _print_rollback(state, saboteur)
+    if injector.fault is not None:
+        _print_rollback(state, injector)
     for router in routers:
         print(f"{router.name} ({router.url}): {await router.describe_flag(flag)}")
     print(f"status: {state.status}")
@@ -146,14 +148,14 @@ async def _print_outcome(state: State, routers: list[DemoRouter], saboteur: Faul
         print(f"report: {state.report}")
 
 
-def _print_rollback(state: State, saboteur: FaultInjector) -> None:
-    fault, rollback = saboteur.fault, state.rollback
+def _print_rollback(state: State, injector: FaultInjector) -> None:
+    fault, rollback = injector.fault, state.rollback
     assert fault is not None  # noqa: S101  the caller looked
-    if saboteur.injected_at is None or rollback is None:
+    if injector.injected_at is None or rollback is None:
         print(f"the fault {fault.kind!r} led to no rollback")
         return
     print(
-        f"fault {fault.kind!r} ({fault.description}) injected at {_format_time(saboteur.injected_at)}"
+        f"fault {fault.kind!r} ({fault.description}) injected at {_format_time(injector.injected_at)}"
     )
     seen_at, done, confirmed = state.last_red_flag_at, rollback.completed_at, rollback.confirmed_at
     if seen_at is None or done is None:
@@ -164,7 +166,7 @@ def _print_rollback(state: State, saboteur: FaultInjector) -> None:
     last = confirmed or done
     print(f"0 % at {_format_time(last)} in every router process: {rollback.confirmation}")
     print(f"breach → 0 %: {(last - seen_at).total_seconds():.2f} s")
-    print(f"fault → 0 %: {(last - saboteur.injected_at).total_seconds():.2f} s, detection included")
+    print(f"fault → 0 %: {(last - injector.injected_at).total_seconds():.2f} s, detection included")
 
 
 def _format_time(at: datetime) -> str:

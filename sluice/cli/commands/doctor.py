@@ -1,4 +1,4 @@
-"""``sluice doctor``: is everything there that a rollout relies on, and does nobody serve an orphan?"""
+"""The command ``sluice doctor``: checks of every server, flag and channel that a rollout relies on."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
@@ -29,17 +29,17 @@ def doctor(
         bool, typer.Option("--fix", help="Keep Temporal's histories for 90 days.")
     ] = False,
     fence: Annotated[
-        bool, typer.Option("--fence", help="Put orphaned flags to 0 % and shut their runs out.")
+        bool, typer.Option("--fence", help="Set orphaned flags to 0 % and fence their runs off.")
     ] = False,
     plan: Annotated[
-        Path | None, typer.Option(help="Also check that the worker can tell people what it says.")
+        Path | None, typer.Option(help="Also check that the worker has the channels of this plan.")
     ] = None,
     json: JsonOption = False,
 ) -> None:
     """Check each server, the search attributes, the retention, each flag above 0 %, and channels.
 
     Registers search attributes that are missing. An orphan is a flag above 0 % whose rollout was
-    terminated or failed: nobody watches its red flags. Exit code: 0 all well, 1 something is bad.
+    terminated or failed, so that its red flags are not watched. Exit code: 0 all good, 1 not.
     """
     findings = asyncio.run(_run_checks(Context.read(), fix, fence, plan))
     if json:

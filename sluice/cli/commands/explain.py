@@ -1,4 +1,4 @@
-"""TODO."""
+"""The command ``sluice explain``: the reason of each decision, from the ledger."""
 
 import asyncio
 from typing import Annotated
@@ -25,12 +25,12 @@ from sluice.rollout.review.explain import Explanation, RecordedCheck, explain
 def explain_rollout(
     rollout: RolloutArgument = None,
     step: Annotated[str, typer.Option(help="Only decisions of this step.")] = "",
-    last: Annotated[int, typer.Option(min=0, help="Only the last so many; 0: all.")] = 0,
+    last: Annotated[int, typer.Option(min=0, help="Only the last N decisions; 0: all.")] = 0,
     json: JsonOption = False,
 ) -> None:
     """Explain each decision: reading, threshold, samples, window and rule, from the ledger.
 
-    Works without Temporal, and years after the rollout. Exit code: 4 when nothing is recorded.
+    Works without Temporal, also years after the rollout. Exit code: 4 when nothing is recorded.
     """
     asyncio.run(_explain(rollout, step, last, json))
 
@@ -42,15 +42,15 @@ async def _explain(rollout: str | None, step: str, last: int, json: bool) -> Non
         decisions = await _load_decisions(
             ledger, rollout_id, await fetch_live_state(context, rollout_id)
         )
-    chosen = [one for one in decisions if not step or one.step == step][-last:]
+    selected = [decision for decision in decisions if not step or decision.step == step][-last:]
     if json:
         document = {
             "rollout": rollout_id,
-            "decisions": [explanation_document(one) for one in chosen],
+            "decisions": [explanation_document(decision) for decision in selected],
         }
         print_result(True, document, "")
     else:
-        print_explanations(Console(), rollout_id, chosen)
+        print_explanations(Console(), rollout_id, selected)
 
 
 async def _load_decisions(

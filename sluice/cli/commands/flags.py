@@ -1,4 +1,4 @@
-"""``sluice flags``: look at feature flags and change them by hand. Needs Redis only."""
+"""The commands ``sluice flags``: show feature flags and change them by hand. They need Redis only."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -27,7 +27,7 @@ from sluice.cli.views.flags_watch import watch_flags
 from sluice.flags import FlagState, WriteMetadata
 
 app = typer.Typer(
-    help="Look at feature flags and change them by hand; needs Redis only, not Temporal.",
+    help="Show feature flags and change them by hand; needs Redis only, not Temporal.",
     no_args_is_help=True,
 )
 app.command()(serve)
@@ -35,16 +35,16 @@ app.command()(key)
 
 FlagNameArgument = Annotated[str, typer.Argument(metavar="FLAG", help="The flag's name.")]
 HistoryReasonOption = Annotated[
-    str, typer.Option("--reason", "-m", help="Why; kept in the flag's history.")
+    str, typer.Option("--reason", "-m", help="The reason, kept in the flag's history.")
 ]
-# Click would take -1 for an option, and say nothing of percentages.
+# Click takes -1 for an option; its error then does not mention percentages.
 NUMBERS_MAY_BE_NEGATIVE = {"ignore_unknown_options": True}
 FlagEdit = Callable[[FlagClient, WriteMetadata], Awaitable[FlagState]]
 
 
 @app.command("list")
 def list_flags(json: JsonOption = False) -> None:
-    """List all flags as the store has them."""
+    """List all flags as stored."""
 
     async def run() -> None:
         async with flag_client(Context.read()) as session:
@@ -62,10 +62,10 @@ def list_flags(json: JsonOption = False) -> None:
 @app.command()
 def show(
     name: FlagNameArgument,
-    user: Annotated[str, typer.Option(help="Also say what this user gets, and why.")] = "",
+    user: Annotated[str, typer.Option(help="Also show this user's variant and its reason.")] = "",
     json: JsonOption = False,
 ) -> None:
-    """Show one flag, and what each live router process makes of it."""
+    """Show one flag, and the state that each live router process serves."""
 
     async def run() -> None:
         async with flag_client(Context.read()) as session:
@@ -86,12 +86,12 @@ def show(
 @app.command()
 def create(
     name: FlagNameArgument,
-    description: Annotated[str, typer.Option(help="What the flag turns on.")] = "",
+    description: Annotated[str, typer.Option(help="The feature that the flag turns on.")] = "",
     percentage: Annotated[str, typer.Option(help="Share of users to begin with.")] = "0",
     reason: HistoryReasonOption = "",
     json: JsonOption = False,
 ) -> None:
-    """Create a flag. The same definition again changes nothing; another is refused."""
+    """Create a flag. An equal definition changes nothing; a different one is refused."""
     share = parse_percentage(percentage)
     _apply_edit(
         lambda session, change: session.flags.create_flag(
@@ -109,7 +109,7 @@ def set_percentage(
     reason: HistoryReasonOption = "",
     json: JsonOption = False,
 ) -> None:
-    """Set the share of users treated. Refused while the flag is killed, unless it is 0."""
+    """Set the share of treated users. While the flag is killed, only 0 is accepted."""
     share = parse_percentage(percentage)
     flag = _apply_edit(
         lambda session, change: session.flags.set_rollout_percentage(name, share, metadata=change),
@@ -131,12 +131,13 @@ def whitelist(  # noqa: PLR0913  two ways to change a list, and the usual option
     *,
     remove: Annotated[bool, typer.Option("--remove", help="Take the users off instead.")] = False,
     replace: Annotated[
-        bool, typer.Option("--replace", help="Make these users, or nobody, the whole list.")
+        bool,
+        typer.Option("--replace", help="Make these users the whole list; without users, empty it."),
     ] = False,
     reason: HistoryReasonOption = "",
     json: JsonOption = False,
 ) -> None:
-    """Treat users whatever the percentage is. Without users: show who is on the list."""
+    """Treat users regardless of the percentage. Without users: show the list."""
     if remove and replace:
         raise CliError("Give either --remove or --replace.", Exit.USAGE)
     if not user_ids and not replace:
@@ -168,7 +169,7 @@ def _print_whitelist(name: str, json: bool) -> None:
 def kill(
     name: FlagNameArgument, reason: HistoryReasonOption = "", json: JsonOption = False
 ) -> None:
-    """Turn the flag off for everyone, the whitelist too, and refuse every raise until `unkill`."""
+    """Turn the flag off for all users, the whitelist too, and refuse every raise until `unkill`."""
     _apply_edit(lambda session, change: session.flags.kill(name, metadata=change), reason, json)
 
 
@@ -176,7 +177,7 @@ def kill(
 def unkill(
     name: FlagNameArgument, reason: HistoryReasonOption = "", json: JsonOption = False
 ) -> None:
-    """Clear the kill latch. The percentage stays 0 until it is set; the whitelist counts again."""
+    """Clear the kill latch. The percentage stays 0 until it is set; the whitelist applies again."""
     _apply_edit(lambda session, change: session.flags.unkill(name, metadata=change), reason, json)
 
 
@@ -184,14 +185,14 @@ def unkill(
 def delete(
     name: FlagNameArgument, reason: HistoryReasonOption = "", json: JsonOption = False
 ) -> None:
-    """Delete the flag: it is off everywhere. Refused while it is killed; its history stays."""
+    """Delete the flag, so that it is off everywhere. Refused while killed. Its history remains."""
 
     async def run() -> None:
         context = Context.read()
         async with flag_client(context) as session:
             change = WriteMetadata(actor=context.actor, reason=reason)
             await session.flags.delete_flag(name, metadata=change)
-        print_result(json, {"flag": name, "deleted": True}, f"{name} is deleted: off for everyone")
+        print_result(json, {"flag": name, "deleted": True}, f"{name} is deleted: off for all users")
 
     asyncio.run(run())
 
@@ -199,10 +200,12 @@ def delete(
 @app.command()
 def history(
     name: Annotated[str | None, typer.Argument(metavar="[FLAG]", help="One flag only.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many, newest first.")] = 50,
+    limit: Annotated[
+        int, typer.Option(min=1, max=10_000, help="Number of changes, newest first.")
+    ] = 50,
     json: JsonOption = False,
 ) -> None:
-    """Show who changed what, when and why; of a deleted flag too."""
+    """Show each change with its time, actor and reason; of deleted flags too."""
 
     async def run() -> None:
         async with flag_client(Context.read()) as session:
@@ -218,18 +221,18 @@ def history(
 @app.command()
 def watch(
     name: Annotated[str | None, typer.Argument(metavar="[FLAG]", help="One flag only.")] = None,
-    seconds: Annotated[float, typer.Option(min=0, help="Stop after so long; 0: never.")] = 0,
+    seconds: Annotated[float, typer.Option(min=0, help="Stop after this time; 0: never.")] = 0,
     json: JsonOption = False,
 ) -> None:
-    """Follow the flags, and what each router process serves, until Ctrl-C.
+    """Follow the flags, and the state that each router process serves, until Ctrl-C.
 
-    On a terminal a picture; elsewhere a line for every change. --json prints one document a line.
+    A terminal shows a live table, a pipe one line per change. --json prints one document per line.
     """
     asyncio.run(watch_flags(Context.read(), name, seconds, json))
 
 
 def _apply_edit(edit: FlagEdit, reason: str, json: bool) -> FlagState:
-    """Write, ask the routers whether they obey, and say both. Exit code 1 when one may not."""
+    """Write the change, poll the routers and print both. Exit code 1 when a process may serve more."""
 
     async def run() -> FlagState:
         context = Context.read()
@@ -248,13 +251,13 @@ def _apply_edit(edit: FlagEdit, reason: str, json: bool) -> FlagState:
 
 def _summary_text(flag: FlagState) -> str:
     if flag.killed:
-        return f"{flag.name} is killed: 0 % for everyone"
+        return f"{flag.name} is killed: 0 % for all users"
     listed = f" and {len(flag.whitelist)} whitelisted" if flag.whitelist else ""
     return f"{flag.name} is at {flag.rollout_percentage:g} %{listed}"
 
 
 def _warn_of_owner(flag: FlagState) -> None:
-    """A running rollout sets its own percentage again within seconds; only the latch stops it."""
+    """Warn that a running rollout will set its own percentage again. Only the latch prevents that."""
     if flag.fence.owner is not None and not flag.killed:
         print_note(
             f"rollout run {flag.fence.owner} owns {flag.name} and may set its own percentage again:"

@@ -1,4 +1,4 @@
-"""``sluice kill``. Loads no more than Redis takes: nobody who kills a flag has seconds to give."""
+"""The command ``sluice kill``. It imports the Redis client only, so that it starts fast."""
 
 import asyncio
 from typing import Annotated
@@ -13,7 +13,7 @@ from sluice.flags import WriteMetadata
 
 
 async def kill_flag(context: Context, flag: str, change: WriteMetadata) -> None:
-    """Set the kill latch; needs only Redis."""
+    """Set the kill latch in Redis."""
     async with flag_client(context) as session:
         await session.flags.kill(flag, metadata=change)
 
@@ -24,8 +24,8 @@ def kill(
     by: ActorOption = "",
     json: JsonOption = False,
 ) -> None:
-    """Turn a flag off for everyone and refuse every raise; needs only Redis, not Temporal."""
+    """Turn a flag off for all users and refuse every raise. Needs only Redis, not Temporal."""
     context = Context.read()
     change = WriteMetadata(actor=by or context.actor, reason=reason or "kill")
     asyncio.run(kill_flag(context, flag, change))
-    print_result(json, {"flag": flag, "killed": True}, f"{flag} is killed: 0 % for everyone")
+    print_result(json, {"flag": flag, "killed": True}, f"{flag} is killed: 0 % for all users")

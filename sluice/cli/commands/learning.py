@@ -1,4 +1,4 @@
-"""``sluice learning``: what the online learner earned, and what other policies would have."""
+"""The commands ``sluice learning``: the learner's reward beside that of other policies."""
 
 import asyncio
 import math
@@ -22,14 +22,14 @@ from sluice.cli.errors import CliError, Exit
 from sluice.cli.output import JsonOption, print_note, print_result
 
 app = typer.Typer(
-    help="What the online learner earned, and what other policies would have.",
+    help="Compare the online learner's reward with that of other policies.",
     no_args_is_help=True,
 )
 
 
 @app.callback()
 def _learning() -> None:
-    """What the online learner earned, and what other policies would have."""
+    """Compare the online learner's reward with that of other policies."""
 
 
 @app.command()
@@ -38,7 +38,8 @@ def evaluate(
         list[float] | None, typer.Option(help="Exploration of a learner to compare; repeatable.")
     ] = None,
     version: Annotated[
-        list[int] | None, typer.Option(help="Kept weights, as they stand; repeatable.")
+        list[int] | None,
+        typer.Option(help="A stored version of the weights, unchanged; repeatable."),
     ] = None,
     arm: Annotated[list[str] | None, typer.Option(help="Always this arm; repeatable.")] = None,
     epsilon: Annotated[
@@ -46,27 +47,27 @@ def evaluate(
     ] = 0.05,
     json: JsonOption = False,
 ) -> None:
-    """Say what another α, earlier weights or the old policy would have earned, from the log.
+    """Estimate from the log the reward of another α, of earlier weights or of the old policy.
 
     Estimates of the mean reward per feedback, 0 to 1: doubly robust with its 95 % interval, and for
-    comparison SNIPS and IPS (all intervals with --json). `samples` are effective ones: what the log
-    knows of a policy. The warm start, the policy before anything was learned, is always compared.
+    comparison SNIPS and IPS (all intervals with --json). `samples` are effective samples: the
+    evidence that the log has of a policy. The warm start, the policy before learning, is always shown.
     """
     if wrong := [one for one in alpha or () if not (math.isfinite(one) and one >= 0)]:
-        raise CliError(f"--alpha {wrong[0]}: give zero or more.", Exit.USAGE)
-    wish = EvaluateOptions(
+        raise CliError(f"--alpha {wrong[0]}: expected a finite number of 0 or more.", Exit.USAGE)
+    options = EvaluateOptions(
         tuple(alpha or (0.0, 0.5, 1.0)), tuple(version or ()), tuple(arm or ()), epsilon
     )
 
     async def run() -> None:
         context = Context.read()
         async with _learning_redis(context) as redis:
-            found = await compare_policies(redis, context.environment_name, wish)
+            comparison = await compare_policies(redis, context.environment_name, options)
         if json:
-            print_result(True, _comparison_document(found), "")
+            print_result(True, _comparison_document(comparison), "")
             return
-        Console().print(_comparison_table(found))
-        _print_warnings(found)
+        Console().print(_comparison_table(comparison))
+        _print_warnings(comparison)
 
     asyncio.run(run())
 
@@ -82,25 +83,29 @@ async def _learning_redis(context: Context) -> AsyncIterator[Redis]:
             raise CliError(str(error)) from error
 
 
-def _comparison_document(found: PolicyComparison) -> dict[str, Any]:
+def _comparison_document(comparison: PolicyComparison) -> dict[str, Any]:
     rows = [
         {"policy": row.policy, "trusted": row.estimate.is_reliable, **asdict(row.estimate)}
-        for row in found.rows
+        for row in comparison.rows
     ]
-    logged = {name: {"samples": n, **asdict(mean)} for name, (n, mean) in found.logged.items()}
-    return {"logged": logged, "policies": rows, "not_estimable": found.not_estimable}
+    logged = {name: {"samples": n, **asdict(mean)} for name, (n, mean) in comparison.logged.items()}
+    return {"logged": logged, "policies": rows, "not_estimable": comparison.not_estimable}
 
 
-def _comparison_table(found: PolicyComparison) -> Table:
+def _comparison_table(comparison: PolicyComparison) -> Table:
     table = Table("policy", "reward [95 %]", "SNIPS", "IPS", "samples")
-    for name, (samples, mean) in found.logged.items():
-        table.add_row(f"{name}, as it was", _interval(mean), "", "", str(samples), style="bold")
-    for row in found.rows:
+    for name, (samples, mean) in comparison.logged.items():
+        table.add_row(f"{name}, as logged", _interval(mean), "", "", str(samples), style="bold")
+    for row in comparison.rows:
         own = row.estimate
-        known = Text(f"{own.effective_samples:.0f}", style="" if own.is_reliable else "red")
+        samples_cell = Text(f"{own.effective_samples:.0f}", style="" if own.is_reliable else "red")
         others = (f"{own.snips.value:.3f}", f"{own.ips.value:.3f}")
         table.add_row(
-            row.policy, _interval(own.dr), *others, known, style="" if own.is_reliable else "dim"
+            row.policy,
+            _interval(own.dr),
+            *others,
+            samples_cell,
+            style="" if own.is_reliable else "dim",
         )
     return table
 
@@ -109,12 +114,14 @@ def _interval(mean: Interval) -> str:
     return f"{mean.value:.3f} [{mean.low:.3f}, {mean.high:.3f}]"
 
 
-def _print_warnings(found: PolicyComparison) -> None:
-    doubtful: Sequence[str] = [row.policy for row in found.rows if not row.estimate.is_reliable]
+def _print_warnings(comparison: PolicyComparison) -> None:
+    doubtful: Sequence[str] = [
+        row.policy for row in comparison.rows if not row.estimate.is_reliable
+    ]
     if doubtful:
         print_note(
-            f"not to be trusted, the log knows too little of them (fewer than {EFFECTIVE_SAMPLES_MIN:.0f}"
+            f"not reliable, the log has too little evidence of them (fewer than {EFFECTIVE_SAMPLES_MIN:.0f}"
             f" effective samples): {', '.join(doubtful)}"
         )
-    for policy, reason in found.not_estimable.items():
+    for policy, reason in comparison.not_estimable.items():
         print_note(f"{policy}: {reason}")

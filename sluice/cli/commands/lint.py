@@ -1,4 +1,4 @@
-"""``sluice lint``, and reading a plan for other commands. Needs no server and loads no driver."""
+"""The command ``sluice lint``, and the reading of a plan for other commands. Imports no driver."""
 
 from pathlib import Path
 from typing import Annotated
@@ -28,9 +28,9 @@ def lint(
     strict: StrictOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Check a plan: one line per mistake and per gate that can't decide, with field and line.
+    """Check a plan: one line per mistake and per gate that cannot decide, with field and line.
 
-    What a gate can see is computed from the plan's traffic:, or from --qpd. Exit code: 2 for
+    The time to detection is computed from the plan's traffic:, or from --qpd. Exit code: 2 for
     mistakes and, with --strict, for warnings.
     """
     checked = load_plan_or_exit(plan, json)
@@ -39,28 +39,28 @@ def lint(
         traffic = (traffic or ExpectedTraffic(queries_per_day=qpd)).model_copy(
             update={"queries_per_day": qpd}
         )
-    told = dict.fromkeys(
+    warnings = dict.fromkeys(
         with_lines(plan.read_text(encoding="utf-8"), lint_warnings(checked, traffic))
     )
     document = {
         "plan": checked.name,
         "steps": len(checked.steps),
         "diagnostics": [],
-        "warnings": [{"line": w.line, "field": w.field, "message": w.message} for w in told],
+        "warnings": [{"line": w.line, "field": w.field, "message": w.message} for w in warnings],
     }
-    lines = [f"{plan}: warning: {warning}" for warning in told]
-    fine = f"{plan}: {checked.name} is fine ({len(checked.steps)} steps)"
-    if told:
-        fine = f"{plan}: {checked.name} is valid ({len(checked.steps)} steps), {len(told)} warnings"
+    lines = [f"{plan}: warning: {warning}" for warning in warnings]
+    summary = f"{plan}: {checked.name} is fine ({len(checked.steps)} steps)"
+    if warnings:
+        summary = f"{plan}: {checked.name} is valid ({len(checked.steps)} steps), {len(warnings)} warnings"
     if traffic is None:
-        fine += "; say traffic: or --qpd to learn what its gates can see"
-    print_result(json, document, "\n".join([*lines, fine]))
-    if strict and told:
+        summary += "; add traffic: or --qpd to compute its times to detection"
+    print_result(json, document, "\n".join([*lines, summary]))
+    if strict and warnings:
         raise typer.Exit(Exit.USAGE)
 
 
 def load_plan_or_exit(path: Path, json: bool) -> RolloutPlan:
-    """Read a plan, or tell its mistakes and leave with exit code 2."""
+    """Read a plan, or print its mistakes and exit with code 2."""
     try:
         return load_plan(path)
     except PlanError as error:
@@ -75,7 +75,10 @@ def load_plan_or_exit(path: Path, json: bool) -> RolloutPlan:
 
 
 def print_diagnostics(name: str, error: PlanError) -> None:
-    """One line each, which begins with the file's name; that of a file that can't be read does."""
+    """Print diagnostic line per mistake, each beginning with the file's name."""
     print_note(
-        "\n".join(f"{one}" if one.field == name else f"{name}: {one}" for one in error.diagnostics)
+        "\n".join(
+            f"{diagnostic}" if diagnostic.field == name else f"{name}: {diagnostic}"
+            for diagnostic in error.diagnostics
+        )
     )

@@ -1,4 +1,4 @@
-"""``sluice rehearse``: a plan through its four weeks in seconds, before it touches anyone."""
+"""The command ``sluice rehearse``: four weeks of a plan in seconds, on synthetic traffic."""
 
 import asyncio
 import time
@@ -38,23 +38,23 @@ RUNS_MAX = 10_000
 def rehearse(  # noqa: PLR0913, PLR0917  each is an option of the command line
     plan: PlanArgument,
     scenario: Annotated[
-        str, typer.Option(help="What goes wrong: a name of the library, or a YAML file.")
+        str, typer.Option(help="The fault: a scenario of the library, or a YAML file.")
     ] = "",
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same traffic.")] = 1,
     runs: Annotated[
-        int, typer.Option(min=0, max=RUNS_MAX, help="Also so many seeds, by the pure core: rates.")
+        int, typer.Option(min=0, max=RUNS_MAX, help="Also run N seeds on the pure core, for rates.")
     ] = 0,
     check: Annotated[
         bool, typer.Option("--check", help="Fail when the plan exceeds its own budget.")
     ] = False,
-    html: Annotated[Path | None, typer.Option(help="Write a page with plots there.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Write a page with plots to this file.")] = None,
     json: JsonOption = False,
 ) -> None:
     """Rehearse a plan: the real workflow, four weeks in seconds, on synthetic traffic.
 
-    Without --scenario nothing goes wrong; --check alone rehearses every scenario of the budget.
+    Without --scenario the traffic is healthy; --check alone rehearses every scenario of the budget.
     Exit code: 1 when a scenario does not end as its file expects, or a budget is exceeded; 2 when plan
-    or scenario have mistakes, or don't go together; 3 when a server it needs is missing or fails.
+    or scenario have mistakes or do not fit each other; 3 when a server is missing or fails.
     """
     checked = load_plan_or_exit(plan, json)
     if check and checked.budget is None:
@@ -76,11 +76,11 @@ def rehearse(  # noqa: PLR0913, PLR0917  each is an option of the command line
 
         html.write_text(render_html(checked, played, studies, wrong), encoding="utf-8")
     seconds = time.monotonic() - began
-    told = [rehearsal_text(one, scenarios[i].title) for i, one in enumerate(outcomes)]
-    told += [monte_carlo_text(one) for one in studies]
-    told += [f"took {seconds:.1f} s", *(f"NOT AS WANTED: {one}" for one in wrong)]
+    sections = [rehearsal_text(one, scenarios[i].title) for i, one in enumerate(outcomes)]
+    sections += [monte_carlo_text(one) for one in studies]
+    sections += [f"took {seconds:.1f} s", *(f"UNEXPECTED: {one}" for one in wrong)]
     print_result(
-        json, rehearsals_document(checked.name, outcomes, studies, wrong), "\n\n".join(told)
+        json, rehearsals_document(checked.name, outcomes, studies, wrong), "\n\n".join(sections)
     )
     raise typer.Exit(Exit.FAILED if wrong else Exit.OK)
 
@@ -97,7 +97,7 @@ def _load_scenario(name: str) -> Scenario:
     except KeyError:
         known = ", ".join(scenario_names())
         raise CliError(
-            f"No scenario {name!r}; there are {known}, or give a file.", Exit.USAGE
+            f"Unknown scenario {name!r}; use a file or one of {known}.", Exit.USAGE
         ) from None
     except PlanError as error:
         print_diagnostics(name, error)
@@ -125,10 +125,10 @@ async def _rehearse(
 def _unmet_expectations(
     plan: RolloutPlan, scenarios: Sequence[Scenario], outcomes: Sequence[RehearsalResult]
 ) -> Sequence[str]:
-    """What ended otherwise than its scenario says; a scenario speaks of one plan only."""
-    told = [
+    """Return the results that differ from what their scenario expects for this plan."""
+    problems = [
         (scenario.name, expectation_mismatch(outcome, scenario.expect))
         for scenario, outcome in zip(scenarios, outcomes, strict=True)
         if isinstance(scenario.expect, Expectation) and scenario.plan == plan.name
     ]
-    return [f"{name}: {because}" for name, because in told if because]
+    return [f"{name}: {because}" for name, because in problems if because]

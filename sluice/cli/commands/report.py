@@ -1,4 +1,4 @@
-"""``sluice report``: the post-mortem, whenever somebody asks for it."""
+"""The command ``sluice report``: the post-mortem at any time."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -22,11 +22,11 @@ from sluice.rollout.engine.state import State, Status
 def report(
     rollout: RolloutArgument = None,
     directory: Annotated[
-        Path | None, typer.Option(help="Where to; default: the plan's report_directory, here.")
+        Path | None, typer.Option(help="The folder; default: the plan's report_directory.")
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Write the post-mortem now, before the end too: Markdown, and one HTML file with plots.
+    """Write the post-mortem now, also before the end: Markdown, and one HTML file with plots.
 
     Exit code: 4 when nothing is recorded of the rollout.
     """
@@ -43,7 +43,7 @@ async def _write_report(rollout: str | None, directory: Path | None, json: bool)
         try:
             receipt = await ReportActivities(ledger, FileArchive()).write_report(request)
         except ApplicationError as error:
-            raise CliError(f"The report can't be written: {error}") from error
+            raise CliError(f"The report cannot be written: {error}") from error
     document = {"rollout": rollout_id, "ending": request.ending, **receipt.model_dump()}
     print_result(json, document, f"{request.ending}: {receipt.markdown}\n{receipt.html}")
 
@@ -51,18 +51,18 @@ async def _write_report(rollout: str | None, directory: Path | None, json: bool)
 async def _report_request(
     context: Context, ledger: PostgresLedger, rollout_id: str, directory: Path | None
 ) -> ReportRequest:
-    """What to report: the state as the workflow has it, else as the ledger had it at the end."""
+    """Build the request from the workflow's state, or else from the ledger's final state."""
     now = datetime.now(UTC)
     state = await fetch_live_state(context, rollout_id)
     if state is None:
-        kept = await ledger.entries(rollout_id, "state")
-        if not kept:
+        states = await ledger.entries(rollout_id, "state")
+        if not states:
             raise CliError(
                 f"{rollout_id} has no state in the ledger yet, and its workflow does not answer. "
-                "Start Temporal and a worker, then ask again; `sluice explain` needs neither.",
+                "Start Temporal and a worker and run this again; `sluice explain` needs neither.",
                 Exit.UNREACHABLE,
             )
-        request = ReportRequest.model_validate_json(kept[-1].body, extra="ignore")
+        request = ReportRequest.model_validate_json(states[-1].body, extra="ignore")
     else:
         request = ReportRequest(state=state, ending=_ending(state), at=state.finished_at or now)
     if directory is None:

@@ -1,4 +1,4 @@
-"""Starting rollouts and looking at them: start, status, watch, list."""
+"""The commands that start and show rollouts: start, status, watch, list."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -38,7 +38,7 @@ def start(plan: PlanArgument, json: JsonOption = False) -> None:
 
 
 def print_rollout_status(flag: str | None, json: bool) -> None:
-    """Print one rollout as it is now."""
+    """Print the current state of one rollout."""
 
     async def run() -> None:
         rollouts = Rollouts(await Context.read().connect_temporal())

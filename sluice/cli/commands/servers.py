@@ -1,4 +1,4 @@
-"""Servers: up, down, status, worker, router; and the demo that uses them all."""
+"""The commands of the servers: up, down, status, worker, router, demo."""
 
 import asyncio
 import os
@@ -69,15 +69,15 @@ def up(json: JsonOption = False) -> None:
 
 
 def _redacted_environment(environment: dict[str, str]) -> list[tuple[str, str]]:
-    shown = {k: without_password(v) for k, v in environment.items()}
-    return [(k, "***" if "PASSWORD" in k else v) for k, v in sorted(shown.items())]
+    redacted = {k: without_password(v) for k, v in environment.items()}
+    return [(k, "***" if "PASSWORD" in k else v) for k, v in sorted(redacted.items())]
 
 
 def down(
     json: JsonOption = False,
     data: Annotated[bool, typer.Option("--data", help="Delete all data too.")] = False,
 ) -> None:
-    """Stop everything that ``up``, the demo and its processes have started."""
+    """Stop all servers and processes that ``up`` and the demo have started."""
 
     async def run() -> None:
         stack = _open_stack()
@@ -87,17 +87,19 @@ def down(
                 await stack.remove_data()
         except StackError as error:
             raise CliError(str(error)) from error
-        print_result(json, {"stopped": stopped}, f"stopped: {', '.join(stopped) or 'nothing ran'}")
+        print_result(
+            json, {"stopped": stopped}, f"stopped: {', '.join(stopped) or 'nothing, no server ran'}"
+        )
 
     asyncio.run(run())
 
 
 def status(
     flag: FlagArgument = None,
-    stack: Annotated[bool, typer.Option("--stack", help="The servers instead.")] = False,
+    stack: Annotated[bool, typer.Option("--stack", help="Show the servers instead.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """Show a rollout as it is now; with --stack, the servers."""
+    """Show the current state of a rollout; with --stack, the servers."""
     if stack:
         require_extra("status --stack", "stack")
         _print_stack_status(json)
@@ -138,7 +140,7 @@ def _exec_module(module: str, *arguments: str) -> NoReturn:
 
 
 def worker() -> None:
-    """Run a worker: it carries the rollouts out. Several may run; one is enough."""
+    """Run a worker, which carries rollouts out. One is enough; several may run."""
     require_extra("worker", "worker")
     _exec_module("worker")
 
@@ -147,7 +149,7 @@ def router(
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 8100,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
 ) -> None:
-    """Run one router process (HTTP); the Prometheus of `sluice up` here then scrapes it."""
+    """Run one router process (HTTP). The Prometheus of `sluice up` then scrapes it."""
     require_extra("router", "router")
     own_prometheus = load_environment(stack_home()).get("PROMETHEUS_URL")
     if own_prometheus is not None and own_prometheus == Context.read().prometheus_url:

@@ -1,4 +1,4 @@
-"""``sluice simulate``: thousands of drawn rollouts, and the rules that none of them may break."""
+"""The command ``sluice simulate``: thousands of random rollouts, checked against the invariants."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -16,32 +16,33 @@ PROGRESS_EVERY = 500
 
 
 def simulate(
-    runs: Annotated[int, typer.Option(min=1, max=RUNS_MAX, help="So many seeds.")] = 2000,
-    seed: Annotated[int, typer.Option(min=0, help="The first of them.")] = 1,
+    runs: Annotated[int, typer.Option(min=1, max=RUNS_MAX, help="Number of seeds.")] = 2000,
+    seed: Annotated[int, typer.Option(min=0, help="The first seed.")] = 1,
     json: JsonOption = False,
 ) -> None:
-    """Draw plans, faults, commands and crashes at random, and hold every rollout to its invariants.
+    """Generate plans, faults, commands and crashes at random, and check every rollout's invariants.
 
-    By the pure core: no server is needed. With --runs 1 it prints the rollout's whole trail.
-    Exit code: 1 when a rule was broken; the command that replays it is printed.
+    Runs on the pure core without a server. With --runs 1 it prints the rollout's whole trace.
+    Exit code: 1 for a violation; the command that replays it is printed.
     """
     ends: Counter[str] = Counter()
-    broken = []
-    for one in _run_seeds(seed, runs):
-        ends[one.status] += 1
-        broken += [one] if one.violation else []
+    violations = []
+    for result in _run_seeds(seed, runs):
+        ends[result.status] += 1
+        violations += [result] if result.violation else []
         if runs == 1:
-            print_note("\n".join(one.trace))
+            print_note("\n".join(result.trace))
     document = {
         "runs": runs,
         "seed": seed,
         "ends": dict(ends),
         "violations": [
-            {"seed": one.seed, "rule": one.violation, "trace": one.trace} for one in broken
+            {"seed": result.seed, "rule": result.violation, "trace": result.trace}
+            for result in violations
         ],
     }
-    print_result(json, document, simulation_text(runs, ends, broken))
-    raise typer.Exit(Exit.FAILED if broken else Exit.OK)
+    print_result(json, document, simulation_text(runs, ends, violations))
+    raise typer.Exit(Exit.FAILED if violations else Exit.OK)
 
 
 def _run_seeds(seed: int, runs: int) -> Iterator[SimulationResult]:
@@ -51,20 +52,20 @@ def _run_seeds(seed: int, runs: int) -> Iterator[SimulationResult]:
         yield simulated(seed + number)
 
 
-def simulation_text(runs: int, ends: Counter[str], broken: list[SimulationResult]) -> str:
-    """The result for people: the first broken one with its trail, all with their replay."""
-    told = ", ".join(f"{count} {status}" for status, count in ends.most_common())
-    lines = [f"{runs} rollouts: {told}"]
-    if not broken:
-        return f"{lines[0]}; no rule was broken"
-    lines += ["", *broken[0].trace, ""]
+def simulation_text(runs: int, ends: Counter[str], violations: list[SimulationResult]) -> str:
+    """Return the result for people: the first violation with its trace, and each replay command."""
+    endings = ", ".join(f"{count} {status}" for status, count in ends.most_common())
+    lines = [f"{runs} rollouts: {endings}"]
+    if not violations:
+        return f"{lines[0]}; every invariant held"
+    lines += ["", *violations[0].trace, ""]
     lines += [
-        f"BROKEN in seed {one.seed}: {one.violation}\n  {replay_command(one.seed)}"
-        for one in broken
+        f"VIOLATION in seed {result.seed}: {result.violation}\n  {replay_command(result.seed)}"
+        for result in violations
     ]
     return "\n".join(lines)
 
 
 def replay_command(seed: int) -> str:
-    """The one command that shows the same rollout again."""
+    """Return the command that replays the same rollout."""
     return f"sluice simulate --runs 1 --seed {seed}"

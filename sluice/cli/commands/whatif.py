@@ -1,4 +1,4 @@
-"""``sluice whatif``: a rollout's recorded readings under other thresholds."""
+"""The command ``sluice whatif``: a rollout's recorded readings under other thresholds."""
 
 import asyncio
 from collections.abc import Sequence
@@ -46,13 +46,13 @@ def whatif(
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Judge a rollout's recorded readings again, under edited rules: what would have become of it.
+    """Judge a rollout's recorded readings again under edited rules, and show the resulting end.
 
-    Thresholds, sample counts and what no data means can be edited; a window can't, as readings over
-    another one were never taken (`sluice backtest` takes them). Exit code: 4 when nothing is recorded.
+    Thresholds, sample counts and the no-data policy can be edited. A window cannot, because no
+    readings over another window were recorded; `sluice backtest` measures them. Exit code: 4 when nothing is recorded.
     """
     if not overrides:
-        raise CliError("--set is missing: what if what? For example "
+        raise CliError("--set is missing; write for example "
                        "--set ramp-25.latency_p99.threshold=0.8", Exit.USAGE)  # fmt: skip
     asyncio.run(_whatif(rollout, overrides, json))
 
@@ -80,11 +80,11 @@ async def _whatif(rollout: str | None, wanted: Sequence[str], json: bool) -> Non
 
 
 async def _load_archived_plan(ledger: PostgresLedger, rollout_id: str) -> RolloutPlan | None:
-    """The plan as it was at the end; None while the rollout runs and Temporal does not answer."""
-    kept = await ledger.entries(rollout_id, "state")
-    if not kept:
+    """Return the final plan; None while the rollout runs and Temporal does not answer."""
+    states = await ledger.entries(rollout_id, "state")
+    if not states:
         return None
-    return ReportRequest.model_validate_json(kept[-1].body, extra="ignore").state.plan
+    return ReportRequest.model_validate_json(states[-1].body, extra="ignore").state.plan
 
 
 RolloutRecords = tuple[Sequence[RecordedCheck], Sequence[Finding], Sequence[Event]]
@@ -93,7 +93,7 @@ RolloutRecords = tuple[Sequence[RecordedCheck], Sequence[Finding], Sequence[Even
 def replay_with_overrides(
     override_texts: Sequence[str], records: RolloutRecords, plan: RolloutPlan | None
 ) -> tuple[list[VerdictChange], list[StepReplay]]:
-    """What the edits change, verdict by verdict and step by step.
+    """Return the changes that the edits make, verdict by verdict and step by step.
 
     Raises:
         EditError: an edit that can't be applied to what was recorded.
@@ -121,7 +121,7 @@ def replay_with_overrides(
 
 
 def _step_at(events: Sequence[Event], finding: Finding) -> str:
-    """The step that was live when the watch found it."""
+    """Return the step that was live at the watch's finding."""
     just_after = finding.seen_at + timedelta(seconds=1)
     lives = [e.step for e in events if e.kind == "step" and e.step and e.at <= just_after]
     return lives[-1] if lives else ""

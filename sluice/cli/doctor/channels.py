@@ -1,4 +1,4 @@
-"""Whether the worker can tell people what plans say: the channels of each against its settings."""
+"""Check that the worker has every channel that a plan sends notices to."""
 
 import asyncio
 import uuid
@@ -27,7 +27,7 @@ CHANNEL_VARIABLES: dict[Channel, str] = {
 
 
 async def check_channels(context: Context, plan: Path | None) -> list[DoctorFinding]:
-    """One line for each channel that a running rollout or ``plan`` tells people on."""
+    """Return a finding for each channel that a running rollout or ``plan`` uses."""
     try:
         client = await context.connect_temporal()
         plans = [*await _running_plans(Rollouts(client)), *([load_plan(plan)] if plan else [])]
@@ -37,7 +37,7 @@ async def check_channels(context: Context, plan: Path | None) -> list[DoctorFind
     except (CliError, PlanError, RPCError) as error:
         return [DoctorFinding("channels", BAD, str(error))]
     except (TimeoutError, WorkflowFailureError):
-        text = "no worker (of this version) says what it was configured for: start `sluice worker`"
+        text = "no worker of this version answers; start `sluice worker`"
         return [DoctorFinding("channels", "warn", text)]
 
 
@@ -66,7 +66,7 @@ def _channel_findings(
     for channel, flags in sorted(needed.items()):
         who = f"the plan of {', '.join(sorted(flags))}"
         if channel in configured:
-            yield DoctorFinding(f"channel {channel}", GOOD, f"configured; {who} tells people there")
+            yield DoctorFinding(f"channel {channel}", GOOD, f"configured; {who} uses it")
             continue
-        text = f"{who} tells people there, but the worker has no {CHANNEL_VARIABLES.get(channel, channel)}"
-        yield DoctorFinding(f"channel {channel}", BAD, f"{text}: nobody would hear of it")
+        text = f"{who} uses it, but the worker lacks {CHANNEL_VARIABLES.get(channel, channel)}"
+        yield DoctorFinding(f"channel {channel}", BAD, f"{text}: its notices are not sent")

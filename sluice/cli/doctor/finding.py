@@ -1,4 +1,4 @@
-"""What the doctor found: one line each."""
+"""The findings of ``sluice doctor``, one line each."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -10,7 +10,7 @@ BAD: FindingLevel = "bad"
 
 @dataclass(frozen=True)
 class DoctorFinding:
-    """``about`` names the part; ``text`` says how it is, and what to do when it isn't well."""
+    """A part (``about``), its state, and the repair when it is bad."""
 
     subject: str
     level: FindingLevel

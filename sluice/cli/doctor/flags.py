@@ -1,4 +1,4 @@
-"""Orphans: flags above 0 % whose rollout has ended without taking its traffic away."""
+"""Orphaned flags: above 0 %, although their rollout was terminated or failed."""
 
 import uuid
 from collections.abc import AsyncIterator
@@ -14,7 +14,7 @@ from sluice.flags import FeatureFlags, FlagError, FlagState, WriteMetadata
 from sluice.flags.redis.urls import connect
 from workflows.models import workflow_id
 
-# Completed is none: a rollout that ended Healthy may well leave its flag at 100 %.
+# Completed is not among them: a rollout that ended Healthy leaves its flag at 100 %.
 ORPHANING_STATUSES = (
     WorkflowExecutionStatus.TERMINATED,
     WorkflowExecutionStatus.FAILED,
@@ -25,7 +25,7 @@ Orphans = list[FlagState]
 
 
 async def check_flags(context: Context) -> tuple[list[DoctorFinding], Orphans]:
-    """One line for each flag that serves somebody, and the orphans among them."""
+    """Return a finding for each flag above 0 %, and the orphans among them."""
     try:
         client = await context.connect_temporal()
         async with _feature_flags(context) as flags:
@@ -33,7 +33,7 @@ async def check_flags(context: Context) -> tuple[list[DoctorFinding], Orphans]:
     except (FlagError, CliError) as error:
         return [DoctorFinding("flags", BAD, str(error))], []
     if not serving:
-        return [DoctorFinding("flags", GOOD, "none is above 0 %")], []
+        return [DoctorFinding("flags", GOOD, "all at 0 %")], []
     findings, orphans = [], []
     for flag in serving:
         finding, orphan = await _classify_flag(client, flag)
@@ -43,7 +43,7 @@ async def check_flags(context: Context) -> tuple[list[DoctorFinding], Orphans]:
 
 
 async def fence_orphans(context: Context, orphans: Orphans) -> list[DoctorFinding]:
-    """Put each to 0 % and make its old run's late writes refused; a new rollout may begin."""
+    """Set each to 0 % and fence its old run's late writes off; a new rollout may begin."""
     findings = []
     async with _feature_flags(context) as flags:
         for flag in orphans:
@@ -56,7 +56,7 @@ async def fence_orphans(context: Context, orphans: Orphans) -> list[DoctorFindin
             except FlagError as error:
                 findings.append(DoctorFinding(f"flag {flag.name}", BAD, f"not fenced: {error}"))
                 continue
-            text = f"fenced: {left.rollout_percentage:g} %, its old run is shut out"
+            text = f"fenced: {left.rollout_percentage:g} %, its old run is fenced off"
             findings.append(DoctorFinding(f"flag {flag.name}", GOOD, text))
     return findings
 
@@ -69,24 +69,26 @@ async def _classify_flag(client: Client, flag: FlagState) -> tuple[DoctorFinding
     about, at = f"flag {flag.name}", f"at {flag.rollout_percentage:g} %"
     owner = flag.fence.owner
     if owner is None:
-        return DoctorFinding(about, "warn", f"{at}, set by hand: no rollout watches it"), False
-    found = await _find_owning_run(client, flag.name, owner)
-    if found is None:
-        text = f"{at}, but Temporal knows no rollout of it any more; take it to 0 % if in doubt"
+        return DoctorFinding(
+            about, "warn", f"{at}, set by hand: its red flags are not watched"
+        ), False
+    execution = await _find_owning_run(client, flag.name, owner)
+    if execution is None:
+        text = f"{at}, but Temporal has no record of its rollout; set it to 0 % if in doubt"
         return DoctorFinding(about, "warn", text), False
-    status = found.status
+    status = execution.status
     if status in ORPHANING_STATUSES:
-        text = f"{at}, an orphan: its rollout is {status.name.lower()} and nobody watches its red flags"
-        return DoctorFinding(about, BAD, f"{text}. `sluice doctor --fence` takes it to 0 %"), True
+        text = f"{at}, an orphan: its rollout is {status.name.lower()} and its red flags are not watched"
+        return DoctorFinding(about, BAD, f"{text}. `sluice doctor --fence` sets it to 0 %"), True
     running = status is WorkflowExecutionStatus.RUNNING
-    text = "its rollout is running" if running else "its rollout has ended well"
+    text = "its rollout is running" if running else "its rollout ended Healthy"
     return DoctorFinding(about, GOOD, f"{at}, {text}"), False
 
 
 async def _find_owning_run(
     client: Client, flag: str, owner: str
 ) -> WorkflowExecutionDescription | None:
-    """The last run of the rollout that owns the flag, whichever rollout of the flag came later."""
+    """Return the last run of the rollout that owns the flag, ignoring later rollouts of the flag."""
     query = f'WorkflowId = "{workflow_id(flag)}"'
     async for run in client.list_workflows(query):
         handle = client.get_workflow_handle(run.id, run_id=run.run_id)

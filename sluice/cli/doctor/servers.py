@@ -1,4 +1,4 @@
-"""TODO."""
+"""Checks of Redis, the routers, Postgres and Prometheus."""
 
 import asyncio
 
@@ -16,8 +16,8 @@ from sluice.flags.redis.process_registry import live_processes
 from workflows.models import workflow_id
 
 NOT_SCRAPED = (
-    "answers, but scrapes no router: without a job `router` every gate has no data. Routers that you "
-    "start with `sluice router` here are scraped; for others see ops/prometheus/prometheus.yml"
+    "answers, but does not scrape a router: without a job `router` every gate lacks data. Routers that "
+    "you start with `sluice router` here are scraped; for others see ops/prometheus/prometheus.yml"
 )
 
 
@@ -34,14 +34,16 @@ async def check_redis(context: Context) -> list[DoctorFinding]:
         return [DoctorFinding("redis", BAD, f"{why}. Set REDIS_URL, or `sluice up`.")]
     finally:
         await redis.aclose()
-    found = [DoctorFinding("redis", GOOD, "answers")]
+    findings = [DoctorFinding("redis", GOOD, "answers")]
     if not processes:
         return [
-            *found,
-            DoctorFinding("routers", "warn", "none is alive; start one with `sluice router`"),
+            *findings,
+            DoctorFinding("routers", "warn", "none is running; start one with `sluice router`"),
         ]
     async with httpx.AsyncClient(timeout=3, trust_env=False) as http:
-        return found + list(await asyncio.gather(*(_check_router(http, p.url) for p in processes)))
+        return findings + list(
+            await asyncio.gather(*(_check_router(http, p.url) for p in processes))
+        )
 
 
 async def _check_router(http: httpx.AsyncClient, url: str) -> DoctorFinding:

@@ -1,4 +1,4 @@
-"""What a rollout needs of Temporal: search attributes, long retention, a worker that polls."""
+"""Checks of Temporal: search attributes, retention, and a polling worker."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
@@ -28,37 +28,39 @@ from workflows.activity_options import TASK_QUEUE
 from workflows.temporal_ui import SEARCH_ATTRIBUTES
 
 RETENTION = timedelta(days=90)
-"""A rollout takes 28 days, and its continued runs' histories vanish after this."""
+"""A rollout takes 28 days. Temporal deletes the histories of its continued runs after this time."""
 
 
 async def check_temporal(context: Context, fix: bool) -> list[DoctorFinding]:
-    """Look at everything; register missing search attributes; with ``fix`` set the retention."""
+    """Run every check; register missing search attributes; with ``fix`` set the retention."""
     try:
         client = await context.connect_temporal()
     except CliError as error:
         return [DoctorFinding("temporal", BAD, str(error))]
-    found = [DoctorFinding("temporal", GOOD, f"answers; namespace {client.namespace}")]
-    for about, look in (
+    findings = [DoctorFinding("temporal", GOOD, f"answers; namespace {client.namespace}")]
+    for about, check in (
         ("search attributes", _check_search_attributes(client)),
         ("retention", _check_retention(client, fix)),
         ("worker", _check_worker(client)),
     ):
         try:
-            found.append(await look)
+            findings.append(await check)
         except RPCError as error:
-            found.append(DoctorFinding(about, BAD, f"Temporal refuses to tell: {error}"))
-    return found
+            findings.append(DoctorFinding(about, BAD, f"Temporal refused the request: {error}"))
+    return findings
 
 
 async def _check_search_attributes(client: Client) -> DoctorFinding:
-    known = await client.operator_service.list_search_attributes(
+    registered = await client.operator_service.list_search_attributes(
         ListSearchAttributesRequest(namespace=client.namespace)
     )
     wanted = {key.name: _value_type(key) for key in SEARCH_ATTRIBUTES}
-    wrong = [n for n in wanted if known.custom_attributes.get(n, wanted[n]) != wanted[n]]
+    wrong = [n for n in wanted if registered.custom_attributes.get(n, wanted[n]) != wanted[n]]
     if wrong:
         return DoctorFinding("search attributes", BAD, f"of another type: {', '.join(wrong)}")
-    missing = {name: kind for name, kind in wanted.items() if name not in known.custom_attributes}
+    missing = {
+        name: kind for name, kind in wanted.items() if name not in registered.custom_attributes
+    }
     if not missing:
         return DoctorFinding("search attributes", GOOD, ", ".join(wanted))
     await client.operator_service.add_search_attributes(
@@ -75,11 +77,13 @@ async def _check_retention(client: Client, fix: bool) -> DoctorFinding:
     described = await client.workflow_service.describe_namespace(
         DescribeNamespaceRequest(namespace=client.namespace)
     )
-    kept = described.config.workflow_execution_retention_ttl.ToTimedelta()
-    if kept >= RETENTION:
-        return DoctorFinding("retention", GOOD, f"histories are kept for {kept.days} days")
+    retention = described.config.workflow_execution_retention_ttl.ToTimedelta()
+    if retention >= RETENTION:
+        return DoctorFinding(
+            "retention", GOOD, f"histories are retention for {retention.days} days"
+        )
     if not fix:
-        text = f"histories vanish after {kept}, in the middle of a rollout: `sluice doctor --fix`"
+        text = f"Temporal deletes histories after {retention}, during a rollout; run `sluice doctor --fix`"
         return DoctorFinding("retention", "warn", text)
     ttl = Duration()
     ttl.FromTimedelta(RETENTION)
@@ -102,12 +106,14 @@ async def _check_worker(client: Client) -> DoctorFinding:
     now = datetime.now(UTC)
     fresh = [p for p in answer.pollers if now - p.last_access_time.ToDatetime(UTC) < POLL_AGE_MAX]
     if not fresh:
-        text = "none polls: no rollout moves and no red flag is watched; start `sluice worker`"
+        text = "no worker polls: rollouts and red flag watches do not run; start `sluice worker`"
         return DoctorFinding("worker", "warn", text)
     current = answer.versioning_info.current_deployment_version.build_id
     if not any(_build_id(poller) == current for poller in fresh):
         waiting = ", ".join(sorted({_build_id(poller) or "unversioned" for poller in fresh}))
-        text = f"only {waiting} polls, but {current or 'unversioned'} is current: no rollout moves"
+        text = (
+            f"only {waiting} polls, but {current or 'unversioned'} is current: rollouts do not run"
+        )
         return DoctorFinding(
             "worker", BAD, f"{text}. `temporal worker deployment set-current-version`"
         )
@@ -115,7 +121,7 @@ async def _check_worker(client: Client) -> DoctorFinding:
 
 
 def _build_id(poller: PollerInfo) -> str:
-    """The version that a worker polls for; empty when it takes no part in versioning."""
+    """Return the version that a worker polls for; empty for an unversioned worker."""
     options = poller.deployment_options
     versioned = (
         options.worker_versioning_mode == WorkerVersioningMode.WORKER_VERSIONING_MODE_VERSIONED

@@ -16,7 +16,7 @@ HOUR = timedelta(hours=1)
 
 
 def print_backtest(done: BacktestResult) -> None:
-    """What would have happened, then each rule, the worst first."""
+    """Print the alarms, then each rule, the worst first."""
     console = Console(highlight=False, soft_wrap=True)
     console.print(
         f"{done.plan} over {done.source}: {_format_time(done.begin)} to {_format_time(done.end)} UTC"
@@ -45,18 +45,18 @@ def print_backtest(done: BacktestResult) -> None:
 
 
 def _unjudged_rules(done: BacktestResult) -> dict[str, list[str]]:
-    """Why rules could not be judged at all, and which."""
-    told: dict[str, list[str]] = {}
+    """Return the rules without a verdict, by the reason."""
+    names_by_reason: dict[str, list[str]] = {}
     for rule in done.rules:
         if rule.note:
             why = "never had data" if rule.has_no_data else "not replayed"
-            told.setdefault(f"{why}: {rule.note}", []).append(_rule_name(rule))
-    return told
+            names_by_reason.setdefault(f"{why}: {rule.note}", []).append(_rule_name(rule))
+    return names_by_reason
 
 
 def _coverage_lines(done: BacktestResult) -> Sequence[str]:
     if done.data_span is None:
-        return ("nothing that the plan asks for was recorded in this time",)
+        return ("no series of the plan was recorded in this time",)
     begin, end = done.data_span
     if begin - done.begin > HOUR or done.end - end > HOUR:
         return (f"its series were recorded from {_format_time(begin)} to {_format_time(end)} only",)
@@ -66,7 +66,7 @@ def _coverage_lines(done: BacktestResult) -> Sequence[str]:
 def _table(done: BacktestResult) -> Table:
     table = Table(box=None, padding=(0, 1), header_style="dim")
     table.add_column("rule", overflow="fold")
-    for name in ("looks", "judged", "failed", "unsure", "no data", "alarms a week"):
+    for name in ("checks", "judged", "failed", "unsure", "no data", "alarms a week"):
         table.add_column(name, justify="right")
     for rule in sorted(done.rules, key=lambda one: (-len(one.alarms), -one.no_data)):
         numbers = (rule.evaluations, rule.conclusive, rule.failed, rule.inconclusive, rule.no_data)
@@ -76,7 +76,7 @@ def _table(done: BacktestResult) -> Table:
 
 
 def _rule_name(rule: RuleReplay) -> str:
-    """The rule with the first step that has it, and how it would act."""
+    """Return the rule's name with its first step and its action."""
     kind = f"red flag {rule.severity}" if rule.kind == "red flag" else rule.kind
     more = f" +{len(rule.steps) - 1}" if len(rule.steps) > 1 else ""
     return f"{rule.steps[0]}{more}/{rule.gate} ({kind}{', dry run' if rule.dry_run else ''})"
@@ -88,7 +88,7 @@ def _alarm_text(alarm: Alarm) -> str:
 
 
 def _format_rate(a_week: float) -> str:
-    """A few minutes' alarms make thousands a week: then decimals say nothing."""
+    """Format alarms a week, without decimals for large rates."""
     return f"{a_week:,.0f}" if a_week >= DECIMALS_BELOW else f"{a_week:.2f}"
 
 
@@ -97,7 +97,7 @@ def _format_time(at: datetime) -> str:
 
 
 def backtest_document(done: BacktestResult) -> dict[str, Any]:
-    """All of it for scripts: each rule with its verdicts, as long as each lasted."""
+    """Return the backtest as JSON values, each rule with its verdict intervals."""
     return {
         **done.model_dump(mode="json", exclude={"rules"}),
         "weeks": done.weeks,

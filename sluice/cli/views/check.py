@@ -1,4 +1,4 @@
-"""TODO."""
+"""The table of one check: each gate's reading, limit and verdict."""
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -16,7 +16,7 @@ OUTCOME_STYLES = {
 
 
 def check_view(check: Check, percentage: float) -> RenderableType:
-    """Draw one check as an approver must see it: its id, its time, and each gate's reading."""
+    """Draw one check for an approver: its id, its time, and each gate's reading."""
     head = Text(f"{check.id} ", style="bold")
     head.append(f"at {check.at:%Y-%m-%d %H:%M:%S} UTC, {percentage:g} % live: ")
     head.append(str(check.outcome), style=OUTCOME_STYLES[check.outcome])
@@ -24,7 +24,7 @@ def check_view(check: Check, percentage: float) -> RenderableType:
 
 
 def gates_table(check: Check) -> RenderableType:
-    """Draw each gate: the reading, what it must be, what it rests on, and the verdict."""
+    """Draw each gate: reading, limit, samples and verdict."""
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for name in ("gate", "reading", "must be", "samples", "verdict"):
         table.add_column(name, justify="right" if name in ("reading", "samples") else "left")

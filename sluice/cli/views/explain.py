@@ -1,4 +1,4 @@
-"""How an explanation looks: a block for each decision, its evidence as a table."""
+"""The output of ``sluice explain``: a block for each decision, its evidence as a table."""
 
 from collections.abc import Sequence
 from datetime import UTC
@@ -16,39 +16,39 @@ _KIND_STYLE = {"red_flag": "bold red", "rollback": "bold red", "promote": "bold 
 _COLUMNS = ("verdict", "reading", "must be", "samples", "rule")
 
 
-def explanation_document(one: Explanation) -> dict[str, Any]:
-    """One decision as JSON, each verdict beside its rule."""
-    return one.model_dump(mode="json")
+def explanation_document(decision: Explanation) -> dict[str, Any]:
+    """Return decision decision as JSON values, each verdict with its rule."""
+    return decision.model_dump(mode="json")
 
 
 def print_explanations(console: Console, rollout_id: str, decisions: Sequence[Explanation]) -> None:
     """Print every decision, oldest first."""
     console.print(Text(f"{rollout_id}: {len(decisions)} decisions", style="bold"))
-    for one in decisions:
-        console.print(_heading(one))
-        if one.evidence:
-            console.print(_evidence_table(one))
+    for decision in decisions:
+        console.print(_heading(decision))
+        if decision.evidence:
+            console.print(_evidence_table(decision))
 
 
-def _heading(one: Explanation) -> Text:
-    text = Text(f"\n{one.at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC  ", style="dim")
-    text.append(one.kind.replace("_", " "), style=_KIND_STYLE.get(one.kind, "bold"))
-    place = f" at {one.percentage:g} %" if one.percentage is not None else ""
-    text.append(f"  {one.text or 'no reason given'}", style="default")
-    text.append(f"  ({one.actor}, {one.step or 'no step'}{place})", style="dim")
-    if one.measured_at is not None:
-        text.append(f"\n  rests on {one.source}, measured {one.measured_at:%H:%M:%S} UTC")
-    if one.runbook:
-        text.append(f"\n  what to do: {one.runbook}", style="bold")
+def _heading(decision: Explanation) -> Text:
+    text = Text(f"\n{decision.at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC  ", style="dim")
+    text.append(decision.kind.replace("_", " "), style=_KIND_STYLE.get(decision.kind, "bold"))
+    place = f" at {decision.percentage:g} %" if decision.percentage is not None else ""
+    text.append(f"  {decision.text or 'no reason given'}", style="default")
+    text.append(f"  ({decision.actor}, {decision.step or 'no step'}{place})", style="dim")
+    if decision.measured_at is not None:
+        text.append(f"\n  rests on {decision.source}, measured {decision.measured_at:%H:%M:%S} UTC")
+    if decision.runbook:
+        text.append(f"\n  what to do: {decision.runbook}", style="bold")
     return text
 
 
-def _evidence_table(one: Explanation) -> Table:
+def _evidence_table(decision: Explanation) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 2), header_style="dim")
     for name in _COLUMNS:
         right = name in ("reading", "samples")
         table.add_column(name, justify="right" if right else "left", no_wrap=name != "rule")
-    for evidence in one.evidence:
+    for evidence in decision.evidence:
         table.add_row(*_evidence_cells(evidence))
     return table
 

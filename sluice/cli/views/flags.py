@@ -1,4 +1,4 @@
-"""Flags, their history and the routers' views of them, as tables for people and JSON for scripts."""
+"""The output of ``sluice flags``: tables for people, JSON for scripts."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -21,7 +21,7 @@ CELL_LENGTH_MAX = 60
 
 
 def flag_state_label(flag: FlagState) -> str:
-    """Say in one word what the flag does now."""
+    """Return the flag's state in one word."""
     if flag.killed:
         return "killed"
     if not flag.confirmed:
@@ -31,13 +31,13 @@ def flag_state_label(flag: FlagState) -> str:
 
 
 def flag_document(flag: FlagState) -> dict[str, Any]:
-    """Give the flag as JSON: what is stored, its state in a word, and the run that owns it."""
+    """Return the flag as JSON values, with its state and the run that owns it."""
     stored = flag.model_dump(mode="json", exclude={"fence", "asserted_on"})
     return {**stored, "state": flag_state_label(flag), "owner": flag.fence.owner}
 
 
 def audit_entry_document(entry: AuditEntry) -> dict[str, Any]:
-    """Give one line of the audit trail as JSON."""
+    """Return one entry of the audit trail as JSON values."""
     fence = entry.metadata.fence
     return {
         "at": changed_at(entry).isoformat(),
@@ -55,9 +55,9 @@ def audit_entry_document(entry: AuditEntry) -> dict[str, Any]:
 
 
 def process_document(view: ProcessPoll) -> dict[str, Any]:
-    """Give what one router process answered as JSON."""
-    seen = view.response.model_dump(mode="json") if view.response else None
-    return {"id": view.process.id, "url": view.process.url, "seen": seen, "error": view.error}
+    """Return the answer of one router process as JSON values."""
+    document = view.response.model_dump(mode="json") if view.response else None
+    return {"id": view.process.id, "url": view.process.url, "seen": document, "error": view.error}
 
 
 def flags_table(document: FlagDocument) -> RenderableType:
@@ -80,7 +80,7 @@ def flags_table(document: FlagDocument) -> RenderableType:
 
 
 def flag_details(flag: FlagState, views: Sequence[ProcessPoll]) -> RenderableType:
-    """Draw one flag whole, and what each router process makes of it."""
+    """Draw one flag, and the state that each router process serves."""
     grid = Table.grid(padding=(0, 2))
     for label, value in _rows(flag):
         grid.add_row(Text(label, style="dim"), value)
@@ -105,7 +105,7 @@ def _rows(flag: FlagState) -> list[tuple[str, RenderableType]]:
 
 
 def process_table(name: str, views: Sequence[ProcessPoll]) -> RenderableType:
-    """Draw what each live router process serves of one flag."""
+    """Draw the state of one flag in each live router process."""
     if not views:
         return Text("no router process is alive", style="dim")
     table = Table("router process", "serves", "version", "lease age")
@@ -118,35 +118,35 @@ def _process_cells(name: str, view: ProcessPoll) -> tuple[RenderableType, str, s
     if view.response is None:
         return Text(f"does not answer: {view.error}", style="red"), "", ""
     age = view.response.lease_age_seconds
-    told = (str(view.response.version), "never read" if age is None else f"{age:.2f} s")
+    version_and_age = (str(view.response.version), "never read" if age is None else f"{age:.2f} s")
     flag = view.response.flags.get(name)
     if flag is None:
-        return "no such flag: off", *told
+        return "no such flag: off", *version_and_age
     if flag.killed:
-        return Text("killed: off", style="red"), *told
+        return Text("killed: off", style="red"), *version_and_age
     if view.response.stale and flag.on_stale == "off":
-        return Text("stale: off", style="yellow"), *told
-    return f"{flag.rollout_percentage:g} % and {len(flag.whitelist)} whitelisted", *told
+        return Text("stale: off", style="yellow"), *version_and_age
+    return f"{flag.rollout_percentage:g} % and {len(flag.whitelist)} whitelisted", *version_and_age
 
 
 def user_assignment(flag: FlagState, user: str) -> dict[str, Any]:
-    """Say what the flag as stored answers a user, why, and from which percentage on it treats."""
-    given = fresh_rules({flag.name: flag}, EvaluationTable(flag.version))[flag.name][
+    """Return a user's variant, its reason, and the percentage above which the user is treated."""
+    evaluation = fresh_rules({flag.name: flag}, EvaluationTable(flag.version))[flag.name][
         validate_user(user)
     ]()
     bucket = BUCKET_FUNCTIONS[flag.hash_version](flag.name, user)
     return {
         "user": user,
-        "variant": given.variant,
-        "reason": str(given.reason),
-        "detail": given.detail,
+        "variant": evaluation.variant,
+        "reason": str(evaluation.reason),
+        "detail": evaluation.detail,
         "bucket": bucket,
         "treated_above_percentage": bucket / BUCKETS_PER_PERCENT,
     }
 
 
 def assignment_line(assignment: dict[str, Any]) -> str:
-    """Write a user's place for people."""
+    """Return a user's assignment as one line."""
     why = f"{assignment['reason']} {assignment['detail']}".rstrip()
     above = f"bucket {assignment['bucket']}, so treated above {assignment['treated_above_percentage']:g} %"
     return f"{assignment['user']}: {assignment['variant']} ({why}); {above}"
@@ -166,28 +166,30 @@ def history_table(entries: Sequence[AuditEntry]) -> RenderableType:
 
 
 def change_line(entry: AuditEntry) -> str:
-    """Write one change as a line."""
+    """Return one change as a line."""
     why = f": {entry.metadata.reason}" if entry.metadata.reason else ""
     what = f"{entry.flag or '(phases)'} {entry.action} {change_text(entry)}".rstrip()
     return f"{changed_at(entry):%Y-%m-%d %H:%M:%S} {what} by {entry.metadata.actor}{why}"
 
 
 def changed_at(entry: AuditEntry) -> datetime:
-    """Give the store's time of a change."""
+    """Return the store's time of a change."""
     return datetime.fromtimestamp(entry.at_ms / 1_000, UTC)
 
 
 def change_text(entry: AuditEntry) -> str:
-    """Say what became of what; a created or deleted flag by its percentage."""
+    """Return each field's change; for a created or deleted flag, its percentage."""
     before, after = entry.before, entry.after
     if isinstance(before, dict) and isinstance(after, dict):
         moved = [field for field in after if before.get(field) != after[field]]
-        told = ", ".join(_field_change(field, before.get(field), after[field]) for field in moved)
-        return told or "as it was"
+        changes = ", ".join(
+            _field_change(field, before.get(field), after[field]) for field in moved
+        )
+        return changes or "unchanged"
     if isinstance(after, dict):
         return f"at {after.get('rollout_percentage', 0):g} %"
     if isinstance(before, dict):
-        return f"it was at {before.get('rollout_percentage', 0):g} %"
+        return f"was at {before.get('rollout_percentage', 0):g} %"
     return f"{truncate(str(before or 'nobody'), 12)} → {truncate(str(after or 'nobody'), 12)}"
 
 
@@ -202,7 +204,7 @@ def _field_change(field: str, before: object, after: object) -> str:
 
 
 def user_list(user_ids: frozenset[str]) -> str:
-    """Name the first users of a list, and count the rest."""
+    """Return the first users of a list, and the number of the rest."""
     names = sorted(user_ids)
     more = f" and {len(names) - USERS_SHOWN} more" if len(names) > USERS_SHOWN else ""
     return (", ".join(names[:USERS_SHOWN]) + more) or "nobody"

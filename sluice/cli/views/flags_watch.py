@@ -1,4 +1,4 @@
-"""``sluice flags watch``: a picture redrawn in place on a terminal, one line a change elsewhere."""
+"""The output of ``sluice flags watch``: a live table, or one line per change for pipes."""
 
 import asyncio
 import json as jsonlib
@@ -36,7 +36,7 @@ CHANGES_SHOWN = 8
 
 @dataclass(frozen=True)
 class FlagsSnapshot:
-    """What one look at the store and the routers found; ``changes`` newest first."""
+    """One reading of the store and the routers; ``changes`` are newest first."""
 
     document: FlagDocument
     changes: Sequence[AuditEntry]
@@ -44,10 +44,10 @@ class FlagsSnapshot:
 
 
 async def watch_flags(context: Context, name: str | None, seconds: float, json: bool) -> None:
-    """Follow until ``seconds`` are over (0: for ever). A store that goes away is waited for.
+    """Follow the flags for ``seconds`` (0: without end). An unreachable store is waited for.
 
     Raises:
-        CliError: at the first look only; NOT_FOUND for an unknown flag, UNREACHABLE.
+        CliError: at the first reading only; NOT_FOUND for an unknown flag, UNREACHABLE.
     """
     console = Console()
     until = time.monotonic() + seconds if seconds else math.inf
@@ -72,17 +72,17 @@ async def _read_snapshot(session: FlagClient, name: str | None) -> FlagsSnapshot
 
 
 async def _follow_lines(
-    context: Context, name: str | None, until: float, json: bool, look: FlagsSnapshot
+    context: Context, name: str | None, until: float, json: bool, snapshot: FlagsSnapshot
 ) -> None:
-    seen = {entry.id for entry in look.changes}
-    for flag_name in sorted(look.document.flags) if name is None else [name]:
-        flag = look.document.flags[flag_name]
+    printed_ids = {entry.id for entry in snapshot.changes}
+    for flag_name in sorted(snapshot.document.flags) if name is None else [name]:
+        flag = snapshot.document.flags[flag_name]
         _print(flag_document(flag), f"{flag_name} is at {flag.rollout_percentage:g} %", json)
     answering = True
     while time.monotonic() < until:
         await asyncio.sleep(REFRESH_SECONDS)
         try:
-            look = await _take_snapshot(context, name)
+            snapshot = await _take_snapshot(context, name)
         except CliError as error:
             _report_unreachable(error, answering)
             answering = False
@@ -90,14 +90,14 @@ async def _follow_lines(
         if not answering:
             print_note("the flag store answers again")
         answering = True
-        for entry in reversed(look.changes):
-            if entry.id not in seen:
+        for entry in reversed(snapshot.changes):
+            if entry.id not in printed_ids:
                 _print(audit_entry_document(entry), change_line(entry), json)
-        seen = {entry.id for entry in look.changes}
+        printed_ids = {entry.id for entry in snapshot.changes}
 
 
 def _report_unreachable(error: CliError, answering: bool) -> None:
-    """A deleted flag ends the watch; a silent store is said once and waited for."""
+    """Print an unreachable store once. A deleted flag ends the watch."""
     if error.code is not Exit.UNREACHABLE:
         raise error
     if answering:
@@ -109,15 +109,15 @@ def _print(document: dict[str, object], text: str, json: bool) -> None:
 
 
 async def _follow_live(
-    context: Context, name: str | None, until: float, console: Console, look: FlagsSnapshot
+    context: Context, name: str | None, until: float, console: Console, snapshot: FlagsSnapshot
 ) -> None:
     trouble = ""
     with Live(console=console, auto_refresh=False) as live:
         while time.monotonic() < until:
-            live.update(flags_panel(look, name, trouble, datetime.now(UTC)), refresh=True)
+            live.update(flags_panel(snapshot, name, trouble, datetime.now(UTC)), refresh=True)
             await asyncio.sleep(REFRESH_SECONDS)
             try:
-                look, trouble = await _take_snapshot(context, name), ""
+                snapshot, trouble = await _take_snapshot(context, name), ""
             except CliError as error:
                 _report_unreachable(error, answering=False)
                 trouble = str(error)
@@ -126,7 +126,7 @@ async def _follow_live(
 def flags_panel(
     snapshot: FlagsSnapshot, name: str | None, failure: str, now: datetime
 ) -> RenderableType:
-    """Draw the flags (or one, with each router's view of it) and the latest changes."""
+    """Draw the flags (or one, with each router's state) and the latest changes."""
     flags: RenderableType
     if name is None:
         answering = sum(view.response is not None for view in snapshot.processes)
@@ -136,5 +136,5 @@ def flags_panel(
         flags = flag_details(snapshot.document.flags[name], snapshot.processes)
     parts = [flags, Text(), history_table(snapshot.changes[:CHANGES_SHOWN])]
     if failure:
-        parts.insert(0, Text(f"AS OF BEFORE: {failure}", style="bold red"))
+        parts.insert(0, Text(f"OUTDATED: {failure}", style="bold red"))
     return Panel(Group(*parts), title=f"sluice flags · {now:%H:%M:%S} UTC", border_style="cyan")

@@ -1,4 +1,4 @@
-"""Following a rollout: a live picture on a terminal, one line per change elsewhere."""
+"""The output of ``sluice watch``: a live screen, or one line per change for pipes."""
 
 import asyncio
 import time
@@ -25,7 +25,7 @@ OnState = Callable[[State], Awaitable[None]]
 
 
 def state_document(state: State, waiting: WaitingFor) -> dict[str, Any]:
-    """Give the state without the plan, as JSON for scripts."""
+    """Return the state without the plan, as JSON values."""
     document = state.model_dump(mode="json", exclude={"plan"})
     step = state.step.name if state.step else None
     outcome = state.check.outcome if state.check else None
@@ -36,7 +36,7 @@ def state_document(state: State, waiting: WaitingFor) -> dict[str, Any]:
 
 
 class View(Protocol):
-    """Where a followed rollout is shown."""
+    """Port of the output of a followed rollout."""
 
     def __enter__(self) -> Self: ...
     def __exit__(self, *exception: object) -> None: ...
@@ -44,7 +44,7 @@ class View(Protocol):
 
 
 class LiveView:
-    """A picture that is redrawn in place."""
+    """Output that is redrawn in place."""
 
     def __init__(self, console: Console, links: dict[str, str]) -> None:
         self._live = Live(console=console, auto_refresh=False)
@@ -64,7 +64,7 @@ class LiveView:
 
 
 class LineView:
-    """Every new line of the timeline and every new check, for pipes and log files."""
+    """Output of one line per event and check, for pipes and log files."""
 
     def __init__(self, as_json: bool = False) -> None:
         self._json = as_json
@@ -75,11 +75,11 @@ class LineView:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        """Nothing to put back."""
+        """Do nothing: lines need no cleanup."""
 
     def show(self, state: State, waiting: WaitingFor) -> None:
-        shown = state.latest_check
-        check = shown.id if shown else ""
+        latest = state.latest_check
+        check = latest.id if latest else ""
         if len(state.timeline) == self._events and check == self._check:
             return
         if self._json:
@@ -89,20 +89,22 @@ class LineView:
                 if event.kind == "check":
                     continue  # the readings themselves follow
                 print(f"{event.at:%H:%M:%S} {event.kind:<9} {event.text}", flush=True)
-            if shown is not None and check != self._check:
-                print(_check_line(state, shown), flush=True)
+            if latest is not None and check != self._check:
+                print(_check_line(state, latest), flush=True)
         self._events, self._check = len(state.timeline), check
 
 
 def _check_line(state: State, check: Check) -> str:
-    """Whole sentences of what is not well; of what is well the values only, so that one reads them."""
+    """Return a check as a line: the values when it passed, the reasons when not."""
     place = f"{check.at:%H:%M:%S} check     {check.id} {state.percentage:g} %"
-    said = _reading_values(check) if check.outcome is Outcome.SUCCESSFUL else check.reason
-    return f"{place}: {check.outcome}: {said}"
+    text = _reading_values(check) if check.outcome is Outcome.SUCCESSFUL else check.reason
+    return f"{place}: {check.outcome}: {text}"
 
 
 def _reading_values(check: Check) -> str:
-    values = (f"{one.gate} {format_value(one.value, one.unit)}" for one in check.verdicts)
+    values = (
+        f"{verdict.gate} {format_value(verdict.value, verdict.unit)}" for verdict in check.verdicts
+    )
     return f"all {len(check.verdicts)} gates: {', '.join(values)}"
 
 
@@ -115,10 +117,10 @@ def choose_view(console: Console, links: dict[str, str], as_json: bool) -> View:
 async def follow(
     rollouts: Rollouts, flag: str, view: View, on_state: OnState | None = None
 ) -> State:
-    """Show the rollout until it ends, or is Degraded and confirmed; gives the last state.
+    """Show the rollout until it ends, or is Degraded and confirmed; return the last state.
 
     Raises:
-        CliError: UNREACHABLE when nothing answers for a minute; a worker may well be restarted.
+        CliError: UNREACHABLE after a minute without an answer, which leaves time for a worker's restart.
     """
     patience = UnreachableTimer()
     with view:
@@ -141,19 +143,19 @@ async def follow(
 
 
 class UnreachableTimer:
-    """How long a silence is borne."""
+    """Limit on the time without an answer."""
 
     def __init__(self) -> None:
         self._until = time.monotonic() + UNREACHABLE_SECONDS_MAX
 
     def raise_if_expired(self, error: CliError) -> None:
-        """Raise the error again when it is of another kind, or has lasted too long."""
+        """Raise the error when it is of another kind, or when the time is over."""
         if error.code is not Exit.UNREACHABLE or time.monotonic() > self._until:
             raise error
 
 
 def is_settled(state: State) -> bool:
-    """Whether it is Degraded and every router process was asked: nothing happens by itself now."""
+    """Return True when it is Degraded and confirmed, so that only a person can change it."""
     rollback = state.rollback
     degraded = state.status is Status.DEGRADED
     return degraded and rollback is not None and rollback.confirmed_at is not None

@@ -1,4 +1,4 @@
-"""An evaluation in words and columns, for people."""
+"""The output of ``sluice train`` and ``sluice evaluate``."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -7,21 +7,21 @@ from router.intent.evaluation import AccuracyScore, ClassificationReport
 
 
 def training_text(out: Path, seconds: float, held_out: ClassificationReport) -> str:
-    """What ``sluice train`` says."""
+    """Return the output of ``sluice train``."""
     return "\n".join(
         [
-            f"trained in {seconds:.1f} s; on questions it did not see (cross-validated):",
+            f"trained in {seconds:.1f} s; cross-validated accuracy:",
             "",
             _figures(held_out),
             "",
             f"wrote {out}; try it:  echo 'a question' | sluice classify --model {out}",
-            f"a router takes it with SLUICE_INTENT_MODEL={out}",
+            f"a router loads it with SLUICE_INTENT_MODEL={out}",
         ]
     )
 
 
 def evaluation_text(result: ClassificationReport, median_ms: float) -> str:
-    """What ``sluice evaluate`` says."""
+    """Return the output of ``sluice evaluate``."""
     return f"{_figures(result)}\n\nmedian time of a question: {median_ms:.1f} ms"
 
 
@@ -57,7 +57,7 @@ def _rows(shares: Mapping[str, AccuracyScore]) -> list[tuple[str, ...]]:
 
 
 def _confusions(result: ClassificationReport) -> str:
-    """The matrix; for many intents only its errors, most frequent first."""
+    """Return the confusion matrix; for many intents only its errors, most frequent first."""
     names = list(result.classes)
     if len(names) <= 6:  # noqa: PLR2004  as many columns as fit beside each other
         rows = [

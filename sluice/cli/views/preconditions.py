@@ -1,4 +1,4 @@
-"""The part of the live screen that shows what a step waits for before it starts."""
+"""The part of the live screen for the preconditions of the next step."""
 
 from datetime import datetime
 
@@ -17,7 +17,7 @@ _ITEM_MARK = {True: ("✓", "green"), False: ("✗", "red"), None: ("○", "yell
 
 
 def precondition_parts(state: State, now: datetime) -> list[RenderableType]:
-    """Draw the checklist, approvals and freeze of a step that waits; nothing for a live one."""
+    """Draw the checklist, approvals and freeze of a waiting step; nothing for a live one."""
     step = state.step
     if step is None or state.step_started_at is not None or state.status not in STARTABLE_STATUSES:
         return []
@@ -51,9 +51,11 @@ def _checklist_cells(line: ChecklistRow) -> tuple[RenderableType, ...]:
 
 
 def _approvals_text(state: State, step: Step) -> RenderableType:
-    given = ", ".join(f"{one.actor} on {one.evidence or 'nothing live'}" for one in state.approvals)
+    approvals = ", ".join(
+        f"{one.actor} on {one.evidence or 'nothing live'}" for one in state.approvals
+    )
     text = Text(
-        f"approved by {given or 'nobody yet'}; {missing_approvals(state, step)} more needed"
+        f"approved by {approvals or 'no one yet'}; {missing_approvals(state, step)} more needed"
     )
     if step.approval is not None and step.approval.eligible_approvers:
         text.append(f" of {', '.join(step.approval.eligible_approvers)}")

@@ -1,4 +1,4 @@
-"""Rehearsals as text and as JSON."""
+"""The output of ``sluice rehearse``: text and JSON."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,7 +9,7 @@ from sluice.rollout.units import format_duration
 
 
 def rehearsal_text(outcome: RehearsalResult, title: str) -> str:
-    """The timeline, what fired, how late, and whom it cost what."""
+    """Return the timeline, the trigger, the delay and the exposure."""
     lines = [f"{outcome.scenario} (seed {outcome.seed}): {title}", *_timeline(outcome), ""]
     where = f" in {outcome.step}" if outcome.step and outcome.ending != "Healthy" else ""
     lines.append(
@@ -43,11 +43,11 @@ def _timeline(outcome: RehearsalResult) -> list[str]:
     if outcome.fault_at is not None:
         rows.append((outcome.fault_at, "FAULT", "begins"))
     rows.sort(key=lambda row: row[0])
-    return [f"{outcome.format_time(at)}  {kind:<9} {told}" for at, kind, told in rows]
+    return [f"{outcome.format_time(at)}  {kind:<9} {text}" for at, kind, text in rows]
 
 
 def monte_carlo_text(summary: MonteCarloSummary) -> str:
-    """Rates and delays with their 95 % intervals."""
+    """Return rates and delays with their 95 % intervals."""
     low, high = summary.false_rollback_interval
     ends = ", ".join(f"{count} × {end}" for end, count in summary.endings.items())
     lines = [
@@ -69,7 +69,7 @@ def rehearsals_document(
     summaries: Sequence[MonteCarloSummary],
     violations: Sequence[str],
 ) -> dict[str, Any]:
-    """All of it for scripts; delays in seconds."""
+    """Return the rehearsals as JSON values; delays in seconds."""
     return {
         "plan": plan,
         "rehearsals": [_result_document(outcome) for outcome in outcomes],

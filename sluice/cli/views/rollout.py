@@ -1,4 +1,4 @@
-"""The live screen: a pure picture of a rollout's state, used by ``watch``, ``status`` and the demo."""
+"""The live screen of a rollout's state, used by ``watch``, ``status`` and the demo."""
 
 from datetime import datetime, timedelta
 
@@ -30,7 +30,7 @@ BAR_WIDTH = 36
 def rollout_panel(
     state: State, waiting: tuple[str, datetime | None], now: datetime, links: dict[str, str]
 ) -> RenderableType:
-    """Draw the rollout: where it is, what was read against which limit, what comes next."""
+    """Draw the rollout: its step, the readings against their limits, and the next event."""
     parts: list[RenderableType] = [
         _status_line(state),
         _steps_line(state),
@@ -91,10 +91,10 @@ def _progress(state: State, waiting: tuple[str, datetime | None], now: datetime)
 def _red_flags_line(state: State) -> RenderableType:
     step = state.exposed_step
     if step is None or not step.red_flags or state.has_ended:
-        return Text("no red flags on guard: nobody is exposed", style="dim")
+        return Text("no active red flags: no user is exposed", style="dim")
     every = format_duration(state.plan.watch_interval)
     flags = "red flag" if len(step.red_flags) == 1 else "red flags"
-    text = f"{len(step.red_flags)} {flags} on guard every {every}"
+    text = f"{len(step.red_flags)} {flags} checked every {every}"
     return Text("  ·  ".join(part for part in (text, alpha_summary(state)) if part), style="dim")
 
 
@@ -118,7 +118,7 @@ def _rollback(state: State) -> RenderableType:
     if rollback.confirmation:
         text.append(f"; {rollback.confirmation}")
     if page := runbook_for_alert(state, "rolled_back"):
-        text.append(f"\nwhat to do: {page}", style="default")
+        text.append(f"\nrunbook: {page}", style="default")
     return text
 
 

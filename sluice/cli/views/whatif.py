@@ -1,4 +1,4 @@
-"""What-ifs as text and as JSON."""
+"""The output of ``sluice whatif``: text and JSON."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,7 +16,7 @@ def whatif_text(
     replays: Sequence[StepReplay],
     plan: RolloutPlan | None,
 ) -> str:
-    """Verdicts that change, those that can't be told, and how each step would have ended."""
+    """Return the changed verdicts, the undecidable ones, and each step's end."""
     differing = [change for change in changes if change.differs]
     unknown = [change for change in changes if change.unknown]
     lines = [
@@ -26,9 +26,9 @@ def whatif_text(
     if len(differing) > SHOWN_MAX:
         lines.append(f"… and {len(differing) - SHOWN_MAX} more; --json has them all")
     if unknown:
-        lines.append(f"{len(unknown)} can't be judged again: {unknown[0].unknown}")
+        lines.append(f"{len(unknown)} cannot be judged again: {unknown[0].unknown}")
     if plan is None:
-        lines.append("How it would have ended: its plan is in the ledger only at its end, and its "
+        lines.append("The end is not computed: the plan reaches the ledger only at the rollout's end, and its "
                      "workflow does not answer.")  # fmt: skip
     lines += [_step_line(visit) for visit in replays]
     lines.append(_conclusion(replays))
@@ -44,10 +44,10 @@ def _change_line(change: VerdictChange) -> str:
 
 
 def _step_line(visit: StepReplay) -> str:
-    told = f"{visit.step}: {_ending_text(visit.before)}"
+    recorded = f"{visit.step}: {_ending_text(visit.before)}"
     if visit.differs:
-        return f"{told}; with the edits {_ending_text(visit.after)} ({visit.after.reason})"
-    return f"{told}, with the edits too"
+        return f"{recorded}; with the edits {_ending_text(visit.after)} ({visit.after.reason})"
+    return f"{recorded}, with the edits too"
 
 
 def _ending_text(ending: StepEnding) -> str:
@@ -61,10 +61,10 @@ def _conclusion(course: Sequence[StepReplay]) -> str:
         return ""
     last = course[-1]
     if not last.differs:
-        return "The rollout would have gone the same way, by its rules alone."
+        return "By its rules alone, the rollout would have ended the same way."
     return (
-        f"The rollout would have gone another way from {last.step} on, and what then would have been "
-        f"was never measured. Recorded: {last.recorded}"
+        f"The rollout would have differed from {last.step} on. The readings after that point "
+        f"were never measured. Recorded: {last.recorded}"
     )
 
 
@@ -74,7 +74,7 @@ def whatif_document(
     changes: Sequence[VerdictChange],
     replays: Sequence[StepReplay],
 ) -> dict[str, Any]:
-    """All of it for scripts."""
+    """Return the what-if as JSON values."""
     return {
         "rollout": rollout_id,
         "overrides": list(overrides),

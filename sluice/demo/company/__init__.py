@@ -1,4 +1,4 @@
-"""Flensmark Freight, a company that does not exist, as records with known relations."""
+"""Flensmark Freight, an invented company, as records with known relations."""
 
 from router.knowledge.records import Record
 from sluice.demo.company import handbook, incidents, operations, staff, trade
@@ -11,7 +11,7 @@ __all__ = ["AS_OF", "COMPANY_NAME", "Company", "build_company", "generate_record
 
 
 def build_company(seed: int = 7) -> Company:
-    """The company's facts; the same seed gives the same company."""
+    """Build the company's facts; the same seed gives the same company."""
     depots = staff.depots()
     people = staff.people(seed, depots)
     trucks = staff.trucks(seed, depots, people)
@@ -35,5 +35,5 @@ def build_company(seed: int = 7) -> Company:
 
 
 def generate_records(seed: int = 7) -> list[Record]:
-    """The knowledge base: about 700 linked records."""
+    """Return the knowledge base: about 700 linked records."""
     return records(build_company(seed))

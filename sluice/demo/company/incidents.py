@@ -1,4 +1,4 @@
-"""What went wrong: category, cause, what happened, what was done about it."""
+"""Incidents: category, cause, narrative and response."""
 
 import random
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ INCIDENT_COUNT = 50
 
 @dataclass(frozen=True, slots=True)
 class IncidentTemplate:
-    """``{driver}``, ``{goods}`` and ``{truck}`` are filled in."""
+    """An incident's text, in which ``{driver}``, ``{goods}`` and ``{truck}`` are filled in."""
 
     category: str
     cause: str
@@ -34,7 +34,7 @@ INCIDENT_TEMPLATES = (
     IncidentTemplate("collision", "aquaplaning", "high",
           "After a cloudburst {truck} lost its grip and slid into the crash barrier at low speed. {driver} was unhurt. Recovery took four hours and the {goods} were moved to another truck."),
     IncidentTemplate("collision", "misjudged turn", "low",
-          "{driver} misjudged a narrow turn and scraped a parked car with the trailer of {truck}. Details were exchanged on the spot and the insurer was told the same day."),
+          "{driver} misjudged a narrow turn and scraped a parked car with the trailer of {truck}. Details were exchanged on the spot and the insurer was informed the same day."),
     IncidentTemplate("pallet damage", "poor load securing", "medium",
           "Six pallets of {goods} tipped over after hard braking because only two straps had been used. {driver} photographed the damage before unloading and the receiver signed with reservation."),
     IncidentTemplate("pallet damage", "forklift error", "low",
@@ -74,7 +74,7 @@ COSTS = {"low": (0, 900), "medium": (400, 6_500), "high": (3_000, 28_000)}
 def incidents(
     seed: int, shipments: tuple[Shipment, ...], fleet: tuple[Truck, ...], staff: tuple[Person, ...]
 ) -> tuple[Incident, ...]:
-    """Each on a shipment of its own, on its day of departure; numbered in the order of days."""
+    """Generate incidents on distinct shipments, on their days of departure, numbered by day."""
     rng = random_stream(seed, "incidents")
     hit = sorted(rng.sample(shipments, INCIDENT_COUNT), key=lambda one: (one.departed_on, one.id))
     trucks, others = by_id(fleet), cycle(shuffled(rng, OTHER_TEMPLATES))

@@ -28,7 +28,7 @@ class Depot:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """``kind`` is driver, dispatcher, mechanic, manager or employee; ``role`` is the job title."""
+    """A person. ``kind`` is driver, dispatcher, mechanic, manager or employee; ``role`` is the job title."""
 
     id: str
     name: str
@@ -66,7 +66,7 @@ class Customer:
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """``value`` is per year."""
+    """A contract. ``value`` is in euro a year."""
 
     id: str
     customer: str
@@ -119,7 +119,7 @@ class Shipment:
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """``people`` holds the driver first; ``narrative`` is prose without names of places."""
+    """An incident. ``people`` holds the driver first; ``narrative`` is prose without places."""
 
     id: str
     category: str
@@ -147,7 +147,7 @@ class Inspection:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page of the handbook; ``questions`` are what people ask that this page answers."""
+    """A page of the handbook, with ``questions`` that it answers."""
 
     id: str
     chapter: str
@@ -170,7 +170,7 @@ def by_id(facts: tuple[Fact, ...]) -> Mapping[str, Fact]:
 
 @dataclass(frozen=True)
 class Company:
-    """Everything that is true about the company on ``as_of``."""
+    """All facts about the company on ``as_of``."""
 
     as_of: date
     depots: tuple[Depot, ...]

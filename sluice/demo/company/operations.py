@@ -1,4 +1,4 @@
-"""What moves and what goes wrong: routes, shipments, inspections."""
+"""Routes, shipments and inspections."""
 
 import random
 from datetime import date, timedelta
@@ -36,7 +36,7 @@ def shipments(
     customers: tuple[Customer, ...],
     fleet: tuple[Truck, ...],
 ) -> tuple[Shipment, ...]:
-    """In the order of their departures, numbered from 5001; each within its contract's term."""
+    """Generate shipments by departure, numbered from 5001, each within its contract's term."""
     rng = random_stream(seed, "shipments")
     days = [
         (_pick_departure(rng, contract), contract.id)
@@ -84,7 +84,7 @@ def _make_shipment(
     delivered = arrived if arrived <= AS_OF - timedelta(days=1) else None
     late = rng.random() < LATE_SHARE
     if truck.driver is None:
-        raise ValueError(f"{truck.id} has no driver and can carry nothing")
+        raise ValueError(f"{truck.id} has no driver, so it cannot carry a shipment")
     return Shipment(
         id=number,
         contract=contract.id,
@@ -103,7 +103,7 @@ def _make_shipment(
 def inspections(
     seed: int, fleet: tuple[Truck, ...], staff: tuple[Person, ...]
 ) -> tuple[Inspection, ...]:
-    """One per truck in the year before the books closed, by the mechanic of its depot."""
+    """Generate one inspection per truck in the last year, by the mechanic of its depot."""
     rng = random_stream(seed, "inspections")
     mechanics = {person.depot: person.id for person in staff if person.kind == "mechanic"}
     made = []

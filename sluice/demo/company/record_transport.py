@@ -58,13 +58,13 @@ def shipment_record(company: Company, shipment: Shipment) -> Record:
 
 def incident_record(company: Company, incident: Incident) -> Record:
     depot, driver = company.depot[incident.depot], company.person[incident.people[0]]
-    told = incident.narrative.format(
+    narrative = incident.narrative.format(
         driver=driver.name,
         truck=incident.truck,
         goods=company.shipment[incident.shipment].goods,
     )
     text = (
-        f"{long_date(incident.happened_on)}, {depot.name}. {told} Cause: {incident.cause}. "
+        f"{long_date(incident.happened_on)}, {depot.name}. {narrative} Cause: {incident.cause}. "
         f"The damage came to {incident.cost:,} euro; the case is {incident.status}."
     )
     attributes: dict[str, Attribute] = {

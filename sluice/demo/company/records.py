@@ -1,4 +1,4 @@
-"""Facts to records: natural sentences, attributes to filter on, links to follow."""
+"""Conversion of facts to records with sentences, attributes and links."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ from sluice.demo.company.vocabulary import COMPANY_NAME
 
 
 def records(company: Company) -> list[Record]:
-    """Every fact as one record, the company itself first."""
+    """Yield every fact as one record, the company first."""
     return [
         _company_record(company),
         *_staff_records(company),

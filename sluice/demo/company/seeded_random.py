@@ -1,4 +1,4 @@
-"""Seeded choice: each part of the company draws from its own stream, so parts change alone."""
+"""Seeded random streams, one per part of the company, so that a part can change alone."""
 
 import random
 from collections.abc import Sequence
@@ -8,13 +8,13 @@ from typing import TypeVar
 _T = TypeVar("_T")
 
 AS_OF = date(2026, 10, 31)
-"""The day the company's books were closed: nothing in them is later."""
+"""The closing day of the company's books, the latest date in them."""
 SUNDAY = 7
 BOOKS_FROM = date(2024, 11, 1)
 
 
 def random_stream(seed: int, name: str) -> random.Random:
-    """A generator of its own for the part called ``name``; stable across Python versions."""
+    """Return the generator of the part ``name``; stable across Python versions."""
     return random.Random(f"{seed}/{name}")  # noqa: S311 - fiction needs repeatable chance, not secrets
 
 
@@ -23,6 +23,6 @@ def shuffled(rng: random.Random, items: Sequence[_T]) -> list[_T]:
 
 
 def pick_working_day(rng: random.Random, first: date, last: date) -> date:
-    """A day from ``first`` to ``last`` that is no Sunday, unless that is all there is."""
+    """Pick a day from ``first`` to ``last``, not a Sunday where possible."""
     day = first + timedelta(days=rng.randint(0, max(0, (last - first).days)))
     return day - timedelta(days=1) if day.isoweekday() == SUNDAY and day > first else day

@@ -1,4 +1,4 @@
-"""Depots, people and who reports to whom, trucks and who drives them."""
+"""Depots, people with their reporting lines, and trucks with their drivers."""
 
 import re
 import unicodedata
@@ -45,7 +45,7 @@ HEADQUARTERS = "depot-flensburg"
 
 
 def slug(name: str) -> str:
-    """``Rafał Jankowski`` becomes ``rafal-jankowski``."""
+    """Turn ``Rafał Jankowski`` into ``rafal-jankowski``."""
     plain = name.replace("ł", "l").replace("Ł", "L").replace("ø", "o").replace("æ", "ae")
     plain = unicodedata.normalize("NFKD", plain.replace("ß", "ss"))
     plain = "".join(sign for sign in plain if not unicodedata.combining(sign))
@@ -60,7 +60,7 @@ def depots() -> tuple[Depot, ...]:
 
 
 class _Recruiter:
-    """Hands out names in a seeded order and remembers who got which role."""
+    """Assigner of names to roles, in a seeded order."""
 
     def __init__(self, seed: int) -> None:
         self._rng = random_stream(seed, "people")
@@ -79,7 +79,7 @@ class _Recruiter:
 
 
 def people(seed: int, depots: tuple[Depot, ...]) -> tuple[Person, ...]:
-    """The managing director first; everybody else reports to somebody earlier."""
+    """Generate the people, the managing director first; everyone else reports to an earlier one."""
     hiring = _Recruiter(seed)
     headquarters = next(place for place in depots if place.id == HEADQUARTERS)
     director = hiring.hire("manager", "managing director", headquarters, None)
@@ -103,7 +103,7 @@ def _hire_crew(hiring: _Recruiter, depot: Depot, chiefs: dict[str, str]) -> None
 
 
 def trucks(seed: int, depots: tuple[Depot, ...], staff: tuple[Person, ...]) -> tuple[Truck, ...]:
-    """Each driver has a truck of the same depot; a few depots keep a spare one."""
+    """Generate a truck for each driver, of the same depot, and a few spare ones."""
     rng = random_stream(seed, "trucks")
     fleet = []
     number = 200

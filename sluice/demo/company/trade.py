@@ -1,4 +1,4 @@
-"""Customers, what they have signed, and what they were billed."""
+"""Customers, their contracts and their invoices."""
 
 import random
 from datetime import date, timedelta
@@ -42,7 +42,7 @@ def customers(seed: int, staff: tuple[Person, ...]) -> tuple[Customer, ...]:
 def contracts(
     seed: int, customers: tuple[Customer, ...], depots: tuple[Depot, ...]
 ) -> tuple[Contract, ...]:
-    """Every customer has one at least; the second ones go to customers drawn by chance."""
+    """Generate a contract for every customer, and second ones for random customers."""
     rng = random_stream(seed, "contracts")
     again = rng.sample(list(customers), CONTRACT_COUNT - len(customers))
     signing = [*shuffled(rng, customers), *again]
@@ -77,7 +77,7 @@ def _contract_status(rng: random.Random, ends: date) -> str:
 
 
 def invoices(seed: int, contracts: tuple[Contract, ...]) -> tuple[Invoice, ...]:
-    """In the order of their dates, numbered from 1001."""
+    """Generate invoices by date, numbered from 1001."""
     rng = random_stream(seed, "invoices")
     agreements = by_id(contracts)
     drafts = []
@@ -103,6 +103,6 @@ def _make_invoice(rng: random.Random, number: int, issued: date, contract: Contr
 
 
 def _pick_payment_date(rng: random.Random, issued: date, due: date) -> date | None:
-    """Most customers pay around the due date; some never did by the day the books closed."""
+    """Pick a day around the due date; None for the customers who had not paid at closing."""
     paid = issued + timedelta(days=max(3, (due - issued).days + rng.randint(-12, 16)))
     return None if paid > AS_OF or rng.random() < UNPAID_SHARE else paid

@@ -1,4 +1,4 @@
-"""The servers of the stack, each in a module of its own."""
+"""The servers of the stack, one module each."""
 
 from sluice.stack.service import Service
 from sluice.stack.services.graph import Graph

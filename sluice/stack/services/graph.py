@@ -46,7 +46,7 @@ class Graph:
         return (sys.executable, "-m", "sluice.stack.graph_server", *ports, *storage, *secret)
 
     async def check_health(self, context: ServiceContext) -> None:
-        """The database exists (asked over HTTP with the password) and the Bolt port speaks Bolt."""
+        """Raise unless the database exists (over HTTP, with the password) and the Bolt port answers."""
         auth = (USER, load_or_create_password(_password_file(context)))
         async with httpx.AsyncClient(auth=auth, trust_env=False) as client:
             answer = await client.get(f"http://{context.address('http')}/api/v1/exists/{DATABASE}")
@@ -75,4 +75,4 @@ async def _check_bolt_handshake(port: int) -> None:
     finally:
         writer.close()
     if version == bytes(4):
-        raise ConnectionError("the server speaks none of Bolt 5.0 to 5.4")
+        raise ConnectionError("the server does not speak Bolt 5.0 to 5.4")

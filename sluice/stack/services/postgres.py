@@ -40,7 +40,7 @@ class Postgres:
         _unprivileged_prefix()
 
     async def prepare(self, context: ServiceContext) -> None:
-        """Make the cluster beside its place: initdb may be killed when half of it is there."""
+        """Create the cluster beside its final path: a killed initdb then leaves no half cluster."""
         cluster = _cluster(context)
         if (cluster / "PG_VERSION").exists():
             return
@@ -91,7 +91,7 @@ def _executable(name: str) -> str:
 
 
 def _unprivileged_prefix() -> tuple[str, ...]:
-    """The prefix under which a program runs without being root; empty when we aren't root."""
+    """Return the command prefix that drops root; empty for other users."""
     if os.geteuid() != 0:
         return ()
     capabilities = ("--inh-caps", "+dac_override", "--ambient-caps", "+dac_override")
@@ -106,7 +106,7 @@ def _unprivileged_prefix() -> tuple[str, ...]:
 
 
 def _create_folder(cluster: Path) -> None:
-    """An empty folder for initdb; what an interrupted initdb left is removed."""
+    """Create an empty folder for initdb; remove the remains of an interrupted initdb."""
     shutil.rmtree(cluster, ignore_errors=True)
     cluster.mkdir(mode=0o700)
     if os.geteuid() == 0:

@@ -1,4 +1,4 @@
-"""Prometheus (Debian's package), scraping every second what ``targets/*.json`` names."""
+"""Prometheus (Debian's package), which scrapes the targets of ``targets/*.json`` every second."""
 
 import json
 import signal
@@ -12,7 +12,7 @@ from sluice.stack.port_allocator import LOOPBACK
 from sluice.stack.service import ServiceContext
 from sluice.stack.supervisor import http_check
 
-# Without it the default of 15 days would delete a rollout's own baseline.
+# The default of 15 days deletes a rollout's own baseline.
 RETENTION = "90d"
 CONNECT_SECONDS = 0.5
 # The alerts of production: a checklist item that asks for one then passes here too.
@@ -58,7 +58,7 @@ class Prometheus:
             f"--storage.tsdb.retention.time={RETENTION}",
             f"--web.listen-address={LOOPBACK}:{context.ports['http']}",
             "--web.enable-lifecycle",
-            # Discovery itself passes changes on every 5 s; don't add as much again.
+            # Discovery forwards changes every 5 s; keep the reload interval short.
             "--scrape.discovery-reload-interval=1s",
             "--log.level=warn",
         )
@@ -71,11 +71,11 @@ class Prometheus:
 
 
 def add_scrape_target(context: ServiceContext, job: str, address: str) -> None:
-    """Scrape ``address`` too, beside those of ``job`` that still take connections."""
+    """Add ``address`` to the targets of ``job``; drop those that refuse connections."""
     path = context.directory / "targets" / f"{job}.json"
     groups = json.loads(path.read_text("utf-8")) if path.exists() else []
-    known = [one for group in groups for one in group["targets"] if one != address]
-    write_scrape_targets(context, job, (*(one for one in known if _is_listening(one)), address))
+    listening = [one for group in groups for one in group["targets"] if one != address]
+    write_scrape_targets(context, job, (*(one for one in listening if _is_listening(one)), address))
 
 
 def _is_listening(address: str) -> bool:
@@ -88,6 +88,6 @@ def _is_listening(address: str) -> bool:
 
 
 def write_scrape_targets(context: ServiceContext, job: str, addresses: tuple[str, ...]) -> None:
-    """Scrape ``addresses`` (host:port, path /metrics) as ``job`` from now on, instead of its old ones."""
+    """Replace the targets of ``job`` by ``addresses`` (host:port, path /metrics)."""
     groups = [{"targets": list(addresses), "labels": {"job": job}}]
     write_atomically(context.directory / "targets" / f"{job}.json", json.dumps(groups))

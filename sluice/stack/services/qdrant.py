@@ -21,7 +21,7 @@ class Qdrant:
         package_file("qdrant_edge", "__init__.py")
 
     async def prepare(self, context: ServiceContext) -> None:
-        """Nothing to prepare: the server creates its folders."""
+        """Do nothing: the server creates its folders."""
 
     def argv(self, context: ServiceContext) -> tuple[str, ...]:
         storage = ("--folder", str(context.directory / "collections"))

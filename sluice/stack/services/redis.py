@@ -1,4 +1,4 @@
-"""Redis, as FalkorDB's package carries it; its module isn't loaded."""
+"""Redis from FalkorDB's package, whose module is not loaded."""
 
 import asyncio
 import signal
@@ -21,11 +21,11 @@ class Redis:
         _executable()
 
     async def prepare(self, context: ServiceContext) -> None:
-        """Nothing to prepare: Redis creates its files."""
+        """Do nothing: Redis creates its files."""
 
     def argv(self, context: ServiceContext) -> tuple[str, ...]:
         address = ("--bind", LOOPBACK, "--port", str(context.ports["redis"]))
-        # The log of appends is the only copy: no snapshots beside it, no fork under load.
+        # The append-only file is the only copy: snapshots would fork under load.
         storage = ("--dir", str(context.directory), "--appendonly", "yes", "--save", "")
         return (_executable(), *address, *storage)
 
@@ -36,7 +36,7 @@ class Redis:
             answer = await reader.readline()
         finally:
             writer.close()
-        if answer != b"+PONG\r\n":  # -LOADING while it reads its log
+        if answer != b"+PONG\r\n":  # -LOADING while it reads its file
             raise ConnectionError(answer.decode(errors="replace").strip() or "no answer")
 
     def environment(self, context: ServiceContext) -> dict[str, str]:

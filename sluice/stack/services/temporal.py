@@ -10,7 +10,7 @@ from sluice.stack.port_allocator import LOOPBACK
 from sluice.stack.service import ServiceContext
 
 NAMESPACE = "default"
-# Workflow histories vanish after 24 h by default, in the middle of a rollout of 28 days.
+# By default Temporal deletes histories after 24 h; a rollout takes 28 days.
 RETENTION = f"{90 * 24 * 3600}s"
 SEARCH_ATTRIBUTES = (
     "SluiceFlag=Keyword",
@@ -32,7 +32,7 @@ class Temporal:
         find_executable("temporal")
 
     async def prepare(self, context: ServiceContext) -> None:
-        """Nothing to prepare: the server creates its database file."""
+        """Do nothing: the server creates its database file."""
 
     def argv(self, context: ServiceContext) -> tuple[str, ...]:
         flags = {"grpc": "--port", "ui": "--ui-port", "http": "--http-port"}
@@ -64,6 +64,6 @@ class Temporal:
 
 
 def _client(place: ServiceContext) -> httpx.AsyncClient:
-    """A client of the server's HTTP API, which its gRPC frontend answers."""
+    """Return a client of the server's HTTP API, which its gRPC frontend serves."""
     base = f"http://{place.address('http')}/api/v1/namespaces"
     return httpx.AsyncClient(base_url=base, trust_env=False)

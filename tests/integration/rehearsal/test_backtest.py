@@ -164,7 +164,7 @@ def test_errors_name_the_exit_code_and_the_next_step(
         ({"begin": "yesterday", "end": "now"}, Exit.USAGE, "--from 'yesterday'"),
         ({"begin": "1h", "end": "2h"}, Exit.USAGE, "later than"),
         ({"begin": "2h", "end": "1h", "treatment": "new"}, Exit.USAGE, "control"),
-        ({"begin": "2h", "end": "1h", "tsdb": Path("/nowhere")}, Exit.USAGE, "no folder"),
+        ({"begin": "2h", "end": "1h", "tsdb": Path("/nowhere")}, Exit.USAGE, "not a folder"),
         ({"begin": "2h", "end": "1h", "tsdb": Path(__file__).parent}, Exit.NOT_FOUND, "tsdb.path"),
         (
             {"begin": "2h", "end": "1h", "prometheus": "http://127.0.0.1:9"},

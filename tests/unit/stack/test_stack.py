@@ -81,7 +81,7 @@ async def test_a_process_that_ends_at_once_is_an_error_with_its_words(tmp_path: 
 
 
 async def test_a_program_that_is_not_there_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(ServiceFailedError, match="can't be started"):
+    with pytest.raises(ServiceFailedError, match="cannot be started"):
         await Stack(tmp_path, {}).spawn("worker", ("/nonexistent/program",))
 
 

@@ -48,7 +48,7 @@ async def test_a_changed_payload_or_another_key_is_refused() -> None:
         (EncryptionCodec({"k1": OLD}), changed),
         (EncryptionCodec({"k1": NEW}), sealed),
     ):
-        with pytest.raises(PayloadKeyError, match="can't be decrypted"):
+        with pytest.raises(PayloadKeyError, match="cannot be decrypted"):
             await codec.decode([payload])
 
 

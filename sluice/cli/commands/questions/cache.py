@@ -1,4 +1,4 @@
-"""``sluice cache``: how many answers are cached, and forgetting those that show a source."""
+"""The commands ``sluice cache``: count cached answers, and drop those that show a source."""
 
 import asyncio
 from typing import Annotated
@@ -10,27 +10,25 @@ from sluice.cli.clients.flags import redis_connection
 from sluice.cli.context import Context
 from sluice.cli.output import JsonOption, print_result
 
-app = typer.Typer(
-    help="How many answers are cached; forget those that show a source.", no_args_is_help=True
-)
+app = typer.Typer(help="Count cached answers; drop those that show a source.", no_args_is_help=True)
 
 
 @app.callback()
 def _cache() -> None:
-    """How many answers are cached; forget those that show a source."""
+    """Count cached answers; drop those that show a source."""
 
 
 @app.command()
 def stats(*, json: JsonOption = False) -> None:
-    """Say how many answers are cached for each cohort. The hit rate is a metric of the router."""
+    """Count the cached answers of each cohort. The hit rate is a metric of the router."""
 
     async def run() -> None:
         context = Context.read()
         async with redis_connection(context.redis_url) as redis:
             cache = SemanticCache(redis, context.environment_name, CacheLimits())
-            found = dict(sorted((await cache.count_by_cohort()).items()))
-        lines = [f"{cohort}: {entries} cached" for cohort, entries in found.items()]
-        print_result(json, {"entries": found}, "\n".join(lines) or "nothing is cached")
+            counts = dict(sorted((await cache.count_by_cohort()).items()))
+        lines = [f"{cohort}: {entries} cached" for cohort, entries in counts.items()]
+        print_result(json, {"entries": counts}, "\n".join(lines) or "the cache is empty")
 
     asyncio.run(run())
 
@@ -60,5 +58,5 @@ def _dropped_text(count: int) -> str:
     return (
         f"{count} forgotten"
         if count
-        else "no cached answer shows it; `sluice ask` tells sources in brackets"
+        else "no cached answer shows it; `sluice ask` prints sources in brackets"
     )

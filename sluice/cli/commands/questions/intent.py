@@ -1,4 +1,4 @@
-"""The router's understanding of questions, from the shell: train, classify, evaluate."""
+"""The commands of the intent classifier: train, classify, evaluate."""
 
 import json as jsonlib
 import os
@@ -56,10 +56,9 @@ def train(
 ) -> None:
     """Train the intent classifier on your own questions, on top of the project's.
 
-    Prints the accuracy on questions it did not see (cross-validated). A router takes the model
-    with SLUICE_INTENT_MODEL=FILE.
+    Prints the cross-validated accuracy. A router loads the model with SLUICE_INTENT_MODEL=FILE.
     """
-    # scikit-learn is needed here only, and takes a second to import.
+    # Only this command needs scikit-learn, whose import takes a second.
     from router.intent.trainer import train_and_evaluate  # noqa: PLC0415
 
     started = time.monotonic()
@@ -68,10 +67,10 @@ def train(
         model, held_out = train_and_evaluate(examples, _make_embedder(), own_labels=own_labels)
         model.save(out)
     except IntentModelError as error:
-        told = str(error)
-        where = "" if told.startswith(str(questions)) else f"{questions}: "
-        way_out = "; --own-labels takes any label" if "unknown intent" in told else ""
-        raise CliError(where + told + way_out, Exit.USAGE) from error
+        message = str(error)
+        prefix = "" if message.startswith(str(questions)) else f"{questions}: "
+        hint = "; --own-labels takes any label" if "unknown intent" in message else ""
+        raise CliError(prefix + message + hint, Exit.USAGE) from error
     except OSError as error:
         raise CliError(f"{out}: cannot be written ({error.strerror})") from error
     seconds = round(time.monotonic() - started, 1)
@@ -85,15 +84,15 @@ def train(
 
 
 def classify(model: ModelOption = None, json: JsonOption = False) -> None:
-    """Decide what each question on standard input asks for: one JSON line each, at once.
+    """Classify each question on standard input, one JSON line each, at once.
 
-    A line has query, intent, confidence and tier (rules or model). Empty lines are passed over;
-    bytes that are not UTF-8 are replaced, with a warning. --json changes nothing here.
+    A line has query, intent, confidence and tier (rules or model). Empty lines are skipped. Bytes
+    that are not UTF-8 are replaced, with a warning. --json has no effect.
     """
     classifier = _load_classifier(model)
     for query in _read_lines(sys.stdin.buffer):
-        found = classifier.classify(query)
-        document = {"query": query, **asdict(found), "confidence": round(found.confidence, 4)}
+        decision = classifier.classify(query)
+        document = {"query": query, **asdict(decision), "confidence": round(decision.confidence, 4)}
         print(jsonlib.dumps(document, ensure_ascii=False), flush=True)
 
 
@@ -102,7 +101,7 @@ def evaluate(
 ) -> None:
     """Measure the classifier on labelled questions.
 
-    Accuracy per class, difficulty and tier, calibration, and who was taken for what.
+    Prints accuracy per class, difficulty and tier, calibration, and confusions.
     """
     classifier = _load_classifier(model)
     try:
@@ -118,7 +117,7 @@ def evaluate(
 
 
 def evaluation_document(result: ClassificationReport) -> dict[str, Any]:
-    """The report as JSON values."""
+    """Return the report as JSON values."""
     return {
         **_share_document(result.overall),
         "classes": {name: asdict(score) for name, score in result.classes.items()},
@@ -141,7 +140,7 @@ def _share_document(share: AccuracyScore) -> dict[str, Any]:
 def _classify_all(
     classifier: IntentClassifier, examples: list[Example]
 ) -> tuple[list[Intent], float]:
-    """The decisions, and the median time of one in milliseconds."""
+    """Return the decisions, and the median time of one in milliseconds."""
     decided, times = [], []
     for example in examples:
         started = time.perf_counter()
@@ -151,7 +150,7 @@ def _classify_all(
 
 
 def _make_embedder() -> LocalEmbedder:
-    """One question at a time, so every core works on it."""
+    """Build an embedder that uses every core for one question."""
     return LocalEmbedder(threads=len(os.sched_getaffinity(0)))
 
 
@@ -163,7 +162,7 @@ def _load_classifier(model: Path | None) -> IntentClassifier:
 
 
 def _read_lines(stream: BinaryIO) -> Iterator[str]:
-    """Each line as it arrives."""
+    """Yield each line as it arrives."""
     for number, raw in enumerate(iter(stream.readline, b""), start=1):
         try:
             line = raw.decode("utf-8-sig")

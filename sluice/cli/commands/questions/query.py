@@ -1,4 +1,4 @@
-"""Questions to a router: ask, latency; and the keys it knows its callers by."""
+"""The commands that query a router: ask, latency, key."""
 
 import asyncio
 from collections.abc import Iterator, Mapping
@@ -25,16 +25,19 @@ QUERY_TIMEOUT_SECONDS = 30
 
 def ask(
     question: Annotated[str, typer.Argument(help="A question in plain words.")],
-    url: Annotated[str, typer.Option(help="A router; default: one that is alive.")] = "",
-    user: Annotated[str, typer.Option(help="Whose cohort to answer in.")] = "cli",
+    url: Annotated[str, typer.Option(help="A router's URL; default: a live one.")] = "",
+    user: Annotated[str, typer.Option(help="The user whose cohort answers.")] = "cli",
     explain: Annotated[
-        bool, typer.Option("--explain", help="Say what was decided, why, and where time went.")
+        bool,
+        typer.Option(
+            "--explain", help="Show the decisions, their reasons and the time of each phase."
+        ),
     ] = False,
     json: JsonOption = False,
 ) -> None:
-    """Ask the router a question; prints the answer's sources.
+    """Ask the router a question and print the answer's sources.
 
-    Where routers want API keys, SLUICE_API_KEY is sent.
+    SLUICE_API_KEY is sent to routers that require API keys.
     """
     asyncio.run(_ask(question, url, user, explain, json))
 
@@ -79,7 +82,7 @@ def _result_lines(document: Mapping[str, Any]) -> Iterator[str]:
         yield f"{place}. {one['title']}  [{one['source']}]"
         yield f"   {one['text'][:300]}"
     if not document["results"]:
-        yield "nothing found"
+        yield "no results"
 
 
 def _explanation_lines(document: Mapping[str, Any]) -> Iterator[str]:

@@ -23,11 +23,11 @@ CHAPTERS = (
 
 
 class HandbookError(ValueError):
-    """A chapter names an owner nobody is, or lacks a field; the message names the page."""
+    """A chapter has an unknown owner or lacks a field; the message names the page."""
 
 
 def pages(staff: tuple[Person, ...]) -> tuple[Page, ...]:
-    """All pages in the order of the book, ids ``HB-<chapter>.<page>``.
+    """Return all pages in the order of the book, ids ``HB-<chapter>.<page>``.
 
     Raises:
         HandbookError: a page is incomplete or its owner's role does not exist.
@@ -58,5 +58,5 @@ def _page(number: str, chapter: str, row: dict[str, object], owners: dict[str, s
         )
     except KeyError as error:
         raise HandbookError(
-            f"{number} {row.get('title')!r}: no such owner or field {error}"
+            f"{number} {row.get('title')!r}: unknown owner or missing field {error}"
         ) from None

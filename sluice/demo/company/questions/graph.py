@@ -1,4 +1,4 @@
-"""Questions about who and what is connected."""
+"""Questions about connections."""
 
 import random
 from collections.abc import Iterator

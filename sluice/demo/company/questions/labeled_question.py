@@ -1,4 +1,4 @@
-"""A question, its intent, and what answers it."""
+"""A question with its intent and its answers."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ BACKENDS = {
     "out_of_scope": "qdrant",
 }
 """The store that answers each intent best. Nothing answers what is out of scope; the vector store,
-which finds something near anything, shows it least wrongly."""
+which always returns near records, is the least wrong."""
 
 
 @dataclass(frozen=True, slots=True)
 class LabeledQuestion:
-    """``answers`` holds ids of records; any of them at the top answers the question.
+    """A question. ``answers`` holds ids of records; any of them at the top answers the question.
 
     ``backend`` is ``graph``, ``postgres`` or ``qdrant``: the store that answers it best.
     """

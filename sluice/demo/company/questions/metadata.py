@@ -25,7 +25,7 @@ QuestionAnswers = Iterator[tuple[str, set[str]]]
 
 
 def _ids_above(facts: Iterable[Fact], measure: str, limit: int) -> set[str]:
-    """Ids of the facts whose number ``measure`` is larger."""
+    """Return the ids of the facts whose ``measure`` is larger."""
     return {fact.id for fact in facts if getattr(fact, measure) > limit}
 
 

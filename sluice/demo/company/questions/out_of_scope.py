@@ -1,4 +1,4 @@
-"""Questions that no record answers, because people ask those too."""
+"""Questions that no record answers; people ask those too."""
 
 from collections.abc import Iterator
 

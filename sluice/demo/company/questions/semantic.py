@@ -18,7 +18,7 @@ LONG_WORD_LETTERS = 6  # letters; shorter words are rarely mistyped
 
 
 def _with_typo(text: str, rng: random.Random) -> str:
-    """Now and then two neighbouring letters of a long word change places."""
+    """Swap two neighbouring letters of a long word in some questions."""
     words = text.split()
     long = [at for at, word in enumerate(words) if len(word) > LONG_WORD_LETTERS and word.islower()]
     if not long or rng.random() >= TYPO_SHARE:

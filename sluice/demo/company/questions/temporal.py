@@ -1,4 +1,4 @@
-"""Questions about when, and about stretches of time. Dates are absolute, so answers stay known."""
+"""Questions about dates and periods. Dates are absolute, so that answers stay known."""
 
 import random
 from collections.abc import Callable, Iterator
@@ -33,7 +33,7 @@ def _in_period(start: date, end: date) -> DateFilter:
 
 
 def _depot_events(world: Company, depot: str, happened: DateFilter) -> set[str]:
-    """Incidents and inspections at a depot on days for which ``happened`` is true."""
+    """Return incidents and inspections at a depot on days that ``happened`` accepts."""
     incidents = {i.id for i in world.incidents if i.depot == depot and happened(i.happened_on)}
     return incidents | {
         i.id
@@ -58,7 +58,7 @@ def _depot_months(world: Company, rng: random.Random) -> Iterator[LabeledQuestio
 
 
 def _weeks_before_incidents(world: Company) -> Iterator[LabeledQuestion]:
-    """The hard ones: the stretch of time hangs on another event."""
+    """Generate questions whose period depends on another event."""
     for incident in (one for one in world.incidents if one.category == "cold-chain"):
         end, depot = incident.happened_on, world.depot[incident.depot]
         start = end - timedelta(days=7)
