@@ -135,4 +135,4 @@ def test_monitoring_shows_what_a_router_serves(
 def test_monitoring_says_that_no_router_is_scraped(prometheus_url: str) -> None:
     done = run_monitoring_until(prometheus_url, lambda done: done.returncode == 1)
     assert done.returncode == 1
-    assert "does not scrape a router" in done.stderr
+    assert "scrapes no router" in done.stderr
