@@ -15,7 +15,13 @@ from sluice.stack.port_allocator import PortAllocator
 from sluice.stack.service import PostStartHook, Service, ServiceContext
 from sluice.stack.services import SERVICE_NAMES, SERVICES_BY_NAME
 from sluice.stack.services.prometheus import add_scrape_target, write_scrape_targets
-from sluice.stack.state import ServiceRecord, ServiceStatus, StackState, load_state
+from sluice.stack.state import (
+    ServiceRecord,
+    ServiceStatus,
+    StackState,
+    load_state,
+    without_own_addresses,
+)
 from sluice.stack.supervisor import (
     HealthCheck,
     LaunchSpec,
@@ -50,7 +56,7 @@ class Stack:
     ) -> None:
         self._patience_seconds = unresponsive_seconds_max
         self._home = DataDirectory(home.resolve())
-        self._environ = _without_own_addresses(
+        self._environ = without_own_addresses(
             os.environ if environ is None else environ, self._home
         )
         self._supervisor = Supervisor(self._home)
@@ -272,17 +278,6 @@ def _startup_check(service: Service, place: ServiceContext) -> HealthCheck:
             await service.post_start(place)
 
     return check
-
-
-def _without_own_addresses(environ: Mapping[str, str], home: DataDirectory) -> dict[str, str]:
-    """Return the environment without addresses of our own ``stack.json``; they are not external."""
-    own = {
-        item
-        for entry in load_state(home).services.values()
-        if entry.pid is not None
-        for item in entry.environment.items()
-    }
-    return {name: value for name, value in environ.items() if (name, value) not in own}
 
 
 def _with_elapsed_seconds(on_progress: ProgressCallback | None) -> Callable[[str, str], None]:

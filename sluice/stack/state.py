@@ -89,3 +89,14 @@ def save_state(home: DataDirectory, state: StackState) -> None:
 def load_environment(home: Path) -> dict[str, str]:
     """Return the recorded addresses of the stack under ``home``; empty when it is down."""
     return load_state(DataDirectory(home)).environment
+
+
+def without_own_addresses(environ: Mapping[str, str], home: DataDirectory) -> dict[str, str]:
+    """Return the environment without addresses of our own ``stack.json``; they are not external."""
+    own = {
+        item
+        for entry in load_state(home).services.values()
+        if entry.pid is not None
+        for item in entry.environment.items()
+    }
+    return {name: value for name, value in environ.items() if (name, value) not in own}
