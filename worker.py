@@ -14,6 +14,7 @@ from activities.adapters.environment_probe import LiveEnvironmentProbe
 from activities.adapters.git_revert import GitRepository
 from activities.adapters.postgres_ledger import PostgresLedger
 from activities.adapters.prometheus import PrometheusMetrics
+from activities.adapters.prometheus_credentials import PrometheusCredentials
 from activities.adapters.redis_flags import RedisFlags
 from activities.adapters.report_archive import FileArchive
 from activities.check import CheckActivities
@@ -40,7 +41,7 @@ async def main(settings: WorkerSettings) -> None:
     stop = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
-    metrics = PrometheusMetrics(settings.prometheus_url)
+    metrics = _open_metrics(settings.prometheus_url)
     flags, ledger = _open_flags(settings.redis_url), PostgresLedger(settings.postgres_dsn)
     site = LiveEnvironmentProbe.from_environment(os.environ, flags, metrics)
     code = GitRepository(settings.code_repository, settings.deploy_hook, os.environ)
@@ -69,6 +70,14 @@ async def main(settings: WorkerSettings) -> None:
     await ledger.close()
     await site.close()
     await flags.close()
+
+
+def _open_metrics(prometheus_url: str) -> PrometheusMetrics:
+    try:
+        credentials = PrometheusCredentials.from_environment(os.environ)
+        return PrometheusMetrics(prometheus_url, credentials)
+    except ValueError as error:
+        raise WorkerSettingsError(str(error)) from None
 
 
 def _open_flags(redis_url: str) -> RedisFlags:

@@ -47,7 +47,7 @@ def search_attributes(state: State) -> AttributeUpdates:
 def current_details(state: State, waiting_for: str, until: datetime | None, now: datetime) -> str:
     """Give the page's current details in Markdown: where the rollout is, why, and what is next."""
     step = state.step
-    where = f"Stage {step.stage}: {step.title}" if step else "All stages done"
+    where = step.heading if step else "All stages done"
     if step and step.audience:
         where += f", for {step.audience}"
     lines = [

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ from redis.asyncio import Redis
 
 from activities.adapters.flag_writer import store_errors
 from activities.adapters.monitoring_probe import MonitoringProbe
+from activities.adapters.prometheus_credentials import PrometheusCredentials
 from activities.adapters.redis_flags import COMMAND_SECONDS_MAX
 from activities.adapters.rollback_drill import RollbackDrill
 from activities.contract.models import ProbeResult
@@ -23,8 +25,11 @@ from sluice.installation import data_file
 
 READINESS_SECONDS_MAX = 5.0
 DASHBOARDS_FOLDER = "ops/grafana/dashboards"
-TARGETS_UP_QUERY = 'sum(up{job="router"})'
-TARGETS_SCRAPED_QUERY = 'count(up{job="router"})'
+ROUTER_JOBS = ("router",)
+NO_PROCESS = (
+    "no process is announced: start one with `sluice router`, or add SluiceMiddleware or announce() "
+    "to your service (docs/flags.md)"
+)
 
 
 @dataclass(frozen=True)
@@ -47,8 +52,12 @@ class LiveEnvironmentProbe:
             url, socket_timeout=COMMAND_SECONDS_MAX, socket_connect_timeout=COMMAND_SECONDS_MAX
         )
         http = httpx.AsyncClient(trust_env=False)
+        credentials = PrometheusCredentials.from_environment(environment)
         monitoring = MonitoringProbe(
             http=http,
+            prometheus_http=httpx.AsyncClient(
+                headers=credentials.headers, verify=credentials.ssl_context(), trust_env=False
+            ),
             prometheus_url=environment.get("PROMETHEUS_URL", "http://localhost:9090"),
             dashboards_folder=Path(
                 environment.get("SLUICE_DASHBOARDS") or data_file(DASHBOARDS_FOLDER)
@@ -61,29 +70,38 @@ class LiveEnvironmentProbe:
     async def close(self) -> None:
         """Close the connections."""
         await self.http.aclose()
+        await self.monitoring.prometheus_http.aclose()
         await self.redis.aclose()
 
     async def check_stores(self, environment: str) -> ProbeResult:
         """See ``activities.contract.ports.EnvironmentProbe``; each process says so itself (``GET /readyz``)."""
         processes = await self._live_processes(environment)
         if not processes:
-            return ProbeResult(passed=False, reason="no router process lives: start one")
+            return ProbeResult(passed=False, reason=NO_PROCESS)
         wrong = await asyncio.gather(*(self._readiness_problem(one) for one in processes))
         bad = [f"{one.id}: {why}" for one, why in zip(processes, wrong, strict=True) if why]
         well = f"every store answers {len(processes)} router processes"
         return ProbeResult(passed=not bad, reason="; ".join(bad) or well)
 
-    async def check_scrape_targets(self, environment: str) -> ProbeResult:
+    async def check_scrape_targets(
+        self, environment: str, jobs: tuple[str, ...] = ()
+    ) -> ProbeResult:
         """See ``activities.contract.ports.EnvironmentProbe``."""
         now = datetime.now(UTC)
-        ask = self.metrics.query
+        targets = _up_selector(jobs or ROUTER_JOBS)
         up, scraped, processes = await asyncio.gather(
-            asyncio.to_thread(ask, TARGETS_UP_QUERY, now),
-            asyncio.to_thread(ask, TARGETS_SCRAPED_QUERY, now),
+            asyncio.to_thread(self.metrics.query, f"sum({targets})", now),
+            asyncio.to_thread(self.metrics.query, f"count({targets})", now),
             self._live_processes(environment),
         )
         count = len(processes)
-        text = f"Prometheus scrapes {scraped or 0:g} routers, {up or 0:g} up, of {count} that live"
+        if not count:
+            return ProbeResult(passed=False, reason=NO_PROCESS)
+        names = ", ".join(jobs or ROUTER_JOBS)
+        text = (
+            f"Prometheus scrapes {scraped or 0:g} targets of job {names}, {up or 0:g} up, "
+            f"of {count} live processes"
+        )
         enough = scraped is not None and scraped >= count > 0
         return ProbeResult(passed=enough and up == scraped, reason=text)
 
@@ -121,3 +139,9 @@ class LiveEnvironmentProbe:
         if not body.get("stores"):
             return "names no store"
         return ", ".join(f"{name} is not well: {state}" for name, state in bad.items())
+
+
+def _up_selector(jobs: tuple[str, ...]) -> str:
+    """Return the selector of the jobs' ``up``; job names are text, not expressions."""
+    pattern = "|".join(re.escape(job) for job in jobs).replace("\\", "\\\\").replace('"', '\\"')
+    return f'up{{job=~"{pattern}"}}'

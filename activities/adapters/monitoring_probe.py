@@ -24,6 +24,7 @@ class MonitoringProbe:
     """
 
     http: httpx.AsyncClient
+    prometheus_http: httpx.AsyncClient
     prometheus_url: str
     dashboards_folder: Path
     grafana_url: str = ""
@@ -35,7 +36,8 @@ class MonitoringProbe:
         Raises:
             MetricsUnreachableError: no answer, or none that Prometheus gives.
         """
-        body = await self._get(f"{self.prometheus_url.rstrip('/')}/api/v1/rules?type=alert", {})
+        url = f"{self.prometheus_url.rstrip('/')}/api/v1/rules?type=alert"
+        body = await _get_json(self.prometheus_http, url, {})
         try:
             groups = body["data"]["groups"]
             health = {rule["name"]: rule["health"] for one in groups for rule in one["rules"]}
@@ -64,26 +66,27 @@ class MonitoringProbe:
     async def _grafana_titles(self) -> set[str]:
         url = f"{self.grafana_url.rstrip('/')}/api/search?type=dash-db&limit={DASHBOARDS_MAX}"
         token = self.grafana_token
-        body = await self._get(url, {"Authorization": f"Bearer {token}"} if token else {})
+        body = await _get_json(
+            self.http, url, {"Authorization": f"Bearer {token}"} if token else {}
+        )
         try:
             return {one["title"] for one in body}
         except (KeyError, TypeError) as error:
             raise MetricsUnreachableError("Grafana doesn't list its dashboards") from error
 
-    async def _get(self, url: str, headers: dict[str, str]) -> Any:  # noqa: ANN401  any JSON
-        try:
-            reply = await self.http.get(url, headers=headers, timeout=REQUEST_SECONDS_MAX)
-            reply.raise_for_status()
-            return reply.json()
-        except httpx.HTTPStatusError as error:
-            status = error.response.status_code
-            raise MetricsUnreachableError(
-                f"{_display_url(url)} answers with status {status}"
-            ) from error
-        except (httpx.HTTPError, httpx.InvalidURL, json.JSONDecodeError) as error:
-            raise MetricsUnreachableError(
-                f"{_display_url(url)} does not answer: {error!r}"
-            ) from error
+
+async def _get_json(http: httpx.AsyncClient, url: str, headers: dict[str, str]) -> Any:  # noqa: ANN401  any JSON
+    try:
+        reply = await http.get(url, headers=headers, timeout=REQUEST_SECONDS_MAX)
+        reply.raise_for_status()
+        return reply.json()
+    except httpx.HTTPStatusError as error:
+        status = error.response.status_code
+        raise MetricsUnreachableError(
+            f"{_display_url(url)} answers with status {status}"
+        ) from error
+    except (httpx.HTTPError, httpx.InvalidURL, json.JSONDecodeError) as error:
+        raise MetricsUnreachableError(f"{_display_url(url)} does not answer: {error!r}") from error
 
 
 def _folder_titles(folder: Path) -> set[str]:

@@ -4,7 +4,6 @@ import math
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import urlsplit
 
 import requests
 from prometheus_api_client import PrometheusConnect
@@ -12,6 +11,11 @@ from prometheus_api_client.exceptions import PrometheusApiClientException
 from requests.adapters import HTTPAdapter
 from urllib3.util.retry import Retry
 
+from activities.adapters.prometheus_credentials import (
+    NO_CREDENTIALS,
+    PrometheusCredentials,
+    require_prometheus_url,
+)
 from activities.contract.errors import MetricsQueryError, MetricsUnreachableError
 
 CONNECT_SECONDS_MAX = 1.0
@@ -25,14 +29,12 @@ class PrometheusMetrics:
     """One Prometheus server. Thread-safe; each query takes at most 5 s and is never retried here.
 
     Raises:
-        ValueError: when ``url`` is no http(s) address.
+        ValueError: when ``url`` is not an http(s) address.
     """
 
-    def __init__(self, url: str) -> None:
-        if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).netloc:
-            raise ValueError(f"PROMETHEUS_URL {url!r}: write for example http://localhost:9090")
-        self.url = url.rstrip("/")
-        self._session = requests.Session()
+    def __init__(self, url: str, credentials: PrometheusCredentials = NO_CREDENTIALS) -> None:
+        self.url = require_prometheus_url(url)
+        self._session = _open_session(credentials)
         self._session.hooks["response"].append(self._raise_for_status)
         timeout: Any = (CONNECT_SECONDS_MAX, READ_SECONDS_MAX)  # annotated int, passed to requests
         self._client = PrometheusConnect(self.url, session=self._session, timeout=timeout)
@@ -90,6 +92,20 @@ class PrometheusMetrics:
 
     def _unreachable_error(self, why: str) -> MetricsUnreachableError:
         return MetricsUnreachableError(f"Prometheus at {self.url} can't be asked: {why}")
+
+
+def _open_session(credentials: PrometheusCredentials) -> requests.Session:
+    session = requests.Session()
+    session.headers.update(credentials.headers)
+    if "Authorization" in credentials.headers:
+        session.auth = _keep_request  # without it, an entry of ~/.netrc would replace the header
+    session.verify = credentials.ca_file or True
+    session.cert = credentials.client_certificate
+    return session
+
+
+def _keep_request(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
 
 
 def _reason(error: requests.RequestException) -> str:

@@ -136,5 +136,8 @@ def serves_everyone(view: ProcessPoll, name: str) -> bool:
 
 def _unseen_message(silent: list[str]) -> str:
     if not silent:
-        return "no router process lives: start one with `sluice router`"
+        return (
+            "no process is announced: start one with `sluice router`, or add SluiceMiddleware or "
+            "announce() to your service (docs/flags.md)"
+        )
     return f"after {SEEN_SECONDS_MAX:g} s not seen by {', '.join(silent)}"

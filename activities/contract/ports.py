@@ -111,7 +111,9 @@ class EnvironmentProbe(Protocol):
         """Whether every store answers each live router process; no process at all is not well."""
         ...
 
-    async def check_scrape_targets(self, environment: str) -> ProbeResult:
+    async def check_scrape_targets(
+        self, environment: str, jobs: tuple[str, ...] = ()
+    ) -> ProbeResult:
         """Whether Prometheus scrapes as many router processes as live, and all of them are up."""
         ...
 

@@ -18,7 +18,9 @@ class MemoryEnvironmentProbe:
         """See ``activities.contract.ports.EnvironmentProbe``."""
         return self._probe("stores")
 
-    async def check_scrape_targets(self, environment: str) -> ProbeResult:
+    async def check_scrape_targets(
+        self, environment: str, jobs: tuple[str, ...] = ()
+    ) -> ProbeResult:
         """See ``activities.contract.ports.EnvironmentProbe``."""
         return self._probe("targets")
 

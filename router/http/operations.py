@@ -10,8 +10,8 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from router.errors import NotReady
 from router.http.schemas import ErrorBody
 from router.router import QueryRouter
-from sluice.flags.readback import flags_response
 from sluice.flags.redis.process_registry import ServiceProcess
+from sluice.flags.service.readback import flags_response
 
 
 def add_operations(

@@ -14,6 +14,8 @@ from sluice.stack import default_home, load_environment
 if TYPE_CHECKING:
     from temporalio.client import Client
 
+    from activities.adapters.prometheus_credentials import PrometheusCredentials
+
 CONNECT_TIMEOUT_SECONDS = 5
 
 
@@ -47,6 +49,19 @@ class Context:
     @property
     def prometheus_url(self) -> str:
         return self.environment.get("PROMETHEUS_URL", "http://localhost:9090").rstrip("/")
+
+    def prometheus_credentials(self) -> "PrometheusCredentials":
+        """Return what every request to Prometheus carries.
+
+        Raises:
+            CliError: USAGE, with the variable that cannot be used.
+        """
+        from activities.adapters.prometheus_credentials import PrometheusCredentials  # noqa: PLC0415
+
+        try:
+            return PrometheusCredentials.from_environment(self.environment)
+        except ValueError as error:
+            raise CliError(str(error), Exit.USAGE) from None
 
     @property
     def links(self) -> dict[str, str]:

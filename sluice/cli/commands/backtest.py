@@ -81,7 +81,9 @@ def backtest(  # noqa: PLR0913, PLR0917  each is an option of the command line
 def _open_source(
     plan: RolloutPlan, url: str, tsdb: Path | None
 ) -> AbstractContextManager[PrometheusClient]:
-    return connect_server(url) if tsdb is None else open_tsdb(tsdb, tick_seconds(plan))
+    if tsdb is not None:
+        return open_tsdb(tsdb, tick_seconds(plan))
+    return connect_server(url, Context.read().prometheus_credentials())
 
 
 def _parse_time(option: str, text: str, now: datetime) -> datetime:

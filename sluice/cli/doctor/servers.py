@@ -71,11 +71,17 @@ async def check_postgres(context: Context) -> list[DoctorFinding]:
 async def check_prometheus(context: Context) -> list[DoctorFinding]:
     url = f"{context.prometheus_url}/api/v1/query"
     try:
-        async with httpx.AsyncClient(timeout=5, trust_env=False) as http:
+        credentials = context.prometheus_credentials()
+        async with httpx.AsyncClient(
+            timeout=5,
+            headers=credentials.headers,
+            verify=credentials.ssl_context(),
+            trust_env=False,
+        ) as http:
             reply = await http.get(url, params={"query": 'count(up{job="router"} == 1)'})
             reply.raise_for_status()
             result = reply.json()["data"]["result"]
-    except (httpx.HTTPError, ValueError, KeyError) as error:
+    except (CliError, httpx.HTTPError, ValueError, KeyError) as error:
         return [DoctorFinding("prometheus", BAD, f"{error!r}. Set PROMETHEUS_URL, or `sluice up`.")]
     if not result:
         return [DoctorFinding("prometheus", "warn", NOT_SCRAPED)]

@@ -55,7 +55,7 @@ def _status_line(state: State) -> RenderableType:
     text = Text()
     text.append(str(state.status), style=STATUS_STYLES[state.status])
     text.append(f"  {state.percentage:g} % of users", style="bold")
-    text.append(f"  ·  Stage {step.stage} of 5: {step.title}" if step else "  ·  all stages done")
+    text.append(f"  ·  {step.heading}" if step else "  ·  all stages done")
     if step is not None and step.audience and step.audience not in step.title:
         text.append(f"  ·  for {step.audience}", style="dim")
     return text

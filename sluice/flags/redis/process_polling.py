@@ -15,8 +15,8 @@ import httpx
 from pydantic import ValidationError
 
 from sluice.flags.document import FlagState
-from sluice.flags.readback import FlagsResponse
 from sluice.flags.redis.process_registry import ServiceProcess
+from sluice.flags.service.readback import FlagsResponse
 
 LEASE_SECONDS_MAX = 1.0
 POLL_TIMEOUT_SECONDS = 1.0

@@ -19,7 +19,6 @@ from redis.exceptions import RedisError
 
 from sluice.flags.errors import InvalidFlagError
 from sluice.flags.keys import FlagKeys
-from sluice.flags.readback import flags_response
 from sluice.flags.redis.process_registry import (
     HEARTBEAT_SECONDS,
     ServiceProcess,
@@ -27,6 +26,7 @@ from sluice.flags.redis.process_registry import (
 )
 from sluice.flags.redis.reader import FlagReader
 from sluice.flags.service.advertised_address import advertised_url, split_address
+from sluice.flags.service.readback import flags_response
 
 LISTEN_VARIABLE = "SLUICE_READBACK_ADDRESS"
 ADVERTISED_VARIABLE = "SLUICE_ADVERTISED_ADDRESS"

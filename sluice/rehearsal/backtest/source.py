@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from activities.adapters.prometheus_credentials import PrometheusCredentials
 from sluice.rehearsal.backtest.history import PrometheusHistory
 from sluice.rehearsal.errors import NothingRecordedError
 from sluice.rehearsal.prometheus.ephemeral_server import ephemeral_prometheus
@@ -17,9 +18,11 @@ TIMEOUT_SECONDS = 150.0
 """Prometheus itself gives up after two minutes."""
 
 
-def connect_server(url: str) -> AbstractContextManager[PrometheusClient]:
+def connect_server(
+    url: str, credentials: PrometheusCredentials
+) -> AbstractContextManager[PrometheusClient]:
     """Read from the Prometheus at ``url``."""
-    return open_client(url, TIMEOUT_SECONDS)
+    return open_client(url, TIMEOUT_SECONDS, credentials)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import httpx
 import numpy as np
 from pydantic_core import from_json
 
+from activities.adapters.prometheus_credentials import NO_CREDENTIALS, PrometheusCredentials
 from sluice.rehearsal.arrays import Floats
 from sluice.rehearsal.errors import PrometheusFailedError
 from sluice.rehearsal.prometheus.remote_write import HEADERS, SeriesKey, encode_write_requests
@@ -24,9 +25,13 @@ _FIRST_ERROR = 400
 
 
 @contextmanager
-def open_client(url: str, timeout_seconds: float = 60.0) -> Iterator["PrometheusClient"]:
-    """Ranges on the Prometheus at ``url``, for a while."""
-    ranges = PrometheusClient(url, timeout_seconds)
+def open_client(
+    url: str,
+    timeout_seconds: float = 60.0,
+    credentials: PrometheusCredentials = NO_CREDENTIALS,
+) -> Iterator["PrometheusClient"]:
+    """Open a client of the Prometheus at ``url``; close it at the end."""
+    ranges = PrometheusClient(url, timeout_seconds, credentials)
     try:
         yield ranges
     finally:
@@ -36,9 +41,20 @@ def open_client(url: str, timeout_seconds: float = 60.0) -> Iterator["Prometheus
 class PrometheusClient:
     """Range queries and remote write on one server; every value comes from its PromQL engine."""
 
-    def __init__(self, url: str, timeout_seconds: float = 60.0) -> None:
+    def __init__(
+        self,
+        url: str,
+        timeout_seconds: float = 60.0,
+        credentials: PrometheusCredentials = NO_CREDENTIALS,
+    ) -> None:
         self.url = url.rstrip("/")
-        self._http = httpx.Client(base_url=self.url, timeout=timeout_seconds, trust_env=False)
+        self._http = httpx.Client(
+            base_url=self.url,
+            timeout=timeout_seconds,
+            headers=credentials.headers,
+            verify=credentials.ssl_context() if self.url.startswith("https") else True,
+            trust_env=False,
+        )
 
     def close(self) -> None:
         self._http.close()

@@ -44,7 +44,7 @@ class ChecklistItem(Model):
     """One line of a checklist. ``check`` says who knows: a person (``attested``) or a machine.
 
     stores      every store that the router processes use answers each of them
-    targets     Prometheus scrapes every router process, and each is up
+    targets     Prometheus scrapes every live process (jobs in ``names``: router), and each is up
     metrics     Prometheus answers the query of every baseline of the plan
     dashboards  the dashboards in ``names`` are in Grafana
     alerts      the alert rules in ``names`` are loaded in Prometheus, and healthy
@@ -69,8 +69,10 @@ class ChecklistItem(Model):
     def _require_complete(self) -> Self:
         if (self.check == "gate") != (self.gate is not None):
             raise ValueError("check: gate needs a gate, and no other check has one")
-        if (self.check in ("dashboards", "alerts")) != bool(self.names):
-            raise ValueError("dashboards and alerts need names, and no other check has any")
+        if self.check in ("dashboards", "alerts") and not self.names:
+            raise ValueError(f"check: {self.check} needs names")
+        if self.names and self.check not in ("dashboards", "alerts", "targets"):
+            raise ValueError("names belong to dashboards, alerts and targets; remove them")
         if (self.check == "live_time") != bool(self.at_least):
             raise ValueError(
                 "check: live_time needs at_least, for example 14d; no other check has it"

@@ -46,7 +46,7 @@ class Step(Model):
 
     name: Name
     title: str
-    stage: Annotated[Whole, Field(ge=1, le=5)]
+    stage: Annotated[Whole, Field(ge=1, le=5)] | None = None
     guide: str = ""
     audience: str = ""
     phases: PhaseSwitches | None = None
@@ -65,6 +65,11 @@ class Step(Model):
     approval: ApprovalPolicy | None = None
     record_baseline: bool = False
     delete_flag: bool = False
+
+    @property
+    def heading(self) -> str:
+        """The title, behind the guide's stage where the plan names one."""
+        return self.title if self.stage is None else f"Stage {self.stage}: {self.title}"
 
     @model_validator(mode="after")
     def _require_decidable(self) -> Self:

@@ -25,9 +25,9 @@ _ACCURACY = ("accuracy", "correct", "precision", "recall")
 
 
 class StageSpan(Model):
-    """When a stage of the guide began and ended; both None when it wasn't reached."""
+    """The time of a stage, or of a step without a stage; both None when it was not reached."""
 
-    stage: int
+    stage: int | None
     title: str
     began: datetime | None = None
     ended: datetime | None = None
@@ -181,18 +181,19 @@ def _percentages(state: State, at: datetime) -> Iterator[SeriesPoint]:
 def _stages(state: State, checks: Sequence[Check], at: datetime) -> Iterator[StageSpan]:
     seen = [(event.step, event.at) for event in state.timeline if event.kind == "step"]
     seen += [(check.step, check.at) for check in checks]
-    began: dict[int, datetime] = {}
-    titles: dict[int, list[str]] = {}
+    groups: dict[int | str, list[Step]] = {}
     for step in state.plan.steps:
-        titles.setdefault(step.stage, []).append(step.title)
-        times = [time for name, time in seen if name == step.name]
-        if times:
-            began[step.stage] = min([*times, *([began[step.stage]] if step.stage in began else [])])
-    ends = dict(pairwise(sorted(began)))
-    for stage, names in titles.items():
-        title = names[0] if len(names) == 1 else f"{names[0]} … {names[-1]}"
-        ended = began.get(ends.get(stage, 0), at) if stage in began else None
-        yield StageSpan(stage=stage, title=title, began=began.get(stage), ended=ended)
+        groups.setdefault(step.stage or step.name, []).append(step)
+    began: dict[int | str, datetime] = {}
+    for key, steps in groups.items():
+        if times := [at for name, at in seen if name in {step.name for step in steps}]:
+            began[key] = min(times)
+    ends = dict(pairwise(began))
+    for key, steps in groups.items():
+        first, last = steps[0], steps[-1]
+        title = first.title if first is last else f"{first.title} … {last.title}"
+        ended = began.get(ends.get(key, ""), at) if key in began else None
+        yield StageSpan(stage=first.stage, title=title, began=began.get(key), ended=ended)
 
 
 def _impacts(state: State, checks: Sequence[Check]) -> Iterator[MetricImpact]:

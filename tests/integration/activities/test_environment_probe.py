@@ -17,8 +17,8 @@ from activities.adapters.prometheus import PrometheusMetrics
 from activities.adapters.redis_flags import RedisFlags
 from activities.contract.errors import MetricsUnreachableError
 from sluice.flags import FeatureFlags, FlagReader
-from sluice.flags.readback import flags_response
 from sluice.flags.redis.process_registry import ServiceProcess, heartbeat
+from sluice.flags.service.readback import flags_response
 
 pytestmark = pytest.mark.integration
 GUIDE_DASHBOARDS = (
@@ -119,7 +119,7 @@ async def test_a_drill_without_routers_or_with_a_deaf_one_proves_nothing(
     """A flag that nobody read was not rolled back anywhere."""
     monkeypatch.setattr("activities.adapters.rollback_drill.SEEN_SECONDS_MAX", 0.3)
     assert (
-        "no router process lives"
+        "no process is announced"
         in (await probe_setup.probe.run_rollback_drill("default", 1.0)).reason
     )
     with running_stub(StubServer()) as deaf:
@@ -156,7 +156,7 @@ async def test_prometheus_must_scrape_every_router(
     """A router that nobody measures would pass every gate."""
     found = await probe_setup.probe.check_scrape_targets("default")
     assert not found.passed
-    assert "scrapes 0 routers, 0 up, of 1 that live" in found.reason
+    assert "scrapes 0 targets of job router, 0 up, of 1 live processes" in found.reason
 
 
 async def test_alert_rules_are_loaded_in_the_embedded_prometheus(probe_setup: ProbeSetup) -> None:

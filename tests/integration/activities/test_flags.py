@@ -18,8 +18,8 @@ from activities.contract.errors import FlagsUnreachableError
 from activities.contract.models import Confirmation, ConfirmRequest
 from activities.flags import FlagActivities
 from sluice.flags import FlagReader, WriteMetadata
-from sluice.flags.readback import flags_response
 from sluice.flags.redis.process_registry import ServiceProcess, heartbeat
+from sluice.flags.service.readback import flags_response
 from tests.integration.activities.flag_port import FLAG, PHASES_ON, FlagPort, flag_write
 
 

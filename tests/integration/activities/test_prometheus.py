@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from activities.adapters.prometheus import PrometheusMetrics
+from activities.adapters.prometheus_credentials import PrometheusCredentials
 from activities.contract.errors import MetricsQueryError, MetricsUnreachableError
 
 pytestmark = pytest.mark.integration
@@ -130,3 +131,75 @@ def test_a_hung_server_costs_one_timeout_not_ten(monkeypatch: pytest.MonkeyPatch
 def test_an_address_that_cannot_be_is_refused_at_start(url: str) -> None:
     with pytest.raises(ValueError, match="PROMETHEUS_URL"):
         PrometheusMetrics(url)
+
+
+@contextmanager
+def running_guarded_stub(seen: list[Mapping[str, str]]) -> Iterator[str]:
+    """Answer like Prometheus, and note the headers of each request."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            seen.append(dict(self.headers))
+            body = b'{"status":"success","data":{"resultType":"scalar","result":[0,"1"]}}'
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_arguments: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    ("variables", "header", "value"),
+    [
+        ({"PROMETHEUS_TOKEN": "s3cret"}, "Authorization", "Bearer s3cret"),
+        (
+            {"PROMETHEUS_USERNAME": "me", "PROMETHEUS_PASSWORD": "s3cret"},
+            "Authorization",
+            "Basic bWU6czNjcmV0",
+        ),
+        ({"PROMETHEUS_HEADERS": "X-Scope-OrgID=s3cret, X-B=c"}, "X-Scope-OrgID", "s3cret"),
+    ],
+)
+def test_credentials_go_with_each_request_and_into_no_text(
+    variables: dict[str, str], header: str, value: str
+) -> None:
+    credentials = PrometheusCredentials.from_environment(variables)
+    seen: list[Mapping[str, str]] = []
+    with running_guarded_stub(seen) as url, PrometheusMetrics(url, credentials) as metrics:
+        assert metrics.query("scalar(1)", AT) == 1
+    assert seen[0][header] == value
+    assert "s3cret" not in repr(credentials)
+
+
+@pytest.mark.parametrize(
+    ("variables", "named"),
+    [
+        ({"PROMETHEUS_USERNAME": "me"}, "PROMETHEUS_PASSWORD"),
+        ({"PROMETHEUS_TOKEN": "s3cret", "PROMETHEUS_USERNAME": "a"}, "PROMETHEUS_TOKEN"),
+        ({"PROMETHEUS_HEADERS": "s3cret"}, "NAME=VALUE"),
+        ({"PROMETHEUS_CA_FILE": "/missing"}, "PROMETHEUS_CA_FILE"),
+        ({"PROMETHEUS_CLIENT_KEY": "/k"}, "PROMETHEUS_CLIENT_CERTIFICATE"),
+    ],
+)
+def test_half_a_credential_is_refused_by_its_variable(
+    variables: dict[str, str], named: str
+) -> None:
+    with pytest.raises(ValueError, match=named) as refused:
+        PrometheusCredentials.from_environment(variables)
+    assert "s3cret" not in str(refused.value)
+
+
+def test_a_password_in_the_url_is_refused_unprinted() -> None:
+    """The URL is part of error messages, the ledger and the post-mortem."""
+    with pytest.raises(ValueError, match="PROMETHEUS_PASSWORD") as refused:
+        PrometheusMetrics("https://me:s3cret@example.org")
+    assert "s3cret" not in str(refused.value)

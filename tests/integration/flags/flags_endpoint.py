@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from sluice.flags import FlagReader
-from sluice.flags.readback import flags_response
 from sluice.flags.redis.process_registry import ServiceProcess
+from sluice.flags.service.readback import flags_response
 
 
 @dataclass

@@ -12,9 +12,9 @@ import pytest
 from redis.asyncio import Redis
 
 from sluice.flags import FeatureFlags, FlagReader, FlagState, FlagStoreError
-from sluice.flags.readback import FlagsResponse, ServedFlag
 from sluice.flags.redis.process_polling import ProcessPoll, poll_processes, verify
 from sluice.flags.redis.process_registry import ServiceProcess, heartbeat, live_processes
+from sluice.flags.service.readback import FlagsResponse, ServedFlag
 from tests.integration.flags.flags_endpoint import FlagsEndpoint
 
 pytestmark = pytest.mark.integration

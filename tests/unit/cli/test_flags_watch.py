@@ -6,9 +6,9 @@ from rich.console import Console
 
 from sluice.cli.views.flags_watch import FlagsSnapshot, flags_panel
 from sluice.flags import AuditEntry, FlagDocument, FlagState, WriteMetadata
-from sluice.flags.readback import FlagsResponse, ServedFlag
 from sluice.flags.redis.process_polling import ProcessPoll
 from sluice.flags.redis.process_registry import ServiceProcess
+from sluice.flags.service.readback import FlagsResponse, ServedFlag
 
 NOW = datetime(2026, 11, 24, 16, 0, tzinfo=UTC)
 FLAG = FlagState(name="beta", rollout_percentage=25, description="[red]", version=9)

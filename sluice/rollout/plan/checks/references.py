@@ -72,15 +72,15 @@ def _check_gates(plan: RolloutPlan) -> Iterator[Problem]:
 
 
 def _check_order(plan: RolloutPlan) -> Iterator[Problem]:
-    percentage, stage = 0.0, 0
+    percentage, stage = 0.0, 1
     for s, step in enumerate(plan.steps):
-        if step.stage < stage:
+        if step.stage is not None and step.stage < stage:
             yield ("steps", s, "stage"), f"stage {step.stage} comes after stage {stage}"
         if step.percentage is not None and step.percentage < percentage:
             yield ("steps", s, "percentage"), f"falls from {percentage:g} to {step.percentage:g}"
         if step.percentage and s and step.rollback_to is None:
             yield ("steps", s, "rollback_to"), "a step that exposes users needs one to go back to"
-        percentage, stage = step.percentage or percentage, step.stage
+        percentage, stage = step.percentage or percentage, step.stage or stage
 
 
 def _check_flag_deletion(plan: RolloutPlan) -> Iterator[Problem]:

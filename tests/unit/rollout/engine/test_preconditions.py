@@ -156,10 +156,10 @@ def test_no_step_is_raised_without_everything(
         ("expires_after: 1d", "expires_after: 0s", "longer than zero"),
         ("retry_every: 1m", "retry_every: 2h", "not longer than valid_for"),
         ("name: trained", "name: stores", "'stores' is used twice; attest names one item"),
-        ("check: stores", "check: dashboards", "dashboards and alerts need names"),
+        ("check: stores", "check: dashboards", "check: dashboards needs names"),
         ("check: stores", "check: gate", "check: gate needs a gate"),
         ("check: stores", "check: baseline", "the plan has no baselines"),
-        ("at_least: 90m", "names: [x]", "need names, and no other"),
+        ("at_least: 90m", "names: [x]", "names belong to"),
         (", at_least: 90m", "", "check: live_time needs at_least"),
         ("days: sat-sun", "hours: 00:00-24:00", "leave no moment of the week"),
         (
