@@ -31,7 +31,11 @@ class CheckActivities:
             ApplicationError: type LedgerRefused, not retried.
         """
         known = EvaluationContext(
-            request.metrics, request.baseline, request.evidence_context, request.stale_after
+            request.metrics,
+            request.baseline,
+            request.evidence_context,
+            request.stale_after,
+            request.live_since,
         )
         sampler = GateEvaluator(self.metrics, request.at, known)
         verdicts = await sampler.evaluate(request.gates)

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from temporalio import activity
 
@@ -11,8 +11,10 @@ from activities.contract.errors import EffectError, FlagsUnreachableError
 from activities.contract.heartbeat import heartbeating
 from activities.contract.models import LedgerEntry, WatchCheckpoint, WatchRequest, WatchResult
 from activities.contract.ports import Flags, Ledger, MetricsProvider
+from activities.measuring.blindness import BLIND, blind_finding, update_verdict_times
 from activities.measuring.flag_drift import flag_finding
 from activities.measuring.gate_evaluator import EvaluationContext, GateEvaluator
+from activities.measuring.server_clock import ServerClock
 from sluice.rollout.analysis.verdict import Outcome, Verdict
 from sluice.rollout.engine.state import Finding
 
@@ -22,11 +24,6 @@ RECORD_SECONDS_MAX = 0.5
 READINGS_MAX = 20
 
 
-def utc_now() -> datetime:
-    """The clock of production."""
-    return datetime.now(UTC)
-
-
 @dataclass(frozen=True)
 class WatchActivities:
     """Looks at red flags and at the flag itself; decides nothing."""
@@ -34,14 +31,16 @@ class WatchActivities:
     metrics: MetricsProvider
     flags: Flags
     ledger: Ledger
-    clock: Callable[[], datetime] = utc_now
+    clock: Callable[[], datetime] | None = None
+    """The time of readings; None: the time of Temporal's server."""
 
     @activity.defn(name="watch_red_flags")
     async def watch(self, request: WatchRequest) -> WatchResult:
         """Return as soon as a red flag fires or the stored flag isn't what it must be.
 
-        Until then it goes on, whatever is out of reach: no data fires nothing (unless the red flag
-        says ``on_no_data: fail``), and the heartbeat tells what is wrong. Counts of consecutive
+        Until then it goes on, whatever is out of reach. No data fires nothing at once (unless the red
+        flag has ``on_no_data: fail``); after ``blind_after`` it is a finding. The heartbeat carries
+        the problem. Counts of consecutive
         failures and statistical evidence travel in the heartbeat, so another worker goes on from
         there; with statistical red flags the watch hands its evidence over after each shift.
         Cancelling ends it.
@@ -86,6 +85,7 @@ class RedFlagWatch:
             gate for gate in request.red_flags if gate.name not in request.muted_findings
         ]
         self.checkpoint = checkpoint
+        self._clock = ports.clock or ServerClock(activity.info().started_time)
 
     async def run_until_finding(self) -> Finding | None:
         """The finding; None at the end of the shift."""
@@ -103,10 +103,17 @@ class RedFlagWatch:
         if exposure is not None:
             tracks = {**exposure.sequential_states, **self.checkpoint.sequential_states}
             exposure = exposure.model_copy(update={"sequential_states": tracks})
-        return EvaluationContext(request.metrics, request.baseline, exposure, request.stale_after)
+        return EvaluationContext(
+            metrics=request.metrics,
+            baseline=request.baseline,
+            evidence_context=exposure,
+            stale_after=request.stale_after,
+            live_since=request.live_since,
+            share=None if request.percentage is None else request.percentage / 100,
+        )
 
     async def poll_once(self) -> Finding | None:
-        now = self._ports.clock()
+        now = self._clock()
         sampler = GateEvaluator(
             self._ports.metrics, now, self._evaluation_context(), POLL_SECONDS_MAX
         )
@@ -117,6 +124,7 @@ class RedFlagWatch:
             poll_count=self.checkpoint.poll_count + 1,
             failure_counts=update_failure_counts(self.checkpoint.failure_counts, verdicts),
             flag_drift_count=self._count_flag_drift(flag),
+            verdict_times=update_verdict_times(self.checkpoint.verdict_times, verdicts, now),
             readings=tuple(verdict.reason for verdict in verdicts[:READINGS_MAX]),
             problem=flag.problem or _first_error(verdicts),
             sequential_states={**self.checkpoint.sequential_states, **sampler.sequential_states},
@@ -156,6 +164,19 @@ class RedFlagWatch:
         # A difference must last: a turn may begin before the rollout's own change, and end after.
         if flag.finding and (flag.finding.kind == "killed" or self.checkpoint.flag_drift_count > 1):
             yield flag.finding
+        if blind := self._blind_finding(verdicts, now):
+            yield blind
+
+    def _blind_finding(self, verdicts: tuple[Verdict, ...], now: datetime) -> Finding | None:
+        request = self._request
+        if request.blind_after is None or BLIND in request.muted_findings:
+            return None
+        return blind_finding(
+            zip(self._gates, verdicts, strict=True),
+            self.checkpoint.verdict_times,
+            (request.blind_after, request.blind_severity),
+            now,
+        )
 
 
 @dataclass(frozen=True)

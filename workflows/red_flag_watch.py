@@ -63,6 +63,9 @@ class WatchSupervisor(RolloutBase):
             evidence_context=build_evidence_context(state, "red_flags", step),
             handover_seconds=activity_options.WATCH_HANDOVER.total_seconds(),
             stale_after=state.plan.stale_after,
+            blind_after=state.plan.blind_limit,
+            blind_severity=state.plan.blind_severity,
+            live_since=state.exposed_since,
         )
 
     def _owns_flag(self, step: Step) -> bool:

@@ -82,6 +82,8 @@ class PrometheusMetrics:
     ) -> None:
         # Here and not after the call: the client keeps only the text of a refusal.
         if response.status_code < _ERROR_STATUS_MIN:
+            if warnings := _warnings(response):
+                raise self._unreachable_error(f"its answer is partial: {warnings}")
             return
         with response:  # gives the connection back: nobody else will, after an exception
             if response.status_code in _REFUSED_STATUSES:
@@ -106,6 +108,14 @@ def _open_session(credentials: PrometheusCredentials) -> requests.Session:
 
 def _keep_request(request: requests.PreparedRequest) -> requests.PreparedRequest:
     return request
+
+
+def _warnings(response: requests.Response) -> str:
+    """Return the warnings of an answer: Thanos and Mimir give them with a part of the series."""
+    try:
+        return "; ".join(str(warning) for warning in response.json().get("warnings") or ())
+    except (requests.JSONDecodeError, AttributeError, TypeError):
+        return ""  # the client reports what is not an answer of Prometheus
 
 
 def _reason(error: requests.RequestException) -> str:

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from sluice.rollout.analysis.gate import Gate, Metric, Model
+from sluice.rollout.analysis.gate import Gate, Metric, Model, Severity
 from sluice.rollout.analysis.reading import STALE_AFTER, Reading
 from sluice.rollout.analysis.sequential_state import EvidenceContext, SequentialState
 from sluice.rollout.analysis.verdict import Check
@@ -65,6 +65,7 @@ class CheckRequest(Model):
     events: tuple[Event, ...] = ()
     evidence_context: EvidenceContext | None = None
     stale_after: Duration = STALE_AFTER
+    live_since: datetime | None = None
 
 
 class CheckResult(Model):
@@ -92,6 +93,8 @@ class WatchRequest(Model):
     ``shift_seconds``; without them never otherwise.
     ``percentage`` is what the store must hold: the watch asserts it too. ``noted`` red flags were
     reported already and stay silent. ``percentage`` None: the flag isn't the rollout's yet.
+    ``blind_after``: a red flag without a verdict for so long is a finding (None: never).
+    ``live_since``: readings of the treatment reach no further back.
     """
 
     rollout_id: str
@@ -107,6 +110,9 @@ class WatchRequest(Model):
     evidence_context: EvidenceContext | None = None
     handover_seconds: float = 3600.0
     stale_after: Duration = STALE_AFTER
+    blind_after: Duration | None = None
+    blind_severity: Severity = Severity.P1
+    live_since: datetime | None = None
 
 
 class WatchResult(Model):
@@ -128,6 +134,7 @@ class WatchCheckpoint(Model):
     poll_count: int = 0
     failure_counts: dict[str, int] = Field(default_factory=dict)
     flag_drift_count: int = 0
+    verdict_times: dict[str, datetime] = Field(default_factory=dict)
     readings: tuple[str, ...] = ()
     problem: str = ""
     sequential_states: dict[str, SequentialState] = Field(default_factory=dict)

@@ -17,21 +17,29 @@ from sluice.rollout.analysis.reading import STALE_AFTER, GateReadings, Reading
 from sluice.rollout.analysis.sequential_gate import judge_blocks
 from sluice.rollout.analysis.sequential_state import Block, EvidenceContext, SequentialState
 from sluice.rollout.analysis.verdict import Outcome, Verdict
+from sluice.rollout.units import format_duration
 
 MEASURE_SECONDS_MAX = 8.0
+WINDOW_MIN = timedelta(seconds=1)
+VANISHED_SAMPLES_MIN = 30
+"""Samples that the treatment must lack: by chance it has 0 of 30 once in 10 million million."""
 
 
 @dataclass(frozen=True)
 class EvaluationContext:
-    """What gates refer to: the plan's metrics and the recorded baseline, both by metric name.
+    """The plan's metrics and the recorded baseline, both by metric name, and the step's exposure.
 
-    ``exposure`` is for statistical gates. Samples older than ``stale_after`` are no data.
+    ``evidence_context`` is for statistical gates. Samples older than ``stale_after`` are no data.
+    Readings of the treatment reach no further back than ``live_since``. ``share``: the treatment's
+    share of users (0 to 1), from which the other cohort's samples are expected.
     """
 
     metrics: Mapping[str, Metric]
     baseline: Mapping[str, Reading]
     evidence_context: EvidenceContext | None = None
     stale_after: timedelta = STALE_AFTER
+    live_since: datetime | None = None
+    share: float | None = None
 
 
 class GateEvaluator:
@@ -73,12 +81,45 @@ class GateEvaluator:
         metric = self._context.metrics.get(gate.metric)
         if gate.kind is GateKind.STATISTICAL:
             return await self._evaluate_statistical_gate(gate, metric)
+        gate = self._since_live(gate)
         reading, reference = await asyncio.gather(
             self._read(gate, gate.cohort), self._read_reference(gate)
         )
         if metric is None:
             return _error_verdict(gate, reading.error)
+        if (
+            reading.samples == 0
+            and not reading.stale
+            and (gone := await self._vanished(gate, metric))
+        ):
+            reading = reading.model_copy(update={"error": gone})
         return judge(gate, metric, GateReadings(reading=reading, reference=reference))
+
+    def _since_live(self, gate: Gate) -> Gate:
+        """Return the gate with its window cut at the time at which the share went live.
+
+        A trend needs its whole window, and other cohorts' readings do not depend on the share.
+        """
+        since = self._context.live_since
+        is_cut = gate.cohort == "treatment" and gate.kind is not GateKind.TREND
+        if since is None or not is_cut or self._at - since >= gate.window:
+            return gate
+        return gate.model_copy(update={"window": max(self._at - since, WINDOW_MIN)})
+
+    async def _vanished(self, gate: Gate, metric: Metric) -> str:
+        """Return the reason to call the treatment cohort vanished, or an empty text."""
+        share = self._context.share
+        if gate.cohort != "treatment" or metric.samples is None or not share or share >= 1:
+            return ""
+        control = await self._query(render_query(metric.samples, gate, "control"))
+        expected = (control or 0.0) * share / (1 - share)
+        if expected < VANISHED_SAMPLES_MIN:
+            return ""
+        window = format_duration(gate.window)
+        return (
+            f"the treatment cohort has vanished: 0 of about {expected:,.0f} expected samples in "
+            f"{window}, while control has {control:,.0f}"
+        )
 
     async def _evaluate_statistical_gate(self, gate: Gate, metric: Metric | None) -> Verdict:
         exposure = self._context.evidence_context
@@ -127,7 +168,8 @@ class GateEvaluator:
             self._query_sample_age(promql),
         )
         # No series that counts samples means that nothing was counted.
-        return {"value": value, "samples": (samples or 0.0) if counting else None, **freshness}
+        counted = {"samples": samples or 0.0, "samples_missing": samples is None}
+        return {"value": value, **(counted if counting else {}), **freshness}
 
     async def _query_sample_age(self, promql: str) -> dict[str, float | bool | None]:
         """How old the newest sample behind the expression is, and whether that is too old."""
@@ -149,6 +191,7 @@ def _error_verdict(gate: Gate, reason: str) -> Verdict:
         reason=f"{gate.name}: {reason}",
         dry_run=gate.dry_run,
         severity=gate.severity,
+        is_unmeasured=True,
     )
 
 

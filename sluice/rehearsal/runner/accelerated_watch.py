@@ -44,7 +44,9 @@ class AcceleratedWatch:
         span = handover_span(self.timeline.plan) if weighs else lookahead_span(self.timeline.plan)
         ahead = await asyncio.to_thread(self._next_breach, request, now, span)
         if ahead.names and ahead.at <= now:
-            watch = RedFlagWatch(self.watch, request, _checkpoint(request, ahead))
+            # The look ahead reads whole windows, so the turn that confirms it does too.
+            whole = request.model_copy(update={"live_since": None})
+            watch = RedFlagWatch(self.watch, whole, _checkpoint(request, ahead))
             if finding := await watch.poll_once():
                 return WatchResult(
                     finding=finding, sequential_states=watch.checkpoint.sequential_states

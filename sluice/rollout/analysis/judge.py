@@ -12,7 +12,8 @@ def judge(gate: Gate, metric: Metric, readings: GateReadings) -> Verdict:
     reading, reference = readings.reading, readings.reference
     if problem := _data_problem(gate, reading, reference):
         outcome, because = problem
-        return _verdict(gate, metric, readings, outcome, f"{gate.name}: {because}")
+        verdict = _verdict(gate, metric, readings, outcome, f"{gate.name}: {because}")
+        return verdict.model_copy(update={"is_unmeasured": _is_unmeasured(gate, readings)})
     assert reading.value is not None  # noqa: S101  _problem has refused None
     limit = _limit(gate, reference)
     kept = _is_within_limit(gate, reading.value, limit)
@@ -46,6 +47,18 @@ def _data_problem(
         if one.samples is None and gate.min_samples and which != "recorded baseline":
             return _policy_outcome(gate.on_inconclusive), "sample count is unknown"
     return None
+
+
+def _is_unmeasured(gate: Gate, readings: GateReadings) -> bool:
+    """Return True when a reading failed or has no data, but not for a cohort without traffic."""
+    reading, reference = readings.reading, readings.reference
+    if reading.error or reading.stale:
+        return True
+    if not reading.is_usable:
+        return reading.samples != 0 or reading.samples_missing
+    if reference is None:
+        return gate.kind in RELATIVE_KINDS
+    return not reference.is_usable
 
 
 def _no_data(gate: Gate, because: str) -> tuple[Outcome, str]:

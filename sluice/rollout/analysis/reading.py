@@ -1,4 +1,4 @@
-"""What was measured, at which time."""
+"""Readings: values of metrics, each at one time."""
 
 import math
 from datetime import datetime, timedelta
@@ -12,10 +12,10 @@ STALE_AFTER = timedelta(minutes=2)
 class Reading(Model):
     """One value of one metric at one time; ``value`` is None when there was no usable data.
 
-    ``error`` tells that measuring itself failed (Prometheus out of reach, a bad query): that is
-    never the same as having no data. ``samples`` is None when the metric has no sample query.
-    ``age_seconds`` is how old the newest sample behind the value was at ``at``; None is unknown.
-    ``stale`` tells that it was too old, or that nothing is scraped any more: that is no data.
+    ``error``: measuring itself failed (Prometheus out of reach, a bad query), which is never the
+    same as no data. ``samples`` is None when the metric has no sample query; ``samples_missing``:
+    it is 0 because no series counts them. ``age_seconds``: the age of the newest sample behind the
+    value at ``at``; None is unknown. ``stale``: it was too old, or nothing is scraped any more.
     """
 
     metric: str
@@ -23,6 +23,7 @@ class Reading(Model):
     at: datetime
     value: float | None = None
     samples: float | None = None
+    samples_missing: bool = False
     age_seconds: float | None = None
     stale: bool = False
     error: str = ""
@@ -34,7 +35,7 @@ class Reading(Model):
 
     @property
     def stale_reason(self) -> str:
-        """Why it is stale, for people; empty when it isn't."""
+        """Return the reason why it is stale, or an empty text."""
         if not self.stale:
             return ""
         if self.age_seconds is None:
@@ -43,7 +44,7 @@ class Reading(Model):
 
 
 class GateReadings(Model):
-    """The readings that one gate is judged on: the value and, for relative gates, its reference."""
+    """The readings of one gate: the value and, for relative gates, its reference."""
 
     reading: Reading
     reference: Reading | None = None

@@ -218,6 +218,7 @@ def _verdict(
         unit=E_VALUE_UNIT,
         dry_run=gate.dry_run,
         severity=gate.severity,
+        is_unmeasured=bool(error or track.problem) and not worse.rejected,
     )
 
 

@@ -20,7 +20,10 @@ _ORDER = list(Outcome)
 
 
 class Verdict(Model):
-    """What one gate says, and the sentence with the numbers that says why."""
+    """The outcome of one gate, and the sentence with the numbers behind it.
+
+    ``is_unmeasured``: there was nothing to judge (an error, no data), so the gate protects nobody.
+    """
 
     gate: str
     outcome: Outcome
@@ -33,6 +36,7 @@ class Verdict(Model):
     direction: str = "below"
     dry_run: bool = False
     severity: Severity = Severity.P0
+    is_unmeasured: bool = False
 
 
 class Check(Model):

@@ -7,6 +7,7 @@ _RUNBOOKS_FOLDER = "docs/runbooks"
 BUILT_IN_RUNBOOKS = {
     "killed": f"{_RUNBOOKS_FOLDER}/flag.md",
     "flag_drift": f"{_RUNBOOKS_FOLDER}/flag.md",
+    "blind": f"{_RUNBOOKS_FOLDER}/blind.md",
     "rollback_slow": f"{_RUNBOOKS_FOLDER}/rollback_slow.md",
     "paused": f"{_RUNBOOKS_FOLDER}/waiting.md",
     "approval_needed": f"{_RUNBOOKS_FOLDER}/waiting.md",

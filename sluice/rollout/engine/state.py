@@ -50,7 +50,7 @@ class Finding(Model):
     """What the red-flag watch came back with, and when it was first seen to be so."""
 
     name: str
-    kind: Literal["red_flag", "killed", "flag_drift"]
+    kind: Literal["red_flag", "killed", "flag_drift", "blind"]
     verdict: Verdict
     gate: Gate | None = None
     seen_at: datetime

@@ -21,6 +21,7 @@ from sluice.rollout.yaml_nodes import Location
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$", max_length=100)]
 WATCH_INTERVAL_MIN, WATCH_INTERVAL_MAX = parse_duration("1s"), parse_duration("5m")
 STALE_AFTER_MIN = parse_duration("1s")
+BLIND_AFTER_MAX = parse_duration("30m")
 BLIND_INTERVALS = 3
 """Watch intervals without a verdict, after the readings are stale, that make a red flag blind."""
 
@@ -164,9 +165,12 @@ class RolloutPlan(Model):
                 "stale_after must be at least 1s, and longer than a scrape interval: "
                 "with less, every reading is too old and no red flag can fire"
             )
-        if self.blind_after is not None and self.blind_after < self.watch_interval:
-            shortest = format_duration(self.watch_interval)
-            raise ValueError(f"blind_after must be at least one watch_interval, {shortest}")
+        if not self.watch_interval <= self.blind_limit <= BLIND_AFTER_MAX:
+            raise ValueError(
+                "blind_after (3 × watch_interval + stale_after unless given) must be from one "
+                f"watch_interval, {format_duration(self.watch_interval)}, "
+                f"to {format_duration(BLIND_AFTER_MAX)}"
+            )
         return self
 
     @property

@@ -1,5 +1,6 @@
 """The traps of Prometheus and of its client library, on the real ones."""
 
+import json
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -12,6 +13,7 @@ import pytest
 from activities.adapters.prometheus import PrometheusMetrics
 from activities.adapters.prometheus_credentials import PrometheusCredentials
 from activities.contract.errors import MetricsQueryError, MetricsUnreachableError
+from sluice.rollout.analysis.promql import complete_absence, sample_age_query
 
 pytestmark = pytest.mark.integration
 AT = datetime(2026, 3, 1, 12, 0, 0, 123000, tzinfo=UTC)
@@ -203,3 +205,36 @@ def test_a_password_in_the_url_is_refused_unprinted() -> None:
     with pytest.raises(ValueError, match="PROMETHEUS_PASSWORD") as refused:
         PrometheusMetrics("https://me:s3cret@example.org")
     assert "s3cret" not in str(refused.value)
+
+
+@pytest.mark.parametrize("warning", ["remote read failed", "no store matched"])
+def test_a_partial_answer_is_no_measurement(warning: str) -> None:
+    """Thanos and Mimir answer 200 with a part of the series when a store is down."""
+    vector = {"resultType": "vector", "result": [{"metric": {}, "value": [1, "0.001"]}]}
+    answer = {"status": "success", "warnings": [warning], "data": vector}
+    with (
+        running_stub(200, json.dumps(answer).encode()) as url,
+        PrometheusMetrics(url) as metrics,
+        pytest.raises(MetricsUnreachableError, match=f"partial: {warning}"),
+    ):
+        metrics.query("vector(1)", AT)
+
+
+def test_a_bare_absent_is_one_while_the_series_is_missing_and_zero_while_it_exists(
+    prometheus: PrometheusMetrics,
+) -> None:
+    """Without the 0 it would be no data while all is well, and without an age it could never fire."""
+    now = datetime.now(UTC)
+    gone = complete_absence('absent(up{job="gone"})')
+    assert prometheus.query(gone, now) == 1
+    assert prometheus.query(sample_age_query(gone) or "", now) == 0
+    there = complete_absence("absent(prometheus_build_info)")
+    if prometheus.query("count(prometheus_build_info)", now):
+        assert prometheus.query(there, now) == 0
+
+
+def test_label_values_may_contain_what_looks_like_a_modifier(prometheus: PrometheusMetrics) -> None:
+    """A selector was once cut at `` offset ``, which made every reading stale."""
+    query = sample_age_query('sum(up{job=~"prometheus|a offset b| @ "})')
+    assert query is not None
+    assert prometheus.query(query, datetime.now(UTC)) is None
