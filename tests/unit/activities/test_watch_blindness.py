@@ -35,7 +35,7 @@ TREATED = {
 async def watch(
     source: MemoryMetrics, *gates: Gate, turns: int = 100, **fields: object
 ) -> Finding | None:
-    """The first finding of so many turns, each ``INTERVAL`` after the one before."""
+    """Return the first finding of so many turns, each ``INTERVAL`` after the one before."""
     tick = count()
 
     def clock() -> datetime:
