@@ -1,4 +1,4 @@
-"""Names for the arrays of this package; numpy's own types can't tell what arithmetic gives."""
+"""Types of this package's arrays; numpy's own types do not cover arithmetic."""
 
 import math
 from typing import Any
@@ -6,11 +6,11 @@ from typing import Any
 from numpy.typing import NDArray
 
 Floats = NDArray[Any]
-"""Real numbers, one a tick; NaN is no data."""
+"""Real numbers, one per tick; NaN means no data."""
 Ints = NDArray[Any]
-"""Whole numbers: ticks, or counts at each."""
+"""Whole numbers: ticks, or counts per tick."""
 
 
 def nan_to_none(value: float) -> float | None:
-    """A reading as ports tell it: NaN is no data."""
+    """Return a reading as ports give it: None instead of NaN."""
     return None if math.isnan(value) else value

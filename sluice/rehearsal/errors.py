@@ -1,16 +1,16 @@
-"""What can go wrong in a rehearsal.
+"""The errors of a rehearsal.
 
 RehearsalError
-├── PrometheusFailedError   our Prometheus didn't start, or refuses what it is sent or asked
-├── ServerFailedError       Temporal's time-skipping server didn't start
-├── NotRehearsableError     the plan asks for something that a rehearsal doesn't have
+├── PrometheusFailedError   the Prometheus did not start, or refuses samples or a query
+├── ServerFailedError       Temporal's time-skipping server did not start
+├── NotRehearsableError     the plan needs something that a rehearsal lacks
 ├── RecorderFailedError     the process that records the traffic ended
-└── NothingRecordedError    a backtest finds no metrics at all in the time it is asked for
+└── NothingRecordedError    a backtest finds no metrics in its time
 """
 
 
 class RehearsalError(Exception):
-    """Base of every error of this package; the message says what to do."""
+    """Base of every error of this package; the message names the next step."""
 
 
 class PrometheusFailedError(RehearsalError):
@@ -22,12 +22,12 @@ class ServerFailedError(RehearsalError):
 
 
 class RecorderFailedError(RehearsalError):
-    """The process that records ended before the rehearsal did."""
+    """The recorder process ended before the rehearsal."""
 
 
 class NotRehearsableError(RehearsalError):
-    """The plan asks for something that a rehearsal doesn't have."""
+    """The plan needs something that a rehearsal lacks."""
 
 
 class NothingRecordedError(RehearsalError):
-    """There is nothing to backtest."""
+    """The time of the backtest has no metrics."""

@@ -1,4 +1,4 @@
-"""The times of a rehearsal: when it begins, how far apart its ticks are, how far its watch looks ahead."""
+"""The times of a rehearsal: its begin, its ticks, and its lookahead."""
 
 import math
 from bisect import bisect_right
@@ -10,36 +10,36 @@ from sluice.rollout.analysis.promql import sample_age_query
 from sluice.rollout.plan.schema import RolloutPlan
 
 START_HOUR = 8.0
-"""Rehearsed rollouts begin on a Monday at eight."""
+"""The begin of rehearsed rollouts, a Monday at eight."""
 _TICK_CHOICES = (60.0, 30.0, 15.0, 10.0, 5.0, 2.0, 1.0)
 _LOOKAHEAD_TICKS, _HANDOVER_TICKS = 1440, 360
 
 
 def tick_seconds(plan: RolloutPlan) -> float:
-    """Give the scrape interval of the rehearsal: a minute, or less where the plan's windows are short."""
+    """Return the scrape interval: a minute, or less for plans with short windows."""
     windows = [gate.window for _, gate in plan.rules()]
     shortest = min([*windows, *(step.interval for step in plan.steps)]).total_seconds()
     return next((tick for tick in _TICK_CHOICES if 4 * tick <= shortest), _TICK_CHOICES[-1])
 
 
 def lookahead_span(plan: RolloutPlan) -> timedelta:
-    """How far the watch looks ahead at once: a day of minutes, less where ticks are shorter."""
+    """Return the span of one lookahead: a day, or less with shorter ticks."""
     return timedelta(seconds=_LOOKAHEAD_TICKS * tick_seconds(plan))
 
 
 def handover_span(plan: RolloutPlan) -> timedelta:
-    """How long it gathers evidence before it hands it over: six hours; in production one."""
+    """Return the time after which the watch hands its evidence over: six hours, in production one."""
     return timedelta(seconds=_HANDOVER_TICKS * tick_seconds(plan))
 
 
 def locate_tick(entry_times: Sequence[datetime], at: datetime, tick: float) -> tuple[int, int]:
-    """Which of the entries (in order of time) holds at ``at``, and how many ticks after it that is."""
+    """Return the entry (in order of time) that covers ``at``, and the ticks since it."""
     number = max(bisect_right(entry_times, at) - 1, 0)
     return number, math.floor((at - entry_times[number]).total_seconds() / tick + 1e-6)
 
 
 def sample_age_queries(plan: RolloutPlan) -> Iterator[str]:
-    """Every question after the age of samples that the plan's gates can lead to."""
+    """Return every sample-age query that the plan's gates can cause."""
     for gate in (*plan.baselines, *(gate for _, gate in plan.rules())):
         for cohort in ("treatment", "control", "all"):
             asked = sample_age_query(render_query(plan.metrics[gate.metric].query, gate, cohort))

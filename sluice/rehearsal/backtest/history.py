@@ -1,4 +1,4 @@
-"""What a team's own Prometheus has recorded: columns of readings, as gates would have had them."""
+"""The recorded metrics of a team's own Prometheus, as columns of gate readings."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -27,9 +27,9 @@ COHORT_LABEL = "cohort"
 
 @dataclass
 class PrometheusHistory:
-    """The recorded time of one backtest. Each expression is asked for once.
+    """The recorded time of one backtest. Each expression is queried once.
 
-    ``treatment`` is the cohort whose series stand for the treatment's.
+    ``treatment`` is the cohort that is read as the treatment.
     """
 
     plan: RolloutPlan
@@ -44,14 +44,14 @@ class PrometheusHistory:
         self._span = {"start": self.begin.timestamp(), "end": self.end.timestamp()}
 
     def evaluation_count(self, interval: timedelta) -> int:
-        """How often one looks from ``begin`` on, up to ``end``."""
+        """Return the number of evaluations from ``begin`` to ``end``."""
         return int((self.end - self.begin) / interval) + 1
 
     def gate_column(self, gate: Gate, cohort: Cohort, interval: timedelta) -> SampleColumn:
-        """Readings of one gate for a cohort; what is stale is no data.
+        """Return the readings of one gate for a cohort; stale samples count as missing.
 
         Raises:
-            PrometheusFailedError: it doesn't answer, or refuses a query.
+            PrometheusFailedError: it does not answer, or refuses a query.
         """
         metric, cohort = self.plan.metrics[gate.metric], self._recorded_cohort(cohort)
         promql = render_query(metric.query, gate, cohort)
@@ -62,19 +62,19 @@ class PrometheusHistory:
             values = np.where(self._read(asked, interval) == 1, values, np.nan)
         if metric.samples is None:
             return SampleColumn(values)
-        # No series that counts samples means that nothing was counted, as in activities.measuring.gate_evaluator.
+        # A missing series of sample counts means zero samples, as in activities.measuring.gate_evaluator.
         samples = self._read(render_query(metric.samples, gate, cohort), interval)
         return SampleColumn(values, np.nan_to_num(samples))
 
     def read_columns(
         self, promqls: Sequence[str], ends: Sequence[datetime], every: timedelta
     ) -> list[Floats]:
-        """Columns at other times, which lie ``every`` apart."""
+        """Read columns at times ``every`` apart."""
         times = np.array([end.timestamp() for end in ends])
         return self.client.read_columns(promqls, times, every.total_seconds())
 
     def explain_missing(self, gate: Gate, cohort: Cohort) -> str:
-        """Say which series a gate without any data misses."""
+        """Return the series that a gate without data lacks."""
         metric, wanted = (
             self.plan.metrics[gate.metric],
             COHORT_PATTERN[self._recorded_cohort(cohort)],
@@ -82,7 +82,7 @@ class PrometheusHistory:
         for name, labels in _selected_series(metric, gate, self._recorded_cohort(cohort)):
             found = self.client.get_metadata("series", **{"match[]": name, **self._span}) or []
             if not found:
-                return f"no series {name} was recorded"
+                return f"the series {name} was not recorded"
             cohorts = sorted({one[COHORT_LABEL] for one in found if COHORT_LABEL in one})
             if COHORT_LABEL in labels and wanted not in (*cohorts, ".+"):
                 has = f"only of {', '.join(cohorts)}" if cohorts else "without a cohort label"
@@ -92,13 +92,13 @@ class PrometheusHistory:
         return "its series were recorded, but the query gave no value over them"
 
     def has_data(self) -> bool:
-        """Whether any series was recorded in this time."""
+        """Return True when any series was recorded in this time."""
         return bool(self.client.get_metadata("label/__name__/values", **self._span))
 
     def reading(
         self, gate: Gate, cohort: Cohort, column: SampleColumn, at: tuple[int, datetime]
     ) -> Reading:
-        """One reading of a column, as a check would have had it."""
+        """Return one reading of a column, as a check reads it."""
         number, when = at
         value = float(column.values[number])
         samples = None if column.samples is None else float(column.samples[number])
@@ -119,6 +119,6 @@ class PrometheusHistory:
 def _selected_series(
     metric: Metric, gate: Gate, cohort: Cohort
 ) -> Iterator[tuple[str, frozenset[str]]]:
-    """Names of the series behind a gate, with the labels that are asked for."""
+    """Return the names of a gate's series, with the labels of its queries."""
     for selector in parse_selectors(render_query(metric.query, gate, cohort)).selectors:
         yield selector.metric, selector.labels

@@ -1,7 +1,7 @@
-"""Backtest: a plan's gates over recorded metrics, as often as they would have been looked at.
+"""Backtest: a plan's gates over recorded metrics, at the intervals of production.
 
-Judged by ``sluice.rollout.analysis.judge`` and ``sluice.rollout.analysis.sequential_gate``, as in production. Nothing here knows when the
-recorded system was healthy: who runs a backtest chooses a quiet time, and then every alarm is false.
+The verdicts come from ``sluice.rollout.analysis.judge`` and ``sluice.rollout.analysis.sequential_gate``, as in production. The recorded
+system's health is not known here: over a quiet time, every alarm is false.
 """
 
 from collections.abc import Iterator, Mapping
@@ -36,7 +36,7 @@ BaselineReadings = Mapping[str, Reading]
 
 @dataclass(frozen=True)
 class _Rule:
-    """A gate as the plan has it, with all steps that have just this one."""
+    """A gate of the plan, with all steps that have an equal one."""
 
     gate: Gate
     section: str
@@ -45,10 +45,10 @@ class _Rule:
 
 
 def run_backtest(history: PrometheusHistory, interval: timedelta) -> BacktestResult:
-    """Replay all rules: gates at their step's interval, red flags ``every`` so long.
+    """Replay all rules: gates at their step's interval, red flags at the interval ``every``.
 
     Raises:
-        PrometheusFailedError: Prometheus doesn't answer, or refuses a query.
+        PrometheusFailedError: Prometheus does not answer, or refuses a query.
     """
     baseline = _usable_baselines(history)
     rules = [_replay_rule(history, rule, baseline) for rule in _rules(history.plan, interval)]
@@ -71,9 +71,7 @@ def _rules(plan: RolloutPlan, every: timedelta) -> Iterator[_Rule]:
             ("red_flags", step.red_flags, every),
         ):
             for gate in gates:
-                weighed = (
-                    gate.kind is GateKind.STATISTICAL
-                )  # block by block, however often one looks
+                weighed = gate.kind is GateKind.STATISTICAL  # per block, at any interval
                 key = (place, gate, gate.window if weighed else often)
                 found.setdefault(key, []).append(step)
     for (place, gate, often), steps in found.items():
@@ -81,7 +79,7 @@ def _rules(plan: RolloutPlan, every: timedelta) -> Iterator[_Rule]:
 
 
 def _usable_baselines(recorded: PrometheusHistory) -> dict[str, Reading]:
-    """The first reading of each baseline that could have been recorded, looking as the plan's checks do."""
+    """Return the first valid reading of each baseline, at the intervals of the plan's checks."""
     found: dict[str, Reading] = {}
     every = _baseline_interval(recorded.plan)
     for gate in recorded.plan.baselines:
@@ -95,7 +93,7 @@ def _usable_baselines(recorded: PrometheusHistory) -> dict[str, Reading]:
 
 
 def _baseline_interval(plan: RolloutPlan) -> timedelta:
-    """An hour, or the interval of the step that records baselines where that is shorter."""
+    """Return an hour, or the interval of the step that records baselines when it is shorter."""
     often = (step.interval for step in plan.steps if step.record_baseline)
     return min([BASELINE_INTERVAL, *often])
 
@@ -117,7 +115,7 @@ def _replay_rule(
 
 
 class _ThresholdReplay:
-    """One rule that looks at one moment: its readings, and what is made of them."""
+    """Replay of one threshold rule: its readings and verdicts."""
 
     def __init__(
         self, recorded: PrometheusHistory, rule: _Rule, baseline: BaselineReadings
@@ -167,7 +165,7 @@ class _ThresholdReplay:
         return SampleColumn(np.array([kept.value]), samples)
 
     def _no_data_mask(self) -> Ints:
-        """Which looks found no data, of itself or of what it is compared with."""
+        """Return a mask of the checks without data, of the gate or of its reference."""
         empty = ~np.isfinite(self._column.values)
         if self._control_column is not None:
             empty |= ~np.isfinite(self._control_column.values)
@@ -191,9 +189,9 @@ class _ThresholdReplay:
                 gate, gate.cohort, _baseline_interval(self._history.plan)
             )
             if np.isfinite(column.values).any():
-                return f"no reading of it rests on {gate.min_samples} samples in {format_duration(gate.window)}"
+                return f"none of its readings has {gate.min_samples} samples in {format_duration(gate.window)}"
             return self._history.explain_missing(gate, gate.cohort)
-        return "the plan records none"
+        return "the plan does not record one"
 
     def _verdict_intervals(self) -> Iterator[VerdictInterval]:
         edges = np.flatnonzero(np.diff(self._codes)) + 1
@@ -214,7 +212,7 @@ class _ThresholdReplay:
             yield Alarm(begin=self._time_at(first), end=self._time_at(last), reason=because)
 
     def _judge_at(self, number: int) -> Verdict:
-        """What production would have said at this look, by its own judge."""
+        """Return production's verdict at this check, by production's judge."""
         gate, at = self._rule.gate, (number, self._time_at(number))
         reference = self._baseline_reading
         if self._control_column is not None:
@@ -230,7 +228,7 @@ class _ThresholdReplay:
 def _replay_statistical_rule(
     recorded: PrometheusHistory, rule: _Rule, blank: RuleReplay
 ) -> RuleReplay:
-    """A statistical rule: all blocks of the time, weighed as one rollout would have."""
+    """Replay a statistical rule over all blocks of the time, as one rollout."""
     gate, metric = rule.gate, recorded.plan.metrics[rule.gate.metric]
     compares = [s for s in rule.steps if s.percentage and s.percentage < 100]  # noqa: PLR2004  %
     split = allocate_alpha(recorded.plan)
@@ -249,7 +247,7 @@ def _replay_statistical_rule(
     counted = [block for block in measured if not block.problem]
     failed = () if weighed.failed_at is None else (weighed.failed_at,)
     because = weighed.verdict.reason
-    told = VerdictInterval(
+    verdict_reason = VerdictInterval(
         outcome=weighed.verdict.outcome,
         begin=failed[0] if failed else recorded.begin,
         end=recorded.end,
@@ -264,7 +262,7 @@ def _replay_statistical_rule(
             "failed": len(failed),
             "no_data": len(measured) - len(counted),
             "alarms": tuple(Alarm(begin=at, end=recorded.end, reason=because) for at in failed),
-            "verdicts": (told,),
+            "verdicts": (verdict_reason,),
             "note": _no_blocks_reason(recorded, gate, bool(counted)),
         }
     )

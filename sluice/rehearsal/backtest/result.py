@@ -1,4 +1,4 @@
-"""What a backtest found: for each rule of the plan, every verdict that would have been given."""
+"""The result of a backtest: every verdict of each rule of the plan."""
 
 from datetime import datetime, timedelta
 from typing import Literal
@@ -10,11 +10,11 @@ from sluice.rollout.units import Duration
 
 WEEK = timedelta(weeks=1)
 REDUCING_SEVERITIES = (Severity.P0, Severity.P1)
-"""Red flags that take traffic away; the others are only noted (guide: Escalation Path)."""
+"""The severities of red flags that reduce traffic; others are noted (guide: Escalation Path)."""
 
 
 class VerdictInterval(Model):
-    """One verdict for as long as its outcome stayed the same: ``because`` is the first look's."""
+    """A period with one outcome; ``reason`` is that of its first check."""
 
     outcome: Outcome
     begin: datetime
@@ -24,7 +24,7 @@ class VerdictInterval(Model):
 
 
 class Alarm(Model):
-    """A red flag fires (a gate fails) from ``begins`` until it no longer does."""
+    """A period in which a red flag fires or a gate fails."""
 
     begin: datetime
     end: datetime
@@ -32,10 +32,10 @@ class Alarm(Model):
 
 
 class RuleReplay(Model):
-    """One rule in all steps that have it. ``looks`` = successful + failed + unsure + no_data.
+    """The replay of one rule. Its checks are successful, failed, unsure or without data.
 
-    ``unsure``: too few samples, or evidence that isn't enough. ``no_data`` counts by the reading,
-    whatever the rule makes of it. ``note`` says why it could not be replayed, or what it missed.
+    ``unsure``: too few samples, or too little evidence. ``no_data`` counts readings, regardless of
+    the rule's policy. ``note`` is the reason for a missing replay or missing data.
     """
 
     gate: str
@@ -65,7 +65,7 @@ class RuleReplay(Model):
 
     @property
     def can_reduce_traffic(self) -> bool:
-        """Whether it would have paused the rollout or taken traffic away."""
+        """Return True when it would have paused the rollout or reduced traffic."""
         return self.kind == "red flag" and self.severity in REDUCING_SEVERITIES and not self.dry_run
 
     def alarms_per_week(self, weeks: float) -> float:
@@ -73,7 +73,7 @@ class RuleReplay(Model):
 
 
 class BacktestResult(Model):
-    """All rules of a plan from ``begin`` to ``end``; ``baseline`` is what they were compared with."""
+    """The replays of all rules of a plan from ``begin`` to ``end``, and their baselines."""
 
     plan: str
     source: str
@@ -93,14 +93,14 @@ class BacktestResult(Model):
 
     @property
     def data_span(self) -> tuple[datetime, datetime] | None:
-        """When there was data of any rule, first and last; None: never."""
+        """Return the first and last time with data of any rule, or None."""
         spans = [(r.data_from, r.data_to) for r in self.rules if r.data_from and r.data_to]
         known = [(begin, end) for begin, end in spans if begin and end]
         return (min(b for b, _ in known), max(e for _, e in known)) if known else None
 
     @property
     def alarms(self) -> tuple[tuple[RuleReplay, Alarm], ...]:
-        """Each time a red flag would have acted, oldest first."""
+        """Return the alarms of red flags that would have acted, oldest first."""
         found = [
             (rule, alarm) for rule in self.rules if rule.can_reduce_traffic for alarm in rule.alarms
         ]

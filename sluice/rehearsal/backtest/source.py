@@ -1,4 +1,4 @@
-"""Where a backtest reads: a Prometheus that runs, or one of our own over the files of another."""
+"""The source of a backtest: a running Prometheus, or an ephemeral one over another's files."""
 
 import json
 from collections.abc import Iterator
@@ -15,44 +15,44 @@ from sluice.rollout.errors import QuantityError
 from sluice.rollout.units import parse_duration
 
 TIMEOUT_SECONDS = 150.0
-"""Prometheus itself gives up after two minutes."""
+"""Prometheus' own query timeout is two minutes."""
 
 
 def connect_server(
     url: str, credentials: PrometheusCredentials
 ) -> AbstractContextManager[PrometheusClient]:
-    """Read from the Prometheus at ``url``."""
+    """Yield a client of the Prometheus at ``url``."""
     return open_client(url, TIMEOUT_SECONDS, credentials)
 
 
 @contextmanager
 def open_tsdb(folder: Path, tick_seconds: float) -> Iterator[PrometheusClient]:
-    """Read the files of a Prometheus; they are linked, and nothing is written to them.
+    """Yield a client over the files of a Prometheus; they are linked and never written.
 
     Raises:
-        NothingRecordedError: the folder isn't Prometheus' data.
-        MissingProgramError, PrometheusFailedError: see ``own_prometheus``.
+        NothingRecordedError: the folder is not Prometheus' data.
+        MissingProgramError, PrometheusFailedError: see ``ephemeral_prometheus``.
     """
     if not (folder / "wal").is_dir() and not tsdb_block_spans(folder):
         raise NothingRecordedError(
-            f"{folder} holds no data of a Prometheus; give the folder of its --storage.tsdb.path"
+            f"{folder} does not hold Prometheus data; give the folder of its --storage.tsdb.path"
         )
     with ephemeral_prometheus(tick_seconds, folder) as url, open_client(url) as ranges:
         yield ranges
 
 
 def tsdb_block_spans(folder: Path) -> list[tuple[datetime, datetime]]:
-    """The times that the blocks of a TSDB hold, in order."""
-    found = []
+    """Return the time spans of a TSDB's blocks, in order."""
+    spans = []
     for meta in folder.glob("*/meta.json"):
-        told = json.loads(meta.read_text(encoding="utf-8"))
-        span = (told["minTime"] / 1000, told["maxTime"] / 1000)
-        found.append((datetime.fromtimestamp(span[0], UTC), datetime.fromtimestamp(span[1], UTC)))
-    return sorted(found)
+        block = json.loads(meta.read_text(encoding="utf-8"))
+        span = (block["minTime"] / 1000, block["maxTime"] / 1000)
+        spans.append((datetime.fromtimestamp(span[0], UTC), datetime.fromtimestamp(span[1], UTC)))
+    return sorted(spans)
 
 
 def require_data(history: PrometheusHistory, folder: Path | None, now: datetime) -> None:
-    """Raise NothingRecordedError, with the reason, when nothing at all was recorded in that time."""
+    """Raise NothingRecordedError, with the reason, when no metrics were recorded in that time."""
     if history.has_data():
         return
     span = f"from {history.begin:%Y-%m-%d %H:%M} to {history.end:%Y-%m-%d %H:%M} UTC"
@@ -64,21 +64,21 @@ def require_data(history: PrometheusHistory, folder: Path | None, now: datetime)
 def _describe_blocks(folder: Path) -> str:
     blocks = tsdb_block_spans(folder)
     if not blocks:
-        return f"{folder} has no blocks, and its write-ahead log holds nothing of it"
+        return f"{folder} has no blocks, and its write-ahead log does not cover it"
     first, last = blocks[0][0], max(end for _, end in blocks)
     return f"the blocks of {folder} hold {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC"
 
 
 def _describe_retention(recorded: PrometheusHistory, now: datetime) -> str:
-    told = recorded.client.get_metadata("status/runtimeinfo") or {}
-    retention = str(told.get("storageRetention", "")).partition(" ")[0]
+    info = recorded.client.get_metadata("status/runtimeinfo") or {}
+    retention = str(info.get("storageRetention", "")).partition(" ")[0]
     try:
-        kept = parse_duration(retention)
+        retention_time = parse_duration(retention)
     except QuantityError:
-        kept = timedelta(0)
-    if kept and recorded.end < now - kept:
+        retention_time = timedelta(0)
+    if retention_time and recorded.end < now - retention_time:
         return (
             f"Prometheus keeps {retention} (--storage.tsdb.retention.time), so nothing before "
-            f"{now - kept:%Y-%m-%d %H:%M}; older blocks may be in a backup: --tsdb reads them"
+            f"{now - retention_time:%Y-%m-%d %H:%M}; older blocks may be in a backup: --tsdb reads them"
         )
-    return "Prometheus has no series at all there; is it the right one?"
+    return "Prometheus has no series in that time; check --prometheus"

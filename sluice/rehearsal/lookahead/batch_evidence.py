@@ -1,7 +1,7 @@
-"""Statistical red flags ahead of time: all blocks of a span at once, weighed as the watch would.
+"""Statistical red flags in batches: all blocks of a span at once, with the watch's results.
 
-The watch weighs each block as soon as it is complete. Here the blocks of some hours are measured in
-a few range queries, and the first one at which the evidence suffices is found by bisection.
+The watch evaluates each block once it is complete. Here a few range queries measure the blocks of
+some hours, and a bisection finds the first one at which the gate fails.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,17 +21,17 @@ from sluice.rollout.analysis.statistic import AnyStatistic
 from sluice.rollout.analysis.verdict import Outcome, Verdict
 
 BLOCKS_PER_BATCH = 288
-"""Blocks weighed in one go; where they fail, the first that did is looked for among them."""
+"""Blocks per evaluation; when they fail, the first failure is searched among them."""
 COHORTS = ("treatment", "control")
 ColumnReader = Callable[[Sequence[str], Sequence[datetime], timedelta], list[Floats]]
-"""Expressions and times so far apart; a column of values for each expression."""
+"""Reads expressions at times a fixed step apart; returns a column of values for each."""
 
 
 @dataclass(frozen=True)
 class EvidenceAhead:
-    """One gate up to a time: when it first failed (None: it didn't), and its evidence just before.
+    """The evidence of one gate up to a time, and its first failure, if any.
 
-    ``verdict`` is the last one, or the failed one.
+    ``verdict`` is the failed one, or else the last one.
     """
 
     failed_at: datetime | None
@@ -42,9 +42,9 @@ class EvidenceAhead:
 def evaluate_ahead(
     timeline: Timeline, gate: Gate, metric: Metric, exposure: EvidenceContext, until: datetime
 ) -> EvidenceAhead:
-    """Weigh every block of ``gate`` that is complete by ``until``."""
+    """Evaluate every block of ``gate`` that is complete by ``until``."""
     spans = block_spans(gate, exposure, until)
-    # What was weighed ahead of a step's entry was read from the step before.
+    # Evidence from before a step's entry was read from the previous step.
     known = (
         len(timeline.entries),
         gate.name,
@@ -68,11 +68,11 @@ def evaluate_ahead(
 def evaluate_blocks(
     gate: Gate, metric: Metric, exposure: EvidenceContext, measured: Sequence[Block]
 ) -> EvidenceAhead:
-    """Weigh block after block until one fails; the evidence so far is carried on, as in production."""
+    """Evaluate the blocks until one fails; evidence accumulates, as in production."""
     verdict, track = judge_blocks(gate, metric, exposure, ())
     if verdict.outcome is Outcome.FAILED:
         return EvidenceAhead(exposure.since, track, verdict)
-    # Where a gap fails, it fails by itself: the evidence later on would not show that it did.
+    # A failing gap is a failure of its own, which later evidence does not show.
     at_once = BLOCKS_PER_BATCH if gate.on_no_data == "hold" else 1
     for start in range(0, len(measured), at_once):
         some = measured[start : start + at_once]
@@ -87,7 +87,7 @@ def evaluate_blocks(
 def _first_failure(
     gate: Gate, metric: Metric, exposure: EvidenceContext, measured: Sequence[Block]
 ) -> EvidenceAhead:
-    """Find by bisection the first of the blocks with which the gate fails; with none it doesn't."""
+    """Find by bisection the first block with which the gate fails."""
     low, high = 1, len(measured)  # the first `high` blocks fail
     while low < high:
         middle = (low + high) // 2
@@ -101,7 +101,7 @@ def _first_failure(
 
 
 def block_spans(gate: Gate, exposure: EvidenceContext, until: datetime) -> list[blocks.Span]:
-    """As ``sluice.rollout.analysis.blocks.due_blocks``, but each block by itself, as the watch meets them."""
+    """Return blocks as ``sluice.rollout.analysis.blocks.due_blocks`` does, each by itself."""
     track = exposure.sequential_states.get(gate.name, SequentialState())
     start = max(track.until or exposure.since, exposure.since)
     count = max(0, (until - start) // gate.window)
@@ -116,10 +116,10 @@ def measure_blocks(
     *,
     resets: bool = False,
 ) -> list[Block]:
-    """Every block with its counts, or with what keeps them from being evidence.
+    """Measure every block: its counts, or the problem that makes them useless.
 
-    ``known``: the treatment's share, and the plan's ``stale_after``. ``resets``: counters of a real
-    router may start anew; those of a recording of ours never do, and asking costs.
+    ``known`` holds the treatment's share and the plan's ``stale_after``. ``resets`` asks for counter
+    resets, which a real router may have and a recording does not.
     """
     if not spans:
         return []
@@ -131,10 +131,12 @@ def measure_blocks(
     columns = read(asked, ends, length)
     enough = np.array([blocks.expected_coverage(span, stale_after) for span in spans])
     seen = np.nan_to_num(columns[len(wanted)]) >= enough
-    anew = np.nan_to_num(columns[-1]) > 0 if resets else np.zeros(len(spans), dtype=bool)
+    was_reset = np.nan_to_num(columns[-1]) > 0 if resets else np.zeros(len(spans), dtype=bool)
     grown = dict(zip(wanted, columns, strict=False))
     return [
-        _build_block(span, share, {key: float(grown[key][i]) for key in grown}, (seen[i], anew[i]))
+        _build_block(
+            span, share, {key: float(grown[key][i]) for key in grown}, (seen[i], was_reset[i])
+        )
         for i, span in enumerate(spans)
     ]
 
@@ -142,7 +144,7 @@ def measure_blocks(
 def block_queries(
     statistic: AnyStatistic, length: timedelta, stale_after: timedelta
 ) -> tuple[dict[tuple[str, str], str], list[str]]:
-    """What is asked about a block: its counters' growth by cohort and name, and all in order."""
+    """Return the queries of a block: the increase of its counters by cohort and name, and all in order."""
     counters, witness = statistic.counters(), blocks.reset_indicator(statistic)
     wanted = {
         (c, n): blocks.increase_query(s, c, length) for c in COHORTS for n, s in counters.items()
@@ -153,9 +155,9 @@ def block_queries(
 def _build_block(
     span: blocks.Span, share: float, grown: dict[tuple[str, str], float], fine: tuple[bool, bool]
 ) -> Block:
-    seen, anew = fine
-    problem = "a counter was reset" if anew else "" if seen else "nothing was scraped"
-    if not problem and not all(value >= 0 for value in grown.values()):  # NaN is none either
+    seen, was_reset = fine
+    problem = "a counter was reset" if was_reset else "" if seen else "nothing was scraped"
+    if not problem and not all(value >= 0 for value in grown.values()):  # NaN counts as missing
         problem = "a cohort has no counts"
     counts = {c: {n: value for (o, n), value in grown.items() if o == c} for c in COHORTS}
     since, until = span

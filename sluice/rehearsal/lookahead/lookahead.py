@@ -1,7 +1,7 @@
-"""Looking ahead: the next moment at which the red-flag watch would find something.
+"""Lookahead: the next time at which the red-flag watch has a finding.
 
-The real watch looks every few seconds for four weeks. A rehearsal reads every recorded tick of every
-red flag in a few range queries, judges them all, and wakes the watch when there is something to see.
+The real watch checks every few seconds for four weeks. A rehearsal reads every recorded tick of every
+red flag in a few range queries, judges them all, and wakes the watch at the next finding.
 """
 
 from collections.abc import Iterator, Sequence
@@ -26,9 +26,9 @@ EpochSpan = tuple[float, float]
 
 
 def next_breach(timeline: Timeline, spec: WatchSpec, now: datetime, until: datetime) -> Breach:
-    """Give the first tick from ``now`` on at which a red flag fires; ``until`` when none does.
+    """Return the first tick from ``now`` on at which a red flag fires, or ``until``.
 
-    ``tracks`` is the evidence of the statistical ones shortly before.
+    The breach carries the evidence of the statistical red flags shortly before.
     """
     fired = dict(_first_threshold_breaches(timeline, spec, now, until))
     at = min(fired.values(), default=until)
@@ -52,7 +52,7 @@ def next_breach(timeline: Timeline, spec: WatchSpec, now: datetime, until: datet
 def _first_threshold_breaches(
     course: Timeline, guarded: WatchSpec, now: datetime, until: datetime
 ) -> Iterator[tuple[str, datetime]]:
-    """When each red flag that isn't statistical fires first, by name."""
+    """Return the first breach of each threshold red flag, by name."""
     entry, begin = course.locate(now)
     tick = entry.recording.tick_seconds
     ticks = max(1, int((until - now).total_seconds() / tick))
@@ -75,10 +75,10 @@ def _first_threshold_breaches(
 def _gates_to_judge(
     flags: Sequence[Gate], guarded: WatchSpec, course: Timeline, span: EpochSpan
 ) -> Iterator[Gate]:
-    """The red flags whose every reading has to be looked at, all of them read.
+    """Read the red flags whose every reading must be judged.
 
-    Prometheus itself is asked when a reading is beyond its limit; for four weeks that is hardly
-    ever, and its answer is empty. Where nothing is beyond it nothing fails.
+    Prometheus filters for readings beyond the limit. Over four weeks its answer is nearly always
+    empty, and a gate without such readings does not fail.
     """
     tape = course.entries[-1].recording
     screens = {gate.name: violation_query(gate, guarded) for gate in flags}
@@ -94,7 +94,7 @@ def _gates_to_judge(
 
 
 def violation_query(gate: Gate, spec: WatchSpec) -> str | None:
-    """PromQL for the readings beyond the gate's limit; None where that isn't all that may fail."""
+    """Return PromQL for the readings beyond the limit; None when others may fail too."""
     screened = prefilter(gate, spec.baseline.get(gate.metric))
     if screened is None:
         return None
@@ -104,7 +104,7 @@ def violation_query(gate: Gate, spec: WatchSpec) -> str | None:
 
 
 def _tick_queries(gate: Gate, metric: Metric, cohort: Cohort) -> Iterator[str]:
-    """What is read at each tick: the value and, where it has one, the count of its samples."""
+    """Return the queries of each tick: the value and, if defined, the sample count."""
     promql = render_query(metric.query, gate, cohort)
     yield slope_query(promql, gate) if gate.kind is GateKind.TREND else promql
     if metric.samples is not None:

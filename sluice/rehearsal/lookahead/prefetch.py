@@ -1,7 +1,7 @@
-"""Recording and reading what a rollout that goes well will ask for next, before it asks.
+"""Prefetch of the recordings and readings of a rollout without faults.
 
-Prometheus takes as long over a rehearsal's samples and ranges as the workflow over its steps. Foreseen
-rightly, they are ready when the step is entered; foreseen wrongly, that tape is read by nobody.
+Prometheus needs as long for a rehearsal's samples and ranges as the workflow for its steps. A correct
+prediction makes the step's data available on entry; a wrong one is discarded.
 """
 
 from collections.abc import Iterator, Mapping
@@ -28,12 +28,12 @@ STEPS_AHEAD = 2
 
 @dataclass
 class Prefetcher:
-    """A thread that looks ahead of a course, until it is told of another."""
+    """Thread that prefetches for one timeline at a time."""
 
     _stop_event: Event | None = None
 
     def start(self, course: Timeline, baseline: Mapping[str, Reading]) -> None:
-        """Look ahead of where ``course`` is now, and no longer of what came before."""
+        """Prefetch from the current time of the course; drop earlier work."""
         self.stop()
         self._stop_event = Event()
         shadow = copy(course)
@@ -44,17 +44,17 @@ class Prefetcher:
     def prefetch_evidence(
         self, course: Timeline, guarded: WatchSpec, span: tuple[datetime, datetime]
     ) -> None:
-        """Weigh what the next watch will ask, with the evidence that it will be given."""
+        """Evaluate the red flags of the next watch, with its evidence."""
         Thread(target=_prefetch_evidence, args=(course, guarded, *span), daemon=True).start()
 
     def stop(self) -> None:
-        """End after the piece of work that is under way."""
+        """Stop after the current piece of work."""
         if self._stop_event is not None:
             self._stop_event.set()
 
 
 def _run_until_stopped(work: Iterator[None], ended: Event) -> None:
-    with suppress(PrometheusFailedError):  # whoever asks for it hears of it
+    with suppress(PrometheusFailedError):  # the reader of the data gets this error
         for _ in work:
             if ended.is_set():
                 return
@@ -66,7 +66,7 @@ def _prefetch_evidence(
     exposure = guarded.evidence_context
     if exposure is None or not has_both_cohorts(exposure):
         return
-    with suppress(PrometheusFailedError):  # whoever asks for it hears of it
+    with suppress(PrometheusFailedError):  # the reader of the data gets this error
         for flag in guarded.red_flags:
             if flag.kind is GateKind.STATISTICAL:
                 metric = guarded.metrics[flag.metric]
@@ -74,7 +74,7 @@ def _prefetch_evidence(
 
 
 def prefetch_steps(timeline: Timeline, baseline: Mapping[str, Reading]) -> Iterator[None]:
-    """Enter the steps that follow, record them and ask what will be asked in them, piece by piece."""
+    """Enter the next steps, record them and run their queries, piece by piece."""
     steps, number = timeline.plan.steps, timeline.plan.steps.index(timeline.entries[-1].step)
     for index in range(number, min(number + 1 + STEPS_AHEAD, len(steps))):
         if index > number:
@@ -86,7 +86,7 @@ def prefetch_steps(timeline: Timeline, baseline: Mapping[str, Reading]) -> Itera
 
 
 def _record_step(course: Timeline, until: datetime) -> Iterator[None]:
-    """The last step of ``course`` for as long as what follows keeps the rollout in it."""
+    """Record the last step for as long as a rollout without faults stays in it."""
     entry = course.entries[-1]
     end = entry.recording.entry_epoch + (until - entry.at).total_seconds()
     while entry.recording.end_epoch < end:
@@ -95,14 +95,14 @@ def _record_step(course: Timeline, until: datetime) -> Iterator[None]:
 
 
 def expected_exit(timeline: Timeline, following: Step) -> datetime:
-    """When a rollout that goes well leaves the last step of ``course`` for the one that follows."""
+    """Return the time at which a rollout without faults leaves the last step."""
     entry, since = timeline.entries[-1], _percentage_reached_at(timeline)
     held = (since + item.at_least for item in following.checklist if item.at_least)
     return max(entry.at + expected_duration(entry.step), *held, entry.at)
 
 
 def _percentage_reached_at(course: Timeline) -> datetime:
-    """When the percentage of the last step was first reached."""
+    """Return the time at which the percentage of the last step was first reached."""
     since, reached = course.begin, 0.0
     for entry in course.entries:
         now = reached if entry.step.percentage is None else entry.step.percentage
@@ -111,7 +111,7 @@ def _percentage_reached_at(course: Timeline) -> datetime:
 
 
 def _prefetch_queries(course: Timeline, baseline: Mapping[str, Reading]) -> Iterator[None]:
-    """What is asked in the last step of ``course``, a few requests at a time."""
+    """Run the queries of the last step, a few requests at a time."""
     plan, step = course.plan, course.entries[-1].step
     guarded = WatchSpec(step.red_flags, plan.metrics, baseline, plan.watch_interval.total_seconds())
     compared = 0 < course.percentage < FULL_PERCENTAGE
@@ -148,16 +148,16 @@ def _prefetch_gate(course: Timeline, gate: Gate, guarded: WatchSpec) -> None:
 
 def _prefetch_statistical_gate(course: Timeline, gate: Gate) -> None:
     statistic, wanted = _statistic_queries(course, gate)
-    anew = blocks.reset_query(
+    resets = blocks.reset_query(
         blocks.reset_indicator(statistic), gate.window, course.plan.stale_after
     )
     tape, seconds = course.entries[-1].recording, gate.window.total_seconds()
-    for promql in (*wanted, anew):
+    for promql in (*wanted, resets):
         tape.prefetch_at(promql, tape.entry_epoch + seconds, seconds)
 
 
 def _statistic_queries(course: Timeline, gate: Gate) -> tuple[AnyStatistic, list[str]]:
-    """What a statistical gate counts, and what is asked about each of its blocks."""
+    """Return the counters of a statistical gate, and the queries of each block."""
     statistic = course.plan.metrics[gate.metric].statistic
     assert statistic is not None  # noqa: S101  plans are checked for it
     _, wanted = block_queries(statistic, gate.window, course.plan.stale_after)

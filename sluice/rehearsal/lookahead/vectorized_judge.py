@@ -1,6 +1,6 @@
 """``sluice.rollout.analysis.judge`` over whole arrays: a rehearsal judges millions of readings.
 
-``tests/unit/rehearsal/test_vectorized_judge.py`` holds it equal to ``sluice.rollout.analysis.judge.judge``, reading by reading.
+``tests/unit/rehearsal/test_vectorized_judge.py`` compares it with ``sluice.rollout.analysis.judge.judge`` for every reading.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ OutcomeCodes = NDArray[np.int8]
 
 
 class OutcomeCode(IntEnum):
-    """The outcomes, as small integers; Error can't happen here, it is raised instead."""
+    """The outcomes as small integers; an Error is raised instead."""
 
     SUCCESSFUL = 0
     INCONCLUSIVE = 1
@@ -26,7 +26,7 @@ class OutcomeCode(IntEnum):
 
 @dataclass(frozen=True)
 class SampleColumn:
-    """Readings of one query at many times; NaN is no data. ``samples`` None: it has no such query."""
+    """Readings of one query at many times; NaN means no data. ``samples`` is None without such a query."""
 
     values: Floats
     samples: Floats | None = None
@@ -47,9 +47,9 @@ def judge_column(
 
 
 def firing_mask(gate: Gate, codes: OutcomeCodes, polls_per_tick: int) -> NDArray[np.bool_]:
-    """When the watch would return: Failed ``consecutive`` turns in a row, as the watch counts.
+    """Return a mask of the ticks at which the watch returns: ``consecutive`` failures in a row.
 
-    Every tick holds ``turns_per_tick`` looks of the watch, which all read the same.
+    Every tick holds ``turns_per_tick`` polls of the watch with the same reading.
     """
     failed = codes == OutcomeCode.FAILED
     so_far = np.cumsum(failed) * polls_per_tick
@@ -59,9 +59,9 @@ def firing_mask(gate: Gate, codes: OutcomeCodes, polls_per_tick: int) -> NDArray
 
 
 def prefilter(gate: Gate, baseline: Reading | None) -> tuple[str, float] | None:
-    """PromQL's comparison and the limit that every value which fails is beyond.
+    """Return PromQL's comparison and the limit beyond which every failing value lies.
 
-    None where the limit moves or isn't known, or where something else may fail too.
+    None when the limit varies or is unknown, or when other values may fail too.
     """
     if gate.kind is GateKind.CONTROL or "fail" in (gate.on_no_data, gate.on_inconclusive):
         return None
@@ -97,7 +97,7 @@ def _compare_to_limits(gate: Gate, values: Floats, limits: Floats) -> OutcomeCod
 def _overwrite_unjudgeable(
     gate: Gate, column: SampleColumn, codes: OutcomeCodes, *, counted: bool
 ) -> None:
-    """Overwrite what can't be judged: no data, or too few samples."""
+    """Overwrite the outcomes without data or with too few samples."""
     if column.samples is not None:
         few = np.nan_to_num(column.samples) < gate.min_samples
         codes[np.broadcast_to(few, codes.shape)] = _policy_code(gate.on_inconclusive)

@@ -1,4 +1,4 @@
-"""What a watch guards, and what it is told of the time ahead."""
+"""The input of a lookahead, and its result."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,7 +11,7 @@ from sluice.rollout.analysis.sequential_state import EvidenceContext, Sequential
 
 @dataclass(frozen=True)
 class WatchSpec:
-    """What the watch is told: red flags, their metrics, and what they are compared with."""
+    """The input of a watch: red flags, their metrics and their references."""
 
     red_flags: Sequence[Gate]
     metrics: Mapping[str, Metric]
@@ -20,7 +20,7 @@ class WatchSpec:
     evidence_context: EvidenceContext | None = None
 
     def after_handover(self, tracks: Mapping[str, SequentialState]) -> "WatchSpec":
-        """What the next watch is told once this one has handed over its evidence."""
+        """Return the input of the next watch after this one has handed over its evidence."""
         if self.evidence_context is None:
             return self
         return replace(self, evidence_context=with_evidence(self.evidence_context, tracks))
@@ -28,7 +28,7 @@ class WatchSpec:
 
 @dataclass(frozen=True)
 class Breach:
-    """When the watch finds something, and which red flags; none: look again then."""
+    """The time of a finding and its red flags; without any, the time to look again."""
 
     at: datetime
     names: tuple[str, ...] = ()
@@ -38,12 +38,12 @@ class Breach:
 def with_evidence(
     exposure: EvidenceContext, tracks: Mapping[str, SequentialState]
 ) -> EvidenceContext:
-    """The same, with these tracks in place of its own of their names."""
+    """Return a copy in which these tracks replace those of the same names."""
     return exposure.model_copy(
         update={"sequential_states": {**exposure.sequential_states, **tracks}}
     )
 
 
 def has_both_cohorts(exposure: EvidenceContext | None) -> bool:
-    """Whether there are two cohorts, so that evidence can grow at all."""
+    """Return True with two cohorts, without which evidence cannot grow."""
     return exposure is not None and 0 < exposure.share < 1

@@ -1,4 +1,4 @@
-"""A Prometheus of our own, for one rehearsal: fed by remote write, asked for ranges, thrown away."""
+"""An ephemeral Prometheus for one rehearsal, filled by remote write."""
 
 import os
 import shutil
@@ -17,19 +17,19 @@ from sluice.stack.port_allocator import LOOPBACK, PortAllocator
 
 READY_SECONDS_MAX = 30.0
 GARBAGE_PERCENT = "400"
-"""Go collects garbage at five times what is alive, not twice: samples go in twice as fast."""
-_HEAD = "876000h"  # one block for all times: nothing is compacted, nothing is too old
+"""Go's garbage collection starts at five times the live heap, which doubles the write rate."""
+_HEAD = "876000h"  # one block for all times: it is never compacted and never too old
 
 
 @contextmanager
 def ephemeral_prometheus(tick_seconds: float, tsdb: Path | None = None) -> Iterator[str]:
-    """Start a Prometheus in a folder of its own, and give its address; all is gone after the block.
+    """Start a Prometheus in a temporary folder and yield its address; delete all after the block.
 
-    ``blocks``: a TSDB to read instead of an empty one; it is linked, never changed.
+    ``blocks`` is a TSDB to read instead of an empty one; it is linked, never changed.
 
     Raises:
-        MissingProgramError: it isn't installed; the message says how to get it.
-        PrometheusFailedError: it doesn't start.
+        MissingProgramError: it is not installed; the message has the command that installs it.
+        PrometheusFailedError: it does not start.
     """
     binary = find_executable("prometheus", INSTALL_PROMETHEUS)
     with tempfile.TemporaryDirectory(prefix="sluice-rehearsal-") as name:
@@ -47,7 +47,7 @@ def ephemeral_prometheus(tick_seconds: float, tsdb: Path | None = None) -> Itera
             _wait_until_ready(process, port, folder / "log")
             yield f"http://{LOOPBACK}:{port}"
         finally:
-            process.kill()  # its data goes too: nothing to save
+            process.kill()  # its data is deleted too
             process.wait()
 
 
@@ -61,7 +61,7 @@ def _arguments(folder: Path, port: int, fed: bool) -> Sequence[str]:
         "--log.level=warn",
     )
     if not fed:
-        # No compaction: what is linked is read as it is.
+        # No compaction: linked blocks are read unchanged.
         return (
             *common,
             "--storage.tsdb.min-block-duration=2h",
@@ -71,7 +71,7 @@ def _arguments(folder: Path, port: int, fed: bool) -> Sequence[str]:
         f"--storage.tsdb.min-block-duration={_HEAD}",
         f"--storage.tsdb.max-block-duration={_HEAD}",
     )
-    # It is thrown away with its log of writes, which packed costs a quarter of all that writing does.
+    # Compressing the write-ahead log, which is deleted too, would cost a quarter of the write time.
     unpacked = "--no-storage.tsdb.wal-compression"
     return (*common, "--web.enable-remote-write-receiver", unpacked, *head)
 
@@ -99,7 +99,7 @@ def _is_ready(port: int) -> bool:
 
 
 def _link_tree(source: Path, target: Path) -> None:
-    """Copy a TSDB by links; its lock file stays behind, and nothing in it is ever written to."""
+    """Copy a TSDB by links, without its lock file; the original is never written."""
     for path in source.rglob("*"):
         copy = target / path.relative_to(source)
         if path.is_dir():
@@ -110,9 +110,9 @@ def _link_tree(source: Path, target: Path) -> None:
 
 
 def _link(path: Path, copy: Path, *, live: bool) -> None:
-    """Blocks never change, so a link will do; the write-ahead log is appended to, so it is copied.
+    """Link a block, which never changes; copy the write-ahead log, which grows.
 
-    A hard link survives the original's deletion; on another file system a symbolic one must do.
+    A hard link survives the original's deletion. On another file system the link is symbolic.
     """
     if live:
         shutil.copyfile(path, copy)

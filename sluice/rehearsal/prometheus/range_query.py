@@ -1,4 +1,4 @@
-"""Range queries on a Prometheus: whole columns of readings, several expressions a request."""
+"""Range queries on a Prometheus: columns of readings, several expressions per request."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,10 +16,10 @@ from sluice.rehearsal.prometheus.remote_write import HEADERS, SeriesKey, encode_
 POINTS_MAX = 10_000
 """Prometheus refuses more than 11,000 points of a series in one answer."""
 QUERIES_PER_REQUEST_MAX = 12
-"""Expressions in one request: each costs the server its own work, but a request costs more."""
+"""Expressions per request: one more expression costs less than one more request."""
 TICKS_PER_WRITE = 360
-"""Ticks in one write. Prometheus takes twice as long where its buffers must grow to thousands; and a
-read asks of every sample of a series' last write whether that has ended."""
+"""Ticks per write. Larger writes take Prometheus twice as long, because its buffers must grow, and
+a read checks every sample of a series' last write."""
 _QUERY_LABEL = "sluice_number"
 _FIRST_ERROR = 400
 
@@ -39,7 +39,7 @@ def open_client(
 
 
 class PrometheusClient:
-    """Range queries and remote write on one server; every value comes from its PromQL engine."""
+    """Client for range queries and remote write; every value comes from the PromQL engine."""
 
     def __init__(
         self,
@@ -63,7 +63,7 @@ class PrometheusClient:
         """Append samples; each series in ascending time.
 
         Raises:
-            PrometheusFailedError: it refuses them or doesn't answer.
+            PrometheusFailedError: it refuses them or does not answer.
         """
         for body in encode_write_requests(seconds, series, TICKS_PER_WRITE):
             answer = self._send("POST", "/api/v1/write", content=body, headers=HEADERS)
@@ -71,7 +71,7 @@ class PrometheusClient:
                 raise PrometheusFailedError(f"Prometheus refuses samples: {answer.text.strip()}")
 
     def read(self, promql: str, times: Floats, step: float) -> Floats:
-        """Values at ``times`` (epoch seconds, ``step`` apart); NaN is no data.
+        """Return values at ``times`` (epoch seconds, ``step`` apart); NaN means no data.
 
         Raises:
             PrometheusFailedError: the query is refused, or gives more than one series.
@@ -83,7 +83,7 @@ class PrometheusClient:
         return np.concatenate(parts) if parts else np.zeros(0)
 
     def read_columns(self, promqls: Sequence[str], times: Floats, step: float) -> list[Floats]:
-        """The same for several expressions, each of which gives vectors; as few requests as can be."""
+        """Return the values of several expressions, in as few requests as possible."""
         columns: list[Floats] = []
         for start in range(0, len(promqls), QUERIES_PER_REQUEST_MAX):
             some = promqls[start : start + QUERIES_PER_REQUEST_MAX]
@@ -95,15 +95,15 @@ class PrometheusClient:
         return columns or [np.zeros(0) for _ in promqls]
 
     def value(self, promql: str, at: float) -> float | None:
-        """One value at one time; None is no data. Errors as in ``read``."""
+        """Return one value at one time, or None without data. Errors are those of ``read``."""
         value = float(self.read(promql, np.array([at]), 1.0)[0])
         return None if np.isnan(value) else value
 
     def get_metadata(self, path: str, **params: object) -> Any:  # noqa: ANN401  any JSON
-        """The data of another page of the HTTP API, for example ``labels``; None when it has none.
+        """Return the data of another endpoint such as ``labels``, or None.
 
         Raises:
-            PrometheusFailedError: it doesn't answer.
+            PrometheusFailedError: it does not answer.
         """
         answer = self._send("GET", f"/api/v1/{path}", params=params)
         try:
@@ -135,7 +135,7 @@ class PrometheusClient:
             found: list[dict[str, Any]] = from_json(answer.content)["data"]["result"]
         except (ValueError, KeyError, TypeError):
             raise PrometheusFailedError(
-                f"{self.url} does not answer as Prometheus does; is it one?"
+                f"{self.url} does not answer like Prometheus; check the address"
             ) from None
         return found
 
@@ -144,12 +144,12 @@ class PrometheusClient:
             return self._http.request(method, path, **more)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise PrometheusFailedError(
-                f"Prometheus at {self.url} can't be asked: {error or type(error).__name__}"
+                f"Prometheus at {self.url} cannot be reached: {error or type(error).__name__}"
             ) from error
 
 
 def _combine_queries(promqls: Sequence[str]) -> str:
-    """All of them in one expression, each with a label that tells which it is."""
+    """Combine the queries in one expression, each with a label of its number."""
     return " or ".join(
         f'label_replace({promql}, "{_QUERY_LABEL}", "{number}", "", "")'
         for number, promql in enumerate(promqls)

@@ -1,7 +1,7 @@
-"""Prometheus' remote-write format, encoded whole arrays at a time.
+"""Prometheus' remote-write format, encoded from whole arrays.
 
-Protobuf (prometheus.WriteRequest) in Snappy's block format, all of it literals: four weeks go in at
-about half a million samples a second, where promtool's OpenMetrics text takes three times as long
+Protobuf (prometheus.WriteRequest) in Snappy's block format, as literals only. It writes about half a
+million samples a second; promtool's OpenMetrics text takes three times as long
 (docs/decisions/009-rehearsals-by-remote-write.md).
 """
 
@@ -31,9 +31,9 @@ def encode_write_requests(
     samples = _encode_samples(np.round(seconds * 1000).astype(np.int64), list(series.values()))
     for first in range(0, len(seconds), ticks):
         some = samples[:, first : first + ticks]
-        told = zip(labels, some, strict=True)
+        timestamps = zip(labels, some, strict=True)
         yield _encode_snappy(
-            b"".join(_encode_field(1, named + rows.tobytes()) for named, rows in told)
+            b"".join(_encode_field(1, named + rows.tobytes()) for named, rows in timestamps)
         )
 
 

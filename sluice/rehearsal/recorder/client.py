@@ -1,7 +1,7 @@
-"""The recording as the process of the workflow sees it: questions to ``sluice.rehearsal.recorder.process``.
+"""Client of the recorder process, ``sluice.rehearsal.recorder.process``.
 
-Samples, range queries and evidence take as much Python as the workflow does, so each has a core.
-Readings come in columns and are kept, as a rehearsal asks for tens of thousands.
+Samples, range queries and evidence take as much CPU as the workflow, so each has a core. Readings
+arrive in columns and are cached: a rehearsal reads tens of thousands.
 """
 
 import asyncio
@@ -33,45 +33,43 @@ METHODS = frozenset(
     )
 )
 TimelineSpec = tuple[RolloutPlan, Scenario, int, datetime]
-"""A course: its plan, scenario, seed and begin."""
+"""The input of a timeline: plan, scenario, seed and begin."""
 ReadingsByQuery = dict[str, dict[int, float]]
-"""By expression and ticks after the entry of a step; NaN is no data."""
+"""Readings by expression and ticks after the step's entry; NaN means no data."""
 
 
 @dataclass
 class RecorderClient:
-    """The line to the process that records; one question at a time."""
+    """Connection to the recorder process; one call at a time."""
 
     connection: Connection
     _lock: Lock = field(default_factory=Lock)
     _failed: RecorderFailedError | None = None
 
     def initialize(self, url: str, spec: TimelineSpec) -> None:
-        """Tell where Prometheus is, and what will probably be rehearsed first; say it once."""
+        """Send Prometheus' address and the probable first rehearsal, once."""
         self.connection.send((url, spec))
 
     def call(self, method: str, *arguments: object) -> Any:  # noqa: ANN401  each question has its own
-        """The answer of the recorder's method of that name.
+        """Call the recorder's method of that name.
 
         Raises:
-            RecorderFailedError: the process is gone.
-            RehearsalError: as the method does.
+            RecorderFailedError: the process ended.
+            RehearsalError: raised by the method.
         """
         try:
             with self._lock:
                 self.connection.send((method, *arguments))
                 well, answer = self.connection.recv()
         except (EOFError, OSError) as error:
-            self._failed = RecorderFailedError(
-                "the process that records the traffic ended; what it said stands above"
-            )
+            self._failed = RecorderFailedError("the recorder process ended; its output is above")
             raise self._failed from error
         if not well:
             raise answer
         return answer
 
     async def wait_for_failure(self) -> NoReturn:
-        """Wait until the process is found gone, and raise that: activities would be tried for ever."""
+        """Wait for the end of the process and raise it: activities would retry without end."""
         while self._failed is None:  # noqa: ASYNC110  it is set by threads
             await asyncio.sleep(POLL_SECONDS)
         raise self._failed
@@ -79,10 +77,10 @@ class RecorderClient:
 
 @contextmanager
 def recorder_process() -> Iterator[RecorderClient]:
-    """Start the process that records; it ends with the block."""
+    """Start the recorder process; it ends with the block."""
     ours, theirs = Pipe()
     number = str(theirs.fileno())
-    # -P: what lies in the folder that the command was called in is none of its modules.
+    # -P: keeps files of the current folder out of its modules.
     argv = [sys.executable, "-P", "-m", "sluice.rehearsal.recorder.process", number]
     process = subprocess.Popen(argv, pass_fds=[theirs.fileno()])  # noqa: S603  our own arguments
     theirs.close()
@@ -90,5 +88,5 @@ def recorder_process() -> Iterator[RecorderClient]:
         yield RecorderClient(ours)
     finally:
         ours.close()
-        process.kill()  # there is nothing to save
+        process.kill()  # it has no state to save
         process.wait()

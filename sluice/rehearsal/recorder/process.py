@@ -1,7 +1,7 @@
-"""The process that records a rehearsal and reads from it, beside the one that carries the rollout out.
+"""The recorder process: it records a rehearsal's traffic and reads from it.
 
-``python -m sluice.rehearsal.recorder.process FD`` answers what ``sluice.rehearsal.recorder.client`` asks over that descriptor, and
-looks ahead while nothing is asked. It ends when the asking process does.
+``python -m sluice.rehearsal.recorder.process FD`` serves ``sluice.rehearsal.recorder.client`` over that
+descriptor, and prefetches while idle. It ends with the client's process.
 """
 
 import signal
@@ -22,11 +22,11 @@ from sluice.rehearsal.timeline.timeline import Timeline
 from sluice.rollout.analysis.reading import Reading
 
 SWITCH_SECONDS = 0.0005
-"""The thread that looks ahead lets go for an answer after so long; Python's own is ten times that."""
+"""Thread switch interval, so that the prefetching thread yields to calls; Python's is ten times that."""
 
 
 class Recorder:
-    """Answers about one course after the other; their tapes are shared."""
+    """Server of one timeline after the other; they share recordings."""
 
     def __init__(self, ranges: PrometheusClient, expected: TimelineSpec) -> None:
         self._pool = RecordingPool(ranges)
@@ -35,32 +35,32 @@ class Recorder:
         self.start_timeline(expected)
 
     def start_timeline(self, expected: TimelineSpec) -> None:
-        """Begin another course; what was foreseen of it is recorded already."""
+        """Begin another timeline; its prefetched steps are recorded already."""
         plan, scenario, seed, begin = expected
         self._timeline = Timeline(plan, scenario, seed, self._pool, begin)
         self._sent_counts: dict[datetime, dict[str, int]] = {}
         self._prefetcher.start(self._timeline, self._baseline)
 
     def enter_step(self, index: int, at: datetime) -> None:
-        """See ``Course.enter``."""
+        """Enter a step; see ``Timeline.enter_step``."""
         self._prefetcher.stop()
         self._timeline.enter_step(index, at)
         self._prefetcher.start(self._timeline, self._baseline)
 
     def new_readings(self, promql: str, at: datetime) -> ReadingsByQuery:
-        """All that was read in the step that is live at ``at``, ``promql`` included, and isn't told."""
+        """Return the readings of the step live at ``at`` that were not sent yet, ``promql`` included."""
         self._timeline.query(promql, at)
         entry, _ = self._timeline.locate(at)
         return entry.recording.unsent_readings(self._sent_counts.setdefault(entry.at, {}))
 
     def sample_ages(self, at: datetime) -> Floats:
-        """The age of samples at each tick of the step that is live at ``at``."""
+        """Return the sample age at each tick of the step live at ``at``."""
         entry, epoch = self._timeline.locate(at)
         entry.recording.record_until(epoch + entry.recording.tick_seconds)
         return entry.recording.sample_ages_from_entry()
 
     def next_breach(self, guarded: WatchSpec, now: datetime, until: datetime) -> Breach:
-        """See ``sluice.rehearsal.lookahead.lookahead``."""
+        """Find the next breach; see ``sluice.rehearsal.lookahead.lookahead``."""
         self._baseline = guarded.baseline
         found = next_breach(self._timeline, guarded, now, until)
         if now < until and not found.names:
@@ -70,16 +70,16 @@ class Recorder:
         return found
 
     def first_fault_at(self) -> datetime | None:
-        """See ``Course.fault_begins``."""
+        """Return the begin of the first fault; see ``Timeline.first_fault_at``."""
         return self._timeline.first_fault_at()
 
     def exposure(self, begin: datetime, end: datetime) -> tuple[int, int, int]:
-        """See ``Course.exposure``."""
+        """Return the exposure; see ``Timeline.exposure``."""
         return self._timeline.exposure(begin, end)
 
 
 def serve(connection: Connection) -> None:
-    """Answer until nobody asks any more."""
+    """Serve calls until the client closes the connection."""
     url, expected = connection.recv()
     with open_client(url) as ranges:
         recorder = Recorder(ranges, expected)
@@ -94,7 +94,7 @@ def serve(connection: Connection) -> None:
 
 if __name__ == "__main__":
     sys.setswitchinterval(SWITCH_SECONDS)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the asking process ends us
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the client ends this process
     try:
         serve(Connection(int(sys.argv[1])))
     except (EOFError, OSError):

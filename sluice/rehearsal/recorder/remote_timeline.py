@@ -1,4 +1,4 @@
-"""A course that another process records: the same questions as ``sluice.rehearsal.timeline.timeline``, and a memory."""
+"""A timeline recorded by another process, with a cache of its readings."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,7 +14,7 @@ from sluice.rollout.plan.schema import RolloutPlan, Step
 
 @dataclass
 class RemoteTimeline:
-    """Turns the workflow's time into readings of the recording."""
+    """Timeline that reads from the recorder process."""
 
     plan: RolloutPlan
     scenario: Scenario
@@ -34,7 +34,7 @@ class RemoteTimeline:
         self._add_entry(0, self.begin)
 
     def enter_step(self, index: int, at: datetime) -> None:
-        """Note that the step at ``index`` went live."""
+        """Record that the step at ``index`` went live."""
         self.client.call("enter_step", index, at)
         self._add_entry(index, at)
 
@@ -45,10 +45,10 @@ class RemoteTimeline:
         self._entry_times.append(at)
 
     def query(self, promql: str, at: datetime) -> float | None:
-        """Answer as Prometheus would have at ``at``.
+        """Return the value that Prometheus has at ``at``.
 
         Raises:
-            RehearsalError: it failed, or the process that records did.
+            RehearsalError: Prometheus or the recorder process failed.
         """
         with self._lock:
             if (known := self.cached(promql, at)) is not None:
@@ -64,7 +64,7 @@ class RemoteTimeline:
             return nan_to_none(self._readings[number][promql][tick])
 
     def cached(self, promql: str, at: datetime) -> tuple[float | None] | None:
-        """What ``query`` would answer, where that takes no waiting; else None."""
+        """Return the answer of ``query`` when it is cached; else None."""
         number, tick = locate_tick(self._entry_times, at, self._tick)
         if promql in self._age_queries:
             column = self._sample_ages[number]
@@ -75,16 +75,16 @@ class RemoteTimeline:
         return (nan_to_none(readings[tick]),) if tick in readings else None
 
     def next_breach(self, guarded: WatchSpec, now: datetime, until: datetime) -> Breach:
-        """See ``sluice.rehearsal.lookahead.lookahead``."""
+        """Find the next breach; see ``sluice.rehearsal.lookahead.lookahead``."""
         found: Breach = self.client.call("next_breach", guarded, now, until)
         return found
 
     def first_fault_at(self) -> datetime | None:
-        """When the first fault began; None while its step was not entered, or nothing is wrong."""
+        """Return the begin of the first fault; None before its step, or without a fault."""
         found: datetime | None = self.client.call("first_fault_at")
         return found
 
     def exposure(self, begin: datetime, end: datetime) -> tuple[int, int, int]:
-        """Treatment queries, failed ones and users between two times."""
+        """Return treatment queries, failures and users between two times."""
         found: tuple[int, int, int] = self.client.call("exposure", begin, end)
         return found

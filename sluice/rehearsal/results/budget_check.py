@@ -1,4 +1,4 @@
-"""A plan's budget against what its rehearsals showed."""
+"""Comparison of rehearsal results with the plan's budget."""
 
 from collections.abc import Iterator, Sequence
 
@@ -14,7 +14,7 @@ def violations(
     results: Sequence[RehearsalResult],
     summaries: Sequence[MonteCarloSummary],
 ) -> Iterator[str]:
-    """One sentence for everything that is worse than the budget allows."""
+    """Yield one sentence for each result beyond the budget."""
     for outcome in results:
         yield from _result_violations(budget, outcome)
     for study in summaries:

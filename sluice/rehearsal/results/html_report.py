@@ -1,4 +1,4 @@
-"""A rehearsal as one self-contained page: what happened, and every gate's readings as plots."""
+"""A rehearsal as one self-contained page: the timeline, and plots of every gate's readings."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Many rehearsals of one scenario with different seeds: rates and delays, with their intervals."""
+"""Monte Carlo summary: rates and delays over many seeds of one scenario, with intervals."""
 
 import math
 from collections import Counter
@@ -10,11 +10,11 @@ from sluice.rollout.analysis.gate import Model
 from sluice.rollout.units import Duration
 
 _Z = 1.96
-"""95 %, two-sided."""
+"""The normal quantile of a two-sided 95 % interval."""
 
 
 class MonteCarloSummary(Model):
-    """``false_rollbacks``: rolled back before (or without) a fault. Delays are of the others."""
+    """Results over many seeds. A false rollback precedes the fault or lacks one; delays are of the others."""
 
     scenario: str
     runner: str
@@ -29,11 +29,11 @@ class MonteCarloSummary(Model):
 
     @property
     def false_rollback_interval(self) -> tuple[float, float]:
-        """95 %, by Wilson's score: it stays sensible at none of few."""
+        """Return the 95 % interval by Wilson's score, which is valid for zero of few."""
         return wilson_interval(self.false_rollbacks, self.runs)
 
     def delay_quantile(self, share: float) -> timedelta | None:
-        """The delay within which ``share`` of the detected faults were detected."""
+        """Return the delay within which ``share`` of the detected faults were detected."""
         if not self.detection_delays:
             return None
         return self.detection_delays[
@@ -41,7 +41,7 @@ class MonteCarloSummary(Model):
         ]
 
     def delay_interval(self, share: float) -> tuple[timedelta, timedelta] | None:
-        """95 % interval of that quantile from the order statistics; needs no distribution."""
+        """Return the distribution-free 95 % interval of that quantile, from order statistics."""
         n = len(self.detection_delays)
         if not n:
             return None
@@ -54,10 +54,10 @@ def summarize(results: Sequence[RehearsalResult]) -> MonteCarloSummary:
     """Sum up the outcomes of one scenario.
 
     Raises:
-        ValueError: there are none.
+        ValueError: the sequence is empty.
     """
     if not results:
-        raise ValueError("a study needs at least one rehearsal")
+        raise ValueError("a summary needs at least one rehearsal")
     return MonteCarloSummary(
         scenario=results[0].scenario,
         runner=results[0].runner,
@@ -77,7 +77,7 @@ def summarize(results: Sequence[RehearsalResult]) -> MonteCarloSummary:
 
 
 def wilson_interval(hits: int, runs: int) -> tuple[float, float]:
-    """Wilson's 95 % interval of a share (E. B. Wilson, JASA 22, 1927)."""
+    """Return Wilson's 95 % interval of a share (E. B. Wilson, JASA 22, 1927)."""
     share, z2 = hits / runs, _Z**2
     middle = (share + z2 / (2 * runs)) / (1 + z2 / runs)
     half = _Z * math.sqrt(share * (1 - share) / runs + z2 / (4 * runs**2)) / (1 + z2 / runs)

@@ -1,4 +1,4 @@
-"""What a rehearsal showed: how it ended, what fired when, how late, and whom it cost what."""
+"""The result of a rehearsal: its end, trigger, detection delay and exposure."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,29 +14,29 @@ _SECONDS_SHOWN_BELOW = timedelta(hours=6)
 
 
 class CompletedRun(Protocol):
-    """The course of a rollout that is over."""
+    """Port of the timeline of a finished rollout."""
 
     @property
     def scenario(self) -> Scenario:
-        """What it was rehearsed with."""
+        """Return the scenario."""
 
     @property
     def seed(self) -> int:
-        """Of its traffic."""
+        """Return the seed of the traffic."""
 
     @property
     def begin(self) -> datetime:
-        """When it began."""
+        """Return the begin of the rollout."""
 
     def first_fault_at(self) -> datetime | None:
-        """When the first fault began, if any did."""
+        """Return the begin of the first fault, or None."""
 
     def exposure(self, begin: datetime, end: datetime) -> tuple[int, int, int]:
-        """Treatment queries, failed ones and users between two times."""
+        """Return treatment queries, failures and users between two times."""
 
 
 class Trigger(Model):
-    """What took traffic away: gates or red flags by name, and their sentence with the numbers."""
+    """The cause of a traffic reduction: names of gates or red flags, and their reason."""
 
     names: tuple[str, ...]
     reason: str
@@ -44,10 +44,10 @@ class Trigger(Model):
 
 
 class RehearsalResult(Model):
-    """One rehearsal. Delays count from the fault's begin; exposure is what the treatment served then.
+    """The result of one rehearsal. Delay and exposure count from the fault's begin.
 
-    ``delay`` None: nothing was wrong, or it was never rolled back. ``users`` is how many treated
-    users were active in the busiest hour of the span. ``took`` is the rollout's own time.
+    The delay is None without a fault or without a rollback. ``users`` is the number of treated users
+    in the busiest hour of the span. ``duration`` is the rollout's own time.
     """
 
     scenario: str
@@ -69,18 +69,18 @@ class RehearsalResult(Model):
 
     @property
     def is_false_alarm(self) -> bool:
-        """Whether traffic was taken away before anything was wrong."""
+        """Return True when traffic was reduced before any fault."""
         early = self.fault_at is None or self.ended_at < self.fault_at
         return self.ending is RehearsalEnding.ROLLED_BACK and early
 
     def format_time(self, at: datetime) -> str:
-        """A time as people follow it: ``day 9 14:05``, day 1 being the first; short ones by the second."""
+        """Format a time such as ``day 9 14:05`` (from day 1); short rollouts with seconds."""
         days = (at.date() - self.started_at.date()).days
         return f"day {days + 1:>2} {at:{'%H:%M:%S' if self.duration < _SECONDS_SHOWN_BELOW else '%H:%M'}}"
 
 
 def build_result(state: State, run: CompletedRun, now: datetime, runner: str) -> RehearsalResult:
-    """Read the outcome off the last state; ``by`` names what carried the rollout out."""
+    """Derive the result from the last state; ``runner`` names the executor."""
     rollback = state.rollback
     ended_at = (
         (rollback.completed_at if rollback else None) or state.paused_at or state.finished_at or now
@@ -110,7 +110,7 @@ def build_result(state: State, run: CompletedRun, now: datetime, runner: str) ->
 
 
 def expectation_mismatch(result: RehearsalResult, expect: Expectation) -> str:
-    """Say how the outcome differs from what the scenario expects; empty when it doesn't."""
+    """Return the difference from the scenario's expectation, or an empty string."""
     if result.ending is not expect.ending:
         return f"ended {result.ending}, expected {expect.ending}"
     if expect.step is not None and result.step != expect.step:
@@ -119,7 +119,7 @@ def expectation_mismatch(result: RehearsalResult, expect: Expectation) -> str:
     if expect.triggered_by and not set(names) & set(expect.triggered_by):
         return f"decided by {', '.join(names) or 'nothing'}, expected {' or '.join(expect.triggered_by)}"
     if result.is_false_alarm and expect.ending is RehearsalEnding.ROLLED_BACK:
-        return "rolled back before anything was wrong"
+        return "rolled back before any fault"
     return ""
 
 
@@ -139,7 +139,7 @@ def _trigger(state: State) -> Trigger | None:
         return Trigger(names=names, reason=because, kind=rollback.kind)
     step = state.plan.step(rollback.from_step)
     gates = {gate.name for gate in (*step.gates, *step.red_flags)}
-    # "because" holds each verdict's sentence, which begins with its gate's name.
+    # The reason holds each verdict's sentence, which begins with its gate's name.
     names = tuple(
         sorted(n for n in gates if f"{n} " in rollback.reason or f"{n}:" in rollback.reason)
     )
@@ -147,13 +147,13 @@ def _trigger(state: State) -> Trigger | None:
 
 
 def _round_to_seconds(span: timedelta) -> timedelta:
-    """To the second: the rehearsal's clock is no finer."""
+    """Round to seconds, the resolution of the rehearsal's clock."""
     return timedelta(seconds=round(span.total_seconds()))
 
 
 @dataclass(frozen=True)
 class RehearsalRun:
-    """A rehearsal that is over: its outcome, and all the evidence for reports and pictures."""
+    """A finished rehearsal: its result, and all evidence for reports and plots."""
 
     result: RehearsalResult
     state: State

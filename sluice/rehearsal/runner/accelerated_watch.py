@@ -1,7 +1,7 @@
-"""The red-flag watch of a rehearsal: the real turn, taken at the moments at which it finds something.
+"""The red-flag watch of a rehearsal: production's poll, run only at times with a finding.
 
-Time is skipped between the attempts of an activity, never during one, so the watch ends each look
-with "nothing yet" and the time of the next. Judging and findings are the production code's.
+Time is skipped between the attempts of an activity, never during one. So the watch ends each poll
+with a retry at the time of the next. Verdicts and findings come from production code.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ from sluice.rehearsal.ticks import handover_span, lookahead_span
 
 @dataclass(frozen=True)
 class AcceleratedWatch:
-    """One look per attempt."""
+    """Watch activity with one poll per attempt."""
 
     watch: WatchActivities
     timeline: RemoteTimeline
@@ -33,9 +33,9 @@ class AcceleratedWatch:
 
     @activity.defn(name="watch_red_flags")
     async def watch_red_flags(self, request: WatchRequest) -> WatchResult:
-        """Return what the watch finds now, or try again when there will be something to find."""
+        """Return the current finding, or retry at the time of the next one."""
         await self._unlock_clock(activity.info().workflow_run_id)
-        async with heartbeating():  # on a busy machine a look may outlast the watch's heartbeat
+        async with heartbeating():  # on a busy machine a poll may outlast the watch's heartbeat
             return await self._poll(request)
 
     async def _poll(self, request: WatchRequest) -> WatchResult:
@@ -62,10 +62,10 @@ class AcceleratedWatch:
         )
 
     async def _unlock_clock(self, run: str | None) -> None:
-        """Let time be skipped again after the rollout continued as new.
+        """Resume time skipping after the rollout continued as new.
 
-        The test server (1.40) never releases the hold on its clock of an activity that is cancelled
-        between two attempts by the very task that continues as new: the watch of the last run.
+        The test server (1.40) keeps its clock locked for an activity that is cancelled between two
+        attempts by the task that continues as new: the watch of the last run.
         """
         if run is not None and self._run_ids and run not in self._run_ids:
             await self.client.test_service.unlock_time_skipping(UnlockTimeSkippingRequest())
@@ -85,7 +85,7 @@ class AcceleratedWatch:
 
 
 def _checkpoint(request: WatchRequest, breach: Breach) -> WatchCheckpoint:
-    """What the watch would remember by then: the row of failures that is about to be complete."""
+    """Return the watch's checkpoint at that time: the failures in a row so far."""
     needed = {gate.name: gate.consecutive for gate in request.red_flags}
     failures = {name: needed[name] for name in breach.names}
     return WatchCheckpoint(failure_counts=failures, sequential_states=breach.tracks)

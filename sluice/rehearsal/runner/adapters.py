@@ -1,4 +1,4 @@
-"""The ports of a rehearsed rollout: recorded metrics, flags in memory, both on the workflow's time."""
+"""Adapters of a rehearsed rollout: recorded metrics and flags in memory, on workflow time."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,60 +13,60 @@ from sluice.rehearsal.errors import RehearsalError
 from sluice.rehearsal.recorder.remote_timeline import RemoteTimeline
 from sluice.rollout.engine.flag_target import FlagWrite
 
-NO_REPORT = "none, it is a rehearsal"
+NO_REPORT = "none, because this is a rehearsal"
 
 
 def workflow_time() -> datetime:
-    """When the attempt that runs was started, by the test server's clock.
+    """Return the start of the current attempt, by the test server's clock.
 
-    Not when it was scheduled: for a retry that is the end of the attempt before it.
+    The scheduled time of a retry is the end of the previous attempt, so it is not used.
     """
     return activity.info().started_time
 
 
 class TimelineSource(Protocol):
-    """What a course says of its recording."""
+    """Port of a timeline's readings."""
 
     def query(self, promql: str, at: datetime) -> float | None:
-        """Answer as Prometheus would have at ``at``."""
+        """Return the value that Prometheus has at ``at``."""
 
     def cached(self, promql: str, at: datetime) -> tuple[float | None] | None:
-        """The same where that takes no waiting; else None."""
+        """Return the value when it is cached; else None."""
 
 
 @dataclass(frozen=True)
 class RecordedMetrics:
-    """The metrics port: what Prometheus says about the recording at the workflow's time."""
+    """Metrics provider that reads the recording at the workflow's time."""
 
     timeline: TimelineSource
 
     def query(self, promql: str, at: datetime) -> float | None:
-        """See ``activities.contract.ports.MetricsProvider``."""
+        """Query the recording; see ``activities.contract.ports.MetricsProvider``."""
         try:
             return self.timeline.query(promql, at)
         except RehearsalError as error:
             raise MetricsQueryError(str(error)) from error
 
     def cached(self, promql: str, at: datetime) -> tuple[float | None] | None:
-        """See ``activities.contract.ports.CachedMetrics``: a rehearsal asks tens of thousands of times."""
+        """Return a cached value; see ``activities.contract.ports.CachedMetrics``."""
         return self.timeline.cached(promql, at)
 
 
 class RehearsalFlags(MemoryFlags):
-    """Flags in memory; entering a step puts that step's tape on."""
+    """Flags in memory; a write that enters a step selects its recording."""
 
     def __init__(self, course: RemoteTimeline) -> None:
         super().__init__()
         self._timeline = course
 
     async def apply(self, write: FlagWrite) -> FlagReceipt:
-        """See ``activities.contract.ports.Flags``."""
+        """Write a flag; see ``activities.contract.ports.Flags``."""
         receipt = await super().apply(write)
         self._enter_matching_step(write)
         return receipt
 
     def _enter_matching_step(self, target: FlagWrite) -> None:
-        """Tell the course when the target is a step's: its title is the reason of the write."""
+        """Enter the step whose title is the reason of the write."""
         steps = self._timeline.plan.steps
         last = steps.index(self._timeline.steps[-1])
         for index in range(last + 1, len(steps)):
@@ -77,8 +77,8 @@ class RehearsalFlags(MemoryFlags):
 
 @activity.defn(name="write_report")
 async def skip_report(_request: ReportRequest) -> ReportReceipt:
-    """A rehearsal writes no post-mortem: nothing happened, and its pictures take seconds.
+    """Return a receipt without a report: a rehearsal writes no post-mortem, whose plots take seconds.
 
-    What it has to tell is its own timeline, and the page of ``--html``.
+    Its output is the timeline and the page of ``--html``.
     """
     return ReportReceipt(markdown=NO_REPORT, html=NO_REPORT)

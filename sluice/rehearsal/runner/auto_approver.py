@@ -1,6 +1,6 @@
-"""The rehearsing person: approves what waits for approval, and says when there is nothing left to do.
+"""The auto-approver: approves waiting steps, and ends when only a person could continue.
 
-A workflow of its own, so that the person lives in the same skipped time as the rollout.
+It is a workflow, so that it runs on the same skipped time as the rollout.
 """
 
 from collections.abc import Iterator
@@ -24,11 +24,11 @@ APPROVER = "auto-approver"
 MINUTE = timedelta(minutes=1)
 STALL_TIMEOUT = timedelta(hours=1)
 STALLED = "RolloutStalled"
-REASON = "a rehearsal: nobody is harmed"
+REASON = "approved by the rehearsal"
 
 
 class ApproverStatus(Model):
-    """What the person saw: ``over``, or when to look again."""
+    """The result of one look at the rollout: over, or the time of the next look."""
 
     done: bool
     poll_after_seconds: float = 60.0
@@ -36,7 +36,7 @@ class ApproverStatus(Model):
 
 @workflow.defn
 class AutoApprover:
-    """Looks at the rollout whenever it may need somebody, until only a real person could go on."""
+    """Workflow that approves for the rollout until only a real person could continue."""
 
     @workflow.run
     async def run(self, rollout: str) -> None:
@@ -54,7 +54,7 @@ class AutoApprover:
 
 @dataclass(frozen=True)
 class ApproverActivities:
-    """The person's eyes and hands: queries and updates of the rollout."""
+    """Queries and updates of the rollout on behalf of the auto-approver."""
 
     client: Client
 
@@ -70,7 +70,7 @@ class ApproverActivities:
         _, until = await handle.query(RolloutWorkflow.get_waiting)
         if is_stalled(until, workflow_time()):
             raise ApplicationError(
-                f"nothing has happened since {until}",
+                f"the rollout has not changed since {until}",
                 type=STALLED,
                 non_retryable=True,
                 category=ApplicationErrorCategory.BENIGN,  # the rehearsal begins again
@@ -81,16 +81,16 @@ class ApproverActivities:
 
 
 def is_stalled(until: datetime | None, now: datetime) -> bool:
-    """Whether the rollout sleeps on long after the time for which it waited.
+    """Return True when the rollout still waits long after its timer was due.
 
-    The test server (1.40) may never end a workflow task that began in the very milliseconds in which a
-    timer was due, once in some dozens of rehearsals: its workflow hears of nothing any more.
+    About once in dozens of rehearsals, the test server (1.40) never completes a workflow task that
+    began in the same milliseconds as a due timer. Its workflow then gets no further events.
     """
     return until is not None and now - until > STALL_TIMEOUT
 
 
 def is_stall_error(error: BaseException) -> bool:
-    """Whether the person ended because the rollout is lost, and for no other reason."""
+    """Return True when the auto-approver ended because of a stalled rollout only."""
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, ApplicationError):
         cause = cause.__cause__
@@ -98,14 +98,14 @@ def is_stall_error(error: BaseException) -> bool:
 
 
 def needs_real_person(state: State) -> bool:
-    """Whether nothing happens any more unless a person decides something."""
+    """Return True when only a person's decision can continue the rollout."""
     if state.status is Status.DEGRADED:
         return state.rollback is not None and state.rollback.completed_at is not None
     return state.has_ended or (state.status is Status.PAUSED and state.auto_rollback_at is None)
 
 
 def next_command(state: State, now: datetime) -> tuple[Verb, Command] | None:
-    """Give the command that the state waits for; None when it waits for none."""
+    """Return the command that the state waits for, or None."""
     step = state.step
     if step is None or state.step_started_at is not None:
         return None
@@ -122,7 +122,7 @@ def next_command(state: State, now: datetime) -> tuple[Verb, Command] | None:
 
 
 def _approvers(step: Step) -> tuple[str, ...]:
-    """Who may approve: those whom the plan names, else as many rehearsing people as it asks for."""
+    """Return the approvers of the plan, or else as many invented ones as it requires."""
     if step.approval is None:
         return ()
     return step.approval.eligible_approvers or tuple(
@@ -131,14 +131,14 @@ def _approvers(step: Step) -> tuple[str, ...]:
 
 
 def _seconds_until_poll(state: State, until: datetime | None, now: datetime) -> float:
-    """Seconds until the rollout may need somebody again, and a little more."""
+    """Return the seconds until the rollout may need a command again, and a margin."""
     times = [until, state.promotable_at, state.auto_rollback_at, *_checklist_due_times(state)]
     later = [at for at in times if at is not None and at > now]
     return ((max(later) if later else now) + MINUTE - now).total_seconds()
 
 
 def _checklist_due_times(state: State) -> Iterator[datetime]:
-    """When the checklist of the step that waits lets it start: it is looked at each hour till then."""
+    """Return the due times of the waiting step's checklist, which is checked each hour."""
     step, since = state.step, state.exposed_since
     if step is not None and since is not None and state.step_started_at is None:
         yield from (since + item.at_least for item in step.checklist if item.at_least)

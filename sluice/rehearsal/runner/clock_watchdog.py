@@ -1,7 +1,7 @@
-"""Keeping the time-skipping server's clock going where the server itself would let it stand still.
+"""Watchdog that unlocks the time-skipping server's clock.
 
-The server (1.40) skips time while no activity works. It never lets its clock go again for an activity
-that is cancelled between two attempts, or whose workflow ends then; every timer would wait for ever.
+The server (1.40) skips time while no activity runs. It never unlocks its clock after an activity that
+is cancelled between two attempts, or whose workflow ends then. Every timer would wait without end.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ FROZEN_MAX = timedelta(seconds=20)
 
 
 class ActivityTracker(Interceptor):
-    """Counts the activities that were begun and those under way."""
+    """Interceptor that counts started and running activities."""
 
     started_count = 0
     running_count = 0
@@ -45,16 +45,16 @@ class _TrackingInterceptor(ActivityInboundInterceptor):
         except asyncio.CancelledError:
             if _is_cancel_requested():
                 raise
-            # Its rollout is over, or the rehearsal is: the SDK would print a traceback of it.
+            # Its rollout or the rehearsal is over; the SDK would print a traceback.
             raise ApplicationError(
-                "nobody waits for it any more", category=ApplicationErrorCategory.BENIGN
+                "its result is not needed any more", category=ApplicationErrorCategory.BENIGN
             ) from None
         finally:
             self._tracker.running_count -= 1
 
 
 def _is_cancel_requested() -> bool:
-    """Whether the workflow cancelled the activity, and so hears of how it ended."""
+    """Return True when the workflow cancelled the activity and so receives its end."""
     details = activity.cancellation_details()
     return details is not None and details.cancel_requested
 
@@ -62,15 +62,15 @@ def _is_cancel_requested() -> bool:
 async def keep_clock_running(
     env: WorkflowEnvironment, tracker: ActivityTracker, idle_polls: int = IDLE_POLLS
 ) -> None:
-    """Let the clock go whenever it stands still though nothing works, until cancelled."""
+    """Unlock the clock when it is frozen without a running activity, until cancelled."""
     before, begun, idle = await env.get_current_time(), 0, 0
     while True:
         await asyncio.sleep(POLL_SECONDS)
         now = await env.get_current_time()
-        stands = now - before < FROZEN_MAX  # it always goes on in real time
+        is_frozen = now - before < FROZEN_MAX  # real time always passes
         idle = (
             idle + 1
-            if stands and begun == tracker.started_count and not tracker.running_count
+            if is_frozen and begun == tracker.started_count and not tracker.running_count
             else 0
         )
         before, begun = now, tracker.started_count

@@ -1,7 +1,7 @@
-"""A rollout walked by the pure core alone: the same decisions on the same readings, no Temporal.
+"""The core runner: a rollout by the pure core alone, on the same readings, without Temporal.
 
-For many seeds (``--runs``): the workflow's commands, retries and histories cost a rehearsal more
-than its judgement. ``tests/integration/rehearsal/test_rehearsal.py`` holds both to the same outcome.
+It serves many seeds (``--runs``), for which Temporal would take most of the time.
+``tests/integration/rehearsal/test_rehearsal.py`` compares its results with the workflow's.
 """
 
 from datetime import datetime, timedelta
@@ -39,7 +39,7 @@ QUERY_SECONDS_MAX = 60.0
 
 
 class CoreRunner:
-    """One rollout from its start to where only a person could go on."""
+    """Runner of one rollout, until only a person could continue."""
 
     def __init__(self, course: Timeline) -> None:
         self._timeline = course
@@ -79,7 +79,7 @@ class CoreRunner:
             case Wait(until=until):
                 await self._wait(until)
             case other:
-                raise NotRehearsableError(f"--runs can't do {type(other).__name__} yet")
+                raise NotRehearsableError(f"--runs does not support {type(other).__name__}")
 
     def _enter_step(self) -> None:
         step = self.state.plan.steps[self.state.step_index]
@@ -121,7 +121,7 @@ class CoreRunner:
         return GateEvaluator(RecordedMetrics(self._timeline), self.now, known, QUERY_SECONDS_MAX)
 
     async def _wait(self, until: datetime | None) -> None:
-        """Let time pass until then, or until a red flag fires."""
+        """Advance the time until then, or until a red flag fires."""
         step = self.state.exposed_step
         later = until or self.now + MINUTE
         while step is not None and step.red_flags and self.now < later:

@@ -1,4 +1,4 @@
-"""Running rehearsals: the servers they share, one rehearsal or many, and how far they got."""
+"""Rehearsal sessions: shared servers, one or many rehearsals, and their progress."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from sluice.rehearsal.runner.temporal_rehearsal import RehearsalEnvironment
 
 CORE_RUN_BEGIN = datetime(2024, 1, 1, 8, tzinfo=UTC)
-"""A Monday at eight: where walks begin. Their times never meet the calendar's."""
+"""A Monday at eight, the begin of core runs."""
 RUNS_PER_SERVER = 4
 Progress = Callable[[int], None]
 
@@ -36,19 +36,19 @@ Progress = Callable[[int], None]
 async def rehearsal_environment(
     plan: RolloutPlan, scenario: Scenario | None = None, seed: int = 1
 ) -> AsyncIterator["RehearsalEnvironment"]:
-    """Start what rehearsals of ``plan`` need: Prometheus, who records, and a time-skipping server.
+    """Start Prometheus, the recorder and a time-skipping server for rehearsals of ``plan``.
 
-    ``scenario`` and ``seed``: of the first one, which is recorded ahead from the start on.
+    ``scenario`` and ``seed`` are those of the first rehearsal, which is recorded in advance.
 
     Raises:
-        MissingProgramError: one of them isn't installed; the message says how to get it.
+        MissingProgramError: one of them is not installed; the message has the command that installs it.
         NotRehearsableError, PrometheusFailedError: see ``sluice.rehearsal.errors``.
     """
     require_recorded_series(plan)
     first = scenario or load_scenario(HEALTHY_SCENARIO)
     with recorder_process() as recorded, ephemeral_prometheus(tick_seconds(plan)) as url:
         recorded.initialize(url, (plan, first, seed, CORE_RUN_BEGIN))
-        # It takes more than a second, in which the first step is recorded.
+        # It starts in more than a second, during which the first step is recorded.
         from sluice.rehearsal.runner.temporal_rehearsal import RehearsalEnvironment  # noqa: PLC0415
         from sluice.rehearsal.runner.time_skipping_server import (  # noqa: PLC0415
             errors_only_runtime,
@@ -60,7 +60,7 @@ async def rehearsal_environment(
 
 
 async def rehearse(plan: RolloutPlan, scenario: Scenario, seed: int) -> "RehearsalRun":
-    """One rehearsal by the workflow, servers included."""
+    """Run one rehearsal by the workflow, servers included."""
     require_scenario_fits(plan, scenario)
     async with rehearsal_environment(plan, scenario, seed) as shared:
         return await shared.rehearse(plan, scenario, seed)
@@ -69,7 +69,7 @@ async def rehearse(plan: RolloutPlan, scenario: Scenario, seed: int) -> "Rehears
 async def run_core(
     plan: RolloutPlan, scenario: Scenario, seeds: Sequence[int], progress: Progress
 ) -> list[RehearsalResult]:
-    """One walk of the pure core for each seed; ``progress`` hears how many are done."""
+    """Run the pure core once for each seed; call ``progress`` with the number done."""
     from sluice.rehearsal.prometheus.range_query import open_client  # noqa: PLC0415
     from sluice.rehearsal.runner.core_runner import CoreRunner  # noqa: PLC0415
     from sluice.rehearsal.timeline.step_recording import RecordingPool  # noqa: PLC0415
@@ -80,7 +80,7 @@ async def run_core(
     done: list[RehearsalResult] = []
     for start in range(0, len(seeds), RUNS_PER_SERVER):
         with ephemeral_prometheus(tick_seconds(plan)) as url, open_client(url) as ranges:
-            studio = RecordingPool(ranges)  # one a server: its tapes' times never meet
+            studio = RecordingPool(ranges)  # one per server, so that its recordings never overlap
             for seed in seeds[start : start + RUNS_PER_SERVER]:
                 course = Timeline(plan, scenario, seed, studio, CORE_RUN_BEGIN)
                 walk = CoreRunner(course)
@@ -94,7 +94,7 @@ def require_scenario_fits(plan: RolloutPlan, scenario: Scenario) -> None:
     """Check that every fault begins in a step of the plan, and before the plan ends.
 
     Raises:
-        NotRehearsableError: it doesn't: the rehearsal would end Healthy without any fault.
+        NotRehearsableError: one does not; the rehearsal would end Healthy without any fault.
     """
     for fault in scenario.faults:
         step = fault.find_step(plan)
@@ -123,7 +123,7 @@ def _require_begins_in_time(
 
 
 def require_recorded_series(plan: RolloutPlan) -> None:
-    """Raise NotRehearsableError when gates ask for series that a rehearsal does not record."""
+    """Raise NotRehearsableError when gates need series that a rehearsal does not record."""
     known, missing = series_names(), set[str]()
     for _, gate in plan.rules():
         promql = render_query(plan.metrics[gate.metric].query, gate, gate.cohort)

@@ -46,17 +46,17 @@ ATTEMPTS_MAX = 3
 
 @dataclass(frozen=True)
 class RehearsalEnvironment:
-    """What rehearsals share: a server whose time is skipped, and the process that records."""
+    """The shared parts of rehearsals: the time-skipping server and the recorder process."""
 
     env: WorkflowEnvironment
     recorder: RecorderClient
 
     async def rehearse(self, plan: RolloutPlan, scenario: Scenario, seed: int) -> RehearsalRun:
-        """Carry the plan out until it ends, or only a person could go on.
+        """Run the plan until it ends, or only a person could continue.
 
         Raises:
-            ServerFailedError: the test server lost the rollout time and again.
-            RecorderFailedError: the process that records ended.
+            ServerFailedError: the test server lost the rollout repeatedly.
+            RecorderFailedError: the recorder process ended.
         """
         work = ActivityTracker()
         going = asyncio.create_task(keep_clock_running(self.env, work))
@@ -89,7 +89,7 @@ class RehearsalEnvironment:
                 raise
             state = await rollout.query(RolloutWorkflow.get_state)
             if not state.has_ended:
-                with suppress(RPCError):  # it may end while we say so
+                with suppress(RPCError):  # it may end meanwhile
                     await rollout.terminate("the rehearsal is over")
         now = await self.env.get_current_time()
         entries = await ledger.entries(state.rollout_id, "check")
@@ -97,7 +97,7 @@ class RehearsalEnvironment:
         return RehearsalRun(build_result(state, course, now, "the workflow"), state, checks)
 
     async def _wait_for_approver(self, person: WorkflowHandle[AutoApprover, None]) -> None:
-        """Wait until only a real person could go on; raise RecorderFailedError when nobody records."""
+        """Wait until only a person could continue; raise RecorderFailedError when the recorder ended."""
         ends = [
             asyncio.create_task(one) for one in (person.result(), self.recorder.wait_for_failure())
         ]
@@ -132,12 +132,12 @@ class RehearsalEnvironment:
                 activities=self._activities(course, ledger),
                 activity_executor=pool,
                 interceptors=[work],
-                debug_mode=True,  # no deadlines in real time for workflow code, and no thread a task
+                debug_mode=True,  # no real-time deadlines for workflow code, and no thread per task
                 build_id="rehearsal",  # else the SDK hashes every module first
             ):
                 rollout = await client.start_workflow(
                     RolloutWorkflow.run,
-                    # A rehearsal tells nobody: what it would have told is in its timeline.
+                    # A rehearsal sends no notices; they are in its timeline.
                     RolloutInput(plan=course.plan.model_copy(update={"notify": ()})),
                     id=f"{workflow_id(course.plan.flag)}-{queue}",
                     task_queue=queue,

@@ -1,4 +1,4 @@
-"""Temporal's time-skipping server, knowing our search attributes."""
+"""Temporal's time-skipping server, with our search attributes."""
 
 import os
 import shlex
@@ -22,13 +22,13 @@ from workflows import temporal_ui
 async def time_skipping_server(
     runtime: Runtime | None = None,
 ) -> AsyncIterator[WorkflowEnvironment]:
-    """Start one; its clock runs only while somebody waits for a result.
+    """Start a server; its clock runs only while a client waits for a result.
 
-    ``runtime`` is the SDK's (None: the process's own).
+    ``runtime`` is the SDK's (None: the default one).
 
     Raises:
-        MissingProgramError: the server isn't installed.
-        ServerFailedError: it doesn't start.
+        MissingProgramError: the server is not installed.
+        ServerFailedError: it does not start.
     """
     binary = find_executable("temporal-test-server")
     with tempfile.TemporaryDirectory(prefix="sluice-time-") as folder:
@@ -45,17 +45,17 @@ async def _start_server(binary: str, folder: Path, runtime: Runtime | None) -> W
             data_converter=DATA_CONVERTER,
             runtime=runtime,
         )
-    except RuntimeError as error:  # the SDK's, whatever went wrong
-        told = log.read_text(errors="replace").splitlines()[-5:] if log.exists() else []
-        lines = "\n".join([f"Temporal's time-skipping server did not start: {error}", *told])
+    except RuntimeError as error:  # the SDK raises it for every failure
+        log_lines = log.read_text(errors="replace").splitlines()[-5:] if log.exists() else []
+        lines = "\n".join([f"Temporal's time-skipping server did not start: {error}", *log_lines])
         raise ServerFailedError(lines) from error
 
 
 def _write_log_wrapper(binary: str, script: Path, log: Path) -> str:
-    """A program that starts the server with its output in a file.
+    """Write a program that starts the server with its output in a file.
 
-    The SDK lets it write to our own, and the server prints a trace of each call that the end of a
-    rehearsal cuts off. Where nothing in the folder may be executed it has to be heard.
+    The SDK gives the server our own output, on which it prints a trace of each interrupted call. On
+    a file system without execution rights, that output remains.
     """
     words = f'exec {shlex.quote(binary)} "$@" >{shlex.quote(str(log))} 2>&1'
     script.write_text(f"#!/bin/sh\n{words}\n", encoding="utf-8")
@@ -78,6 +78,6 @@ async def _register_search_attributes(environment: WorkflowEnvironment) -> None:
 
 
 def errors_only_runtime() -> Runtime:
-    """Only errors: the test server lacks features that the SDK would warn of each time."""
+    """Return a runtime that logs errors only: the SDK warns of each feature that the server lacks."""
     only_errors = TelemetryFilter(core_level="ERROR", other_level="ERROR")
     return Runtime(telemetry=TelemetryConfig(logging=LoggingConfig(filter=only_errors)))

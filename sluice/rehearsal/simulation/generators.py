@@ -1,4 +1,4 @@
-"""Plans and worlds drawn at random, all from one seeded generator."""
+"""Generators of random plans, readings and commands, from one seeded generator."""
 
 from random import Random
 from typing import Any
@@ -28,16 +28,16 @@ HEALTH_STATES: dict[str, dict[str, Any]] = {
     "few samples": {"samples": 1.0},
     "can't be measured": {"error": "Prometheus does not answer"},
 }
-"""What the world may be like, and what is then read."""
+"""Reading fields by the health of the simulated system."""
 
 
 def chance(rng: Random, share: float) -> bool:
-    """True in this share of draws."""
+    """Return True with this probability."""
     return rng.random() < share
 
 
 def random_plan(rng: Random) -> RolloutPlan:
-    """A plan of two to seven steps, with every kind of gate keeper that a plan may have."""
+    """Generate a plan of two to seven steps, with every kind of precondition and gate."""
     steps: list[dict[str, Any]] = []
     if chance(rng, 0.5):
         steps.append(_random_step(rng, "baseline", 1, record_baseline=True, percentage=None))
@@ -117,13 +117,13 @@ def _random_preconditions(rng: Random) -> dict[str, Any]:
 
 
 def simulate_reading(health: str, reading: Reading) -> Reading:
-    """What is read of the reading's metric in a world of this health."""
-    told = HEALTH_STATES[health]
-    if "error" in told:
-        return reading.model_copy(update={"error": told["error"]})
-    value = told.get(reading.metric, HEALTHY_VALUES[reading.metric])
-    samples = None if reading.metric == "queue" else told.get("samples", 1000.0)
-    stale = told.get("stale", False)
+    """Generate a reading of the metric for a system of this health."""
+    fields = HEALTH_STATES[health]
+    if "error" in fields:
+        return reading.model_copy(update={"error": fields["error"]})
+    value = fields.get(reading.metric, HEALTHY_VALUES[reading.metric])
+    samples = None if reading.metric == "queue" else fields.get("samples", 1000.0)
+    stale = fields.get("stale", False)
     return reading.model_copy(update={"value": value, "samples": samples, "stale": stale})
 
 
@@ -138,7 +138,7 @@ USUAL_VERBS = {
 
 
 def random_command(rng: Random, state: State) -> tuple[Verb, Command]:
-    """A verb, most often one that fits, by somebody, with the readings that are there to be seen."""
+    """Generate a person's command, mostly a fitting one, on the current readings."""
     usual = USUAL_VERBS.get(state.status, [])
     verb = rng.choice(usual if usual and chance(rng, 0.8) else list(Verb))
     shown = state.evidence.id if state.evidence else ""

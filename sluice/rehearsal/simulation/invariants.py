@@ -1,7 +1,7 @@
-"""What must hold of every rollout whatever happens to it, watched from outside.
+"""The invariants of every rollout, checked from outside.
 
-The monitor knows the plan, the world's own truth (was a check really well?), what people commanded
-and what became of the flag in the store. It asks the state only where a rule is about the state.
+The monitor has the plan, the true health at each check, people's commands and the flag in the store.
+It reads the state only for rules about the state.
 """
 
 from datetime import datetime, timedelta
@@ -16,11 +16,11 @@ SLACK = timedelta(minutes=10)
 
 
 class BrokenInvariantError(Exception):
-    """A rule that must always hold did not; the message names it."""
+    """An invariant was violated; the message names it."""
 
 
 class InvariantMonitor:
-    """Hears of everything; raises BrokenInvariantError at once."""
+    """Monitor of one rollout; it raises BrokenInvariantError at the first violation."""
 
     def __init__(self, plan: RolloutPlan) -> None:
         self._plan = plan
@@ -34,11 +34,11 @@ class InvariantMonitor:
         self.tampered = False
 
     def record_check(self, step: Step, *, healthy: bool) -> None:
-        """A check of the live step; ``well`` is the world's truth, not the judge's."""
+        """Record a check of the live step; ``well`` is the true health, not the verdict."""
         self._check_passed[step.name] = healthy
 
     def record_command(self, verb: Verb, command: Command) -> None:
-        """A person's command that was taken."""
+        """Record a person's accepted command."""
         if verb in (Verb.PROMOTE, Verb.RETRY):
             self._permission = f"{verb} by {command.actor}"
         if verb is Verb.APPROVE:
@@ -51,7 +51,7 @@ class InvariantMonitor:
             self._p1_at = None
 
     def record_finding(self, finding: Finding, state: State, now: datetime) -> None:
-        """The watch came back with a finding."""
+        """Record a finding of the watch."""
         self._approvers.clear()
         severity = finding.verdict.severity
         if severity is Severity.P0 or finding.kind == "killed":
@@ -62,7 +62,7 @@ class InvariantMonitor:
     def check_write(
         self, state: State, before: float, after: float, *, entering_step: bool
     ) -> None:
-        """The rollout wrote the flag; ``raising`` by switching a step on, else to take traffic away."""
+        """Check a write of the flag; ``raising`` when it switches a step on."""
         if self._events_since_p0 is not None:
             if after > 0:
                 raise BrokenInvariantError(f"after a P0 the next percentage is {after:g}, not 0")
@@ -96,7 +96,7 @@ class InvariantMonitor:
             raise BrokenInvariantError(f"{text} before its checklist was complete")
 
     def check_store(self, state: State, store: float, now: datetime) -> None:
-        """After every event: what the store holds now."""
+        """Check the store after every event."""
         so_far = self._plan.steps[: state.step_index + 1]
         highest = max(100.0 if s.delete_flag else s.percentage or 0.0 for s in so_far)
         if store > highest and not self.tampered:
@@ -109,10 +109,10 @@ class InvariantMonitor:
                 raise BrokenInvariantError(f"a P0 was found, and the flag stays at {store:g} %")
         acts_after = self._plan.escalation.p1_rolls_back_after
         if self._p1_at is not None and store > 0 and now > self._p1_at + acts_after + SLACK:
-            raise BrokenInvariantError(f"nobody acted on a P1 and the flag stays at {store:g} %")
+            raise BrokenInvariantError(f"a P1 was not acted on and the flag stays at {store:g} %")
 
     def check_end(self, state: State, store: float) -> None:
-        """It is over: only two ends are legal, and each has its flag."""
+        """Check the end: only two are legal, each with its flag value."""
         if state.status is Status.ABORTED:
             if store > 0 or state.percentage > 0:
                 raise BrokenInvariantError(f"Aborted, and the flag is at {store:g} %")

@@ -1,8 +1,8 @@
-"""One seed: a drawn plan in a drawn world, carried out by the pure core, with all that can go wrong.
+"""The simulator: a random plan and world per seed, run by the pure core with injected failures.
 
-The decisions, moves, targets, judge and fences are production's; what Temporal adds is drawn. A crash
-takes the state through its wire form and repeats the activity in hand. A write that was dropped for
-something more urgent, or whose answer was lost, lands late. The same seed gives the same trail.
+Decisions, transitions, targets, judge and fences are production's; Temporal's part is random. A crash
+sends the state through its wire form and repeats the current activity. A write that was preempted,
+or whose answer was lost, arrives late. The same seed gives the same trace.
 """
 
 import asyncio
@@ -36,15 +36,15 @@ from sluice.rollout.plan.schema import RolloutPlan
 
 DECISIONS_MAX = 90
 INSTANT_DECISIONS_MAX = 40
-"""Decisions without any waiting between them: more is a loop that would spin for ever."""
+"""Limit of decisions without a wait between them; more are an endless loop."""
 OPERATOR = Command(actor="somebody", reason="drawn")
 
 
 class Simulation(SimulatedWorld):
-    """One rollout in its world, carried out decision by decision."""
+    """Simulation of one rollout, decision by decision."""
 
     async def run(self) -> SimulationResult:
-        """Carry it to its end; a broken rule ends it too, and is told in the result."""
+        """Run it to its end; a violation ends it too, and is in the result."""
         try:
             await self._run_to_end()
             self.monitor.check_end(self.state, await self.stored_percentage())
@@ -59,7 +59,7 @@ class Simulation(SimulatedWorld):
         for number in range(2 * DECISIONS_MAX):
             if self.state.has_ended:
                 return
-            if number == DECISIONS_MAX:  # whatever it is in: a person ends it
+            if number == DECISIONS_MAX:  # a person ends it in any state
                 self.apply_command(Verb.ABORT, OPERATOR)
             await self.inject_event()
             decision = decide(self.state, self.now)
@@ -85,8 +85,10 @@ class Simulation(SimulatedWorld):
             case RunCheck():
                 self.run_check()
             case RunChecklist(items=items):
-                told = (ItemResult(item=i.name, passed=True, reason="well", at=now) for i in items)
-                transitions.record_item_results(state, now, tuple(told))
+                reading_fields = (
+                    ItemResult(item=i.name, passed=True, reason="well", at=now) for i in items
+                )
+                transitions.record_item_results(state, now, tuple(reading_fields))
             case RollBack():
                 await self.roll_back(decision)
             case Finish(status=status):
@@ -98,7 +100,7 @@ class Simulation(SimulatedWorld):
         return next_write(self.state, wanted, "sluice", reason)
 
     async def write_flag(self, write: FlagWrite, *, entering_step: bool) -> FlagReceipt:
-        """One write; its answer may be lost, and an older attempt of it may land later."""
+        """Write the flag; the answer may be lost, and an older attempt may arrive later."""
         before = await self.stored_percentage()
         receipt = await self.apply(write)
         self.landed = write.sequence
@@ -116,9 +118,7 @@ class Simulation(SimulatedWorld):
         step = self.state.step
         assert step is not None  # noqa: S101  decide() enters only steps
         write = self.next_write(flag_target.flag_for_step(self.state, step), step.title)
-        if (
-            self.fault_occurs()
-        ):  # something urgent comes first: the write is dropped, and may land late
+        if self.fault_occurs():  # a preempted write, which may arrive late
             self.late_writes.append(write)
             self.log(f"write {write.sequence} is dropped for an emergency")
             self.apply_command(Verb.ROLLBACK, OPERATOR.model_copy(update={"emergency": True}))
@@ -126,7 +126,7 @@ class Simulation(SimulatedWorld):
         try:
             receipt = await self.write_flag(write, entering_step=True)
         except FlagRefusedError as refused:
-            transitions.pause(self.state, self.now, f"can't start {step.title}: {refused}")
+            transitions.pause(self.state, self.now, f"cannot start {step.title}: {refused}")
             return
         transitions.enter_step(self.state, self.now, receipt.percentage)
         self.failure_counts, self.differs = {}, 0
@@ -137,7 +137,7 @@ class Simulation(SimulatedWorld):
         if asked is None or asked.completed_at is not None:
             asked = start_rollback(state, self.now, decision.kind, by)
         write = self.next_write(flag_target.flag_for_rollback(state, asked), decision.reason)
-        if self.fault_occurs():  # the store is out of reach: it is tried until it is done
+        if self.fault_occurs():  # the store is unreachable: retry until it answers
             self.now += timedelta(seconds=5)
             self.late_writes.append(write)
             self.log("the store does not answer; again")
@@ -145,7 +145,7 @@ class Simulation(SimulatedWorld):
         try:
             receipt = await self.write_flag(write, entering_step=False)
         except FlagRefusedError as refused:
-            raise BrokenInvariantError(f"a rollback is refused for good: {refused}") from refused
+            raise BrokenInvariantError(f"a rollback is refused permanently: {refused}") from refused
         transitions.complete_rollback(state, self.now, receipt.percentage, receipt.version)
         self.failure_counts, self.differs = {}, 0
         if chance(self.rng, 0.9):
@@ -159,7 +159,7 @@ class Simulation(SimulatedWorld):
         transitions.finish(self.state, self.now, status, "report.md")
 
     def run_check(self) -> None:
-        """Measure and judge; or the activity failed, or was repeated by another worker."""
+        """Measure and judge; the activity may fail, or run again on another worker."""
         state, live = self.state, self.state.step_started_at is not None
         step = state.step_under_check
         assert step is not None  # noqa: S101  decide() checks only what is live
@@ -180,14 +180,14 @@ class Simulation(SimulatedWorld):
         )
 
     async def wait(self, until: datetime | None) -> None:
-        """Let time pass until then; every few minutes the watch looks, and may come back."""
+        """Advance the time; the watch polls every few minutes and may return a finding."""
         end = until or self.now + timedelta(minutes=self.rng.randint(5, 90))
         while self.now < end:
             self.now = min(end, self.now + self.plan.watch_interval)
             if await self.poll_watch():
                 return
             if self.fault_occurs(0.3):
-                return  # something happens meanwhile
+                return  # an event came first
 
 
 def _error_verdict(gate: Gate) -> Verdict:
@@ -196,5 +196,5 @@ def _error_verdict(gate: Gate) -> Verdict:
 
 
 def simulate(seed: int, plan: RolloutPlan | None = None) -> SimulationResult:
-    """Simulate one seed from beginning to end."""
+    """Simulate one seed to its end."""
     return asyncio.run(Simulation(seed, plan).run())

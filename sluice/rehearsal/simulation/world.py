@@ -1,4 +1,4 @@
-"""The world of a simulated rollout: its store, its readings, its people, and all that goes wrong."""
+"""The world of a simulated rollout: store, readings, people and failures."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -33,13 +33,13 @@ from sluice.rollout.plan.schema import RolloutPlan, Step
 BEGIN = datetime(2024, 1, 1, 8, tzinfo=UTC)
 DECISIONS_MAX = 90
 INSTANT_DECISIONS_MAX = 40
-"""Decisions without any waiting between them: more is a loop that would spin for ever."""
+"""Limit of decisions without a wait between them; more are an endless loop."""
 OPERATOR = Command(actor="somebody", reason="drawn")
 
 
 @dataclass
 class SimulationResult:
-    """What became of one seed; ``broken`` names the rule that did not hold."""
+    """The result of one seed; ``violation`` names the violated invariant."""
 
     seed: int
     trace: list[str] = field(default_factory=list)
@@ -48,7 +48,7 @@ class SimulationResult:
 
 
 class SimulatedWorld:
-    """A rollout's state and everything around it, drawn from one seed."""
+    """A rollout's state and its random environment, from one seed."""
 
     def __init__(self, seed: int, plan: RolloutPlan | None = None) -> None:
         self.rng = Random(seed)  # noqa: S311  no secret: a seed must give the same again
@@ -73,12 +73,12 @@ class SimulatedWorld:
         return self.rng.random() < self.fault_rate * scale
 
     async def stored_percentage(self) -> float:
-        """The percentage that the store holds; 0 without a flag, or of one that was killed."""
+        """Return the stored percentage; 0 for a missing or killed flag."""
         found = await self.read_flag()
         return 0.0 if found is None or found.killed else found.percentage
 
     async def read_flag(self) -> FlagReceipt | None:
-        """The flag in the store, read again only when it may have changed."""
+        """Return the stored flag, read again only after a change."""
         if self._cached_flag is None:
             self._cached_flag = (await self.flags.read(self.plan.environment, self.plan.flag),)
         return self._cached_flag[0]
@@ -88,7 +88,7 @@ class SimulatedWorld:
         return await self.flags.apply(write)
 
     async def inject_event(self) -> None:
-        """Between two decisions: crashes, late writes, weather, and people."""
+        """Inject crashes, late writes, health changes and commands between two decisions."""
         if self.fault_occurs(0.3):
             self.crash_worker()
         if self.late_writes and self.fault_occurs(2):
@@ -105,15 +105,15 @@ class SimulatedWorld:
         self.finish_revert()
 
     def crash_worker(self) -> None:
-        """The worker dies: what is left is what Temporal has, the state on the wire."""
+        """Crash the worker: only the state in its wire form remains."""
         copy = State.model_validate_json(self.state.model_dump_json())
         if copy != self.state or decide(copy, self.now) != decide(self.state, self.now):
-            raise BrokenInvariantError("the state is another after its wire form")
+            raise BrokenInvariantError("the state changed through its wire form")
         self.state, self.failure_counts, self.drift_count = copy, {}, 0
-        self.log("the worker dies; another goes on")
+        self.log("the worker dies; another continues")
 
     async def deliver_late_write(self) -> None:
-        """An old attempt's write reaches the store at last: it must not raise anything."""
+        """Deliver an old attempt's write, which must not raise traffic."""
         write = self.late_writes.pop(self.rng.randrange(len(self.late_writes)))
         before = await self.stored_percentage()
         try:
@@ -127,7 +127,7 @@ class SimulatedWorld:
             raise BrokenInvariantError(f"a late write raised {before:g} to {after:g} %")
 
     async def manual_flag_write(self) -> None:
-        """Somebody kills the flag, or sets it, at the store."""
+        """Kill or set the flag in the store, by hand."""
         flags, flag = self.flags.environment(self.plan.environment), self.plan.flag
         if flag not in (await flags.document()).flags:
             return
@@ -156,10 +156,10 @@ class SimulatedWorld:
             record_revert(self.state, self.now, outcome, "drawn")
 
     def is_healthy(self, step: Step) -> bool:
-        """The world's truth: every metric that the step's gates ask for is measured, and well."""
-        told = HEALTH_STATES[self.health]
-        spoilt = {"error", "stale", "samples"} & told.keys()
-        return not spoilt and not told.keys() & {gate.metric for gate in step.gates}
+        """Return True when every metric of the step's gates is measured and healthy."""
+        fields = HEALTH_STATES[self.health]
+        spoilt = {"error", "stale", "samples"} & fields.keys()
+        return not spoilt and not fields.keys() & {gate.metric for gate in step.gates}
 
     def baseline_readings(self, step: Step) -> dict[str, Reading]:
         if not step.record_baseline:
@@ -202,7 +202,7 @@ class SimulatedWorld:
         return True
 
     async def flag_finding(self, step: Step) -> Finding | None:
-        """As the watch sees the flag: killed at once, a difference when it lasts."""
+        """Return the watch's finding on the flag: a kill at once, a drift when it lasts."""
         index = self.plan.index(step.name)
         ours = any(one.percentage is not None for one in self.plan.steps[: index + 1])
         if not ours or step.delete_flag:
@@ -219,7 +219,7 @@ class SimulatedWorld:
         return finding if finding.kind == "killed" or self.drift_count > 1 else None
 
     def watch_request(self, step: Step, percentage: float) -> WatchRequest:
-        """What the watch of the step is told."""
+        """Build the input of the step's watch."""
         return WatchRequest(
             rollout_id=self.state.rollout_id,
             step=step.name,

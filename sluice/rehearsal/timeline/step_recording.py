@@ -1,7 +1,7 @@
-"""Tapes: the recorded metrics of one step, written to Prometheus as far ahead as they are needed.
+"""Step recordings: the metrics of one step, written to Prometheus as far as they are needed.
 
-A tape is recorded under the step's own percentage, so both cohorts make sense whenever the rollout
-gets there; rollouts that enter the step alike share it. Each has a time of its own in Prometheus.
+A recording uses the step's own percentage, so that both cohorts fit at any time of entry. Rollouts
+that enter the step under equal conditions share it. Each has its own time range in Prometheus.
 """
 
 import math
@@ -31,7 +31,7 @@ READERS = 4
 
 @dataclass
 class StepRecording:
-    """One recorded step. Times here are Prometheus' (epoch seconds); ``entry`` is the step's begin."""
+    """One recorded step. Times are Prometheus' (epoch seconds); ``entry`` is the step's begin."""
 
     spec: TrafficSpec
     client: PrometheusClient
@@ -61,7 +61,7 @@ class StepRecording:
         return self.base_epoch + self.spec.lead_ticks * self.tick_seconds
 
     def record_initial(self, epoch: float) -> None:
-        """Record up to ``epoch`` at once, if nothing is recorded yet."""
+        """Record up to ``epoch`` unless a part is recorded already."""
         with self._lock:
             if self._end_epoch == self.base_epoch:
                 self._record_windows(self._windows_until(epoch))
@@ -69,8 +69,8 @@ class StepRecording:
     def record_until(self, epoch: float) -> None:
         """Record at least up to ``epoch``.
 
-        In pieces of one size: traffic is drawn piece by piece, so else it would depend on who asks
-        first, the watch for a day or a check for its moment.
+        It records in pieces of one size, because the random traffic of a piece must not depend on
+        the first reader: a watch for a day or a check for one time.
         """
         with self._lock:
             while self._windows_until(epoch) > 0:
@@ -84,7 +84,7 @@ class StepRecording:
         ticks = np.round((seconds - self.base_epoch) / self.tick_seconds).astype(np.int64)
         seen = self._traffic.scrape_mask(ticks)
         if seen.any():
-            # An instance of its own: Prometheus takes a series' samples only in order of time.
+            # A separate instance: Prometheus accepts a series' samples only in order of time.
             mine = ("instance", f"tape-{self.base_epoch:.0f}")
             series = {tuple(sorted((mine, *key))): v[seen] for key, v in chunk.items()}
             self.client.write(seconds[seen], series)
@@ -98,7 +98,7 @@ class StepRecording:
         self._end_epoch = self.base_epoch + self._traffic.next_tick * self.tick_seconds
 
     def value_at(self, promql: str, epoch: float, step: float) -> float | None:
-        """One reading; it is read ahead in ``step``s, or in the shorter ones that it is asked in."""
+        """Return one reading; prefetch at ``step`` intervals, or at shorter ones when queried so."""
         with self._lock:
             known = self._check_readings.setdefault(promql, {})
             tick = self._tick_of(epoch)
@@ -109,9 +109,9 @@ class StepRecording:
             return nan_to_none(known[tick])
 
     def cached_value(self, promql: str | None, epoch: float) -> tuple[float | None] | None:
-        """One reading that was read ahead (None: the age of samples), in a tuple by itself.
+        """Return a prefetched reading (None: the sample age) in a tuple.
 
-        None where it wasn't, or where another thread is reading: that would be waited for.
+        None when it was not prefetched, or while another thread reads.
         """
         if not self._lock.acquire(blocking=False):
             return None
@@ -133,15 +133,15 @@ class StepRecording:
             self._lock.release()
 
     def prefetch_at(self, promql: str, epoch: float, step: float) -> None:
-        """Read ahead what will probably be asked at ``epoch`` and every ``step`` after it."""
+        """Prefetch the probable queries at ``epoch`` and every ``step`` after it."""
         with self._lock:
             if self._tick_of(epoch) not in self._check_readings.setdefault(promql, {}):
                 self._read_ahead(promql, epoch, step)
 
     def unsent_readings(self, sent_counts: dict[str, int]) -> dict[str, dict[int, float]]:
-        """Readings of each expression beyond the ``told`` first ones, by their ticks after the entry.
+        """Return the readings of each expression after the first ``sent``, by ticks after the entry.
 
-        ``told`` is brought up to date.
+        ``sent`` is updated.
         """
         with self._lock:
             lead, more = self.spec.lead_ticks, {}
@@ -162,9 +162,9 @@ class StepRecording:
         known.update(zip(map(self._tick_of, times), values.tolist(), strict=True))
 
     def read_columns(self, promqls: Sequence[str], epochs: Floats, every: float) -> list[Floats]:
-        """Columns of readings at ``epochs``, which lie ``every`` seconds apart, give or take a tick.
+        """Return columns of readings at ``epochs``, ``every`` seconds apart to within a tick.
 
-        All that is recorded is read at once: the next shift asks for what comes then.
+        The whole recording is read at once, for the next watch.
         """
         with self._lock:
             self.record_until(epochs[-1] + self.tick_seconds)
@@ -182,7 +182,7 @@ class StepRecording:
             return [column[index] for column in columns]
 
     def prefetch_columns(self, promqls: Sequence[str], epoch: float, every: float) -> None:
-        """Read the columns that ``read_all`` will be asked for, from ``epoch`` on, as recorded."""
+        """Prefetch the columns from ``epoch`` on, as far as recorded."""
         with self._lock:
             if self._end_epoch - self.tick_seconds / 2 > epoch:
                 self.read_columns(promqls, np.array([epoch]), every)
@@ -191,14 +191,14 @@ class StepRecording:
         return round((epoch - self.base_epoch) / self.tick_seconds)
 
     def tick_values(self, promql: str, begin: float, end: float) -> Floats:
-        """Readings at every tick from ``begin`` to before ``end``; NaN is no data."""
+        """Return readings at every tick from ``begin`` to before ``end``; NaN means no data."""
         with self._lock:
             self.prefetch([promql], end)
             ticks = self._tick_readings[promql]
             return ticks[self._tick_of(begin) : self._tick_of(end)]
 
     def prefetch(self, promqls: Sequence[str], end: float) -> None:
-        """Read every tick of several expressions up to ``end``, side by side: Prometheus has cores."""
+        """Prefetch every tick of several expressions up to ``end``, in parallel."""
         with self._lock:
             self.record_until(end)
             missing = [one for one in dict.fromkeys(promqls) if self._is_missing_ticks(one, end)]
@@ -215,7 +215,7 @@ class StepRecording:
         return len(self._tick_readings.get(promql, ())) < self._tick_of(end)
 
     def _read_missing_ticks(self, promql: str) -> Floats:
-        """All that is recorded and wasn't read: what is asked for next lies there too."""
+        """Read every tick that is recorded and was not read yet."""
         known = len(self._tick_readings.get(promql, ()))
         times = self.base_epoch + self.tick_seconds * np.arange(
             known, self._tick_of(self._end_epoch)
@@ -223,30 +223,30 @@ class StepRecording:
         return self.client.read(promql, times, self.tick_seconds)
 
     def sample_ages(self, begin: float, end: float) -> Floats:
-        """How old the newest sample was at every tick, in seconds; NaN past Prometheus' memory.
+        """Return the age of the newest sample at every tick, in seconds; NaN beyond the lookback.
 
-        Every tick is scraped whole or not at all, so this is any series' ``time() - timestamp()``,
-        which Prometheus itself would take minutes for over so many ticks.
+        Every tick is scraped completely or not at all, so this equals any series'
+        ``time() - timestamp()``, for which Prometheus would take minutes.
         """
         with self._lock:
             self.record_until(end)
             return self._mask_expired(self._sample_ages[self._tick_of(begin) : self._tick_of(end)])
 
     def sample_ages_from_entry(self) -> Floats:
-        """The same from the entry on, for all that is recorded."""
+        """Return the sample ages of the whole recording, from the entry on."""
         with self._lock:
             return self._mask_expired(self._sample_ages[self.spec.lead_ticks :])
 
     @property
     def end_epoch(self) -> float:
-        """Up to where it is recorded."""
+        """Return the end of the recording."""
         return self._end_epoch
 
     def _mask_expired(self, ages: Floats) -> Floats:
         return np.where(ages < LOOKBACK_SECONDS, ages, np.nan)
 
     def exposure(self, begin: float, end: float) -> tuple[int, int, int]:
-        """Queries of the treatment in a span, how many failed, and the most users in one spell."""
+        """Return the treatment's queries in a span, its failures, and the most users in one window."""
         first, last = (
             round((epoch - self.base_epoch) / self.tick_seconds) for epoch in (begin, end)
         )
@@ -259,7 +259,7 @@ class StepRecording:
 
 @dataclass
 class RecordingPool:
-    """Makes tapes, one for each scene, at times of Prometheus that never meet."""
+    """Pool of recordings, one per traffic spec, in separate time ranges of Prometheus."""
 
     client: PrometheusClient
     _recordings: list[StepRecording] = field(default_factory=list)
@@ -267,7 +267,7 @@ class RecordingPool:
     _lock: RLock = field(default_factory=RLock)
 
     def recording_for(self, spec: TrafficSpec, longest_seconds: float) -> StepRecording:
-        """Give the tape of ``scene``; ``longest_seconds`` is how long it may get."""
+        """Return the recording of a traffic spec; ``longest_seconds`` limits its length."""
         with self._lock:
             for one in self._matching(spec):
                 return one

@@ -1,4 +1,4 @@
-"""The course of one rehearsed rollout: which tape its clock reads from at each moment."""
+"""The timeline of one rehearsed rollout: the recording that applies at each time."""
 
 import math
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ _UNBOUNDED = timedelta(days=365)
 
 @dataclass(frozen=True)
 class StepEntry:
-    """A step that was entered: when, and the tape that tells what it was like."""
+    """The entry of a step: its time and its recording."""
 
     step: Step
     at: datetime
@@ -33,7 +33,7 @@ class StepEntry:
 
 @dataclass
 class Timeline:
-    """Turns the workflow's time into the time of a recording."""
+    """Mapping of the workflow's time to the times of recordings."""
 
     plan: RolloutPlan
     scenario: Scenario
@@ -42,7 +42,7 @@ class Timeline:
     begin: datetime
     entries: list[StepEntry] = field(default_factory=list)
     evidence_cache: dict[tuple[object, ...], Any] = field(default_factory=dict)
-    """What ``sluice.rehearsal.lookahead.batch_evidence`` has weighed already."""
+    """Cache of ``sluice.rehearsal.lookahead.batch_evidence``."""
 
     def __post_init__(self) -> None:
         self._tick = tick_seconds(self.plan)
@@ -51,11 +51,11 @@ class Timeline:
 
     @property
     def percentage(self) -> float:
-        """The share of users that the last step exposes, in per cent."""
+        """Return the exposure of the last step, in per cent."""
         return router_state_at(self.plan, self.plan.steps.index(self.entries[-1].step)).percentage
 
     def enter_step(self, index: int, at: datetime) -> None:
-        """Note that the step at ``index`` went live: from now on its own tape is read."""
+        """Record that the step at ``index`` went live; its recording applies from now on."""
         step = self.plan.steps[index]
         scene = self._traffic_spec(index, at)
         longest = step.deadline + self.plan.escalation.p1_rolls_back_after + timedelta(days=30)
@@ -70,13 +70,13 @@ class Timeline:
         self.entries.append(StepEntry(step, at, tape))
 
     def locate(self, at: datetime) -> tuple[StepEntry, float]:
-        """The entry that holds at ``at``, and the recorded time of the last tick before it."""
+        """Return the entry that covers ``at``, and the recorded time of the last tick before it."""
         number, ticks = locate_tick([one.at for one in self.entries], at, self._tick)
         entry = self.entries[number]
         return entry, entry.recording.entry_epoch + ticks * self._tick
 
     def query(self, promql: str, at: datetime, every: timedelta | None = None) -> float | None:
-        """Answer as Prometheus would have at ``at``; it will be asked again ``every`` so long."""
+        """Return the value that Prometheus has at ``at``; ``every`` is the query interval."""
         entry, epoch = self.locate(at)
         if promql in self._age_queries:
             return nan_to_none(float(entry.recording.sample_ages(epoch, epoch + self._tick)[0]))
@@ -85,14 +85,14 @@ class Timeline:
         )
 
     def cached(self, promql: str, at: datetime) -> tuple[float | None] | None:
-        """What ``query`` would answer, where that takes no waiting; else None."""
+        """Return the answer of ``query`` when it is cached; else None."""
         entry, epoch = self.locate(at)
         return entry.recording.cached_value(None if promql in self._age_queries else promql, epoch)
 
     def read_columns(
         self, promqls: Sequence[str], ends: Sequence[datetime], every: timedelta
     ) -> list[Floats]:
-        """Columns of what ``query`` would answer at times that lie ``every`` apart."""
+        """Return columns of the answers of ``query`` at times ``every`` apart."""
         columns: list[list[Floats]] = [[] for _ in promqls]
         placed = [self.locate(at) for at in ends]
         for _, group in groupby(placed, key=lambda one: id(one[0])):
@@ -104,7 +104,7 @@ class Timeline:
         return [np.concatenate(column) for column in columns]
 
     def first_fault_at(self) -> datetime | None:
-        """When the first fault began; None while its step was not entered, or nothing is wrong."""
+        """Return the begin of the first fault; None before its step, or without a fault."""
         return min(
             (at for fault in self.scenario.faults if (at := self._fault_start(fault))), default=None
         )
@@ -115,7 +115,7 @@ class Timeline:
         return at + fault.after if at is not None else None
 
     def exposure(self, begin: datetime, end: datetime) -> tuple[int, int, int]:
-        """Treatment queries, failed ones and users between two times, over all tapes."""
+        """Return treatment queries, failures and users between two times, over all recordings."""
         queries = errors = users = 0
         ends = [one.at for one in self.entries[1:]] + [end]
         for entry, until in zip(self.entries, ends, strict=True):
@@ -155,7 +155,7 @@ class Timeline:
     def _schedule_fault(
         self, fault: ScenarioFault, index: int, at: datetime, lead: int
     ) -> ScheduledFault | None:
-        """The fault on the ticks of this step's tape; None when it isn't there during the step."""
+        """Return the fault on the ticks of this recording; None when it is absent."""
         step = fault.find_step(self.plan)
         if step is None or self.plan.index(step.name) > index:
             return None
@@ -164,7 +164,7 @@ class Timeline:
         lasts = fault.duration or _UNBOUNDED
         if begins + lasts < -_lookback(self.plan.steps[index]):
             return None
-        first = lead + 1  # a tick's sample tells of the time before it
+        first = lead + 1  # a sample covers the time before its tick
         ends = None if fault.duration is None else first + self._to_ticks(begins + lasts)
         return ScheduledFault(
             fault, first + self._to_ticks(begins), ends, self._to_ticks(fault.ramp_up)
@@ -175,7 +175,7 @@ class Timeline:
 
 
 def router_state_at(plan: RolloutPlan, index: int) -> RouterState:
-    """Give what the router is set to while the step at ``index`` is live; before the first, nothing."""
+    """Return the router's state while the step at ``index`` is live."""
     if index < 0:
         return RouterState(0.0, flags_on=False, learning_on=False)
     phases = phases_at(plan, index)
@@ -187,12 +187,12 @@ def router_state_at(plan: RolloutPlan, index: int) -> RouterState:
 
 
 def expected_duration(step: Step) -> timedelta:
-    """How long a step lasts when every check is Successful."""
+    """Return the duration of a step when every check is Successful."""
     return max(step.hold, step.initial_delay + step.interval + step.stable_for)
 
 
 def _lookback(step: Step) -> timedelta:
-    """How far back the step's queries look, and an hour more to begin with something."""
+    """Return the longest lookback of the step's queries, plus an hour."""
     windows = [gate.window for gate in (*step.gates, *step.red_flags)]
     return max(windows, default=timedelta(0)) + timedelta(hours=1)
 

@@ -1,4 +1,4 @@
-"""Faults over time: how strong each one is at each tick."""
+"""Fault schedules: the strength of each fault at each tick."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ from sluice.rehearsal.arrays import Floats, Ints
 from sluice.rehearsal.traffic.scenario import FaultKind, ScenarioFault
 
 SYSTEM_COHORT = "system"
-"""The cohort of what has none: queue, memory, learner, Redis, processes."""
+"""The cohort of metrics without one: queue, memory, learner, Redis, processes."""
 
 
 @dataclass(frozen=True)
 class ScheduledFault:
-    """A fault on the ticks of one tape: ``begins`` may be negative, ``ends`` None is never."""
+    """A fault on the ticks of one recording; its begin may be negative, an end of None is never."""
 
     fault: ScenarioFault
     start_tick: int
@@ -22,7 +22,7 @@ class ScheduledFault:
     ramp_ticks: int
 
     def strength(self, ticks: Ints) -> Floats:
-        """From 0 (not there) to 1 (fully there)."""
+        """Return the strength at each tick, from 0 (absent) to 1 (full)."""
         age = ticks - self.start_tick
         there = (age >= 0) & (ticks < self.end_tick if self.end_tick is not None else True)
         return there * np.clip((age + 1) / max(self.ramp_ticks, 1), 0, 1)
@@ -30,19 +30,19 @@ class ScheduledFault:
 
 @dataclass(frozen=True)
 class FaultSchedule:
-    """All faults of one tape."""
+    """All faults of one recording."""
 
     faults: Sequence[ScheduledFault]
 
     def added_size(self, kind: FaultKind, cohort: str, ticks: Ints) -> Floats:
-        """Sum of the sizes at each tick (a fault without a size counts as 1)."""
+        """Return the sum of the sizes at each tick (a fault without a size counts as 1)."""
         total = np.zeros(len(ticks))
         for one in self._matching(kind, cohort):
             total += (one.fault.size or 1.0) * one.strength(ticks)
         return total
 
     def factor(self, kind: FaultKind, cohort: str, ticks: Ints) -> Floats:
-        """Product of the factors at each tick; 1 where nothing is wrong."""
+        """Return the product of the factors at each tick; 1 without a fault."""
         product = np.ones(len(ticks))
         for one in self._matching(kind, cohort):
             product *= 1 + ((one.fault.size or 1.0) - 1) * one.strength(ticks)

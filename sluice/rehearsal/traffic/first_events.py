@@ -1,8 +1,8 @@
-"""Users' first times: when each was first seen, rated, failed, or waited longer than an edge.
+"""Users' first events: first seen, rated, failed, or slower than an edge.
 
-A router counts every user once in each epoch of its flag (``sluice/flags/service/unique_users.py``). Here each user has,
-for each of these events, one exponential time in units of events expected: when that many have been
-expected of the user, the first has happened. So heavy users come first, as they do.
+A router counts every user once in each epoch of its flag (``sluice/flags/service/unique_users.py``). Here each user has
+one exponential time per event, in units of expected events. The first event happens once that many
+are expected of the user. So heavy users come first, as in production.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,19 +16,19 @@ from sluice.rehearsal.traffic.population import Population, UserActivity
 from sluice.rehearsal.traffic.scenario import TrafficModel
 
 SLOW_EDGES = tuple(round(0.001 * 1.25**i, 6) for i in range(21, 37, 3))
-"""The router's own, in seconds."""
+"""The router's latency edges, in seconds."""
 SEEN, RATED, FAILED, SLOW = range(4)
-"""Kinds of events; slower than each edge are those from ``SLOW`` on."""
+"""Kinds of events; from ``SLOW`` on, one per latency edge."""
 CLASS_COUNT = 7
 ACTIVITY_WINDOW_TICKS = 60
 _REWARD_SPREAD = 0.25
 CounterIncrements = tuple[str, dict[str, str], Floats]
-"""A counter's name, its labels, and what it grew by at each tick."""
+"""A counter's name, its labels, and its increase at each tick."""
 
 
 @dataclass(frozen=True)
 class QueryConditions:
-    """What queries meet in one cohort, by tick. ``queries``: of all users together."""
+    """The conditions of one cohort by tick; ``queries`` are those of all users together."""
 
     queries: Floats
     errors_added: Floats
@@ -39,7 +39,7 @@ class QueryConditions:
 
 @dataclass(frozen=True)
 class FirstOccurrences:
-    """Who was hit for the first time: users by number, their ticks, and whether treated."""
+    """First occurrences: users by number, their ticks, and their treatment."""
 
     users: Ints
     ticks: Ints
@@ -47,7 +47,7 @@ class FirstOccurrences:
 
 
 class TraitClasses:
-    """Users sorted into a few classes by a trait; each class has its members' mean."""
+    """Users in a few classes by a trait; each class has its members' mean."""
 
     def __init__(self, trait: Floats) -> None:
         rank = np.argsort(np.argsort(trait))
@@ -58,7 +58,7 @@ class TraitClasses:
 
 
 class FirstEvents:
-    """One population; everybody counts anew at the tick ``lead``, where the percentage changes."""
+    """First events of one population; counting restarts at the tick ``lead``, with a new percentage."""
 
     def __init__(
         self, crowd: Population, world: TrafficModel, lead: int | None, rng: np.random.Generator
@@ -78,7 +78,7 @@ class FirstEvents:
         ticks: Ints,
         conditions: Sequence[QueryConditions],
     ) -> Iterator[CounterIncrements]:
-        """What each counter grows by at each tick; ``conditions`` are control's and treatment's."""
+        """Return the increase of each counter at each tick; ``conditions`` are control's and treatment's."""
         shape = (2, self._size[0], len(ticks))
         counts, rewards = np.zeros(shape), np.zeros((2, 2, len(ticks)))
         events = [np.cumsum(self._expected_events(one), axis=2) for one in conditions]
@@ -99,7 +99,7 @@ class FirstEvents:
         self._is_counted = np.zeros((len(SLOW_EDGES), self._size[1]), dtype=bool)
 
     def _epochs(self, ticks: Ints, spells: int) -> Iterator[tuple[int, int]]:
-        """The spells before and after the percentage changes."""
+        """Return the windows before and after the percentage change."""
         if self._lead is None:
             yield 0, spells
             return
@@ -112,9 +112,9 @@ class FirstEvents:
             yield change, spells
 
     def _expected_events(self, meets: QueryConditions) -> Floats:
-        """Events of each kind in all queries, if a class asked them all: (kind, spell, tick, class).
+        """Return the expected events if one class sent all queries: (kind, window, tick, class).
 
-        A slow one counts for the slowest edge that it exceeds.
+        A slow query counts for the slowest edge that it exceeds.
         """
         n, world = len(meets.queries), self._traffic
         always = np.ones((n, CLASS_COUNT))
@@ -135,7 +135,7 @@ class FirstEvents:
     def _first_occurrences(
         self, asked: UserActivity, events: Sequence[Floats]
     ) -> Iterator[tuple[int, FirstOccurrences]]:
-        """Who is counted in some spells, by kind. Slower than one edge is slower than all below it."""
+        """Return the first occurrences in some windows, by kind. Slower edges include faster ones."""
         for kind in (SEEN, RATED, FAILED):
             yield kind, self._advance(kind, asked, [one[kind] for one in events])
         first = np.full(self._is_counted.shape, np.inf)
@@ -153,7 +153,7 @@ class FirstEvents:
     def _advance(
         self, kind: int, asked: UserActivity, events: Sequence[Floats]
     ) -> FirstOccurrences:
-        """Let some spells pass; ``events`` add up from tick to tick of each spell."""
+        """Advance by some windows; ``events`` add up within each window."""
         of_user = self._errors.class_of_user if kind == FAILED else self._slow.class_of_user
         ends = np.where(asked.treated, *(one[:, -1][:, of_user] for one in reversed(events)))
         so_far = self._expected[kind] + np.cumsum(asked.volume * ends, axis=0)
@@ -171,7 +171,7 @@ class FirstEvents:
     def _add_rewards(
         self, treated: Ints, at: Ints, conditions: Sequence[QueryConditions], rewards: Floats
     ) -> None:
-        """Users' first rewards: their sum and that of their squares."""
+        """Add the sums of users' first rewards and of their squares."""
         mean = np.stack([one.reward for one in conditions])[treated, at]
         value = np.clip(self._rng.normal(mean, _REWARD_SPREAD), 0, 1)
         np.add.at(rewards[0], (treated, at), value)

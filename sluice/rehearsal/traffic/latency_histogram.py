@@ -7,7 +7,7 @@ import numpy as np
 from sluice.rehearsal.arrays import Floats, Ints
 
 BUCKET_EDGES = tuple(round(0.001 * 1.25**i, 6) for i in range(20, 39))
-"""Of the router's own edges (×1.25) those from 87 ms to 4.8 s; the rest would be empty."""
+"""The router's edges (×1.25) from 87 ms to 4.8 s; the others would be empty."""
 TAIL_SHARE = 0.03
 
 _GRID = np.linspace(-6, 6, 2401)
@@ -17,7 +17,7 @@ _NORMAL = np.array([(1 + math.erf(x / math.sqrt(2))) / 2 for x in _GRID])
 def draw_bucket_counts(
     rng: np.random.Generator, queries: Ints, shape: "LatencyDistribution"
 ) -> Ints:
-    """Counts by tick and bucket, cumulative over buckets as Prometheus has them; last is +Inf."""
+    """Draw counts by tick and bucket, cumulative as in Prometheus; the last bucket is +Inf."""
     below = shape.cdf(np.array(BUCKET_EDGES))
     inside = np.diff(below, axis=1, prepend=0.0, append=1.0)
     inside = np.clip(inside, 0, None)
@@ -34,7 +34,7 @@ class LatencyDistribution:
         self._tail = tail[:, None]
 
     def cdf(self, edges: Floats) -> Floats:
-        """Probability of a time up to each edge; the slowest 3 % take ``tail`` times as long."""
+        """Return the probability of a time up to each edge; the slowest 3 % take ``tail`` times as long."""
         body = self._body_cdf(edges[None, :])
         stretched = self._body_cdf(edges[None, :] / self._tail)
         return np.minimum(body, 1 - TAIL_SHARE) + np.maximum(stretched - (1 - TAIL_SHARE), 0)

@@ -1,6 +1,6 @@
-"""Users: a few ask most of the questions, they come in spells, and each stays in its cohort.
+"""The population: few users send most queries, in windows of activity, and keep their cohort.
 
-Request-level statistics break on such users (DESIGN.md §6), so a rehearsal has to have them.
+Request-level tests give false alarms on such users (docs/statistics.md), so a rehearsal needs them.
 """
 
 from dataclasses import dataclass
@@ -10,17 +10,17 @@ from numpy.typing import NDArray
 
 from sluice.rehearsal.arrays import Floats
 
-_PARETO_SHAPE = 1.5  # Pareto exponent of how much a user asks
+_PARETO_SHAPE = 1.5  # Pareto exponent of the queries per user
 _LARGEST_SHARE = 0.01
-_BURSTINESS = 0.5  # gamma shape of a user's activity in one spell: below 1, mostly nothing
+_BURSTINESS = 0.5  # gamma shape of a user's activity in one window; below 1, mostly none
 _ERROR_SPREAD, _SLOW_SPREAD = 0.5, 0.12
 
 
 @dataclass(frozen=True)
 class CohortTraffic:
-    """One cohort by spell: its share of all traffic, and what its active users are like.
+    """One cohort by window: its share of traffic and the traits of its active users.
 
-    ``errors`` and ``slow`` are relative to the average user: a factor, and a shift of log time.
+    ``errors`` is a factor and ``slow`` a shift of log time, relative to the average user.
     """
 
     volume: Floats
@@ -31,13 +31,13 @@ class CohortTraffic:
 
 @dataclass(frozen=True)
 class UserActivity:
-    """How much of all traffic each user is in each spell, and whether with treatment."""
+    """Each user's share of traffic in each window, and the treatment."""
 
     volume: Floats
     treated: NDArray[np.bool_]
 
     def slice_windows(self, begin: int, end: int) -> "UserActivity":
-        """The spells from ``begin`` to before ``end``."""
+        """Return the windows from ``begin`` to before ``end``."""
         return UserActivity(self.volume[begin:end], self.treated[begin:end])
 
 
@@ -55,7 +55,7 @@ class Population:
     def split_by_cohort(
         self, rng: np.random.Generator, percentages: Floats
     ) -> tuple[CohortTraffic, CohortTraffic, UserActivity]:
-        """Control and treatment in spells whose percentages are given: monotone, as the flag is."""
+        """Return control and treatment in windows of these percentages; monotone, like the flag."""
         activity = rng.gamma(_BURSTINESS, 1 / _BURSTINESS, (len(percentages), len(self._weight)))
         asked = activity * self._weight
         treated = self._bucket < percentages[:, None]

@@ -1,4 +1,4 @@
-"""A scenario: what the world is like, what goes wrong in it and when, and how that should end."""
+"""Scenarios: the traffic, its faults, and the expected end."""
 
 from collections.abc import Iterator
 from enum import StrEnum
@@ -19,7 +19,7 @@ Share = Annotated[units.Share, Field(ge=0, le=1)]
 
 
 class FaultKind(StrEnum):
-    """What goes wrong. ``SIZE`` says what a fault's ``size`` means."""
+    """Kinds of faults; ``SIZE_MEANINGS`` explains a fault's ``size``."""
 
     LATENCY = "latency"
     TAIL = "tail"
@@ -47,11 +47,11 @@ SIZE_MEANINGS = {
     FaultKind.REDIS: "failed operations per minute",
     FaultKind.COMPLAINTS: "complaints per hour",
 }
-"""The kinds whose faults have a size, and its meaning; the others only are there or not."""
+"""The kinds of faults with a size, and its meaning."""
 
 
 class TrafficModel(Model):
-    """The traffic while nothing is wrong (guide, Stage 1: ~100 QPS, P50 ~200 ms)."""
+    """The healthy traffic (guide, Stage 1: ~100 QPS, P50 ~200 ms)."""
 
     queries_per_second: Positive = 100.0
     users: int = Field(default=2000, ge=20, le=20000)
@@ -67,9 +67,9 @@ class TrafficModel(Model):
 
 
 class ScenarioFault(Model):
-    """One fault: it begins ``after`` the step was entered and may grow over a while.
+    """A fault that begins ``after`` the step's entry and may grow over time.
 
-    The step is the one called ``step``, or the first of the plan that exposes ``percentage``.
+    The step has the name ``step``, or is the plan's first with at least ``percentage``.
     """
 
     kind: FaultKind
@@ -84,7 +84,7 @@ class ScenarioFault(Model):
     @model_validator(mode="after")
     def _check_size_and_step(self) -> Self:
         if (self.step is None) == (self.percentage is None):
-            raise ValueError("needs either step or percentage: where in the plan it begins")
+            raise ValueError("needs either step or percentage, its place in the plan")
         if self.kind in SIZE_MEANINGS and self.size is None:
             raise ValueError(f"a {self.kind} fault needs size: {SIZE_MEANINGS[self.kind]}")
         if self.kind not in SIZE_MEANINGS and self.size is not None:
@@ -92,7 +92,7 @@ class ScenarioFault(Model):
         return self
 
     def find_step(self, plan: RolloutPlan) -> Step | None:
-        """Give the step of ``plan`` in which the fault begins; None when it has no such step."""
+        """Return the step of ``plan`` in which the fault begins, or None."""
         for step in plan.steps:
             if step.name == self.step:
                 return step
@@ -102,7 +102,7 @@ class ScenarioFault(Model):
 
 
 class RehearsalEnding(StrEnum):
-    """How a rehearsal ends: a person would be asked in all but the first."""
+    """The end of a rehearsal; all but the first wait for a person."""
 
     HEALTHY = "Healthy"
     ROLLED_BACK = "rolled back"
@@ -110,7 +110,7 @@ class RehearsalEnding(StrEnum):
 
 
 class Expectation(Model):
-    """How it should end: in which step, and which gates or red flags may have decided."""
+    """The expected end: its step, and the gates or red flags that may decide."""
 
     ending: RehearsalEnding
     step: Name | None = None
@@ -118,7 +118,7 @@ class Expectation(Model):
 
 
 class Scenario(Model):
-    """A scenario file. ``expect`` speaks of plans/phase4.yaml unless ``plan`` names another."""
+    """A scenario file. ``expect`` applies to plans/phase4.yaml, or to the plan named ``plan``."""
 
     name: Name
     title: str = Field(min_length=1)
@@ -131,11 +131,11 @@ class Scenario(Model):
 
 
 def cross_check(scenario: Scenario) -> Iterator[Problem]:
-    """Mistakes that no single field shows."""
+    """Yield mistakes that involve several fields."""
     expect = scenario.expect
     if isinstance(expect, Expectation):
         if expect.ending is not RehearsalEnding.HEALTHY and expect.step is None:
-            yield ("expect", "step"), f"is missing: in which step it is {expect.ending}"
+            yield ("expect", "step"), f"is missing; name the step of the end {expect.ending}"
         if expect.ending is RehearsalEnding.HEALTHY and (expect.step or expect.triggered_by):
             yield ("expect",), "a Healthy end has neither step nor triggered_by"
     places = {(fault.step, fault.percentage) for fault in scenario.faults}
@@ -144,7 +144,7 @@ def cross_check(scenario: Scenario) -> Iterator[Problem]:
 
 
 def scenario_names() -> tuple[str, ...]:
-    """Names of the scenarios that come with the product."""
+    """Return the names of the bundled scenarios."""
     return tuple(sorted(path.stem for path in SCENARIO_FOLDER.glob("*.yaml")))
 
 
@@ -152,8 +152,8 @@ def load_scenario(name: str) -> Scenario:
     """Read a scenario of the library, or a file when ``name`` is a path.
 
     Raises:
-        PlanError: with one Mistake for each thing that is wrong.
-        KeyError: no such scenario and no such file.
+        PlanError: with one Diagnostic for each mistake.
+        KeyError: neither a scenario nor a file has this name.
     """
     known = SCENARIO_FOLDER / f"{name}.yaml"
     if name in scenario_names():
@@ -164,7 +164,7 @@ def load_scenario(name: str) -> Scenario:
 
 
 def parse_scenario(text: str) -> Scenario:
-    """Validate the text of a scenario; PlanError as in load_scenario."""
+    """Validate the text of a scenario; raise PlanError as load_scenario does."""
     return parse(text, "scenario", "name, title", _validate)
 
 

@@ -1,7 +1,7 @@
-"""Synthetic traffic: the router's own metrics, tick by tick, as counters and gauges.
+"""Synthetic metrics: the router's metrics, tick by tick, as counters and gauges.
 
-Seeded: the same scene gives the same numbers. Counts are drawn as counts (Poisson, binomial), from
-users who ask in spells and stay in their cohort, on a day and a week that go up and down.
+The same seeded spec gives the same numbers. Counts are drawn from Poisson and binomial distributions,
+for users with windows of activity and a fixed cohort, over a daily and weekly cycle.
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ from sluice.rehearsal.traffic.scenario import FaultKind, TrafficModel
 from sluice.rehearsal.traffic.traffic_spec import RouterState, TrafficSpec
 
 SeriesKey = tuple[tuple[str, str], ...]
-"""A series: its labels in order, ``__name__`` included."""
+"""A series, by its labels in order, ``__name__`` included."""
 Chunk = dict[SeriesKey, Floats]
 
 ACTIVITY_WINDOW_TICKS = 60
@@ -36,7 +36,7 @@ COHORTS = ("control", "treatment")
 
 @dataclass
 class TrafficGenerator:
-    """Gives the scene's series, a chunk of ticks at a time; counters go on from chunk to chunk."""
+    """Generator of a spec's series in chunks; counters continue from chunk to chunk."""
 
     spec: TrafficSpec
     base_epoch: float
@@ -54,7 +54,7 @@ class TrafficGenerator:
         self._first_events = FirstEvents(self._population, scene.traffic, lead, apart)
 
     def next_chunk(self, spells: int) -> tuple[Floats, Chunk, "TreatmentTraffic"]:
-        """The next ``spells`` spells: epoch seconds of each tick, all series, and who was treated."""
+        """Generate the next windows: epoch seconds of each tick, all series, and treated traffic."""
         ticks = np.arange(self.next_tick, self.next_tick + spells * ACTIVITY_WINDOW_TICKS)
         self.next_tick += len(ticks)
         chunk: Chunk = {}
@@ -150,7 +150,7 @@ class TrafficGenerator:
         return np.asarray(np.clip(mean - lower, 0, 1))
 
     def _conditions(self, cohort: str, ticks: Ints) -> QueryConditions:
-        """What a query meets in a cohort at each tick, whoever asks it."""
+        """Return a cohort's conditions at each tick, for an average user."""
         world, trouble = self.spec.traffic, self.spec.faults
         return QueryConditions(
             queries=world.queries_per_second * self.spec.tick_seconds * self._load_factor(ticks),
@@ -166,7 +166,7 @@ class TrafficGenerator:
         return np.asarray(self.spec.traffic.latency_p50 * swing * slower)
 
     def _add_probes(self, cohort: str, ticks: Ints, chunk: Chunk) -> None:
-        """Golden questions, one a second to each cohort; to the treatment while it learns."""
+        """Add golden questions, one per second and cohort; the treatment's while it learns."""
         asked = np.full(len(ticks), round(self.spec.tick_seconds))
         world, right = self.spec.traffic, np.full(len(ticks), self.spec.traffic.accuracy)
         if cohort == "treatment":
@@ -210,7 +210,7 @@ class TrafficGenerator:
             self._add_counter(chunk, np.round(asked * below), name, le=str(edge))
 
     def _with_nan_faults(self, ticks: Ints, chunk: Chunk) -> Chunk:
-        """Lose what a scrape outage loses (None of the tick is sent), and spoil what is spoilt."""
+        """Apply scrape outages, which drop whole ticks, and NaN faults."""
         for cohort in COHORTS:
             spoilt = self.spec.faults.added_size(FaultKind.NAN, cohort, ticks) > 0
             for key, values in chunk.items():
@@ -219,7 +219,7 @@ class TrafficGenerator:
         return chunk
 
     def scrape_mask(self, ticks: Ints) -> Ints:
-        """Which ticks were scraped at all."""
+        """Return a mask of the scraped ticks."""
         return np.equal(self.spec.faults.added_size(FaultKind.SCRAPE, SYSTEM_COHORT, ticks), 0)
 
     @property
@@ -227,7 +227,7 @@ class TrafficGenerator:
         return self.spec.tick_seconds / 3600
 
     def _load_factor(self, ticks: Ints) -> Floats:
-        """Traffic against its mean: more by day, less at the weekend."""
+        """Return traffic relative to its mean: more by day, less at the weekend."""
         hours = self.spec.start_hour + ticks * self._hours_per_tick
         day: Floats = 1 + 0.5 * np.sin((hours % _DAY_HOURS - 9) / _DAY_HOURS * 2 * np.pi)
         weekend = np.isin((hours // _DAY_HOURS).astype(int) % 7, _WEEKEND_DAYS)
@@ -259,7 +259,7 @@ class TrafficGenerator:
         return total
 
     def _hold_latest(self, times: Floats) -> Floats:
-        """Hold the latest time so far: a gauge that a dead task sets no more."""
+        """Hold the latest time so far, like the gauge of a dead task."""
         key = (("__name__", "beat"),)
         held = np.maximum.accumulate(np.maximum(times, self._totals.get(key, 0.0)))
         self._totals[key] = float(held[-1])
@@ -268,7 +268,7 @@ class TrafficGenerator:
 
 @dataclass(frozen=True)
 class TreatmentTraffic:
-    """The treatment by tick: queries, those that failed; and by spell how many users were active."""
+    """The treatment's queries and failures by tick, and its active users by window."""
 
     queries: Ints
     errors: Ints
@@ -282,7 +282,7 @@ def _series_key(name: str, labels: Mapping[str, str]) -> SeriesKey:
 
 
 def series_names() -> frozenset[str]:
-    """Names of all series that a rehearsal records."""
+    """Return the names of all recorded series."""
     off = RouterState(0, flags_on=False, learning_on=False)
     scene = TrafficSpec(TrafficModel(users=20), off, off, 0, 60.0, 0.0, 0.0, FaultSchedule(()), 0)
     _, chunk, _ = TrafficGenerator(scene, 0.0).next_chunk(1)

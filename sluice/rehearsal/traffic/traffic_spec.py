@@ -1,4 +1,4 @@
-"""Settings of synthetic traffic: the router's state and the traffic of one step."""
+"""The spec of synthetic traffic: the router's state and the traffic of one step."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from sluice.rehearsal.traffic.scenario import TrafficModel
 
 @dataclass(frozen=True)
 class RouterState:
-    """What the router is set to while a step is live."""
+    """The state of the router while a step is live."""
 
     percentage: float
     flags_on: bool
@@ -17,9 +17,10 @@ class RouterState:
 
 @dataclass(frozen=True)
 class TrafficSpec:
-    """One tape: ``lead`` ticks under ``before``, then ``now``; tick 0 is ``hours`` after Monday 0:00.
+    """The spec of one recording: ``lead`` ticks under ``before``, then ``now``.
 
-    ``learned_hours`` is how long users had been in the treatment at the end of the lead.
+    Tick 0 is ``hours`` after Monday 0:00. ``learned_hours`` is the time that the treatment had learned
+    at the end of the lead.
     """
 
     traffic: TrafficModel

@@ -91,7 +91,7 @@ MUTANTS: list[tuple[Decide, str]] = [
     (promotes_on_time_alone, "without a Successful check"),
     (enters_without_waiting, "approvals"),
     (goes_on_by_itself_after_a_rollback, "without a"),
-    (pauses_without_auto_rollback, "nobody acted on a P1"),
+    (pauses_without_auto_rollback, "a P1 was not acted on"),
 ]
 
 

@@ -1,1 +1,0 @@
-"""What people say to a simulated rollout: any command, sensible or not."""
