@@ -14,7 +14,8 @@ AnswerOutcome = Literal["ok", "degraded", "error"]
 class Answer:
     """``failures`` maps a store or model gone without to the reason; then the answer is degraded.
 
-    ``left_out`` are conditions of the question, in words, that the results need not meet;
+    ``left_out`` are conditions of the question, in words, that the results need not meet. Over a
+    catalogue, ``interpretation`` is the question as understood, ``value`` the number or text asked for;
     ``phases_ms`` is where the time went, ``explanation`` what was decided (``router.observability.trace.note``).
     """
 
@@ -31,6 +32,8 @@ class Answer:
     complexity: str = "simple"
     corrections: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
+    interpretation: str = ""
+    value: int | float | str | None = None
     failures: Mapping[str, str] = field(default_factory=dict)
     phases_ms: Mapping[str, float] = field(default_factory=dict)
     explanation: Mapping[str, Any] = field(default_factory=dict)

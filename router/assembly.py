@@ -14,6 +14,8 @@ from router.backends.postgres import PostgresBackend
 from router.backends.qdrant import QdrantBackend
 from router.backends.resilient_backend import ResilientBackend
 from router.cache import CacheLimits, SemanticCache
+from router.catalog_search.search import CatalogSearch
+from router.catalog_search.stores import open_catalog_stores
 from router.components import RouterComponents, SuppliedClients
 from router.embedding import Embedder, LocalEmbedder
 from router.errors import RouterSettingsError
@@ -81,6 +83,13 @@ async def assemble(
         ResilientBackend(each, metrics, settings.limits.backend_seconds)
         for each in _build_backends(supplied, stores, features, postgres)
     ]
+    catalog = None
+    if settings.catalog is not None:
+        catalog = await open_catalog_stores(settings, stores, models.embedder, redis)
+        backends = [
+            ResilientBackend(each, metrics, settings.limits.backend_seconds)
+            for each in catalog.backends
+        ]
     retrieval = Retrieval(backends, features)
     deps = PipelineDeps(
         understanding=QueryUnderstanding(
@@ -94,6 +103,7 @@ async def assemble(
         query_ids=QueryIdSigner(settings.access.query_id_key),
         admission=AdmissionControl(_admission_limits(settings.limits), metrics),
         metrics=metrics,
+        catalog=CatalogSearch(catalog.reader, retrieval.backends) if catalog else None,
     )
     faults = _build_fault_watcher(redis, settings, phases)
     return RouterComponents(
@@ -115,6 +125,7 @@ async def assemble(
         llm_client=llm_client,
         decision_log=_build_decision_log(stores, settings, features, metrics),
         faults=faults,
+        catalog_stores=catalog,
     )
 
 
@@ -191,8 +202,8 @@ def _build_backends(
 def _build_decision_log(
     stores: StoreClients, settings: Settings, features: Features, metrics: RouterMetrics
 ) -> DecisionLog | None:
-    if not features.enable_analytics:
-        return None
+    if not features.enable_analytics or settings.catalog is not None:
+        return None  # a catalogue's Postgres is the team's: nothing is written there
     return DecisionLog(stores.postgres, settings.environment, settings.analytics, metrics)
 
 

@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 from router.analytics import DecisionLog
 from router.backends.graphiti import GraphitiService
 from router.backends.postgres_pool import PostgresPool
+from router.catalog_search.stores import CatalogStores
 from router.embedding import Embedder
 from router.llm import ClosableModel
 from router.overload.admission import AdmissionControl
@@ -70,6 +71,7 @@ class RouterComponents:
     llm_client: ClosableModel | None
     decision_log: DecisionLog | None
     faults: FaultWatcher | None
+    catalog_stores: CatalogStores | None = None
 
     def background_work(self) -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
         """Yield the name and the work of each background task."""
@@ -81,6 +83,8 @@ class RouterComponents:
         yield "probes", self.prober.run(self.settings.probes.interval_seconds)
         if self.decision_log is not None:
             yield "analytics", self.decision_log.run()
+        if self.catalog_stores is not None:
+            yield "catalog", self.catalog_stores.reader.run()
         if self.faults is not None:
             yield "faults", self.faults.run()
 
@@ -106,6 +110,8 @@ class RouterComponents:
             postgres=supplied.postgres_conn is None,
             vectors=supplied.qdrant_client is None,
         )
+        if self.catalog_stores is not None:
+            yield self.catalog_stores.close()
         if self.llm_client is not None:
             yield self.llm_client.aclose()
         if supplied.redis_client is None:

@@ -140,6 +140,7 @@ class Settings:
     analytics: AnalyticsSettings = field(default_factory=AnalyticsSettings)
     operation: OperationSettings = field(default_factory=OperationSettings)
     intent_model: Path | None = None
+    catalog: Path | None = None
 
     def with_overrides(self, overrides: "AddressOverrides") -> "Settings":
         """These settings, with what the caller of QueryRouter passed in instead."""
@@ -165,8 +166,13 @@ class Settings:
             access=_read_access(values),
             analytics=_read_analytics(values),
             operation=_read_operation(values),
-            intent_model=Path(model) if (model := values.get("SLUICE_INTENT_MODEL")) else None,
+            intent_model=_read_path(values, "SLUICE_INTENT_MODEL"),
+            catalog=_read_path(values, "SLUICE_CATALOG"),
         )
+
+
+def _read_path(env: Mapping[str, str], name: str) -> Path | None:
+    return Path(path) if (path := env.get(name)) else None
 
 
 def _read_stores(env: Mapping[str, str]) -> StoreSettings:

@@ -125,10 +125,13 @@ class SemanticCache:
         self,
         scope: CacheScope,
         entry: CacheEntry,
-        vector: NDArray[np.float32],
+        vector: NDArray[np.float32] | None,
         sources: Iterable[str],
     ) -> None:
-        """Store an answer; it is dropped when one of its ``sources`` is invalidated."""
+        """Store an answer; it is dropped when one of its ``sources`` is invalidated.
+
+        Without a ``vector`` only the very same question finds it.
+        """
         digest = _digest(entry.query)
         key = self._entry_key(scope.key, digest)
         body = {
@@ -145,7 +148,7 @@ class SemanticCache:
             for source in set(sources):
                 pipe.sadd(self._source_key(source), key)
                 pipe.expire(self._source_key(source), ttl)
-            if self._vectors_supported:
+            if self._vectors_supported and vector is not None:
                 near, kept = self._vectors_key(scope.key), encode_entry(entry.query, vector)
                 words = ("VADD", near, "FP32", vector.tobytes(), digest, "BIN", "SETATTR", kept)
                 pipe.execute_command(*words)

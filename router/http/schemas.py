@@ -75,6 +75,8 @@ class AnswerBody(BaseModel):
     complexity: str
     corrections: list[str]
     left_out: list[str]
+    interpretation: str = ""
+    value: int | float | str | None = None
     latency_ms: float
     trace_id: str
     phases_ms: dict[str, float] | None = None
@@ -97,6 +99,8 @@ class AnswerBody(BaseModel):
             complexity=answer.complexity,
             corrections=list(answer.corrections),
             left_out=list(answer.left_out),
+            interpretation=answer.interpretation,
+            value=answer.value,
             latency_ms=answer.latency_ms,
             trace_id=answer.trace_id,
             phases_ms=dict(answer.phases_ms) if explain else None,

@@ -111,6 +111,14 @@ class CacheSession:
         sources = [hit.source for hit in answer.results]
         self._answer_cache.write_in_background(self._put(self._cache, entry, vector, sources))
 
+    def put_exact(self, key: str, answer: Answer, decision: Decision) -> None:
+        """Store the answer under a key of its own, such as a question's form."""
+        if self._cache is None:
+            return
+        entry = CacheEntry(key, answer.to_json(), decision.to_json())
+        sources = [hit.source for hit in answer.results]
+        self._answer_cache.write_in_background(self._put(self._cache, entry, None, sources))
+
     async def _look_up(
         self, lookup: Coroutine[Any, Any, CacheEntry | None], *, last: bool
     ) -> CachedAnswer | None:
@@ -128,7 +136,7 @@ class CacheSession:
         return cached
 
     async def _put(
-        self, cache: SemanticCache, entry: CacheEntry, vector: Vector, sources: list[str]
+        self, cache: SemanticCache, entry: CacheEntry, vector: Vector | None, sources: list[str]
     ) -> None:
         try:
             await cache.put(self._scope, entry, vector, sources)

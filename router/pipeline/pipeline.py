@@ -16,6 +16,7 @@ import structlog
 from redis.exceptions import RedisError
 
 from router.answer import Answer
+from router.catalog_search.search import CatalogSearch
 from router.errors import InvalidQuestion
 from router.features import Features
 from router.learning import Decision, LearningError
@@ -26,6 +27,7 @@ from router.overload.admission import AdmissionControl
 from router.phases.phase_switches import PhaseController
 from router.pipeline.arm_selection import DEFAULT_ARM, ArmSelector, RoutingPlan, explain_plan
 from router.pipeline.cached_answers import AnswerCache, CachedAnswer, CacheSession
+from router.pipeline.catalog_answers import CatalogAnswers, cache_tenant
 from router.pipeline.query_request import QueryRequest
 from router.pipeline.query_understanding import AnalyzedQuery, QueryUnderstanding
 from router.pipeline.retrieval import Retrieval, RetrievalRequest, RetrievalResult, SubQuery
@@ -52,6 +54,7 @@ class PipelineDeps:
     query_ids: QueryIdSigner
     admission: AdmissionControl
     metrics: RouterMetrics
+    catalog: CatalogSearch | None = None
 
 
 class Pipeline:
@@ -91,7 +94,8 @@ class Pipeline:
         return replace(request, query=text)
 
     async def _answer_with_cache(self, request: QueryRequest) -> Answer:
-        cache = self._deps.answer_cache.session(request.tenant, request.cohort, request.limit)
+        tenant = cache_tenant(self._deps.catalog, request)
+        cache = self._deps.answer_cache.session(tenant, request.cohort, request.limit)
         hit = await _find_exact(cache, request)
         if hit is None:
             async with self._deps.admission.search_slot(request.tenant) as waited:
@@ -108,6 +112,9 @@ class Pipeline:
             hit = await cache.find_similar(request.query, query.vector)
         if hit is not None:
             return await self._reuse_cached_answer(request, hit)
+        if self._deps.catalog is not None:
+            catalog = CatalogAnswers(self._deps.catalog, self._deps.understanding)
+            return await self._answer_from_catalog(catalog, request, query, cache)
         query_id = self._issue_query_id(request)
         if query.intent.intent == "out_of_scope":
             return _build_answer(query_id, query, request, RetrievalResult())
@@ -119,6 +126,31 @@ class Pipeline:
         await self._store_decision(query_id, decision)
         if answer.results and not answer.degraded and not trace.failures():
             cache.put(answer, decision, query.vector)
+        return answer
+
+    async def _answer_from_catalog(
+        self,
+        catalog: CatalogAnswers,
+        request: QueryRequest,
+        query: AnalyzedQuery,
+        cache: CacheSession,
+    ) -> Answer:
+        with time_phase("read"):
+            question, plan = await catalog.read(request, query)
+        if plan.form_key is not None:
+            hit = await _find_exact(cache, replace(request, query=plan.form_key))
+            if hit is not None:
+                return await self._reuse_cached_answer(request, hit)
+        routing = self._plan_routing(query, request)
+        with time_phase("search"):
+            answer, choice = await catalog.answer(question, plan, routing)
+        answer = replace(answer, query_id=self._issue_query_id(request), cohort=request.cohort)
+        decision = Decision.from_choice(routing.context, choice, request.cohort)
+        await self._store_decision(answer.query_id, decision)
+        if not answer.degraded and not trace.failures():
+            cache.put(answer, decision, query.vector)
+            if plan.form_key is not None:
+                cache.put_exact(plan.form_key, answer, decision)
         return answer
 
     def _issue_query_id(self, request: QueryRequest) -> str:

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,7 @@ CONFIDENCE_LOW = 0.75
 """An intent with a lower confidence is uncertain, so other arms are queried as well."""
 GROUNDED_CONFIDENCE = 0.5
 """Confidence of ``semantic`` for a question outside the classifier's intents that the stores cover."""
+T = TypeVar("T")
 NearestCosine = Callable[[Vector], Awaitable[float | None]]
 """Returns the cosine of the record nearest to a vector, or None when the store is unavailable."""
 
@@ -99,6 +101,10 @@ class QueryUnderstanding:
         return await loop.run_in_executor(
             self._executor, lambda: [self._analyze_locally(text) for text in texts]
         )
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """Run other work of the local models on their thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._executor, work)
 
     async def embed(self, texts: list[str]) -> list[Vector]:
         """Return one vector per text."""

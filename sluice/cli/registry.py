@@ -59,6 +59,7 @@ COMMANDS = {
     "demo": CommandSpec("Servers", "servers", "demo", "all"),
     "ask": CommandSpec("Questions", "questions.query", "ask", "router"),
     "ingest": CommandSpec("Questions", "questions.ingest", "ingest", "router"),
+    "catalog": CommandSpec("Questions", "questions.catalog", "app", "router"),
     "cache": CommandSpec("Questions", "questions.cache", "app", "router"),
     "classify": CommandSpec("Questions", "questions.intent", "classify", "router"),
     "evaluate": CommandSpec("Questions", "questions.intent", "evaluate", "router"),

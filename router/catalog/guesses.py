@@ -1,0 +1,138 @@
+"""Guesses about a kind: which columns are its key, title, text and date, and how sure that is.
+
+They rest on names and statistics. A wrong guess costs a person one line of the file.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from router.catalog.identifiers import singular, words_of
+from router.catalog.model import TEMPORAL, TEXTUAL, CatalogColumn
+
+_PERSON_NAMES = (("first", "last"), ("given", "family"), ("fore", "sur"), ("first", "sur"))
+_TITLE_WORDS = ("name", "title", "label", "subject", "heading", "headline")
+_KEY_WORDS = ("id", "uuid", "guid", "key", "code", "slug")
+_BOOKKEEPING = frozenset(
+    ("updated", "update", "modified", "deleted", "changed", "synced", "imported", "inserted")
+)
+_LESS_LIKELY = frozenset(
+    ("end", "due", "birth", "born", "birthday", "death", "died", "expiry", "expires", "required")
+)
+LONG_TEXT = 80
+"""Mean length in bytes from which a text column is prose."""
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnFacts:
+    """What a store knows of one column: ``width`` in bytes on average, ``unique`` if certain."""
+
+    column: CatalogColumn
+    width: float = 0.0
+    unique: bool = False
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Roles:
+    """The guessed roles of columns and the certainty of the guess, 0 to 1."""
+
+    key: tuple[str, ...]
+    title: tuple[str, ...]
+    text: tuple[str, ...]
+    date: str | None
+    certainty: float
+
+
+def roles_of(kind: str, key: Sequence[str], facts: Mapping[str, ColumnFacts]) -> Roles:
+    """Guess the roles; ``key`` is what the store declares, empty where it declares none."""
+    chosen = tuple(key) or _key(kind, facts)
+    title = _title(kind, facts, chosen)
+    certainty = 1.0 if key else 0.6 if chosen else 0.3
+    if not title:
+        certainty -= 0.2
+    text = tuple(
+        name
+        for name, fact in facts.items()
+        if fact.column.type == "text" and fact.width >= LONG_TEXT and name not in title
+    )
+    return Roles(chosen, title, text, _date(kind, facts), round(max(certainty, 0.1), 2))
+
+
+def _key(kind: str, facts: Mapping[str, ColumnFacts]) -> tuple[str, ...]:
+    unique = [name for name, fact in facts.items() if fact.unique]
+    own = {singular(word) for word in words_of(kind)}
+    for name in unique:
+        words = words_of(name)
+        if words[-1] in _KEY_WORDS and {singular(word) for word in words[:-1]} <= own:
+            return (name,)
+    for name in unique:
+        if words_of(name)[-1] in (*_KEY_WORDS, *_TITLE_WORDS) or name.lower().endswith("id"):
+            return (name,)
+    return tuple(unique[:1])
+
+
+def _title(kind: str, facts: Mapping[str, ColumnFacts], key: Sequence[str]) -> tuple[str, ...]:
+    texts = [name for name, fact in facts.items() if fact.column.type in TEXTUAL]
+    person = _person(texts)
+    if person:
+        return person
+    named = _named(kind, texts)
+    if named:
+        return (named,)
+    distinct = [name for name in texts if facts[name].unique and facts[name].width < LONG_TEXT]
+    others = [name for name in distinct if name not in key] or distinct
+    return tuple(others[:1])
+
+
+def _person(texts: Iterable[str]) -> tuple[str, ...]:
+    names = {"".join(words_of(name)).removesuffix("name"): name for name in texts}
+    for first, last in _PERSON_NAMES:
+        if first in names and last in names:
+            return names[first], names[last]
+    return ()
+
+
+def _named(kind: str, texts: Sequence[str]) -> str | None:
+    """Return the title column: ``name``, then ``customer_name`` of customers, then any ``…_name``."""
+    own = {singular(word) for word in words_of(kind)}
+    ranked = []
+    for place, name in enumerate(texts):
+        words = words_of(name)
+        for rank, title in enumerate(_TITLE_WORDS):
+            if title not in words:
+                continue
+            rest = {singular(word) for word in words} - {title}
+            distance = 0 if not rest else 1 if rest <= own else 3
+            ranked.append((distance, rank, place, name))
+    exact = [entry for entry in ranked if entry[0] < len(("own", "kind", "words"))]
+    chosen = min(exact or ranked, default=None)
+    return chosen[-1] if chosen else None
+
+
+def _date(kind: str, facts: Mapping[str, ColumnFacts]) -> str | None:
+    """Return the date that a question without a named date means."""
+    own = {singular(word) for word in words_of(kind)}
+    ranked = []
+    for place, (name, fact) in enumerate(facts.items()):
+        year = fact.column.unit == "year"
+        if fact.column.type not in TEMPORAL and not year:
+            continue
+        words = set(words_of(name))
+        bookkeeping = bool(words & _BOOKKEEPING)
+        named = bool({singular(word) for word in words} & own)
+        ranked.append((bookkeeping, bool(words & _LESS_LIKELY), not named, place, name))
+    return min(ranked)[-1] if ranked else None
+
+
+def is_join_table(
+    key: Sequence[str], columns: Iterable[str], foreign: Iterable[Sequence[str]]
+) -> bool:
+    """Return True for a table that only links two others."""
+    linked = [tuple(pair) for pair in foreign]
+    covered = {name for pair in linked for name in pair}
+    others = [
+        name
+        for name in columns
+        if name not in covered and name not in key and not set(words_of(name)) & _BOOKKEEPING
+    ]
+    return len(linked) == len(("one", "other")) and set(key) <= covered and not others

@@ -1,0 +1,100 @@
+"""Read the distinct values for the value index from the stores, within bounds.
+
+A column of a large table is read from Postgres's own statistics and from random blocks.
+"""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from router.catalog.model import Catalog, CatalogKind
+from router.catalog.values import ColumnValues
+
+VALUES_MAX = 20_000
+"""Distinct values a column at most."""
+SCAN_ROWS_MAX = 500_000
+"""Tables up to this size are read whole; larger ones by random blocks."""
+VALUE_CHARS_MAX = 120
+MEAN_CHARS_MAX = 60
+
+
+async def postgres_values(
+    connection: Any,  # noqa: ANN401 - asyncpg is untyped
+    catalog: Catalog,
+) -> AsyncIterator[tuple[str, list[ColumnValues]]]:
+    """Yield the values of each kind in turn."""
+    for name, kind in catalog.of_store("postgres"):
+        found = []
+        for columns in _columns(kind):
+            rows = await connection.fetch(
+                _statement(kind, columns), VALUE_CHARS_MAX, VALUES_MAX + 1
+            )
+            values = [tuple(row) for row in rows]
+            found.append(ColumnValues(columns, values[:VALUES_MAX], len(values) <= VALUES_MAX))
+        yield name, found
+
+
+async def graph_values(
+    session: Any,  # noqa: ANN401 - its run wants literal text
+    catalog: Catalog,
+) -> AsyncIterator[tuple[str, list[ColumnValues]]]:
+    """Yield the values of each label in turn."""
+    for name, kind in catalog.of_store("graph"):
+        found = []
+        for columns in _columns(kind):
+            listed = kind.columns[columns[0]].type == "list"
+            cypher = _cypher(kind, columns, listed=listed)
+            result = await session.run(cypher, {"limit": VALUES_MAX + 1, "chars": VALUE_CHARS_MAX})
+            values = [tuple(str(part) for part in record["row"]) async for record in result]
+            found.append(ColumnValues(columns, values[:VALUES_MAX], len(values) <= VALUES_MAX))
+        yield name, found
+
+
+def _columns(kind: CatalogKind) -> list[tuple[str, ...]]:
+    """Return the columns to read: short texts, and a title over several columns."""
+    short: list[tuple[str, ...]] = [
+        (name,)
+        for name, column in kind.visible.items()
+        if column.type in ("text", "enum", "list") and name not in kind.text
+    ]
+    if len(kind.title) > 1 and all(name in kind.visible for name in kind.title):
+        short.append(kind.title)
+    return short
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _statement(kind: CatalogKind, columns: tuple[str, ...]) -> str:
+    source = ".".join(_quoted(part) for part in kind.source.split(".", 1))
+    if (kind.rows or 0) > SCAN_ROWS_MAX and not kind.view:
+        source += f" TABLESAMPLE SYSTEM ({100 * SCAN_ROWS_MAX / (kind.rows or 1):.4f})"
+    value = [_quoted(name) for name in columns]
+    if kind.columns[columns[0]].type == "list":
+        source += f", unnest({value[0]}) AS element"
+        value = ["element"]
+    texts = [f"{each}::text" for each in value]
+    where = " AND ".join(f"{each} <> '' AND length({each}) <= $1" for each in texts)
+    return (
+        f"SELECT {', '.join(texts)} FROM {source} WHERE {where} "  # noqa: S608 - quoted names
+        f"GROUP BY {', '.join(str(n) for n in range(1, len(texts) + 1))} "
+        "ORDER BY count(*) DESC LIMIT $2"
+    )
+
+
+def _cypher(kind: CatalogKind, columns: tuple[str, ...], *, listed: bool) -> str:
+    label = "`" + kind.source.replace("`", "``") + "`"
+    names = [f"n.`{name.replace('`', '``')}`" for name in columns]
+    missing = " AND ".join(f"{name} IS NOT NULL" for name in names)
+    if listed:
+        return (
+            f"MATCH (n:{label}) WHERE {missing} UNWIND {names[0]} AS v WITH toString(v) AS v "
+            "WHERE size(v) <= $chars WITH v, count(*) AS c ORDER BY c DESC LIMIT $limit "
+            "RETURN [v] AS row"
+        )
+    texts = ", ".join(f"toString({name})" for name in names)
+    return (
+        f"MATCH (n:{label}) WHERE {missing} WITH [{texts}] AS row "
+        "WHERE size(row[0]) <= $chars WITH row, count(*) AS c ORDER BY c DESC LIMIT $limit "
+        "RETURN row"
+    )

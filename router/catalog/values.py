@@ -1,0 +1,125 @@
+"""The value index: which columns hold a phrase of a question, with accents and typos.
+
+It holds distinct values of short text columns, up to a bound, and is made from ``KindValues`` that
+a store's reader collected. A phrase leads to conditions; names over several columns ("first last")
+lead to one condition for each column.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from router.catalog.folding import fold_text
+from router.catalog.model import Catalog
+
+CATEGORIES_MAX = 60
+"""Up to this many distinct values, a column holds categories: its values are words of the field."""
+PHRASE_WORDS_MAX = 9
+TYPO_LETTERS_MIN = 4
+_ARTICLE = re.compile(r"^(?:the|a|an) (?=\w)")
+_TAIL = re.compile(r"\s*(?:[\[(].*[\])]|\s[-–:/]\s.*)\s*$")
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnValues:
+    """Distinct values of one column, or of several together, most frequent first.
+
+    ``complete`` is False where the bound cut some off.
+    """
+
+    columns: tuple[str, ...]
+    values: Sequence[tuple[str, ...]]
+    complete: bool = True
+
+
+KindValues = Mapping[str, Sequence[ColumnValues]]
+
+
+@dataclass(frozen=True, slots=True)
+class ValueEntry:
+    """Conditions that a phrase may mean, as ``(column, value)`` pairs of one kind.
+
+    ``weight`` is 1 for the value as it is; ``category`` for a column of few values; ``name`` for a
+    kind's title.
+    """
+
+    kind: str
+    conditions: tuple[tuple[str, str], ...]
+    weight: float
+    category: bool
+    name: bool
+
+
+class ValueIndex:
+    """Phrases to entries. Immutable after loading; safe for threads."""
+
+    def __init__(
+        self, catalog: Catalog, values: KindValues, places: Iterable[tuple[str, ...]] = ()
+    ) -> None:
+        self._entries: dict[str, list[ValueEntry]] = defaultdict(list)
+        self._places = {fold_text(name): group for group in places for name in group}
+        for kind, columns in values.items():
+            if kind in catalog.visible_kinds:
+                for each in columns:
+                    self._add_column(catalog, kind, each)
+        words = {word for phrase in self._entries for word in phrase.split()}
+        self._words = frozenset(words)
+        self._typos: dict[str, list[str]] = defaultdict(list)
+        for word in words:
+            if len(word) >= TYPO_LETTERS_MIN and not word.isdigit():
+                for variant in deletions(word):
+                    self._typos[variant].append(word)
+        self.words_max = max((phrase.count(" ") + 1 for phrase in self._entries), default=0)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def find(self, phrase: str) -> Sequence[ValueEntry]:
+        """Return the entries of a folded phrase."""
+        return self._entries.get(phrase, ())
+
+    def knows(self, word: str) -> bool:
+        """Return True where some value contains the folded word."""
+        return word in self._words
+
+    def corrections(self, word: str) -> list[str]:
+        """Return the words of values that are one edit away from ``word``."""
+        if len(word) < TYPO_LETTERS_MIN:
+            return []
+        near = {each for variant in deletions(word) for each in self._typos.get(variant, ())}
+        return sorted(each for each in near if abs(len(each) - len(word)) <= 1 and each != word)
+
+    def _add_column(self, catalog: Catalog, kind: str, values: ColumnValues) -> None:
+        facts = catalog.visible_kinds[kind]
+        if any(column not in facts.visible for column in values.columns):
+            return
+        category = values.complete and len(values.values) <= CATEGORIES_MAX
+        name = values.columns == facts.title or values.columns[0] in facts.title
+        for row in values.values:
+            conditions = tuple(zip(values.columns, row, strict=True))
+            for phrase, weight in self._phrases(row):
+                entry = ValueEntry(kind, conditions, weight, category, name)
+                self._entries[phrase].append(entry)
+
+    def _phrases(self, row: tuple[str, ...]) -> Iterator[tuple[str, float]]:
+        text = " ".join(row)
+        phrases = dict[str, float]()
+        full = fold_text(text)
+        phrases[full] = 1.0
+        if len(row) == len(("first", "last")):
+            phrases.setdefault(fold_text(" ".join(reversed(row))), 0.95)
+        phrases.setdefault(_ARTICLE.sub("", full), 0.95)
+        short = fold_text(_TAIL.sub("", text))
+        if short != full:
+            phrases.setdefault(short, 0.85)
+        for place in self._places.get(full, ()):
+            phrases.setdefault(fold_text(place), 0.9)
+        for phrase, weight in phrases.items():
+            if phrase and phrase.count(" ") < PHRASE_WORDS_MAX:
+                yield phrase, weight
+
+
+def deletions(word: str) -> set[str]:
+    """Return the word and each form of it without one letter (SymSpell, Garbe 2012)."""
+    return {word, *(word[:place] + word[place + 1 :] for place in range(len(word)))}

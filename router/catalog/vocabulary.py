@@ -1,0 +1,248 @@
+"""The words that lead to kinds, columns and links, each with a weight.
+
+Names count fully, words near them in English less. The index is made once for a catalogue.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+from router.catalog.english import EnglishWords
+from router.catalog.identifiers import phrase_of, singular, without_id, words_of
+from router.catalog.model import TEMPORAL, Catalog, CatalogColumn, CatalogKind, CatalogLink
+
+Sort = Literal["kind", "column", "link", "role"]
+NAME = 1.0
+PART = 0.75
+"""A name less its generic part: "birth" for ``birth_date``."""
+HEAD = 0.6
+"""The last word of a longer name: "line" for ``invoice_line``."""
+NEAR = 0.85
+"""Factor of a word that only means the same."""
+_GENERIC = frozenset(
+    [
+        "id",
+        "ids",
+        "date",
+        "datetime",
+        "time",
+        "timestamp",
+        "at",
+        "on",
+        "name",
+        "no",
+        "nr",
+        "number",
+        "code",
+        "key",
+        "value",
+        "type",
+        "is",
+        "has",
+        "flag",
+        "count",
+        "total",
+        "amount",
+        "the",
+        "of",
+        "by",
+        "to",
+        "in",
+        "for",
+        "and",
+    ]
+)
+_TIME_PARTS = frozenset(["date", "datetime", "time", "timestamp", "at", "on"])
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """What a phrase may mean. A ``role`` is a person of a link: "director" for DIRECTED.
+
+    ``exact`` is True for the thing's own name.
+    """
+
+    sort: Sort
+    kind: str
+    weight: float
+    column: str = ""
+    link: str = ""
+    exact: bool = False
+
+
+class Vocabulary:
+    """Phrases of a catalogue. Immutable after loading; safe for threads."""
+
+    def __init__(self, catalog: Catalog, english: EnglishWords) -> None:
+        self._irregular = english.irregular
+        self._terms: dict[str, dict[tuple[str, str, str, str], Term]] = defaultdict(dict)
+        self.person_kinds = frozenset(
+            name
+            for name, kind in catalog.visible_kinds.items()
+            if kind.store != "qdrant" and is_person_kind(kind, english)
+        )
+        for name, kind in catalog.visible_kinds.items():
+            if kind.store != "qdrant":
+                self._add_kind(name, kind, english)
+        for link in catalog.visible_links.values():
+            self._add_link(link, english)
+        self.words_max = max((key.count(" ") + 1 for key in self._terms), default=1)
+        self.lemma = lru_cache(maxsize=32_768)(self._lemma)
+
+    def find(self, words: Iterable[str]) -> list[Term]:
+        """Return the meanings of a phrase, best first; ``words`` are folded."""
+        key = " ".join(self.lemma(word) for word in words)
+        found = self._terms.get(key)
+        return sorted(found.values(), key=lambda term: -term.weight) if found else []
+
+    def lemmas(self) -> frozenset[str]:
+        """Every word of the vocabulary in its base form."""
+        return frozenset(word for key in self._terms for word in key.split())
+
+    def _lemma(self, word: str) -> str:
+        word = self._irregular.get(word, word)
+        base = singular(word)
+        if base != word:
+            return _ending(base)
+        for ending in ("ied", "ed", "ing"):
+            if word.endswith(ending) and len(word) - len(ending) > len("ab"):
+                stem = word[: -len(ending)] + ("y" if ending == "ied" else "")
+                doubled = len(stem) > len("abc") and stem[-1] == stem[-2] and stem[-1] not in "lsz"
+                return _ending(stem[:-1] if doubled else stem)
+        return _ending(word)
+
+    def _add(self, phrase: str, term: Term) -> None:
+        words = phrase.split()
+        if not words:
+            return
+        key = " ".join(self._lemma(word) for word in words)
+        identity = (term.sort, term.kind, term.column, term.link)
+        before = self._terms[key].get(identity)
+        if before is None or before.weight < term.weight:
+            self._terms[key][identity] = term
+
+    def _add_kind(self, name: str, kind: CatalogKind, english: EnglishWords) -> None:
+        for phrase in dict.fromkeys((phrase_of(name), *kind.words)):
+            self._add(phrase, Term("kind", name, NAME, exact=True))
+            words = phrase.split()
+            near = english.related(singular(words[-1]), "n")
+            factor = NEAR if len(words) == 1 else NEAR * HEAD
+            if len(words) > 1:
+                self._add(words[-1], Term("kind", name, HEAD))
+                self._add("".join(words), Term("kind", name, NAME, exact=True))
+            for word, weight in near.items():
+                self._add(word, Term("kind", name, weight * factor))
+        for column, facts in kind.visible.items():
+            self._add_column(name, (column, facts), english)
+
+    def _add_column(
+        self, kind: str, named: tuple[str, CatalogColumn], english: EnglishWords
+    ) -> None:
+        column, facts = named
+        own = {singular(word) for word in words_of(kind)}
+        for phrase in dict.fromkeys((phrase_of(column), *facts.words)):
+            self._add(phrase, Term("column", kind, NAME, column, exact=True))
+            words = phrase.split()
+            rest = [word for word in words if word not in _GENERIC and singular(word) not in own]
+            if rest and rest != words:
+                self._add(" ".join(rest), Term("column", kind, PART, column))
+            bare = [word for word in words if singular(word) not in own]
+            if bare and bare != words:
+                self._add(" ".join(bare), Term("column", kind, NAME, column, exact=True))
+            core = rest or bare or words
+            factor = NEAR if len(core) == 1 else NEAR * HEAD
+            if len(core) > 1:
+                self._add(core[-1], Term("column", kind, HEAD, column))
+            pos = "nv" if facts.type in TEMPORAL or set(words) & _TIME_PARTS else "nva"
+            for word, weight in english.related(singular(core[-1]), pos).items():
+                self._add(word, Term("column", kind, weight * factor, column))
+
+    def _add_link(self, link: CatalogLink, english: EnglishWords) -> None:
+        base = Term("link", link.start, NAME, link=link.id, exact=True)
+        for phrase in dict.fromkeys((phrase_of(link.name), *link.words, *link.reverse_words)):
+            self._add(phrase, base)
+            for word in _core_words(phrase):
+                self._add_link_word(word, link, english)
+        if link.start == link.end and superior_end(link) is not None:
+            for word in HIERARCHY:
+                self._add(word, Term("link", link.start, NEAR, link=link.id))
+        for column, facts in link.properties.items():
+            if not facts.hide:
+                term = Term("column", link.start, PART, column, link=link.id)
+                self._add(phrase_of(column), term)
+
+    def _add_link_word(self, word: str, link: CatalogLink, english: EnglishWords) -> None:
+        self._add(word, Term("link", link.start, NAME, link=link.id))
+        for near, weight in english.related(word, "nv").items():
+            if " " not in near:
+                self._add(near, Term("link", link.start, weight * NEAR, link=link.id))
+                self._add_role(near, weight, link, english)
+
+    def _add_role(self, word: str, weight: float, link: CatalogLink, english: EnglishWords) -> None:
+        if link.relationship and link.start in self.person_kinds and english.is_person(word):
+            self._add(word, Term("role", link.start, weight, link=link.id))
+
+
+SUPERIORS = frozenset(
+    ["boss", "manager", "supervisor", "superior", "head", "chief", "leader", "parent"]
+)
+INFERIORS = frozenset(
+    ["subordinate", "subordinates", "report", "team", "child", "children", "underling"]
+)
+HIERARCHY = SUPERIORS | INFERIORS
+_ABOVE = frozenset(["manages", "supervises", "leads", "heads", "manage", "supervise", "lead"])
+_BELOW = frozenset(
+    [
+        "reports",
+        "report",
+        "manager",
+        "supervisor",
+        "boss",
+        "parent",
+        "superior",
+        "chief",
+        "leader",
+        "head",
+    ]
+)
+
+
+def superior_end(link: CatalogLink) -> str | None:
+    """Return which end of a hierarchy is above: ``end`` for "reports to", ``start`` for "manages".
+
+    None where the link is no hierarchy.
+    """
+    words = set(words_of(link.name))
+    if words & _ABOVE:
+        return "start"
+    return "end" if words & _BELOW else None
+
+
+def _core_words(phrase: str) -> Iterator[str]:
+    words = phrase.split()
+    core = [word for word in words if word not in _GENERIC]
+    return iter(core or words)
+
+
+def _ending(word: str) -> str:
+    """Return a word in the form that its inflections share: "movi" for movie and movies."""
+    if len(word) <= len("abc"):
+        return word
+    word = word.removesuffix("e")
+    return f"{word[:-1]}i" if word.endswith("y") else word
+
+
+def is_person_kind(kind: CatalogKind, english: EnglishWords) -> bool:
+    """Return True where rows are people: by the name, or by columns such as first and last name."""
+    names = {"".join(words_of(column)) for column in kind.columns}
+    if {"firstname", "lastname"} <= names or names & {"born", "birthdate", "dateofbirth"}:
+        return True
+    head = kind.words[0].split()[-1] if kind.words else words_of(kind.source)[-1]
+    return english.is_person(singular(head))
+
+
+def link_words(link: CatalogLink) -> tuple[str, ...]:
+    """Return the words of a link's name: those of a key column without its ending."""
+    return without_id(link.name)

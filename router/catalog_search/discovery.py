@@ -1,0 +1,75 @@
+"""Discovery over the addresses of the environment, each store in a session that only reads."""
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import asyncpg  # type: ignore[import-untyped]  # it ships no types
+import httpx
+
+from router.catalog.discovery import StoreParts, merged
+from router.catalog.model import Catalog
+from router.catalog.postgres_discovery import discover_postgres
+from router.catalog.qdrant_discovery import discover_qdrant
+from router.catalog_search.text_search import open_qdrant
+from router.settings import StoreSettings
+from router.store_clients import open_neo4j
+
+DISCOVERY_SECONDS = 60
+Progress = Callable[[str, str], None]
+"""Called with a store's name and what came of it."""
+
+
+async def discover(stores: StoreSettings, progress: Progress) -> Catalog:
+    """Read every store that answers; one that does not is reported and left out."""
+    parts = [
+        await _tried("postgres", _postgres(stores), progress),
+        await _tried("graph", _graph(stores), progress),
+        await _tried("qdrant", _qdrant(stores), progress),
+    ]
+    return merged(part for part in parts if part is not None)
+
+
+async def _tried(
+    name: str, work: Coroutine[Any, Any, StoreParts], progress: Progress
+) -> StoreParts | None:
+    try:
+        kinds, links = await work
+    except Exception as error:  # noqa: BLE001 - whatever a driver raises, the other stores are read
+        progress(name, f"left out: {type(error).__name__}: {error}")
+        return None
+    progress(name, f"{len(kinds)} kinds")
+    return kinds, tuple(links)
+
+
+async def _postgres(stores: StoreSettings) -> StoreParts:
+    connection = await asyncpg.connect(stores.postgres_dsn, timeout=5)
+    try:
+        async with connection.transaction(readonly=True):
+            await connection.execute(f"SET LOCAL statement_timeout = '{DISCOVERY_SECONDS}s'")
+            found = await discover_postgres(connection)
+    finally:
+        await connection.close()
+    return found.kinds, found.links
+
+
+async def _graph(stores: StoreSettings) -> StoreParts:
+    from neo4j import READ_ACCESS  # noqa: PLC0415 - slow
+
+    from router.catalog.graph_discovery import discover_graph  # noqa: PLC0415 - slow
+
+    driver = open_neo4j(stores)
+    try:
+        async with driver.session(
+            database=stores.neo4j_database, default_access_mode=READ_ACCESS
+        ) as session:
+            found = await discover_graph(session)
+    finally:
+        await driver.close()
+    return found.kinds, found.links
+
+
+async def _qdrant(stores: StoreSettings) -> StoreParts:
+    if not stores.qdrant_url:
+        raise httpx.UnsupportedProtocol("QDRANT_URL is not set")
+    async with open_qdrant(stores.qdrant_url) as client:
+        return await discover_qdrant(client), ()

@@ -1,0 +1,45 @@
+"""Which store answers: what the catalogue knows of a question, weighed with the intent model.
+
+The share of words that a reading accounts for is the evidence. Questions over tables and graphs
+reach 0.6 and more; questions about a text's meaning stay below 0.45. In between the intent and the
+bandit decide.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from router.intent import Intent
+from router.question.reading import Reading
+
+COVERAGE_SURE = 0.62
+COVERAGE_MIN = 0.45
+INTENT_SHIFT = 0.06
+RowsOrText = Literal["rows", "text"]
+
+
+@dataclass(frozen=True, slots=True)
+class StoreChoice:
+    """The way to answer, and how sure it is."""
+
+    way: RowsOrText
+    confidence: float
+    sure: bool
+
+
+def choose_way(reading: Reading | None, intent: Intent, *, has_texts: bool) -> StoreChoice:
+    """Choose between the rows of ``reading`` and texts found by meaning."""
+    if reading is None:
+        return StoreChoice("text", 1.0, sure=True)
+    if not has_texts:
+        return StoreChoice("rows", reading.coverage, sure=True)
+    evidence = reading.coverage + _shift(intent)
+    way: RowsOrText = "rows" if evidence >= (COVERAGE_SURE + COVERAGE_MIN) / 2 else "text"
+    distance = abs(evidence - (COVERAGE_SURE + COVERAGE_MIN) / 2)
+    sure = not COVERAGE_MIN <= evidence < COVERAGE_SURE
+    return StoreChoice(way, min(1.0, 0.5 + 2 * distance), sure)
+
+
+def _shift(intent: Intent) -> float:
+    if intent.intent in ("metadata", "graph", "temporal"):
+        return INTENT_SHIFT * intent.confidence
+    return -INTENT_SHIFT * intent.confidence if intent.intent == "semantic" else 0.0

@@ -1,0 +1,69 @@
+"""The reader of a process: made from the catalogue at once, with the stores' values when read."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import date
+
+import structlog
+
+from router.catalog.english import load_english
+from router.catalog.model import Catalog
+from router.catalog.values import ColumnValues, KindValues, ValueIndex
+from router.catalog.vocabulary import Vocabulary
+from router.catalog_search.value_source import ValueSource
+from router.catalog_search.value_store import ValueStore
+from router.embedding import Embedder
+from router.question.language.near import NearWords
+from router.question.reading import QuestionReader, Reading
+
+REFRESH_SECONDS = 600.0
+RETRY_SECONDS = 10.0
+logger = structlog.get_logger(__name__)
+
+
+class CatalogReader:
+    """Reads questions over a catalogue; ``run`` keeps its values fresh.
+
+    Until the values are read, questions are read by names, numbers and times alone, and every other
+    word is in ``left_out``.
+    """
+
+    def __init__(
+        self, catalog: Catalog, embedder: Embedder, source: ValueSource, store: ValueStore
+    ) -> None:
+        english = load_english()
+        self.catalog = catalog
+        self._vocabulary = Vocabulary(catalog, english)
+        self._places = english.places
+        self._near = NearWords(catalog, embedder)
+        self._source = source
+        self._store = store
+        self._reader = self._built({})
+        self.values_read = False
+
+    def read(self, question: str, today: date) -> list[Reading]:
+        """Return the readings, surest first. Blocks for milliseconds: call it on a thread."""
+        return self._reader.read(question, today)
+
+    async def refresh(self) -> None:
+        """Read the values from Redis, else from the stores, and use them from now on."""
+        values: Mapping[str, Sequence[ColumnValues]] | None = await self._store.load(self.catalog)
+        if values is None:
+            values = {name: each async for name, each in self._source.read(self.catalog)}
+            await self._store.save(self.catalog, values)
+        self._reader = await asyncio.to_thread(self._built, values)
+        self.values_read = True
+
+    async def run(self) -> None:
+        """Refresh for ever; an error is logged and tried again."""
+        while True:
+            try:
+                await self.refresh()
+                await asyncio.sleep(REFRESH_SECONDS)
+            except Exception:
+                logger.exception("catalog_values_not_read")
+                await asyncio.sleep(RETRY_SECONDS)
+
+    def _built(self, values: KindValues) -> QuestionReader:
+        index = ValueIndex(self.catalog, values, self._places)
+        return QuestionReader(self.catalog, self._vocabulary, index, self._near)

@@ -1,0 +1,68 @@
+"""The stores of a catalogue, opened read-only, and the reader over them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+from redis.asyncio import Redis
+
+from router.backends.base import Backend
+from router.catalog.document import load_catalog
+from router.catalog.errors import CatalogError
+from router.catalog_search.postgres_search import PostgresFormSearch, open_read_only_pool
+from router.catalog_search.reader import CatalogReader
+from router.catalog_search.text_search import TextSearch, open_qdrant
+from router.catalog_search.value_source import ValueSource
+from router.catalog_search.value_store import ValueStore
+from router.embedding import Embedder
+from router.errors import RouterSettingsError
+from router.settings import Settings
+from router.store_clients import StoreClients
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogStores:
+    """What a catalogue needs of a process; ``close`` what was opened for it."""
+
+    reader: CatalogReader
+    backends: Sequence[Backend]
+    pool: Any
+    qdrant: httpx.AsyncClient | None
+
+    async def close(self) -> None:
+        """Close the pool and the client."""
+        await self.pool.close()
+        if self.qdrant is not None:
+            await self.qdrant.aclose()
+
+
+async def open_catalog_stores(
+    settings: Settings, stores: StoreClients, embedder: Embedder, redis: Redis
+) -> CatalogStores:
+    """Open the stores that the catalogue of ``settings`` names; none is contacted yet.
+
+    Raises:
+        RouterSettingsError: the catalogue cannot be read, or names a store without an address.
+    """
+    try:
+        catalog = load_catalog(settings.catalog)  # type: ignore[arg-type]  # the caller checked it
+    except CatalogError as error:
+        raise RouterSettingsError(f"SLUICE_CATALOG: {error}") from error
+    dsn, url = settings.stores.postgres_dsn, settings.stores.qdrant_url
+    if any(catalog.of_store("qdrant")) and not url:
+        raise RouterSettingsError("SLUICE_CATALOG: it has collections: set QDRANT_URL (a server)")
+    pool = await open_read_only_pool(dsn)
+    qdrant = open_qdrant(url) if url else None
+    backends: list[Backend] = []
+    if any(catalog.of_store("postgres")):
+        backends.append(PostgresFormSearch(pool, catalog, "pgbouncer=true" in dsn))
+    if any(catalog.of_store("graph")):
+        from router.catalog_search.graph_search import GraphFormSearch  # noqa: PLC0415 - slow
+
+        backends.append(GraphFormSearch(stores.neo4j, stores.neo4j_database, catalog))
+    if qdrant is not None and any(catalog.of_store("qdrant")):
+        backends.append(TextSearch(qdrant, catalog))
+    source = ValueSource(pool, stores.neo4j, stores.neo4j_database)
+    reader = CatalogReader(catalog, embedder, source, ValueStore(redis, settings.environment))
+    return CatalogStores(reader, backends, pool, qdrant)

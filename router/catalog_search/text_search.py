@@ -1,0 +1,170 @@
+"""Texts of a team's Qdrant collections, by meaning; by words where no model of ours fits.
+
+One HTTP request a collection. The client's own library takes seconds to import and adds
+nothing here.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from router.backends.base import Hit, SearchRequest, Vector
+from router.catalog.folding import fold_text
+from router.catalog.model import Catalog, CatalogKind
+from router.catalog.qdrant_discovery import LOCAL_MODEL
+from router.catalog_search.form_search import FormResult, FormSearch
+from router.catalog_search.rows import row_hit
+from router.catalog_search.word_ranking import rank_by_words
+from router.errors import StoreUnavailable
+from router.question.language.grammar import FUNCTION_WORDS
+from router.question.rights import row_conditions
+
+CONNECT_SECONDS = 2
+KEEP_ALIVE_SECONDS = 2.0
+WORDS_MAX = 12
+CANDIDATES = 20
+"""Neighbours whose words are compared with the question's."""
+WORDS_ONLY_SCORE = 0.5
+"""Score of a hit by words alone at most: it is not comparable with a cosine."""
+
+
+def open_qdrant(url: str, api_key: str | None = None) -> httpx.AsyncClient:
+    """Return a client; nothing is contacted here."""
+    limits = httpx.Limits(keepalive_expiry=KEEP_ALIVE_SECONDS)
+    headers = {"api-key": api_key} if api_key else {}
+    return httpx.AsyncClient(
+        base_url=url, timeout=CONNECT_SECONDS, limits=limits, headers=headers, trust_env=False
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class TextSearch:
+    """Searches every visible collection. ``client`` belongs to the caller, who closes it."""
+
+    client: httpx.AsyncClient
+    catalog: Catalog
+    name: str = "qdrant"
+
+    async def search(self, search: SearchRequest) -> FormResult:
+        """Raises StoreUnavailable; CatalogError where the caller may not ask."""
+        caller = search.caller if isinstance(search, FormSearch) else {}
+        kinds = list(self.catalog.of_store("qdrant"))
+        try:
+            found = await asyncio.gather(
+                *(self._collection(name, kind, search, caller) for name, kind in kinds)
+            )
+        except (httpx.HTTPError, OSError, KeyError, ValueError) as error:
+            raise StoreUnavailable(self.name, type(error).__name__, str(error)) from error
+        near = [hit for each in found for hit in each]
+        hits = rank_by_words(search.query, near)
+        by_words = [name for name, kind in kinds if kind.embedding != LOCAL_MODEL]
+        left_out = tuple(
+            f"the meaning of the question in {name}: its vectors are of another model, so it was "
+            "searched by words"
+            for name in by_words
+        )
+        return FormResult(hits[: search.limit], left_out=left_out)
+
+    async def health(self) -> None:
+        """Return when the store answers. Raises StoreUnavailable."""
+        try:
+            (await self.client.get("/collections")).raise_for_status()
+        except (httpx.HTTPError, OSError) as error:
+            raise StoreUnavailable(self.name, type(error).__name__, str(error)) from error
+
+    async def _collection(
+        self,
+        name: str,
+        kind: CatalogKind,
+        search: SearchRequest,
+        caller: Mapping[str, str | None],
+    ) -> list[Hit]:
+        rights = _filter(name, kind, caller)
+        if kind.embedding == LOCAL_MODEL:
+            return await self._by_meaning(name, kind, (search.embedding, search.limit), rights)
+        return await self._by_words(name, kind, search, rights)
+
+    async def _by_meaning(
+        self,
+        name: str,
+        kind: CatalogKind,
+        wanted: tuple[Vector, int],
+        rights: Mapping[str, Any],
+    ) -> list[Hit]:
+        vector, limit = wanted[0], max(wanted[1], CANDIDATES)
+        body: dict[str, Any] = {
+            "query": vector.tolist(),
+            "limit": limit,
+            "with_payload": list(kind.visible),
+            "filter": rights or None,
+        }
+        if kind.vector is not None:
+            body["using"] = kind.vector
+        points = await self._post(f"/collections/{kind.source}/points/query", body)
+        return [_hit(name, kind, point, point["score"]) for point in points if point["score"] > 0]
+
+    async def _by_words(
+        self, name: str, kind: CatalogKind, search: SearchRequest, rights: Mapping[str, Any]
+    ) -> list[Hit]:
+        """Ask the payload's full-text index for any of the words; count them here."""
+        words = [word for word in fold_text(search.query).split() if word not in FUNCTION_WORDS]
+        columns = [c for c in (*kind.title, *kind.text) if c in kind.visible]
+        any_word = [
+            {"key": column, "match": {"text": word}}
+            for word in words[:WORDS_MAX]
+            for column in columns
+        ]
+        if not any_word:
+            return []
+        body = {
+            "filter": {**rights, "should": any_word},
+            "limit": 10 * search.limit,
+            "with_payload": list(kind.visible),
+        }
+        points = await self._post(f"/collections/{kind.source}/points/scroll", body)
+        return [_hit(name, kind, point, _share(words, point)) for point in points]
+
+    async def _post(self, path: str, body: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+        reply = await self.client.post(path, json={k: v for k, v in body.items() if v is not None})
+        reply.raise_for_status()
+        points: Sequence[Mapping[str, Any]] = reply.json()["result"]["points"]
+        return points
+
+
+def _share(words: Sequence[str], point: Mapping[str, Any]) -> float:
+    text = set(fold_text(" ".join(map(str, (point.get("payload") or {}).values()))).split())
+    return WORDS_ONLY_SCORE * sum(word in text for word in words) / len(words)
+
+
+def _hit(name: str, kind: CatalogKind, point: Mapping[str, Any], score: float) -> Hit:
+    payload = {**(point.get("payload") or {}), "id": point["id"]}
+    hit = row_hit(name, kind, payload, 0)
+    text = "\n".join(str(payload[c]) for c in kind.text if payload.get(c))
+    return Hit(
+        id=hit.id,
+        title=hit.title,
+        text=text or hit.text,
+        source=hit.source,
+        score=max(min(float(score), 1.0), 0.0),
+        kind=name,
+        backend="qdrant",
+        occurred_on=hit.occurred_on,
+    )
+
+
+def _filter(name: str, kind: CatalogKind, caller: Mapping[str, str | None]) -> dict[str, Any]:
+    """Return the rights of a collection as Qdrant's filter."""
+    must, must_not = list[dict[str, Any]](), list[dict[str, Any]]()
+    for condition in row_conditions(name, kind, caller):
+        group = must_not if condition.negated else must
+        if condition.operator == "missing":
+            group.append({"is_empty": {"key": condition.column}})
+        elif condition.operator == "=":
+            group.append({"key": condition.column, "match": {"value": condition.values[0]}})
+        else:
+            bound = {"<": "lt", "<=": "lte", ">": "gt", ">=": "gte"}[condition.operator]
+            group.append({"key": condition.column, "range": {bound: condition.values[0]}})
+    return {key: value for key, value in (("must", must), ("must_not", must_not)) if value}

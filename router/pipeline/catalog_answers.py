@@ -1,0 +1,82 @@
+"""A question over the catalogue as the pipeline answers it: read, choose, search."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from router.answer import Answer
+from router.catalog_search.search import (
+    CatalogAnswer,
+    CatalogQuestion,
+    CatalogSearch,
+    QuestionPlan,
+)
+from router.learning import Choice
+from router.observability import trace
+from router.pipeline.arm_selection import RoutingPlan
+from router.pipeline.query_request import QueryRequest
+from router.pipeline.query_understanding import AnalyzedQuery, QueryUnderstanding
+
+_INTENTS = {"postgres": "metadata", "graph": "graph", "qdrant": "semantic", "none": "out_of_scope"}
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogAnswers:
+    """One request's way through the catalogue."""
+
+    search: CatalogSearch
+    understanding: QueryUnderstanding
+
+    async def read(
+        self, request: QueryRequest, understood: AnalyzedQuery
+    ) -> tuple[CatalogQuestion, QuestionPlan]:
+        """Read the question on the models' thread."""
+        today = datetime.now(UTC).date()
+        caller = {"tenant": request.tenant, "user": request.user_id}
+        question = CatalogQuestion(
+            understood.text, understood.vector, understood.intent, request.limit, today, caller
+        )
+        plan = await self.understanding.run(
+            lambda: self.search.plan(understood.text, understood.intent, today)
+        )
+        return question, plan
+
+    async def answer(
+        self, question: CatalogQuestion, plan: QuestionPlan, routing: RoutingPlan
+    ) -> tuple[Answer, Choice]:
+        """Answer by evidence; where that is unsure, by what intent and bandit chose.
+
+        Raises StoreUnavailable where every store that was asked failed.
+        """
+        way = plan.choice.way
+        if not plan.choice.sure:
+            way = "text" if routing.choice.arm == "qdrant" else "rows"
+        trace.add_note("store", {"way": way, "evidence": plan.choice.way, "sure": plan.choice.sure})
+        found = await self.search.answer(question, plan, way)
+        choice = routing.choice
+        if choice.arm != found.store:  # the evidence chose: nothing was drawn
+            choice = Choice(found.store if found.store != "none" else "qdrant", 1.0, {})
+        return _answer(question, found), choice
+
+
+def cache_tenant(search: CatalogSearch | None, request: QueryRequest) -> str:
+    """Return who shares answers: a tenant, or one user where the catalogue's rights need that."""
+    if search is None or not search.rights_use_user:
+        return request.tenant
+    return f"{request.tenant}\n{request.user_id}"
+
+
+def _answer(question: CatalogQuestion, found: CatalogAnswer) -> Answer:
+    return Answer(
+        query_id="",
+        query=question.text,
+        intent=_INTENTS[found.store],
+        confidence=found.confidence,
+        tier="catalog",
+        cohort="control",
+        backends=(found.store,) if found.store != "none" else (),
+        results=found.hits,
+        left_out=found.left_out,
+        interpretation=found.interpretation,
+        value=found.value,
+        failures=found.failures,
+    )

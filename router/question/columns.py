@@ -1,0 +1,173 @@
+"""Which column a number, a time or a superlative is about."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from router.catalog.identifiers import words_of
+from router.catalog.model import NUMERIC, TEMPORAL, Catalog, CatalogColumn, CatalogKind
+from router.catalog.paths import SchemaPath, SchemaPaths
+from router.catalog.vocabulary import Vocabulary
+from router.question.draft import Draft
+from router.question.language.grammar import DIMENSIONS, MONEY
+from router.question.language.mentions import Mentions
+
+NEAR_TOKENS = 5
+LINK_COST = 0.3
+_MEASURES = (*MONEY, "size", "quantity", "score", "rating", "duration")
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnChoice:
+    """A column at the end of a path, with how sure it is; ``place`` of the words that name it."""
+
+    path: SchemaPath
+    kind: str
+    column: str
+    weight: float
+    place: tuple[int, int] | None = None
+
+
+class ColumnFinder:
+    """Chooses columns for one catalogue."""
+
+    def __init__(self, catalog: Catalog, vocabulary: Vocabulary, paths: SchemaPaths) -> None:
+        self._catalog = catalog
+        self._vocabulary = vocabulary
+        self._paths = paths
+        self._joined = {
+            (link.start, near)
+            for link in catalog.visible_links.values()
+            for near, _ in link.columns
+        }
+
+    def is_key(self, kind: str, column: str) -> bool:
+        """Return True for a key or foreign key, which nobody sums or compares."""
+        facts = self._catalog.kinds[kind]
+        named = words_of(column)[-1] in ("id", "key", "uuid")
+        return (
+            (column in facts.key and facts.store == "postgres")
+            or (kind, column) in self._joined
+            or named
+        )
+
+    def numeric(self, kind: str) -> list[str]:
+        """Return the columns that measure something."""
+        return [
+            name
+            for name, column in self._catalog.visible_kinds[kind].visible.items()
+            if column.type in NUMERIC and column.unit != "year" and not self.is_key(kind, name)
+        ]
+
+    def temporal(self, kind: str) -> list[str]:
+        """Return the columns that hold times."""
+        return [
+            name
+            for name, column in self._catalog.visible_kinds[kind].visible.items()
+            if is_temporal(column)
+        ]
+
+    def dimension(self, kind: str, dimension: str) -> tuple[str, float] | None:
+        """Return the column of a dimension ("length"): by its words, the likeliest first."""
+        temporal = dimension in ("age", "date")
+        allowed = self.temporal(kind) if temporal else self.numeric(kind)
+        for rank, word in enumerate(DIMENSIONS[dimension]):
+            for term in self._vocabulary.find([word]):
+                if term.sort == "column" and term.kind == kind and term.column in allowed:
+                    return term.column, term.weight * 0.95**rank
+        return None
+
+    def default_measure(self, kind: str) -> tuple[str, float] | None:
+        """Return the column that "invoices over 10" means."""
+        columns = self.numeric(kind)
+        for word in _MEASURES:
+            for name in columns:
+                if word in words_of(name):
+                    return name, 0.6
+        return (columns[0], 0.5) if len(columns) == 1 else None
+
+    def mentioned(
+        self, target: str, mentions: Mentions, around: tuple[int, int], allowed: str
+    ) -> Iterator[ColumnChoice]:
+        """Yield the columns that words near ``around`` name; ``allowed``: numeric or temporal."""
+        for mention in mentions.terms:
+            gap = max(around[0] - mention.end, mention.start - around[1], 0)
+            if gap > NEAR_TOKENS:
+                continue
+            for term in mention.of("column"):
+                if not term.link and term.column in self._allowed(term.kind, allowed):
+                    path = self._way(target, term.kind)
+                    if path is not None:
+                        weight = term.weight - 0.04 * gap - LINK_COST * _length(path)
+                        place = (mention.start, mention.end)
+                        yield ColumnChoice(path, term.kind, term.column, weight, place)
+
+    def date_choices(
+        self, target: str, mentions: Mentions, around: tuple[int, int]
+    ) -> list[ColumnChoice]:
+        """Return the date columns that a time may restrict, best first."""
+        found = list(self.mentioned(target, mentions, around, "temporal"))
+        facts = self._catalog.visible_kinds[target]
+        found += [
+            ColumnChoice((), target, column, 0.45 if column == facts.date else 0.25)
+            for column in self.temporal(target)
+        ]
+        for kind in self._neighbours(target, mentions):
+            date = self._catalog.visible_kinds[kind].date
+            path = self._way(target, kind)
+            if date in self._catalog.visible_kinds[kind].visible and date and path:
+                found.append(ColumnChoice(path, kind, date, 0.4 - LINK_COST * _length(path) / 2))
+        return sorted(found, key=lambda choice: -choice.weight)
+
+    def number_choices(
+        self, target: str, mentions: Mentions, around: tuple[int, int], dimension: str
+    ) -> list[ColumnChoice]:
+        """Return the columns that a number may compare with, best first."""
+        found = list(self.mentioned(target, mentions, around, "numeric"))
+        for kind in dict.fromkeys((target, *self._neighbours(target, mentions))):
+            path = self._way(target, kind)
+            if path is None:
+                continue
+            cost = LINK_COST * _length(path)
+            if dimension and (by := self.dimension(kind, dimension)):
+                found.append(ColumnChoice(path, kind, by[0], 0.85 * by[1] - cost))
+            if default := self.default_measure(kind):
+                found.append(ColumnChoice(path, kind, default[0], default[1] - cost))
+        return sorted(found, key=lambda choice: -choice.weight)
+
+    def _allowed(self, kind: str, allowed: str) -> Sequence[str]:
+        return self.numeric(kind) if allowed == "numeric" else self.temporal(kind)
+
+    def _way(self, target: str, kind: str) -> SchemaPath | None:
+        if kind == target:
+            return ()
+        return next(iter(self._paths.between(target, kind)), None)
+
+    def _neighbours(self, target: str, mentions: Mentions) -> list[str]:
+        """Return the other kinds that the question names or has values of."""
+        named = [term.kind for mention in mentions.terms for term in mention.of("kind")]
+        valued = [entry.kind for mention in mentions.values for entry in mention.entries]
+        return [kind for kind in dict.fromkeys((*named, *valued)) if kind != target]
+
+
+def use_choice(draft: Draft, choice: ColumnChoice, place: tuple[int, int]) -> None:
+    """Account for the words of a choice, and for the way to it."""
+    draft.use(*place, 1.0)
+    draft.bonus += 0.3 * choice.weight
+    draft.cost += 0.25 * len(choice.path)
+    if choice.place is not None:
+        draft.use(*choice.place, max(min(choice.weight + 0.1, 1.0), 0.3))
+
+
+def is_temporal(column: CatalogColumn) -> bool:
+    """Return True for dates, times and years."""
+    return column.type in TEMPORAL or column.unit == "year"
+
+
+def _length(path: SchemaPath) -> float:
+    return sum(step.cost for step in path)
+
+
+def label(kind: CatalogKind, column: str) -> str:
+    """Return a column's name as words."""
+    del kind
+    return " ".join(words_of(column))

@@ -1,0 +1,240 @@
+"""Values and times of a question, as conditions of a draft."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+
+from router.catalog.model import Catalog, CatalogColumn
+from router.catalog.paths import SchemaPaths
+from router.catalog.values import ValueEntry
+from router.question.columns import ColumnChoice, ColumnFinder, use_choice
+from router.question.draft import Draft
+from router.question.form import (
+    AllCondition,
+    AnyCondition,
+    Condition,
+    Value,
+    ValueCondition,
+)
+from router.question.language.mentions import DateMention, Mentions, TermMention
+from router.question.language.value_mentions import ValueMention
+from router.question.relations import Relations, ScoredPath, joined_by
+
+APPOSED = 0.4
+ROLE_FIRST = 0.4
+"""Bonus of the way that begins with what the asked people do."""
+SHORTENING = 0.02
+_KIND_GAP = frozenset(("called", "named", "titled", "the", "a", ",", ":", "-", '"', "'"))
+_COLUMN_GAP = _KIND_GAP | {"is", "was", "of", "in", "by", "=", "are", "not", "to", "equals"}
+OWN_NAME_GOVERNED = 0.45
+"""Nobody asks for "albums by" an album's own name."""
+
+
+AskedWords = tuple[str, TermMention | None]
+
+
+@dataclass(frozen=True, slots=True)
+class ValueOption:
+    """One meaning of a value: its entry, and the way there."""
+
+    entry: ValueEntry
+    way: ScoredPath
+    score: float
+    apposed: tuple[TermMention, ...] = ()
+
+
+class ConditionReader:
+    """Adds the conditions of a question to a draft."""
+
+    def __init__(self, catalog: Catalog, paths: SchemaPaths, columns: ColumnFinder) -> None:
+        self._catalog = catalog
+        self._paths = paths
+        self._columns = columns
+        self._relations = Relations(catalog)
+
+    def add_values(self, draft: Draft, mentions: Mentions, asked: AskedWords) -> None:
+        """Add every value, the surest meaning of each.
+
+        ``asked`` is the link whose person is asked for (actors did act), and the words that name
+        the asked kind.
+        """
+        before: tuple[ValueMention, ValueOption] | None = None
+        for mention in mentions.values:
+            options = self._options(draft.kind, mention, mentions, asked)
+            chosen = max(options, key=lambda option: option.score, default=None)
+            if chosen is None:
+                continue
+            self._add_value(draft, mentions, (mention, chosen), before)
+            before = mention, chosen
+
+    def _options(
+        self, target: str, mention: ValueMention, mentions: Mentions, asked: AskedWords
+    ) -> Iterator[ValueOption]:
+        role = asked[0]
+        for entry in mention.entries:
+            apposed, bonus = self._apposed(entry, mention, mentions)
+            if entry.kind == target:
+                direct = ScoredPath((), 0.0, ())
+                named = _governed(mention, mentions, asked[1]) and not apposed
+                odd = OWN_NAME_GOVERNED if entry.name and named else 0.0
+                yield ValueOption(entry, direct, entry.weight + bonus + 0.1 - odd, apposed)
+            related = entry.kind != target or entry.name
+            for path in self._paths.between(target, entry.kind) if related else ():
+                way = self._relations.scored(path, mention, mentions, target)
+                score = entry.weight + way.score + bonus
+                if role:
+                    score += ROLE_FIRST if path[0].link == role else -ROLE_FIRST
+                yield ValueOption(entry, way, score, apposed)
+
+    def _apposed(
+        self, entry: ValueEntry, value: ValueMention, mentions: Mentions
+    ) -> tuple[tuple[TermMention, ...], float]:
+        """Return the kind or column words beside a value that say what it is: "album Frank"."""
+        found, bonus = [], 0.05 * entry.name + 0.03 * entry.category
+        columns = {column for column, _ in entry.conditions}
+        for mention in mentions.terms:
+            gap = {token.folded for token in mentions.tokens[mention.end : value.start]}
+            near = mention.end <= value.start and gap <= _COLUMN_GAP
+            tight = mention.end <= value.start and gap <= _KIND_GAP
+            behind = mention.start == value.end
+            for term in mention.terms:
+                column = (
+                    term.sort == "column" and term.column in columns and term.kind == entry.kind
+                )
+                kind = term.sort == "kind" and term.kind == entry.kind and (entry.name or behind)
+                link = term.sort == "link" and term.link in self._ending_at(entry.kind)
+                if (column and near) or (kind and (tight or behind)) or (link and tight and column):
+                    found.append(mention)
+                    bonus += APPOSED * term.weight
+                    break
+        return tuple(found), bonus
+
+    def _ending_at(self, kind: str) -> frozenset[str]:
+        return frozenset(
+            name for name, link in self._catalog.visible_links.items() if link.end == kind
+        )
+
+    def _add_value(
+        self,
+        draft: Draft,
+        mentions: Mentions,
+        chosen: tuple[ValueMention, ValueOption],
+        before: tuple[ValueMention, ValueOption] | None,
+    ) -> None:
+        mention, option = chosen
+        path = option.way.path
+        conditions = self._equalities(mention, option.entry)
+        apart = False
+        if before is not None and path and before[1].way.path == path:
+            words = joined_by(mentions, before[0], mention)
+            apart = "and" in words and _columns(before[1].entry) == _columns(option.entry)
+        draft.negated |= mention.negated
+        if mention.negated and path:
+            draft.root.deny(path, conditions)
+        elif mention.negated:
+            draft.root.add((), [each.model_copy(update={"negated": True}) for each in conditions])
+        else:
+            draft.root.add(path, conditions, apart=apart)
+        draft.use(mention.start, mention.end, min(option.entry.weight, 1.0))
+        draft.bonus += min(option.score, 1.5) * (0.3 + 0.1 * min(mention.end - mention.start, 4))
+        for term, weight in option.way.mentions:
+            draft.use(term.start, term.end, weight)
+        for term in option.apposed:
+            draft.use(term.start, term.end, 1.0)
+        draft.cost += 0.1 * len(path)
+        draft.matches.append(_match_line(mentions, mention, option.entry))
+
+    def _equalities(self, mention: ValueMention, entry: ValueEntry) -> list[ValueCondition]:
+        """Return conditions; several values that one short phrase begins are alternatives."""
+        columns = _columns(entry)
+        values: dict[str, list[Value]] = {column: [] for column in columns}
+        for other in mention.entries:
+            same = other.kind == entry.kind and _columns(other) == columns
+            if same and abs(other.weight - entry.weight) <= SHORTENING:
+                for column, value in other.conditions:
+                    if value not in values[column]:
+                        values[column].append(value)
+        return [ValueCondition(column=name, values=tuple(each)) for name, each in values.items()]
+
+    def add_dates(self, draft: Draft, mentions: Mentions) -> None:
+        """Add every time; those joined by "or" are alternatives."""
+        pending: list[tuple[ColumnChoice, tuple[Condition, ...]]] = []
+        for mention in mentions.dates:
+            choices = self._columns.date_choices(draft.kind, mentions, (mention.start, mention.end))
+            if mention.range.bare and not choices:
+                continue
+            if not choices:
+                draft.cost += 0.5
+                continue
+            choice = choices[0]
+            conditions = self._dated(choice, mention)
+            use_choice(draft, choice, (mention.start, mention.end))
+            draft.matches.append(
+                f"{mentions.words(mention.start, mention.end)} → {choice.kind}.{choice.column} "
+                f"{mention.range.words}"
+            )
+            pending.append((choice, conditions))
+        self._merge_dates(draft, mentions, pending)
+
+    def _merge_dates(
+        self,
+        draft: Draft,
+        mentions: Mentions,
+        pending: list[tuple[ColumnChoice, tuple[Condition, ...]]],
+    ) -> None:
+        either = any(token.folded == "or" for token in mentions.tokens)
+        closed = [range_ for range_ in mentions.dates if range_.range.start and range_.range.end]
+        if len(pending) > 1 and (either or len(closed) == len(pending)):
+            columns = {(choice.path, choice.column) for choice, _ in pending}
+            if len(columns) == 1:
+                every = tuple(AllCondition(conditions=each) for _, each in pending)
+                draft.root.add(pending[0][0].path, [AnyCondition(conditions=every)])
+                return
+        for choice, conditions in pending:
+            draft.root.add(choice.path, conditions)
+
+    def _dated(self, choice: ColumnChoice, mention: DateMention) -> tuple[Condition, ...]:
+        column = self._catalog.kinds[choice.kind].columns[choice.column]
+        span = mention.range
+        conditions = list(_bounds(choice.column, column, (span.start, span.end)))
+        if not mention.negated:
+            return tuple(conditions)
+        outside = [_outside(each) for each in conditions]
+        return (outside[0],) if len(outside) == 1 else (AnyCondition(conditions=tuple(outside)),)
+
+
+def _governed(mention: ValueMention, mentions: Mentions, kind: TermMention | None) -> bool:
+    """Return True where the value relates to the asked rows and does not name one."""
+    before = mentions.tokens[mention.start - 1].folded if mention.start else ""
+    if mention.negated or before in ("called", "named", "titled", "is"):
+        return False
+    return before in ("by", "from", "with", "in") or kind is not None
+
+
+def _columns(entry: ValueEntry) -> tuple[str, ...]:
+    return tuple(column for column, _ in entry.conditions)
+
+
+def _match_line(mentions: Mentions, mention: ValueMention, entry: ValueEntry) -> str:
+    values = ", ".join(f"{entry.kind}.{column} = {value}" for column, value in entry.conditions)
+    return f"{mentions.words(mention.start, mention.end)} → {values}"
+
+
+def _bounds(
+    name: str, column: CatalogColumn, span: tuple[date | None, date | None]
+) -> Iterator[ValueCondition]:
+    start, end = span
+    years = column.unit == "year"
+    if start is not None:
+        first: Value = start.year if years else start
+        yield ValueCondition(column=name, operator=">=", values=(first,))
+    if end is not None:
+        last: Value = end.year + (end > date(end.year, 1, 1)) if years else end
+        yield ValueCondition(column=name, operator="<", values=(last,))
+
+
+_OUTSIDE = {">=": "<", "<": ">="}
+
+
+def _outside(condition: ValueCondition) -> ValueCondition:
+    return condition.model_copy(update={"operator": _OUTSIDE[condition.operator]})

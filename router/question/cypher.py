@@ -1,0 +1,255 @@
+"""Compile a checked form to one read-only Cypher statement.
+
+Links that must hold become MATCH clauses of their own, so that a planner may start at the rarest
+end; negated and alternative ones become EXISTS subqueries. Values are parameters ``$p1`` ….
+"""
+
+from collections.abc import Iterator
+
+from router.catalog.model import Catalog, CatalogColumn
+from router.question.form import (
+    Aggregate,
+    AllCondition,
+    AnyCondition,
+    Condition,
+    LinkCondition,
+    LinkStep,
+    Measure,
+    MeasureCondition,
+    QuestionForm,
+    Value,
+    ValueCondition,
+)
+from router.question.rights import row_conditions
+from router.question.statement import (
+    GROUP_COLUMN,
+    VALUE_COLUMN,
+    Caller,
+    CompiledStatement,
+    StatementScope,
+)
+from router.question.validation import end_of
+
+_INTEGER_MAX = 2**63
+_FUNCTIONS = {
+    "count": "count",
+    "sum": "sum",
+    "average": "avg",
+    "minimum": "min",
+    "maximum": "max",
+}
+
+
+def compile_cypher(
+    form: QuestionForm, catalog: Catalog, limit: int, caller: Caller
+) -> CompiledStatement:
+    """Return the statement for ``form``, which ``validation.checked`` has returned.
+
+    A row is ``properties`` (a map) and ``value``; of a group, ``group`` and ``value``.
+    Raises CatalogError where the rights of a kind refuse ``caller``.
+    """
+    scope = StatementScope(catalog, caller)
+    root = scope.alias()
+    clauses = [f"MATCH {_node(scope, form.kind, root)}"]
+    clauses += _filtered(scope, form.kind, root, form.conditions)
+    if any(isinstance(each, LinkCondition) and not each.negated for each in form.conditions):
+        clauses.append(f"WITH DISTINCT {root}")
+    if form.aggregate is not None:
+        clauses += _aggregated(scope, form.aggregate, form.kind, root)
+    else:
+        clauses += _rows(scope, form, root)
+    clauses.append(f"LIMIT $p{scope.bind(limit)}")
+    return CompiledStatement(" ".join(clauses), tuple(scope.values))
+
+
+def escaped(name: str) -> str:
+    """Return ``name`` as an escaped identifier."""
+    return "`" + name.replace("`", "``") + "`"
+
+
+def _node(scope: StatementScope, kind: str, alias: str) -> str:
+    return f"({alias}:{escaped(scope.kind(kind).source)})"
+
+
+def _filtered(
+    scope: StatementScope, kind: str, alias: str, conditions: tuple[Condition, ...]
+) -> Iterator[str]:
+    """Yield the WHERE of one node, then a MATCH for each link that must hold."""
+    links = [each for each in conditions if isinstance(each, LinkCondition) and not each.negated]
+    others = [each for each in conditions if each not in links]
+    tests = [*_rights(scope, kind, alias)]
+    tests += [_condition(scope, each, kind, alias) for each in others]
+    if tests:
+        yield f"WHERE {' AND '.join(tests)}"
+    for link in links:
+        yield from _matched(scope, link, kind, alias)
+
+
+def _matched(
+    scope: StatementScope, condition: LinkCondition, kind: str, alias: str
+) -> Iterator[str]:
+    end, there, edge = end_of(condition.step, kind, scope.catalog), scope.alias(), scope.alias()
+    yield f"MATCH ({alias}){_edge(scope, condition.step, edge)}{_node(scope, end, there)}"
+    tests = [*_edge_tests(scope, condition, edge)]
+    if condition.distinct:
+        tests.append(f"{there} <> t1")
+    if tests:
+        yield f"WHERE {' AND '.join(tests)} WITH *"
+    yield from _filtered(scope, end, there, condition.conditions)
+
+
+def _edge(scope: StatementScope, step: LinkStep, alias: str) -> str:
+    name = escaped(scope.catalog.visible_links[step.link].relationship or "")
+    edge = f"-[{alias}:{name}]-"
+    return f"<{edge}" if step.reverse else f"{edge}>"
+
+
+def _edge_tests(scope: StatementScope, condition: LinkCondition, edge: str) -> Iterator[str]:
+    columns = scope.catalog.visible_links[condition.step.link].properties
+    for each in condition.properties:
+        yield _value_condition(scope, each, columns[each.column], edge)
+
+
+def _rows(scope: StatementScope, form: QuestionForm, root: str) -> Iterator[str]:
+    kind = scope.kind(form.kind)
+    value = "null"
+    if form.order is not None:
+        measure = form.order.measure
+        value = f"{root}.{escaped(measure.column or '')}"
+        if measure.path:
+            yield from _measured(scope, measure, form.kind, root)
+            value = "v"
+    columns = ", ".join(f".{escaped(name)}" for name in kind.visible)
+    yield f"WITH {root}, {value} AS v"
+    yield f"RETURN {root} {{{columns}}} AS properties, v AS {escaped(VALUE_COLUMN)}"
+    order = [f"{root}.{escaped(name)}" for name in kind.key]
+    if form.order is not None:
+        order = ["v IS NULL", f"v {'DESC' if form.order.descending else 'ASC'}", *order]
+    if order:
+        yield f"ORDER BY {', '.join(order)}"
+
+
+def _measured(scope: StatementScope, measure: Measure, kind: str, root: str) -> Iterator[str]:
+    """Yield clauses after which ``root`` and ``v`` are bound."""
+    pattern, end, alias, tests = f"({root})", kind, root, list[str]()
+    for step in measure.path:
+        end, alias = end_of(step, end, scope.catalog), scope.alias()
+        pattern += f"{_edge(scope, step, '')}{_node(scope, end, alias)}"
+        tests += _rights(scope, end, alias)
+    tests += [_condition(scope, each, end, alias) for each in measure.conditions]
+    yield f"OPTIONAL MATCH {pattern}"
+    if tests:
+        yield f"WHERE {' AND '.join(tests)}"
+    yield f"WITH DISTINCT {root}, {alias}"
+    argument = f"{alias}.{escaped(measure.column)}" if measure.column else alias
+    yield f"WITH {root}, {_FUNCTIONS[measure.function or 'count']}({argument}) AS v"
+
+
+def _aggregated(scope: StatementScope, aggregate: Aggregate, kind: str, root: str) -> Iterator[str]:
+    argument = f"{root}.{escaped(aggregate.column)}" if aggregate.column else "*"
+    value = f"{_FUNCTIONS[aggregate.function]}({argument}) AS {escaped(VALUE_COLUMN)}"
+    if aggregate.group_by is None:
+        yield f"RETURN {value}"
+        return
+    alias, end = root, kind
+    for step in aggregate.path:
+        here, end = alias, end_of(step, end, scope.catalog)
+        alias = scope.alias()
+        yield f"MATCH ({here}){_edge(scope, step, '')}{_node(scope, end, alias)}"
+        tests = [*_rights(scope, end, alias)]
+        if tests:
+            yield f"WHERE {' AND '.join(tests)}"
+    group = f"{alias}.{escaped(aggregate.group_by)}"
+    yield f"RETURN {group} AS {escaped(GROUP_COLUMN)}, {value}"
+    yield f"ORDER BY {escaped(VALUE_COLUMN)} DESC, {escaped(GROUP_COLUMN)}"
+
+
+def _rights(scope: StatementScope, kind: str, alias: str) -> Iterator[str]:
+    columns = scope.kind(kind).columns
+    for condition in row_conditions(kind, scope.kind(kind), scope.caller):
+        yield _value_condition(scope, condition, columns[condition.column], alias)
+
+
+def _condition(scope: StatementScope, condition: Condition, kind: str, alias: str) -> str:
+    match condition:
+        case ValueCondition():
+            column = scope.kind(kind).columns[condition.column]
+            return _value_condition(scope, condition, column, alias)
+        case LinkCondition():
+            return _exists(scope, condition, kind, alias)
+        case AnyCondition() | AllCondition():
+            inner = [_condition(scope, each, kind, alias) for each in condition.conditions]
+            joint = " OR " if isinstance(condition, AnyCondition) else " AND "
+            return f"({joint.join(inner)})"
+        case MeasureCondition():
+            return _compared(scope, condition, kind, alias)
+
+
+def _exists(scope: StatementScope, condition: LinkCondition, kind: str, alias: str) -> str:
+    end, there, edge = end_of(condition.step, kind, scope.catalog), scope.alias(), scope.alias()
+    tests = [*_edge_tests(scope, condition, edge), *_rights(scope, end, there)]
+    tests += [_condition(scope, each, end, there) for each in condition.conditions]
+    if condition.distinct:
+        tests.append(f"{there} <> t1")
+    where = f" WHERE {' AND '.join(tests)}" if tests else ""
+    pattern = f"({alias}){_edge(scope, condition.step, edge)}{_node(scope, end, there)}"
+    text = f"EXISTS {{ MATCH {pattern}{where} }}"
+    return f"NOT {text}" if condition.negated else text
+
+
+def _compared(scope: StatementScope, condition: MeasureCondition, kind: str, alias: str) -> str:
+    measure = condition.measure
+    number = f"$p{scope.bind(condition.value)}"
+    if not measure.path:
+        return f"{alias}.{escaped(measure.column or '')} {condition.operator} {number}"
+    pattern, end, there, tests = f"({alias})", kind, alias, list[str]()
+    for step in measure.path:
+        end, there = end_of(step, end, scope.catalog), scope.alias()
+        pattern += f"{_edge(scope, step, '')}{_node(scope, end, there)}"
+        tests += _rights(scope, end, there)
+    tests += [_condition(scope, each, end, there) for each in measure.conditions]
+    where = f" WHERE {' AND '.join(tests)}" if tests else ""
+    subquery = f"MATCH {pattern}{where} RETURN DISTINCT {there}"
+    if measure.function == "count":
+        return f"COUNT {{ {subquery} }} {condition.operator} {number}"
+    # Cypher has no aggregate over a subquery inside WHERE but this: reduce over a collected list.
+    function = _FUNCTIONS[measure.function or "sum"]
+    column = f"{there}.{escaped(measure.column or '')}"
+    values = (
+        f"COLLECT {{ MATCH {pattern}{where} WITH DISTINCT {there} RETURN {function}({column}) }}"
+    )
+    return f"{values}[0] {condition.operator} {number}"
+
+
+def _value_condition(
+    scope: StatementScope, condition: ValueCondition, column: CatalogColumn, alias: str
+) -> str:
+    value = f"{alias}.{escaped(condition.column)}"
+    if condition.operator == "missing":
+        return f"{value} IS {'NOT ' if condition.negated else ''}NULL"
+    text = _test(scope, condition, column, value)
+    return f"NOT coalesce({text}, false)" if condition.negated else text
+
+
+def _test(
+    scope: StatementScope, condition: ValueCondition, column: CatalogColumn, value: str
+) -> str:
+    if condition.operator == "contains":
+        tests = [
+            f"toLower(toString({value})) CONTAINS toLower($p{scope.bind(each)})"
+            for each in condition.values
+        ]
+        return tests[0] if len(tests) == 1 else f"({' OR '.join(tests)})"
+    if column.type == "list":
+        return f"any(x IN {value} WHERE x IN $p{scope.bind(_values(condition))})"
+    if condition.operator == "=" and len(condition.values) > 1:
+        return f"{value} IN $p{scope.bind(_values(condition))}"
+    return f"{value} {condition.operator} $p{scope.bind(_values(condition)[0])}"
+
+
+def _values(condition: ValueCondition) -> list[Value]:
+    """Return the values; Bolt has no integer beyond 64 bits."""
+    return [
+        float(value) if isinstance(value, int) and abs(value) >= _INTEGER_MAX else value
+        for value in condition.values
+    ]

@@ -1,0 +1,142 @@
+"""A form in the making: a tree of conditions for one kind, and which words it accounts for."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from router.catalog.paths import SchemaPath, SchemaStep
+from router.question.form import (
+    Aggregate,
+    AnyCondition,
+    Condition,
+    LinkCondition,
+    LinkStep,
+    MeasureCondition,
+    QuestionForm,
+    SortKey,
+    ValueCondition,
+)
+
+
+@dataclass(slots=True)
+class Branch:
+    """Conditions on one kind, and branches along its links."""
+
+    kind: str
+    conditions: list[Condition] = field(default_factory=list)
+    branches: list["Link"] = field(default_factory=list)
+
+    def add(
+        self, path: SchemaPath, conditions: Iterable[Condition], *, apart: bool = False
+    ) -> None:
+        """Put ``conditions`` at the end of ``path``; ``apart`` in a branch that is not shared."""
+        self.at(path, apart=apart).conditions.extend(conditions)
+
+    def at(self, path: SchemaPath, *, apart: bool = False) -> "Branch":
+        """Return the branch at the end of ``path``, made where it is missing."""
+        if not path:
+            return self
+        step, rest = path[0], path[1:]
+        shared = None if apart and not rest else self.branch(step)
+        if shared is None:
+            shared = Link(step, Branch(step.end))
+            self.branches.append(shared)
+        return shared.branch.at(rest, apart=apart)
+
+    def deny(self, path: SchemaPath, conditions: Iterable[Condition]) -> None:
+        """Require that nothing at the end of ``path`` meets ``conditions``."""
+        link = Link(path[0], Branch(path[0].end), negated=True)
+        link.branch.add(path[1:], conditions)
+        self.branches.append(link)
+
+    def branch(self, step: SchemaStep) -> "Link | None":
+        """Return the shared branch that begins with ``step``."""
+        return next(
+            (each for each in self.branches if each.step == step and not each.negated), None
+        )
+
+    def conditions_at(self, path: SchemaPath) -> list[Condition]:
+        """Return what a shared branch at ``path`` holds so far."""
+        here: Branch | None = self
+        for step in path:
+            link = here.branch(step) if here else None
+            here = link.branch if link else None
+        return here.conditions if here else []
+
+    def compiled(self, root: str, depth: int = 0) -> tuple[Condition, ...]:
+        """Return the conditions of the form; ``root`` is the kind that it asks for."""
+        links = [each.compiled(root, depth) for each in self.branches]
+        return (*_unique(self.conditions), *links)
+
+
+@dataclass(slots=True)
+class Link:
+    """A branch and the step that leads to it."""
+
+    step: SchemaStep
+    branch: Branch
+    negated: bool = False
+
+    def compiled(self, root: str, depth: int) -> LinkCondition:
+        """Return the condition; a row of the asked kind further out is another one than itself."""
+        return LinkCondition(
+            step=LinkStep(link=self.step.link, reverse=self.step.reverse),
+            conditions=self.branch.compiled(root, depth + 1),
+            negated=self.negated,
+            distinct=depth > 0 and self.branch.kind == root,
+        )
+
+
+def _unique(conditions: Iterable[Condition]) -> Iterator[Condition]:
+    """Yield conditions once; equalities of one column are alternatives."""
+    equal: dict[str, ValueCondition] = {}
+    others: list[Condition] = []
+    for each in conditions:
+        plain = isinstance(each, ValueCondition) and each.operator == "=" and not each.negated
+        if plain and isinstance(each, ValueCondition):
+            before = equal.get(each.column)
+            values = (*before.values, *each.values) if before else each.values
+            merged = each.model_copy(update={"values": tuple(dict.fromkeys(values))})
+            equal[each.column] = merged
+        elif each not in others:
+            others.append(each)
+    yield from equal.values()
+    yield from others
+
+
+@dataclass(slots=True)
+class Draft:
+    """A reading for one kind. ``used`` maps token places to how surely they are accounted for.
+
+    ``matches`` are lines for people; ``cost`` is what had to be assumed.
+    """
+
+    kind: str
+    root: Branch
+    used: dict[int, float] = field(default_factory=dict)
+    cost: float = 0.0
+    bonus: float = 0.0
+    order: SortKey | None = None
+    limit: int | None = None
+    aggregate: Aggregate | None = None
+    select: list[str] = field(default_factory=list)
+    measures: list[MeasureCondition | AnyCondition] = field(default_factory=list)
+    matches: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+    negated: bool = False
+
+    def use(self, start: int, end: int, weight: float) -> None:
+        """Account for the tokens ``start <= place < end``."""
+        for place in range(start, end):
+            self.used[place] = max(weight, self.used.get(place, 0.0))
+
+    def form(self) -> QuestionForm:
+        """Return the form."""
+        conditions = (*self.root.compiled(self.kind), *self.measures)
+        return QuestionForm(
+            kind=self.kind,
+            conditions=conditions,
+            order=self.order,
+            limit=self.limit,
+            aggregate=self.aggregate,
+            select=tuple(dict.fromkeys(self.select)),
+        )

@@ -1,0 +1,296 @@
+"""Times in questions as half-open ranges of days: ``start <= day < end``.
+
+"in March 2025" and "from March 2025" are that month, "since March 2025" has no end, "after" begins
+behind the span and "before" ends in front of it. A number is a year only where its words say so.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+MONTHS = [
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+]
+_MONTH = "|".join(
+    sorted({*MONTHS, *(month[:3] for month in MONTHS), "sept"}, key=len, reverse=True)
+)
+_DAY = r"(?P<day>\d{1,2})(?:st|nd|rd|th)?"
+_DAYS = {"day": 1, "week": 7, "month": 30, "quarter": 91, "year": 365}
+_NUMBERS = {"a": 1, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "ten": 10}
+_IN = r"(?:in|on|during|of|for|from|at|within|dated|throughout)"
+_AFTER = r"(?:after|later than|past|newer than|more recent than|more recently than)"
+_BEFORE = r"(?:before|earlier than|prior to|older than|until|till|up to)"
+_SINCE = r"(?:since|starting(?: in| from)?|as of|not before|no earlier than|from)"
+_BY = r"(?:by|through|not after|no later than|up to and including)"
+Span = tuple[date, date]
+
+
+@dataclass(frozen=True, slots=True)
+class DateRange:
+    """Days asked for, and the characters of the question that say so.
+
+    ``bare`` is a lone year without a word that makes it one: "movies 1999".
+    """
+
+    start: date | None
+    end: date | None
+    place: tuple[int, int]
+    bare: bool = False
+    years: bool = False
+
+    @property
+    def words(self) -> str:
+        """The range in words."""
+        if self.start and self.end:
+            if self.end - self.start == timedelta(days=1):
+                return f"on {self.start.isoformat()}"
+            return f"from {self.start.isoformat()} to {(self.end - timedelta(days=1)).isoformat()}"
+        if self.start:
+            return f"since {self.start.isoformat()}"
+        return f"before {self.end.isoformat()}" if self.end else ""
+
+
+def date_ranges(text: str, today: date) -> list[DateRange]:
+    """Return the ranges of a question, which do not overlap, in order."""
+    lowered = text.lower()
+    found: list[DateRange] = []
+    for each in _candidates(lowered, today):
+        if not any(_overlap(each.place, other.place) for other in found):
+            found.append(each)
+    return sorted(found, key=lambda each: each.place)
+
+
+def _overlap(one: tuple[int, int], other: tuple[int, int]) -> bool:
+    return one[0] < other[1] and other[0] < one[1]
+
+
+def _candidates(text: str, today: date) -> Iterator[DateRange]:
+    yield from _between(text, today)
+    spans = list(_spans(text, today))
+    taken: list[tuple[int, int]] = []
+    for span, place, years in spans:
+        if any(_overlap(place, other) for other in taken):
+            continue
+        taken.append(place)
+        yield _placed(text, span, place, years=years)
+
+
+def _placed(text: str, span: Span, place: tuple[int, int], *, years: bool) -> DateRange:
+    """Apply the words in front of a span, and "or later" behind it."""
+    before, behind = text[: place[0]], text[place[1] :]
+    onwards = re.match(r"\s*(?:onwards?|or later|or after|and later|and after|forward)\b", behind)
+    if onwards:
+        since = re.search(rf"\b{_SINCE}\s+(?:the\s+)?(?:year\s+)?$", before)
+        return DateRange(
+            span[0], None, (since.start() if since else place[0], place[1] + onwards.end())
+        )
+    earlier = re.match(r"\s*(?:or earlier|or before|and earlier|and before)\b", behind)
+    if earlier:
+        return DateRange(None, span[1], (place[0], place[1] + earlier.end()))
+    for words, cut in _SIDES:
+        side = re.search(rf"\b{words}\s+(?:the\s+)?(?:end of\s+)?(?:year\s+)?$", before)
+        if side:
+            start, end = cut(span)
+            return DateRange(start, end, (side.start(), place[1]), years=years)
+    said = re.search(r"\b(?:the\s+)?year\s+$|\bthe\s+$", before)
+    return DateRange(
+        span[0],
+        span[1],
+        (said.start() if said else place[0], place[1]),
+        bare=years and said is None,
+        years=years,
+    )
+
+
+_SIDES: tuple[tuple[str, Callable[[Span], tuple[date | None, date | None]]], ...] = (
+    (r"(?:not|never)\s+(?:before|until)", lambda span: (span[0], None)),
+    (r"(?:not|never)\s+after", lambda span: (None, span[1])),
+    (_AFTER, lambda span: (span[1], None)),
+    (_BEFORE, lambda span: (None, span[0])),
+    (r"(?:since|starting(?: in| from)?|no earlier than)", lambda span: (span[0], None)),
+    (_BY, lambda span: (None, span[1])),
+    (_IN, lambda span: span),
+)
+
+
+def _between(text: str, today: date) -> Iterator[DateRange]:
+    """Yield "between A and B", "from A to B", "4 to 8 March 2023", "A - B"."""
+    pattern = re.compile(
+        r"\b(?:between|from)\s+(?P<first>[^,;?]{1,30}?)\s+(?:and|to|until|till|through|[-–])\s+(?P<last>[^,;?]{1,40})"
+    )
+    for match in pattern.finditer(text):
+        found = _pair(match["first"], match["last"], today)
+        if found:
+            span, length = found
+            yield DateRange(span[0], span[1], (match.start(), match.start("last") + length))
+    both = re.compile(r"(?P<first>\b(?:19|20)\d{2})\s*(?:-|–|to)\s*(?P<last>(?:19|20)\d{2})\b")
+    for match in both.finditer(text):
+        first, last = int(match["first"]), int(match["last"])
+        if first <= last:
+            yield DateRange(date(first, 1, 1), date(last + 1, 1, 1), match.span())
+
+
+def _pair(first: str, last: str, today: date) -> tuple[Span, int] | None:
+    ends = next(((span, place) for span, place, _ in _spans(last, today) if place[0] == 0), None)
+    if ends is None:
+        return None
+    tail = last[: ends[1][1]]
+    for text in (first, f"{first} {_tail(tail)}", f"{first} {ends[0][0].year}"):
+        start = next(((span, place) for span, place, _ in _spans(text, today)), None)
+        if start and start[1][0] == 0 and start[0][0] <= ends[0][0]:
+            return (start[0][0], ends[0][1]), ends[1][1]
+    return None
+
+
+def _tail(text: str) -> str:
+    """Return the month and year of "8 march 2023", which "4" shares."""
+    match = re.search(rf"(?:{_MONTH}).*$", text)
+    return match[0] if match else ""
+
+
+def _spans(text: str, today: date) -> Iterator[tuple[Span, tuple[int, int], bool]]:
+    """Yield the spans of single dates, the surest patterns first; the last are lone years."""
+    for number, (pattern, read) in enumerate(_PATTERNS):
+        for match in pattern.finditer(text):
+            try:
+                yield read(match, today), match.span(), number == len(_PATTERNS) - 1
+            except (ValueError, OverflowError):
+                continue
+
+
+def _month_of(name: str) -> int:
+    return next(number for number, month in enumerate(MONTHS, 1) if month[:3] == name[:3])
+
+
+def _one_day(day: date) -> Span:
+    return day, day + timedelta(days=1)
+
+
+def _month(year: int, month: int) -> Span:
+    return date(year, month, 1), date(year + month // 12, month % 12 + 1, 1)
+
+
+def _quarter(year: int, quarter: int) -> Span:
+    return date(year, 3 * quarter - 2, 1), _month(year, 3 * quarter)[1]
+
+
+def _years(first: int, count: int) -> Span:
+    return date(first, 1, 1), date(first + count, 1, 1)
+
+
+def _written(match: re.Match[str], today: date) -> Span:
+    year = int(match["year"]) if match["year"] else today.year
+    return _one_day(date(year, _month_of(match["month"]), int(match["day"])))
+
+
+def _named_month(match: re.Match[str], today: date) -> Span:
+    month = _month_of(match["month"])
+    year = int(match["year"]) if match["year"] else today.year - (month > today.month)
+    return _month(year, month)
+
+
+def _decade(match: re.Match[str], _: date) -> Span:
+    number = int(match["decade"])
+    century = 1900 if number < 100 else 0  # noqa: PLR2004 - "the 80s"
+    if number < 30:  # noqa: PLR2004 - "the 20s" are this century's
+        century = 2000
+    return _years(century + number, 10)
+
+
+def _past(match: re.Match[str], today: date) -> Span:
+    number = match["n"]
+    count = int(number) if number.isdigit() else _NUMBERS[number]
+    days = _DAYS[match["unit"]] * count
+    return today - timedelta(days=days), today + timedelta(days=1)
+
+
+def _ago(match: re.Match[str], today: date) -> Span:
+    number = match["n"]
+    count = int(number) if number.isdigit() else _NUMBERS[number]
+    return _one_day(today - timedelta(days=_DAYS[match["unit"]] * count))
+
+
+def _calendar(match: re.Match[str], today: date) -> Span:
+    step = {"this": 0, "current": 0, "next": 1, "coming": 1}.get(match["which"], -1)
+    unit = match["unit"]
+    if unit == "day":
+        return _one_day(today + timedelta(days=step))
+    if unit == "week":
+        monday = today - timedelta(days=today.weekday()) + timedelta(days=7 * step)
+        return monday, monday + timedelta(days=7)
+    if unit == "month":
+        index = today.year * 12 + today.month - 1 + step
+        return _month(index // 12, index % 12 + 1)
+    if unit == "quarter":
+        index = today.year * 4 + (today.month - 1) // 3 + step
+        return _quarter(index // 4, index % 4 + 1)
+    return _years(today.year + step, 1)
+
+
+_Reader = Callable[[re.Match[str], date], Span]
+_PATTERNS: tuple[tuple[re.Pattern[str], _Reader], ...] = tuple(
+    (re.compile(pattern), reader)
+    for pattern, reader in (
+        (
+            r"\b(?P<iso>\d{4}-\d{2}-\d{2})\b",
+            lambda match, _: _one_day(date.fromisoformat(match["iso"])),
+        ),
+        (
+            r"\b(?P<year>(?:19|20)\d{2})-(?P<m>0[1-9]|1[0-2])\b(?!-)",
+            lambda match, _: _month(int(match["year"]), int(match["m"])),
+        ),
+        (
+            r"\b(?P<day>\d{1,2})[./](?P<m>\d{1,2})[./](?P<year>(?:19|20)\d{2})\b",
+            lambda match, _: _one_day(date(int(match["year"]), int(match["m"]), int(match["day"]))),
+        ),
+        (rf"\b{_DAY}(?: of)? (?P<month>{_MONTH})\b\.?,?(?: (?P<year>\d{{4}})\b)?", _written),
+        (rf"\b(?P<month>{_MONTH})\.? {_DAY}\b(?!\d),?(?: (?P<year>\d{{4}})\b)?", _written),
+        (rf"\b(?P<month>{_MONTH})\.?,?(?: of)? (?P<year>\d{{4}})\b", _named_month),
+        (
+            r"\bq(?P<q>[1-4])(?: of)? ?(?P<year>\d{4})?\b|\b(?P<year2>\d{4}) ?q(?P<q2>[1-4])\b",
+            lambda match, today: _quarter(
+                int(match["year"] or match["year2"] or today.year), int(match["q"] or match["q2"])
+            ),
+        ),
+        (r"\b(?P<decade>(?:1[89]|20)\d0)['’]?s\b", _decade),
+        (r"(?<=\bthe )['’]?(?P<decade>\d0)['’]?s\b", _decade),
+        (
+            r"\b(?:the )?(?:last|past|previous) (?P<n>\d{1,4}|two|three|four|five|six|ten) "
+            r"(?P<unit>day|week|month|quarter|year)s?\b",
+            _past,
+        ),
+        (
+            r"\b(?P<n>\d{1,4}|a|one|two|three|four|five|six|ten) (?P<unit>day|week|month|year)s? ago\b",
+            _ago,
+        ),
+        (
+            r"\b(?P<which>this|last|previous|past|current|next|coming) "
+            r"(?P<unit>week|month|quarter|year)\b",
+            _calendar,
+        ),
+        (r"\byesterday\b", lambda _, today: _one_day(today - timedelta(days=1))),
+        (r"\btoday\b", lambda _, today: _one_day(today)),
+        (r"\btomorrow\b", lambda _, today: _one_day(today + timedelta(days=1))),
+        (rf"(?<=\bin )(?P<month>{'|'.join(MONTHS)})\b(?P<year>)", _named_month),
+        (
+            rf"(?<=\bsince )(?P<month>{'|'.join(MONTHS)})\b(?P<year>)",
+            _named_month,
+        ),
+        (
+            r"(?<![\d.,#$€£-])\b(?P<year>1[0-9]\d{2}|20\d{2}|21\d{2})\b(?![-.,]?\d)(?!\s*(?:%|€|\$|usd|eur))",
+            lambda match, _: _years(int(match["year"]), 1),
+        ),
+    )
+)

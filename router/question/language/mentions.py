@@ -1,0 +1,187 @@
+"""What the words of a question may refer to: values, kinds, columns, links, numbers, times.
+
+Longer phrases win over shorter ones, names over near words. Every mention keeps the places of its
+tokens, so that whatever stays without a mention can be named.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from functools import cached_property
+
+from router.catalog.values import ValueIndex
+from router.catalog.vocabulary import Term, Vocabulary
+from router.question.language.comparisons import Comparison, comparisons_of
+from router.question.language.dates import DateRange, date_ranges
+from router.question.language.grammar import FUNCTION_WORDS, LIGHT_WORDS, NEGATIONS
+from router.question.language.tokens import QuestionToken, tokens_of
+from router.question.language.value_mentions import ValueMention, find_values, ngrams
+
+TERM_WEIGHT_MIN = 0.33
+
+
+@dataclass(frozen=True, slots=True)
+class TermMention:
+    """A phrase that names something of the catalogue, best meaning first."""
+
+    start: int
+    end: int
+    terms: tuple[Term, ...]
+    negated: bool = False
+
+    def of(self, sort: str) -> Iterator[Term]:
+        """Yield the meanings of one sort."""
+        return (term for term in self.terms if term.sort == sort)
+
+
+@dataclass(frozen=True, slots=True)
+class DateMention:
+    """A time, with its token places."""
+
+    start: int
+    end: int
+    range: DateRange
+    negated: bool = False
+
+
+@dataclass(frozen=True)
+class Mentions:
+    """A question taken apart."""
+
+    text: str
+    tokens: tuple[QuestionToken, ...]
+    values: tuple[ValueMention, ...]
+    terms: tuple[TermMention, ...]
+    dates: tuple[DateMention, ...]
+    comparisons: tuple[Comparison, ...]
+
+    @cached_property
+    def links(self) -> Mapping[str, tuple[TermMention, float]]:
+        """The links that words name, each with its surest words; a kind's own name does not."""
+        best: dict[str, tuple[TermMention, float]] = {}
+        for mention in self.terms:
+            kinds = any(term.sort == "kind" and term.exact for term in mention.terms)
+            exact = any(term.exact for term in mention.terms)
+            kind_weight = max((each.weight for each in mention.of("kind")), default=0.0)
+            for term in mention.terms:
+                named = term.sort in ("link", "role") and not term.column and not kinds
+                named = named and (term.exact or term.sort == "role" or not exact)
+                named = named and term.weight >= kind_weight
+                if named and term.weight > best.get(term.link, (mention, 0.0))[1]:
+                    best[term.link] = mention, term.weight
+        return best
+
+    def words(self, start: int, end: int) -> str:
+        """Return the words of ``start <= place < end`` as written."""
+        return " ".join(token.text for token in self.tokens[max(start, 0) : end])
+
+
+def find_mentions(
+    question: str, vocabulary: Vocabulary, values: ValueIndex, today: date
+) -> Mentions:
+    """Take a question apart."""
+    tokens = tokens_of(question)
+    dates, numbers = _quantities(tokens, today)
+    spans = [(each.start, each.end) for each in dates] + [
+        (each.start, each.end) for each in numbers
+    ]
+    busy = frozenset(place for start, end in spans for place in range(start, end))
+    found = find_values(tokens, busy, vocabulary, values)
+    covered = busy | {place for each in found for place in range(each.start, each.end)}
+    units = frozenset(place for each in numbers for place in range(each.start, each.end))
+    terms = _terms(tokens, covered - units, vocabulary)
+    found, terms = _settled(tokens, found, terms)
+    return Mentions(
+        question,
+        tokens,
+        tuple(replace(each, negated=is_negated(tokens, each.start, found)) for each in found),
+        tuple(replace(each, negated=is_negated(tokens, each.start, found)) for each in terms),
+        tuple(replace(each, negated=is_negated(tokens, each.start, found)) for each in dates),
+        tuple(numbers),
+    )
+
+
+def _quantities(
+    tokens: tuple[QuestionToken, ...], today: date
+) -> tuple[list[DateMention], list[Comparison]]:
+    text, places = _joined(tokens)
+    dates = [
+        DateMention(*_token_places(places, each.place), each) for each in date_ranges(text, today)
+    ]
+    everything = comparisons_of(tokens)
+    bare = {place for each in dates if each.range.bare for place in range(each.start, each.end)}
+    measured = {
+        place
+        for each in everything
+        if each.marked
+        for place in range(each.start, each.end)
+        if place in bare
+    }
+    dates = [each for each in dates if each.start not in measured]
+    taken = frozenset(place for each in dates for place in range(each.start, each.end))
+    return dates, comparisons_of(tokens, taken)
+
+
+def _joined(tokens: Sequence[QuestionToken]) -> tuple[str, list[int]]:
+    """Return the tokens as one text, and where each begins in it."""
+    text, places = "", []
+    for token in tokens:
+        places.append(len(text))
+        text += f"{token.text} "
+    return text, places
+
+
+def _token_places(places: Sequence[int], span: tuple[int, int]) -> tuple[int, int]:
+    inside = [number for number, place in enumerate(places) if span[0] <= place < span[1]]
+    return inside[0], inside[-1] + 1
+
+
+def is_negated(tokens: Sequence[QuestionToken], start: int, values: Sequence[ValueMention]) -> bool:
+    """Return True where a negation governs the phrase that begins at ``start``."""
+    place, far = start - 1, start - 6
+    while place >= max(far, 0):
+        word = tokens[place].folded
+        if word in NEGATIONS or (
+            word == "than" and tokens[place - 1].folded in ("other", "rather")
+        ):
+            return not (word == "no" and tokens[place + 1].folded in ("more", "less", "later"))
+        if word in (";", "?", "but", "and", "who", "which"):
+            return False
+        ended = next((each for each in values if each.start <= place < each.end), None)
+        if ended is not None:
+            joined = tokens[ended.end].folded in ("or", "nor", ",") if ended.end < start else False
+            return joined and is_negated(tokens, ended.start, values)
+        place -= 1
+    return False
+
+
+def _terms(
+    tokens: Sequence[QuestionToken], busy: frozenset[int], vocabulary: Vocabulary
+) -> list[TermMention]:
+    taken, found = set[int](), list[TermMention]()
+    for start, end, words in ngrams(tokens, busy, min(vocabulary.words_max, 4)):
+        if any(place in taken for place in range(start, end)):
+            continue
+        if all(word in FUNCTION_WORDS for word in words) and words[0] not in _NAMING:
+            continue
+        terms = [term for term in vocabulary.find(words) if term.weight >= TERM_WEIGHT_MIN]
+        if any(term.exact and term.sort == "kind" for term in terms):
+            terms = [term for term in terms if term.exact or term.sort in ("kind", "role")]
+        if all(word in LIGHT_WORDS for word in words):
+            terms = [term for term in terms if term.exact or term.sort == "role"]
+        if terms:
+            found.append(TermMention(start, end, tuple(terms)))
+            taken |= set(range(start, end))
+    return sorted(found, key=lambda each: each.start)
+
+
+_NAMING = frozenset(("total", "amount", "count", "number", "name", "type"))
+"""Function words that are columns as often."""
+
+
+def _settled(
+    tokens: Sequence[QuestionToken], values: list[ValueMention], terms: list[TermMention]
+) -> tuple[list[ValueMention], list[TermMention]]:
+    """Order the values, and drop lone doubtful ones of a question."""
+    del tokens
+    return sorted(values, key=lambda each: each.start), terms

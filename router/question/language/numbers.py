@@ -1,0 +1,112 @@
+"""Numbers as people write them: ``1,000``, ``10.000``, ``12 thousand``, ``1.5m``, ``two dozen``."""
+
+import re
+from collections.abc import Sequence
+
+from router.question.language.tokens import QuestionToken
+
+_UNITS = {
+    word: number
+    for number, word in enumerate(
+        [
+            "zero",
+            "one",
+            "two",
+            "three",
+            "four",
+            "five",
+            "six",
+            "seven",
+            "eight",
+            "nine",
+            "ten",
+            "eleven",
+            "twelve",
+            "thirteen",
+            "fourteen",
+            "fifteen",
+            "sixteen",
+            "seventeen",
+            "eighteen",
+            "nineteen",
+        ]
+    )
+}
+_TENS = {
+    word: 10 * number
+    for number, word in enumerate(
+        ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"], start=2
+    )
+}
+SCALES = {
+    "hundred": 100,
+    "thousand": 1000,
+    "k": 1000,
+    "million": 10**6,
+    "mio": 10**6,
+    "m": 10**6,
+    "billion": 10**9,
+    "bn": 10**9,
+    "b": 10**9,
+    "trillion": 10**12,
+    "dozen": 12,
+}
+_WRITTEN = re.compile(
+    r"(?P<currency>[$€£¥])?(?P<digits>\d+(?:[.,]\d+)*)(?P<scale>k|m|bn|b)?(?P<percent>%)?(?P<plus>\+)?",
+    re.IGNORECASE,
+)
+Number = int | float
+
+
+def number_at(tokens: Sequence[QuestionToken], place: int) -> tuple[Number, int] | None:
+    """Return the number that begins at ``place`` and the place after it."""
+    token = tokens[place]
+    match = _WRITTEN.fullmatch(token.text)
+    if match:
+        value = digits_value(match["digits"])
+        if match["scale"]:
+            value *= SCALES[match["scale"].lower()]
+        return _scaled(value, tokens, place + 1)
+    spelled, place = _spelled(tokens, place)
+    return None if spelled is None else _scaled(spelled, tokens, place)
+
+
+def digits_value(digits: str) -> Number:
+    """``1,000`` and ``10.000`` are thousands, ``1,5`` and ``1.5`` have a fraction."""
+    if re.fullmatch(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?", digits):
+        digits = digits.replace(",", "")
+    elif re.fullmatch(r"\d{1,3}(?:\.\d{3})+(?:,\d+)?", digits):
+        digits = digits.replace(".", "").replace(",", ".")
+    else:
+        digits = digits.replace(",", ".")
+    if digits.count(".") > 1:
+        digits = digits.replace(".", "")
+    return float(digits) if "." in digits else int(digits)
+
+
+def _spelled(tokens: Sequence[QuestionToken], place: int) -> tuple[Number | None, int]:
+    word = tokens[place].folded
+    following = tokens[place + 1].folded if place + 1 < len(tokens) else ""
+    if word in _TENS:
+        if following == "-" and place + 2 < len(tokens) and tokens[place + 2].folded in _UNITS:
+            return _TENS[word] + _UNITS[tokens[place + 2].folded], place + 3
+        if following in _UNITS:
+            return _TENS[word] + _UNITS[following], place + 2
+        return _TENS[word], place + 1
+    if word in _UNITS:
+        return _UNITS[word], place + 1
+    if word in ("a", "one") and following in SCALES and len(following) > 1:
+        return 1, place + 1
+    return None, place
+
+
+def _scaled(value: Number, tokens: Sequence[QuestionToken], place: int) -> tuple[Number, int]:
+    while place < len(tokens) and tokens[place].folded in SCALES:
+        value *= SCALES[tokens[place].folded]
+        place += 1
+    return value, place
+
+
+def is_spelled(word: str) -> bool:
+    """Return True for a number word: ``seven``."""
+    return word in _UNITS or word in _TENS

@@ -1,0 +1,149 @@
+"""Values of the catalogue's stores in a question: what may be one, by how it is written.
+
+"go" is rarely a song and "US" is rarely a pronoun: capitals, quotes, and a kind's name beside a word
+decide where the word alone does not.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from router.catalog.values import ValueEntry, ValueIndex
+from router.catalog.vocabulary import Vocabulary
+from router.question.language.grammar import FUNCTION_WORDS, LIGHT_WORDS, NEGATIONS, superlative
+from router.question.language.numbers import is_spelled
+from router.question.language.tokens import QuestionToken
+
+
+@dataclass(frozen=True, slots=True)
+class ValueMention:
+    """A phrase that columns hold; ``start <= place < end``."""
+
+    start: int
+    end: int
+    entries: tuple[ValueEntry, ...]
+    negated: bool = False
+    corrected: str = ""
+
+
+def ngrams(
+    tokens: Sequence[QuestionToken], busy: frozenset[int] | set[int], longest: int
+) -> Iterator[tuple[int, int, list[str]]]:
+    """Yield phrases of free word tokens, longest first; signs inside are passed over."""
+    words = [place for place, token in enumerate(tokens) if token.is_word]
+    for size in range(min(longest, len(words)), 0, -1):
+        for first in range(len(words) - size + 1):
+            chosen = words[first : first + size]
+            if chosen[-1] - chosen[0] > size + 2 or any(place in busy for place in chosen):
+                continue
+            yield chosen[0], chosen[-1] + 1, [tokens[place].folded for place in chosen]
+
+
+def find_values(
+    tokens: Sequence[QuestionToken],
+    busy: frozenset[int],
+    vocabulary: Vocabulary,
+    values: ValueIndex,
+) -> list[ValueMention]:
+    taken, found = set[int](), list[ValueMention]()
+    for start, end, words in ngrams(tokens, frozenset(), values.words_max):
+        if any(place in taken for place in range(start, end)):
+            continue
+        if any(place in busy for place in range(start, end)) and not _names(tokens, start, end):
+            continue
+        entries, corrected = _entries(tokens, (start, end), words, (values, vocabulary))
+        weighed = _weighed(tokens, (start, end), words, (entries, vocabulary))
+        if weighed:
+            found.append(ValueMention(start, end, tuple(weighed), corrected=corrected or ""))
+            taken |= set(range(start, end))
+    return found
+
+
+def _names(tokens: Sequence[QuestionToken], start: int, end: int) -> bool:
+    """Return True where a phrase with a number in it is written as a name: "Apollo 13"."""
+    words = [token for token in tokens[start:end] if token.text[:1].isalpha()]
+    return (
+        bool(words)
+        and all(token.capital or token.quoted or token.folded in FUNCTION_WORDS for token in words)
+        and any(token.capital and token.folded not in FUNCTION_WORDS for token in words)
+    )
+
+
+def _entries(
+    tokens: Sequence[QuestionToken],
+    place: tuple[int, int],
+    words: list[str],
+    known: tuple[ValueIndex, Vocabulary],
+) -> tuple[Sequence[ValueEntry], str | None]:
+    values, vocabulary = known
+    entries = values.find(" ".join(words))
+    if entries:
+        return entries, None
+    unknown = [number for number, word in enumerate(words) if not values.knows(word)]
+    if len(unknown) != 1 or words[unknown[0]] in FUNCTION_WORDS:
+        return (), None
+    if vocabulary.find([words[unknown[0]]]):
+        return (), None  # a word of the catalogue is not misspelt
+    capital = any(token.capital for token in tokens[place[0] : place[1]])
+    if len(words) == 1 and not (capital and len(words[0]) > len("word")):
+        return (), None
+    for correction in values.corrections(words[unknown[0]]):
+        phrase = " ".join([*words[: unknown[0]], correction, *words[unknown[0] + 1 :]])
+        entries = values.find(phrase)
+        if entries:
+            return [replace(each, weight=each.weight * 0.8) for each in entries], phrase
+    return (), None
+
+
+def _weighed(
+    tokens: Sequence[QuestionToken],
+    place: tuple[int, int],
+    words: list[str],
+    known: tuple[Sequence[ValueEntry], Vocabulary],
+) -> list[ValueEntry]:
+    """Return the entries that the way of writing allows, with their weights."""
+    entries, vocabulary = known
+    inside = tokens[place[0] : place[1]]
+    quoted = all(token.quoted for token in inside)
+    if not entries or quoted:
+        return list(entries)
+    content = [word for word in words if word not in FUNCTION_WORDS and word not in LIGHT_WORDS]
+    capital = sum(token.capital for token in inside[place[0] == 0 :])
+    shouted = len(words) == 1 and inside[0].text.isupper() and len(inside[0].text) > 1
+    if not content:
+        whole = len(words) > 1 and capital >= len(words) - 1
+        return list(entries) if shouted or whole else []
+    if len(words) > 1:
+        common = not capital and any(not each.category for each in entries)
+        factor = 0.8 if common and len(content) == 1 else 1.0
+        return [replace(each, weight=each.weight * factor) for each in entries]
+    beside = tokens[place[0] - 1].folded if place[0] else ""
+    if beside in ("called", "named", "titled"):
+        return list(entries)
+    if capital or shouted:
+        return [] if words[0].isdigit() else list(entries)
+    return _single(inside[0], entries, vocabulary, beside)
+
+
+def _single(
+    token: QuestionToken, entries: Sequence[ValueEntry], vocabulary: Vocabulary, beside: str
+) -> list[ValueEntry]:
+    """Return the meanings of one lower-case word: categories, or a title that a kind's name allows."""
+    word = token.folded
+    if word.isdigit() or is_spelled(word) or word in NEGATIONS or superlative(word) is not None:
+        return []
+    exact = any(term.exact for term in vocabulary.find([word]))
+    kept = [each for each in entries if each.category and not (exact and each.name)]
+    return kept or ([] if exact else list(_apposed(token, entries, vocabulary, beside)))
+
+
+def _apposed(
+    token: QuestionToken, entries: Sequence[ValueEntry], vocabulary: Vocabulary, beside: str
+) -> Iterator[ValueEntry]:
+    """Yield the titles that a kind's name right before allows: "the track rehab"."""
+    kinds = (
+        {term.kind for term in vocabulary.find([beside]) if term.sort == "kind"}
+        if beside
+        else set()
+    )
+    alone = token.start == 0
+    return (each for each in entries if each.kind in kinds or alone)

@@ -1,0 +1,165 @@
+"""Numbers of a question, as conditions of a draft: keys, counts, comparisons."""
+
+from router.catalog.model import Catalog
+from router.catalog.paths import SchemaPaths
+from router.question.columns import ColumnFinder, use_choice
+from router.question.draft import Draft
+from router.question.form import (
+    AnyCondition,
+    LinkStep,
+    Measure,
+    MeasureCondition,
+    ValueCondition,
+)
+from router.question.language.comparisons import Comparison
+from router.question.language.grammar import comparative
+from router.question.language.mentions import Mentions, TermMention
+from router.question.language.value_mentions import ValueMention
+from router.question.relations import Relations
+
+KEY_WORDS = frozenset(("number", "no", "nr", "id", "#", "num", "."))
+_MONEY_SIGNS = frozenset(
+    ["dollar", "dollars", "usd", "euro", "euros", "eur", "pound", "pounds", "gbp", "bucks"]
+)
+NAMED_MIN = 0.6
+"""Sureness of a column beside a lone number from which the number is its value: "rating 5"."""
+COUNTED_MIN = 0.6
+
+
+class NumberReader:
+    """Adds the numbers of a question to a draft."""
+
+    def __init__(self, catalog: Catalog, paths: SchemaPaths, columns: ColumnFinder) -> None:
+        self._catalog = catalog
+        self._paths = paths
+        self._columns = columns
+        self._relations = Relations(catalog)
+
+    def add_numbers(self, draft: Draft, mentions: Mentions) -> None:
+        """Add every comparison, key and count that a number states."""
+        for each in mentions.comparisons:
+            if draft.used.get(each.end - 1):
+                continue  # a limit, or part of a name
+            if self._add_key(draft, mentions, each) or self._add_count(draft, mentions, each):
+                continue
+            self._add_comparison(draft, mentions, each)
+
+    def _add_key(self, draft: Draft, mentions: Mentions, number: Comparison) -> bool:
+        """Add "invoice 299", "order no. 7", "#12": a number behind the kind that it identifies."""
+        if number.marked or number.high is not None or not isinstance(number.value, int):
+            return False
+        place = number.start
+        while place > 0 and mentions.tokens[place - 1].folded in KEY_WORDS:
+            place -= 1
+        for mention in mentions.terms:
+            if mention.end not in (place, number.start):
+                continue
+            for term in mention.of("kind"):
+                keyed = self._has_plain_key(term.kind)
+                if keyed and self._place_key(draft, mentions, (term.kind, number), mention):
+                    return True
+        return False
+
+    def _has_plain_key(self, name: str) -> bool:
+        kind = self._catalog.visible_kinds[name]
+        return len(kind.key) == 1 and kind.columns[kind.key[0]].type in (
+            "integer",
+            "text",
+            "number",
+        )
+
+    def _place_key(
+        self,
+        draft: Draft,
+        mentions: Mentions,
+        key: tuple[str, Comparison],
+        mention: TermMention,
+    ) -> bool:
+        kind, number = key
+        place = ValueMention(number.start, number.end, ())
+        ways = [] if kind == draft.kind else list(self._paths.between(draft.kind, kind))
+        scored = [self._relations.scored(way, place, mentions, draft.kind) for way in ways]
+        best = max(scored, key=lambda each: each.score, default=None)
+        if kind != draft.kind and best is None:
+            return False
+        column = self._catalog.kinds[kind].key[0]
+        path = best.path if best else ()
+        condition = ValueCondition(
+            column=column, values=(number.value,), negated=mention.negated and not path
+        )
+        draft.negated |= mention.negated
+        if mention.negated and path:
+            draft.root.deny(path, [condition])
+        else:
+            draft.root.add(path, [condition])
+        draft.use(mention.start, number.end, 1.0)
+        draft.bonus += 0.6 + (best.score if best else 0.1)
+        for term, weight in best.mentions if best else ():
+            draft.use(term.start, term.end, weight)
+        draft.matches.append(f"{mentions.words(mention.start, number.end)} → {kind}.{column}")
+        return True
+
+    def _add_count(self, draft: Draft, mentions: Mentions, number: Comparison) -> bool:
+        """Add "with more than five orders": a number in front of another kind."""
+        if not isinstance(number.value, int):
+            return False
+        for mention in mentions.terms:
+            if not 0 <= mention.start - number.end <= 1:
+                continue
+            for term in mention.of("kind"):
+                ways = self._paths.between(draft.kind, term.kind)
+                if term.kind == draft.kind or not ways or term.weight < COUNTED_MIN:
+                    continue
+                place = ValueMention(mention.start, mention.end, ())
+                scored = [self._relations.scored(way, place, mentions, draft.kind) for way in ways]
+                best = max(scored, key=lambda each: each.score)
+                steps = tuple(LinkStep(link=s.link, reverse=s.reverse) for s in best.path)
+                measure = Measure(function="count", path=steps)
+                draft.measures += _measured(measure, number)
+                draft.use(number.start, mention.end, term.weight)
+                for words, weight in best.mentions:
+                    draft.use(words.start, words.end, weight)
+                draft.matches.append(
+                    f"{mentions.words(number.start, mention.end)} → count of {term.kind}"
+                )
+                return True
+        return False
+
+    def _add_comparison(self, draft: Draft, mentions: Mentions, number: Comparison) -> None:
+        graded = comparative(number.adjective) if number.adjective else None
+        dimension = graded.dimension if graded else ""
+        around = (number.start, number.end)
+        unit = mentions.tokens[number.end].folded if number.end < len(mentions.tokens) else ""
+        money = unit in _MONEY_SIGNS or any(
+            token.text[:1] in "$€£¥" for token in mentions.tokens[number.start : number.end]
+        )
+        if money:
+            dimension = "money"
+        if dimension == "age":
+            dimension = ""
+        choices = self._columns.number_choices(draft.kind, mentions, around, dimension)
+        written = any(t.text[:1].isdigit() for t in mentions.tokens[number.start : number.end])
+        named = [each for each in choices if each.place and each.weight >= NAMED_MIN and written]
+        choices = choices if number.marked or money else named
+        if not choices:
+            draft.cost += 0.3
+            return
+        choice = choices[0]
+        values = [
+            ValueCondition(column=choice.column, operator=number.sign, values=(number.value,))
+        ]
+        if number.high is not None:
+            values.append(
+                ValueCondition(column=choice.column, operator="<=", values=(number.high,))
+            )
+        draft.root.add(choice.path, values)
+        end = number.end + (1 if money and unit in _MONEY_SIGNS else 0)
+        use_choice(draft, choice, (number.start, end))
+        draft.matches.append(f"{mentions.words(number.start, end)} → {choice.kind}.{choice.column}")
+
+
+def _measured(measure: Measure, number: Comparison) -> list[MeasureCondition | AnyCondition]:
+    found = [MeasureCondition(measure=measure, operator=number.sign, value=number.value)]
+    if number.high is not None:
+        found.append(MeasureCondition(measure=measure, operator="<=", value=number.high))
+    return list(found)

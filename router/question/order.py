@@ -1,0 +1,217 @@
+"""The order that a superlative asks for: "the longest", "the most albums", "spent the most money"."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from router.catalog.model import Catalog
+from router.catalog.paths import SchemaPaths
+from router.question.columns import ColumnFinder
+from router.question.draft import Draft
+from router.question.form import LinkStep, Measure, SortKey
+from router.question.language.grammar import ADJECTIVES, EXTREMES, MONEY, Adjective, superlative
+from router.question.language.mentions import Mentions, TermMention
+from router.question.language.value_mentions import ValueMention
+from router.question.relations import Relations
+
+_MONEY_WORDS = frozenset((*MONEY, "money", "spent", "paid", "earned", "sold", "turnover"))
+_SORTING = frozenset(("ordered", "sorted", "ranked", "order", "sort", "rank"))
+_COUNTING = frozenset(("most", "fewest", "least", "highest", "lowest", "largest", "top"))
+COUNTED_GAP = 3
+_DOWNWARDS = frozenset(("descending", "desc", "downwards"))
+KIND_MIN, MONEY_MIN, NAMED_MIN = 0.55, 0.5, 0.4
+"""Sureness from which words name a kind, a column of money, any column."""
+
+
+@dataclass(frozen=True, slots=True)
+class Extreme:
+    """A superlative of a question: ``place`` of its word, its adjective where it has one."""
+
+    place: int
+    descending: bool
+    adjective: Adjective | None
+
+
+class OrderReader:
+    """Adds the order of a question to a draft."""
+
+    def __init__(self, catalog: Catalog, paths: SchemaPaths, columns: ColumnFinder) -> None:
+        self._catalog = catalog
+        self._paths = paths
+        self._columns = columns
+        self._relations = Relations(catalog)
+
+    def add_order(self, draft: Draft, mentions: Mentions) -> None:
+        """Read superlatives; the first that leads to a column or a count decides."""
+        if draft.aggregate is not None:
+            return
+        if self._sorted_by(draft, mentions):
+            return
+        for extreme in _extremes(mentions):
+            measure = self._measure(draft, mentions, extreme)
+            if measure is None:
+                continue
+            draft.order = SortKey(measure=measure, descending=extreme.descending)
+            graded = (
+                mentions.tokens[extreme.place].folded in ("most", "least") and extreme.adjective
+            )
+            draft.use(extreme.place, extreme.place + 1 + bool(graded), 1.0)
+            draft.bonus += 0.3
+            if draft.limit is None:
+                draft.limit = 1
+            return
+        draft.limit = draft.limit if draft.order else None
+
+    def _sorted_by(self, draft: Draft, mentions: Mentions) -> bool:
+        """Read "ordered by total descending" and "sorted by name"."""
+        tokens = mentions.tokens
+        for mention in mentions.terms:
+            before = [token.folded for token in tokens[max(mention.start - 2, 0) : mention.start]]
+            if len(before) < 2 or before[0] not in _SORTING or before[1] != "by":  # noqa: PLR2004
+                continue
+            for term in mention.of("column"):
+                if term.kind == draft.kind and not term.link:
+                    behind = {token.folded for token in tokens[mention.end : mention.end + 2]}
+                    measure = Measure(column=term.column)
+                    draft.order = SortKey(measure=measure, descending=bool(behind & _DOWNWARDS))
+                    draft.use(mention.start - 2, mention.end + bool(behind & _DOWNWARDS), 1.0)
+                    return True
+        return False
+
+    def _measure(self, draft: Draft, mentions: Mentions, extreme: Extreme) -> Measure | None:
+        counted = self._counted(draft, mentions, extreme)
+        if counted is not None:
+            return counted
+        column = self._column(draft, mentions, extreme)
+        return Measure(column=column) if column else None
+
+    def _counted(self, draft: Draft, mentions: Mentions, extreme: Extreme) -> Measure | None:
+        """Read "the most albums" and "spent the most money"."""
+        word = mentions.tokens[extreme.place].folded
+        if extreme.adjective is not None:
+            return None
+        for mention in mentions.terms:
+            near = 0 < mention.start - extreme.place <= COUNTED_GAP
+            kind = self._other_kind(draft.kind, mention) if near and word in _COUNTING else None
+            measure = self._over(draft, mentions, mention, kind) if kind else None
+            if measure is not None:
+                draft.use(mention.start, mention.end, 1.0)
+                return measure
+        if word in ("most", "least") and self._spends(mentions, extreme.place):
+            return self._spent(draft, mentions)
+        return None
+
+    @staticmethod
+    def _other_kind(kind: str, mention: TermMention) -> str | None:
+        """Return the kind that words name, where it is another one than ``kind``."""
+        named = [term for term in mention.of("kind") if term.weight >= KIND_MIN]
+        if not named or any(term.kind == kind for term in mention.of("kind")):
+            return None
+        return named[0].kind
+
+    def _over(
+        self, draft: Draft, mentions: Mentions, mention: TermMention, kind: str
+    ) -> Measure | None:
+        ways = self._paths.between(draft.kind, kind)
+        place = ValueMention(mention.start, mention.end, ())
+        scored = [self._relations.scored(way, place, mentions, draft.kind) for way in ways]
+        best = max(scored, key=lambda each: each.score, default=None)
+        if best is None:
+            return None
+        for words, weight in best.mentions:
+            draft.use(words.start, words.end, weight)
+        steps = tuple(LinkStep(link=step.link, reverse=step.reverse) for step in best.path)
+        return Measure(function="count", path=steps)
+
+    @staticmethod
+    def _spends(mentions: Mentions, place: int) -> bool:
+        near = mentions.tokens[max(place - 4, 0) : place + 3]
+        return any(token.folded in _MONEY_WORDS for token in near)
+
+    def _spent(self, draft: Draft, mentions: Mentions) -> Measure | None:
+        """Sum the money column of the nearest kind with many rows for one of the asked kind."""
+        for kind in self._catalog.visible_kinds:
+            if kind == draft.kind:
+                continue
+            ways = self._paths.between(draft.kind, kind)
+            if ways and len(ways[0]) == 1 and ways[0][0].reverse:
+                money = self._columns.dimension(kind, "money")
+                if money is not None and money[1] > MONEY_MIN:
+                    for place, token in enumerate(mentions.tokens):
+                        if token.folded in _MONEY_WORDS:
+                            draft.use(place, place + 1, 0.9)
+                    step = LinkStep(link=ways[0][0].link, reverse=True)
+                    return Measure(function="sum", path=(step,), column=money[0])
+        return None
+
+    def _column(self, draft: Draft, mentions: Mentions, extreme: Extreme) -> str | None:
+        kind, around = draft.kind, (extreme.place, extreme.place + 1)
+        for allowed in ("numeric", "temporal"):
+            named = [
+                choice
+                for choice in self._columns.mentioned(kind, mentions, around, allowed)
+                if not choice.path and choice.place and choice.weight >= NAMED_MIN
+            ]
+            fitting = [
+                choice
+                for choice in named
+                if extreme.adjective is None
+                or allowed
+                == ("temporal" if extreme.adjective.dimension in ("age", "date") else "numeric")
+            ]
+            if fitting:
+                best = max(fitting, key=lambda choice: choice.weight)
+                if best.place:
+                    draft.use(*best.place, 1.0)
+                return best.column
+        adjective = extreme.adjective
+        if adjective is not None and (found := self._columns.dimension(kind, adjective.dimension)):
+            return found[0]
+        if adjective is not None and adjective.dimension in ("age", "date"):
+            return self._catalog.kinds[kind].date
+        if adjective is not None and adjective.dimension not in ("size", "money"):
+            return None
+        default = self._columns.default_measure(kind)
+        return default[0] if default else None
+
+
+def _extremes(mentions: Mentions) -> Iterator[Extreme]:
+    tokens = mentions.tokens
+    for place, token in enumerate(tokens):
+        word, behind = token.folded, tokens[place + 1].folded if place + 1 < len(tokens) else ""
+        dated = any(each.start <= place < each.end for each in mentions.dates)
+        if dated or token.quoted or (place and tokens[place - 1].folded == "at"):
+            continue
+        if word in ("most", "least"):
+            graded = superlative(f"{behind.removesuffix('ly')}est") or _plain(behind)
+            if graded is not None:
+                yield Extreme(place, graded.descending == (word == "most"), graded)
+                continue
+        if word in EXTREMES:
+            yield Extreme(place, EXTREMES[word], superlative(word) if word not in _BARE else None)
+        elif (graded := superlative(word)) is not None:
+            yield Extreme(place, graded.descending, graded)
+
+
+_BARE = frozenset(
+    (
+        "most",
+        "least",
+        "fewest",
+        "top",
+        "bottom",
+        "highest",
+        "lowest",
+        "max",
+        "min",
+        "maximum",
+        "minimum",
+        "greatest",
+        "largest",
+        "biggest",
+        "smallest",
+    )
+)
+
+
+def _plain(word: str) -> Adjective | None:
+    return ADJECTIVES.get(word.removesuffix("ly")) or ADJECTIVES.get(word)

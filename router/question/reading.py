@@ -1,0 +1,246 @@
+"""Read a question: draft a form for every kind it may ask for, and take the surest.
+
+A draft scores by the share of the question's words that it accounts for, less what it assumes.
+Words without a meaning in the catalogue are returned as ``left_out``, never dropped.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+
+from router.catalog.model import Catalog
+from router.catalog.paths import SchemaPaths
+from router.catalog.values import ValueIndex
+from router.catalog.vocabulary import Term, Vocabulary
+from router.question.candidates import Candidate, CandidateFinder
+from router.question.columns import ColumnFinder
+from router.question.conditions import ConditionReader
+from router.question.draft import Branch, Draft
+from router.question.form import QuestionForm
+from router.question.language.grammar import (
+    FUNCTION_WORDS,
+    LIGHT_WORDS,
+    NEGATIONS,
+    PREPOSITIONS,
+    WHO,
+    superlative,
+)
+from router.question.language.mentions import Mentions, TermMention, find_mentions, is_negated
+from router.question.language.near import NearWords
+from router.question.number_conditions import NumberReader
+from router.question.order import OrderReader
+from router.question.remainder import RemainderReader
+from router.question.shape import ShapeReader
+
+LIGHT = 0.25
+WEAK = 0.5
+"""Below this weight a word is looked up by its meaning too."""
+WHOLE = 0.99
+NO_PERSON = 0.35
+"""Cost of an answer to "who" that is not a person."""
+COVERAGE = 2.0
+_PERSONS = WHO - {"whose", "people"}
+JOIN_TABLE = 0.6
+"""Cost of an answer that only links others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A form, and how sure it is.
+
+    ``coverage`` is the share of the question's words accounted for, 0 to 1; ``left_out`` are the
+    others; ``matches`` say which words led to what.
+    """
+
+    form: QuestionForm
+    score: float
+    coverage: float
+    left_out: tuple[str, ...]
+    matches: tuple[str, ...]
+    anchors: int
+
+
+@dataclass(slots=True)
+class QuestionReader:
+    """Reads questions over one catalogue. ``near`` finds terms for words without an exact one."""
+
+    catalog: Catalog
+    vocabulary: Vocabulary
+    values: ValueIndex
+    near: NearWords | None = None
+    paths: SchemaPaths = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.paths = SchemaPaths(self.catalog)
+        self._columns = ColumnFinder(self.catalog, self.vocabulary, self.paths)
+        self._conditions = ConditionReader(self.catalog, self.paths, self._columns)
+        self._numbers = NumberReader(self.catalog, self.paths, self._columns)
+        self._shape = ShapeReader(self.catalog, self.vocabulary, self.paths, self._columns)
+        self._order = OrderReader(self.catalog, self.paths, self._columns)
+        self._candidates = CandidateFinder(self.catalog, self.vocabulary, self.paths, self._columns)
+        self._remainder = RemainderReader(self.catalog, self.paths)
+
+    _columns: ColumnFinder = field(init=False)
+    _conditions: ConditionReader = field(init=False)
+    _numbers: NumberReader = field(init=False)
+    _shape: ShapeReader = field(init=False)
+    _order: OrderReader = field(init=False)
+    _candidates: CandidateFinder = field(init=False)
+    _remainder: RemainderReader = field(init=False)
+
+    def read(self, question: str, today: date) -> list[Reading]:
+        """Return the readings, surest first; none where nothing of the catalogue is mentioned."""
+        mentions = find_mentions(question, self.vocabulary, self.values, today)
+        readings = self._readings(mentions)
+        if self.near is not None and _worth_more(readings, mentions):
+            widened = self._widened(mentions, readings)
+            if widened is not mentions:
+                readings = self._readings(widened)
+        return readings
+
+    def _readings(self, mentions: Mentions) -> list[Reading]:
+        found = [self._drafted(each, mentions) for each in self._candidates.candidates(mentions)]
+        return sorted(found, key=lambda reading: -reading.score)
+
+    def _widened(self, mentions: Mentions, readings: Sequence[Reading]) -> Mentions:
+        """Look for the words that no reading accounts for by their meaning."""
+        weak = {m.start: m for m in mentions.terms if all(t.weight < WEAK for t in m.terms)}
+        strong = [m for m in mentions.terms if m.start not in weak]
+        spans = [(each.start, each.end) for each in mentions.values]
+        spans += [(each.start, each.end) for each in mentions.dates]
+        spans += [(each.start, each.end) for each in strong]
+        known = {place for start, end in spans for place in range(start, end)}
+        missing = [
+            place
+            for place, token in enumerate(mentions.tokens)
+            if place not in known and _is_content(token.folded) and token.folded.isalpha()
+        ]
+        if not missing or self.near is None:
+            return mentions
+        del readings
+        words = [mentions.tokens[place].folded for place in missing]
+        terms = self._with_links(mentions, missing, self.near(words))
+        named = {
+            term.kind
+            for m in mentions.terms
+            for term in m.terms
+            if term.sort == "kind" and term.exact
+        }
+        added = []
+        for place, word in zip(missing, words, strict=True):
+            # Another word than the kind's own name means another kind.
+            fitting = [t for t in terms[word] if t.sort != "kind" or t.kind not in named]
+            before = weak.pop(place, None)
+            fitting = [*(before.terms if before else ()), *fitting]
+            if fitting:
+                negated = is_negated(mentions.tokens, place, mentions.values)
+                added.append(TermMention(place, place + 1, tuple(fitting), negated))
+        if not added:
+            return mentions
+        every = sorted((*strong, *weak.values(), *added), key=lambda mention: mention.start)
+        return replace(mentions, terms=tuple(every))
+
+    def _with_links(
+        self, mentions: Mentions, missing: Sequence[int], terms: Mapping[str, Sequence[Term]]
+    ) -> dict[str, list[Term]]:
+        """Compare words with the relationships of the values' kinds, in their context."""
+        found = {word: list(each) for word, each in terms.items()}
+        owners = {entry.kind for value in mentions.values for entry in value.entries}
+        ends = {
+            link.end
+            for link in self.catalog.visible_links.values()
+            if link.relationship and {link.start, link.end} & owners
+        }
+        phrases = {mentions.tokens[place].folded: _in_context(mentions, place) for place in missing}
+        for end in sorted(ends):
+            for word, links in self.near.links(phrases, end).items() if self.near else ():
+                others = [each for each in found.get(word, ()) if each.sort != "link"]
+                found[word] = [*others, *links]
+        return found
+
+    def _drafted(self, candidate: Candidate, mentions: Mentions) -> Reading:
+        draft = Draft(candidate.kind, Branch(candidate.kind))
+        if candidate.mention is not None and candidate.term is not None:
+            draft.use(candidate.mention.start, candidate.mention.end, candidate.term.weight)
+        for mention in mentions.terms:
+            own = [t.weight for t in mention.of("kind") if t.kind == candidate.kind and t.exact]
+            if own:
+                draft.use(mention.start, mention.end, own[0])
+        facts = self.catalog.kinds[candidate.kind]
+        draft.cost += 0.05 * facts.view + JOIN_TABLE * facts.join_table
+        first = {token.folded for token in mentions.tokens[:4]}
+        if first & _PERSONS and candidate.kind not in self.vocabulary.person_kinds:
+            draft.cost += NO_PERSON
+        self._shape.add_limit(draft, mentions)
+        role = candidate.term.link if candidate.term and candidate.term.sort == "role" else ""
+        self._conditions.add_values(draft, mentions, (role, candidate.mention))
+        self._conditions.add_dates(draft, mentions)
+        self._numbers.add_numbers(draft, mentions)
+        self._shape.add_aggregate(draft, mentions, candidate.mention)
+        self._order.add_order(draft, mentions)
+        self._remainder.add_rest(draft, mentions, candidate)
+        return self._scored(draft, mentions, candidate)
+
+    @staticmethod
+    def _unused_negation(draft: Draft, mentions: Mentions) -> list[str]:
+        """Return the negation that no condition took up: it is never dropped."""
+        counted = {place for each in mentions.comparisons for place in range(each.start, each.end)}
+        counted |= {place for each in mentions.dates for place in range(each.start, each.end)}
+        counted |= {place for each in mentions.values for place in range(each.start, each.end)}
+        denying = [
+            token.text
+            for place, token in enumerate(mentions.tokens)
+            if token.folded in NEGATIONS and place not in counted and not token.quoted
+        ]
+        taken = draft.negated or any(each.negated for each in mentions.dates)
+        return denying if denying and not taken else []
+
+    def _scored(self, draft: Draft, mentions: Mentions, candidate: Candidate) -> Reading:
+        total = gained = 0.0
+        left_out: list[str] = []
+        for place, token in enumerate(mentions.tokens):
+            if not token.is_word:
+                continue
+            weight = _weight(token.folded)
+            used = draft.used.get(place, 0.0)
+            total += max(weight, 0.5 * bool(used and weight))
+            gained += weight * min(used, 1.0)
+            if weight == 1.0 and not used:
+                left_out.append(token.text)
+        left_out += self._unused_negation(draft, mentions)
+        coverage = gained / total if total else 0.0
+        anchors = len(mentions.values) + len(mentions.dates) + bool(candidate.mention)
+        score = COVERAGE * coverage + candidate.prior + draft.bonus - draft.cost
+        return Reading(
+            draft.form(),
+            score,
+            coverage,
+            tuple(dict.fromkeys((*left_out, *draft.left_out))),
+            tuple(draft.matches),
+            anchors,
+        )
+
+
+def _in_context(mentions: Mentions, place: int) -> str:
+    """Return a word with the preposition behind it: "appeared in"."""
+    behind = mentions.tokens[place + 1].folded if place + 1 < len(mentions.tokens) else ""
+    word = mentions.tokens[place].folded
+    return f"{word} {behind}" if behind in PREPOSITIONS else word
+
+
+def _is_content(word: str) -> bool:
+    return word not in FUNCTION_WORDS and word not in LIGHT_WORDS and word not in WHO
+
+
+def _weight(word: str) -> float:
+    if word in FUNCTION_WORDS or word in WHO:
+        return 0.0
+    return LIGHT if word in LIGHT_WORDS else 1.0
+
+
+def _worth_more(readings: Sequence[Reading], mentions: Mentions) -> bool:
+    """Return True where looking further may help: something is anchored and something is not."""
+    if not readings:
+        asks = any(superlative(token.folded) or token.folded == "many" for token in mentions.tokens)
+        return bool(mentions.dates or mentions.values or mentions.comparisons or asks)
+    return readings[0].coverage < WHOLE and (readings[0].anchors > 0 or readings[0].coverage > 0)

@@ -1,0 +1,160 @@
+"""Which way of links a value is meant by: "who directed X", "X's boss", "films X appeared in".
+
+A way scores by the words that name its links. A verb has an agent: whoever stands before it, or
+behind "by". So the same words tell "who directed X" from "who did X direct".
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from router.catalog.model import Catalog
+from router.catalog.paths import SchemaPath, SchemaStep
+from router.catalog.vocabulary import HIERARCHY, SUPERIORS, superior_end
+from router.question.language.mentions import Mentions, TermMention
+from router.question.language.value_mentions import ValueMention
+
+STEP_COST = 0.3
+LINK_NAMED = 0.8
+KIND_NAMED = 0.15
+WRONG_WAY = 0.5
+PEERS_SAME = 1.0
+_PEERS = frozenset(("co", "fellow", "colleague", "colleagues", "coworkers", "costars", "peers"))
+USUAL = 0.12
+"""Bonus of the most frequent of several links between the same kinds."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredPath:
+    """A way and its score; ``mentions`` are the words that it accounts for."""
+
+    path: SchemaPath
+    score: float
+    mentions: tuple[tuple[TermMention, float], ...]
+
+
+class Relations:
+    """Scores ways of one catalogue."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+        self._links = catalog.visible_links
+
+    def scored(
+        self, path: SchemaPath, value: ValueMention, mentions: Mentions, target: str
+    ) -> ScoredPath:
+        """Score one way from ``target`` to the kind of ``value``."""
+        score, named = 0.0, list[tuple[TermMention, float]]()
+        for place, step in enumerate(path):
+            score -= STEP_COST * step.cost
+            mention = mentions.links.get(step.link)
+            if mention is not None:
+                term, weight = mention
+                fits = self._fits(path, place, (term, value), (mentions, target))
+                fresh = all(term is not other for other, _ in named)
+                score += LINK_NAMED * weight * fresh if fits else -WRONG_WAY
+                named.append((term, weight))
+            score += USUAL * self._share(step)
+            if place < len(path) - 1:
+                between = self._kind_named(step.end, mentions)
+                if between is not None:
+                    score += KIND_NAMED
+                    named.append((between, 0.9))
+        return ScoredPath(path, score + self._peers(path, mentions), tuple(named))
+
+    @staticmethod
+    def _peers(path: SchemaPath, mentions: Mentions) -> float:
+        """There and back along one link is meant by "co-stars" and "fellow members" only."""
+        pair = len(path) == len(("there", "back")) and path[0].link == path[1].link
+        if not pair or path[0].reverse == path[1].reverse:
+            return 0.0
+        return PEERS_SAME if any(t.folded in _PEERS for t in mentions.tokens) else -WRONG_WAY
+
+    def _kind_named(self, kind: str, mentions: Mentions) -> TermMention | None:
+        for mention in mentions.terms:
+            for term in mention.of("kind"):
+                if term.kind == kind:
+                    return mention
+        return None
+
+    def _share(self, step: SchemaStep) -> float:
+        """Return this link's share of the rows among the links between the same kinds."""
+        link = self._links[step.link]
+        rows = [
+            each.rows or 0
+            for each in self._links.values()
+            if {each.start, each.end} == {link.start, link.end}
+        ]
+        return (link.rows or 0) / max(sum(rows), 1) if len(rows) > 1 else 0.0
+
+    def _fits(
+        self,
+        path: SchemaPath,
+        place: int,
+        words: tuple[TermMention, ValueMention],
+        question: tuple[Mentions, str],
+    ) -> bool:
+        """Return False where the words say the opposite direction."""
+        step, (mention, value), (mentions, target) = path[place], words, question
+        link = self._links[step.link]
+        exact = mention.end - mention.start > 1 and any(t.exact for t in mention.of("link"))
+        spoken = mentions.tokens[mention.start].folded
+        if link.start == link.end and self._singular(spoken) in HIERARCHY and not exact:
+            between = {t.folded for t in mentions.tokens[mention.end : value.start]}
+            return self._hierarchy(step, spoken, apposed=between <= _APPOSING)
+        if link.relationship is None and link.start != link.end:
+            return True
+        agent = agent_of(mention, mentions)
+        if agent is None:  # the asked kind does it
+            possible = link.start == target
+            return not possible or (place == 0 and not step.reverse)
+        mine = (agent.start, agent.end) == (value.start, value.end)
+        return place == len(path) - 1 and step.reverse if mine else place != len(path) - 1
+
+    def _hierarchy(self, step: SchemaStep, spoken: str, *, apposed: bool) -> bool:
+        """Return True where the end near the asked kind is the one that "boss" or "team" names.
+
+        ``apposed``: in "manager Nancy Edwards" and "whose manager is X" the value is the manager.
+        """
+        upper = superior_end(self._links[step.link]) or "end"
+        near = "end" if step.reverse else "start"
+        above = self._singular(spoken) in SUPERIORS
+        return (near == upper) == (above != apposed)
+
+    @staticmethod
+    def _singular(word: str) -> str:
+        return word if word in HIERARCHY else word.removesuffix("s").removesuffix("'")
+
+
+def agent_of(mention: TermMention, mentions: Mentions) -> ValueMention | None:
+    """Return the value that does what ``mention`` says; None where the asked kind does it.
+
+    "by X" behind a verb is its agent, else the value right before it, else, in "did X direct", the
+    one between the auxiliary and the verb. "director X" names the agent itself.
+    """
+    behind = [value for value in mentions.values if value.start >= mention.end]
+    if behind:
+        between = [token.folded for token in mentions.tokens[mention.end : behind[0].start]]
+        role = next(mention.of("role"), None) is not None
+        if "by" in between or (role and not between):
+            return behind[0]
+        if role:
+            return None
+    article = [token.folded for token in mentions.tokens[max(mention.start - 2, 0) : mention.start]]
+    earlier = [value for value in mentions.values if value.end <= mention.start]
+    if "as" in article and earlier:
+        return earlier[-1]  # "that X worked with as an actress"
+    before = [value for value in mentions.values if value.end <= mention.start]
+    if not before:
+        return None
+    words = [token.folded for token in mentions.tokens[before[-1].end : mention.start]]
+    return before[-1] if len(words) <= AGENT_GAP and not set(words) & _CLAUSES else None
+
+
+_APPOSING = frozenset(("is", "was", "=", "called", "named"))
+AGENT_GAP = 3
+_CLAUSES = frozenset(("who", "which", "and", ":", "?", ",", ";"))
+
+
+def joined_by(mentions: Mentions, first: ValueMention, second: ValueMention) -> Sequence[str]:
+    """Return the words between two values."""
+    return [token.folded for token in mentions.tokens[first.end : second.start]]

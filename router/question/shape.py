@@ -1,0 +1,165 @@
+"""What a question wants to have of its rows: a count, a sum, an order, the first few."""
+
+from router.catalog.model import Catalog
+from router.catalog.paths import SchemaPaths
+from router.catalog.vocabulary import Vocabulary
+from router.question.columns import ColumnFinder
+from router.question.draft import Draft
+from router.question.form import Aggregate, LinkStep
+from router.question.language.grammar import (
+    AGGREGATES,
+    EXTREMES,
+    MONEY,
+    superlative,
+)
+from router.question.language.mentions import Mentions, TermMention
+from router.question.language.numbers import number_at
+from router.question.relations import Relations
+
+_MONEY_WORDS = frozenset((*MONEY, "money", "spent", "paid", "earned", "sold", "turnover"))
+_GROUPING = frozenset(("per", "by", "each", "every"))
+_LIMITING = frozenset(("top", "first", "best", "bottom", "last"))
+_BEFORE_NUMBER = frozenset(("", "the", "total", "a", "me", "give", "show", "exact", "overall"))
+LIMIT_MAX = 50
+AGGREGATED_GAP = 4
+"""Words between "average" and the column that it is of."""
+KIND_MIN, MONEY_MIN, NAMED_MIN = 0.55, 0.5, 0.4
+"""Sureness from which words name a kind, a column of money, any column."""
+
+
+class ShapeReader:
+    """Adds aggregate, order and limit to a draft."""
+
+    def __init__(
+        self, catalog: Catalog, vocabulary: Vocabulary, paths: SchemaPaths, columns: ColumnFinder
+    ) -> None:
+        self._catalog = catalog
+        self._vocabulary = vocabulary
+        self._paths = paths
+        self._columns = columns
+        self._relations = Relations(catalog)
+
+    def add_limit(self, draft: Draft, mentions: Mentions) -> None:
+        """Read "top 10", "5 largest", "the first three"; before numbers are compared."""
+        tokens = mentions.tokens
+        for place, token in enumerate(tokens):
+            extreme = token.folded in _LIMITING or token.folded in EXTREMES
+            if not extreme and superlative(token.folded) is None:
+                continue
+            behind = number_at(tokens, place + 1) if place + 1 < len(tokens) else None
+            in_front = number_at(tokens, place - 1) if place else None
+            number = behind if behind and isinstance(behind[0], int) else None
+            if number and 0 < number[0] <= LIMIT_MAX:
+                draft.limit = int(number[0])
+                draft.use(place, number[1], 1.0)
+            elif in_front and in_front[1] == place and 0 < in_front[0] <= LIMIT_MAX:
+                draft.limit = int(in_front[0])
+                draft.use(place - 1, place + 1, 1.0)
+
+    def add_aggregate(self, draft: Draft, mentions: Mentions, counted: TermMention | None) -> None:
+        """Read "how many", "total of", "average", "how much", and the groups they are for."""
+        words = [token.folded for token in mentions.tokens]
+        if self._counts(words, counted):
+            draft.aggregate = Aggregate(function="count")
+        else:
+            self._add_function(draft, mentions, words)
+        if draft.aggregate is not None:
+            self._add_group(draft, mentions)
+
+    def _counts(self, words: list[str], counted: TermMention | None) -> bool:
+        for place, word in enumerate(words):
+            before = words[place - 1] if place else ""
+            behind = words[place + 1] if place + 1 < len(words) else ""
+            if word == "how" and behind == "many":
+                return counted is None or counted.end > place
+            if word in ("number", "count") and behind == "of" and before in _BEFORE_NUMBER:
+                return counted is None or counted.end > place
+        return words[:1] == ["count"]
+
+    def _add_function(self, draft: Draft, mentions: Mentions, words: list[str]) -> None:
+        for place, word in enumerate(words):
+            function = AGGREGATES.get(word)
+            if function is None or not self._is_aggregate(words, place):
+                continue
+            column = self._aggregated(draft, mentions, place)
+            if column is not None:
+                self._set(draft, (function, column), place)
+                return
+        if "how much" in " ".join(words) and not self._is_single(draft):
+            column = self._money(draft.kind)
+            if column is not None:
+                self._set(draft, ("sum", column), words.index("much"))
+                for place, word in enumerate(words):
+                    if AGGREGATES.get(word) == "sum":
+                        draft.use(place, place + 1, 1.0)
+
+    def _set(self, draft: Draft, what: tuple[str, str], place: int) -> None:
+        draft.aggregate = Aggregate.model_validate({"function": what[0], "column": what[1]})
+        draft.use(place, place + 1, 1.0)
+        draft.bonus += 0.3
+
+    def _is_aggregate(self, words: list[str], place: int) -> bool:
+        """Tell "the total of", "total value" and "average price" from "a total greater than"."""
+        before = words[place - 1] if place else ""
+        behind = words[place + 1 : place + 3]
+        if before in ("a", "with", "in", "by", "their", "its", "whose", "highest", "lowest"):
+            return False
+        if words[place] in ("overall", "altogether"):
+            return "how" in words[:place] or "what" in words[:place]
+        if behind[:1] and behind[0] in (
+            "is",
+            "greater",
+            "more",
+            "over",
+            "above",
+            "below",
+            "number",
+        ):
+            return False
+        return words[place] != "total" or bool(behind)
+
+    def _is_single(self, draft: Draft) -> bool:
+        """Return True where the conditions name one row."""
+        facts = self._catalog.kinds[draft.kind]
+        named = {*facts.key, *facts.title}
+        columns = {getattr(each, "column", None) for each in draft.root.conditions}
+        return bool(columns & named)
+
+    def _aggregated(self, draft: Draft, mentions: Mentions, place: int) -> str | None:
+        numeric = self._columns.numeric(draft.kind)
+        near = sorted(mentions.terms, key=lambda mention: abs(mention.start - place))
+        for mention in near:
+            for term in mention.of("column"):
+                near_by = abs(mention.start - place) <= AGGREGATED_GAP
+                if near_by and term.kind == draft.kind and term.column in numeric:
+                    draft.use(mention.start, mention.end, 1.0)
+                    return term.column
+        default = self._columns.default_measure(draft.kind)
+        return default[0] if default else None
+
+    def _money(self, kind: str) -> str | None:
+        found = self._columns.dimension(kind, "money") or self._columns.default_measure(kind)
+        return found[0] if found else None
+
+    def _add_group(self, draft: Draft, mentions: Mentions) -> None:
+        """Read "per country", "for each genre", "by year"."""
+        for mention in mentions.terms:
+            before = [token.folded for token in mentions.tokens[: mention.start]]
+            if not before or not (before[-1] in _GROUPING or before[-2:] == ["for", "each"]):
+                continue
+            for term in mention.terms:
+                if self._grouped(draft, term.kind, term.column, term.sort):
+                    draft.use(mention.start - 1, mention.end, term.weight)
+                    return
+
+    def _grouped(self, draft: Draft, kind: str, column: str, sort: str) -> bool:
+        if draft.aggregate is None or sort not in ("kind", "column"):
+            return False
+        title = self._catalog.kinds[kind].title
+        name = column if sort == "column" else (title[0] if title else "")
+        ways = [()] if kind == draft.kind else list(self._paths.between(draft.kind, kind))
+        if not name or not ways or (sort == "kind" and kind == draft.kind):
+            return False
+        steps = tuple(LinkStep(link=step.link, reverse=step.reverse) for step in ways[0])
+        draft.aggregate = draft.aggregate.model_copy(update={"group_by": name, "path": steps})
+        return True

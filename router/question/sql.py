@@ -1,0 +1,271 @@
+# ruff: noqa: S608 - identifiers are quoted names of the catalogue and values are parameters
+"""Compile a checked form to one SELECT statement for Postgres.
+
+Identifiers come from the catalogue and are quoted; every value is a numbered parameter with a
+cast. Links become EXISTS. A measure becomes one grouped subquery, so that a table without an index
+on its foreign key is read once and not once a row.
+"""
+
+from collections.abc import Iterator
+from decimal import Decimal
+
+from router.catalog.model import NUMERIC, TEMPORAL, Catalog, CatalogColumn
+from router.question.form import (
+    Aggregate,
+    AllCondition,
+    AnyCondition,
+    Condition,
+    LinkCondition,
+    LinkStep,
+    Measure,
+    MeasureCondition,
+    QuestionForm,
+    SortKey,
+    Value,
+    ValueCondition,
+)
+from router.question.rights import row_conditions
+from router.question.statement import (
+    GROUP_COLUMN,
+    VALUE_COLUMN,
+    Caller,
+    CompiledStatement,
+    StatementScope,
+)
+from router.question.validation import end_of
+
+TEXT_CHARS_MAX = 2000
+_BIGINT = 2**63
+_FUNCTIONS = {
+    "count": "count",
+    "sum": "sum",
+    "average": "avg",
+    "minimum": "min",
+    "maximum": "max",
+}
+_CASTS = {
+    "boolean": "boolean",
+    "date": "date",
+    "timestamp": "timestamp",
+    "timestamptz": "timestamptz",
+}
+
+
+def compile_sql(
+    form: QuestionForm, catalog: Catalog, limit: int, caller: Caller
+) -> CompiledStatement:
+    """Return the statement for ``form``, which ``validation.checked`` has returned.
+
+    ``limit`` bounds the rows. Raises CatalogError where the rights of a kind refuse ``caller``.
+    """
+    scope = StatementScope(catalog, caller)
+    root = scope.alias()
+    where = [*_rights(scope, form.kind, root)]
+    where += [_condition(scope, each, form.kind, root) for each in form.conditions]
+    source = f"{_table(scope, form.kind)} AS {root}"
+    if form.aggregate is not None:
+        text = _aggregated(scope, form.aggregate, form.kind, (root, source, where))
+    else:
+        text = _rows(scope, form, (root, source, where))
+    text += f" LIMIT ${scope.bind(limit)}::bigint"
+    return CompiledStatement(text, tuple(scope.values))
+
+
+def quoted(name: str) -> str:
+    """Return ``name`` as a quoted identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _table(scope: StatementScope, kind: str) -> str:
+    schema, _, table = scope.kind(kind).source.partition(".")
+    return f"{quoted(schema)}.{quoted(table)}" if table else quoted(schema)
+
+
+def _where(conditions: list[str]) -> str:
+    return f" WHERE {' AND '.join(conditions)}" if conditions else ""
+
+
+_Parts = tuple[str, str, list[str]]
+
+
+def _rows(scope: StatementScope, form: QuestionForm, parts: _Parts) -> str:
+    root, source, where = parts
+    kind = scope.kind(form.kind)
+    columns = [_output(root, name, column) for name, column in kind.visible.items()]
+    order = []
+    if form.order is not None:
+        joined, value = _sorted(scope, form.order, form.kind, root)
+        source += joined
+        order.append(f"{value} {'DESC' if form.order.descending else 'ASC'} NULLS LAST")
+        columns.append(f"{value} AS {quoted(VALUE_COLUMN)}")
+    order += [f"{root}.{quoted(name)}" for name in kind.key]
+    text = f"SELECT {', '.join(columns) or '1'} FROM {source}{_where(where)}"
+    return text + (f" ORDER BY {', '.join(order)}" if order else "")
+
+
+def _output(alias: str, name: str, column: CatalogColumn) -> str:
+    value = f"{alias}.{quoted(name)}"
+    if column.type in ("text", "other", "enum"):
+        value = f"left({value}::text, {TEXT_CHARS_MAX})"
+    return f"{value} AS {quoted(name)}"
+
+
+def _sorted(scope: StatementScope, order: SortKey, kind: str, root: str) -> tuple[str, str]:
+    measure = order.measure
+    if not measure.path:
+        return "", f"{root}.{quoted(measure.column or '')}"
+    return _joined(scope, measure, kind, root)
+
+
+def _joined(scope: StatementScope, measure: Measure, kind: str, root: str) -> tuple[str, str]:
+    alias = scope.alias()
+    subquery, pairs = _measured(scope, measure, kind)
+    on = " AND ".join(
+        f"{alias}.{quoted(f'k{place}')} = {root}.{quoted(near)}" for place, near in enumerate(pairs)
+    )
+    value = f"{alias}.v"
+    if measure.function in ("count", "sum"):
+        value = f"coalesce({value}, 0)"
+    return f" LEFT JOIN ({subquery}) AS {alias} ON {on}", value
+
+
+def _measured(scope: StatementScope, measure: Measure, kind: str) -> tuple[str, list[str]]:
+    """Return a subquery with columns k0…, v, and the columns of ``kind`` that k0… equal."""
+    first, *later = measure.path
+    alias, end = scope.alias(), end_of(first, kind, scope.catalog)
+    pairs = _pairs(scope, first)
+    source = f"{_table(scope, end)} AS {alias}"
+    where = [*_rights(scope, end, alias)]
+    keys = [f"{alias}.{quoted(far)} AS k{place}" for place, (_, far) in enumerate(pairs)]
+    for step in later:
+        here, end = alias, end_of(step, end, scope.catalog)
+        alias = scope.alias()
+        source += f" JOIN {_table(scope, end)} AS {alias} ON {_on(scope, step, here, alias)}"
+        where += _rights(scope, end, alias)
+    where += [_condition(scope, each, end, alias) for each in measure.conditions]
+    values = [
+        f"{alias}.{quoted(name)} AS d{place}" for place, name in enumerate(scope.kind(end).key)
+    ]
+    values.append(f"{alias}.{quoted(measure.column)} AS v" if measure.column else "1 AS v")
+    distinct = "DISTINCT " if later and scope.kind(end).key else ""
+    rows = f"SELECT {distinct}{', '.join([*keys, *values])} FROM {source}{_where(where)}"
+    names = ", ".join(f"k{place}" for place in range(len(keys)))
+    function = _FUNCTIONS[measure.function or "count"]
+    text = f"SELECT {names}, {function}(v) AS v FROM ({rows}) AS r GROUP BY {names}"
+    return text, [near for near, _ in pairs]
+
+
+def _aggregated(scope: StatementScope, aggregate: Aggregate, kind: str, parts: _Parts) -> str:
+    root, source, where = parts
+    argument = f"{root}.{quoted(aggregate.column)}" if aggregate.column else "*"
+    value = f"{_FUNCTIONS[aggregate.function]}({argument}) AS {quoted(VALUE_COLUMN)}"
+    if aggregate.group_by is None:
+        return f"SELECT {value} FROM {source}{_where(where)}"
+    alias, end = root, kind
+    for step in aggregate.path:
+        here, end = alias, end_of(step, end, scope.catalog)
+        alias = scope.alias()
+        source += f" JOIN {_table(scope, end)} AS {alias} ON {_on(scope, step, here, alias)}"
+        where += _rights(scope, end, alias)
+    group = f"{alias}.{quoted(aggregate.group_by)}"
+    return (
+        f"SELECT {group} AS {quoted(GROUP_COLUMN)}, {value} FROM {source}{_where(where)}"
+        f" GROUP BY {group} ORDER BY 2 DESC NULLS LAST, 1"
+    )
+
+
+def _rights(scope: StatementScope, kind: str, alias: str) -> Iterator[str]:
+    for condition in row_conditions(kind, scope.kind(kind), scope.caller):
+        yield _value_condition(scope, condition, kind, alias)
+
+
+def _condition(scope: StatementScope, condition: Condition, kind: str, alias: str) -> str:
+    match condition:
+        case ValueCondition():
+            return _value_condition(scope, condition, kind, alias)
+        case LinkCondition():
+            return _exists(scope, condition, kind, alias)
+        case AnyCondition() | AllCondition():
+            inner = [_condition(scope, each, kind, alias) for each in condition.conditions]
+            joint = " OR " if isinstance(condition, AnyCondition) else " AND "
+            return f"({joint.join(inner)})"
+        case MeasureCondition():
+            return _compared(scope, condition, kind, alias)
+
+
+def _exists(scope: StatementScope, condition: LinkCondition, kind: str, alias: str) -> str:
+    end, there = end_of(condition.step, kind, scope.catalog), scope.alias()
+    inner = [_on(scope, condition.step, alias, there), *_rights(scope, end, there)]
+    inner += [_condition(scope, each, end, there) for each in condition.conditions]
+    if condition.distinct:
+        inner.append(_different(scope, end, there))
+    text = f"EXISTS (SELECT 1 FROM {_table(scope, end)} AS {there}{_where(inner)})"
+    return f"NOT {text}" if condition.negated else text
+
+
+def _different(scope: StatementScope, kind: str, alias: str) -> str:
+    """Return that the row is not the one the form asks for, whose alias is always t1."""
+    columns = scope.kind(kind).key
+    here = ", ".join(f"{alias}.{quoted(name)}" for name in columns)
+    root = ", ".join(f"t1.{quoted(name)}" for name in columns)
+    return f"({here}) IS DISTINCT FROM ({root})" if columns else "true"
+
+
+def _compared(scope: StatementScope, condition: MeasureCondition, kind: str, alias: str) -> str:
+    measure = condition.measure
+    value = f"${scope.bind(Decimal(str(condition.value)))}::numeric"
+    if not measure.path:
+        return f"{alias}.{quoted(measure.column or '')} {condition.operator} {value}"
+    subquery, pairs = _measured(scope, measure, kind)
+    on = " AND ".join(f"m.k{place} = {alias}.{quoted(near)}" for place, near in enumerate(pairs))
+    number = f"(SELECT m.v FROM ({subquery}) AS m WHERE {on})"
+    if measure.function in ("count", "sum"):
+        number = f"coalesce({number}, 0)"
+    return f"{number} {condition.operator} {value}"
+
+
+def _pairs(scope: StatementScope, step: LinkStep) -> list[tuple[str, str]]:
+    """Return the columns that a step joins, near ones first."""
+    pairs = scope.catalog.visible_links[step.link].columns
+    return [(far, near) for near, far in pairs] if step.reverse else list(pairs)
+
+
+def _on(scope: StatementScope, step: LinkStep, here: str, there: str) -> str:
+    return " AND ".join(
+        f"{there}.{quoted(far)} = {here}.{quoted(near)}" for near, far in _pairs(scope, step)
+    )
+
+
+def _value_condition(
+    scope: StatementScope, condition: ValueCondition, kind: str, alias: str
+) -> str:
+    column = scope.kind(kind).columns[condition.column]
+    value = f"{alias}.{quoted(condition.column)}"
+    if condition.operator == "missing":
+        return f"{value} IS {'NOT ' if condition.negated else ''}NULL"
+    tests = [_test(scope, (value, condition.operator, each), column) for each in condition.values]
+    text = tests[0] if len(tests) == 1 else f"({' OR '.join(tests)})"
+    return f"({text}) IS NOT TRUE" if condition.negated else text
+
+
+def _test(scope: StatementScope, test: tuple[str, str, Value], column: CatalogColumn) -> str:
+    value, operator, operand = test
+    if operator == "contains":
+        return f"position(lower(${scope.bind(str(operand))}::text) in lower({value}::text)) > 0"
+    if column.type == "list":
+        return f"${scope.bind(str(operand))}::text = ANY({value}::text[])"
+    if column.type in NUMERIC:
+        number, cast = _number(operand)
+        return f"{value} {operator} ${scope.bind(number)}::{cast}"
+    if column.type in TEMPORAL or column.type == "boolean":
+        return f"{value} {operator} ${scope.bind(operand)}::{_CASTS[column.type]}"
+    if column.type == "text":
+        return f"{value} {operator} ${scope.bind(str(operand))}::text"
+    return f"{value}::text {operator} ${scope.bind(str(operand))}::text"
+
+
+def _number(value: Value) -> tuple[int | Decimal, str]:
+    number = Decimal(str(value))
+    if number == number.to_integral_value() and abs(number) < _BIGINT:
+        return int(number), "bigint"
+    return number, "numeric"

@@ -1,0 +1,153 @@
+"""Questions over the clinic become the form that they mean; what is not understood is named."""
+
+from datetime import date
+from typing import Any
+
+import pytest
+
+from router.catalog.english import load_english
+from router.catalog.model import Catalog
+from router.catalog.values import ColumnValues, ValueIndex
+from router.catalog.vocabulary import Vocabulary
+from router.question.reading import QuestionReader, Reading
+from router.question.validation import checked
+from router.question.wording import interpretation
+from tests.clinic import TABLES, clinic_catalog
+
+TODAY = date(2025, 6, 16)
+
+
+def read_values(catalog: Catalog) -> dict[str, list[ColumnValues]]:
+    """Return the clinic's text values as the index reads them."""
+    return {
+        name: [
+            ColumnValues(
+                (column,), [(str(v),) for v in dict.fromkeys(r[column] for r in rows) if v]
+            )
+            for column, facts in catalog.kinds[name].columns.items()
+            if facts.type == "text"
+        ]
+        for name, rows in TABLES.items()
+    }
+
+
+@pytest.fixture(scope="module")
+def reader() -> QuestionReader:
+    """Reads without embeddings: what these questions mean rests on names, values and grammar."""
+    catalog, english = clinic_catalog("postgres"), load_english()
+    values = ValueIndex(catalog, read_values(catalog), english.places)
+    return QuestionReader(catalog, Vocabulary(catalog, english), values)
+
+
+def words(reader: QuestionReader, question: str) -> str:
+    """Return the interpretation, and in brackets what was left out."""
+    reading = best(reader, question)
+    text = interpretation(checked(reading.form, reader.catalog), reader.catalog)
+    return text + (f" [{', '.join(reading.left_out)}]" if reading.left_out else "")
+
+
+def best(reader: QuestionReader, question: str) -> Reading:
+    """Return the surest reading."""
+    return reader.read(question, TODAY)[0]
+
+
+QUESTIONS = {
+    # values, with accents, typos, and by the column or the kind beside them
+    "doctors in Oslo": "doctors whose city is “Oslo”",
+    "emile roux": "doctors whose name is “Émile Roux”",
+    "patients from Pariss": "patients whose city is “Paris”",
+    "doctors in Oslo or Paris": "doctors whose city is “Oslo” or “Paris”",
+    # short values, and values that are words of the language
+    "visits that are new": "visits whose status is “new”",
+    # negation, near and away from its word
+    "visits that have not been paid": "visits whose status is not “paid”",
+    "which visits haven't been paid yet?": "visits whose status is not “paid”",
+    "doctors other than Ada Brandt": "doctors whose name is not “Ada Brandt”",
+    "doctors except those in Oslo": "doctors whose city is not “Oslo”",
+    "patients neither in Oslo nor Lyon": (
+        "patients whose city is not “Oslo” and whose city is not “Lyon”"
+    ),
+    "doctors without visits": "doctors without a visit",
+    "doctors without a city": "doctors without city",
+    # numbers
+    "visits over 1 thousand": "visits whose cost is more than 1000",
+    "visits costing at least 1.200": "visits whose cost is at least 1200",
+    "visits of no more than 80": "visits whose cost is at most 80",
+    "visits with a cost between 80 and 300": (
+        "visits whose cost is at least 80 and whose cost is at most 300"
+    ),
+    "visits costing 250 or more": "visits whose cost is at least 250",
+    "visits under 2000": "visits whose cost is less than 2000",
+    "visit 102": "visits whose id is 102",
+    "doctors with more than one visit": "doctors whose number of visits is more than 1",
+    # times
+    "visits from March 2024": (
+        "visits whose day is at least 2024-03-01 and whose day is less than 2024-04-01"
+    ),
+    "visits before May 2024": "visits whose day is less than 2024-05-01",
+    "visits since 2025": "visits whose day is at least 2025-01-01",
+    "visits last quarter": (
+        "visits whose day is at least 2025-01-01 and whose day is less than 2025-04-01"
+    ),
+    "doctors hired in the 2010s": (
+        "doctors whose hired is at least 2010-01-01 and whose hired is less than 2020-01-01"
+    ),
+    # superlatives and limits
+    "top 3 visits by cost": "visits, by cost descending, first 3",
+    "the 2 most expensive visits": "visits, by cost descending, first 2",
+    "the latest visit": "visits, by day descending, the first",
+    "doctor with the most visits": "doctors, by number of visits descending, the first",
+    # aggregates
+    "how many patients are there in Lyon?": "number of patients whose city is “Lyon”",
+    "number of visits": "number of visits",
+    "average cost of visits": "average of cost of visits",
+    "total cost of visits in 2024": (
+        "sum of cost of visits whose day is at least 2024-01-01 and whose day is less than 2025-01-01"
+    ),
+    "how many doctors per city": "number of doctors, for each city",
+    # links, one and two, and both directions of one
+    "visits of Ola Nordmann": "visits with a patient whose name is “Ola Nordmann”",
+    "which doctors did Marie Curie visit": (
+        "doctors with a visit with a patient whose name is “Marie Curie”"
+    ),
+    # what nobody understands is named
+    "visits on weekends": "visits [weekends]",
+    "doctors who are vegetarians": "doctors [vegetarians]",
+}
+
+
+@pytest.mark.parametrize(("question", "meaning"), QUESTIONS.items(), ids=QUESTIONS)
+def test_a_question_means(reader: QuestionReader, question: str, meaning: str) -> None:
+    assert words(reader, question) == meaning
+
+
+@pytest.mark.parametrize(
+    "question",
+    ["doctors who are not vegetarians", "visits that nobody never forgot", "no doctors at all"],
+)
+def test_a_negation_is_applied_or_named(reader: QuestionReader, question: str) -> None:
+    """A dropped "not" turns an answer round; that is the worst that a reading can do."""
+    reading = best(reader, question)
+    applied = any(getattr(each, "negated", False) for each in reading.form.conditions)
+    assert applied or set(reading.left_out) & {"not", "never", "no"}
+
+
+def test_equal_questions_have_one_form(reader: QuestionReader) -> None:
+    """The form is a key of the cache: wording must not matter, meaning must."""
+    same = ["patients in Oslo", "which patients live in Oslo?", "show me all patients from Oslo"]
+    other = [
+        "patients in Paris",
+        "doctors in Oslo",
+        "patients not in Oslo",
+        "number of patients in Oslo",
+    ]
+    keys = [best(reader, question).form.key for question in (*same, *other)]
+    assert len(set(keys[: len(same)])) == 1
+    assert len(set(keys)) == 1 + len(other)
+
+
+def test_the_hierarchy_is_read_in_both_directions(reader: QuestionReader) -> None:
+    upward: Any = best(reader, "who is the chief of Noor Haddad").form.conditions[0]
+    downward: Any = best(reader, "doctors whose chief is Ada Brandt").form.conditions[0]
+    assert upward.step.reverse
+    assert not downward.step.reverse
