@@ -92,7 +92,7 @@ def clinic_catalog(store: StoreName, **fields: Any) -> Catalog:  # noqa: ANN401 
 
 
 async def fill_postgres(connection: Any) -> None:  # noqa: ANN401 - asyncpg is untyped
-    """Create the clinic's schema anew."""
+    """Create the clinic's schema, dropping an older one."""
     await connection.execute(
         f"""
         DROP SCHEMA IF EXISTS {SCHEMA} CASCADE; CREATE SCHEMA {SCHEMA};
@@ -118,7 +118,7 @@ async def fill_postgres(connection: Any) -> None:  # noqa: ANN401 - asyncpg is u
 
 
 async def fill_graph(session: Any) -> None:  # noqa: ANN401 - its run wants literal text
-    """Create the clinic's nodes and relationships anew."""
+    """Create the clinic's nodes and relationships, deleting older ones."""
     for name, rows in TABLES.items():
         label = f"Clinic{name.title()}"
         await (await session.run(f"MATCH (n:{label}) DETACH DELETE n")).consume()

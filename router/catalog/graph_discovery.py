@@ -32,7 +32,7 @@ Session = Any
 
 @dataclass(frozen=True, slots=True)
 class GraphParts:
-    """What discovery found in one graph."""
+    """Kinds and links of one graph."""
 
     kinds: Mapping[str, CatalogKind]
     links: tuple[CatalogLink, ...]

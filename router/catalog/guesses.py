@@ -24,7 +24,7 @@ LONG_TEXT = 80
 
 @dataclass(frozen=True, slots=True)
 class ColumnFacts:
-    """What a store knows of one column: ``width`` in bytes on average, ``unique`` if certain."""
+    """Facts that a store has of one column: ``width`` in bytes on average, ``unique`` if certain."""
 
     column: CatalogColumn
     width: float = 0.0

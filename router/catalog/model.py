@@ -115,7 +115,7 @@ class CatalogLink(CatalogPart):
 
 
 class Catalog(CatalogPart):
-    """What a team's stores hold."""
+    """Kinds and links of a team's stores."""
 
     version: Literal[1] = 1
     kinds: Mapping[str, CatalogKind] = {}
@@ -154,5 +154,5 @@ class Catalog(CatalogPart):
         }
 
     def of_store(self, store: StoreName) -> Iterator[tuple[str, CatalogKind]]:
-        """The visible kinds of one store."""
+        """Return the visible kinds of one store."""
         return ((name, kind) for name, kind in self.visible_kinds.items() if kind.store == store)

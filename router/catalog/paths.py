@@ -37,7 +37,7 @@ class SchemaPaths:
         self.between = lru_cache(maxsize=4096)(self._between)
 
     def steps(self, kind: str) -> list[SchemaStep]:
-        """The steps that begin at ``kind``."""
+        """Return the steps that begin at ``kind``."""
         return self._steps[kind]
 
     def _start(self, path: SchemaPath) -> tuple[str, ...]:

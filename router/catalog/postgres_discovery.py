@@ -41,7 +41,7 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class PostgresParts:
-    """What discovery found in one database."""
+    """Kinds and links of one database."""
 
     kinds: Mapping[str, CatalogKind]
     links: tuple[CatalogLink, ...]

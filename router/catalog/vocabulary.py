@@ -59,7 +59,7 @@ _TIME_PARTS = frozenset(["date", "datetime", "time", "timestamp", "at", "on"])
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """What a phrase may mean. A ``role`` is a person of a link: "director" for DIRECTED.
+    """A possible meaning of a phrase. A ``role`` is a person of a link: "director" for DIRECTED.
 
     ``exact`` is True for the thing's own name.
     """
@@ -212,7 +212,7 @@ _BELOW = frozenset(
 def superior_end(link: CatalogLink) -> str | None:
     """Return which end of a hierarchy is above: ``end`` for "reports to", ``start`` for "manages".
 
-    None where the link is no hierarchy.
+    None where the link is not a hierarchy.
     """
     words = set(words_of(link.name))
     if words & _ABOVE:

@@ -1,4 +1,4 @@
-"""Which store answers: what the catalogue knows of a question, weighed with the intent model.
+"""Choice of the store: the catalogue's evidence, weighed with the intent model.
 
 The share of words that a reading accounts for is the evidence. Questions over tables and graphs
 reach 0.6 and more; questions about a text's meaning stay below 0.45. In between the intent and the

@@ -28,7 +28,12 @@ class GraphFormSearch:
     name: str = "graph"
 
     async def search(self, search: SearchRequest) -> FormResult:
-        """Raises StoreUnavailable; CatalogError where the caller may not ask."""
+        """Run one search.
+
+        Raises:
+            StoreUnavailable: the store failed.
+            CatalogError: the caller may not ask.
+        """
         if not isinstance(search, FormSearch) or search.form is None:
             return FormResult(())
         form, kind = search.form, self.catalog.kinds[search.form.kind]

@@ -57,7 +57,12 @@ class PostgresFormSearch:
     name: str = "postgres"
 
     async def search(self, search: SearchRequest) -> FormResult:
-        """Raises StoreUnavailable; CatalogError where the caller may not ask."""
+        """Run one search.
+
+        Raises:
+            StoreUnavailable: the store failed.
+            CatalogError: the caller may not ask.
+        """
         if not isinstance(search, FormSearch) or search.form is None:
             return FormResult(())
         form, kind = search.form, self.catalog.kinds[search.form.kind]

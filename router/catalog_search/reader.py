@@ -55,7 +55,7 @@ class CatalogReader:
         self.values_read = True
 
     async def run(self) -> None:
-        """Refresh for ever; an error is logged and tried again."""
+        """Refresh until cancelled; log an error and try again."""
         while True:
             try:
                 await self.refresh()

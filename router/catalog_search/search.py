@@ -37,7 +37,7 @@ class CatalogQuestion:
 
 @dataclass(frozen=True, slots=True)
 class CatalogAnswer:
-    """What came of it. ``store`` answered; ``failures`` are stores that did not."""
+    """An answer. ``store`` answered; ``failures`` are stores that did not."""
 
     store: str
     hits: tuple[Hit, ...]

@@ -23,7 +23,7 @@ from router.store_clients import StoreClients
 
 @dataclass(frozen=True, slots=True)
 class CatalogStores:
-    """What a catalogue needs of a process; ``close`` what was opened for it."""
+    """Clients, backends and the reader of a catalogue."""
 
     reader: CatalogReader
     backends: Sequence[Backend]

@@ -49,7 +49,12 @@ class TextSearch:
     name: str = "qdrant"
 
     async def search(self, search: SearchRequest) -> FormResult:
-        """Raises StoreUnavailable; CatalogError where the caller may not ask."""
+        """Run one search.
+
+        Raises:
+            StoreUnavailable: the store failed.
+            CatalogError: the caller may not ask.
+        """
         caller = search.caller if isinstance(search, FormSearch) else {}
         kinds = list(self.catalog.of_store("qdrant"))
         try:

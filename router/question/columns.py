@@ -1,4 +1,4 @@
-"""Which column a number, a time or a superlative is about."""
+"""Columns that a number, a time or a superlative is about."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

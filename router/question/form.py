@@ -141,7 +141,7 @@ class QuestionForm(FormPart):
 
 
 def nested(condition: Condition) -> tuple[Condition, ...]:
-    """The conditions directly inside ``condition``."""
+    """Return the conditions directly inside ``condition``."""
     if isinstance(condition, LinkCondition | AnyCondition | AllCondition):
         return condition.conditions
     if isinstance(condition, MeasureCondition):

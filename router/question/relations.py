@@ -1,6 +1,6 @@
-"""Which way of links a value is meant by: "who directed X", "X's boss", "films X appeared in".
+"""Ways of links that a value is meant by: "who directed X", "X's boss", "films X appeared in".
 
-A way scores by the words that name its links. A verb has an agent: whoever stands before it, or
+A way scores by the words that name its links. A verb has an agent: the value before it, or the one
 behind "by". So the same words tell "who directed X" from "who did X direct".
 """
 

@@ -1,4 +1,4 @@
-"""What a question says besides values, times and numbers: columns asked for, flags, links."""
+"""The rest of a question, besides values, times and numbers: columns asked for, flags, links."""
 
 from router.catalog.model import Catalog
 from router.catalog.paths import SchemaPaths

@@ -1,4 +1,4 @@
-"""What a question wants to have of its rows: a count, a sum, an order, the first few."""
+"""The shape of an answer: a count, a sum, an average, groups, the first few rows."""
 
 from router.catalog.model import Catalog
 from router.catalog.paths import SchemaPaths

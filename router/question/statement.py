@@ -23,7 +23,7 @@ class CompiledStatement:
 
 @dataclass(slots=True)
 class StatementScope:
-    """What one compilation needs: the catalogue, the caller, the values and aliases so far."""
+    """State of one compilation: the catalogue, the caller, the values and aliases so far."""
 
     catalog: Catalog
     caller: Caller

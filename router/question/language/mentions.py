@@ -1,4 +1,4 @@
-"""What the words of a question may refer to: values, kinds, columns, links, numbers, times.
+"""Mentions: words of a question that may refer to values, kinds, columns, links, numbers, times.
 
 Longer phrases win over shorter ones, names over near words. Every mention keeps the places of its
 tokens, so that whatever stays without a mention can be named.

@@ -33,7 +33,7 @@ def read_values(catalog: Catalog) -> dict[str, list[ColumnValues]]:
 
 @pytest.fixture(scope="module")
 def reader() -> QuestionReader:
-    """Reads without embeddings: what these questions mean rests on names, values and grammar."""
+    """Return a reader without embeddings: names, values and grammar decide."""
     catalog, english = clinic_catalog("postgres"), load_english()
     values = ValueIndex(catalog, read_values(catalog), english.places)
     return QuestionReader(catalog, Vocabulary(catalog, english), values)
