@@ -79,18 +79,14 @@ async def assemble(
         metrics,
     )
     postgres = PostgresBackend(stores.postgres)
-    backends = [
-        ResilientBackend(each, metrics, settings.limits.backend_seconds)
-        for each in _build_backends(supplied, stores, features, postgres)
-    ]
-    catalog = None
-    if settings.catalog is not None:
-        catalog = await open_catalog_stores(settings, stores, models.embedder, redis)
-        backends = [
-            ResilientBackend(each, metrics, settings.limits.backend_seconds)
-            for each in catalog.backends
-        ]
-    retrieval = Retrieval(backends, features)
+    catalog = await open_catalog_stores(settings, stores, models.embedder, redis)
+    backends = (
+        catalog.backends if catalog else _build_backends(supplied, stores, features, postgres)
+    )
+    retrieval = Retrieval(
+        [ResilientBackend(each, metrics, settings.limits.backend_seconds) for each in backends],
+        features,
+    )
     deps = PipelineDeps(
         understanding=QueryUnderstanding(
             models, features, retrieval.nearest_cosine, settings.limits.known_cosine

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from router.intent import Intent
-from router.question.reading import Reading
+from router.question.reading import QuestionReading
 
 COVERAGE_SURE = 0.62
 COVERAGE_MIN = 0.45
@@ -26,7 +26,7 @@ class StoreChoice:
     sure: bool
 
 
-def choose_way(reading: Reading | None, intent: Intent, *, has_texts: bool) -> StoreChoice:
+def choose_way(reading: QuestionReading | None, intent: Intent, *, has_texts: bool) -> StoreChoice:
     """Choose between the rows of ``reading`` and texts found by meaning."""
     if reading is None:
         return StoreChoice("text", 1.0, sure=True)

@@ -14,7 +14,7 @@ from router.catalog_search.value_source import ValueSource
 from router.catalog_search.value_store import ValueStore
 from router.embedding import Embedder
 from router.question.language.near import NearWords
-from router.question.reading import QuestionReader, Reading
+from router.question.reading import QuestionReader, QuestionReading
 
 REFRESH_SECONDS = 600.0
 RETRY_SECONDS = 10.0
@@ -41,7 +41,7 @@ class CatalogReader:
         self._reader = self._built({})
         self.values_read = False
 
-    def read(self, question: str, today: date) -> list[Reading]:
+    def read(self, question: str, today: date) -> list[QuestionReading]:
         """Return the readings, surest first. Blocks for milliseconds: call it on a thread."""
         return self._reader.read(question, today)
 

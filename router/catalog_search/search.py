@@ -14,7 +14,7 @@ from router.errors import StoreUnavailable
 from router.intent import Intent
 from router.observability import trace
 from router.question.form import QuestionForm
-from router.question.reading import Reading
+from router.question.reading import QuestionReading
 from router.question.validation import checked
 from router.question.wording import interpretation
 
@@ -52,7 +52,7 @@ class CatalogAnswer:
 class QuestionPlan:
     """A question read: its readings, the way chosen, and the form as a cache key where it is sure."""
 
-    readings: tuple[Reading, ...]
+    readings: tuple[QuestionReading, ...]
     choice: StoreChoice
     form: QuestionForm | None
 
@@ -124,13 +124,15 @@ class CatalogSearch:
                     return second
         return answer
 
-    async def _try(self, question: CatalogQuestion, reading: Reading) -> CatalogAnswer | None:
+    async def _try(
+        self, question: CatalogQuestion, reading: QuestionReading
+    ) -> CatalogAnswer | None:
         try:
             return await self._run(question, reading)
         except (CatalogError, StoreUnavailable):
             return None
 
-    async def _run(self, question: CatalogQuestion, reading: Reading) -> CatalogAnswer:
+    async def _run(self, question: CatalogQuestion, reading: QuestionReading) -> CatalogAnswer:
         form = checked(reading.form, self._catalog)
         store = self._catalog.kinds[form.kind].store
         words = interpretation(form, self._catalog)
@@ -166,7 +168,7 @@ def _best(hits: Sequence[Hit]) -> float:
     return max((hit.score for hit in hits), default=0.0)
 
 
-def _not_understood(reading: Reading) -> tuple[str, ...]:
+def _not_understood(reading: QuestionReading) -> tuple[str, ...]:
     return tuple(f"“{word}”" for word in reading.left_out)
 
 

@@ -39,14 +39,18 @@ class CatalogStores:
 
 async def open_catalog_stores(
     settings: Settings, stores: StoreClients, embedder: Embedder, redis: Redis
-) -> CatalogStores:
-    """Open the stores that the catalogue of ``settings`` names; none is contacted yet.
+) -> CatalogStores | None:
+    """Open the stores that the catalogue of ``settings`` names, and contact none of them.
+
+    Return None where no catalogue is set.
 
     Raises:
         RouterSettingsError: the catalogue cannot be read, or names a store without an address.
     """
+    if settings.catalog is None:
+        return None
     try:
-        catalog = load_catalog(settings.catalog)  # type: ignore[arg-type]  # the caller checked it
+        catalog = load_catalog(settings.catalog)
     except CatalogError as error:
         raise RouterSettingsError(f"SLUICE_CATALOG: {error}") from error
     dsn, url = settings.stores.postgres_dsn, settings.stores.qdrant_url

@@ -23,7 +23,7 @@ class Branch:
 
     kind: str
     conditions: list[Condition] = field(default_factory=list)
-    branches: list["Link"] = field(default_factory=list)
+    branches: list["DraftLink"] = field(default_factory=list)
 
     def add(
         self, path: SchemaPath, conditions: Iterable[Condition], *, apart: bool = False
@@ -38,17 +38,17 @@ class Branch:
         step, rest = path[0], path[1:]
         shared = None if apart and not rest else self.branch(step)
         if shared is None:
-            shared = Link(step, Branch(step.end))
+            shared = DraftLink(step, Branch(step.end))
             self.branches.append(shared)
         return shared.branch.at(rest, apart=apart)
 
     def deny(self, path: SchemaPath, conditions: Iterable[Condition]) -> None:
         """Require that nothing at the end of ``path`` meets ``conditions``."""
-        link = Link(path[0], Branch(path[0].end), negated=True)
+        link = DraftLink(path[0], Branch(path[0].end), negated=True)
         link.branch.add(path[1:], conditions)
         self.branches.append(link)
 
-    def branch(self, step: SchemaStep) -> "Link | None":
+    def branch(self, step: SchemaStep) -> "DraftLink | None":
         """Return the shared branch that begins with ``step``."""
         return next(
             (each for each in self.branches if each.step == step and not each.negated), None
@@ -69,7 +69,7 @@ class Branch:
 
 
 @dataclass(slots=True)
-class Link:
+class DraftLink:
     """A branch and the step that leads to it."""
 
     step: SchemaStep

@@ -45,7 +45,7 @@ JOIN_TABLE = 0.6
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class QuestionReading:
     """A form, and how sure it is.
 
     ``coverage`` is the share of the question's words accounted for, 0 to 1; ``left_out`` are the
@@ -88,7 +88,7 @@ class QuestionReader:
     _candidates: CandidateFinder = field(init=False)
     _remainder: RemainderReader = field(init=False)
 
-    def read(self, question: str, today: date) -> list[Reading]:
+    def read(self, question: str, today: date) -> list[QuestionReading]:
         """Return the readings, surest first; none where nothing of the catalogue is mentioned."""
         mentions = find_mentions(question, self.vocabulary, self.values, today)
         readings = self._readings(mentions)
@@ -98,11 +98,11 @@ class QuestionReader:
                 readings = self._readings(widened)
         return readings
 
-    def _readings(self, mentions: Mentions) -> list[Reading]:
+    def _readings(self, mentions: Mentions) -> list[QuestionReading]:
         found = [self._drafted(each, mentions) for each in self._candidates.candidates(mentions)]
         return sorted(found, key=lambda reading: -reading.score)
 
-    def _widened(self, mentions: Mentions, readings: Sequence[Reading]) -> Mentions:
+    def _widened(self, mentions: Mentions, readings: Sequence[QuestionReading]) -> Mentions:
         """Look for the words that no reading accounts for by their meaning."""
         weak = {m.start: m for m in mentions.terms if all(t.weight < WEAK for t in m.terms)}
         strong = [m for m in mentions.terms if m.start not in weak]
@@ -158,7 +158,7 @@ class QuestionReader:
                 found[word] = [*others, *links]
         return found
 
-    def _drafted(self, candidate: Candidate, mentions: Mentions) -> Reading:
+    def _drafted(self, candidate: Candidate, mentions: Mentions) -> QuestionReading:
         draft = Draft(candidate.kind, Branch(candidate.kind))
         if candidate.mention is not None and candidate.term is not None:
             draft.use(candidate.mention.start, candidate.mention.end, candidate.term.weight)
@@ -195,7 +195,7 @@ class QuestionReader:
         taken = draft.negated or any(each.negated for each in mentions.dates)
         return denying if denying and not taken else []
 
-    def _scored(self, draft: Draft, mentions: Mentions, candidate: Candidate) -> Reading:
+    def _scored(self, draft: Draft, mentions: Mentions, candidate: Candidate) -> QuestionReading:
         total = gained = 0.0
         left_out: list[str] = []
         for place, token in enumerate(mentions.tokens):
@@ -211,7 +211,7 @@ class QuestionReader:
         coverage = gained / total if total else 0.0
         anchors = len(mentions.values) + len(mentions.dates) + bool(candidate.mention)
         score = COVERAGE * coverage + candidate.prior + draft.bonus - draft.cost
-        return Reading(
+        return QuestionReading(
             draft.form(),
             score,
             coverage,
@@ -238,7 +238,7 @@ def _weight(word: str) -> float:
     return LIGHT if word in LIGHT_WORDS else 1.0
 
 
-def _worth_more(readings: Sequence[Reading], mentions: Mentions) -> bool:
+def _worth_more(readings: Sequence[QuestionReading], mentions: Mentions) -> bool:
     """Return True where looking further may help: something is anchored and something is not."""
     if not readings:
         asks = any(superlative(token.folded) or token.folded == "many" for token in mentions.tokens)

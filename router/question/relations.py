@@ -100,7 +100,8 @@ class Relations:
         spoken = mentions.tokens[mention.start].folded
         if link.start == link.end and self._singular(spoken) in HIERARCHY and not exact:
             between = {t.folded for t in mentions.tokens[mention.end : value.start]}
-            return self._hierarchy(step, spoken, apposed=between <= _APPOSING)
+            behind = value.start >= mention.end
+            return self._hierarchy(step, spoken, apposed=behind and between <= _APPOSING)
         if link.relationship is None and link.start != link.end:
             return True
         agent = agent_of(mention, mentions)

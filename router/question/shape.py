@@ -44,6 +44,8 @@ class ShapeReader:
         tokens = mentions.tokens
         for place, token in enumerate(tokens):
             extreme = token.folded in _LIMITING or token.folded in EXTREMES
+            if any(each.marked and each.start <= place < each.end for each in mentions.comparisons):
+                continue  # "at least 13"
             if not extreme and superlative(token.folded) is None:
                 continue
             behind = number_at(tokens, place + 1) if place + 1 < len(tokens) else None

@@ -38,7 +38,7 @@ Span = tuple[date, date]
 
 
 @dataclass(frozen=True, slots=True)
-class DateRange:
+class DaySpan:
     """Days asked for, and the characters of the question that say so.
 
     ``bare`` is a lone year without a word that makes it one: "movies 1999".
@@ -62,10 +62,10 @@ class DateRange:
         return f"before {self.end.isoformat()}" if self.end else ""
 
 
-def date_ranges(text: str, today: date) -> list[DateRange]:
+def date_ranges(text: str, today: date) -> list[DaySpan]:
     """Return the ranges of a question, which do not overlap, in order."""
     lowered = text.lower()
-    found: list[DateRange] = []
+    found: list[DaySpan] = []
     for each in _candidates(lowered, today):
         if not any(_overlap(each.place, other.place) for other in found):
             found.append(each)
@@ -76,7 +76,7 @@ def _overlap(one: tuple[int, int], other: tuple[int, int]) -> bool:
     return one[0] < other[1] and other[0] < one[1]
 
 
-def _candidates(text: str, today: date) -> Iterator[DateRange]:
+def _candidates(text: str, today: date) -> Iterator[DaySpan]:
     yield from _between(text, today)
     spans = list(_spans(text, today))
     taken: list[tuple[int, int]] = []
@@ -87,25 +87,25 @@ def _candidates(text: str, today: date) -> Iterator[DateRange]:
         yield _placed(text, span, place, years=years)
 
 
-def _placed(text: str, span: Span, place: tuple[int, int], *, years: bool) -> DateRange:
+def _placed(text: str, span: Span, place: tuple[int, int], *, years: bool) -> DaySpan:
     """Apply the words in front of a span, and "or later" behind it."""
     before, behind = text[: place[0]], text[place[1] :]
     onwards = re.match(r"\s*(?:onwards?|or later|or after|and later|and after|forward)\b", behind)
     if onwards:
         since = re.search(rf"\b{_SINCE}\s+(?:the\s+)?(?:year\s+)?$", before)
-        return DateRange(
+        return DaySpan(
             span[0], None, (since.start() if since else place[0], place[1] + onwards.end())
         )
     earlier = re.match(r"\s*(?:or earlier|or before|and earlier|and before)\b", behind)
     if earlier:
-        return DateRange(None, span[1], (place[0], place[1] + earlier.end()))
+        return DaySpan(None, span[1], (place[0], place[1] + earlier.end()))
     for words, cut in _SIDES:
         side = re.search(rf"\b{words}\s+(?:the\s+)?(?:end of\s+)?(?:year\s+)?$", before)
         if side:
             start, end = cut(span)
-            return DateRange(start, end, (side.start(), place[1]), years=years)
+            return DaySpan(start, end, (side.start(), place[1]), years=years)
     said = re.search(r"\b(?:the\s+)?year\s+$|\bthe\s+$", before)
-    return DateRange(
+    return DaySpan(
         span[0],
         span[1],
         (said.start() if said else place[0], place[1]),
@@ -125,7 +125,7 @@ _SIDES: tuple[tuple[str, Callable[[Span], tuple[date | None, date | None]]], ...
 )
 
 
-def _between(text: str, today: date) -> Iterator[DateRange]:
+def _between(text: str, today: date) -> Iterator[DaySpan]:
     """Yield "between A and B", "from A to B", "4 to 8 March 2023", "A - B"."""
     pattern = re.compile(
         r"\b(?:between|from)\s+(?P<first>[^,;?]{1,30}?)\s+(?:and|to|until|till|through|[-–])\s+(?P<last>[^,;?]{1,40})"
@@ -134,12 +134,12 @@ def _between(text: str, today: date) -> Iterator[DateRange]:
         found = _pair(match["first"], match["last"], today)
         if found:
             span, length = found
-            yield DateRange(span[0], span[1], (match.start(), match.start("last") + length))
+            yield DaySpan(span[0], span[1], (match.start(), match.start("last") + length))
     both = re.compile(r"(?P<first>\b(?:19|20)\d{2})\s*(?:-|–|to)\s*(?P<last>(?:19|20)\d{2})\b")
     for match in both.finditer(text):
         first, last = int(match["first"]), int(match["last"])
         if first <= last:
-            yield DateRange(date(first, 1, 1), date(last + 1, 1, 1), match.span())
+            yield DaySpan(date(first, 1, 1), date(last + 1, 1, 1), match.span())
 
 
 def _pair(first: str, last: str, today: date) -> tuple[Span, int] | None:

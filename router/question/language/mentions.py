@@ -12,7 +12,7 @@ from functools import cached_property
 from router.catalog.values import ValueIndex
 from router.catalog.vocabulary import Term, Vocabulary
 from router.question.language.comparisons import Comparison, comparisons_of
-from router.question.language.dates import DateRange, date_ranges
+from router.question.language.dates import DaySpan, date_ranges
 from router.question.language.grammar import FUNCTION_WORDS, LIGHT_WORDS, NEGATIONS
 from router.question.language.tokens import QuestionToken, tokens_of
 from router.question.language.value_mentions import ValueMention, find_values, ngrams
@@ -40,7 +40,7 @@ class DateMention:
 
     start: int
     end: int
-    range: DateRange
+    range: DaySpan
     negated: bool = False
 
 

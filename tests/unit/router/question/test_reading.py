@@ -9,7 +9,7 @@ from router.catalog.english import load_english
 from router.catalog.model import Catalog
 from router.catalog.values import ColumnValues, ValueIndex
 from router.catalog.vocabulary import Vocabulary
-from router.question.reading import QuestionReader, Reading
+from router.question.reading import QuestionReader, QuestionReading
 from router.question.validation import checked
 from router.question.wording import interpretation
 from tests.clinic import TABLES, clinic_catalog
@@ -46,7 +46,7 @@ def words(reader: QuestionReader, question: str) -> str:
     return text + (f" [{', '.join(reading.left_out)}]" if reading.left_out else "")
 
 
-def best(reader: QuestionReader, question: str) -> Reading:
+def best(reader: QuestionReader, question: str) -> QuestionReading:
     """Return the surest reading."""
     return reader.read(question, TODAY)[0]
 
