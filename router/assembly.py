@@ -1,6 +1,6 @@
 """Composition root: build a router's components from clients, settings and features."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -72,21 +72,13 @@ async def assemble(
     stores = await _open_stores(supplied, settings)
     redis = supplied.redis_client or open_redis(settings.stores.redis_url)
     reader = FlagReader(settings.stores.redis_url, environment=settings.environment)
-    phases = PhaseController(
-        FeatureFlags(redis, environment=settings.environment, reader=reader),
-        _build_learner(redis, settings, features),
-        features,
-        metrics,
-    )
+    phases = _build_phases((redis, reader), settings, features, metrics)
     postgres = PostgresBackend(stores.postgres)
     catalog = await open_catalog_stores(settings, stores, models.embedder, redis)
     backends = (
         catalog.backends if catalog else _build_backends(supplied, stores, features, postgres)
     )
-    retrieval = Retrieval(
-        [ResilientBackend(each, metrics, settings.limits.backend_seconds) for each in backends],
-        features,
-    )
+    retrieval = _build_retrieval(backends, settings, features, metrics)
     deps = PipelineDeps(
         understanding=QueryUnderstanding(
             models, features, retrieval.nearest_cosine, settings.limits.known_cosine
@@ -123,6 +115,28 @@ async def assemble(
         faults=faults,
         catalog_stores=catalog,
     )
+
+
+def _build_phases(
+    clients: tuple[Redis, FlagReader],
+    settings: Settings,
+    features: Features,
+    metrics: RouterMetrics,
+) -> PhaseController:
+    redis, reader = clients
+    return PhaseController(
+        FeatureFlags(redis, environment=settings.environment, reader=reader),
+        _build_learner(redis, settings, features),
+        features,
+        metrics,
+    )
+
+
+def _build_retrieval(
+    backends: Iterable[Backend], settings: Settings, features: Features, metrics: RouterMetrics
+) -> Retrieval:
+    seconds = settings.limits.backend_seconds
+    return Retrieval([ResilientBackend(each, metrics, seconds) for each in backends], features)
 
 
 def _build_fault_watcher(
