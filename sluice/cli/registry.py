@@ -29,6 +29,8 @@ class CommandSpec(NamedTuple):
 
 COMMANDS = {
     "start": CommandSpec("Rollouts", "rollouts", "start", "rollouts"),
+    "init": CommandSpec("Before", "init", "init"),
+    "schema": CommandSpec("Before", "init", "schema"),
     "lint": CommandSpec("Rollouts", "lint", "lint"),
     "status": CommandSpec("Rollouts", "servers", "status", "rollouts"),
     "watch": CommandSpec("Rollouts", "rollouts", "watch", "rollouts"),
@@ -74,15 +76,16 @@ def build_app(arguments: Sequence[str]) -> typer.Typer:
 
     It holds the called command alone. Without one it lists every command, for the help.
     """
+    name = called_command(arguments)
     app = typer.Typer(
         name="sluice",
         help="Durable, metric-gated rollouts for AI query routers.",
         no_args_is_help=True,
         pretty_exceptions_enable=False,
-        add_completion=False,
+        add_completion=name not in COMMANDS,
     )
     app.callback()(_root)  # without it, typer would make a lone command the whole application
-    if (name := called_command(arguments)) in COMMANDS:
+    if name in COMMANDS:
         _add_command(app, name, COMMANDS[name])
     else:
         for name, command in COMMANDS.items():

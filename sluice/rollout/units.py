@@ -7,7 +7,7 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Annotated
 
-from pydantic import BeforeValidator, PlainSerializer
+from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 
 from sluice.rollout.errors import QuantityError
 
@@ -184,8 +184,12 @@ Duration = Annotated[
     timedelta,
     BeforeValidator(parse_duration),
     PlainSerializer(format_duration, return_type=str),
+    WithJsonSchema({"type": ["string", "number"], "examples": DURATION_EXAMPLES.split(", ")}),
 ]
-Threshold = Annotated[float, BeforeValidator(parse_threshold)]
-Share = Annotated[float, BeforeValidator(parse_share)]
+_QUANTITY_SCHEMA = WithJsonSchema(
+    {"type": ["string", "number"], "examples": THRESHOLD_EXAMPLES.split(", ")}
+)
+Threshold = Annotated[float, BeforeValidator(parse_threshold), _QUANTITY_SCHEMA]
+Share = Annotated[float, BeforeValidator(parse_share), _QUANTITY_SCHEMA]
 Whole = Annotated[int, BeforeValidator(parse_number)]
 Number = Annotated[float, BeforeValidator(parse_number)]

@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 
 from sluice.cli.errors import Exit
-from sluice.cli.options import PlanArgument
 from sluice.cli.output import JsonOption, print_note, print_result
 from sluice.rollout.errors import PlanError
 from sluice.rollout.plan.lint import lint_warnings
@@ -23,16 +22,30 @@ StrictOption = Annotated[
 
 
 def lint(
-    plan: PlanArgument,
+    plans: Annotated[list[Path], typer.Argument(metavar="PLAN…", help="Plans, YAML files.")],
     qpd: QueriesPerDayOption = None,
     strict: StrictOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Check a plan: one line per mistake and per gate that cannot decide, with field and line.
+    """Check plans: one line per mistake and per gate that cannot decide, with field and line.
 
     The time to detection is computed from the plan's traffic:, or from --qpd. Exit code: 2 for
     mistakes and, with --strict, for warnings.
     """
+    failed = False
+    for plan in plans:
+        try:
+            warnings = _lint_plan(plan, qpd, json)
+        except typer.Exit:
+            failed = True
+        else:
+            failed = failed or (strict and warnings > 0)
+    if failed:
+        raise typer.Exit(Exit.USAGE)
+
+
+def _lint_plan(plan: Path, qpd: float | None, json: bool) -> int:
+    """Print what is wrong with one plan; return the number of warnings."""
     checked = load_plan_or_exit(plan, json)
     traffic = checked.traffic
     if qpd is not None:
@@ -55,8 +68,7 @@ def lint(
     if traffic is None:
         summary += "; add traffic: or --qpd to compute its times to detection"
     print_result(json, document, "\n".join([*lines, summary]))
-    if strict and warnings:
-        raise typer.Exit(Exit.USAGE)
+    return len(warnings)
 
 
 def load_plan_or_exit(path: Path, json: bool) -> RolloutPlan:

@@ -1,0 +1,149 @@
+"""``sluice init``: a first plan for a service; ``sluice schema``: the JSON schema of a plan."""
+
+import json as json_module
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import httpx
+import typer
+
+from sluice.cli.context import Context
+from sluice.cli.errors import CliError, Exit
+from sluice.cli.output import print_note
+from sluice.cli.starter_plan import MetricSource, StarterPlan
+from sluice.rollout.errors import PlanError, QuantityError
+from sluice.rollout.plan.loader import parse_plan
+from sluice.rollout.plan.schema import RolloutPlan
+from sluice.rollout.units import parse_duration, parse_threshold
+
+SERVICE_METRIC = "sluice_requests_total"
+CANDIDATES_MAX = 8
+REQUEST_SECONDS_MAX = 3.0
+SCHEMAS = {"plan": RolloutPlan}
+
+
+def init(  # noqa: PLR0913 - one option for each thing that a first plan needs
+    *,
+    flag: Annotated[str, typer.Option(help="The flag to roll out.")] = "",
+    job: Annotated[str, typer.Option(help="The service's job in Prometheus.")] = "",
+    out: Annotated[Path | None, typer.Option(help="The file; FLAG.yaml by default.")] = None,
+    hold: Annotated[str, typer.Option(help="Time of each step at least.")] = "1d",
+    error_rate: Annotated[str, typer.Option(help="Share of failed requests to allow.")] = "1%",
+    latency: Annotated[str, typer.Option(help="99 % of requests must be faster.")] = "1s",
+    requests: Annotated[
+        str, typer.Option(help="Counter of requests; that of SluiceMiddleware by default.")
+    ] = "",
+    failures: Annotated[
+        str, typer.Option(help="Label matcher of failed requests in it.")
+    ] = 'status=~"5.."',
+    histogram: Annotated[
+        str, typer.Option(help="Histogram of request times, without _bucket.")
+    ] = "",
+    cohort_label: Annotated[
+        str, typer.Option(help="Label whose values are treatment and control.")
+    ] = "cohort",
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
+) -> None:
+    """Write a first plan for a service: 5, 25, 50 and 100 % with error rate and latency.
+
+    Asks for what no option says. Without --requests and --histogram the plan measures by the
+    metrics of SluiceMiddleware and of the flags server.
+    """
+    if bool(requests) != bool(histogram):
+        raise CliError("Give both --requests and --histogram, or neither.", Exit.USAGE)
+    flag = flag or _ask("Flag to roll out")
+    context = Context.read()
+    _print_candidates(context, cohort_label, has_source=bool(requests))
+    source = MetricSource(labels=f'flag="{flag}"')
+    if requests:
+        source = MetricSource(requests, failures, histogram, cohort_label)
+    job = job or _ask("The service's job in Prometheus", default=flag)
+    try:
+        plan = StarterPlan(
+            flag=flag,
+            job=job,
+            source=source,
+            environment=context.environment_name,
+            hold=parse_duration(hold),
+            error_rate=parse_threshold(error_rate),
+            latency=parse_threshold(latency),
+        )
+    except QuantityError as error:
+        raise CliError(str(error), Exit.USAGE) from None
+    _write(out or Path(f"{flag}.yaml"), plan.render(), force=force)
+
+
+def schema(
+    kind: Annotated[str, typer.Argument(help="plan", metavar="KIND")] = "plan",
+) -> None:
+    """Print the JSON schema of a plan, for editors: `sluice schema plan > plan.schema.json`."""
+    if kind not in SCHEMAS:
+        raise CliError(f"schema {kind!r}: write {' or '.join(SCHEMAS)}", Exit.USAGE)
+    print(json_module.dumps(plan_schema(), indent=2))
+
+
+def plan_schema() -> dict[str, Any]:
+    """Return the JSON schema of a plan as people write it."""
+    schema: dict[str, Any] = RolloutPlan.model_json_schema()
+    gate = schema["$defs"]["Gate"]
+    gate["required"].remove("threshold")  # a statistical gate has none
+    gate["if"] = {"properties": {"kind": {"const": "statistical"}}, "required": ["kind"]}
+    gate["else"] = {"required": ["threshold"]}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def _ask(question: str, default: str = "") -> str:
+    if not sys.stdin.isatty():
+        if default:
+            return default
+        raise CliError(f"{question}? Give --flag.", Exit.USAGE)
+    return str(typer.prompt(question, default=default or None, err=True))
+
+
+def _print_candidates(context: Context, label: str, *, has_source: bool) -> None:
+    """Name what Prometheus has by cohort; a Prometheus that does not answer changes nothing."""
+    if has_source:
+        return
+    names = _metrics_with_label(context, label)
+    if names is None:
+        print_note(f"Prometheus at {context.prometheus_url} does not answer: names are not checked")
+    elif SERVICE_METRIC not in names:
+        shown = ", ".join(names[:CANDIDATES_MAX]) or "none"
+        print_note(
+            f"Prometheus has no {SERVICE_METRIC} yet: add SluiceMiddleware to the service, or give "
+            f"--requests and --histogram. Metrics with the label {label!r}: {shown}"
+        )
+
+
+def _metrics_with_label(context: Context, label: str) -> list[str] | None:
+    credentials = context.prometheus_credentials()
+    try:
+        reply = httpx.get(
+            f"{context.prometheus_url}/api/v1/label/__name__/values",
+            params={"match[]": f'{{{label}!=""}}'},
+            headers=dict(credentials.headers),
+            verify=credentials.ssl_context(),
+            timeout=REQUEST_SECONDS_MAX,
+            trust_env=False,
+        )
+        reply.raise_for_status()
+        names = reply.json()["data"]
+    except (httpx.HTTPError, ValueError, KeyError):
+        return None
+    return [name for name in names if name.endswith(("_total", "_bucket"))]
+
+
+def _write(path: Path, text: str, *, force: bool) -> None:
+    try:
+        checked = parse_plan(text)
+    except PlanError as error:
+        first = error.diagnostics[0]
+        raise CliError(f"these options give no valid plan: {first}", Exit.USAGE) from None
+    if path.exists() and not force:
+        raise CliError(f"{path} exists; give --out, or --force to replace it", Exit.USAGE)
+    path.write_text(text, encoding="utf-8")
+    print_note(
+        f"wrote {path}: {len(checked.steps)} steps. Next: `sluice lint {path}`, then "
+        f"`sluice start {path}`"
+    )

@@ -1,0 +1,133 @@
+"""A first plan for a service: error rate and latency from 0 % to everyone, valid as it is."""
+
+import json
+from dataclasses import dataclass
+from datetime import timedelta
+from importlib.resources import files
+from string import Template
+
+from sluice.rollout.units import format_duration
+
+SCHEMA_URL = "plan.schema.json"
+LONG_HOLD = timedelta(minutes=10)
+"""Below this a plan is a trial: it watches each second, and rests on fewer samples."""
+
+
+class PlanTemplate(Template):
+    """A template with ``@name``: ``$cohort`` and ``$window`` are the plan's own."""
+
+    delimiter = "@"
+
+
+@dataclass(frozen=True)
+class MetricSource:
+    """Selectors of a service's metrics, without braces; ``labels`` go into each."""
+
+    requests: str = "sluice_requests_total"
+    failures: str = 'outcome="error"'
+    latency: str = "sluice_request_duration_seconds"
+    cohort_label: str = "cohort"
+    labels: str = ""
+
+    def selector(self, metric: str, *matchers: str) -> str:
+        """Return the metric with its matchers, the cohort's among them."""
+        parts = (self.labels, f'{self.cohort_label}=~"$cohort"', *matchers)
+        return f"{metric}{{{','.join(filter(None, parts))}}}"
+
+
+@dataclass(frozen=True)
+class StarterPlan:
+    """What a first plan needs to know. ``error_rate`` is a share, ``latency`` in seconds."""
+
+    flag: str
+    job: str
+    source: MetricSource
+    environment: str = "default"
+    hold: timedelta = timedelta(days=1)
+    error_rate: float = 0.01
+    latency: float = 1.0
+
+    def render(self) -> str:
+        """Return the plan as YAML."""
+        text = files("sluice.cli").joinpath("starter_plan.yaml").read_text("utf-8")
+        values = self._times() | self._limits()
+        return PlanTemplate(text).substitute(values | self._texts(values["window"]))
+
+    def _texts(self, window: str) -> dict[str, str]:
+        source = self.source
+        requests = source.selector(source.requests)
+        failures = source.selector(source.requests, source.failures)
+        return {
+            "schema": SCHEMA_URL,
+            "flag": self.flag,
+            "description": json.dumps(f"Gradual rollout of {self.flag}"),
+            "environment": json.dumps(self.environment),
+            "job": json.dumps(self.job),
+            "requests": requests,
+            "failures": failures,
+            "buckets": source.selector(f"{source.latency}_bucket"),
+            **self._statistics(failures, requests, window),
+        }
+
+    def _statistics(self, failures: str, requests: str, window: str) -> dict[str, str]:
+        """Return the lines of a statistical gate, or none.
+
+        It needs counters that exist before the first failure, as those of SluiceMiddleware do.
+        """
+        is_middleware = self.source == MetricSource(labels=self.source.labels)
+        return _statistics(failures, requests, window) if is_middleware else NO_STATISTICS
+
+    def _times(self) -> dict[str, str]:
+        hold, is_trial = self.hold, self.hold < LONG_HOLD
+        interval = _clamp(hold / 24, timedelta(seconds=1), timedelta(hours=1))
+        window = _clamp(hold / 4, timedelta(seconds=10), timedelta(hours=1))
+        times = {
+            "watch_interval": timedelta(seconds=1 if is_trial else 5),
+            "stale_after": timedelta(seconds=15 if is_trial else 120),
+            "retry_every": timedelta(seconds=2 if is_trial else 60),
+            "interval": interval,
+            "window": window,
+            "red_window": _clamp(window, timedelta(seconds=10), timedelta(minutes=5)),
+            "hold": max(hold, window),
+            "dark_hold": window,
+            "stable_for": 2 * interval,
+            "deadline": 3 * max(hold, window),
+        }
+        return {name: format_duration(_whole_seconds(value)) for name, value in times.items()}
+
+    def _limits(self) -> dict[str, str]:
+        is_trial = self.hold < LONG_HOLD
+        return {
+            "error_rate": f"{self.error_rate * 100:g}%",
+            "error_spike": f"{min(5 * self.error_rate, 0.5) * 100:g}%",
+            "latency": f"{self.latency:g}",
+            "latency_floor": f"{self.latency / 2:g}",
+            "latency_spike": f"{2 * self.latency:g}",
+            "samples": "20" if is_trial else "100",
+            "red_samples": "10" if is_trial else "50",
+        }
+
+
+NO_STATISTICS = {"statistic": "", "evidence": "", "red_evidence": ""}
+
+
+def _statistics(failures: str, requests: str, window: str) -> dict[str, str]:
+    """Return the lines of a statistical gate: both cohorts' failures, at the plan's alpha."""
+    gate = f"metric: error_rate, kind: statistical, window: {window}"
+    line = f"\n      - {{name: error_evidence, {gate}}}"
+    return {
+        "statistic": (
+            "\n    statistic:\n      test: rate"
+            f"\n      events: {failures}\n      units: {requests}\n      margin: 1.5"
+        ),
+        "evidence": line,
+        "red_evidence": line,
+    }
+
+
+def _clamp(value: timedelta, least: timedelta, most: timedelta) -> timedelta:
+    return max(least, min(value, most))
+
+
+def _whole_seconds(value: timedelta) -> timedelta:
+    return timedelta(seconds=round(value.total_seconds()))

@@ -1,0 +1,67 @@
+"""A first plan lints clean whatever it was asked for, and the schema accepts what the loader does."""
+
+import json
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+
+from sluice.cli.commands.init import plan_schema
+from sluice.cli.starter_plan import MetricSource, StarterPlan
+from sluice.rollout.plan.lint import lint_warnings
+from sluice.rollout.plan.loader import parse_plan
+
+ROOT = Path(__file__).parents[3]
+MIDDLEWARE = MetricSource(labels='flag="shop"')
+OWN = MetricSource("http_requests_total", 'code=~"5.."', "http_request_seconds", "track")
+SLUICE = str(Path(sys.executable).with_name("sluice"))
+
+
+@pytest.mark.parametrize("source", [MIDDLEWARE, OWN], ids=["middleware", "own"])
+@pytest.mark.parametrize("seconds", [5, 20, 600, 3600, 86_400, 7 * 86_400])
+def test_a_starter_plan_has_neither_mistakes_nor_warnings(
+    source: MetricSource, seconds: int
+) -> None:
+    hold = timedelta(seconds=seconds)
+    plan = parse_plan(StarterPlan("shop", "shop", source, hold=hold).render())
+    assert list(lint_warnings(plan, None)) == []
+    assert [step.percentage for step in plan.steps] == [0, 5, 25, 50, 100]
+
+
+@pytest.mark.parametrize("name", ["demo.yaml", "phase4.yaml"])
+def test_the_schema_accepts_our_plans(name: str) -> None:
+    document = yaml.safe_load((ROOT / "plans" / name).read_text())
+    jsonschema.Draft202012Validator(plan_schema()).validate(document)
+
+
+def test_the_schema_finds_a_misspelt_field() -> None:
+    document = yaml.safe_load(StarterPlan("shop", "shop", OWN).render())
+    document["steps"][1]["percent"] = 5
+    with pytest.raises(jsonschema.ValidationError, match="percent"):
+        jsonschema.Draft202012Validator(plan_schema()).validate(document)
+
+
+def test_the_published_schema_is_that_of_the_code() -> None:
+    """`sluice schema plan > plans/plan.schema.json` renews it."""
+    assert json.loads((ROOT / "plans" / "plan.schema.json").read_text()) == plan_schema()
+
+
+def test_init_writes_a_plan_and_replaces_none(tmp_path: Path) -> None:
+    def init(*options: str) -> subprocess.CompletedProcess[str]:
+        command = [SLUICE, "init", "--flag", "shop", *options]
+        nowhere = {"PROMETHEUS_URL": "http://127.0.0.1:9", "PATH": ""}
+        return subprocess.run(  # noqa: S603  our own command
+            command, cwd=tmp_path, env=nowhere, text=True, capture_output=True, check=False
+        )
+
+    done = init("--hold", "2h")
+    assert done.returncode == 0, done.stderr
+    assert parse_plan((tmp_path / "shop.yaml").read_text()).steps[1].hold == timedelta(hours=2)
+    again = init()
+    assert (again.returncode, "--force" in again.stderr) == (2, True)
+    wrong = init("--hold", "soon", "--force")
+    assert (wrong.returncode, "not a duration" in wrong.stderr) == (2, True)
