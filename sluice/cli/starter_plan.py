@@ -37,7 +37,7 @@ class MetricSource:
 
 @dataclass(frozen=True)
 class StarterPlan:
-    """What a first plan needs to know. ``error_rate`` is a share, ``latency`` in seconds."""
+    """The choices of a first plan. ``error_rate`` is a share, ``latency`` in seconds."""
 
     flag: str
     job: str

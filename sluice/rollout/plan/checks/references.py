@@ -90,12 +90,14 @@ def _check_flag_deletion(plan: RolloutPlan) -> Iterator[Problem]:
         if deleted and (step.percentage is not None or step.whitelist):
             field = "percentage" if step.percentage is not None else "whitelist"
             yield ("steps", s, field), f"step {deleted!r} has deleted the flag; remove one of both"
-        if step.delete_flag and phases != PERMANENT_PHASES:
+        is_attested = phases is None and any(i.check == "attested" for i in step.checklist)
+        if step.delete_flag and phases != PERMANENT_PHASES and not is_attested:
             yield (
                 ("steps", s, "delete_flag"),
                 "would take the treatment from everybody: a process that finds no flag uses its "
                 "default; add phases: {enable_feature_flags: false, enable_online_learning: true} "
-                "to this step, or leave the flag at 100",
+                "to this step (the router), attest in its checklist that the code no longer asks "
+                "the flag (a service of your own), or leave the flag at 100",
             )
         deleted = step.name if step.delete_flag else deleted
 

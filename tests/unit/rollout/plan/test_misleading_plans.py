@@ -169,6 +169,18 @@ def test_a_value_that_means_something_else(old: str, new: str, line: int, words:
     assert any(one.startswith(f"line {line}: ") and words in one for one in found), found
 
 
+def test_a_service_attests_that_its_code_no_longer_asks_the_flag() -> None:
+    """A plan without phases has no switch that makes the treatment permanent."""
+    attested = "checklist: [{name: code-gone, title: The code no longer asks the flag}]"
+    text = f"rollback_to: dark\n    delete_flag: true\n    {attested}"
+    assert parse_plan(PLAN.replace("rollback_to: dark", text, 1)).steps[-1].delete_flag
+    with_phases = (
+        f"{text}\n    phases: {{enable_feature_flags: true, enable_online_learning: true}}"
+    )
+    refused = problems(PLAN.replace("rollback_to: dark", with_phases, 1))
+    assert any("would take the treatment" in one for one in refused)
+
+
 @pytest.mark.parametrize(
     ("query", "words"),
     [
