@@ -9,6 +9,7 @@ from router.knowledge.sources.dates import DateColumn, DateVotes
 DATE_FIELDS = ("occurred_on", "date")
 _NULLS = frozenset({"n/a", "#n/a", "null", "nan", "<na>"})
 _NULLS_BESIDE_NUMBERS = _NULLS | {"na", "none", "nil", "-", "--", ".", "?", "missing", "unknown"}
+_MARKER_CHARS_MAX = 20
 _BARE_INTEGER = re.compile(r"-?(0|[1-9]\d{0,14})")
 _BARE_NUMBER = re.compile(r"-?(0|[1-9]\d{0,14})\.\d{1,15}")
 INTEGER_MAX = 2**63 - 1
@@ -42,11 +43,11 @@ class ColumnProfile:
 
     def add(self, value: object) -> None:
         """Count one value. Empty cells and null markers do not count."""
-        if value is None or (isinstance(value, str) and value.strip().lower() in ("", *_NULLS)):
+        if value is None or (isinstance(value, str) and not value.strip()):
+            return
+        if isinstance(value, str) and _is_marker(value, _NULLS_BESIDE_NUMBERS):
             return
         cell = parse_cell(value) if isinstance(value, str) else value
-        if isinstance(cell, str) and cell.lower() in _NULLS_BESIDE_NUMBERS:
-            return
         self.values += 1
         if isinstance(cell, int | float) and not isinstance(cell, bool):
             self.numbers += 1
@@ -73,13 +74,17 @@ class CellReader:
         if not isinstance(value, str):
             return _bounded(value)
         nulls = _NULLS_BESIDE_NUMBERS if self.nulls_are_wide else _NULLS
-        if value.strip().lower() in nulls:
+        if not value.strip() or _is_marker(value, nulls):
             return None
         cell = value.strip() if self.typed else parse_cell(value)
         if self.dates and not self.dates.is_ambiguous and isinstance(cell, str):
             day = self.dates.parse(cell)
             return _with_time(day.isoformat(), cell) if day else cell
         return cell
+
+
+def _is_marker(value: str, markers: frozenset[str]) -> bool:
+    return len(value) <= _MARKER_CHARS_MAX and value.strip().lower() in markers
 
 
 def _with_time(day: str, cell: str) -> str:

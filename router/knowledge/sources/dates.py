@@ -42,6 +42,7 @@ _PATTERNS = {
 }
 ORDERS = ("ymd", "dmy", "mdy")
 _CENTURY_PIVOT = 69  # as in POSIX: 69 to 99 are of the last century
+_DATE_CHARS_MAX = 40
 _COLUMN_SHARE_MIN = 0.9
 """A column is one of dates when at least this share of its values is."""
 
@@ -96,6 +97,8 @@ class DateVotes:
     def add(self, text: str) -> None:
         """Count one value."""
         self._values += 1
+        if len(text) > _DATE_CHARS_MAX:
+            return
         for order in _PATTERNS:
             if parse_date(text, order) is not None:
                 self._reads[order] += 1

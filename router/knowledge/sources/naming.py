@@ -4,6 +4,7 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Iterable
+from functools import lru_cache
 
 _SIGN_WORDS = {"%": " percent ", "#": " number ", "&": " and ", "€": " euro ", "$": " dollar ", "£": " pound "}  # fmt: skip
 _RESERVED_KINDS = frozenset({"name", "record"})
@@ -15,6 +16,7 @@ def slug(text: str) -> str:
     return re.sub(r"[^\w]+", "-", text.lower()).strip("-") or "part"
 
 
+@lru_cache(1024)
 def to_kind(text: str) -> str:
     """Return the kind of the records in a file of this name: ``Open invoices`` → ``open_invoice``.
 
