@@ -82,14 +82,14 @@ def _gates_to_judge(
     """
     tape = course.entries[-1].recording
     screens = {gate.name: violation_query(gate, guarded) for gate in flags}
-    tape.prefetch([one for one in screens.values() if one], span[1])
+    tape.readings.prefetch([one for one in screens.values() if one], span[1])
     suspects = [
         gate
         for gate in flags
         if (screen := screens[gate.name]) is None
-        or np.isfinite(tape.tick_values(screen, *span)).any()
+        or np.isfinite(tape.readings.tick_values(screen, *span)).any()
     ]
-    tape.prefetch(list(gate_queries(suspects, guarded)), span[1])
+    tape.readings.prefetch(list(gate_queries(suspects, guarded)), span[1])
     yield from suspects
 
 
@@ -147,5 +147,5 @@ def _read_column(
     tape = course.entries[-1].recording
     promql, *counting = _tick_queries(gate, guarded.metrics[gate.metric], cohort)
     fresh = tape.sample_ages(*span) <= course.plan.stale_after.total_seconds()
-    values = np.where(fresh, tape.tick_values(promql, *span), np.nan)
-    return SampleColumn(values, tape.tick_values(counting[0], *span) if counting else None)
+    values = np.where(fresh, tape.readings.tick_values(promql, *span), np.nan)
+    return SampleColumn(values, tape.readings.tick_values(counting[0], *span) if counting else None)

@@ -130,20 +130,20 @@ def _prefetch_queries(course: Timeline, baseline: Mapping[str, Reading]) -> Iter
 def _prefetch_red_flag(course: Timeline, flag: Gate, guarded: WatchSpec) -> None:
     tape = course.entries[-1].recording
     if not flag.dry_run and (screen := violation_query(flag, guarded)):
-        tape.prefetch([screen], tape.end_epoch)
+        tape.readings.prefetch([screen], tape.end_epoch)
 
 
 def _prefetch_statistical_red_flag(course: Timeline, flag: Gate) -> None:
     _, wanted = _statistic_queries(course, flag)
     tape = course.entries[-1].recording
-    tape.prefetch_columns(wanted, tape.entry_epoch, flag.window.total_seconds())
+    tape.readings.prefetch_columns(wanted, tape.entry_epoch, flag.window.total_seconds())
 
 
 def _prefetch_gate(course: Timeline, gate: Gate, guarded: WatchSpec) -> None:
     step, tape = course.entries[-1].step, course.entries[-1].recording
     first = tape.entry_epoch + (step.initial_delay + step.interval).total_seconds()
     for promql in gate_queries([gate], guarded):
-        tape.prefetch_at(promql, first, step.interval.total_seconds())
+        tape.readings.prefetch_at(promql, first, step.interval.total_seconds())
 
 
 def _prefetch_statistical_gate(course: Timeline, gate: Gate) -> None:
@@ -153,7 +153,7 @@ def _prefetch_statistical_gate(course: Timeline, gate: Gate) -> None:
     )
     tape, seconds = course.entries[-1].recording, gate.window.total_seconds()
     for promql in (*wanted, resets):
-        tape.prefetch_at(promql, tape.entry_epoch + seconds, seconds)
+        tape.readings.prefetch_at(promql, tape.entry_epoch + seconds, seconds)
 
 
 def _statistic_queries(course: Timeline, gate: Gate) -> tuple[AnyStatistic, list[str]]:

@@ -10,32 +10,15 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from threading import Lock
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from sluice.rehearsal.errors import RecorderFailedError
-from sluice.rehearsal.traffic.scenario import Scenario
-from sluice.rollout.plan.schema import RolloutPlan
+from sluice.rehearsal.recorder.requests import AnswerT, RecorderRequest, TimelineSpec
 
 POLL_SECONDS = 0.25
-METHODS = frozenset(
-    (
-        "start_timeline",
-        "enter_step",
-        "new_readings",
-        "sample_ages",
-        "next_breach",
-        "first_fault_at",
-        "exposure",
-    )
-)
-TimelineSpec = tuple[RolloutPlan, Scenario, int, datetime]
-"""The input of a timeline: plan, scenario, seed and begin."""
-ReadingsByQuery = dict[str, dict[int, float]]
-"""Readings by expression and ticks after the step's entry; NaN means no data."""
 
 
 @dataclass
@@ -50,22 +33,23 @@ class RecorderClient:
         """Send Prometheus' address and the probable first rehearsal, once."""
         self.connection.send((url, spec))
 
-    def call(self, method: str, *arguments: object) -> Any:  # noqa: ANN401  each question has its own
-        """Call the recorder's method of that name.
+    def call(self, request: RecorderRequest[AnswerT]) -> AnswerT:
+        """Return the answer to one request.
 
         Raises:
             RecorderFailedError: the process ended.
-            RehearsalError: raised by the method.
+            RehearsalError: raised by the recorder's method.
         """
+        answer: AnswerT
         try:
             with self._lock:
-                self.connection.send((method, *arguments))
-                well, answer = self.connection.recv()
-        except (EOFError, OSError) as error:
+                self.connection.send(request)
+                error, answer = self.connection.recv()
+        except (EOFError, OSError) as gone:
             self._failed = RecorderFailedError("the recorder process ended; its output is above")
-            raise self._failed from error
-        if not well:
-            raise answer
+            raise self._failed from gone
+        if error is not None:
+            raise error
         return answer
 
     async def wait_for_failure(self) -> NoReturn:

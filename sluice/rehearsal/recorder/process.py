@@ -16,7 +16,7 @@ from sluice.rehearsal.lookahead.lookahead import next_breach
 from sluice.rehearsal.lookahead.prefetch import Prefetcher
 from sluice.rehearsal.lookahead.watch_spec import Breach, WatchSpec
 from sluice.rehearsal.prometheus.range_query import PrometheusClient, open_client
-from sluice.rehearsal.recorder.client import METHODS, ReadingsByQuery, TimelineSpec
+from sluice.rehearsal.recorder.requests import ReadingsByQuery, RecorderRequest, TimelineSpec
 from sluice.rehearsal.timeline.step_recording import RecordingPool
 from sluice.rehearsal.timeline.timeline import Timeline
 from sluice.rollout.analysis.reading import Reading
@@ -34,10 +34,9 @@ class Recorder:
         self._baseline: Mapping[str, Reading] = {}
         self.start_timeline(expected)
 
-    def start_timeline(self, expected: TimelineSpec) -> None:
+    def start_timeline(self, spec: TimelineSpec) -> None:
         """Begin another timeline; its prefetched steps are recorded already."""
-        plan, scenario, seed, begin = expected
-        self._timeline = Timeline(plan, scenario, seed, self._pool, begin)
+        self._timeline = Timeline(spec.plan, spec.scenario, spec.seed, self._pool, spec.begin)
         self._sent_counts: dict[datetime, dict[str, int]] = {}
         self._prefetcher.start(self._timeline, self._baseline)
 
@@ -51,7 +50,7 @@ class Recorder:
         """Return the readings of the step live at ``at`` that were not sent yet, ``promql`` included."""
         self._timeline.query(promql, at)
         entry, _ = self._timeline.locate(at)
-        return entry.recording.unsent_readings(self._sent_counts.setdefault(entry.at, {}))
+        return entry.recording.readings.unsent_readings(self._sent_counts.setdefault(entry.at, {}))
 
     def sample_ages(self, at: datetime) -> Floats:
         """Return the sample age at each tick of the step live at ``at``."""
@@ -59,15 +58,15 @@ class Recorder:
         entry.recording.record_until(epoch + entry.recording.tick_seconds)
         return entry.recording.sample_ages_from_entry()
 
-    def next_breach(self, guarded: WatchSpec, now: datetime, until: datetime) -> Breach:
+    def next_breach(self, spec: WatchSpec, now: datetime, until: datetime) -> Breach:
         """Find the next breach; see ``sluice.rehearsal.lookahead.lookahead``."""
-        self._baseline = guarded.baseline
-        found = next_breach(self._timeline, guarded, now, until)
-        if now < until and not found.names:
+        self._baseline = spec.baseline
+        breach = next_breach(self._timeline, spec, now, until)
+        if now < until and not breach.names:
             self._prefetcher.prefetch_evidence(
-                self._timeline, guarded.after_handover(found.tracks), (now, until)
+                self._timeline, spec.after_handover(breach.tracks), (now, until)
             )
-        return found
+        return breach
 
     def first_fault_at(self) -> datetime | None:
         """Return the begin of the first fault; see ``Timeline.first_fault_at``."""
@@ -84,12 +83,11 @@ def serve(connection: Connection) -> None:
     with open_client(url) as ranges:
         recorder = Recorder(ranges, expected)
         while True:
-            name, *words = connection.recv()
-            assert name in METHODS  # noqa: S101  ours
+            request: RecorderRequest[object] = connection.recv()
             try:
-                connection.send((True, getattr(recorder, name)(*words)))
+                connection.send((None, request.answer(recorder)))
             except RehearsalError as error:
-                connection.send((False, error))
+                connection.send((error, None))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,18 @@ from threading import Lock
 
 from sluice.rehearsal.arrays import Floats, nan_to_none
 from sluice.rehearsal.lookahead.watch_spec import Breach, WatchSpec
-from sluice.rehearsal.recorder.client import ReadingsByQuery, RecorderClient
+from sluice.rehearsal.recorder.client import RecorderClient
+from sluice.rehearsal.recorder.requests import (
+    CountExposure,
+    FetchFirstFault,
+    FetchReadings,
+    FetchSampleAges,
+    FindBreach,
+    ReadingsByQuery,
+    RecordStepEntry,
+    StartTimeline,
+    TimelineSpec,
+)
 from sluice.rehearsal.ticks import locate_tick, sample_age_queries, tick_seconds
 from sluice.rehearsal.traffic.scenario import Scenario
 from sluice.rollout.plan.schema import RolloutPlan, Step
@@ -30,12 +41,14 @@ class RemoteTimeline:
     def __post_init__(self) -> None:
         self._tick = tick_seconds(self.plan)
         self._age_queries = frozenset(sample_age_queries(self.plan))
-        self.client.call("start_timeline", (self.plan, self.scenario, self.seed, self.begin))
+        self.client.call(
+            StartTimeline(TimelineSpec(self.plan, self.scenario, self.seed, self.begin))
+        )
         self._add_entry(0, self.begin)
 
     def enter_step(self, index: int, at: datetime) -> None:
         """Record that the step at ``index`` went live."""
-        self.client.call("enter_step", index, at)
+        self.client.call(RecordStepEntry(index, at))
         self._add_entry(index, at)
 
     def _add_entry(self, index: int, at: datetime) -> None:
@@ -55,11 +68,11 @@ class RemoteTimeline:
                 return known[0]
             number, tick = locate_tick(self._entry_times, at, self._tick)
             if promql in self._age_queries:
-                column: Floats = self.client.call("sample_ages", at)
+                column = self.client.call(FetchSampleAges(at))
                 self._sample_ages[number] = column
                 return nan_to_none(float(column[tick]))
-            found: ReadingsByQuery = self.client.call("new_readings", promql, at)
-            for each, read in found.items():
+            new_readings = self.client.call(FetchReadings(promql, at))
+            for each, read in new_readings.items():
                 self._readings[number].setdefault(each, {}).update(read)
             return nan_to_none(self._readings[number][promql][tick])
 
@@ -74,17 +87,14 @@ class RemoteTimeline:
         readings = self._readings[number].get(promql, {})
         return (nan_to_none(readings[tick]),) if tick in readings else None
 
-    def next_breach(self, guarded: WatchSpec, now: datetime, until: datetime) -> Breach:
+    def next_breach(self, spec: WatchSpec, now: datetime, until: datetime) -> Breach:
         """Find the next breach; see ``sluice.rehearsal.lookahead.lookahead``."""
-        found: Breach = self.client.call("next_breach", guarded, now, until)
-        return found
+        return self.client.call(FindBreach(spec, now, until))
 
     def first_fault_at(self) -> datetime | None:
         """Return the begin of the first fault; None before its step, or without a fault."""
-        found: datetime | None = self.client.call("first_fault_at")
-        return found
+        return self.client.call(FetchFirstFault())
 
     def exposure(self, begin: datetime, end: datetime) -> tuple[int, int, int]:
         """Return treatment queries, failures and users between two times."""
-        found: tuple[int, int, int] = self.client.call("exposure", begin, end)
-        return found
+        return self.client.call(CountExposure(begin, end))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from sluice.rehearsal.errors import NotRehearsableError
 from sluice.rehearsal.prometheus.ephemeral_server import ephemeral_prometheus
 from sluice.rehearsal.recorder.client import recorder_process
+from sluice.rehearsal.recorder.requests import TimelineSpec
 from sluice.rehearsal.results.result import RehearsalResult, build_result
 from sluice.rehearsal.ticks import tick_seconds
 from sluice.rehearsal.traffic.scenario import (
@@ -47,7 +48,7 @@ async def rehearsal_environment(
     require_recorded_series(plan)
     first = scenario or load_scenario(HEALTHY_SCENARIO)
     with recorder_process() as recorded, ephemeral_prometheus(tick_seconds(plan)) as url:
-        recorded.initialize(url, (plan, first, seed, CORE_RUN_BEGIN))
+        recorded.initialize(url, TimelineSpec(plan, first, seed, CORE_RUN_BEGIN))
         # It starts in more than a second, during which the first step is recorded.
         from sluice.rehearsal.runner.temporal_rehearsal import RehearsalEnvironment  # noqa: PLC0415
         from sluice.rehearsal.runner.time_skipping_server import (  # noqa: PLC0415

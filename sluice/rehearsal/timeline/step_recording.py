@@ -5,16 +5,15 @@ that enter the step under equal conditions share it. Each has its own time range
 """
 
 import math
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import islice
 from threading import RLock
 
 import numpy as np
 
 from sluice.rehearsal.arrays import Floats, nan_to_none
 from sluice.rehearsal.prometheus.range_query import PrometheusClient
+from sluice.rehearsal.timeline.read_ahead_cache import ReadAheadCache
 from sluice.rehearsal.traffic.synthetic_metrics import (
     ACTIVITY_WINDOW_TICKS,
     TrafficGenerator,
@@ -25,8 +24,6 @@ from sluice.rehearsal.traffic.traffic_spec import TrafficSpec
 BASE_EPOCH_MIN = 1_000_000_000.0 // 3600 * 3600
 WINDOWS_PER_CHUNK = 12
 LOOKBACK_SECONDS = 300.0
-CHECKS_AHEAD = 256
-READERS = 4
 
 
 @dataclass
@@ -39,18 +36,14 @@ class StepRecording:
     _traffic: TrafficGenerator = field(init=False)
     _end_epoch: float = field(init=False)
     _treatment_traffic: list[TreatmentTraffic] = field(default_factory=list)
-    _check_readings: dict[str, dict[int, float]] = field(default_factory=dict)
-    _last_query_epoch: dict[str, float] = field(default_factory=dict)
-    _tick_readings: dict[str, Floats] = field(default_factory=dict)
-    _columns: dict[tuple[tuple[str, ...], float], tuple[float, list[Floats]]] = field(
-        default_factory=dict
-    )
     _sample_ages: Floats = field(default_factory=lambda: np.zeros(0))
-    _lock: RLock = field(default_factory=RLock)
+    lock: RLock = field(default_factory=RLock)
+    readings: ReadAheadCache = field(init=False)
 
     def __post_init__(self) -> None:
         self._traffic = TrafficGenerator(self.spec, self.base_epoch)
         self._end_epoch = self.base_epoch
+        self.readings = ReadAheadCache(self)
 
     @property
     def tick_seconds(self) -> float:
@@ -62,7 +55,7 @@ class StepRecording:
 
     def record_initial(self, epoch: float) -> None:
         """Record up to ``epoch`` unless a part is recorded already."""
-        with self._lock:
+        with self.lock:
             if self._end_epoch == self.base_epoch:
                 self._record_windows(self._windows_until(epoch))
 
@@ -72,7 +65,7 @@ class StepRecording:
         It records in pieces of one size, because the random traffic of a piece must not depend on
         the first reader: a watch for a day or a check for one time.
         """
-        with self._lock:
+        with self.lock:
             while self._windows_until(epoch) > 0:
                 self._record_windows(WINDOWS_PER_CHUNK)
 
@@ -97,130 +90,15 @@ class StepRecording:
         )
         self._end_epoch = self.base_epoch + self._traffic.next_tick * self.tick_seconds
 
-    def value_at(self, promql: str, epoch: float, step: float) -> float | None:
-        """Return one reading; prefetch at ``step`` intervals, or at shorter ones when queried so."""
-        with self._lock:
-            known = self._check_readings.setdefault(promql, {})
-            tick = self._tick_of(epoch)
-            if tick not in known:
-                since = epoch - self._last_query_epoch.get(promql, epoch)
-                self._read_ahead(promql, epoch, since if 0 < since < step else step)
-            self._last_query_epoch[promql] = epoch
-            return nan_to_none(known[tick])
-
-    def cached_value(self, promql: str | None, epoch: float) -> tuple[float | None] | None:
-        """Return a prefetched reading (None: the sample age) in a tuple.
-
-        None when it was not prefetched, or while another thread reads.
-        """
-        if not self._lock.acquire(blocking=False):
+    def sample_age_at(self, tick: int) -> tuple[float | None] | None:
+        """Return the sample age at a recorded tick in a tuple; None where nothing is recorded."""
+        if tick >= len(self._sample_ages):
             return None
-        try:
-            tick = self._tick_of(epoch)
-            if promql is None:
-                recorded = tick < len(self._sample_ages)
-                return (
-                    (nan_to_none(float(self._mask_expired(self._sample_ages[tick]))),)
-                    if recorded
-                    else None
-                )
-            known = self._check_readings.get(promql, {})
-            if tick not in known:
-                return None
-            self._last_query_epoch[promql] = epoch
-            return (nan_to_none(known[tick]),)
-        finally:
-            self._lock.release()
+        return (nan_to_none(float(self._mask_expired(self._sample_ages[tick]))),)
 
-    def prefetch_at(self, promql: str, epoch: float, step: float) -> None:
-        """Prefetch the probable queries at ``epoch`` and every ``step`` after it."""
-        with self._lock:
-            if self._tick_of(epoch) not in self._check_readings.setdefault(promql, {}):
-                self._read_ahead(promql, epoch, step)
-
-    def unsent_readings(self, sent_counts: dict[str, int]) -> dict[str, dict[int, float]]:
-        """Return the readings of each expression after the first ``sent``, by ticks after the entry.
-
-        ``sent`` is updated.
-        """
-        with self._lock:
-            lead, more = self.spec.lead_ticks, {}
-            for promql, known in self._check_readings.items():
-                new = islice(known.items(), sent_counts.get(promql, 0), None)
-                if found := {tick - lead: value for tick, value in new}:
-                    more[promql] = found
-                sent_counts[promql] = len(known)
-            return more
-
-    def _read_ahead(self, promql: str, epoch: float, step: float) -> None:
-        self.record_until(epoch + self.tick_seconds)
-        step = max(self.tick_seconds, round(step / self.tick_seconds) * self.tick_seconds)
-        count = min(CHECKS_AHEAD, int((self._end_epoch - self.tick_seconds - epoch) // step) + 1)
-        times = epoch + step * np.arange(count)
-        values = self.client.read(promql, times, step)
-        known = self._check_readings[promql]
-        known.update(zip(map(self._tick_of, times), values.tolist(), strict=True))
-
-    def read_columns(self, promqls: Sequence[str], epochs: Floats, every: float) -> list[Floats]:
-        """Return columns of readings at ``epochs``, ``every`` seconds apart to within a tick.
-
-        The whole recording is read at once, for the next watch.
-        """
-        with self._lock:
-            self.record_until(epochs[-1] + self.tick_seconds)
-            step = every if every % self.tick_seconds == 0 else self.tick_seconds
-            begin, columns = self._columns.get((tuple(promqls), step), (epochs[0], []))
-            index = np.round((epochs - begin) / step).astype(np.int64)
-            fits = index[0] >= 0 and np.allclose(
-                begin + index * step, epochs, atol=self.tick_seconds
-            )
-            if not columns or not fits or index[-1] >= len(columns[0]):
-                begin, index = epochs[0], np.round((epochs - epochs[0]) / step).astype(np.int64)
-                times = np.arange(begin, self._end_epoch - self.tick_seconds / 2, step)
-                columns = self.client.read_columns(promqls, times, step)
-                self._columns[tuple(promqls), step] = begin, columns
-            return [column[index] for column in columns]
-
-    def prefetch_columns(self, promqls: Sequence[str], epoch: float, every: float) -> None:
-        """Prefetch the columns from ``epoch`` on, as far as recorded."""
-        with self._lock:
-            if self._end_epoch - self.tick_seconds / 2 > epoch:
-                self.read_columns(promqls, np.array([epoch]), every)
-
-    def _tick_of(self, epoch: float) -> int:
+    def tick_of(self, epoch: float) -> int:
+        """Return the number of ticks from the begin of the recording to ``epoch``."""
         return round((epoch - self.base_epoch) / self.tick_seconds)
-
-    def tick_values(self, promql: str, begin: float, end: float) -> Floats:
-        """Return readings at every tick from ``begin`` to before ``end``; NaN means no data."""
-        with self._lock:
-            self.prefetch([promql], end)
-            ticks = self._tick_readings[promql]
-            return ticks[self._tick_of(begin) : self._tick_of(end)]
-
-    def prefetch(self, promqls: Sequence[str], end: float) -> None:
-        """Prefetch every tick of several expressions up to ``end``, in parallel."""
-        with self._lock:
-            self.record_until(end)
-            missing = [one for one in dict.fromkeys(promqls) if self._is_missing_ticks(one, end)]
-            if not missing:
-                return
-            with ThreadPoolExecutor(min(READERS, len(missing))) as pool:
-                for promql, more in zip(
-                    missing, pool.map(self._read_missing_ticks, missing), strict=True
-                ):
-                    known = self._tick_readings.get(promql, np.zeros(0))
-                    self._tick_readings[promql] = np.concatenate([known, more])
-
-    def _is_missing_ticks(self, promql: str, end: float) -> bool:
-        return len(self._tick_readings.get(promql, ())) < self._tick_of(end)
-
-    def _read_missing_ticks(self, promql: str) -> Floats:
-        """Read every tick that is recorded and was not read yet."""
-        known = len(self._tick_readings.get(promql, ()))
-        times = self.base_epoch + self.tick_seconds * np.arange(
-            known, self._tick_of(self._end_epoch)
-        )
-        return self.client.read(promql, times, self.tick_seconds)
 
     def sample_ages(self, begin: float, end: float) -> Floats:
         """Return the age of the newest sample at every tick, in seconds; NaN beyond the lookback.
@@ -228,13 +106,13 @@ class StepRecording:
         Every tick is scraped completely or not at all, so this equals any series'
         ``time() - timestamp()``, for which Prometheus would take minutes.
         """
-        with self._lock:
+        with self.lock:
             self.record_until(end)
-            return self._mask_expired(self._sample_ages[self._tick_of(begin) : self._tick_of(end)])
+            return self._mask_expired(self._sample_ages[self.tick_of(begin) : self.tick_of(end)])
 
     def sample_ages_from_entry(self) -> Floats:
         """Return the sample ages of the whole recording, from the entry on."""
-        with self._lock:
+        with self.lock:
             return self._mask_expired(self._sample_ages[self.spec.lead_ticks :])
 
     @property

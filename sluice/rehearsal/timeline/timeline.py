@@ -80,14 +80,16 @@ class Timeline:
         entry, epoch = self.locate(at)
         if promql in self._age_queries:
             return nan_to_none(float(entry.recording.sample_ages(epoch, epoch + self._tick)[0]))
-        return entry.recording.value_at(
+        return entry.recording.readings.value_at(
             promql, epoch, (every or entry.step.interval).total_seconds()
         )
 
     def cached(self, promql: str, at: datetime) -> tuple[float | None] | None:
         """Return the answer of ``query`` when it is cached; else None."""
         entry, epoch = self.locate(at)
-        return entry.recording.cached_value(None if promql in self._age_queries else promql, epoch)
+        return entry.recording.readings.cached_value(
+            None if promql in self._age_queries else promql, epoch
+        )
 
     def read_columns(
         self, promqls: Sequence[str], ends: Sequence[datetime], every: timedelta
@@ -98,7 +100,9 @@ class Timeline:
         for _, group in groupby(placed, key=lambda one: id(one[0])):
             some = list(group)
             epochs = np.array([epoch for _, epoch in some])
-            read = some[0][0].recording.read_columns(promqls, epochs, every.total_seconds())
+            read = some[0][0].recording.readings.read_columns(
+                promqls, epochs, every.total_seconds()
+            )
             for column, values in zip(columns, read, strict=True):
                 column.append(values)
         return [np.concatenate(column) for column in columns]

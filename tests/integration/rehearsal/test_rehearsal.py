@@ -104,12 +104,12 @@ def test_a_step_that_was_foreseen_is_recorded_and_read_once() -> None:
         course.enter_step(1, later)
         tape = course.entries[-1].recording
         assert tape is ahead.entries[1].recording
-        written, read = tape.end_epoch, dict(tape._tick_readings)
+        written, read = tape.end_epoch, dict(tape.readings._tick_readings)
         flags = [one for one in plan.steps[1].red_flags if one.kind is not GateKind.BASELINE]
         guarded = WatchSpec(flags, plan.metrics, {}, plan.watch_interval.total_seconds())
         assert not next_breach(course, guarded, later, later + timedelta(hours=12)).names
     assert read
-    assert (tape.end_epoch, list(tape._tick_readings)) == (written, list(read))
+    assert (tape.end_epoch, list(tape.readings._tick_readings)) == (written, list(read))
 
 
 async def test_a_plan_of_seconds_is_recorded_for_hours_not_days() -> None:

@@ -11,6 +11,7 @@ from sluice.rehearsal.arrays import Floats
 from sluice.rehearsal.errors import PrometheusFailedError, RecorderFailedError
 from sluice.rehearsal.prometheus.remote_write import SeriesKey, encode_write_requests
 from sluice.rehearsal.recorder.client import RecorderClient
+from sluice.rehearsal.recorder.requests import FetchFirstFault, FetchReadings
 from sluice.rehearsal.ticks import locate_tick
 
 AT = datetime(2024, 1, 1, 8, tzinfo=UTC)
@@ -22,16 +23,16 @@ async def test_a_recorder_that_is_gone_ends_the_rehearsal() -> None:
     theirs.close()
     recording = RecorderClient(ours)
     with pytest.raises(RecorderFailedError):
-        recording.call("first_fault_at")
+        recording.call(FetchFirstFault())
     with pytest.raises(RecorderFailedError):
         await asyncio.wait_for(recording.wait_for_failure(), 2)
 
 
 def test_what_the_recorder_could_not_do_is_raised_where_it_was_asked() -> None:
     ours, theirs = Pipe()
-    theirs.send((False, PrometheusFailedError("it refuses the query")))
+    theirs.send((PrometheusFailedError("it refuses the query"), None))
     with pytest.raises(PrometheusFailedError, match="it refuses the query"):
-        RecorderClient(ours).call("new_readings", "up", AT)
+        RecorderClient(ours).call(FetchReadings("up", AT))
 
 
 @pytest.mark.parametrize(
