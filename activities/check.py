@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from temporalio import activity
 
 from activities.contract.errors import temporal_errors
-from activities.contract.models import CheckRecord, CheckRequest, CheckResult, LedgerEntry
+from activities.contract.models import CheckRecord, LedgerEntry
 from activities.contract.ports import Ledger, MetricsProvider
 from activities.contract.timeline_ledger import record_events
 from activities.measuring.gate_evaluator import EvaluationContext, GateEvaluator, usable_baseline
 from sluice.rollout.analysis.verdict import Check
+from sluice.rollout.engine.world import CheckRequest, CheckResult
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from temporalio import activity
 
 from activities.contract.errors import temporal_errors
 from activities.contract.heartbeat import heartbeating
-from activities.contract.models import Confirmation, ConfirmRequest, FlagReceipt
+from activities.contract.models import Confirmation, ConfirmRequest
 from activities.contract.ports import Flags
-from sluice.rollout.engine.flag_target import FlagWrite
+from sluice.rollout.engine.flag_target import FlagReceipt, FlagWrite
 
 
 @dataclass(frozen=True)

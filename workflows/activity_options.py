@@ -4,6 +4,7 @@ No activity uses ``ActivityCancellationType.ABANDON``. In temporalio 1.35 an act
 wedges its workflow for good when it later fails or times out.
 """
 
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -27,7 +28,7 @@ APPLY_AT_ONCE: dict[str, Any] = {
         non_retryable_error_types=[FLAG_REFUSED],
     ),
 }
-"""The rollback's fast path: a local activity, 26 ms where a regular one that fails once costs 1 s."""
+"""The rollback's fast path, a local activity: 26 ms, where a regular one that fails once costs 1 s."""
 
 APPLY_UNTIL_DONE: dict[str, Any] = {
     "start_to_close_timeout": timedelta(seconds=15),
@@ -38,13 +39,22 @@ APPLY_UNTIL_DONE: dict[str, Any] = {
         non_retryable_error_types=[FLAG_REFUSED],
     ),
 }
-"""Behind it, and for raising traffic: tried for as long as it takes.
+"""The path behind it, and the one of steps: retried for as long as it takes.
 
 The workflow may stop waiting for it: the fence then refuses the late write.
 """
 
-REFUSED_RETRY_INTERVAL = timedelta(seconds=5)
-"""A refused lowering (another run owns the flag) is tried again after this, and told."""
+REFUSED_RETRY_INTERVAL_MIN = timedelta(seconds=5)
+REFUSED_RETRY_INTERVAL_MAX = timedelta(minutes=1)
+
+
+def refused_retry_intervals() -> Iterator[timedelta]:
+    """Yield the pauses between attempts of a rollback that the store refuses, without end."""
+    interval = REFUSED_RETRY_INTERVAL_MIN
+    while True:
+        yield interval
+        interval = min(2 * interval, REFUSED_RETRY_INTERVAL_MAX)
+
 
 CONFIRM: dict[str, Any] = {
     "start_to_close_timeout": timedelta(minutes=1),
@@ -64,7 +74,7 @@ CHECKLIST: dict[str, Any] = {
     "schedule_to_close_timeout": timedelta(minutes=3),
     "retry_policy": RetryPolicy(initial_interval=timedelta(seconds=1), maximum_attempts=3),
 }
-"""Exhausted attempts leave the items undone; the plan says when they are looked at again."""
+"""Exhausted attempts leave the items undone; the plan sets when they are checked again."""
 
 DELIVER: dict[str, Any] = {
     "start_to_close_timeout": timedelta(seconds=15),
@@ -76,7 +86,7 @@ DELIVER: dict[str, Any] = {
         non_retryable_error_types=[NOTICE_REFUSED],
     ),
 }
-"""A notice that nobody took for three days is old news; the timeline has it."""
+"""A notice that no channel accepted for three days is dropped; the timeline has it."""
 
 REVERT: dict[str, Any] = {
     "start_to_close_timeout": timedelta(minutes=20),
@@ -89,7 +99,7 @@ REVERT: dict[str, Any] = {
         non_retryable_error_types=[CODE_CONFLICT, CODE_REFUSED],
     ),
 }
-"""A revert that can't be pushed or deployed is a person's after an hour; the flag is at 0 % anyway."""
+"""A person takes over a revert that can't be pushed or deployed for an hour; the flag is at 0 %."""
 
 REPORT: dict[str, Any] = {
     "start_to_close_timeout": timedelta(minutes=2),
@@ -98,13 +108,13 @@ REPORT: dict[str, Any] = {
 
 WATCH_DURATION_MAX = timedelta(days=365)
 WATCH_HANDOVER = timedelta(hours=1)
-"""How often a watch with statistical red flags hands its evidence over to the workflow."""
+"""Interval at which a watch with statistical red flags returns its evidence to the workflow."""
 WATCH_HEARTBEAT_TIMEOUT_MAX = timedelta(seconds=5)
 WATCH_RETRY = RetryPolicy(maximum_interval=timedelta(seconds=2), maximum_attempts=0)
 
 
 def watch_options(interval: timedelta) -> dict[str, Any]:
-    """Give the watch's options: a dead worker is noticed after two missed looks, 5 s at most."""
+    """Return the watch's options: a dead worker is noticed after two missed polls, 5 s at most."""
     return {
         "start_to_close_timeout": WATCH_DURATION_MAX,
         "heartbeat_timeout": min(2 * interval + timedelta(seconds=1), WATCH_HEARTBEAT_TIMEOUT_MAX),

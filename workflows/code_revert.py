@@ -8,51 +8,36 @@ from temporalio.exceptions import ApplicationError, FailureError
 with workflow.unsafe.imports_passed_through():
     from activities.code_revert import CodeRevertActivities
     from activities.contract.models import RevertRequest
-    from sluice.rollout.engine.rollback import record_revert
+    from sluice.rollout.engine import transitions
+    from sluice.rollout.engine.state import State
     from workflows import activity_options
-    from workflows.base import root_cause
-    from workflows.propagation import PropagationMonitor
+    from workflows.context import RolloutContext, root_cause
 
 
-class CodeRevertRunner(PropagationMonitor):
+class CodeReverter:
     """Runs the revert beside the main loop: people's commands never wait behind git."""
 
-    _revert_task: asyncio.Task[None] | None = None
-
-    def reconcile(self) -> None:
-        """Begin a confirmed revert, and everything else that follows from the state."""
-        super().reconcile()
-        request = self._pending_revert()
-        if request is not None and not self.is_reverting:
-            self._revert_task = asyncio.create_task(self._revert(request))
+    def __init__(self, context: RolloutContext) -> None:
+        self._context = context
+        self._task: asyncio.Task[None] | None = None
 
     @property
-    def is_reverting(self) -> bool:
-        return self._revert_task is not None and not self._revert_task.done()
+    def is_running(self) -> bool:
+        """True while a revert is under way."""
+        return self._task is not None and not self._task.done()
 
-    async def wait_for_revert(self) -> None:
-        """Wait for a revert that is under way: it was confirmed, and half of it is worse."""
-        await workflow.wait_condition(lambda: not self.is_reverting)
+    def sync(self, state: State) -> None:
+        """Begin a revert that a person has confirmed."""
+        request = _pending_revert(state)
+        if request is not None and not self.is_running:
+            self._task = asyncio.create_task(self._revert(request))
 
-    def _pending_revert(self) -> RevertRequest | None:
-        state, code, rollback = self.state, self.state.code_revert, self.state.rollback
-        if code is None or not code.confirmed_by or code.outcome or state.has_ended:
-            return None
-        if rollback is None or rollback.completed_at is None or state.plan.rollbacks.code is None:
-            return None
-        what = state.plan.rollbacks.code
-        return RevertRequest(
-            key=f"{state.rollout_id}/{code.requested_at.isoformat()}",
-            rollout_id=state.rollout_id,
-            flag=state.plan.flag,
-            commit=what.commit,
-            branch=what.branch,
-            remote=what.remote,
-            actor=code.confirmed_by,
-            reason=code.reason or rollback.reason,
-        )
+    async def wait_until_idle(self) -> None:
+        """Wait for a revert that is under way: half of one is worse than none."""
+        await workflow.wait_condition(lambda: not self.is_running)
 
     async def _revert(self, request: RevertRequest) -> None:
+        state = self._context.state
         try:
             receipt = await workflow.execute_activity_method(
                 CodeRevertActivities.revert,
@@ -61,9 +46,29 @@ class CodeRevertRunner(PropagationMonitor):
                 **activity_options.REVERT,
             )
         except FailureError as error:
-            refused = isinstance(error.cause, ApplicationError) and error.cause.type
-            outcome = "conflict" if refused == activity_options.CODE_CONFLICT else "failed"
-            record_revert(self.state, workflow.now(), outcome, root_cause(error))
+            kind = error.cause.type if isinstance(error.cause, ApplicationError) else None
+            is_conflict = kind == activity_options.CODE_CONFLICT
+            transitions.record_revert(
+                state, workflow.now(), "conflict" if is_conflict else "failed", root_cause(error)
+            )
         else:
-            record_revert(self.state, workflow.now(), "reverted", receipt.text)
-        self.wake()
+            transitions.record_revert(state, workflow.now(), "reverted", receipt.text)
+        self._context.wake()
+
+
+def _pending_revert(state: State) -> RevertRequest | None:
+    revert, rollback, policy = state.code_revert, state.rollback, state.plan.rollbacks.code
+    if revert is None or not revert.confirmed_by or revert.outcome or state.has_ended:
+        return None
+    if rollback is None or rollback.completed_at is None or policy is None:
+        return None
+    return RevertRequest(
+        key=f"{state.rollout_id}/{revert.requested_at.isoformat()}",
+        rollout_id=state.rollout_id,
+        flag=state.plan.flag,
+        commit=policy.commit,
+        branch=policy.branch,
+        remote=policy.remote,
+        actor=revert.confirmed_by,
+        reason=revert.reason or rollback.reason,
+    )

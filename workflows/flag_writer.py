@@ -1,91 +1,84 @@
-"""Taking traffic away: at once, and else for as long as it takes."""
+"""The writes of the flag: a step's may be refused, a rollback's goes on until it is done."""
 
-import asyncio
 from collections.abc import Callable
 
 from temporalio import workflow
 from temporalio.exceptions import FailureError
 
 with workflow.unsafe.imports_passed_through():
-    from activities.contract.models import FlagReceipt
     from activities.flags import FlagActivities
-    from sluice.rollout.engine import flag_target
-    from sluice.rollout.engine.flag_target import DesiredFlag, FlagWrite
+    from sluice.rollout.engine import transitions
+    from sluice.rollout.engine.decide import outranks_rollback
+    from sluice.rollout.engine.flag_target import FlagReceipt, FlagWrite
+    from sluice.rollout.engine.world import WorldError
     from workflows import activity_options
-    from workflows.base import Preempted, RolloutBase, abandon, root_cause
+    from workflows.context import RolloutContext, root_cause, unless
+    from workflows.red_flag_watch import RedFlagWatcher
 
 
-class FlagWriter(RolloutBase):
-    """The writes that nothing may stop but a newer one of their kind."""
+class FlagWriter:
+    """Writes that nothing may stop but a newer one of their kind."""
 
-    _abort_write: asyncio.Task[FlagReceipt] | None = None
+    def __init__(self, context: RolloutContext, watcher: RedFlagWatcher) -> None:
+        self._context = context
+        self._watcher = watcher
 
-    async def reduce(
-        self,
-        desired: DesiredFlag,
-        actor: str,
-        reason: str,
-        is_replaced: Callable[[], bool] = lambda: False,
-    ) -> FlagReceipt:
-        """Take traffic away: by a local activity, and when that fails until it is done or replaced.
+    async def write(self, write: FlagWrite) -> FlagReceipt:
+        """Write the flag, and return what the store holds then.
 
         Raises:
-            Interrupted: a newer write has replaced this one; the store refuses it from then on.
+            WorldError: the store refuses the step's write for good.
+            Preempted: something more urgent replaced the write.
         """
-        write = self.next_write(desired, actor, reason)
-        self.reconcile()  # people are told at once, not when it is done
+        if write.is_rollback:
+            return await self._reduce(write, self._replacement_test())
         try:
-            return await workflow.execute_local_activity_method(
-                FlagActivities.apply, write, **activity_options.APPLY_AT_ONCE
-            )
+            return await self._context.preemptible(_start(write))
+        except FailureError as error:
+            raise WorldError(root_cause(error)) from error
+
+    def _replacement_test(self) -> Callable[[], bool]:
+        """Return the test whether something more urgent has replaced the write that begins now."""
+        context, state = self._context, self._context.state
+        rollback = state.rollback
+        if state.abort is not None or rollback is None:
+            return lambda: False  # nothing is more urgent than an abort
+
+        def is_replaced() -> bool:
+            is_outranked = outranks_rollback(state.red_flags.finding, rollback.kind)
+            is_stopped = state.abort is not None or context.stop_signalled()
+            return state.rollback is not rollback or is_outranked or is_stopped
+
+        return is_replaced
+
+    async def _reduce(self, write: FlagWrite, is_replaced: Callable[[], bool]) -> FlagReceipt:
+        """Take traffic away: by a local activity, and when that fails until it is done."""
+        self._context.on_wake()  # notices leave at once, not when it is done
+        fast = workflow.start_local_activity_method(
+            FlagActivities.apply, write, **activity_options.APPLY_AT_ONCE
+        )
+        try:
+            return await unless(is_replaced, fast)
         except FailureError:
             workflow.logger.warning("the fast write failed; going on until it is done")
-        return await self._reduce_until_done(write, is_replaced)
-
-    async def abort_to_zero(self, actor: str, reason: str) -> FlagReceipt:
-        """Put the flag to 0 % for good and read it back: the end of an aborted rollout.
-
-        An abort comes here twice, by its handler and by the main loop, at the same moment. Both wait
-        for the same write: of two, the newer would have the older refused, and the handler that gave
-        up on it would fail the workflow task, again and again.
-        """
-        if self._abort_write is None:
-            self._abort_write = asyncio.create_task(self._write_zero(actor, reason))
-        return await asyncio.shield(self._abort_write)
-
-    async def _write_zero(self, actor: str, reason: str) -> FlagReceipt:
-        while True:
+        self._watcher.guard_rollback(self._context.state)
+        for interval in activity_options.refused_retry_intervals():
             try:
-                receipt = await self.reduce(
-                    flag_target.flag_at_zero(self.state, kill=False), actor, reason
-                )
-            except Preempted:
-                continue  # a rollback that was under way; the next write is newer than it
-            self.state.percentage = receipt.percentage
-            return receipt
-
-    async def _reduce_until_done(
-        self, write: FlagWrite, is_replaced: Callable[[], bool]
-    ) -> FlagReceipt:
-        while write.sequence == self.state.sequence and not is_replaced():
-            try:
-                return await self._apply_until_replaced(write, is_replaced)
+                return await unless(is_replaced, _start(write))
             except FailureError as error:
-                self.add_event("problem", f"can't lower the flag, trying on: {root_cause(error)}")
-                await workflow.sleep(activity_options.REFUSED_RETRY_INTERVAL)
-        raise Preempted  # a newer write has replaced this one
+                self._record_refusal(root_cause(error))
+            await unless(is_replaced, workflow.sleep(interval))
+        raise AssertionError("the intervals never end")
 
-    async def _apply_until_replaced(
-        self, write: FlagWrite, is_replaced: Callable[[], bool]
-    ) -> FlagReceipt:
-        task: asyncio.Future[FlagReceipt] = workflow.start_activity_method(
-            FlagActivities.apply,
-            write,
-            summary=write.reason[:200],
-            **activity_options.APPLY_UNTIL_DONE,
-        )
-        await workflow.wait_condition(lambda: task.done() or is_replaced())
-        if not task.done():
-            abandon(task)
-            raise Preempted
-        return await task
+    def _record_refusal(self, reason: str) -> None:
+        transitions.record_refused_rollback(self._context.state, workflow.now(), reason)
+        self._context.on_wake()  # the page leaves at once
+
+
+def _start(write: FlagWrite) -> workflow.ActivityHandle[FlagReceipt]:
+    return workflow.start_activity_method(
+        FlagActivities.apply,
+        write,
+        summary=write.reason[:200],
+        **activity_options.APPLY_UNTIL_DONE,
+    )

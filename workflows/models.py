@@ -1,4 +1,4 @@
-"""What a rollout is started with and what it ends with."""
+"""The input and the result of a rollout's workflow."""
 
 from sluice.rollout.analysis.gate import Model
 from sluice.rollout.engine.state import State, Status
@@ -14,7 +14,7 @@ class RolloutInput(Model):
 
 
 class RolloutResult(Model):
-    """How it ended. ``report`` is the path of the post-mortem."""
+    """The end of a rollout. ``report`` is the path of the post-mortem."""
 
     status: Status
     percentage: float
@@ -22,7 +22,7 @@ class RolloutResult(Model):
 
 
 def workflow_id(flag: str) -> str:
-    """One rollout per flag: Temporal refuses a second one with the same id."""
+    """Return the workflow id: one per flag, so Temporal refuses a second rollout of it."""
     return f"rollout-{flag}"
 
 

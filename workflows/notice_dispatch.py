@@ -1,4 +1,4 @@
-"""Notices leave the rollout at once and are delivered by a workflow of their own: nothing waits."""
+"""Notices leave the rollout at once; a workflow of its own delivers each, so nothing waits."""
 
 import asyncio
 
@@ -6,37 +6,43 @@ from temporalio import workflow
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
 with workflow.unsafe.imports_passed_through():
+    from sluice.rollout.engine.state import State
+    from sluice.rollout.engine.transitions import take_notices
     from sluice.rollout.plan.notification import Notice
-    from workflows.base import RolloutBase
     from workflows.models import NoticeDelivery
 
 
-class NoticeDispatcher(RolloutBase):
+class NoticeDispatcher:
     """Empties the outbox."""
 
-    def dispatch_notices(self) -> None:
+    def __init__(self) -> None:
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def sync(self, state: State) -> None:
         """Start the delivery of every notice in the outbox."""
-        notices, self.state.outbox = self.state.outbox, ()
-        self.dispatches = [task for task in self.dispatches if not task.done()]
-        self.dispatches += [asyncio.create_task(self._dispatch(notice)) for notice in notices]
+        if not state.outbox.notices:
+            return
+        running = [task for task in self._tasks if not task.done()]
+        started = [asyncio.create_task(_dispatch(state, notice)) for notice in take_notices(state)]
+        self._tasks = [*running, *started]
 
-    async def wait_for_dispatch(self) -> None:
+    async def drain(self, state: State) -> None:
         """Wait until each delivery has begun; from then on it needs the rollout no more."""
-        self.dispatch_notices()
-        await workflow.wait_condition(lambda: all(task.done() for task in self.dispatches))
+        self.sync(state)
+        await workflow.wait_condition(lambda: all(task.done() for task in self._tasks))
 
-    async def _dispatch(self, notice: Notice) -> None:
-        routes = self.state.plan.notify
-        channels = [one.channel for one in routes if notice.severity in one.severities]
-        delivery = NoticeDelivery(notice=notice, channels=tuple(dict.fromkeys(channels)))
-        try:
-            await workflow.start_child_workflow(
-                "NoticeWorkflow",
-                delivery,
-                id=f"notice-{notice.key}",
-                parent_close_policy=workflow.ParentClosePolicy.ABANDON,
-                static_summary=notice.title,
-                static_details=notice.text,
-            )
-        except WorkflowAlreadyStartedError:
-            workflow.logger.info("notice %s is under way already", notice.key)
+
+async def _dispatch(state: State, notice: Notice) -> None:
+    routes = [route for route in state.plan.notify if notice.severity in route.severities]
+    channels = dict.fromkeys(route.channel for route in routes)
+    try:
+        await workflow.start_child_workflow(
+            "NoticeWorkflow",
+            NoticeDelivery(notice=notice, channels=tuple(channels)),
+            id=f"notice-{notice.key}",
+            parent_close_policy=workflow.ParentClosePolicy.ABANDON,
+            static_summary=notice.title,
+            static_details=notice.text,
+        )
+    except WorkflowAlreadyStartedError:
+        workflow.logger.info("notice %s is under way already", notice.key)

@@ -1,4 +1,4 @@
-"""The delivery of one notice: on its own, so that no channel can hold a rollout up, nor its end."""
+"""The delivery of one notice in a workflow of its own, so no channel holds a rollout up."""
 
 import asyncio
 
@@ -10,19 +10,20 @@ with workflow.unsafe.imports_passed_through():
     from activities.notify import NoticeActivities
     from sluice.rollout.plan.notification import Channel
     from workflows import activity_options
-    from workflows.base import root_cause
+    from workflows.context import root_cause
     from workflows.models import NoticeDelivery
 
 
 @workflow.defn
 class NoticeWorkflow:
-    """Delivers one notice to its channels (workflow id ``notice-<key>``); abandoned by its parent."""
+    """Delivers one notice to its channels (workflow id ``notice-<key>``); outlives its parent."""
 
     @workflow.run
     async def run(self, delivery: NoticeDelivery) -> dict[str, str]:
-        """Try each channel until it took the notice, and tell what each answered."""
-        told = await asyncio.gather(*(self._deliver(one, delivery) for one in delivery.channels))
-        return dict(zip(delivery.channels, told, strict=True))
+        """Try each channel until it accepts the notice; return the answer of each."""
+        channels = delivery.channels
+        answers = await asyncio.gather(*(self._deliver(name, delivery) for name in channels))
+        return dict(zip(channels, answers, strict=True))
 
     async def _deliver(self, channel: Channel, delivery: NoticeDelivery) -> str:
         try:

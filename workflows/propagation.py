@@ -1,4 +1,4 @@
-"""After the write: every router process must say that it obeys, and a person hears when it takes long."""
+"""The router processes' confirmation of a rollback or abort, and the page when it takes too long."""
 
 import asyncio
 from datetime import datetime
@@ -7,78 +7,64 @@ from temporalio import workflow
 from temporalio.exceptions import FailureError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
-    from activities.contract.models import Confirmation, ConfirmRequest, FlagReceipt
+    from activities.contract.models import Confirmation, ConfirmRequest
     from activities.flags import FlagActivities
     from sluice.rollout.engine import escalation, transitions
+    from sluice.rollout.engine.flag_target import FlagReceipt
+    from sluice.rollout.engine.state import Rollback, State
     from workflows import activity_options
-    from workflows.flag_writer import FlagWriter
-    from workflows.notice_dispatch import NoticeDispatcher
+    from workflows.context import RolloutContext
 
 
-class PropagationMonitor(FlagWriter, NoticeDispatcher):
-    """Runs beside the main loop, so that people can go on while a process is being waited for."""
+class PropagationMonitor:
+    """Runs beside the main loop, so people can go on while a process is being waited for."""
 
-    _confirmation: tuple[ConfirmRequest, asyncio.Task[None]] | None = None
-    _page_timer: tuple[datetime, asyncio.Task[None]] | None = None
+    def __init__(self, context: RolloutContext) -> None:
+        self._context = context
+        self._confirmation: tuple[ConfirmRequest, asyncio.Task[None]] | None = None
+        self._page_timer: tuple[datetime, asyncio.Task[None]] | None = None
 
-    def reconcile(self) -> None:
-        """Send notices, ask the processes, and page when it takes too long."""
-        self.dispatch_notices()
-        self._sync_confirmation()
-        self._sync_page()
+    def sync(self, state: State) -> None:
+        """Poll the processes after a rollback, and page when it takes too long."""
+        self._sync_confirmation(state)
+        self._sync_page(state)
 
-    def cancel_confirmation(self) -> None:
+    def cancel(self) -> None:
+        """Stop polling; the next run of the workflow polls again."""
         if self._confirmation is not None:
             self._confirmation[1].cancel()
             self._confirmation = None
 
-    async def confirm_zero(self, receipt: FlagReceipt) -> None:
-        """Ask until no process serves the treatment: only then an abort is done."""
-        self.cancel_confirmation()
-        confirmation = await self._read_back(
-            self._confirm_request(receipt.percentage, receipt.version)
-        )
-        escalation.confirm_abort(self.state, workflow.now(), confirmation.text)
+    async def confirm(self, receipt: FlagReceipt) -> str:
+        """Poll until no process serves the treatment: only then an abort is done."""
+        self.cancel()
+        self._context.publish_status("asking every router process")
+        request = _confirm_request(self._context.state, receipt.percentage, receipt.version)
+        return (await _read_back(request)).text
 
-    def _sync_confirmation(self) -> None:
-        wanted = self._pending_confirmation()
-        if self._confirmation is not None and self._confirmation[0] != wanted:
-            self.cancel_confirmation()
-        if wanted is not None and self._confirmation is None:
-            self._confirmation = wanted, asyncio.create_task(self._confirm(wanted))
+    def _sync_confirmation(self, state: State) -> None:
+        rollback = _unconfirmed_rollback(state)
+        request = _confirm_request(state, state.percentage, rollback.version) if rollback else None
+        if self._confirmation is not None and self._confirmation[0] != request:
+            self.cancel()
+        if request is not None and rollback is not None and self._confirmation is None:
+            task = asyncio.create_task(self._confirm(rollback, request))
+            self._confirmation = request, task
 
-    def _pending_confirmation(self) -> ConfirmRequest | None:
-        rollback = self.state.rollback
-        if rollback is None or rollback.completed_at is None or rollback.confirmed_at is not None:
-            return None
-        if self.state.aborted_by or self.state.has_ended:
-            return None
-        return self._confirm_request(self.state.percentage, rollback.version)
-
-    def _confirm_request(self, percentage: float, version: int) -> ConfirmRequest:
-        plan = self.state.plan
-        return ConfirmRequest(
-            environment=plan.environment, flag=plan.flag, percentage=percentage, version=version
-        )
-
-    async def _confirm(self, request: ConfirmRequest) -> None:
+    async def _confirm(self, rollback: Rollback, request: ConfirmRequest) -> None:
         try:
-            confirmation = await self._read_back(request)
+            confirmation = await _read_back(request)
         except FailureError as error:
             if not is_cancelled_exception(error):
                 raise
             return
-        if self._pending_confirmation() == request:
-            transitions.confirm_rollback(self.state, workflow.now(), confirmation.text)
-            self.wake()
+        state = self._context.state
+        if state.rollback is rollback and _unconfirmed_rollback(state) is rollback:
+            transitions.confirm_rollback(state, workflow.now(), rollback, confirmation.text)
+            self._context.wake()
 
-    async def _read_back(self, request: ConfirmRequest) -> Confirmation:
-        return await workflow.execute_activity_method(
-            FlagActivities.confirm, request, summary="read back", **activity_options.CONFIRM
-        )
-
-    def _sync_page(self) -> None:
-        at = escalation.page_at(self.state)
+    def _sync_page(self, state: State) -> None:
+        at = escalation.page_at(state)
         if self._page_timer is not None and self._page_timer[0] != at:
             self._page_timer[1].cancel()
             self._page_timer = None
@@ -86,7 +72,30 @@ class PropagationMonitor(FlagWriter, NoticeDispatcher):
             self._page_timer = at, asyncio.create_task(self._page_when_due(at))
 
     async def _page_when_due(self, at: datetime) -> None:
+        state = self._context.state
         await workflow.sleep(max(0.0, (at - workflow.now()).total_seconds()))
-        if escalation.page_at(self.state) == at:
-            escalation.record_page(self.state, workflow.now())
-            self.dispatch_notices()
+        since = escalation.unconfirmed_since(state)
+        if since is not None and escalation.page_at(state) == at:
+            text = escalation.slow_rollback_text(state)
+            transitions.record_page(state, workflow.now(), since, text)
+            self._context.wake()  # the notice leaves at once
+
+
+def _unconfirmed_rollback(state: State) -> Rollback | None:
+    rollback = state.rollback
+    if rollback is None or rollback.completed_at is None or rollback.confirmed_at is not None:
+        return None
+    return None if state.abort is not None or state.has_ended else rollback
+
+
+def _confirm_request(state: State, percentage: float, version: int) -> ConfirmRequest:
+    plan = state.plan
+    return ConfirmRequest(
+        environment=plan.environment, flag=plan.flag, percentage=percentage, version=version
+    )
+
+
+async def _read_back(request: ConfirmRequest) -> Confirmation:
+    return await workflow.execute_activity_method(
+        FlagActivities.confirm, request, summary="read back", **activity_options.CONFIRM
+    )

@@ -1,4 +1,4 @@
-"""What the Temporal UI shows to someone who has never seen the code."""
+"""The Temporal UI's page of a rollout, for someone who has never seen the code."""
 
 from datetime import datetime
 from typing import Any
@@ -35,6 +35,7 @@ _COMMANDS = {
 
 
 def search_attributes(state: State) -> AttributeUpdates:
+    """Return the search attributes of the rollout as of now."""
     stage = state.step.name if state.step else "done"
     return [
         FLAG.value_set(state.plan.flag),
@@ -45,7 +46,7 @@ def search_attributes(state: State) -> AttributeUpdates:
 
 
 def current_details(state: State, waiting_for: str, until: datetime | None, now: datetime) -> str:
-    """Give the page's current details in Markdown: where the rollout is, why, and what is next."""
+    """Return the page's details in Markdown: the step, the reason to wait, and the next event."""
     step = state.step
     where = step.heading if step else "All stages done"
     if step and step.audience:
@@ -56,34 +57,35 @@ def current_details(state: State, waiting_for: str, until: datetime | None, now:
     ]
     if choices := _COMMANDS.get(state.status):
         commands = ", ".join(f"`sluice {verb} {state.plan.flag}`" for verb in choices)
-        lines.append(f"\nA person can: {commands}")
+        lines.append(f"\nCommands: {commands}")
     if page := runbook_for_alert(state, "rolled_back"):
-        lines.append(f"\nWhat to do: {page}")
+        lines.append(f"\nRunbook: {page}")
     if until is not None:
         lines.append(f"\nNext: {until:%Y-%m-%d %H:%M:%S} UTC")
     lines += [
-        f"- {_checklist_icon(line)} {line.item.title}: {line.reason}"
-        for line in _checklist_rows(state, now)
+        f"- {_checklist_icon(row)} {row.item.title}: {row.reason}"
+        for row in _checklist_rows(state, now)
     ]
     if (check := state.latest_check) is not None:
         lines += ["", f"Check {check.id} at {check.at:%Y-%m-%d %H:%M:%S} UTC"]
         lines += ["", "| gate | reading | limit | verdict |", "|---|---|---|---|"]
         lines += [_gate_row(verdict) for verdict in check.verdicts]
-    if said := alpha_summary(state):
-        lines += ["", said]
-    lines += ["", *(f"- {e.at:%m-%d %H:%M:%S} {e.actor}: {e.text}" for e in _recent_events(state))]
+    if alpha := alpha_summary(state):
+        lines += ["", alpha]
+    events = [f"- {event.at:%m-%d %H:%M:%S} {event.actor}: {event.text}" for event in _recent(state)]
+    lines += ["", *events]
     return "\n".join(lines)
 
 
-def _checklist_icon(line: ChecklistRow) -> str:
-    """A line of a checklist at a glance."""
-    return {True: "🟢", False: "🔴", None: "⚪"}[line.done]
+def _checklist_icon(row: ChecklistRow) -> str:
+    return {True: "🟢", False: "🔴", None: "⚪"}[row.done]
 
 
 def _checklist_rows(state: State, now: datetime) -> list[ChecklistRow]:
     step = state.step
-    waits = step is not None and state.step_started_at is None and not state.has_ended
-    return checklist_rows(state, step, now) if step is not None and waits else []
+    if step is None or state.is_live or state.has_ended:
+        return []
+    return checklist_rows(state, step, now)
 
 
 def _gate_row(verdict: Verdict) -> str:
@@ -93,5 +95,5 @@ def _gate_row(verdict: Verdict) -> str:
     return f"| {verdict.gate} | {value} | {limit} | {_OUTCOME_ICONS[verdict.outcome]} {verdict.outcome}{dry} |"
 
 
-def _recent_events(state: State) -> list[Event]:
+def _recent(state: State) -> list[Event]:
     return list(reversed(state.timeline[-_EVENTS_SHOWN:]))

@@ -1,4 +1,4 @@
-"""What a worker was configured for, asked through Temporal: only the worker itself knows."""
+"""The notice channels of a worker, read through Temporal: only the worker has its settings."""
 
 from datetime import timedelta
 
@@ -13,10 +13,11 @@ ACTIVITY_TIMEOUT = timedelta(seconds=20)
 
 @workflow.defn
 class WorkerChannelsWorkflow:
-    """Gives the channels of the worker that takes it (``sluice doctor``)."""
+    """Returns the channels of the worker that runs it (``sluice doctor``)."""
 
     @workflow.run
     async def run(self) -> list[Channel]:
+        """Return the channels that the worker has addresses for."""
         return await workflow.execute_local_activity_method(
             NoticeActivities.list_channels, start_to_close_timeout=ACTIVITY_TIMEOUT
         )

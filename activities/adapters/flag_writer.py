@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from activities.contract.errors import FlagRefusedError, FlagsUnreachableError
-from activities.contract.models import FlagReceipt
 from sluice.flags import (
     DesiredState,
     FeatureFlags,
@@ -19,7 +18,7 @@ from sluice.flags import (
 )
 from sluice.flags.validation import DESCRIPTION_LENGTH_MAX
 from sluice.flags.write_metadata import TEXT_LENGTH_MAX
-from sluice.rollout.engine.flag_target import FlagWrite
+from sluice.rollout.engine.flag_target import FlagReceipt, FlagWrite
 
 
 def flag_error(error: FlagError) -> FlagRefusedError | FlagsUnreachableError:

@@ -10,12 +10,12 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from activities.adapters.flag_writer import apply_write, flag_receipt, store_errors
-from activities.contract.models import Confirmation, ConfirmRequest, FlagReceipt
+from activities.contract.models import Confirmation, ConfirmRequest
 from sluice.flags import FeatureFlags, FlagDocument, FlagState
 from sluice.flags.redis.process_polling import poll_processes, verify
 from sluice.flags.redis.process_registry import live_processes
 from sluice.flags.redis.urls import connect
-from sluice.rollout.engine.flag_target import FlagWrite
+from sluice.rollout.engine.flag_target import FlagReceipt, FlagWrite
 
 COMMAND_SECONDS_MAX = 2.5
 POLL_SECONDS = 0.05

@@ -16,11 +16,11 @@ from redis.asyncio import Redis
 
 from activities.adapters.flag_writer import store_errors
 from activities.contract.errors import FlagRefusedError, FlagsUnreachableError
-from activities.contract.models import ConfirmRequest, FlagReceipt, ProbeResult
+from activities.contract.models import ConfirmRequest, ProbeResult
 from activities.contract.ports import Flags
 from sluice.flags.redis.process_polling import ProcessPoll, poll_processes
 from sluice.flags.redis.process_registry import live_processes
-from sluice.rollout.engine.flag_target import FlagWrite
+from sluice.rollout.engine.flag_target import FlagReceipt, FlagWrite
 
 SEEN_SECONDS_MAX = 5.0
 POLL_SECONDS = 0.02

@@ -8,20 +8,11 @@ from pydantic import Field
 from sluice.rollout.analysis.gate import Gate, Metric, Model, Severity
 from sluice.rollout.analysis.reading import STALE_AFTER, Reading
 from sluice.rollout.analysis.sequential_state import EvidenceContext, SequentialState
-from sluice.rollout.analysis.verdict import Check
-from sluice.rollout.engine.state import Event, Finding, State
+from sluice.rollout.engine.state import Finding, State
+from sluice.rollout.engine.world import CheckResult
 from sluice.rollout.plan.checklist import ChecklistItem, ItemResult
 from sluice.rollout.plan.notification import Channel, Notice
 from sluice.rollout.units import Duration
-
-
-class FlagReceipt(Model):
-    """The flag as read back from the store after the write. ``version`` is the document's."""
-
-    version: int
-    percentage: float
-    killed: bool = False
-    deleted: bool = False
 
 
 class ConfirmRequest(Model):
@@ -45,38 +36,6 @@ class Confirmation(Model):
         silent = f", {self.expired} silent past their lease" if self.expired else ""
         who = "router process reports" if self.processes == 1 else "router processes report"
         return f"{self.processes} {who} it{silent} ({self.seconds:.2f} s)"
-
-
-class CheckRequest(Model):
-    """Measure ``gates`` at ``at``; ``id`` and ``at`` make the evidence's entry idempotent.
-
-    ``baselines`` are gates whose readings are wanted as the baseline (thresholds unused).
-    ``events`` are the timeline's lines since the last check: they go to the ledger with this one.
-    """
-
-    id: str
-    rollout_id: str
-    step: str
-    at: datetime
-    metrics: dict[str, Metric]
-    gates: tuple[Gate, ...]
-    baseline: dict[str, Reading]
-    baseline_gates: tuple[Gate, ...] = ()
-    events: tuple[Event, ...] = ()
-    evidence_context: EvidenceContext | None = None
-    stale_after: Duration = STALE_AFTER
-    live_since: datetime | None = None
-
-
-class CheckResult(Model):
-    """The judged check; by metric, the usable baseline readings when they were asked for.
-
-    ``tracks`` is the statistical gates' evidence, by gate name.
-    """
-
-    check: Check
-    baseline: dict[str, Reading] = Field(default_factory=dict)
-    sequential_states: dict[str, SequentialState] = Field(default_factory=dict)
 
 
 class CheckRecord(CheckResult):

@@ -7,14 +7,13 @@ from typing import Protocol, runtime_checkable
 from activities.contract.models import (
     Confirmation,
     ConfirmRequest,
-    FlagReceipt,
     LedgerEntry,
     LedgerKind,
     ProbeResult,
     RevertReceipt,
     RevertRequest,
 )
-from sluice.rollout.engine.flag_target import FlagWrite
+from sluice.rollout.engine.flag_target import FlagReceipt, FlagWrite
 from sluice.rollout.engine.state import State
 from sluice.rollout.plan.notification import Notice
 

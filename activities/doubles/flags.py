@@ -1,9 +1,9 @@
 """The flags port without Redis: the same writes on the store's own in-memory double."""
 
 from activities.adapters.flag_writer import apply_write, flag_receipt, store_errors
-from activities.contract.models import Confirmation, ConfirmRequest, FlagReceipt
+from activities.contract.models import Confirmation, ConfirmRequest
 from sluice.flags import FeatureFlags, MemoryFlagStore
-from sluice.rollout.engine.flag_target import FlagWrite
+from sluice.rollout.engine.flag_target import FlagReceipt, FlagWrite
 
 
 class MemoryFlags:

@@ -2,9 +2,10 @@
 
 from datetime import datetime
 
-from activities.contract.models import FlagReceipt, WatchRequest
+from activities.contract.models import WatchRequest
 from sluice.rollout.analysis.gate import Severity
 from sluice.rollout.analysis.verdict import Outcome, Verdict
+from sluice.rollout.engine.flag_target import FlagReceipt
 from sluice.rollout.engine.state import Finding
 
 KILLED = "killed"

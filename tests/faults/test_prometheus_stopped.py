@@ -22,7 +22,7 @@ async def test_without_prometheus_nothing_advances_and_it_says_why(
         await live.wait_until(lambda s: s.percentage == 5)
         await stack.stop("prometheus")
         state = await live.wait_until(
-            lambda s: s.check is not None and s.check.outcome is Outcome.ERROR
+            lambda s: s.clock.check is not None and s.clock.check.outcome is Outcome.ERROR
         )
         await asyncio.sleep(10)  # longer than the step's hold
         state = await live.rollouts.fetch_state(FLAG)

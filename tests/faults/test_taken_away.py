@@ -137,7 +137,7 @@ async def test_with_redis_stopped_a_rollback_is_tried_until_it_is_back(
         assert state.rollback.completed_at is None, "a store that is stopped has taken nothing"
         (problem,) = [event.text for event in state.timeline if event.kind == "problem"]
         assert "takes longer than 5s" in problem
-        assert "rollback_slow" in {alarm.alert for alarm in state.open_alerts}
+        assert "rollback_slow" in {alarm.alert for alarm in state.outbox.open_alerts}
         assert (await router.served_flag())["stale"]
     finally:
         os.kill(pid, signal.SIGCONT)
@@ -177,7 +177,8 @@ async def test_abort_takes_traffic_away_without_worker_and_without_temporal(
     assert live.stack.environment()["TEMPORAL_ADDRESS"] == temporal
     await live.start_worker()
     end = await live.wait_until(lambda s: s.has_ended)
-    assert (end.status, end.aborted_by, end.percentage) == (Status.ABORTED, "ann", 0)
+    assert end.abort is not None
+    assert (end.status, end.abort.actor, end.percentage) == (Status.ABORTED, "ann", 0)
 
 
 async def retry_after_recovery(live: LiveRollout) -> None:

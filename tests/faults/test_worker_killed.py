@@ -31,22 +31,22 @@ async def check_keys(live: LiveRollout) -> list[str]:
 
 async def test_a_killed_worker_goes_on_where_it_was(live: LiveRollout) -> None:
     """SIGKILL in the middle of a step: the step's clock runs on and nothing is done twice."""
-    before = await live.wait_until(lambda s: s.percentage == 5 and s.check is not None)
+    before = await live.wait_until(lambda s: s.percentage == 5 and s.clock.check is not None)
     await live.kill_worker()
     await asyncio.sleep(1)
     await live.start_worker()
-    starts = {before.step_started_at}
+    starts = {before.clock.started_at}
 
     def healthy(state: State) -> bool:
         if state.step is not None and state.step.name == "ramp-5":
-            starts.add(state.step_started_at)
+            starts.add(state.clock.started_at)
         return state.status is Status.HEALTHY
 
     end = await live.wait_until(healthy)
-    assert starts - {None} == {before.step_started_at}, "the step's clock was set anew"
+    assert starts - {None} == {before.clock.started_at}, "the step's clock was set anew"
     entered = [event.at for event in end.timeline if event.kind == "step"]
     assert len(entered) == 3
-    assert entered[1] == before.step_started_at
+    assert entered[1] == before.clock.started_at
     assert end.check_count > before.check_count
     assert end.percentage == 100
     assert await live.percentages() == [0, 5, 100]

@@ -15,7 +15,6 @@ from activities.contract.errors import (
 from activities.contract.models import (
     Confirmation,
     ConfirmRequest,
-    FlagReceipt,
     ReportReceipt,
     ReportRequest,
     RevertReceipt,
@@ -26,7 +25,7 @@ from activities.contract.models import (
 )
 from activities.doubles.flags import MemoryFlags
 from activities.watch import RedFlagWatch, WatchActivities
-from sluice.rollout.engine.flag_target import FlagWrite
+from sluice.rollout.engine.flag_target import FlagReceipt, FlagWrite
 from sluice.rollout.plan.notification import Notice
 
 HEALTHY = {"errors": 0.004, "reward": 0.8, "queries": 1000.0}

@@ -119,19 +119,19 @@ def fault_point(
 def when_live(step: str, *deeds: CaseMutation, hours: float = 0) -> ScriptedAction:
     """When ``step`` has been live for so long."""
     return _scripted_action(
-        lambda s: s.step_started_at is not None and s.exposed_step_name == step, deeds, hours
+        lambda s: s.clock.started_at is not None and s.live.name == step, deeds, hours
     )
 
 
 def when_waiting(step: str, *deeds: CaseMutation, hours: float = 0) -> ScriptedAction:
     """While ``step`` waits to start and the one before is live, with readings to approve on."""
     return _scripted_action(
-        lambda s: _is_waiting_to_start(s, step) and s.evidence is not None, deeds, hours
+        lambda s: _is_waiting_to_start(s, step) and s.checks.latest is not None, deeds, hours
     )
 
 
 def _is_waiting_to_start(state: State, step: str) -> bool:
-    return state.step is not None and state.step.name == step and state.step_started_at is None
+    return state.step is not None and state.step.name == step and state.clock.started_at is None
 
 
 def when_status(status: Status, *deeds: CaseMutation, hours: float = 0) -> ScriptedAction:

@@ -128,7 +128,7 @@ class RunningRollout:
 
     async def approve(self, actor: str = "alice") -> Acknowledgement:
         """Approve on the newest readings, as the command line does."""
-        evidence = (await self.state()).evidence
+        evidence = (await self.state()).checks.latest
         shown = evidence.id if evidence else ""
         return await self.command(Verb.APPROVE, Command(actor=actor, evidence=shown))
 

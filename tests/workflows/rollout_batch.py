@@ -21,11 +21,8 @@ from activities.code_revert import CodeRevertActivities
 from activities.contract.models import (
     ChecklistRequest,
     ChecklistResult,
-    CheckRequest,
-    CheckResult,
     Confirmation,
     ConfirmRequest,
-    FlagReceipt,
     ReportReceipt,
     ReportRequest,
     RevertReceipt,
@@ -38,7 +35,8 @@ from activities.flags import FlagActivities
 from activities.watch import RedFlagWatch, WatchActivities
 from sluice.rehearsal.runner.adapters import workflow_time
 from sluice.rehearsal.runner.clock_watchdog import ActivityTracker, keep_clock_running
-from sluice.rollout.engine.flag_target import FlagWrite
+from sluice.rollout.engine.flag_target import FlagReceipt, FlagWrite
+from sluice.rollout.engine.world import CheckRequest, CheckResult
 from tests.workflows.rollout_case import RolloutCase
 from workflows.models import RolloutInput, workflow_id
 from workflows.rollout_workflow import RolloutWorkflow

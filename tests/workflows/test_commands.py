@@ -114,7 +114,7 @@ async def test_commands_that_do_not_fit_are_refused_with_the_reason(
 async def test_the_baseline_cannot_be_skipped(env: WorkflowEnvironment) -> None:
     """Promote before the baseline is recorded is refused: later gates compare with it."""
     async with running_rollout(env) as rollout:
-        await rollout.wait_until(lambda s: s.step_started_at is not None, hours=1)
+        await rollout.wait_until(lambda s: s.clock.started_at is not None, hours=1)
         assert "baseline is not complete" in await rejection(rollout, Verb.PROMOTE)
 
 

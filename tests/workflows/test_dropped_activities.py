@@ -12,7 +12,7 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from workflows import activity_options
-from workflows.base import abandon
+from workflows.context import abandon
 
 QUEUE = "dropped"
 OPTIONS = {

@@ -26,7 +26,7 @@ CHECKLIST_PLAN = PLAN.replace(
 
 
 def evidence_time(state: State) -> datetime:
-    return state.evidence.at if state.evidence else state.started_at
+    return state.checks.latest.at if state.checks.latest else state.started_at
 
 
 async def rejection(rollout: RunningRollout, verb: Verb, command: Command) -> str:
@@ -47,7 +47,7 @@ async def test_a_step_does_not_start_before_its_checklist(env: WorkflowEnvironme
         assert "Redis is away" in state.item_results["drill"].reason
         assert state.item_results["reward-known"].passed
         item = Command(actor="cyd", reason="had the course", item="drill")
-        assert "checked by the machine" in await rejection(rollout, Verb.ATTEST, item)
+        assert "checked automatically" in await rejection(rollout, Verb.ATTEST, item)
         rollout.site.problems.clear()
         await rollout.handle.signal("attest", item.model_copy(update={"item": "trained"}))
         state = await rollout.wait_until(lambda s: s.percentage == 5, hours=1)
@@ -58,9 +58,11 @@ async def test_two_people_approve_what_they_saw(env: WorkflowEnvironment) -> Non
     """Old evidence is refused, fresh evidence is made meanwhile, by signal or update alike."""
     async with running_rollout(env, short_plan(CHECKLIST_PLAN)) as rollout:
         await rollout.command(Verb.ATTEST, Command(actor="cyd", item="trained"))
-        state = await rollout.wait_until(lambda s: s.step_index == 3 and s.evidence is not None)
-        assert state.evidence is not None
-        old, seen_at = state.evidence.id, state.evidence.at
+        state = await rollout.wait_until(
+            lambda s: s.step_index == 3 and s.checks.latest is not None
+        )
+        assert state.checks.latest is not None
+        old, seen_at = state.checks.latest.id, state.checks.latest.at
         await rollout.wait_until(
             lambda s: evidence_time(s) - seen_at > timedelta(minutes=25), hours=2
         )
@@ -69,7 +71,7 @@ async def test_two_people_approve_what_they_saw(env: WorkflowEnvironment) -> Non
         assert "may not approve" in await rejection(rollout, Verb.APPROVE, Command(actor="eve"))
         answer = await rollout.approve("alice")
         assert "1 more" in answer.message
-        fresh = (await rollout.state()).evidence
+        fresh = (await rollout.state()).checks.latest
         assert fresh is not None
         assert fresh.id != old
         await rollout.handle.signal("approve", Command(actor="bob", evidence=fresh.id))

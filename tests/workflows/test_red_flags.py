@@ -51,10 +51,10 @@ async def test_retry_enters_the_failed_step_with_a_fresh_clock(env: WorkflowEnvi
         state = await rollout.wait_until(is_exposed, hours=1)
         assert state.step is not None
         assert state.step.name == "ramp-5"
-        assert state.step_started_at is not None
+        assert state.clock.started_at is not None
         assert before.rollback is not None
         assert before.rollback.completed_at is not None
-        assert state.step_started_at > before.rollback.completed_at
+        assert state.clock.started_at > before.rollback.completed_at
         assert not await is_flag_killed(rollout)
 
 
@@ -104,7 +104,8 @@ async def test_a_kill_by_a_person_is_noticed(env: WorkflowEnvironment) -> None:
         assert state.rollback.finding.kind == "killed"
         await rollout.command(Verb.RETRY)
         state = await rollout.wait_until(lambda s: s.status is Status.PAUSED, hours=1)
-        assert "kill" in state.pause_reason.lower()
+        assert state.pause is not None
+        assert "kill" in state.pause.reason.lower()
         assert await is_flag_killed(rollout)
 
 
@@ -116,8 +117,8 @@ async def test_no_data_never_fires_and_never_promotes(env: WorkflowEnvironment) 
         await rollout.pass_time(2 * 60)
         state = await rollout.state()
         assert state.percentage == 5
-        assert state.check is not None
-        assert "no data" in state.check.reason
+        assert state.clock.check is not None
+        assert "no data" in state.clock.check.reason
         assert state.status is Status.PROGRESSING
         await rollout.pass_time(2 * 60)
         assert (await rollout.state()).status is Status.PAUSED
@@ -131,8 +132,8 @@ async def test_prometheus_out_of_reach_holds_and_goes_on(env: WorkflowEnvironmen
         await rollout.pass_time(2 * 60)
         state = await rollout.state()
         assert state.percentage == 5
-        assert state.check is not None
-        assert "does not answer" in state.check.reason
+        assert state.clock.check is not None
+        assert "does not answer" in state.clock.check.reason
         rollout.metrics.reachable = True
         await rollout.wait_until(
             lambda s: s.step is not None and s.step.name == "ramp-100", hours=2

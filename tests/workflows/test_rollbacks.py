@@ -29,7 +29,7 @@ def rollback_plan() -> RolloutPlan:
 async def ramp_to_everyone(rollout: RunningRollout) -> None:
     """Bring the rollout to 100 %."""
     await rollout.wait_until(lambda s: s.step is not None and s.step.name == "ramp-100")
-    await rollout.wait_until(lambda s: s.evidence is not None, hours=1)
+    await rollout.wait_until(lambda s: s.checks.latest is not None, hours=1)
     await rollout.approve()
     await rollout.wait_until(lambda s: s.percentage == 100, hours=1)
 
@@ -146,7 +146,7 @@ async def test_a_slow_rollback_pages_once_and_goes_on(env: WorkflowEnvironment) 
         await rollout.wait_until(lambda s: s.percentage == 5)
         rollout.flags.broken = FlagsUnreachableError("Redis does not answer")
         rollout.metrics.values["errors"] = 0.2
-        state = await rollout.wait_until(lambda s: s.paged_rollback_at is not None, hours=1)
+        state = await rollout.wait_until(lambda s: s.outbox.paged_rollback_at is not None, hours=1)
         assert state.percentage == 5
         rollout.flags.broken = None
         state = await rollout.wait_until(is_rolled_back, hours=1)
@@ -162,7 +162,7 @@ async def test_a_process_that_disobeys_is_paged_and_people_can_go_on(
         await rollout.wait_until(lambda s: s.percentage == 5)
         rollout.flags.confirmation_fails = True
         await rollout.command(Verb.ROLLBACK, Command(actor="bob", emergency=True))
-        state = await rollout.wait_until(lambda s: s.paged_rollback_at is not None, hours=1)
+        state = await rollout.wait_until(lambda s: s.outbox.paged_rollback_at is not None, hours=1)
         assert "not every router process" in state.timeline[-1].text
         assert state.rollback is not None
         assert state.rollback.confirmed_at is None

@@ -80,5 +80,5 @@ async def test_a_gap_shows_nothing(env: WorkflowEnvironment) -> None:
             )
         )
         assert later.status is Status.PROGRESSING
-        assert later.check is not None
-        assert "no data: a counter was reset" in later.check.reason
+        assert later.clock.check is not None
+        assert "no data: a counter was reset" in later.clock.check.reason

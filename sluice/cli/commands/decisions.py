@@ -169,7 +169,7 @@ def approve(  # noqa: PLR0913, PLR0917  who, why and on what: one option each
 
 def _print_evidence(state: State, ask: bool) -> str:
     """Show the readings that the approval will be bound to, and return their id."""
-    check = state.evidence
+    check = state.checks.latest
     if check is None or state.step is None:
         return ""
     Console(stderr=True).print(check_view(check, state.percentage))

@@ -157,10 +157,10 @@ def _print_rollback(state: State, injector: FaultInjector) -> None:
     print(
         f"fault {fault.kind!r} ({fault.description}) injected at {_format_time(injector.injected_at)}"
     )
-    seen_at, done, confirmed = state.last_red_flag_at, rollback.completed_at, rollback.confirmed_at
+    seen_at, done, confirmed = state.red_flags.last_at, rollback.completed_at, rollback.confirmed_at
     if seen_at is None or done is None:
         return
-    print(f"red flag at {_format_time(seen_at)}: {state.last_red_flag}")
+    print(f"red flag at {_format_time(seen_at)}: {state.red_flags.last_reason}")
     if rollback.finding is None:
         print(f"P1 pauses first; then {rollback.reason}")
     last = confirmed or done

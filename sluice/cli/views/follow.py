@@ -28,7 +28,7 @@ def state_document(state: State, waiting: WaitingFor) -> dict[str, Any]:
     """Return the state without the plan, as JSON values."""
     document = state.model_dump(mode="json", exclude={"plan"})
     step = state.step.name if state.step else None
-    outcome = state.check.outcome if state.check else None
+    outcome = state.clock.check.outcome if state.clock.check else None
     more = {"flag": state.plan.flag, "plan": state.plan.name, "step": step, "outcome": outcome}
     split = allocate_alpha(state.plan, state.sequential_states)
     alpha = {"total": split.total, "spent": split.spent} if split else None

@@ -19,7 +19,7 @@ _ITEM_MARK = {True: ("✓", "green"), False: ("✗", "red"), None: ("○", "yell
 def precondition_parts(state: State, now: datetime) -> list[RenderableType]:
     """Draw the checklist, approvals and freeze of a waiting step; nothing for a live one."""
     step = state.step
-    if step is None or state.step_started_at is not None or state.status not in STARTABLE_STATUSES:
+    if step is None or state.clock.started_at is not None or state.status not in STARTABLE_STATUSES:
         return []
     parts: list[RenderableType] = []
     if step.checklist:
@@ -52,7 +52,7 @@ def _checklist_cells(line: ChecklistRow) -> tuple[RenderableType, ...]:
 
 def _approvals_text(state: State, step: Step) -> RenderableType:
     approvals = ", ".join(
-        f"{one.actor} on {one.evidence or 'nothing live'}" for one in state.approvals
+        f"{one.actor} on {one.evidence or 'nothing live'}" for one in state.entry.approvals
     )
     text = Text(
         f"approved by {approvals or 'no one yet'}; {missing_approvals(state, step)} more needed"

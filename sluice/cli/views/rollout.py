@@ -40,7 +40,7 @@ def rollout_panel(
     if (check := state.latest_check) is not None:
         parts += [
             Text(),
-            gates_table(check) if state.check else check_view(check, state.percentage),
+            gates_table(check) if state.clock.check else check_view(check, state.percentage),
         ]
     if state.rollback is not None:
         parts.append(_rollback(state))
@@ -74,7 +74,7 @@ def _progress(state: State, waiting: tuple[str, datetime | None], now: datetime)
     because, until = waiting
     row = Table.grid(padding=(0, 2))
     step = state.step
-    if step is not None and state.step_started_at is not None:
+    if step is not None and state.clock.started_at is not None:
         held = state.soak_time(now)
         total = max(step.hold.total_seconds(), 0.001)
         bar = ProgressBar(total, min(held.total_seconds(), total), width=BAR_WIDTH)

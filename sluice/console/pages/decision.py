@@ -122,14 +122,14 @@ def _render(
 
 
 def _newest_evidence(state: State, verb: Verb) -> str:
-    if verb is not Verb.APPROVE or state.evidence is None:
+    if verb is not Verb.APPROVE or state.checks.latest is None:
         return ""
-    return state.evidence.id
+    return state.checks.latest.id
 
 
 def _find_check(snapshot: RolloutSnapshot, evidence: str) -> Check | None:
     state = snapshot.state
     if not evidence:
         return state.latest_check
-    candidates = (*snapshot.course.checks, *filter(None, (state.evidence, state.check)))
+    candidates = (*snapshot.course.checks, *filter(None, (state.checks.latest, state.clock.check)))
     return next((c for c in reversed(candidates) if c.id == evidence), None)

@@ -116,9 +116,9 @@ def build_rollout_view(snapshot: RolloutSnapshot, now: datetime) -> RolloutView:
 
 def available_verbs(state: State) -> tuple[Verb, ...]:
     """List the commands that fit the status; a command's page says why one is refused now."""
-    if state.has_ended or state.aborted_by:
+    if state.has_ended or state.abort:
         return ()
-    waits = state.step is not None and state.step_started_at is None
+    waits = state.step is not None and state.clock.started_at is None
     approve = waits and state.status in (Status.PROGRESSING, Status.PAUSED)
     first = (Verb.APPROVE,) if approve and state.step and state.step.approval else ()
     return (*first, *VERBS_BY_STATUS.get(state.status, ()))
@@ -147,18 +147,18 @@ def _gates(check: Check | None, checks: Sequence[Check]) -> list[JudgedGate]:
 
 def _checklist(state: State, now: datetime) -> list[ChecklistRow]:
     step = state.step
-    if step is None or state.step_started_at is not None or state.has_ended:
+    if step is None or state.clock.started_at is not None or state.has_ended:
         return []
     return checklist_rows(state, step, now)
 
 
 def _approval(state: State) -> ApprovalView | None:
     step = state.step
-    if step is None or step.approval is None or state.step_started_at is not None:
+    if step is None or step.approval is None or state.clock.started_at is not None:
         return None
     return ApprovalView(
         step_title=step.title,
-        records=state.approvals,
+        records=state.entry.approvals,
         missing=missing_approvals(state, step),
         eligible=step.approval.eligible_approvers,
         expires_at=approval_expires_at(state, step),
@@ -168,6 +168,6 @@ def _approval(state: State) -> ApprovalView | None:
 
 def _soak(state: State, now: datetime) -> SoakView | None:
     step = state.step
-    if step is None or state.step_started_at is None or state.has_ended:
+    if step is None or state.clock.started_at is None or state.has_ended:
         return None
-    return SoakView(state.soak_time(now), step.hold, state.step_started_at + step.hold)
+    return SoakView(state.soak_time(now), step.hold, state.clock.started_at + step.hold)

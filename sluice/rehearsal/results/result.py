@@ -83,7 +83,10 @@ def build_result(state: State, run: CompletedRun, now: datetime, runner: str) ->
     """Derive the result from the last state; ``runner`` names the executor."""
     rollback = state.rollback
     ended_at = (
-        (rollback.completed_at if rollback else None) or state.paused_at or state.finished_at or now
+        (rollback.completed_at if rollback else None)
+        or (state.pause.since if state.pause else None)
+        or state.finished_at
+        or now
     )
     fault_at = run.first_fault_at()
     common = {

@@ -7,11 +7,11 @@ from typing import Protocol
 from temporalio import activity
 
 from activities.contract.errors import MetricsQueryError
-from activities.contract.models import FlagReceipt, ReportReceipt, ReportRequest
+from activities.contract.models import ReportReceipt, ReportRequest
 from activities.doubles.flags import MemoryFlags
 from sluice.rehearsal.errors import RehearsalError
 from sluice.rehearsal.recorder.remote_timeline import RemoteTimeline
-from sluice.rollout.engine.flag_target import FlagWrite
+from sluice.rollout.engine.flag_target import FlagReceipt, FlagWrite
 
 NO_REPORT = "none, because this is a rehearsal"
 

@@ -101,19 +101,19 @@ def needs_real_person(state: State) -> bool:
     """Return True when only a person's decision can continue the rollout."""
     if state.status is Status.DEGRADED:
         return state.rollback is not None and state.rollback.completed_at is not None
-    return state.has_ended or (state.status is Status.PAUSED and state.auto_rollback_at is None)
+    return state.has_ended or (state.pause is not None and state.pause.auto_rollback_at is None)
 
 
 def next_command(state: State, now: datetime) -> tuple[Verb, Command] | None:
     """Return the command that the state waits for, or None."""
     step = state.step
-    if step is None or state.step_started_at is not None:
+    if step is None or state.clock.started_at is not None:
         return None
     for item in step.checklist:
         word = Command(actor=APPROVER, reason=REASON, item=item.name)
         if not rejection_reason(state, Verb.ATTEST, word, now):
             return Verb.ATTEST, word
-    seen = state.evidence.id if state.evidence else ""
+    seen = state.checks.latest.id if state.checks.latest else ""
     for actor in _approvers(step):
         approval = Command(actor=actor, reason=REASON, evidence=seen)
         if not rejection_reason(state, Verb.APPROVE, approval, now):
@@ -132,13 +132,13 @@ def _approvers(step: Step) -> tuple[str, ...]:
 
 def _seconds_until_poll(state: State, until: datetime | None, now: datetime) -> float:
     """Return the seconds until the rollout may need a command again, and a margin."""
-    times = [until, state.promotable_at, state.auto_rollback_at, *_checklist_due_times(state)]
+    times = [until, state.promotable_at, state.pause.auto_rollback_at if state.pause else None, *_checklist_due_times(state)]
     later = [at for at in times if at is not None and at > now]
     return ((max(later) if later else now) + MINUTE - now).total_seconds()
 
 
 def _checklist_due_times(state: State) -> Iterator[datetime]:
     """Return the due times of the waiting step's checklist, which is checked each hour."""
-    step, since = state.step, state.exposed_since
-    if step is not None and since is not None and state.step_started_at is None:
+    step, since = state.step, state.live.since
+    if step is not None and since is not None and state.clock.started_at is None:
         yield from (since + item.at_least for item in step.checklist if item.at_least)

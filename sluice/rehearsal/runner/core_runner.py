@@ -16,22 +16,13 @@ from sluice.rehearsal.ticks import lookahead_span
 from sluice.rehearsal.timeline.timeline import Timeline
 from sluice.rollout.analysis.verdict import Check
 from sluice.rollout.engine import transitions
-from sluice.rollout.engine.commands import Command
-from sluice.rollout.engine.decide import (
-    EnterStep,
-    Finish,
-    RollBack,
-    RunCheck,
-    RunChecklist,
-    Wait,
-    decide,
-)
-from sluice.rollout.engine.evidence_context import build_evidence_context, merge_evidence
-from sluice.rollout.engine.executor import apply_decision
-from sluice.rollout.engine.flag_target import flag_for_rollback, flag_for_step
-from sluice.rollout.engine.rollback import start_rollback
-from sluice.rollout.engine.state import Finding, State
-from sluice.rollout.plan.checklist import ItemResult
+from sluice.rollout.engine.decide import decide
+from sluice.rollout.engine.evidence_context import build_evidence_context
+from sluice.rollout.engine.executor import execute
+from sluice.rollout.engine.flag_target import FlagReceipt, FlagWrite
+from sluice.rollout.engine.state import Finding, State, Status
+from sluice.rollout.engine.world import CheckRequest, CheckResult
+from sluice.rollout.plan.checklist import ChecklistItem, ItemResult
 from sluice.rollout.plan.schema import Step
 
 DECISIONS_MAX = 100_000
@@ -58,76 +49,59 @@ class CoreRunner:
         raise NotRehearsableError(f"the rollout did not end within {DECISIONS_MAX} decisions")
 
     async def _execute_next(self) -> None:
-        state, now = self.state, self.now
-        decision = decide(state, now)
-        if apply_decision(state, now, decision):
-            return
-        match decision:
-            case EnterStep():
-                self._enter_step()
-            case RunCheck():
-                await self._check()
-            case RunChecklist(items=items):
-                answers = (
-                    ItemResult(item=i.name, passed=True, reason="well", at=now) for i in items
-                )
-                transitions.record_item_results(state, now, tuple(answers))
-            case RollBack() as rollback:
-                self._roll_back(rollback)
-            case Finish(status=status):
-                transitions.finish(state, now, status, "")
-            case Wait(until=until):
-                await self._wait(until)
-            case other:
-                raise NotRehearsableError(f"--runs does not support {type(other).__name__}")
+        await execute(self.state, lambda: self.now, decide(self.state, self.now), self)
 
-    def _enter_step(self) -> None:
-        step = self.state.plan.steps[self.state.step_index]
-        self._timeline.enter_step(self.state.step_index, self.now)
-        percentage = flag_for_step(self.state, step).percentage
-        kept = self.state.percentage
-        transitions.enter_step(self.state, self.now, kept if percentage is None else percentage)
+    async def write(self, write: FlagWrite) -> FlagReceipt:
+        """Let the timeline enter the step; the flag itself is not needed."""
+        if not write.is_rollback:
+            self._timeline.enter_step(self.state.step_index, self.now)
+            percentage = write.percentage
+            return FlagReceipt(
+                percentage=self.state.percentage if percentage is None else percentage
+            )
+        return FlagReceipt(percentage=write.percentage or 0)
 
-    def _roll_back(self, decision: RollBack) -> None:
-        by = Command(actor="sluice", reason=decision.reason)
-        rollback = start_rollback(self.state, self.now, decision.kind, by)
-        transitions.complete_rollback(
-            self.state, self.now, flag_for_rollback(self.state, rollback).percentage or 0
+    async def check(self, request: CheckRequest) -> CheckResult:
+        """Measure and judge on the recorded metrics."""
+        context = EvaluationContext(
+            request.metrics, request.baseline, request.evidence_context, request.stale_after
+        )
+        evaluator = self._evaluator(request.at, context)
+        verdicts = await evaluator.evaluate(request.gates)
+        readings = await evaluator.measure(request.baseline_gates)
+        return CheckResult(
+            check=Check(id=request.id, at=request.at, step=request.step, verdicts=verdicts),
+            baseline=usable_baseline(request.baseline_gates, readings),
+            sequential_states=evaluator.sequential_states,
         )
 
-    async def _check(self) -> None:
-        state, now, live = self.state, self.now, self.state.step_started_at is not None
-        step = state.step_under_check
-        assert step is not None  # noqa: S101  decide() asks for a check only where there is one
-        sampler = self._gate_evaluator(step, "gates")
-        verdicts = await sampler.evaluate(step.gates)
-        check = Check(
-            id=f"{step.name}/{state.check_count}", at=now, step=step.name, verdicts=verdicts
+    async def run_checklist(
+        self, step: Step, items: tuple[ChecklistItem, ...]
+    ) -> tuple[ItemResult, ...]:
+        """Pass every item: a rehearsal has no environment to probe."""
+        return tuple(
+            ItemResult(item=item.name, passed=True, reason="well", at=self.now) for item in items
         )
-        if not live:
-            transitions.record_waiting_check(state, now, check)
-            return
-        baselines = state.plan.baselines if step.record_baseline else ()
-        readings = await sampler.measure(baselines)
-        merge_evidence(state, "gates", sampler.sequential_states)
-        transitions.record_check(state, now, check, usable_baseline(baselines, readings))
 
-    def _gate_evaluator(self, step: Step, place: str) -> GateEvaluator:
-        plan = self.state.plan
-        around = build_evidence_context(
-            self.state, "gates" if place == "gates" else "red_flags", step
-        )
-        known = EvaluationContext(plan.metrics, self.state.baseline, around, plan.stale_after)
-        return GateEvaluator(RecordedMetrics(self._timeline), self.now, known, QUERY_SECONDS_MAX)
+    async def confirm(self, receipt: FlagReceipt) -> str:
+        """Confirm at once: a rehearsal has no router processes."""
+        return "0 router processes report it"
 
-    async def _wait(self, until: datetime | None) -> None:
-        """Advance the time until then, or until a red flag fires."""
+    async def report(self, status: Status) -> str:
+        """Write nothing: the result of the rehearsal is the report."""
+        return ""
+
+    def _evaluator(self, at: datetime, context: EvaluationContext) -> GateEvaluator:
+        return GateEvaluator(RecordedMetrics(self._timeline), at, context, QUERY_SECONDS_MAX)
+
+    async def wait(self, until: datetime | None, reason: str) -> None:
+        """Let time pass until then, or until a red flag fires."""
         step = self.state.exposed_step
         later = until or self.now + MINUTE
         while step is not None and step.red_flags and self.now < later:
             end = min(later, self.now + lookahead_span(self._timeline.plan))
             breach = next_breach(self._timeline, self._watch_spec(step), self.now, end)
-            merge_evidence(self.state, "red_flags", breach.tracks)
+            transitions.merge_evidence(self.state, "red_flags", breach.tracks)
             self.now = max(breach.at, self.now + timedelta(seconds=1))
             if breach.names and await self._raise_finding(step, breach.names[0]):
                 return
@@ -135,14 +109,16 @@ class CoreRunner:
 
     def _watch_spec(self, step: Step) -> WatchSpec:
         state = self.state
-        flags = tuple(gate for gate in step.red_flags if gate.name not in state.muted_findings)
+        flags = tuple(gate for gate in step.red_flags if gate.name not in state.red_flags.muted)
         interval = state.plan.watch_interval.total_seconds()
         around = build_evidence_context(state, "red_flags", step)
         return WatchSpec(flags, state.plan.metrics, state.baseline, interval, around)
 
     async def _raise_finding(self, step: Step, name: str) -> bool:
         gate = next(one for one in step.red_flags if one.name == name)
-        (verdict,) = await self._gate_evaluator(step, "red_flags").evaluate((gate,))
+        plan, evidence = self.state.plan, build_evidence_context(self.state, "red_flags", step)
+        context = EvaluationContext(plan.metrics, self.state.baseline, evidence, plan.stale_after)
+        (verdict,) = await self._evaluator(self.now, context).evaluate((gate,))
         if verdict.outcome != "Failed":
             return False
         finding = Finding(name=name, kind="red_flag", verdict=verdict, gate=gate, seen_at=self.now)

@@ -141,7 +141,7 @@ def random_command(rng: Random, state: State) -> tuple[Verb, Command]:
     """Generate a person's command, mostly a fitting one, on the current readings."""
     usual = USUAL_VERBS.get(state.status, [])
     verb = rng.choice(usual if usual and chance(rng, 0.8) else list(Verb))
-    shown = state.evidence.id if state.evidence else ""
+    shown = state.checks.latest.id if state.checks.latest else ""
     more: dict[str, object] = {}
     if verb is Verb.APPROVE:
         more["evidence"] = shown if chance(rng, 0.9) else rng.choice(["", "old/1"])

@@ -6,33 +6,24 @@ or whose answer was lost, arrives late. The same seed gives the same trace.
 """
 
 import asyncio
+from contextlib import suppress
 from datetime import datetime, timedelta
+from typing import NoReturn
 
 from activities.contract.errors import FlagRefusedError
-from activities.contract.models import FlagReceipt
 from sluice.rehearsal.simulation.generators import chance
 from sluice.rehearsal.simulation.invariants import BrokenInvariantError
 from sluice.rehearsal.simulation.world import SimulatedWorld, SimulationResult
-from sluice.rollout.analysis.gate import Gate
-from sluice.rollout.analysis.verdict import Check, Outcome, Verdict
-from sluice.rollout.engine import escalation, flag_target, transitions
+from sluice.rollout.analysis.verdict import Check
+from sluice.rollout.engine import transitions
 from sluice.rollout.engine.commands import Command, Verb
-from sluice.rollout.engine.decide import (
-    Decision,
-    EnterStep,
-    Finish,
-    RollBack,
-    RunCheck,
-    RunChecklist,
-    Wait,
-    decide,
-)
-from sluice.rollout.engine.executor import apply_decision
-from sluice.rollout.engine.flag_target import DesiredFlag, FlagWrite, next_write
-from sluice.rollout.engine.rollback import start_rollback
+from sluice.rollout.engine.decide import Decision, RollBack, RunCheck, Wait, decide
+from sluice.rollout.engine.executor import execute
+from sluice.rollout.engine.flag_target import FlagReceipt, FlagWrite
 from sluice.rollout.engine.state import Status
-from sluice.rollout.plan.checklist import ItemResult
-from sluice.rollout.plan.schema import RolloutPlan
+from sluice.rollout.engine.world import CheckRequest, CheckResult, WorldError
+from sluice.rollout.plan.checklist import ChecklistItem, ItemResult
+from sluice.rollout.plan.schema import RolloutPlan, Step
 
 DECISIONS_MAX = 90
 INSTANT_DECISIONS_MAX = 40
@@ -73,114 +64,84 @@ class Simulation(SimulatedWorld):
             f"an aborted rollout did not end within {DECISIONS_MAX} decisions"
         )
 
-    async def execute(self, decision: Decision) -> None:  # noqa: C901  one line for each decision
-        state, now = self.state, self.now
+    async def execute(self, decision: Decision) -> None:
+        """Carry one decision out; whether the processes confirm a rollback is drawn."""
         if not isinstance(decision, Wait | RunCheck):
             self.log(f"{type(decision).__name__} {getattr(decision, 'reason', '')}".rstrip())
-        if apply_decision(state, now, decision):
-            return
-        match decision:
-            case EnterStep():
-                await self.enter_step()
-            case RunCheck():
-                self.run_check()
-            case RunChecklist(items=items):
-                reading_fields = (
-                    ItemResult(item=i.name, passed=True, reason="well", at=now) for i in items
-                )
-                transitions.record_item_results(state, now, tuple(reading_fields))
-            case RollBack():
-                await self.roll_back(decision)
-            case Finish(status=status):
-                await self.finish(status)
-            case Wait(until=until):
-                await self.wait(until)
+        with suppress(_DroppedWriteError):
+            await execute(self.state, lambda: self.now, decision, self)
+        rollback = self.state.rollback if isinstance(decision, RollBack) else None
+        if rollback is not None and rollback.completed_at and chance(self.rng, 0.9):
+            transitions.confirm_rollback(self.state, self.now, rollback, "drawn")
 
-    def next_write(self, wanted: DesiredFlag, reason: str) -> FlagWrite:
-        return next_write(self.state, wanted, "sluice", reason)
+    async def write(self, write: FlagWrite) -> FlagReceipt:
+        """Write the flag; the write may be dropped, and then land late."""
+        if self.state.abort is None and self.fault_occurs():
+            self._drop(write)
+        try:
+            receipt = await self._apply_twice(write)
+        except FlagRefusedError as refused:
+            if write.is_rollback:
+                raise BrokenInvariantError(f"a rollback is refused for good: {refused}") from None
+            raise WorldError(str(refused)) from refused
+        self.failure_counts, self.drift_count = {}, 0
+        return receipt
 
-    async def write_flag(self, write: FlagWrite, *, entering_step: bool) -> FlagReceipt:
-        """Write the flag; the answer may be lost, and an older attempt may arrive later."""
+    def _drop(self, write: FlagWrite) -> NoReturn:
+        self.late_writes.append(write)
+        if write.is_rollback:  # it is tried until it is done
+            self.now += timedelta(seconds=5)
+            self.log("the store does not answer; again")
+        else:
+            self.log(f"write {write.sequence} is dropped for an emergency")
+            self.apply_command(Verb.ROLLBACK, OPERATOR.model_copy(update={"emergency": True}))
+        raise _DroppedWriteError
+
+    async def _apply_twice(self, write: FlagWrite) -> FlagReceipt:
+        """Apply a write; its answer may be lost, and an older attempt of it may land later."""
         before = await self.stored_percentage()
         receipt = await self.apply(write)
-        self.landed = write.sequence
+        self.last_sequence = write.sequence
         if self.fault_occurs():
             self.log(f"the answer to write {write.sequence} is lost; it is repeated")
             receipt = await self.apply(write)
         if self.fault_occurs():
             self.late_writes.append(write)
-        self.monitor.check_write(
-            self.state, before, await self.stored_percentage(), entering_step=entering_step
-        )
+        after = await self.stored_percentage()
+        self.monitor.check_write(self.state, before, after, entering_step=not write.is_rollback)
         return receipt
 
-    async def enter_step(self) -> None:
-        step = self.state.step
-        assert step is not None  # noqa: S101  decide() enters only steps
-        write = self.next_write(flag_target.flag_for_step(self.state, step), step.title)
-        if self.fault_occurs():  # a preempted write, which may arrive late
-            self.late_writes.append(write)
-            self.log(f"write {write.sequence} is dropped for an emergency")
-            self.apply_command(Verb.ROLLBACK, OPERATOR.model_copy(update={"emergency": True}))
-            return
-        try:
-            receipt = await self.write_flag(write, entering_step=True)
-        except FlagRefusedError as refused:
-            transitions.pause(self.state, self.now, f"cannot start {step.title}: {refused}")
-            return
-        transitions.enter_step(self.state, self.now, receipt.percentage)
-        self.failure_counts, self.differs = {}, 0
-
-    async def roll_back(self, decision: RollBack) -> None:
-        state, by = self.state, Command(actor="sluice", reason=decision.reason)
-        asked = state.rollback
-        if asked is None or asked.completed_at is not None:
-            asked = start_rollback(state, self.now, decision.kind, by)
-        write = self.next_write(flag_target.flag_for_rollback(state, asked), decision.reason)
-        if self.fault_occurs():  # the store is unreachable: retry until it answers
-            self.now += timedelta(seconds=5)
-            self.late_writes.append(write)
-            self.log("the store does not answer; again")
-            return
-        try:
-            receipt = await self.write_flag(write, entering_step=False)
-        except FlagRefusedError as refused:
-            raise BrokenInvariantError(f"a rollback is refused permanently: {refused}") from refused
-        transitions.complete_rollback(state, self.now, receipt.percentage, receipt.version)
-        self.failure_counts, self.differs = {}, 0
-        if chance(self.rng, 0.9):
-            transitions.confirm_rollback(state, self.now, "drawn")
-
-    async def finish(self, status: Status) -> None:
-        if status is Status.ABORTED:
-            write = self.next_write(flag_target.flag_at_zero(self.state, kill=False), "aborted")
-            self.state.percentage = (await self.write_flag(write, entering_step=False)).percentage
-            escalation.confirm_abort(self.state, self.now, "drawn")
-        transitions.finish(self.state, self.now, status, "report.md")
-
-    def run_check(self) -> None:
-        """Measure and judge; the activity may fail, or run again on another worker."""
-        state, live = self.state, self.state.step_started_at is not None
-        step = state.step_under_check
-        assert step is not None  # noqa: S101  decide() checks only what is live
-        failed = self.fault_occurs(0.5)
-        verdicts = tuple(
-            _error_verdict(gate) if failed else self.judge_gate(gate) for gate in step.gates
-        )
-        check = Check(
-            id=f"{step.name}/{state.check_count}", at=self.now, step=step.name, verdicts=verdicts
-        )
+    async def check(self, request: CheckRequest) -> CheckResult:
+        """Measure and judge; or the activity failed for good."""
+        step, is_failing = self.plan.step(request.step), self.fault_occurs(0.5)
+        if self.state.is_live:
+            self.monitor.record_check(step, healthy=not is_failing and self.is_healthy(step))
+        if is_failing:
+            self.log(f"the check of {step.name} fails")
+            raise WorldError("the worker dies")
+        verdicts = tuple(self.judge_gate(gate) for gate in request.gates)
+        check = Check(id=request.id, at=request.at, step=request.step, verdicts=verdicts)
         self.log(f"check of {step.name}: {check.outcome} ({self.health})")
-        if not live:
-            transitions.record_waiting_check(state, self.now, check)
-            return
-        self.monitor.record_check(step, healthy=not failed and self.is_healthy(step))
-        transitions.record_check(
-            state, self.now, check, self.baseline_readings(step) if not failed else {}
+        return CheckResult(check=check, baseline=self.baseline_readings(request.baseline_gates))
+
+    async def run_checklist(
+        self, step: Step, items: tuple[ChecklistItem, ...]
+    ) -> tuple[ItemResult, ...]:
+        """Pass every item."""
+        return tuple(
+            ItemResult(item=item.name, passed=True, reason="well", at=self.now) for item in items
         )
 
-    async def wait(self, until: datetime | None) -> None:
-        """Advance the time; the watch polls every few minutes and may return a finding."""
+    async def confirm(self, receipt: FlagReceipt) -> str:
+        """Confirm at once."""
+        return "drawn"
+
+    async def report(self, status: Status) -> str:
+        """Write no report."""
+        return "report.md"
+
+    async def wait(self, until: datetime | None, reason: str) -> None:
+        """Let time pass until then; the watch polls every few minutes, and may end the wait."""
         end = until or self.now + timedelta(minutes=self.rng.randint(5, 90))
         while self.now < end:
             self.now = min(end, self.now + self.plan.watch_interval)
@@ -190,9 +151,8 @@ class Simulation(SimulatedWorld):
                 return  # an event came first
 
 
-def _error_verdict(gate: Gate) -> Verdict:
-    because = f"{gate.name}: the check could not be made"
-    return Verdict(gate=gate.name, outcome=Outcome.ERROR, reason=because, severity=gate.severity)
+class _DroppedWriteError(Exception):
+    """A write was dropped; it may land late."""
 
 
 def simulate(seed: int, plan: RolloutPlan | None = None) -> SimulationResult:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from random import Random
 
 from activities.contract.errors import FlagRefusedError
-from activities.contract.models import FlagReceipt, WatchRequest
+from activities.contract.models import WatchRequest
 from activities.doubles.flags import MemoryFlags
 from activities.measuring.flag_drift import flag_finding
 from activities.watch import update_failure_counts
@@ -25,9 +25,9 @@ from sluice.rollout.engine import transitions
 from sluice.rollout.engine.admission import rejection_reason
 from sluice.rollout.engine.commands import Command, Verb
 from sluice.rollout.engine.decide import Wait, decide
-from sluice.rollout.engine.flag_target import FlagWrite
-from sluice.rollout.engine.rollback import record_revert
+from sluice.rollout.engine.flag_target import FlagReceipt, FlagWrite
 from sluice.rollout.engine.state import Finding, State
+from sluice.rollout.engine.transitions.rollbacks import RevertOutcome, record_revert
 from sluice.rollout.plan.schema import RolloutPlan, Step
 
 BEGIN = datetime(2024, 1, 1, 8, tzinfo=UTC)
@@ -152,7 +152,8 @@ class SimulatedWorld:
     def finish_revert(self) -> None:
         code, rollback = self.state.code_revert, self.state.rollback
         if code and code.confirmed_by and not code.outcome and rollback and rollback.completed_at:
-            outcome = self.rng.choice(["reverted", "conflict", "failed"])
+            outcomes: list[RevertOutcome] = ["reverted", "conflict", "failed"]
+            outcome = self.rng.choice(outcomes)
             record_revert(self.state, self.now, outcome, "drawn")
 
     def is_healthy(self, step: Step) -> bool:
@@ -161,11 +162,10 @@ class SimulatedWorld:
         spoilt = {"error", "stale", "samples"} & fields.keys()
         return not spoilt and not fields.keys() & {gate.metric for gate in step.gates}
 
-    def baseline_readings(self, step: Step) -> dict[str, Reading]:
-        if not step.record_baseline:
-            return {}
-        readings = [self.read_gate(gate) for gate in self.plan.baselines]
-        return {one.metric: one for one in readings if one.is_usable}
+    def baseline_readings(self, gates: tuple[Gate, ...]) -> dict[str, Reading]:
+        """Read the metrics of a baseline; what cannot be used is left out."""
+        readings = [self.read_gate(gate) for gate in gates]
+        return {reading.metric: reading for reading in readings if reading.is_usable}
 
     def read_gate(self, gate: Gate) -> Reading:
         return simulate_reading(
@@ -180,9 +180,9 @@ class SimulatedWorld:
 
     async def poll_watch(self) -> bool:
         state, step = self.state, self.state.exposed_step
-        if step is None or state.finding or state.aborted_by:
+        if step is None or state.red_flags.finding or state.abort:
             return False
-        flags = [gate for gate in step.red_flags if gate.name not in state.muted_findings]
+        flags = [gate for gate in step.red_flags if gate.name not in state.red_flags.muted]
         verdicts = tuple(self.judge_gate(gate) for gate in flags)
         self.failure_counts = update_failure_counts(self.failure_counts, verdicts)
         found = [
@@ -214,7 +214,7 @@ class SimulatedWorld:
         request = self.watch_request(step, wanted)
         finding = flag_finding(request, stored, self.now)
         self.drift_count = self.drift_count + 1 if finding else 0
-        if finding is None or finding.name in self.state.muted_findings:
+        if finding is None or finding.name in self.state.red_flags.muted:
             return None
         return finding if finding.kind == "killed" or self.drift_count > 1 else None
 

@@ -1,4 +1,4 @@
-"""Which command fits which state: an empty answer permits, any other is the reason to refuse."""
+"""Admission of people's commands: an empty answer permits, any other is the reason to refuse."""
 
 from datetime import datetime
 
@@ -15,11 +15,11 @@ _ACTIVE_STATUSES = (Status.PROGRESSING, Status.PAUSED)
 
 
 def rejection_reason(state: State, verb: Verb, command: Command, now: datetime) -> str:
-    """Say why the command can't be taken now; empty when it can."""
+    """Return the reason to refuse the command now; empty when it is permitted."""
     if state.has_ended:
         return f"the rollout has ended ({state.status}); start a new one"
-    if state.aborted_by and verb is not Verb.ABORT:
-        return f"the rollout is being aborted by {state.aborted_by}"
+    if state.abort is not None and verb is not Verb.ABORT:
+        return f"the rollout is being aborted by {state.abort.actor}"
     return _COMMAND_RULES[verb](state, command, now)
 
 
@@ -32,9 +32,9 @@ def _approve_rejection(state: State, command: Command, now: datetime) -> str:
 def _promote_rejection(state: State, command: Command, now: datetime) -> str:
     if state.status is not Status.PROGRESSING:
         return f"the rollout is {state.status}; only a Progressing one can be promoted"
-    if state.finding is not None:
-        return f"a red flag is up: {state.finding.verdict.reason}"
-    if state.step_started_at is None:
+    if (finding := state.red_flags.finding) is not None:
+        return f"a red flag is up: {finding.verdict.reason}"
+    if not state.is_live:
         return _override_rejection(state, now)
     if missing := missing_baselines(state):
         return f"the baseline is not complete: no data for {', '.join(missing)}"
@@ -42,22 +42,26 @@ def _promote_rejection(state: State, command: Command, now: datetime) -> str:
 
 
 def _override_rejection(state: State, now: datetime) -> str:
-    """While a step waits to start, a person may overrule readings, and nothing else."""
-    step, check = state.step, state.evidence
-    if frozen_now := _freeze_rejection(state, state.step_index, now):
-        return frozen_now
-    if check is not None and check.outcome is not Outcome.SUCCESSFUL and not state.overridden_by:
+    """Refuse to overrule anything but readings while a step waits to start."""
+    step, check = state.step, state.checks.latest
+    if freeze := _freeze_rejection(state, state.step_index, now):
+        return freeze
+    if (
+        check is not None
+        and check.outcome is not Outcome.SUCCESSFUL
+        and not state.entry.overridden_by
+    ):
         return ""
-    waits = [one.reason for one in blockers(state, step, now)] if step else []
-    return "; ".join(["the step is not live yet; there is no wait to skip", *waits])
+    reasons = [blocker.reason for blocker in blockers(state, step, now)] if step else []
+    return "; ".join(["the step is not live yet, so it has no wait to skip", *reasons])
 
 
 def _freeze_rejection(state: State, index: int, now: datetime) -> str:
     steps = state.plan.steps
-    held = active_freeze(state.plan.freezes, now) if index < len(steps) else None
-    if held is None or not increases_exposure(state, steps[index]):
+    freeze = active_freeze(state.plan.freezes, now) if index < len(steps) else None
+    if freeze is None or not increases_exposure(state, steps[index]):
         return ""
-    return f"nothing is raised now: {held.text}; promote after it"
+    return f"nothing is raised now: {freeze.text}; promote after it"
 
 
 def _pause_rejection(state: State, command: Command, now: datetime) -> str:
@@ -87,13 +91,19 @@ def _retry_rejection(state: State, command: Command, now: datetime) -> str:
 
 
 def _attest_rejection(state: State, command: Command, now: datetime) -> str:
-    known = {i.name: i for step in state.plan.steps[state.step_index :] for i in step.checklist}
+    known = {
+        item.name: item for step in state.plan.steps[state.step_index :] for item in step.checklist
+    }
     item = known.get(command.item)
-    asked = [name for name, one in known.items() if one.check == "attested"]
+    attestable = [name for name, item in known.items() if item.check == "attested"]
     if item is None:
-        return f"no item {command.item!r} on a checklist still to come; {_list_attestable(asked)}"
+        return (
+            f"no item {command.item!r} on a checklist still to come; {_list_attestable(attestable)}"
+        )
     if item.check != "attested":
-        return f"{item.name} is checked by the machine ({item.check}); {_list_attestable(asked)}"
+        return (
+            f"{item.name} is checked automatically ({item.check}); {_list_attestable(attestable)}"
+        )
     if command.item in state.attestations:
         return f"{item.name} was attested by {state.attestations[item.name].actor} already"
     return ""
@@ -116,12 +126,12 @@ _COMMAND_RULES = {
 
 
 def rollback_rejection_reason(state: State, command: Command) -> str:
-    """Say why the rollback can't be done; an emergency always can."""
+    """Return the reason to refuse the rollback; an emergency is always permitted."""
     kinds = [name for name in ("emergency", "graceful", "code") if getattr(command, name)]
     if len(kinds) > 1 or (kinds and command.to):
         return f"choose one of {', '.join([*kinds, 'to'][: len(kinds) + 1])}"
     if command.confirmed and not command.code:
-        return "confirmed belongs to a code rollback; there is nothing else to confirm"
+        return "confirmed belongs to a code rollback; no other kind needs it"
     return _ROLLBACK_RULES[rollback_kind(command)](state, command)
 
 
@@ -152,14 +162,11 @@ def _graceful_rejection(state: State, command: Command) -> str:
 def _code_rejection(state: State, command: Command) -> str:
     if state.plan.rollbacks.code is None:
         return "the plan names no commit to revert; add rollbacks.code.commit, or use --emergency"
-    if state.code_revert is not None and state.code_revert.outcome == "reverted":
-        return f"reverted already: {state.code_revert.text}"
-    if (
-        state.code_revert is not None
-        and not state.code_revert.outcome
-        and state.code_revert.confirmed_by
-    ):
-        return f"the revert is under way, confirmed by {state.code_revert.confirmed_by}"
+    revert = state.code_revert
+    if revert is not None and revert.outcome == "reverted":
+        return f"reverted already: {revert.text}"
+    if revert is not None and not revert.outcome and revert.confirmed_by:
+        return f"the revert is under way, confirmed by {revert.confirmed_by}"
     return ""
 
 

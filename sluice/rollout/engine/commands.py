@@ -1,4 +1,4 @@
-"""What people say to a rollout, and the answer they get."""
+"""People's commands to a rollout, and the acknowledgement of each."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -21,12 +21,25 @@ class Verb(StrEnum):
     ATTEST = "attest"
 
 
+HELP = {
+    Verb.APPROVE: "Approve the step that waits for a person.",
+    Verb.PROMOTE: "Skip the rest of the step's wait; never a red flag.",
+    Verb.PAUSE: "Stay at the current percentage; red flags are still watched.",
+    Verb.RESUME: "Go on after a pause; stability starts again.",
+    Verb.ABORT: "End the rollout at 0 %; answers when the flag is there.",
+    Verb.ROLLBACK: "Step back, or with emergency: 0 % and killed; answers when done.",
+    Verb.RETRY: "Enter the step that was rolled back again, with a fresh clock.",
+    Verb.ATTEST: "Attest that an item of a checklist is true.",
+}
+"""The description of each verb, in the Temporal UI and the command line."""
+
+
 class Command(Model):
-    """One command with its author: who, and why.
+    """One command with its author and the reason.
 
     ``evidence`` (the id of the check that was seen) belongs to approve, ``item`` (of a checklist) to
-    attest, the rest to rollback: ``to`` names the step (or its percentage) to step back to,
-    ``code`` asks for a code rollback and ``confirmed`` confirms its revert.
+    attest, the rest to rollback. ``to`` names the step (or its percentage) to step back to.
+    ``code`` requests a code rollback and ``confirmed`` confirms its revert.
     """
 
     actor: str = Field(min_length=1, max_length=200)
@@ -41,7 +54,7 @@ class Command(Model):
 
 
 class Acknowledgement(Model):
-    """The answer to a command. ``percentage`` was read back from the store, not assumed."""
+    """The answer to a command. ``percentage`` is what the store acknowledged."""
 
     verb: Verb
     status: str
@@ -52,17 +65,17 @@ class Acknowledgement(Model):
 
 
 def describe_command(verb: Verb, command: Command) -> str:
-    """What the timeline keeps of a command: what it was about, and why."""
-    about = {
+    """Return the timeline's text for a command: its subject and its reason."""
+    subject = {
         Verb.APPROVE: command.evidence,
         Verb.ATTEST: command.item,
         Verb.ROLLBACK: _describe_rollback(command),
     }.get(verb, "")
-    return ": ".join(part for part in (about, command.reason) if part)
+    return ": ".join(part for part in (subject, command.reason) if part)
 
 
 def _describe_rollback(command: Command) -> str:
-    """Which rollback was asked for; empty for the step's own target."""
+    """Return the requested kind or target; empty for the step's own target."""
     if command.code:
         return "the revert is confirmed" if command.confirmed else "code"
     if command.emergency:

@@ -1,7 +1,7 @@
-"""What to do next: a pure function of the state and the time. This is the rollout plan, executed.
+"""The next decision: a pure function of the state and the time. This is the plan, executed.
 
-The workflow asks ``decide`` after everything that happens, does what it says, and asks again.
-Order is the safety argument: stopping comes before going on, and nothing raises traffic before
+The workflow calls ``decide`` after every event, and ``executor.execute`` carries the decision out.
+The order is the safety argument: stopping comes before going on. Nothing raises traffic before
 ``Promote`` or a person's command moved the rollout to the next step.
 """
 
@@ -9,11 +9,19 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sluice.rollout.analysis.gate import Severity
-from sluice.rollout.analysis.verdict import Outcome
+from sluice.rollout.analysis.verdict import Check, Outcome
 from sluice.rollout.engine.approvals import approval_expires_at, next_evidence_check_at
 from sluice.rollout.engine.escalation import next_reminder_at
 from sluice.rollout.engine.preconditions import blockers, items_due
-from sluice.rollout.engine.state import RollbackKind, State, Status
+from sluice.rollout.engine.state import (
+    KILL_LATCH_KINDS,
+    Abort,
+    ActivePause,
+    Finding,
+    RollbackKind,
+    State,
+    Status,
+)
 from sluice.rollout.plan.checklist import ChecklistItem
 from sluice.rollout.plan.schema import Step
 from sluice.rollout.units import format_duration
@@ -21,18 +29,24 @@ from sluice.rollout.units import format_duration
 
 @dataclass(frozen=True, slots=True)
 class EnterStep:
-    """Switch the current step on: its phases, percentage and whitelist."""
+    """Switch the step on: its phases, percentage and whitelist."""
+
+    step: Step
 
 
 @dataclass(frozen=True, slots=True)
 class RunCheck:
-    """Measure and judge every gate of the step, or while it waits, of the one that is live."""
+    """Measure and judge every gate of the step; ``live`` False: while the next one waits."""
+
+    step: Step
+    live: bool
 
 
 @dataclass(frozen=True, slots=True)
 class RunChecklist:
-    """Let a machine look at these items of the step's checklist."""
+    """Evaluate these automated items of the step's checklist."""
 
+    step: Step
     items: tuple[ChecklistItem, ...]
 
 
@@ -62,10 +76,12 @@ class RollBack:
 class RecordFinding:
     """Write a finding of low severity down and go on (P2, P3)."""
 
+    finding: Finding
+
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Pause for a person; ``acts_at`` is when the product acts without one (P1)."""
+    """Pause for a person; without one, roll back at ``auto_rollback_at`` (P1)."""
 
     reason: str
     auto_rollback_at: datetime | None = None
@@ -73,12 +89,12 @@ class Pause:
 
 @dataclass(frozen=True, slots=True)
 class SendReminder:
-    """Remind people of findings of P2 that nobody looked into in time."""
+    """Remind people of P2 findings that nobody looked into in time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Nothing to do before ``until`` (None: before something happens)."""
+    """Wait until ``until`` (None: until something happens)."""
 
     until: datetime | None
     reason: str
@@ -86,28 +102,20 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """Write the report and end."""
+    """Write the report and end; with ``abort``, at 0 %."""
 
     status: Status
+    abort: Abort | None = None
 
 
-Decision = (
-    EnterStep
-    | RunCheck
-    | RunChecklist
-    | ExpireApproval
-    | Promote
-    | RollBack
-    | RecordFinding
-    | SendReminder
-    | Pause
-    | Wait
-    | Finish
-)
+StateDecision = ExpireApproval | Promote | RecordFinding | SendReminder | Pause
+"""Decisions that change nothing but the state."""
+WorldDecision = EnterStep | RunCheck | RunChecklist | RollBack | Wait | Finish
+Decision = StateDecision | WorldDecision
 
 
 def decide(state: State, now: datetime) -> Decision:
-    """Say what to do next. Never raises; the same state and time give the same answer."""
+    """Return the next decision. Never raises; the same state and time give the same answer."""
     decision = _decide_stop(state, now) or _decide_progress(state, now)
     remind_at = next_reminder_at(state)
     if remind_at is None or not isinstance(decision, Wait):
@@ -118,43 +126,49 @@ def decide(state: State, now: datetime) -> Decision:
 
 
 def _decide_stop(state: State, now: datetime) -> Decision | None:
-    if state.aborted_by:
-        return Finish(Status.ABORTED)
-    if state.rollback is not None and state.rollback.completed_at is None:
-        return RollBack(state.rollback.kind, state.rollback.reason)
-    if state.finding is not None:
-        return _decide_on_finding(state, now)
+    if state.abort is not None:
+        return Finish(Status.ABORTED, state.abort)
+    finding, pending = state.red_flags.finding, state.pending_rollback
+    if pending is not None and not outranks_rollback(finding, pending.kind):
+        return RollBack(pending.kind, pending.reason)
+    if finding is not None:
+        return _decide_on_finding(state, finding, now)
     if state.status is Status.DEGRADED:
         return _decide_degraded(state, now)
-    if state.paused_at is not None:
-        return _decide_paused(state, now)
+    if state.pause is not None:
+        return _decide_paused(state.pause, now)
     return None
+
+
+def outranks_rollback(finding: Finding | None, kind: RollbackKind) -> bool:
+    """Return True if the finding asks for an emergency while a weaker rollback is under way."""
+    if finding is None or kind in KILL_LATCH_KINDS:
+        return False
+    return finding.kind == "killed" or finding.verdict.severity is Severity.P0
 
 
 def _decide_progress(state: State, now: datetime) -> Decision:
     step = state.step
     if step is None:
         return Finish(Status.HEALTHY)
-    if state.step_started_at is None:
+    if state.clock.started_at is None:
         return _decide_waiting(state, step, now)
-    return _decide_soaking(state, step, now)
+    return _decide_soaking(state, step, state.clock.started_at, now)
 
 
-def _decide_on_finding(state: State, now: datetime) -> Decision:
-    finding = state.finding
-    assert finding is not None  # noqa: S101  the caller looked
-    because = finding.verdict.reason
+def _decide_on_finding(state: State, finding: Finding, now: datetime) -> Decision:
+    reason = finding.verdict.reason
     if finding.kind == "killed":
-        return RollBack(RollbackKind.EMERGENCY, because)
+        return RollBack(RollbackKind.EMERGENCY, reason)
     severity = finding.verdict.severity
     if state.status is Status.DEGRADED and severity in (Severity.P0, Severity.P1):
         # Already stepped back and still burning: nothing short of 0 % is left.
-        return RollBack(RollbackKind.EMERGENCY, because)
+        return RollBack(RollbackKind.EMERGENCY, reason)
     if severity is Severity.P0:
-        return RollBack(RollbackKind.EMERGENCY, because)
+        return RollBack(RollbackKind.EMERGENCY, reason)
     if severity is Severity.P1:
-        return Pause(because, now + state.plan.escalation.p1_rolls_back_after)
-    return RecordFinding()
+        return Pause(reason, now + state.plan.escalation.p1_rolls_back_after)
+    return RecordFinding(finding)
 
 
 def _decide_degraded(state: State, now: datetime) -> Decision:
@@ -170,10 +184,10 @@ def _decide_degraded(state: State, now: datetime) -> Decision:
     return Wait(rollback.next_level_at, f"graceful rollback: {then}")
 
 
-def _decide_paused(state: State, now: datetime) -> Decision:
-    if state.auto_rollback_at is not None and now >= state.auto_rollback_at:
-        return RollBack(RollbackKind.EMERGENCY, f"nobody acted on: {state.pause_reason}")
-    return Wait(state.auto_rollback_at, state.pause_reason)
+def _decide_paused(pause: ActivePause, now: datetime) -> Decision:
+    if pause.auto_rollback_at is not None and now >= pause.auto_rollback_at:
+        return RollBack(RollbackKind.EMERGENCY, f"nobody acted on: {pause.reason}")
+    return Wait(pause.auto_rollback_at, pause.reason)
 
 
 def _decide_waiting(state: State, step: Step, now: datetime) -> Decision:
@@ -181,73 +195,73 @@ def _decide_waiting(state: State, step: Step, now: datetime) -> Decision:
     if expires_at is not None and now >= expires_at:
         return ExpireApproval(f"nobody approved {step.title} in time")
     if items := items_due(state, step, now):
-        return RunChecklist(items)
-    hindering = list(blockers(state, step, now))
-    if not hindering:
-        return EnterStep()
-    check_at = next_evidence_check_at(state)
-    if check_at is not None and now >= check_at:
-        return RunCheck()
-    times = [check_at, *(one.until for one in hindering)]
+        return RunChecklist(step, items)
+    reasons = list(blockers(state, step, now))
+    if not reasons:
+        return EnterStep(step)
+    check_at, exposed = next_evidence_check_at(state), state.exposed_step
+    if check_at is not None and exposed is not None and now >= check_at:
+        return RunCheck(exposed, live=False)
+    times = [check_at, *(blocker.until for blocker in reasons)]
     until = min((time for time in times if time is not None), default=None)
-    return Wait(until, "; ".join(one.reason for one in hindering))
+    return Wait(until, "; ".join(blocker.reason for blocker in reasons))
 
 
-def _decide_soaking(state: State, step: Step, now: datetime) -> Decision:
-    if state.promoted_by:
-        return Promote(f"promoted by {state.promoted_by}")
-    if state.next_check_at is None or now >= state.next_check_at:
-        return RunCheck()
-    held = state.soak_time(now)
-    if held >= step.hold and _is_stable(state, step, now) and not missing_baselines(state):
+def _decide_soaking(state: State, step: Step, started_at: datetime, now: datetime) -> Decision:
+    clock = state.clock
+    if clock.promoted_by:
+        return Promote(f"promoted by {clock.promoted_by}")
+    if clock.next_check_at is None or now >= clock.next_check_at:
+        return RunCheck(step, live=True)
+    is_soaked = state.soak_time(now) >= step.hold
+    if is_soaked and _is_stable(state, step, now) and not missing_baselines(state):
         return Promote("every gate was Successful")
-    if state.is_overdue(now) and state.check is not None:
-        return _decide_overdue(state, step, now)
-    return Wait(_next_wake_at(state, step, now), _waiting_reason(state, step, now))
+    if state.is_overdue(now) and clock.check is not None:
+        return _decide_overdue(state, step, clock.check, now)
+    return Wait(_next_wake_at(state, step, started_at, now), _waiting_reason(state, step, now))
 
 
 def _is_stable(state: State, step: Step, now: datetime) -> bool:
-    check = state.check
-    if check is None or check.outcome is not Outcome.SUCCESSFUL or state.stable_since is None:
+    check, stable_since = state.clock.check, state.clock.stable_since
+    if check is None or check.outcome is not Outcome.SUCCESSFUL or stable_since is None:
         return False
-    return now - state.stable_since >= step.stable_for
+    return now - stable_since >= step.stable_for
 
 
 def missing_baselines(state: State) -> list[str]:
-    """Name the baseline metrics that the current step must still record before it may end."""
+    """Return the baseline metrics that the current step must still record before it may end."""
     if state.step is None or not state.step.record_baseline:
         return []
     return [gate.metric for gate in state.plan.baselines if gate.metric not in state.baseline]
 
 
-def _decide_overdue(state: State, step: Step, now: datetime) -> Decision:
-    check = state.check
-    assert check is not None  # noqa: S101  the caller looked
+def _decide_overdue(state: State, step: Step, check: Check, now: datetime) -> Decision:
     if check.outcome is Outcome.FAILED and has_persistent_failure(state, check.step):
         return RollBack(RollbackKind.STEP_BACK, f"deadline of {step.title}: {check.reason}")
     more = f"resume gives it {format_duration(step.deadline)} more"
-    why = _waiting_reason(state, step, now)
-    return Pause(f"deadline of {step.title} passed without a clear verdict: {why}; {more}")
+    reason = _waiting_reason(state, step, now)
+    return Pause(f"deadline of {step.title} passed without a clear verdict: {reason}; {more}")
 
 
 def has_persistent_failure(state: State, step_name: str) -> bool:
-    """Whether a failed gate of the step failed as many checks in a row as it asks for."""
-    needed = {gate.name: gate.consecutive for gate in state.plan.step(step_name).gates}
-    return any(state.consecutive_failures.get(name, 0) >= count for name, count in needed.items())
+    """Return True if a gate of the step failed as many checks in a row as the plan requires."""
+    counts = state.clock.consecutive_failures
+    gates = state.plan.step(step_name).gates
+    return any(counts.get(gate.name, 0) >= gate.consecutive for gate in gates)
 
 
-def _next_wake_at(state: State, step: Step, now: datetime) -> datetime | None:
-    assert state.step_started_at is not None  # noqa: S101  _before comes first
-    times = [state.next_check_at]
-    times += [state.step_started_at + span for span in (step.hold, state.soak_deadline)]
-    if state.stable_since is not None:
-        times.append(state.stable_since + step.stable_for)
+def _next_wake_at(state: State, step: Step, started_at: datetime, now: datetime) -> datetime | None:
+    times = [state.clock.next_check_at]
+    times += [started_at + span for span in (step.hold, state.soak_deadline)]
+    if state.clock.stable_since is not None:
+        times.append(state.clock.stable_since + step.stable_for)
     return min((time for time in times if time is not None and time > now), default=None)
 
 
 def _waiting_reason(state: State, step: Step, now: datetime) -> str:
-    if state.check is not None and state.check.outcome is not Outcome.SUCCESSFUL:
-        return f"{state.check.outcome}: {state.check.reason}"
-    if state.check is not None and (missing := missing_baselines(state)):
+    check = state.clock.check
+    if check is not None and check.outcome is not Outcome.SUCCESSFUL:
+        return f"{check.outcome}: {check.reason}"
+    if check is not None and (missing := missing_baselines(state)):
         return f"baseline not complete: no data for {', '.join(missing)}"
     return "soaking" if state.soak_time(now) < step.hold else "waiting to be stable long enough"

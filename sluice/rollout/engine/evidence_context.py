@@ -1,6 +1,5 @@
-"""From the state of a rollout to what its statistical gates need, and back; and the budget of α."""
+"""The context of the statistical gates, built from a rollout's state; and the budget of α."""
 
-from collections.abc import Mapping
 from datetime import datetime
 
 from sluice.rollout.analysis.gate import Gate
@@ -18,39 +17,31 @@ from sluice.rollout.plan.schema import Step
 
 
 def build_evidence_context(state: State, group: RuleGroup, step: Step) -> EvidenceContext | None:
-    """What the statistical gates of the step need; None when there are none, or nothing is live."""
-    gates, since = statistical_gates(getattr(step, group)), state.exposed_since
+    """Return the context of the step's statistical gates; None without any, or if nothing is live."""
+    gates, since = statistical_gates(getattr(step, group)), state.live.since
     if not gates or since is None:
         return None
-    found = {gate.name: _gate_state(state, group, gate, since) for gate in gates}
+    states = {gate.name: _gate_state(state, group, gate, since) for gate in gates}
     split = allocate_alpha(state.plan)
     return EvidenceContext(
         since=since,
         share=state.percentage / FULL_PERCENTAGE,
         alphas={gate.name: gate_alpha(state.plan, group, gate, split) for gate in gates},
-        sequential_states={name: track for name, track in found.items() if track is not None},
+        sequential_states={name: past for name, past in states.items() if past is not None},
     )
 
 
 def _gate_state(
-    state: State, place: RuleGroup, gate: Gate, since: datetime
+    state: State, group: RuleGroup, gate: Gate, since: datetime
 ) -> SequentialState | None:
-    """The gate's evidence; none of an earlier step where users are counted anew in each."""
-    track = state.sequential_states.get(f"{place}/{gate.name}")
-    if track is None or track.until is None or not gate_counts_users(state.plan, gate):
-        return track
-    return track if track.until > since else None
-
-
-def merge_evidence(state: State, group: RuleGroup, states: Mapping[str, SequentialState]) -> None:
-    """Put the tracks that a check or a watch came back with into the state."""
-    state.sequential_states = {
-        **state.sequential_states,
-        **{f"{group}/{name}": track for name, track in states.items()},
-    }
+    """Return the gate's evidence; for a gate that counts users, only that of the live step."""
+    past = state.sequential_states.get(f"{group}/{gate.name}")
+    if past is None or past.until is None or not gate_counts_users(state.plan, gate):
+        return past
+    return past if past.until > since else None
 
 
 def alpha_summary(state: State) -> str:
-    """For ``status``: how much of the budget is spent, by which gates; empty without any."""
+    """Return the spent part of the budget by gate, for ``status``; empty without such gates."""
     split = allocate_alpha(state.plan, state.sequential_states)
     return split.text() if split else ""

@@ -1,4 +1,4 @@
-"""What the flag and the phases shall be: derived from plan and state, written by an activity."""
+"""The desired state of the flag and the phases: derived from plan and state."""
 
 from sluice.rollout.analysis.gate import Model
 from sluice.rollout.engine.state import (
@@ -13,8 +13,8 @@ from sluice.rollout.plan.schema import PhaseSwitches, RolloutPlan, Step
 class DesiredFlag(Model):
     """The desired state of the flag. A field that is None stays as it is.
 
-    A rollback (``is_rollback``) is not refused by a person's kill latch: it leaves out what would
-    expose anybody. A step that begins is refused.
+    The store never refuses a rollback (``is_rollback``): where a person's kill latch or another
+    run is in the way, the store leaves out what would expose anybody. It refuses a step.
     """
 
     percentage: float | None = None
@@ -27,12 +27,12 @@ class DesiredFlag(Model):
 
 
 def phases_at(plan: RolloutPlan, index: int) -> PhaseSwitches | None:
-    """Tell which phases are on in the step at ``index``: the last ones that were set."""
+    """Return the phases of the step at ``index``: the last ones that were set."""
     return next((s.phases for s in reversed(plan.steps[: index + 1]) if s.phases), None)
 
 
 def flag_for_step(state: State, step: Step) -> DesiredFlag:
-    """Give what switching ``step`` on means."""
+    """Return the desired flag while ``step`` is live."""
     return DesiredFlag(
         percentage=step.percentage,
         whitelist=step.whitelist,
@@ -44,7 +44,7 @@ def flag_for_step(state: State, step: Step) -> DesiredFlag:
 
 
 def flag_at_zero(state: State, *, kill: bool) -> DesiredFlag:
-    """Nobody gets the treatment any more, whatever step it was.
+    """Return the desired flag that treats nobody, whatever step is live.
 
     Where users were exposed by percentage, the phases stay (learning goes on dark). In any other
     step the step's own switches are the suspects, so the phases of its rollback target come back;
@@ -70,7 +70,7 @@ def _rollback_phases(state: State) -> PhaseSwitches | None:
 
 
 def flag_for_rollback(state: State, rollback: Rollback) -> DesiredFlag:
-    """Give what the rollback means; a step back without a target goes to 0 %."""
+    """Return the desired flag after the rollback; a step back without a target goes to 0 %."""
     if rollback.kind is RollbackKind.GRACEFUL and rollback.percentage:
         level, phases = rollback.percentage, _rollback_phases(state)
         return DesiredFlag(percentage=level, phases=phases, create=True, is_rollback=True)
@@ -102,15 +102,10 @@ class FlagWrite(DesiredFlag):
     reason: str
 
 
-def next_write(state: State, desired: DesiredFlag, actor: str, reason: str) -> FlagWrite:
-    """Fence a target: each write of the rollout carries a greater sequence than the last."""
-    state.sequence += 1
-    return FlagWrite(
-        environment=state.plan.environment,
-        flag=state.plan.flag,
-        run_id=state.run_id,
-        sequence=state.sequence,
-        actor=actor,
-        reason=reason,
-        **{name: getattr(desired, name) for name in DesiredFlag.model_fields},
-    )
+class FlagReceipt(Model):
+    """The flag as the store holds it after the write. ``version`` is the document's."""
+
+    version: int = 0
+    percentage: float
+    killed: bool = False
+    deleted: bool = False

@@ -1,4 +1,8 @@
-"""The one state of a rollout: carried whole through continue-as-new, returned whole by queries."""
+"""The one state of a rollout: continue-as-new carries it whole, and queries return it whole.
+
+Values that change together are one frozen value each, so a reset is one assignment. Only
+``sluice.rollout.engine.transitions`` assigns them.
+"""
 
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -14,8 +18,6 @@ from sluice.rollout.plan.approval_policy import ApprovalRecord, CheckSummary
 from sluice.rollout.plan.checklist import Attestation, ItemResult
 from sluice.rollout.plan.notification import Notice
 from sluice.rollout.plan.schema import RolloutPlan, Step
-
-TIMELINE_MAX = 300
 
 
 class Status(StrEnum):
@@ -47,7 +49,7 @@ KILL_LATCH_KINDS = (RollbackKind.EMERGENCY, RollbackKind.CODE)
 
 
 class Finding(Model):
-    """What the red-flag watch came back with, and when it was first seen to be so."""
+    """A result of the red-flag watch, and the time at which it was first observed."""
 
     name: str
     kind: Literal["red_flag", "killed", "flag_drift", "blind"]
@@ -68,10 +70,9 @@ class Event(Model):
 
 
 class Rollback(Model):
-    """A rollback: asked for, then done. ``confirmed_at``: every router process reported it.
+    """A rollback: requested, completed (``version``: of the flag document), confirmed by processes.
 
-    A graceful one goes to ``percentage`` first; ``ahead`` are the levels after it, the next of
-    them due at ``next_at``. ``version`` is the flag document's after the write.
+    A graceful one goes to ``percentage``, then to ``remaining_levels``, the next at its time.
     """
 
     kind: RollbackKind
@@ -110,8 +111,82 @@ class Reminder(Model):
     due_at: datetime
 
 
+class StepClock(Model):
+    """The progress of the step that is live. ``started_at`` None: the step waits to start.
+
+    ``stable_since``: every check since then was Successful. ``consecutive_failures`` counts failed
+    checks in a row by gate. ``promoted_by``: the person who ended the wait.
+    """
+
+    started_at: datetime | None = None
+    extended_deadline: timedelta | None = None
+    stable_since: datetime | None = None
+    next_check_at: datetime | None = None
+    check: Check | None = None
+    consecutive_failures: dict[str, int] = Field(default_factory=dict)
+    promoted_by: str = ""
+
+
+class PendingEntry(Model):
+    """The wait of the step that is next. ``overridden_by``: the person who overruled readings."""
+
+    eligible_since: datetime | None = None
+    approvals: tuple[ApprovalRecord, ...] = ()
+    overridden_by: str = ""
+
+
+class LiveStep(Model):
+    """The step whose settings the router processes serve; ``name`` empty: no step's."""
+
+    name: str = ""
+    since: datetime | None = None
+
+
+class CheckEvidence(Model):
+    """The checks that an approver may refer to, the newest last in ``recent``."""
+
+    latest: Check | None = None
+    recent: tuple[CheckSummary, ...] = ()
+
+
+class RedFlags(Model):
+    """The finding to act on, and the names of findings that were acted on and stay silent."""
+
+    finding: Finding | None = None
+    muted: tuple[str, ...] = ()
+    last_reason: str = ""
+    last_at: datetime | None = None
+
+
+class ActivePause(Model):
+    """A pause. Without a person's command the product rolls back at ``auto_rollback_at`` (P1)."""
+
+    since: datetime
+    reason: str
+    auto_rollback_at: datetime | None = None
+
+
+class Abort(Model):
+    """The end of the rollout at 0 %: requested, then written, then confirmed by every process."""
+
+    actor: str
+    reason: str
+    requested_at: datetime
+    written_at: datetime | None = None
+    confirmed_at: datetime | None = None
+
+
+class Outbox(Model):
+    """Notices to send, alerts that no person has acted on, and the rollback that was paged for."""
+
+    notices: tuple[Notice, ...] = ()
+    open_alerts: tuple[Notice, ...] = ()
+    notice_count: int = 0
+    paged_rollback_at: datetime | None = None
+
+
 class State(BaseModel):
-    """Everything the rollout knows. Only ``sluice.rollout.engine.transitions`` changes it."""
+    """Everything that a rollout remembers. Only ``engine.transitions`` changes it."""
 
     model_config = ConfigDict(extra="forbid", validate_assignment=True)
 
@@ -121,45 +196,25 @@ class State(BaseModel):
     started_at: datetime
     status: Status = Status.PROGRESSING
     step_index: int = 0
-    sequence: int = 0
-    exposed_step_name: str = ""
     percentage: float = 0.0
-    exposed_since: datetime | None = None
-    step_started_at: datetime | None = None
-    extended_deadline: timedelta | None = None
-    stable_since: datetime | None = None
-    next_check_at: datetime | None = None
-    check: Check | None = None
-    consecutive_failures: dict[str, int] = Field(default_factory=dict)
+    sequence: int = 0
+    clock: StepClock = StepClock()
+    entry: PendingEntry = PendingEntry()
+    live: LiveStep = LiveStep()
+    checks: CheckEvidence = CheckEvidence()
     check_count: int = 0
-    eligible_since: datetime | None = None
-    approvals: tuple[ApprovalRecord, ...] = ()
-    evidence: Check | None = None
-    recent_checks: tuple[CheckSummary, ...] = ()
-    last_red_flag: str = ""
-    last_red_flag_at: datetime | None = None
+    red_flags: RedFlags = RedFlags()
     attestations: dict[str, Attestation] = Field(default_factory=dict)
     item_results: dict[str, ItemResult] = Field(default_factory=dict)
     completed_steps: dict[str, str] = Field(default_factory=dict)
-    overridden_by: str = ""
-    promoted_by: str = ""
-    paused_at: datetime | None = None
-    pause_reason: str = ""
-    auto_rollback_at: datetime | None = None
-    finding: Finding | None = None
-    muted_findings: tuple[str, ...] = ()
+    pause: ActivePause | None = None
+    abort: Abort | None = None
     rollback: Rollback | None = None
     rollbacks: tuple[Rollback, ...] = ()
     code_revert: CodeRevert | None = None
-    reminders: tuple[Reminder, ...] = ()
-    outbox: tuple[Notice, ...] = ()
-    open_alerts: tuple[Notice, ...] = ()
-    notice_count: int = 0
-    paged_rollback_at: datetime | None = None
-    aborted_at: datetime | None = None
-    abort_confirmed_at: datetime | None = None
     clear_kill_for: str = ""
-    aborted_by: str = ""
+    reminders: tuple[Reminder, ...] = ()
+    outbox: Outbox = Outbox()
     baseline: dict[str, Reading] = Field(default_factory=dict)
     sequential_states: dict[str, SequentialState] = Field(default_factory=dict)
     timeline: tuple[Event, ...] = ()
@@ -169,32 +224,44 @@ class State(BaseModel):
 
     @property
     def step(self) -> Step | None:
-        """The step the rollout is in; None after the last one."""
+        """The step that the rollout is in; None after the last one."""
         steps = self.plan.steps
         return steps[self.step_index] if self.step_index < len(steps) else None
 
     @property
+    def is_live(self) -> bool:
+        """Whether the settings of ``step`` are live, rather than still to come."""
+        return self.clock.started_at is not None
+
+    @property
     def waiting_since(self) -> datetime:
-        """When the step that isn't live yet became the next one."""
-        return self.eligible_since or self.started_at
+        """The time at which the step that isn't live yet became the next one."""
+        return self.entry.eligible_since or self.started_at
 
     @property
     def step_under_check(self) -> Step | None:
         """The step whose gates are checked: while the next one waits, the one that is live."""
-        return self.step if self.step_started_at is not None else self.exposed_step
+        return self.step if self.is_live else self.exposed_step
 
     @property
     def approved_by(self) -> tuple[str, ...]:
-        """Who has approved the step that waits."""
-        return tuple(one.actor for one in self.approvals)
+        """The people who have approved the step that waits."""
+        return tuple(record.actor for record in self.entry.approvals)
 
     @property
     def latest_check(self) -> Check | None:
         """The newest check: of the step, or while it waits to start, of the one that is live."""
-        return self.check or self.evidence
+        return self.clock.check or self.checks.latest
+
+    @property
+    def pending_rollback(self) -> Rollback | None:
+        """The rollback whose write the store has not acknowledged yet."""
+        rollback = self.rollback
+        return rollback if rollback is not None and rollback.completed_at is None else None
 
     @property
     def has_ended(self) -> bool:
+        """Whether the rollout is over."""
         return self.status in (Status.HEALTHY, Status.ABORTED)
 
     @property
@@ -203,7 +270,7 @@ class State(BaseModel):
 
         While the next one waits for approval that is the last one; after a step back, its target.
         """
-        return self.plan.step(self.exposed_step_name) if self.exposed_step_name else None
+        return self.plan.step(self.live.name) if self.live.name else None
 
     @property
     def rollback_origin_step(self) -> Step:
@@ -211,24 +278,23 @@ class State(BaseModel):
         return self.exposed_step or self.step or self.plan.steps[-1]
 
     def soak_time(self, now: datetime) -> timedelta:
-        """Time the step has been watched, pauses not counted."""
-        if self.step_started_at is None:
+        """Time for which the step has been watched, pauses not counted."""
+        if self.clock.started_at is None:
             return timedelta(0)
-        return (self.paused_at or now) - self.step_started_at
+        return (self.pause.since if self.pause else now) - self.clock.started_at
 
     def is_overdue(self, now: datetime) -> bool:
-        """Whether the step's time is over; a resume after that gives it anew."""
+        """Whether the step's time is over; a resume after that extends it."""
         return self.step is not None and self.soak_time(now) >= self.soak_deadline
 
     @property
     def soak_deadline(self) -> timedelta:
-        """How long the step may be watched before its last check decides."""
-        return self.extended_deadline or (self.step.deadline if self.step else timedelta(0))
+        """The time for which the step may be watched before its last check decides."""
+        return self.clock.extended_deadline or (self.step.deadline if self.step else timedelta(0))
 
     @property
     def promotable_at(self) -> datetime | None:
         """Earliest time at which the step may end well."""
-        step = self.step
-        if step is None or self.step_started_at is None:
+        if self.step is None or self.clock.started_at is None:
             return None
-        return self.step_started_at + step.hold
+        return self.clock.started_at + self.step.hold

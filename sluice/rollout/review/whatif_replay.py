@@ -94,11 +94,11 @@ def _replay_step(evidence: RecordedEvidence, live: Event, until: datetime | None
             because = getattr(decision, "reason", "")
             return StepEnding(kind=ENDING_NAMES[type(decision)], at=now, reason=because)
         if isinstance(decision, RecordFinding):
-            transitions.record_finding(state, now)
+            transitions.record_finding(state, now, decision.finding)
         elif isinstance(decision, RunCheck) and checks:
             check = checks.pop(0)
             now = max(now, check.at)
-            transitions.record_check(state, now, check)
+            transitions.record_check(state, now, decision.step, check)
         elif isinstance(decision, Wait) and decision.until is not None:
             now = min(at for at in (decision.until, *(f.seen_at for f in findings)) if at > now)
         else:
@@ -111,7 +111,7 @@ def _replay_step(evidence: RecordedEvidence, live: Event, until: datetime | None
 
 
 def _undecided_reason(state: State) -> str:
-    check = state.check
+    check = state.clock.check
     if check is None:
         return "no check was recorded"
     if check.outcome is Outcome.SUCCESSFUL:
@@ -122,7 +122,13 @@ def _undecided_reason(state: State) -> str:
 def _state_on_entry(plan: RolloutPlan, live: Event) -> State:
     """The state as the step went live; baselines are taken to be recorded, as they were."""
     plan = plan.model_copy(update={"baselines": ()})
-    state = State(rollout_id="what-if", run_id="what-if", plan=plan, started_at=live.at)
-    state.step_index = plan.index(live.step or "")
-    transitions.enter_step(state, live.at, live.percentage or 0.0)
+    state = State(
+        rollout_id="what-if",
+        run_id="what-if",
+        plan=plan,
+        started_at=live.at,
+        step_index=plan.index(live.step or ""),
+    )
+    step = plan.step(live.step or "")
+    transitions.enter_step(state, live.at, step, live.percentage or 0.0)
     return state

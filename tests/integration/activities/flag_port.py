@@ -3,11 +3,10 @@
 from temporalio.testing import ActivityEnvironment
 
 from activities.adapters.redis_flags import RedisFlags
-from activities.contract.models import FlagReceipt
 from activities.doubles.flags import MemoryFlags
 from activities.flags import FlagActivities
 from sluice.flags import FeatureFlags
-from sluice.rollout.engine.flag_target import FlagWrite
+from sluice.rollout.engine.flag_target import FlagReceipt, FlagWrite
 from sluice.rollout.plan.schema import PhaseSwitches
 
 FLAG = "phase4"

@@ -70,5 +70,6 @@ async def test_approver_decides_by_clicks(
         await click(page, f"Abort {live.flag}")
         await page.wait_for_text("document.body.innerText", "0 %", "abort")
     state = await live.rollouts.fetch_state(live.flag)
-    assert state.aborted_by == "ada"
-    assert [record.actor for record in state.approvals] in (["ada"], [])
+    assert state.abort is not None
+    assert state.abort.actor == "ada"
+    assert [record.actor for record in state.entry.approvals] in (["ada"], [])

@@ -49,7 +49,8 @@ async def test_rollout_is_followed_attested_approved_and_aborted(live: LiveConso
         sent = await client.post(f"/rollouts/{live.flag}/decide/abort", data=form_of(stop))
         assert sent.status_code == 303, sent.text
     state = await live.rollouts.fetch_state(live.flag)
-    assert state.aborted_by == "ada"
+    assert state.abort is not None
+    assert state.abort.actor == "ada"
     assert state.percentage == 0
     assert state.status in (Status.ABORTED, Status.PROGRESSING)
 
@@ -101,7 +102,7 @@ async def test_stale_evidence_is_refused_and_the_newer_offered(live: LiveConsole
         sent = await client.post(path, data=form_of(page))
         assert sent.status_code == 409
         assert "Nothing was decided" in sent.text
-    assert not (await live.rollouts.fetch_state(live.flag)).approvals
+    assert not (await live.rollouts.fetch_state(live.flag)).entry.approvals
 
 
 async def test_kill_needs_one_post_and_shows_on_the_flags_page(live: LiveConsole) -> None:

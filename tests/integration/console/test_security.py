@@ -15,7 +15,7 @@ FORM = {"content-type": "application/x-www-form-urlencoded"}
 
 
 async def paused(live: LiveConsole) -> bool:
-    return (await live.rollouts.fetch_state(live.flag)).paused_at is not None
+    return (await live.rollouts.fetch_state(live.flag)).pause is not None
 
 
 async def test_nothing_is_shown_or_done_without_login(live: LiveConsole) -> None:

@@ -91,7 +91,7 @@ async def current_version(live: LiveRollout) -> str:
 
 async def test_a_rollout_goes_on_with_the_next_version(live: LiveRollout) -> None:
     """v2 starts beside v1 and is made current, v1 drains: the step's clock runs on, nothing twice."""
-    before = await live.wait_until(lambda s: s.percentage == 5 and s.check is not None)
+    before = await live.wait_until(lambda s: s.percentage == 5 and s.clock.check is not None)
     assert await rollout_version(live) == "v1"
     second = worker_settings("v2")
     await live.start_worker(second, name="worker-v2")
@@ -102,7 +102,7 @@ async def test_a_rollout_goes_on_with_the_next_version(live: LiveRollout) -> Non
     drained = (await live.wait_until(lambda _: True)).check_count
     after = await live.wait_until(lambda s: s.check_count > drained + 1)
     assert await rollout_version(live) == "v2"
-    assert (after.run_id, after.step_started_at) == (before.run_id, before.step_started_at)
+    assert (after.run_id, after.clock.started_at) == (before.run_id, before.clock.started_at)
     await live.rollouts.send_command(FLAG, Verb.PROMOTE, Command(actor="ann", reason="v2 is well"))
     end = await live.wait_until(lambda s: s.status is Status.HEALTHY)
     assert end.percentage == 100

@@ -12,13 +12,14 @@ from activities.contract.errors import (
     MetricsQueryError,
     MetricsUnreachableError,
 )
-from activities.contract.models import CheckRequest, CheckResult, LedgerEntry
+from activities.contract.models import LedgerEntry
 from activities.doubles.ledger import MemoryLedger
 from activities.doubles.metrics import MemoryMetrics
 from activities.measuring.gate_evaluator import EvaluationContext, GateEvaluator
 from sluice.rollout.analysis.gate import Gate, Metric
 from sluice.rollout.analysis.reading import Reading
 from sluice.rollout.analysis.verdict import Outcome
+from sluice.rollout.engine.world import CheckRequest, CheckResult
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 METRICS = {

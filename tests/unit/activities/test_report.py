@@ -14,12 +14,13 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.adapters.report_archive import FileArchive
 from activities.contract.errors import ArchiveUnwritableError
-from activities.contract.models import CheckResult, LedgerEntry, ReportReceipt, ReportRequest
+from activities.contract.models import LedgerEntry, ReportReceipt, ReportRequest
 from activities.doubles.ledger import MemoryLedger
 from activities.report import ReportActivities
 from sluice.rollout.analysis.reading import Reading
 from sluice.rollout.analysis.verdict import Check, Outcome, Verdict
 from sluice.rollout.engine.state import Event, State
+from sluice.rollout.engine.world import CheckResult
 from sluice.rollout.plan.loader import load_plan
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)

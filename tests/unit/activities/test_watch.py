@@ -14,14 +14,14 @@ from activities.contract.errors import (
     LedgerUnreachableError,
     MetricsUnreachableError,
 )
-from activities.contract.models import FlagReceipt, LedgerEntry, WatchCheckpoint, WatchRequest
+from activities.contract.models import LedgerEntry, WatchCheckpoint, WatchRequest
 from activities.doubles.flags import MemoryFlags
 from activities.doubles.ledger import MemoryLedger
 from activities.doubles.metrics import MemoryMetrics
 from activities.watch import WatchActivities, update_failure_counts
 from sluice.rollout.analysis.gate import Gate, Metric, Severity
 from sluice.rollout.analysis.verdict import Outcome, Verdict
-from sluice.rollout.engine.flag_target import FlagWrite
+from sluice.rollout.engine.flag_target import FlagReceipt, FlagWrite
 from sluice.rollout.engine.state import Finding
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)

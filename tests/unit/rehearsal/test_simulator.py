@@ -53,26 +53,31 @@ def test_a_seed_gives_the_same_trail_again() -> None:
 
 def p0_only_pauses(state: State, now: datetime) -> Decision:
     decision = deciding.decide(state, now)
-    return Pause("mutated") if isinstance(decision, RollBack) and state.finding else decision
+    return (
+        Pause("mutated") if isinstance(decision, RollBack) and state.red_flags.finding else decision
+    )
 
 
 def promotes_on_time_alone(state: State, now: datetime) -> Decision:
     decision, step = deciding.decide(state, now), state.step
-    soaked = step is not None and state.step_started_at and state.soak_time(now) >= step.hold
+    soaked = step is not None and state.clock.started_at and state.soak_time(now) >= step.hold
     return Promote("mutated") if isinstance(decision, Wait) and soaked else decision
 
 
 def enters_without_waiting(state: State, now: datetime) -> Decision:
     decision = deciding.decide(state, now)
-    waits = state.step is not None and state.step_started_at is None
-    going = state.status is Status.PROGRESSING and not state.finding
-    return EnterStep() if isinstance(decision, Wait) and waits and going else decision
+    if state.step is None:
+        return decision
+    waits = not state.is_live
+    going = state.status is Status.PROGRESSING and not state.red_flags.finding
+    return EnterStep(state.step) if isinstance(decision, Wait) and waits and going else decision
 
 
 def goes_on_by_itself_after_a_rollback(state: State, now: datetime) -> Decision:
     decision = deciding.decide(state, now)
-    degraded = state.status is Status.DEGRADED and state.step is not None
-    return EnterStep() if isinstance(decision, Wait) and degraded else decision
+    if state.step is None or state.status is not Status.DEGRADED:
+        return decision
+    return EnterStep(state.step) if isinstance(decision, Wait) else decision
 
 
 def pauses_without_auto_rollback(state: State, now: datetime) -> Decision:
@@ -81,8 +86,10 @@ def pauses_without_auto_rollback(state: State, now: datetime) -> Decision:
 
 
 def notes_a_p0(state: State, now: datetime) -> Decision:
-    severity = state.finding.verdict.severity if state.finding else None
-    return RecordFinding() if severity is Severity.P0 else deciding.decide(state, now)
+    finding = state.red_flags.finding
+    if finding is not None and finding.verdict.severity is Severity.P0:
+        return RecordFinding(finding)
+    return deciding.decide(state, now)
 
 
 MUTANTS: list[tuple[Decide, str]] = [

@@ -1,7 +1,8 @@
 """A step that waits, as pure state: the clock, the answers and the readings are the test's."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+
+import pytest
 
 from sluice.rollout.analysis.verdict import Check, Outcome, Verdict
 from sluice.rollout.engine import transitions
@@ -10,16 +11,21 @@ from sluice.rollout.engine.commands import Command, Verb
 from sluice.rollout.engine.decide import (
     Decision,
     EnterStep,
-    ExpireApproval,
-    Promote,
+    Finish,
+    Pause,
+    RecordFinding,
+    RollBack,
     RunCheck,
-    RunChecklist,
+    SendReminder,
     Wait,
     decide,
 )
+from sluice.rollout.engine.executor import execute
+from sluice.rollout.engine.flag_target import FlagReceipt, FlagWrite
 from sluice.rollout.engine.preconditions import checklist_rows
-from sluice.rollout.engine.state import State
-from sluice.rollout.plan.checklist import ItemResult
+from sluice.rollout.engine.state import State, Status
+from sluice.rollout.engine.world import CheckRequest, CheckResult
+from sluice.rollout.plan.checklist import ChecklistItem, ItemResult
 from sluice.rollout.plan.loader import parse_plan
 from sluice.rollout.plan.schema import RolloutPlan, Step
 
@@ -68,7 +74,7 @@ def command_by(actor: str, evidence: str = "", item: str = "") -> Command:
 
 
 class PreconditionWorld:
-    """A rollout as pure state: the clock, the answers and the readings are the test's."""
+    """A world in memory: the clock, the answers and the readings are the test's."""
 
     def __init__(self, rollout_plan: RolloutPlan | None = None) -> None:
         self.state = State(
@@ -79,45 +85,51 @@ class PreconditionWorld:
         self.stores_healthy = True
         self.step_entries: list[tuple[str, datetime]] = []
 
-    def check(self) -> None:
-        state, step = self.state, self.state.step_under_check
+    def check_now(self) -> None:
+        step = self.state.step_under_check
         assert step is not None
-        verdict = Verdict(gate="errors", outcome=self.outcome, reason=f"errors {self.outcome}")
-        one = Check(
-            id=f"{step.name}/{state.check_count}", at=self.now, step=step.name, verdicts=(verdict,)
-        )
-        if state.step_started_at is None:
-            transitions.record_waiting_check(state, self.now, one)
-        else:
-            transitions.record_check(state, self.now, one)
+        self.execute(RunCheck(step, live=self.state.is_live))
+
+    def execute(self, decision: Decision) -> None:
+        """Carry a decision out; none of the world's coroutines suspends."""
+        with pytest.raises(StopIteration):
+            execute(self.state, lambda: self.now, decision, self).send(None)
 
     def execute_next(self) -> Decision:
         decision = decide(self.state, self.now)
-        match decision:
-            case EnterStep():
-                assert self.state.step is not None
-                self.step_entries.append((self.state.step.name, self.now))
-                transitions.enter_step(self.state, self.now, self.state.step.percentage or 0)
-            case RunCheck():
-                self.check()
-            case RunChecklist():
-                transitions.record_item_results(
-                    self.state, self.now, tuple(self.item_results(decision))
-                )
-            case ExpireApproval():
-                transitions.expire_approval(self.state, self.now, decision.reason)
-            case Promote():
-                transitions.promote(self.state, self.now, decision.reason)
-            case Wait():
-                until = decision.until or self.now + 10 * MINUTE
-                self.now = min(max(until, self.now + MINUTE), self.now + 10 * MINUTE)
-            case _:
-                self.now += MINUTE
+        if isinstance(decision, EnterStep):
+            self.step_entries.append((decision.step.name, self.now))
+        if isinstance(decision, Finish | RollBack | RecordFinding | SendReminder | Pause):
+            self.now += MINUTE  # nothing that these tests are about
+        else:
+            self.execute(decision)
         return decision
 
-    def item_results(self, decision: RunChecklist) -> Iterator[ItemResult]:
-        for item in decision.items:
-            yield ItemResult(item=item.name, passed=self.stores_healthy, reason="seen", at=self.now)
+    async def write(self, write: FlagWrite) -> FlagReceipt:
+        return FlagReceipt(percentage=write.percentage or 0)
+
+    async def check(self, request: CheckRequest) -> CheckResult:
+        verdict = Verdict(gate="errors", outcome=self.outcome, reason=f"errors {self.outcome}")
+        check = Check(id=request.id, at=request.at, step=request.step, verdicts=(verdict,))
+        return CheckResult(check=check)
+
+    async def run_checklist(
+        self, step: Step, items: tuple[ChecklistItem, ...]
+    ) -> tuple[ItemResult, ...]:
+        return tuple(
+            ItemResult(item=item.name, passed=self.stores_healthy, reason="seen", at=self.now)
+            for item in items
+        )
+
+    async def confirm(self, receipt: FlagReceipt) -> str:
+        return "all of them"
+
+    async def report(self, status: Status) -> str:
+        return "report.md"
+
+    async def wait(self, until: datetime | None, reason: str) -> None:
+        until = until or self.now + 10 * MINUTE
+        self.now = min(max(until, self.now + MINUTE), self.now + 10 * MINUTE)
 
     def run_until_waiting(self) -> None:
         """Let the first step end well, and the second look at its checklist."""
@@ -132,8 +144,8 @@ class PreconditionWorld:
         return ""
 
     def newest_evidence_id(self) -> str:
-        assert self.state.evidence is not None
-        return self.state.evidence.id
+        assert self.state.checks.latest is not None
+        return self.state.checks.latest.id
 
     def complete_checklist(self) -> None:
         """Everything that the step waits for, but approvals."""

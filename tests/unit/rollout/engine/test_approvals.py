@@ -50,8 +50,8 @@ def test_old_readings_are_refused_and_new_ones_are_made(world: PreconditionWorld
     began, ages = world.now, []
     while world.now - began < timedelta(hours=3):
         world.execute_next()
-        assert world.state.evidence is not None
-        ages.append(world.now - world.state.evidence.at)
+        assert world.state.checks.latest is not None
+        ages.append(world.now - world.state.checks.latest.at)
     assert max(ages) <= timedelta(minutes=25)
     assert "old, the plan allows 30m" in world.submit(Verb.APPROVE, command_by("ann", old))
     assert world.submit(Verb.APPROVE, command_by("ann", world.newest_evidence_id())) == ""
@@ -63,16 +63,13 @@ def test_a_red_flag_voids_what_was_seen_and_approved_before(world: PreconditionW
     assert world.submit(Verb.APPROVE, command_by("ann", seen)) == ""
     world.now += MINUTE
     broken = Verdict(gate="g", outcome=Outcome.FAILED, reason="g broke", severity=Severity.P2)
-    transitions.raise_finding(
-        world.state,
-        world.now,
-        Finding(name="g", kind="red_flag", verdict=broken, seen_at=world.now),
-    )
-    transitions.record_finding(world.state, world.now)
-    assert world.state.approvals == ()
+    finding = Finding(name="g", kind="red_flag", verdict=broken, seen_at=world.now)
+    transitions.raise_finding(world.state, world.now, finding)
+    transitions.record_finding(world.state, world.now, finding)
+    assert world.state.entry.approvals == ()
     assert "a red flag has fired since" in world.submit(Verb.APPROVE, command_by("ann", seen))
     world.now += MINUTE
-    world.check()
+    world.check_now()
     assert world.submit(Verb.APPROVE, command_by("ann", world.newest_evidence_id())) == ""
 
 
@@ -80,7 +77,7 @@ def test_readings_that_got_worse_are_not_approved(world: PreconditionWorld) -> N
     """Not by an older, better check either; a person may overrule them with promote, and says so."""
     good = world.newest_evidence_id()
     world.outcome = Outcome.INCONCLUSIVE
-    world.check()
+    world.check_now()
     assert "it got worse" in world.submit(Verb.APPROVE, command_by("ann", good))
     assert "is Inconclusive" in world.submit(
         Verb.APPROVE, command_by("ann", world.newest_evidence_id())
@@ -104,14 +101,15 @@ def test_an_approval_that_nobody_gives_expires() -> None:
         )
         world.run_until_waiting()
         world.submit(Verb.APPROVE, command_by("ann", world.newest_evidence_id()))
-        while world.state.status is Status.PROGRESSING and not world.state.aborted_by:
+        while world.state.status is Status.PROGRESSING and not world.state.abort:
             world.execute_next()
-        assert world.state.approvals == ()
+        assert world.state.entry.approvals == ()
         if policy == "abort":
-            assert world.state.aborted_by == "sluice"
+            assert world.state.abort is not None
+            assert world.state.abort.actor == "sluice"
         else:
             assert world.state.status is status
-            assert "nobody approved Ramp in time" in world.state.pause_reason
+            assert "nobody approved Ramp in time" in str(world.state.pause)
             assert world.submit(Verb.RESUME, command_by("ann")) == ""
             world.execute_next()
             assert world.state.status is Status.PROGRESSING

@@ -15,24 +15,25 @@ from sluice.rollout.engine.commands import Command, Verb
 from sluice.rollout.engine.decide import (
     Decision,
     EnterStep,
-    Finish,
-    Pause,
     Promote,
     RecordFinding,
     RollBack,
     RunCheck,
-    Wait,
     decide,
 )
+from sluice.rollout.engine.executor import execute
 from sluice.rollout.engine.flag_target import (
+    FlagReceipt,
+    FlagWrite,
     flag_at_zero,
     flag_for_rollback,
-    flag_for_step,
     phases_at,
 )
-from sluice.rollout.engine.rollback import start_rollback
-from sluice.rollout.engine.state import Finding, RollbackKind, State, Status
-from sluice.rollout.engine.timeline import add_event
+from sluice.rollout.engine.state import Finding, LiveStep, RollbackKind, State, Status
+from sluice.rollout.engine.transitions import add_event, start_rollback
+from sluice.rollout.engine.world import CheckRequest, CheckResult, WorldError
+from sluice.rollout.plan.checklist import ChecklistItem, ItemResult
+from sluice.rollout.plan.schema import Step
 from tests.workflows.harness import short_plan
 
 START = datetime(2026, 11, 24, tzinfo=UTC)
@@ -56,68 +57,56 @@ def finding(severity: Severity, kind: str = "red_flag") -> Finding:
 
 
 class RolloutMachine:
-    """Carries decisions out on the state alone; the world answers what the test draws."""
+    """A world in memory: its clock is the test's, and its readings are what the test draws."""
 
     def __init__(self) -> None:
         self.state, self.now = new_state(), START
         self.percentages: list[float] = []
-        self.good_checks = 0
-
-    def check(self, outcome: Outcome) -> None:
-        step = self.state.step_under_check
-        assert step is not None
-        one = Check(
-            id=str(self.state.check_count),
-            at=self.now,
-            step=step.name,
-            verdicts=(verdict(outcome),),
-        )
-        if self.state.step_started_at is None:
-            transitions.record_waiting_check(self.state, self.now, one)
-            return
-        reading = Reading(metric="errors", cohort="control", at=self.now, value=0.0, samples=99)
-        transitions.record_check(
-            self.state, self.now, one, {"errors": reading} if step.record_baseline else {}
-        )
+        self.outcome = Outcome.SUCCESSFUL
 
     def execute(self, decision: Decision, outcome: Outcome) -> None:
-        state, now = self.state, self.now
-        match decision:
-            case EnterStep():
-                self.write(flag_for_step(state, state.plan.steps[state.step_index]).percentage or 0)
-                transitions.enter_step(state, now, self.percentages[-1])
-            case RunCheck():
-                self.check(outcome)
-            case Promote():
-                transitions.promote(state, now, decision.reason)
-            case Pause():
-                transitions.pause(state, now, decision.reason, decision.auto_rollback_at)
-            case Wait():
-                self.now = max(decision.until or now, now) + MINUTE
-            case _:
-                self.execute_immediate(decision)
+        """Carry a decision out; none of the world's coroutines suspends."""
+        self.outcome = outcome
+        with pytest.raises(StopIteration):
+            execute(self.state, lambda: self.now, decision, self).send(None)
+        rollback = self.state.rollback
+        if isinstance(decision, RollBack) and rollback is not None:
+            transitions.confirm_rollback(self.state, self.now, rollback, "all of them")
 
-    def execute_immediate(self, decision: Decision) -> None:
-        state, now = self.state, self.now
-        match decision:
-            case RollBack():
-                asked = state.rollback
-                if asked is None or asked.completed_at is not None:
-                    by = Command(actor="sluice", reason=decision.reason)
-                    asked = start_rollback(state, now, decision.kind, by)
-                self.write(flag_for_rollback(state, asked).percentage or 0)
-                transitions.complete_rollback(state, now, self.percentages[-1])
-                transitions.confirm_rollback(state, now, "all of them")
-            case RecordFinding():
-                transitions.record_finding(state, now)
-            case Finish():
-                if decision.status is Status.ABORTED:
-                    self.write(flag_at_zero(state, kill=False).percentage or 0)
-                transitions.finish(state, now, decision.status, "report.md")
+    def check_now(self, outcome: Outcome) -> None:
+        step = self.state.step_under_check
+        assert step is not None
+        self.execute(RunCheck(step, live=self.state.is_live), outcome)
 
-    def write(self, percentage: float) -> None:
-        self.percentages.append(percentage)
-        self.state.percentage = percentage
+    async def write(self, write: FlagWrite) -> FlagReceipt:
+        self.percentages.append(write.percentage or 0)
+        return FlagReceipt(percentage=self.percentages[-1])
+
+    async def check(self, request: CheckRequest) -> CheckResult:
+        reading = Reading(metric="errors", cohort="control", at=self.now, value=0.0, samples=99)
+        return CheckResult(
+            check=Check(
+                id=request.id,
+                at=request.at,
+                step=request.step,
+                verdicts=(verdict(self.outcome),),
+            ),
+            baseline={"errors": reading} if request.baseline_gates else {},
+        )
+
+    async def run_checklist(
+        self, step: Step, items: tuple[ChecklistItem, ...]
+    ) -> tuple[ItemResult, ...]:
+        raise WorldError(f"the plan of this test has no checklist at {step.name}")
+
+    async def confirm(self, receipt: FlagReceipt) -> str:
+        return "all of them"
+
+    async def report(self, status: Status) -> str:
+        return "report.md"
+
+    async def wait(self, until: datetime | None, reason: str) -> None:
+        self.now = max(until or self.now, self.now) + MINUTE
 
     def run(self, outcome: Outcome = Outcome.SUCCESSFUL, steps: int = 500) -> None:
         for _ in range(steps):
@@ -129,7 +118,7 @@ class RolloutMachine:
 
     def command(self, verb: Verb) -> None:
         """What Alice says, on the newest readings; nothing when it doesn't fit."""
-        shown = self.state.evidence
+        shown = self.state.checks.latest
         by = ALICE.model_copy(update={"evidence": shown.id if shown else ""})
         if not rejection_reason(self.state, verb, by, self.now):
             transitions.apply_command(self.state, self.now, verb, by)
@@ -152,17 +141,23 @@ def test_traffic_rises_only_by_a_good_check_or_a_person(events: list[tuple[str, 
         state = machine.state
         if state.has_ended:
             break
-        if kind == "finding" and state.percentage > 0 and state.finding is None:
+        if kind == "finding" and state.percentage > 0 and state.red_flags.finding is None:
             transitions.raise_finding(state, machine.now, finding(Severity(str(what))))
         elif kind == "command":
             machine.command(Verb(str(what)))
         elif kind == "go":
             before, step = state.percentage, state.step_index
-            p0 = state.finding is not None and state.finding.verdict.severity is Severity.P0
+            p0 = (
+                state.red_flags.finding is not None
+                and state.red_flags.finding.verdict.severity is Severity.P0
+            )
             decision = decide(state, machine.now)
             if isinstance(decision, Promote):
-                good = state.check is not None and state.check.outcome is Outcome.SUCCESSFUL
-                assert good or state.promoted_by == "alice"
+                good = (
+                    state.clock.check is not None
+                    and state.clock.check.outcome is Outcome.SUCCESSFUL
+                )
+                assert good or state.clock.promoted_by == "alice"
             machine.execute(decision, Outcome(str(what)))
             assert state.percentage <= before or isinstance(decision, EnterStep)
             if p0:
@@ -201,9 +196,9 @@ def test_stability_restarts_at_each_check_that_is_not_successful() -> None:
     while machine.state.percentage != 5:
         machine.run(steps=1)
     for outcome in (Outcome.SUCCESSFUL, Outcome.ERROR, Outcome.SUCCESSFUL):
-        machine.check(outcome)
+        machine.check_now(outcome)
         machine.now += timedelta(minutes=40)
-    assert machine.state.stable_since == machine.now - timedelta(minutes=40)
+    assert machine.state.clock.stable_since == machine.now - timedelta(minutes=40)
     assert isinstance(decide(machine.state, machine.now), RunCheck)
 
 
@@ -215,21 +210,21 @@ def test_low_severities_are_noted_and_stay_silent() -> None:
     transitions.raise_finding(machine.state, machine.now, finding(Severity.P2))
     assert isinstance(decide(machine.state, machine.now), RecordFinding)
     machine.run(steps=1)
-    assert machine.state.muted_findings == ("error_spike",)
+    assert machine.state.red_flags.muted == ("error_spike",)
     assert machine.state.percentage == 5
 
 
 def test_a_step_back_while_waiting_goes_back_from_the_live_step() -> None:
     """Exposed at 5 % and waiting for the approval of 100 %: back means to the dark, not to 5 %."""
     state = new_state()
-    state.step_index, state.exposed_step_name = 3, "ramp-5"
+    state.step_index, state.live = 3, LiveStep(name="ramp-5")
     assert start_rollback(state, START, RollbackKind.STEP_BACK, ALICE).to_step == "dark"
 
 
 def test_a_step_back_never_raises() -> None:
     """After an emergency and a retry nothing is live: back from 100 % means 0 %, not the 5 % before."""
     state = new_state()
-    state.step_index, state.exposed_step_name = 3, ""
+    state.step_index, state.live = 3, LiveStep()
     asked = start_rollback(state, START, RollbackKind.STEP_BACK, ALICE)
     assert asked.to_step is None
     assert flag_for_rollback(state, asked).percentage == 0

@@ -7,7 +7,7 @@ import pytest
 
 from sluice.rollout.analysis.sequential_state import SequentialState
 from sluice.rollout.engine.evidence_context import build_evidence_context
-from sluice.rollout.engine.state import State
+from sluice.rollout.engine.state import LiveStep, State
 from sluice.rollout.plan.alpha_budget import RuleGroup, allocate_alpha, gate_alpha
 from sluice.rollout.plan.loader import parse_plan
 from sluice.rollout.plan.schema import RolloutPlan
@@ -47,7 +47,7 @@ def plan(statistic: str) -> RolloutPlan:
 def track_of_second_step(rollout_plan: RolloutPlan, until: datetime) -> SequentialState | None:
     """What the gate at 25 % goes on from when its track ends at ``until``."""
     state = State(rollout_id="r", run_id="r", plan=rollout_plan, started_at=NOW)
-    state.percentage, state.exposed_since = 25, NOW
+    state.percentage, state.live = 25, LiveStep(since=NOW)
     state.sequential_states = {"gates/g": SequentialState(until=until, blocks=7)}
     found = build_evidence_context(state, "gates", rollout_plan.steps[2])
     assert found is not None

@@ -38,7 +38,7 @@ def test_a_step_starts_when_all_is_there(world: PreconditionWorld) -> None:
     assert not isinstance(decide(world.state, world.now), EnterStep)
     assert world.submit(Verb.APPROVE, command_by("bob", world.newest_evidence_id())) == ""
     assert isinstance(world.execute_next(), EnterStep)
-    assert world.state.approvals == ()
+    assert world.state.entry.approvals == ()
 
 
 def test_failed_and_expired_items_are_rechecked(world: PreconditionWorld) -> None:
@@ -60,7 +60,7 @@ def test_failed_and_expired_items_are_rechecked(world: PreconditionWorld) -> Non
 def test_only_manual_items_can_be_attested_and_also_early() -> None:
     """An item of a later step may be attested at once; a machine's, an unknown one, twice: refused."""
     world = PreconditionWorld()
-    assert "is checked by the machine (stores)" in world.submit(
+    assert "is checked automatically (stores)" in world.submit(
         Verb.ATTEST, command_by("ann", item="stores")
     )
     assert "people attest trained" in world.submit(Verb.ATTEST, command_by("ann", item="taught"))
@@ -77,7 +77,7 @@ def test_nothing_is_raised_in_a_freeze_and_rollbacks_are() -> None:
     world.complete_checklist()
     for actor in ("ann", "bob"):
         world.submit(Verb.APPROVE, command_by(actor, world.newest_evidence_id()))
-    while not world.state.step_started_at:
+    while not world.state.clock.started_at:
         frozen_now = world.now >= datetime(2026, 11, 28, tzinfo=UTC)
         if frozen_now and world.now < datetime(2026, 11, 30, tzinfo=UTC):
             (held,) = blockers(world.state, world.current_step(), world.now)
@@ -100,10 +100,10 @@ def test_a_freeze_with_bad_readings_at_its_end_goes_on_waiting() -> None:
     world.outcome = Outcome.FAILED
     while world.now < datetime(2026, 11, 30, 3, tzinfo=UTC):
         world.execute_next()
-    assert world.state.step_started_at is None
+    assert world.state.clock.started_at is None
     assert "dark is Failed meanwhile" in blocked_reason(world.state, world.now)
     world.outcome = Outcome.SUCCESSFUL
-    while not world.state.step_started_at:
+    while not world.state.clock.started_at:
         world.execute_next()
 
 
@@ -129,7 +129,7 @@ def test_no_step_is_raised_without_everything(
             world.outcome, world.stores_healthy = Outcome(str(what)), good
             approved = set(state.approved_by)
             lines = checklist_rows(state, state.step, world.now) if state.step else []
-            overruled, evidence, now = state.overridden_by, state.evidence, world.now
+            overruled, evidence, now = state.entry.overridden_by, state.checks.latest, world.now
             if isinstance(world.execute_next(), EnterStep) and state.percentage == 50:
                 assert all(line.done for line in lines)
                 assert len(approved & {"ann", "bob", "cyd"}) >= 2
@@ -137,7 +137,7 @@ def test_no_step_is_raised_without_everything(
                 assert evidence is not None
                 assert overruled or evidence.outcome is Outcome.SUCCESSFUL
         else:
-            shown = state.evidence.id if state.evidence and good else ""
+            shown = state.checks.latest.id if state.checks.latest and good else ""
             world.submit(
                 Verb(kind), command_by(str(what), shown, "trained" if kind == "attest" else "")
             )

@@ -16,7 +16,8 @@ def machine_resumed_after_deadline() -> RolloutMachine:
         machine.run(steps=1)
     while machine.state.status is not Status.PAUSED:
         machine.run(Outcome.INCONCLUSIVE, steps=1)
-    assert machine.state.pause_reason.endswith("resume gives it 3h more")
+    assert machine.state.pause is not None
+    assert machine.state.pause.reason.endswith("resume gives it 3h more")
     machine.now += timedelta(days=1)
     transitions.apply_command(machine.state, machine.now, Verb.RESUME, ALICE)
     return machine
@@ -30,7 +31,7 @@ def test_a_resumed_step_can_complete_within_the_new_deadline() -> None:
     while machine.state.step_index == 2:
         machine.run(steps=1)
     assert machine.state.completed_steps["ramp-5"] == "every gate was Successful"
-    assert machine.state.extended_deadline is None, "the next step has its own time"
+    assert machine.state.clock.extended_deadline is None, "the next step has its own time"
 
 
 def test_it_is_paused_again_when_the_new_time_is_over() -> None:
@@ -51,4 +52,7 @@ def test_a_pause_before_the_deadline_changes_nothing_about_it() -> None:
     transitions.apply_command(machine.state, machine.now, Verb.PAUSE, ALICE)
     machine.now += timedelta(days=1)
     transitions.apply_command(machine.state, machine.now, Verb.RESUME, ALICE)
-    assert (machine.state.soak_time(machine.now), machine.state.extended_deadline) == (held, None)
+    assert (machine.state.soak_time(machine.now), machine.state.clock.extended_deadline) == (
+        held,
+        None,
+    )

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from sluice.rollout.analysis.gate import Severity
 from sluice.rollout.analysis.reading import Reading
 from sluice.rollout.analysis.verdict import Check, Outcome, Verdict
-from sluice.rollout.engine.state import Event, Finding, Rollback, RollbackKind, State
+from sluice.rollout.engine.state import Abort, Event, Finding, Rollback, RollbackKind, State
 from sluice.rollout.plan.schema import RolloutPlan
 from sluice.rollout.review.lessons import lessons_learned
 from sluice.rollout.review.report import Report, build_report, impact_group
@@ -138,7 +138,7 @@ def rolled_back_state() -> State:
             completed_at=minutes(9) + timedelta(seconds=0.2),
             confirmation="2 router processes report it (0.31 s)",
         ),
-        aborted_by="ann",
+        abort=Abort(actor="ann", reason="not today", requested_at=minutes(10)),
         timeline=(
             Event(at=START, kind="step", text="live", step="baseline", percentage=0),
             Event(at=minutes(6), kind="promote", text="Baseline: every gate", percentage=0),

@@ -1,0 +1,73 @@
+"""Every change of the state, one function each. No other module assigns a field of it."""
+
+from sluice.rollout.engine.transitions.notices import (
+    add_event,
+    enqueue_notice,
+    record_page,
+    take_notices,
+)
+from sluice.rollout.engine.transitions.pauses import (
+    expire_approval,
+    pause,
+    pause_automatically,
+    raise_finding,
+    record_finding,
+    resume,
+)
+from sluice.rollout.engine.transitions.people import apply_command
+from sluice.rollout.engine.transitions.reminders import send_reminders
+from sluice.rollout.engine.transitions.rollbacks import (
+    complete_rollback,
+    confirm_abort,
+    confirm_rollback,
+    next_write,
+    record_abort_write,
+    record_refused_rollback,
+    record_revert,
+    request_abort,
+    start_rollback,
+)
+from sluice.rollout.engine.transitions.steps import (
+    enter_step,
+    finish,
+    mark_recorded,
+    merge_evidence,
+    promote,
+    record_check,
+    record_item_results,
+    record_waiting_check,
+    retry,
+)
+
+__all__ = [
+    "add_event",
+    "apply_command",
+    "complete_rollback",
+    "confirm_abort",
+    "confirm_rollback",
+    "enqueue_notice",
+    "enter_step",
+    "expire_approval",
+    "finish",
+    "mark_recorded",
+    "merge_evidence",
+    "next_write",
+    "pause",
+    "pause_automatically",
+    "promote",
+    "raise_finding",
+    "record_abort_write",
+    "record_check",
+    "record_finding",
+    "record_item_results",
+    "record_page",
+    "record_refused_rollback",
+    "record_revert",
+    "record_waiting_check",
+    "request_abort",
+    "resume",
+    "retry",
+    "send_reminders",
+    "start_rollback",
+    "take_notices",
+]

@@ -1,0 +1,86 @@
+"""The timeline and the outbox: a record of what happened, and the notices that people receive."""
+
+from datetime import datetime
+
+from sluice.rollout.analysis.gate import Severity
+from sluice.rollout.engine.commands import Command, Verb
+from sluice.rollout.engine.runbook import runbook_for_alert
+from sluice.rollout.engine.state import Event, State
+from sluice.rollout.engine.timeline import PAGING_SEVERITIES, has_route
+from sluice.rollout.plan.notification import Notice
+
+TIMELINE_MAX = 300
+
+
+def add_event(state: State, now: datetime, kind: str, text: str, actor: str = "sluice") -> None:
+    """Add a line to the timeline; the oldest lines go when there are too many."""
+    step = state.step.name if state.step else None
+    event = Event(at=now, kind=kind, text=text, actor=actor, step=step, percentage=state.percentage)
+    state.timeline = (*state.timeline, event)[-TIMELINE_MAX:]
+
+
+def enqueue_notice(state: State, now: datetime, severity: Severity, alert: str, text: str) -> None:
+    """Put a notice into the outbox when the plan has a route for its severity.
+
+    A P0 or P1 stays an open alert until a person acts (``resolve_alerts``).
+    """
+    if not has_route(state, severity):
+        return
+    notice = Notice(
+        key=_next_notice_key(state),
+        severity=severity,
+        alert=alert,
+        title=f"{severity} {state.plan.flag}: {alert.replace('_', ' ')}",
+        text=text,
+        at=now,
+        flag=state.plan.flag,
+        rollout_id=state.rollout_id,
+        step=state.step.name if state.step else None,
+        percentage=state.percentage,
+        runbook=runbook_for_alert(state, alert),
+    )
+    open_alerts = state.outbox.open_alerts
+    if severity in PAGING_SEVERITIES:
+        open_alerts = (*(other for other in open_alerts if other.alert != alert), notice)
+    _update_outbox(state, notices=(*state.outbox.notices, notice), open_alerts=open_alerts)
+
+
+def resolve_alerts(state: State, now: datetime, verb: Verb, command: Command) -> None:
+    """Resolve every open alert once a person has resumed, retried or aborted."""
+    if verb not in (Verb.RESUME, Verb.RETRY, Verb.ABORT):
+        return
+    for alert in state.outbox.open_alerts:
+        resolved = {
+            "key": _next_notice_key(state),
+            "at": now,
+            "text": f"{verb} by {command.actor}; it was: {alert.text}",
+            "actor": command.actor,
+            "resolved": True,
+        }
+        notice = alert.model_copy(update=resolved)
+        _update_outbox(state, notices=(*state.outbox.notices, notice))
+    _update_outbox(state, open_alerts=())
+
+
+def take_notices(state: State) -> tuple[Notice, ...]:
+    """Empty the outbox and return what was in it."""
+    notices = state.outbox.notices
+    _update_outbox(state, notices=())
+    return notices
+
+
+def record_page(state: State, now: datetime, since: datetime, text: str) -> None:
+    """Page because the rollback or abort that began at ``since`` is not done in time."""
+    _update_outbox(state, paged_rollback_at=since)
+    add_event(state, now, "problem", text)
+    enqueue_notice(state, now, Severity.P0, "rollback_slow", text)
+
+
+def _next_notice_key(state: State) -> str:
+    count = state.outbox.notice_count + 1
+    _update_outbox(state, notice_count=count)
+    return f"{state.run_id}-{count}"
+
+
+def _update_outbox(state: State, **fields: object) -> None:
+    state.outbox = state.outbox.model_copy(update=fields)

@@ -1,0 +1,109 @@
+"""Findings of the watch, and pauses: what stops a step without taking its traffic away."""
+
+from datetime import datetime
+
+from sluice.rollout.analysis.gate import Severity
+from sluice.rollout.analysis.sequential_state import SequentialState
+from sluice.rollout.engine.escalation import APPROVAL_REMINDER, PAUSE_REMINDER
+from sluice.rollout.engine.state import Abort, ActivePause, Finding, RedFlags, State, Status
+from sluice.rollout.engine.transitions.notices import add_event, enqueue_notice
+from sluice.rollout.engine.transitions.reminders import (
+    add_reminder,
+    drop_reminder,
+    schedule_pause_reminder,
+)
+
+
+def pause_automatically(
+    state: State, now: datetime, reason: str, auto_rollback_at: datetime | None = None
+) -> None:
+    """Pause without a person's command; people get a notice (of a P1 they have one already)."""
+    pause(state, now, reason, auto_rollback_at)
+    if auto_rollback_at is None:
+        enqueue_notice(state, now, Severity.P2, PAUSE_REMINDER, reason)
+
+
+def pause(
+    state: State, now: datetime, reason: str, auto_rollback_at: datetime | None = None
+) -> None:
+    """Pause; a second pause keeps the first one's time and the earlier automatic rollback."""
+    times = [auto_rollback_at, state.pause.auto_rollback_at if state.pause else None]
+    earliest = min((time for time in times if time is not None), default=None)
+    since = state.pause.since if state.pause else now
+    state.status = Status.PAUSED
+    state.pause = ActivePause(since=since, reason=reason, auto_rollback_at=earliest)
+    if earliest is None:
+        schedule_pause_reminder(state, now, reason)
+    if state.red_flags.finding is not None:
+        _mute_finding(state, state.red_flags.finding)
+    add_event(state, now, "pause", reason)
+
+
+def resume(state: State, now: datetime) -> None:
+    """Go on; the pause doesn't count as soak time, and stability starts again.
+
+    A step that was paused at its deadline gets the deadline's time once more. Without it, the next
+    check would pause the step again, however good its readings are.
+    """
+    update: dict[str, object] = {"stable_since": None}
+    if state.step is not None and state.is_overdue(now):
+        update["extended_deadline"] = state.soak_time(now) + state.step.deadline
+    if state.pause is not None and state.clock.started_at is not None:
+        update["started_at"] = state.clock.started_at + (now - state.pause.since)
+        update["next_check_at"] = now
+    state.clock = state.clock.model_copy(update=update)
+    state.status = Status.PROGRESSING
+    state.entry = state.entry.model_copy(update={"eligible_since": now})
+    state.pause = None
+    state.red_flags = state.red_flags.model_copy(update={"muted": ()})
+    drop_reminder(state, PAUSE_REMINDER)
+
+
+def record_finding(state: State, now: datetime, finding: Finding) -> None:
+    """Write a finding of low severity down; a P2 gets a reminder."""
+    _mute_finding(state, finding)
+    severity, reason = finding.verdict.severity, finding.verdict.reason
+    if severity is Severity.P2:
+        add_reminder(state, now, finding.name, reason)
+    add_event(state, now, "note", f"{severity}: {reason}")
+
+
+def raise_finding(state: State, now: datetime, finding: Finding) -> None:
+    """Take a finding of the watch; evidence that was acted on once does not act again."""
+    severity, reason = finding.verdict.severity, finding.verdict.reason
+    state.red_flags = RedFlags(
+        finding=finding,
+        muted=state.red_flags.muted,
+        last_reason=reason,
+        last_at=finding.seen_at,
+    )
+    _void_approvals(state)
+    key = f"red_flags/{finding.name}"
+    if (acted_on := state.sequential_states.get(key)) is not None:
+        restarted = SequentialState(until=acted_on.until)
+        state.sequential_states = {**state.sequential_states, key: restarted}
+    add_event(state, now, "red_flag", f"{severity} {reason}")
+    enqueue_notice(state, now, severity, finding.name, reason)
+
+
+def expire_approval(state: State, now: datetime, reason: str) -> None:
+    """Void the approvals that came too late or not at all, then pause or abort as the plan says."""
+    state.entry = state.entry.model_copy(update={"approvals": ()})
+    approval = state.step.approval if state.step else None
+    if approval is not None and approval.on_expiry == "abort":
+        state.abort = Abort(actor="sluice", reason=reason, requested_at=now)
+        add_event(state, now, "abort", reason)
+    else:
+        pause_automatically(state, now, reason)
+
+
+def _void_approvals(state: State) -> None:
+    """Void approvals that people gave before they could know of a finding, and ask again."""
+    if state.entry.approvals:
+        drop_reminder(state, APPROVAL_REMINDER)
+    state.entry = state.entry.model_copy(update={"approvals": ()})
+
+
+def _mute_finding(state: State, finding: Finding) -> None:
+    muted = (*state.red_flags.muted, finding.name)
+    state.red_flags = state.red_flags.model_copy(update={"finding": None, "muted": muted})

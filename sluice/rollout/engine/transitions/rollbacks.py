@@ -1,0 +1,137 @@
+"""Traffic taken away: rollbacks, the revert of the code, the abort, and the writes of the flag."""
+
+from datetime import datetime
+from typing import Literal
+
+from sluice.rollout.analysis.gate import Severity
+from sluice.rollout.engine.commands import Command
+from sluice.rollout.engine.flag_target import DesiredFlag, FlagWrite
+from sluice.rollout.engine.rollback import new_rollback
+from sluice.rollout.engine.state import (
+    KILL_LATCH_KINDS,
+    Abort,
+    CheckEvidence,
+    CodeRevert,
+    LiveStep,
+    PendingEntry,
+    Rollback,
+    RollbackKind,
+    State,
+    Status,
+    StepClock,
+)
+from sluice.rollout.engine.transitions.notices import add_event, enqueue_notice
+
+REFUSED_ALERT = "rollback_refused"
+
+
+def next_write(state: State, desired: DesiredFlag, actor: str, reason: str) -> FlagWrite:
+    """Fence a desired flag: each write of the rollout carries a greater sequence than the last."""
+    state.sequence += 1
+    return FlagWrite(
+        environment=state.plan.environment,
+        flag=state.plan.flag,
+        run_id=state.run_id,
+        sequence=state.sequence,
+        actor=actor,
+        reason=reason,
+        **{name: getattr(desired, name) for name in DesiredFlag.model_fields},
+    )
+
+
+def start_rollback(state: State, now: datetime, kind: RollbackKind, command: Command) -> Rollback:
+    """Begin a rollback; an emergency under way is not replaced."""
+    pending = state.pending_rollback
+    if pending is not None and pending.kind in KILL_LATCH_KINDS:
+        return pending
+    if kind is RollbackKind.CODE:
+        state.code_revert = CodeRevert(
+            requested_at=now,
+            requested_by=command.actor,
+            reason=command.reason,
+            confirmed_by=command.actor if command.confirmed else "",
+        )
+    rollback = new_rollback(state, now, kind, command)
+    state.rollback = rollback
+    return rollback
+
+
+def complete_rollback(
+    state: State, now: datetime, rollback: Rollback, percentage: float, version: int = 0
+) -> None:
+    """Record that the store has the target: the rollout is Degraded until a person decides."""
+    next_at = now + state.plan.rollbacks.graceful.watch if rollback.remaining_levels else None
+    written = {"completed_at": now, "version": version, "next_level_at": next_at}
+    state.rollback = rollback.model_copy(update=written)
+    state.status = Status.DEGRADED
+    state.percentage = percentage
+    state.live = LiveStep(name=rollback.to_step or "", since=now)
+    state.red_flags = state.red_flags.model_copy(update={"finding": None})
+    state.sequential_states = {}  # what comes next is another release, or a person's decision
+    state.checks, state.entry, state.clock = CheckEvidence(), PendingEntry(), StepClock()
+    state.pause, state.reminders = None, ()
+    text = f"{rollback.kind.replace('_', ' ')} to {percentage:g} %: {rollback.reason}"
+    add_event(state, now, "rollback", text, rollback.actor)
+    severity = rollback.finding.verdict.severity if rollback.finding else Severity.P1
+    enqueue_notice(state, now, severity, "rolled_back", text)
+
+
+def record_refused_rollback(state: State, now: datetime, reason: str) -> None:
+    """Page because the store refuses to take traffic away; once until a person acts."""
+    text = f"can't lower the flag, trying again: {reason}"
+    last = state.timeline[-1] if state.timeline else None
+    if last is None or last.text != text:
+        add_event(state, now, "problem", text)
+    if all(alert.alert != REFUSED_ALERT for alert in state.outbox.open_alerts):
+        enqueue_notice(state, now, Severity.P0, REFUSED_ALERT, text)
+
+
+def confirm_rollback(state: State, now: datetime, rollback: Rollback, text: str) -> None:
+    """Record the answers of the router processes after the rollback."""
+    state.rollback = rollback.model_copy(update={"confirmed_at": now, "confirmation": text})
+    add_event(state, now, "confirmed", text)
+
+
+def confirm_revert(state: State, command: Command) -> bool:
+    """Let a waiting code rollback go on; False when the command is not about one."""
+    revert = state.code_revert
+    if not (command.code and command.confirmed) or command.emergency:
+        return False
+    if revert is None or revert.outcome == "reverted":
+        return False
+    update = {"confirmed_by": command.actor, "outcome": "", "text": "", "ended_at": None}
+    state.code_revert = revert.model_copy(update=update)
+    return True
+
+
+RevertOutcome = Literal["reverted", "conflict", "failed"]
+
+
+def record_revert(state: State, now: datetime, outcome: RevertOutcome, text: str) -> None:
+    """Record how the revert ended; after a conflict or a failure a person may confirm it again."""
+    if state.code_revert is not None:
+        update = {"outcome": outcome, "text": text, "ended_at": now}
+        state.code_revert = state.code_revert.model_copy(update=update)
+    add_event(state, now, "code_revert", f"{outcome}: {text}")
+    severity = Severity.P2 if outcome == "reverted" else Severity.P1
+    enqueue_notice(state, now, severity, "code_rollback", f"{outcome}: {text}")
+
+
+def request_abort(state: State, now: datetime, actor: str, reason: str) -> None:
+    """Begin the end at 0 %; a second request names its author, and keeps the first one's times."""
+    first = state.abort or Abort(actor=actor, reason=reason, requested_at=now)
+    state.abort = first.model_copy(update={"actor": actor, "reason": reason})
+
+
+def record_abort_write(state: State, now: datetime, percentage: float) -> None:
+    """Record that the store has the flag at 0 % for good."""
+    state.percentage = percentage
+    if state.abort is not None:
+        state.abort = state.abort.model_copy(update={"written_at": now})
+
+
+def confirm_abort(state: State, now: datetime, text: str) -> None:
+    """Record the answers of the router processes after the abort."""
+    if state.abort is not None:
+        state.abort = state.abort.model_copy(update={"confirmed_at": now})
+    add_event(state, now, "confirmed", text)

@@ -1,0 +1,54 @@
+"""Only ``engine/transitions`` assigns a field of a rollout's state, and no value in it is mutable."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pydantic
+import pytest
+
+from sluice.rollout.engine.state import State
+from tests.unit.rollout.engine.test_decide import new_state
+
+ROOT = Path(__file__).parents[4]
+OWNER = ROOT / "sluice/rollout/engine/transitions"
+FIELDS = set(State.model_fields)
+
+
+def assigned_fields(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """Yield the line and name of every assignment to ``state.FIELD`` or ``….state.FIELD``."""
+    for node in ast.walk(tree):
+        targets = node.targets if isinstance(node, ast.Assign) else []
+        if isinstance(node, ast.AugAssign | ast.AnnAssign):
+            targets = [node.target]
+        for target in (part for each in targets for part in ast.walk(each)):
+            if isinstance(target, ast.Attribute) and target.attr in FIELDS and _is_state(target):
+                yield target.lineno, target.attr
+
+
+def _is_state(target: ast.Attribute) -> bool:
+    owner = target.value
+    name = owner.id if isinstance(owner, ast.Name) else getattr(owner, "attr", "")
+    return name == "state"
+
+
+@pytest.mark.parametrize("folder", ["sluice", "workflows", "activities"])
+def test_only_the_transitions_assign_fields_of_the_state(folder: str) -> None:
+    breaches = [
+        f"{path.relative_to(ROOT)}:{line} assigns state.{field}"
+        for path in sorted((ROOT / folder).rglob("*.py"))
+        if OWNER not in path.parents
+        for line, field in assigned_fields(ast.parse(path.read_text()))
+    ]
+    assert breaches == []
+
+
+def test_an_assignment_elsewhere_would_be_found() -> None:
+    code = "def f(self, state):\n    state.percentage = 5\n    self.state.sequence += 1\n"
+    assert list(assigned_fields(ast.parse(code))) == [(2, "percentage"), (3, "sequence")]
+
+
+def test_a_part_of_the_state_cannot_be_changed_in_place() -> None:
+    state = new_state()
+    with pytest.raises(pydantic.ValidationError, match="frozen"):
+        state.clock.promoted_by = "alice"  # type: ignore[misc]  # the point

@@ -1,0 +1,102 @@
+"""The world of a rollout on Temporal: every effect is an activity."""
+
+from temporalio import workflow
+from temporalio.exceptions import FailureError
+
+with workflow.unsafe.imports_passed_through():
+    from activities.check import CheckActivities
+    from activities.checklist import ChecklistActivities
+    from activities.contract.models import (
+        ChecklistRequest,
+        ChecklistResult,
+        ReportReceipt,
+        ReportRequest,
+    )
+    from sluice.rollout.engine.flag_target import FlagReceipt, FlagWrite
+    from sluice.rollout.engine.state import Status
+    from sluice.rollout.engine.world import CheckRequest, CheckResult, WorldError
+    from sluice.rollout.plan.checklist import ChecklistItem, ItemResult
+    from sluice.rollout.plan.schema import Step
+    from workflows import activity_options
+    from workflows.code_revert import CodeReverter
+    from workflows.context import RolloutContext, root_cause
+    from workflows.flag_writer import FlagWriter
+    from workflows.propagation import PropagationMonitor
+    from workflows.red_flag_watch import RedFlagWatcher
+
+
+class TemporalWorld:
+    """Implements ``sluice.rollout.engine.world.World``; what is preemptible raises Preempted."""
+
+    def __init__(
+        self,
+        context: RolloutContext,
+        watcher: RedFlagWatcher,
+        propagation: PropagationMonitor,
+        code_reverter: CodeReverter,
+    ) -> None:
+        self._context = context
+        self._watcher = watcher
+        self._writer = FlagWriter(context, watcher)
+        self._code_reverter = code_reverter
+        self.confirm = propagation.confirm
+        self.wait = context.wait
+
+    async def write(self, write: FlagWrite) -> FlagReceipt:
+        """Write the flag while no watch runs: it would report the change as drift."""
+        self._watcher.cancel()
+        return await self._writer.write(write)
+
+    async def check(self, request: CheckRequest) -> CheckResult:
+        """Run the check as an activity; WorldError once its attempts are exhausted."""
+        activity = workflow.start_activity_method(
+            CheckActivities.check, request, summary=request.id, **activity_options.CHECK
+        )
+        try:
+            return await self._context.preemptible(activity)
+        except FailureError as error:
+            raise WorldError(root_cause(error)) from error
+
+    async def run_checklist(
+        self, step: Step, items: tuple[ChecklistItem, ...]
+    ) -> tuple[ItemResult, ...]:
+        """Run the checklist as an activity; WorldError once its attempts are exhausted."""
+        state = self._context.state
+        request = ChecklistRequest(
+            rollout_id=state.rollout_id,
+            step=step.name,
+            environment=state.plan.environment,
+            at=workflow.now(),
+            items=items,
+            metrics=state.plan.metrics,
+            baseline_gates=state.plan.baselines,
+            baseline=state.baseline,
+        )
+        activity: workflow.ActivityHandle[ChecklistResult] = workflow.start_activity_method(
+            ChecklistActivities.check_items,
+            request,
+            summary=f"checklist of {step.name}",
+            **activity_options.CHECKLIST,
+        )
+        try:
+            return (await self._context.preemptible(activity)).results
+        except FailureError as error:
+            raise WorldError(root_cause(error)) from error
+
+    async def report(self, status: Status) -> str:
+        """Write the post-mortem; a rollback may overtake a healthy end, nothing an abort."""
+        state, is_aborted = self._context.state, status is Status.ABORTED
+        if is_aborted:
+            await self._code_reverter.wait_until_idle()
+        self._context.publish_status("writing the post-mortem")
+        work = workflow.start_activity(
+            "write_report",  # by name: its plotting library has no business in workflow code
+            ReportRequest(
+                state=state, ending="Aborted" if is_aborted else "Healthy", at=workflow.now()
+            ),
+            result_type=ReportReceipt,
+            summary="post-mortem",
+            **activity_options.REPORT,
+        )
+        receipt: ReportReceipt = await (work if is_aborted else self._context.preemptible(work))
+        return receipt.markdown
