@@ -72,7 +72,9 @@ def current_details(state: State, waiting_for: str, until: datetime | None, now:
         lines += [_gate_row(verdict) for verdict in check.verdicts]
     if alpha := alpha_summary(state):
         lines += ["", alpha]
-    events = [f"- {event.at:%m-%d %H:%M:%S} {event.actor}: {event.text}" for event in _recent(state)]
+    events = [
+        f"- {event.at:%m-%d %H:%M:%S} {event.actor}: {event.text}" for event in _recent(state)
+    ]
     lines += ["", *events]
     return "\n".join(lines)
 
