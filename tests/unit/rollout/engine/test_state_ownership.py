@@ -21,9 +21,13 @@ def assigned_fields(tree: ast.AST) -> Iterator[tuple[int, str]]:
         targets = node.targets if isinstance(node, ast.Assign) else []
         if isinstance(node, ast.AugAssign | ast.AnnAssign):
             targets = [node.target]
-        for target in (part for each in targets for part in ast.walk(each)):
+        for target in (part for each in targets for part in _assigned(each)):
             if isinstance(target, ast.Attribute) and target.attr in FIELDS and _is_state(target):
                 yield target.lineno, target.attr
+
+
+def _assigned(target: ast.expr) -> list[ast.expr]:
+    return target.elts if isinstance(target, ast.Tuple | ast.List) else [target]
 
 
 def _is_state(target: ast.Attribute) -> bool:
@@ -44,8 +48,12 @@ def test_only_the_transitions_assign_fields_of_the_state(folder: str) -> None:
 
 
 def test_an_assignment_elsewhere_would_be_found() -> None:
-    code = "def f(self, state):\n    state.percentage = 5\n    self.state.sequence += 1\n"
-    assert list(assigned_fields(ast.parse(code))) == [(2, "percentage"), (3, "sequence")]
+    code = (
+        "state.percentage, other = 5, 6\n"
+        "self.state.sequence += 1\n"
+        "names[state.plan.flag] = 'a read'\n"
+    )
+    assert list(assigned_fields(ast.parse(code))) == [(1, "percentage"), (2, "sequence")]
 
 
 def test_a_part_of_the_state_cannot_be_changed_in_place() -> None:
