@@ -132,7 +132,12 @@ def _approvers(step: Step) -> tuple[str, ...]:
 
 def _seconds_until_poll(state: State, until: datetime | None, now: datetime) -> float:
     """Return the seconds until the rollout may need a command again, and a margin."""
-    times = [until, state.promotable_at, state.pause.auto_rollback_at if state.pause else None, *_checklist_due_times(state)]
+    times = [
+        until,
+        state.promotable_at,
+        state.pause.auto_rollback_at if state.pause else None,
+        *_checklist_due_times(state),
+    ]
     later = [at for at in times if at is not None and at > now]
     return ((max(later) if later else now) + MINUTE - now).total_seconds()
 
