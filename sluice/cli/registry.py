@@ -58,6 +58,7 @@ COMMANDS = {
     "worker": CommandSpec("Servers", "servers", "worker", "worker"),
     "router": CommandSpec("Servers", "servers", "router", "router"),
     "console": CommandSpec("Servers", "console", "console", "console"),
+    "mcp": CommandSpec("Servers", "mcp", "mcp", "agents"),
     "demo": CommandSpec("Servers", "servers", "demo", "all"),
     "ask": CommandSpec("Questions", "questions.query", "ask", "router"),
     "ingest": CommandSpec("Questions", "questions.ingest", "ingest", "router"),

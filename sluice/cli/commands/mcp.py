@@ -1,0 +1,155 @@
+"""``sluice mcp``: tools for agents, over the Model Context Protocol.
+
+Each tool is a command of the command line with ``--json``. Tools read, or lower traffic. A command
+that could raise traffic is only proposed: the agent gets the line that a person may run.
+"""
+
+import asyncio
+import re
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from mcp.server.mcpserver import MCPServer
+from mcp.server.mcpserver.exceptions import ToolError
+
+from sluice.cli.errors import Exit
+from sluice.cli.output import print_note
+
+ACTOR = "agent (mcp)"
+COMMAND_SECONDS_MAX = 900.0
+FLAG_PATTERN = re.compile(r"[a-z0-9][a-z0-9_.-]{0,99}")
+INSTRUCTIONS = (
+    "Sluice rolls a change out behind a feature flag, step by step, gated by metrics. Tools read, or "
+    "take traffic away (pause, abort, kill). To raise traffic, call propose and show its line to a "
+    "person: you cannot run it. Report readings with their limits; no data is not a success."
+)
+Transport = Literal["stdio", "streamable-http"]
+RaisingVerb = Literal["start", "approve", "attest", "promote", "resume", "retry", "unkill"]
+Tool = Callable[..., Awaitable[str]]
+
+
+def mcp(
+    transport: Annotated[
+        str, typer.Option(help="stdio, or streamable-http for agents elsewhere.")
+    ] = "stdio",
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8017,
+) -> None:
+    """Serve tools for agents (MCP): they read and lower traffic, and only propose what raises it.
+
+    Over HTTP every caller is allowed: keep it on this machine, or behind a proxy that authenticates.
+    """
+    server = MCPServer("sluice", instructions=INSTRUCTIONS)
+    for tool in TOOLS:
+        server.tool()(tool)
+    if transport == "stdio":
+        server.run("stdio")
+    elif transport == "streamable-http":
+        print_note(f"MCP at http://{host}:{port}/mcp; every caller is allowed")
+        server.run("streamable-http", host=host, port=port)
+    else:
+        raise typer.BadParameter(f"{transport!r}: write stdio or streamable-http")
+
+
+async def lint(plan: str) -> str:
+    """Check a plan file: mistakes and gates that cannot decide, with field and line."""
+    return await _run_command("lint", "--json", "--", plan)
+
+
+async def rehearse(plan: str, scenario: str = "healthy") -> str:
+    """Play a plan through in seconds on synthetic metrics, with a fault (scenario)."""
+    return await _run_command("rehearse", "--scenario", scenario, "--json", "--", plan)
+
+
+async def backtest(plan: str, begin: str, end: str = "now") -> str:
+    """Replay a plan's gates over recorded metrics; begin such as 7d or 2026-03-01."""
+    return await _run_command("backtest", "--from", begin, "--to", end, "--json", "--", plan)
+
+
+async def list_rollouts() -> str:
+    """List all rollouts, running and ended."""
+    return await _run_command("list", "--json")
+
+
+async def status(flag: str) -> str:
+    """Show a rollout: step, share of users, readings, what it waits for."""
+    return await _run_command("status", "--json", "--", _checked(flag))
+
+
+async def explain(flag: str, last: int = 10) -> str:
+    """Explain the last decisions of a rollout: reading, limit, samples, rule."""
+    return await _run_command("explain", "--last", str(last), "--json", "--", _checked(flag))
+
+
+async def flags() -> str:
+    """List the feature flags as the store has them."""
+    return await _run_command("flags", "list", "--json")
+
+
+async def pause(flag: str, reason: str) -> str:
+    """Stay at the current percentage; red flags remain active."""
+    return await _lower("pause", flag, reason)
+
+
+async def abort(flag: str, reason: str) -> str:
+    """End a rollout at 0 % of users."""
+    return await _lower("abort", flag, reason)
+
+
+async def kill(flag: str, reason: str) -> str:
+    """Turn a flag off for everybody, and refuse every raise until a person clears it."""
+    return await _lower("kill", flag, reason)
+
+
+async def propose(verb: RaisingVerb, subject: str, reason: str) -> str:
+    """Propose a command that may raise traffic (subject: a flag, or a plan for start). Runs nothing."""
+    words = f"flags {verb}" if verb == "unkill" else verb
+    safe_reason = reason.replace("'", "’")
+    target = subject.replace("'", "’") if verb == "start" else _checked(subject)
+    message = "" if verb == "start" else f" -m '{safe_reason}'"
+    return (
+        f"Not run: this may raise traffic, so a person decides. Proposed because: {reason}\n"
+        f"    sluice {words} '{target}'{message}"
+    )
+
+
+TOOLS: tuple[Tool, ...] = (
+    lint, rehearse, backtest, list_rollouts, status, explain, flags, pause, abort, kill, propose,
+)  # fmt: skip
+
+
+async def _lower(verb: str, flag: str, reason: str) -> str:
+    words = ("--by", ACTOR, f"--reason={reason}", "--json", "--", _checked(flag))
+    return await _run_command(verb, *words)
+
+
+def _checked(flag: str) -> str:
+    if not FLAG_PATTERN.fullmatch(flag):
+        raise ToolError(f"flag {flag!r}: write the flag's name, such as new-ranking")
+    return flag
+
+
+async def _run_command(*arguments: str) -> str:
+    """Run ``sluice`` with the arguments; raise ToolError with its output unless it ends with 0."""
+    program = Path(sys.executable).with_name("sluice")
+    process = await asyncio.create_subprocess_exec(
+        program,
+        *arguments,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        async with asyncio.timeout(COMMAND_SECONDS_MAX):
+            output, errors = await process.communicate()
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+        raise ToolError(f"no answer within {COMMAND_SECONDS_MAX:g} s") from None
+    text = f"{output.decode()}{errors.decode()}".strip()
+    if process.returncode != Exit.OK:
+        raise ToolError(f"exit code {process.returncode}: {text}")
+    return text

@@ -1,0 +1,64 @@
+"""An agent reads and lowers through the official MCP client, and can raise nothing."""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from mcp import ClientSession, StdioServerParameters
+from mcp.client.stdio import stdio_client
+from mcp.types import TextContent
+from redis.asyncio import Redis
+
+from sluice.flags import FeatureFlags
+
+pytestmark = pytest.mark.integration
+ROOT = Path(__file__).parents[3]
+SLUICE = str(Path(sys.executable).with_name("sluice"))
+FLAG = "new-ranking"
+
+
+@asynccontextmanager
+async def agent(redis_url: str) -> AsyncIterator[ClientSession]:
+    """Start `sluice mcp` and connect to it as an agent does."""
+    environment = {**os.environ, "REDIS_URL": redis_url}
+    server = StdioServerParameters(command=SLUICE, args=["mcp"], env=environment)
+    async with stdio_client(server) as (read, write), ClientSession(read, write) as session:
+        await session.initialize()
+        yield session
+
+
+async def call(session: ClientSession, tool: str, **arguments: str) -> tuple[bool, str]:
+    """Return whether the tool failed, and its text."""
+    result = await session.call_tool(tool, arguments)
+    (content,) = result.content
+    assert isinstance(content, TextContent)
+    return bool(result.is_error), content.text
+
+
+async def test_an_agent_lowers_and_only_proposes_to_raise(redis_url: str) -> None:
+    async with Redis.from_url(redis_url) as redis:
+        flags = FeatureFlags(redis)
+        await flags.create_flag(FLAG, rollout_percentage=25)
+        async with asyncio.timeout(120), agent(redis_url) as session:
+            names = {tool.name for tool in (await session.list_tools()).tools}
+            assert {"status", "explain", "pause", "abort", "kill", "propose"} <= names
+            assert not {"start", "approve", "promote", "resume", "retry", "unkill"} & names
+            failed, text = await call(session, "lint", plan=str(ROOT / "plans" / "phase4.yaml"))
+            assert not failed, text
+            failed, text = await call(session, "kill", flag=FLAG, reason="errors in the logs")
+            assert not failed, text
+            failed, text = await call(
+                session, "propose", verb="unkill", subject=FLAG, reason="fixed"
+            )
+            assert "sluice flags unkill" in text
+            failed, text = await call(session, "kill", flag="--help", reason="x")
+            assert failed
+            assert "write the flag's name" in text
+        killed = await flags.get_flag(FLAG)
+        (entry,) = [one for one in await flags.history(FLAG) if one.action == "kill"]
+    assert killed.killed
+    assert (entry.metadata.actor, entry.metadata.reason) == ("agent (mcp)", "errors in the logs")
