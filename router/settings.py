@@ -1,4 +1,4 @@
-"""Settings of one router process, read once from the environment (names in ARCHITECTURE.md)."""
+"""Settings of one router process, read once from the environment (names in docs/configuration.md)."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""Bodies of the HTTP interface (ARCHITECTURE.md, "HTTP of a router process")."""
+"""Bodies of the HTTP interface (docs/contracts.md, "HTTP of a router process")."""
 
 from typing import Annotated, Any, Self
 

@@ -40,7 +40,7 @@ class LearningOptions:
 
 @dataclass(frozen=True, slots=True)
 class LearningKeys:
-    """Redis keys of one environment (ARCHITECTURE.md, contracts)."""
+    """Redis keys of one environment (docs/contracts.md)."""
 
     environment: str = "default"
 

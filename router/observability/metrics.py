@@ -1,4 +1,4 @@
-"""The router's Prometheus metrics: exactly the names and labels of ARCHITECTURE.md.
+"""The router's Prometheus metrics: exactly the names and labels of docs/metrics.md.
 
 One registry per process (or per test), so two routers in one interpreter do not share counters.
 """

@@ -1,4 +1,4 @@
-"""The Redis keys of the flags (ARCHITECTURE.md, 'Redis keys')."""
+"""The Redis keys of the flags (docs/contracts.md, 'Redis keys')."""
 
 from __future__ import annotations
 

@@ -37,11 +37,6 @@ def variables_in_code() -> set[str]:
     return {text for text in texts if VARIABLE.fullmatch(text)}
 
 
-def variables_in_architecture() -> set[str]:
-    text = (ROOT / "ARCHITECTURE.md").read_text()
-    return {match[0] for match in VARIABLE.finditer(text)}
-
-
 def variables_in_compose() -> set[str]:
     text = (ROOT / "docker-compose.yml").read_text()
     return set(re.findall(r"\$\{(\w+)", text)) | {"SLUICE_HEALTH"}
@@ -51,23 +46,13 @@ def test_each_variable_of_the_code_is_documented() -> None:
     assert sorted(variables_in_code() - documented_variables().keys()) == []
 
 
-def test_each_variable_of_the_architecture_is_documented() -> None:
-    assert sorted(variables_in_architecture() - documented_variables().keys()) == []
-
-
 def test_each_variable_of_compose_is_documented() -> None:
     assert sorted(variables_in_compose() - documented_variables().keys()) == []
 
 
 def test_nothing_is_documented_that_nobody_reads() -> None:
     assert (
-        sorted(
-            documented_variables().keys()
-            - variables_in_code()
-            - variables_in_architecture()
-            - variables_in_compose()
-        )
-        == []
+        sorted(documented_variables().keys() - variables_in_code() - variables_in_compose()) == []
     )
 
 

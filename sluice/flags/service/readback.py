@@ -36,7 +36,7 @@ class FlagsResponse(BaseModel):
 
 
 def flags_response(process_id: str, view: FlagView) -> dict[str, Any]:
-    """Return the JSON body of `GET /flags` for this process (ARCHITECTURE.md, 'HTTP')."""
+    """Return the JSON body of `GET /flags` for this process (docs/contracts.md, 'HTTP')."""
     snapshot = view.snapshot()
     age = view.lease_age_seconds()
     return {
