@@ -1,4 +1,4 @@
-"""Sentence vectors: what intent classification, the cache and vector search share.
+"""Sentence vectors for intent classification, the cache and vector search.
 
 ``LocalEmbedder`` is the default, also when API keys are present: a vector space must not change
 because somebody exported a key. The model is all-MiniLM-L6-v2 (Apache-2.0) from the package
@@ -34,7 +34,7 @@ _BATCH = 8  # larger batches were slower on one thread
 
 
 class EmbeddingError(RuntimeError):
-    """No usable vectors: the embedding service failed or answered with something else."""
+    """The embedding service failed, or its answer holds no vectors."""
 
 
 class Embedder(Protocol):
@@ -52,7 +52,7 @@ class Embedder(Protocol):
 
 
 class _VectorCache:
-    """The vectors of the texts used last, so cache, classifier and search embed a query once."""
+    """Cache of recent vectors, so that cache, classifier and search embed a query once."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -62,7 +62,7 @@ class _VectorCache:
     def get_or_compute(
         self, texts: Sequence[str], compute: Callable[[list[str]], Vectors], dimension: int
     ) -> Vectors:
-        """Rows for ``texts``; only those not seen lately are computed, outside the lock."""
+        """Return rows for ``texts``; missing ones are computed outside the lock."""
         found = self._look_up(texts)
         missing = [text for text in dict.fromkeys(texts) if text not in found]
         if missing:
@@ -176,7 +176,7 @@ def _normalize(vectors: Vectors) -> Vectors:
 def _load_tokenizer() -> Tokenizer:
     words = json.loads(files("router").joinpath("embedding_vocab.json").read_text("utf-8"))
     vocabulary = {word: index for index, word in enumerate(words)}
-    tokenizer = Tokenizer(WordPiece(vocabulary, unk_token="[UNK]", max_input_chars_per_word=100))  # noqa: S106 - the unknown-word marker is no password
+    tokenizer = Tokenizer(WordPiece(vocabulary, unk_token="[UNK]", max_input_chars_per_word=100))  # noqa: S106 - the unknown-word marker is not a password
     tokenizer.normalizer = BertNormalizer(lowercase=True)
     tokenizer.pre_tokenizer = BertPreTokenizer()
     return tokenizer

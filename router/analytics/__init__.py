@@ -1,4 +1,4 @@
-"""The decision log in Postgres: what was decided, how long it took, what came of it."""
+"""The decision log in Postgres: each decision, its times and its outcome."""
 
 from router.analytics.decision_log import DecisionLog, DecisionRow, OutcomeRow
 from router.analytics.phase_latency import PhaseLatency, fetch_latency_breakdown

@@ -1,4 +1,4 @@
-"""The core of a question: every word and sign, less the manner of asking.
+"""The canonical form of a question: every word and sign without polite phrases.
 
 Two questions certainly ask for the same only when their cores are equal. So this fails closed: it
 knows what may go (politeness, articles, contractions, the spellings of one number) and keeps the
@@ -96,7 +96,7 @@ _THOUSAND = 1000
 
 @lru_cache(maxsize=8192)
 def canonicalize(query: str) -> str:
-    """Tokens, one space between them; equal for questions that differ in manner only."""
+    """Return tokens joined by spaces; equal for questions that differ in politeness only."""
     text = query if query == query.upper() else _CASE_SENSITIVE_WORDS.sub(r"^\g<0>", query)
     text = _THOUSANDS_SEPARATED.sub(lambda found: found[0].replace(",", ""), normalize(text))
     for pattern, plain in _SPELLING_VARIANTS:
@@ -111,7 +111,7 @@ def canonicalize(query: str) -> str:
 
 @lru_cache(maxsize=8192)
 def canonicalize_loosely(query: str) -> str:
-    """The core with less certain differences evened out: to be trusted with a second witness."""
+    """Return a looser canonical form, to be used with a second criterion."""
     text = canonicalize(query)
     for pattern, plain in _LOOSE_VARIANTS:
         text = pattern.sub(plain, text)
@@ -119,7 +119,7 @@ def canonicalize_loosely(query: str) -> str:
 
 
 def _strip_polite_phrases(text: str) -> str:
-    """Without manner, until nothing more goes."""
+    """Remove polite phrases until none remains."""
     before = None
     while text != before:
         before = text
@@ -129,7 +129,7 @@ def _strip_polite_phrases(text: str) -> str:
 
 
 def _is_redundant_article(word: str, rest: list[str]) -> bool:
-    """Not so in plan a, vitamin a of; nor is a few the same as few, or the last week as last week."""
+    """Return True for an article without meaning; not in plan a, a few or the last week."""
     after = rest[0] if rest and rest[0].isalpha() else ""
     if word == "the":
         return len(after) > 1 and after not in _WORDS_THAT_NEED_THE
@@ -139,7 +139,7 @@ def _is_redundant_article(word: str, rest: list[str]) -> bool:
 
 
 def _normalize_numbers(tokens: list[str]) -> list[str]:
-    """One spelling for a whole number: twenty-one is 21, five hundred is 500, third is 3rd."""
+    """Write whole numbers in one spelling: twenty-one is 21, five hundred is 500, third is 3rd."""
     written: list[str] = []
     tens_before = False
     for token in tokens:

@@ -1,4 +1,4 @@
-"""Are two questions the same? Nearness of vectors alone can't tell.
+"""Equivalence of questions, which the cosine of vectors alone cannot decide.
 
 "Flights from A to B" and its reversal have a cosine of 0.99. So likeness starts from the cosine and
 loses: everything where the two contradict each other (numbers, dates, negation, names, direction),
@@ -52,9 +52,9 @@ _SPECIFIC_ASKS = frozenset({"who", "when", "where", "count", "duration", "often"
 
 @dataclass(frozen=True, slots=True)
 class QuestionMatch:
-    """The place of the candidate in the list given, and how sure it is: its likeness, at most its cosine.
+    """The index of a candidate and its similarity, at most its cosine.
 
-    ``passes``: the highest threshold at which it is an answer; above its likeness where its words decide.
+    ``passes`` is the highest threshold at which it is an answer, above the similarity when words decide.
     """
 
     index: int
@@ -63,7 +63,7 @@ class QuestionMatch:
 
 
 def similarity(one: str, other: str, cosine: float) -> float:
-    """The cosine, less what their words differ by; ``CONTRADICTION`` when they can't be the same."""
+    """Return the cosine minus the difference of words; ``CONTRADICTION`` for different questions."""
     if is_same_question(one, other):
         return cosine
     first, second = extract_features(one), extract_features(other)
@@ -75,12 +75,12 @@ def similarity(one: str, other: str, cosine: float) -> float:
 
 
 def is_same_question(one: str, other: str) -> bool:
-    """True only when the two certainly ask for the same."""
+    """Return True only when both certainly ask for the same."""
     return canonicalize(one) == canonicalize(other)
 
 
 def best_match(query: str, candidates: Sequence[tuple[str, float]]) -> QuestionMatch | None:
-    """The candidate (question, cosine), nearest first, most like ``query``, less what others cast on it.
+    """Return the best of the candidates (question, cosine; nearest first), reduced by its rivals.
 
     Candidates are of different cores. None where all contradict the query.
     """
@@ -100,7 +100,7 @@ def best_match(query: str, candidates: Sequence[tuple[str, float]]) -> QuestionM
 
 
 def _most_similar(query: str, candidates: Sequence[tuple[str, float]]) -> tuple[int, float]:
-    """The question itself if it is there."""
+    """Return the most similar candidate, the question itself if present."""
     for place, (question, cosine) in enumerate(candidates):
         if is_same_question(query, question):
             return place, cosine
@@ -119,7 +119,7 @@ def _margin_penalty(found: float, rivals: Iterable[float], within: float) -> flo
 
 
 def _has_same_wording(one: str, other: str) -> bool:
-    """Their words, though not certainly."""
+    """Return True for nearly equal wording."""
     return canonicalize_loosely(one) == canonicalize_loosely(other)
 
 
@@ -137,7 +137,7 @@ def _is_contradiction(one: QuestionFeatures, other: QuestionFeatures) -> bool:
 
 
 def _unshared_weight(one: QuestionFeatures, other: QuestionFeatures) -> float:
-    """The share of the words, by weight, that only one of the two has."""
+    """Return the weighted share of words that only one of the two has."""
     first, second = one.content, other.content
     total = sum(first.values()) + sum(second.values())
     apart = sum(weight for word, weight in first.items() if word not in second)
@@ -151,7 +151,7 @@ def _has_different_ask(one: QuestionFeatures, other: QuestionFeatures) -> bool:
 
 
 def _has_different_names(one: QuestionFeatures, other: QuestionFeatures) -> bool:
-    """Each names something that the other does not mention."""
+    """Return True when each has a name that the other lacks."""
     mine = any(name not in other.stems for name in one.names)
     return mine and any(name not in one.stems for name in other.names)
 
@@ -167,7 +167,7 @@ def _has_negated_word(mine: Iterable[str], theirs: frozenset[str]) -> bool:
 
 
 def _is_reversed(one: QuestionFeatures, other: QuestionFeatures) -> bool:
-    """What both mention stands in another order, and the order says who does what to whom."""
+    """Return True when shared words have another order that changes subject and object."""
     common = set(one.content_order) & set(other.content_order)
     first = [word for word in dict.fromkeys(one.content_order) if word in common]
     second = [word for word in dict.fromkeys(other.content_order) if word in common]

@@ -1,4 +1,4 @@
-"""What the words of a question say, taken apart once: content, numbers, times, names, negation.
+"""The features of a question: content, numbers, times, names, negation.
 
 Deliberately shallow and deterministic: it has to find what two questions disagree on, in microseconds.
 """
@@ -15,7 +15,7 @@ from router.backends.tokenization import STOPWORDS, fold, stem
 
 
 def split_words(words: str, apart: str | None = None) -> list[str]:
-    """Words written as one text, so that a list of them stays readable."""
+    """Split a text of words, which is more readable than a list."""
     return words.split(apart)
 
 
@@ -104,7 +104,7 @@ _WEIGHT_MIN = 0.05
 
 @dataclass(frozen=True, slots=True)
 class QuestionFeatures:
-    """One question. ``content`` maps each stem that carries meaning to its weight in (0, 1]."""
+    """The features of one question. ``content`` maps each meaningful stem to its weight in (0, 1]."""
 
     content: Mapping[str, float]
     content_order: tuple[str, ...]
@@ -121,7 +121,7 @@ class QuestionFeatures:
 
 @lru_cache(maxsize=4096)
 def extract_features(text: str) -> QuestionFeatures:
-    """Take a question apart."""
+    """Extract the features of a question."""
     plain = re.sub(r"(?<=\d),(?=\d{3}\b)", "", re.sub(r"n['\u2019]t\b", " not", text))
     folded = fold(plain)
     words = folded.split()
@@ -152,7 +152,7 @@ def _is_content_word(word: str) -> bool:
 
 
 def _number_spelling(word: str) -> str | None:
-    """Numbers and identifiers, one spelling each: 15k is 15000, third is 3rd."""
+    """Return one spelling of a number or identifier: 15k is 15000, third is 3rd."""
     if not any(letter.isdigit() for letter in word):
         return _NUMBERS.get(word)
     if thousands := re.fullmatch(r"(\d+)k", word):
@@ -166,7 +166,7 @@ def _times(folded: str, words: list[str]) -> tuple[str, ...]:
 
 
 def _names(text: str) -> tuple[str, ...]:
-    """Stems of capitalised words after the first, in order; none where every word has a capital."""
+    """Return stems of capitalised words after the first, in order; empty for a text in title case."""
     words = [word.removesuffix("'s") for word in _WORD.findall(text.replace("\u2019", "'"))]
     capital = [word for word in words[1:] if word[0].isupper() and word != "I"]
     if (
@@ -178,7 +178,7 @@ def _names(text: str) -> tuple[str, ...]:
 
 
 def _word_weight(word: str) -> float:
-    """How much it matters: the rarer a word, the more a question turns on it."""
+    """Return the weight of a word; rare words weigh more."""
     rank = _frequency_ranks().get(word)
     if rank is None:
         return 1.0
@@ -188,6 +188,6 @@ def _word_weight(word: str) -> float:
 
 @cache
 def _frequency_ranks() -> dict[str, int]:
-    """Places in the embedding model's vocabulary, which lists whole words by frequency."""
+    """Return ranks in the embedding model's vocabulary, which is ordered by frequency."""
     words = json.loads(files("router").joinpath("embedding_vocab.json").read_text("utf-8"))
     return {word: rank for rank, word in enumerate(words) if word.isalpha()}

@@ -26,9 +26,9 @@ from router.cache.equivalence import best_match, is_same_question
 from router.cache.vector_entry import SimilarQuestion, decode_entry, encode_entry, rank_by_cosine
 
 NEIGHBOURS_MAX = 12  # of these, by bits, the nearest by vector is one
-SEARCH_EFFORT = 100  # candidates that the index looks at
+SEARCH_EFFORT = 100  # candidates that the index examines
 BIT_SIMILARITY_MIN = 0.8  # share of equal bits: cosine 0.95 has 0.9
-RIVAL_BIT_MARGIN = 0.18  # of that share; what is further from the nearest is no rival of it
+RIVAL_BIT_MARGIN = 0.18  # of that share; a candidate further from the nearest is not a rival
 SWEEP_BATCH = 64  # expired or surplus entries removed with one insertion
 _LOOKUP_SCRIPT = """
 local found = redis.call('VSIM', KEYS[1], 'FP32', ARGV[1], 'WITHSCORES', 'WITHATTRIBS',
@@ -50,7 +50,7 @@ logger = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class CacheScope:
-    """Who may share an answer. ``limit`` is the number of results asked for."""
+    """The scope in which answers are shared. ``limit`` is the requested number of results."""
 
     tenant: str
     cohort: str
@@ -78,7 +78,7 @@ class CacheEntry:
 
 @dataclass(frozen=True, slots=True)
 class CacheLimits:
-    """``entries`` per scope; ``threshold`` is a cosine."""
+    """Limits: ``entries`` per scope; ``threshold`` is a cosine."""
 
     threshold: float = 0.95
     ttl_seconds: int = 3600
@@ -86,7 +86,7 @@ class CacheLimits:
 
 
 class SemanticCache:
-    """Every call raises redis.RedisError when Redis fails; callers go on without the cache."""
+    """Semantic cache. Every call raises redis.RedisError when Redis fails; callers skip the cache then."""
 
     def __init__(self, redis: Redis, environment: str, limits: CacheLimits) -> None:
         self._redis = redis
@@ -96,7 +96,7 @@ class SemanticCache:
         self._lookup = redis.register_script(_LOOKUP_SCRIPT)
 
     async def find_exact(self, scope: CacheScope, query: str) -> CacheEntry | None:
-        """The answer to this very question, up to the manner of asking."""
+        """Return the answer to this question in its canonical form."""
         entry = _parse_entry(
             await self._read_body(self._entry_key(scope.key, _digest(query))), "exact"
         )
@@ -106,7 +106,7 @@ class SemanticCache:
     async def find_similar(
         self, scope: CacheScope, query: str, vector: NDArray[np.float32]
     ) -> CacheEntry | None:
-        """The answer to a question that means the same."""
+        """Return the answer to an equivalent question."""
         near, first = await self._find_neighbours(scope.key, vector)
         while near and near[0].cosine >= self._limits.threshold:
             match = best_match(query, [(one.query, one.cosine) for one in near])
@@ -161,7 +161,7 @@ class SemanticCache:
         await self._sweep(scope.key, replies[-2], int(replies[-1]))
 
     async def invalidate(self, source: str) -> int:
-        """Drop every answer that shows this source; returns how many were dropped."""
+        """Drop every answer that shows this source; return their number."""
         members = await cast("Awaitable[set[Any]]", self._redis.smembers(self._source_key(source)))
         shown: dict[str, list[str]] = {}
         for scope, digest in map(self._parse_entry_key, map(_decode, members)):
@@ -171,14 +171,14 @@ class SemanticCache:
         return sum(dropped)
 
     async def stats(self, scope: CacheScope) -> Mapping[str, int]:
-        """How many entries the scope holds (expired ones included until they are swept)."""
+        """Count the entries of the scope (expired ones included until they are swept)."""
         return {
             "entries": int(await self._redis.zcard(self._order_key(scope.key))),
             "entries_max": self._limits.entries_max,
         }
 
     async def count_by_cohort(self) -> Mapping[str, int]:
-        """Entries by cohort, over all tenants and sizes of answer. Walks all of Redis' keys."""
+        """Count entries by cohort, over all tenants and limits. Scans all keys of Redis."""
         totals: Counter[str] = Counter()
         async for key in self._redis.scan_iter(f"{self._prefix}:*:order", count=1000):
             cohort = _decode(key).split(":")[-3]
@@ -191,7 +191,7 @@ class SemanticCache:
     async def _find_neighbours(
         self, scope: str, vector: NDArray[np.float32]
     ) -> tuple[list[SimilarQuestion], dict[str, dict[bytes, bytes]]]:
-        """Nearest first, and the body of the nearest if it is near enough, in one round trip."""
+        """Return neighbours, nearest first, and the nearest's body if near enough, in one round trip."""
         if not self._vectors_supported:
             return [], {}
         keys = (self._vectors_key(scope), self._entry_key(scope, ""))
@@ -216,7 +216,7 @@ class SemanticCache:
                 raise reply
 
     def _disable_vectors(self, error: ResponseError) -> None:
-        """Redis before 8.2 has no vector sets with attributes: exact matches only, said once."""
+        """Switch to exact matches and log it once: Redis before 8.2 lacks vector sets with attributes."""
         said = str(error).lower()
         if not any(sign in said for sign in ("unknown command", "syntax", "option")):
             raise error
@@ -226,7 +226,7 @@ class SemanticCache:
         )
 
     async def _sweep(self, scope: str, expired: Iterable[bytes], entries: int) -> None:
-        """Forget what has expired, and the oldest of what is too much."""
+        """Delete expired entries, and the oldest beyond the limit."""
         surplus = min(SWEEP_BATCH, entries - self._limits.entries_max)
         oldest = (
             await self._redis.zrange(self._order_key(scope), 0, surplus - 1) if surplus > 0 else []
@@ -234,7 +234,7 @@ class SemanticCache:
         await self._delete(scope, [_decode(name) for name in {*expired, *oldest}])
 
     async def _delete(self, scope: str, digests: list[str]) -> int:
-        """Entries with their vectors; returns how many were there still."""
+        """Delete entries with their vectors; return the number that still existed."""
         if not digests:
             return 0
         async with self._redis.pipeline(transaction=False) as pipe:
@@ -251,7 +251,7 @@ class SemanticCache:
         return f"{self._prefix}:{scope}:entry:{digest}"
 
     def _parse_entry_key(self, entry_key: str) -> tuple[str, str]:
-        """Scope and digest: what ``_entry_key`` was made of."""
+        """Return the scope and digest of a key of ``_entry_key``."""
         scope, _, digest = entry_key.removeprefix(f"{self._prefix}:").partition(":entry:")
         return scope, digest
 
@@ -270,7 +270,7 @@ def _digest(query: str) -> str:
 
 
 def _parse_entry(body: Mapping[bytes, bytes], how: str) -> CacheEntry | None:
-    """None for what is absent, or was written by something else."""
+    """Return the entry; None when absent or written by another program."""
     try:
         return CacheEntry(
             query=body[b"query"].decode(),

@@ -1,4 +1,4 @@
-"""What an element of the vector set carries, and how near it is.
+"""Elements of the vector set, and their distances.
 
 The set itself keeps one bit a dimension, enough to find candidates and too little to judge them.
 """
@@ -16,7 +16,7 @@ _BYTE, _TINY = 127, 1e-12
 
 @dataclass(frozen=True, slots=True)
 class VectorEntry:
-    """``vector`` in bytes, of any length."""
+    """An element of the vector set; ``vector`` is in bytes, of any length."""
 
     digest: str
     query: str
@@ -31,14 +31,14 @@ class SimilarQuestion:
 
 
 def encode_entry(query: str, vector: NDArray[np.float32]) -> str:
-    """The vector in bytes: the cosine of two is off by less than 0.001."""
+    """Encode the vector in bytes; the error of a cosine is below 0.001."""
     scale = _BYTE / max(float(np.abs(vector).max()), _TINY)
     numbers = np.rint(vector * scale).astype(np.int8).tobytes()
     return json.dumps({"query": query, "vector": b64encode(numbers).decode()})
 
 
 def decode_entry(digest: str, attributes: bytes | str | None) -> VectorEntry | None:
-    """None for an element that something else wrote."""
+    """Decode an element; return None for one of another program."""
     try:
         kept = json.loads(attributes or "")
         vector = np.frombuffer(b64decode(kept["vector"]), np.int8)
@@ -50,7 +50,7 @@ def decode_entry(digest: str, attributes: bytes | str | None) -> VectorEntry | N
 def rank_by_cosine(
     vector: NDArray[np.float32], entries: Iterable[VectorEntry | None]
 ) -> list[SimilarQuestion]:
-    """Nearest first."""
+    """Rank entries by cosine, the nearest first."""
     same_size = [one for one in entries if one is not None and one.vector.size == vector.size]
     if not same_size:
         return []

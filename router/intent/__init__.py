@@ -1,4 +1,4 @@
-"""What a question asks for: graph, temporal, semantic, metadata, or nothing we can answer.
+"""Intent classification: graph, temporal, semantic, metadata or out of scope.
 
 Training lives in ``router.intent.trainer``; it needs scikit-learn, which serving never imports.
 """

@@ -33,10 +33,10 @@ class _Label(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class LLMEscalation:
-    """When and how the language model is asked.
+    """The escalation to a language model.
 
-    Below ``threshold`` (a probability) of the trained model, for at most ``timeout`` seconds;
-    ``on_fallback`` is told the reason each time the model's own answer is kept instead.
+    It runs below ``threshold`` (a probability) of the trained model, for at most ``timeout`` seconds.
+    ``on_fallback`` receives the reason each time the trained model's answer is used instead.
     """
 
     llm: LanguageModel
@@ -46,7 +46,7 @@ class LLMEscalation:
 
 
 class IntentClassifier:
-    """Decides what a question asks for. Safe to share between threads and tasks."""
+    """Classifier of questions. Safe to share between threads and tasks."""
 
     def __init__(
         self, model: IntentModel, embedder: Embedder, *, escalation: LLMEscalation | None = None
@@ -80,7 +80,7 @@ class IntentClassifier:
 
     @property
     def intents(self) -> tuple[str, ...]:
-        """What the model can decide; a rule or novelty can add out_of_scope."""
+        """Return the model's intents; a rule or novelty can add out_of_scope."""
         return self._model.classes
 
     def classify(self, query: str) -> Intent:

@@ -1,4 +1,4 @@
-"""How good is a classifier? Pure: labelled questions and its decisions in, figures out."""
+"""Evaluation of a classifier: labelled questions and decisions in, figures out."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,7 +11,7 @@ CALIBRATION_BINS = 10
 
 @dataclass(frozen=True, slots=True)
 class ClassScore:
-    """``precision`` is None where the class was never decided, ``recall`` where it never was true."""
+    """The score of a class. ``precision`` is None when it was never decided, ``recall`` when never true."""
 
     count: int
     precision: float | None
@@ -20,7 +20,7 @@ class ClassScore:
 
 @dataclass(frozen=True, slots=True)
 class AccuracyScore:
-    """``right`` of ``count``."""
+    """The number of correct decisions of ``count``."""
 
     count: int
     correct: int
@@ -32,7 +32,7 @@ class AccuracyScore:
 
 @dataclass(frozen=True, slots=True)
 class CalibrationBin:
-    """Decisions of like confidence: calibrated when ``accuracy`` equals the mean ``confidence``."""
+    """Decisions of similar confidence: calibrated when ``accuracy`` equals the mean ``confidence``."""
 
     confidence: float
     accuracy: float
@@ -41,7 +41,7 @@ class CalibrationBin:
 
 @dataclass(frozen=True, slots=True)
 class ClassificationReport:
-    """``calibration_error`` is the expected calibration error (Naeini et al. 2015) over ten bins."""
+    """The figures. ``calibration_error`` is the expected calibration error (Naeini et al. 2015) over ten bins."""
 
     overall: AccuracyScore
     classes: Mapping[str, ClassScore]

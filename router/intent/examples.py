@@ -15,7 +15,7 @@ _EXPECTED_FORMAT = '{"query": "…", "intent": "…"}'
 
 
 def read_examples(path: Path, known: Collection[str] | None = INTENTS) -> list[Example]:
-    """Read a file; empty lines are passed over. ``known`` None takes every label.
+    """Read a file; empty lines are skipped. ``known`` None accepts every label.
 
     Raises:
         IntentModelError: no such file, or a line that can't be used, with its number and the reason.
@@ -28,9 +28,9 @@ def read_examples(path: Path, known: Collection[str] | None = INTENTS) -> list[E
 
 
 def with_background(examples: Iterable[Example]) -> list[Example]:
-    """A team's examples on top of the project's own, which give way where both know a question.
+    """Combine a team's examples with the project's; the team's label wins for equal questions.
 
-    A few hundred examples alone leave most wordings, and out_of_scope, unseen.
+    A few hundred examples alone cover few wordings, and no question out of scope.
     """
     mine = list(examples)
     asked = {example.query.lower() for example in mine}
@@ -39,7 +39,7 @@ def with_background(examples: Iterable[Example]) -> list[Example]:
 
 
 def require_trainable(rows: Sequence[Example], known: Collection[str] | None = INTENTS) -> None:
-    """Raises IntentModelError when no model can be trained on these."""
+    """Raise IntentModelError when these examples cannot train a model."""
     counts = Counter(row.intent for row in rows)
     unknown = sorted(set(counts) - set(counts if known is None else known))
     if unknown:

@@ -1,4 +1,4 @@
-"""A question's frame: the words that carry its ask, by what they mean; its topic left blank.
+"""A question's frame: the words of the request by concept, with the topic left blank.
 
 "Which carriers are tied to the depot" and "what vendors are linked to our plant" are one frame. From
 a few hundred questions a model learns what frames ask for, where it would know few of the words.
@@ -8,8 +8,8 @@ from functools import lru_cache
 
 from router.intent.ngrams import skip_bigrams, split_tokens
 
-# A trailing * takes every word that starts so. A word that two concepts could claim has the one
-# that tells intents apart better.
+# A trailing * matches every word with that prefix. A word of two concepts belongs to the one that
+# separates intents better.
 _CONCEPTS = {
     "find": "find search locate look lookup fetch retrieve hunt seek get discover",
     "show": "show display list present give view see print tell bring pull open enumerate",
@@ -92,7 +92,7 @@ _EMPTY_SYMBOLS = frozenset((_BLANK, "^", "$", ".."))
 
 
 def frame(query: str) -> list[str]:
-    """Concepts, small words, numbers and signs in order; runs of other words are one blank."""
+    """Return concepts, small words, numbers and signs in order; other words become one blank."""
     found: list[str] = []
     for word in split_tokens(query):
         if word in _FILLERS:
@@ -104,9 +104,9 @@ def frame(query: str) -> list[str]:
 
 
 def frame_grams(query: str) -> list[str]:
-    """One to four signs in a row, both ends marked, and pairs of signs up to four apart.
+    """Return one to four signs in a row, both ends marked, and pairs of signs up to four apart.
 
-    Blanks alone say nothing: whoever asks in words that no concept has is not asking like others.
+    A frame of blanks alone gives no grams, because it has no concept to compare.
     """
     signs = ["^", *frame(query), "$"]
     rows = [

@@ -1,4 +1,4 @@
-"""What a question asks for, in the router's own words."""
+"""The intents, in the router's own words."""
 
 from dataclasses import dataclass
 
@@ -21,7 +21,7 @@ class Intent:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A question with the intent a person gave it; ``difficulty`` is only reported on."""
+    """A question with the intent that a person assigned; ``difficulty`` is for reports only."""
 
     query: str
     intent: str
@@ -29,4 +29,4 @@ class Example:
 
 
 class IntentModelError(ValueError):
-    """Examples that cannot train a model, or a model file that is not one of ours."""
+    """Examples that cannot train a model, or a file that is not a model of this program."""

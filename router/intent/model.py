@@ -32,7 +32,7 @@ class NgramBlock:
     scale: float
 
     def row(self, query: str) -> tuple[NDArray[np.int64], Floats]:
-        """Column numbers and values of the non-zero entries."""
+        """Return column numbers and values of the non-zero entries."""
         counts = Counter(gram for gram in self.analyzer(query) if gram in self.vocabulary)
         columns = np.array([self.vocabulary[gram] for gram in counts], dtype=np.int64)
         weights = np.array([1.0 + log(count) for count in counts.values()], dtype=np.float32)
@@ -67,11 +67,11 @@ class IntentModel:
 
     @property
     def dimension(self) -> int:
-        """The length of the sentence vectors it was trained with."""
+        """Return the length of the sentence vectors of its training."""
         return int(self.coefficients.shape[1]) - sum(len(block.idf) for block in self.blocks)
 
     def scores(self, query: str, vector: Floats) -> Floats:
-        """Log-odds per class, before the temperature."""
+        """Return log-odds per class, before the temperature."""
         total = self.intercept.copy()
         offset = 0
         for block in self.blocks:
@@ -81,11 +81,11 @@ class IntentModel:
         return np.asarray(total + self.coefficients[:, offset:] @ (vector * self.vector_scale))
 
     def probabilities(self, query: str, vector: Floats) -> dict[str, float]:
-        """Calibrated probability of each class; they sum to one."""
+        """Return the calibrated probability of each class; they sum to one."""
         return self._calibrated_probabilities(self.scores(query, vector))
 
     def decide(self, query: str, vector: Floats) -> tuple[str, float]:
-        """The most probable class, or out_of_scope where the question is unlike the known ones."""
+        """Return the most probable class, or out_of_scope for a question unlike the known ones."""
         scores = self.scores(query, vector)
         if self.novelty is not None:
             unknown = self.novelty.novelty_score(float(scores.max()), vector)

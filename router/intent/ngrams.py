@@ -11,22 +11,22 @@ _SKIP_DISTANCES = range(2, 5)
 
 
 def split_tokens(query: str) -> list[str]:
-    """Lower-case words, numbers as their length class, comparison and quote signs as words."""
+    """Split into lower-case words, numbers by length class, and comparison and quote signs."""
     text = unicodedata.normalize("NFKD", query).lower().replace("\u2019", "'")
     return [f"#{min(len(word), 4)}" if word.isdigit() else word for word in _WORD.findall(text)]
 
 
 def skip_bigrams(row: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Pairs of what stands two to four places apart, the nearest first."""
+    """Return pairs of items two to four places apart, the nearest first."""
     return (
         (one, other) for gap in _SKIP_DISTANCES for one, other in zip(row, row[gap:], strict=False)
     )
 
 
 def word_grams(query: str) -> list[str]:
-    """Words, pairs of neighbours and of words up to four apart, and the first two words marked.
+    """Return words, pairs of words up to four apart, and the first two words marked.
 
-    The first words carry the ask; two words apart say what neither does ("filter … by").
+    The first words carry the request; pairs carry more than their words ("filter … by").
     """
     found = split_tokens(query)
     pairs = [f"{left} {right}" for left, right in pairwise(found)]
@@ -35,7 +35,7 @@ def word_grams(query: str) -> list[str]:
 
 
 def character_grams(query: str) -> list[str]:
-    """Two to five characters within each word and its borders: endings, stems, and typos."""
+    """Return two to five characters within each word and its borders: endings, stems, typos."""
     grams = []
     for word in split_tokens(query):
         padded = f" {word} "

@@ -1,4 +1,4 @@
-"""Is a question unlike everything the model was trained on?
+"""Novelty detection: questions unlike the training questions.
 
 For models with labels of their own. Two signs, each in units of its spread over the training
 questions: the classifier's best score, and the cosines of the nearest training questions (k-nearest
@@ -22,7 +22,7 @@ _BLOCK_ROWS = 1024
 
 @dataclass(frozen=True, slots=True)
 class NoveltyDetector:
-    """``known`` are the training questions' vectors; below ``threshold`` a question is unknown."""
+    """Detector over the training questions' vectors; below ``threshold`` a question is unknown."""
 
     known_vectors: Floats
     score_spread: float
@@ -30,20 +30,20 @@ class NoveltyDetector:
     familiarity_threshold: float
 
     def familiarity(self, score: float, vector: Floats) -> float:
-        """High: the model has seen such questions. ``score`` is its best class's."""
+        """Return a high value for questions like the training ones; ``score`` is the best class's."""
         return (
             score / self.score_spread
             + _proximity(self.known_vectors @ vector) / self.proximity_spread
         )
 
     def novelty_score(self, score: float, vector: Floats) -> float:
-        """A probability-like figure: above one half the question is out of scope."""
+        """Return a probability-like figure; above one half the question is out of scope."""
         apart = self.familiarity(score, vector) - self.familiarity_threshold
         return 1.0 / (1.0 + exp(min(50.0, max(-50.0, 2.0 * apart))))
 
 
 def fit_novelty_detector(scores: Sequence[float] | Floats, vectors: Floats) -> NoveltyDetector:
-    """From held-out best scores and the vectors of the same training questions."""
+    """Fit to held-out best scores and the vectors of the same training questions."""
     best = np.asarray(scores, np.float64)
     near = _leave_one_out_proximity(vectors)
     score_spread, near_spread = float(best.std()) or 1.0, float(near.std()) or 1.0
@@ -63,6 +63,6 @@ def _leave_one_out_proximity(vectors: Floats) -> NDArray[np.float64]:
 
 
 def _proximity(cosines: Floats) -> float:
-    """The mean of the nearest's, the third's and the fifth's."""
+    """Return the mean proximity of the nearest, third and fifth training question."""
     places = [max(0, len(cosines) - place) for place in _NEIGHBOUR_RANKS]
     return float(np.partition(cosines, places)[places].mean())

@@ -1,4 +1,4 @@
-"""The first tier: wordings that leave no doubt, decided in microseconds.
+"""The first tier: rules for unmistakable wordings, decided in microseconds.
 
 A rule decides only when the signs of exactly one intent are present. "similar documents where
 status = 'final'" has signs of two and is left to the model.

@@ -30,7 +30,7 @@ _LARGE_DATASET_ROWS = 5000  # rows from which three folds say as much as five
 
 @dataclass(frozen=True, slots=True)
 class Hyperparameters:
-    """What cross-validation chose, on the project's own questions.
+    """Hyperparameters from cross-validation on the project's own questions.
 
     ``regularisation`` is scikit-learn's C (higher: freer); ``words``, ``characters``,
     ``frames`` and ``vector`` weigh the four kinds of feature against each other.
@@ -57,7 +57,7 @@ class TrainingResult:
     held_out_probabilities: NDArray[np.float64]
 
     def held_out_decisions(self, rows: Sequence[Example]) -> list[Intent]:
-        """What the cascade decides for the first ``rows`` of the training questions, unseen."""
+        """Return the cascade's held-out decisions for the first ``rows`` training questions."""
         decisions = []
         for row, odds in zip(rows, self.held_out_probabilities, strict=False):
             best = int(odds.argmax())
@@ -89,7 +89,7 @@ def train(
 def train_and_evaluate(
     examples: Sequence[Example], embedder: Embedder, *, own_labels: bool = False
 ) -> tuple[IntentModel, ClassificationReport]:
-    """A team's model, and how it does on those of their questions that it was not trained on.
+    """Train a team's model, and evaluate it on held-out questions of the team.
 
     Held out are single folds: for the figures the model is trained several times. Only the
     weights of n-grams (IDF) have seen them. Raises IntentModelError.
@@ -109,7 +109,7 @@ def fit_intent_model(
     hyperparameters: Hyperparameters,
     known: Collection[str] | None,
 ) -> TrainingResult:
-    """Train, and cross-validate for calibration and for what is unknown."""
+    """Train, and cross-validate for calibration and novelty."""
     require_trainable(rows, known)
     vectors = embedder.embed([row.query for row in rows])
     labels = np.array([row.intent for row in rows])
@@ -146,7 +146,7 @@ def _fit_blocks(queries: Sequence[str], recipe: Hyperparameters) -> tuple[NgramB
 def _fit_block(
     analyse: Callable[[str], list[str]], scale: float, queries: Sequence[str]
 ) -> NgramBlock:
-    """Without grams where they weigh nothing, or where no question has one of this kind."""
+    """Fit one kind of n-gram; empty at weight zero, or when the questions have none."""
     if not scale or not any(analyse(query) for query in queries):
         return NgramBlock(analyse, {}, np.empty(0, np.float32), scale)
     counted = TfidfVectorizer(analyzer=analyse, sublinear_tf=True).fit(queries)
@@ -174,12 +174,12 @@ def _sparse_matrix(
 
 
 def _estimator(recipe: Hyperparameters) -> LinearSVC:
-    """Held-out accuracy was 1 to 2 points above logistic regression's, at a fifth of its time."""
+    """Build the estimator; held-out it is 1 to 2 points above logistic regression, at a fifth of the time."""
     return LinearSVC(C=recipe.regularization, class_weight="balanced", tol=1e-3, random_state=0)
 
 
 def _rows_per_class(fitted: LinearSVC) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """One row per class; for two classes scikit-learn keeps only the second's, against zero."""
+    """Return one row per class; for two classes scikit-learn stores only the second's."""
     coefficients, intercept = fitted.coef_, fitted.intercept_
     if len(coefficients) < len(fitted.classes_):
         coefficients = np.vstack([np.zeros_like(coefficients), coefficients])
@@ -190,7 +190,7 @@ def _rows_per_class(fitted: LinearSVC) -> tuple[NDArray[np.float32], NDArray[np.
 def _held_out_scores(
     features: csr_matrix, labels: NDArray[np.str_], recipe: Hyperparameters
 ) -> NDArray[np.float64]:
-    """Scores of each row from a model that was trained without it; a column for each class."""
+    """Return held-out scores of each row, with a column per class."""
     folds = 3 if len(labels) > _LARGE_DATASET_ROWS else EXAMPLES_MIN
     scores = cross_val_predict(
         _estimator(recipe),
@@ -205,7 +205,7 @@ def _held_out_scores(
 
 
 def _fit_temperature(scores: NDArray[np.float64], labels: NDArray[np.str_]) -> float:
-    """The divisor under which held-out log loss is smallest."""
+    """Return the divisor with the smallest held-out log loss."""
     truth = np.searchsorted(np.unique(labels), labels)
 
     def loss(log_temperature: float) -> float:

@@ -26,7 +26,7 @@ __all__ = [
 def create_language_model(
     settings: LLMSettings, *, on_usage: UsageHook | None = None
 ) -> ClosableModel | None:
-    """The configured model, or None: without a key, queries are served without one.
+    """Create the configured model; return None without a key, so that queries run without one.
 
     Only the provider's own SDK is imported: each takes a second or two.
     """

@@ -22,7 +22,7 @@ class AnthropicModel:
         )
 
     async def complete(self, *, system: str, prompt: str, schema: type[T]) -> T:
-        """See ``LanguageModel.complete``; the instructions are marked for the prompt cache."""
+        """Complete a prompt (``LanguageModel.complete``); instructions are marked for the prompt cache."""
         message = await self._send(system, prompt, anthropic.transform_schema(schema))
         try:
             used, stop, blocks = message.usage, message.stop_reason, message.content

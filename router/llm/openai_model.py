@@ -23,7 +23,7 @@ class OpenAIModel:
         )
 
     async def complete(self, *, system: str, prompt: str, schema: type[T]) -> T:
-        """See ``LanguageModel.complete``; OpenAI caches equal prompt beginnings by itself."""
+        """Complete a prompt (``LanguageModel.complete``); OpenAI caches equal prefixes itself."""
         completion = await self._send(system, prompt, schema)
         try:
             choice = completion.choices[0]
@@ -73,7 +73,7 @@ class OpenAIModel:
 
 
 def _tokens(completion: ChatCompletion) -> Tokens:
-    """OpenAI counts cached tokens inside the prompt's; servers like it may send no usage."""
+    """Count tokens; OpenAI includes cached ones in the prompt's, and other servers may omit usage."""
     usage = completion.usage
     if usage is None:
         return Tokens(input=0, output=0)

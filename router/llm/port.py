@@ -1,4 +1,4 @@
-"""The narrow seam to any language model: one call, one validated answer."""
+"""The port to any language model: one call, one validated answer."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ T = TypeVar("T", bound=BaseModel)
 
 
 class LanguageModelError(RuntimeError):
-    """No usable answer from a language model; the caller goes on without one.
+    """A language model gave no usable answer; the caller continues without one.
 
     ``reason`` is one of ``timeout``, ``rate_limited``, ``unavailable``, ``rejected``, ``refused``,
     ``truncated``, ``invalid``: a fixed set, fit for a metric's label.
@@ -23,7 +23,7 @@ class LanguageModelError(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """Tokens of one call, each counted once: ``input`` leaves out what the prompt cache served."""
+    """Tokens of one call, each counted once: ``input`` excludes cached tokens."""
 
     input: int
     output: int
@@ -33,7 +33,7 @@ class Tokens:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What one answered call used; ``cost_usd`` is zero where no price was configured."""
+    """The usage of one answered call; ``cost_usd`` is zero without a configured price."""
 
     model: str
     tokens: Tokens
@@ -44,7 +44,7 @@ UsageHook = Callable[[Usage], None]
 
 
 class LanguageModel(Protocol):
-    """A language model that answers in a given shape."""
+    """Port of a language model that answers in a schema."""
 
     async def complete(self, *, system: str, prompt: str, schema: type[T]) -> T:
         """Answer ``prompt`` under the instructions ``system`` as an instance of ``schema``.
@@ -56,6 +56,6 @@ class LanguageModel(Protocol):
 
 
 class ClosableModel(LanguageModel, Protocol):
-    """A model with connections of its own; whoever opened it closes it."""
+    """A model with its own connections; its creator closes it."""
 
     async def aclose(self) -> None: ...

@@ -1,4 +1,4 @@
-"""Any language model, watched: one deadline, a breaker, metrics; failing it degrades the answer."""
+"""A language model with a deadline, a circuit breaker and metrics; a failure degrades the answer."""
 
 import asyncio
 import time
@@ -16,7 +16,7 @@ _HEALTHY_REASONS = frozenset({"refused", "truncated"})
 
 
 def usage_counter(metrics: RouterMetrics) -> UsageHook:
-    """A hook for ``from_settings`` that counts tokens and cost."""
+    """Return a hook for ``from_settings`` that counts tokens and cost."""
 
     def count(usage: Usage) -> None:
         for kind in LLM_TOKENS:
@@ -27,7 +27,7 @@ def usage_counter(metrics: RouterMetrics) -> UsageHook:
 
 
 class ResilientModel:
-    """``seconds`` bounds a whole answer, retries of the SDK included."""
+    """Model with a limit of ``seconds`` for a whole answer, the SDK's retries included."""
 
     def __init__(self, model: LanguageModel, metrics: RouterMetrics, seconds: float) -> None:
         self._model = model
@@ -36,7 +36,7 @@ class ResilientModel:
         self._breaker = CircuitBreaker()
 
     async def complete(self, *, system: str, prompt: str, schema: type[T]) -> T:
-        """See ``LanguageModel.complete``; reason ``skipped`` after repeated failures."""
+        """Complete a prompt; raise with the reason ``skipped`` after repeated failures."""
         if not self._breaker.allows_request():
             raise self._record_degradation(
                 LanguageModelError("skipped", "left alone after failures")
@@ -57,7 +57,7 @@ class ResilientModel:
         return answer
 
     def count_unfaithful(self, reason: str) -> None:
-        """The rewriter's hook; other reasons were counted when they happened."""
+        """Count unfaithful rewrites; other reasons are counted where they occur."""
         if reason == "unfaithful":
             self._metrics.llm_requests.labels(reason).inc()
 

@@ -1,4 +1,4 @@
-"""What both providers share: reading the answer, naming failures, counting the cost."""
+"""Shared parts of both providers: parsing answers, naming failures, counting cost."""
 
 from pydantic import ValidationError
 
@@ -21,19 +21,19 @@ def parse_response(text: str, schema: type[T]) -> T:
         return schema.model_validate_json(text)
     except ValidationError as error:
         raise LanguageModelError(
-            "invalid", f"the answer is no {schema.__name__}: {error.error_count()} error(s)"
+            "invalid", f"the answer does not fit {schema.__name__}: {error.error_count()} error(s)"
         ) from error
 
 
 def status_reason(status: int) -> str:
-    """The reason for an HTTP status other than 2xx."""
+    """Return the reason for an HTTP status other than 2xx."""
     if status == _TOO_MANY_REQUESTS:
         return "rate_limited"
     return "unavailable" if status >= _SERVER_ERROR or status in _RETRYABLE else "rejected"
 
 
 def report_usage(hook: UsageHook | None, *, model: str, tokens: Tokens, price: Price) -> None:
-    """Tell the hook, if there is one, what the call used and cost."""
+    """Pass the usage and cost of a call to the hook, if any."""
     if hook is None:
         return
     cost = (

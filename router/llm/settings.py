@@ -1,4 +1,4 @@
-"""Which language model to use, and within what limits."""
+"""Settings of the language model and its limits."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -6,7 +6,7 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """US dollars per million tokens, as the provider bills this account; zero: not counted."""
+    """US dollars per million tokens, as the provider bills them; zero is not counted."""
 
     input: float = 0.0
     output: float = 0.0

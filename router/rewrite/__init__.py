@@ -1,4 +1,4 @@
-"""Questions made easier to answer: normalised, spelled right, taken apart, improved."""
+"""Rewriting of questions: normalisation, spelling, decomposition, improvement."""
 
 from router.rewrite.decomposition import decompose, extract_keywords
 from router.rewrite.normalization import (

@@ -1,4 +1,4 @@
-"""Taking a question apart, and loosening it, without a language model."""
+"""Decomposition and keyword extraction without a language model."""
 
 import re
 
@@ -34,7 +34,7 @@ _FILLER = re.compile(
 
 
 def decompose(query: str) -> tuple[str, ...]:
-    """The parts of a question that can each be asked alone; itself alone when it is one question."""
+    """Return the sub-questions that can each be asked alone; a single question gives itself."""
     pieces = _pieces(query)
     whole = (query.strip(),)
     if not 1 < len(pieces) <= MAX_PARTS:
@@ -59,7 +59,7 @@ def _pieces(query: str) -> list[str]:
 
 
 def extract_keywords(query: str) -> str:
-    """The words that carry meaning, without the phrase around them; what is fixed stays."""
+    """Return the meaningful words without the phrase around them; protected terms remain."""
     fixed = set(protected_terms(query))
     words = [
         word

@@ -1,4 +1,4 @@
-"""Careful handling of a question's characters: one spelling for the cache, typos, fixed points."""
+"""Normalisation of a question's text: one spelling for the cache, typos, protected terms."""
 
 import json
 import re
@@ -47,20 +47,20 @@ _COMMON_OPENERS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Lexicon:
-    """What the stores call things, in lower case: ``words`` to repair towards, ``names`` to leave."""
+    """The stores' vocabulary in lower case: ``words`` to correct towards, ``names`` to keep."""
 
     words: Set[str] = frozenset()
     names: Set[str] = frozenset()
 
 
 def strip_markup(query: str) -> str:
-    """One kind of quote, dash, letter and space; nothing invisible. The words stay as they are."""
+    """Unify quotes, dashes, letters and spaces, and drop invisible characters; words stay."""
     text = unicodedata.normalize("NFKC", query.translate(_POWERS)).translate(_QUOTES)
     return _SPACES.sub(" ", _INVISIBLE.sub("", text)).strip()
 
 
 def normalize(query: str) -> str:
-    """One spelling for questions that differ only in how they were typed; a cache key.
+    """Return one spelling for questions that differ only in typing; a cache key.
 
     Unicode forms, quotes, white space, case and trailing punctuation are made equal. Quoted values
     keep their case, because the stores compare them exactly, and so do units that differ by it.
@@ -76,11 +76,10 @@ def _lowercase(text: str) -> str:
 
 
 def correct_spelling(query: str, lexicon: Lexicon) -> str:
-    """Repair words that are one slip away from exactly one word of the lexicon.
+    """Correct words one edit away from exactly one word of the lexicon.
 
-    Only plain lower-case words of five letters or more that are no known English word are touched:
-    never quoted text, names, numbers or identifiers, nor what follows ``named`` or ``=`` or stands
-    before ``Ltd``.
+    Only lower-case words of five letters or more outside the English vocabulary change. Quoted text,
+    names, numbers and identifiers stay, as do words after ``named`` or ``=`` and before ``Ltd``.
     """
     if not lexicon.words:
         return query
@@ -91,14 +90,14 @@ def correct_spelling(query: str, lexicon: Lexicon) -> str:
 
 
 def protected_terms(query: str) -> list[str]:
-    """What a rewrite must keep, in order: quotations, numbers, identifiers, comparisons, names."""
+    """Return the terms that a rewrite must keep, in order: quotations, numbers, identifiers, comparisons, names."""
     return [
         found for found in _PROTECTED.findall(query) if found.rstrip(".") not in _COMMON_OPENERS
     ]
 
 
 def preserves_meaning(before: str, after: str) -> bool:
-    """Whether ``after`` keeps every fixed point of ``before`` in order, and adds and negates none."""
+    """Return True when ``after`` keeps the protected terms in order, and adds and negates none."""
     kept = [point.lower().rstrip(".,:/-") for point in protected_terms(before)]
     lowered = after.lower()
     position = 0
@@ -113,7 +112,7 @@ def preserves_meaning(before: str, after: str) -> bool:
 
 
 def _factual_terms(text: str) -> list[str]:
-    """Fixed points, except a capital that only begins a sentence."""
+    """Return the protected terms without capitals that only begin a sentence."""
     starts = {found.start() for found in re.finditer(r"(?:^|(?<=[.?!]\s))\w", text)}
     return [
         found.group()
@@ -145,7 +144,7 @@ def _is_known(word: str, vocabulary: Set[str]) -> bool:
 
 
 def _single_edits(word: str) -> Iterator[str]:
-    """Every string one deletion, swap of neighbours, replacement or insertion away.
+    """Return every string one deletion, swap, replacement or insertion away.
 
     The first letter stays: people rarely miss it, and it keeps names from being pulled away.
     """
@@ -167,7 +166,7 @@ def _is_inflection(word: str, candidate: str) -> bool:
 
 @cache
 def _english_words() -> frozenset[str]:
-    """Whole words of BERT's vocabulary: common English words and common names."""
+    """Return the whole words of BERT's vocabulary: common English words and names."""
     tokens = json.loads(files("router").joinpath("embedding_vocab.json").read_text("utf-8"))
     return frozenset(token for token in tokens if token.isalpha())
 

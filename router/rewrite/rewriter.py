@@ -1,7 +1,7 @@
 """Rewriting by rules, improved by a language model where one is configured.
 
-The language model can never make a query fail: slow, refusing or unfaithful answers are counted
-and the rules' result stands.
+The language model never makes a query fail: slow, refused or unfaithful answers are counted, and the
+result of the rules is used.
 """
 
 import asyncio
@@ -33,9 +33,9 @@ does better: synonyms, broader terms, the likely wording of the records.
 
 @dataclass(frozen=True, slots=True)
 class Rewrite:
-    """``text`` is the whole question as it will be searched, ``parts`` what to ask one by one.
+    """A rewritten question: ``text`` is the whole, ``parts`` are its sub-questions.
 
-    A question that is one question has itself as its only part.
+    A single question is its own only part.
     """
 
     text: str
@@ -45,10 +45,10 @@ class Rewrite:
 
 @dataclass(frozen=True, slots=True)
 class RewriteSettings:
-    """How to rewrite.
+    """Settings of the rewriter.
 
-    ``timeout`` is in seconds for a language model's whole answer; ``lexicon`` gives, without
-    waiting, what the stores hold now, for spelling; ``on_fallback`` is told why a language model's answer was not used:
+    ``timeout`` is in seconds for a language model's whole answer. ``lexicon`` returns the stores'
+    vocabulary without waiting, for spelling. ``on_fallback`` receives the reason for an unused answer:
     a ``LanguageModelError.reason`` or ``unfaithful``.
     """
 
@@ -71,7 +71,7 @@ class _ImproveReply(BaseModel):
 
 
 class QueryRewriter:
-    """Prepares questions; without a language model it works by rules alone."""
+    """Rewriter of questions; without a language model it works by rules alone."""
 
     def __init__(
         self, llm: LanguageModel | None = None, *, settings: RewriteSettings | None = None
@@ -94,7 +94,7 @@ class QueryRewriter:
         return Rewrite(text, decompose(text), "rules")
 
     async def improve(self, query: str, reason: str) -> str:
-        """Word a question differently; ``why`` says what was wrong with its answer.
+        """Rephrase a question; ``why`` is the problem with its answer.
 
         Without a language model: the words that carry meaning alone, which match more.
         """

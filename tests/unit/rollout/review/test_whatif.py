@@ -113,7 +113,7 @@ def test_a_stricter_threshold_fails_a_check_and_holds_the_step_back() -> None:
     assert visit.after.kind == "undecided"
     assert visit.after.reason.endswith("one/4 was Successful, but that had not lasted yet")
     told = whatif_text("rollout-f/1", changes, course, PLAN)
-    assert "another way from one on" in told
+    assert "would have differed from one on" in told
     assert whatif_document("rollout-f/1", ["x"], changes, course)["changed"] == 1
 
 
