@@ -107,7 +107,7 @@ async def assemble(
         pipeline=_build_pipeline(deps, features, settings.limits, faults),
         prober=Prober(golden, deps.understanding, deps.arm_selector, phases, metrics),
         gauges=GaugeUpdater(phases, metrics),
-        user_counter=UniqueUserCounter(redis, settings.environment, metrics),
+        user_counter=UniqueUserCounter(redis, settings.environment, metrics.users),
         answer_cache=deps.answer_cache,
         understanding=deps.understanding,
         llm_client=llm_client,

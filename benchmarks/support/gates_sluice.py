@@ -1,4 +1,4 @@
-"""Our statistical gates over many runs at once: the kernels of ``sluice.rollout.analysis.stats``, hour by hour.
+"""Our statistical gates over many runs at once, hour by hour: the kernels of ``analysis.stats``.
 
 ``tests/unit/rollout/analysis/test_stats_benchmark.py`` proves that this gives what the tests' own ``update`` gives.
 """
@@ -7,21 +7,20 @@ from collections.abc import Callable
 
 import numpy as np
 
+from benchmarks.support.first_failures import FirstFailures, first_failure_log_ratios
 from benchmarks.support.gates_edges import Array
 from benchmarks.support.gates_traffic import EDGES, USER_EDGES, Fired, SimulatedTraffic
-from sluice.rollout.analysis.stats import affected_users, counts, means
-from sluice.rollout.analysis.stats.affected_users import AffectedUsersTest
+from sluice.rollout.analysis.stats import counts, means
 from sluice.rollout.analysis.stats.counts import CountTest
 from sluice.rollout.analysis.stats.e_process import BettingStrategy, log_sum
 from sluice.rollout.analysis.stats.latency_tail import LatencyTailTest
 from sluice.rollout.analysis.stats.means import MeanTest
-from sluice.rollout.analysis.stats.slow_users import SlowUsersTest
 
 ALPHA_PER_METRIC = 0.01
 ERRORS = CountTest()
-AFFECTED = AffectedUsersTest()
+AFFECTED = FirstFailures()
 TAIL = LatencyTailTest()
-SLOW = SlowUsersTest(edges=tuple(USER_EDGES.tolist()))
+SLOW = FirstFailures(bets=BettingStrategy(odds=(1.5, 3, 8)))
 REWARD = MeanTest()
 
 
@@ -60,13 +59,11 @@ def fading_sums(values: Array, memory: float) -> Array:
     return np.stack(found, axis=1)
 
 
-def user_evidence(test: AffectedUsersTest, treatment: Array, control: Array, share: float) -> Array:
+def user_evidence(test: FirstFailures, treatment: Array, control: Array, share: float) -> Array:
     """Users hit for the first time; both cohorts of shape (runs, hours)."""
 
     def ratios(hour: int) -> Array:
-        return affected_users.affected_log_ratios(
-            treatment[:, hour], control[:, hour], np.array(share), test
-        )
+        return first_failure_log_ratios(treatment[:, hour], control[:, hour], np.array(share), test)
 
     return wealth(test.bets, ratios, treatment.shape[1])
 
@@ -79,8 +76,7 @@ def affected_evidence(traffic: SimulatedTraffic) -> Array:
 def slow_evidence(traffic: SimulatedTraffic) -> Array:
     t, c = traffic.treatment.first_above_edge, traffic.control.first_above_edge
     found = [
-        user_evidence(SLOW.edge_test(edge), t[..., at], c[..., at], traffic.share)
-        for at, edge in enumerate(SLOW.edges)
+        user_evidence(SLOW, t[..., at], c[..., at], traffic.share) for at in range(len(USER_EDGES))
     ]
     return np.asarray(log_sum(np.stack(found, axis=-1)) - np.log(len(found)))
 
@@ -108,7 +104,7 @@ def reward_evidence(traffic: SimulatedTraffic) -> Array:
     weight = n_t * n_c / np.maximum(n_t + n_c, 1)
     gain = np.cumsum(weight * (sum_t / safe_t - sum_c / safe_c), axis=1)
     spread = sum(
-        np.cumsum(weight**2 / safe, axis=1) * _variance(n, total, squares)
+        np.cumsum(weight**2 / safe, axis=1) * variance_so_far(n, total, squares)
         for n, safe, total, squares in (
             (n_t, safe_t, sum_t, squares_t),
             (n_c, safe_c, sum_c, squares_c),
@@ -120,7 +116,7 @@ def reward_evidence(traffic: SimulatedTraffic) -> Array:
     return np.where(few, 0.0, found)
 
 
-def _variance(units: Array, total: Array, squares: Array) -> Array:
+def variance_so_far(units: Array, total: Array, squares: Array) -> Array:
     scatter = np.maximum(squares - total**2 / np.maximum(units, 1), 0)
     freedom = np.cumsum(np.maximum(units - 1, 0), axis=1)
     return np.asarray(np.cumsum(scatter, axis=1) / np.maximum(freedom, 1))

@@ -15,12 +15,8 @@ from prometheus_client import (
 )
 
 from router.observability.trace import PHASES
-from sluice.flags.service.unique_users import (
-    DROP_REASONS,
-    LATENCY_BUCKETS_SECONDS,
-    USER_EDGES_SECONDS,
-    Cohort,
-)
+from sluice.flags.service.user_metrics import LabeledUserMetrics, UserFamilies
+from sluice.flags.service.user_record import LATENCY_BUCKETS_SECONDS
 
 COHORTS = ("control", "treatment")
 INTENTS = ("graph", "temporal", "semantic", "metadata", "out_of_scope")
@@ -129,24 +125,9 @@ class RouterMetrics:
         )
 
     def _add_user_metrics(self) -> None:
-        """Each user once, from one change of the flag's percentage to the next."""
-        r = self.registry
-        self.users = Counter("router_users", "Users seen", ["cohort"], registry=r)
-        self.users_failed = Counter(
-            "router_users_failed", "Users with a failed query", ["cohort"], registry=r
-        )
-        self.users_slow = Counter(
-            "router_users_slow", "Users who waited longer than edge", ["cohort", "edge"], registry=r
-        )
-        self.users_reward = Summary(
-            "router_users_reward", "Users' first reward, 0 to 1", ["cohort"], registry=r
-        )
-        self.users_reward_squares = Counter(
-            "router_users_reward_squares", "Squares of users' first reward", ["cohort"], registry=r
-        )
-        self.users_dropped = Counter(
-            "router_users_dropped", "Users not counted, by reason", ["reason"], registry=r
-        )
+        """Add counters of users' first requests since the flag's percentage last changed."""
+        families = UserFamilies(self.registry, "router", (), "reward")
+        self.users = LabeledUserMetrics(families, redis_errors=self.redis_errors)
 
     def _add_learning_metrics(self) -> None:
         r = self.registry
@@ -202,7 +183,6 @@ class RouterMetrics:
             (self.llm_requests, LLM_OUTCOMES),
             (self.llm_tokens, LLM_TOKENS),
             (self.analytics_dropped, ANALYTICS_DROP_REASONS),
-            (self.users_dropped, DROP_REASONS),
         ):
             for label in labels:
                 metric.labels(label)
@@ -213,43 +193,8 @@ class RouterMetrics:
             self.feedback.labels(cohort)
             self.feedback_reward.labels(cohort)
             self.complaints.labels(cohort)
-            self._initialize_user_series(cohort)
             for result in CACHE_RESULTS:
                 self.cache_requests.labels(cohort, result)
             for intent in INTENTS:
                 for outcome in OUTCOMES:
                     self.queries.labels(cohort, intent, outcome)
-
-    def _initialize_user_series(self, cohort: str) -> None:
-        for metric in (
-            self.users,
-            self.users_failed,
-            self.users_reward,
-            self.users_reward_squares,
-        ):
-            metric.labels(cohort)
-        for edge in USER_EDGES_SECONDS:
-            self.users_slow.labels(cohort, f"{edge:g}")
-
-    def count_seen(self, cohort: Cohort) -> None:
-        """Count a user's first query (see `sluice.flags.service.unique_users.UserMetrics`)."""
-        self.users.labels(cohort).inc()
-
-    def count_failed(self, cohort: Cohort) -> None:
-        """Count a user's first failed query."""
-        self.users_failed.labels(cohort).inc()
-
-    def count_slow(self, cohort: Cohort, edge: str) -> None:
-        """Count a user's first query slower than `edge` seconds."""
-        self.users_slow.labels(cohort, edge).inc()
-
-    def count_rated(self, cohort: Cohort, score: float) -> None:
-        """Count a user's first reward, 0 to 1."""
-        self.users_reward.labels(cohort).observe(score)
-        self.users_reward_squares.labels(cohort).inc(score**2)
-
-    def count_dropped(self, reason: str, marks: int) -> None:
-        """Count marks that were lost; those that Redis refused are one Redis error."""
-        self.users_dropped.labels(reason).inc(marks)
-        if reason == "redis":
-            self.redis_errors.inc()

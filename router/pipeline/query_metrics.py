@@ -36,7 +36,7 @@ class QueryOutcome:
 
     def record_answer(self, answer: Answer) -> None:
         self.metrics.queries.labels(self.cohort, answer.intent, answer.outcome).inc()
-        self._record_duration(failed=False)
+        self._record_duration(failed=False, cached=answer.cached)
 
     def record_error(self) -> None:
         self.metrics.queries.labels(self.cohort, UNKNOWN_INTENT, "error").inc()
@@ -56,10 +56,11 @@ class QueryOutcome:
         if seconds >= P99_TARGET_SECONDS:
             self._record_duration(failed=False)
 
-    def _record_duration(self, *, failed: bool) -> None:
+    def _record_duration(self, *, failed: bool, cached: bool = False) -> None:
         elapsed = time.perf_counter() - self.started
         if (user := self.request.counted_user) is not None:
-            self.user_counter.record_query(user, self.cohort, elapsed, failed=failed)
+            seconds = None if cached or failed else elapsed
+            self.user_counter.record_query(user, self.cohort, seconds, failed=failed)
         self.metrics.query_seconds.labels(self.cohort).observe(elapsed)
         for name in self.trace.seconds.keys() & PHASES_SET:
             self.metrics.phase_seconds.labels(name).observe(self.trace.seconds[name])

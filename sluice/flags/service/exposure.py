@@ -31,7 +31,8 @@ class Exposure:
         """Count a request and, once in an epoch, its user. Never waits."""
         self.recorder.metrics.count_request(self.cohort, seconds, failed=failed)
         if self.user is not None:
-            self.recorder.users.record_query(self.user, self.cohort, seconds, failed=failed)
+            answered = None if failed else seconds
+            self.recorder.users.record_query(self.user, self.cohort, answered, failed=failed)
 
     def rate(self, score: float) -> None:
         """Count the user's score, 0 to 1; raise InvalidFlagError for any other number."""
@@ -49,7 +50,7 @@ class OutcomeRecorder:
     ) -> None:
         self.flag = flag
         self.metrics = FlagMetrics(families, flag, view)
-        self.users = UniqueUserCounter(redis, environment, self.metrics)
+        self.users = UniqueUserCounter(redis, environment, self.metrics.users)
         self._view = view
 
     def expose(self, user_id: str) -> Exposure:

@@ -5,17 +5,13 @@ from __future__ import annotations
 from typing import ClassVar
 from weakref import WeakKeyDictionary
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Summary
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from sluice.flags.service.unique_users import (
-    DROP_REASONS,
-    LATENCY_BUCKETS_SECONDS,
-    USER_EDGES_SECONDS,
-    Cohort,
-)
+from sluice.flags.service.unique_users import Cohort
+from sluice.flags.service.user_metrics import COHORTS, LabeledUserMetrics, UserFamilies
+from sluice.flags.service.user_record import LATENCY_BUCKETS_SECONDS
 from sluice.flags.view import FlagView
 
-COHORTS: tuple[Cohort, ...] = ("control", "treatment")
 OUTCOMES = ("ok", "error")
 
 
@@ -37,34 +33,11 @@ class ServiceMetrics:
             buckets=LATENCY_BUCKETS_SECONDS,
             registry=registry,
         )
-        self._add_user_metrics(registry)
+        self.users = UserFamilies(registry, "sluice", ("flag",), "score")
         self.lease_age = Gauge(
             "sluice_flag_lease_age_seconds",
             "Since the flags were last confirmed",
             registry=registry,
-        )
-
-    def _add_user_metrics(self, registry: CollectorRegistry) -> None:
-        """Add the counters of users, each user once in an epoch of the flag."""
-        labels = ["flag", "cohort"]
-        self.users = Counter("sluice_users", "Users seen", labels, registry=registry)
-        self.users_failed = Counter(
-            "sluice_users_failed", "Users with a failed request", labels, registry=registry
-        )
-        self.users_slow = Counter(
-            "sluice_users_slow",
-            "Users with a request slower than edge",
-            [*labels, "edge"],
-            registry=registry,
-        )
-        self.users_score = Summary(
-            "sluice_users_score", "Users' first score, 0 to 1", labels, registry=registry
-        )
-        self.users_score_squares = Counter(
-            "sluice_users_score_squares", "Squares of users' first score", labels, registry=registry
-        )
-        self.users_dropped = Counter(
-            "sluice_users_dropped", "Marks of users lost", ["flag", "reason"], registry=registry
         )
 
     @classmethod
@@ -76,55 +49,20 @@ class ServiceMetrics:
 
 
 class FlagMetrics:
-    """One flag's series; all exist from the start, at zero. A `UserMetrics`."""
+    """One flag's series; all exist from the start, at zero. `users`: those of users."""
 
     def __init__(self, families: ServiceMetrics, flag: str, view: FlagView) -> None:
+        self.users = LabeledUserMetrics(families.users, (flag,))
         self._families = families
         self._flag = flag
         families.lease_age.set_function(view.lease_age_seconds)
-        for reason in DROP_REASONS:
-            families.users_dropped.labels(flag, reason)
         for cohort in COHORTS:
-            self._initialize_series(cohort)
-
-    def _initialize_series(self, cohort: Cohort) -> None:
-        families, flag = self._families, self._flag
-        for metric in (
-            families.request_seconds,
-            families.users,
-            families.users_failed,
-            families.users_score,
-            families.users_score_squares,
-        ):
-            metric.labels(flag, cohort)
-        for outcome in OUTCOMES:
-            families.requests.labels(flag, cohort, outcome)
-        for edge in USER_EDGES_SECONDS:
-            families.users_slow.labels(flag, cohort, f"{edge:g}")
+            families.request_seconds.labels(flag, cohort)
+            for outcome in OUTCOMES:
+                families.requests.labels(flag, cohort, outcome)
 
     def count_request(self, cohort: Cohort, seconds: float, *, failed: bool) -> None:
         """Count one request and its time."""
         outcome = "error" if failed else "ok"
         self._families.requests.labels(self._flag, cohort, outcome).inc()
         self._families.request_seconds.labels(self._flag, cohort).observe(seconds)
-
-    def count_seen(self, cohort: Cohort) -> None:
-        """Count a user's first request."""
-        self._families.users.labels(self._flag, cohort).inc()
-
-    def count_failed(self, cohort: Cohort) -> None:
-        """Count a user's first failed request."""
-        self._families.users_failed.labels(self._flag, cohort).inc()
-
-    def count_slow(self, cohort: Cohort, edge: str) -> None:
-        """Count a user's first request slower than `edge` seconds."""
-        self._families.users_slow.labels(self._flag, cohort, edge).inc()
-
-    def count_rated(self, cohort: Cohort, score: float) -> None:
-        """Count a user's first score, 0 to 1."""
-        self._families.users_score.labels(self._flag, cohort).observe(score)
-        self._families.users_score_squares.labels(self._flag, cohort).inc(score**2)
-
-    def count_dropped(self, reason: str, marks: int) -> None:
-        """Count marks that were lost."""
-        self._families.users_dropped.labels(self._flag, reason).inc(marks)

@@ -1,18 +1,18 @@
-"""Count each user once: seen, failed, slow beyond an edge, rated.
+"""Users of an epoch: what the statistical gates count, over all processes.
 
-Requests of one user resemble each other, so a test that counts requests is misled by a few heavy
-users (Deng et al., "Applying the delta method in metric analytics", KDD 2018). A user counts once in
-each *epoch* of the flag (until its percentage changes), over all processes: one bit of a Redis
-bitmap per user and mark. Users sometimes share a slot. The collision does not depend on the cohort,
-so tests stay exact and lose a little power. Marks wait in memory and go to Redis in one round trip.
-A failed flush drops its marks and counts them as dropped; no request waits for it or fails with it.
+Requests of one user are alike, so a test that counts requests is misled by a few heavy users. Here a
+user counts in each *epoch* of the flag, that is until its percentage changes, with its first requests
+only. A record per user lies in Redis. Users share a slot now and then; which ones do has nothing to do
+with their cohort, so tests stay exact and only lose a little power. Counting does not delay or fail a
+query: requests wait in memory and go to Redis together. They are dropped, and counted as dropped, where
+that does not work. Records that Redis has lost end the epoch's counting: users would count twice.
 """
 
 import asyncio
 import logging
-from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal, Protocol
 
 from redis.asyncio import Redis
@@ -20,44 +20,57 @@ from redis.exceptions import RedisError
 from xxhash import xxh3_64_intdigest
 
 from sluice.flags.evaluation import Evaluation, Reason
+from sluice.flags.service.user_record import (
+    LOG_STEPS,
+    REQUESTS_COUNTED_MAX,
+    CountedRequest,
+    UserIncrements,
+    UserRecord,
+    batch_value,
+    count_requests,
+)
 from sluice.flags.view import FlagView
 
 Cohort = Literal["control", "treatment"]
-LATENCY_BUCKETS_SECONDS = tuple(round(0.001 * 1.25**exponent, 6) for exponent in range(46))
-"""Bucket edges from 1 ms to 23 s, a factor of 1.25 apart: coarser ones hide changes of the tail."""
-USER_EDGES_SECONDS = LATENCY_BUCKETS_SECONDS[21:37:3]
-"""Edges at which a user counts as slow: 0.11 to 3.1 s, around a p99 of 1 s."""
-SLOTS = 2**22
-"""Bits of one bitmap (0.5 MB). A million users lose an eighth of themselves to shared slots."""
+
+SLOTS = 2**20
+"""Eight megabytes of Redis for each epoch; of 200,000 users a tenth share a slot."""
 FLUSH_SECONDS = 0.25
 FLUSH_TIMEOUT_SECONDS = 2.0
+USERS_PER_CALL = 500
 PENDING_MAX = 20_000
-BITMAP_TTL_SECONDS = 60 * 24 * 3600
-"""Time that a bitmap outlives its last mark: longer than any step."""
+RECORD_TTL_SECONDS = 60 * 24 * 3600
+"""How long an epoch's records outlive their last change: longer than any step."""
+COUNT_USERS = (Path(__file__).parent / "count_users.lua").read_text(encoding="utf-8")
 FULL_PERCENTAGE = 100
-DROP_REASONS = ("queue_full", "redis")
+DROP_REASONS = ("queue_full", "redis", "lost")
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class CountedUser:
-    """A user in one epoch, reduced to a slot that does not identify the person."""
+    """A user in one epoch, as far as counting goes; the slots do not show who it is.
+
+    `lasting_slot`: the same in every epoch; None where only the token is known.
+    """
 
     epoch: int
     slot: int
+    lasting_slot: int | None = field(default=None, compare=False)
 
     @classmethod
     def from_user_id(cls, epoch: int, user_id: str) -> "CountedUser":
-        return cls(epoch, xxh3_64_intdigest(f"{epoch}/{user_id}".encode()) % SLOTS)
+        slot = xxh3_64_intdigest(f"{epoch}/{user_id}".encode()) % SLOTS
+        return cls(epoch, slot, xxh3_64_intdigest(user_id.encode()) % SLOTS)
 
     @property
     def token(self) -> str:
-        """Return the short text that a request id carries, so that later feedback finds its user."""
+        """Short, for a query id: so that feedback finds its user in every process."""
         return f"{self.epoch:x}.{self.slot:x}"
 
     @classmethod
     def parse(cls, text: str) -> "CountedUser | None":
-        """Parse a token; return None for any other text."""
+        """Return the user whose `token` this is; None for any other text."""
         try:
             epoch, slot = (int(part, 16) for part in text.split("."))
         except ValueError:
@@ -85,125 +98,160 @@ def counted_user(
 class UserMetrics(Protocol):
     """Counters of users, by cohort."""
 
-    def count_seen(self, cohort: Cohort) -> None:
-        """Count a user's first request."""
+    def count_seen(self, cohort: Cohort, *, new: bool) -> None:
+        """Count a user's first request in the epoch; `new`: the first one ever."""
 
-    def count_failed(self, cohort: Cohort) -> None:
-        """Count a user's first failed request."""
+    def count_requests(self, cohort: Cohort, increments: UserIncrements) -> None:
+        """Count failures, slow answers, and requests of users at risk of them."""
 
-    def count_slow(self, cohort: Cohort, edge: str) -> None:
-        """Count a user's first request that took longer than `edge` (seconds, as a label)."""
+    def count_log_time(self, cohort: Cohort, value: float) -> None:
+        """Count one batch of a user's log times."""
 
     def count_rated(self, cohort: Cohort, score: float) -> None:
         """Count a user's first score, 0 to 1."""
 
-    def count_dropped(self, reason: str, marks: int) -> None:
-        """Count marks that were lost, by one of `DROP_REASONS`."""
+    def count_dropped(self, reason: str, users: int) -> None:
+        """Count users that were not counted, by one of `DROP_REASONS`."""
 
 
-Mark = tuple[str, int]
-"""One bit of the present epoch: the kind of event, and the user's slot."""
-SLOW_MARKS = tuple(f"slow{number}" for number in range(len(USER_EDGES_SECONDS)))
-MarkValue = tuple[Cohort, float]
-"""The cohort and the score to count if the bit was not set before."""
+@dataclass(slots=True)
+class PendingUser:
+    """A user's requests since the last flush."""
+
+    cohort: Cohort
+    lasting_slot: int = -1
+    requests: list[CountedRequest] = field(default_factory=list)
+    reward: float | None = None
+
+    def arguments(self, slot: int) -> list[int | str]:
+        """Return the user's arguments of `count_users.lua`."""
+        answers = [one for one in self.requests if one.seconds is not None]
+        return [
+            slot,
+            self.lasting_slot,
+            len(self.requests),
+            sum(one.failed for one in self.requests),
+            max((one.slow_edges for one in answers), default=0),
+            int(self.reward is not None),
+            ",".join(str(one.log_steps) for one in answers),
+        ]
+
+
+Row = Sequence[int]
+"""What `count_users.lua` returns of one user."""
 
 
 class UniqueUserCounter:
-    """Counts users of a flag's present epoch. All calls come from one event loop."""
+    """Counts users of the epoch that is live. One loop calls it: the router's own."""
 
     def __init__(self, redis: Redis, environment: str, metrics: UserMetrics) -> None:
-        self._redis = redis
+        self._count_users = redis.register_script(COUNT_USERS)
         self._prefix = f"sluice:{environment}:users"
         self._metrics = metrics
-        self._pending: dict[Mark, MarkValue] = {}
-        self._known_bits: dict[str, bytearray] = {}
-        self._epoch = 0
         self._flush_lock = asyncio.Lock()
+        self._start_epoch(0)
+
+    def _start_epoch(self, epoch: int) -> None:
+        self._epoch = epoch
+        self._pending: dict[int, PendingUser] = {}
+        self._pending_count = 0
+        self._is_created = False  # whether this process has seen the epoch's records
+        self._is_lost = False
+        self._counted_requests = bytearray(SLOTS) if epoch else bytearray()
 
     def record_query(
-        self, user: CountedUser, cohort: Cohort, seconds: float, *, failed: bool
+        self, user: CountedUser, cohort: Cohort, seconds: float | None, *, failed: bool
     ) -> None:
-        """Record a request that took `seconds`. Never waits, never raises."""
-        slower = SLOW_MARKS[: bisect_left(USER_EDGES_SECONDS, seconds)]
-        for kind in ("seen", *slower, *(("failed",) if failed else ())):
-            self._add_mark(kind, user, (cohort, 0.0))
+        """Note a query; `seconds` None: answered by the cache. Never waits, never raises."""
+        if not self._accepts(user) or self._counted_requests[user.slot] >= REQUESTS_COUNTED_MAX:
+            return
+        self._counted_requests[user.slot] += 1
+        pending = self._pending_user(user, cohort)
+        pending.requests.append(CountedRequest(failed, seconds))
+        if user.lasting_slot is not None:
+            pending.lasting_slot = user.lasting_slot
 
-    def record_reward(self, user: CountedUser, cohort: Cohort, score: float) -> None:
-        """Record a score, 0 to 1; a user's first one counts.
+    def record_reward(self, user: CountedUser, cohort: Cohort, reward: float) -> None:
+        """Note the reward of a feedback, 0 to 1; a user's first one counts.
 
-        A user of another epoch than the flag's present one is ignored.
+        `user` must be of the flag's epoch: query ids come back from outside.
         """
-        self._add_mark("rated", user, (cohort, score))
+        if self._accepts(user):
+            pending = self._pending_user(user, cohort)
+            pending.reward = reward if pending.reward is None else pending.reward
+
+    def _accepts(self, user: CountedUser) -> bool:
+        if user.epoch > self._epoch:  # what is left of the last one belongs to other shares
+            self._start_epoch(user.epoch)
+        if user.epoch < self._epoch or self._is_lost:
+            return False
+        if self._pending_count >= PENDING_MAX:
+            self._metrics.count_dropped("queue_full", 1)
+            return False
+        self._pending_count += 1
+        return True
+
+    def _pending_user(self, user: CountedUser, cohort: Cohort) -> PendingUser:
+        return self._pending.setdefault(user.slot, PendingUser(cohort))
 
     async def run(self) -> None:
-        """Flush the pending marks every `FLUSH_SECONDS` until cancelled."""
+        """Flush until cancelled."""
         while True:
             await asyncio.sleep(FLUSH_SECONDS)
             await self.flush()
 
     async def flush(self) -> None:
-        """Set every pending bit and count those that were new; drop them when Redis fails.
+        """Add everything pending to the records and count what is new; what fails is dropped.
 
-        Marks recorded before the call are done when it returns, also by a concurrent flush.
+        What was noted before is done when it returns, also by a flush that was under way.
         """
         async with self._flush_lock:
-            await self._flush()
+            batch, self._pending, self._pending_count = list(self._pending.items()), {}, 0
+            for start in range(0, len(batch), USERS_PER_CALL):
+                await self._flush_users(batch[start : start + USERS_PER_CALL])
 
-    async def _flush(self) -> None:
-        batch, self._pending, epoch = self._pending, {}, self._epoch
-        if not batch:
-            return
+    async def _flush_users(self, batch: Sequence[tuple[int, PendingUser]]) -> None:
+        epoch = self._epoch
         try:
             async with asyncio.timeout(FLUSH_TIMEOUT_SECONDS):
-                were_set = await self._set_bits(list(batch), epoch)
+                rows = await self._add_to_records(batch, epoch)
         except (RedisError, OSError, TimeoutError) as error:
-            # Some bits may be set already: their users are lost, in both cohorts alike.
+            # Some may have been added: their users are lost, in both cohorts alike.
             self._metrics.count_dropped("redis", len(batch))
-            logger.warning("%d user marks were not counted: %r", len(batch), error)
+            logger.warning("requests of %d users were not counted: %r", len(batch), error)
             return
-        if epoch != self._epoch:  # the percentage changed meanwhile: these are other shares
+        if epoch != self._epoch:  # the percentage changed meanwhile: these belong to other shares
             return
-        for (mark, value), was_set in zip(batch.items(), were_set, strict=True):
-            self._cache_mark(mark)
-            if not was_set:
-                self._count(mark[0], *value)
-
-    def _add_mark(self, kind: str, user: CountedUser, value: MarkValue) -> None:
-        epoch, slot = user.epoch, user.slot
-        if epoch > self._epoch:  # marks of the last epoch belong to other shares
-            self._epoch, self._known_bits, self._pending = epoch, {}, {}
-        bits = self._known_bits.get(kind)
-        if epoch < self._epoch or (bits is not None and bits[slot >> 3] & 1 << (slot & 7)):
+        if rows is None:
+            self._is_lost = True
+            self._metrics.count_dropped("lost", len(batch))
+            logger.error("Redis lost the users of epoch %d: counting ends until the next", epoch)
             return
-        if len(self._pending) < PENDING_MAX:
-            self._pending.setdefault((kind, slot), value)
-        elif (kind, slot) not in self._pending:
-            self._metrics.count_dropped("queue_full", 1)
+        self._is_created = True
+        for (_, pending), row in zip(batch, rows, strict=True):
+            self._count(pending, row)
 
-    async def _set_bits(self, marks: Sequence[Mark], epoch: int) -> list[int]:
-        """Set the bits; return the value that each had before, 0 or 1."""
-        pipeline = self._redis.pipeline(transaction=False)
-        keys = {kind: f"{self._prefix}:{epoch}:{kind}" for kind, _ in marks}
-        for kind, slot in marks:
-            pipeline.setbit(keys[kind], slot, 1)
-        for key in keys.values():
-            pipeline.expire(key, BITMAP_TTL_SECONDS)
-        replies: list[int] = await pipeline.execute()
-        return replies[: len(marks)]
+    async def _add_to_records(
+        self, batch: Sequence[tuple[int, PendingUser]], epoch: int
+    ) -> list[Row] | None:
+        """Return each record as it was before; None when Redis has lost them."""
+        arguments: list[int | str] = [int(self._is_created), RECORD_TTL_SECONDS]
+        for slot, pending in batch:
+            arguments += pending.arguments(slot)
+        keys = [f"{self._prefix}:{epoch}:records", f"{self._prefix}:ever"]
+        rows: list[Row] | int = await self._count_users(keys=keys, args=arguments)
+        return None if isinstance(rows, int) else rows
 
-    def _cache_mark(self, mark: Mark) -> None:
-        """Remember a set bit: it needs no second round trip."""
-        kind, slot = mark
-        bits = self._known_bits.setdefault(kind, bytearray(SLOTS // 8))
-        bits[slot >> 3] |= 1 << (slot & 7)
-
-    def _count(self, kind: str, cohort: Cohort, score: float) -> None:
-        if kind == "seen":
-            self._metrics.count_seen(cohort)
-        elif kind == "failed":
-            self._metrics.count_failed(cohort)
-        elif kind == "rated":
-            self._metrics.count_rated(cohort, score)
-        else:
-            edge = USER_EDGES_SECONDS[SLOW_MARKS.index(kind)]
-            self._metrics.count_slow(cohort, f"{edge:g}")
+    def _count(self, pending: PendingUser, row: Row) -> None:
+        requests, failures, slow_edges, rated, ever_seen, *batches = row
+        metrics, cohort = self._metrics, pending.cohort
+        if pending.requests and not requests:
+            metrics.count_seen(cohort, new=not ever_seen)
+        record = UserRecord(requests, failures, slow_edges)
+        metrics.count_requests(cohort, count_requests(record, pending.requests))
+        for at in range(0, len(batches), 3):
+            answers, past_sum, sum_ = batches[at : at + 3]
+            value = batch_value(answers, past_sum / LOG_STEPS, sum_ / LOG_STEPS)
+            metrics.count_log_time(cohort, value)
+        if pending.reward is not None and not rated:
+            metrics.count_rated(cohort, pending.reward)

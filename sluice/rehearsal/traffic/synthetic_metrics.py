@@ -11,7 +11,6 @@ import numpy as np
 
 from sluice.rehearsal.arrays import Floats, Ints
 from sluice.rehearsal.traffic.fault_schedule import SYSTEM_COHORT, FaultSchedule
-from sluice.rehearsal.traffic.first_events import FirstEvents, QueryConditions
 from sluice.rehearsal.traffic.latency_histogram import (
     BUCKET_EDGES,
     LatencyDistribution,
@@ -20,6 +19,7 @@ from sluice.rehearsal.traffic.latency_histogram import (
 from sluice.rehearsal.traffic.population import CohortTraffic, Population
 from sluice.rehearsal.traffic.scenario import FaultKind, TrafficModel
 from sluice.rehearsal.traffic.traffic_spec import RouterState, TrafficSpec
+from sluice.rehearsal.traffic.user_counters import QueryConditions, UserCounters
 
 SeriesKey = tuple[tuple[str, str], ...]
 """A series, by its labels in order, ``__name__`` included."""
@@ -28,6 +28,8 @@ Chunk = dict[SeriesKey, Floats]
 ACTIVITY_WINDOW_TICKS = 60
 _DAY_HOURS, _WEEKEND_DAYS = 24.0, (5, 6)
 _LEARNS_FOR_HOURS = 150.0
+_MISS_COST = 1.0
+"""An answer that the cache no longer gives takes twice the time."""
 _FEEDBACK_PER_BATCH = 100
 _FLAG_EDGES = (1e-6, 5e-6, 5e-5, 1e-3, 5e-3)
 _FLAG_BELOW = (0.62, 0.985, 0.9999, 1.0, 1.0)
@@ -51,7 +53,8 @@ class TrafficGenerator:
         apart = np.random.default_rng([*entropy, 2])
         changes = scene.previous_state.percentage != scene.current_state.percentage
         lead = scene.lead_ticks if changes else None
-        self._first_events = FirstEvents(self._population, scene.traffic, lead, apart)
+        self._user_counters = UserCounters(self._population, scene.traffic, lead, apart)
+        self._user_counters.set_earlier_percentage(scene.previous_state.percentage)
 
     def next_chunk(self, spells: int) -> tuple[Floats, Chunk, "TreatmentTraffic"]:
         """Generate the next windows: epoch seconds of each tick, all series, and treated traffic."""
@@ -66,7 +69,7 @@ class TrafficGenerator:
         self._add_cohort("control", control, ticks, chunk)
         exposure = self._add_cohort("treatment", treatment, ticks, chunk)
         conditions = [self._conditions(cohort, ticks) for cohort in COHORTS]
-        for name, labels, more in self._first_events.counter_increments(
+        for name, labels, more in self._user_counters.counter_increments(
             asked, percentages, ticks, conditions
         ):
             self._add_counter(chunk, more, name, **labels)
@@ -102,7 +105,8 @@ class TrafficGenerator:
         self, cohort: str, slow: Floats, ticks: Ints, queries: Ints, chunk: Chunk
     ) -> None:
         world, trouble = self.spec.traffic, self.spec.faults
-        median = self._median_latency(cohort, ticks) * np.exp(slow)
+        missed = world.cache_hit_rate - self._hit_rate(cohort, ticks)
+        median = self._median_latency(cohort, ticks) * np.exp(slow) * (1 + _MISS_COST * missed)
         tail = trouble.factor(FaultKind.TAIL, cohort, ticks)
         counts = draw_bucket_counts(
             self._rng, queries, LatencyDistribution(median, world.latency_spread, tail)
@@ -116,8 +120,7 @@ class TrafficGenerator:
         self._add_counter(chunk, queries * median * 1.2, f"{name}_sum", cohort=cohort)
 
     def _add_cache(self, cohort: str, ticks: Ints, queries: Ints, chunk: Chunk) -> None:
-        lost = self.spec.faults.added_size(FaultKind.CACHE, cohort, ticks)
-        hits = self._rng.binomial(queries, np.clip(self.spec.traffic.cache_hit_rate - lost, 0, 1))
+        hits = self._rng.binomial(queries, self._hit_rate(cohort, ticks))
         similar = hits // 3
         for result, count in (
             ("exact", hits - similar),
@@ -155,10 +158,15 @@ class TrafficGenerator:
         return QueryConditions(
             queries=world.queries_per_second * self.spec.tick_seconds * self._load_factor(ticks),
             errors_added=trouble.added_size(FaultKind.ERRORS, cohort, ticks),
+            hit_rate=self._hit_rate(cohort, ticks),
             median=self._median_latency(cohort, ticks),
             tail=trouble.factor(FaultKind.TAIL, cohort, ticks),
             reward=self._mean_reward(cohort, ticks),
         )
+
+    def _hit_rate(self, cohort: str, ticks: Ints) -> Floats:
+        lost = self.spec.faults.added_size(FaultKind.CACHE, cohort, ticks)
+        return np.asarray(np.clip(self.spec.traffic.cache_hit_rate - lost, 0, 1))
 
     def _median_latency(self, cohort: str, ticks: Ints) -> Floats:
         swing = 1 + 0.02 * (self._load_factor(ticks) - 1)  # a busy hour is a little slower

@@ -1,4 +1,4 @@
-"""Which blocks a statistical gate has yet to look at, and the PromQL that measures one.
+"""Blocks that a statistical gate has yet to look at, and the PromQL that measures one.
 
 Blocks follow each other at the gate's ``window`` from the time the share went live, wherever and
 whenever they are measured: a watch that starts again on another worker, or a check that is retried,
@@ -21,7 +21,7 @@ Span = tuple[datetime, datetime]
 
 
 def due_blocks(gate: Gate, context: EvidenceContext, at: datetime) -> list[Span]:
-    """The complete blocks from where the gate's track ends to ``at``, oldest first.
+    """Return the complete blocks from where the gate's track ends to ``at``, oldest first.
 
     None while everybody or nobody has the treatment: there is nothing to compare.
     """
@@ -45,29 +45,29 @@ def increase_query(selector: str, cohort: str, span: timedelta) -> str:
 
 
 def reset_query(selector: str, span: timedelta, stale_after: timedelta) -> str:
-    """PromQL for how often a counter of either cohort started anew in the block."""
+    """PromQL for the number of resets of either cohort's counter in the block."""
     return f"sum(resets({render_selector(selector, 'all')}[{format_duration(span + stale_after)}]))"
 
 
 def coverage_query(selector: str, span: timedelta, stale_after: timedelta) -> str:
-    """PromQL for how many of ``looks_expected`` looks found a sample not older than ``stale_after``."""
+    """PromQL for the number of ``looks_expected`` looks found a sample not older than ``stale_after``."""
     step = format_duration(stale_after)
     seen = f"count(present_over_time({render_selector(selector, 'all')}[{step}]))"
     return f"count_over_time(({seen})[{format_duration(span)}:{step}])"
 
 
 def expected_coverage(span: Span, stale_after: timedelta) -> int:
-    """How many multiples of ``stale_after`` since 1970 lie in the block: where subqueries look."""
+    """Count the multiples of ``stale_after`` since 1970 in the block: the times of subqueries."""
     step = round(stale_after.total_seconds() * 1000)
     start, end = (round(time.timestamp() * 1000) for time in span)
     return end // step - -(-start // step) + 1
 
 
 def render_selector(selector: str, cohort: str) -> str:
-    """The selector of one cohort, or of ``all``."""
+    """Return the selector of one cohort, or of ``all``."""
     return Template(selector).safe_substitute(cohort=COHORT_PATTERN[cohort])
 
 
 def reset_indicator(statistic: AnyStatistic) -> str:
-    """The counter that grows most: its resets and gaps are the whole block's."""
+    """Return the counter that grows most: its resets and gaps are the whole block's."""
     return list(statistic.counters().values())[-1]

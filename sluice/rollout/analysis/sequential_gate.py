@@ -1,7 +1,7 @@
-"""A statistical gate, its evidence so far and new blocks in; a verdict and the evidence after out.
+"""Judge a statistical gate: its evidence so far and new blocks in, a verdict and the evidence after out.
 
-Every look is judged at the gate's own α, as often as one likes (DESIGN.md §6, docs/statistics.md).
-A block that is no data is passed over and never counts; one that could not be measured is waited for.
+Every look is judged at the gate's own α, however often (docs/statistics.md). A block without data does
+not count. A block that could not be measured is measured again.
 """
 
 import math
@@ -14,15 +14,15 @@ from typing import Any
 from sluice.rollout.analysis.gate import Gate, Metric, Model
 from sluice.rollout.analysis.sequential_state import Block, EvidenceContext, SequentialState
 from sluice.rollout.analysis.statistic import (
-    AffectedUsers,
     AnyStatistic,
+    BoundedMean,
     EventRate,
     LatencyTail,
     MeanValue,
     SampleRatio,
-    SlowUsers,
+    UserHazards,
 )
-from sluice.rollout.analysis.stats.affected_users import AffectedUsersBlock, AffectedUsersTest
+from sluice.rollout.analysis.stats.bounded_means import BoundedMeanBlock, BoundedMeanTest
 from sluice.rollout.analysis.stats.counts import CountBlock, Counts, CountTest
 from sluice.rollout.analysis.stats.latency_tail import (
     LatencyTailBlock,
@@ -32,7 +32,11 @@ from sluice.rollout.analysis.stats.latency_tail import (
 from sluice.rollout.analysis.stats.means import MeanBlock, MeanTest, Moments
 from sluice.rollout.analysis.stats.result import PRINTED_MAX_LOG, SequentialResult
 from sluice.rollout.analysis.stats.sample_ratio import SampleRatioBlock, SampleRatioTest
-from sluice.rollout.analysis.stats.slow_users import SlowUsersBlock, SlowUsersTest
+from sluice.rollout.analysis.stats.user_hazards import (
+    HazardBlock,
+    HazardCounts,
+    UserHazardTest,
+)
 from sluice.rollout.analysis.verdict import Outcome, Verdict
 from sluice.rollout.units import format_duration
 
@@ -53,16 +57,21 @@ class StatisticAdapter:
 
 
 def adapter_for(statistic: AnyStatistic, gate: Gate) -> StatisticAdapter:
-    """The test of ``sluice.rollout.analysis.stats`` that a plan's statistic asks for, at the gate's window."""
+    """Return the test of ``sluice.rollout.analysis.stats`` that a plan's statistic asks for, at the gate's window."""
     builders: dict[type, Callable[..., StatisticAdapter]] = {
-        EventRate: _rate_adapter, LatencyTail: _tail_adapter, MeanValue: _mean_adapter, AffectedUsers: _affected_users_adapter, SlowUsers: _slow_users_adapter, SampleRatio: _sample_ratio_adapter
-    }  # fmt: skip
+        EventRate: _rate_adapter,
+        LatencyTail: _tail_adapter,
+        MeanValue: _mean_adapter,
+        BoundedMean: _bounded_mean_adapter,
+        UserHazards: _hazard_adapter,
+        SampleRatio: _sample_ratio_adapter,
+    }
     tool = builders[type(statistic)](statistic, gate.metric.replace("_", " "))
     return replace(tool, test=_scale_to_window(tool.test, gate.window / timedelta(hours=1)))
 
 
 def _scale_to_window(test: Any, hours: float) -> Any:  # noqa: ANN401  each statistic has its own
-    """What a test does per block, done per hour: five-minute blocks must not forget twelve times as fast."""
+    """Scale per-block rates to hours: five-minute blocks must not forget twelve times as fast."""
     paced = {}
     if hasattr(test, "bets"):
         restart = min(test.bets.restart * hours, RESTART_MAX)
@@ -106,26 +115,31 @@ def _mean_adapter(statistic: MeanValue, name: str) -> StatisticAdapter:
     )
 
 
-def _affected_users_adapter(statistic: AffectedUsers, name: str) -> StatisticAdapter:
+def _bounded_mean_adapter(statistic: BoundedMean, name: str) -> StatisticAdapter:
+    def moments(increases: Increases) -> Moments:
+        return Moments(**{key: increases[key] for key in ("units", "total", "squares")})
+
     return StatisticAdapter(
-        test=AffectedUsersTest(name=name, margin=statistic.margin),
-        block=lambda b: AffectedUsersBlock(
-            treatment=b.treatment["users"], control=b.control["users"], share=b.share
+        test=BoundedMeanTest(name=name, **statistic.model_dump(exclude=PLAN_ONLY_FIELDS)),
+        block=lambda b: BoundedMeanBlock(
+            treatment=moments(b.treatment), control=moments(b.control), share=b.share
         ),
-        samples=lambda state: state.treatment + state.control,
+        samples=lambda state: state.treatment.units,
     )
 
 
-def _slow_users_adapter(statistic: SlowUsers, name: str) -> StatisticAdapter:
-    def users(grown: Increases) -> tuple[float, ...]:
-        return tuple(grown[f"{edge:g}"] for edge in statistic.edges)
+def _hazard_adapter(statistic: UserHazards, name: str) -> StatisticAdapter:
+    def counts(increases: Increases) -> HazardCounts:
+        users, at_risk = (
+            tuple(increases[f"{counter} {stratum}"] for stratum in statistic.strata)
+            for counter in ("users", "at_risk")
+        )
+        return HazardCounts(users=users, at_risk=at_risk)
 
     return StatisticAdapter(
-        test=SlowUsersTest(name=name, edges=statistic.edges, margin=statistic.margin),
-        block=lambda b: SlowUsersBlock(
-            treatment=users(b.treatment), control=users(b.control), share=b.share
-        ),
-        samples=lambda state: state.edges[0].treatment + state.edges[0].control,
+        test=UserHazardTest(name=name, strata=statistic.strata, margin=statistic.margin),
+        block=lambda b: HazardBlock(treatment=counts(b.treatment), control=counts(b.control)),
+        samples=lambda state: state.strata[0].treatment.units,
     )
 
 
@@ -189,8 +203,10 @@ def _add_blocks(
 
 def _first_line(error: Exception) -> str:
     lines = [line.strip() for line in str(error).splitlines()]
-    told = [line.removeprefix("Value error, ") for line in lines if line.startswith("Value error")]
-    return (told or lines)[0].partition(" [type=")[0]
+    messages = [
+        line.removeprefix("Value error, ") for line in lines if line.startswith("Value error")
+    ]
+    return (messages or lines)[0].partition(" [type=")[0]
 
 
 def _verdict(
@@ -228,8 +244,8 @@ def _results(
     state: Any,  # noqa: ANN401  each test has its own
     alpha: float,
 ) -> tuple[SequentialResult, SequentialResult | None]:
-    """The evidence of harm and, where the gate asks for it, of soundness."""
-    if isinstance(tool.test, MeanTest):
+    """Return the evidence of harm and, where the gate asks for it, of soundness."""
+    if isinstance(tool.test, MeanTest | BoundedMeanTest):
         sound = tool.test.non_inferiority(state, alpha) if gate.claim == "non_inferiority" else None
         return tool.test.harm(state, alpha), sound
     return tool.test.result(state, alpha), None
@@ -267,7 +283,7 @@ def _waiting_reason(gate: Gate, exposure: EvidenceContext) -> str:
 
 
 def round_floats(value: Any) -> Any:  # noqa: ANN401  any JSON
-    """The same JSON with floats of nine digits: states travel with every check."""
+    """Return the same JSON with floats of nine digits: states travel with every check."""
     if isinstance(value, float):
         return float(f"{value:.{SIGNIFICANT_DIGITS}g}")
     if isinstance(value, dict):

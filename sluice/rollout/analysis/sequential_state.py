@@ -1,4 +1,4 @@
-"""What a rollout keeps of its statistical gates: small, and carried from stage to stage."""
+"""The evidence of statistical gates: small, and carried from step to step."""
 
 from datetime import datetime
 from typing import Any
@@ -22,7 +22,7 @@ class SequentialState(Model):
 
 
 class EvidenceContext(Model):
-    """What statistical gates need besides readings: all by gate name, for one step.
+    """The input of statistical gates besides readings, by gate name, for one step.
 
     ``since``: when the present share of users (0 to 1) went live; no block reaches further back.
     """
@@ -34,9 +34,9 @@ class EvidenceContext(Model):
 
 
 class Block(Model):
-    """What both cohorts' counters grew by from ``since`` to ``until``, by the counter's name.
+    """Increases of both cohorts' counters from ``since`` to ``until``, by the counter's name.
 
-    ``problem``: why it is no data (a reset, a gap, a missing cohort). ``error``: why it could not
+    ``problem``: why it has no data (a reset, a gap, a missing cohort). ``error``: why it could not
     be measured; it is measured again then.
     """
 

@@ -1,10 +1,10 @@
-"""What a statistical gate counts: counters of the router, as PromQL selectors, and its test.
+"""Statistics of statistical gates: the test, and the counters it reads, as PromQL selectors.
 
-Each selector names a counter with ``$cohort`` among its matchers. What both cohorts' counters grew
-by between two moments is one block (``sluice.rollout.analysis.blocks``); ``sluice.rollout.analysis.sequential_gate`` gives it to a test of
-``sluice.rollout.analysis.stats``. Plain selectors, not expressions: only then can it be told whether a counter was
-reset or not scraped in between, which makes the block *no data*. ``increase()`` would extrapolate,
-and a test would take what was extrapolated for evidence.
+Each selector names a counter with ``$cohort`` among its matchers. The increase of both cohorts'
+counters between two times is one block (``analysis.blocks``); ``analysis.sequential_gate`` gives it to
+a test of ``analysis.stats``. Selectors are plain, not expressions: only then a query shows whether a
+counter was reset or not scraped in between, which makes the block *no data*. ``increase()``
+extrapolates, and extrapolated events are not evidence.
 """
 
 from itertools import pairwise
@@ -20,6 +20,7 @@ Margin = Annotated[float, Field(ge=1, le=10)]
 Edge = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 EDGES_SECONDS = tuple(round(0.001 * 1.25**step, 6) for step in range(21, 37, 3))
 """Every third of the router's × 1.25 buckets, 0.11 to 3.1 s: fits a service with a p99 near 1 s."""
+Stratum = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:-]+$")]
 
 
 def _list_to_tuple(value: object) -> object:
@@ -44,7 +45,7 @@ class EventRate(Model):
     """Events among units, for example failed among all queries (``stats.counts``).
 
     ``margin``: the treatment's odds may be this many times the control's. Requests of one user are
-    alike, so a test of requests needs 1.5; a test of users none.
+    alike, so a test of requests needs a margin. One bot may break it: prefer ``user_hazards``.
     """
 
     test: Literal["rate"] = "rate"
@@ -53,11 +54,12 @@ class EventRate(Model):
     margin: Margin = 1.5
 
     def counters(self) -> dict[str, str]:
+        """Return the counters by name."""
         return {"events": self.events, "units": self.units}
 
 
 class LatencyTail(Model):
-    """Requests slower than any of ``edges``, in seconds (``stats.tail``).
+    """Requests slower than any of ``edges``, in seconds (``stats.latency_tail``).
 
     ``buckets`` is a histogram's ``_bucket`` with ``le=~"$le"``; each edge must be one of its own.
     """
@@ -68,14 +70,15 @@ class LatencyTail(Model):
     margin: Margin = 1.5
 
     def counters(self) -> dict[str, str]:
+        """Return one counter for each edge, and all requests."""
         return {_edge_name(edge): render_edge(self.buckets, edge) for edge in (*self.edges, None)}
 
 
 class MeanValue(Model):
-    """A mean of values of known sum, count and sum of squares, such as the reward (``stats.means``).
+    """A mean of values of known sum, count and sum of squares, such as log time (``stats.means``).
 
     ``tolerance``: how much worse still counts as sound. ``deviation``: a guess of one value's.
-    ``of_users``: each value is another user's, counted anew in each step.
+    ``per_user``: the counters hold users' own values, and start at zero in each step.
     """
 
     test: Literal["mean"] = "mean"
@@ -89,56 +92,75 @@ class MeanValue(Model):
     per_user: bool = False
 
     def counters(self) -> dict[str, str]:
+        """Return the counters by name."""
         return {"units": self.units, "total": self.total, "squares": self.squares}
 
 
-class AffectedUsers(Model):
-    """Users hit for the first time, each once: exact whatever users' habits (``stats.affected``)."""
+class BoundedMean(Model):
+    """A mean of values between 0 and 1, each another user's, such as a reward (``stats.bounded_means``).
 
-    test: Literal["affected_users"] = "affected_users"
-    users: SelectorTemplate
-    margin: Margin = 1.0
-
-    def counters(self) -> dict[str, str]:
-        return {"users": self.users}
-
-
-class SlowUsers(Model):
-    """Users slower than each edge for the first time (``stats.slow``).
-
-    ``users`` is a counter with ``edge=~"$edge"``, the edge in seconds.
+    Exact for any number of values. ``tolerance``: how much worse still counts as sound.
     """
 
-    test: Literal["slow_users"] = "slow_users"
+    test: Literal["bounded_mean"] = "bounded_mean"
+    units: SelectorTemplate
+    total: SelectorTemplate
+    squares: SelectorTemplate
+    higher_is_better: bool = True
+    margin: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    tolerance: Annotated[float, Field(gt=0, lt=1)] = 0.02
+
+    def counters(self) -> dict[str, str]:
+        """Return the counters by name."""
+        return {"units": self.units, "total": self.total, "squares": self.squares}
+
+
+class UserHazards(Model):
+    """Users hit by an event, among requests of users at risk of it (``stats.user_hazards``).
+
+    Both counters have ``$stratum`` among their matchers; ``strata`` are its values.
+    """
+
+    test: Literal["user_hazards"] = "user_hazards"
     users: SelectorTemplate
-    edges: Edges = EDGES_SECONDS
+    at_risk: SelectorTemplate
+    strata: Annotated[
+        tuple[Stratum, ...], BeforeValidator(_list_to_tuple), Field(min_length=1, max_length=16)
+    ]
     margin: Margin = 1.0
 
     def counters(self) -> dict[str, str]:
-        return {_edge_name(edge): render_edge(self.users, edge) for edge in self.edges}
+        """Return two counters for each stratum; the last one grows most."""
+        names = [("users", self.users), ("at_risk", self.at_risk)]
+        return {
+            f"{name} {stratum}": Template(selector).safe_substitute(stratum=stratum)
+            for name, selector in names
+            for stratum in (*self.strata[1:], self.strata[0])
+        }
 
 
 class SampleRatio(Model):
-    """Users, each once, against the flag's percentage: a sample-ratio mismatch (``stats.ratio``)."""
+    """Users, each once, against the flag's percentage: a sample-ratio mismatch (``stats.sample_ratio``)."""
 
     test: Literal["sample_ratio"] = "sample_ratio"
     users: SelectorTemplate
 
     def counters(self) -> dict[str, str]:
+        """Return the counter of users."""
         return {"users": self.users}
 
 
-AnyStatistic = EventRate | LatencyTail | MeanValue | AffectedUsers | SlowUsers | SampleRatio
+AnyStatistic = EventRate | LatencyTail | MeanValue | BoundedMean | UserHazards | SampleRatio
 Statistic = Annotated[AnyStatistic, Field(discriminator="test")]
 
 
 def counts_users(statistic: AnyStatistic) -> bool:
-    """Whether it counts users, each once since the flag's percentage last changed.
+    """Return True when it counts users since the flag's percentage last changed.
 
-    Those counters begin anew in each step. A user may be in them again, so such evidence must not
-    be multiplied from step to step: it begins anew as well, at a part of α for each step.
+    Those counters start at zero in each step. The same users are in them again, so such evidence must
+    not be multiplied from step to step: each step has a track of its own, at a part of α.
     """
-    return isinstance(statistic, AffectedUsers | SlowUsers | SampleRatio) or (
+    return isinstance(statistic, BoundedMean | UserHazards | SampleRatio) or (
         isinstance(statistic, MeanValue) and statistic.per_user
     )
 
@@ -148,7 +170,7 @@ def _edge_name(edge: float | None) -> str:
 
 
 def render_edge(selector: str, edge: float | None) -> str:
-    """``selector`` with ``$le`` or ``$edge`` filled in (None: all requests).
+    """Return ``selector`` with ``$le`` filled in (None: all requests).
 
     Clients write 1 s as ``1`` or as ``1.0``: both match.
     """
@@ -156,4 +178,4 @@ def render_edge(selector: str, edge: float | None) -> str:
         return Template(selector).safe_substitute(le="[+]Inf")
     forms = dict.fromkeys((f"{edge:g}", repr(float(edge))))
     matching = "|".join(form.replace(".", "[.]") for form in forms)
-    return Template(selector).safe_substitute(le=matching, edge=matching)
+    return Template(selector).safe_substitute(le=matching)

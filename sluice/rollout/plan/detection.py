@@ -4,14 +4,14 @@ import math
 
 from sluice.rollout.analysis.sequential_gate import PLAN_ONLY_FIELDS
 from sluice.rollout.analysis.statistic import (
-    AffectedUsers,
     AnyStatistic,
+    BoundedMean,
     EventRate,
     LatencyTail,
     MeanValue,
-    SlowUsers,
+    UserHazards,
 )
-from sluice.rollout.analysis.stats.affected_users import AffectedUsersTest
+from sluice.rollout.analysis.stats.bounded_means import BoundedMeanTest
 from sluice.rollout.analysis.stats.counts import CountTest
 from sluice.rollout.analysis.stats.latency_tail import LatencyTailTest
 from sluice.rollout.analysis.stats.means import MeanTest
@@ -19,12 +19,15 @@ from sluice.rollout.analysis.stats.power import (
     CohortRates,
     TrafficForecast,
     hours_to_detect,
-    hours_to_detect_affected,
+    hours_to_detect_bounded_mean,
+    hours_to_detect_hazard,
     hours_to_detect_mean,
 )
-from sluice.rollout.analysis.stats.slow_users import SlowUsersTest
+from sluice.rollout.analysis.stats.user_hazards import UserHazardTest
 from sluice.rollout.plan.schema import ExpectedTraffic
 
+REWARD_CHANGE = 0.05
+FAILURE_STRATA = frozenset(("1", "2", "4", "8"))
 SLOW_RATE = 0.01
 """The share of slow requests in control that the figure assumes: beyond the p99."""
 
@@ -51,19 +54,34 @@ def time_to_detect(
             return "three times as many of the slowest 1 %", hours
         case MeanValue() as mean:
             lost = MeanTest(**mean.model_dump(exclude=PLAN_ONLY_FIELDS))
-            rates = {"per_hour": comes.per_hour * traffic.feedback_share}
+            share_rated = traffic.feedback_share if "reward" in mean.units else 1.0
+            rates = {"per_hour": comes.per_hour * share_rated}
             rated = (people if mean.per_user else comes).model_copy(update=rates)
             worse_by = mean.margin + mean.tolerance
             change = f"a mean worse by {worse_by:g}"
             return change, hours_to_detect_mean(lost, rated, worse_by, alpha)
-        case AffectedUsers() as affected:
-            users = AffectedUsersTest(margin=affected.margin)
-            hours = hours_to_detect_affected(users, people, doubled, alpha)
-            return f"a doubling of a {traffic.error_rate:.2%} error rate", hours
-        case SlowUsers() as waits:
-            first = SlowUsersTest(edges=waits.edges, margin=waits.margin).edge_test(waits.edges[-1])
-            slow = CohortRates(control=SLOW_RATE, treatment=3 * SLOW_RATE)
-            hours = hours_to_detect_affected(first, people, slow, alpha / len(waits.edges))
-            return "three times as many of the slowest 1 %", hours
+        case BoundedMean() as bounded:
+            rewards = BoundedMeanTest(**bounded.model_dump(exclude=PLAN_ONLY_FIELDS))
+            rates = {"per_hour": comes.per_hour * traffic.feedback_share}
+            lost_by = bounded.margin + REWARD_CHANGE
+            hours = hours_to_detect_bounded_mean(
+                rewards, people.model_copy(update=rates), lost_by, alpha
+            )
+            return f"a mean worse by {lost_by:g}", hours
+        case UserHazards() as hazards:
+            return _time_to_detect_hazard(hazards, people, doubled, alpha)
         case _:
             return None
+
+
+def _time_to_detect_hazard(
+    statistic: UserHazards, traffic: TrafficForecast, doubled: CohortRates, alpha: float
+) -> tuple[str, float]:
+    users = UserHazardTest(strata=statistic.strata, margin=statistic.margin)
+    if set(statistic.strata) & FAILURE_STRATA:
+        hours = hours_to_detect_hazard(users, traffic, doubled, alpha)
+        return f"a doubling of a {doubled.control:.2%} error rate", hours
+    slow = CohortRates(control=SLOW_RATE, treatment=3 * SLOW_RATE)
+    return "three times as many of the slowest 1 %", hours_to_detect_hazard(
+        users, traffic, slow, alpha
+    )

@@ -182,7 +182,7 @@ def _margin_cause(plan: RolloutPlan, spot: GateContext, alpha: float) -> str:
     margin = getattr(metric.statistic, "margin", None)
     if metric.statistic is None or margin is None:
         return ""
-    neutral = 0.0 if metric.statistic.test == "mean" else 1.0
+    neutral = 0.0 if metric.statistic.test in ("mean", "bounded_mean") else 1.0
     statistic = metric.statistic.model_copy(update={"margin": neutral})
     bare = metric.model_copy(update={"statistic": statistic})
     without = plan.model_copy(update={"metrics": {**plan.metrics, spot.gate.metric: bare}})

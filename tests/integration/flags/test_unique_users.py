@@ -1,5 +1,6 @@
 """Users are counted once over all processes, and counting never costs a query anything."""
 
+import math
 from dataclasses import dataclass
 
 import pytest
@@ -9,6 +10,7 @@ from router.answer import Cohort
 from router.observability.metrics import RouterMetrics
 from sluice.flags.service import unique_users
 from sluice.flags.service.unique_users import SLOTS, CountedUser, UniqueUserCounter
+from sluice.flags.service.user_record import REQUESTS_COUNTED_MAX
 
 pytestmark = pytest.mark.integration
 EPOCH = 1_700_000_000_000
@@ -24,7 +26,7 @@ class CountingProcess:
     @classmethod
     def connect(cls, redis: Redis) -> "CountingProcess":
         metrics = RouterMetrics()
-        return cls(UniqueUserCounter(redis, "users-test", metrics), metrics)
+        return cls(UniqueUserCounter(redis, "users-test", metrics.users), metrics)
 
     def read(self, name: str, **labels: str) -> float:
         return self.metrics.registry.get_sample_value(name, labels) or 0.0
@@ -45,18 +47,86 @@ async def test_a_user_counts_once_whichever_process_answers(redis_url: str) -> N
                 process.counts.record_reward(user_member(number), cohort, 0.5)
             await process.counts.flush()
     treated = {
-        "router_users_total": 10,
-        "router_users_failed_total": 5,
-        "router_users_reward_count": 10,
-        "router_users_reward_sum": 5.0,
-        "router_users_reward_squares_total": 2.5,
+        "router_users_total": [10, 0],
+        "router_users_new_total": [10, 0],
+        "router_users_reward_count": [10, 0],
+        "router_users_reward_sum": [5.0, 0],
+        "router_users_reward_squares_total": [2.5, 0],
+        "router_users_log_time_count": [
+            10,
+            10,
+        ],  # a value for the first answer and one for the second
     }
     for name, expected in treated.items():
         found = [one.read(name, cohort="treatment") for one in (here, there)]
-        assert found == [expected, 0], name
-    for edge, expected in (("0.10842", 5), ("0.807794", 5), ("1.57772", 0)):
-        assert here.read("router_users_slow_total", cohort="treatment", edge=edge) == expected
+        assert found == expected, name
+    for nth, hit, at_risk in (("1", 5, 20), ("2", 5, 5), ("4", 0, 5), ("8", 0, 0)):
+        for name, expected_count in (("failed", hit), ("failed_at_risk", at_risk)):
+            counts = [
+                one.read(f"router_users_{name}_total", cohort="treatment", nth=nth)
+                for one in (here, there)
+            ]
+            assert sum(counts) == expected_count, (name, nth)
+    for edge, hit in (("0.10842", 5), ("0.807794", 5), ("1.57772", 0)):
+        assert here.read("router_users_slow_total", cohort="treatment", edge=edge) == hit
     assert here.read("router_users_total", cohort="control") == 30
+
+
+async def test_log_times_of_one_user_add_up_over_processes(redis_url: str) -> None:
+    """Batches of 1, 1 and 2 answers; a user's past is taken out of each, but not its expectation."""
+    async with Redis.from_url(redis_url) as redis:
+        processes = [CountingProcess.connect(redis) for _ in range(2)]
+        for number in range(4):
+            process = processes[number % 2]
+            process.counts.record_query(user_member(1), "control", 0.2, failed=False)
+            process.counts.record_query(user_member(1), "control", None, failed=False)  # cached
+            await process.counts.flush()
+    names = ("router_users_log_time_count", "router_users_log_time_sum")
+    count, total = (sum(one.read(name, cohort="control") for one in processes) for name in names)
+    assert count == 3
+    assert total == pytest.approx(3 * math.log(200), abs=0.02)
+
+
+async def test_only_the_first_requests_of_a_user_count(redis_url: str) -> None:
+    async with Redis.from_url(redis_url) as redis:
+        process = CountingProcess.connect(redis)
+        for _ in range(REQUESTS_COUNTED_MAX + 20):
+            process.counts.record_query(user_member(1), "control", 0.01, failed=False)
+        await process.counts.flush()
+        other = CountingProcess.connect(redis)
+        other.counts.record_query(user_member(1), "control", 0.01, failed=True)
+        await other.counts.flush()
+    at_risk = process.read("router_users_failed_at_risk_total", cohort="control", nth="1")
+    assert at_risk == REQUESTS_COUNTED_MAX
+    assert other.read("router_users_failed_total", cohort="control", nth="1") == 0
+
+
+async def test_lost_records_end_the_counting_of_the_epoch(redis_url: str) -> None:
+    """Counting on would count every user twice, and take the same evidence for new one."""
+    async with Redis.from_url(redis_url) as redis:
+        process = CountingProcess.connect(redis)
+        process.counts.record_query(user_member(1), "control", 0.01, failed=False)
+        await process.counts.flush()
+        async for key in redis.scan_iter("sluice:users-test:users:*"):
+            await redis.delete(key)
+        for _ in range(2):
+            process.counts.record_query(user_member(1), "control", 0.01, failed=False)
+            await process.counts.flush()
+        assert process.read("router_users_total", cohort="control") == 1
+        assert process.read("router_users_dropped_total", reason="lost") == 1
+        process.counts.record_query(user_member(1, EPOCH + 1), "control", 0.01, failed=False)
+        await process.counts.flush()
+    assert process.read("router_users_total", cohort="control") == 2
+
+
+async def test_a_user_of_an_earlier_epoch_is_not_new(redis_url: str) -> None:
+    async with Redis.from_url(redis_url) as redis:
+        process = CountingProcess.connect(redis)
+        for epoch in (EPOCH, EPOCH + 1):
+            process.counts.record_query(user_member(1, epoch), "control", 0.01, failed=False)
+            await process.counts.flush()
+    assert process.read("router_users_total", cohort="control") == 2
+    assert process.read("router_users_new_total", cohort="control") == 1
 
 
 async def test_a_later_failure_of_a_known_user_still_counts(redis_url: str) -> None:
@@ -66,7 +136,8 @@ async def test_a_later_failure_of_a_known_user_still_counts(redis_url: str) -> N
             process.counts.record_query(user_member(1), "control", 0.01, failed=failed)
             await process.counts.flush()
     assert process.read("router_users_total", cohort="control") == 1
-    assert process.read("router_users_failed_total", cohort="control") == 1
+    for nth in ("1", "2"):
+        assert process.read("router_users_failed_total", cohort="control", nth=nth) == 1
 
 
 async def test_a_new_epoch_counts_every_user_again_and_deletes_the_previous_one(
@@ -88,7 +159,7 @@ async def test_a_new_epoch_counts_every_user_again_and_deletes_the_previous_one(
         assert all([await redis.ttl(key) > 0 for key in keys])
     assert process.read("router_users_total", cohort="control") == 1
     assert process.read("router_users_total", cohort="treatment") == 1
-    assert process.read("router_users_failed_total", cohort="control") == 0
+    assert process.read("router_users_failed_total", cohort="control", nth="1") == 0
 
 
 async def test_without_redis_marks_are_dropped_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,7 @@
 
 The chance that *any* of a rollout's statistical gates ever fails without cause is at most the sum
 of their α (union bound), however often each is looked at. A metric whose state is carried from
-stage to stage needs one entry; one that starts afresh in each stage needs one for each.
+stage to stage needs one entry; one that starts at zero in each stage needs one for each.
 """
 
 from typing import Annotated, Self
@@ -42,7 +42,7 @@ class AlphaBudget(Model):
         return cls(total=total, claims=tuple(AlphaClaim(name=name) for name in names))
 
     def alpha(self, name: str) -> float:
-        """The part of the claim ``name``; KeyError, with the known names, when there is none."""
+        """Return the part of the claim ``name``; KeyError, with the known names, when it is unknown."""
         for claim in self.claims:
             if claim.name == name:
                 return self.total * claim.weight / sum(one.weight for one in self.claims)

@@ -52,7 +52,7 @@ class EdgesTest(Model, Generic[StateT, BlockT_contra]):
     bets: BettingStrategy = BettingStrategy(odds=(1.5, 3, 8))
 
     def edge_test(self, edge: float) -> SingleEdgeTest[StateT, BlockT_contra]:
-        """The test of one edge."""
+        """Return the test of one edge."""
         raise NotImplementedError
 
     def update_edges(
@@ -82,11 +82,11 @@ class EdgesTest(Model, Generic[StateT, BlockT_contra]):
         )
 
     def facts(self, state: EdgesState[StateT]) -> str:
-        """The numbers of the edge that says most."""
+        """Return the numbers of the edge that says most."""
         edge, best = self.strongest_edge(state)
         return f"{self.name}: {self.edge_test(edge).facts(best)}"
 
     def strongest_edge(self, state: EdgesState[StateT]) -> tuple[float, StateT]:
-        """The edge with the most evidence, and its state."""
+        """Return the edge with the most evidence, and its state."""
         pairs = zip(self.edges, state.edges, strict=True)
         return max(pairs, key=lambda pair: pair[1].wealth.log_e)

@@ -58,7 +58,7 @@ class Counts(Model):
 
 
 class CountBlock(Model):
-    """What both cohorts saw between two looks, at one share."""
+    """Both cohorts' counts between two looks, at one share."""
 
     treatment: Counts
     control: Counts
@@ -75,7 +75,7 @@ class CountState(WealthState):
 class CountTest(Model):
     """Is an event more than ``margin`` times as likely (in odds) with treatment as with control?
 
-    ``prior_rate`` stands for the control's rate until ``prior_units`` units were seen;
+    ``prior_rate`` takes the place of the control's rate until ``prior_units`` units were seen;
     ``memory`` is what one block leaves of the past. All three shape power only, never validity.
     """
 
@@ -122,14 +122,14 @@ class CountTest(Model):
         return found, log_es
 
     def _faded_counts(self, before: Array, control: Array) -> Array:
-        """The control's faded counts before each block, and after the last one."""
+        """Return the control's faded counts before each block, and after the last one."""
         recent = np.concatenate([before[None], control])
         for number in range(1, len(recent)):
             recent[number] += self.memory * recent[number - 1]
         return recent
 
     def control_rate(self, events: Array, units: Array) -> Array:
-        """The control's rate as the past tells it, drawn towards the prior while that is short."""
+        """Return the control's rate from its past, drawn towards the prior while that is short."""
         return (events + self.prior_rate * self.prior_units) / (units + self.prior_units)
 
     def result(self, state: CountState, alpha: float) -> SequentialResult:
@@ -169,12 +169,12 @@ def count_log_ratios(
 
 
 def scale_odds(rate: Array, factor: Array | float) -> Array:
-    """The rate whose odds are ``factor`` times as high."""
+    """Return the rate whose odds are ``factor`` times as high."""
     return factor * rate / (1 + (factor - 1) * rate)
 
 
 def closest_null(treatment: CohortCounts, control: CohortCounts, margin: float) -> CohortCounts:
-    """The null's rates (treatment, control) closest to the alternative's; arguments (rate, units)."""
+    """Return the null's rates (treatment, control) closest to the alternative's; arguments (rate, units)."""
     (p_t, n_t), (p_c, n_c) = treatment, control
     nobody = n_t + n_c == 0
     expected = n_t * p_t + n_c * p_c

@@ -6,7 +6,7 @@ the null is true (Ramdas, Grünwald, Vovk, Shafer, "Game-theoretic statistics an
 inference", Statistical Science 2023). The wealth is spread over several alternatives (a mixture).
 
 A bettor who loses for a week has nothing left to bet when the fault comes on the eighth day. So
-``reserve`` of the wealth is put aside, and ``restart`` of what is left is staked afresh at each
+``reserve`` of the wealth is put aside, and ``restart`` of what is left is staked again at each
 block: the mixture over starting times of the e-detectors of Shin, Ramdas and Rinaldo (NEJSDS
 2024), with weights that add up to at most 1, so Ville's inequality holds unchanged.
 """
@@ -27,7 +27,7 @@ Count = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class BettingStrategy(Model):
-    """Where the wealth goes. ``odds`` are the alternatives' odds ratios, relative to the margin."""
+    """The split of the wealth over bets. ``odds`` are the alternatives' odds ratios, relative to the margin."""
 
     odds: tuple[Annotated[float, Field(gt=1, le=1000)], ...] = (1.25, 1.5, 2, 3, 5, 10, 20)
     reserve: Share = 0.25
@@ -39,7 +39,7 @@ class BettingStrategy(Model):
 
     @property
     def log_restart(self) -> float:
-        """What goes from the reserve to one alternative at each block, as a logarithm."""
+        """The part of the reserve that one alternative gets at each block, as a logarithm."""
         return math.log(self.restart / len(self.odds))
 
     @property
@@ -63,19 +63,19 @@ class Wealth(Model):
 def wealth_after(
     wealth: Sequence[Wealth], bets: BettingStrategy, log_ratios: Array
 ) -> tuple[list[Wealth], Array]:
-    """The wealth of many bettors after many blocks, and the log e-values after each of them.
+    """Return the wealth of many bettors after many blocks, and the log e-values after each of them.
 
     A block pays ``exp(log_ratios)``, of shape (blocks, bettors, alternatives); the e-values have
-    shape (blocks, bettors). Before each block every stake gets its part of the reserve. What is
-    staked afresh takes part in later products only, so it is divided by the earlier ones first:
+    shape (blocks, bettors). Before each block every stake gets its part of the reserve. A new stake
+    takes part in later products only, so it is divided by the earlier ones first:
     then all blocks are one sum that runs on, where a rehearsal would take ten thousands of steps.
     """
     rows = np.array([one.log_reserve for one in wealth])
     reserves = rows + bets.log_retained * np.arange(len(log_ratios) + 1)[:, None]
     paid = np.cumsum(log_ratios, axis=0)
-    afresh = (reserves[:-1] + bets.log_restart)[..., None] - (paid - log_ratios)
+    fresh = (reserves[:-1] + bets.log_restart)[..., None] - (paid - log_ratios)
     begun = np.array([[one.log_stakes for one in wealth]])
-    stakes = paid + np.logaddexp.accumulate(np.concatenate([begun, afresh]))[1:]
+    stakes = paid + np.logaddexp.accumulate(np.concatenate([begun, fresh]))[1:]
     log_es = np.logaddexp(log_sum(stakes), reserves[1:])
     peaks = np.maximum(log_es.max(axis=0), [one.log_peak for one in wealth])
     last = zip(stakes[-1].tolist(), reserves[-1].tolist(), peaks.tolist(), strict=True)
@@ -96,7 +96,7 @@ def log_sum(logs: Array) -> Array:
 
 
 def log_average(logs: list[float], weights: list[float]) -> float:
-    """The weighted average of e-values for one claim, as a logarithm; again an e-value.
+    """Return the weighted average of e-values for one claim, as a logarithm; again an e-value.
 
     Averaging needs no independence (Vovk and Wang, "E-values", Annals of Statistics 2021).
 

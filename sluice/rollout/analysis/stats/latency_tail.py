@@ -23,7 +23,7 @@ SlowerCounts = Annotated[
 
 
 class LatencyTailCounts(Model):
-    """How many requests were slower than each edge, and how many there were."""
+    """Requests slower than each edge, and all requests."""
 
     slower: SlowerCounts
     requests: Annotated[float, Field(ge=0, allow_inf_nan=False)]

@@ -60,7 +60,7 @@ class MeanBlock(Model):
 
 
 class CohortMoments(Model):
-    """What is kept of one cohort. ``weights``: sum over blocks of weight² / units."""
+    """Sums over the blocks of one cohort. ``weights``: sum over blocks of weight² / units."""
 
     units: float = 0.0
     total: float = 0.0
@@ -178,7 +178,7 @@ class MeanTest(Model):
         return judge_evidence("worse", self.facts(state, alpha), evidence, alpha)
 
     def non_inferiority(self, state: MeanState, alpha: float) -> SequentialResult:
-        """Whether it is shown that the treatment is not worse by ``tolerance``: for promotion."""
+        """Judge whether the treatment is shown to be not worse by ``tolerance``: for promotion."""
         evidence = (self.log_e_non_inferiority(state), state.log_peak_non_inferiority)
         claim = f"shown to be less than {self.tolerance:g} worse"
         return judge_evidence(claim, self.facts(state, alpha), evidence, alpha)
@@ -207,7 +207,7 @@ def log_mixture(sums: Array, spread: Array, widths: Array) -> Array:
 
 
 def boundary(spread: float, widths: Array, alpha: float) -> float:
-    """The sum at which the mixture reaches 1/alpha."""
+    """Return the sum at which the mixture reaches 1/alpha."""
     low, high = 0.0, math.sqrt(spread + float(widths.max()))
     while float(log_mixture(np.array(high), np.array(spread), widths)) < -math.log(alpha):
         high *= 2

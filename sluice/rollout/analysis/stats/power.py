@@ -1,4 +1,4 @@
-"""What a test can see in which time: computed from the plan and the expected traffic, for lint.
+"""Forecast in which time a test sees a fault: from the plan and the expected traffic, for lint.
 
 At the true rates a bet's wealth grows by a known number per hour on average; the time until the
 mixture reaches 1/α follows (Wald's equation; Grünwald, de Heide and Koolen, "Safe testing", JRSS-B
@@ -12,13 +12,16 @@ import numpy as np
 from pydantic import Field
 
 from sluice.rollout.analysis.gate import Model
-from sluice.rollout.analysis.stats.affected_users import AffectedUsersTest
-from sluice.rollout.analysis.stats.affected_users import affected_log_ratios as affected_ratios
+from sluice.rollout.analysis.stats.bounded_means import BoundedMeanTest, log_e_lower_mean
 from sluice.rollout.analysis.stats.counts import CountTest, count_log_ratios
 from sluice.rollout.analysis.stats.e_process import Array, BettingStrategy, Share
 from sluice.rollout.analysis.stats.means import MeanTest, log_mixture
+from sluice.rollout.analysis.stats.user_hazards import UserHazardTest
 
 HOURS_MAX = 24 * 365.0
+REQUESTS_COUNTED_MAX = 64
+"""The router counts so many requests of a user in a step (``router/users/user_record.py``)."""
+REWARD_MEAN, REWARD_DEVIATION = 0.65, 0.25
 _BISECTIONS = 60
 _GRID_POINTS, _SECONDS_PER_HOUR = 2_000, 3600
 
@@ -26,7 +29,7 @@ _GRID_POINTS, _SECONDS_PER_HOUR = 2_000, 3600
 class TrafficForecast(Model):
     """Expected requests per hour of both cohorts, and the treatment's share of users.
 
-    ``users`` is who they come from: each counts once, so in the end there is nobody left to count.
+    ``users``: how many send them. Each counts with its first requests, so counting ends.
     """
 
     per_hour: Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -34,7 +37,7 @@ class TrafficForecast(Model):
     users: Annotated[float, Field(gt=0)] = math.inf
 
     def users_with_event(self, rate: float, part: float, hours: Array) -> Array:
-        """How many users of a ``part`` of all have met an event of ``rate`` after ``hours``."""
+        """Users of a ``part`` of all that have met an event of ``rate`` after ``hours``."""
         events = self.per_hour * part * rate * hours
         if math.isinf(self.users):
             return events
@@ -63,23 +66,48 @@ def hours_to_detect(
     return _hours_to_reach(float(paid.max()), test.bets, alpha)
 
 
-def hours_to_detect_affected(
-    test: AffectedUsersTest, traffic: TrafficForecast, rates: CohortRates, alpha: float
+def hours_to_detect_hazard(
+    test: UserHazardTest, traffic: TrafficForecast, rates: CohortRates, alpha: float
 ) -> float:
-    """The same for users, each counted at the first event; infinite when too few are left for it."""
+    """Return the same for users at risk; infinite when all of them have been counted before."""
     hours = np.concatenate([[0.0], np.geomspace(1 / _SECONDS_PER_HOUR, HOURS_MAX, _GRID_POINTS)])
-    treatment = np.diff(traffic.users_with_event(rates.treatment, traffic.share, hours))
-    control = np.diff(traffic.users_with_event(rates.control, 1 - traffic.share, hours))
-    share = np.full(len(treatment), traffic.share)
-    wealth = np.cumsum(affected_ratios(treatment, control, share, test), axis=0).max(axis=1)
-    enough = np.flatnonzero(wealth >= _required_log_growth(test.bets, alpha))
+    requests = traffic.per_hour * hours
+    if not math.isinf(traffic.users):
+        limit = traffic.users * REQUESTS_COUNTED_MAX
+        requests = -limit * np.expm1(-requests / limit)
+    units = [np.diff(requests) * part for part in (traffic.share, 1 - traffic.share)]
+    logs = count_log_ratios(
+        (units[0] * rates.treatment, units[0]),
+        (units[1] * rates.control, units[1]),
+        np.full(len(units[0]), rates.control),
+        test.stratum_test(),
+    )
+    wealth = np.cumsum(logs, axis=0).max(axis=1)
+    needed = _required_log_growth(test.bets, alpha) + math.log(len(test.strata))
+    enough = np.flatnonzero(wealth >= needed)
     return float(hours[enough[0] + 1]) if len(enough) else math.inf
+
+
+def hours_to_detect_bounded_mean(
+    test: BoundedMeanTest, traffic: TrafficForecast, worse_by: float, alpha: float
+) -> float:
+    """Return the same for users' first rewards that are worse by ``worse_by``."""
+    hours = np.geomspace(1 / _SECONDS_PER_HOUR, HOURS_MAX, _GRID_POINTS)
+    users = traffic.users_with_event(1.0, 1.0, hours)
+    means = (REWARD_MEAN - worse_by, REWARD_MEAN)
+    columns = [
+        (n, n * mean, n * REWARD_DEVIATION**2)
+        for n, mean in zip((users * traffic.share, users * (1 - traffic.share)), means, strict=True)
+    ]
+    log_es = log_e_lower_mean(columns[0], columns[1], -test.margin, traffic.share)
+    enough = np.flatnonzero(log_es >= -math.log(alpha))
+    return float(hours[enough[0]]) if len(enough) else math.inf
 
 
 def hours_to_detect_mean(
     test: MeanTest, traffic: TrafficForecast, worse_by: float, alpha: float
 ) -> float:
-    """The same for a mean that is worse by ``worse_by`` (in the metric's unit, positive)."""
+    """Return the same for a mean that is worse by ``worse_by`` (in the metric's unit, positive)."""
     lost, share = worse_by - test.margin, traffic.share
 
     def shown(hours: float) -> bool:

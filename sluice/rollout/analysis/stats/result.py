@@ -1,4 +1,4 @@
-"""What a test says, in numbers and in one sentence."""
+"""The result of a test, in numbers and in one sentence."""
 
 import math
 
@@ -53,7 +53,7 @@ def judge_evidence(
 
 
 def format_e_value(log_e: float) -> str:
-    """An e-value as people read it: ``0.03``, ``310``, ``12,400``, ``over 10^12``."""
+    """Return an e-value as people read it: ``0.03``, ``310``, ``12,400``, ``over 10^12``."""
     if log_e > PRINTED_MAX_LOG:
         return "over 10^12"
     value = math.exp(log_e)
@@ -61,7 +61,7 @@ def format_e_value(log_e: float) -> str:
 
 
 def format_count(value: float) -> str:
-    """A count; Prometheus extrapolates, so it need not be whole."""
+    """Return a count; Prometheus extrapolates, so it need not be whole."""
     return f"{value:,.0f}"
 
 

@@ -4,13 +4,19 @@ from collections.abc import Iterator
 
 from sluice.rollout.analysis.gate import Gate, GateKind
 from sluice.rollout.analysis.promql import parse_selectors
-from sluice.rollout.analysis.statistic import AnyStatistic, LatencyTail, MeanValue, SlowUsers
+from sluice.rollout.analysis.statistic import (
+    AnyStatistic,
+    BoundedMean,
+    LatencyTail,
+    MeanValue,
+    UserHazards,
+)
 from sluice.rollout.plan.schema import RolloutPlan
 from sluice.rollout.yaml_document import Problem
 from sluice.rollout.yaml_nodes import Location
 
 SINGLE_COHORT_PERCENTAGES = (0, 100)
-_EDGE_MATCHER: dict[type, str] = {LatencyTail: 'le=~"$le"', SlowUsers: 'edge=~"$edge"'}
+_STRATUM_MATCHER: dict[type, str] = {LatencyTail: 'le=~"$le"', UserHazards: '"$stratum"'}
 
 
 def check_statistical_gates(plan: RolloutPlan) -> Iterator[Problem]:
@@ -23,19 +29,19 @@ def check_statistical_gates(plan: RolloutPlan) -> Iterator[Problem]:
 
 
 def _check_selectors(place: Location, statistic: AnyStatistic) -> Iterator[Problem]:
-    edge = _EDGE_MATCHER.get(type(statistic), "")
-    for field in ("events", "units", "total", "squares", "users", "buckets"):
+    matcher = _STRATUM_MATCHER.get(type(statistic), "")
+    for field in ("events", "units", "total", "squares", "users", "at_risk", "buckets"):
         template = getattr(statistic, field, None)
-        if template is not None and (problem := _selector_problem(template, edge)):
+        if template is not None and (problem := _selector_problem(template, matcher)):
             yield (*place, field), problem
 
 
-def _selector_problem(template: str, edge: str) -> str:
+def _selector_problem(template: str, matcher: str) -> str:
     if "$cohort" not in template:
         return 'must select the cohort: write cohort=~"$cohort" among its matchers'
-    if edge not in template:
-        return f"must select the edge: write {edge} among its matchers"
-    text = template.replace("$cohort", "x").replace("$le", "1").replace("$edge", "1")
+    if matcher not in template:
+        return f"must select the stratum: write {matcher} among its matchers"
+    text = template.replace("$cohort", "x").replace("$le", "1").replace("$stratum", "1")
     try:
         found = parse_selectors(text).selectors
     except ValueError as error:
@@ -56,11 +62,11 @@ def _check_gates(plan: RolloutPlan) -> Iterator[Problem]:
         elif (
             metric is not None
             and gate.claim == "non_inferiority"
-            and not isinstance(metric.statistic, MeanValue)
+            and not isinstance(metric.statistic, MeanValue | BoundedMean)
         ):
             yield (
                 (*place, "claim"),
-                "non_inferiority can be shown by a statistic with test: mean only",
+                "non_inferiority needs a statistic with test: mean or bounded_mean",
             )
         key = f"{place[2]}/{gate.name}"
         if _evidence_key(first.setdefault(key, gate)) != _evidence_key(gate):

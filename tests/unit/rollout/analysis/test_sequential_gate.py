@@ -28,8 +28,18 @@ STATISTICS = {
         "total": 's{c="$cohort"}',
         "squares": 'q{c="$cohort"}',
     },
-    "affected": {"test": "affected_users", "users": 'a{c="$cohort"}'},
-    "slow": {"test": "slow_users", "users": 'w{c="$cohort",edge=~"$edge"}', "edges": [0.5, 1]},
+    "bounded": {
+        "test": "bounded_mean",
+        "units": 'n{c="$cohort"}',
+        "total": 's{c="$cohort"}',
+        "squares": 'q{c="$cohort"}',
+    },
+    "hazards": {
+        "test": "user_hazards",
+        "users": 'a{c="$cohort",nth="$stratum"}',
+        "at_risk": 'r{c="$cohort",nth="$stratum"}',
+        "strata": ["1", "2"],
+    },
     "ratio": {"test": "sample_ratio", "users": 'v{c="$cohort"}'},
 }
 CohortCounts = tuple[dict[str, float], dict[str, float]]
@@ -40,16 +50,25 @@ SOUND_COUNTS: dict[str, CohortCounts] = {
         {"units": 500, "total": 350, "squares": 265},
         {"units": 1500, "total": 1050, "squares": 795},
     ),
-    "affected": ({"users": 5}, {"users": 15}),
-    "slow": ({"0.5": 10, "1": 2}, {"0.5": 30, "1": 6}),
+    "bounded": (
+        {"units": 500, "total": 350, "squares": 265},
+        {"units": 1500, "total": 1050, "squares": 795},
+    ),
+    "hazards": (
+        {"users 1": 10, "users 2": 2, "at_risk 1": 500, "at_risk 2": 20},
+        {"users 1": 30, "users 2": 6, "at_risk 1": 1500, "at_risk 2": 60},
+    ),
     "ratio": ({"users": 250}, {"users": 750}),
 }
 HARMED_COUNTS: dict[str, CohortCounts] = {
     "rate": ({"events": 41, "units": 500}, SOUND_COUNTS["rate"][1]),
     "tail": ({"0.5": 250, "1": 400, "all": 500}, SOUND_COUNTS["tail"][1]),
     "mean": ({"units": 500, "total": 250, "squares": 145}, SOUND_COUNTS["mean"][1]),
-    "affected": ({"users": 40}, SOUND_COUNTS["affected"][1]),
-    "slow": ({"0.5": 60, "1": 30}, SOUND_COUNTS["slow"][1]),
+    "bounded": ({"units": 500, "total": 250, "squares": 145}, SOUND_COUNTS["bounded"][1]),
+    "hazards": (
+        {"users 1": 60, "users 2": 10, "at_risk 1": 500, "at_risk 2": 40},
+        SOUND_COUNTS["hazards"][1],
+    ),
     "ratio": ({"users": 500}, SOUND_COUNTS["ratio"][1]),
 }
 KINDS = list(STATISTICS)
@@ -117,9 +136,9 @@ def test_evidence_goes_on_from_its_saved_state(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_track_is_small(kind: str) -> None:
-    """Six edges of latency included: it travels with every check."""
+    """Two strata here; six stay below 2 kB. It travels with every check."""
     _, track = evaluate_gate(kind, block(SOUND_COUNTS[kind]))
-    assert len(track.model_dump_json()) < 500 * (2 if kind in ("tail", "slow") else 1)
+    assert len(track.model_dump_json()) < 460 * (2 if kind in ("tail", "hazards") else 1)
 
 
 def test_the_message_contains_the_numbers() -> None:

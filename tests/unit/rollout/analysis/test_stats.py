@@ -1,5 +1,6 @@
 """The anytime-valid tests: what they promise, by property and beside others' code."""
 
+import itertools
 import math
 from collections.abc import Callable
 
@@ -8,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sluice.rollout.analysis.stats.affected_users import AffectedUsersBlock, AffectedUsersTest
 from sluice.rollout.analysis.stats.alpha_allocation import AlphaBudget, AlphaClaim
+from sluice.rollout.analysis.stats.bounded_means import BETS, BoundedMeanBlock, BoundedMeanTest
 from sluice.rollout.analysis.stats.counts import (
     CountBlock,
     Counts,
@@ -18,15 +19,16 @@ from sluice.rollout.analysis.stats.counts import (
     count_log_ratios,
     scale_odds,
 )
-from sluice.rollout.analysis.stats.e_process import Array, BettingStrategy, log_average
+from sluice.rollout.analysis.stats.e_process import Array, log_average
 from sluice.rollout.analysis.stats.latency_tail import LatencyTailCounts, LatencyTailTest
 from sluice.rollout.analysis.stats.means import MeanBlock, MeanTest, Moments, boundary, log_mixture
 from sluice.rollout.analysis.stats.result import format_e_value, judge_evidence
 from sluice.rollout.analysis.stats.sample_ratio import SampleRatioBlock, SampleRatioTest
-from sluice.rollout.analysis.stats.slow_users import SlowUsersBlock, SlowUsersTest
+from sluice.rollout.analysis.stats.user_hazards import HazardBlock, HazardCounts, UserHazardTest
 from tests.lazy_import import LazyModule
 
 savvi, reference = LazyModule("savvi.multinomial"), LazyModule("scipy.stats")
+reference_optimize = LazyModule("scipy.optimize")
 
 whole = st.integers(min_value=0, max_value=400)
 
@@ -138,12 +140,76 @@ def test_a_new_share_keeps_the_evidence_so_far() -> None:
     assert test.log_e(after) == pytest.approx(test.log_e(before))
 
 
-def test_one_coin_is_a_likelihood_ratio() -> None:
-    test = AffectedUsersTest(bets=BettingStrategy(odds=(3,), reserve=1e-12, restart=1e-12))
-    state = test.update(test.start(), AffectedUsersBlock(treatment=4, control=6, share=0.25))
-    coin = 3 * 0.25 / (0.25 * 3 + 0.75)
-    ratio = reference.binom.logpmf(4, 10, coin) - reference.binom.logpmf(4, 10, 0.25)
-    assert state.wealth.log_e == pytest.approx(ratio, abs=1e-9)
+def test_strata_of_users_at_risk_are_averaged_count_tests() -> None:
+    test = UserHazardTest(strata=("1", "2"))
+    counts_of = {"treatment": ((9.0, 3.0), (400.0, 30.0)), "control": ((20.0, 4.0), (1500.0, 50.0))}
+    cohorts = {name: HazardCounts(users=k, at_risk=n) for name, (k, n) in counts_of.items()}
+    state = test.update(test.start(), HazardBlock(**cohorts))
+    alone = []
+    for at in range(2):
+        one = {n: Counts(events=k[at], units=u[at]) for n, (k, u) in counts_of.items()}
+        count_test = test.stratum_test()
+        alone.append(count_test.update(count_test.start(), CountBlock(**one)).wealth.log_e)
+    assert test.log_e(state) == pytest.approx(float(np.log(np.mean(np.exp(alone)))), abs=1e-9)
+
+
+def test_one_bot_that_always_fails_is_no_evidence() -> None:
+    """It reaches each failure once, however much it asks."""
+    test = UserHazardTest()
+    bot = HazardCounts(users=(1, 1, 1, 1), at_risk=(100, 1, 2, 4))
+    control = HazardCounts(users=(2, 0, 0, 0), at_risk=(1000, 20, 0, 0))
+    state = test.update(test.start(), HazardBlock(treatment=bot, control=control))
+    nobody = HazardCounts(users=(0, 0, 0, 0), at_risk=(100, 0, 0, 0))
+    for _ in range(30):
+        state = test.update(state, HazardBlock(treatment=nobody, control=control))
+    assert state.log_peak < math.log(20)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.lists(st.floats(0, 1), min_size=1, max_size=12),
+    st.lists(st.floats(0, 1), min_size=1, max_size=12),
+)
+def test_bounded_means_are_the_papers_product(treatment: list[float], control: list[float]) -> None:
+    """Waudby-Smith and Ramdas, Theorem 2, value by value, and scipy's minimum over control's mean."""
+    test, state = BoundedMeanTest(margin=0.1), BoundedMeanTest(margin=0.1).start()
+    for x, y in itertools.zip_longest(treatment, control):
+        moments_of = [Moments() if v is None else moments(np.array([v])) for v in (x, y)]
+        block = BoundedMeanBlock(treatment=moments_of[0], control=moments_of[1], share=0.5)
+        state = test.update(state, block)
+
+    def log_product(values: list[float], bet: float, mean: float, sign: int) -> float:
+        total, so_far = 0.0, [0.5]
+        for x in values:
+            guess = sum(so_far) / len(so_far)
+            total += sign * bet * (x - mean) - (-math.log(1 - bet) - bet) * (x - guess) ** 2
+            so_far.append(x)
+        return total
+
+    def log_e(mean: float) -> float:
+        logs = [
+            log_product(treatment, bet, mean - 0.1, -1) + log_product(control, bet, mean, 1)
+            for bet in BETS
+        ]
+        return float(np.logaddexp.reduce(logs)) - math.log(len(BETS))
+
+    best = reference_optimize.minimize_scalar(
+        log_e, bounds=(0, 1), method="bounded", options={"xatol": 1e-12}
+    )
+    lowest = min(float(best.fun), log_e(0.0), log_e(1.0))
+    assert test.log_e_harm(state) == pytest.approx(lowest, abs=1e-9)
+
+
+@given(st.integers(1, 5), st.integers(1, 5), st.floats(0.05, 0.95))
+def test_a_bounded_mean_pays_at_most_its_stake(n_t: int, n_c: int, mean: float) -> None:
+    """Summed over every outcome of thumbs up and down: exact for two values as for two million."""
+    test, paid = BoundedMeanTest(), 0.0
+    for k_t, k_c in itertools.product(range(n_t + 1), range(n_c + 1)):
+        cohorts = [Moments(units=n, total=k, squares=k) for n, k in ((n_t, k_t), (n_c, k_c))]
+        block = BoundedMeanBlock(treatment=cohorts[0], control=cohorts[1], share=0.5)
+        chance = reference.binom.pmf(k_t, n_t, mean) * reference.binom.pmf(k_c, n_c, mean)
+        paid += chance * math.exp(test.log_e_harm(test.update(test.start(), block)))
+    assert paid <= 1 + 1e-9
 
 
 def test_the_mixture_is_its_integral() -> None:
@@ -202,7 +268,13 @@ def test_a_load_shift_common_to_both_cohorts_shows_no_difference() -> None:
         (lambda: Moments(units=0, total=1), "a sum needs its count"),
         (lambda: LatencyTailCounts(slower=(1, 2), requests=9), "must fall"),
         (lambda: LatencyTailTest(edges=(1, 0.5)), "must rise"),
-        (lambda: SlowUsersTest(edges=(1, 1)), "edges must rise"),
+        (lambda: HazardCounts(users=(1,), at_risk=(2, 3)), "each stratum needs"),
+        (
+            lambda: BoundedMeanBlock(
+                treatment=Moments(units=1, total=2), control=Moments(), share=0.5
+            ),
+            "between 0 and 1",
+        ),
         (lambda: LatencyTailCounts.from_buckets({math.inf: 9}, (0.5,)), "no bucket le=0.5"),
         (lambda: log_average([0.0], [1.5]), "at most 1"),
         (lambda: judge_evidence("worse", "f", (0.0, 0.0), 1.0), "alpha must lie between"),
@@ -220,10 +292,10 @@ def test_buckets_become_counts_above_edges() -> None:
     assert (found.slower, found.requests) == ((30.0, 5.0), 100.0)
 
 
-def test_blocks_with_other_edges_are_refused() -> None:
-    test = SlowUsersTest(edges=(0.5, 1.0))
-    with pytest.raises(ValueError, match="counts at 1 edges; the test has 2"):
-        test.update(test.start(), SlowUsersBlock(treatment=(1,), control=(1,), share=0.5))
+def test_blocks_with_other_strata_are_refused() -> None:
+    test, one = UserHazardTest(strata=("1", "2")), HazardCounts(users=(1,), at_risk=(2,))
+    with pytest.raises(ValueError, match="counts of 1 strata; the test has 2"):
+        test.update(test.start(), HazardBlock(treatment=one, control=one))
 
 
 def test_the_budget_is_split_and_spent_once() -> None:

@@ -1,69 +1,85 @@
-"""The benchmark's vectorised judge gives what the tests' own ``update`` gives, hour by hour."""
+"""The benchmark's vectorised gates give what the tests' own `update` gives, hour by hour."""
 
 import numpy as np
 import pytest
 
-from benchmarks.gates import NULLS
-from benchmarks.support import gates_sluice as ours
-from benchmarks.support.gates_traffic import SimulatedTraffic, draw_traffic
-from sluice.rollout.analysis.stats.affected_users import AffectedUsersBlock
+from benchmarks.support import decisions_gates as gates
+from benchmarks.support import gates_sluice
+from benchmarks.support.decisions_traffic import RolloutCounters, World, draw_rollouts
+from benchmarks.support.gates_edges import Array
+from sluice.rollout.analysis.stats.bounded_means import BoundedMeanBlock
 from sluice.rollout.analysis.stats.counts import CountBlock, Counts
 from sluice.rollout.analysis.stats.means import MeanBlock, Moments
-from sluice.rollout.analysis.stats.slow_users import SlowUsersBlock
+from sluice.rollout.analysis.stats.sample_ratio import SampleRatioBlock, SampleRatioTest
+from sluice.rollout.analysis.stats.user_hazards import HazardBlock, HazardCounts
 
 RUN, HOURS = 1, 30
 
 
 @pytest.fixture(scope="module")
-def benchmark_world() -> SimulatedTraffic:
-    return draw_traffic(np.random.default_rng(5), NULLS[1], 0.25, (2, HOURS))
+def traffic() -> RolloutCounters:
+    return draw_rollouts(np.random.default_rng(5), World("bot", bot_share=0.01), 0.25, (2, HOURS))
 
 
-def test_errors_of_users_match_the_reference_update(benchmark_world: SimulatedTraffic) -> None:
-    state, found = ours.AFFECTED.start(), ours.affected_evidence(benchmark_world)
+def test_users_at_risk_match_the_tests_update(traffic: RolloutCounters) -> None:
+    t, c = traffic.treatment, traffic.control
+    found = gates.hazard_evidence(
+        gates.FAILURES, (t.failures, t.failure_risk), (c.failures, c.failure_risk)
+    )
+    state = gates.FAILURES.start()
     for hour in range(HOURS):
-        t, c = (
-            cohort.first_errors[RUN, hour]
-            for cohort in (benchmark_world.treatment, benchmark_world.control)
-        )
-        block = AffectedUsersBlock(treatment=t, control=c, share=benchmark_world.share)
-        state = ours.AFFECTED.update(state, block)
-        assert state.wealth.log_e == pytest.approx(found[RUN, hour], abs=1e-9)
-
-
-def test_errors_of_requests_match_the_reference_update(benchmark_world: SimulatedTraffic) -> None:
-    state, found = ours.ERRORS.start(), ours.request_evidence(benchmark_world)
-    for hour in range(HOURS):
-        t, c = (
-            Counts(events=cohort.errors[RUN, hour], units=cohort.requests[RUN, hour])
-            for cohort in (benchmark_world.treatment, benchmark_world.control)
-        )
-        state = ours.ERRORS.update(state, CountBlock(treatment=t, control=c))
-        assert state.wealth.log_e == pytest.approx(found[RUN, hour], abs=1e-9)
-
-
-def test_slow_users_match_the_reference_update(benchmark_world: SimulatedTraffic) -> None:
-    state, found = ours.SLOW.start(), ours.slow_evidence(benchmark_world)
-    for hour in range(HOURS):
-        t, c = (
-            tuple(cohort.first_above_edge[RUN, hour])
-            for cohort in (benchmark_world.treatment, benchmark_world.control)
-        )
-        state = ours.SLOW.update(
-            state, SlowUsersBlock(treatment=t, control=c, share=benchmark_world.share)
-        )
-        assert ours.SLOW.log_e(state) == pytest.approx(found[RUN, hour], abs=1e-9)
-
-
-def test_rewards_match_the_reference_update(benchmark_world: SimulatedTraffic) -> None:
-    state, found = ours.REWARD.start(), ours.reward_evidence(benchmark_world)
-    for hour in range(HOURS):
-        t, c = (
-            Moments(units=n, total=total, squares=squares)
-            for n, total, squares in (
-                cohort.reward_moments[RUN, hour]
-                for cohort in (benchmark_world.treatment, benchmark_world.control)
+        cohorts = [
+            HazardCounts(
+                users=tuple(x.failures[RUN, hour]), at_risk=tuple(x.failure_risk[RUN, hour])
             )
+            for x in (t, c)
+        ]
+        state = gates.FAILURES.update(state, HazardBlock(treatment=cohorts[0], control=cohorts[1]))
+        assert gates.FAILURES.log_e(state) == pytest.approx(found[RUN, hour], abs=1e-9)
+
+
+def test_errors_of_requests_match_the_tests_update(traffic: RolloutCounters) -> None:
+    t, c = traffic.treatment, traffic.control
+    found = gates_sluice.count_evidence(gates.SURGE, (t.errors, c.errors), (t.requests, c.requests))
+    state = gates.SURGE.start()
+    for hour in range(HOURS):
+        cohorts = [Counts(events=x.errors[RUN, hour], units=x.requests[RUN, hour]) for x in (t, c)]
+        state = gates.SURGE.update(state, CountBlock(treatment=cohorts[0], control=cohorts[1]))
+        assert state.wealth.log_e == pytest.approx(found[RUN, hour], abs=1e-9)
+
+
+def moments_at(values: Array, hour: int) -> Moments:
+    units, total, squares = values[RUN, hour]
+    return Moments(units=units, total=total, squares=squares)
+
+
+def test_log_times_match_the_tests_update(traffic: RolloutCounters) -> None:
+    t, c = traffic.treatment.log_times, traffic.control.log_times
+    found, state = gates.mean_evidence(gates.LOG_TIME, t, c), gates.LOG_TIME.start()
+    for hour in range(HOURS):
+        block = MeanBlock(treatment=moments_at(t, hour), control=moments_at(c, hour))
+        state = gates.LOG_TIME.update(state, block)
+        assert gates.LOG_TIME.log_e_harm(state) == pytest.approx(found[RUN, hour], abs=1e-6)
+
+
+def test_rewards_match_the_tests_update(traffic: RolloutCounters) -> None:
+    t, c = traffic.treatment.rewards, traffic.control.rewards
+    found = gates.bounded_mean_evidence(gates.REWARD, t, c, 0.25)
+    state = gates.REWARD.start()
+    for hour in range(HOURS):
+        block = BoundedMeanBlock(
+            treatment=moments_at(t, hour), control=moments_at(c, hour), share=0.25
         )
-        state = ours.REWARD.update(state, MeanBlock(treatment=t, control=c))
-        assert ours.REWARD.log_e_harm(state) == pytest.approx(found[RUN, hour], abs=1e-6)
+        state = gates.REWARD.update(state, block)
+        assert gates.REWARD.log_e_harm(state) == pytest.approx(found[RUN, hour], abs=1e-9)
+
+
+def test_the_sample_ratio_matches_the_tests_update(traffic: RolloutCounters) -> None:
+    t, c, test = traffic.treatment.seen, traffic.control.seen, SampleRatioTest()
+    found, state = gates.ratio_evidence(test, t, c, 0.25), test.start()
+    for hour in range(HOURS):
+        users = (t[RUN, hour], c[RUN, hour])
+        state = test.update(
+            state, SampleRatioBlock(treatment=users[0], control=users[1], share=0.25)
+        )
+        assert test.log_e(state) == pytest.approx(found[RUN, hour], abs=1e-6)

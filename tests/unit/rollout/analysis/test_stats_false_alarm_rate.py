@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sluice.rollout.analysis.stats.affected_users import AffectedUsersBlock, AffectedUsersTest
+from sluice.rollout.analysis.stats.bounded_means import BoundedMeanBlock, BoundedMeanTest
 from sluice.rollout.analysis.stats.counts import CountBlock, Counts, CountTest
 from sluice.rollout.analysis.stats.e_process import Array
 from sluice.rollout.analysis.stats.latency_tail import (
@@ -18,7 +18,7 @@ from sluice.rollout.analysis.stats.latency_tail import (
 )
 from sluice.rollout.analysis.stats.means import MeanBlock, MeanTest, Moments
 from sluice.rollout.analysis.stats.sample_ratio import SampleRatioBlock, SampleRatioTest
-from sluice.rollout.analysis.stats.slow_users import SlowUsersBlock, SlowUsersTest
+from sluice.rollout.analysis.stats.user_hazards import HazardBlock, HazardCounts, UserHazardTest
 from tests.lazy_import import LazyModule
 
 reference = LazyModule("scipy.stats")
@@ -58,9 +58,18 @@ def _user_split(rng: np.random.Generator) -> tuple[int, int]:
     return treatment, users - treatment
 
 
-def _affected_block(rng: np.random.Generator) -> AffectedUsersBlock:
-    treatment, control = _user_split(rng)
-    return AffectedUsersBlock(treatment=treatment, control=control, share=0.25)
+def _thumbs_block(rng: np.random.Generator) -> BoundedMeanBlock:
+    """Few values, nearly all alike: where a normal approximation fails."""
+    made = [moments((rng.random(n) < 0.95).astype(np.float64)) for n in (5, 95)]
+    return BoundedMeanBlock(treatment=made[0], control=made[1], share=0.05)
+
+
+def _hazard_block(rng: np.random.Generator) -> HazardBlock:
+    made = []
+    for n in (60, 540):
+        at_risk = (n, n // 10)
+        made.append(HazardCounts(users=tuple(rng.binomial(at_risk, (0.02, 0.2))), at_risk=at_risk))
+    return HazardBlock(treatment=made[0], control=made[1])
 
 
 def _ratio_block(rng: np.random.Generator) -> SampleRatioBlock:
@@ -68,19 +77,12 @@ def _ratio_block(rng: np.random.Generator) -> SampleRatioBlock:
     return SampleRatioBlock(treatment=treatment, control=control, share=0.25)
 
 
-def _slow_block(rng: np.random.Generator) -> SlowUsersBlock:
-    coins = [_user_split(rng) for _ in range(2)]
-    return SlowUsersBlock(
-        treatment=tuple(t for t, _ in coins), control=tuple(c for _, c in coins), share=0.25
-    )
-
-
 CASES: dict[str, tuple[Any, DrawBlock]] = {
     "counts": (CountTest(), _count_block),
     "tail": (LatencyTailTest(), _tail_block),
     "means": (MeanTest(), _mean_block),
-    "affected": (AffectedUsersTest(), _affected_block),
-    "slow": (SlowUsersTest(edges=(0.5, 1.0)), _slow_block),
+    "hazards": (UserHazardTest(strata=("1", "2")), _hazard_block),
+    "thumbs": (BoundedMeanTest(), _thumbs_block),
     "ratio": (SampleRatioTest(), _ratio_block),
 }
 
@@ -117,11 +119,11 @@ def test_many_blocks_at_once_are_the_same_blocks_one_by_one(case: str) -> None:
         (CountTest(margin=1.0), _count_block, 120),
         (LatencyTailTest(margin=1.0), _tail_block, 30),
         (MeanTest(), _mean_block, 100),
-        (AffectedUsersTest(), _affected_block, RUNS),
-        (SlowUsersTest(edges=(0.5, 1.0)), _slow_block, 100),
+        (UserHazardTest(strata=("1", "2")), _hazard_block, 100),
+        (BoundedMeanTest(), _thumbs_block, 60),
         (SampleRatioTest(), _ratio_block, RUNS),
     ],
-    ids=["counts", "tail", "means", "affected", "slow", "ratio"],
+    ids=["counts", "tail", "means", "hazards", "thumbs", "ratio"],
 )
 def test_the_false_alarm_rate_stays_within_alpha(
     test: Any,  # noqa: ANN401  each has its own block and state
@@ -133,6 +135,6 @@ def test_the_false_alarm_rate_stays_within_alpha(
     fired = 0
     for _ in range(runs):
         state = test.update(test.start(), *(draw(rng) for _look in range(LOOKS_PER_RUN)))
-        judged = test.harm if isinstance(test, MeanTest) else test.result
+        judged = test.harm if isinstance(test, MeanTest | BoundedMeanTest) else test.result
         fired += judged(state, ALPHA).rejected
     assert fired <= reference.binom.ppf(0.999, runs, ALPHA), f"{fired} of {runs}"

@@ -22,8 +22,8 @@ OF_REQUESTS = """
 """
 OF_USERS = """
     statistic:
-      test: affected_users
-      users: router_users_failed_total{cohort=~"$cohort"}
+      test: sample_ratio
+      users: router_users_new_total{cohort=~"$cohort"}
 """
 PLAN = """
 name: short
@@ -76,9 +76,7 @@ def test_all_parts_of_the_guides_plan_add_up_to_its_alpha() -> None:
     places: tuple[RuleGroup, ...] = ("gates", "red_flags")
     compared = [step for step in of.steps if step.percentage in (5, 25, 50)]
     parts = {
-        (place, gate.name, step.name if gate.metric != "error_rate" else "all steps"): gate_alpha(
-            of, place, gate
-        )
+        (place, gate.name, step.name): gate_alpha(of, place, gate)
         for place in places
         for step in compared
         for gate in getattr(step, place)
@@ -87,4 +85,4 @@ def test_all_parts_of_the_guides_plan_add_up_to_its_alpha() -> None:
     split = allocate_alpha(of)
     assert split is not None
     assert sum(parts.values()) == pytest.approx(split.total)
-    assert len(parts) == 3 * len(split.claims) - 2  # error_surge counts requests: once for all
+    assert len(parts) == 3 * len(split.claims)

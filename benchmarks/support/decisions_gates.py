@@ -1,0 +1,141 @@
+"""Gates over many rollouts at once: those of version 0.1, and those that the shipped plans have."""
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.support import gates_sluice
+from benchmarks.support.decisions_traffic import RolloutCounters
+from benchmarks.support.first_failures import FirstFailures
+from benchmarks.support.gates_edges import Array
+from benchmarks.support.gates_traffic import USER_EDGES
+from sluice.rollout.analysis.stats.bounded_means import BoundedMeanTest, log_e_lower_mean
+from sluice.rollout.analysis.stats.counts import CountTest
+from sluice.rollout.analysis.stats.e_process import log_sum
+from sluice.rollout.analysis.stats.means import MeanTest, log_mixture
+from sluice.rollout.analysis.stats.sample_ratio import SampleRatioTest
+from sluice.rollout.analysis.stats.user_hazards import UserHazardTest
+
+Evidence = Mapping[str, Array]
+"""Log e-values by gate, each of shape (runs, hours)."""
+SURGE = CountTest(margin=3)
+SLOW_0_1 = FirstFailures(margin=2)
+FIRST_FAILURES = FirstFailures()
+FAILURES = UserHazardTest()
+SLOW = UserHazardTest(strata=tuple(f"{edge:g}" for edge in USER_EDGES))
+LOG_TIME = MeanTest(higher_is_better=False, margin=0.02, deviation=0.7)
+REWARD = BoundedMeanTest()
+REWARD_0_1 = MeanTest(margin=0.05)
+
+
+def evidence_0_1(traffic: RolloutCounters) -> Evidence:
+    """Return the red flags and checks of plans/phase4.yaml as of version 0.1."""
+    t, c = traffic.treatment, traffic.control
+    slow = [
+        gates_sluice.user_evidence(
+            SLOW_0_1, t.first_slow[..., at], c.first_slow[..., at], traffic.share
+        )
+        for at in range(len(USER_EDGES))
+    ]
+    return {
+        "error_surge": gates_sluice.count_evidence(
+            SURGE, (t.errors, c.errors), (t.requests, c.requests)
+        ),
+        "error_evidence": gates_sluice.user_evidence(
+            FIRST_FAILURES, t.first_failures, c.first_failures, traffic.share
+        ),
+        "latency_evidence": _average(slow),
+        "reward_evidence": mean_evidence(REWARD_0_1, t.rewards, c.rewards),
+    }
+
+
+def evidence_now(traffic: RolloutCounters) -> Evidence:
+    """Return the red flags of the shipped plans."""
+    t, c = traffic.treatment, traffic.control
+    return {
+        "error_evidence": hazard_evidence(
+            FAILURES, (t.failures, t.failure_risk), (c.failures, c.failure_risk)
+        ),
+        "latency_tail": hazard_evidence(SLOW, (t.slow, t.slow_risk), (c.slow, c.slow_risk)),
+        "latency_evidence": mean_evidence(LOG_TIME, t.log_times, c.log_times),
+        "reward_evidence": bounded_mean_evidence(REWARD, t.rewards, c.rewards, traffic.share),
+    }
+
+
+def hazard_evidence(
+    test: UserHazardTest, treatment: tuple[Array, Array], control: tuple[Array, Array]
+) -> Array:
+    """``treatment`` and ``control`` are (users hit, requests at risk), by stratum."""
+    return _average(
+        [
+            gates_sluice.count_evidence(
+                test.stratum_test(),
+                (treatment[0][..., at], control[0][..., at]),
+                (treatment[1][..., at], control[1][..., at]),
+            )
+            for at in range(len(test.strata))
+        ]
+    )
+
+
+def _average(logs: list[Array]) -> Array:
+    return np.asarray(log_sum(np.stack(logs, axis=-1)) - np.log(len(logs)))
+
+
+def mean_evidence(test: MeanTest, treatment: Array, control: Array) -> Array:
+    """Of moments, in blocks of one hour."""
+    (n_t, sum_t, squares_t), (n_c, sum_c, squares_c) = (
+        np.moveaxis(one, -1, 0) for one in (treatment, control)
+    )
+    weight = n_t * n_c / np.maximum(n_t + n_c, 1)
+    gain = np.cumsum(weight * (sum_t / np.maximum(n_t, 1) - sum_c / np.maximum(n_c, 1)), axis=1)
+    gain = gain if test.higher_is_better else -gain
+    spread = sum(
+        np.cumsum(weight**2 / np.maximum(n, 1), axis=1) * gates_sluice.variance_so_far(n, s, q)
+        for n, s, q in ((n_t, sum_t, squares_t), (n_c, sum_c, squares_c))
+    )
+    sums = -gain - test.margin * np.cumsum(weight, axis=1)
+    found = log_mixture(sums, np.maximum(spread, 1e-12), test.widths)
+    few = np.minimum(np.cumsum(n_t, axis=1), np.cumsum(n_c, axis=1)) < test.units_min
+    return np.asarray(np.where(few, 0.0, found))
+
+
+def bounded_mean_evidence(
+    test: BoundedMeanTest, treatment: Array, control: Array, share: float
+) -> Array:
+    """Of moments of values between 0 and 1."""
+    columns = [_bounded_columns(one) for one in (treatment, control)]
+    return log_e_lower_mean(columns[0], columns[1], -test.margin, share)
+
+
+def _bounded_columns(moments: Array) -> tuple[Array, Array, Array]:
+    n, total, squares = np.moveaxis(moments, -1, 0)
+    units, totals = np.cumsum(n, axis=1), np.cumsum(total, axis=1)
+    guess = (totals - total + 0.5) / (units - n + 1)
+    spread = np.maximum(squares - 2 * guess * total + n * guess**2, 0)
+    return units, totals, np.cumsum(spread, axis=1)
+
+
+def ratio_evidence(test: SampleRatioTest, treatment: Array, control: Array, share: float) -> Array:
+    """Of users by hour, of shape (runs, hours)."""
+    t, c = np.cumsum(treatment, axis=1), np.cumsum(control, axis=1)
+    a, b = test.concentration * share, test.concentration * (1 - share)
+    prior = math.lgamma(a) + math.lgamma(b) - math.lgamma(a + b)
+    marginal = _log_gamma(a + t) + _log_gamma(b + c) - _log_gamma(a + b + t + c) - prior
+    return np.asarray(marginal - t * np.log(share) - c * np.log1p(-share), dtype=np.float64)
+
+
+_log_gamma = np.frompyfunc(math.lgamma, 1, 1)
+
+
+def fired_share(evidence: Array, alpha: float) -> float:
+    """Share of runs in which the gate ever fires."""
+    return float((evidence >= -np.log(alpha)).any(axis=1).mean())
+
+
+def first_hours(evidence: Array, alpha: float) -> NDArray[np.float64]:
+    """Return the hour (from 1) at which each run fires, infinite when never."""
+    fired = evidence >= -np.log(alpha)
+    return np.where(fired.any(axis=1), fired.argmax(axis=1) + 1.0, np.inf)

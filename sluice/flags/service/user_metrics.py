@@ -1,0 +1,115 @@
+"""Prometheus counters of users, for the router and for every other service."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from prometheus_client import CollectorRegistry, Counter, Summary
+from prometheus_client.metrics import MetricWrapperBase
+
+from sluice.flags.service.unique_users import DROP_REASONS, Cohort
+from sluice.flags.service.user_record import (
+    USER_EDGES_SECONDS,
+    USER_FAILURE_STRATA,
+    UserIncrements,
+)
+
+COHORTS: tuple[Cohort, ...] = ("control", "treatment")
+EDGE_LABELS = tuple(f"{edge:g}" for edge in USER_EDGES_SECONDS)
+NTH_LABELS = tuple(f"{nth}" for nth in USER_FAILURE_STRATA)
+
+
+class UserFamilies:
+    """The families `<prefix>_users…`; `labels` come before `cohort`, `score` names the reward."""
+
+    def __init__(
+        self, registry: CollectorRegistry, prefix: str, labels: tuple[str, ...], score: str
+    ) -> None:
+        by_cohort = (*labels, "cohort")
+
+        def counter(name: str, text: str, *more: str) -> Counter:
+            return Counter(f"{prefix}_{name}", text, (*by_cohort, *more), registry=registry)
+
+        def summary(name: str, text: str) -> Summary:
+            return Summary(f"{prefix}_{name}", text, by_cohort, registry=registry)
+
+        self.seen = counter("users", "Users seen")
+        self.new = counter("users_new", "Users seen for the first time ever")
+        self.failed = counter("users_failed", "Users at their nth failure", "nth")
+        self.failed_at_risk = counter(
+            "users_failed_at_risk", "Requests of users at risk of their nth failure", "nth"
+        )
+        self.slow = counter("users_slow", "Users who waited longer than edge", "edge")
+        self.slow_at_risk = counter(
+            "users_slow_at_risk", "Uncached answers to users who never waited longer", "edge"
+        )
+        self.log_time = summary(
+            "users_log_time", "Users' mean log milliseconds of uncached answers, in batches"
+        )
+        self.log_time_squares = counter("users_log_time_squares", "Squares of users' log times")
+        self.score = summary(f"users_{score}", f"Users' first {score}, 0 to 1")
+        self.score_squares = counter(f"users_{score}_squares", f"Squares of users' first {score}")
+        self.dropped = Counter(
+            f"{prefix}_users_dropped",
+            "Users not counted, by reason",
+            (*labels, "reason"),
+            registry=registry,
+        )
+
+    def by_cohort(self) -> Iterator[MetricWrapperBase]:
+        """Yield the families without a label beyond the cohort."""
+        yield from (self.seen, self.new, self.log_time, self.log_time_squares)
+        yield from (self.score, self.score_squares)
+
+
+@dataclass(frozen=True)
+class LabeledUserMetrics:
+    """The families under fixed `labels`. A `UserMetrics`; all series exist from the start, at zero.
+
+    `redis_errors` counts failed calls of Redis as well, where the service has such a counter.
+    """
+
+    families: UserFamilies
+    labels: tuple[str, ...] = ()
+    redis_errors: Counter | None = None
+
+    def __post_init__(self) -> None:
+        families = self.families
+        for reason in DROP_REASONS:
+            families.dropped.labels(*self.labels, reason)
+        for cohort in COHORTS:
+            for family in families.by_cohort():
+                family.labels(*self.labels, cohort)
+            self.count_requests(cohort, UserIncrements())
+
+    def count_seen(self, cohort: Cohort, *, new: bool) -> None:
+        """Count a user's first request in the epoch; `new`: the first one ever."""
+        self.families.seen.labels(*self.labels, cohort).inc()
+        self.families.new.labels(*self.labels, cohort).inc(int(new))
+
+    def count_requests(self, cohort: Cohort, increments: UserIncrements) -> None:
+        """Count failures, slow answers, and requests of users at risk of them."""
+        families = self.families
+        for family, names, numbers in (
+            (families.failed, NTH_LABELS, increments.failed),
+            (families.failed_at_risk, NTH_LABELS, increments.failed_at_risk),
+            (families.slow, EDGE_LABELS, increments.slow),
+            (families.slow_at_risk, EDGE_LABELS, increments.slow_at_risk),
+        ):
+            for name, number in zip(names, numbers, strict=True):
+                family.labels(*self.labels, cohort, name).inc(number)
+
+    def count_log_time(self, cohort: Cohort, value: float) -> None:
+        """Count one batch of a user's log times."""
+        self.families.log_time.labels(*self.labels, cohort).observe(value)
+        self.families.log_time_squares.labels(*self.labels, cohort).inc(value**2)
+
+    def count_rated(self, cohort: Cohort, score: float) -> None:
+        """Count a user's first score, 0 to 1."""
+        self.families.score.labels(*self.labels, cohort).observe(score)
+        self.families.score_squares.labels(*self.labels, cohort).inc(score**2)
+
+    def count_dropped(self, reason: str, users: int) -> None:
+        """Count users that were not counted."""
+        self.families.dropped.labels(*self.labels, reason).inc(users)
+        if reason == "redis" and self.redis_errors is not None:
+            self.redis_errors.inc()

@@ -1,0 +1,112 @@
+"""The record of one user in an epoch, and the counts that more requests add. Pure.
+
+A user's own number of requests is the clock (survival analysis): only the first ones count, so a user
+who asks more is not counted more often, and a heavy user does not outweigh others. Log times are
+averaged in batches that double what is known of the user; each batch, less what the user's past
+predicts, is one value. `docs/statistics.md` says which test reads which counter.
+"""
+
+import math
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+LATENCY_BUCKETS_SECONDS = tuple(round(0.001 * 1.25**exponent, 6) for exponent in range(46))
+"""Bucket edges from 1 ms to 23 s, a factor of 1.25 apart: coarser ones hide changes of the tail."""
+USER_EDGES_SECONDS = LATENCY_BUCKETS_SECONDS[21:37:3]
+"""Edges at which a user counts as slow: 0.11 to 3.1 s, around a p99 of 1 s."""
+USER_FAILURE_STRATA = (1, 2, 4, 8)
+"""Which failures of a user count; a user is at risk of each from the one before."""
+REQUESTS_COUNTED_MAX = 64
+"""Requests of a user that count in an epoch."""
+BATCH_SIZES = (1, 1, 2, 4, 8)
+"""How many uncached answers each batch of log times has; later answers do not count."""
+WITHIN_TO_BETWEEN = 3.0
+"""Variance of one user's log times over the variance between users."""
+LOG_STEPS = 100
+"""Log times are kept in hundredths."""
+
+
+@dataclass(frozen=True, slots=True)
+class CountedRequest:
+    """One request: whether it failed, and its time in seconds unless the cache answered it."""
+
+    failed: bool
+    seconds: float | None
+
+    @property
+    def log_steps(self) -> int:
+        """The logarithm of its milliseconds, at least 0, in hundredths."""
+        return round(LOG_STEPS * math.log(max((self.seconds or 0.0) * 1000, 1.0)))
+
+    @property
+    def slow_edges(self) -> int:
+        """The number of edges it exceeded."""
+        return bisect_left(USER_EDGES_SECONDS, self.seconds) if self.seconds is not None else 0
+
+
+@dataclass(frozen=True, slots=True)
+class UserRecord:
+    """A user so far; `slow_edges`: how many edges an answer exceeded."""
+
+    requests: int = 0
+    failures: int = 0
+    slow_edges: int = 0
+
+
+def _zeros(strata: Sequence[object]) -> list[int]:
+    return [0] * len(strata)
+
+
+@dataclass(slots=True)
+class UserIncrements:
+    """Increases of the counters, one number for each stratum."""
+
+    failed: list[int] = field(default_factory=lambda: _zeros(USER_FAILURE_STRATA))
+    failed_at_risk: list[int] = field(default_factory=lambda: _zeros(USER_FAILURE_STRATA))
+    slow: list[int] = field(default_factory=lambda: _zeros(USER_EDGES_SECONDS))
+    slow_at_risk: list[int] = field(default_factory=lambda: _zeros(USER_EDGES_SECONDS))
+
+
+def count_requests(record: UserRecord, requests: Iterable[CountedRequest]) -> UserIncrements:
+    """Count requests in their order, as far as they are among the user's first ones."""
+    counted, failures, slow_edges = UserIncrements(), record.failures, record.slow_edges
+    for _, request in zip(range(record.requests, REQUESTS_COUNTED_MAX), requests, strict=False):
+        failures = _count_failure(failures, request.failed, counted)
+        if request.seconds is not None:
+            _count_answer(slow_edges, request.slow_edges, counted)
+            slow_edges = max(slow_edges, request.slow_edges)
+    return counted
+
+
+def _count_failure(failures: int, failed: bool, counted: UserIncrements) -> int:
+    """Count a request of a user, who is at risk of the next failure of the strata."""
+    stratum = bisect_left(USER_FAILURE_STRATA, failures + 1)
+    if stratum < len(USER_FAILURE_STRATA):
+        counted.failed_at_risk[stratum] += 1
+        counted.failed[stratum] += failed and failures + 1 == USER_FAILURE_STRATA[stratum]
+    return failures + failed
+
+
+def _count_answer(slow_edges: int, exceeded: int, counted: UserIncrements) -> None:
+    """Count an answer at every edge that no earlier answer of the user exceeded."""
+    for edge in range(slow_edges, len(USER_EDGES_SECONDS)):
+        counted.slow_at_risk[edge] += 1
+        counted.slow[edge] += edge < exceeded
+
+
+def shrinkage(answers: int) -> float:
+    """Return the weight of a user's past mean in the best linear forecast of the next answers."""
+    return answers / (answers + WITHIN_TO_BETWEEN)
+
+
+def batch_value(answers: int, past_sum: float, sum_: float) -> float:
+    """Return the value of a complete batch: its expectation is the user's own.
+
+    `answers`: of the user, with the batch. Values of one user are uncorrelated (innovations of a
+    random-effects model), so each may count as a unit of its own.
+    """
+    past = answers // 2
+    weight = shrinkage(past)
+    past_mean = past_sum / past if past else 0.0
+    return ((sum_ - past_sum) / (answers - past) - weight * past_mean) / (1 - weight)

@@ -1,0 +1,129 @@
+"""Failures and slow answers per user at risk: immune to a bot, blind to how much users ask.
+
+A user's requests are alike, so a test of requests is misled by one bot. A test of users alone takes
+more requests per user, which is success, for harm. Survival analysis separates the two: its clock is
+the user's own number of requests. A *stratum* is one event, such as a user's second failure. A user
+is at risk of it from the event before (the first failure) until it happens, for the first ``n``
+requests at most. Each stratum counts the requests of users at risk and the users it happened to.
+
+Null hypothesis: a request of a user at risk leads to the event at most ``margin`` times as often (in
+odds) with treatment as with control. Every stratum has the exact two-sample e-value of ``counts``
+(Turner, Ly and Grünwald, JSPI 2024), as the safe logrank test has (ter Schure, Pérez-Ortiz, Ly and
+Grünwald, NEJSDS 2024). Strata are averaged, which needs no independence (Vovk and Wang, 2021).
+A user causes at most one event per stratum, so a bot counts once. Failures of a few users many times
+over show in the strata of the later failures.
+"""
+
+import math
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from sluice.rollout.analysis.gate import Model
+from sluice.rollout.analysis.stats.counts import (
+    CountBlock,
+    Counts,
+    CountState,
+    CountTest,
+)
+from sluice.rollout.analysis.stats.e_process import BettingStrategy, log_average
+from sluice.rollout.analysis.stats.result import SequentialResult, format_count, judge_evidence
+
+
+class HazardCounts(Model):
+    """One cohort in one block, by stratum: users hit, and requests of users at risk."""
+
+    users: tuple[Annotated[float, Field(ge=0, allow_inf_nan=False)], ...]
+    at_risk: tuple[Annotated[float, Field(ge=0, allow_inf_nan=False)], ...]
+
+    @model_validator(mode="after")
+    def _require_pairs(self) -> Self:
+        if len(self.users) != len(self.at_risk):
+            raise ValueError("each stratum needs its users and its requests at risk")
+        return self
+
+    def strata(self) -> tuple[Counts, ...]:
+        """Return the strata's counts. A request that is still to be scraped is made up for."""
+        pairs = zip(self.users, self.at_risk, strict=True)
+        return tuple(Counts(events=events, units=max(events, units)) for events, units in pairs)
+
+
+class HazardBlock(Model):
+    """Counts of both cohorts' users at risk between two looks."""
+
+    treatment: HazardCounts
+    control: HazardCounts
+
+
+class HazardState(Model):
+    """One state for each stratum, and the peak of their average."""
+
+    strata: tuple[CountState, ...]
+    log_peak: float = 0.0
+
+
+class UserHazardTest(Model):
+    """Does an event hit users at risk more often with treatment, in any of the ``strata``?"""
+
+    name: str = "failures"
+    strata: Annotated[tuple[str, ...], Field(min_length=1, max_length=16)] = ("1", "2", "4", "8")
+    margin: Annotated[float, Field(ge=1, le=10)] = 1.0
+    bets: BettingStrategy = BettingStrategy(odds=(1.5, 2, 3, 5, 10))
+
+    def stratum_test(self) -> CountTest:
+        """Return the test of one stratum."""
+        return CountTest(name=self.name, margin=self.margin, bets=self.bets, memory=1.0)
+
+    def start(self) -> HazardState:
+        return HazardState(strata=tuple(self.stratum_test().start() for _ in self.strata))
+
+    def update(self, state: HazardState, *blocks: HazardBlock) -> HazardState:
+        """Bet on each block at every stratum.
+
+        Raises:
+            ValueError: a block has not as many strata as the test.
+        """
+        rows = [_split_by_stratum(block) for block in blocks]
+        if wrong := {len(row) for row in rows} - {len(self.strata)}:
+            raise ValueError(f"counts of {wrong.pop()} strata; the test has {len(self.strata)}")
+        states, log_es = self.stratum_test().update_many(state.strata, rows)
+        weights = [1 / len(self.strata)] * len(self.strata)
+        peak = max(log_average(row.tolist(), weights) for row in log_es)
+        return HazardState(strata=tuple(states), log_peak=max(state.log_peak, peak))
+
+    def log_e(self, state: HazardState) -> float:
+        weights = [1 / len(self.strata)] * len(self.strata)
+        return log_average([stratum.wealth.log_e for stratum in state.strata], weights)
+
+    def result(self, state: HazardState, alpha: float) -> SequentialResult:
+        return judge_evidence(
+            "worse", self.facts(state), (self.log_e(state), state.log_peak), alpha
+        )
+
+    def facts(self, state: HazardState) -> str:
+        """Return the numbers of the stratum with the most evidence."""
+        number = max(range(len(self.strata)), key=lambda at: state.strata[at].wealth.log_e)
+        stratum = state.strata[number]
+        t, c = stratum.treatment, stratum.control
+        margin = f", margin {self.margin:g} ×" if self.margin > 1 else ""
+        return (
+            f"{self.name} ({self.strata[number]}): {format_count(t.events)} users in "
+            f"{format_count(t.units)} requests at risk (treatment) against "
+            f"{format_count(c.events)} in {format_count(c.units)} (control{margin})"
+        )
+
+
+def _split_by_stratum(block: HazardBlock) -> list[CountBlock]:
+    pairs = zip(block.treatment.strata(), block.control.strata(), strict=True)
+    return [CountBlock(treatment=t, control=c) for t, c in pairs]
+
+
+def hazard_ratio(state: HazardState) -> float:
+    """Return the treatment's hazard over the control's, all strata together; NaN without control's events."""
+    expected = sum(
+        s.treatment.units * s.control.events / s.control.units
+        for s in state.strata
+        if s.control.units
+    )
+    events = sum(s.treatment.events for s in state.strata)
+    return events / expected if expected else math.nan

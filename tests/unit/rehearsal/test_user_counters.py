@@ -1,0 +1,94 @@
+"""Rehearsed users are counted as a router counts them: with their first requests in each epoch."""
+
+import numpy as np
+
+from sluice.flags.service import user_record
+from sluice.rehearsal.arrays import Floats
+from sluice.rehearsal.traffic import user_counters
+from sluice.rehearsal.traffic.fault_schedule import FaultSchedule, ScheduledFault
+from sluice.rehearsal.traffic.scenario import FaultKind, ScenarioFault, TrafficModel
+from sluice.rehearsal.traffic.synthetic_metrics import TrafficGenerator
+from sluice.rehearsal.traffic.traffic_spec import RouterState, TrafficSpec
+from sluice.rehearsal.traffic.user_counters import SLOW_EDGES
+
+USERS, LEAD, TICK_COUNT = 400, 120, 10
+WORLD = TrafficModel(users=USERS, queries_per_second=1, error_rate=0.02, cache_hit_rate=0.5)
+
+
+def counters(before: float, now: float, trouble: FaultSchedule | None = None) -> dict[str, Floats]:
+    """`name cohort stratum` → the counter at each minute; the percentage changes after two hours."""
+    first, then = (RouterState(p, flags_on=True, learning_on=True) for p in (before, now))
+    scene = TrafficSpec(WORLD, first, then, LEAD, 60.0, 0.0, 0.0, trouble or FaultSchedule(()), 3)
+    _, chunk, _ = TrafficGenerator(scene, 0.0).next_chunk(TICK_COUNT)
+    found = {}
+    for key, values in chunk.items():
+        labels = dict(key)
+        if labels["__name__"].startswith("router_users"):
+            name = labels["__name__"].removeprefix("router_users_")
+            stratum = labels.get("edge", labels.get("nth", ""))
+            found[f"{name} {labels['cohort']} {stratum}".strip()] = values
+    return found
+
+
+def test_the_router_counts_as_many_requests_of_a_user() -> None:
+    assert user_counters.REQUESTS_COUNTED_MAX == user_record.REQUESTS_COUNTED_MAX
+    assert tuple(user_counters.FAILURE_STRATA) == user_record.USER_FAILURE_STRATA
+    assert np.cumsum(user_record.BATCH_SIZES).tolist() == list(user_counters.BATCH_ENDS)
+    assert SLOW_EDGES == user_record.USER_EDGES_SECONDS
+
+
+def test_nobody_is_counted_before_the_flag_splits_users() -> None:
+    found = counters(0, 25)
+    assert not any(values[:LEAD].any() for values in found.values())
+    for cohort, part in (("treatment", 0.25), ("control", 0.75)):
+        seen = found[f"total {cohort}"]
+        assert np.all(np.diff(seen) >= 0)
+        assert 0.8 * part * USERS < seen[-1] <= part * USERS
+        assert np.array_equal(found[f"new_total {cohort}"], seen)
+        at_risk = found[f"failed_at_risk_total {cohort} 1"][-1]
+        assert seen[-1] < at_risk <= user_record.REQUESTS_COUNTED_MAX * seen[-1]
+        assert found[f"failed_total {cohort} 2"][-1] <= found[f"failed_total {cohort} 1"][-1]
+
+
+def test_values_of_users_have_the_mean_of_the_traffic() -> None:
+    found = counters(0, 25)
+    for kind, mean in (("log_time", np.log(1000 * WORLD.latency_p50)), ("reward", 0.6)):
+        count, total, squares = (
+            found[f"{kind}_{moment} control"][-1] for moment in ("count", "sum", "squares_total")
+        )
+        spread = np.sqrt(squares / count - (total / count) ** 2)
+        assert abs(total / count - mean) < 4 * spread / np.sqrt(count) + 0.02, kind
+
+
+def test_failures_come_as_often_as_the_traffic_has_errors() -> None:
+    found = counters(0, 25)
+    hits, at_risk = (
+        found[f"{name} control 1"][-1] for name in ("failed_total", "failed_at_risk_total")
+    )
+    assert 0.7 * WORLD.error_rate < hits / at_risk < 1.2 * WORLD.error_rate
+
+
+def test_every_user_counts_again_when_the_percentage_changes() -> None:
+    seen, again = (
+        sum(one[f"total {cohort}"][-1] for cohort in ("treatment", "control"))
+        for one in (counters(25, 25), counters(5, 25))
+    )
+    assert again > 1.3 * seen
+
+
+def test_few_users_of_a_later_step_are_new() -> None:
+    found = counters(5, 25)
+    assert 0 < found["new_total control"][-1] < 0.5 * found["total control"][-1]
+
+
+def test_a_fault_reaches_the_treated_from_the_tick_at_which_it_begins() -> None:
+    begins = LEAD + 30
+    fault = ScenarioFault.model_validate(
+        {"kind": FaultKind.ERRORS, "percentage": 25, "after": "30m", "size": 0.5}
+    )
+    sound = counters(0, 25)["failed_total treatment 1"]
+    harmed = counters(0, 25, FaultSchedule((ScheduledFault(fault, begins, None, 1),)))[
+        "failed_total treatment 1"
+    ]
+    assert np.array_equal(sound[:begins], harmed[:begins])
+    assert harmed[-1] > sound[-1] + 20
