@@ -4,7 +4,7 @@ Names count fully, words near them in English less. The index is made once for a
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
@@ -102,16 +102,7 @@ class Vocabulary:
         return frozenset(word for key in self._terms for word in key.split())
 
     def _lemma(self, word: str) -> str:
-        word = self._irregular.get(word, word)
-        base = singular(word)
-        if base != word:
-            return _ending(base)
-        for ending in ("ied", "ed", "ing"):
-            if word.endswith(ending) and len(word) - len(ending) > len("ab"):
-                stem = word[: -len(ending)] + ("y" if ending == "ied" else "")
-                doubled = len(stem) > len("abc") and stem[-1] == stem[-2] and stem[-1] not in "lsz"
-                return _ending(stem[:-1] if doubled else stem)
-        return _ending(word)
+        return base_form(word, self._irregular)
 
     def _add(self, phrase: str, term: Term) -> None:
         words = phrase.split()
@@ -224,6 +215,20 @@ def _core_words(phrase: str) -> Iterator[str]:
     words = phrase.split()
     core = [word for word in words if word not in _GENERIC]
     return iter(core or words)
+
+
+def base_form(word: str, irregular: Mapping[str, str]) -> str:
+    """Return a word in the form that its inflections share, which need not be a word itself."""
+    word = irregular.get(word, word)
+    base = singular(word)
+    if base != word:
+        return _ending(base)
+    for ending in ("ied", "ed", "ing"):
+        if word.endswith(ending) and len(word) - len(ending) > len("ab"):
+            stem = word[: -len(ending)] + ("y" if ending == "ied" else "")
+            doubled = len(stem) > len("abc") and stem[-1] == stem[-2] and stem[-1] not in "lsz"
+            return _ending(stem[:-1] if doubled else stem)
+    return _ending(word)
 
 
 def _ending(word: str) -> str:

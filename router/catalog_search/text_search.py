@@ -25,7 +25,7 @@ from router.question.rights import row_conditions
 CONNECT_SECONDS = 2
 KEEP_ALIVE_SECONDS = 2.0
 WORDS_MAX = 12
-CANDIDATES = 20
+CANDIDATES = 15
 """Neighbours whose words are compared with the question's."""
 WORDS_ONLY_SCORE = 0.5
 """Score of a hit by words alone at most: it is not comparable with a cosine."""

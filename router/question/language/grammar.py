@@ -21,6 +21,11 @@ LIGHT_WORDS = frozenset(_WORDS["light"].split())
 """Words that may stay without a match: they count less where they are not understood."""
 WHO = frozenset(_WORDS["who"].split())
 PREPOSITIONS = frozenset(_WORDS["prepositions"].split())
+LISTING = frozenset(_WORDS["listing"].split())
+"""First words of a question for rows."""
+FIRST_PERSON = frozenset(_WORDS["first_person"].split())
+YES_NO = frozenset(_WORDS["yes_no"].split())
+"""First words of a question that a text answers."""
 MONEY: tuple[str, ...] = tuple(_WORDS["money"].split())
 AGGREGATES: Mapping[str, str] = _WORDS["aggregates"]
 DIMENSIONS: Mapping[str, tuple[str, ...]] = {

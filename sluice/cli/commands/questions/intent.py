@@ -83,17 +83,47 @@ def train(
     print_result(json, document, training_text(out, seconds, held_out))
 
 
-def classify(model: ModelOption = None, json: JsonOption = False) -> None:
+def classify(
+    model: ModelOption = None,
+    schemas: Annotated[
+        bool,
+        typer.Option(
+            "--schemas",
+            help='Lines are {"query": …, "schema": …}; print the store that answers each.',
+        ),
+    ] = False,
+    json: JsonOption = False,
+) -> None:
     """Classify each question on standard input, one JSON line each, at once.
 
-    A line has query, intent, confidence and tier (rules or model). Empty lines are skipped. Bytes
-    that are not UTF-8 are replaced, with a warning. --json has no effect.
+    A line has query, intent, confidence and tier (rules or model); with --schemas, store and
+    confidence. Empty lines are skipped. Bytes that are not UTF-8 are replaced, with a warning.
+    --json has no effect.
     """
     classifier = _load_classifier(model)
+    if schemas:
+        _route_schemas(classifier)
+        return
     for query in _read_lines(sys.stdin.buffer):
         decision = classifier.classify(query)
         document = {"query": query, **asdict(decision), "confidence": round(decision.confidence, 4)}
         print(jsonlib.dumps(document, ensure_ascii=False), flush=True)
+
+
+def _route_schemas(classifier: IntentClassifier) -> None:
+    # The lexicon and the embeddings of names are needed here only.
+    from router.catalog_search.schema_routing import SchemaRouter  # noqa: PLC0415
+
+    router = SchemaRouter(_make_embedder(), classifier)
+    for number, line in enumerate(_read_lines(sys.stdin.buffer), 1):
+        try:
+            document = jsonlib.loads(line)
+            evidence = router.route(str(document["query"]), str(document["schema"]))
+        except (ValueError, KeyError, TypeError) as error:
+            message = f'line {number}: {error}: expected {{"query": …, "schema": …}}'
+            raise CliError(message, Exit.USAGE) from error
+        found = {"store": evidence.store, "confidence": round(evidence.confidence, 4)}
+        print(jsonlib.dumps(found), flush=True)
 
 
 def evaluate(
