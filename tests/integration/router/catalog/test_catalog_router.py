@@ -1,0 +1,148 @@
+"""A router over a catalogue: discovered, read-only, within rights, and honest about what it read."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import asyncpg  # type: ignore[import-untyped]  # it ships no types
+import pytest
+from neo4j import AsyncGraphDatabase
+
+from router.catalog.document import dump_catalog
+from router.catalog.drift import drift
+from router.catalog.model import Catalog, StoreName
+from router.catalog_search.discovery import discover
+from router.catalog_search.postgres_search import open_read_only_pool
+from router.router import QueryRouter
+from router.settings import Settings
+from tests.clinic import SCHEMA, clinic_catalog, fill_graph, fill_postgres
+from tests.conftest import Neo4jSettings
+from tests.integration.router.running_router import running_router
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+async def clinic(settings: Settings, neo4j_settings: Neo4jSettings) -> Settings:
+    """The clinic in Postgres and in the graph."""
+    connection = await asyncpg.connect(settings.stores.postgres_dsn)
+    await fill_postgres(connection)
+    await connection.close()
+    auth = (neo4j_settings.user, neo4j_settings.password)
+    driver = AsyncGraphDatabase.driver(
+        neo4j_settings.uri, auth=auth, notifications_min_severity="OFF"
+    )
+    async with driver, driver.session(database=neo4j_settings.database) as session:
+        await fill_graph(session)
+    return settings
+
+
+@pytest.fixture(params=["postgres", "graph"])
+async def router(
+    request: pytest.FixtureRequest, clinic: Settings, tmp_path: Path
+) -> AsyncIterator[QueryRouter]:
+    store: StoreName = request.param
+    async with catalog_router(clinic, clinic_catalog(store), tmp_path) as running:
+        yield running
+
+
+def catalog_router(settings: Settings, catalog: Catalog, folder: Path) -> Any:  # noqa: ANN401 - a context manager
+    """Return a running router over ``catalog``."""
+    path = folder / "catalog.yaml"
+    path.write_text(dump_catalog(catalog), "utf-8")
+    return running_router(replace(settings, catalog=path))
+
+
+async def until_values_are_read(router: QueryRouter) -> None:
+    """Wait until the value index is there; it is read behind the start."""
+    stores = router.components.catalog_stores
+    assert stores is not None
+    async with asyncio.timeout(20):
+        while not stores.reader.values_read:  # noqa: ASYNC110  # another task changes it
+            await asyncio.sleep(0.02)
+
+
+async def test_questions_are_answered_with_their_interpretation(router: QueryRouter) -> None:
+    await until_values_are_read(router)
+    unpaid = await router.query("which visits have not been paid yet?")
+    assert [hit.id for hit in unpaid.results] == ["visit:101", "visit:103", "visit:104"]
+    assert unpaid.interpretation == "visits whose status is not “paid”"
+    assert unpaid.left_out == ()
+    counted = await router.query("how many patients are there in Oslo?")
+    assert (counted.value, counted.left_out) == (1, ())
+    strange = await router.query("visits on weekends")
+    assert strange.left_out == ("“weekends”",)
+
+
+async def test_another_wording_of_a_form_comes_from_the_cache(router: QueryRouter) -> None:
+    await until_values_are_read(router)
+    first = await router.query("patients in Oslo")
+    await asyncio.sleep(0.2)  # answers are stored behind the reply
+    again = await router.query("show me every patient who lives in Oslo")
+    other = await router.query("patients not in Oslo")
+    assert again.cached
+    assert again.results == first.results
+    assert not other.cached
+
+
+@pytest.mark.parametrize("store", ["postgres", "graph"])
+async def test_no_tenant_sees_another_s_rows(
+    store: StoreName, clinic: Settings, tmp_path: Path
+) -> None:
+    """Neither as rows, nor in a count, an order, a link, or an error."""
+    whole = clinic_catalog(store)
+    doctor = whole.kinds["doctor"].model_copy(update={"where": ("city = $tenant",)})
+    limited = Catalog(kinds={**whole.kinds, "doctor": doctor}, links=whole.links)
+    async with catalog_router(clinic, limited, tmp_path) as router:
+        await until_values_are_read(router)
+        rows = await router.query("doctors", tenant="Oslo")
+        assert {hit.id for hit in rows.results} == {"doctor:1", "doctor:3"}
+        assert (await router.query("how many doctors", tenant="Oslo")).value == 2
+        best = await router.query("doctor with the most visits", tenant="Paris")
+        assert [hit.id for hit in best.results] == ["doctor:2"]
+        linked = await router.query("visits of doctor Ada Brandt", tenant="Paris")
+        assert not [hit for hit in linked.results if hit.kind == "visit"]
+
+
+async def test_nothing_can_be_written_by_the_router_s_sessions(clinic: Settings) -> None:
+    pool = await open_read_only_pool(clinic.stores.postgres_dsn)
+    with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
+        await pool.execute(f"DELETE FROM {SCHEMA}.visit")  # noqa: S608 - our own name
+    await pool.close()
+
+
+async def test_discovery_finds_keys_titles_dates_and_links(clinic: Settings) -> None:
+    notes: list[str] = []
+    found = await discover(clinic.stores, lambda store, text: notes.append(f"{store}: {text}"))
+    assert len(notes) == 3
+    sources = {kind.source: (name, kind) for name, kind in found.kinds.items()}
+    name, doctor = sources[f"{SCHEMA}.doctor"]
+    assert (doctor.key, doctor.title, doctor.date) == (("id",), ("name",), "hired")
+    visit = sources[f"{SCHEMA}.visit"][1]
+    assert (visit.description, visit.date) == ("An appointment of a patient", "day")
+    assert visit.columns["status"].samples
+    links = {(link.start, link.end, link.name) for link in found.links}
+    assert (name, name, "chief") in links
+    graph_name, graph_doctor = sources["ClinicDoctor"]
+    assert (graph_doctor.store, graph_doctor.columns["hired"].type) == ("graph", "date")
+    assert (graph_name, graph_name, "CLINIC_CHIEF") in links
+
+
+async def test_drift_names_what_was_added_and_lost(clinic: Settings) -> None:
+    before = await discover(clinic.stores, lambda *_: None)
+    connection = await asyncpg.connect(clinic.stores.postgres_dsn)
+    await connection.execute(
+        f"ALTER TABLE {SCHEMA}.visit RENAME COLUMN status TO state; "
+        f"CREATE TABLE {SCHEMA}.room (id integer PRIMARY KEY)"
+    )
+    await connection.close()
+    after = await discover(clinic.stores, lambda *_: None)
+    found = {
+        (each.change, each.place.split(".")[-1]): each.message for each in drift(before, after)
+    }
+    assert "renamed to state?" in found["lost", "status"]
+    assert ("added", "state") in found
+    assert ("added", "room") in found
+    assert not list(drift(after, after))
