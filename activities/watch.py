@@ -12,6 +12,7 @@ from activities.contract.heartbeat import heartbeating
 from activities.contract.models import LedgerEntry, WatchCheckpoint, WatchRequest, WatchResult
 from activities.contract.ports import Flags, Ledger, MetricsProvider
 from activities.measuring.blindness import BLIND, blind_finding, update_verdict_times
+from activities.measuring.finding_guard import guard_finding
 from activities.measuring.flag_drift import flag_finding
 from activities.measuring.gate_evaluator import EvaluationContext, GateEvaluator
 from activities.measuring.server_clock import ServerClock
@@ -38,6 +39,8 @@ class WatchActivities:
     async def watch(self, request: WatchRequest) -> WatchResult:
         """Return as soon as a red flag fires or the stored flag isn't what it must be.
 
+        If the rollout does not act on a P0 within seconds, the flag is killed from here.
+
         Until then it goes on, whatever is out of reach. No data fires nothing at once (unless the red
         flag has ``on_no_data: fail``); after ``blind_after`` it is a finding. The heartbeat carries
         the problem. Counts of consecutive
@@ -49,6 +52,7 @@ class WatchActivities:
         async with heartbeating(lambda: watch.checkpoint):
             finding = await watch.run_until_finding()
         if finding is not None:
+            guard_finding(self.flags, request, finding)
             await self._record_finding(request, finding)
         return WatchResult(finding=finding, sequential_states=watch.checkpoint.sequential_states)
 
@@ -133,7 +137,7 @@ class RedFlagWatch:
 
     async def _poll_flag(self, now: datetime) -> "_FlagObservation":
         request = self._request
-        if request.percentage is None:
+        if request.percentage is None and not request.run_id:
             return _FlagObservation()
         try:
             async with asyncio.timeout(FLAG_SECONDS_MAX):

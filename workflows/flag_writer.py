@@ -26,10 +26,13 @@ class FlagWriter:
     async def write(self, write: FlagWrite) -> FlagReceipt:
         """Write the flag, and return what the store holds then.
 
+        No watch runs meanwhile: it would report the change as drift.
+
         Raises:
             WorldError: the store refuses the step's write for good.
             Preempted: something more urgent replaced the write.
         """
+        self._watcher.cancel()
         if write.is_rollback:
             return await self._reduce(write, self._replacement_test())
         try:

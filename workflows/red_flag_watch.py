@@ -10,6 +10,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.watch import WatchActivities
     from sluice.rollout.engine import transitions
     from sluice.rollout.engine.evidence_context import build_evidence_context
+    from sluice.rollout.engine.flag_target import phases_at
     from sluice.rollout.engine.state import State
     from sluice.rollout.plan.schema import Step
     from workflows import activity_options
@@ -91,6 +92,10 @@ def _desired_watch(state: State) -> WatchRequest | None:
         blind_after=state.plan.blind_limit,
         blind_severity=state.plan.blind_severity,
         live_since=state.live.since,
+        run_id=state.run_id if is_settled else "",
+        sequence=state.sequence,
+        phases=phases_at(state.plan, state.plan.index(step.name)) if expected is not None else None,
+        is_permanent=step.delete_flag,
     )
 
 

@@ -12,7 +12,6 @@ with workflow.unsafe.imports_passed_through():
         ReportReceipt,
         ReportRequest,
     )
-    from sluice.rollout.engine.flag_target import FlagReceipt, FlagWrite
     from sluice.rollout.engine.state import Status
     from sluice.rollout.engine.world import CheckRequest, CheckResult, WorldError
     from sluice.rollout.plan.checklist import ChecklistItem, ItemResult
@@ -36,16 +35,10 @@ class TemporalWorld:
         code_reverter: CodeReverter,
     ) -> None:
         self._context = context
-        self._watcher = watcher
-        self._writer = FlagWriter(context, watcher)
         self._code_reverter = code_reverter
+        self.write = FlagWriter(context, watcher).write
         self.confirm = propagation.confirm
         self.wait = context.wait
-
-    async def write(self, write: FlagWrite) -> FlagReceipt:
-        """Write the flag while no watch runs: it would report the change as drift."""
-        self._watcher.cancel()
-        return await self._writer.write(write)
 
     async def check(self, request: CheckRequest) -> CheckResult:
         """Run the check as an activity; WorldError once its attempts are exhausted."""

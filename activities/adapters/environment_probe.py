@@ -12,11 +12,11 @@ from typing import Self
 import httpx
 from redis.asyncio import Redis
 
-from activities.adapters.flag_writer import store_errors
 from activities.adapters.monitoring_probe import MonitoringProbe
 from activities.adapters.prometheus_credentials import PrometheusCredentials
 from activities.adapters.redis_flags import COMMAND_SECONDS_MAX
 from activities.adapters.rollback_drill import RollbackDrill
+from activities.adapters.stored_flags import store_errors
 from activities.contract.models import ProbeResult
 from activities.contract.ports import Flags, MetricsProvider
 from sluice.flags.redis.process_registry import ServiceProcess, live_processes

@@ -9,19 +9,18 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from activities.adapters.flag_writer import apply_write, flag_receipt, store_errors
+from activities.adapters.stored_flags import StoredFlags, store_errors
 from activities.contract.models import Confirmation, ConfirmRequest
 from sluice.flags import FeatureFlags, FlagDocument, FlagState
 from sluice.flags.redis.process_polling import poll_processes, verify
 from sluice.flags.redis.process_registry import live_processes
 from sluice.flags.redis.urls import connect
-from sluice.rollout.engine.flag_target import FlagReceipt, FlagWrite
 
 COMMAND_SECONDS_MAX = 2.5
 POLL_SECONDS = 0.05
 
 
-class RedisFlags:
+class RedisFlags(StoredFlags):
     """The flag store of every environment in one Redis. Connects at first use."""
 
     def __init__(self, redis: Redis, http: httpx.AsyncClient) -> None:
@@ -45,16 +44,6 @@ class RedisFlags:
         await self._http.aclose()
         await self._redis.aclose()
 
-    async def apply(self, write: FlagWrite) -> FlagReceipt:
-        """See ``activities.contract.ports.Flags``."""
-        return await apply_write(self._flags(write.environment), write)
-
-    async def read(self, environment: str, flag: str) -> FlagReceipt | None:
-        """See ``activities.contract.ports.Flags``."""
-        async with store_errors():
-            found = flag_receipt(await self._flags(environment).document(), flag)
-        return None if found.deleted else found
-
     async def confirm(self, request: ConfirmRequest) -> Confirmation:
         """Ask every live router process, every 50 ms, until none can serve more than asked for.
 
@@ -65,7 +54,7 @@ class RedisFlags:
         while True:
             seconds = time.monotonic() - started
             async with store_errors():
-                document = await self._flags(request.environment).document()
+                document = await self.environment(request.environment).document()
                 processes = await live_processes(self._redis, request.environment)
             views = await poll_processes(processes, self._http)
             wanted = _permitted_flag(document, request)
@@ -79,8 +68,9 @@ class RedisFlags:
                 )
             await asyncio.sleep(POLL_SECONDS)
 
-    def _flags(self, environment: str) -> FeatureFlags:
-        return FeatureFlags(self._redis, environment=environment)
+    def environment(self, name: str) -> FeatureFlags:
+        """Return the flags of one environment."""
+        return FeatureFlags(self._redis, environment=name)
 
 
 def _permitted_flag(document: FlagDocument, request: ConfirmRequest) -> FlagState:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import httpx
 from redis.asyncio import Redis
 
-from activities.adapters.flag_writer import store_errors
+from activities.adapters.stored_flags import store_errors
 from activities.contract.errors import FlagRefusedError, FlagsUnreachableError
 from activities.contract.models import ConfirmRequest, ProbeResult
 from activities.contract.ports import Flags

@@ -12,6 +12,7 @@ from sluice.rollout.engine.state import Finding, State
 from sluice.rollout.engine.world import CheckResult
 from sluice.rollout.plan.checklist import ChecklistItem, ItemResult
 from sluice.rollout.plan.notification import Channel, Notice
+from sluice.rollout.plan.schema import PhaseSwitches
 from sluice.rollout.units import Duration
 
 
@@ -72,6 +73,13 @@ class WatchRequest(Model):
     blind_after: Duration | None = None
     blind_severity: Severity = Severity.P1
     live_since: datetime | None = None
+    run_id: str = ""
+    sequence: int = 0
+    """The rollout's fence: a stored flag that is ahead of it was written before a reset."""
+    phases: PhaseSwitches | None = None
+    """The phases that the step set; None: the plan sets none."""
+    is_permanent: bool = False
+    """Whether the step deleted the flag, so that everybody is treated."""
 
 
 class WatchResult(Model):

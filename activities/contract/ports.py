@@ -60,6 +60,15 @@ class Flags(Protocol):
         """
         ...
 
+    async def kill(self, environment: str, flag: str, reason: str) -> None:
+        """Set the kill latch, in place of a rollout that does not act.
+
+        Raises:
+            FlagsUnreachableError: transient.
+            FlagRefusedError: permanent: the environment has no such flag.
+        """
+        ...
+
     async def confirm(self, request: ConfirmRequest) -> Confirmation:
         """Return once no live process can serve more than asked for; the caller limits the time.
 

@@ -1,5 +1,6 @@
-"""What the watch says about the flag in the store: killed, or not at the rollout's percentage."""
+"""Findings of the watch about the stored flag: killed, not as the rollout set it, or ahead of it."""
 
+from collections.abc import Iterator
 from datetime import datetime
 
 from activities.contract.models import WatchRequest
@@ -7,6 +8,7 @@ from sluice.rollout.analysis.gate import Severity
 from sluice.rollout.analysis.verdict import Outcome, Verdict
 from sluice.rollout.engine.flag_target import FlagReceipt
 from sluice.rollout.engine.state import Finding
+from sluice.rollout.plan.schema import PhaseSwitches
 
 KILLED = "killed"
 DRIFT = "flag_drift"
@@ -15,37 +17,75 @@ DRIFT = "flag_drift"
 def flag_finding(
     request: WatchRequest, stored: FlagReceipt | None, now: datetime
 ) -> Finding | None:
-    """Compare the stored flag (None: there is none) with ``request.percentage``.
+    """Compare the stored flag (None: there is none) with what the rollout wrote.
 
-    More traffic than the rollout asked for is P0, for nobody judges it; less is P1: it harms no
-    user, but what the gates measure is no longer the step. A missing flag serves nobody.
+    More traffic than the rollout set is P0, for nobody judges it. Less is P1: it harms no user, but
+    what the gates measure is no longer the step. A missing flag serves nobody.
     """
-    wanted = request.percentage
-    assert wanted is not None  # noqa: S101  the watch doesn't ask where no flag is expected
-    if stored is not None and stored.killed:
+    is_ours = request.percentage is not None or request.is_permanent
+    if stored is not None and stored.killed and is_ours:
         text = f"flag {request.flag} was killed by a person"
-        return _finding(KILLED, _verdict(text, Severity.P0, 0.0, wanted), now)
-    actual = stored.percentage if stored is not None else 0.0
-    if actual == wanted:
-        return None
-    severity = Severity.P0 if actual > wanted else Severity.P1
-    holds = f"is at {actual:g} % in the store" if stored is not None else "is not in the store"
-    text = f"flag {request.flag} {holds}, the rollout set {wanted:g} %"
-    return _finding(DRIFT, _verdict(text, severity, actual, wanted), now)
+        return _finding(request, KILLED, (text, Severity.P0), stored, now)
+    worst = min(_drifts(request, stored), key=lambda drift: drift[1], default=None)
+    return _finding(request, DRIFT, worst, stored, now) if worst else None
 
 
-def _verdict(reason: str, severity: Severity, actual: float, wanted: float) -> Verdict:
-    return Verdict(
-        gate="flag",
-        outcome=Outcome.FAILED,
-        reason=reason,
-        value=actual,
-        limit=wanted,
-        unit="percent",
-        severity=severity,
+def _drifts(request: WatchRequest, stored: FlagReceipt | None) -> Iterator[tuple[str, Severity]]:
+    """Yield the reason and the severity of each difference."""
+    actual, wanted = stored.percentage if stored else 0.0, request.percentage
+    if stored is not None and _is_ahead(request, stored):
+        text = (
+            f"the store has write {stored.sequence} of this rollout, which itself knows "
+            f"{request.sequence}: its workflow was reset; flag {request.flag} is at {actual:g} %"
+        )
+        yield text, Severity.P0 if actual > (wanted or 0.0) else Severity.P1
+    if wanted is not None and actual != wanted:
+        holds = f"is at {actual:g} % in the store" if stored else "is not in the store"
+        text = f"flag {request.flag} {holds}, the rollout set {wanted:g} %"
+        yield text, Severity.P0 if actual > wanted else Severity.P1
+    if stored is not None and request.phases is not None and stored.phases != request.phases:
+        yield from _phases_drift(request.phases, stored.phases)
+
+
+def _is_ahead(request: WatchRequest, stored: FlagReceipt) -> bool:
+    return request.run_id == stored.run_id != "" and stored.sequence > request.sequence
+
+
+def _phases_drift(
+    wanted: PhaseSwitches, actual: PhaseSwitches | None
+) -> Iterator[tuple[str, Severity]]:
+    """Yield the drift of the router's switches; None: they belong to no flag, or to another."""
+    treats_all = (
+        actual is not None and actual.enable_online_learning and not actual.enable_feature_flags
+    )
+    holds = f"are {actual}" if actual else "are off, or belong to another flag"
+    yield (
+        f"the router's phases {holds}; the rollout set {wanted}",
+        Severity.P0 if treats_all else Severity.P1,
     )
 
 
-def _finding(name: str, verdict: Verdict, now: datetime) -> Finding:
-    kind = "killed" if name == KILLED else "flag_drift"
-    return Finding(name=name, kind=kind, verdict=verdict, seen_at=now)
+def _finding(
+    request: WatchRequest,
+    name: str,
+    drift: tuple[str, Severity],
+    stored: FlagReceipt | None,
+    now: datetime,
+) -> Finding:
+    reason, severity = drift
+    is_own = stored is not None and stored.run_id == request.run_id
+    return Finding(
+        name=name,
+        kind="killed" if name == KILLED else "flag_drift",
+        seen_at=now,
+        sequence=stored.sequence if stored is not None and is_own else -1,
+        verdict=Verdict(
+            gate="flag",
+            outcome=Outcome.FAILED,
+            reason=reason,
+            value=stored.percentage if stored is not None and name == DRIFT else 0.0,
+            limit=request.percentage or 0.0,
+            unit="percent",
+            severity=severity,
+        ),
+    )

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable
+from contextlib import suppress
 from datetime import datetime
 from typing import TypeVar
 
@@ -20,6 +21,7 @@ from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCStatusCode
 
+from sluice.cli.clients.workflow_tasks import describe_task_failure
 from sluice.cli.errors import CliError, Exit
 from sluice.rollout.engine.commands import Acknowledgement, Command, Verb
 from sluice.rollout.engine.state import State
@@ -114,7 +116,8 @@ class Rollouts:
         except WorkflowUpdateFailedError as error:
             raise CliError(f"{verb} refused: {_rejection_reason(error)}") from error
         except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError) as error:
-            raise CliError(f"{NO_WORKER} {MAY_STILL_RUN}", Exit.UNREACHABLE) from error
+            cause = await self._explain_silence(flag, f"{NO_WORKER} {MAY_STILL_RUN}")
+            raise CliError(cause, Exit.UNREACHABLE) from error
 
     async def send_signal(self, flag: str, verb: Verb, command: Command) -> None:
         """Send a command as a signal, which survives a missing worker and a restart of the server."""
@@ -122,6 +125,21 @@ class Rollouts:
 
     def _handle(self, flag: str) -> WorkflowHandle[RolloutWorkflow, object]:
         return self.client.get_workflow_handle_for(RolloutWorkflow.run, workflow_id(flag))
+
+    async def task_failure(self, flag: str) -> str:
+        """Return the cause when the rollout's workflow tasks fail; empty when they do not.
+
+        A worker then polls, but the rollout does nothing. Temporal retries the task until a worker
+        with fitting code takes it.
+        """
+        return await describe_task_failure(self.client, workflow_id(flag))
+
+    async def _explain_silence(self, flag: str, no_answer: str) -> str:
+        with suppress(RPCError, TimeoutError):
+            async with asyncio.timeout(ANSWER_TIMEOUT_SECONDS):
+                if cause := await self.task_failure(flag):
+                    return f"{cause} Until then `sluice kill {flag}` takes the flag to 0 %."
+        return no_answer
 
     async def _await_answer(
         self, flag: str, question: Awaitable[T], no_answer: str = NO_WORKER
@@ -135,11 +153,16 @@ class Rollouts:
                 "state do not fit. Use the version of sluice that its worker runs."
             ) from error
         except (WorkflowQueryFailedError, WorkflowQueryRejectedError) as error:
-            raise CliError(f"The rollout of {flag} can't answer: {error}") from error
+            cause = await self._explain_silence(flag, str(error))
+            raise CliError(f"The rollout of {flag} can't answer: {cause}") from error
         except RPCError as error:
+            if error.status in (RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED):
+                cause = await self._explain_silence(flag, no_answer)
+                raise CliError(cause, Exit.UNREACHABLE) from error
             raise _to_cli_error(flag, error) from error
         except TimeoutError as error:
-            raise CliError(no_answer, Exit.UNREACHABLE) from error
+            cause = await self._explain_silence(flag, no_answer)
+            raise CliError(cause, Exit.UNREACHABLE) from error
 
 
 def _rejection_reason(error: WorkflowUpdateFailedError) -> str:
@@ -154,6 +177,4 @@ def _to_cli_error(flag: str, error: RPCError) -> CliError:
             return CliError(f"The rollout of {flag} has ended.", Exit.NOT_FOUND)
         message = f"{flag} has no rollout. `sluice list` shows all rollouts."
         return CliError(message, Exit.NOT_FOUND)
-    if error.status in (RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED):
-        return CliError(NO_WORKER, Exit.UNREACHABLE)
     return CliError(f"Temporal: {error}", Exit.UNREACHABLE)

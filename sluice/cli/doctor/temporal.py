@@ -20,6 +20,7 @@ from temporalio.client import Client
 from temporalio.common import SearchAttributeKey
 from temporalio.service import RPCError
 
+from sluice.cli.clients.workflow_tasks import describe_task_failure
 from sluice.cli.context import Context
 from sluice.cli.doctor.finding import BAD, GOOD, DoctorFinding
 from sluice.cli.errors import CliError
@@ -27,6 +28,7 @@ from sluice.worker.health import POLL_AGE_MAX
 from workflows.activity_options import TASK_QUEUE
 from workflows.temporal_ui import SEARCH_ATTRIBUTES
 
+ROLLOUT_WORKFLOW = "RolloutWorkflow"
 RETENTION = timedelta(days=90)
 """A rollout takes 28 days. Temporal deletes the histories of its continued runs after this time."""
 
@@ -42,6 +44,7 @@ async def check_temporal(context: Context, fix: bool) -> list[DoctorFinding]:
         ("search attributes", _check_search_attributes(client)),
         ("retention", _check_retention(client, fix)),
         ("worker", _check_worker(client)),
+        ("workflow tasks", _check_workflow_tasks(client)),
     ):
         try:
             findings.append(await check)
@@ -118,6 +121,18 @@ async def _check_worker(client: Client) -> DoctorFinding:
             "worker", BAD, f"{text}. `temporal worker deployment set-current-version`"
         )
     return DoctorFinding("worker", GOOD, f"polling: {', '.join(p.identity for p in fresh)}")
+
+
+async def _check_workflow_tasks(client: Client) -> DoctorFinding:
+    """Find running rollouts whose workflow tasks fail: they act on nothing."""
+    query = f'WorkflowType = "{ROLLOUT_WORKFLOW}" AND ExecutionStatus = "Running"'
+    ids = [workflow.id async for workflow in client.list_workflows(query)]
+    failures = [cause for name in ids if (cause := await describe_task_failure(client, name))]
+    if failures:
+        return DoctorFinding("workflow tasks", BAD, " ".join(failures))
+    return DoctorFinding(
+        "workflow tasks", GOOD, f"{len(ids)} rollouts run, and their tasks succeed"
+    )
 
 
 def _build_id(poller: PollerInfo) -> str:

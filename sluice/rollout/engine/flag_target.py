@@ -103,9 +103,16 @@ class FlagWrite(DesiredFlag):
 
 
 class FlagReceipt(Model):
-    """The flag as the store holds it after the write. ``version`` is the document's."""
+    """The flag as the store holds it. ``version`` is the document's.
+
+    ``run_id`` and ``sequence`` are of the last fenced write; ``phases`` are the router's, if they
+    belong to the flag.
+    """
 
     version: int = 0
     percentage: float
     killed: bool = False
     deleted: bool = False
+    run_id: str = ""
+    sequence: int = -1
+    phases: PhaseSwitches | None = None

@@ -1,9 +1,7 @@
 """A rollback's kind, its target, and the steps that a person may choose."""
 
-from datetime import datetime
-
 from sluice.rollout.engine.commands import Command
-from sluice.rollout.engine.state import Rollback, RollbackKind, State
+from sluice.rollout.engine.state import RollbackKind, State
 from sluice.rollout.plan.schema import Step
 
 
@@ -32,27 +30,3 @@ def resolve_target(state: State, to: str) -> str | None:
         if to in (name, f"{percentage:g}", f"{percentage:g}%"):
             return name
     return None
-
-
-def new_rollback(state: State, now: datetime, kind: RollbackKind, command: Command) -> Rollback:
-    """Build the rollback that begins now, from the step whose settings are live."""
-    step, to_step = state.rollback_origin_step, None
-    levels: tuple[float, ...] = ()
-    if kind is RollbackKind.STEP_BACK:
-        # Where nothing is live (after an emergency, before the retried step starts) every step is up.
-        to_step = resolve_target(state, command.to) if state.live.name else None
-    elif kind is RollbackKind.GRACEFUL:
-        levels = state.plan.rollbacks.graceful.levels_below(state.percentage)
-        if levels[0] > 0:  # the flag that the cleanup deleted comes back as the step before had it
-            to_step = step.rollback_to if step.delete_flag else step.name
-    return Rollback(
-        kind=kind,
-        from_step=step.name,
-        to_step=to_step,
-        reason=command.reason,
-        actor=command.actor,
-        requested_at=now,
-        finding=state.red_flags.finding,
-        percentage=levels[0] if levels else None,
-        remaining_levels=levels[1:],
-    )

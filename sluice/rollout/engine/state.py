@@ -49,13 +49,14 @@ KILL_LATCH_KINDS = (RollbackKind.EMERGENCY, RollbackKind.CODE)
 
 
 class Finding(Model):
-    """A result of the red-flag watch, and the time at which it was first observed."""
+    """A result of the red-flag watch. ``sequence``: the last write of this rollout in the store."""
 
     name: str
     kind: Literal["red_flag", "killed", "flag_drift", "blind"]
     verdict: Verdict
     gate: Gate | None = None
     seen_at: datetime
+    sequence: int = -1
 
 
 class Event(Model):
@@ -261,7 +262,6 @@ class State(BaseModel):
 
     @property
     def has_ended(self) -> bool:
-        """Whether the rollout is over."""
         return self.status in (Status.HEALTHY, Status.ABORTED)
 
     @property

@@ -4,8 +4,8 @@ import asyncpg  # type: ignore[import-untyped]  # asyncpg ships no type informat
 import pytest
 from temporalio.exceptions import ApplicationError
 
-from activities.adapters.flag_writer import flag_error
 from activities.adapters.postgres_ledger import ledger_error
+from activities.adapters.stored_flags import flag_error
 from activities.contract import errors
 from activities.contract.errors import EffectError, PermanentError, TransientError, temporal_errors
 from sluice.flags import (

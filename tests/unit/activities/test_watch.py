@@ -253,3 +253,48 @@ def test_what_could_not_be_judged_neither_adds_to_a_row_nor_ends_it() -> None:
         counts = update_failure_counts(counts, verdict(outcome))
     assert counts == {"errors": 2}
     assert update_failure_counts(counts, verdict(Outcome.SUCCESSFUL)) == {}
+
+
+async def test_a_flag_ahead_of_its_workflow_is_found_after_a_reset(world: WatchWorld) -> None:
+    """A reset takes the workflow back; what the store holds was written by its lost future."""
+    await world.set_percentage(25)
+    found = await world.watch(run_id="run", sequence=0, percentage=None)
+    assert (found.kind, found.verdict.severity, found.sequence) == ("flag_drift", Severity.P0, 1)
+    assert "was reset" in found.verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("learning", "flags_on", "severity"), [(True, False, Severity.P0), (False, False, Severity.P1)]
+)
+async def test_phases_that_the_rollout_did_not_set_are_found(
+    world: WatchWorld, learning: bool, flags_on: bool, severity: Severity
+) -> None:
+    """Permanence treats everybody whatever the percentage; phases that are off treat nobody."""
+    both = {"enable_feature_flags": True, "enable_online_learning": True}
+    write = FlagWrite.model_validate(
+        {
+            "environment": "default",
+            "flag": FLAG,
+            "run_id": "run",
+            "sequence": 1,
+            "actor": "sluice",
+            "reason": "",
+            "percentage": 25,
+            "create": True,
+            "phases": both,
+        }
+    )
+    await world.flags.apply(write)
+    await world.flags.environment("default").set_phases(
+        {"enable_feature_flags": flags_on, "enable_online_learning": learning}
+    )
+    found = await world.watch(phases=both)
+    assert (found.kind, found.verdict.severity) == ("flag_drift", severity)
+    assert "phases" in found.verdict.reason
+
+
+async def test_a_kill_in_the_cleanup_reaches_the_rollout(world: WatchWorld) -> None:
+    await world.set_percentage(100)
+    await world.flags.environment("default").kill(FLAG)
+    found = await world.watch(percentage=None, is_permanent=True, run_id="run", sequence=1)
+    assert found.kind == "killed"

@@ -10,7 +10,6 @@ from sluice.rollout.engine.transitions.pauses import (
     expire_approval,
     pause,
     pause_automatically,
-    raise_finding,
     record_finding,
     resume,
 )
@@ -21,6 +20,7 @@ from sluice.rollout.engine.transitions.rollbacks import (
     confirm_abort,
     confirm_rollback,
     next_write,
+    raise_finding,
     record_abort_write,
     record_refused_rollback,
     record_revert,

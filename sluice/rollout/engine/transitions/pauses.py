@@ -1,11 +1,10 @@
-"""Findings of the watch, and pauses: what stops a step without taking its traffic away."""
+"""Pauses, and findings of low severity: a step stops or goes on with its traffic."""
 
 from datetime import datetime
 
 from sluice.rollout.analysis.gate import Severity
-from sluice.rollout.analysis.sequential_state import SequentialState
-from sluice.rollout.engine.escalation import APPROVAL_REMINDER, PAUSE_REMINDER
-from sluice.rollout.engine.state import Abort, ActivePause, Finding, RedFlags, State, Status
+from sluice.rollout.engine.escalation import PAUSE_REMINDER
+from sluice.rollout.engine.state import Abort, ActivePause, Finding, State, Status
 from sluice.rollout.engine.transitions.notices import add_event, enqueue_notice
 from sluice.rollout.engine.transitions.reminders import (
     add_reminder,
@@ -68,24 +67,6 @@ def record_finding(state: State, now: datetime, finding: Finding) -> None:
     add_event(state, now, "note", f"{severity}: {reason}")
 
 
-def raise_finding(state: State, now: datetime, finding: Finding) -> None:
-    """Take a finding of the watch; evidence that was acted on once does not act again."""
-    severity, reason = finding.verdict.severity, finding.verdict.reason
-    state.red_flags = RedFlags(
-        finding=finding,
-        muted=state.red_flags.muted,
-        last_reason=reason,
-        last_at=finding.seen_at,
-    )
-    _void_approvals(state)
-    key = f"red_flags/{finding.name}"
-    if (acted_on := state.sequential_states.get(key)) is not None:
-        restarted = SequentialState(until=acted_on.until)
-        state.sequential_states = {**state.sequential_states, key: restarted}
-    add_event(state, now, "red_flag", f"{severity} {reason}")
-    enqueue_notice(state, now, severity, finding.name, reason)
-
-
 def expire_approval(state: State, now: datetime, reason: str) -> None:
     """Void the approvals that came too late or not at all, then pause or abort as the plan says."""
     state.entry = state.entry.model_copy(update={"approvals": ()})
@@ -95,13 +76,6 @@ def expire_approval(state: State, now: datetime, reason: str) -> None:
         add_event(state, now, "abort", reason)
     else:
         pause_automatically(state, now, reason)
-
-
-def _void_approvals(state: State) -> None:
-    """Void approvals that people gave before they could know of a finding, and ask again."""
-    if state.entry.approvals:
-        drop_reminder(state, APPROVAL_REMINDER)
-    state.entry = state.entry.model_copy(update={"approvals": ()})
 
 
 def _mute_finding(state: State, finding: Finding) -> None:

@@ -1,19 +1,23 @@
-"""Traffic taken away: rollbacks, the revert of the code, the abort, and the writes of the flag."""
+"""Findings, and traffic taken away: rollbacks, reverts, aborts, and the writes of the flag."""
 
 from datetime import datetime
 from typing import Literal
 
 from sluice.rollout.analysis.gate import Severity
+from sluice.rollout.analysis.sequential_state import SequentialState
 from sluice.rollout.engine.commands import Command
+from sluice.rollout.engine.escalation import APPROVAL_REMINDER
 from sluice.rollout.engine.flag_target import DesiredFlag, FlagWrite
-from sluice.rollout.engine.rollback import new_rollback
+from sluice.rollout.engine.rollback import resolve_target
 from sluice.rollout.engine.state import (
     KILL_LATCH_KINDS,
     Abort,
     CheckEvidence,
     CodeRevert,
+    Finding,
     LiveStep,
     PendingEntry,
+    RedFlags,
     Rollback,
     RollbackKind,
     State,
@@ -21,8 +25,38 @@ from sluice.rollout.engine.state import (
     StepClock,
 )
 from sluice.rollout.engine.transitions.notices import add_event, enqueue_notice
+from sluice.rollout.engine.transitions.reminders import drop_reminder
 
 REFUSED_ALERT = "rollback_refused"
+
+
+def raise_finding(state: State, now: datetime, finding: Finding) -> None:
+    """Take a finding of the watch; evidence that was acted on once does not act again.
+
+    After a reset of the workflow the store is ahead: the next write continues from there.
+    """
+    state.sequence = max(state.sequence, finding.sequence)
+    severity, reason = finding.verdict.severity, finding.verdict.reason
+    state.red_flags = RedFlags(
+        finding=finding,
+        muted=state.red_flags.muted,
+        last_reason=reason,
+        last_at=finding.seen_at,
+    )
+    _void_approvals(state)
+    key = f"red_flags/{finding.name}"
+    if (acted_on := state.sequential_states.get(key)) is not None:
+        restarted = SequentialState(until=acted_on.until)
+        state.sequential_states = {**state.sequential_states, key: restarted}
+    add_event(state, now, "red_flag", f"{severity} {reason}")
+    enqueue_notice(state, now, severity, finding.name, reason)
+
+
+def _void_approvals(state: State) -> None:
+    """Void approvals that people gave before they could know of a finding, and ask again."""
+    if state.entry.approvals:
+        drop_reminder(state, APPROVAL_REMINDER)
+    state.entry = state.entry.model_copy(update={"approvals": ()})
 
 
 def next_write(state: State, desired: DesiredFlag, actor: str, reason: str) -> FlagWrite:
@@ -51,9 +85,33 @@ def start_rollback(state: State, now: datetime, kind: RollbackKind, command: Com
             reason=command.reason,
             confirmed_by=command.actor if command.confirmed else "",
         )
-    rollback = new_rollback(state, now, kind, command)
+    rollback = _new_rollback(state, now, kind, command)
     state.rollback = rollback
     return rollback
+
+
+def _new_rollback(state: State, now: datetime, kind: RollbackKind, command: Command) -> Rollback:
+    """Build the rollback that begins now, from the step whose settings are live."""
+    step, to_step = state.rollback_origin_step, None
+    levels: tuple[float, ...] = ()
+    if kind is RollbackKind.STEP_BACK:
+        # Where nothing is live (after an emergency, before the retried step starts) every step is up.
+        to_step = resolve_target(state, command.to) if state.live.name else None
+    elif kind is RollbackKind.GRACEFUL:
+        levels = state.plan.rollbacks.graceful.levels_below(state.percentage)
+        if levels[0] > 0:  # the flag that the cleanup deleted comes back as the step before had it
+            to_step = step.rollback_to if step.delete_flag else step.name
+    return Rollback(
+        kind=kind,
+        from_step=step.name,
+        to_step=to_step,
+        reason=command.reason,
+        actor=command.actor,
+        requested_at=now,
+        finding=state.red_flags.finding,
+        percentage=levels[0] if levels else None,
+        remaining_levels=levels[1:],
+    )
 
 
 def complete_rollback(
