@@ -77,11 +77,14 @@ class AccessSettings:
     """API keys and the key of query ids.
 
     ``keys_path`` is a file of hashed keys (router/http/api_keys.py). ``query_id_key`` signs query
-    ids; None shares a random key through Redis.
+    ids; None shares a random key through Redis. ``open_access`` allows other machines to connect
+    to a process without keys. ``trusted_hosts`` are additional values of the Host header.
     """
 
     keys_path: Path | None = None
     query_id_key: bytes | None = field(default=None, repr=False)
+    open_access: bool = False
+    trusted_hosts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,7 +258,13 @@ def _read_price(env: Mapping[str, str]) -> Price:
 
 def _read_access(env: Mapping[str, str]) -> AccessSettings:
     path = env.get("SLUICE_API_KEYS")
-    return AccessSettings(Path(path) if path else None, _read_query_id_key(env))
+    hosts = tuple(name.strip() for name in env.get("SLUICE_TRUSTED_HOSTS", "").split(","))
+    return AccessSettings(
+        Path(path) if path else None,
+        _read_query_id_key(env),
+        open_access=read_switch(env, "SLUICE_OPEN_ACCESS"),
+        trusted_hosts=tuple(name for name in hosts if name),
+    )
 
 
 def _read_query_id_key(env: Mapping[str, str]) -> bytes | None:

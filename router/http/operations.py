@@ -1,4 +1,4 @@
-"""What machines ask a router process: flags as it sees them, health, metrics. Open to whoever connects."""
+"""Operations of a router process, for machines: flags, health and metrics. They need no key."""
 
 from collections.abc import Callable
 from typing import Any
@@ -17,7 +17,7 @@ from sluice.flags.service.readback import flags_response
 def add_operations(
     app: FastAPI, router: QueryRouter, process: ServiceProcess, draining: Callable[[], bool]
 ) -> None:
-    """``draining``: the process is about to stop and wants no new work."""
+    """Add the routes; ``draining`` returns True while the process is about to stop."""
 
     @app.get("/flags", tags=["operations"], summary="Flags as this process sees them")
     async def flags() -> dict[str, Any]:
@@ -34,11 +34,11 @@ def add_operations(
         responses={503: {"model": ErrorBody, "description": "no: `detail` says why"}},
     )
     async def readyz() -> dict[str, Any]:
-        """Ready when the flags are followed and at least one store answers; the rest is told."""
+        """Return 200 if the flags are followed and at least one store answers."""
         if draining():
-            raise NotReady("draining: this process is about to stop")
+            raise NotReady("draining: this process stops soon")
         if router.components.reader.stale:
-            raise NotReady("the flags are not followed: is Redis up?")
+            raise NotReady("the flags are stale: check that Redis is up and writable")
         stores = await router.health()
         if all(state != "ok" for state in stores.values()):
             raise NotReady(f"no store answers: {stores}")

@@ -21,5 +21,16 @@ def test_a_router_without_a_vector_store_names_the_setting_and_no_traceback() ->
     *_, last = map(json.loads, done.stderr.splitlines())
     assert done.returncode == 2, done.stderr
     assert last["event"] == "settings"
-    assert "QDRANT_URL" in last["why"]
+    assert "QDRANT_URL" in last["reason"]
     assert "Traceback" not in done.stderr
+
+
+def test_a_router_that_others_can_reach_needs_keys() -> None:
+    environment = clean_environ() | {"REDIS_URL": "redis://127.0.0.1:1/0"}
+    environment.pop("SLUICE_API_KEYS", None)
+    argv = (sys.executable, "-m", "router.main", "--host", "0.0.0.0", "--port", "1")  # noqa: S104
+    done = subprocess.run(  # noqa: S603 - our own program
+        argv, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 2, done.stderr
+    assert "set SLUICE_API_KEYS" in json.loads(done.stderr.splitlines()[-1])["reason"]

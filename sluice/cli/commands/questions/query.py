@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
+from datetime import datetime
 from typing import Annotated, Any
 
 import asyncpg  # type: ignore[import-untyped]  # it ships no types
@@ -182,6 +183,10 @@ def key(
     scope: Annotated[
         list[str] | None, typer.Option(help="query or feedback; may be repeated; default: both.")
     ] = None,
+    expires: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="Last day on which the key is valid, in UTC."),
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Make an API key; its line goes into the file that SLUICE_API_KEYS names.
@@ -191,7 +196,9 @@ def key(
     """
     secret = generate_key()
     try:
-        line = format_key_line(tenant, tuple(scope or SCOPES), secret)
+        line = format_key_line(
+            tenant, tuple(scope or SCOPES), secret, expires.date() if expires else None
+        )
     except RouterSettingsError as error:
         raise CliError(str(error), Exit.USAGE) from error
     if not json:

@@ -1,5 +1,6 @@
-"""API keys: hashed, scoped, told apart; a bad file is named by its line."""
+"""API keys are hashed, scoped and expire; a bad line grants nothing and is named."""
 
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -63,14 +64,52 @@ def test_a_missing_file_stops_the_start(tmp_path: Path) -> None:
         ApiKeys(tmp_path / "none")
 
 
-def test_a_withdrawn_key_is_refused_and_a_spoilt_file_changes_nothing(tmp_path: Path) -> None:
-    key, other = generate_key(), generate_key()
-    ours = keys(tmp_path, format_key_line("acme", ("query",), key))
-    (tmp_path / "keys").write_text("spoilt")
-    ours.reload_if_changed()
-    assert ours.authorize(f"Bearer {key}", "query")
-    (tmp_path / "keys").write_text(format_key_line("globex", ("query",), other) + "\n")
+def test_a_typo_in_the_edit_that_removes_a_key_does_not_keep_the_key(tmp_path: Path) -> None:
+    removed, kept = generate_key(), generate_key()
+    kept_line = format_key_line("acme", ("query",), kept)
+    ours = keys(tmp_path, format_key_line("acme", ("query",), removed), kept_line)
+    (tmp_path / "keys").write_text(f"a typo\n{kept_line}\n")
     ours.reload_if_changed()
     with pytest.raises(Unauthorised):
-        ours.authorize(f"Bearer {key}", "query")
-    assert ours.authorize(f"Bearer {other}", "query").tenant == "globex"
+        ours.authorize(f"Bearer {removed}", "query")
+    assert ours.authorize(f"Bearer {kept}", "query").tenant == "acme"
+
+
+def test_a_file_that_everyone_may_write_or_that_is_gone_grants_nothing(tmp_path: Path) -> None:
+    key = generate_key()
+    line = format_key_line("acme", ("query",), key)
+    ours = keys(tmp_path, line)
+    path = tmp_path / "keys"
+    for is_removed in (False, True):
+        path.chmod(0o666)
+        if is_removed:
+            path.unlink()
+        ours.reload_if_changed()
+        with pytest.raises(Unauthorised):
+            ours.authorize(f"Bearer {key}", "query")
+        path.write_text(line)
+        path.chmod(0o600)
+        ours.reload_if_changed()
+        assert ours.authorize(f"Bearer {key}", "query")
+    path.chmod(0o666)
+    with pytest.raises(RouterSettingsError, match="writable by everyone: run chmod o-w"):
+        ApiKeys(path)
+
+
+def test_a_key_has_an_id_and_ends_after_its_last_day(tmp_path: Path) -> None:
+    old, new = generate_key(), generate_key()
+    ours = keys(
+        tmp_path,
+        format_key_line("acme", ("query",), old, date(2020, 1, 1)) + " id=ci",
+        format_key_line("acme", ("query",), new, date(2999, 12, 31)),
+    )
+    with pytest.raises(Unauthorised, match="API key 'ci' has expired"):
+        ours.authorize(f"Bearer {old}", "query")
+    principal = ours.authorize(f"Bearer {new}", "query")
+    assert len(principal.key_id) == 8
+    assert principal.key_id not in new
+
+
+def test_all_bad_lines_are_named_at_once(tmp_path: Path) -> None:
+    with pytest.raises(RouterSettingsError, match=r"keys:1: .*keys:3: .*expires='soon'"):
+        keys(tmp_path, "nonsense", "", f"acme query {'a' * 64} expires=soon")

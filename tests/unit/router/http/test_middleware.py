@@ -1,5 +1,6 @@
-"""A process that is too busy refuses queries before it reads them, and nothing else."""
+"""Limits that apply before the application: admission, hosts, bodies, security headers."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import httpx
@@ -9,7 +10,9 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from router.http.middleware import RequestMiddleware
+from router.http import middleware
+from router.http.middleware import RequestLimits, RequestMiddleware
+from router.http.trusted_hosts import TrustedHosts
 from router.observability.telemetry import Telemetry
 
 
@@ -28,13 +31,13 @@ async def client(load: StubLoad) -> AsyncIterator[httpx.AsyncClient]:
         return PlainTextResponse(await request.body())
 
     paths = [Route(path, echo, methods=["GET", "POST"]) for path in ("/query", "/feedback", "/x")]
-    door = RequestMiddleware(
-        Starlette(routes=paths),
-        Telemetry(),
+    limits = RequestLimits(
         10,
+        TrustedHosts(["router"]),
         lambda _: "busy; try again shortly" if load.is_busy else None,
     )
-    transport = httpx.ASGITransport(app=door)
+    app = RequestMiddleware(Starlette(routes=paths), Telemetry(), limits)
+    transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://router") as http:
         yield http
 
@@ -60,3 +63,43 @@ async def test_a_body_above_the_limit_ends_the_connection(
     load.is_busy = False
     answer = await client.post("/query", content=b"x" * 11)
     assert (answer.status_code, answer.headers["connection"]) == (413, "close")
+
+
+async def test_a_body_that_is_too_slow_is_refused(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def endless() -> AsyncIterator[bytes]:
+        while True:
+            yield b""
+            await asyncio.sleep(0.01)
+
+    monkeypatch.setattr(middleware, "BODY_SECONDS", 0.05)
+    answer = await client.post("/x", content=endless())
+    assert (answer.status_code, answer.headers["connection"]) == (408, "close")
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("router", 200),
+        ("router:8100", 200),
+        ("ROUTER.", 200),
+        ("localhost:1", 200),
+        ("127.0.0.1:8100", 200),
+        ("[::1]:8100", 200),
+        ("evil", 400),
+        ("router.evil", 400),
+        ("127.0.0.1.evil:80", 400),
+        ("", 400),
+    ],
+)
+async def test_only_known_hosts_are_served(
+    client: httpx.AsyncClient, host: str, status: int
+) -> None:
+    assert (await client.get("/x", headers={"host": host})).status_code == status
+
+
+async def test_each_response_has_security_headers(client: httpx.AsyncClient) -> None:
+    for answer in (await client.get("/x"), await client.post("/query"), await client.get("/none")):
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["content-security-policy"].startswith("default-src 'none'")
