@@ -26,8 +26,10 @@ ENV PATH=/opt/sluice/bin:$PATH PYTHONUNBUFFERED=1 MPLCONFIGDIR=/tmp
 USER sluice
 # The rollout reports go below the working directory: keep it on a volume.
 WORKDIR /var/lib/sluice
-EXPOSE 8080
+# 8080: queries, with API keys. 8081: health, flags and metrics, for the own network only.
+EXPOSE 8080 8081
 # Asks /readyz of the router, or of the worker (SLUICE_HEALTH=worker).
 HEALTHCHECK --interval=5s --timeout=5s --start-period=60s --retries=6 \
     CMD ["python", "/opt/sluice/health.py"]
-CMD ["sluice", "router", "--host", "0.0.0.0", "--port", "8080"]
+CMD ["sluice", "router", "--host", "0.0.0.0", "--port", "8080", \
+     "--operations-host", "0.0.0.0", "--operations-port", "8081"]

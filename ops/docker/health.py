@@ -10,7 +10,7 @@ import os
 import sys
 from http import HTTPStatus
 
-ROUTER_ADDRESS = "0.0.0.0:8080"
+ROUTER_ADDRESS = "0.0.0.0:8081"
 TIMEOUT_SECONDS = 4
 
 

@@ -25,7 +25,7 @@ _COMPARISONS: tuple[tuple[str, Operator], ...] = (
     (r"<", "<"),
 )
 _EXPLICIT_CONDITION = re.compile(
-    r"(?P<name>[A-Za-z][\w ]*?)\s*(?P<op>>=|<=|!=|==|=|>|<)\s*"
+    r"(?P<name>[A-Za-z][\w ]{0,60}?)\s*(?P<op>>=|<=|!=|==|=|>|<)\s*"
     r"(?P<value>'[^']*'|\"[^\"]*\"|\d{1,3}(?:,\d{3})+(?:\.\d+)?[km]?\b|[\w.-]+)"
 )
 _COUNT_REQUEST = re.compile(r"\b(how many|number of|count(?: of)?|total number)\b", re.IGNORECASE)

@@ -90,7 +90,7 @@ _NUMBERS = {
     **{word: 10 * number for number, word in enumerate(_TENS, 2)},
 }
 _ORDINAL_SPELLINGS = {word: f"{number}." for number, word in enumerate(_ORDINALS, 1)}
-_ORDINAL_PATTERN = re.compile(r"(\d+)(?:st|nd|rd|th)")
+_ORDINAL_PATTERN = re.compile(r"(?<!\d)(\d+)(?:st|nd|rd|th)")
 _THOUSAND = 1000
 
 

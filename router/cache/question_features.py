@@ -63,7 +63,7 @@ _NUMBERS = {
     "hundred": "100",
     "thousand": "1000",
 }
-_ORDINAL = re.compile(r"(\d+)(?:st|nd|rd|th)")
+_ORDINAL = re.compile(r"(?<!\d)(\d+)(?:st|nd|rd|th)")
 _MONTHS = (
     "january february april june july august september october november december "
     "jan feb mar apr jun jul aug sep sept oct nov dec"

@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from importlib.resources import files
 from typing import Any, cast
 
 import numpy as np
@@ -30,21 +31,7 @@ SEARCH_EFFORT = 100  # candidates that the index examines
 BIT_SIMILARITY_MIN = 0.8  # share of equal bits: cosine 0.95 has 0.9
 RIVAL_BIT_MARGIN = 0.18  # of that share; a candidate further from the nearest is not a rival
 SWEEP_BATCH = 64  # expired or surplus entries removed with one insertion
-_LOOKUP_SCRIPT = """
-local found = redis.call('VSIM', KEYS[1], 'FP32', ARGV[1], 'WITHSCORES', 'WITHATTRIBS',
-                         'COUNT', ARGV[2], 'EF', ARGV[3])
-local near, body = {}, {}
-for place = 1, #found, 3 do
-  if tonumber(found[place + 1]) < tonumber(found[2]) - tonumber(ARGV[5]) then break end
-  near[#near + 1] = found[place]
-  near[#near + 1] = found[place + 2]
-end
-if found[1] and tonumber(found[2]) >= tonumber(ARGV[4]) then
-  body = redis.call('HGETALL', KEYS[2] .. found[1])
-end
-return {near, body}
-"""
-"""The nearest questions, and the answer of the very nearest: most often it is the one."""
+_LOOKUP_SCRIPT = files("router.cache").joinpath("lookup.lua").read_text("utf-8")
 logger = structlog.get_logger(__name__)
 
 

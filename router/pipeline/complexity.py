@@ -58,7 +58,7 @@ _FEATURES = (
     _feature(
         "goes through other things first",
         0.3,
-        r"\b(?:whose|(?:who|that|which) (?:also|are|were|is|was|have|had|has) \w+.*"
+        r"\b(?:whose|(?:who|that|which) (?:also|are|were|is|was|have|had|has) \w.*"
         r"\b(?:who|that|which|whose)|of the \w+ (?:who|that|which))\b",
     ),
     _feature(

@@ -11,8 +11,9 @@ _ASK_WORDS = (
     r"describe|trace|count|filter|search|map|track)\b"
 )
 _BOUNDARY = re.compile(
-    rf"(?:\?+|;)\s+(?:(?:and|also|then)\s+)*|[.!]\s+(?={_ASK_WORDS})"
-    rf"|,?\s+(?:and then|and also|as well as|and|then|also)\s+(?:also\s+)?(?={_ASK_WORDS})|,\s+(?={_ASK_WORDS})",
+    rf"(?:\?|;)\s{{1,9}}(?:(?:and|also|then)\s{{1,9}})*|[.!]\s{{1,9}}(?={_ASK_WORDS})"
+    rf"|,?\s{{1,9}}(?:and then|and also|as well as|and|then|also)\s{{1,9}}(?:also\s{{1,9}})?(?={_ASK_WORDS})"
+    rf"|,\s{{1,9}}(?={_ASK_WORDS})",
     re.IGNORECASE,
 )
 _ASK_START = re.compile(rf"(?:please\s+|can you\s+|could you\s+)?{_ASK_WORDS}", re.IGNORECASE)

@@ -12,7 +12,7 @@ from importlib.resources import files
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 _INVISIBLE = re.compile("[\u00ad\u200b\u2060\ufeff]")  # soft hyphen, zero-width space, joiner, mark
 _SPACES = re.compile(r"\s+")
-_TRAILING = re.compile(r"(?:[ \t?.…,;:]|(?<!\d)!)+$")  # 5! is a number
+_TRAILING = re.compile(r"(?<![ \t?.…,;:])(?<!(?<!\d)!)(?:[ \t?.…,;:]|(?<!\d)!)+$")  # 5! is a number
 _POWERS = str.maketrans({power: f"^{digit}" for digit, power in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")})
 # mW is not MW, nor Mb MB: behind a number the case of these is kept.
 _UNIT = re.compile(
@@ -26,7 +26,7 @@ _NAME_PREFIX = re.compile(
     r"(?:\b(?:named|called|mr|mrs|ms|dr|prof)\.?|[=:<>#@])\s*$", re.IGNORECASE
 )
 _COMPANY_SUFFIX = re.compile(
-    r"\s+(?:ag|corp|gmbh|inc|kg|limited|llc|ltd|plc|company|group)\b", re.IGNORECASE
+    r"\s{1,9}(?:ag|corp|gmbh|inc|kg|limited|llc|ltd|plc|company|group)\b", re.IGNORECASE
 )
 _ENDINGS = frozenset({"s", "es", "d", "ed", "r", "er", "ers", "ing", "ly", "al"})
 _PROTECTED = re.compile(

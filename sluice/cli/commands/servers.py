@@ -148,14 +148,25 @@ def worker() -> None:
 def router(
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 8100,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    operations_port: Annotated[
+        int | None, typer.Option(help="Port for health, flags and metrics; default: --port.")
+    ] = None,
+    operations_host: Annotated[
+        str, typer.Option(help="Address to listen on for the operations.")
+    ] = "127.0.0.1",
 ) -> None:
     """Run one router process (HTTP). The Prometheus of `sluice up` then scrapes it."""
     require_extra("router", "router")
     own_prometheus = load_environment(stack_home()).get("PROMETHEUS_URL")
     if own_prometheus is not None and own_prometheus == Context.read().prometheus_url:
-        address = "127.0.0.1" if host in WILDCARD_HOSTS else host
-        _open_stack().add_scrape_target(f"{address}:{port}")
-    _exec_module("router.main", "--host", host, "--port", str(port))
+        scraped = operations_host if operations_port else host
+        address = "127.0.0.1" if scraped in WILDCARD_HOSTS else scraped
+        _open_stack().add_scrape_target(f"{address}:{operations_port or port}")
+    arguments = ["--host", host, "--port", str(port)]
+    if operations_port:
+        arguments += ["--operations-host", operations_host]
+        arguments += ["--operations-port", str(operations_port)]
+    _exec_module("router.main", *arguments)
 
 
 def demo(

@@ -2,12 +2,14 @@
 
 import asyncio
 import contextlib
+import re
 import socket
 import subprocess
 import sys
 import sysconfig
 import time
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -25,6 +27,21 @@ KEY = generate_key()
 BEARER = {"Authorization": f"Bearer {KEY}"}
 
 
+@dataclass(frozen=True)
+class RunningService:
+    """Addresses of the public port and of the operations port."""
+
+    url: str
+    operations_url: str
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
 @pytest.fixture(scope="module")
 def collector() -> Iterator[OtlpCollector]:
     with running_collector() as server:
@@ -39,16 +56,14 @@ def service(  # noqa: PLR0913, PLR0917 - the session's servers
     qdrant_url: str,
     collector: OtlpCollector,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[str]:
-    """The address of one process with keys and probes, ended with SIGTERM; a bad exit fails."""
+) -> Iterator[RunningService]:
+    """The addresses of one process with keys and probes, ended with SIGTERM; a bad exit fails."""
     folder = tmp_path_factory.mktemp("service")
     (folder / "probes.jsonl").write_text(
         '{"query": "status = \'open\'", "intent": "metadata", "backend": "postgres"}\n'
     )
     (folder / "keys").write_text(format_key_line("acme", SCOPES, KEY) + "\n")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+    port, operations_port = _free_port(), _free_port()
     environment = clean_environ() | {
         "REDIS_URL": redis_server_url,
         "POSTGRES_DSN": postgres_dsn,
@@ -68,10 +83,11 @@ def service(  # noqa: PLR0913, PLR0917 - the session's servers
         "PYTHONPATH": str(ROOT),
     }
     command = [sys.executable, "-m", "router.main", "--port", str(port)]
+    command += ["--operations-port", str(operations_port)]
     with subprocess.Popen(command, env=environment, cwd=ROOT) as process:  # noqa: S603 - ours
         try:
-            wait_until_ready(f"http://127.0.0.1:{port}")
-            yield f"http://127.0.0.1:{port}"
+            wait_until_ready(f"http://127.0.0.1:{operations_port}")
+            yield RunningService(f"http://127.0.0.1:{port}", f"http://127.0.0.1:{operations_port}")
         finally:
             process.terminate()
             status = process.wait(30)
@@ -79,9 +95,17 @@ def service(  # noqa: PLR0913, PLR0917 - the session's servers
 
 
 @pytest.fixture
-async def http(service: str) -> AsyncIterator[httpx.AsyncClient]:
+async def operations(service: RunningService) -> AsyncIterator[httpx.AsyncClient]:
     async with httpx.AsyncClient(
-        base_url=service, headers=BEARER, trust_env=False, timeout=30
+        base_url=service.operations_url, trust_env=False, timeout=30
+    ) as client:
+        yield client
+
+
+@pytest.fixture
+async def http(service: RunningService) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(
+        base_url=service.url, headers=BEARER, trust_env=False, timeout=30
     ) as client:
         yield client
 
@@ -103,7 +127,7 @@ async def metrics(client: httpx.AsyncClient) -> dict[str, float]:
 
 
 async def test_a_process_answers_counts_and_reports_itself(
-    http: httpx.AsyncClient, redis_server_url: str
+    http: httpx.AsyncClient, operations: httpx.AsyncClient, redis_server_url: str
 ) -> None:
     answer = await http.post("/query", json={"query": "Who drives T-99?", "user_id": "bob"})
     assert answer.status_code == 200, answer.text
@@ -114,20 +138,20 @@ async def test_a_process_answers_counts_and_reports_itself(
     feedback = {"query_id": body["query_id"], "clicked": True, "complaint": True}
     assert (await http.post("/feedback", json=feedback)).status_code == 202
 
-    seen = (await http.get("/flags")).json()
+    seen = (await operations.get("/flags")).json()
     async with Redis.from_url(redis_server_url) as redis:
         (process,) = await live_processes(redis, "service-test")
     assert process.id == seen["process_id"]
-    assert process.url == str(http.base_url).rstrip("/")
+    assert process.url == str(operations.base_url).rstrip("/")
     assert not seen["stale"]
 
-    values = await metrics(http)
+    values = await metrics(operations)
     queries = [value for name, value in values.items() if name.startswith("router_queries_total")]
     assert sum(queries) == 1  # probes do not count
     assert values['router_complaints_total{cohort="control"}'] == 1
     right = 'router_probe_total{cohort="control",correct="true",kind="routing"}'
     async with asyncio.timeout(5):
-        while not (await metrics(http)).get(right):  # noqa: ASYNC110  # another process counts
+        while not (await metrics(operations)).get(right):  # noqa: ASYNC110  # another process counts
             await asyncio.sleep(0.1)
 
 
@@ -153,13 +177,15 @@ async def test_invalid_requests_get_their_status_and_code(http: httpx.AsyncClien
     assert "content-type: application/json" in form.text
 
 
-async def test_a_request_in_a_hurry_is_late_and_no_error(http: httpx.AsyncClient) -> None:
+async def test_a_request_in_a_hurry_is_late_and_no_error(
+    http: httpx.AsyncClient, operations: httpx.AsyncClient
+) -> None:
     """Nothing new can be answered in 50 ms less what fusing takes; red flags must not see that."""
     hurry = {"query": "Who drives T-98?", "user_id": "bob", "seconds": 0.05}
     late = 'router_refused_total{cohort="control",reason="deadline"}'
-    before = await metrics(http)
+    before = await metrics(operations)
     answer = await http.post("/query", json=hurry)
-    after = await metrics(http)
+    after = await metrics(operations)
     assert answer.status_code == 504, answer.text
     assert "0.05 s" in answer.json()["detail"]
     assert after[late] == before[late] + 1
@@ -182,13 +208,19 @@ async def test_a_query_arrives_at_the_collector_with_its_phases(
     assert {"cache", "understand", "choose", "search"} <= seen
 
 
-def test_the_interface_does_what_its_document_says(service: str, tmp_path: Path) -> None:
+def test_the_interface_does_what_its_document_says(service: RunningService, tmp_path: Path) -> None:
     """Schemathesis, the same examples each time.
 
     Not ``positive_data_acceptance``: signals that contradict each other are refused by intention.
     """
     program = Path(sysconfig.get_path("scripts")) / "schemathesis"
-    command = [str(program), "run", f"{service}/openapi.json", "-H", f"Authorization: Bearer {KEY}"]
+    command = [
+        str(program),
+        "run",
+        f"{service.url}/openapi.json",
+        "-H",
+        f"Authorization: Bearer {KEY}",
+    ]
     command += ["--exclude-checks", "positive_data_acceptance", "--phases", "examples,fuzzing"]
     command += ["--max-examples", "12", "--generation-deterministic", "--seed", "1", "--no-shrink"]
     command += ["--request-timeout", "30", "--no-color"]
@@ -196,3 +228,24 @@ def test_the_interface_does_what_its_document_says(service: str, tmp_path: Path)
         command, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False
     )
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-1000:]
+
+
+async def test_the_public_port_serves_no_operations_and_no_redirects(
+    http: httpx.AsyncClient, operations: httpx.AsyncClient
+) -> None:
+    for path in ("/metrics", "/flags", "/healthz", "/readyz", "/query/"):
+        answer = await http.get(path)
+        assert answer.status_code == 404, path
+    redirected = await http.post("/query/", json={}, headers={"host": "evil"})
+    assert (redirected.status_code, "location" in redirected.headers) == (400, False)
+    assert (await operations.post("/query", json={})).status_code == 404
+
+
+async def test_the_documentation_loads_from_this_process(http: httpx.AsyncClient) -> None:
+    page = await http.get("/docs")
+    links = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+    assert len(links) == 3
+    for link in links:
+        assert link.startswith("/docs/")
+        assert (await http.get(link)).status_code == 200, link
+    assert "script-src 'self'" in page.headers["content-security-policy"]

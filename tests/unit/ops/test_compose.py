@@ -57,7 +57,11 @@ def test_file_is_valid_by_the_compose_specification() -> None:
 
 def test_env_example_names_exactly_the_variables_used() -> None:
     passed_on = {key for name in SERVICES for key, value in environment(name).items() if not value}
-    assert documented_variables() == {match[0] for match in VARIABLE.findall(TEXT)} | passed_on
+    secrets = {
+        secret["environment"] for secret in COMPOSE["secrets"].values() if "file" not in secret
+    }
+    used = {match[0] for match in VARIABLE.findall(TEXT)}
+    assert documented_variables() == used | passed_on | secrets
 
 
 def test_env_example_gives_no_values() -> None:
@@ -72,7 +76,34 @@ def test_no_secret_is_written_in_the_file(name: str) -> None:
         for key, value in environment(name).items()
         if SECRET.search(key) and value and not VARIABLE.search(value)
     }
-    assert not literal
+    assert not {value for value in literal.values() if not value.startswith("/run/secrets/")}
+
+
+def test_no_password_is_an_argument_or_shared_by_two_workloads() -> None:
+    for service in SERVICES.values():
+        assert not VARIABLE.search(str(service.get("command")) + str(service.get("entrypoint")))
+    addresses = {environment(name)["REDIS_URL"] for name in ("router", "worker")}
+    assert len(addresses) == 2
+    template = (ROOT / "ops" / "redis" / "users.acl.template").read_text()
+    for address in addresses:
+        user = (address or "").removeprefix("redis://").partition(":")[0]
+        assert f"\nuser {user} on #" in template
+
+
+def test_the_router_requires_keys_and_keeps_its_operations_inside() -> None:
+    assert environment("router")["SLUICE_API_KEYS"] == "/run/secrets/api_keys"
+    command = SERVICES["router"]["command"]
+    operations_port = command[command.index("--operations-port") + 1]
+    assert not [
+        port for port in SERVICES["router"]["ports"] if port.endswith(f":{operations_port}")
+    ]
+    scraped = yaml.safe_load((ROOT / "ops" / "prometheus" / "prometheus.yml").read_text())
+    (job,) = [one for one in scraped["scrape_configs"] if one["job_name"] == "router"]
+    assert job["dns_sd_configs"][0]["port"] == int(operations_port)
+
+
+def test_the_temporal_ui_only_shows() -> None:
+    assert environment("temporal-ui")["TEMPORAL_DISABLE_WRITE_ACTIONS"] == "true"
 
 
 def test_a_missing_password_stops_compose() -> None:

@@ -110,3 +110,30 @@ def test_manifests_hold_no_secret() -> None:
     text = "".join(path.read_text() for path in FOLDER.glob("*.yaml"))
     assert not re.search(r"^\s+(\w*(PASSWORD|KEYS?|DSN|TOKEN)): \S", text, re.MULTILINE)
     assert "REDIS_URL" in VARIABLES.values()
+
+
+@each_deployment
+def test_each_workload_has_its_own_secret(name: str) -> None:
+    secrets = [source["secretRef"]["name"] for source in container_spec(name)["envFrom"][1:]]
+    assert secrets == [name]
+
+
+def test_the_router_requires_keys_and_no_service_exposes_its_operations() -> None:
+    assert environment("sluice-router")["SLUICE_API_KEYS"] == "/etc/sluice/keys"
+    (service,) = [m for m in MANIFESTS if m["kind"] == "Service"]
+    assert [port["targetPort"] for port in service["spec"]["ports"]] == ["http"]
+    for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+        assert container_spec("sluice-router")[probe]["httpGet"]["port"] == "operations"
+
+
+def test_traffic_is_denied_unless_a_policy_allows_it() -> None:
+    policies = {m["metadata"]["name"]: m["spec"] for m in MANIFESTS if m["kind"] == "NetworkPolicy"}
+    everything = policies["sluice-default-deny"]
+    assert everything["policyTypes"] == ["Ingress", "Egress"]
+    assert not {"ingress", "egress"} & everything.keys()
+    assert set(DEPLOYMENTS) <= policies.keys()
+    for name in DEPLOYMENTS:
+        rules = [*policies[name]["ingress"], *policies[name]["egress"]]
+        assert all(rule.get("ports") and (rule.get("from") or rule.get("to")) for rule in rules)
+        labels = DEPLOYMENTS[name]["spec"]["template"]["metadata"]["labels"]
+        assert everything["podSelector"]["matchLabels"].items() <= labels.items()

@@ -1,0 +1,45 @@
+"""User text meets linear-time patterns only: no question can occupy a process."""
+
+import re
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.unit.router.adversarial import LENGTH, attacks_on, inline_patterns, patterns_of
+
+ROOT = Path(__file__).parents[3]
+SECONDS_MAX = 0.1
+"""CPU time of one search: a quadratic pattern over 2,000 characters needs a few hundredths."""
+PATTERNS = {
+    **patterns_of("router"),
+    **patterns_of("sluice.flags"),
+    **inline_patterns(ROOT / "router"),
+    **inline_patterns(ROOT / "sluice" / "flags"),
+}
+
+
+@pytest.mark.parametrize("place", sorted(PATTERNS))
+def test_no_pattern_needs_more_than_its_limit(place: str) -> None:
+    pattern = PATTERNS[place]
+    for text in attacks_on(pattern):
+        assert len(text) <= LENGTH
+        seconds = _cpu_seconds(pattern, text)
+        if seconds > SECONDS_MAX / 2:  # a busy machine may have counted against us
+            seconds = min(seconds, _cpu_seconds(pattern, text))
+        assert seconds < SECONDS_MAX, f"{place} on {text[:60]!r}…{text[-10:]!r}"
+
+
+def test_the_attacks_find_a_pattern_that_is_exponential() -> None:
+    """The pattern that two requests stopped a router with, until it was replaced."""
+    bad = re.compile(r"(?:\w, (?:the )?[\w ]+){2,},? (?:and|or) \w")
+    assert any("a, a, " in text or "a, the a" in text for text in attacks_on(bad))
+    start = time.process_time()
+    bad.search("a" + ", the bb" * 22)
+    assert time.process_time() - start > SECONDS_MAX
+
+
+def _cpu_seconds(pattern: re.Pattern[str], text: str) -> float:
+    start = time.process_time()
+    pattern.search(text)
+    return time.process_time() - start
