@@ -3,9 +3,8 @@
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
 
 from router.env import (
     read_address,
@@ -16,7 +15,7 @@ from router.env import (
     read_switch,
 )
 from router.errors import RouterSettingsError
-from router.llm.settings import LLMSettings, Price
+from router.llm.settings import LLMSettings, read_llm_settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +164,7 @@ class Settings:
             stores=_read_stores(values),
             limits=_read_limits(values),
             probes=_read_probes(values),
-            llm=_read_llm(values),
+            llm=read_llm_settings(values),
             access=_read_access(values),
             analytics=_read_analytics(values),
             operation=_read_operation(values),
@@ -220,40 +219,6 @@ def _read_probes(env: Mapping[str, str]) -> ProbeSettings:
 
 
 QUERY_ID_KEY_CHARS_MIN = 32
-PROVIDERS: tuple[Literal["anthropic", "openai"], ...] = ("anthropic", "openai")
-
-
-def _read_llm(env: Mapping[str, str]) -> LLMSettings:
-    default = LLMSettings()
-    chosen = read_choice(env, "SLUICE_LLM_PROVIDER", (*PROVIDERS, ""), "")
-    model = env.get("SLUICE_LLM_MODEL")
-    return LLMSettings(
-        provider=next((name for name in PROVIDERS if name == chosen), None),
-        openai_api_key=env.get("OPENAI_API_KEY"),
-        openai_base_url=env.get("OPENAI_BASE_URL"),
-        openai_model=model or default.openai_model,
-        anthropic_api_key=env.get("ANTHROPIC_API_KEY"),
-        anthropic_base_url=env.get("ANTHROPIC_BASE_URL"),
-        anthropic_model=model or default.anthropic_model,
-        timeout=read_positive(env, "SLUICE_LLM_SECONDS", default.timeout),
-        max_tokens=int(read_positive(env, "SLUICE_LLM_MAX_TOKENS", default.max_tokens)),
-        price=_read_price(env),
-    )
-
-
-def _read_price(env: Mapping[str, str]) -> Price:
-    """Four numbers: dollars per million tokens in, out, read from and written to the prompt cache."""
-    text = env.get("SLUICE_LLM_PRICE", "0,0,0,0")
-    try:
-        given = [float(number) for number in text.split(",")]
-    except ValueError:
-        given = []
-    if len(given) != len(fields(Price)) or not all(0 <= number < float("inf") for number in given):
-        raise RouterSettingsError(
-            f"SLUICE_LLM_PRICE={text!r}: give four numbers, dollars per million tokens of "
-            "input, output, cache reads and cache writes, like 1,5,0.1,1.25"
-        )
-    return Price(*given)
 
 
 def _read_access(env: Mapping[str, str]) -> AccessSettings:

@@ -1,7 +1,11 @@
-"""Settings of the language model and its limits."""
+"""Settings of the language model: provider, keys, addresses and limits."""
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from typing import Literal
+
+from router.env import read_choice, read_positive
+from router.errors import RouterSettingsError
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,3 +38,40 @@ class LLMSettings:
     max_tokens: int = 512
     max_retries: int = 1
     price: Price = field(default_factory=Price)
+
+
+PROVIDERS: tuple[Literal["anthropic", "openai"], ...] = ("anthropic", "openai")
+
+
+def read_llm_settings(env: Mapping[str, str]) -> LLMSettings:
+    """Read the process's environment. Raises RouterSettingsError."""
+    default = LLMSettings()
+    chosen = read_choice(env, "SLUICE_LLM_PROVIDER", (*PROVIDERS, ""), "")
+    model = env.get("SLUICE_LLM_MODEL")
+    return LLMSettings(
+        provider=next((name for name in PROVIDERS if name == chosen), None),
+        openai_api_key=env.get("OPENAI_API_KEY"),
+        openai_base_url=env.get("OPENAI_BASE_URL"),
+        openai_model=model or default.openai_model,
+        anthropic_api_key=env.get("ANTHROPIC_API_KEY"),
+        anthropic_base_url=env.get("ANTHROPIC_BASE_URL"),
+        anthropic_model=model or default.anthropic_model,
+        timeout=read_positive(env, "SLUICE_LLM_SECONDS", default.timeout),
+        max_tokens=int(read_positive(env, "SLUICE_LLM_MAX_TOKENS", default.max_tokens)),
+        price=_read_price(env),
+    )
+
+
+def _read_price(env: Mapping[str, str]) -> Price:
+    """Read dollars per million tokens of input, output, cache reads and cache writes."""
+    text = env.get("SLUICE_LLM_PRICE", "0,0,0,0")
+    try:
+        prices = [float(number) for number in text.split(",")]
+    except ValueError:
+        prices = []
+    if len(prices) != len(fields(Price)) or not all(0 <= price < float("inf") for price in prices):
+        raise RouterSettingsError(
+            f"SLUICE_LLM_PRICE={text!r}: give four numbers, dollars per million tokens of "
+            "input, output, cache reads and cache writes, like 1,5,0.1,1.25"
+        )
+    return Price(*prices)

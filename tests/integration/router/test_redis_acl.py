@@ -29,7 +29,7 @@ USERS = ("reader", "router", "worker", "operator")
 
 @pytest.fixture
 def port(tmp_path: Path) -> Iterator[int]:
-    """A server started by ops/redis/start.sh; each user's password is ``NAME-secret``."""
+    """Start a server by ops/redis/start.sh; each user's password is ``NAME-secret``."""
     number = free_port()
     environment = {**os.environ, "REDIS_SERVER": redis_program(), "SLUICE_ENVIRONMENT": "acl"}
     for user in USERS:

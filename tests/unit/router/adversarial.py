@@ -9,7 +9,7 @@ import importlib
 import pkgutil
 import re
 import re._constants as sre  # type: ignore[import-not-found]  # the parser's own names
-import re._parser as sre_parser  # type: ignore[import-not-found]  # there is no public parser
+import re._parser as sre_parser  # type: ignore[import-not-found]  # no public parser exists
 from collections.abc import Iterable, Iterator
 from dataclasses import fields, is_dataclass
 from pathlib import Path
