@@ -41,7 +41,7 @@ class FreshView(FlagView):
         self.reinstall()
 
     def reinstall(self) -> None:
-        """Take the document in anew, as after a change."""
+        """Install the document again, as after a change."""
         self._install(DOCUMENT)
         self._renew(time.monotonic(), math.inf)
 

@@ -1,8 +1,8 @@
-"""Which bucket of a flag a user falls into. Same flag, same user: same bucket, in every process.
+"""Buckets of users. The same flag and user give the same bucket in every process.
 
 A flag at p per cent takes the buckets below `threshold(p)`, so a ramp only ever adds users, and
-0 % and 100 % are exact. `hash_version` is stored with the flag; the versions other products use
-let a team move here without moving a single user to another cohort:
+0 % and 100 % are exact. `hash_version` is stored with the flag; the versions of other
+products let a team move here without moving any user to another cohort:
 
 1. Sluice: xxh3_64 of `flag:user` (UTF-8), modulo 10,000.
 2. Unleash `gradualRolloutUserId`: murmur3_32 (seed 0) of `groupId:user`, 1 to 100.

@@ -1,4 +1,4 @@
-"""The flag document: what Redis holds as one JSON text, and what every snapshot is made of."""
+"""The flag document: one JSON text in Redis, and the source of every snapshot."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class _FrozenModel(BaseModel):
 
 
 class FenceState(_FrozenModel):
-    """Which run may write, and the last sequence number applied.
+    """The run that may write, and the last sequence number applied.
 
-    `repeatable` says that the last number may come again (a retry of the same command); a write
-    by anyone else in between ends that, or the retry would undo it.
+    `repeatable`: the last number may come again (a retry of the same command). A write by anyone
+    else ends that, because the retry would undo it.
     """
 
     owner: str | None = None
@@ -37,7 +37,7 @@ class FlagState(_FrozenModel):
     """One flag as it is stored.
 
     `confirmed` is False when the store may have lost writes and nobody has asserted this flag
-    since: it is then served as stale (`trust.py`). `asserted_on` is the server run of the last
+    since: it is then served as stale (`durability.py`). `asserted_on` is the server run of the last
     assertion; `version` is the document version of the flag's own last write, and `epoch` that of
     the write which last changed whom the percentage treats: users are counted once in each.
     """
@@ -66,16 +66,16 @@ class RouterPhases(_FrozenModel):
 
     @property
     def treats_everyone(self) -> bool:
-        """Whether the treatment is permanent: learning is on and asks no flag."""
+        """True when the treatment is permanent: learning is on and asks no flag."""
         return self.enable_online_learning and not self.enable_feature_flags
 
 
 class FlagDocument(_FrozenModel):
-    """Everything one environment's flags are. `version` only grows (see `mutations.next_version`).
+    """All flags of one environment. `version` only grows (see `mutations.next_version`).
 
     `phases_flag` is the flag whose rollout set the phases; empty while they belong to none.
-    `retired` remembers the runs that owned deleted flags, so that a late write of theirs is still
-    refused after the flag was created anew.
+    `retired` holds the runs that owned deleted flags: their late writes are still refused after the
+    flag was created again.
     """
 
     version: int = 0

@@ -1,10 +1,10 @@
-"""Which parts of a stored document may be believed after the server behind it changed.
+"""Mark the parts of a stored document that a changed server may have lost.
 
 A Redis that restarts without an append-only file comes back with an old copy, and a promoted
-replica may lack the last writes. Nobody need have seen what was lost, so versions alone cannot
-tell. Each flag is therefore stamped with the server run it was last asserted on; on another run
+replica may lack the last writes. Versions alone do not show the loss, since perhaps nobody read
+the lost ones. Each flag is therefore stamped with the server run it was last asserted on; on another run
 it is unconfirmed (served as stale) until it is asserted again. A server that keeps its writes
-across restarts (append-only file on, never promoted) is believed.
+across restarts (append-only file on, never promoted) keeps its flags confirmed.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from sluice.flags.document import FlagDocument, FlagState, RouterPhases
 
 @dataclass(frozen=True)
 class ServerRun:
-    """The run of the server that answered, and whether it keeps writes over a restart."""
+    """The run of the server that answered, and its durability over a restart."""
 
     run_id: str = ""
     is_durable: bool = False
 
     def retains_writes(self, run_id: str) -> bool:
-        """Whether what was asserted on the run `run_id` is surely still the latest."""
+        """Return True if a flag asserted on the run `run_id` is certainly still the latest."""
         return self.is_durable or run_id == self.run_id
 
 
@@ -37,7 +37,7 @@ def parse_server_run(info: Mapping[str, object]) -> ServerRun:
 
 
 def mark_doubtful(document: FlagDocument, server_run: ServerRun) -> FlagDocument:
-    """Return the document with what the server cannot vouch for unconfirmed, and phases off."""
+    """Return the document with doubtful flags unconfirmed and doubtful phases off."""
     doubtful = {
         name: flag.model_copy(update={"confirmed": False})
         for name, flag in document.flags.items()
@@ -54,7 +54,7 @@ def mark_doubtful(document: FlagDocument, server_run: ServerRun) -> FlagDocument
 
 
 def mark_unconfirmed(document: FlagDocument, killed: frozenset[str]) -> FlagDocument:
-    """Return the document after a known loss: nothing confirmed, known kill latches set again."""
+    """Return the document after a known loss: unconfirmed, with known kill latches set again."""
     names = {**{name: FlagState(name=name) for name in killed}, **document.flags}
     flags = {
         name: flag.model_copy(

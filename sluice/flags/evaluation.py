@@ -1,8 +1,8 @@
-"""What an evaluation answers, and how a flag becomes a table from user id to answer.
+"""Evaluations, and the table from user id to evaluation that a flag becomes.
 
 Order: unknown flag, kill latch, stale, blacklist, whitelist, percentage, default. Reasons are
-OpenFeature's. Every answer a flag can give is built once, when its document arrives, and which
-one a user gets is worked out once per user: after that an evaluation is two look-ups.
+OpenFeature's. Every evaluation a flag can give is built once, when its document arrives. A user's
+is chosen once: after that an evaluation is two look-ups.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _COUNTDOWN_START = 2**62
 
 
 class Reason(StrEnum):
-    """Why an evaluation answered as it did; OpenFeature's names."""
+    """The reason of an evaluation; OpenFeature's names."""
 
     TARGETING_MATCH = "TARGETING_MATCH"
     SPLIT = "SPLIT"
@@ -36,7 +36,7 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """One answer. `version` is the document it came from; 0 when there is none.
+    """One answer. `version` is that of its document; 0 without a document.
 
     `detail` narrows the reason: WHITELIST, BLACKLIST, KILLED, FLAG_NOT_FOUND,
     INVALID_ARGUMENT, PROVIDER_NOT_READY, LEASE_EXPIRED or UNCONFIRMED.
@@ -54,10 +54,10 @@ Decider = Callable[[str], CountedEvaluation]
 
 
 class EvaluationTable:
-    """The answers of one document, and how often each was given.
+    """The evaluations of one document, and how often each was given.
 
-    An answer is the `__next__` of `repeat(evaluation, 2**62)`: giving and counting it is one
-    atomic step of 20 ns, and the iterator's length hint tells how often that happened.
+    An evaluation is the `__next__` of `repeat(evaluation, 2**62)`: giving and counting it is one
+    atomic step of 20 ns. The iterator's length hint is the count.
     """
 
     def __init__(self, version: int) -> None:
@@ -65,7 +65,7 @@ class EvaluationTable:
         self._counted: list[tuple[Reason, repeat[Evaluation]]] = []
 
     def add_evaluation(self, enabled: bool, reason: Reason, detail: str = "") -> CountedEvaluation:
-        """Return the function that gives, and counts, this evaluation."""
+        """Return a function that gives this evaluation and counts it."""
         variant = TREATMENT if enabled else CONTROL
         evaluation = Evaluation(enabled, reason, variant, self._version, detail)
         counted = repeat(evaluation, _COUNTDOWN_START)
@@ -81,7 +81,7 @@ class EvaluationTable:
 
 
 class FlagRule(dict[str, CountedEvaluation]):
-    """A flag's table from user id to answer. A user's is worked out, and kept, on first sight."""
+    """A flag's table from user id to evaluation, filled at each user's first request."""
 
     __slots__ = ("_decide",)
 
@@ -90,7 +90,7 @@ class FlagRule(dict[str, CountedEvaluation]):
         self._decide = decide
 
     def __missing__(self, user: str) -> CountedEvaluation:
-        """Decide for a new user; raise TypeError or ValueError if it is no user id."""
+        """Decide for a new user; raise TypeError or ValueError for anything but a user id."""
         if not isinstance(user, str) or not user:
             raise ValueError("a user id is a text of at least one character")
         answer = self._decide(user)

@@ -1,4 +1,4 @@
-"""`FeatureFlags`: the guide's flag API, over a store that refuses what it must."""
+"""`FeatureFlags`: the guide's flag API, over a store that refuses unsafe writes."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class FeatureFlags:
         return await self._write_flag(name, mutations.create(flag), metadata)
 
     async def get_flag(self, name: str) -> FlagState:
-        """Read one flag from the store; raise UnknownFlagError if there is none."""
+        """Read one flag from the store; raise UnknownFlagError when it does not exist."""
         return mutations.require_flag(await self.document(), validate_name(name))
 
     async def list_flags(self) -> list[FlagState]:
@@ -97,7 +97,7 @@ class FeatureFlags:
     async def document(self) -> FlagDocument:
         """Read everything from the store's primary.
 
-        After the store lost writes, this is what it still has, marked as not confirmed.
+        After the store lost writes, this is the rest, marked as not confirmed.
         """
         return mutations.base_document(await self._store.read())
 
@@ -267,7 +267,7 @@ class FeatureFlags:
 
 
 def _as_store(client: Redis | FlagStore, keys: FlagKeys) -> FlagStore:
-    """What keeps the flags; a process without a client of Redis never loads its driver."""
+    """Return the store behind `client`; a process without a Redis client never loads the driver."""
     driver = sys.modules.get("redis.asyncio")
     if driver is None or not isinstance(client, driver.Redis):
         return client  # type: ignore[return-value]  # no client

@@ -1,6 +1,6 @@
 """Every change of the flag document, as pure functions. The stores only make them atomic.
 
-A mutation takes the document as it was read and returns an `Effect`, or raises the refusal.
+A mutation takes the document as read and returns a `MutationResult`, or raises a `FlagError`.
 """
 
 from __future__ import annotations
@@ -49,43 +49,43 @@ def plan_write(
     *,
     replaces_unreadable: bool = False,
 ) -> DocumentWrite | None:
-    """Return the write that applies `mutation` to what was read; None if none is needed.
+    """Return the write that applies `mutation` to the stored document; None if it changes nothing.
 
-    Setting what is set already is a write: it must outrank anything a reader has seen.
+    Setting a value that is set already is a write: it must outrank every version a reader has seen.
     """
     before = salvaged_document(stored) if replaces_unreadable else base_document(stored)
-    effect = mutation(before, metadata)
-    if effect.document is before:
+    result = mutation(before, metadata)
+    if result.document is before:
         return None
     return DocumentWrite(
         based_on=stored,
-        document=_stamp(effect, stored, before),
-        flag=effect.flag,
-        action=effect.action,
-        before=effect.before,
-        after=effect.after,
+        document=_stamp(result, stored, before),
+        flag=result.flag,
+        action=result.action,
+        before=result.before,
+        after=result.after,
         metadata=metadata,
-        is_reduction=effect.is_reduction,
+        is_reduction=result.is_reduction,
     )
 
 
-def _stamp(effect: MutationResult, stored: StoredState, before: FlagDocument) -> FlagDocument:
-    """Give the document its version, and what was asserted the server run it was asserted on."""
+def _stamp(result: MutationResult, stored: StoredState, before: FlagDocument) -> FlagDocument:
+    """Stamp the document with its version, and the asserted part with the server run."""
     version, run_id = next_version(stored), stored.server_run.run_id
     stamps: dict[str, object] = {"version": version}
-    if effect.asserts_phases:
+    if result.asserts_phases:
         stamps["phases_asserted_on"] = run_id
-    if flag := effect.document.flags.get(effect.flag):
+    if flag := result.document.flags.get(result.flag):
         asserted: dict[str, object] = {"asserted_on": run_id} if flag.confirmed else {}
         if begins_epoch(before.flags.get(flag.name), flag):
             asserted["epoch"] = version
         flag = flag.model_copy(update={"version": version, **asserted})
-        stamps["flags"] = {**effect.document.flags, flag.name: flag}
-    return effect.document.model_copy(update=stamps)
+        stamps["flags"] = {**result.document.flags, flag.name: flag}
+    return result.document.model_copy(update=stamps)
 
 
 def next_version(stored: StoredState) -> int:
-    """Return a version above everything that was ever served, even if the store forgot it.
+    """Return a version above every served one, also above those that the store lost.
 
     Versions are Unix milliseconds of the store's clock where that is larger than the last one
     plus one: so a deliberate write to an emptied or restored store outranks what readers hold,
@@ -100,7 +100,7 @@ def next_version(stored: StoredState) -> int:
 
 
 def base_document(stored: StoredState) -> FlagDocument:
-    """Return the document to build on, with what may have been lost marked as unconfirmed.
+    """Return the document to build on, its doubtful parts marked as unconfirmed.
 
     Raises FlagStoreError when the store holds a text that is not a document of ours.
     """
@@ -113,9 +113,9 @@ def base_document(stored: StoredState) -> FlagDocument:
 
 
 def salvaged_document(stored: StoredState) -> FlagDocument:
-    """Return the document that a kill builds on: of an unreadable one, what can still be parsed.
+    """Return the document that a kill builds on: the parsable part of an unreadable one.
 
-    Nothing of it is confirmed, so it is served as stale until somebody asserts it.
+    All of it is unconfirmed, so it is served as stale until somebody asserts it.
     """
     if not stored.unreadable:
         return base_document(stored)
@@ -123,7 +123,7 @@ def salvaged_document(stored: StoredState) -> FlagDocument:
 
 
 def create(new: FlagState) -> Mutation:
-    """Add a flag; the same definition again is no error and no write."""
+    """Add a flag; the same definition again changes nothing."""
 
     def mutate(document: FlagDocument, change: WriteMetadata) -> MutationResult:
         old = document.flags.get(new.name)
@@ -168,7 +168,7 @@ def retire_flag(document: FlagDocument, flag: FlagState, change: WriteMetadata) 
 
 
 def edit(name: str, action: str, changes: FieldEdit) -> Mutation:
-    """Change fields of one flag, refusing what would expose users while it is killed."""
+    """Change fields of one flag; refuse a change that exposes users while it is killed."""
 
     def mutate(document: FlagDocument, change: WriteMetadata) -> MutationResult:
         old = require_flag(document, name)
@@ -223,7 +223,7 @@ def set_phases(wanted: Mapping[str, bool]) -> Mutation:
 
 
 def require_flag(document: FlagDocument, name: str) -> FlagState:
-    """Return the flag, or raise UnknownFlagError with the names there are."""
+    """Return the flag, or raise UnknownFlagError with the known names."""
     if flag := document.flags.get(name):
         return flag
     known = ", ".join(sorted(document.flags)[:10]) or "none"
@@ -231,7 +231,7 @@ def require_flag(document: FlagDocument, name: str) -> FlagState:
 
 
 def exposes_more(old: FlagState, new: FlagState) -> bool:
-    """Whether some user could be treated under `new` who was not under `old`."""
+    """Return True if `new` could treat a user whom `old` does not."""
     return (
         new.rollout_percentage > old.rollout_percentage
         or not new.whitelist <= old.whitelist
@@ -240,9 +240,9 @@ def exposes_more(old: FlagState, new: FlagState) -> bool:
 
 
 def begins_epoch(old: FlagState | None, new: FlagState) -> bool:
-    """Whether other users are treated than before: what was counted of them begins anew.
+    """Return True if the change treats other users: their counts then restart.
 
-    A user who was counted before the change must not be missing after it, nor make two of one.
+    A user counted before the change must neither be missing after it nor count twice.
     """
     return old is None or (old.rollout_percentage, old.hash_version, old.killed) != (
         new.rollout_percentage,

@@ -1,4 +1,4 @@
-"""The port to whatever keeps the flag document: read it, and replace it if it is still the same."""
+"""The port to the store of the flag document: read it, and replace it if it is unchanged."""
 
 from __future__ import annotations
 
@@ -54,12 +54,12 @@ class StoredState:
 
     @property
     def version(self) -> int:
-        """The document's version; 0 when there is none."""
+        """The document's version; 0 without a document."""
         return self.document.version if self.document else 0
 
     @property
     def has_lost_writes(self) -> bool:
-        """Whether someone has seen a newer document than the store holds now."""
+        """True when a reader has seen a newer document than the stored one."""
         return self.version < self.watermark.version
 
 
@@ -75,11 +75,11 @@ class DocumentWrite:
     after: object
     metadata: WriteMetadata
     is_reduction: bool = False
-    """Whether it exposes nobody who is not exposed now: such a write needs no audit entry."""
+    """True when it exposes only users who are exposed now: such a write needs no audit entry."""
 
     @property
     def is_audited(self) -> bool:
-        """Whether the trail gets a line: a run that re-asserts what is so changes nothing."""
+        """True when the trail gets a line: a run that re-asserts the same values changes nothing."""
         return self.metadata.fence is None or self.before != self.after
 
 
@@ -87,7 +87,7 @@ class FlagStore(Protocol):
     """Keeps one environment's document and audit trail. All methods raise only FlagStoreError."""
 
     async def read(self) -> StoredState:
-        """Read document, floor and clock from the primary."""
+        """Read document, watermark and clock from the primary."""
         ...
 
     async def commit(self, write: DocumentWrite) -> bool:

@@ -1,4 +1,4 @@
-"""What a flag's name, percentage and user ids may be. Refusals say which field and how to fix it."""
+"""Validation of names, percentages and user ids. An error names the field and the fix."""
 
 from __future__ import annotations
 

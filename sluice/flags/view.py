@@ -1,4 +1,4 @@
-"""What a process believes about the flags right now, and until when it may believe it."""
+"""A process's view of the flags, and the lease until which it may serve them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _monotonic = time.monotonic
 
 @dataclass(frozen=True)
 class Snapshot:
-    """An immutable copy of the last document accepted. `version` 0: none was ever there."""
+    """An immutable copy of the last accepted document. `version` is 0 before the first."""
 
     version: int = 0
     phases: RouterPhases = field(default_factory=RouterPhases)
@@ -49,7 +49,7 @@ class FlagView:
         self._not_found = self._not_ready
 
     def evaluate(self, name: str, user_id: str) -> Evaluation:
-        """Say whether the user gets the treatment. Never raises, never waits."""
+        """Evaluate the flag for the user. Never raises, never waits."""
         try:
             if _monotonic() < self._deadline:
                 return self._rules[name][user_id]()
@@ -76,7 +76,7 @@ class FlagView:
 
     @property
     def stale(self) -> bool:
-        """Whether the lease is over (or never began)."""
+        """True when the lease is over, or never began."""
         return not _monotonic() < self._deadline
 
     def lease_age_seconds(self) -> float:

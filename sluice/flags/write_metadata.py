@@ -1,4 +1,4 @@
-"""Who changes a flag and why, and the fencing token that tells late writes from timely ones."""
+"""The author and reason of a write, and the fencing token that identifies late writes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ TEXT_LENGTH_MAX = 1_000
 
 @dataclass(frozen=True)
 class Fence:
-    """A write's place in its run: a retry carries the same number, a later command a larger one."""
+    """A write's position in its run: a retry repeats the number, a later command has a larger one."""
 
     run_id: str
     sequence: int
@@ -26,7 +26,7 @@ class Fence:
 
 @dataclass(frozen=True)
 class WriteMetadata:
-    """The author of a write. Without a fence it is a person's write, which no run can fence off."""
+    """The author of a write. Without a fence it is a person's write, which a run cannot fence off."""
 
     actor: str
     reason: str

@@ -1,4 +1,4 @@
-"""What every flag store must do: the in-memory double, Redis and Valkey pass the same tests."""
+"""The contract of flag stores: the in-memory double, Redis and Valkey pass the same tests."""
 
 from __future__ import annotations
 

@@ -32,12 +32,12 @@ def client(server: RedisServer) -> Iterator[OpenFeatureClient]:
 async def test_a_change_is_signalled_and_applied(
     client: OpenFeatureClient, flags: FeatureFlags
 ) -> None:
-    told: list[EventDetails] = []
-    client.add_handler(ProviderEvent.PROVIDER_CONFIGURATION_CHANGED, told.append)
+    events: list[EventDetails] = []
+    client.add_handler(ProviderEvent.PROVIDER_CONFIGURATION_CHANGED, events.append)
     await flags.create_flag("other")
-    wait_until(lambda: any(one.flags_changed == ["other"] for one in told), LIMIT_SECONDS)
+    wait_until(lambda: any(event.flags_changed == ["other"] for event in events), LIMIT_SECONDS)
     await flags.set_rollout_percentage(FLAG, 0)
-    wait_until(lambda: any(one.flags_changed == [FLAG] for one in told), LIMIT_SECONDS)
+    wait_until(lambda: any(event.flags_changed == [FLAG] for event in events), LIMIT_SECONDS)
     assert client.get_boolean_value(FLAG, True) is False
 
 

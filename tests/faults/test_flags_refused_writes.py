@@ -31,7 +31,7 @@ def replica(client: Redis) -> Iterator[None]:
 
 @contextmanager
 def failed_snapshot(client: Redis) -> Iterator[None]:
-    """A disk that takes no snapshot, as a full one: Redis then answers writes with MISCONF."""
+    """Break snapshots, as a full disk does: Redis then answers writes with MISCONF."""
     client.config_set("save", "3600 1")
     shutil.rmtree(str(client.config_get("dir")["dir"]))
     client.bgsave()

@@ -1,4 +1,4 @@
-"""The least rights that docs/flags.md names suffice, and are no more than they say."""
+"""The least rights that docs/flags.md names suffice, and exceed nothing."""
 
 from __future__ import annotations
 

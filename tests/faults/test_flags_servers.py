@@ -123,7 +123,7 @@ def replica(server: RedisServer, tmp_path: Path) -> Iterator[RedisServer]:
 
 
 async def retry_until_master(write: Callable[[], Awaitable[object]]) -> None:
-    """A sentinel on a busy machine may think for a moment that no master is well; so would a caller."""
+    """Retry: a sentinel on a busy machine may report for a moment that every master is down."""
     for _ in range(60):
         try:
             await write()

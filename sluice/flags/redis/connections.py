@@ -1,4 +1,4 @@
-"""A reader's two connections to Redis: one listens for pushes, one reads. Blocking, with limits."""
+"""A reader's two connections to Redis: one for pushes, one for reads. Blocking, with timeouts."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ClientFactory = Callable[[], Redis]
 def make_client_factory(redis_url: str, socket_timeout_seconds: float) -> ClientFactory:
     """Return a factory of clients that fail within the timeout and never retry on their own.
 
-    Addresses: see `address.py`.
+    URLs: see `urls.py`.
     """
 
     def connect() -> Redis:
@@ -48,7 +48,7 @@ def make_client_factory(redis_url: str, socket_timeout_seconds: float) -> Client
 
 @dataclass(frozen=True)
 class VersionPoll:
-    """The store's version and floor; `read_at` (monotonic) is from before the question."""
+    """The store's version and watermark; `read_at` (monotonic) is from before the request."""
 
     version: int
     watermark: VersionWatermark
@@ -57,7 +57,7 @@ class VersionPoll:
 
 @dataclass(frozen=True)
 class FetchedDocument:
-    """The document's text (None: there is none) and the floor; `read_at` as in `Poll`."""
+    """The document's text (None: not stored) and the watermark; `read_at` as in `VersionPoll`."""
 
     text: bytes | None
     watermark: VersionWatermark
@@ -67,10 +67,10 @@ class FetchedDocument:
 class FlagConnection:
     """One session with the store. Any redis-py error or OSError ends it.
 
-    A reader asks several times a second for as long as its process lives, so the questions are
-    packed once and go straight over one connection, past the client's pool and its retries.
+    A reader polls several times a second for the life of its process. Requests are therefore packed
+    once and sent over one connection, past the client's pool and its retries.
 
-    Each question begins with a write that changes nothing. A store that still answers reads but
+    Each request begins with a write that changes nothing. A store that still answers reads but
     refuses writes (disk full, too few replicas, read-only) could not take a rollback either: it
     answers with an error, and the lease runs out. Redis' `maxmemory` does not refuse a DEL, nor the
     scripts that lower a flag.
@@ -100,7 +100,7 @@ class FlagConnection:
         self._document_request = b"".join((*probe, *pack("MGET", document, floor)))
 
     def poll(self) -> VersionPoll:
-        """Read only the version (the document's first member) and the floor."""
+        """Read only the version (the document's first member) and the watermark."""
         read_at = time.monotonic()
         self._send([self._version_request])
         self._receive()  # raises where the store refuses writes
@@ -112,7 +112,7 @@ class FlagConnection:
         return VersionPoll(version, load_watermark(floor), read_at)
 
     def read(self) -> FetchedDocument:
-        """Read the whole document and the floor, in one step."""
+        """Read the whole document and the watermark, in one step."""
         read_at = time.monotonic()
         self._send([self._document_request])
         self._receive()
@@ -123,16 +123,16 @@ class FlagConnection:
         return self._connection.read_response(disable_decoding=True)
 
     def raise_watermark(self, watermark: VersionWatermark) -> None:
-        """Leave word in the store that a newer version than it holds has been seen."""
+        """Store the newest version seen, which is above the stored document's."""
         keys = (self._keys.document, self._keys.watermark)
         self._client.eval(
             RAISE_WATERMARK_SCRIPT, 2, *keys, str(watermark.version), dump_watermark(watermark)
         )
 
     def wait_for_push(self, timeout_seconds: float) -> bytes | None:
-        """Wait for the next pushed document; None if there was no push in time.
+        """Wait for the next pushed document; None without a push in time.
 
-        Empty when it carried none, as on (re)subscribing: a reason to look oneself.
+        Empty for a message without a document, as on (re)subscribing: the caller then reads.
         """
         message = self._pubsub.get_message(timeout=max(0.0, timeout_seconds))
         if message is None:
@@ -142,7 +142,7 @@ class FlagConnection:
         return cast("bytes", data) if is_document else b""
 
     def discard_queued_pushes(self) -> None:
-        """Swallow the pushes that are queued: what is read next is newer than all of them."""
+        """Drop the queued pushes: the next read is newer than all of them."""
         while self._pubsub.get_message(timeout=0.0) is not None:
             pass
 

@@ -1,11 +1,11 @@
-"""The thread that keeps a process's views of the flags true, or lets them expire.
+"""The thread that keeps a process's views of the flags current, or lets them expire.
 
 Pushes make it fast; a poll bounds what a lost push costs; the lease bounds everything else. The
 lease runs from before the last good read, so `lease_seconds` after a write was acknowledged no
 process serves what was there before it: it has read the new version, or its lease is over.
 
-All readers of one process that follow the same flags in the same way share one follower: a push
-then wakes one thread a process, not one a reader.
+All readers of one process with the same configuration share one thread: a push then wakes one
+thread per process, not one per reader.
 """
 
 from __future__ import annotations
@@ -42,27 +42,27 @@ STOP_SECONDS = 2.0
 
 
 class FlagListener(Protocol):
-    """What a follower keeps true. All of it is called with the follower's lock held."""
+    """A view that the thread keeps current. Every method is called with the thread's lock held."""
 
     def on_document(self, document: FlagDocument) -> None:
-        """Serve this document from now on; its lease is told apart."""
+        """Serve this document from now on; `on_renewed` sets its lease."""
 
     def on_renewed(self, read_at: float) -> None:
-        """What is served was the store's latest at that time (monotonic)."""
+        """Start the lease at `read_at` (monotonic): the served document was the latest then."""
 
     def on_revoked(self) -> None:
-        """Nothing is fresh any more."""
+        """Turn every treatment off."""
 
     def on_health(self, healthy: bool, error: str) -> None:
-        """Following broke off, or works again."""
+        """Handle the loss of the store (`healthy` False) or its return."""
 
     def on_fork(self) -> None:
-        """This is a child process now: locks may have been held at the fork."""
+        """Replace locks in a child process: the parent may have held them at the fork."""
 
 
 @dataclass(frozen=True)
 class SyncConfig:
-    """Where the flags are and how often to look: what readers must have in common to share."""
+    """The store and the intervals: readers with equal configurations share a thread."""
 
     redis: str | ClientFactory
     environment: str
@@ -77,7 +77,7 @@ class SyncConfig:
 
 
 class SyncThread:
-    """Follows one source from a dedicated thread with its own connections, for all its views."""
+    """Reads one store from a dedicated thread with its own connections, for all its listeners."""
 
     def __init__(self, source: SyncConfig) -> None:
         self._keys = FlagKeys(source.environment)
@@ -92,7 +92,7 @@ class SyncThread:
         self._start_thread()
 
     def attach(self, listener: FlagListener) -> None:
-        """Keep this view true as well."""
+        """Add a listener; it receives the present document at once."""
         with self._lock:
             self._listeners.append(listener)
             if self._document is not None:
@@ -101,7 +101,7 @@ class SyncThread:
                     listener.on_renewed(self._good_read_at)
 
     def detach(self, listener: FlagListener) -> bool:
-        """Leave this view alone from now on; return whether any other is left."""
+        """Remove a listener; return True if another one is left."""
         with self._lock:
             self._listeners.remove(listener)
             return bool(self._listeners)
@@ -113,9 +113,9 @@ class SyncThread:
             self._thread.join(STOP_SECONDS)
 
     def restart_after_fork(self) -> None:
-        """The child has neither the thread nor a right to the parent's sockets.
+        """Start a thread in the child, which must not use the parent's sockets.
 
-        What is left of the lease is as good here as there: the clock is the same.
+        The rest of the lease holds in the child too: both have the same clock.
         """
         if not self._stopping.is_set():
             for view in self._listeners:
@@ -156,9 +156,9 @@ class SyncThread:
             due = time.monotonic() + self._poll_seconds
 
     def _apply_push(self, text: bytes) -> bool:
-        """Serve a pushed document; False if only a read can tell what to make of the text.
+        """Serve a pushed document; return False if the store must be read instead.
 
-        It may have lain in a buffer for long, so it never renews the lease.
+        A push may have waited in a buffer, so it never renews the lease.
         """
         try:
             document = load_document(text)
@@ -203,7 +203,7 @@ class SyncThread:
     def _reject_stale_store(
         self, source: FlagConnection, version: int, floor: VersionWatermark
     ) -> None:
-        """Serve nothing from a store that lost writes, and leave word of it for all others."""
+        """Turn treatments off over a store that lost writes, and raise the watermark for others."""
         self._good_read_at = -math.inf
         self._notify(lambda view: view.on_revoked())
         lost = f"the store holds version {version}; {self._newest_seen_version} has been seen"
@@ -239,21 +239,21 @@ _registry_lock = threading.Lock()
 
 
 def subscribe(config: SyncConfig, listener: FlagListener) -> Callable[[], None]:
-    """Keep the view true until the function returned is called."""
+    """Keep the listener current until the returned function is called."""
     with _registry_lock:
         follower = _sync_threads.get(config)
         if follower is None:
             follower = _sync_threads[config] = SyncThread(config)
         follower.attach(listener)
 
-    def leave() -> None:
+    def unsubscribe() -> None:
         with _registry_lock:
             if follower.detach(listener):
                 return
             del _sync_threads[config]
         follower.stop()
 
-    return leave
+    return unsubscribe
 
 
 def _restart_all() -> None:

@@ -1,4 +1,4 @@
-"""Clients of the Redis that an address names: a server, or the master that Sentinels agree on.
+"""Clients of the Redis behind a URL: a server, or the master that Sentinels agree on.
 
 `redis://`, `rediss://` and `unix://` are redis-py's. Redis has no address for a master behind
 Sentinels; here it is
@@ -28,7 +28,7 @@ _FORM = "redis+sentinel://host:26379,host:26379/service/0"
 
 @dataclass(frozen=True)
 class SentinelUrl:
-    """A master by its service name, and whom to ask for it."""
+    """A master by its service name, and the Sentinels that know it."""
 
     sentinels: tuple[tuple[str, int], ...]
     service: str
@@ -54,7 +54,7 @@ def connect_blocking(url: str, **options: Any) -> redis.Redis:  # noqa: ANN401 -
 
 
 def parse_sentinel_url(url: str) -> SentinelUrl | None:
-    """Parse it; None when it names a server itself. Raises ValueError that names what is wrong."""
+    """Parse a Sentinel URL; return None for a server's. Raises ValueError with the wrong part."""
     parts = urlsplit(url)
     if not parts.scheme.endswith(SENTINEL_SUFFIX):
         return None
@@ -83,7 +83,7 @@ def parse_sentinel_url(url: str) -> SentinelUrl | None:
 def _parse_host(text: str) -> tuple[str, int]:
     parts = urlsplit(f"//{text}")
     if not parts.hostname:
-        raise ValueError(f"{text!r} is no host: write it as {_FORM}")
+        raise ValueError(f"{text!r} is not a host: write it as {_FORM}")
     return parts.hostname, parts.port or SENTINEL_PORT
 
 

@@ -134,7 +134,7 @@ def test_a_wrong_percentage_writes_nothing(
 def test_refusals_name_their_reason(sluice: Sluice, capsys: pytest.CaptureFixture[str]) -> None:
     sluice("create", FLAG)
     sluice("kill", FLAG)
-    for words, code, told in (
+    for words, code, message in (
         (("set", FLAG, "5"), Exit.FAILED, "sluice flags unkill"),
         (("whitelist", FLAG, "eve"), Exit.FAILED, "killed"),
         (("delete", FLAG), Exit.FAILED, "killed"),
@@ -146,7 +146,7 @@ def test_refusals_name_their_reason(sluice: Sluice, capsys: pytest.CaptureFixtur
     ):
         capsys.readouterr()
         assert sluice(*words) == code, words
-        assert told in capsys.readouterr().err
+        assert message in capsys.readouterr().err
     assert sluice("unkill", FLAG) == sluice("delete", FLAG) == Exit.OK
 
 
@@ -155,9 +155,9 @@ def test_a_store_out_of_reach_is_named_without_its_password(
 ) -> None:
     monkeypatch.setenv("REDIS_URL", "redis://ops:hidden@127.0.0.1:9/0")
     assert sluice("list") == Exit.UNREACHABLE
-    told = capsys.readouterr().err
-    assert "sluice up" in told
-    assert "hidden" not in told
+    errors = capsys.readouterr().err
+    assert "sluice up" in errors
+    assert "hidden" not in errors
     monkeypatch.setenv("REDIS_URL", "http://nowhere")
     assert sluice("list") == Exit.USAGE
     assert "REDIS_URL" in capsys.readouterr().err
@@ -166,7 +166,7 @@ def test_a_store_out_of_reach_is_named_without_its_password(
 def test_an_unconfirmed_process_sets_the_exit_code(
     sluice: Sluice, redis_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Its reader stands still and its flag holds when stale: it serves 25 % for ever."""
+    """Its reader is stopped and its flag holds when stale, so it keeps serving 25 %."""
 
     async def prepare(process: FlagsEndpoint) -> None:
         async with Redis.from_url(redis_url) as redis:

@@ -1,4 +1,4 @@
-"""A router process, as far as flags go: a reader and a real HTTP server that tells what it sees."""
+"""A process that serves flags: a reader, and a real HTTP server that answers `GET /flags`."""
 
 import json
 import threading

@@ -33,7 +33,7 @@ def store(redis_url: str) -> Iterator[Redis]:
 
 @pytest.fixture
 def treatment_document(store: Redis) -> Callable[..., str]:
-    """A document that the store's present run vouches for."""
+    """Make a document that was asserted on the store's present run."""
     run_id = store.info("server")["run_id"]
 
     def treatment_document(version: int, percentage: float = 100) -> str:
@@ -87,7 +87,7 @@ def test_a_reader_that_starts_later_serves_at_once_what_the_others_do(
     store.set(KEY, treatment_document(5))
     first = start()
     assert first.evaluate(FLAG, USER).enabled
-    store.set(KEY, treatment_document(6, 0))  # nobody is told: a second read would see it
+    store.set(KEY, treatment_document(6, 0))  # without a push: only a second read would see it
     assert start().snapshot().version == 5
 
 

@@ -149,7 +149,7 @@ async def test_a_new_epoch_counts_every_user_again_and_deletes_the_previous_one(
         await process.counts.flush()
         process.counts.record_query(
             user_member(2), "control", 0.01, failed=False
-        )  # not yet told to Redis
+        )  # not flushed yet
         process.counts.record_query(user_member(1, EPOCH + 1), "treatment", 0.01, failed=False)
         process.counts.record_query(
             user_member(3), "control", 0.01, failed=True

@@ -16,11 +16,11 @@ FLAG = FlagState(name="beta", rollout_percentage=25, description="[red]", versio
 
 def process_view(percentage: float, *, stale: bool = False, killed: bool = False) -> ProcessPoll:
     flag = ServedFlag(rollout_percentage=percentage, killed=killed)
-    told = FlagsResponse(
+    response = FlagsResponse(
         process_id="r", version=8, lease_age_seconds=0.1, stale=stale, phases={},
         flags={"beta": flag},
     )  # fmt: skip
-    return ProcessPoll(ServiceProcess("r", "http://x", 1, 0.0), told)
+    return ProcessPoll(ServiceProcess("r", "http://x", 1, 0.0), response)
 
 
 def audit_entry(before: object, after: object) -> AuditEntry:
@@ -43,8 +43,8 @@ def rendered(name: str | None, trouble: str = "", *views: ProcessPoll) -> str:
 
 def test_all_flags_with_their_latest_changes() -> None:
     text = rendered(None, "", process_view(25))
-    for told in ("beta", "25", "[red]", "5 % → 25 %", "unchanged", "ops", "[why]", "1 of 1 router"):
-        assert told in text
+    for part in ("beta", "25", "[red]", "5 % → 25 %", "unchanged", "ops", "[why]", "1 of 1 router"):
+        assert part in text
 
 
 def test_one_flag_with_what_each_router_makes_of_it() -> None:
@@ -57,8 +57,8 @@ def test_one_flag_with_what_each_router_makes_of_it() -> None:
         process_view(0, killed=True),
         gone,
     )
-    for told in ("25 % and 0 whitelisted", "stale: off", "killed: off", "does not answer: refused"):
-        assert told in text
+    for part in ("25 % and 0 whitelisted", "stale: off", "killed: off", "does not answer: refused"):
+        assert part in text
 
 
 def test_an_unreachable_store_is_shown_above_the_last_view() -> None:

@@ -90,7 +90,7 @@ class ConcurrentWriters(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def late_write(self, data: st.DataObject) -> None:
-        """A write sent long ago arrives now: it may only repeat the last one of the owner."""
+        """Deliver a delayed write: it may only repeat the owner's last one."""
         if not self.late_writes:
             return
         fence, percentage = data.draw(st.sampled_from(self.late_writes))
@@ -123,7 +123,7 @@ class ConcurrentWriters(RuleBasedStateMachine):
 
     @rule()
     def recreate(self) -> None:
-        """Deleting and creating is no way around the latch."""
+        """Fail to get around the latch by deleting and creating."""
         if self.succeeds(self.flags.delete_flag(FLAG)):
             assert not self.killed
         self.succeeds(self.flags.create_flag(FLAG, rollout_percentage=50 if self.killed else 0))
@@ -135,7 +135,7 @@ class ConcurrentWriters(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def restart_from_an_old_copy(self, data: st.DataObject) -> None:
-        """A reader that lived through it leaves the floor, as `FlagReader` does."""
+        """Restore an old copy; a reader that saw newer ones raises the watermark."""
         old = [copy for copy in self.backups if load_document(copy).version < self.seen_version]
         if not old:
             return
