@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable
 from contextlib import suppress
 from datetime import datetime
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from pydantic import ValidationError
 from temporalio.client import (
@@ -29,6 +29,7 @@ from sluice.rollout.plan.schema import RolloutPlan
 from workflows.activity_options import TASK_QUEUE
 from workflows.models import RolloutInput, workflow_id
 from workflows.rollout_workflow import RolloutWorkflow
+from workflows.temporal_ui import PERCENTAGE, STAGE, STATUS
 
 T = TypeVar("T")
 ANSWER_TIMEOUT_SECONDS = 10
@@ -39,6 +40,17 @@ MAY_STILL_RUN = (
     "A worker that comes back may still carry the command out; check `sluice status` then."
 )
 ROLLOUT_ID_PREFIX = workflow_id("")
+
+
+class ListedRollout(NamedTuple):
+    """One line of ``sluice list``; ``workflow`` is Temporal's status, ``status`` the rollout's."""
+
+    flag: str
+    workflow: str
+    status: str
+    step: str
+    percentage: float | None
+    started_at: datetime
 
 
 class Rollouts:
@@ -74,15 +86,23 @@ class Rollouts:
         workflows = self.client.list_workflows(query)
         return [workflow.id.removeprefix(ROLLOUT_ID_PREFIX) async for workflow in workflows]
 
-    async def list_all(self) -> list[tuple[str, str, datetime]]:
-        """Return flag, Temporal status and start of every rollout in Temporal's retention."""
+    async def list_all(self) -> list[ListedRollout]:
+        """Return every rollout in Temporal's retention, as its search attributes show it."""
         workflows = self.client.list_workflows(f'WorkflowType = "{RolloutWorkflow.__name__}"')
         rows = []
         async for workflow in workflows:
             status = workflow.status.name if workflow.status else "UNKNOWN"
             if status != WorkflowExecutionStatus.CONTINUED_AS_NEW.name:
+                attributes = workflow.typed_search_attributes
                 rows.append(
-                    (workflow.id.removeprefix(ROLLOUT_ID_PREFIX), status, workflow.start_time)
+                    ListedRollout(
+                        flag=workflow.id.removeprefix(ROLLOUT_ID_PREFIX),
+                        workflow=status.lower(),
+                        status=attributes.get(STATUS, ""),
+                        step=attributes.get(STAGE, ""),
+                        percentage=attributes.get(PERCENTAGE),
+                        started_at=workflow.start_time,
+                    )
                 )
         return rows
 

@@ -1,13 +1,15 @@
 """The commands that start and show rollouts: start, status, watch, list."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from sluice.cli.clients.rollouts import Rollouts
+from sluice.cli.clients.rollouts import ListedRollout, Rollouts
 from sluice.cli.commands.lint import load_plan_or_exit
 from sluice.cli.context import Context
 from sluice.cli.errors import Exit
@@ -16,6 +18,8 @@ from sluice.cli.output import JsonOption, print_result
 from sluice.cli.views.follow import choose_view, follow, state_document
 from sluice.cli.views.rollout import rollout_panel
 from sluice.rollout.engine.state import Status
+
+RUNNING = "running"
 
 
 def start(plan: PlanArgument, json: JsonOption = False) -> None:
@@ -70,18 +74,40 @@ async def _follow(flag: str | None, json: bool) -> Status:
     return (await follow(rollouts, name, view)).status
 
 
-def list_rollouts(json: JsonOption = False) -> None:
-    """List all rollouts, running and ended, newest first."""
+def list_rollouts(
+    status: Annotated[
+        Status | None, typer.Option(help="Only rollouts of this status.", case_sensitive=False)
+    ] = None,
+    running: Annotated[bool, typer.Option("--running", help="Only those that run.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """List all rollouts, running and ended, newest first: status, step and share of users."""
 
     async def run() -> None:
         rows = await Rollouts(await Context.read().connect_temporal()).list_all()
-        document = [{"flag": f, "state": s, "started_at": at} for f, s, at in rows]
+        selected = [
+            row
+            for row in rows
+            if (status is None or row.status == status) and (not running or row.workflow == RUNNING)
+        ]
         if json:
-            print_result(True, document, "")
-            return
-        table = Table("flag", "workflow", "started")
-        for flag, state, at in rows:
-            table.add_row(flag, state.lower(), f"{at:%Y-%m-%d %H:%M:%S}")
-        Console().print(table if rows else "no rollouts yet; start one with `sluice start PLAN`")
+            print_result(True, [row._asdict() for row in selected], "")
+        else:
+            Console().print(_rollout_table(selected) if selected else _empty_text(rows))
 
     asyncio.run(run())
+
+
+def _rollout_table(rows: Sequence[ListedRollout]) -> Table:
+    table = Table("flag", "status", "step", "users", "workflow", "started")
+    for row in rows:
+        share = "" if row.percentage is None else f"{row.percentage:g} %"
+        started = f"{row.started_at:%Y-%m-%d %H:%M:%S}"
+        table.add_row(row.flag, row.status, row.step, share, row.workflow, started)
+    return table
+
+
+def _empty_text(rows: Sequence[ListedRollout]) -> str:
+    if rows:
+        return f"none of {len(rows)} rollouts matches"
+    return "no rollouts yet; start one with `sluice start PLAN`"

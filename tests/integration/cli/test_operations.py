@@ -104,6 +104,13 @@ async def test_someone_who_never_saw_the_code_can_read_the_temporal_ui(
         assert "red flags of ramp-5" in await page.open(f"{address}/history", "red flags of ramp-5")
 
 
+async def test_the_list_shows_step_and_share_and_filters_by_status(live: LiveRollout) -> None:
+    (row,) = await run_sluice_json(live, "list", "--running")
+    assert (row["flag"], row["workflow"], row["status"]) == (FLAG, "running", "Progressing")
+    assert (row["step"], row["percentage"]) == ("ramp-5", 5.0)
+    assert await run_sluice_json(live, "list", "--status", "Degraded") == []
+
+
 async def test_a_running_rollout_can_be_reported(live: LiveRollout, tmp_path: Path) -> None:
     receipt = await run_sluice_json(live, "report", FLAG, "--directory", str(tmp_path))
     assert receipt["ending"] == "Interim"

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture
 async def clinic(settings: Settings, neo4j_settings: Neo4jSettings) -> Settings:
-    """The clinic in Postgres and in the graph."""
+    """Fill Postgres and the graph with the clinic; return the settings."""
     connection = await asyncpg.connect(settings.stores.postgres_dsn)
     await fill_postgres(connection)
     await connection.close()
