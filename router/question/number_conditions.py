@@ -1,8 +1,11 @@
 """Numbers of a question, as conditions of a draft: keys, counts, comparisons."""
 
+from dataclasses import replace
+
+from router.catalog.identifiers import words_of
 from router.catalog.model import Catalog
 from router.catalog.paths import SchemaPaths
-from router.question.columns import ColumnFinder, use_choice
+from router.question.columns import ColumnChoice, ColumnFinder, use_choice
 from router.question.draft import Draft
 from router.question.form import (
     AnyCondition,
@@ -16,6 +19,7 @@ from router.question.language.grammar import comparative
 from router.question.language.mentions import Mentions, TermMention
 from router.question.language.value_mentions import ValueMention
 from router.question.relations import Relations
+from router.question.units import conversion, is_unit
 
 KEY_WORDS = frozenset(("number", "no", "nr", "id", "#", "num", "."))
 _MONEY_SIGNS = frozenset(
@@ -125,6 +129,19 @@ class NumberReader:
                 return True
         return False
 
+    @staticmethod
+    def _converted(draft: Draft, number: Comparison, unit: str, choice: ColumnChoice) -> Comparison:
+        """Convert a number to the column's unit; an unknown one is left out by name."""
+        if not is_unit(unit):
+            return number
+        factor = conversion(unit, words_of(choice.column))
+        if factor is None:
+            draft.left_out.append(f"{number.value:g} {unit}")
+            return number
+        draft.use(number.end, number.end + 1, 1.0)
+        high = None if number.high is None else number.high * factor
+        return replace(number, value=number.value * factor, high=high)
+
     def _add_comparison(self, draft: Draft, mentions: Mentions, number: Comparison) -> None:
         graded = comparative(number.adjective) if number.adjective else None
         dimension = graded.dimension if graded else ""
@@ -145,6 +162,7 @@ class NumberReader:
             draft.cost += 0.3
             return
         choice = choices[0]
+        number = self._converted(draft, number, unit, choice)
         values = [
             ValueCondition(column=choice.column, operator=number.sign, values=(number.value,))
         ]

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 
+from router.catalog.identifiers import phrase_of
 from router.catalog.model import Catalog
 from router.catalog.paths import SchemaPaths
 from router.catalog.values import ValueIndex
@@ -20,13 +21,13 @@ from router.question.form import QuestionForm
 from router.question.language.grammar import (
     FUNCTION_WORDS,
     LIGHT_WORDS,
-    NEGATIONS,
     PREPOSITIONS,
     WHO,
     superlative,
 )
 from router.question.language.mentions import Mentions, TermMention, find_mentions, is_negated
 from router.question.language.near import NearWords
+from router.question.modifiers import unused_modifiers
 from router.question.number_conditions import NumberReader
 from router.question.order import OrderReader
 from router.question.remainder import RemainderReader
@@ -36,6 +37,8 @@ LIGHT = 0.25
 WEAK = 0.5
 """Below this weight a word is looked up by its meaning too."""
 WHOLE = 0.99
+NAMED_MIN = 0.6
+"""Sureness from which words name a kind."""
 NO_PERSON = 0.35
 """Cost of an answer to "who" that is not a person."""
 COVERAGE = 2.0
@@ -181,20 +184,6 @@ class QuestionReader:
         self._remainder.add_rest(draft, mentions, candidate)
         return self._scored(draft, mentions, candidate)
 
-    @staticmethod
-    def _unused_negation(draft: Draft, mentions: Mentions) -> list[str]:
-        """Return the negation that no condition took up: it is never dropped."""
-        counted = {place for each in mentions.comparisons for place in range(each.start, each.end)}
-        counted |= {place for each in mentions.dates for place in range(each.start, each.end)}
-        counted |= {place for each in mentions.values for place in range(each.start, each.end)}
-        denying = [
-            token.text
-            for place, token in enumerate(mentions.tokens)
-            if token.folded in NEGATIONS and place not in counted and not token.quoted
-        ]
-        taken = draft.negated or any(each.negated for each in mentions.dates)
-        return denying if denying and not taken else []
-
     def _scored(self, draft: Draft, mentions: Mentions, candidate: Candidate) -> QuestionReading:
         total = gained = 0.0
         left_out: list[str] = []
@@ -207,7 +196,8 @@ class QuestionReader:
             gained += weight * min(used, 1.0)
             if weight == 1.0 and not used:
                 left_out.append(token.text)
-        left_out += self._unused_negation(draft, mentions)
+        left_out += unused_modifiers(draft, mentions)
+        left_out += _assumed(candidate, mentions)
         coverage = gained / total if total else 0.0
         anchors = len(mentions.values) + len(mentions.dates) + bool(candidate.mention)
         score = COVERAGE * coverage + candidate.prior + draft.bonus - draft.cost
@@ -219,6 +209,15 @@ class QuestionReader:
             tuple(draft.matches),
             anchors,
         )
+
+
+def _assumed(candidate: Candidate, mentions: Mentions) -> list[str]:
+    """Return the asked kind's words where they are only near its name: a guess is named."""
+    mention, term = candidate.mention, candidate.term
+    if mention is None or term is None or term.exact or term.weight >= NAMED_MIN:
+        return []
+    words = mentions.words(mention.start, mention.end)
+    return [f"{words} (taken for {phrase_of(candidate.kind)})"]
 
 
 def _in_context(mentions: Mentions, place: int) -> str:

@@ -133,6 +133,13 @@ class ShapeReader:
         for mention in near:
             for term in mention.of("column"):
                 near_by = abs(mention.start - place) <= AGGREGATED_GAP
+                if (
+                    near_by
+                    and term.exact
+                    and term.kind == draft.kind
+                    and term.column not in numeric
+                ):
+                    return None  # "average name": not a number
                 if near_by and term.kind == draft.kind and term.column in numeric:
                     draft.use(mention.start, mention.end, 1.0)
                     return term.column

@@ -21,6 +21,8 @@ LIGHT_WORDS = frozenset(_WORDS["light"].split())
 """Words that may stay without a match: they count less where they are not understood."""
 WHO = frozenset(_WORDS["who"].split())
 PREPOSITIONS = frozenset(_WORDS["prepositions"].split())
+MODIFIERS = frozenset(_WORDS["modifiers"].split())
+"""Function words that change an answer: one without an effect is named."""
 LISTING = frozenset(_WORDS["listing"].split())
 """First words of a question for rows."""
 FIRST_PERSON = frozenset(_WORDS["first_person"].split())

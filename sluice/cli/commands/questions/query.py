@@ -1,6 +1,7 @@
 """The commands that query a router: ask, latency, key."""
 
 import asyncio
+import json as jsonlib
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from datetime import datetime
@@ -77,6 +78,10 @@ def _result_lines(document: Mapping[str, Any]) -> Iterator[str]:
     yield f"{head}, {document['latency_ms']:.0f} ms" + (", cached" if document["cached"] else "")
     for part, why in document["failures"].items():
         yield f"degraded: without {part}: {why}"
+    if document["interpretation"]:
+        yield f"understood: {document['interpretation']}"
+    if document["value"] is not None:
+        yield f"value: {document['value']}"
     if document["left_out"]:
         yield f"need not meet: {'; '.join(document['left_out'])}"
     for place, one in enumerate(document["results"], 1):
@@ -97,6 +102,9 @@ def _explanation_lines(document: Mapping[str, Any]) -> Iterator[str]:
         "rewrite": _rewrite_text(notes.get("rewrite")),
         "graph": _pairs_text(notes.get("graph")),
         "postgres": _pairs_text((notes.get("postgres") or {}).get("filter")),
+        "matches": "; ".join((notes.get("question") or {}).get("matches", [])),
+        "form": _form_text(notes.get("question")),
+        "store": _pairs_text(notes.get("store")),
         "sql": (notes.get("postgres") or {}).get("sql", ""),
         "corrected": "; ".join(document["corrections"]),
         "time": ", ".join(f"{name} {ms:.1f} ms" for name, ms in document["phases_ms"].items()),
@@ -127,6 +135,10 @@ def _rewrite_text(rewrite: Mapping[str, Any] | None) -> str:
     parts = rewrite["parts"]
     said = " | ".join(parts) if len(parts) > 1 else rewrite["text"]
     return f"{said} (by {rewrite['by']})"
+
+
+def _form_text(question: Mapping[str, Any] | None) -> str:
+    return jsonlib.dumps(question["form"], ensure_ascii=False) if question else ""
 
 
 def _pairs_text(found: Mapping[str, Any] | None) -> str:

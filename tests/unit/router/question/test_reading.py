@@ -132,6 +132,22 @@ def test_a_negation_is_applied_or_named(reader: QuestionReader, question: str) -
     assert applied or set(reading.left_out) & {"not", "never", "no"}
 
 
+@pytest.mark.parametrize(
+    ("question", "named"),
+    [
+        ("doctors in Oslo or with visits over 200", "or"),
+        ("doctors with more visits than Ada Brandt", "than"),
+        ("average name of doctors", "average"),
+        ("doctors with the same city as Ada Brandt", "same"),
+        ("patients who only visited Ada Brandt", "only"),
+    ],
+)
+def test_a_modifier_without_effect_is_named(
+    reader: QuestionReader, question: str, named: str
+) -> None:
+    assert named in best(reader, question).left_out
+
+
 def test_equal_questions_have_one_form(reader: QuestionReader) -> None:
     """The form is a key of the cache: wording must not matter, meaning must."""
     same = ["patients in Oslo", "which patients live in Oslo?", "show me all patients from Oslo"]

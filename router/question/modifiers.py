@@ -1,0 +1,60 @@
+"""Modifiers of a question that had no effect on its form: they are named, never dropped.
+
+A negation, a superlative, an aggregate, "or" and "than" change an answer, yet a reading may fail to use
+them. Each that no condition, order or aggregate took up is returned in the question's own words.
+"""
+
+from collections.abc import Iterator
+
+from router.question.draft import Draft
+from router.question.form import AllCondition, AnyCondition, Condition, ValueCondition, walk
+from router.question.language.grammar import EXTREMES, MODIFIERS, NEGATIONS, superlative
+from router.question.language.mentions import Mentions
+
+_PLAIN = frozenset(("first", "last", "late", "early", "best", "good"))
+
+
+def unused_modifiers(draft: Draft, mentions: Mentions) -> list[str]:
+    """Return the modifiers without effect, each once."""
+    taken = _taken(mentions)
+    found = [*_negations(draft, mentions, taken), *_alternatives(draft, mentions, taken)]
+    for place, token in enumerate(mentions.tokens):
+        before = mentions.tokens[place - 1].folded if place else ""
+        if place in taken or draft.used.get(place) or token.quoted or before in ("other", "rather"):
+            continue
+        graded = token.folded in EXTREMES or superlative(token.folded) is not None
+        if token.folded in MODIFIERS or (graded and token.folded not in _PLAIN):
+            found.append(token.text)
+    return list(dict.fromkeys(found))
+
+
+def _taken(mentions: Mentions) -> frozenset[int]:
+    """Return the places of numbers, times and values, whose words mean nothing by themselves."""
+    spans = [(each.start, each.end) for each in mentions.comparisons if each.marked]
+    spans += [(each.start, each.end) for each in mentions.dates]
+    spans += [(each.start, each.end) for each in mentions.values]
+    return frozenset(place for start, end in spans for place in range(start, end))
+
+
+def _negations(draft: Draft, mentions: Mentions, taken: frozenset[int]) -> Iterator[str]:
+    if draft.negated or any(each.negated for each in mentions.dates):
+        return
+    for place, token in enumerate(mentions.tokens):
+        if token.folded in NEGATIONS and place not in taken and not token.quoted:
+            yield token.text
+
+
+def _alternatives(draft: Draft, mentions: Mentions, taken: frozenset[int]) -> Iterator[str]:
+    """Yield "or" where no condition has alternatives."""
+    conditions = draft.form().conditions
+    if any(_has_alternatives(each) for each in walk(conditions)):
+        return
+    for place, token in enumerate(mentions.tokens):
+        if token.folded == "or" and place not in taken and not token.quoted and len(conditions) > 1:
+            yield token.text
+
+
+def _has_alternatives(condition: Condition) -> bool:
+    if isinstance(condition, ValueCondition):
+        return len(condition.values) > 1 or condition.negated
+    return isinstance(condition, AnyCondition | AllCondition)
