@@ -1,7 +1,7 @@
 """Client of the rollout workflows: start, query, command. Temporal errors become CliErrors."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterable
 from contextlib import suppress
 from datetime import datetime
 from typing import NamedTuple, TypeVar
@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from temporalio.client import (
     Client,
     RPCError,
+    WorkflowExecution,
     WorkflowExecutionStatus,
     WorkflowHandle,
     WorkflowQueryFailedError,
@@ -40,6 +41,7 @@ MAY_STILL_RUN = (
     "A worker that comes back may still carry the command out; check `sluice status` then."
 )
 ROLLOUT_ID_PREFIX = workflow_id("")
+CONTINUED = WorkflowExecutionStatus.CONTINUED_AS_NEW.name.lower()
 
 
 class ListedRollout(NamedTuple):
@@ -51,6 +53,31 @@ class ListedRollout(NamedTuple):
     step: str
     percentage: float | None
     started_at: datetime
+
+
+def fold_runs(runs: Iterable[ListedRollout]) -> list[ListedRollout]:
+    """Return each rollout once, newest first: its last run, with its first run's start."""
+    rollouts: list[ListedRollout] = []
+    first_starts: dict[str, datetime] = {}
+    for run in sorted(runs, key=lambda run: run.started_at):
+        started_at = first_starts.pop(run.flag, run.started_at)
+        if run.workflow == CONTINUED:
+            first_starts[run.flag] = started_at
+        else:
+            rollouts.append(run._replace(started_at=started_at))
+    return sorted(rollouts, key=lambda rollout: rollout.started_at, reverse=True)
+
+
+def _listed_run(workflow: WorkflowExecution) -> ListedRollout:
+    attributes = workflow.typed_search_attributes
+    return ListedRollout(
+        flag=workflow.id.removeprefix(ROLLOUT_ID_PREFIX),
+        workflow=(workflow.status.name if workflow.status else "UNKNOWN").lower(),
+        status=attributes.get(STATUS, ""),
+        step=attributes.get(STAGE, ""),
+        percentage=attributes.get(PERCENTAGE),
+        started_at=workflow.start_time,
+    )
 
 
 class Rollouts:
@@ -89,22 +116,7 @@ class Rollouts:
     async def list_all(self) -> list[ListedRollout]:
         """Return every rollout in Temporal's retention, as its search attributes show it."""
         workflows = self.client.list_workflows(f'WorkflowType = "{RolloutWorkflow.__name__}"')
-        rows = []
-        async for workflow in workflows:
-            status = workflow.status.name if workflow.status else "UNKNOWN"
-            if status != WorkflowExecutionStatus.CONTINUED_AS_NEW.name:
-                attributes = workflow.typed_search_attributes
-                rows.append(
-                    ListedRollout(
-                        flag=workflow.id.removeprefix(ROLLOUT_ID_PREFIX),
-                        workflow=status.lower(),
-                        status=attributes.get(STATUS, ""),
-                        step=attributes.get(STAGE, ""),
-                        percentage=attributes.get(PERCENTAGE),
-                        started_at=workflow.start_time,
-                    )
-                )
-        return rows
+        return fold_runs([_listed_run(workflow) async for workflow in workflows])
 
     async def resolve_flag(self, flag: str | None) -> str:
         """Return ``flag``, or without it the flag of the only running rollout."""

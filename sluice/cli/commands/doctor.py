@@ -15,7 +15,12 @@ from sluice.cli.context import Context
 from sluice.cli.doctor.channels import check_channels
 from sluice.cli.doctor.finding import BAD, DoctorFinding
 from sluice.cli.doctor.flags import check_flags, fence_orphans
-from sluice.cli.doctor.servers import check_postgres, check_prometheus, check_redis
+from sluice.cli.doctor.servers import (
+    check_plan_queries,
+    check_postgres,
+    check_prometheus,
+    check_redis,
+)
 from sluice.cli.doctor.temporal import check_temporal
 from sluice.cli.errors import Exit
 from sluice.cli.output import JsonOption, print_result
@@ -32,7 +37,7 @@ def doctor(
         bool, typer.Option("--fence", help="Set orphaned flags to 0 % and fence their runs off.")
     ] = False,
     plan: Annotated[
-        Path | None, typer.Option(help="Also check that the worker has the channels of this plan.")
+        Path | None, typer.Option(help="Also check the queries and the channels of this plan.")
     ] = None,
     json: JsonOption = False,
 ) -> None:
@@ -58,6 +63,7 @@ async def _run_checks(
         _with_timeout("redis", lambda: check_redis(context)),
         _with_timeout("postgres", lambda: check_postgres(context)),
         _with_timeout("prometheus", lambda: check_prometheus(context)),
+        _with_timeout("plan", lambda: check_plan_queries(context, plan)),
     )
     findings = [finding for group in groups for finding in group]
     if all(

@@ -3,32 +3,51 @@
 import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from sluice.cli.clients.plan_queries import PrometheusUnreachableError, ask_each_query
 from sluice.cli.clients.rollouts import ListedRollout, Rollouts
 from sluice.cli.commands.lint import load_plan_or_exit
 from sluice.cli.context import Context
+from sluice.cli.doctor.finding import GOOD
+from sluice.cli.doctor.temporal import check_worker
 from sluice.cli.errors import Exit
 from sluice.cli.options import FlagArgument, PlanArgument
-from sluice.cli.output import JsonOption, print_result
+from sluice.cli.output import JsonOption, print_note, print_result, without_password
 from sluice.cli.views.follow import choose_view, follow, state_document
 from sluice.cli.views.rollout import rollout_panel
 from sluice.rollout.engine.state import Status
+from sluice.rollout.plan.schema import RolloutPlan
+from sluice.rollout.yaml_document import read_text, with_lines
 
 RUNNING = "running"
 
 
-def start(plan: PlanArgument, json: JsonOption = False) -> None:
-    """Start the rollout of a plan. A plan with mistakes starts nothing."""
+def start(
+    plan: PlanArgument,
+    unchecked: Annotated[
+        bool, typer.Option("--unchecked", help="Start although Prometheus refuses some query.")
+    ] = False,
+    json: JsonOption = False,
+) -> None:
+    """Start the rollout of a plan, after each of its queries was asked of Prometheus once.
+
+    A plan with problems starts nothing.
+    """
     checked = load_plan_or_exit(plan, json)
 
     async def run() -> None:
         context = Context.read()
         client = await context.connect_temporal()
+        await _require_queries(context, plan, checked, unchecked)
+        worker = await check_worker(client)
+        if worker.level != GOOD:
+            print_note(f"warning: worker: {worker.message}")
         rollout_id = await Rollouts(client).start(checked)
         document = {"id": rollout_id, "flag": checked.flag, "plan": checked.name}
         ui = context.environment.get("TEMPORAL_UI_URL")
@@ -39,6 +58,28 @@ def start(plan: PlanArgument, json: JsonOption = False) -> None:
         print_result(json, document, text)
 
     asyncio.run(run())
+
+
+async def _require_queries(
+    context: Context, path: Path, plan: RolloutPlan, unchecked: bool
+) -> None:
+    """Print the problems of the plan's queries, and leave with USAGE when some never go away."""
+    try:
+        report = await ask_each_query(context, plan)
+    except PrometheusUnreachableError as error:
+        print_note(
+            f"warning: Prometheus at {without_password(context.prometheus_url)} did not answer, so the "
+            f"plan's queries are not checked ({error}). Red flags without readings will pause the rollout."
+        )
+        return
+    text = read_text(path)
+    for diagnostic in with_lines(text, report.missing):
+        print_note(f"{path}: warning: {diagnostic}")
+    for diagnostic in with_lines(text, report.errors):
+        print_note(f"{path}: {diagnostic}")
+    if report.errors and not unchecked:
+        print_note("nothing was started; mend the queries, or start with --unchecked")
+        raise typer.Exit(Exit.USAGE)
 
 
 def print_rollout_status(flag: str | None, json: bool) -> None:

@@ -6,6 +6,7 @@ from typing import Literal
 FindingLevel = Literal["good", "warn", "bad"]
 GOOD: FindingLevel = "good"
 BAD: FindingLevel = "bad"
+WARN: FindingLevel = "warn"
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from sluice.cli.context import Context
 from sluice.cli.doctor.finding import BAD, GOOD, DoctorFinding
+from sluice.cli.doctor.flag_records import audit_problem, rollout_problem
 from sluice.cli.errors import CliError
 from sluice.flags import FeatureFlags, FlagError, FlagState, WriteMetadata
 from sluice.flags.redis.urls import connect
@@ -30,6 +31,7 @@ async def check_flags(context: Context) -> tuple[list[DoctorFinding], Orphans]:
         client = await context.connect_temporal()
         async with _feature_flags(context) as flags:
             serving = [flag for flag in await flags.list_flags() if _is_serving(flag)]
+            audits = {flag.name: await flags.history(flag.name) for flag in serving}
     except (FlagError, CliError) as error:
         return [DoctorFinding("flags", BAD, str(error))], []
     if not serving:
@@ -37,6 +39,9 @@ async def check_flags(context: Context) -> tuple[list[DoctorFinding], Orphans]:
     findings, orphans = [], []
     for flag in serving:
         finding, orphan = await _classify_flag(client, flag)
+        if finding.level != BAD and (problem := audit_problem(flag, audits[flag.name])):
+            text = f"at {flag.rollout_percentage:g} %, but {problem}. `sluice kill {flag.name}` stops it"
+            finding = DoctorFinding(finding.subject, BAD, text)
         findings.append(finding)
         orphans += [flag] if orphan else []
     return findings, orphans
@@ -81,6 +86,11 @@ async def _classify_flag(client: Client, flag: FlagState) -> tuple[DoctorFinding
         text = f"{at}, an orphan: its rollout is {status.name.lower()} and its red flags are not watched"
         return DoctorFinding(about, BAD, f"{text}. `sluice doctor --fence` sets it to 0 %"), True
     running = status is WorkflowExecutionStatus.RUNNING
+    if problem := rollout_problem(flag, execution):
+        advice = (
+            f"`sluice kill {flag.name}`" if running else "`sluice doctor --fence` sets it to 0 %"
+        )
+        return DoctorFinding(about, BAD, f"{at}, but {problem}. {advice}"), not running
     text = "its rollout is running" if running else "its rollout ended Healthy"
     return DoctorFinding(about, GOOD, f"{at}, {text}"), False
 

@@ -1,24 +1,32 @@
 """Checks of Redis, the routers, Postgres and Prometheus."""
 
 import asyncio
+from pathlib import Path
 
 import httpx
-from redis.exceptions import RedisError
+from redis.asyncio import Redis
+from redis.exceptions import RedisError, ResponseError
 
 from activities.adapters.postgres_ledger import PostgresLedger
 from activities.contract.errors import EffectError
 from sluice.cli.clients.flags import connect_redis
+from sluice.cli.clients.plan_queries import PrometheusUnreachableError, ask_each_query
 from sluice.cli.context import Context
-from sluice.cli.doctor.finding import BAD, GOOD, DoctorFinding
+from sluice.cli.doctor.finding import BAD, GOOD, WARN, DoctorFinding
 from sluice.cli.errors import CliError
 from sluice.flags import FlagStoreError
+from sluice.flags.keys import FlagKeys
 from sluice.flags.redis.process_registry import live_processes
+from sluice.rollout.errors import PlanError
+from sluice.rollout.plan.loader import load_plan
+from sluice.rollout.yaml_document import read_text, with_lines
 from workflows.models import workflow_id
 
 NOT_SCRAPED = (
     "answers, but does not scrape a router: without a job `router` every gate lacks data. Routers that "
     "you start with `sluice router` here are scraped; for others see ops/prometheus/prometheus.yml"
 )
+MEMORY_SHARE_MAX = 0.9
 
 
 async def check_redis(context: Context) -> list[DoctorFinding]:
@@ -28,13 +36,13 @@ async def check_redis(context: Context) -> list[DoctorFinding]:
         return [DoctorFinding("redis", BAD, f"{error}.")]
     try:
         await redis.ping()
+        findings = await redis_health(redis, FlagKeys(context.environment_name))
         processes = await live_processes(redis, context.environment_name)
     except (RedisError, FlagStoreError) as error:
         why = str(error).rstrip(".")
         return [DoctorFinding("redis", BAD, f"{why}. Set REDIS_URL, or `sluice up`.")]
     finally:
         await redis.aclose()
-    findings = [DoctorFinding("redis", GOOD, "answers")]
     if not processes:
         return [
             *findings,
@@ -46,6 +54,24 @@ async def check_redis(context: Context) -> list[DoctorFinding]:
         )
 
 
+async def redis_health(redis: Redis, keys: FlagKeys) -> list[DoctorFinding]:
+    """Return findings about writes and memory; a Redis that only answers reads can't roll back."""
+    try:
+        await redis.delete(keys.write_probe)
+    except ResponseError as error:
+        text = f"answers, but refuses writes ({error}): no kill and no rollback can land"
+        return [DoctorFinding("redis", BAD, text)]
+    memory = await redis.info("memory")
+    used, most = int(memory["used_memory"]), int(memory["maxmemory"])
+    if most and used >= MEMORY_SHARE_MAX * most:
+        policy = memory["maxmemory_policy"]
+        text = (
+            f"uses {used / most:.0%} of maxmemory ({policy}); raise it, or give the cache its own"
+        )
+        return [DoctorFinding("redis", "warn", f"answers and takes writes, but {text}")]
+    return [DoctorFinding("redis", GOOD, "answers and takes writes")]
+
+
 async def _check_router(http: httpx.AsyncClient, url: str) -> DoctorFinding:
     try:
         reply = await http.get(f"{url}/readyz")
@@ -53,6 +79,23 @@ async def _check_router(http: httpx.AsyncClient, url: str) -> DoctorFinding:
         return DoctorFinding("router", BAD, f"{url} does not answer: {error!r}")
     state = GOOD if reply.is_success else BAD
     return DoctorFinding("router", state, f"{url} {'is ready' if reply.is_success else reply.text}")
+
+
+async def check_plan_queries(context: Context, path: Path | None) -> list[DoctorFinding]:
+    """Return a finding for each query of the plan that Prometheus can't answer."""
+    if path is None:
+        return []
+    try:
+        report = await ask_each_query(context, load_plan(path))
+    except (PlanError, CliError, PrometheusUnreachableError) as error:
+        return [DoctorFinding("plan", BAD, f"{path}: {error}")]
+    text = read_text(path)
+    findings = [
+        DoctorFinding("plan", level, f"{path}: {diagnostic}")
+        for level, problems in ((BAD, report.errors), (WARN, report.missing))
+        for diagnostic in with_lines(text, problems)
+    ]
+    return findings or [DoctorFinding("plan", GOOD, "Prometheus answers each of its queries")]
 
 
 async def check_postgres(context: Context) -> list[DoctorFinding]:

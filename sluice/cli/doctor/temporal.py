@@ -43,7 +43,7 @@ async def check_temporal(context: Context, fix: bool) -> list[DoctorFinding]:
     for about, check in (
         ("search attributes", _check_search_attributes(client)),
         ("retention", _check_retention(client, fix)),
-        ("worker", _check_worker(client)),
+        ("worker", check_worker(client)),
         ("workflow tasks", _check_workflow_tasks(client)),
     ):
         try:
@@ -98,7 +98,8 @@ async def _check_retention(client: Client, fix: bool) -> DoctorFinding:
     return DoctorFinding("retention", GOOD, f"set to {RETENTION.days} days")
 
 
-async def _check_worker(client: Client) -> DoctorFinding:
+async def check_worker(client: Client) -> DoctorFinding:
+    """Return a finding about the workers that poll the queue of rollouts."""
     answer = await client.workflow_service.describe_task_queue(
         DescribeTaskQueueRequest(
             namespace=client.namespace,

@@ -1,4 +1,4 @@
-"""Freeze windows: times at which nothing is raised. Lowering is always allowed."""
+"""Freeze windows: times at which exposure does not rise. Lowering is always allowed."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -12,6 +12,7 @@ from sluice.rollout.analysis.gate import Model
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _ONE_DAY = timedelta(days=1)
+_ONE_SECOND = timedelta(seconds=1)
 _ADJACENT_WINDOWS_MAX = 800
 """Windows that follow each other without a gap, followed this far: two years of single days."""
 
@@ -43,7 +44,7 @@ def _parse_days(value: object) -> object:
     for part in parts:
         first, dash, last = str(part).lower().partition("-")
         if first not in DAYS or (dash and last not in DAYS):
-            raise ValueError(f"{part!r} is no weekday; write for example sat, or fri-mon")
+            raise ValueError(f"{part!r} is not a weekday; write for example sat, or fri-mon")
         begin, end = DAYS.index(first), DAYS.index(last or first)
         found.update(DAYS[(begin + n) % 7] for n in range((end - begin) % 7 + 1))
     return tuple(sorted(found, key=DAYS.index))
@@ -54,14 +55,14 @@ def _parse_hours(value: object) -> object:
         return value
     match = re.fullmatch(r"(\d{1,2}):(\d\d)-(\d{1,2}):(\d\d)", value.replace(" ", ""))
     if match is None:
-        raise ValueError(f"{value!r} are no hours; write for example 18:00-08:00")
+        raise ValueError(f"{value!r} are not hours; write for example 18:00-08:00")
     a, b, c, d = (int(part) for part in match.groups())
     if c == 24 and d == 0:  # noqa: PLR2004  24:00 is how people write the day's end
         c = 0
     try:
         return DailyHours(start=time(a, b), end=time(c, d))
     except ValueError:
-        raise ValueError(f"{value!r} are no hours of a day; they go from 00:00 to 24:00") from None
+        raise ValueError(f"{value!r} are not hours of a day; they go from 00:00 to 24:00") from None
 
 
 def _parse_dates(value: object) -> object:
@@ -82,7 +83,7 @@ def _parse_date_range(value: str | date) -> DateRange:
         if dots and "comes before" in str(error):
             raise
         raise ValueError(
-            f"{value!r} is no date; write for example 2026-12-24 or 2026-12-23..2027-01-02"
+            f"{value!r} is not a date; write for example 2026-12-24 or 2026-12-23..2027-01-02"
         ) from None
 
 
@@ -98,7 +99,7 @@ class Freeze(Model):
     """A window in which nothing is raised: all of ``days``, ``hours`` and ``dates`` that are given.
 
     Times are local in ``time_zone`` (IANA). Hours past midnight belong to the day they start on:
-    ``days: fri, hours: 18:00-08:00`` ends on Saturday morning. ``reason`` is told to who waits.
+    ``days: fri, hours: 18:00-08:00`` ends on Saturday morning. ``reason`` is shown while it holds.
     """
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$")
@@ -123,7 +124,7 @@ class Freeze(Model):
             ZoneInfo(value)
         except (OSError, ValueError, KeyError):  # not found, an absolute path, a folder
             raise ValueError(
-                f"{value!r} is no IANA time zone; write for example Europe/Berlin or UTC"
+                f"{value!r} is not an IANA time zone; write for example Europe/Berlin or UTC"
             ) from None
         return value
 
@@ -135,7 +136,7 @@ class Freeze(Model):
 
 
 class ActiveFreeze(Model):
-    """Why nothing may be raised now, and from when on it may (UTC)."""
+    """The freeze that holds now, and the time of its end (UTC)."""
 
     name: str
     reason: str
@@ -150,7 +151,7 @@ class ActiveFreeze(Model):
 
 
 def active_freeze(freezes: Iterable[Freeze], now: datetime) -> ActiveFreeze | None:
-    """Tell which freeze holds at ``now`` and when it ends, windows that follow it included."""
+    """Return the freeze that holds at ``now`` with its end, adjacent windows included."""
     freezes = tuple(freezes)
     until, first = now, None
     for _ in range(_ADJACENT_WINDOWS_MAX):
@@ -165,7 +166,7 @@ def active_freeze(freezes: Iterable[Freeze], now: datetime) -> ActiveFreeze | No
 
 
 def covers_whole_week(freezes: Iterable[Freeze]) -> bool:
-    """Whether freezes that come again every week leave no moment of the week to raise in."""
+    """Return True when the weekly freezes leave no moment of the week."""
     weekly = [one for one in freezes if not one.dates]
     start = datetime(
         2026, 1, 5, tzinfo=UTC
@@ -175,7 +176,7 @@ def covers_whole_week(freezes: Iterable[Freeze]) -> bool:
 
 
 def _window_ends(freeze: Freeze, at: datetime) -> Iterator[datetime]:
-    """The ends, in UTC, of the freeze's windows that ``at`` is in."""
+    """Yield the ends, in UTC, of the freeze's windows around ``at``."""
     zone = ZoneInfo(freeze.time_zone)
     today = at.astimezone(zone).date()
     for day in (today - _ONE_DAY, today):
@@ -193,5 +194,25 @@ def _applies_on(freeze: Freeze, day: date) -> bool:
 def _window(freeze: Freeze, day: date, zone: ZoneInfo) -> tuple[datetime, datetime]:
     hours = freeze.hours or DailyHours(start=time(0), end=time(0))
     last = day if hours.end > hours.start else day + _ONE_DAY
-    start = datetime.combine(day, hours.start, zone).astimezone(UTC)
-    return start, datetime.combine(last, hours.end, zone).astimezone(UTC)
+    start = _to_utc(datetime.combine(day, hours.start, zone))
+    return start, _to_utc(datetime.combine(last, hours.end, zone), is_end=True)
+
+
+def _to_utc(local: datetime, *, is_end: bool = False) -> datetime:
+    """Return the moment at which the local clock shows ``local``, so that a freeze never shrinks.
+
+    In the hour that autumn repeats, a start is the first such moment and an end the second. A time
+    that spring skips is the moment of the change.
+    """
+    first, second = (local.replace(fold=fold).astimezone(UTC) for fold in (0, 1))
+    if first.astimezone(local.tzinfo).replace(tzinfo=None) == local.replace(tzinfo=None):
+        return second if is_end else first
+    before, after = second, first  # in a gap, fold 1 is read with the later, larger offset
+    offset = before.astimezone(local.tzinfo).utcoffset()
+    while after - before > _ONE_SECOND:
+        middle = before + (after - before) // 2
+        if middle.astimezone(local.tzinfo).utcoffset() == offset:
+            before = middle
+        else:
+            after = middle
+    return after.replace(microsecond=0)

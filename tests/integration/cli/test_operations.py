@@ -158,7 +158,7 @@ async def test_doctor_names_a_channel_that_the_plan_needs_and_the_worker_lacks(
             code, out = await run_sluice(live, "doctor", "--plan", str(plan), "--json")
             findings = {one["subject"]: one for one in json.loads(out)}
     assert (code, findings["channel log"]["level"]) == (Exit.FAILED, "good")
-    assert "the worker has no SLUICE_SLACK_URL" in findings["channel slack"]["message"]
+    assert "the worker lacks SLUICE_SLACK_URL" in findings["channel slack"]["message"]
 
 
 async def test_a_second_rollout_of_the_flag_is_refused(live: LiveRollout, tmp_path: Path) -> None:

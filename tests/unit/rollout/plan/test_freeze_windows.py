@@ -66,6 +66,34 @@ def test_dates_include_both_ends_and_single_days() -> None:
     assert active_freeze((freeze,), local_time("2027-01-01T12:00", utc)) is not None
 
 
+@pytest.mark.parametrize(
+    ("zone", "hours", "first", "last"),
+    [
+        # Autumn repeats 02:00 to 03:00: the second 02:30 ends it, the first 02:15 begins it.
+        ("Europe/Berlin", "01:00-02:30", "2026-10-24T23:00", "2026-10-25T01:30"),
+        ("Europe/Berlin", "02:15-04:00", "2026-10-25T00:15", "2026-10-25T03:00"),
+        ("America/New_York", "00:30-01:30", "2026-11-01T04:30", "2026-11-01T06:30"),
+        # Spring skips 02:00 to 03:00: what begins or ends in it does so at the change.
+        ("Europe/Berlin", "02:30-05:00", "2026-03-29T01:00", "2026-03-29T03:00"),
+        ("Europe/Berlin", "00:30-02:30", "2026-03-28T23:30", "2026-03-29T01:00"),
+    ],
+)
+def test_a_freeze_neither_starts_late_nor_ends_early_when_the_clock_is_changed(
+    zone: str, hours: str, first: str, last: str
+) -> None:
+    """Both are in UTC, where no time is skipped or repeated."""
+    start, end = (datetime.fromisoformat(text).replace(tzinfo=UTC) for text in (first, last))
+    day = start.astimezone(ZoneInfo(zone)).date()
+    freeze = Freeze.model_validate({"name": "f", "hours": hours, "time_zone": zone, "dates": [day]})
+    second = timedelta(seconds=1)
+    assert active_freeze((freeze,), start - second) is None
+    held = active_freeze((freeze,), start)
+    assert held is not None
+    assert held.until == end
+    assert active_freeze((freeze,), end - second) is not None
+    assert active_freeze((freeze,), end) is None
+
+
 @pytest.mark.parametrize(("day", "hours"), [("2026-03-29", 23), ("2026-10-25", 25)])
 def test_a_day_on_which_the_clock_is_changed_is_frozen_whole(day: str, hours: int) -> None:
     """Europe changes the clock on a Sunday: the freeze ends at local midnight all the same."""
@@ -80,13 +108,13 @@ def test_a_day_on_which_the_clock_is_changed_is_frozen_whole(day: str, hours: in
     ("fields", "what"),
     [
         ({}, "needs days, hours or dates"),
-        ({"days": "saturday"}, "'saturday' is no weekday"),
-        ({"hours": "9-17"}, "are no hours"),
+        ({"days": "saturday"}, "'saturday' is not a weekday"),
+        ({"hours": "9-17"}, "are not hours"),
         ({"hours": "25:00-26:00"}, "from 00:00 to 24:00"),
-        ({"dates": "2026-13-01"}, "is no date"),
+        ({"dates": "2026-13-01"}, "is not a date"),
         ({"dates": "2026-12-24..2026-12-20"}, "comes before"),
-        ({"days": "sun", "time_zone": "Berlin"}, "is no IANA time zone"),
-        ({"days": "sun", "time_zone": "/etc/passwd"}, "is no IANA time zone"),
+        ({"days": "sun", "time_zone": "Berlin"}, "is not an IANA time zone"),
+        ({"days": "sun", "time_zone": "/etc/passwd"}, "is not an IANA time zone"),
     ],
 )
 def test_an_invalid_freeze_shows_the_valid_form(fields: dict[str, str], what: str) -> None:

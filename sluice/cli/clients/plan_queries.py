@@ -1,0 +1,128 @@
+"""Each query of a plan, asked of Prometheus once: before a start, and by the doctor."""
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import httpx
+
+from sluice.cli.context import Context
+from sluice.rollout.analysis.gate import Gate, Metric, render_query
+from sluice.rollout.analysis.promql import parse_selectors
+from sluice.rollout.plan.metric_catalog import ROUTER_SERIES
+from sluice.rollout.plan.schema import RolloutPlan
+from sluice.rollout.yaml_document import Problem
+
+QUERY_SECONDS_MAX = 6.0
+QUERIES_AT_ONCE = 8
+_DEFAULT_WINDOW = timedelta(minutes=5)
+_REFUSED_STATUSES = (400, 422)
+
+
+class PrometheusUnreachableError(Exception):
+    """Prometheus gave no answer to a query; the message says why."""
+
+
+@dataclass(frozen=True)
+class QueryReport:
+    """The problems of a plan's queries. ``errors`` never go away by waiting; ``missing`` may."""
+
+    errors: tuple[Problem, ...] = ()
+    missing: tuple[Problem, ...] = ()
+
+
+async def ask_each_query(context: Context, plan: RolloutPlan) -> QueryReport:
+    """Ask Prometheus every query and every metric name of the plan once.
+
+    Raises:
+        PrometheusUnreachableError: one of them got no answer.
+        CliError: a credential can't be used.
+    """
+    credentials = context.prometheus_credentials()
+    async with httpx.AsyncClient(
+        base_url=context.prometheus_url,
+        timeout=QUERY_SECONDS_MAX,
+        headers=credentials.headers,
+        verify=credentials.ssl_context(),
+        trust_env=False,
+    ) as http:
+        asker = _Asker(http, asyncio.Semaphore(QUERIES_AT_ONCE))
+        queries, names = list(_queries(plan)), list(_metric_names(plan))
+        problems = await asyncio.gather(*(asker.query_problem(text) for _, text in queries))
+        counts = await asyncio.gather(*(asker.count_series(name) for _, name in names))
+    errors = [(place, why) for (place, _), why in zip(queries, problems, strict=True) if why]
+    absent = [(place, name) for (place, name), some in zip(names, counts, strict=True) if not some]
+    unknown = [(place, _missing(name)) for place, name in absent if name not in ROUTER_SERIES]
+    later = [(place, _missing(name)) for place, name in absent if name in ROUTER_SERIES]
+    return QueryReport(errors=(*errors, *unknown), missing=tuple(later))
+
+
+def _missing(name: str) -> str:
+    return f"Prometheus has no series {name!r}; check the name, and the scrape configuration"
+
+
+@dataclass(frozen=True)
+class _Asker:
+    http: httpx.AsyncClient
+    limit: asyncio.Semaphore
+
+    async def query_problem(self, promql: str) -> str:
+        """Return the reason why ``promql`` gives no single value, or an empty text."""
+        answer = await self._ask(promql)
+        if answer.get("status") != "success":
+            return f"Prometheus refuses it: {answer.get('error', 'no reason given')}"
+        result = answer["data"]["result"]
+        if answer["data"]["resultType"] == "vector" and len(result) > 1:
+            return f"gives {len(result)} series; aggregate it to one, for example with sum()"
+        return ""
+
+    async def count_series(self, name: str) -> bool:
+        """Return True when Prometheus has a series of this name now."""
+        answer = await self._ask(f'count({{__name__="{name}"}})')
+        return bool(answer.get("data", {}).get("result"))
+
+    async def _ask(self, promql: str) -> Any:  # noqa: ANN401  any JSON
+        try:
+            async with self.limit:
+                reply = await self.http.get("/api/v1/query", params={"query": promql})
+            if reply.status_code not in _REFUSED_STATUSES:
+                reply.raise_for_status()
+            answer = reply.json()
+        except httpx.HTTPStatusError as error:
+            raise PrometheusUnreachableError(f"HTTP {error.response.status_code}") from error
+        except (httpx.HTTPError, ValueError) as error:
+            raise PrometheusUnreachableError(repr(error)) from error
+        if not isinstance(answer, dict):
+            raise PrometheusUnreachableError("its answer is not Prometheus' JSON")
+        if warnings := answer.get("warnings"):
+            raise PrometheusUnreachableError(f"its answer is partial: {'; '.join(warnings)}")
+        return answer
+
+
+def _queries(plan: RolloutPlan) -> Iterator[tuple[tuple[str, ...], str]]:
+    for name, metric in plan.metrics.items():
+        windows = [gate.window for _, gate in plan.rules() if gate.metric == name]
+        gate = Gate(metric=name, threshold=0, window=max(windows, default=_DEFAULT_WINDOW))
+        for field in ("query", "samples"):
+            if template := getattr(metric, field):
+                yield ("metrics", name, field), render_query(template, gate, "all")
+
+
+def _metric_names(plan: RolloutPlan) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Yield each metric name that must exist, at the first place that uses it."""
+    seen: set[str] = set()
+    for name, metric in plan.metrics.items():
+        for field, text in _templates(metric):
+            for selector in parse_selectors(text).selectors:
+                if selector.metric and not selector.is_absence and selector.metric not in seen:
+                    seen.add(selector.metric)
+                    yield ("metrics", name, field), selector.metric
+
+
+def _templates(metric: Metric) -> Iterator[tuple[str, str]]:
+    gate = Gate(metric="any", threshold=0, window=_DEFAULT_WINDOW)
+    yield "query", render_query(metric.query, gate, "all")
+    if metric.samples:
+        yield "samples", render_query(metric.samples, gate, "all")

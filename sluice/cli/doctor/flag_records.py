@@ -1,0 +1,37 @@
+"""A flag compared with its audit log and with its rollout: what serves must be what was written."""
+
+from collections.abc import Iterable
+
+from temporalio.client import WorkflowExecutionDescription
+
+from sluice.flags import AuditEntry, FlagState
+from sluice.rollout.engine.state import Status
+from workflows.temporal_ui import PERCENTAGE, STATUS
+
+
+def audit_problem(flag: FlagState, entries: Iterable[AuditEntry]) -> str:
+    """Return how the flag serves more than its last audited writes allow, or an empty text.
+
+    ``entries``: the flag's audit log, newest first.
+    """
+    written: dict[str, object] = {}
+    for entry in entries:
+        if isinstance(entry.after, dict):
+            written = {**entry.after, **written}
+    percentage = written.get("rollout_percentage")
+    if written.get("killed") is True and not flag.killed:
+        return "its kill latch was cleared by a write that is not in the audit log"
+    if isinstance(percentage, int | float) and flag.rollout_percentage > percentage:
+        return f"the audit log has {percentage:g} %: a write went past it"
+    return ""
+
+
+def rollout_problem(flag: FlagState, run: WorkflowExecutionDescription) -> str:
+    """Return how the flag serves more than its rollout's own status allows, or an empty text."""
+    status = run.typed_search_attributes.get(STATUS)
+    percentage = run.typed_search_attributes.get(PERCENTAGE)
+    if status == Status.ABORTED:
+        return "its rollout was aborted, and its red flags are not watched"
+    if status is not None and percentage is not None and flag.rollout_percentage > percentage:
+        return f"its rollout is {status} at {percentage:g} %"
+    return ""

@@ -1,0 +1,67 @@
+"""Each query of a plan is asked of a real Prometheus before a start; a refusing Redis is found."""
+
+import pytest
+from redis.asyncio import Redis
+
+from sluice.cli.clients.plan_queries import PrometheusUnreachableError, ask_each_query
+from sluice.cli.context import Context
+from sluice.cli.doctor.servers import redis_health
+from sluice.flags.keys import FlagKeys
+from sluice.rollout.plan.loader import parse_plan
+
+pytestmark = pytest.mark.integration
+PLAN = """name: p
+flag: f
+metrics:
+  errors:
+    query: QUERY
+    unit: ratio
+steps:
+  - {name: one, title: One, stage: 1, interval: 1m, hold: 1h, deadline: 2h,
+     gates: [{metric: errors, cohort: all, threshold: 1%, window: 5m}]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("sum(rate(nobody_exports_this_total[$window]))", "no series 'nobody_exports_this_total'"),
+        ('label_replace(up, "", "", "", "")', "Prometheus refuses it"),
+    ],
+)
+async def test_a_query_that_prometheus_can_never_answer_is_an_error(
+    prometheus_url: str, query: str, words: str
+) -> None:
+    """A red flag on it would be on guard for four weeks and see nothing."""
+    plan = parse_plan(PLAN.replace("QUERY", query))
+    report = await ask_each_query(Context({"PROMETHEUS_URL": prometheus_url}), plan)
+    assert any(
+        words in why for place, why in report.errors if place == ("metrics", "errors", "query")
+    )
+
+
+async def test_a_series_that_a_router_exports_later_is_only_reported(prometheus_url: str) -> None:
+    """A counter of complaints appears with the first complaint."""
+    plan = parse_plan(PLAN.replace("QUERY", "sum(rate(router_complaints_total[$window]))"))
+    report = await ask_each_query(Context({"PROMETHEUS_URL": prometheus_url}), plan)
+    assert report.errors == ()
+
+
+async def test_an_unreachable_prometheus_is_not_a_problem_of_the_plan(unused_tcp_port: int) -> None:
+    context = Context({"PROMETHEUS_URL": f"http://127.0.0.1:{unused_tcp_port}"})
+    with pytest.raises(PrometheusUnreachableError):
+        await ask_each_query(context, parse_plan(PLAN.replace("QUERY", "up")))
+
+
+async def test_doctor_finds_a_redis_that_answers_reads_and_refuses_writes(redis_url: str) -> None:
+    """Every reader would turn off, and no kill could land."""
+    redis = Redis.from_url(redis_url)
+    try:
+        assert [one.level for one in await redis_health(redis, FlagKeys("e"))] == ["good"]
+        await redis.config_set("min-replicas-to-write", 1)
+        (finding,) = await redis_health(redis, FlagKeys("e"))
+        assert finding.level == "bad"
+        assert "refuses writes" in finding.message
+    finally:
+        await redis.config_set("min-replicas-to-write", 0)
+        await redis.aclose()
