@@ -36,7 +36,7 @@ RECORDS = [
 def store_addresses(
     redis_url: str, postgres_dsn: str, neo4j: Neo4jSettings, qdrant_url: str
 ) -> StoreSettings:
-    """The session's servers as the router's stores."""
+    """Give the session's servers as the router's stores."""
     return StoreSettings(
         redis_url=redis_url,
         postgres_dsn=postgres_dsn,
@@ -49,7 +49,7 @@ def store_addresses(
 
 
 async def fill_stores(settings: Settings) -> tuple[WriteSummary, WriteSummary]:
-    """The records in every store, alone; ingested twice, for ingestion is idempotent."""
+    """Ingest only these records into every store, twice: ingestion is idempotent."""
     stores = await open_stores(settings.stores)
     try:
         async with stores.neo4j.session(database=stores.neo4j_database) as session:

@@ -36,7 +36,7 @@ ScrapeTargets = Callable[[Sequence[str]], None]
 
 @dataclass(frozen=True, slots=True)
 class Neo4jSettings:
-    """How to reach the Bolt graph server; all tests share its one database."""
+    """The address of the Bolt graph server; all tests share its one database."""
 
     uri: str
     user: str
@@ -82,7 +82,7 @@ def stack_guard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def shared_stack(tmp_path_factory: pytest.TempPathFactory, stack_guard: None) -> Stack:
-    """The session's stack; nothing runs in it until ``up`` names it."""
+    """Give the session's stack; a server starts once ``up`` names it."""
     return Stack(tmp_path_factory.mktemp("stack"), clean_environ())
 
 
@@ -108,13 +108,13 @@ def _address(stack: Stack, service: str, variable: str) -> str:
 
 @pytest.fixture(scope="session")
 def redis_server_url(shared_stack: Stack) -> str:
-    """The session's Redis; what earlier tests wrote is still there."""
+    """Give the session's Redis, with the data of earlier tests."""
     return _address(shared_stack, "redis", "REDIS_URL")
 
 
 @pytest.fixture
 def redis_url(redis_server_url: str) -> str:
-    """The session's Redis, emptied."""
+    """Give the session's Redis, emptied."""
     with redis.Redis.from_url(redis_server_url) as client:
         client.flushall()
     return redis_server_url
@@ -122,13 +122,13 @@ def redis_url(redis_server_url: str) -> str:
 
 @pytest.fixture(scope="session")
 def postgres_dsn(shared_stack: Stack) -> str:
-    """The session's Postgres: choose table names of your own, or drop what you create."""
+    """Give the session's Postgres: choose table names of your own, or drop what you create."""
     return _address(shared_stack, "postgres", "POSTGRES_DSN")
 
 
 @pytest.fixture(scope="session")
 def neo4j_settings(shared_stack: Stack) -> Neo4jSettings:
-    """The session's Bolt graph server: choose labels of your own, or delete what you create."""
+    """Give the session's Bolt graph server: choose labels of your own, or delete what you create."""
     _address(shared_stack, "graph", "NEO4J_URI")
     environment = shared_stack.environment()
     return Neo4jSettings(
@@ -141,7 +141,7 @@ def neo4j_settings(shared_stack: Stack) -> Neo4jSettings:
 
 @pytest.fixture(scope="session")
 def real_neo4j_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A real Neo4j 5; where none can be had the test is skipped, and the summary says so loudly."""
+    """Give a real Neo4j 5; without one, skip the test and name it in the summary."""
     running = real_neo4j(tmp_path_factory.mktemp("neo4j"))
     try:
         uri = running.__enter__()
@@ -156,7 +156,7 @@ NO_NODE = "NOT RUN WITH THE JAVASCRIPT PROVIDER"
 
 
 def pytest_collection_finish() -> None:
-    """What was imported to collect the tests stays: no search for garbage goes through it again."""
+    """Freeze the objects of collection, so that garbage collection skips them."""
     gc.freeze()
 
 
@@ -171,19 +171,19 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture(scope="session")
 def qdrant_url(shared_stack: Stack) -> str:
-    """The session's Qdrant: choose collection names of your own."""
+    """Give the session's Qdrant: choose collection names of your own."""
     return _address(shared_stack, "qdrant", "QDRANT_URL")
 
 
 @pytest.fixture(scope="session")
 def temporal_address(shared_stack: Stack) -> str:
-    """The session's Temporal dev server (real time), namespace ``default``: choose your own ids."""
+    """Give the session's Temporal dev server (real time), namespace ``default``: choose your own ids."""
     return _address(shared_stack, "temporal", "TEMPORAL_ADDRESS")
 
 
 @pytest.fixture(scope="session")
 def prometheus_url(shared_stack: Stack) -> str:
-    """The session's Prometheus, scraping each second."""
+    """Give the session's Prometheus, which scrapes each second."""
     return _address(shared_stack, "prometheus", "PROMETHEUS_URL")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 
 class LazyModule:
-    """Stands for the module ``name``."""
+    """Proxy of the module ``name``."""
 
     def __init__(self, name: str) -> None:
         self._name = name

@@ -16,7 +16,7 @@ PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:build-classpath
 
 
 class NoNeo4jError(Exception):
-    """Why there is no real Neo4j here; the contract tests say it loudly."""
+    """The reason that a real Neo4j is missing; the contract tests print it."""
 
 
 @contextmanager

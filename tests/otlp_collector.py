@@ -23,7 +23,7 @@ class OtlpCollector(ThreadingHTTPServer):
         return dict(self._spans_of(service))
 
     def router_span_names(self, trace: str) -> set[str]:
-        """The names of the router's spans in one trace."""
+        """Return the names of the router's spans in one trace."""
         return {name for name, found in self._spans_of("sluice-router") if found == trace}
 
     def _spans_of(self, service: str) -> Iterator[tuple[str, str]]:
@@ -51,7 +51,7 @@ class OtlpHandler(BaseHTTPRequestHandler):
 
 @contextmanager
 def running_collector() -> Iterator[OtlpCollector]:
-    """A collector that listens until the block ends."""
+    """Run a collector until the block ends."""
     with OtlpCollector() as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()

@@ -37,7 +37,7 @@ class LongestFirstScheduling(LoadFileScheduling):  # type: ignore[misc]  # untyp
         super()._assign_work_unit(node)
 
     def move_longest_to_front(self) -> None:
-        """The next unit is the longest that is left."""
+        """Move the longest remaining unit to the front."""
         self.workqueue.move_to_end(min(self.workqueue, key=_position), last=False)
 
 
@@ -48,5 +48,5 @@ def _position(scope: str) -> int:
 def pytest_xdist_make_scheduler(
     config: pytest.Config, log: Producer
 ) -> LongestFirstScheduling | None:
-    """A hook: conftest.py imports it, so that pytest finds it there."""
+    """Create the scheduler; conftest.py imports this hook for pytest."""
     return LongestFirstScheduling(config, log) if config.getvalue("dist") == "loadfile" else None

@@ -1,4 +1,4 @@
-"""What every ledger promises; the in-memory double and Postgres run the same tests."""
+"""The contract of ledgers: the in-memory double and Postgres run the same tests."""
 
 import asyncio
 import uuid

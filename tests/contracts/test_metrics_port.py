@@ -1,4 +1,4 @@
-"""What every source of readings promises; the double and a real Prometheus run the same tests."""
+"""The contract of metrics providers: the double and a real Prometheus run the same tests."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime

@@ -64,7 +64,7 @@ RECORDS = (
 def stores(
     redis_url: str, postgres_dsn: str, neo4j_settings: GraphServer, qdrant_url: str
 ) -> dict[str, str]:
-    """The addresses of stores that know something: a router of empty ones can't answer."""
+    """Give the addresses of filled stores: a router of empty ones cannot answer."""
     addresses = {
         "REDIS_URL": redis_url,
         "POSTGRES_DSN": postgres_dsn,

@@ -21,7 +21,7 @@ HEADER = "the guide says"
 
 
 def rows() -> list[tuple[str, str]]:
-    """The guide's sentence and the cell that says where it is done."""
+    """Yield the guide's sentence and the cell with its place."""
     cells = [
         [cell.strip() for cell in line.strip().strip("|").split(" | ")]
         for line in GUIDE.read_text(encoding="utf-8").splitlines()
@@ -35,7 +35,7 @@ def references(cell: str) -> list[str]:
 
 
 def broken_reference(reference: str) -> str:
-    """Why a reference leads nowhere; empty when it leads somewhere."""
+    """Return the problem of a reference, or an empty string."""
     if match := PLAN_PATH.fullmatch(reference):
         return _broken_plan_reference(match[1], match[2])
     if reference.startswith("sluice "):

@@ -37,7 +37,7 @@ def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:  # noqa: ANN401  a
 
 
 def sections() -> dict[str, list[str]]:
-    """The fields that each section's tables name, by the section's first word."""
+    """Return the fields of each section's tables, by the section's first word."""
     parts = re.split(r"^## ", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]
     return {
         re.split(r"\W", part)[0]: re.findall(r"^\| `(\w+)` \|", _fields(part), re.MULTILINE)
@@ -46,7 +46,7 @@ def sections() -> dict[str, list[str]]:
 
 
 def _fields(part: str) -> str:
-    """The section's table of fields; other tables explain one field's values."""
+    """Return the section's table of fields; other tables explain one field's values."""
     return "".join(re.findall(r"^\| field .*?(?:\n\n|\Z)", part, re.MULTILINE | re.DOTALL))
 
 

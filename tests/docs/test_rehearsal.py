@@ -1,4 +1,4 @@
-"""docs/rehearsal.md tells of every scenario and fault, as they are."""
+"""docs/rehearsal.md describes every scenario and fault."""
 
 import re
 from pathlib import Path
@@ -23,9 +23,9 @@ def table_after(after: str) -> dict[str, str]:
 
 
 def test_each_scenario_is_there_with_its_end() -> None:
-    told = {name.strip("`"): end for name, end in table_after("## Scenarios").items()}
-    assert sorted(told) == sorted(scenario_names())
-    for name, end in told.items():
+    documented = {name.strip("`"): end for name, end in table_after("## Scenarios").items()}
+    assert sorted(documented) == sorted(scenario_names())
+    for name, end in documented.items():
         expect = load_scenario(name).expect
         assert isinstance(expect, Expectation)
         wanted = f"{expect.ending} in {expect.step}" if expect.step else str(expect.ending)
@@ -33,10 +33,10 @@ def test_each_scenario_is_there_with_its_end() -> None:
 
 
 def test_each_kind_of_fault_is_there_with_its_size() -> None:
-    told = table_after("`kind` and the meaning of `size`")
-    sizes = {kind: told[f"`{kind}`"] for kind in SIZE_MEANINGS}
+    documented = table_after("`kind` and the meaning of `size`")
+    sizes = {kind: documented[f"`{kind}`"] for kind in SIZE_MEANINGS}
     assert sizes == {str(kind): meaning for kind, meaning in SIZE_MEANINGS.items()}
-    named = set(re.findall(r"`(\w+)`", " ".join(told)))
+    named = set(re.findall(r"`(\w+)`", " ".join(documented)))
     assert named == {str(kind) for kind in FaultKind}
 
 

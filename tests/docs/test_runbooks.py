@@ -27,7 +27,7 @@ each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 
 
 def block_lines(page: Path, kind: str) -> list[str]:
-    """The lines of the page's blocks of one kind."""
+    """Return the lines of the page's blocks of one kind."""
     blocks = BLOCK.findall(page.read_text(encoding="utf-8"))
     return [line for found, text in blocks if found == kind for line in text.splitlines()]
 
@@ -40,11 +40,11 @@ def commands(page: Path) -> Iterator[str]:
 
 
 def command_problem(command: str) -> str:
-    """Why nobody could type it; empty when one could."""
+    """Return the problem of a command, or an empty string."""
     name = command.split(maxsplit=1)[0]
     if name == "sluice":
         return broken_reference(re.sub(r'"[^"]*"', "TEXT", command))
-    return "" if name in FOREIGN_PROGRAMS else f"{name} is no command of ours"
+    return "" if name in FOREIGN_PROGRAMS else f"{name} is not a command of ours"
 
 
 @pytest.mark.parametrize("path", PLANS, ids=lambda path: path.stem)
@@ -89,7 +89,7 @@ def test_a_page_is_short_and_says_what_was_done_and_where_to_look(page: Path) ->
 
 @pytest.mark.parametrize("page", [*PAGES, FOLDER / "README.md"], ids=lambda page: page.stem)
 def test_every_command_exists(page: Path) -> None:
-    assert [told for one in commands(page) if (told := command_problem(one))] == []
+    assert [problem for one in commands(page) if (problem := command_problem(one))] == []
 
 
 @each_page

@@ -20,7 +20,7 @@ SAMPLES = 10_000.0
 
 @dataclass(frozen=True, slots=True)
 class MetricRequest:
-    """What an expression of the plan asks for."""
+    """The gate and kind of an expression of the plan."""
 
     metric: str
     cohort: Cohort

@@ -30,7 +30,7 @@ def reader(server: RedisServer) -> Iterator[FlagReader]:
 
 @pytest.fixture
 async def flags(server: RedisServer, reader: FlagReader) -> AsyncIterator[FeatureFlags]:
-    """A flag at 100 per cent that the reader serves."""
+    """Create a flag at 100 per cent that the reader serves."""
     async with Redis.from_url(server.url) as client:
         flags = FeatureFlags(client, reader=reader)
         await flags.create_flag(FLAG, rollout_percentage=100)

@@ -24,7 +24,7 @@ class FaultyProxy:
         self.port = 0
 
     async def set_fault(self, fault: ProxyFault) -> None:
-        """Connections that are open are cut, so that the fault is met at once."""
+        """Cut open connections, so that the fault acts at once."""
         self._fault = fault
         for writer in list(self._open):
             writer.transport.abort()
@@ -87,7 +87,7 @@ async def faulty_proxy(target: int) -> AsyncIterator[FaultyProxy]:
 
 @asynccontextmanager
 async def slow_proxy(target: int, round_trip_seconds: float) -> AsyncIterator[int]:
-    """A port that forwards to ``target`` and delivers each byte half a round trip late."""
+    """Open a port that forwards to ``target`` and delays each byte by half a round trip."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(round_trip_seconds)  # a TCP handshake is a round trip too

@@ -114,7 +114,7 @@ class LiveRollout:
         await self.stack.stop("worker")
 
     async def wait_until(self, condition: Callable[[State], bool], seconds: float = 120) -> State:
-        """Wait until the state is as wanted; silence of a dead worker is borne."""
+        """Wait for a state; tolerate the silence of a dead worker."""
         state: State | None = None
         async with asyncio.timeout(seconds):
             while True:
@@ -132,7 +132,7 @@ class LiveRollout:
         return sorted(entries, key=lambda entry: entry.at_ms)
 
     async def percentages(self) -> list[float]:
-        """The percentages the flag has had, in order, without repetitions."""
+        """Return the flag's percentages in order, without repetitions."""
         trail: list[float] = []
         for entry in await self.history():
             after = entry.after if isinstance(entry.after, dict) else {}

@@ -30,7 +30,7 @@ def valkey_program() -> str:
 
 
 class RedisServer:
-    """A redis-server that persists only when told to, to be killed, frozen and restored."""
+    """A redis-server that persists on demand, to be killed, frozen and restored."""
 
     def __init__(
         self, folder: Path, *options: str, program: str = "", persists_writes: bool = False

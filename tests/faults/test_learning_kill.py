@@ -76,7 +76,7 @@ def router(redis: Redis, url: str) -> OnlineLearningRouter:
 
 
 async def run_learner(url: str) -> None:
-    """A process that learns until it is killed."""
+    """Run a learner until it is killed."""
     redis = Redis.from_url(url)
     await router(redis, url).start()
     await asyncio.Event().wait()
@@ -107,7 +107,7 @@ def spawn_learner(url: str) -> subprocess.Popen[bytes]:
 async def send_feedback(
     service: OnlineLearningRouter, sent: dict[str, AcceptedFeedback], stop: asyncio.Event
 ) -> None:
-    """Random decisions and feedback at RATE until told to stop."""
+    """Send random decisions and feedback at RATE until stopped."""
     rng = np.random.default_rng(11)
     started, number = time.monotonic(), 0
     while not stop.is_set():
@@ -127,7 +127,7 @@ async def send_feedback(
 
 
 async def kill_learners(redis: Redis, url: str, runs: int, seed: int) -> int:
-    """Kill whoever holds the lock, at random times; returns how often a learner was killed."""
+    """Kill the lock's owner at random times; return the number of kills."""
     chance, killed = random.Random(seed), 0  # noqa: S311 - not a secret
     async with learners(url) as processes:
         deadline = time.monotonic() + LEARNED_SECONDS_MAX + 5 * runs
@@ -169,7 +169,7 @@ async def wait_until_drained(redis: Redis) -> None:
 
 
 async def assert_weights_match(redis: Redis, url: str, sent: dict[str, AcceptedFeedback]) -> None:
-    """The weights against an exact replay, and against the explicit inverse of what was sent."""
+    """Compare the weights with an exact replay and with the explicit inverse."""
     service = router(redis, url)
     replayed = service.weights.model.copy()
     await service.start()

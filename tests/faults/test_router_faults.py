@@ -99,7 +99,7 @@ async def assert_degraded_answers(router: QueryRouter, part: str) -> None:
     for answer in met:
         assert answer.degraded
         assert part in answer.failures, answer.failures
-        assert "127.0.0.1" not in answer.failures[part]  # whoever asks learns no address
+        assert "127.0.0.1" not in answer.failures[part]  # an answer must not reveal addresses
 
 
 async def wait_until_recovered(router: QueryRouter) -> None:
@@ -135,7 +135,7 @@ async def test_a_broken_store_costs_its_own_answers_only(
 
 
 async def assert_failing_part_skipped(router: QueryRouter) -> None:
-    """A store that keeps failing is left alone: most queries no longer wait for it."""
+    """Skip a store that keeps failing: most queries do not wait for it."""
     for _ in range(5):
         await ask_all(router, times=1)
     answers = [answer for _ in range(4) for answer in await ask_all(router, times=1)]
@@ -152,7 +152,7 @@ def _pid(stack: Stack, service: str) -> int:
 
 @asynccontextmanager
 async def running_openai_stub() -> AsyncIterator[int]:
-    """A model behind OpenAI's protocol that rewrites every question into itself."""
+    """Serve a model behind OpenAI's protocol that returns every question unchanged."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()

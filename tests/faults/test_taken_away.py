@@ -46,7 +46,7 @@ class RouterClient:
         self._http = http
 
     async def served_flag(self) -> dict[str, Any]:
-        """The flag as this very process has it; ``stale``: it serves the treatment to nobody."""
+        """Return the flag in this process; when stale, it treats no user."""
         seen = (await self._http.get("/flags")).json()
         return {"stale": seen["stale"], **seen["flags"].get(FLAG, {})}
 
@@ -62,7 +62,7 @@ class RouterClient:
 async def live(
     tmp_path_factory: pytest.TempPathFactory, stack_guard: None
 ) -> AsyncIterator[LiveRollout]:
-    """A stack of its own, for its servers are stopped."""
+    """Give a separate stack, because its servers are stopped."""
     stack = Stack(tmp_path_factory.mktemp("stopped"), clean_environ())
     await stack.up(SERVICES)
     rollout = await LiveRollout.start(stack, plan=PLAN)

@@ -43,7 +43,7 @@ async def test_a_killed_worker_goes_on_where_it_was(live: LiveRollout) -> None:
         return state.status is Status.HEALTHY
 
     end = await live.wait_until(healthy)
-    assert starts - {None} == {before.clock.started_at}, "the step's clock was set anew"
+    assert starts - {None} == {before.clock.started_at}, "the step's clock was reset"
     entered = [event.at for event in end.timeline if event.kind == "step"]
     assert len(entered) == 3
     assert entered[1] == before.clock.started_at

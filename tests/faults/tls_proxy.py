@@ -19,7 +19,7 @@ CHUNK = 65_536
 
 
 def write_certificate(folder: Path) -> Path:
-    """A certificate for the loopback address that vouches for itself, with its key in one file."""
+    """Create a self-signed certificate for the loopback address, with its key in one file."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "sluice test")])
     now = datetime.datetime.now(datetime.UTC)

@@ -1,4 +1,4 @@
-"""What a rollout of a test runs on: ports that the test scripts and turns while it runs."""
+"""Scripted ports of a rollout under test, which the test changes while it runs."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -66,7 +66,7 @@ class ScriptedReports:
 
 @dataclass
 class RecordingNotices:
-    """A channel that keeps what it was told, and can be made deaf."""
+    """A channel that stores its notices, and can be made to fail."""
 
     delivered: list[Notice] = field(default_factory=list)
     unreachable: bool = False

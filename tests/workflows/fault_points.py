@@ -50,7 +50,7 @@ CaseMutation = Callable[[RolloutCase], Awaitable[None]]
 
 
 def phase4_in_hours() -> RolloutPlan:
-    """The guide's plan in hours."""
+    """Return the guide's plan in hours."""
     steps = tuple(_in_hours(step) for step in PHASE4.steps)
     escalation = PHASE4.escalation.model_copy(update={"p1_rolls_back_after": HOUR})
     return PHASE4.model_copy(update={"steps": steps, "notify": (), "escalation": escalation})
@@ -98,7 +98,7 @@ class FaultPoint:
 
 @dataclass
 class PointResult:
-    """What became of one point. ``runs``: events and bytes of each run's history, where it is HEALTHY."""
+    """The result of one point. ``runs`` are events and bytes of each run's history, when HEALTHY."""
 
     end: str
     percentages: tuple[float, ...]

@@ -155,7 +155,7 @@ def short_plan(text: str = PLAN) -> RolloutPlan:
 async def running_rollout(
     env: WorkflowEnvironment, rollout_plan: RolloutPlan | None = None
 ) -> AsyncIterator[RunningRollout]:
-    """A worker with scripted ports, and one rollout on it."""
+    """Run a worker with scripted ports, and one rollout on it."""
     rollout_plan = rollout_plan or short_plan()
     metrics, flags, ledger = ScriptedMetrics(), RecordingFlags(), MemoryLedger()
     reports, site = ScriptedReports(), MemoryEnvironmentProbe()

@@ -1,6 +1,6 @@
 """Saved histories: how they are made, and the commands that they hold.
 
-``python -m tests.workflows.histories`` records them anew; do that only when a change of the workflow
+``python -m tests.workflows.histories`` records them again; do that only when a change of the workflow
 is meant to be incompatible with running rollouts, and say so in the CHANGELOG.
 """
 
@@ -50,7 +50,7 @@ SCENARIOS: dict[str, HistoryScenario] = {
 
 
 def recorded_commands(history: WorkflowHistory) -> list[str]:
-    """What the workflow asked for, in order: timers with their length, activities by name.
+    """Return the workflow's commands in order: timers with their length, activities by name.
 
     A replay notices added or missing commands, not changed durations; this list does.
     """

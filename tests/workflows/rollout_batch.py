@@ -175,7 +175,7 @@ class RolloutBatch:
         killed.cancel()
 
     async def _wait_until_finished(self, scene: RolloutCase) -> None:
-        """A scene is over when its script says so, or its workflow ended."""
+        """Wait until a case is over by its script, or its workflow ended."""
         assert scene.handle is not None
         ended = asyncio.create_task(scene.handle.result())
         over = asyncio.create_task(scene.finished.wait())
@@ -188,5 +188,5 @@ async def _wait_for_skipped_time(env: WorkflowEnvironment, span: timedelta) -> N
     """Wait until so much of the skipped time has passed."""
     until = await env.get_current_time() + span
     async with asyncio.timeout(REAL_SECONDS_MAX):
-        while await env.get_current_time() < until:  # noqa: ASYNC110  the server tells no other way
+        while await env.get_current_time() < until:  # noqa: ASYNC110  the server has no other interface
             await asyncio.sleep(0.05)

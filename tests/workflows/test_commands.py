@@ -119,7 +119,7 @@ async def test_the_baseline_cannot_be_skipped(env: WorkflowEnvironment) -> None:
 
 
 async def test_signals_do_what_updates_do(env: WorkflowEnvironment) -> None:
-    """The Temporal UI and other SDKs can signal; a signal that doesn't fit is told, not fatal."""
+    """The Temporal UI and other SDKs can signal; a signal that does not fit is noted, not fatal."""
     async with running_rollout(env) as rollout:
         await rollout.wait_until(is_exposed)
         await rollout.handle.signal("resume", ALICE)

@@ -1,4 +1,4 @@
-"""What people are told, by severity; and that no channel can hold a rollout up."""
+"""Notices by severity; a channel cannot delay a rollout."""
 
 from datetime import timedelta
 
@@ -19,7 +19,7 @@ notify:
 
 
 def plan_with_severity(severity: str) -> RolloutPlan:
-    """The plan with its reward red flag at the given severity."""
+    """Return the plan with its reward red flag at the given severity."""
     text = PLAN.replace("severity: P1", f"severity: {severity}")
     return short_plan(
         text.replace("min_samples: 5}", f"min_samples: 5, runbook: {PAGE}}}") + ROUTES
@@ -35,7 +35,7 @@ def delivered_alerts(rollout: RunningRollout) -> list[tuple[str, str]]:
 
 
 async def test_a_p0_pages_on_every_route_of_its_severity(env: WorkflowEnvironment) -> None:
-    """The page goes out when the red flag is found; the rollback tells its end."""
+    """The page is sent at the red flag; the rollback's end is a notice too."""
     async with running_rollout(env, plan_with_severity("P1")) as rollout:
         await rollout.wait_until(is_exposed)
         rollout.metrics.values["errors"] = 0.2
@@ -49,7 +49,7 @@ async def test_a_p0_pages_on_every_route_of_its_severity(env: WorkflowEnvironmen
 
 
 async def test_a_p1_notifies_pauses_and_is_resolved_by_resume(env: WorkflowEnvironment) -> None:
-    """Whoever resumes has looked at it: the alarm ends, by the same name."""
+    """A resume implies a person's look: the alarm ends, by the same name."""
     async with running_rollout(env, plan_with_severity("P1")) as rollout:
         await rollout.wait_until(is_exposed)
         rollout.metrics.values["reward"] = 0.1
@@ -62,7 +62,7 @@ async def test_a_p1_notifies_pauses_and_is_resolved_by_resume(env: WorkflowEnvir
 
 
 async def test_a_p2_goes_on_and_reminds_in_time(env: WorkflowEnvironment) -> None:
-    """Guide: continue monitoring, investigate within 24 hours; still burning, it is noted anew."""
+    """Guide: continue monitoring, investigate within 24 hours; while it persists, it is noted again."""
     sooner = "\nescalation: {p2_reminds_after: 20m}\n"
     of = short_plan(PLAN.replace("severity: P1", "severity: P2") + ROUTES + sooner)
     async with running_rollout(env, of) as rollout:

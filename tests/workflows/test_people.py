@@ -36,7 +36,7 @@ async def rejection(rollout: RunningRollout, verb: Verb, command: Command) -> st
 
 
 async def test_a_step_does_not_start_before_its_checklist(env: WorkflowEnvironment) -> None:
-    """What fails is looked at again until it is well; a person's item comes by update or signal."""
+    """A failed item is checked again until it passes; a person's item comes by update or signal."""
     async with running_rollout(env, short_plan(CHECKLIST_PLAN)) as rollout:
         rollout.site.problems["drill"] = FlagsUnreachableError("Redis is away")
         first = (await rollout.wait_until(lambda s: "drill" in s.item_results)).item_results[

@@ -41,7 +41,7 @@ async def test_p0_goes_to_zero_and_stays_there(env: WorkflowEnvironment) -> None
 
 
 async def test_retry_enters_the_failed_step_with_a_fresh_clock(env: WorkflowEnvironment) -> None:
-    """Retry is a person's decision: it clears our own latch and starts the step anew."""
+    """Retry is a person's decision: it clears our own latch and restarts the step."""
     async with running_rollout(env) as rollout:
         await rollout.wait_until(is_exposed)
         rollout.metrics.values["errors"] = 0.2

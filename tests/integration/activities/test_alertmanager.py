@@ -54,7 +54,7 @@ async def test_a_notice_is_one_alert_however_often_it_is_sent_and_ends(alertmana
     """Delivery is at least once; the labels start_router it one. What a person resolved fires no more."""
     notice = NOTICE.model_copy(update={"at": datetime.now(UTC)})
     async with httpx.AsyncClient(trust_env=False) as http, asyncio.timeout(SECONDS):
-        while not await _is_ready(http, alertmanager):  # noqa: ASYNC110  it tells nobody
+        while not await _is_ready(http, alertmanager):  # noqa: ASYNC110  Alertmanager sends no event
             await asyncio.sleep(0.1)
         channel = AlertmanagerChannel(http, alertmanager)
         for _ in range(2):
@@ -66,7 +66,7 @@ async def test_a_notice_is_one_alert_however_often_it_is_sent_and_ends(alertmana
         assert alert["annotations"]["runbook_url"] == NOTICE.runbook
         over = {"at": datetime.now(UTC), "key": "run-2", "resolved": True}
         await channel.send(notice.model_copy(update=over))
-        while await firing_alerts(http, alertmanager):  # noqa: ASYNC110  it tells nobody
+        while await firing_alerts(http, alertmanager):  # noqa: ASYNC110  Alertmanager sends no event
             await asyncio.sleep(0.1)
 
 

@@ -42,7 +42,7 @@ def openmetrics_text() -> str:
     """Six hours of one process, a scrape a minute; 300 queries a minute, 3 of them errors.
 
     60 % are treatment. In the fourth hour the process restarts, in the fifth ten minutes are
-    missing, in the sixth there is no control.
+    missing, the sixth lacks control.
     """
     families: dict[str, list[str]] = {"router_queries": [], "router_query_duration_seconds": []}
     for minute in (m for m in range(HOURS * 60 + 1) if m not in GAP_MINUTES):

@@ -40,7 +40,7 @@ NOTICE = Notice(
 
 
 class NoticeReceiver(ThreadingHTTPServer):
-    """A real HTTP server that keeps what it got and answers as told."""
+    """A real HTTP server that stores requests and sends scripted answers."""
 
     daemon_threads = True
 

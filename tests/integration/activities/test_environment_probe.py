@@ -92,7 +92,7 @@ async def probe_setup(redis_url: str, prometheus_url: str) -> AsyncIterator[Prob
 
 @pytest.fixture
 async def router(probe_setup: ProbeSetup) -> AsyncIterator[StubServer]:
-    """A live router process that follows the flags and is asked about its stores."""
+    """Run a live router process that follows the flags and reports its stores."""
     reader = FlagReader(probe_setup.environment["REDIS_URL"])
     reader.start()
     with running_stub(StubServer(reader)) as one:

@@ -37,7 +37,7 @@ def commit(folder: Path, text: str, message: str) -> str:
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
-    """A clone of a bare remote with three commits; the second is Phase 4."""
+    """Create a clone of a bare remote with three commits; the second is Phase 4."""
     git(tmp_path, "init", "-q", "--bare", "-b", "main", "remote.git")
     git(tmp_path, "clone", "-q", str(tmp_path / "remote.git"), "clone")
     folder = tmp_path / "clone"
@@ -94,7 +94,7 @@ async def test_reverts_pushes_and_deploys_once(clone: Path, tmp_path: Path) -> N
     deployed = (tmp_path / "deployed").read_text().splitlines()
     assert (
         deployed == [f"learning {receipt.commit}"] * 2
-    )  # at least once: the key tells repetitions
+    )  # at least once: the key identifies repetitions
     assert is_untouched(clone)
 
 

@@ -28,7 +28,7 @@ class BrowserPage:
         self._sent = 0
 
     async def send_command(self, method: str, **params: object) -> dict[str, Any]:
-        """One DevTools command and its answer; what the browser tells meanwhile is skipped."""
+        """Send one DevTools command and return its answer; skip other messages."""
         self._sent += 1
         message = {"id": self._sent, "method": method, "params": params}
         message |= {"sessionId": self._session} if self._session else {}
@@ -77,7 +77,7 @@ class BrowserPage:
 async def running_browser(
     program: str, profile: Path, size: str = "1400,1000"
 ) -> AsyncIterator[BrowserPage]:
-    """A browser of its own, gone afterwards. DevTools reads from file 3 and writes to file 4."""
+    """Start a browser and end it afterwards. DevTools reads from file 3 and writes to file 4."""
     to_read, to_write = os.pipe()
     from_read, from_write = os.pipe()
     options = f"--headless --no-sandbox --disable-gpu --hide-scrollbars --window-size={size}"

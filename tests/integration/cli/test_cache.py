@@ -39,7 +39,7 @@ def test_answers_are_counted_and_forgotten_by_source_for_all_tenants_and_cohorts
     assert json.loads(sluice("stats", "--json")) == {"entries": {"control": 2, "treatment": 1}}
     assert sluice("forget", "tenants/globex", "trucks/T-99").splitlines() == [
         "tenants/globex: 1 forgotten",
-        "trucks/T-99: no cached answer shows it; `sluice ask` tells sources in brackets",
+        "trucks/T-99: no cached answer shows it; `sluice ask` prints sources in brackets",
     ]
     assert json.loads(sluice("forget", "trucks/T-12", "--json")) == {
         "forgotten": {"trucks/T-12": 2}

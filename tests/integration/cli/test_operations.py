@@ -1,4 +1,4 @@
-"""What people do around a rollout: look at it, explain it, report it, end it, and find orphans."""
+"""Operation of a rollout: status, explanation, report, end, and orphans."""
 
 import asyncio
 import json
@@ -70,7 +70,7 @@ async def run_sluice_json(live: LiveRollout, *words: str) -> Any:  # noqa: ANN40
 
 
 async def wait_until_doctor_passes(live: LiveRollout) -> None:
-    """The doctor has nothing to complain of; on a busy machine a server may be late at first."""
+    """Wait until the doctor reports no problem; on a busy machine a server may be late."""
     async with asyncio.timeout(120):
         while (await run_sluice(live, "doctor"))[0] != Exit.OK:
             pass
@@ -173,10 +173,10 @@ async def test_doctor_finds_an_orphan_and_fences_it(live: LiveRollout) -> None:
     await wait_until_doctor_passes(live)
     run_id = (await live.rollouts.fetch_state(FLAG)).run_id
     await live.rollouts.client.get_workflow_handle(workflow_id(FLAG)).terminate("a slip")
-    told = ""
+    output = ""
     async with asyncio.timeout(120):
-        while "an orphan" not in told:
-            code, told = await run_sluice(live, "doctor")
+        while "an orphan" not in output:
+            code, output = await run_sluice(live, "doctor")
     assert (code, await flag_state(live)) == (Exit.FAILED, (5, False))
     async with asyncio.timeout(120):
         while await flag_state(live) != (0, False):

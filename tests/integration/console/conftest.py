@@ -97,12 +97,12 @@ class RunningConsole:
         return self.services.login_links.url(path)
 
     def browser(self) -> httpx.AsyncClient:
-        """An HTTP client that keeps cookies, not logged in yet."""
+        """Open an HTTP client with cookies, not logged in."""
         return httpx.AsyncClient(base_url=self.url, trust_env=False)
 
     @asynccontextmanager
     async def logged_in(self) -> AsyncIterator[httpx.AsyncClient]:
-        """The same, logged in by the one-time link."""
+        """Open an HTTP client and log in by the one-time link."""
         async with self.browser() as client:
             answer = await client.get(self.login_url())
             assert answer.status_code == 303, answer.text
@@ -146,7 +146,7 @@ def login_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 async def console(login_folder: None) -> AsyncIterator[RunningConsole]:
-    """A console whose stores are all away: nothing listens at their addresses."""
+    """Run a console without stores: nothing listens at their addresses."""
     port = free_port()
     away = {
         "TEMPORAL_ADDRESS": f"127.0.0.1:{port}",
@@ -162,7 +162,7 @@ async def console(login_folder: None) -> AsyncIterator[RunningConsole]:
 async def live(
     login_folder: None, temporal_address: str, redis_url: str, postgres_dsn: str
 ) -> AsyncIterator[LiveConsole]:
-    """A console on real servers with one rollout under way."""
+    """Run a console on real servers with one running rollout."""
     environment = {
         "TEMPORAL_ADDRESS": temporal_address,
         "REDIS_URL": redis_url,

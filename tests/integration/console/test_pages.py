@@ -23,7 +23,7 @@ async def wait_for(live: LiveConsole, client: httpx.AsyncClient, *texts: str) ->
 
 
 def form_of(page: str, **fields: str) -> dict[str, str]:
-    """The fields of a decision's form, as a browser would send them."""
+    """Return the fields of a decision's form, as a browser sends them."""
     hidden = re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', page)
     return {**dict(hidden), **fields}
 

@@ -142,7 +142,7 @@ async def _first_fragments(stream: httpx.Response, count: int = 5) -> str:
 async def test_pages_hold_no_secret_and_no_store_address(
     live: LiveConsole,
 ) -> None:
-    """What a page shows can be shared: no DSN, no password, no login token."""
+    """A page can be shared: it holds no DSN, password or login token."""
     secrets = [live.environment["REDIS_URL"], live.environment["TEMPORAL_ADDRESS"]]
     secrets += re.findall(r"://([^@]+)@([^/]+)/", live.environment["POSTGRES_DSN"])[0]
     secrets.append(live.login_url().partition("token=")[2].partition("&")[0])

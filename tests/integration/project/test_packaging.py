@@ -36,7 +36,7 @@ def uv(*arguments: str | Path, **environment: str) -> None:
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A fresh virtual environment with the wheel's base install."""
+    """Create a fresh virtual environment with the wheel's base install."""
     folder = tmp_path_factory.mktemp("base")
     uv("build", "--quiet", "--wheel", "--out-dir", folder, ROOT)
     uv("venv", "--quiet", "--python", sys.executable, folder / "venv")

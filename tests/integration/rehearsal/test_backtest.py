@@ -141,8 +141,8 @@ def test_what_was_never_recorded_is_named(ranges: PrometheusClient) -> None:
         PrometheusHistory(plan, ranges, BEGIN, BEGIN + timedelta(hours=1)), MINUTE
     )
     assert rule_replay(backtest_result, "error_spike").note == "no series mine_total was recorded"
-    told = "router_redis_errors_total was recorded without a cohort label, not of treatment"
-    assert rule_replay(backtest_result, "complaints").note == told
+    text = "router_redis_errors_total was recorded without a cohort label, not of treatment"
+    assert rule_replay(backtest_result, "complaints").note == text
     assert rule_replay(backtest_result, "error_spike") in backtest_result.rules_without_data
     assert rule_replay(backtest_result, "error_spike").verdicts[0].outcome is Outcome.INCONCLUSIVE
 
@@ -177,8 +177,8 @@ def test_errors_name_the_exit_code_and_the_next_step(
             "Nothing was recorded from 2024-01-01",
         ),
     )
-    for options, code, told in cases:
-        with pytest.raises(CliError, match=told) as caught:
+    for options, code, text in cases:
+        with pytest.raises(CliError, match=text) as caught:
             run_backtest_command(capsys, **options)
         assert caught.value.code is code
 
@@ -201,10 +201,10 @@ def test_files_of_another_prometheus_are_read_and_left_alone(
     ]
     subprocess.run(argv, check=True, capture_output=True)  # noqa: S603  Debian's prometheus brings it
     before = {path: path.stat() for path in folder.rglob("*")}
-    told = run_backtest_command(
+    text = run_backtest_command(
         capsys, begin=BEGIN.isoformat(), end="2026-01-05T02:00", tsdb=folder, json=True
     )
-    rules = {one["gate"]: one for one in json.loads(told)["rules"]}
+    rules = {one["gate"]: one for one in json.loads(text)["rules"]}
     crashed = rules["process_crashed"]
     assert (crashed["evaluations"], crashed["successful"], crashed["alarms"]) == (121, 121, [])
     assert rules["error_spike"]["note"] == "no series router_queries_total was recorded"

@@ -51,7 +51,7 @@ async def environment() -> AsyncIterator[RehearsalEnvironment]:
 
 
 def plan_for(scenario: Scenario) -> RolloutPlan:
-    """The step of the fault keeps its own times; a Healthy end needs all four weeks to learn in."""
+    """Shorten the plan around the fault; a Healthy end needs all four weeks for learning."""
     steps = [fault.find_step(PHASE4) for fault in scenario.faults]
     assert isinstance(scenario.expect, Expectation)
     if scenario.expect.ending is RehearsalEnding.HEALTHY or steps[0] is None:
@@ -75,7 +75,7 @@ async def test_each_scenario_ends_as_its_file_says(
 async def test_the_workflow_and_the_pure_core_come_to_the_same_end(
     environment: RehearsalEnvironment, recording_pool: RecordingPool
 ) -> None:
-    """--runs stands in for the workflow; here it stands beside it, on the same traffic."""
+    """--runs replaces the workflow; here both run on the same traffic."""
     for name in WORKFLOW_SCENARIOS:
         scenario = load_scenario(name)
         plan = plan_for(scenario)
@@ -113,7 +113,7 @@ def test_a_step_that_was_foreseen_is_recorded_and_read_once() -> None:
 
 
 async def test_a_plan_of_seconds_is_recorded_for_hours_not_days() -> None:
-    """What is recorded ahead is so many ticks, and the demo's are seconds."""
+    """The prefetched span is a number of ticks, and the demo's ticks are seconds."""
     demo = load_plan(DEMO)
     with ephemeral_prometheus(tick_seconds(demo)) as url, open_client(url) as ranges:
         course = Timeline(demo, load_scenario("healthy"), 1, RecordingPool(ranges), CORE_RUN_BEGIN)
@@ -128,7 +128,7 @@ async def test_a_plan_of_seconds_is_recorded_for_hours_not_days() -> None:
 async def test_a_burst_is_found_within_minutes_and_its_cost_is_counted(
     environment: RehearsalEnvironment,
 ) -> None:
-    """Detection takes a scrape or two, not an hour; what was served meanwhile is told."""
+    """Detection takes a scrape or two, not an hour; the exposure meanwhile is reported."""
     scenario = load_scenario("error_burst")
     outcome = (await environment.rehearse(phase4_shortened("ramp-25"), scenario, 7)).result
     assert outcome.ending is RehearsalEnding.ROLLED_BACK

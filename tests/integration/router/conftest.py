@@ -17,7 +17,7 @@ def settings(
 
 @pytest.fixture
 async def seeded_settings(settings: Settings) -> Settings:
-    """The records in every store, alone and twice: ingestion is idempotent."""
+    """Ingest the records into every store twice: ingestion is idempotent."""
     first, second = await fill_stores(settings)
     assert first == second
     assert (first.records, first.dangling) == (len(RECORDS), 0)

@@ -66,7 +66,7 @@ async def count_in_temporal(env: Environment) -> int:
 
 
 async def count_in_prometheus(env: Environment) -> int:
-    """It takes its own notes: one series is itself."""
+    """Check that it scrapes itself: one series is its own."""
     query = 'up{job="prometheus"} == 1'
     return await wait_for_nonzero(lambda: series_count(env["PROMETHEUS_URL"], query))
 

@@ -90,7 +90,7 @@ async def test_servers_keep_data_and_ports_across_restarts(make_stack: StackFact
 async def test_a_killed_server_comes_back_with_its_data(
     make_stack: StackFactory, name: str
 ) -> None:
-    """Kill -9, then up: only the dead one is started anew, at its old address."""
+    """Kill -9, then up: only the dead one is started again, at its old address."""
     stack = await asyncio.to_thread(make_stack, [name, "prometheus"])
     env = stack.environment()
     await PROBES[name](env)

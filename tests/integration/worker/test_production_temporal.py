@@ -1,4 +1,4 @@
-"""What docker-compose.yml runs against Temporal works on a real one: namespace and worker health."""
+"""The Temporal setup of docker-compose.yml works on a real server: namespace and worker health."""
 
 import asyncio
 import os
@@ -62,7 +62,7 @@ class IdleWorkflow:
 
 
 def health_status() -> int:
-    """What the container's health check says: its exit status."""
+    """Return the exit status of the container's health check."""
     status: int = runpy.run_path(str(OPS / "docker" / "health.py"))["main"]()
     return status
 

@@ -31,7 +31,7 @@ def worker_settings(version: str) -> dict[str, str]:
 
 
 async def make_current(stack: Stack, version: str) -> None:
-    """The command of docs/operations.md; Temporal takes a moment to know a new version."""
+    """Run the command of docs/operations.md; retry until Temporal registers the new version."""
     command = ("worker", "deployment", "set-current-version", "--deployment-name", "sluice")
     address = stack.environment()["TEMPORAL_ADDRESS"]
     options = ("--build-id", version, "--yes", "--address", address)
@@ -72,7 +72,7 @@ async def live(make_stack: StackFactory) -> AsyncIterator[LiveRollout]:
 
 
 async def rollout_version(live: LiveRollout) -> str:
-    """The worker version that Temporal says the rollout is at."""
+    """Return the rollout's worker version according to Temporal."""
     handle = live.rollouts.client.get_workflow_handle(workflow_id(FLAG))
     info = (await handle.describe()).raw_description.workflow_execution_info
     return info.versioning_info.deployment_version.build_id

@@ -86,7 +86,7 @@ class WatchWorld:
         return end.finding
 
     async def assert_no_finding(self, *red_flags: Gate, **fields: object) -> None:
-        """The watch goes on for at least twenty turns."""
+        """Run the watch for at least twenty polls."""
         task = asyncio.create_task(self.watch(*red_flags, **fields))
         await self.wait_for_polls(20)
         assert not task.done()

@@ -38,7 +38,7 @@ def block_metrics(events: float) -> MemoryMetrics:
 
 
 class FrozenClockWatch:
-    """One watch whose clock stands still, and what its heartbeat carried."""
+    """Run one watch with a frozen clock, and return the content of its heartbeats."""
 
     def __init__(self, metrics: MemoryMetrics, minutes: int) -> None:
         self.heartbeats: list[WatchCheckpoint] = []

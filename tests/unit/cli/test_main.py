@@ -16,7 +16,7 @@ def run_command(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (("start",), "Missing argument 'plan'. Try `sluice start --help`."),
         (("nocommand",), "No such command 'nocommand'"),
@@ -26,12 +26,12 @@ def run_command(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
 )
 def test_wrong_words_are_named(
     words: tuple[str, ...],
-    told: str,
+    message: str,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert run_command(monkeypatch, *words) == Exit.USAGE
-    assert told in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 def test_no_words_give_the_help(

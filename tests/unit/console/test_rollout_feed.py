@@ -71,7 +71,7 @@ async def test_missing_rollout_is_an_error_even_with_a_last_state() -> None:
     source = ScriptedSource()
     feed = RolloutFeed(source, _no_course)
     await feed.read("learning")
-    source.error = CliError("There is no rollout of learning.", Exit.NOT_FOUND)
+    source.error = CliError("learning has no rollout.", Exit.NOT_FOUND)
     with pytest.raises(CliError):
         await feed.read("learning")
 

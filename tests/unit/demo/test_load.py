@@ -1,4 +1,4 @@
-"""The load generator keeps its rate, tells what users felt, and outlives its targets."""
+"""The load generator keeps its rate, sends feedback, and outlives its targets."""
 
 import asyncio
 import json
@@ -76,9 +76,9 @@ async def test_every_request_is_answered_and_feedback_names_its_query() -> None:
     assert total["errors"] == total["feedback_errors"] == total["dropped"] == 0
     assert load.total.ok == load.total.sent == sum(len(server.queries) for server in servers)
     assert min(len(server.queries) for server in servers) > load.total.sent / 4
-    told = [one for server in servers for one in server.feedbacks]
-    assert 0.6 * load.total.ok < len(told) == load.total.feedback
-    assert all(str(one["query_id"]).startswith("c-") for one in told)
+    feedbacks = [one for server in servers for one in server.feedbacks]
+    assert 0.6 * load.total.ok < len(feedbacks) == load.total.feedback
+    assert all(str(one["query_id"]).startswith("c-") for one in feedbacks)
     assert total["mean_reward"] is not None
     assert total["mean_reward"] > 0.7
 

@@ -23,8 +23,8 @@ def results(place: int | None) -> list[dict[str, object]]:
 
 def mean_reward(place: int | None, latency_ms: float) -> float:
     rng = random_stream(3, f"{place}/{latency_ms}")
-    told = [simulate_feedback(QUESTION, results(place), latency_ms, rng) for _ in range(4_000)]
-    rewards = [reward(UserFeedback.from_dict({"query_id": "q", **one})) for one in told if one]
+    reactions = [simulate_feedback(QUESTION, results(place), latency_ms, rng) for _ in range(4_000)]
+    rewards = [reward(UserFeedback.from_dict({"query_id": "q", **one})) for one in reactions if one]
     return mean(one for one in rewards if one is not None)
 
 
@@ -58,8 +58,10 @@ def test_complaints_need_a_streak_of_bad_answers() -> None:
     rng = random_stream(1, "complaints")
 
     def complaints(place: int | None, streak: int) -> int:
-        told = (simulate_feedback(QUESTION, results(place), 40, rng, streak) for _ in range(1_000))
-        return sum("complaint" in one for one in told if one)
+        reactions = (
+            simulate_feedback(QUESTION, results(place), 40, rng, streak) for _ in range(1_000)
+        )
+        return sum("complaint" in one for one in reactions if one)
 
     assert complaints(None, 2) == complaints(1, 9) == 0
     assert 100 < complaints(None, 3) < 350
@@ -67,8 +69,8 @@ def test_complaints_need_a_streak_of_bad_answers() -> None:
 
 def test_nonsense_is_mostly_passed_over_in_silence() -> None:
     rng = random_stream(1, "nonsense")
-    told = [simulate_feedback(NONSENSE, [], 20, rng) for _ in range(1_000)]
-    assert 0 < sum(one is not None for one in told) < 300
+    reactions = [simulate_feedback(NONSENSE, [], 20, rng) for _ in range(1_000)]
+    assert 0 < sum(one is not None for one in reactions) < 300
 
 
 def test_a_few_users_ask_much_and_the_team_is_among_the_crowd() -> None:

@@ -70,7 +70,7 @@ def test_openssh_verifies_our_signature_with_our_keyring(ada: Path, tmp_path: Pa
 
 @pytest.fixture
 def agent(tmp_path: Path) -> Iterator[str]:
-    """A real ssh-agent with a socket of its own."""
+    """Start a real ssh-agent with its own socket."""
     socket = tmp_path / "agent.sock"
     process = subprocess.Popen(  # noqa: S603
         ["ssh-agent", "-D", "-a", str(socket)],  # noqa: S607
@@ -180,7 +180,7 @@ def test_revoked_key_and_swapped_keyring_authorize_nothing(
 
 
 async def test_signature_for_another_program_is_refused(ada: Path, tmp_path: Path) -> None:
-    """What somebody signs for git must not be usable here."""
+    """A signature made for git must not be valid here."""
     text = tmp_path / "statement"
     text.write_text(encode_statement(statement_for()), encoding="ascii")
     run_openssh("ssh-keygen", "-q", "-Y", "sign", "-n", "git", "-f", str(ada), str(text))

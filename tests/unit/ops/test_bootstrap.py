@@ -14,7 +14,7 @@ TOOLS = ("bash", "cat", "dirname", "env", "mkdir", "sha256sum")
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """A checkout whose packages are installed, on a machine with nothing but a shell's tools."""
+    """Create a checkout with installed packages, on a machine with only a shell's tools."""
     for name in (*INPUTS, "ops/bootstrap"):
         target = tmp_path / "checkout" / name
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -40,7 +40,7 @@ def write_program(folder: Path, name: str, script: str = "exit 0") -> None:
 
 
 def write_stamp(checkout: Path) -> None:
-    """What bootstrap leaves behind when the packages are in: the sum of what they came from."""
+    """Write bootstrap's stamp: the checksum of its inputs."""
     content = b"".join((checkout / name).read_bytes() for name in INPUTS)
     (checkout / ".venv" / ".bootstrap").write_text(
         f"{hashlib.sha256(content).hexdigest()}  -\n{checkout}\n"
@@ -67,7 +67,7 @@ def test_an_up_to_date_checkout_prints_nothing(checkout: Path) -> None:
 def test_missing_prometheus_without_apt_says_where_to_get_it(checkout: Path) -> None:
     done = run_bootstrap(checkout)
     assert done.returncode == 1
-    assert "prometheus is missing and there is no apt-get here" in done.stderr
+    assert "prometheus is missing and apt-get is not available" in done.stderr
     assert "https://prometheus.io/download/" in done.stderr
 
 

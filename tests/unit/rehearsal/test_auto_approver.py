@@ -11,13 +11,13 @@ from tests.unit.rehearsal.test_recorder_client import AT
 
 @pytest.mark.parametrize(("late", "is_lost"), [("1m", False), ("1h", False), ("2h", True)])
 def test_a_rollout_that_sleeps_past_its_time_is_lost(late: str, is_lost: bool) -> None:
-    """The test server forgot it; else the rehearsing person looks at it every minute for ever."""
+    """The test server lost the rollout; without this, the auto-approver polls without end."""
     assert is_stalled(AT, AT + parse_duration(late)) is is_lost
     assert not is_stalled(None, AT)
 
 
 @pytest.mark.parametrize(("kind", "is_lost"), [(STALLED, True), ("ValueError", False)])
 def test_only_a_lost_rollout_begins_again(kind: str, is_lost: bool) -> None:
-    """Else a mistake of ours would be tried three times, and told as one of the server."""
+    """Without this, a mistake of ours is retried three times and reported as the server's."""
     assert is_stall_error(WorkflowFailureError(cause=ApplicationError("why", type=kind))) is is_lost
     assert not is_stall_error(WorkflowFailureError(cause=TimeoutError()))

@@ -1,4 +1,4 @@
-"""What a rehearsal cuts off at its end is no news; what a workflow cancelled still hears of it."""
+"""Activities cut off at a rehearsal's end fail silently; activities cancelled by a workflow do not."""
 
 import asyncio
 from typing import Any

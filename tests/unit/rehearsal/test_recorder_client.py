@@ -18,7 +18,7 @@ AT = datetime(2024, 1, 1, 8, tzinfo=UTC)
 
 
 async def test_a_recorder_that_is_gone_ends_the_rehearsal() -> None:
-    """Else its activities would be tried for ever, in skipped time."""
+    """Without this, its activities retry without end, in skipped time."""
     ours, theirs = Pipe()
     theirs.close()
     recording = RecorderClient(ours)

@@ -52,6 +52,6 @@ def test_thresholds_become_base_units_or_relative_changes(text: object, value: f
 
 @pytest.mark.parametrize("text", ["", "fast", "x", "%", "1s%", None, True, float("inf"), "nan"])
 def test_an_invalid_threshold_is_rejected(text: object) -> None:
-    """NaN and infinity are no limits either: nothing could be judged against them."""
+    """NaN and infinity are not limits: no reading can be judged against them."""
     with pytest.raises(QuantityError, match="not a threshold"):
         parse_threshold(text)

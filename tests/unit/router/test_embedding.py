@@ -1,4 +1,4 @@
-"""Sentence vectors: same text, same vector, whoever asks and however many at once."""
+"""Sentence vectors: same text, same vector, for any caller and any batch."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""The router's addresses of stores: a wrong one keeps it from starting, and is named but not told."""
+"""The router's addresses of stores: a wrong one prevents the start; the error names the setting only."""
 
 import pytest
 

@@ -67,7 +67,7 @@ def test_a_missing_program_is_named_with_its_remedy() -> None:
 
 @pytest.mark.parametrize("name", SERVICE_NAMES)
 def test_every_service_is_replaced_by_a_variable_it_provides(name: str) -> None:
-    """What a service publishes is exactly what can replace it: demo and production agree."""
+    """A service publishes exactly the variables that can replace it: demo and production agree."""
     service = SERVICES_BY_NAME[name]
     assert service.address_variable not in service.companion_variables
     assert service.address_variable.isupper()

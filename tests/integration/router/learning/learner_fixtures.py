@@ -1,4 +1,4 @@
-"""What the tests of the online learner share: its setting, and a user who answers and clicks."""
+"""Fixtures of the online learner: its settings, and a user who clicks."""
 
 import asyncio
 import contextlib

@@ -81,7 +81,7 @@ async def test_the_better_policy_is_identified_from_the_log(
 async def test_what_cannot_be_estimated_is_named(
     logged_feedback: None, sluice: Sluice, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for words, code, told in (
+    for words, code, message in (
         (("--version", "9999"), Exit.NOT_FOUND, "not kept"),
         (("--arm", "nope"), Exit.NOT_FOUND, "no arm 'nope'"),
         (("--alpha", "-1"), Exit.USAGE, "zero or more"),
@@ -89,7 +89,7 @@ async def test_what_cannot_be_estimated_is_named(
         (("--epsilon", "2"), Exit.USAGE, "epsilon"),
     ):
         assert await run_evaluate(sluice, *words) == code
-        assert told in capsys.readouterr().err
+        assert message in capsys.readouterr().err
 
 
 async def test_without_a_log_it_says_what_is_missing(

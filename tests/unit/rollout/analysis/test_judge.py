@@ -63,7 +63,7 @@ def test_too_few_samples_are_inconclusive() -> None:
 
 
 def test_a_baseline_gate_compares_with_what_was_recorded() -> None:
-    """Guide: latency increase >10 % is a red flag; equal is no increase, not even of zero."""
+    """Guide: latency increase >10 % is a red flag; an equal value is not an increase, even at zero."""
     rule = gate(kind="baseline", threshold="+10%")
     assert outcome_of(rule, reading(0.0109), reading(0.01)) is Outcome.SUCCESSFUL
     assert outcome_of(rule, reading(0.012), reading(0.01)) is Outcome.FAILED
@@ -99,7 +99,7 @@ def test_a_floor_keeps_noise_from_being_a_red_flag() -> None:
 
 
 def test_the_message_contains_value_limit_and_samples() -> None:
-    """Why did it fail: value against threshold, reference and samples."""
+    """The reason of a failure: value against threshold, reference and samples."""
     rule = gate(kind="control", threshold="+10%")
     verdict = judge(rule, METRIC, GateReadings(reading=reading(0.02), reference=reading(0.01)))
     assert verdict.reason == (
@@ -133,7 +133,7 @@ def verdict_of(kind: Outcome, *, dry_run: bool = False) -> Verdict:
 
 
 def test_the_worst_verdict_decides_and_nothing_decides_nothing() -> None:
-    """Failed beats Error beats Inconclusive beats Successful; no verdicts are no success."""
+    """Failed beats Error beats Inconclusive beats Successful; an empty list is not Successful."""
     assert worst_outcome([Outcome.SUCCESSFUL, Outcome.ERROR, Outcome.INCONCLUSIVE]) is Outcome.ERROR
     assert worst_outcome([Outcome.ERROR, Outcome.FAILED]) is Outcome.FAILED
     assert worst_outcome([]) is Outcome.INCONCLUSIVE

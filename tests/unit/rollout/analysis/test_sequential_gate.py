@@ -222,7 +222,7 @@ def test_a_gate_without_alpha_is_refused() -> None:
 
 
 def test_due_blocks_do_not_depend_on_earlier_looks() -> None:
-    """What is due does not depend on when it was looked at before."""
+    """Due blocks do not depend on the time of the last evaluation."""
     late = SINCE + timedelta(hours=2, minutes=59)
     assert due_blocks(gate(), exposure(), late) == [
         (SINCE, SINCE + HOUR),

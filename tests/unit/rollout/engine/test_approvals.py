@@ -87,14 +87,14 @@ def test_readings_that_got_worse_are_not_approved(world: PreconditionWorld) -> N
 
 
 def test_promote_overrules_readings_and_nothing_else(world: PreconditionWorld) -> None:
-    """While the step waits there is no wait to skip: not the checklist, not the approvals."""
+    """A promotion cannot skip the preconditions of a waiting step: checklist or approvals."""
     reason = world.submit(Verb.PROMOTE, command_by("ann"))
     assert "no wait to skip" in reason
     assert "trained" in reason
 
 
 def test_an_approval_that_nobody_gives_expires() -> None:
-    """Hold pauses and asks anew after resume; abort ends the rollout."""
+    """Hold pauses and asks again after resume; abort ends the rollout."""
     for policy, status in (("hold", Status.PAUSED), ("abort", Status.ABORTED)):
         world = PreconditionWorld(
             plan_with("expires_after: 1d", f"expires_after: 1d, on_expiry: {policy}")

@@ -117,7 +117,7 @@ class RolloutMachine:
                 self.command(Verb.APPROVE)
 
     def command(self, verb: Verb) -> None:
-        """What Alice says, on the newest readings; nothing when it doesn't fit."""
+        """Apply Alice's command on the newest readings, if it fits."""
         shown = self.state.checks.latest
         by = ALICE.model_copy(update={"evidence": shown.id if shown else ""})
         if not rejection_reason(self.state, verb, by, self.now):
@@ -183,7 +183,7 @@ def test_ten_errors_do_not_add_up_to_a_pass(outcome: Outcome) -> None:
 
 
 def test_failing_at_the_deadline_of_a_first_step_asks_a_person_or_rolls_back() -> None:
-    """A step without a target goes to 0 %: there is no traffic to keep."""
+    """A step without a target goes to 0 %, because it has no traffic to keep."""
     machine = RolloutMachine()
     machine.run(Outcome.FAILED, steps=60)
     assert machine.state.status is Status.DEGRADED
@@ -203,7 +203,7 @@ def test_stability_restarts_at_each_check_that_is_not_successful() -> None:
 
 
 def test_low_severities_are_noted_and_stay_silent() -> None:
-    """P2 and P3 (guide): continue monitoring; the same one isn't told twice."""
+    """P2 and P3 (guide): continue monitoring; the same one is not noted twice."""
     machine = RolloutMachine()
     while machine.state.percentage != 5:
         machine.run(steps=1)
@@ -231,7 +231,7 @@ def test_a_step_back_never_raises() -> None:
 
 
 def test_an_emergency_is_never_replaced_by_a_step_back() -> None:
-    """Whatever a person asks for meanwhile, the stronger rollback stands."""
+    """The stronger rollback wins over a person's weaker one."""
     state = new_state()
     first = start_rollback(state, START, RollbackKind.EMERGENCY, ALICE)
     assert start_rollback(state, START, RollbackKind.STEP_BACK, ALICE) is first

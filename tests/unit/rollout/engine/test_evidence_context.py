@@ -1,4 +1,4 @@
-"""Evidence of users begins anew in each step, at a part of the gate's α; that of requests goes on."""
+"""Evidence of users restarts in each step, at a part of the gate's α; that of requests continues."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -45,7 +45,7 @@ def plan(statistic: str) -> RolloutPlan:
 
 
 def track_of_second_step(rollout_plan: RolloutPlan, until: datetime) -> SequentialState | None:
-    """What the gate at 25 % goes on from when its track ends at ``until``."""
+    """Return the state from which the gate at 25 % continues after ``until``."""
     state = State(rollout_id="r", run_id="r", plan=rollout_plan, started_at=NOW)
     state.percentage, state.live = 25, LiveStep(since=NOW)
     state.sequential_states = {"gates/g": SequentialState(until=until, blocks=7)}

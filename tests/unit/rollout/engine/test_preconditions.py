@@ -1,4 +1,4 @@
-"""What a step waits for before it starts: checklist, freezes, and the live readings."""
+"""The preconditions of a step: checklist, freezes, and live readings."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -89,7 +89,7 @@ def test_nothing_is_raised_in_a_freeze_and_rollbacks_are() -> None:
 
 
 def test_a_freeze_with_bad_readings_at_its_end_goes_on_waiting() -> None:
-    """What was Successful on Friday must still be so on Monday."""
+    """A check that was Successful on Friday must pass again on Monday."""
     world = PreconditionWorld(
         parse_plan("".join(x for x in PLAN.splitlines(True) if "approval:" not in x))
     )

@@ -1,4 +1,4 @@
-"""Where a runbook is, and what the timeline keeps of a command."""
+"""The address of a runbook, and the timeline's text of a command."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A step that was paused at its deadline, and resumed: its deadline begins anew (docs/decisions/011)."""
+"""A step paused at its deadline and resumed: its deadline restarts (docs/decisions/011)."""
 
 from datetime import timedelta
 

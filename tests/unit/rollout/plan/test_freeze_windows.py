@@ -21,7 +21,7 @@ def local_time(text: str, zone: ZoneInfo = BERLIN) -> datetime:
 
 
 def test_a_weekend_lasts_until_monday_midnight_local_time() -> None:
-    """Days that follow each other are one wait, told in the plan's own zone."""
+    """Consecutive days are one wait, shown in the plan's own zone."""
     assert active_freeze((WEEKEND,), local_time("2026-11-27T23:59")) is None
     held = active_freeze((WEEKEND,), local_time("2026-11-28T00:00"))
     assert held is not None
@@ -124,7 +124,7 @@ def test_an_invalid_freeze_shows_the_valid_form(fields: dict[str, str], what: st
 
 
 def test_a_freeze_survives_the_data_converter() -> None:
-    """What Temporal carries is what was written."""
+    """A plan survives Temporal's payloads unchanged."""
     freeze = Freeze.model_validate(
         {"name": "x", "days": "fri-mon", "hours": "18:00-24:00", "dates": "2026-12-01..2026-12-31"}
     )
@@ -133,7 +133,7 @@ def test_a_freeze_survives_the_data_converter() -> None:
 
 
 def test_weeks_without_a_free_moment_are_found_out() -> None:
-    """Otherwise a rollout would wait for ever, and say so every day."""
+    """Without this, a rollout waits without end and sends a notice every day."""
     weekdays = Freeze.model_validate({"name": "week", "days": "mon-fri", "time_zone": "UTC"})
     weekend = WEEKEND.model_copy(update={"time_zone": "UTC"})
     assert not covers_whole_week((weekdays,))

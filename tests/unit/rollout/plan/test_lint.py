@@ -66,7 +66,7 @@ def test_a_gate_that_cannot_decide_is_reported_without_traffic(gate: str, words:
 
 @pytest.mark.parametrize("share", [1, 50, 100])
 def test_a_large_exposure_jump_is_reported(share: int) -> None:
-    """What deletes the flag exposes everybody: the step before it should have done so."""
+    """A step that deletes the flag exposes all users; the step before it must have done so."""
     cleanup = """  - name: cleanup
     title: Cleanup
     stage: 5
@@ -78,11 +78,13 @@ def test_a_large_exposure_jump_is_reported(share: int) -> None:
     gates: [{name: g, metric: errors, threshold: 1%, window: 1h, min_samples: 20}]
 """
     plan = parse_plan(PLAN.replace("SHARE", str(share)).replace("GATE", FIXED_GATE) + cleanup)
-    told = [(place, text) for place, text in lint_warnings(plan, None) if "delete_flag" in place]
+    warnings = [
+        (place, text) for place, text in lint_warnings(plan, None) if "delete_flag" in place
+    ]
     if share == 100:
-        assert told == []
+        assert warnings == []
     else:
-        ((place, text),) = told
+        ((place, text),) = warnings
         assert place == ("steps", 1, "delete_flag")
         assert f"until then only {share}% have it; put a step at 100 before it" in text
 
@@ -127,10 +129,10 @@ def test_the_guides_plan_sees_what_it_should_at_its_own_traffic() -> None:
 def test_lint_prints_each_warning_with_its_line_and_exits_0_unless_strict() -> None:
     arguments = ["lint", str(PHASE4), "--qpd", "1200", "--json"]
     done = CliRunner().invoke(build_app(["lint"]), arguments)
-    told = json.loads(done.stdout)["warnings"]
+    warnings = json.loads(done.stdout)["warnings"]
     assert done.exit_code == 0
-    assert len(told) > 20
-    assert all(warning["line"] and warning["field"].startswith("steps[") for warning in told)
+    assert len(warnings) > 20
+    assert all(warning["line"] and warning["field"].startswith("steps[") for warning in warnings)
     assert CliRunner().invoke(build_app(["lint"]), [*arguments, "--strict"]).exit_code == 2
 
 

@@ -22,7 +22,7 @@ def plan_problems(text: str) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "told"),
+    ("old", "new", "message"),
     [
         ("threshold: 1s", "threshold: 1parsec", "'1parsec' is not a threshold"),
         ("hold: 1d", "hold: soon", "'soon'"),
@@ -32,11 +32,11 @@ def plan_problems(text: str) -> list[str]:
         ("unit: per_second", "unit: parsec", "unit"),
     ],
 )
-def test_a_broken_field_hides_no_broken_name(old: str, new: str, told: str) -> None:
-    """What is wrong between fields is found although another field can't be read."""
+def test_a_broken_field_hides_no_broken_name(old: str, new: str, message: str) -> None:
+    """Mistakes between fields are reported although another field is unreadable."""
     text = PHASE4.replace(old, new, 1).replace("rollback_to: ramp-50", "rollback_to: ramp-51")
     found = plan_problems(text)
-    assert any(told in one for one in found), found
+    assert any(message in one for one in found), found
     assert any("'ramp-51' is not an earlier step" in one for one in found), found
 
 
@@ -61,7 +61,7 @@ def test_only_names_that_the_plan_has_are_suggested() -> None:
     where=st.sampled_from(SCALAR_SPANS), junk=st.sampled_from(["", "-1", "x y", "[1, 2]", "{a: b}"])
 )
 def test_any_scalar_may_be_broken(where: tuple[int, int], junk: str) -> None:
-    """Whatever stands in the file, the answer is a plan or its mistakes, never a traceback."""
+    """Any file gives a plan or its mistakes, never a traceback."""
     text = f"{PHASE4[: where[0]]}{junk}{PHASE4[where[1] :]}"
     with suppress(PlanError):
         assert parse_plan(text).steps

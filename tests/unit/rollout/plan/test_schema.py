@@ -129,7 +129,7 @@ def test_gates_of_a_step_have_names_of_their_own() -> None:
 
 
 def test_a_baseline_gate_needs_a_recorded_metric() -> None:
-    """Comparing with nothing would hold for ever."""
+    """A comparison with nothing would hold without end."""
     text = VALID_PLAN.replace(
         "baselines:\n  - {metric: errors, cohort: control, threshold: 0, window: 5m}\n", ""
     )
@@ -159,7 +159,7 @@ def test_a_missing_file_is_a_mistake_too(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", sorted(PLANS.glob("*.yaml")), ids=lambda path: path.name)
 def test_shipped_plans_load_and_survive_the_data_converter(path: Path) -> None:
-    """What Temporal carries is what was written."""
+    """A plan survives Temporal's payloads unchanged."""
     plan = load_plan(path)
     assert RolloutPlan.model_validate_json(plan.model_dump_json()) == plan
 

@@ -143,6 +143,6 @@ def test_rules_of_every_kind_are_put_into_words() -> None:
 
 
 def test_the_ledger_and_the_state_make_one_timeline() -> None:
-    """The state keeps its last lines only; what the ledger has too is told once."""
+    """The state keeps its last lines only; lines that the ledger has too appear once."""
     first, second, third = (event("step", minute, str(minute)) for minute in (1, 2, 3))
     assert merge_timelines([first, second], [second, third]) == (first, second, third)

@@ -1,4 +1,4 @@
-"""What-ifs: the same judge and the same decisions on recorded readings, and honesty about the rest."""
+"""Replay under edited rules: the same judge and decisions on recorded readings, and a reason for the rest."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -112,8 +112,8 @@ def test_a_stricter_threshold_fails_a_check_and_holds_the_step_back() -> None:
     assert (visit.before.kind, visit.before.at) == ("promoted", BEGAN + timedelta(hours=4))
     assert visit.after.kind == "undecided"
     assert visit.after.reason.endswith("one/4 was Successful, but that had not lasted yet")
-    told = whatif_text("rollout-f/1", changes, course, PLAN)
-    assert "would have differed from one on" in told
+    text = whatif_text("rollout-f/1", changes, course, PLAN)
+    assert "would have differed from one on" in text
     assert whatif_document("rollout-f/1", ["x"], changes, course)["changed"] == 1
 
 
@@ -153,7 +153,7 @@ def test_without_the_plan_only_verdicts_are_returned() -> None:
 
 
 @pytest.mark.parametrize(
-    ("edit", "told"),
+    ("edit", "message"),
     [
         ("p99", "write STEP.GATE.FIELD=VALUE, for example one.p99.threshold=1"),
         ("three.p99.threshold=1", "no such step; recorded are one, two"),
@@ -164,10 +164,10 @@ def test_without_the_plan_only_verdicts_are_returned() -> None:
         ("two.p99.floor=1", "floor belongs to baseline and control gates"),
     ],
 )
-def test_an_invalid_override_lists_the_valid_rules(edit: str, told: str) -> None:
+def test_an_invalid_override_lists_the_valid_rules(edit: str, message: str) -> None:
     with pytest.raises(OverrideError) as caught:
         replay_with_overrides([edit], RECORD, PLAN)
-    assert told in str(caught.value)
+    assert message in str(caught.value)
 
 
 CONTROL = Gate.model_validate({**P99, "kind": "control", "threshold": "+10%", "min_samples": 100})
@@ -187,7 +187,7 @@ CONTROL = Gate.model_validate({**P99, "kind": "control", "threshold": "+10%", "m
 def test_samples_of_control_that_were_not_recorded_are_not_made_up(
     own: float, of_control: float, least: int, known: bool
 ) -> None:
-    """Where it can be told, it is what the judge would have said; else it stays, with the reason."""
+    """A replayed verdict is the judge's; an unreplayable one stays, with the reason."""
     metric = Metric.model_validate(METRICS["p99"])
     measured = GateReadings(reading=reading(0.5, own), reference=reading(0.5, of_control))
     before = judge(CONTROL, metric, measured)

@@ -1,4 +1,4 @@
-"""What stretch of time a question speaks of."""
+"""The period that a question mentions."""
 
 from datetime import date
 

@@ -32,7 +32,7 @@ async def assemble_with_model(path: Path, folder: Path) -> RouterComponents:
 
 
 def biased_model(tmp_path: Path, intent: str) -> Path:
-    """The shipped model, made to answer one intent whatever is asked."""
+    """Return the shipped model, changed to answer one intent for every question."""
     model = load_intent_model(SHIPPED)
     bias = np.array([100.0 * (name == intent) for name in model.classes], np.float32)
     replace(model, intercept=bias).save(tmp_path / "model.npz")

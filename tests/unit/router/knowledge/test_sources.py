@@ -1,4 +1,4 @@
-"""Files become records: stable ids, typed values, links; a bad line is told by its place."""
+"""Files become records: stable ids, typed values, links; a bad line is named by its place."""
 
 from pathlib import Path
 

@@ -42,7 +42,7 @@ class Reply:
 
 @dataclass
 class StubProvider:
-    """A provider that plays its replies one by one (the last for ever) and keeps the requests."""
+    """A provider that sends its replies in order, repeats the last, and stores the requests."""
 
     replies: list[Reply]
     port: int = 0
@@ -93,7 +93,7 @@ def settings_for(provider: Provider, port: int) -> LLMSettings:
 
 
 def provider_message(provider: Provider, text: str, *, stop: str = "") -> bytes:
-    """A provider's answer with ``text``: 20 fresh input tokens, 100 from the cache, 9 out."""
+    """Return a provider's answer with ``text``: 20 fresh input tokens, 100 from the cache, 9 out."""
     if provider == "anthropic":
         return json.dumps(
             {

@@ -18,7 +18,7 @@ async def test_results_and_errors_pass_through() -> None:
 
 
 async def ignore_cancellation(seconds: float) -> None:
-    """Ends when it likes, as a driver that asks a frozen server to cancel."""
+    """Ignore cancellation for a while, like a driver that asks a frozen server to cancel."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         try:

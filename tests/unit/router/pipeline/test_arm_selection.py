@@ -1,4 +1,4 @@
-"""Which stores a question goes to: the intent's default unless another arm is surely better."""
+"""Arm selection: the intent's default unless another arm is surely better."""
 
 import numpy as np
 import pytest

@@ -39,7 +39,7 @@ class StubBackend:
 
 
 async def fan_out_to(*stores: StubBackend) -> tuple[FanoutResult, float]:
-    """What came back, and the seconds left of the query."""
+    """Return the results, and the seconds left of the query."""
     metrics = RouterMetrics()
     inquiries = [
         BackendSearch(ResilientBackend(store, metrics, 10.0), SEARCH, 1.0) for store in stores

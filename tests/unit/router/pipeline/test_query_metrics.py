@@ -1,4 +1,4 @@
-"""What red flags see: errors of the router, and nobody's hurry."""
+"""The errors behind red flags: the router's, not those of short deadlines."""
 
 import time
 
@@ -19,7 +19,7 @@ def sample_value(metrics: RouterMetrics, name: str, **labels: str) -> float:
 
 
 def observe_failure(error: Exception, *, seconds: float | None, left: float) -> RouterMetrics:
-    """A query that gave ``seconds`` and failed with ``left`` of them; what was counted."""
+    """Return the counters after a query with ``seconds`` failed with ``left`` of them."""
     metrics, trace = RouterMetrics(), Trace(deadline=time.monotonic() + left)
     users = UniqueUserCounter(Redis(), "test", metrics.users)  # contacts nobody until it is flushed
     request = QueryRequest("q", "alice", Assignment("treatment", MEMBER), seconds=seconds)
