@@ -1,4 +1,4 @@
-"""The Temporal worker: reads the settings, puts drivers behind the ports, and works until told to stop."""
+"""The Temporal worker: reads the settings, puts drivers behind the ports, and polls until a signal."""
 
 import asyncio
 import logging
@@ -84,7 +84,7 @@ def _open_flags(redis_url: str) -> RedisFlags:
     try:
         return RedisFlags.from_url(redis_url)
     except ValueError as error:  # without the address: it may hold a password
-        raise WorkerSettingsError(f"REDIS_URL is no address of a Redis: {error}") from None
+        raise WorkerSettingsError(f"REDIS_URL is not a valid Redis URL: {error}") from None
 
 
 def run() -> NoReturn:

@@ -1,4 +1,4 @@
-"""How long `sluice abort` takes to be acknowledged, the flag read back at 0 %, on Temporal's dev server.
+"""Time until `sluice abort` is acknowledged, with the flag read back at 0 %, on Temporal's dev server.
 
 Each try starts a rollout that exposes 25 % of users, with a real worker process, Redis and Postgres,
 and times two updates of it from an open connection: `pause`, which only changes the rollout's state
@@ -49,14 +49,14 @@ steps:
 
 
 def make_plan(number: int, folder: Path) -> RolloutPlan:
-    """A flag of its own for each try; reports go to the temporary folder."""
+    """Return a plan with a new flag for each try; reports go to the temporary folder."""
     text = PLAN_TEMPLATE.replace("FLAG", f"abort-{number}").replace("FOLDER", str(folder))
     return parse_plan(text)
 
 
 @asynccontextmanager
 async def running_stack(folder: Path) -> AsyncIterator[Stack]:
-    """The servers and one worker; all of them end with the benchmark."""
+    """Start the servers and one worker; all end with the benchmark."""
     stack = Stack(folder / "stack", {**os.environ, **UNREACHABLE_PROMETHEUS})
     try:
         await stack.up(SERVICES)
@@ -70,12 +70,12 @@ async def start_exposed(rollouts: Rollouts, plan: RolloutPlan) -> None:
     """Start the rollout and wait until 25 % of users are exposed."""
     await rollouts.start(plan)
     async with asyncio.timeout(60):
-        while not await exposed_percentage(rollouts, plan.flag):  # noqa: ASYNC110 - only a query tells
+        while not await exposed_percentage(rollouts, plan.flag):  # noqa: ASYNC110 - only a query has it
             await asyncio.sleep(0.05)
 
 
 async def exposed_percentage(rollouts: Rollouts, flag: str) -> float:
-    """The share exposed; 0 while the worker is still starting."""
+    """Return the exposed share; 0 while the worker starts."""
     with suppress(CliError):
         return (await rollouts.fetch_state(flag)).percentage
     return 0.0
@@ -123,7 +123,7 @@ def summarize(pauses: list[float], aborts: list[float], left: int) -> dict[str, 
 
 
 def percentile(ordered: list[float], share: float) -> float:
-    """The value that ``share`` of the sorted values don't exceed."""
+    """Return the quantile ``share`` of the sorted values."""
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 

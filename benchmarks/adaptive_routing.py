@@ -60,14 +60,14 @@ ChooseArm = Callable[[QuestionCase], str]
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How it chooses, and the bandit that learns, if one does."""
+    """A policy: its choice, and the bandit that learns, if any."""
 
     choose: ChooseArm
     bandit: LinUCB | None = None
 
 
 def analyze_all(rows: Sequence[Example]) -> list[QuestionCase]:
-    """What the shipped models make of each question."""
+    """The shipped models' features of each question."""
     embedder = LocalEmbedder()
     classifier = IntentClassifier.load(embedder)
     return [_analyze(row, embedder, classifier) for row in rows]
@@ -111,7 +111,7 @@ def _bandit_policy(bandit: LinUCB, seed: int) -> Policy:
 
 
 def _router_policy(bandit: LinUCB) -> Policy:
-    """What the router does for its control cohort."""
+    """Return the choices of the router's control cohort."""
     chooser = ArmSelector(bandit)
     return Policy(lambda asked: chooser.plan(asked.query, "control", None).choice.arm, bandit)
 
@@ -160,7 +160,7 @@ def compare_policies(
 def estimate_from_log(
     rows: Sequence[QuestionCase], right_arms: Mapping[str, str], rounds: int
 ) -> Estimate:
-    """What the log of an exploring learner says the defaults would have earned."""
+    """Estimate the defaults' reward from the log of an exploring learner."""
     bandit = warm_started_bandit(ALPHA).with_exploration(ALPHA, EPSILON)
     rng = np.random.default_rng(0)
     log = []
@@ -195,11 +195,11 @@ def main() -> None:
     result: dict[str, Any] = {"questions": len(rows)}
     for name, world in RIGHT_ARM_TABLES.items():
         found = compare_policies(rows, world, options.orders)
-        told, true = (
+        estimated, true = (
             estimate_from_log(rows, world, options.rounds),
             default_mean_reward(rows, world),
         )
-        result[name] = {"policies": found, "default_earns": true, "log_says": told.dr.value}
+        result[name] = {"policies": found, "default_earns": true, "log_says": estimated.dr.value}
         print(f"{name}: {len(rows) // 2} asked, {options.orders} orders")
         for policy, row in found.items():
             print(
@@ -207,8 +207,8 @@ def main() -> None:
                 f"{row['right_first']:.3f}; default taken {row['default_taken']:.3f}"
             )
         print(
-            f"  the log of a learner (epsilon {EPSILON:g}) says of the defaults {told.dr.value:.3f} "
-            f"({told.dr.low:.3f} to {told.dr.high:.3f}); they earn {true:.3f}"
+            f"  the log of a learner (epsilon {EPSILON:g}) says of the defaults {estimated.dr.value:.3f} "
+            f"({estimated.dr.low:.3f} to {estimated.dr.high:.3f}); they earn {true:.3f}"
         )
     if options.json:
         options.json.write_text(json.dumps(result, indent=1) + "\n", "utf-8")

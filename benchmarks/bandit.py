@@ -132,7 +132,7 @@ def measure(bandit: Bandit, table: RewardTable, seconds: float) -> BanditRun:
 
 
 def installed_peers() -> tuple[dict[str, Callable[[int], Bandit]], list[str]]:
-    """The installed ones, and the names of the missing ones."""
+    """Return the installed peers, and the names of the missing ones."""
     known: dict[str, tuple[str, Callable[[int], Bandit]]] = {
         "MABWiser": ("mabwiser", MabWiserBandit),
         "River": ("river", RiverBandit),

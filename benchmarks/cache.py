@@ -170,7 +170,7 @@ def _are_correct(answers: Sequence[NearestQuestion], pairs: Sequence[dict[str, s
 def near_miss_hits(
     make: CacheFactory, embedder: LocalEmbedder, pairs: Sequence[NearMiss]
 ) -> list[str]:
-    """What gets an answer at the default threshold; of traps, none is ever right."""
+    """Return the answered questions at the default threshold; an answered trap is always wrong."""
     hits = []
     for group in disjoint_groups(pairs):
         stored = list(dict.fromkeys(trap.stored for trap in group))
@@ -184,7 +184,7 @@ def near_miss_hits(
 
 
 def disjoint_groups(pairs: Sequence[NearMiss]) -> list[list[NearMiss]]:
-    """Groups in which nobody asks what another one has stored."""
+    """Split into groups without equivalent questions across groups."""
     groups: list[list[NearMiss]] = []
     for trap in pairs:
         for group in groups:
@@ -265,7 +265,7 @@ def compare_quality(options: argparse.Namespace, makers: Sequence[CacheFactory])
 
 
 def format_figures(result: dict[str, Any]) -> str:
-    """The figures as lines of a table."""
+    """Return the figures as lines of a table."""
     wrong = {name: len(hits) for name, hits in result["wrong"].items()}
     lines = [
         f"{result['pairs']} pairs, {result['traps']} traps, load {result['load']:.1f}",

@@ -100,7 +100,7 @@ def first_hours(task: SimulationTask, pool: Executor) -> dict[str, Array]:
 
 
 def _batch(task: SimulationTask, batch: int) -> dict[str, Array]:
-    """The runs from ``batch`` on; a batch has its own seed, so it is the same on any machine."""
+    """Simulate the runs of a batch, whose own seed makes it equal on any machine."""
     rng = np.random.default_rng([batch, round(task.share * 100), *task.scenario.name.encode()])
     size = (min(BATCH, task.runs - batch), task.hours)
     scene = draw_traffic(rng, task.scenario, task.share, size)
@@ -144,7 +144,7 @@ def _finite(hours: float) -> float | None:
 
 
 def missed_bars(nulls: list[FalseRollbacks], detections: list[Detection]) -> list[str]:
-    """Where ours falls short of the bar."""
+    """Return the results below the bar."""
     worst = max(row.days_28 for row in nulls if row.method == "ours")
     said = [f"false rollbacks {worst:.2%} > α {ALPHA:.0%}"] if worst > ALPHA else []
     for row in (row for row in detections if row.method == "ours"):

@@ -3,7 +3,7 @@
     python -m benchmarks.intent [--questions train.jsonl] [--clinc clinc150.json] [--json FILE]
 
 `--questions` are labelled with the router's intents: the shipped model answers them, and models of
-`sluice train` those of them that were held out (--folds, --repeats). Whoever wrote the project's own
+`sluice train` those of them that were held out (--folds, --repeats). The authors of the project's own
 questions may have seen these: so both are measured again without those of the project's that are
 nearly one of the questions asked (a cosine from --apart). `--clinc` is clinc/oos-eval's
 data_full.json: `sluice train --own-labels` on its training questions, without an out-of-scope
@@ -148,7 +148,7 @@ def _novelty_signals(
     queries: list[str],
     embedder: LocalEmbedder,
 ) -> dict[str, NDArray[Any]]:
-    """The best class of each question, and signs that are high where it is like known ones."""
+    """Return the best class of each question, and its familiarity."""
     assert model.novelty is not None
     vectors = embedder.embed(queries)
     scores = np.array([model.scores(*pair) for pair in zip(queries, vectors, strict=True)])

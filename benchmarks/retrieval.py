@@ -171,7 +171,7 @@ async def _ask_all(
 
 
 def _search_cost(metrics: RouterMetrics) -> tuple[float, float]:
-    """Searches so far, and their seconds."""
+    """Return the number of searches so far, and their seconds."""
     samples = [s for family in metrics.backend_seconds.collect() for s in family.samples]
     count, total = (
         sum(s.value for s in samples if s.name.endswith(end)) for end in ("_count", "_sum")

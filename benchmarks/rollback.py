@@ -1,4 +1,4 @@
-"""How long a rollback takes to reach the last of 200 readers, and whether faults can stop it.
+"""Time until a rollback reaches the last of 200 readers, also under faults.
 
 4 processes with 50 readers each follow one Redis. Part 1 times changes: from before the write
 to the moment the last reader has installed it. Part 2 injects two faults around each rollback,

@@ -40,7 +40,7 @@ NextBody = Callable[[], bytes]
 
 
 def popular_questions() -> NextBody:
-    """The demo's crowd: Zipf over 346 questions."""
+    """Return the demo's load: Zipf over 346 questions."""
     popularity, rng = ZipfSampler(generate_questions(7)), random.Random(1)  # noqa: S311 - a load, no secret
     return lambda: _body(popularity.draw(rng).text, rng.randrange(300))
 

@@ -31,7 +31,7 @@ KEY_METRICS = {
 
 
 async def query_values(prometheus: httpx.AsyncClient, query: str) -> list[float]:
-    """One value for each series that has one; NaN (such as 0 of 0) is none.
+    """Return one value per series; NaN (such as 0 of 0) counts as missing.
 
     Raises:
         httpx.HTTPStatusError: Prometheus refuses the query.

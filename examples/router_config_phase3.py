@@ -59,7 +59,7 @@ async def stage_1_parameters(env: Mapping[str, str]) -> AsyncIterator[dict[str, 
 
 
 def configuration(env: Mapping[str, str]) -> dict[str, Any]:
-    """The rest of Stage 1, as the guide has it."""
+    """Run the rest of Stage 1, as in the guide."""
     return {
         # Phase 1: Foundation
         "openai_api_key": env.get("OPENAI_API_KEY"),

@@ -149,7 +149,7 @@ PEERS: dict[str, CacheFactory] = {"gptcache": GptCache, "redisvl": RedisVl}
 
 
 def available_peers() -> tuple[list[CacheFactory], list[str]]:
-    """The peers that can run here, and the names of packages that are missing."""
+    """Return the available peers, and the names of missing packages."""
     peers: list[CacheFactory] = []
     missing = []
     for package, make in PEERS.items():

@@ -38,7 +38,7 @@ def _share_above(seconds: Array) -> Array:
 
 
 def draw_above_edges(rng: np.random.Generator, requests: Array, survival: Array) -> Array:
-    """Requests above each edge: one draw after the other, from the slower of the last edge."""
+    """Draw requests above each edge, each from those above the previous edge."""
     found, left = [], requests.astype(int)
     before = np.ones(len(survival))
     for edge in range(survival.shape[1]):

@@ -1,4 +1,4 @@
-"""What others decide on the same hours: their published rules, written anew and vectorised.
+"""Decisions of other tools on the same hours: their published rules, vectorised.
 
 * fixed thresholds: the last hour's error rate above 1 %, p99 above 1 s, mean reward below 0.5 (the
   guide's numbers), at least 20 requests; Argo rolls back at the first failure (``failureLimit`` 0),

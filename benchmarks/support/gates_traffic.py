@@ -29,7 +29,7 @@ USER_EDGES = EDGES[1::3][:6]
 
 @dataclass(frozen=True)
 class TrafficScenario:
-    """What differs with treatment. ``users``: even or sticky; ``outage``: hits both cohorts."""
+    """The difference of the treatment. ``users``: even or sticky; ``outage``: in both cohorts."""
 
     name: str
     users: str = "sticky"
@@ -78,7 +78,7 @@ class SimulatedUsers:
 
 @dataclass(frozen=True)
 class HourlyPattern:
-    """How many times the mean traffic each hour has, and when everything fails."""
+    """Return each hour's traffic relative to the mean, and the outages."""
 
     relative_traffic: Array
     cumulative: Array
@@ -194,7 +194,7 @@ def _draw_errors(
 def _draw_events(
     rng: np.random.Generator, mean: Array, hours: NDArray[np.int64], rhythm: Array
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Runs, users and hours of single events, ``mean`` of them for each run and user."""
+    """Draw runs, users and hours of single events, ``mean`` per run and user."""
     counts = rng.poisson(mean)
     run, user = np.nonzero(counts)
     times = counts[run, user]
@@ -205,7 +205,7 @@ def _draw_events(
 def _first_events(
     rng: np.random.Generator, rate: Array, clock: HourlyPattern
 ) -> tuple[Array, NDArray[np.int64]]:
-    """How many users have their first event in each hour, and every user's hour."""
+    """Return the number of first events in each hour, and every user's hour."""
     with np.errstate(divide="ignore"):
         when = rng.exponential(size=rate.shape) / rate
     hour = np.searchsorted(clock.cumulative, when)
@@ -233,7 +233,7 @@ def _draw_reward_moments(
 
 
 def _draw_mean_reward(rng: np.random.Generator, requests: Array, mean: Array) -> Array:
-    """The hour's mean reward over all feedback, as a dashboard shows it."""
+    """Return the hour's mean reward over all feedback, as a dashboard shows it."""
     rated = np.maximum(rng.binomial(requests.astype(int), FEEDBACK_SHARE), 1)
     return mean[:, None] + REWARD_SIGMA * rng.normal(size=rated.shape) / np.sqrt(rated)
 

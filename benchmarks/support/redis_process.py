@@ -1,4 +1,4 @@
-"""A redis-server of our own to measure against and to break; it saves only when told to."""
+"""A private redis-server to measure and to break; it saves on demand only."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class RedisProcess:
         return redis.Redis(port=self._port, socket_timeout=1.0)
 
     def is_answering(self) -> bool:
-        """Whether it answers a PING."""
+        """Return True when it answers a PING."""
         try:
             with self.client() as client:
                 return bool(client.ping())

@@ -51,7 +51,7 @@ class WikiPage:
 
 
 def read_set(wheel: Path) -> tuple[list[MultiHopQuestion], list[MultiHopQuestion], str]:
-    """The questions of both splits, and the knowledge base as JSON lines for ``sluice ingest``."""
+    """Return the questions of both splits, and the knowledge base as JSON lines for ``sluice ingest``."""
     with zipfile.ZipFile(wheel) as archive:
         dev, test = (json.loads(archive.read(member)) for member in (DEV, TEST))
     pages: dict[str, WikiPage] = {}
@@ -75,7 +75,7 @@ def _answerable_questions(
 
 
 def _steps(question: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The steps that have a page of their own."""
+    """Return the steps that have their own page."""
     for step in question["decomposition"]:
         if step.get("evidence"):
             yield step
@@ -102,7 +102,7 @@ def _answer_text(answer: object) -> str:
 
 
 def _page_names(pages: dict[str, WikiPage]) -> dict[str, str]:
-    """What a text may call a page: its title without "(baseball)"; the first page wins."""
+    """Map names in texts to pages: a title without "(baseball)"; the first page wins."""
     names: dict[str, str] = {}
     for page in pages.values():
         name = re.sub(r" \(.*\)$", "", page.title)

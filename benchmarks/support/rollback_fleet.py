@@ -36,7 +36,7 @@ def _drop_event(_logger: object, _method: str, _event: object) -> str:
 
 
 def run_readers(redis_url: str, readers_count: int, orders: Connection) -> None:
-    """A process of many readers; answers `("last", version)` and `("treated", at)`, may `("fork", 0)`."""
+    """Run a process of many readers; it answers `("last", version)`, `("treated", at)` and `("fork", 0)`."""
     structlog.configure(processors=[_drop_event])
     readers = [TimedReader(redis_url) for _ in range(readers_count)]
     for reader in readers:

@@ -20,7 +20,7 @@ ANSWER_SECONDS = 10.0
 
 @dataclass
 class LoadResult:
-    """What a load met: milliseconds of good answers, statuses of all (0: no answer)."""
+    """The result of a load: milliseconds of good answers, statuses of all (0: without answer)."""
 
     latencies_ms: list[float] = field(default_factory=list)
     statuses: Counter[int] = field(default_factory=Counter)

@@ -47,7 +47,7 @@ OVERVIEW = Dashboard(
             "Refused",
             "reqps",
             (("{{reason}} {{cohort}}", rate("router_refused_total", "reason, cohort")),),
-            description="Told to come back (overload), or late for a request's own short deadline.",
+            description="Refused for overload, or late for a request's own short deadline.",
         ),
         Panel(
             "Event loop lag",

@@ -1,4 +1,4 @@
-"""What a dashboard is made of: panels, the PromQL that fills them, and Grafana's JSON."""
+"""The parts of a dashboard: panels, their PromQL, and Grafana's JSON."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -40,7 +40,7 @@ def increase(counter: str, by: str) -> str:
 
 
 def ratio(metric: str, match: str, by: str = "", of: str = "") -> str:
-    """Share of a counter's `match` among its `of` (all, unless told)."""
+    """Return PromQL of the share of `match` among `of` (default: all)."""
     return f"{rate(metric, by, match)} / {rate(metric, by, of)}"
 
 

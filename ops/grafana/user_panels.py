@@ -1,4 +1,4 @@
-"""What the statistical gates see: each user once since the flag's percentage changed."""
+"""Panels of the statistical gates' data: each user once per change of the percentage."""
 
 from ops.grafana.panels import Panel, increase
 

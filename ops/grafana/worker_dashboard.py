@@ -28,7 +28,7 @@ WORKER = Dashboard(
                     rate("temporal_workflow_task_execution_failed_total", "workflow_type"),
                 ),
             ),
-            description="A rollout whose task fails stands still until the worker is put right.",
+            description="A rollout whose task fails is blocked until the worker is repaired.",
         ),
         Panel(
             "Failed activities",
