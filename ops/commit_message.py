@@ -39,7 +39,8 @@ def _is_imperative(subject: str) -> bool:
     done = subprocess.run(  # noqa: S603  our own ruff
         [str(ruff), *options], input=source, capture_output=True, text=True, check=True
     )
-    return json.loads(done.stdout) == []
+    findings: list[object] = json.loads(done.stdout)
+    return not findings
 
 
 if __name__ == "__main__":
