@@ -67,7 +67,7 @@ class Policy:
 
 
 def analyze_all(rows: Sequence[Example]) -> list[QuestionCase]:
-    """The shipped models' features of each question."""
+    """Return the shipped models' features of each question."""
     embedder = LocalEmbedder()
     classifier = IntentClassifier.load(embedder)
     return [_analyze(row, embedder, classifier) for row in rows]

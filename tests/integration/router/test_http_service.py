@@ -1,4 +1,4 @@
-"""A real router process over HTTP, and what it tells about itself."""
+"""A real router process over HTTP, and its reports about itself."""
 
 import asyncio
 import contextlib
@@ -57,7 +57,7 @@ def service(  # noqa: PLR0913, PLR0917 - the session's servers
     collector: OtlpCollector,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[RunningService]:
-    """The addresses of one process with keys and probes, ended with SIGTERM; a bad exit fails."""
+    """Run one process with keys and probes; end it with SIGTERM and fail on a bad exit."""
     folder = tmp_path_factory.mktemp("service")
     (folder / "probes.jsonl").write_text(
         '{"query": "status = \'open\'", "intent": "metadata", "backend": "postgres"}\n'

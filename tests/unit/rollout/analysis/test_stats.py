@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sluice.rollout.analysis.stats.alpha_allocation import AlphaBudget, AlphaClaim
 from sluice.rollout.analysis.stats.bounded_means import BETS, BoundedMeanBlock, BoundedMeanTest
 from sluice.rollout.analysis.stats.counts import (
     CountBlock,
@@ -22,7 +21,7 @@ from sluice.rollout.analysis.stats.counts import (
 from sluice.rollout.analysis.stats.e_process import Array, log_average
 from sluice.rollout.analysis.stats.latency_tail import LatencyTailCounts, LatencyTailTest
 from sluice.rollout.analysis.stats.means import MeanBlock, MeanTest, Moments, boundary, log_mixture
-from sluice.rollout.analysis.stats.result import format_e_value, judge_evidence
+from sluice.rollout.analysis.stats.result import judge_evidence
 from sluice.rollout.analysis.stats.sample_ratio import SampleRatioBlock, SampleRatioTest
 from sluice.rollout.analysis.stats.user_hazards import HazardBlock, HazardCounts, UserHazardTest
 from tests.lazy_import import LazyModule
@@ -296,27 +295,3 @@ def test_blocks_with_other_strata_are_refused() -> None:
     test, one = UserHazardTest(strata=("1", "2")), HazardCounts(users=(1,), at_risk=(2,))
     with pytest.raises(ValueError, match="counts of 1 strata; the test has 2"):
         test.update(test.start(), HazardBlock(treatment=one, control=one))
-
-
-def test_the_budget_is_split_and_spent_once() -> None:
-    budget = AlphaBudget(total=0.03, claims=(AlphaClaim(name="a"), AlphaClaim(name="b", weight=2)))
-    assert budget.alpha("a") == pytest.approx(0.01)
-    assert budget.alpha("b") == pytest.approx(0.02)
-    assert budget.spend("b").spend("b").spent == pytest.approx(0.02)
-    assert budget.spend("b").text() == "α spent 0.02 of 0.03 (b 0.02)"
-    with pytest.raises(KeyError, match="known: a, b"):
-        budget.alpha("c")
-    assert AlphaBudget.even(0.1, ("x",), ("s", "t")).names == ("s/x", "t/x")
-
-
-@pytest.mark.parametrize(
-    ("log_e", "text"),
-    [
-        (math.log(0.031), "0.031"),
-        (math.log(310), "310"),
-        (math.log(12400), "12,400"),
-        (99, "over 10^12"),
-    ],
-)
-def test_evidence_reads_well(log_e: float, text: str) -> None:
-    assert format_e_value(log_e) == text
