@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sluice.rollout.analysis.stats.alpha_allocation import AlphaBudget, AlphaClaim
 from sluice.rollout.analysis.stats.bounded_means import BETS, BoundedMeanBlock, BoundedMeanTest
 from sluice.rollout.analysis.stats.counts import (
     CountBlock,
