@@ -5,6 +5,7 @@ import logging
 import os
 import signal
 import sys
+from pathlib import Path
 from typing import NoReturn
 
 import httpx
@@ -21,6 +22,7 @@ from activities.check import CheckActivities
 from activities.checklist import ChecklistActivities
 from activities.code_revert import CodeRevertActivities
 from activities.flags import FlagActivities
+from activities.identity import IdentityActivities
 from activities.notify import NoticeActivities
 from activities.report import ReportActivities
 from activities.watch import WatchActivities
@@ -44,6 +46,7 @@ async def main(settings: WorkerSettings) -> None:
     metrics = _open_metrics(settings.prometheus_url)
     flags, ledger = _open_flags(settings.redis_url), PostgresLedger(settings.postgres_dsn)
     site = LiveEnvironmentProbe.from_environment(os.environ, flags, metrics)
+    identity = IdentityActivities(Path(settings.keyring) if settings.keyring else None)
     code = GitRepository(settings.code_repository, settings.deploy_hook, os.environ)
     async with open_client(settings) as client, httpx.AsyncClient() as http:
         notices = NoticeActivities(configured_channels(http, settings), settings.runbooks_url)
@@ -60,6 +63,7 @@ async def main(settings: WorkerSettings) -> None:
                 notices.deliver,
                 notices.list_channels,
                 CodeRevertActivities(code).revert,
+                identity.verify,
                 ReportActivities(ledger, FileArchive()).write_report,
             ],
             **worker_options(settings),

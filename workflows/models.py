@@ -1,15 +1,20 @@
 """The input and the result of a rollout's workflow."""
 
 from sluice.rollout.analysis.gate import Model
+from sluice.rollout.engine.commands import Command
 from sluice.rollout.engine.state import State, Status
 from sluice.rollout.plan.notification import Channel, Notice
 from sluice.rollout.plan.schema import RolloutPlan
 
 
 class RolloutInput(Model):
-    """A new rollout has ``state`` None; a continued one carries everything in it."""
+    """A new rollout has ``state`` None; a continued one carries everything in it.
+
+    ``command`` names who starts it and why, with a proof where a keyring asks for one.
+    """
 
     plan: RolloutPlan
+    command: Command | None = None
     state: State | None = None
 
 

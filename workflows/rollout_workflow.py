@@ -9,14 +9,17 @@ from temporalio.exceptions import ApplicationError
 with workflow.unsafe.imports_passed_through():
     from sluice.rollout.engine import transitions
     from sluice.rollout.engine.admission import rejection_reason
-    from sluice.rollout.engine.commands import HELP, Acknowledgement, Command, Verb
+    from sluice.rollout.engine.approvals import signer_rejection
+    from sluice.rollout.engine.commands import HELP, Acknowledgement, Command, Signer, Verb
     from sluice.rollout.engine.decide import Decision, RunCheck, RunChecklist, Wait, decide
+    from sluice.rollout.engine.decision_context import LOWERING_VERBS
     from sluice.rollout.engine.executor import execute
     from sluice.rollout.engine.preconditions import blocked_reason
     from sluice.rollout.engine.state import State
     from workflows import activity_options
     from workflows.code_revert import CodeReverter
     from workflows.context import Preempted, RolloutContext
+    from workflows.decision_verification import verify_command, verify_start
     from workflows.models import RolloutInput, RolloutResult
     from workflows.notice_dispatch import NoticeDispatcher
     from workflows.propagation import PropagationMonitor
@@ -45,7 +48,7 @@ class RolloutWorkflow:
     @workflow.run
     async def run(self, start: RolloutInput) -> RolloutResult:
         """Run the plan to its end. Cancelling means abort: 0 %, a report, then the end."""
-        rollout = asyncio.create_task(self._roll_out())
+        rollout = asyncio.create_task(self._roll_out(start))
         while True:
             try:
                 return await asyncio.shield(rollout)
@@ -56,10 +59,12 @@ class RolloutWorkflow:
                 transitions.apply_command(self.state, workflow.now(), Verb.ABORT, by)
                 self.context.wake()
 
-    async def _roll_out(self) -> RolloutResult:
+    async def _roll_out(self, start: RolloutInput) -> RolloutResult:
         state = self.state
+        if start.state is None:
+            await verify_start(state, start)
         while not state.has_ended:
-            self._apply_signals()
+            await self._apply_signals()
             self._reconcile()
             decision = decide(state, workflow.now())
             await self._continue_if_long(decision)
@@ -73,16 +78,18 @@ class RolloutWorkflow:
         await workflow.wait_condition(workflow.all_handlers_finished)
         return RolloutResult(status=state.status, percentage=state.percentage, report=state.report)
 
-    def _apply_signals(self) -> None:
-        """Apply the signals that fit the state; the timeline gets the reason for each other one."""
-        now, signals = workflow.now(), self.context.signals
+    async def _apply_signals(self) -> None:
+        """Apply the signals, lowering ones first; the timeline gets the reason of a refusal."""
+        signals = self.context.signals
         while signals:
-            verb, command = signals.pop(0)
-            if reason := rejection_reason(self.state, verb, command, now):
-                text = f"{verb}: {reason}"
-                transitions.add_event(self.state, now, "refused", text, command.actor)
-            else:
-                transitions.apply_command(self.state, now, verb, command)
+            lowering = (one for one in signals if one[0] in LOWERING_VERBS)
+            verb, command = signal = next(lowering, signals[0])
+            signals.remove(signal)
+            try:
+                await self._apply_verified(verb, command)
+            except ApplicationError as error:
+                text = f"{verb}: {error.message}"
+                transitions.add_event(self.state, workflow.now(), "refused", text, command.actor)
 
     def _reconcile(self) -> None:
         """Start, replace or stop everything that runs beside the main loop."""
@@ -123,7 +130,7 @@ class RolloutWorkflow:
 
     @workflow.update(name="approve", description=HELP[Verb.APPROVE])
     async def on_approve(self, command: Command) -> Acknowledgement:
-        return self._apply_command(Verb.APPROVE, command)
+        return await self._apply_verified(Verb.APPROVE, command)
 
     @on_approve.validator
     def validate_approve(self, command: Command) -> None:
@@ -135,7 +142,7 @@ class RolloutWorkflow:
 
     @workflow.update(name="promote", description=HELP[Verb.PROMOTE])
     async def on_promote(self, command: Command) -> Acknowledgement:
-        return self._apply_command(Verb.PROMOTE, command)
+        return await self._apply_verified(Verb.PROMOTE, command)
 
     @on_promote.validator
     def validate_promote(self, command: Command) -> None:
@@ -159,7 +166,7 @@ class RolloutWorkflow:
 
     @workflow.update(name="resume", description=HELP[Verb.RESUME])
     async def on_resume(self, command: Command) -> Acknowledgement:
-        return self._apply_command(Verb.RESUME, command)
+        return await self._apply_verified(Verb.RESUME, command)
 
     @on_resume.validator
     def validate_resume(self, command: Command) -> None:
@@ -171,7 +178,7 @@ class RolloutWorkflow:
 
     @workflow.update(name="retry", description=HELP[Verb.RETRY])
     async def on_retry(self, command: Command) -> Acknowledgement:
-        return self._apply_command(Verb.RETRY, command)
+        return await self._apply_verified(Verb.RETRY, command)
 
     @on_retry.validator
     def validate_retry(self, command: Command) -> None:
@@ -183,7 +190,7 @@ class RolloutWorkflow:
 
     @workflow.update(name="attest", description=HELP[Verb.ATTEST])
     async def on_attest(self, command: Command) -> Acknowledgement:
-        return self._apply_command(Verb.ATTEST, command)
+        return await self._apply_verified(Verb.ATTEST, command)
 
     @on_attest.validator
     def validate_attest(self, command: Command) -> None:
@@ -229,9 +236,18 @@ class RolloutWorkflow:
         self.context.signals.append((verb, command))
         self.context.wake()
 
-    def _apply_command(self, verb: Verb, command: Command) -> Acknowledgement:
+    async def _apply_verified(self, verb: Verb, command: Command) -> Acknowledgement:
+        self._validate(verb, command)
+        signer = await verify_command(self.state, verb, command)
+        return self._apply_command(verb, command, signer)
+
+    def _apply_command(
+        self, verb: Verb, command: Command, signer: Signer | None = None
+    ) -> Acknowledgement:
         self._validate(verb, command)  # the state may have changed since the validator ran
-        transitions.apply_command(self.state, workflow.now(), verb, command)
+        if signer and verb is Verb.APPROVE and (reason := signer_rejection(self.state, signer)):
+            raise ApplicationError(reason, type="CommandRefused", non_retryable=True)
+        transitions.apply_command(self.state, workflow.now(), verb, command, signer)
         self.context.wake()
         return self._acknowledge(verb, blocked_reason(self.state, workflow.now()) or "accepted")
 

@@ -7,10 +7,11 @@ from temporalio.common import SearchAttributeKey, SearchAttributeUpdate
 
 from sluice.rollout.analysis.judge import format_value
 from sluice.rollout.analysis.verdict import Outcome, Verdict
+from sluice.rollout.engine.event_chain import Event
 from sluice.rollout.engine.evidence_context import alpha_summary
 from sluice.rollout.engine.preconditions import ChecklistRow, checklist_rows
 from sluice.rollout.engine.runbook import runbook_for_alert
-from sluice.rollout.engine.state import Event, State, Status
+from sluice.rollout.engine.state import State, Status
 
 FLAG = SearchAttributeKey.for_keyword("SluiceFlag")
 STAGE = SearchAttributeKey.for_keyword("SluiceStage")

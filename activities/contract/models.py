@@ -8,6 +8,8 @@ from pydantic import Field
 from sluice.rollout.analysis.gate import Gate, Metric, Model, Severity
 from sluice.rollout.analysis.reading import STALE_AFTER, Reading
 from sluice.rollout.analysis.sequential_state import EvidenceContext, SequentialState
+from sluice.rollout.engine.commands import Proof, Signer
+from sluice.rollout.engine.decision_context import DecisionContext
 from sluice.rollout.engine.state import Finding, State
 from sluice.rollout.engine.world import CheckResult
 from sluice.rollout.plan.checklist import ChecklistItem, ItemResult
@@ -186,3 +188,19 @@ class ProbeResult(Model):
 
     passed: bool
     reason: str
+
+
+class VerificationRequest(Model):
+    """A decision that may raise traffic, and the proof that came with it."""
+
+    context: DecisionContext
+    proof: Proof | None = None
+
+
+class VerificationResult(Model):
+    """``signer`` is verified by the statement with ``nonce``; without a keyring it is None."""
+
+    has_keyring: bool
+    signer: Signer | None = None
+    nonce: str = ""
+    rejection: str = ""

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Sequence
 
 from activities.contract.models import CheckRecord, LedgerEntry
 from activities.contract.ports import Ledger
-from sluice.rollout.engine.state import Event, Finding
+from sluice.rollout.engine.event_chain import Event
+from sluice.rollout.engine.state import Finding
 
 
 async def record_events(ledger: Ledger, rollout_id: str, events: Iterable[Event]) -> None:
@@ -16,7 +17,7 @@ async def record_events(ledger: Ledger, rollout_id: str, events: Iterable[Event]
 def _entry(rollout_id: str, event: Event) -> LedgerEntry:
     return LedgerEntry(
         rollout_id=rollout_id,
-        key=f"event-{event.at.isoformat()}-{event.kind}-{event.actor}-{event.text[:80]}",
+        key=f"event-{event.position:06}",
         kind="event",
         at=event.at,
         body=event.model_dump_json(),
@@ -24,9 +25,10 @@ def _entry(rollout_id: str, event: Event) -> LedgerEntry:
 
 
 async def read_events(ledger: Ledger, rollout_id: str) -> list[Event]:
-    """Every recorded line of the timeline, oldest first."""
+    """Every recorded line of the timeline, in the order of its chain."""
     entries = await ledger.entries(rollout_id, "event")
-    return [Event.model_validate_json(entry.body, extra="ignore") for entry in entries]
+    events = [Event.model_validate_json(entry.body, extra="ignore") for entry in entries]
+    return sorted(events, key=lambda event: event.position)
 
 
 async def read_checks(ledger: Ledger, rollout_id: str) -> list[CheckRecord]:
@@ -43,4 +45,4 @@ async def read_findings(ledger: Ledger, rollout_id: str) -> list[Finding]:
 
 def merge_timelines(recorded: Sequence[Event], timeline: Sequence[Event]) -> tuple[Event, ...]:
     """One timeline of both, each line once, oldest first."""
-    return tuple(sorted(dict.fromkeys((*recorded, *timeline)), key=lambda event: event.at))
+    return tuple(sorted(dict.fromkeys((*recorded, *timeline)), key=lambda event: event.position))

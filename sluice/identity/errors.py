@@ -5,8 +5,7 @@ IdentityError
 ├── SignatureFormatError  the bytes are not an SSHSIG signature of a supported kind
 ├── SigningError          ssh-keygen could not sign
 ├── KeyringError          the allowed_signers file has a line that cannot be used
-├── ProofRejectedError    the proof is well formed but does not authorize the decision
-└── ChainError            the decision records do not form one unbroken chain
+└── ProofRejectedError    the proof is well formed but does not authorize the decision
 """
 
 
@@ -32,11 +31,3 @@ class KeyringError(IdentityError):
 
 class ProofRejectedError(IdentityError):
     """A well-formed proof that does not authorize the decision."""
-
-
-class ChainError(IdentityError):
-    """Decision records that do not form one unbroken chain. ``position`` is the first bad one."""
-
-    def __init__(self, position: int, message: str) -> None:
-        super().__init__(f"decision {position}: {message}")
-        self.position = position

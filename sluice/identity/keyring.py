@@ -72,10 +72,11 @@ class Keyring:
         """Find the entry of a key; None when the keyring does not hold it."""
         return next((entry for entry in self.entries if entry.key_blob == key_blob), None)
 
-    def roles_of(self, name: str, environment: str, at: datetime) -> frozenset[Role]:
+    def roles_of(self, name: str, environment: str | None, at: datetime) -> frozenset[Role]:
         """Collect the roles of every valid key of a person."""
-        usable = (e for e in self.entries if e.is_valid_at(at) and e.covers(environment))
-        return frozenset(role for entry in usable if entry.name == name for role in entry.roles)
+        mine = (e for e in self.entries if e.name == name and e.is_valid_at(at))
+        usable = (e for e in mine if environment is None or e.covers(environment))
+        return frozenset(role for entry in usable for role in entry.roles)
 
 
 def parse_keyring(text: str) -> Keyring:

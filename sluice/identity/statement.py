@@ -11,6 +11,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_serializer
 
 from sluice.identity.errors import StatementError
+from sluice.rollout.engine.decision_context import DecisionContext
 
 STATEMENT_BYTES_MAX = 8_000
 Text = Annotated[str, Field(max_length=2_000)]
@@ -48,6 +49,12 @@ class Statement(BaseModel):
     @field_serializer("time")
     def _as_rfc3339(self, value: datetime) -> str:
         return value.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def statement_of(context: DecisionContext, nonce: str) -> Statement:
+    """Write the statement that authorizes the decision of ``context``; ``nonce`` is used once."""
+    fields = set(Statement.model_fields) - {"nonce"}
+    return Statement(**{name: getattr(context, name) for name in fields}, nonce=nonce)
 
 
 def encode_statement(statement: Statement) -> str:

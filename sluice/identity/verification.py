@@ -3,12 +3,12 @@
 from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
 
-from pydantic import BaseModel, ConfigDict, Field
-
 from sluice.identity.errors import ProofRejectedError
 from sluice.identity.keyring import Keyring, KeyringEntry, Role
 from sluice.identity.sshsig import SshSignature, is_valid_signature, parse_signature
-from sluice.identity.statement import STATEMENT_BYTES_MAX, Statement, parse_statement
+from sluice.identity.statement import Statement, parse_statement
+from sluice.rollout.engine.commands import Proof, Signer
+from sluice.rollout.engine.decision_context import DecisionContext
 
 STATEMENT_AGE_MAX = timedelta(minutes=10)
 """Age at which a statement is refused; nonces are remembered for this long."""
@@ -29,51 +29,7 @@ PLACE_FIELDS = (
 _ROLES = {"approve": (Role.APPROVER,), "attest": (Role.APPROVER, Role.OPERATOR)}
 
 
-class Proof(BaseModel):
-    """A canonical statement and its armored SSHSIG signature."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    statement: str = Field(max_length=STATEMENT_BYTES_MAX)
-    signature: str = Field(max_length=8_000)
-
-
-class Signer(BaseModel):
-    """The verified author of a decision.
-
-    ``fingerprint`` identifies the key. ``gateway`` is the fingerprint of the console that vouches
-    for a login; without it the person's own key signed, and the decision can't be repudiated.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: str
-    fingerprint: str
-    gateway: str = ""
-
-
-class VerificationContext(BaseModel):
-    """The decision as the rollout sees it, at ``time``. ``nonces`` were used before."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    rollout: str
-    run: str
-    plan: str
-    verb: str
-    step: str
-    percentage: float
-    evidence: str = ""
-    item: str = ""
-    target: str = ""
-    reason: str = ""
-    actor: str
-    environment: str
-    time: datetime
-    nonces: frozenset[str] = frozenset()
-
-
-def verify_proof(proof: Proof, keyring: Keyring, context: VerificationContext) -> Signer:
+def verify_proof(proof: Proof, keyring: Keyring, context: DecisionContext) -> Signer:
     """Return who signed the decision that ``context`` describes.
 
     Raises:
@@ -86,8 +42,12 @@ def verify_proof(proof: Proof, keyring: Keyring, context: VerificationContext) -
     return verify_signature(proof, keyring, context.environment, context.time)
 
 
-def verify_signature(proof: Proof, keyring: Keyring, environment: str, at: datetime) -> Signer:
+def verify_signature(
+    proof: Proof, keyring: Keyring, environment: str | None, at: datetime
+) -> Signer:
     """Return who signed a statement, and check that the key had the right to at that time.
+
+    ``environment`` None: in any environment, for an audit.
 
     Raises:
         StatementError, SignatureFormatError: malformed.
@@ -112,7 +72,7 @@ def required_roles(verb: str) -> tuple[Role, ...]:
     return _ROLES.get(verb, (Role.OPERATOR,))
 
 
-def _require_same_decision(statement: Statement, context: VerificationContext) -> None:
+def _require_same_decision(statement: Statement, context: DecisionContext) -> None:
     for field in (*PLACE_FIELDS, "actor"):
         signed, actual = getattr(statement, field), getattr(context, field)
         if signed != actual:
@@ -138,14 +98,14 @@ def _require_fresh(statement: Statement, now: datetime, nonces: AbstractSet[str]
 
 
 def _usable_entry(
-    signature: SshSignature, keyring: Keyring, environment: str, at: datetime
+    signature: SshSignature, keyring: Keyring, environment: str | None, at: datetime
 ) -> KeyringEntry:
     entry = keyring.entry_of(signature.key_blob)
     if entry is None:
         raise ProofRejectedError(f"key {signature.fingerprint} is not in the keyring")
     if not entry.is_valid_at(at):
         raise ProofRejectedError(f"the key of {entry.name} ({entry.fingerprint}) is not valid now")
-    if not entry.covers(environment):
+    if environment is not None and not entry.covers(environment):
         raise ProofRejectedError(f"{entry.name} has no rights in environment {environment}")
     return entry
 

@@ -33,6 +33,7 @@ class WorkerSettings(Model):
     slack_url: Url = ""
     alertmanager_url: Url = ""
     runbooks_url: Url = ""
+    keyring: str = ""
     code_repository: str = ""
     deploy_hook: str = ""
     health_address: Address = ""
@@ -79,6 +80,7 @@ VARIABLES = {
     "slack_url": "SLUICE_SLACK_URL",
     "alertmanager_url": "SLUICE_ALERTMANAGER_URL",
     "runbooks_url": "SLUICE_RUNBOOKS_URL",
+    "keyring": "SLUICE_KEYRING",
     "code_repository": "SLUICE_CODE_REPOSITORY",
     "deploy_hook": "SLUICE_DEPLOY_HOOK",
     "health_address": "SLUICE_WORKER_HEALTH_ADDRESS",

@@ -1,10 +1,11 @@
 """A rollout on the time-skipping server, with metrics that a test scripts and flags in memory."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from temporalio.client import WorkflowHandle
 from temporalio.testing import WorkflowEnvironment
@@ -16,6 +17,7 @@ from activities.code_revert import CodeRevertActivities
 from activities.doubles.environment_probe import MemoryEnvironmentProbe
 from activities.doubles.ledger import MemoryLedger
 from activities.flags import FlagActivities
+from activities.identity import IdentityActivities
 from activities.notify import NoticeActivities
 from activities.watch import WatchActivities
 from sluice.rollout.engine.commands import Acknowledgement, Command, Verb
@@ -104,6 +106,10 @@ steps:
 ALICE = Command(actor="alice", reason="a test says so")
 
 
+SignStart = Callable[[str], Awaitable[Command]]
+"""Makes the command that starts the rollout with this workflow id."""
+
+
 @dataclass
 class RunningRollout:
     """One running rollout and everything a test may turn."""
@@ -124,6 +130,9 @@ class RunningRollout:
         answer: Acknowledgement = await self.handle.execute_update(
             verb, command, result_type=Acknowledgement
         )
+        # The test server loses a task that cancels an activity which has just completed: let what
+        # the command started end before the next command may cancel it.
+        await asyncio.sleep(0.05)
         return answer
 
     async def approve(self, actor: str = "alice") -> Acknowledgement:
@@ -153,7 +162,10 @@ def short_plan(text: str = PLAN) -> RolloutPlan:
 
 @asynccontextmanager
 async def running_rollout(
-    env: WorkflowEnvironment, rollout_plan: RolloutPlan | None = None
+    env: WorkflowEnvironment,
+    rollout_plan: RolloutPlan | None = None,
+    keyring: Path | None = None,
+    sign_start: SignStart | None = None,
 ) -> AsyncIterator[RunningRollout]:
     """Run a worker with scripted ports, and one rollout on it."""
     rollout_plan = rollout_plan or short_plan()
@@ -161,6 +173,8 @@ async def running_rollout(
     reports, site = ScriptedReports(), MemoryEnvironmentProbe()
     notices, code = RecordingNotices(), ScriptedCodeRepository()
     queue = f"test-{id(metrics)}"
+    rollout_id = f"{workflow_id(rollout_plan.flag)}-{queue}"
+    command = await sign_start(rollout_id) if sign_start else None
     with ThreadPoolExecutor(4) as pool:
         async with Worker(
             env.client,
@@ -174,6 +188,7 @@ async def running_rollout(
                 reports.write_report,
                 NoticeActivities({"log": notices, "webhook": notices}).deliver,
                 CodeRevertActivities(code).revert,
+                IdentityActivities(keyring).verify,
                 ChecklistActivities(metrics, site).check_items,
             ],
             activity_executor=pool,
@@ -181,8 +196,8 @@ async def running_rollout(
         ):
             handle = await env.client.start_workflow(
                 RolloutWorkflow.run,
-                RolloutInput(plan=rollout_plan),
-                id=f"{workflow_id(rollout_plan.flag)}-{queue}",
+                RolloutInput(plan=rollout_plan, command=command),
+                id=rollout_id,
                 task_queue=queue,
             )
             yield RunningRollout(env, handle, metrics, flags, reports, site, notices, code)

@@ -32,6 +32,7 @@ from activities.contract.models import (
     WatchResult,
 )
 from activities.flags import FlagActivities
+from activities.identity import IdentityActivities
 from activities.watch import RedFlagWatch, WatchActivities
 from sluice.rehearsal.runner.adapters import workflow_time
 from sluice.rehearsal.runner.clock_watchdog import ActivityTracker, keep_clock_running
@@ -125,6 +126,7 @@ class RolloutBatch:
                 self.report,
                 self.revert,
                 self.watch,
+                IdentityActivities().verify,
             ],
             activity_executor=pool,
             interceptors=[self.tracker],

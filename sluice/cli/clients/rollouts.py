@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Iterable
 from contextlib import suppress
 from datetime import datetime
+from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from pydantic import ValidationError
@@ -12,6 +13,7 @@ from temporalio.client import (
     RPCError,
     WorkflowExecution,
     WorkflowExecutionStatus,
+    WorkflowFailureError,
     WorkflowHandle,
     WorkflowQueryFailedError,
     WorkflowQueryRejectedError,
@@ -23,17 +25,28 @@ from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCStatusCode
 
 from sluice.cli.clients.workflow_tasks import describe_task_failure
+from sluice.cli.context import Context
 from sluice.cli.errors import CliError, Exit
+from sluice.identity.errors import SigningError
+from sluice.identity.signing import (
+    SshKeygenSigner,
+    StatementSigner,
+    sign_command,
+    sign_start,
+)
 from sluice.rollout.engine.commands import Acknowledgement, Command, Verb
+from sluice.rollout.engine.decision_context import LOWERING_VERBS
 from sluice.rollout.engine.state import State
 from sluice.rollout.plan.schema import RolloutPlan
 from workflows.activity_options import TASK_QUEUE
-from workflows.models import RolloutInput, workflow_id
+from workflows.models import RolloutInput, RolloutResult, workflow_id
 from workflows.rollout_workflow import RolloutWorkflow
 from workflows.temporal_ui import PERCENTAGE, STAGE, STATUS
 
 T = TypeVar("T")
 ANSWER_TIMEOUT_SECONDS = 10
+START_TIMEOUT_SECONDS = 2
+POLL_SECONDS = 0.1
 NO_WORKER = (
     "No worker answers for the rollout. Start one with `sluice worker`; the flag stays as it is."
 )
@@ -81,18 +94,22 @@ def _listed_run(workflow: WorkflowExecution) -> ListedRollout:
 
 
 class Rollouts:
-    """Client of the rollouts of one Temporal namespace."""
+    """Client of the rollouts of one Temporal namespace; ``signer`` signs what may raise traffic."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, signer: StatementSigner | None = None) -> None:
         self.client = client
+        self._signer = signer
 
-    async def start(self, plan: RolloutPlan) -> str:
+    async def start(self, plan: RolloutPlan, command: Command | None = None) -> str:
         """Start a rollout and return its id; raise CliError when the flag already has one."""
+        rollout = workflow_id(plan.flag)
+        if command is not None and self._signer is not None:
+            command = await _signed(sign_start(plan, rollout, command, self._signer))
         try:
             handle = await self.client.start_workflow(
                 RolloutWorkflow.run,
-                RolloutInput(plan=plan),
-                id=workflow_id(plan.flag),
+                RolloutInput(plan=plan, command=command),
+                id=rollout,
                 task_queue=TASK_QUEUE,
                 id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
                 id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
@@ -105,7 +122,26 @@ class Rollouts:
                 f"{plan.flag} has a running rollout already. See `sluice status {plan.flag}`; "
                 f"end it with `sluice abort {plan.flag}` first."
             ) from error
+        if command is not None:
+            await self._require_accepted(plan.flag, handle)
         return handle.id
+
+    async def _require_accepted(
+        self, flag: str, handle: WorkflowHandle[RolloutWorkflow, RolloutResult]
+    ) -> None:
+        """Raise CliError if the keyring refuses the start; a worker that is away decides later."""
+        try:
+            async with asyncio.timeout(START_TIMEOUT_SECONDS):
+                while not (await self.fetch_state(flag)).timeline:
+                    if (await handle.describe()).close_time is not None:
+                        await handle.result()
+                    await asyncio.sleep(POLL_SECONDS)
+        except TimeoutError:
+            return
+        except WorkflowFailureError as error:
+            cause = error.cause
+            reason = cause.message if isinstance(cause, ApplicationError) else str(cause)
+            raise CliError(f"start refused: {reason}") from error
 
     async def running_flags(self) -> list[str]:
         """Return the flags of all running rollouts."""
@@ -141,6 +177,9 @@ class Rollouts:
         self, flag: str, verb: Verb, command: Command, seconds: float = ANSWER_TIMEOUT_SECONDS
     ) -> Acknowledgement:
         """Send an update and wait for its answer; raise CliError with the reason of a refusal."""
+        if self._signer is not None and verb not in LOWERING_VERBS:
+            state = await self.fetch_state(flag)
+            command = await _signed(sign_command(state, verb, command, self._signer))
         update = self._handle(flag).execute_update(str(verb), command, result_type=Acknowledgement)
         try:
             async with asyncio.timeout(seconds):
@@ -195,6 +234,27 @@ class Rollouts:
         except TimeoutError as error:
             cause = await self._explain_silence(flag, no_answer)
             raise CliError(cause, Exit.UNREACHABLE) from error
+
+
+async def open_rollouts(context: Context) -> Rollouts:
+    """Connect to Temporal; sign with SLUICE_SIGNING_KEY where it is set.
+
+    Raises:
+        CliError: UNREACHABLE; USAGE for a payload key.
+    """
+    return Rollouts(await context.connect_temporal(), _signer_of(context))
+
+
+def _signer_of(context: Context) -> StatementSigner | None:
+    key = context.environment.get("SLUICE_SIGNING_KEY")
+    return SshKeygenSigner(Path(key).expanduser()) if key else None
+
+
+async def _signed(work: Awaitable[Command]) -> Command:
+    try:
+        return await work
+    except SigningError as error:
+        raise CliError(f"{error}. SLUICE_SIGNING_KEY names the key.", Exit.USAGE) from error
 
 
 def _rejection_reason(error: WorkflowUpdateFailedError) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from sluice.cli.clients.rollouts import Rollouts
+from sluice.cli.clients.rollouts import Rollouts, open_rollouts
 from sluice.cli.commands.kill import kill_flag
 from sluice.cli.context import Context
 from sluice.cli.errors import CliError, Exit
@@ -27,7 +27,7 @@ def _send_command(verb: Verb, flag: str | None, words: tuple[str, str], json: bo
 
     async def send() -> None:
         context = Context.read()
-        rollouts = Rollouts(await context.connect_temporal())
+        rollouts = await open_rollouts(context)
         command = Command(actor=by or context.actor, reason=reason)
         acknowledgement = await rollouts.send_command(
             await rollouts.resolve_flag(flag), verb, command
@@ -98,7 +98,7 @@ def abort(
 
 async def _abort(context: Context, flag: str | None, command: Command, json: bool) -> None:
     try:
-        rollouts = Rollouts(await context.connect_temporal())
+        rollouts = await open_rollouts(context)
         flag = await rollouts.resolve_flag(flag)
         acknowledgement = await rollouts.send_command(
             flag, Verb.ABORT, command, ABORT_TIMEOUT_SECONDS
@@ -123,7 +123,7 @@ async def _abort_unacknowledged(context: Context, flag: str, command: Command) -
     reason = command.reason or "abort without a worker"
     await kill_flag(context, flag, WriteMetadata(actor=command.actor, reason=reason))
     try:
-        await Rollouts(await context.connect_temporal()).send_signal(flag, Verb.ABORT, command)
+        await (await open_rollouts(context)).send_signal(flag, Verb.ABORT, command)
     except CliError as error:
         print_note(
             f"The signal was not sent: {error} The rollout continues once Temporal is back; abort it then."
@@ -151,7 +151,7 @@ def approve(  # noqa: PLR0913, PLR0917  who, why and on what: one option each
 
     async def send() -> None:
         context = Context.read()
-        rollouts = Rollouts(await context.connect_temporal())
+        rollouts = await open_rollouts(context)
         name = await rollouts.resolve_flag(flag)
         evidence_id = evidence or _print_evidence(
             await rollouts.fetch_state(name), ask=not (yes or json)
@@ -195,7 +195,7 @@ def attest(
 
     async def send() -> None:
         context = Context.read()
-        rollouts = Rollouts(await context.connect_temporal())
+        rollouts = await open_rollouts(context)
         command = Command(actor=by or context.actor, reason=note, item=item)
         acknowledgement = await rollouts.send_command(
             await rollouts.resolve_flag(flag), Verb.ATTEST, command
@@ -241,7 +241,7 @@ def rollback(  # noqa: PLR0913, PLR0917  one option for each of the guide's roll
 
 
 async def _roll_back(flag: str | None, command: Command, json: bool) -> None:
-    rollouts = Rollouts(await Context.read().connect_temporal())
+    rollouts = await open_rollouts(Context.read())
     name = await rollouts.resolve_flag(flag)
     acknowledgement = await rollouts.send_command(name, Verb.ROLLBACK, command)
     _print_acknowledgement(acknowledgement, json)

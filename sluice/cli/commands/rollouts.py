@@ -11,16 +11,17 @@ from rich.console import Console
 from rich.table import Table
 
 from sluice.cli.clients.plan_queries import PrometheusUnreachableError, ask_each_query
-from sluice.cli.clients.rollouts import ListedRollout, Rollouts
+from sluice.cli.clients.rollouts import ListedRollout, Rollouts, open_rollouts
 from sluice.cli.commands.lint import load_plan_or_exit
 from sluice.cli.context import Context
 from sluice.cli.doctor.finding import GOOD
 from sluice.cli.doctor.temporal import check_worker
 from sluice.cli.errors import Exit
-from sluice.cli.options import FlagArgument, PlanArgument
+from sluice.cli.options import ActorOption, FlagArgument, PlanArgument, ReasonOption
 from sluice.cli.output import JsonOption, print_note, print_result, without_password
 from sluice.cli.views.follow import choose_view, follow, state_document
 from sluice.cli.views.rollout import rollout_panel
+from sluice.rollout.engine.commands import Command
 from sluice.rollout.engine.state import Status
 from sluice.rollout.plan.schema import RolloutPlan
 from sluice.rollout.yaml_document import read_text, with_lines
@@ -33,6 +34,8 @@ def start(
     unchecked: Annotated[
         bool, typer.Option("--unchecked", help="Start although Prometheus refuses some query.")
     ] = False,
+    reason: ReasonOption = "",
+    by: ActorOption = "",
     json: JsonOption = False,
 ) -> None:
     """Start the rollout of a plan, after each of its queries was asked of Prometheus once.
@@ -43,12 +46,14 @@ def start(
 
     async def run() -> None:
         context = Context.read()
-        client = await context.connect_temporal()
+        rollouts = await open_rollouts(context)
+        client = rollouts.client
         await _require_queries(context, plan, checked, unchecked)
         worker = await check_worker(client)
         if worker.level != GOOD:
             print_note(f"warning: worker: {worker.message}")
-        rollout_id = await Rollouts(client).start(checked)
+        command = Command(actor=by or context.actor, reason=reason)
+        rollout_id = await rollouts.start(checked, command)
         document = {"id": rollout_id, "flag": checked.flag, "plan": checked.name}
         ui = context.environment.get("TEMPORAL_UI_URL")
         text = f"started {rollout_id}; follow it with `sluice watch {checked.flag}`"

@@ -21,7 +21,8 @@ from sluice.cli.errors import CliError, Exit
 from sluice.cli.options import RolloutArgument
 from sluice.cli.output import JsonOption, print_result
 from sluice.cli.views.whatif import whatif_document, whatif_text
-from sluice.rollout.engine.state import Event, Finding
+from sluice.rollout.engine.event_chain import Event
+from sluice.rollout.engine.state import Finding
 from sluice.rollout.errors import OverrideError
 from sluice.rollout.plan.overrides import Override, parse_override, with_overrides
 from sluice.rollout.plan.schema import RolloutPlan

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from markupsafe import Markup
 
 from sluice.console.charts.svg import Scale, format_time, step_path, title
-from sluice.rollout.engine.state import Event
+from sluice.rollout.engine.event_chain import Event
 
 WIDTH, HEIGHT = 720, 200
 LEFT, RIGHT, TOP, BOTTOM = 62, 14, 14, 28

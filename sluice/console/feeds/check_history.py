@@ -9,7 +9,8 @@ from activities.adapters.postgres_ledger import PostgresLedger
 from activities.contract.errors import EffectError
 from activities.contract.timeline_ledger import merge_timelines, read_events
 from sluice.rollout.analysis.verdict import Check
-from sluice.rollout.engine.state import Event, State
+from sluice.rollout.engine.event_chain import Event
+from sluice.rollout.engine.state import State
 
 CHECKS_MAX = 400
 LEDGER_AWAY = "The ledger (Postgres) does not answer: charts show what was read before."

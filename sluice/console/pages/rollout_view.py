@@ -13,10 +13,11 @@ from sluice.rollout.analysis.gate import Gate
 from sluice.rollout.analysis.verdict import Check, Verdict
 from sluice.rollout.engine.approvals import approval_expires_at, missing_approvals
 from sluice.rollout.engine.commands import Verb
+from sluice.rollout.engine.event_chain import Event
 from sluice.rollout.engine.evidence_context import alpha_summary
 from sluice.rollout.engine.preconditions import ChecklistRow, checklist_rows
 from sluice.rollout.engine.runbook import runbook_for_alert
-from sluice.rollout.engine.state import Event, State, Status
+from sluice.rollout.engine.state import State, Status
 from sluice.rollout.plan.approval_policy import ApprovalRecord
 
 EVENTS_SHOWN = 100

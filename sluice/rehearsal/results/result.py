@@ -7,7 +7,8 @@ from typing import Protocol
 from sluice.rehearsal.traffic.scenario import Expectation, RehearsalEnding, Scenario
 from sluice.rollout.analysis.gate import Model
 from sluice.rollout.analysis.verdict import Check
-from sluice.rollout.engine.state import Event, RollbackKind, State, Status
+from sluice.rollout.engine.event_chain import Event
+from sluice.rollout.engine.state import RollbackKind, State, Status
 from sluice.rollout.units import Duration
 
 _SECONDS_SHOWN_BELOW = timedelta(hours=6)

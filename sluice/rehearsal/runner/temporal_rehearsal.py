@@ -20,6 +20,7 @@ from activities.contract.models import CheckRecord
 from activities.doubles.environment_probe import MemoryEnvironmentProbe
 from activities.doubles.ledger import MemoryLedger
 from activities.flags import FlagActivities
+from activities.identity import IdentityActivities
 from activities.watch import WatchActivities
 from sluice.rehearsal.errors import ServerFailedError
 from sluice.rehearsal.recorder.client import RecorderClient
@@ -157,5 +158,6 @@ class RehearsalEnvironment:
             ChecklistActivities(metrics, MemoryEnvironmentProbe()).check_items,
             AcceleratedWatch(watch, course, self.env.client).watch_red_flags,
             skip_report,
+            IdentityActivities().verify,
             ApproverActivities(self.env.client).advance,
         ]

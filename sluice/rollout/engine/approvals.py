@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from sluice.rollout.analysis.verdict import Check, Outcome, worst_outcome
+from sluice.rollout.engine.commands import Signer
 from sluice.rollout.engine.state import State
 from sluice.rollout.plan.approval_policy import ApprovalPolicy, CheckSummary
 from sluice.rollout.plan.schema import Step
@@ -53,6 +54,21 @@ def rejections(state: State, actor: str, evidence: str, now: datetime) -> Iterat
     if not missing_approvals(state, step):
         yield f"{step.name} has its approvals already"
     yield from _evidence_rejections(state, step.approval, evidence, now)
+
+
+def signer_rejection(state: State, signer: Signer) -> str:
+    """Return why a verified person may not approve the waiting step; empty if nothing forbids it.
+
+    Distinct keys count, not distinct names alone. The starter approves only if the plan allows it.
+    """
+    step = state.step
+    if any(record.fingerprint == signer.fingerprint for record in state.entry.approvals):
+        return f"the key {signer.fingerprint} has approved already; another person must"
+    if step is None or step.approval is None or step.approval.starter_may_approve:
+        return ""
+    if state.decisions.started_by == signer.name:
+        return f"{signer.name} started the rollout and may not approve it; another person must"
+    return ""
 
 
 def _evidence_rejections(

@@ -34,12 +34,43 @@ HELP = {
 """The description of each verb, in the Temporal UI and the command line."""
 
 
+class Proof(Model):
+    """A canonical statement of a decision and its armored SSHSIG signature."""
+
+    statement: str = Field(max_length=8_000)
+    signature: str = Field(max_length=8_000)
+
+
+class Signer(Model):
+    """The verified author of a decision.
+
+    ``fingerprint`` identifies the key. ``gateway`` is the fingerprint of the console that vouches
+    for a login; without it the person's own key signed, and the decision can't be repudiated.
+    """
+
+    name: str
+    fingerprint: str
+    gateway: str = ""
+
+
+class DecisionMemory(Model):
+    """What verification needs: the verified starter, and the nonces used lately with their time.
+
+    ``has_keyring``: the worker verified the last decision; without it names are claims.
+    """
+
+    has_keyring: bool = False
+    started_by: str = ""
+    used_nonces: dict[str, datetime] = Field(default_factory=dict)
+
+
 class Command(Model):
     """One command with its author and the reason.
 
     ``evidence`` (the id of the check that was seen) belongs to approve, ``item`` (of a checklist) to
     attest, the rest to rollback. ``to`` names the step (or its percentage) to step back to.
-    ``code`` requests a code rollback and ``confirmed`` confirms its revert.
+    ``code`` requests a code rollback and ``confirmed`` confirms its revert. ``proof`` is what a
+    keyring asks for before a command that may raise traffic.
     """
 
     actor: str = Field(min_length=1, max_length=200)
@@ -51,6 +82,7 @@ class Command(Model):
     code: bool = False
     confirmed: bool = False
     to: str = Field(default="", max_length=100)
+    proof: Proof | None = None
 
 
 class Acknowledgement(Model):

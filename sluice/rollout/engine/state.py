@@ -14,6 +14,8 @@ from sluice.rollout.analysis.gate import Gate, Model
 from sluice.rollout.analysis.reading import Reading
 from sluice.rollout.analysis.sequential_state import SequentialState
 from sluice.rollout.analysis.verdict import Check, Verdict
+from sluice.rollout.engine.commands import DecisionMemory
+from sluice.rollout.engine.event_chain import Event
 from sluice.rollout.plan.approval_policy import ApprovalRecord, CheckSummary
 from sluice.rollout.plan.checklist import Attestation, ItemResult
 from sluice.rollout.plan.notification import Notice
@@ -57,17 +59,6 @@ class Finding(Model):
     gate: Gate | None = None
     seen_at: datetime
     sequence: int = -1
-
-
-class Event(Model):
-    """One line of the timeline. ``actor`` is ``sluice`` unless a person did it."""
-
-    at: datetime
-    kind: str
-    text: str
-    actor: str = "sluice"
-    step: str | None = None
-    percentage: float | None = None
 
 
 class Rollback(Model):
@@ -219,6 +210,7 @@ class State(BaseModel):
     baseline: dict[str, Reading] = Field(default_factory=dict)
     sequential_states: dict[str, SequentialState] = Field(default_factory=dict)
     timeline: tuple[Event, ...] = ()
+    decisions: DecisionMemory = DecisionMemory()
     recorded_until: datetime | None = None
     finished_at: datetime | None = None
     report: str = ""

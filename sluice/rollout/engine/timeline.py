@@ -1,7 +1,8 @@
 """Readings of the timeline and of the plan's notice routes."""
 
 from sluice.rollout.analysis.gate import Severity
-from sluice.rollout.engine.state import Event, State
+from sluice.rollout.engine.event_chain import Event
+from sluice.rollout.engine.state import State
 
 PAGING_SEVERITIES = (Severity.P0, Severity.P1)
 

@@ -14,9 +14,10 @@ from sluice.rollout.analysis.reading import STALE_AFTER, Reading
 from sluice.rollout.analysis.sequential_state import EvidenceContext, SequentialState
 from sluice.rollout.analysis.verdict import Check, Outcome, Verdict
 from sluice.rollout.engine.decide import RunCheck
+from sluice.rollout.engine.event_chain import Event
 from sluice.rollout.engine.evidence_context import build_evidence_context
 from sluice.rollout.engine.flag_target import FlagReceipt, FlagWrite
-from sluice.rollout.engine.state import Event, State, Status
+from sluice.rollout.engine.state import State, Status
 from sluice.rollout.engine.timeline import events_to_record
 from sluice.rollout.plan.checklist import ChecklistItem, ItemResult
 from sluice.rollout.plan.schema import Step

@@ -24,12 +24,14 @@ class ApprovalPolicy(Model):
     ``of`` names who may (nobody named: anybody). An approval names the check whose readings the
     approver saw; one older than ``evidence_max_age`` is refused, so while the step waits the live
     step is checked at least twice as often. Without enough approvals within ``expires_after`` the
-    rollout pauses (``hold``) or ends at 0 % (``abort``).
+    rollout pauses (``hold``) or ends at 0 % (``abort``). With a keyring, the person who started the
+    rollout approves only if ``starter_may_approve`` is set.
     """
 
     required_approvals: int = Field(default=1, ge=1, le=20)
     eligible_approvers: Annotated[tuple[str, ...], BeforeValidator(_list_to_tuple)] = ()
     evidence_max_age: Duration = EVIDENCE_MAX_AGE
+    starter_may_approve: bool = False
     expires_after: Duration | None = None
     on_expiry: Literal["hold", "abort"] = "hold"
 
@@ -57,8 +59,12 @@ class CheckSummary(Model):
 
 
 class ApprovalRecord(Model):
-    """One approval: who, when, and on which readings (empty: nothing was live to be read)."""
+    """One approval: who, when, and on which readings (empty: nothing was live to be read).
+
+    ``fingerprint`` is the verified key's; empty without a keyring.
+    """
 
     actor: str
     at: datetime
     evidence: str = ""
+    fingerprint: str = ""

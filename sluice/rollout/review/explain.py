@@ -17,8 +17,10 @@ from sluice.rollout.analysis.gate import (
 )
 from sluice.rollout.analysis.judge import format_change, format_value
 from sluice.rollout.analysis.verdict import Check, Verdict
+from sluice.rollout.engine.commands import Signer
+from sluice.rollout.engine.event_chain import Event
 from sluice.rollout.engine.runbook import runbook_for_finding
-from sluice.rollout.engine.state import Event, Finding
+from sluice.rollout.engine.state import Finding
 from sluice.rollout.units import format_duration
 
 CHECK_EVENT_KINDS = ("check", "promote", "rollback", "pause", "approve")
@@ -56,6 +58,7 @@ class Explanation(Model):
     actor: str
     step: str | None
     percentage: float | None
+    signer: Signer | None = None
     source: str = ""
     runbook: str = ""
     measured_at: datetime | None = None
@@ -90,7 +93,7 @@ def _explain_event(
         source, measured_at = judged.check.id, judged.check.at
         evidence = list(_verdict_evidence(judged))
     return Explanation(
-        **event.model_dump(),
+        **event.model_dump(exclude={"proof", "position", "digest"}),
         source=source,
         runbook=runbook,
         measured_at=measured_at,

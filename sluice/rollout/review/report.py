@@ -13,7 +13,8 @@ from typing import Literal
 
 from sluice.rollout.analysis.gate import Gate, GateKind, Model
 from sluice.rollout.analysis.verdict import Check, Outcome, Verdict, worst_outcome
-from sluice.rollout.engine.state import Event, Rollback, State
+from sluice.rollout.engine.event_chain import Event
+from sluice.rollout.engine.state import Rollback, State
 from sluice.rollout.plan.schema import Step
 
 ReportEnding = Literal["Healthy", "Aborted", "Interim"]

@@ -10,7 +10,8 @@ from sluice.rollout.analysis.gate import RELATIVE_KINDS, Gate, GateKind, Metric,
 from sluice.rollout.analysis.judge import judge
 from sluice.rollout.analysis.reading import GateReadings, Reading
 from sluice.rollout.analysis.verdict import Check, Outcome, Verdict
-from sluice.rollout.engine.state import Event, Finding
+from sluice.rollout.engine.event_chain import Event
+from sluice.rollout.engine.state import Finding
 from sluice.rollout.plan.overrides import Override, RuleRef, with_overrides
 from sluice.rollout.plan.schema import RolloutPlan
 from sluice.rollout.review.explain import RecordedCheck

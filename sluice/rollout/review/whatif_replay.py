@@ -16,7 +16,8 @@ from sluice.rollout.engine.decide import (
     Wait,
     decide,
 )
-from sluice.rollout.engine.state import Event, Finding, State
+from sluice.rollout.engine.event_chain import Event
+from sluice.rollout.engine.state import Finding, State
 from sluice.rollout.plan.schema import RolloutPlan
 
 DECISIONS_MAX = 100_000

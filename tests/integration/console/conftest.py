@@ -22,6 +22,7 @@ from activities.checklist import ChecklistActivities
 from activities.code_revert import CodeRevertActivities
 from activities.doubles.environment_probe import MemoryEnvironmentProbe
 from activities.flags import FlagActivities
+from activities.identity import IdentityActivities
 from activities.notify import NoticeActivities
 from activities.watch import WatchActivities
 from sluice.cli.clients.rollouts import Rollouts
@@ -51,8 +52,8 @@ flag: {flag}
 environment: console
 watch_interval: 1s
 metrics:
-  errors: {{query: "errors $cohort", samples: "queries $cohort", unit: ratio}}
-  reward: {{query: "reward $cohort", samples: "queries $cohort", unit: score}}
+  errors: {{query: 'errors{{cohort=~"$cohort"}}', samples: 'queries{{cohort=~"$cohort"}}', unit: ratio}}
+  reward: {{query: 'reward{{cohort=~"$cohort"}}', samples: 'queries{{cohort=~"$cohort"}}', unit: score}}
 steps:
   - name: internal
     title: Internal users
@@ -198,6 +199,7 @@ async def _worker(
             NoticeActivities({"log": notices}).deliver,
             CodeRevertActivities(ScriptedCodeRepository()).revert,
             ChecklistActivities(metrics, probe).check_items,
+            IdentityActivities().verify,
         ],
         **worker_options(WorkerSettings(drain_seconds=1)),
     )

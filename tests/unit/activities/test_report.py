@@ -19,7 +19,8 @@ from activities.doubles.ledger import MemoryLedger
 from activities.report import ReportActivities
 from sluice.rollout.analysis.reading import Reading
 from sluice.rollout.analysis.verdict import Check, Outcome, Verdict
-from sluice.rollout.engine.state import Event, State
+from sluice.rollout.engine.event_chain import Event
+from sluice.rollout.engine.state import State
 from sluice.rollout.engine.world import CheckResult
 from sluice.rollout.plan.loader import load_plan
 

@@ -7,7 +7,7 @@ import pytest
 from sluice.console.charts.gate_chart import gate_chart, gate_readings
 from sluice.console.charts.percentage_chart import percentage_chart
 from sluice.rollout.analysis.verdict import Check, Outcome, Verdict
-from sluice.rollout.engine.state import Event
+from sluice.rollout.engine.event_chain import Event
 
 NOW = datetime(2026, 11, 30, tzinfo=UTC)
 

@@ -4,10 +4,12 @@ import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sluice.identity import Keyring, Statement, VerificationContext, parse_keyring
+from sluice.identity import Keyring, Statement, parse_keyring
+from sluice.identity.statement import statement_of
+from sluice.rollout.engine.decision_context import DecisionContext
 
 NOW = datetime(2026, 11, 30, 8, tzinfo=UTC)
-CONTEXT = VerificationContext(
+CONTEXT = DecisionContext(
     rollout="rollout-router",
     run="4f0c",
     plan="ab" * 32,
@@ -60,7 +62,6 @@ def keyring_of(*lines: str) -> Keyring:
     return parse_keyring("\n".join(lines))
 
 
-def statement_for(context: VerificationContext = CONTEXT, nonce: str = "0" * 32) -> Statement:
+def statement_for(context: DecisionContext = CONTEXT, nonce: str = "0" * 32) -> Statement:
     """Write the statement that fits a context."""
-    fields = set(Statement.model_fields) - {"nonce"}
-    return Statement(**{name: getattr(context, name) for name in fields}, nonce=nonce)
+    return statement_of(context, nonce)

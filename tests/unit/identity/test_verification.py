@@ -11,7 +11,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_ssh_private_key
 
 from sluice.identity import (
-    Proof,
     ProofRejectedError,
     SignatureFormatError,
     StatementError,
@@ -19,8 +18,9 @@ from sluice.identity import (
     parse_keyring,
     verify_proof,
 )
-from sluice.identity.signing import sign_statement
+from sluice.identity.signing import SshKeygenSigner
 from sluice.identity.sshsig import sign_message
+from sluice.rollout.engine.commands import Proof
 from tests.unit.identity.ssh_fixtures import (
     CONTEXT,
     keyring_line,
@@ -38,14 +38,14 @@ def ada(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def proof(ada: Path) -> Proof:
-    return asyncio.run(sign_statement(statement_for(), ada))
+    return asyncio.run(SshKeygenSigner(ada).sign(statement_for()))
 
 
 @pytest.mark.parametrize("kind", ["ed25519", "ecdsa", "rsa"])
 async def test_signature_of_ssh_keygen_names_person_and_key(kind: str, tmp_path: Path) -> None:
     """Each key type that people have authorizes; the fingerprint is the one of ssh-keygen -l."""
     key = make_key(tmp_path, "ada", kind)
-    signed = await sign_statement(statement_for(), key)
+    signed = await SshKeygenSigner(key).sign(statement_for())
     signer = verify_proof(signed, keyring_of(keyring_line("ada", key)), CONTEXT)
     listed = run_openssh("ssh-keygen", "-l", "-f", str(key)).stdout
     assert signer.name == "ada"
@@ -93,7 +93,7 @@ async def test_ssh_agent_signs_without_the_private_key_file(
     assert run_openssh("ssh-add", "-q", str(ada)).returncode == 0
     public = tmp_path / "only.pub"
     public.write_bytes(ada.with_suffix(".pub").read_bytes())
-    signed = await sign_statement(statement_for(), public)
+    signed = await SshKeygenSigner(public).sign(statement_for())
     assert verify_proof(signed, keyring_of(keyring_line("ada", ada)), CONTEXT).name == "ada"
 
 

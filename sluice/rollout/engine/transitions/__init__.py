@@ -13,7 +13,11 @@ from sluice.rollout.engine.transitions.pauses import (
     record_finding,
     resume,
 )
-from sluice.rollout.engine.transitions.people import apply_command
+from sluice.rollout.engine.transitions.people import (
+    apply_command,
+    record_start,
+    record_verification,
+)
 from sluice.rollout.engine.transitions.reminders import send_reminders
 from sluice.rollout.engine.transitions.rollbacks import (
     complete_rollback,
@@ -63,6 +67,8 @@ __all__ = [
     "record_page",
     "record_refused_rollback",
     "record_revert",
+    "record_start",
+    "record_verification",
     "record_waiting_check",
     "request_abort",
     "resume",

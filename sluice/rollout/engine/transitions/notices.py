@@ -4,8 +4,9 @@ from datetime import datetime
 
 from sluice.rollout.analysis.gate import Severity
 from sluice.rollout.engine.commands import Command, Verb
+from sluice.rollout.engine.event_chain import Event, link_event
 from sluice.rollout.engine.runbook import runbook_for_alert
-from sluice.rollout.engine.state import Event, State
+from sluice.rollout.engine.state import State
 from sluice.rollout.engine.timeline import PAGING_SEVERITIES, has_route
 from sluice.rollout.plan.notification import Notice
 
@@ -16,7 +17,14 @@ def add_event(state: State, now: datetime, kind: str, text: str, actor: str = "s
     """Add a line to the timeline; the oldest lines go when there are too many."""
     step = state.step.name if state.step else None
     event = Event(at=now, kind=kind, text=text, actor=actor, step=step, percentage=state.percentage)
-    state.timeline = (*state.timeline, event)[-TIMELINE_MAX:]
+    append_event(state, event)
+
+
+def append_event(state: State, event: Event) -> None:
+    """Link an event to the chain of the timeline and add it."""
+    last = state.timeline[-1] if state.timeline else None
+    linked = link_event(event, last, state.rollout_id)
+    state.timeline = (*state.timeline, linked)[-TIMELINE_MAX:]
 
 
 def enqueue_notice(state: State, now: datetime, severity: Severity, alert: str, text: str) -> None:

@@ -7,8 +7,10 @@ import pytest
 from sluice.rollout.analysis.gate import Severity
 from sluice.rollout.analysis.verdict import Outcome, Verdict
 from sluice.rollout.engine import transitions
-from sluice.rollout.engine.commands import Verb
+from sluice.rollout.engine.approvals import signer_rejection
+from sluice.rollout.engine.commands import DecisionMemory, Signer, Verb
 from sluice.rollout.engine.state import Finding, Status
+from sluice.rollout.plan.approval_policy import ApprovalRecord
 from tests.unit.rollout.engine.precondition_world import (
     MINUTE,
     PreconditionWorld,
@@ -113,3 +115,14 @@ def test_an_approval_that_nobody_gives_expires() -> None:
             assert world.submit(Verb.RESUME, command_by("ann")) == ""
             world.execute_next()
             assert world.state.status is Status.PROGRESSING
+
+
+def test_verified_approvals_count_keys_and_not_the_starter(world: PreconditionWorld) -> None:
+    """One key with two names, or the person who started, does not satisfy two approvals."""
+    state = world.state
+    record = ApprovalRecord(actor="ann", at=state.started_at, fingerprint="SHA256:a")
+    state.entry = state.entry.model_copy(update={"approvals": (record,)})
+    state.decisions = DecisionMemory(started_by="bob")
+    assert "approved already" in signer_rejection(state, Signer(name="cyd", fingerprint="SHA256:a"))
+    assert "bob started" in signer_rejection(state, Signer(name="bob", fingerprint="SHA256:b"))
+    assert signer_rejection(state, Signer(name="cyd", fingerprint="SHA256:c")) == ""

@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 from activities.contract.timeline_ledger import merge_timelines
 from sluice.rollout.analysis.gate import Gate, GateKind, Metric, Severity
 from sluice.rollout.analysis.verdict import Check, Outcome, Verdict
-from sluice.rollout.engine.state import Event, Finding
+from sluice.rollout.engine.event_chain import Event
+from sluice.rollout.engine.state import Finding
 from sluice.rollout.review.explain import Explanation, RecordedCheck, explain, summarize_rule
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 from sluice.rollout.analysis.gate import Severity
 from sluice.rollout.analysis.reading import Reading
 from sluice.rollout.analysis.verdict import Check, Outcome, Verdict
-from sluice.rollout.engine.state import Abort, Event, Finding, Rollback, RollbackKind, State
+from sluice.rollout.engine.event_chain import Event
+from sluice.rollout.engine.state import Abort, Finding, Rollback, RollbackKind, State
 from sluice.rollout.plan.schema import RolloutPlan
 from sluice.rollout.review.lessons import lessons_learned
 from sluice.rollout.review.report import Report, build_report, impact_group

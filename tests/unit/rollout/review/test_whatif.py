@@ -11,7 +11,8 @@ from sluice.rollout.analysis.gate import Gate, Metric
 from sluice.rollout.analysis.judge import judge
 from sluice.rollout.analysis.reading import GateReadings, Reading
 from sluice.rollout.analysis.verdict import Check, Outcome
-from sluice.rollout.engine.state import Event, Finding
+from sluice.rollout.engine.event_chain import Event
+from sluice.rollout.engine.state import Finding
 from sluice.rollout.errors import OverrideError
 from sluice.rollout.plan.overrides import RuleRef, parse_override, with_overrides
 from sluice.rollout.plan.schema import RolloutPlan

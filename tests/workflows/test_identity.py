@@ -1,0 +1,141 @@
+"""With a keyring at the worker, raising traffic takes a person's signature on exactly that decision."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from temporalio.client import WorkflowFailureError, WorkflowUpdateFailedError
+from temporalio.testing import WorkflowEnvironment
+
+from sluice.identity.signing import SshKeygenSigner, new_nonce
+from sluice.identity.statement import statement_of
+from sluice.rollout.engine.commands import Command, Verb
+from sluice.rollout.engine.decision_context import DecisionContext, command_context, start_context
+from sluice.rollout.engine.event_chain import verify_chain
+from sluice.rollout.engine.state import Status
+from tests.unit.identity.ssh_fixtures import keyring_line, make_key
+from tests.workflows.harness import RunningRollout, running_rollout, short_plan
+
+
+@dataclass
+class People:
+    """Three people's keys, and the keyring file that the worker reads."""
+
+    folder: Path
+
+    def __post_init__(self) -> None:
+        self.keys = {name: make_key(self.folder, name) for name in ("ada", "bob", "eve")}
+        self.write("ada", "bob")
+
+    @property
+    def keyring(self) -> Path:
+        return self.folder / "keyring"
+
+    def write(self, *names: str, roles: str = "operator,approver") -> None:
+        lines = (keyring_line(name, self.keys[name], roles) for name in names)
+        self.keyring.write_text("\n".join(lines), encoding="ascii")
+
+    async def sign(self, name: str, context: DecisionContext, command: Command) -> Command:
+        proof = await SshKeygenSigner(self.keys[name]).sign(statement_of(context, new_nonce()))
+        return command.model_copy(update={"proof": proof})
+
+    async def sign_command(
+        self, name: str, rollout: RunningRollout, verb: Verb, command: Command
+    ) -> Command:
+        """Sign as a client does, at the test server's own time."""
+        now = await rollout.env.get_current_time()
+        return await self.sign(
+            name, command_context(await rollout.state(), verb, command, now), command
+        )
+
+
+@pytest.fixture
+def people(tmp_path: Path) -> People:
+    return People(tmp_path)
+
+
+async def refusal(rollout: RunningRollout, verb: Verb, command: Command) -> str:
+    with pytest.raises(WorkflowUpdateFailedError) as error:
+        await rollout.command(verb, command)
+    return str(error.value.cause)
+
+
+async def test_start_without_a_right_changes_nothing(
+    env: WorkflowEnvironment, people: People
+) -> None:
+    """A bare client starts no rollout; the flag is not touched."""
+    async with running_rollout(env, keyring=people.keyring) as rollout:
+        with pytest.raises(WorkflowFailureError) as error:
+            await rollout.handle.result()
+        assert "needs a signature" in str(error.value.cause)
+        assert rollout.flags.percentages == []
+
+
+async def test_decisions_of_a_whole_rollout_are_proven(
+    env: WorkflowEnvironment, people: People
+) -> None:
+    """Every forged, replayed or unauthorized way to raise fails; lowering stays open to everybody."""
+
+    async def sign_start(rollout_id: str) -> Command:
+        command = Command(actor="ada", reason="release 12")
+        now = await env.get_current_time()
+        return await people.sign(
+            "ada", start_context(rollout_id, short_plan(), command, now), command
+        )
+
+    async with running_rollout(env, keyring=people.keyring, sign_start=sign_start) as rollout:
+        state = await rollout.wait_until(
+            lambda s: (
+                s.step is not None and s.step.name == "ramp-100" and s.checks.latest is not None
+            )
+        )
+        assert state.decisions.started_by == "ada"
+        assert state.checks.latest is not None
+        plain = Command(actor="bob", reason="fine", evidence=state.checks.latest.id)
+        assert "needs a signature" in await refusal(rollout, Verb.APPROVE, plain)
+        forged = await people.sign_command("eve", rollout, Verb.APPROVE, plain)
+        assert "not in the keyring" in await refusal(rollout, Verb.APPROVE, forged)
+        stolen = await people.sign_command("ada", rollout, Verb.APPROVE, plain)
+        assert "the actor is bob" in await refusal(rollout, Verb.APPROVE, stolen)
+        own = plain.model_copy(update={"actor": "ada"})
+        own = await people.sign_command("ada", rollout, Verb.APPROVE, own)
+        assert "ada started the rollout" in await refusal(rollout, Verb.APPROVE, own)
+        signed = await people.sign_command("bob", rollout, Verb.APPROVE, plain)
+        altered = signed.model_copy(update={"reason": "not what I signed"})
+        assert "signs reason" in await refusal(rollout, Verb.APPROVE, altered)
+        promoted = plain.model_copy(update={"proof": signed.proof})
+        await rollout.handle.signal(Verb.APPROVE, plain)
+        await rollout.pass_time(1)
+        assert (await rollout.state()).entry.approvals == ()
+        assert "refused" in [event.kind for event in (await rollout.state()).timeline]
+        await _approve_and_replay(rollout, people, plain, promoted)
+        state = await rollout.state()
+        proven = [event for event in state.timeline if event.signer is not None]
+        assert [event.kind for event in proven] == ["start", "approve", "resume"]
+        assert next(e for e in state.timeline if e.kind == "pause").signer is None
+        head = verify_chain(state.timeline, state.rollout_id)
+        assert head == state.timeline[-1].digest
+
+
+async def _approve_and_replay(
+    rollout: RunningRollout, people: People, plain: Command, replayed: Command
+) -> None:
+    signed = await people.sign_command("bob", rollout, Verb.APPROVE, plain)
+    await rollout.command(Verb.APPROVE, signed)
+    await rollout.wait_until(lambda s: s.percentage == 100)
+    assert "nothing waits for approval" in await refusal(rollout, Verb.APPROVE, replayed)
+    await rollout.command(Verb.PAUSE, Command(actor="anybody", reason="strange graphs"))
+    resume = Command(actor="bob", reason="all well")
+    people.write("ada")
+    revoked = await people.sign_command("bob", rollout, Verb.RESUME, resume)
+    assert "not in the keyring" in await refusal(rollout, Verb.RESUME, revoked)
+    people.keyring.write_text("bob ssh-ed25519 damaged", encoding="ascii")
+    assert "keyring line 1" in await refusal(rollout, Verb.RESUME, revoked)
+    people.keyring.unlink()
+    assert "cannot be read" in await refusal(rollout, Verb.RESUME, revoked)
+    people.write("bob")
+    await rollout.command(Verb.RESUME, revoked)
+    await rollout.command(Verb.PAUSE, Command(actor="anybody"))
+    assert "used before" in await refusal(rollout, Verb.RESUME, revoked)
+    await rollout.command(Verb.ABORT, Command(actor="anybody", reason="enough"))
+    assert (await rollout.state()).status in (Status.ABORTED, Status.PAUSED)
