@@ -62,9 +62,10 @@ class RunningServer:
 
         asyncio.run(run())
 
-    def metric(self, line_start: str) -> float:
+    def metric(self, line_start: str, label: str = "") -> float:
         text = httpx.get(f"{self.url}/metrics").text
-        found = [line for line in text.splitlines() if line.startswith(line_start)]
+        lines = [line for line in text.splitlines() if line.startswith(line_start)]
+        found = [line for line in lines if label in line]
         return sum(float(line.rpartition(" ")[2]) for line in found)
 
 
@@ -226,7 +227,7 @@ def test_reported_outcomes_count_users_by_cohort(server: RunningServer) -> None:
     labels = f'cohort="treatment",flag="{HALF}"'
     wait_for(lambda: server.metric(f"sluice_users_total{{{labels}") == len(treated))
     assert server.metric(f"sluice_requests_total{{{labels}") == 2 * len(treated)
-    assert server.metric("sluice_users_failed_total{") == 1
+    assert server.metric("sluice_users_failed_total{", 'nth="1"') == 1
     assert server.metric(f"sluice_users_score_count{{{labels}") == len(treated)
 
 
