@@ -1,4 +1,4 @@
-"""English words and what is near them, from WordNet 3.0 (Princeton; licence beside the data).
+"""English words and what is near them, from WordNet 3.0 (Princeton; ``english.LICENSE``).
 
 ``english.tsv.gz`` holds the synsets whose words are common: part of speech, ``lemma.rank`` words,
 the line numbers of hypernyms, and ``lemma>line.lemma`` derivations; then, after empty lines, irregular

@@ -6,6 +6,7 @@ what Sluice needs for itself; the team's stores are only read.
 
 import hashlib
 import json
+import time
 import zlib
 from collections.abc import Awaitable
 from typing import cast
@@ -17,6 +18,8 @@ from router.catalog.values import ColumnValues, KindValues
 
 BYTES_MAX = 64 * 1024 * 1024
 TTL_SECONDS = 7 * 24 * 3600
+FRESH_SECONDS = 3600.0
+"""Older values are read from the stores again, so that new rows are found by name."""
 
 
 def fingerprint(catalog: Catalog) -> str:
@@ -36,12 +39,13 @@ class ValueStore:
         self._key = f"sluice:{environment}:catalog:values"
 
     async def load(self, catalog: Catalog) -> dict[str, list[ColumnValues]] | None:
-        """Return the values; None where there are none for this catalogue."""
+        """Return the values; None where there are none for this catalogue, or only old ones."""
         packed = await cast("Awaitable[bytes | None]", self._redis.get(self._key))
         if packed is None:
             return None
         document = json.loads(zlib.decompress(packed))
-        if document.get("fingerprint") != fingerprint(catalog):
+        fresh = time.time() - document.get("saved_at", 0.0) < FRESH_SECONDS
+        if not fresh or document.get("fingerprint") != fingerprint(catalog):
             return None
         return {
             kind: [
@@ -57,6 +61,7 @@ class ValueStore:
         """Store the values; return the number of bytes, 0 where they exceed the bound."""
         document = {
             "fingerprint": fingerprint(catalog),
+            "saved_at": time.time(),
             "kinds": {
                 kind: [
                     {"columns": each.columns, "values": each.values, "complete": each.complete}
