@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import os
 import secrets
@@ -9,6 +10,7 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
@@ -19,6 +21,7 @@ from sluice.flags.keys import FlagKeys
 HEARTBEAT_SECONDS = 1.0
 LIVE_SECONDS = 5.0
 DEREGISTER_SECONDS = 60.0
+CLOCK_TOLERANCE_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,14 @@ async def live_processes(redis: Redis, environment: str) -> list[ServiceProcess]
     try:
         now = _unix_seconds(await redis.time())
         entries = cast("Mapping[Any, Any]", await cast("Any", redis.hgetall(key)))
-        processes = [_parse_process(name, entry) for name, entry in entries.items()]
+        processes, unreadable = _parse_processes(entries, now)
+        if unreadable:
+            # A live process writes its entry again within a second; a foreign entry blocks only once.
+            await cast("Any", redis.hdel(key, *unreadable))
+            name, reason = next(iter(unreadable.items()))
+            raise FlagStoreError(
+                f"the entry of process {name!r} is not readable: {reason}; deleted"
+            )
         gone = [each.id for each in processes if now - each.reported_at > DEREGISTER_SECONDS]
         if gone:
             await cast("Any", redis.hdel(key, *gone))
@@ -76,14 +86,49 @@ def _unix_seconds(time_reply: tuple[Any, Any]) -> float:
     return int(seconds) + int(micros) / 1e6
 
 
-def _parse_process(name: object, entry: object) -> ServiceProcess:
-    identity = name.decode() if isinstance(name, bytes) else str(name)
+def _parse_processes(
+    entries: Mapping[Any, Any], now: float
+) -> tuple[list[ServiceProcess], dict[str, str]]:
+    """Return the readable entries, and the reason for each other one."""
+    processes, unreadable = list[ServiceProcess](), dict[str, str]()
+    for name, entry in entries.items():
+        identity = name.decode(errors="replace") if isinstance(name, bytes) else str(name)
+        try:
+            processes.append(_parse_process(identity, entry, now))
+        except (ValueError, TypeError, KeyError) as error:
+            unreadable[identity] = f"{error!r} in {entry!r}"
+    return processes, unreadable
+
+
+def _parse_process(identity: str, entry: object, now: float) -> ServiceProcess:
+    """Parse one entry. Raises ValueError, TypeError or KeyError."""
+    body = json.loads(cast("bytes", entry))
+    url, reported_at = str(body["url"]), float(body["reported_at"])
+    _require_plain_url(url)
+    if not reported_at <= now + CLOCK_TOLERANCE_SECONDS:  # NaN is refused too
+        raise ValueError(f"reported_at {reported_at} is in the future")
+    return ServiceProcess(identity, url, int(body["pid"]), reported_at)
+
+
+def _require_plain_url(url: str) -> None:
+    """Refuse all but ``http://host:port``, and addresses that serve no process.
+
+    The worker and the command line send requests to these URLs: an entry must not make them reach
+    a cloud's metadata service (link-local), nor another path (SSRF, CWE-918).
+    """
+    parts = urlsplit(url)
+    is_plain = parts.scheme in ("http", "https") and parts.hostname
+    if (
+        not is_plain
+        or parts.path not in ("", "/")
+        or parts.query
+        or parts.fragment
+        or parts.username
+    ):
+        raise ValueError(f"url {url!r} is not http://host:port")
     try:
-        body = json.loads(cast("bytes", entry))
-        return ServiceProcess(
-            identity, str(body["url"]), int(body["pid"]), float(body["reported_at"])
-        )
-    except (ValueError, TypeError, KeyError):
-        raise FlagStoreError(
-            f"the entry of process {identity!r} is not readable: {entry!r}"
-        ) from None
+        address = ipaddress.ip_address(parts.hostname or "")
+    except ValueError:
+        return  # a name
+    if address.is_link_local or address.is_multicast or address.is_unspecified:
+        raise ValueError(f"url {url!r} is not the address of a process")

@@ -75,10 +75,34 @@ async def test_silent_processes_are_gone_and_later_forgotten(redis: Redis) -> No
     assert sorted(kept) == [b"gone", b"live"]
 
 
-async def test_an_unreadable_entry_is_an_error_not_an_absent_process(redis: Redis) -> None:
-    await redis.hset("sluice:default:processes", "odd", "{")
+def entry_of(url: str, reported_at: float = 0.0) -> str:
+    return json.dumps({"url": url, "pid": 1, "reported_at": reported_at})
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        "{",
+        "null",
+        entry_of("http://x", 1e12),
+        entry_of("http://x", float("nan")),
+        entry_of("http://169.254.169.254"),
+        entry_of("http://[::]:80"),
+        entry_of("http://user@x"),
+        entry_of("http://x/latest/meta-data"),
+        entry_of("http://x?a=b"),
+        entry_of("file:///etc/passwd"),
+        entry_of("gopher://x"),
+    ],
+)
+async def test_an_unreadable_entry_is_an_error_once_and_then_deleted(
+    redis: Redis, entry: str
+) -> None:
+    """It may be a live process, which writes its entry again; a foreign one must not block."""
+    await redis.hset("sluice:default:processes", "odd", entry)
     with pytest.raises(FlagStoreError, match="odd"):
         await live_processes(redis, "default")
+    assert await live_processes(redis, "default") == []
 
 
 def process_view(seen: FlagsResponse | None) -> ProcessPoll:
