@@ -13,7 +13,7 @@ import asyncpg  # type: ignore[import-untyped]  # it ships no types
 import httpx
 from redis.asyncio import BlockingConnectionPool, Redis
 
-from router.backends.postgres_pool import PostgresPool
+from router.backends.postgres_pool import PostgresPool, split_pooler_option
 from router.backends.vector_store import EmbeddedVectorStore, VectorStore
 from router.errors import RouterSettingsError
 from router.settings import StoreSettings
@@ -103,15 +103,20 @@ def server_vector_store(client: "AsyncQdrantClient") -> VectorStore:
 
 
 async def open_postgres(stores: StoreSettings) -> PostgresPool:
-    """A pool that connects when it is first used: ``min_size=0`` opens nothing here."""
+    """Return a pool that connects on first use.
+
+    ``pgbouncer=true`` in the address is for a transaction pooler. It is our own parameter, which the
+    server would refuse.
+    """
+    dsn, is_pooled = split_pooler_option(stores.postgres_dsn)
     pool: PostgresPool = await asyncpg.create_pool(
-        stores.postgres_dsn,
+        dsn,
         min_size=0,
         max_size=POOL_SIZE,
         timeout=CONNECT_SECONDS,
         command_timeout=5,
-        # Behind a transaction pooler prepared statements must not outlive their transaction.
-        statement_cache_size=0 if "pgbouncer=true" in stores.postgres_dsn else 100,
+        # Behind a transaction pooler a prepared statement must not outlive its transaction.
+        statement_cache_size=0 if is_pooled else 100,
     )
     return pool
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 Row = Mapping[str, Any]
 
@@ -18,3 +19,14 @@ class PostgresPool(Protocol):
     async def executemany(self, command: str, args: Sequence[Sequence[object]]) -> None: ...
 
     async def close(self) -> None: ...
+
+
+def split_pooler_option(dsn: str) -> tuple[str, bool]:
+    """Return the address without ``pgbouncer=true``, and whether it had the option."""
+    parts = urlsplit(dsn)
+    options = parse_qsl(parts.query, keep_blank_values=True)
+    others = [(name, value) for name, value in options if name != "pgbouncer"]
+    is_pooled = ("pgbouncer", "true") in options
+    if len(others) == len(options):
+        return dsn, False
+    return urlunsplit(parts._replace(query=urlencode(others))), is_pooled
