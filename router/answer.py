@@ -1,4 +1,4 @@
-"""What a query becomes: the answer, its cohort, and what was decided on the way."""
+"""The answer to a query, with its cohort and the decisions behind it."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -53,7 +53,7 @@ class Answer:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Answer":
-        """The inverse of ``to_json``. Raises TypeError or KeyError for anything else."""
+        """Read the output of ``to_json``; raise TypeError or KeyError for anything else."""
         return cls(
             **{
                 **data,

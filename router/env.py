@@ -1,4 +1,4 @@
-"""Environment variables as values: a wrong one is told by its name."""
+"""Environment variables as values; an error names the variable."""
 
 from collections.abc import Mapping
 
@@ -16,7 +16,7 @@ def read_switch(env: Environment, name: str) -> bool:
 
 
 def read_positive(env: Environment, name: str, default: float) -> float:
-    """A number above 0. Raises SettingsError."""
+    """Read a number above 0; raise RouterSettingsError for others."""
     value = read_non_negative(env, name, default)
     if value == 0:
         raise RouterSettingsError(f"{name}={env[name]!r}: give a number above 0")
@@ -24,7 +24,7 @@ def read_positive(env: Environment, name: str, default: float) -> float:
 
 
 def read_non_negative(env: Environment, name: str, default: float) -> float:
-    """A number, 0 or more. Raises SettingsError."""
+    """Read a number of 0 or more; raise RouterSettingsError for others."""
     text = env.get(name)
     if text is None:
         return default
@@ -38,7 +38,7 @@ def read_non_negative(env: Environment, name: str, default: float) -> float:
 
 
 def read_fraction(env: Environment, name: str, default: float) -> float:
-    """A number above 0, at most 1. Raises SettingsError."""
+    """Read a number above 0 and at most 1; raise RouterSettingsError for others."""
     value = read_positive(env, name, default)
     if value > 1:
         raise RouterSettingsError(f"{name}={env[name]!r}: give a number above 0, at most 1")

@@ -1,4 +1,4 @@
-"""What a router does: the guide's switches and figures (stages 1 to 3), as one frozen value."""
+"""The features of a router: the guide's switches and figures (stages 1 to 3), as one frozen value."""
 
 from dataclasses import dataclass
 from typing import TypedDict

@@ -98,7 +98,7 @@ class AnalyticsSettings:
 
 @dataclass(frozen=True, slots=True)
 class OperationSettings:
-    """How a process runs: logs, and seconds of ``/readyz`` 503 before it stops taking queries.
+    """The operation of a process: logs, and seconds of ``/readyz`` 503 before it stops taking queries.
 
     ``announced_address`` (host or host:port) is where the worker reaches it; empty: as it listens.
     """
@@ -111,7 +111,7 @@ class OperationSettings:
 
 @dataclass(frozen=True, slots=True)
 class AddressOverrides:
-    """What QueryRouter's constructor may say in place of the environment (guide, stage 1)."""
+    """Addresses from QueryRouter's constructor, instead of the environment (guide, stage 1)."""
 
     postgres_dsn: str | None = None
     neo4j_uri: str | None = None
@@ -145,7 +145,7 @@ class Settings:
     catalog: Path | None = None
 
     def with_overrides(self, overrides: "AddressOverrides") -> "Settings":
-        """These settings, with what the caller of QueryRouter passed in instead."""
+        """Return these settings with the addresses of QueryRouter's caller."""
         stores = {name: value for name in _STORE_ADDRESSES if (value := getattr(overrides, name))}
         keys = {name: value for name in _LLM_KEYS if (value := getattr(overrides, name))}
         return replace(self, stores=replace(self.stores, **stores), llm=replace(self.llm, **keys))

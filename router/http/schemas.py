@@ -8,7 +8,7 @@ from router.answer import Answer
 from router.backends.base import Hit
 from router.learning import UserFeedback
 
-# What no store could take: a lone half of a surrogate pair is no text.
+# A lone half of a surrogate pair is not text, and stores refuse it.
 Text = Annotated[str, Field(min_length=1, max_length=2000)]
 Id = Annotated[str, Field(min_length=1, max_length=200)]
 
@@ -113,7 +113,7 @@ def _result_fields(hit: Hit) -> dict[str, Any]:
 
 
 class FeedbackBody(BaseModel):
-    """What a user made of an answer; every signal may be missing."""
+    """A user's signals about an answer; each may be missing."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -139,7 +139,7 @@ class FeedbackBody(BaseModel):
     complaint: bool = Field(default=False, strict=True)
 
     def to_feedback(self) -> UserFeedback:
-        """Raises InvalidFeedbackError for signals that contradict each other."""
+        """Raise InvalidFeedbackError for signals that contradict each other."""
         return UserFeedback(**self.model_dump(exclude={"complaint"}))
 
 
@@ -152,6 +152,6 @@ class ReceiptBody(BaseModel):
 
 
 class ErrorBody(BaseModel):
-    """What went wrong, in words."""
+    """The problem, in words."""
 
     detail: str | list[dict[str, Any]]

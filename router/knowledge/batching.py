@@ -8,7 +8,7 @@ T = TypeVar("T")
 
 
 def batches(items: Sequence[T], size: int) -> Iterator[list[T]]:
-    """Lists of at most ``size``, in order."""
+    """Yield lists of at most ``size``, in order."""
     rest = iter(items)
     while batch := list(islice(rest, size)):
         yield batch

@@ -46,7 +46,7 @@ UPSERT_ROW = """
 
 @dataclass(frozen=True, slots=True)
 class WriteSummary:
-    """What was written. ``dangling`` links point to records that no store has."""
+    """The result of a write. ``dangling`` links point to records that no store has."""
 
     records: int
     links: int

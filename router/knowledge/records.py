@@ -1,4 +1,4 @@
-"""What a knowledge base is made of: records with text, attributes and links.
+"""The records of a knowledge base, with text, attributes and links.
 
 One record lands in every store: a node in the graph, a row in Postgres, a point in Qdrant.
 """

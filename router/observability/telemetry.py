@@ -29,7 +29,7 @@ class Telemetry:
 
     @classmethod
     def from_environment(cls, env: Mapping[str, str]) -> "Telemetry":
-        """Raises SettingsError: an endpoint is set and the SDK is not installed."""
+        """Start tracing; raise RouterSettingsError for an endpoint without the SDK."""
         if not any(env.get(name) for name in ENDPOINTS):
             return cls()
         try:
@@ -52,7 +52,7 @@ class Telemetry:
 
     @contextmanager
     def trace_request(self, name: str, headers: Mapping[str, str]) -> Iterator[trace.Trace]:
-        """The trace of one HTTP request: its caller's, when ``traceparent`` names one."""
+        """Continue the caller's trace of ``traceparent``, or open a new one."""
         if self._tracer is None:
             found = _TRACEPARENT.fullmatch(headers.get("traceparent", ""))
             with trace.open_trace(found[1] if found else None) as opened:

@@ -1,4 +1,4 @@
-"""What happens inside one query: seconds per phase, decisions, and parts that failed.
+"""The trace of one query: seconds per phase, decisions, and parts that failed.
 
 One trace a query, found through a context variable, so a backend can note the filter it used
 without every signature in between knowing of it. Code outside of a query may note and time freely:
@@ -19,7 +19,7 @@ PHASES = ("cache", "wait", "understand", "choose", "rewrite", "search", "correct
 
 
 class SpanTracer(Protocol):
-    """Where phases become spans: OpenTelemetry's tracer, when configured."""
+    """Port that turns phases into spans: OpenTelemetry's tracer, when configured."""
 
     def start_as_current_span(self, name: str) -> AbstractContextManager[Any]: ...
 
@@ -51,7 +51,7 @@ def set_span_tracer(tracer: SpanTracer) -> None:
 
 @contextmanager
 def open_trace(trace_id: str | None = None) -> Iterator[Trace]:
-    """A trace for the query inside; the one that is open already, when there is one."""
+    """Open a trace for the query inside, or reuse the open one."""
     trace = _current.get()
     if trace is not None:
         yield trace
@@ -95,7 +95,7 @@ def add_note(name: str, value: object) -> None:
 
 
 def record_failure(part: str, why: str) -> None:
-    """An optional part (the language model, the cache) was gone without: the answer is degraded."""
+    """Record a missing optional part (language model, cache): the answer is degraded."""
     trace = _current.get()
     if trace is not None:
         trace.failures[part] = why
@@ -109,7 +109,7 @@ def set_attributes(**attributes: str | int) -> None:
 
 
 def failures() -> dict[str, str]:
-    """What the query under way went without so far."""
+    """Return the parts missing so far from the current query."""
     trace = _current.get()
     return trace.failures if trace else {}
 
@@ -121,6 +121,6 @@ def remaining_seconds() -> float:
 
 
 def current_trace_id() -> str | None:
-    """The trace id of the query under way."""
+    """Return the trace id of the current query."""
     trace = _current.get()
     return trace.id if trace else None

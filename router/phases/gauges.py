@@ -20,7 +20,7 @@ class GaugeUpdater:
         metrics.flag_lease_age_seconds.set_function(reader.lease_age_seconds)
 
     async def run(self) -> None:
-        """For ever."""
+        """Run until cancelled."""
         while True:
             self.update()
             await asyncio.sleep(UPDATE_SECONDS)

@@ -110,7 +110,7 @@ class PhaseController:
         )
 
     async def run(self) -> None:
-        """For ever."""
+        """Run until cancelled."""
         while True:
             await self.reconcile()
             await asyncio.sleep(POLL_SECONDS)

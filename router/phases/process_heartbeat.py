@@ -20,7 +20,7 @@ logger = structlog.get_logger(__name__)
 async def send_heartbeats(
     redis: Redis, environment: str, process: ServiceProcess, metrics: RouterMetrics
 ) -> None:
-    """For ever, once a second; when it is cancelled the process is listed no more."""
+    """Send a heartbeat each second until cancelled, then remove the process from the list."""
     try:
         await _send_forever(redis, environment, process, metrics)
     finally:

@@ -1,4 +1,4 @@
-"""How much work a question is: one store, several, or a question to take apart first.
+"""The complexity of a question: one store, several, or a decomposition first.
 
 Interpretable on purpose: each feature adds a stated weight and a reason a person can read in
 ``sluice ask --explain``.

@@ -53,7 +53,7 @@ def fuse(rankings: Sequence[Ranking], limit: int) -> list[Hit]:
 
 
 def effective_weight(ranking: Ranking) -> float:
-    """The ranking's weight by trust in it; Postgres says itself how sure its filter is."""
+    """Return the ranking's weight; Postgres reports the certainty of its filter."""
     if ranking.backend == "postgres" and ranking.hits:
         return ranking.weight * ranking.hits[0].score ** 2
     return ranking.weight * TRUST_WEIGHTS.get(ranking.backend, 1.0)

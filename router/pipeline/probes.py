@@ -46,12 +46,12 @@ class GoldenQuestion(BaseModel):
         return (self.backend,) if isinstance(self.backend, str) else tuple(self.backend)
 
     def accepts(self, arm: str) -> bool:
-        """Whether the arm is right, or asks a store that is."""
+        """Return True when the arm is right, or includes a right store."""
         return not {arm, *ARM_BACKENDS[arm]}.isdisjoint(self.accepted)
 
 
 def read_golden_questions(path: Path) -> list[GoldenQuestion]:
-    """Raises SettingsError naming the line that can't be used."""
+    """Read the questions; raise RouterSettingsError with the number of an invalid line."""
     try:
         lines = path.read_text("utf-8").splitlines()
     except OSError as error:
@@ -86,8 +86,8 @@ class Prober:
     metrics: RouterMetrics
 
     async def run(self, interval_seconds: float) -> None:
-        """For ever; does nothing without questions."""
-        rng = random.Random()  # noqa: S311 - an order of questions is no secret
+        """Run until cancelled; return at once without questions."""
+        rng = random.Random()  # noqa: S311 - the order of questions is not a secret
         while self.questions:
             for golden in rng.sample(self.questions, len(self.questions)):
                 try:

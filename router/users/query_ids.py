@@ -96,7 +96,7 @@ class QueryIdSigner:
         )
 
     async def share_key(self, redis: Redis, environment: str) -> None:
-        """Adopt the environment's key in Redis, or store this one where there is none.
+        """Adopt the environment's key in Redis, or store this one there.
 
         Raises:
             RedisError: Redis failed; the present keys stay.

@@ -1,4 +1,4 @@
-"""What the ledger holds of a rollout: explanations and the post-mortem, without Temporal too."""
+"""The ledger's record of a rollout: explanations and the post-mortem, also without Temporal."""
 
 from dataclasses import dataclass
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""What is recorded of a rollout: explain, plan and post-mortem."""
+"""The pages of a rollout's record: explain, plan and post-mortem."""
 
 from dataclasses import dataclass
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""What the page of one rollout shows: a pure function of a snapshot and the time."""
+"""The view of one rollout, a pure function of a snapshot and the time."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -60,7 +60,7 @@ class ApprovalView:
 
 @dataclass(frozen=True, slots=True)
 class SoakView:
-    """How long the live step has been watched, of how long."""
+    """The watched time of the live step, and its whole time."""
 
     soaked: timedelta
     hold: timedelta

@@ -21,7 +21,7 @@ class LoginLinks:
         self._origin = origin
 
     def url(self, target: str = "/") -> str:
-        """Return the link, creating it first if there is none; it leads to ``target``."""
+        """Return the link to ``target``; create it when missing."""
         query = urlencode({"token": self._token(), "next": target})
         return f"{self._origin}/login/link?{query}"
 

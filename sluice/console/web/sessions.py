@@ -77,5 +77,5 @@ class SessionStore:
             self._notes[session_id] = text
 
     def take_note(self, session_id: str) -> str:
-        """Return the line once; empty when there is none."""
+        """Return the line once, or an empty string."""
         return self._notes.pop(session_id, "")
