@@ -54,4 +54,5 @@ def read_settings(
         origin=origin,
         environment=environment.get("SLUICE_ENVIRONMENT", "default"),
         local_actor=local_actor,
+        names_are_claims=not environment.get("SLUICE_KEYRING"),
     )

@@ -54,7 +54,7 @@ class Signer(Model):
 
 
 class DecisionMemory(Model):
-    """What verification needs: the verified starter, and the nonces used lately with their time.
+    """Memory of verification: the verified starter, and the nonces used lately with their time.
 
     ``has_keyring``: the worker verified the last decision; without it names are claims.
     """
