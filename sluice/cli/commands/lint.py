@@ -8,6 +8,7 @@ import typer
 from sluice.cli.errors import Exit
 from sluice.cli.output import JsonOption, print_note, print_result
 from sluice.rollout.errors import PlanError
+from sluice.rollout.plan.fit import fit_plan
 from sluice.rollout.plan.lint import lint_warnings
 from sluice.rollout.plan.loader import load_plan
 from sluice.rollout.plan.schema import ExpectedTraffic, RolloutPlan
@@ -16,26 +17,35 @@ from sluice.rollout.yaml_document import with_lines
 QueriesPerDayOption = Annotated[
     float | None, typer.Option(min=1, help="Expected queries a day, of both cohorts together.")
 ]
+UsersOption = Annotated[
+    float | None, typer.Option(min=1, help="Users who send them, both cohorts together.")
+]
+FitOption = Annotated[
+    bool, typer.Option("--fit", help="List the windows and samples that suit the traffic.")
+]
 StrictOption = Annotated[
     bool, typer.Option("--strict", help="Exit with 2 when there are warnings.")
 ]
 
 
-def lint(
+def lint(  # noqa: PLR0913, PLR0917  each is an option of the command line
     plans: Annotated[list[Path], typer.Argument(metavar="PLAN…", help="Plans, YAML files.")],
     qpd: QueriesPerDayOption = None,
+    users: UsersOption = None,
+    fit: FitOption = False,
     strict: StrictOption = False,
     json: JsonOption = False,
 ) -> None:
     """Check plans: one line per mistake and per gate that cannot decide, with field and line.
 
-    The time to detection is computed from the plan's traffic:, or from --qpd. Exit code: 2 for
-    mistakes and, with --strict, for warnings.
+    The time to detection is computed from the plan's traffic:, or from --qpd and --users. --fit
+    lists the windows and sample counts that keep chance from deciding at this traffic. Exit code: 2
+    for mistakes and, with --strict, for warnings.
     """
     failed = False
     for plan in plans:
         try:
-            warnings = _lint_plan(plan, qpd, json)
+            warnings = _lint_plan(plan, (qpd, users), fit, json)
         except typer.Exit:
             failed = True
         else:
@@ -44,14 +54,24 @@ def lint(
         raise typer.Exit(Exit.USAGE)
 
 
-def _lint_plan(plan: Path, qpd: float | None, json: bool) -> int:
+def _expected_traffic(
+    stated: ExpectedTraffic | None, qpd: float | None, users: float | None
+) -> ExpectedTraffic | None:
+    """Return the plan's traffic with the options' values in place of its own."""
+    if stated is None and qpd is None:
+        return None
+    traffic = stated or ExpectedTraffic(queries_per_day=qpd or 1)
+    options = {"queries_per_day": qpd, "users": users}
+    return traffic.model_copy(update={k: v for k, v in options.items() if v is not None})
+
+
+def _lint_plan(
+    plan: Path, options: tuple[float | None, float | None], fit: bool, json: bool
+) -> int:
     """Print what is wrong with one plan; return the number of warnings."""
     checked = load_plan_or_exit(plan, json)
-    traffic = checked.traffic
-    if qpd is not None:
-        traffic = (traffic or ExpectedTraffic(queries_per_day=qpd)).model_copy(
-            update={"queries_per_day": qpd}
-        )
+    traffic = _expected_traffic(checked.traffic, *options)
+    changes = [one.text() for one in fit_plan(checked, traffic)[1]] if fit and traffic else []
     warnings = dict.fromkeys(
         with_lines(plan.read_text(encoding="utf-8"), lint_warnings(checked, traffic))
     )
@@ -60,8 +80,10 @@ def _lint_plan(plan: Path, qpd: float | None, json: bool) -> int:
         "steps": len(checked.steps),
         "diagnostics": [],
         "warnings": [{"line": w.line, "field": w.field, "message": w.message} for w in warnings],
+        "fit": changes,
     }
     lines = [f"{plan}: warning: {warning}" for warning in warnings]
+    lines += [f"{plan}: fit: {change}" for change in changes]
     summary = f"{plan}: {checked.name} is fine ({len(checked.steps)} steps)"
     if warnings:
         summary = f"{plan}: {checked.name} is valid ({len(checked.steps)} steps), {len(warnings)} warnings"

@@ -26,7 +26,8 @@ from sluice.rehearsal.traffic.scenario import (
     scenario_names,
 )
 from sluice.rollout.errors import PlanError
-from sluice.rollout.plan.schema import RolloutPlan
+from sluice.rollout.plan.fit import fit_plan
+from sluice.rollout.plan.schema import ExpectedTraffic, RolloutPlan
 from sluice.stack.errors import StackError
 
 if TYPE_CHECKING:
@@ -47,12 +48,20 @@ def rehearse(  # noqa: PLR0913, PLR0917  each is an option of the command line
     check: Annotated[
         bool, typer.Option("--check", help="Fail when the plan exceeds its own budget.")
     ] = False,
+    qps: Annotated[
+        float | None,
+        typer.Option(min=0.01, help="Mean queries a second; the plan is fitted to it."),
+    ] = None,
+    users: Annotated[
+        int | None, typer.Option(min=20, max=20_000, help="How many users send them.")
+    ] = None,
     html: Annotated[Path | None, typer.Option(help="Write a page with plots to this file.")] = None,
     json: JsonOption = False,
 ) -> None:
     """Rehearse a plan: the real workflow, four weeks in seconds, on synthetic traffic.
 
     Without --scenario the traffic is healthy; --check alone rehearses every scenario of the budget.
+    With --qps or --users the plan is first fitted to that traffic (`sluice lint --fit` shows how).
     Exit code: 1 when a scenario does not end as its file expects, or a budget is exceeded; 2 when plan
     or scenario have mistakes or do not fit each other; 3 when a server is missing or fails.
     """
@@ -60,6 +69,9 @@ def rehearse(  # noqa: PLR0913, PLR0917  each is an option of the command line
     if check and checked.budget is None:
         raise CliError(f"{plan} has no budget; add budget: to it (docs/rehearsal.md).", Exit.USAGE)
     scenarios = [_load_scenario(name) for name in _scenario_names(checked, scenario, check)]
+    if qps is not None or users is not None:
+        scenarios = [_with_traffic(one, qps, users) for one in scenarios]
+        checked = _fit_to_traffic(checked, scenarios[0])
     try:
         began = time.monotonic()
         played, studies = asyncio.run(_rehearse(checked, scenarios, seed, runs))
@@ -83,6 +95,32 @@ def rehearse(  # noqa: PLR0913, PLR0917  each is an option of the command line
         json, rehearsals_document(checked.name, outcomes, studies, wrong), "\n\n".join(sections)
     )
     raise typer.Exit(Exit.FAILED if wrong else Exit.OK)
+
+
+def _with_traffic(scenario: Scenario, qps: float | None, users: int | None) -> Scenario:
+    traffic = scenario.traffic.model_copy(
+        update={
+            "queries_per_second": qps or scenario.traffic.queries_per_second,
+            "users": users or scenario.traffic.users,
+        }
+    )
+    return scenario.model_copy(update={"traffic": traffic})
+
+
+def _fit_to_traffic(plan: RolloutPlan, scenario: Scenario) -> RolloutPlan:
+    traffic = scenario.traffic
+    expected = ExpectedTraffic(
+        queries_per_day=86_400 * traffic.queries_per_second,
+        users=traffic.users,
+        error_rate=traffic.error_rate,
+        feedback_share=traffic.feedback_share,
+    )
+    fitted, changes = fit_plan(plan, expected)
+    print_note(
+        f"{plan.name} is fitted to {traffic.queries_per_second:g} queries a second of "
+        f"{traffic.users:,} users: {len(changes)} gates changed (sluice lint --fit lists them)"
+    )
+    return fitted
 
 
 def _scenario_names(plan: RolloutPlan, scenario: str, check: bool) -> list[str]:

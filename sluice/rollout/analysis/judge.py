@@ -5,6 +5,7 @@ from sluice.rollout.analysis.reading import GateReadings, Reading
 from sluice.rollout.analysis.verdict import Outcome, Verdict
 
 _THOUSAND = 1000
+_DIGITS_MAX = 16
 
 
 def judge(gate: Gate, metric: Metric, readings: GateReadings) -> Verdict:
@@ -85,10 +86,9 @@ def _limit(gate: Gate, reference: Reading | None) -> float:
 
 def _message(gate: Gate, metric: Metric, measured: GateReadings, kept: bool) -> str:
     reading, reference = measured.reading, measured.reference
-    limit = format_value(_limit(gate, reference), metric.unit)
+    value, limit = format_distinct((reading.value, _limit(gate, reference)), metric.unit)
     side = {True: "is", False: "is not"}[kept]
     pace = " an hour" if gate.kind is GateKind.TREND else ""
-    value = format_value(reading.value, metric.unit)
     text = f"{gate.name} {value}{pace} {side} {gate.direction} {limit}{pace}"
     if gate.kind in RELATIVE_KINDS and reference is not None:
         text += f" ({_reference_name(gate)} {format_value(reference.value, metric.unit)}"
@@ -135,3 +135,19 @@ def format_value(value: float | None, unit: str) -> str:
     if unit == "bytes":
         return f"{value / 1e6:.1f} MB"
     return f"{value:.3g}" if abs(value) < _THOUSAND else f"{value:,.0f}"
+
+
+def format_distinct(pair: tuple[float | None, float | None], unit: str) -> tuple[str, str]:
+    """Format two values with the same number of digits, as many as tell them apart."""
+    texts = (format_value(pair[0], unit), format_value(pair[1], unit))
+    if texts[0] != texts[1] or None in pair or pair[0] == pair[1]:
+        return texts
+    first, second = (value for value in pair if value is not None)
+    scale, suffix = {"seconds": (1000.0, " ms"), "ratio": (100.0, "%"), "bytes": (1e-6, " MB")}.get(
+        unit, (1.0, "")
+    )
+    for digits in range(1, _DIGITS_MAX):
+        texts = (f"{first * scale:.{digits}f}{suffix}", f"{second * scale:.{digits}f}{suffix}")
+        if texts[0] != texts[1]:
+            break
+    return texts

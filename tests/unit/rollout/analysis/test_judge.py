@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sluice.rollout.analysis.gate import Gate, Metric, render_query, slope_query, template_problem
-from sluice.rollout.analysis.judge import format_value, judge
+from sluice.rollout.analysis.judge import format_distinct, format_value, judge
 from sluice.rollout.analysis.reading import GateReadings, Reading
 from sluice.rollout.analysis.verdict import Check, Outcome, Verdict, worst_outcome
 
@@ -175,3 +175,18 @@ def test_expressions_fill_in_cohort_and_window() -> None:
 def test_values_read_as_people_write_them(value: float | None, unit: str, text: str) -> None:
     """Base units inside, human units outside."""
     assert format_value(value, unit) == text
+
+
+@pytest.mark.parametrize(
+    ("pair", "unit", "texts"),
+    [
+        ((0.8821, 0.8819), "seconds", ("882.1 ms", "881.9 ms")),
+        ((0.05000001, 0.05), "ratio", ("5.000001%", "5.000000%")),
+        ((0.05, 0.05), "ratio", ("5.00%", "5.00%")),
+        ((0.3, 0.5), "ratio", ("30.00%", "50.00%")),
+    ],
+)
+def test_a_reading_is_not_printed_like_the_limit_that_it_misses(
+    pair: tuple[float, float], unit: str, texts: tuple[str, str]
+) -> None:
+    assert format_distinct(pair, unit) == texts

@@ -30,7 +30,9 @@ def observe_failure(error: Exception, *, seconds: float | None, left: float) -> 
         raise error
     late = sample_value(metrics, "router_refused_total", reason="deadline")
     assert isinstance(raised.value, DeadlineExceeded) == bool(late)
-    assert (any(one.requests for one in users._pending.values())) == bool(error_counts(metrics)[0])
+    assert (any(one.failed for user in users._pending.values() for one in user.requests)) == bool(
+        error_counts(metrics)[0]
+    )
     return metrics
 
 

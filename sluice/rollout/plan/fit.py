@@ -1,0 +1,127 @@
+"""Fit a plan's fixed thresholds to the team's traffic: windows, sample counts, holds. Pure.
+
+A p99 of 20 queries is the slowest of them, and one failure of 20 is 5 %. A window that holds enough
+queries, also at night, keeps chance from deciding. Where even the longest useful window is too short,
+a red flag becomes a dry run: the statistical red flags beside it take its place.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sluice.rollout.analysis.gate import RELATIVE_KINDS, Gate, GateKind, Metric
+from sluice.rollout.plan.schema import ExpectedTraffic, RolloutPlan, Step
+from sluice.rollout.units import format_duration
+
+WINDOWS = tuple(
+    timedelta(minutes=minutes) for minutes in (5, 10, 15, 30, 60, 120, 180, 360, 720, 1440, 2880)
+)
+RED_FLAG_WINDOW_MAX = timedelta(hours=6)
+NIGHT_SHARE = 0.35
+"""Traffic at night and at weekends, as a part of the mean."""
+P99_SAMPLES_DOUBLED, P99_SAMPLES_ABSOLUTE, P99_SAMPLES_TENTH = 800, 4_000, 20_000
+"""Queries for which a log-normal p99 keeps within twice, a quarter above, and a tenth above its mean."""
+EVENTS_SPREAD, DEVIATIONS = 4.0, 5.0
+"""Failures of one user come together: their count varies four times as much as independent ones."""
+_QUERIES_METRIC = "router_queries_total"
+_SECONDS_PER_DAY = 86_400
+
+
+@dataclass(frozen=True)
+class FittedGate:
+    """One change: the gate's place, and the gate before and after."""
+
+    step: str
+    before: Gate
+    after: Gate
+
+    def text(self) -> str:
+        """Say the change in one line."""
+        changes = [
+            f"{name}: {_format(getattr(self.before, name))} → {_format(getattr(self.after, name))}"
+            for name in ("window", "min_samples", "threshold", "consecutive", "dry_run")
+            if getattr(self.before, name) != getattr(self.after, name)
+        ]
+        return f"{self.step}/{self.before.name}: {', '.join(changes)}"
+
+
+def _format(value: object) -> str:
+    return format_duration(value) if isinstance(value, timedelta) else f"{value}"
+
+
+def fit_plan(plan: RolloutPlan, traffic: ExpectedTraffic) -> tuple[RolloutPlan, list[FittedGate]]:
+    """Return the plan with windows, samples and holds that suit the traffic, and its changes."""
+    steps, changes, percentage = [], [], 0.0
+    for step in plan.steps:
+        percentage = percentage if step.percentage is None else step.percentage
+        share = 1.0 if step.delete_flag else percentage / 100
+        fitted = {
+            group: tuple(
+                _fit_gate(plan, gate, (traffic, share), is_red_flag=group == "red_flags")
+                for gate in getattr(step, group)
+            )
+            for group in ("gates", "red_flags")
+        }
+        changes += _changes(step, fitted)
+        steps.append(_with_longer_hold(step, fitted["gates"], fitted["red_flags"]))
+    return plan.model_copy(update={"steps": tuple(steps), "traffic": traffic}), changes
+
+
+def _changes(step: Step, fitted: dict[str, tuple[Gate, ...]]) -> Iterator[FittedGate]:
+    for group, gates in fitted.items():
+        for before, after in zip(getattr(step, group), gates, strict=True):
+            if before != after:
+                yield FittedGate(step.name, before, after)
+
+
+def _fit_gate(
+    plan: RolloutPlan, gate: Gate, comes: tuple[ExpectedTraffic, float], *, is_red_flag: bool
+) -> Gate:
+    metric, (traffic, share) = plan.metrics[gate.metric], comes
+    per_second = traffic.queries_per_day / _SECONDS_PER_DAY
+    part = {"treatment": share, "control": 1 - share, "all": 1.0}[gate.cohort]
+    if metric.unit == "per_second" and gate.direction == "above" and gate.cohort == "control":
+        lowest = round(0.1 * per_second, 3)
+        return gate.model_copy(update={"threshold": min(gate.threshold, lowest)})
+    needed = samples_needed(gate, metric, traffic)
+    if not needed or not part:
+        return gate
+    smallest = min(part, 1 - part) if gate.kind is GateKind.CONTROL else part
+    seconds = needed / (per_second * max(smallest, 1e-9) * NIGHT_SHARE)
+    window = max(
+        gate.window, next((w for w in WINDOWS if w.total_seconds() >= seconds), WINDOWS[-1])
+    )
+    if is_red_flag and window > RED_FLAG_WINDOW_MAX:
+        return gate.model_copy(update={"dry_run": True})
+    expected = per_second * smallest * window.total_seconds() * NIGHT_SHARE
+    samples = max(gate.min_samples, min(needed, math.floor(expected)))
+    consecutive = gate.consecutive if window == gate.window else 1
+    return gate.model_copy(
+        update={"window": window, "min_samples": samples, "consecutive": consecutive}
+    )
+
+
+def samples_needed(gate: Gate, metric: Metric, traffic: ExpectedTraffic) -> int:
+    """Return how many queries keep chance from deciding the gate; 0 where none are counted."""
+    if gate.kind in (GateKind.STATISTICAL, GateKind.TREND, GateKind.PRESENCE):
+        return 0
+    if _QUERIES_METRIC not in (metric.samples or ""):
+        return 0
+    if metric.unit == "seconds":
+        if gate.kind in RELATIVE_KINDS:
+            return P99_SAMPLES_DOUBLED if gate.threshold >= 1 else P99_SAMPLES_TENTH
+        return P99_SAMPLES_ABSOLUTE
+    rate = traffic.error_rate
+    if metric.unit != "ratio" or gate.direction == "above" or gate.threshold <= rate:
+        return 0
+    return math.ceil(DEVIATIONS**2 * EVENTS_SPREAD * rate / (gate.threshold - rate) ** 2)
+
+
+def _with_longer_hold(step: Step, gates: tuple[Gate, ...], red_flags: tuple[Gate, ...]) -> Step:
+    """Hold at least as long as the longest window, and until checks were stable after it."""
+    longest = max((gate.window for gate in gates), default=timedelta(0))
+    hold = max(step.hold, min(longest, WINDOWS[-1]) + step.stable_for)
+    deadline = step.deadline + (hold - step.hold)
+    update = {"gates": gates, "red_flags": red_flags, "hold": hold, "deadline": deadline}
+    return step.model_copy(update=update)
