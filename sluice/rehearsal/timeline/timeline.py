@@ -148,13 +148,17 @@ class Timeline:
             tick_seconds=self._tick,
             start_hour=hours,
             learned_hours=self._learned_hours(index, at),
+            learning_hours=learning_hours(self.plan),
             faults=FaultSchedule(tuple(one for one in placed if one is not None)),
             seed=self.seed,
         )
 
     def _learned_hours(self, index: int, at: datetime) -> float:
         first = next((one.at for one in self.entries if (one.step.percentage or 0) > 0), None)
-        return _whole_hours(at - first) if first is not None else 0.0
+        if first is None:
+            return 0.0
+        hours = (at - first).total_seconds() / 3600
+        return float(round(hours)) if learning_hours(self.plan) > 1 else hours
 
     def _schedule_fault(
         self, fault: ScenarioFault, index: int, at: datetime, lead: int
@@ -188,6 +192,12 @@ def router_state_at(plan: RolloutPlan, index: int) -> RouterState:
     learning_on = phases.enable_online_learning if phases else percentage > 0
     flags_on = phases.enable_feature_flags if phases else True
     return RouterState(percentage if learning_on else 0.0, flags_on, learning_on)
+
+
+def learning_hours(plan: RolloutPlan) -> float:
+    """Return the hours in which the rehearsed learner learns: a fifth of the plan's holds."""
+    holds = sum((step.hold for step in plan.steps), timedelta(0))
+    return 0.2 * holds.total_seconds() / 3600
 
 
 def expected_duration(step: Step) -> timedelta:

@@ -27,7 +27,6 @@ Chunk = dict[SeriesKey, Floats]
 
 ACTIVITY_WINDOW_TICKS = 60
 _DAY_HOURS, _WEEKEND_DAYS = 24.0, (5, 6)
-_LEARNS_FOR_HOURS = 150.0
 _MISS_COST = 1.0
 """An answer that the cache no longer gives takes twice the time."""
 _FEEDBACK_PER_BATCH = 100
@@ -147,7 +146,7 @@ class TrafficGenerator:
     def _mean_reward(self, cohort: str, ticks: Ints) -> Floats:
         world, mean = self.spec.traffic, np.full(len(ticks), self.spec.traffic.reward_control)
         if cohort == "treatment":
-            gain = 1 - np.exp(-self._learning_hours(ticks) / _LEARNS_FOR_HOURS)
+            gain = 1 - np.exp(-self._learning_hours(ticks) / self.spec.learning_hours)
             mean += (world.reward_treatment - world.reward_control) * gain
         lower = self.spec.faults.added_size(FaultKind.REWARD, cohort, ticks)
         return np.asarray(np.clip(mean - lower, 0, 1))
@@ -180,7 +179,7 @@ class TrafficGenerator:
         if cohort == "treatment":
             asked = asked * self._switch_values("learning_on", ticks)
             right += world.accuracy_gain * (
-                1 - np.exp(-self._learning_hours(ticks) / _LEARNS_FOR_HOURS)
+                1 - np.exp(-self._learning_hours(ticks) / self.spec.learning_hours)
             )
         for kind, accuracy in (("intent", np.full(len(ticks), 0.988)), ("routing", right)):
             good = self._rng.binomial(asked, np.clip(accuracy, 0, 1))

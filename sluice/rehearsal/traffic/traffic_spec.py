@@ -32,3 +32,5 @@ class TrafficSpec:
     learned_hours: float
     faults: FaultSchedule
     seed: int
+    learning_hours: float = 150.0
+    """Hours in which the learner gains about two thirds of what it can."""
