@@ -28,7 +28,7 @@ class ConfirmRequest(Model):
 
 
 class Confirmation(Model):
-    """``processes`` said so themselves; ``expired`` were silent longer than their lease allows."""
+    """``processes`` reported it themselves; ``expired`` were silent for longer than their lease."""
 
     processes: int
     expired: int
@@ -36,6 +36,8 @@ class Confirmation(Model):
 
     @property
     def text(self) -> str:
+        if not self.processes and not self.expired:
+            return f"in the store only: no router process to ask ({self.seconds:.2f} s)"
         silent = f", {self.expired} silent past their lease" if self.expired else ""
         who = "router process reports" if self.processes == 1 else "router processes report"
         return f"{self.processes} {who} it{silent} ({self.seconds:.2f} s)"

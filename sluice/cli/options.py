@@ -5,13 +5,31 @@ from typing import Annotated
 
 import typer
 
+from sluice.rollout.printable import unprintable_problem
+
+
+def require_printable(text: str) -> str:
+    """Return ``text``; refuse control characters, which forge lines in terminals and git trailers."""
+    if problem := unprintable_problem(text, one_line=True):
+        raise typer.BadParameter(problem)
+    return text
+
+
 FlagArgument = Annotated[
     str | None, typer.Argument(help="The flag; may be left out when one rollout runs.")
 ]
 ReasonOption = Annotated[
-    str, typer.Option("--reason", "-m", help="The reason, kept in the timeline.")
+    str,
+    typer.Option(
+        "--reason", "-m", help="The reason, kept in the timeline.", callback=require_printable
+    ),
 ]
-ActorOption = Annotated[str, typer.Option("--by", help="The actor; default: SLUICE_ACTOR, or you.")]
+ActorOption = Annotated[
+    str,
+    typer.Option(
+        "--by", help="The actor; default: SLUICE_ACTOR, or you.", callback=require_printable
+    ),
+]
 PlanArgument = Annotated[
     Path, typer.Argument(help="The plan, a YAML file such as plans/phase4.yaml.")
 ]
