@@ -1,4 +1,4 @@
-"""What people write reaches terminals, git trailers and Slack: it can't forge lines there."""
+"""Text of people reaches terminals, git trailers and Slack, where control characters forge lines."""
 
 import pytest
 from typer.testing import CliRunner
@@ -16,7 +16,7 @@ def test_control_characters_are_refused_before_anything_is_sent(option: str, tex
 
 
 def test_a_confirmation_by_nobody_names_itself_so() -> None:
-    """Zero processes that report it are no proof of anything."""
+    """Zero reports prove nothing."""
     nobody = Confirmation(processes=0, expired=0, seconds=0.3).text
     assert nobody == "in the store only: no router process to ask (0.30 s)"
     assert Confirmation(processes=1, expired=0, seconds=0.3).text.startswith("1 router process")
