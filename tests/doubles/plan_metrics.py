@@ -1,5 +1,6 @@
 """A metrics port that answers a plan's own expressions from one value per metric, set by hand."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +17,7 @@ ALL_COUNT, BELOW_EDGE_COUNT = 1000.0, 990.0
 SCRAPES = 1e9
 """More than any block asks for: nothing was missed."""
 SAMPLES = 10_000.0
+_WINDOW = re.compile(r"\[[^\]]*\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,7 @@ class PlanMetrics:
         self.age_seconds: float | None = 1.0
         self.error: EffectError | None = None
         self._requests = {
-            promql: asked
+            _without_windows(promql): asked
             for gate in _plan_gates(plan)
             for promql, asked in _gate_requests(plan, gate)
         }
@@ -58,7 +60,7 @@ class PlanMetrics:
             raise self.error
         if promql.startswith("time() - (max(timestamp("):
             return self.age_seconds
-        asked = self._requests.get(promql)
+        asked = self._requests.get(_without_windows(promql))
         answer = self._value_of(asked) if asked else self._counter_value(promql)
         if isinstance(answer, EffectError):
             raise answer
@@ -79,6 +81,11 @@ class PlanMetrics:
             return SCRAPES
         name = self._counters[promql.removeprefix("sum(").partition(" - ")[0]]
         return BLOCK_INCREASES.get(name, ALL_COUNT if name == "all" else BELOW_EDGE_COUNT)
+
+
+def _without_windows(promql: str) -> str:
+    """Drop the windows: the activities cut them at the time at which the share went live."""
+    return _WINDOW.sub("[]", promql)
 
 
 def _plan_gates(plan: RolloutPlan) -> Iterator[Gate]:
