@@ -14,7 +14,7 @@ import pytest
 from temporalio.client import Client
 
 from sluice.rehearsal.runner.time_skipping_server import time_skipping_server
-from sluice.rollout.analysis.gate import Gate, GateKind
+from sluice.rollout.analysis.gate import Gate, GateKind, Severity
 from sluice.rollout.engine.state import State, Status
 from sluice.rollout.plan.schema import RolloutPlan, Step
 from tests.conftest import run_blocking
@@ -50,10 +50,16 @@ CaseMutation = Callable[[RolloutCase], Awaitable[None]]
 
 
 def phase4_in_hours() -> RolloutPlan:
-    """Return the guide's plan in hours."""
+    """Return the guide's plan in hours; a blind red flag is only noted, or points would end at it."""
     steps = tuple(_in_hours(step) for step in PHASE4.steps)
     escalation = PHASE4.escalation.model_copy(update={"p1_rolls_back_after": HOUR})
-    return PHASE4.model_copy(update={"steps": steps, "notify": (), "escalation": escalation})
+    update = {"steps": steps, "notify": (), "escalation": escalation, "blind_severity": Severity.P2}
+    return PHASE4.model_copy(update=update)
+
+
+def with_blindness(plan: RolloutPlan) -> RolloutPlan:
+    """Pause at a blind red flag, as a plan does by default."""
+    return plan.model_copy(update={"blind_severity": Severity.P1})
 
 
 def _in_hours(step: Step) -> Step:

@@ -22,6 +22,7 @@ from tests.workflows.fault_points import (
     when_live,
     when_status,
     when_waiting,
+    with_blindness,
 )
 from workflows.activity_options import HISTORY_EVENTS_MAX
 
@@ -54,6 +55,7 @@ POINTS = [
     fault_point("the learner's presence is unknown", when_live("dark", set_readings(learner_heartbeat_age=None)), expected_end=DEGRADED, expected_percentages=[0]),
     fault_point("a gate fails until the deadline, 5 %", when_live("ramp-5", set_readings(average_reward=0.45)), expected_end=DEGRADED, expected_percentages=[*AT_5, 0]),
     fault_point("a gate fails until the deadline, 25 %", when_live("ramp-25", set_readings(cache_hit_rate=0.6)), expected_end=DEGRADED, expected_percentages=[*AT_25, 5]),
+    fault_point("a red flag is blind", when_live("ramp-25", set_readings(error_rate=NAN)), expected_end=DEGRADED, expected_percentages=[*AT_25, 0], plan=with_blindness),
     # Servers that are down.
     fault_point("Prometheus is down", when_live("ramp-50", PROMETHEUS_DOWN), expected_end=PAUSED, expected_percentages=AT_50),
     fault_point("Prometheus is down for a while", when_live("ramp-50", PROMETHEUS_DOWN), after_previous(restore_health(), hours=1), expected_end=HEALTHY, expected_percentages=FULL_ROLLOUT),

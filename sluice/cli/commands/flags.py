@@ -9,6 +9,7 @@ from rich.console import Console
 
 from sluice.cli.clients.flags import FlagClient, flag_client, parse_percentage
 from sluice.cli.commands.flags_server import key, serve
+from sluice.cli.commands.switches.phases import phases
 from sluice.cli.context import Context
 from sluice.cli.errors import CliError, Exit
 from sluice.cli.output import JsonOption, print_note, print_result
@@ -32,6 +33,8 @@ app = typer.Typer(
 )
 app.command()(serve)
 app.command()(key)
+
+app.command()(phases)
 
 FlagNameArgument = Annotated[str, typer.Argument(metavar="FLAG", help="The flag's name.")]
 HistoryReasonOption = Annotated[

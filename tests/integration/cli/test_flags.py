@@ -131,6 +131,20 @@ def test_a_wrong_percentage_writes_nothing(
     assert [entry["action"] for entry in printed(capsys)] == ["create"]
 
 
+def test_phases_are_shown_set_and_released(
+    sluice: Sluice, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert sluice("phases", "enable_online_learning=on") == Exit.OK
+    assert "enable_online_learning on; they belong to no flag" in capsys.readouterr().out
+    assert sluice("phases", "enable_online_learning=maybe") == Exit.USAGE
+    assert sluice("phases", "enable_phase_9=on") == Exit.USAGE
+    assert sluice("phases", "--off") == Exit.OK
+    capsys.readouterr()
+    sluice("phases", "--json")
+    off = {"enable_feature_flags": False, "enable_online_learning": False}
+    assert printed(capsys) == {"flag": "", "phases": off}
+
+
 def test_refusals_name_their_reason(sluice: Sluice, capsys: pytest.CaptureFixture[str]) -> None:
     sluice("create", FLAG)
     sluice("kill", FLAG)
