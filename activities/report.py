@@ -40,14 +40,14 @@ class ReportActivities:
         with temporal_errors():
             await record_events(self.ledger, rollout_id, request.state.timeline)
             await self.ledger.append(_entry(request, "state", request.model_dump_json()))
-            told = await self._with_full_timeline(request)
+            full_request = await self._with_full_timeline(request)
             checks = [record.check for record in await read_checks(self.ledger, rollout_id)]
-            receipt = await asyncio.to_thread(self._write_files, told, checks)
+            receipt = await asyncio.to_thread(self._write_files, full_request, checks)
             await self.ledger.append(_entry(request, "report", receipt.model_dump_json()))
         return receipt
 
     async def _with_full_timeline(self, request: ReportRequest) -> ReportRequest:
-        """The request with the whole timeline: the state's own holds the last lines only."""
+        """Return the request with the whole timeline; the state keeps only its last lines."""
         recorded = await read_events(self.ledger, request.state.rollout_id)
         timeline = merge_timelines(recorded, request.state.timeline)
         state = request.state.model_copy(update={"timeline": timeline})

@@ -41,12 +41,11 @@ class WatchActivities:
 
         If the rollout does not act on a P0 within seconds, the flag is killed from here.
 
-        Until then it goes on, whatever is out of reach. No data fires nothing at once (unless the red
-        flag has ``on_no_data: fail``); after ``blind_after`` it is a finding. The heartbeat carries
-        the problem. Counts of consecutive
-        failures and statistical evidence travel in the heartbeat, so another worker goes on from
-        there; with statistical red flags the watch hands its evidence over after each shift.
-        Cancelling ends it.
+        Until then the watch continues, whatever is out of reach. Missing data fires nothing at once
+        (unless the red flag has ``on_no_data: fail``). After ``blind_after`` it is a finding. The
+        heartbeat carries the problem, the counts of consecutive failures and the statistical
+        evidence, so that another worker continues from there. With statistical red flags the watch
+        hands its evidence over after each shift. Cancelling ends it.
         """
         watch = RedFlagWatch(self, request, _last_checkpoint())
         async with heartbeating(lambda: watch.checkpoint):
@@ -92,7 +91,7 @@ class RedFlagWatch:
         self._clock = ports.clock or ServerClock(activity.info().started_time)
 
     async def run_until_finding(self) -> Finding | None:
-        """The finding; None at the end of the shift."""
+        """Poll until a finding and return it; return None at the end of the shift."""
         loop = asyncio.get_running_loop()
         hands_over_at = loop.time() + self._request.handover_seconds
         while self._request.evidence_context is None or loop.time() < hands_over_at:
@@ -151,7 +150,7 @@ class RedFlagWatch:
         )
 
     def _count_flag_drift(self, flag: "_FlagObservation") -> int:
-        """Turns in a row in which the flag wasn't right; not knowing neither adds nor ends."""
+        """Count the turns in a row in which the flag differed; an unreadable flag changes nothing."""
         if not flag.is_known:
             return self.checkpoint.flag_drift_count
         return self.checkpoint.flag_drift_count + 1 if flag.finding else 0
@@ -185,7 +184,7 @@ class RedFlagWatch:
 
 @dataclass(frozen=True)
 class _FlagObservation:
-    """One look at the flag in the store; not ``known`` when the store was out of reach."""
+    """One look at the flag in the store; ``is_known`` is False when the store did not answer."""
 
     finding: Finding | None = None
     problem: str = ""
@@ -195,7 +194,7 @@ class _FlagObservation:
 def update_failure_counts(
     failures: Mapping[str, int], verdicts: tuple[Verdict, ...]
 ) -> dict[str, int]:
-    """Count failures in a row: a success ends the row; what couldn't be judged neither adds nor ends."""
+    """Count failures in a row; a success ends the row, a gate without a verdict changes nothing."""
     counts = dict(failures)
     for verdict in verdicts:
         if verdict.outcome is Outcome.FAILED:

@@ -1,7 +1,7 @@
 """The code port on a real clone: git revert in a worktree of its own, push, deploy hook.
 
-The clone's own checkout is never the place of work: a conflict, a kill or a lost network leaves it
-as it was. What was done is found again by a trailer in the commit, so that a retry does the rest.
+The revert never happens in the clone's own checkout: a conflict, a kill or a lost network leaves it
+as it was. A trailer in the commit identifies an earlier attempt, so that a retry does the rest.
 """
 
 import asyncio
@@ -67,14 +67,14 @@ class GitRepository:
         command = shlex.split(self.deploy_hook)
         if not command:
             return "no deploy hook is set (SLUICE_DEPLOY_HOOK): deploy it now"
-        told = {
+        hook_variables = {
             "SLUICE_FLAG": request.flag,
             "SLUICE_ROLLOUT_ID": request.rollout_id,
             "SLUICE_ROLLBACK_KEY": request.key,
             "SLUICE_REVERTED_COMMIT": request.commit,
             "SLUICE_REVERT_COMMIT": commit,
         }
-        environment = {**self.environment, **told}
+        environment = {**self.environment, **hook_variables}
         try:
             end = await run_command(command, Path(self.repository), environment, HOOK_SECONDS_MAX)
         except OSError as error:
@@ -90,7 +90,7 @@ class GitRepository:
 
 @dataclass(frozen=True)
 class GitClient:
-    """git in one folder; every command has a limit and asks nobody anything."""
+    """git in one folder; every command has a time limit and never prompts."""
 
     folder: Path
     environment: Mapping[str, str]
@@ -108,14 +108,19 @@ class GitClient:
     async def run_checked(
         self, *arguments: str, error: type[CodeRefusedError | CodeUnreachableError]
     ) -> str:
-        """Give what a command wrote that has to succeed."""
+        """Run a command that has to succeed, and return its output; otherwise raise ``error``."""
         end = await self.run(*arguments)
         if end.returncode != 0:
             raise error(f"git {arguments[0]} in {self.folder}: {end.tail}")
         return end.output.strip()
 
     async def fetch_branch(self, request: RevertRequest) -> str:
-        """The branch as the remote has it now; CodeRefusedError when there is none."""
+        """Fetch the remote's branch and return its local ref.
+
+        Raises:
+            CodeRefusedError: the remote has no such branch.
+            CodeUnreachableError: the fetch fails.
+        """
         remote, branch = request.remote, request.branch
         there = await self.run("ls-remote", "--exit-code", "--heads", remote, branch)
         if there.returncode == NO_REF_EXIT_CODE:
@@ -126,13 +131,13 @@ class GitClient:
         return ours
 
     async def find_revert(self, request: RevertRequest, branch: str) -> str:
-        """The commit of an earlier attempt that came as far as the push; empty when none did."""
+        """Return the commit that an earlier attempt pushed, or an empty text."""
         mark = f"{COMMIT_TRAILER}: {request.key}"
         looking = ("log", "-1", "--format=%H", "--fixed-strings", f"--grep={mark}", branch)
         return await self.run_checked(*looking, error=CodeUnreachableError)
 
     async def revert_and_push(self, request: RevertRequest, branch: str) -> str:
-        """Revert and push; empty when somebody has undone the commit already."""
+        """Revert, push and return the new commit; empty when the commit was undone already."""
         commit = await self._resolve_commit(request, branch)
         async with self._worktree(request, branch) as there:
             await there.stage_revert(commit, await self._mainline_options(commit))
@@ -144,31 +149,35 @@ class GitClient:
             return await there.run_checked("rev-parse", "HEAD", error=CodeUnreachableError)
 
     async def fast_forward_checkout(self, request: RevertRequest, branch: str) -> None:
-        """Let the clone's own checkout follow when it is that branch, and nobody works in it."""
+        """Fast-forward the clone's own checkout if it is on the branch and has no local changes."""
         head = await self.run("symbolic-ref", "--short", "-q", "HEAD")
         changes = await self.run("status", "--porcelain", "--untracked-files=no")
         if head.output.strip() == request.branch and changes.returncode == 0 and not changes.output:
             await self.run("merge", "--ff-only", "--quiet", branch)
 
     async def _resolve_commit(self, request: RevertRequest, branch: str) -> str:
-        """The whole name of the commit, which must be part of the branch."""
+        """Return the full hash of the commit.
+
+        Raises:
+            CodeRefusedError: the clone or the branch does not contain the commit.
+        """
         name = f"{request.commit}^{{commit}}"
-        found = await self.run("rev-parse", "--verify", "--quiet", "--end-of-options", name)
-        if found.returncode != 0:
-            raise CodeRefusedError(f"the clone knows no commit {request.commit}")
-        commit = found.output.strip()
+        resolved = await self.run("rev-parse", "--verify", "--quiet", "--end-of-options", name)
+        if resolved.returncode != 0:
+            raise CodeRefusedError(f"the clone has no commit {request.commit}")
+        commit = resolved.output.strip()
         if (await self.run("merge-base", "--is-ancestor", commit, branch)).returncode != 0:
             raise CodeRefusedError(f"{request.commit} is not part of {request.branch}")
         return commit
 
     async def _mainline_options(self, commit: str) -> tuple[str, ...]:
-        """A merge is undone as what it brought into its first parent."""
+        """Return the options that revert a merge relative to its first parent; empty for others."""
         second = await self.run("rev-parse", "--verify", "--quiet", f"{commit}^2")
         return ("-m", "1") if second.returncode == 0 else ()
 
     @asynccontextmanager
     async def _worktree(self, request: RevertRequest, branch: str) -> AsyncIterator["GitClient"]:
-        """A checkout inside the git folder that is taken away whatever happens."""
+        """Check the branch out inside the git folder; remove that checkout in every case."""
         inside = await self.run_checked("rev-parse", "--git-common-dir", error=CodeUnreachableError)
         name = hashlib.sha256(request.key.encode()).hexdigest()[:12]
         place = (self.folder / inside / "sluice" / f"revert-{name}").resolve()

@@ -1,4 +1,4 @@
-"""Whether dashboards and alert rules are where people will look for them."""
+"""Checks that the dashboards and the alert rules of a plan exist in Grafana and Prometheus."""
 
 import asyncio
 import json
@@ -31,16 +31,16 @@ class MonitoringProbe:
     grafana_token: str = ""
 
     async def check_alert_rules(self, names: tuple[str, ...]) -> ProbeResult:
-        """Whether Prometheus has every alert rule, and could evaluate it the last time.
+        """Check that Prometheus has every alert rule and could evaluate it the last time.
 
         Raises:
-            MetricsUnreachableError: no answer, or none that Prometheus gives.
+            MetricsUnreachableError: Prometheus does not answer, or its answer has another form.
         """
         url = f"{self.prometheus_url.rstrip('/')}/api/v1/rules?type=alert"
         body = await _get_json(self.prometheus_http, url, {})
         try:
             groups = body["data"]["groups"]
-            health = {rule["name"]: rule["health"] for one in groups for rule in one["rules"]}
+            health = {rule["name"]: rule["health"] for group in groups for rule in group["rules"]}
         except (KeyError, TypeError) as error:
             raise MetricsUnreachableError("Prometheus doesn't list its rules") from error
         wrong = [f"{name} is not loaded" for name in names if name not in health]
@@ -48,10 +48,10 @@ class MonitoringProbe:
         return _probe_result(wrong, f"{len(names)} alert rules are loaded in Prometheus")
 
     async def check_dashboards(self, titles: tuple[str, ...]) -> ProbeResult:
-        """Whether there is a dashboard of every title.
+        """Check that a dashboard of every title exists.
 
         Raises:
-            MetricsUnreachableError: Grafana gives no answer, or refuses the token.
+            MetricsUnreachableError: Grafana does not answer, or refuses the token.
         """
         if self.grafana_url:
             there, place = await self._grafana_titles(), "in Grafana"
@@ -70,7 +70,7 @@ class MonitoringProbe:
             self.http, url, {"Authorization": f"Bearer {token}"} if token else {}
         )
         try:
-            return {one["title"] for one in body}
+            return {dashboard["title"] for dashboard in body}
         except (KeyError, TypeError) as error:
             raise MetricsUnreachableError("Grafana doesn't list its dashboards") from error
 
@@ -95,7 +95,7 @@ def _folder_titles(folder: Path) -> set[str]:
         try:
             titles.add(str(json.loads(path.read_text(encoding="utf-8"))["title"]))
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise MetricsUnreachableError(f"{path.name} is no dashboard: {error!r}") from error
+            raise MetricsUnreachableError(f"{path.name} is not a dashboard: {error!r}") from error
     return titles
 
 

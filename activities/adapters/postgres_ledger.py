@@ -58,7 +58,7 @@ class PostgresLedger:
         return _entry(kept)
 
     async def entries(self, rollout_id: str, kind: LedgerKind) -> Sequence[LedgerEntry]:
-        """All entries of one kind, oldest first.
+        """Return all entries of one kind, oldest first.
 
         Raises:
             LedgerUnreachableError: transient.
@@ -68,14 +68,14 @@ class PostgresLedger:
         return [_entry(row) for row in rows]
 
     async def latest_rollout_id(self, prefix: str) -> str | None:
-        """The id, beginning with ``prefix``, of the rollout that wrote last; None without one.
+        """Return the id of the rollout that wrote last among those whose id starts with ``prefix``.
 
         Raises:
             LedgerUnreachableError: transient.
         """
         async with self._connection() as connection:
-            found: str | None = await connection.fetchval(self._sql["latest"], prefix)
-        return found
+            rollout_id: str | None = await connection.fetchval(self._sql["latest"], prefix)
+        return rollout_id
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[asyncpg.Connection]:
@@ -124,7 +124,7 @@ def _driver_errors() -> Iterator[None]:
 
 
 def ledger_error(error: Exception) -> LedgerRefusedError | LedgerUnreachableError:
-    """Tell whether trying again can help: it can't when the statement or the data is refused."""
+    """Return the port's error: permanent when Postgres refuses the statement or the data."""
     sqlstate = getattr(error, "sqlstate", None) or ""
     if isinstance(error, ValueError) or sqlstate[:2] in _PERMANENT_CLASSES:
         return LedgerRefusedError(f"Postgres refuses the ledger entry: {error}")

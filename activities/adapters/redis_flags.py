@@ -74,7 +74,7 @@ class RedisFlags(StoredFlags):
 
 
 def _permitted_flag(document: FlagDocument, request: ConfirmRequest) -> FlagState:
-    """What no process may exceed: the flag as stored, at most at the percentage asked for."""
+    """Return the upper limit for every process: the stored flag, capped at the request's percentage."""
     stored = document.flags.get(request.flag) or FlagState(name=request.flag)
     percentage = min(request.percentage, stored.rollout_percentage)
     return stored.model_copy(update={"rollout_percentage": percentage})

@@ -66,7 +66,7 @@ class RollbackDrill:
     http: httpx.AsyncClient
 
     async def list_process_views(self, environment: str) -> list[ProcessPoll]:
-        """What every live router process says of its flags now."""
+        """Return the flags that every live router process reports now."""
         async with store_errors():
             processes = await live_processes(self.redis, environment)
         return await poll_processes(processes, self.http)
@@ -129,7 +129,7 @@ class RollbackDrill:
 
 
 def serves_everyone(view: ProcessPoll, name: str) -> bool:
-    """Whether the process itself says that it serves the flag to everybody."""
+    """Return True if the process itself reports that it serves the flag to everybody."""
     flag = view.response.flags.get(name) if view.response is not None else None
     return flag is not None and flag.rollout_percentage == 100  # noqa: PLR2004  everybody
 

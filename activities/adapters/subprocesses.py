@@ -1,4 +1,4 @@
-"""Running a program to its end, with a limit, and never leaving it behind."""
+"""Programs that run to their end within a time limit, and never outlive it."""
 
 import asyncio
 import os
@@ -11,7 +11,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class CompletedCommand:
-    """How a program ended; ``output`` is what it wrote, errors included."""
+    """Exit code of a program, with its ``output`` (stdout and stderr together)."""
 
     returncode: int
     output: str
@@ -25,7 +25,7 @@ class CompletedCommand:
 async def run_command(
     command: Sequence[str], folder: Path, environment: Mapping[str, str], seconds_max: float
 ) -> CompletedCommand:
-    """Run the command; one that is too slow or cancelled is killed with all its children.
+    """Run the command; kill it with all its children when it is too slow or cancelled.
 
     Raises:
         TimeoutError: it took longer than ``seconds_max``.

@@ -29,15 +29,15 @@ def signed_headers(secret: str, key: str, timestamp: int, body: bytes) -> dict[s
 
 
 def is_authentic(secret: str, headers: Mapping[str, str], body: bytes, now: float) -> bool:
-    """Whether the webhook is ours and fresh: what a receiver does before it believes one."""
+    """Return True if the signature is ours and the timestamp at most 300 s from ``now``."""
     try:
         timestamp = int(headers["webhook-timestamp"])
-        key, given = headers["webhook-id"], headers["webhook-signature"].split()
+        key, signatures = headers["webhook-id"], headers["webhook-signature"].split()
     except (KeyError, ValueError):
         return False
     expected = signature(secret, key, timestamp, body)
     fresh = abs(now - timestamp) <= TOLERANCE_SECONDS
-    return fresh and any(hmac.compare_digest(expected, one) for one in given)
+    return fresh and any(hmac.compare_digest(expected, candidate) for candidate in signatures)
 
 
 def _secret_bytes(secret: str) -> bytes:

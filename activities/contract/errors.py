@@ -1,4 +1,4 @@
-"""What can go wrong in the activities, and which of it Temporal tries again.
+"""Errors of the activities, by whether Temporal retries them.
 
 EffectError
 ├── TransientError           retried: the world may be back in a moment

@@ -1,4 +1,4 @@
-"""What goes into activities and comes out of them: one model each way."""
+"""Requests and results of the activities: one model each way."""
 
 from datetime import datetime
 from typing import Literal
@@ -44,7 +44,7 @@ class Confirmation(Model):
 
 
 class CheckRecord(CheckResult):
-    """What the ledger keeps of a check: with the rules it was judged by, it explains itself."""
+    """A check in the ledger, with the rules that judged it, so that it explains itself."""
 
     gates: tuple[Gate, ...] = ()
     metrics: dict[str, Metric] = Field(default_factory=dict)
@@ -83,22 +83,25 @@ class WatchRequest(Model):
     phases: PhaseSwitches | None = None
     """The phases that the step set; None: the plan sets none."""
     is_permanent: bool = False
-    """Whether the step deleted the flag, so that everybody is treated."""
+    """True after the step deleted the flag: everybody is treated."""
 
 
 class WatchResult(Model):
-    """Why a watch returned: a finding, or (None) the end of its shift. ``tracks``: its evidence."""
+    """End of a watch: ``finding`` is its cause, None at the end of the shift.
+
+    ``sequential_states`` is the evidence of the statistical red flags, by name.
+    """
 
     finding: Finding | None = None
     sequential_states: dict[str, SequentialState] = Field(default_factory=dict)
 
 
 class WatchCheckpoint(Model):
-    """What the watch remembers in its heartbeat: another worker goes on from here.
+    """State of the watch in its heartbeat, from which another worker continues.
 
-    ``failures`` counts, by red flag, the failures in a row; ``tracks`` are the statistical ones'
-    evidence. ``readings`` and ``problem`` are for people who look at the activity (``describe``,
-    the Temporal UI).
+    ``failure_counts`` holds the failures in a row by red flag. ``sequential_states`` holds the
+    evidence of the statistical ones. ``readings`` and ``problem`` are for people who look at the
+    activity (``describe``, the Temporal UI).
     """
 
     at: datetime | None = None
@@ -125,7 +128,7 @@ class LedgerEntry(Model):
 
 
 class ReportRequest(Model):
-    """Write the post-mortem of ``state``; its ``status`` is the end that it tells of."""
+    """Write the post-mortem of ``state``; ``ending`` is the outcome that it reports."""
 
     state: State
     ending: Literal["Healthy", "Aborted", "Interim"]
@@ -133,21 +136,21 @@ class ReportRequest(Model):
 
 
 class ReportReceipt(Model):
-    """Where the post-mortem went, relative to the worker's directory unless it was absolute."""
+    """Paths of the post-mortem, relative to the worker's directory unless the plan's is absolute."""
 
     markdown: str
     html: str
 
 
 class NoticeRequest(Model):
-    """Tell one channel one notice; repeated until it took it, each time with the same key."""
+    """A notice for one channel, sent until the channel accepts it, always with the same key."""
 
     channel: Channel
     notice: Notice
 
 
 class RevertRequest(Model):
-    """Revert ``commit`` on ``remote``'s ``branch``, push, deploy. ``key`` stands in the commit."""
+    """Revert ``commit`` on ``remote``'s ``branch``, push, deploy. The commit's trailer holds ``key``."""
 
     key: str
     rollout_id: str
@@ -186,7 +189,7 @@ class ChecklistResult(Model):
 
 
 class ProbeResult(Model):
-    """What the site says about one thing: whether it is well, and the sentence that says why."""
+    """Result of one check of the site; ``reason`` is a sentence for people."""
 
     passed: bool
     reason: str

@@ -19,7 +19,7 @@ from sluice.rollout.plan.notification import Notice
 
 
 class MetricsProvider(Protocol):
-    """Where readings come from (Prometheus)."""
+    """The source of readings (Prometheus)."""
 
     def query(self, promql: str, at: datetime) -> float | None:
         """Evaluate at ``at``; None is *no data* (empty, NaN, infinite).
@@ -33,10 +33,10 @@ class MetricsProvider(Protocol):
 
 @runtime_checkable
 class CachedMetrics(Protocol):
-    """Metrics that have read ahead: what they remember needs no thread, and no waiting."""
+    """Metrics that have read ahead: a cached answer needs no thread and no waiting."""
 
     def cached(self, promql: str, at: datetime) -> tuple[float | None] | None:
-        """The answer of ``MetricsProvider.query``, in a tuple by itself; None: ask for it."""
+        """Return the answer of ``MetricsProvider.query`` as a 1-tuple; None if it is not cached."""
         ...
 
 
@@ -53,7 +53,7 @@ class Flags(Protocol):
         ...
 
     async def read(self, environment: str, flag: str) -> FlagReceipt | None:
-        """The flag as the store has it; None when there is none.
+        """Return the stored flag; None when the store has no such flag.
 
         Raises:
             FlagsUnreachableError: transient.
@@ -88,12 +88,12 @@ class Ledger(Protocol):
 
         Raises:
             LedgerUnreachableError: transient.
-            LedgerRefusedError: permanent: for example a body that is no JSON.
+            LedgerRefusedError: permanent: for example a body that is not JSON.
         """
         ...
 
     async def latest_rollout_id(self, prefix: str) -> str | None:
-        """The id, beginning with ``prefix``, of the rollout that wrote last; None without one.
+        """Return the id of the rollout that wrote last among those whose id starts with ``prefix``.
 
         Raises:
             LedgerUnreachableError: transient.
@@ -101,7 +101,7 @@ class Ledger(Protocol):
         ...
 
     async def entries(self, rollout_id: str, kind: LedgerKind) -> Sequence[LedgerEntry]:
-        """All entries of one kind, oldest first.
+        """Return all entries of one kind, oldest first.
 
         Raises:
             LedgerUnreachableError: transient.
@@ -110,43 +110,43 @@ class Ledger(Protocol):
 
 
 class EnvironmentProbe(Protocol):
-    """The place that the rollout runs in, as its checklists look at it.
+    """The place that the rollout runs in, for the checks of its checklists.
 
-    Every method raises a TransientError of ``activities.contract.errors`` when what it asks is out of reach.
+    Every method raises a TransientError of ``activities.contract.errors`` when it gets no answer.
     """
 
     async def check_stores(self, environment: str) -> ProbeResult:
-        """Whether every store answers each live router process; no process at all is not well."""
+        """Check that every store answers each live router process; without a process it fails."""
         ...
 
     async def check_scrape_targets(
         self, environment: str, jobs: tuple[str, ...] = ()
     ) -> ProbeResult:
-        """Whether Prometheus scrapes as many router processes as live, and all of them are up."""
+        """Check that Prometheus scrapes as many router processes as are live, all of them up."""
         ...
 
     async def check_dashboards(self, titles: tuple[str, ...]) -> ProbeResult:
-        """Whether Grafana has a dashboard of each title."""
+        """Check that Grafana has a dashboard of each title."""
         ...
 
     async def check_alert_rules(self, names: tuple[str, ...]) -> ProbeResult:
-        """Whether Prometheus has each alert rule loaded and can evaluate it."""
+        """Check that Prometheus has each alert rule loaded and can evaluate it."""
         ...
 
     async def check_flag_propagation(self, environment: str) -> ProbeResult:
-        """Raise a throw-away flag and hear it from every live router process; it is deleted after."""
+        """Raise a throw-away flag, wait until every live router process serves it, then delete it."""
         ...
 
     async def run_rollback_drill(self, environment: str, seconds_max: float) -> ProbeResult:
-        """Take a throw-away flag from 100 % to 0 %: whether all processes had it in time."""
+        """Take a throw-away flag from 100 % to 0 %; pass if all processes follow in time."""
         ...
 
 
 class Archive(Protocol):
-    """Where post-mortems go."""
+    """The store of post-mortems."""
 
     def write(self, state: State, name: str, text: str) -> str:
-        """Write one file atomically and give its path.
+        """Write one file atomically and return its path.
 
         Raises:
             ArchiveUnwritableError: transient.
@@ -155,10 +155,10 @@ class Archive(Protocol):
 
 
 class NoticeChannel(Protocol):
-    """Where people are told something."""
+    """A way to notify people."""
 
     async def send(self, notice: Notice) -> str:
-        """Send it and give the answer in a few words; a repetition has the same key.
+        """Send the notice and return the answer in a few words; a repetition has the same key.
 
         Raises:
             NoticeUndeliveredError: transient.
@@ -171,7 +171,7 @@ class CodeRepository(Protocol):
     """The code that is deployed."""
 
     async def revert(self, request: RevertRequest) -> RevertReceipt:
-        """Revert the commit where it is deployed from, and deploy; twice does it once.
+        """Revert the commit on the branch that is deployed, and deploy; repeating it is safe.
 
         Raises:
             CodeUnreachableError: transient.

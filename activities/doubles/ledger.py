@@ -18,15 +18,15 @@ class MemoryLedger:
         try:
             json.loads(entry.body)
         except ValueError as error:
-            raise LedgerRefusedError(f"ledger entry {entry.key!r}: body is no JSON") from error
+            raise LedgerRefusedError(f"ledger entry {entry.key!r}: body is not JSON") from error
         return self._entries.setdefault((entry.rollout_id, entry.key), entry)
 
     async def latest_rollout_id(self, prefix: str) -> str | None:
-        """The id, beginning with ``prefix``, of the rollout that wrote last; None without one."""
+        """Return the id of the rollout that wrote last among those whose id starts with ``prefix``."""
         ids = [e.rollout_id for e in self._entries.values() if e.rollout_id.startswith(prefix)]
         return ids[-1] if ids else None
 
     async def entries(self, rollout_id: str, kind: LedgerKind) -> Sequence[LedgerEntry]:
-        """All entries of one kind, oldest first."""
+        """Return all entries of one kind, oldest first."""
         mine = [e for e in self._entries.values() if (e.rollout_id, e.kind) == (rollout_id, kind)]
         return sorted(mine, key=lambda entry: entry.at)

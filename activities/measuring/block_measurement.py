@@ -15,7 +15,7 @@ CounterIncreases = dict[str, float | None]
 async def measure_block(
     queries: QueryBatch, statistic: AnyStatistic, block: Block, stale_after: timedelta
 ) -> Block:
-    """The block with its counts, or with what keeps them from being evidence; never raises."""
+    """Return the block with its counts, or with the problem that disqualifies them; never raise."""
     try:
         treatment, control, problem = await asyncio.gather(
             _measure_increases(queries, statistic, block, "treatment"),

@@ -17,7 +17,7 @@ DRIFT = "flag_drift"
 def flag_finding(
     request: WatchRequest, stored: FlagReceipt | None, now: datetime
 ) -> Finding | None:
-    """Compare the stored flag (None: there is none) with what the rollout wrote.
+    """Compare the stored flag (None: the store has no such flag) with the rollout's own write.
 
     More traffic than the rollout set is P0, for nobody judges it. Less is P1: it harms no user, but
     what the gates measure is no longer the step. A missing flag serves nobody.

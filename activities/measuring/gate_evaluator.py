@@ -29,7 +29,7 @@ VANISHED_SAMPLES_MIN = 30
 class EvaluationContext:
     """The plan's metrics and the recorded baseline, both by metric name, and the step's exposure.
 
-    ``evidence_context`` is for statistical gates. Samples older than ``stale_after`` are no data.
+    ``evidence_context`` is for statistical gates. Samples older than ``stale_after`` count as no data.
     Readings of the treatment reach no further back than ``live_since``. ``share``: the treatment's
     share of users (0 to 1), from which the other cohort's samples are expected.
     """
@@ -45,7 +45,8 @@ class EvaluationContext:
 class GateEvaluator:
     """Every reading of one moment ``at``. What can't be measured becomes ``Reading.error``.
 
-    Queries run side by side (``QueryBatch``). ``tracks`` holds what statistical gates know afterwards.
+    Queries run side by side (``QueryBatch``). ``sequential_states`` holds the
+    evidence of statistical gates after they were judged.
     """
 
     def __init__(
@@ -66,12 +67,12 @@ class GateEvaluator:
         Statistical gates come last: their many counts must not delay an emergency's few queries.
         """
         wanted = tuple(gates)
-        found: dict[str, Verdict] = {}
+        verdicts: dict[str, Verdict] = {}
         for last in (False, True):
             part = [gate for gate in wanted if (gate.kind is GateKind.STATISTICAL) is last]
             judged = await asyncio.gather(*(self._evaluate_gate(gate) for gate in part))
-            found.update(zip((gate.name for gate in part), judged, strict=True))
-        return tuple(found[gate.name] for gate in wanted)
+            verdicts.update(zip((gate.name for gate in part), judged, strict=True))
+        return tuple(verdicts[gate.name] for gate in wanted)
 
     async def measure(self, gates: Iterable[Gate]) -> tuple[Reading, ...]:
         """Measure every gate's own reading, without judging it."""
@@ -172,11 +173,11 @@ class GateEvaluator:
         return {"value": value, **(counted if counting else {}), **freshness}
 
     async def _query_sample_age(self, promql: str) -> dict[str, float | bool | None]:
-        """How old the newest sample behind the expression is, and whether that is too old."""
-        asked = sample_age_query(promql)
-        if asked is None:
+        """Return the age of the expression's newest sample in seconds, and True if that is too old."""
+        age_query = sample_age_query(promql)
+        if age_query is None:
             return {}
-        seconds = await self._query(asked)
+        seconds = await self._query(age_query)
         stale = seconds is None or seconds > self._context.stale_after.total_seconds()
         return {"age_seconds": seconds, "stale": stale}
 

@@ -22,7 +22,7 @@ class QueryBatch:
         self._tasks: dict[tuple[str, datetime], asyncio.Task[float | None]] = {}
 
     async def query(self, promql: str, at: datetime) -> float | None:
-        """The value at ``at``; None is no data.
+        """Return the value at ``at``; None means no data.
 
         Raises:
             MetricsUnreachableError, MetricsQueryError: as the port's, or when time is up.

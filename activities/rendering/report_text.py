@@ -21,12 +21,12 @@ _MARKDOWN_SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#])")
 
 
 def render_markdown(report: Report) -> str:
-    """The report with the guide's headings, for the team's own documents."""
+    """Render the report with the guide's headings, for the team's own documents."""
     return _render("report.md.j2", report=report, lessons=lessons_learned(report))
 
 
 def render_html(report: Report, plots: "Plots") -> str:
-    """The same with plots inside; opens anywhere, without a network."""
+    """Render the report with embedded plots; the file needs no network."""
     return _render("report.html.j2", report=report, lessons=lessons_learned(report), plots=plots)
 
 

@@ -1,10 +1,10 @@
-"""What can go wrong in the pure core.
+"""Errors of the pure core.
 
 RolloutError
 ├── PlanError            the plan has mistakes: one Mistake each, with field and line
 ├── QuantityError        a duration or threshold that can't be read
 ├── CommandRefusedError  a person's command that doesn't fit the state of the rollout
-└── EditError            what a "what if" asks for names nothing that was recorded, or can't be judged again
+└── EditError            an edit of a "what if" that names no recorded rule, or can't be judged again
 """
 
 from dataclasses import dataclass

@@ -149,11 +149,13 @@ def sample_age_query(promql: str) -> str | None:
 
     None when it rests on no series, or is not PromQL (measuring reports that). The first selector
     with a sample decides: all of them are taken to come from one scrape. A series that ``absent()``
-    finds absent is known now, at age 0. Without any sample there is no value.
+    finds absent is known now, at age 0. Without any sample the result has no value.
     """
     selectors = _distinct_selectors(promql)
-    terms = [f"max(timestamp(absent({one.text})))" for one in selectors if one.is_absence]
-    terms += [f"max(timestamp({one.text}))" for one in selectors]
+    terms = [
+        f"max(timestamp(absent({selector.text})))" for selector in selectors if selector.is_absence
+    ]
+    terms += [f"max(timestamp({selector.text}))" for selector in selectors]
     return f"time() - ({' or '.join(terms)})" if terms else None
 
 
@@ -164,11 +166,11 @@ def freshness_query(promql: str, within: timedelta) -> str | None:
     """
     window = format_duration(within)
     selectors = _distinct_selectors(promql)
-    terms = [f"absent({one.text})" for one in selectors if one.is_absence]
+    terms = [f"absent({selector.text})" for selector in selectors if selector.is_absence]
     terms += [
-        f"((max(present_over_time({one.text}[{window}])) or 0 * count({one.text}))"
-        f" and count({one.text}))"
-        for one in selectors
+        f"((max(present_over_time({selector.text}[{window}])) or 0 * count({selector.text}))"
+        f" and count({selector.text}))"
+        for selector in selectors
     ]
     return (
         " or ".join(f"sum({term})" if term.startswith("absent") else term for term in terms) or None

@@ -155,7 +155,7 @@ def _graceful_rejection(state: State, command: Command) -> str:
     if state.status is Status.DEGRADED and state.rollback and state.rollback.remaining_levels:
         return "a graceful rollback is under way; --emergency takes it to 0 % now"
     if state.percentage <= 0:
-        return "the flag is at 0 %: there is no traffic to take away gracefully"
+        return "the flag is at 0 %: a graceful rollback has no traffic to remove"
     return ""
 
 

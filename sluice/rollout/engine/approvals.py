@@ -79,14 +79,14 @@ def _evidence_rejections(
         if next_evidence_check_at(state) is not None:
             yield "the live step has not been checked yet; try again in a moment"
         elif evidence:
-            yield f"there is no check {evidence}: nothing is live; approve without evidence"
+            yield f"check {evidence} does not exist: nothing is live; approve without evidence"
         return
     hint = f"read {newest.id} and approve that"
     shown = next((check for check in state.checks.recent if check.id == evidence), None)
     if not evidence:
         yield f"name the readings that you saw: --evidence {newest.id} is the newest check"
     elif shown is None:
-        yield f"there is no check {evidence}, or it is long past; {hint}"
+        yield f"check {evidence} does not exist, or it is long past; {hint}"
     else:
         yield from _age_rejections(approval, newest, shown, now)
         yield from _check_rejections(state, newest, shown)

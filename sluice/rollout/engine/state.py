@@ -223,7 +223,7 @@ class State(BaseModel):
 
     @property
     def is_live(self) -> bool:
-        """Whether the settings of ``step`` are live, rather than still to come."""
+        """True while the settings of ``step`` are live, False while they are still to come."""
         return self.clock.started_at is not None
 
     @property
@@ -276,7 +276,7 @@ class State(BaseModel):
         return (self.pause.since if self.pause else now) - self.clock.started_at
 
     def is_overdue(self, now: datetime) -> bool:
-        """Whether the step's time is over; a resume after that extends it."""
+        """Return True once the step's time is over; a later resume extends that time."""
         return self.step is not None and self.soak_time(now) >= self.soak_deadline
 
     @property

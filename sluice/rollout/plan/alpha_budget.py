@@ -20,7 +20,7 @@ def statistical_gates(gates: tuple[Gate, ...]) -> tuple[Gate, ...]:
 
 
 def alpha_claims(plan: RolloutPlan) -> Iterator[tuple[str, Gate]]:
-    """Every statistical gate once, by the key of its track: one in many steps goes on through all."""
+    """Yield every statistical gate once, by its evidence key; one in many steps continues through all."""
     seen: set[str] = set()
     for place, gate in plan.rules():
         key = f"{place[2]}/{gate.name}"
@@ -32,7 +32,7 @@ def alpha_claims(plan: RolloutPlan) -> Iterator[tuple[str, Gate]]:
 def allocate_alpha(
     plan: RolloutPlan, states: Mapping[str, SequentialState] | None = None
 ) -> AlphaBudget | None:
-    """How the plan's α is split, and which parts are spent; None without statistical gates.
+    """Split the plan's α over its gates and mark the spent parts; None without statistical gates.
 
     Checks and the watch gather evidence each for itself, so each has a part of its own.
     """
@@ -50,17 +50,20 @@ def allocate_alpha(
 def gate_alpha(
     plan: RolloutPlan, group: RuleGroup, gate: Gate, split: AlphaBudget | None = None
 ) -> float:
-    """The gate's part of α at one step; KeyError for one that isn't statistical.
+    """Return the gate's part of α at one step.
 
-    A gate that counts users begins anew in each step, so its part is split over them. ``split``:
-    the plan's budget, where it is known.
+    A gate that counts users starts again in each step, so its part is split over the steps.
+    ``split`` is the plan's budget, where the caller has it.
+
+    Raises:
+        KeyError: the gate is not statistical.
     """
     split = split or allocate_alpha(plan)
     part = split.alpha(f"{group}/{gate.name}") if split else 0.0
     if not gate_counts_users(plan, gate):
         return part
     steps = sum(
-        any(one.name == gate.name for one in gates) for gates in _two_cohort_gates(plan, group)
+        any(other.name == gate.name for other in gates) for gates in _two_cohort_gates(plan, group)
     )
     return part / max(steps, 1)
 
@@ -71,7 +74,7 @@ def gate_counts_users(plan: RolloutPlan, gate: Gate) -> bool:
 
 
 def _two_cohort_gates(plan: RolloutPlan, place: RuleGroup) -> Iterator[tuple[Gate, ...]]:
-    """The statistical gates of each step that has two cohorts."""
+    """Yield the statistical gates of each step that has two cohorts."""
     percentage = 0.0
     for step in plan.steps:
         percentage = percentage if step.percentage is None else step.percentage

@@ -81,7 +81,7 @@ class ChecklistItem(Model):
 
 
 class ItemResult(Model):
-    """What a machine found out about one item."""
+    """The result of a machine's check of one item."""
 
     item: str
     passed: bool
@@ -90,7 +90,7 @@ class ItemResult(Model):
 
 
 class Attestation(Model):
-    """What only a person knows, and who said so."""
+    """A person's statement about an item that no machine can check."""
 
     item: str
     actor: str
@@ -99,7 +99,7 @@ class Attestation(Model):
 
 
 class ChecklistSchedule(Model):
-    """How often a machine looks: again at what failed, and at what passed long ago."""
+    """The intervals at which a machine repeats failed checks, and passed ones that are too old."""
 
     retry_every: Duration = parse_duration("1m")
     valid_for: Duration = parse_duration("1h")

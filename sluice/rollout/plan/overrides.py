@@ -81,7 +81,7 @@ def parse_override(text: str, rules: Sequence[RuleRef]) -> Override:
 
 
 def with_overrides(gate: Gate, overrides: Iterable[Override]) -> Gate:
-    """The gate with these edits.
+    """Return the gate with these edits.
 
     Raises:
         EditError: a value that its field can't have.
@@ -90,10 +90,10 @@ def with_overrides(gate: Gate, overrides: Iterable[Override]) -> Gate:
     try:
         return Gate.model_validate({**gate.model_dump(), **changes}) if changes else gate
     except ValidationError as error:
-        told = "; ".join(
+        details = "; ".join(
             f"{'.'.join(map(str, place)) or 'gate'}: {why}" for place, why in problems_in(error)
         )
-        raise OverrideError(f"--set {gate.name}: {told}") from error
+        raise OverrideError(f"--set {gate.name}: {details}") from error
 
 
 def _check_field(text: str, field: str, named: Sequence[RuleRef]) -> None:
@@ -102,7 +102,7 @@ def _check_field(text: str, field: str, named: Sequence[RuleRef]) -> None:
         recorded = format_duration(known) if isinstance(known, timedelta) else known
         raise OverrideError(
             f"--set {text!r}: {field} can't be judged again: {UNREPLAYABLE_FIELDS[field]} "
-            f"(recorded: {recorded}). `sluice backtest` measures anew"
+            f"(recorded: {recorded}). `sluice backtest` measures it again"
         )
     if field not in REPLAYABLE_FIELDS:
         raise OverrideError(

@@ -24,9 +24,9 @@ _RULE_LISTS = ("gates", "red_flags")
 
 
 def with_placeholders(data: YamlValue, broken: list[Location]) -> YamlValue:
-    """Give a copy of ``data`` in which something valid stands at each broken place.
+    """Return a copy of ``data`` with a valid placeholder at each broken place.
 
-    Where even that can't be found, the copy stays broken; the caller validates it anyway.
+    A place without a placeholder stays broken; the caller validates the copy anyway.
     """
     data = copy.deepcopy(data)
     if not isinstance(data, dict):
@@ -37,8 +37,8 @@ def with_placeholders(data: YamlValue, broken: list[Location]) -> YamlValue:
 
 
 def overlaps(place: Location, broken: list[Location]) -> bool:
-    """Whether what was found at ``place`` may come from a stand-in."""
-    return any(place[: len(one)] == one or one[: len(place)] == place for one in broken)
+    """Return True if a problem at ``place`` may come from a placeholder."""
+    return any(place[: len(each)] == each or each[: len(place)] == place for each in broken)
 
 
 def _placeholder_gate(data: dict[str, YamlValue]) -> dict[str, YamlValue]:

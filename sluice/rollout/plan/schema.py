@@ -131,7 +131,7 @@ class RolloutPlan(Model):
     """A whole rollout. ``sluice.rollout.plan.loader`` adds line numbers to its problems.
 
     ``alpha``: the chance that any statistical gate fails without cause, over the whole rollout.
-    ``stale_after``: readings whose newest sample is older are no data. ``blind_after``: a red flag
+    ``stale_after``: readings whose newest sample is older count as no data. ``blind_after``: a red flag
     without any verdict for so long is a finding of ``blind_severity`` (None: see ``blind_limit``).
     """
 

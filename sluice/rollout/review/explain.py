@@ -1,4 +1,4 @@
-"""Why each decision was taken: reading, threshold, samples, window and rule, from what was recorded.
+"""Reasons for each decision: recorded reading, threshold, samples, window and rule.
 
 Pure: the same record gives the same explanation, years later and without the plan at hand.
 """
@@ -102,7 +102,7 @@ def _explain_event(
 
 
 def _matching_finding(event: Event, findings: Sequence[Finding]) -> Finding | None:
-    """The red flag whose sentence the decision repeats."""
+    """Return the last red flag whose sentence the decision repeats; None without one."""
     if event.kind not in FINDING_EVENT_KINDS:
         return None
     fits = [f for f in findings if f.seen_at <= event.at and f.verdict.reason in event.text]
@@ -112,8 +112,8 @@ def _matching_finding(event: Event, findings: Sequence[Finding]) -> Finding | No
 def _matching_check(event: Event, checks: Sequence[RecordedCheck]) -> RecordedCheck | None:
     if event.kind not in CHECK_EVENT_KINDS or event.step is None:
         return None
-    before = [one for one in checks if one.check.at <= event.at]
-    mine = [one for one in before if one.check.step == event.step]
+    before = [record for record in checks if record.check.at <= event.at]
+    mine = [record for record in before if record.check.step == event.step]
     if event.kind == "approve":  # given before the step begins, on what the one before it showed
         mine = before
     return mine[-1] if mine else None

@@ -47,14 +47,14 @@ class MetricImpact(Model):
 
     @property
     def change(self) -> float | None:
-        """Relative change, 0.1 is +10 %; None where it can't be told."""
+        """Relative change, 0.1 is +10 %; None without both values, or when ``before`` is 0."""
         if self.before is None or self.after is None or self.before == 0:
             return None
         return self.after / self.before - 1
 
     @property
     def is_improvement(self) -> bool | None:
-        """Whether the change is to the good side of the metric's gates; None for no change."""
+        """True for a change to the good side of the metric's gates; None without a change."""
         if not self.change:
             return None
         return (self.change < 0) == (self.direction == "below")
@@ -163,7 +163,7 @@ def build_report(
 def _series_rank(series: Series) -> int:
     """Latency, errors and reward first: they are what the guide watches; a plot may lack room."""
     shown = (word in series.title for word in ("latency_p99", "error", "reward"))
-    return next((place for place, found in enumerate(shown) if found), 3)
+    return next((rank for rank, is_shown in enumerate(shown) if is_shown), 3)
 
 
 def _title_case(name: str) -> str:
@@ -214,7 +214,7 @@ def _impacts(state: State, checks: Sequence[Check]) -> Iterator[MetricImpact]:
 
 
 def impact_group(metric: str, unit: str) -> ImpactGroup:
-    """The guide's line under Metrics Impact that a metric belongs to, told by name and unit."""
+    """Return the metric's line under the guide's Metrics Impact, chosen by name and unit."""
     if any(word in metric for word in _SATISFACTION):
         return "User satisfaction"
     if any(word in metric for word in _ACCURACY):
@@ -223,7 +223,7 @@ def impact_group(metric: str, unit: str) -> ImpactGroup:
 
 
 def _last_measured(state: State, checks: Sequence[Check]) -> dict[str, tuple[str, Gate, Verdict]]:
-    """The last value of each metric after the baseline; the treatment's where it was measured."""
+    """Return each metric's last value after the baseline; the treatment's where it was measured."""
     last: dict[str, tuple[str, Gate, Verdict]] = {}
     for check in checks:
         step = state.plan.step(check.step)

@@ -1,4 +1,4 @@
-"""What if the rules had been others: recorded readings judged again, and decided on again.
+"""Recorded readings, judged and decided on again by edited rules.
 
 Pure: judged by ``sluice.rollout.analysis.judge``, decided by ``sluice.rollout.engine.decide``, as the rollout itself was.
 """
@@ -37,15 +37,18 @@ class VerdictChange(Model):
 
 
 def findings_acted_on(findings: Sequence[Finding], events: Sequence[Event]) -> list[Finding]:
-    """Those that the rollout heard of: its timeline tells each.
+    """Return the findings that the rollout acted on: its timeline names each.
 
     A watch that was just stopped may still find the rollout's own next change, and record that.
     """
-    told = [event for event in events if event.kind == "red_flag"]
+    red_flags = [event for event in events if event.kind == "red_flag"]
     return [
-        one
-        for one in findings
-        if any(e.at >= one.seen_at and e.text.endswith(one.verdict.reason) for e in told)
+        finding
+        for finding in findings
+        if any(
+            event.at >= finding.seen_at and event.text.endswith(finding.verdict.reason)
+            for event in red_flags
+        )
     ]
 
 
@@ -54,21 +57,21 @@ def editable_rules(
     findings: Sequence[tuple[str, Finding]],
     plan: RolloutPlan | None,
 ) -> list[RuleRef]:
-    """Every rule that can be edited: those that were judged by, and the plan's where it is known."""
-    found = [RuleRef(c.check.step, "gates", gate) for c in checks for gate in c.gates]
-    for step, finding in findings:
+    """Return every editable rule: the recorded ones, and those of the plan where it is known."""
+    rules = [RuleRef(c.check.step, "gates", gate) for c in checks for gate in c.gates]
+    for step_name, finding in findings:
         if finding.gate is not None:
-            found.append(RuleRef(step, "red_flags", finding.gate))
-    for one in plan.steps if plan else ():
-        found += [RuleRef(one.name, "gates", gate) for gate in one.gates]
-        found += [RuleRef(one.name, "red_flags", gate) for gate in one.red_flags]
-    return list(dict.fromkeys(found))
+            rules.append(RuleRef(step_name, "red_flags", finding.gate))
+    for step in plan.steps if plan else ():
+        rules += [RuleRef(step.name, "gates", gate) for gate in step.gates]
+        rules += [RuleRef(step.name, "red_flags", gate) for gate in step.red_flags]
+    return list(dict.fromkeys(rules))
 
 
 def rejudge_checks(
     checks: Sequence[RecordedCheck], overrides: Sequence[Override]
 ) -> Iterator[tuple[RecordedCheck, list[VerdictChange]]]:
-    """Each check as it would have been, with what became of every verdict that an edit touches."""
+    """Yield each check by the edited rules, with every verdict that an edit concerns."""
     for one in checks:
         gates = {gate.name: gate for gate in one.gates}
         verdicts, changes = [], list[VerdictChange]()
@@ -93,7 +96,10 @@ def rejudge_checks(
 def rejudge(
     verdict: Verdict, gates: tuple[Gate, Gate], metrics: Mapping[str, Metric]
 ) -> tuple[Verdict, str]:
-    """One recorded verdict by the rule after the edit; and why that can't be told, if it can't."""
+    """Judge one recorded verdict by the edited rule; the text says why that is impossible, if it is.
+
+    ``gates`` are the rule before and after the edit.
+    """
     before, after = gates
     shown = {"dry_run": after.dry_run, "severity": after.severity}
     metric = metrics.get(after.metric)
@@ -148,7 +154,7 @@ def _recorded_readings(verdict: Verdict, before: Gate, after: Gate) -> GateReadi
 def rejudge_finding(
     step: str, finding: Finding, overrides: Sequence[Override], plan: RolloutPlan | None
 ) -> VerdictChange:
-    """A red flag that fired, by the edited rule: would it have, on the same reading?"""
+    """Judge a red flag that fired by its edited rule, on the same reading."""
     mine = [edit for edit in overrides if (edit.step, edit.gate) == (step, finding.name)]
     after, unknown = finding.verdict, ""
     if mine and finding.gate is not None:
@@ -163,10 +169,10 @@ def rejudge_finding(
 
 
 def would_fire(change: VerdictChange) -> bool:
-    """Whether the watch would have reported it."""
+    """Return True if the watch would have reported the red flag."""
     return change.after.outcome is Outcome.FAILED and not change.after.dry_run
 
 
 def sorted_checks(judged: Sequence[RecordedCheck]) -> list[Check]:
-    """The checks alone, oldest first."""
-    return sorted((one.check for one in judged), key=lambda check: check.at)
+    """Return the checks alone, oldest first."""
+    return sorted((record.check for record in judged), key=lambda check: check.at)

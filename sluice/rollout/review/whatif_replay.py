@@ -1,4 +1,4 @@
-"""How steps would have ended: ``sluice.rollout.engine.decide`` on recorded checks, from the moment each went live."""
+"""Endings of steps by ``sluice.rollout.engine.decide`` on recorded checks, from their entry on."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ ENDING_EVENT_KINDS = ("promote", "rollback", "pause", "red_flag", "end")
 
 
 class StepEnding(Model):
-    """What becomes of a step by its rules alone; ``waits``: its record ends before they decide."""
+    """The end of a step by its rules alone; ``waits``: its record ends before they decide."""
 
     kind: str
     at: datetime
@@ -59,9 +59,9 @@ class RecordedEvidence:
 def replay_steps(
     events: Sequence[Event], before: RecordedEvidence, after: RecordedEvidence
 ) -> Iterator[StepReplay]:
-    """Every step in order, up to the first that would have ended otherwise.
+    """Yield every step in order, up to the first that would have ended otherwise.
 
-    What comes after that one was never measured, so it can't be told.
+    Nothing was measured on the course after that one, so the replay stops there.
     """
     lives = [event for event in events if event.kind == "step" and event.step is not None]
     for number, live in enumerate(lives):
@@ -86,7 +86,7 @@ def _replay_step(evidence: RecordedEvidence, live: Event, until: datetime | None
 
     state, now = _state_on_entry(evidence.plan, live), live.at
     checks = [c for c in evidence.checks if c.step == live.step and within(c.at)]
-    findings = [one for one in evidence.findings if within(one.seen_at)]
+    findings = [finding for finding in evidence.findings if within(finding.seen_at)]
     for _ in range(DECISIONS_MAX):
         if findings and findings[0].seen_at <= now:
             transitions.raise_finding(state, now, findings.pop(0))
@@ -121,7 +121,7 @@ def _undecided_reason(state: State) -> str:
 
 
 def _state_on_entry(plan: RolloutPlan, live: Event) -> State:
-    """The state as the step went live; baselines are taken to be recorded, as they were."""
+    """Return the state at the step's entry, without baselines: they were recorded by then."""
     plan = plan.model_copy(update={"baselines": ()})
     state = State(
         rollout_id="what-if",

@@ -95,10 +95,10 @@ async def router(probe_setup: ProbeSetup) -> AsyncIterator[StubServer]:
     """Run a live router process that follows the flags and reports its stores."""
     reader = FlagReader(probe_setup.environment["REDIS_URL"])
     reader.start()
-    with running_stub(StubServer(reader)) as one:
-        one.pages["/readyz"] = (200, {"status": "ready", "stores": {"graph": "ok"}})
-        await heartbeat(probe_setup.redis, "default", ServiceProcess("p1", one.url, 1, 0))
-        yield one
+    with running_stub(StubServer(reader)) as server:
+        server.pages["/readyz"] = (200, {"status": "ready", "stores": {"graph": "ok"}})
+        await heartbeat(probe_setup.redis, "default", ServiceProcess("p1", server.url, 1, 0))
+        yield server
     reader.stop()
 
 
@@ -106,9 +106,9 @@ async def test_a_drill_is_confirmed_by_the_router_process(
     probe_setup: ProbeSetup, router: StubServer
 ) -> None:
     """Raised, seen, lowered, confirmed, timed, and nothing is left behind."""
-    found = await probe_setup.probe.run_rollback_drill("default", 1.0)
-    assert found.passed, found.reason
-    assert "1 router processes" in found.reason
+    result = await probe_setup.probe.run_rollback_drill("default", 1.0)
+    assert result.passed, result.reason
+    assert "1 router processes" in result.reason
     assert (await probe_setup.probe.check_flag_propagation("default")).passed
     assert (await FeatureFlags(probe_setup.redis).document()).flags == {}
 
@@ -124,16 +124,16 @@ async def test_a_drill_without_routers_or_with_a_deaf_one_proves_nothing(
     )
     with running_stub(StubServer()) as deaf:
         await heartbeat(probe_setup.redis, "default", ServiceProcess("p1", deaf.url, 1, 0))
-        found = await probe_setup.probe.run_rollback_drill("default", 1.0)
-    assert not found.passed
-    assert "not seen by p1" in found.reason
+        result = await probe_setup.probe.run_rollback_drill("default", 1.0)
+    assert not result.passed
+    assert "not seen by p1" in result.reason
 
 
 async def test_a_slow_drill_is_not_done(probe_setup: ProbeSetup, router: StubServer) -> None:
     """The limit is the plan's."""
-    found = await probe_setup.probe.run_rollback_drill("default", 0.0)
-    assert not found.passed
-    assert "the limit is 0 s" in found.reason
+    result = await probe_setup.probe.run_rollback_drill("default", 0.0)
+    assert not result.passed
+    assert "the limit is 0 s" in result.reason
 
 
 async def test_the_stores_check_reports_the_routers_readiness(
@@ -146,24 +146,24 @@ async def test_the_stores_check_reports_the_routers_readiness(
         "metadata is not well: timeout" in (await probe_setup.probe.check_stores("default")).reason
     )
     router.pages["/readyz"] = (503, {"detail": "no store answers"})
-    found = await probe_setup.probe.check_stores("default")
-    assert (found.passed, "not ready: no store answers" in found.reason) == (False, True)
+    result = await probe_setup.probe.check_stores("default")
+    assert (result.passed, "not ready: no store answers" in result.reason) == (False, True)
 
 
 async def test_prometheus_must_scrape_every_router(
     probe_setup: ProbeSetup, router: StubServer
 ) -> None:
     """A router that nobody measures would pass every gate."""
-    found = await probe_setup.probe.check_scrape_targets("default")
-    assert not found.passed
-    assert "scrapes 0 targets of job router, 0 up, of 1 live processes" in found.reason
+    result = await probe_setup.probe.check_scrape_targets("default")
+    assert not result.passed
+    assert "scrapes 0 targets of job router, 0 up, of 1 live processes" in result.reason
 
 
 async def test_alert_rules_are_loaded_in_the_embedded_prometheus(probe_setup: ProbeSetup) -> None:
     """Production's rules; one that isn't there is named."""
     assert (await probe_setup.probe.check_alert_rules(("ErrorRateSpike", "Complaints"))).passed
-    found = await probe_setup.probe.check_alert_rules(("ErrorRateSpike", "NoSuchAlert"))
-    assert (found.passed, found.reason) == (False, "NoSuchAlert is not loaded")
+    result = await probe_setup.probe.check_alert_rules(("ErrorRateSpike", "NoSuchAlert"))
+    assert (result.passed, result.reason) == (False, "NoSuchAlert is not loaded")
 
 
 async def test_dashboards_are_looked_for_in_grafana_or_its_folder(
@@ -193,6 +193,6 @@ async def test_dashboards_are_looked_for_in_grafana_or_its_folder(
         RedisFlags.from_url(probe_setup.environment["REDIS_URL"]),
         probe_setup.probe.metrics,
     )
-    with pytest.raises(MetricsUnreachableError, match=r"broken\.json is no dashboard"):
+    with pytest.raises(MetricsUnreachableError, match=r"broken\.json is not a dashboard"):
         await site.check_dashboards(GUIDE_DASHBOARDS)
     await site.close()

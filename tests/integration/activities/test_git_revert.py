@@ -154,7 +154,7 @@ async def test_a_failed_deployment_is_tried_again_without_a_second_revert(clone:
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
-        ({"commit": "0" * 10}, "knows no commit"),
+        ({"commit": "0" * 10}, "has no commit"),
         ({"branch": "elsewhere"}, "no branch elsewhere"),
     ],
 )

@@ -97,7 +97,7 @@ async def test_stale_evidence_is_refused_and_the_newer_offered(live: LiveConsole
         await wait_for(live, client, "1 more approval needed")
         path = f"/rollouts/{live.flag}/decide/approve"
         page = (await client.get(path, params={"evidence": "internal/99999"})).text
-        assert "There is no check <code>internal/99999</code>" in page
+        assert "Check <code>internal/99999</code> no longer exists" in page
         assert "A newer check was made" in page
         sent = await client.post(path, data=form_of(page))
         assert sent.status_code == 409

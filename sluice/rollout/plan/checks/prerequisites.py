@@ -8,7 +8,7 @@ from sluice.rollout.yaml_document import Problem
 
 
 def check_prerequisites(plan: RolloutPlan) -> Iterator[Problem]:
-    """Checklist items and freezes that can't be told apart, or never let anything through."""
+    """Yield the checklist items and freezes that share a name, or never let anything through."""
     yield from _check_items(plan)
     names = [freeze.name for freeze in plan.freezes]
     for f, name in enumerate(names):

@@ -43,10 +43,10 @@ def _selector_problem(template: str, matcher: str) -> str:
         return f"must select the stratum: write {matcher} among its matchers"
     text = template.replace("$cohort", "x").replace("$le", "1").replace("$stratum", "1")
     try:
-        found = parse_selectors(text).selectors
+        selectors = parse_selectors(text).selectors
     except ValueError as error:
-        return f"is no PromQL selector: {error}"
-    if len(found) != 1 or "{" not in text or not text.rstrip().endswith("}"):
+        return f"is not a PromQL selector: {error}"
+    if len(selectors) != 1 or "{" not in text or not text.rstrip().endswith("}"):
         return "must be one counter with matchers, without function, range or offset"
     return ""
 
@@ -92,6 +92,6 @@ def _check_second_cohort(plan: RolloutPlan) -> Iterator[Problem]:
                 where = "after the flag is gone" if step.delete_flag else f"at {percentage:g} %"
                 yield (
                     ("steps", s, "gates", g, "kind"),
-                    f"there is no second cohort to compare with {where}, so it could never pass; "
+                    f"a statistical gate has no second cohort {where}, so it could never pass; "
                     "remove it here",
                 )

@@ -43,7 +43,9 @@ def test_an_approval_names_readings_that_exist(world: PreconditionWorld) -> None
     assert f"--evidence {world.newest_evidence_id()}" in world.submit(
         Verb.APPROVE, command_by("ann")
     )
-    assert "no check dark/99" in world.submit(Verb.APPROVE, command_by("ann", "dark/99"))
+    assert "check dark/99 does not exist" in world.submit(
+        Verb.APPROVE, command_by("ann", "dark/99")
+    )
 
 
 def test_old_readings_are_refused_and_new_ones_are_made(world: PreconditionWorld) -> None:
