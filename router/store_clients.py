@@ -1,6 +1,7 @@
 """Clients of the stores: opened once per process from settings, closed together.
 
-Opening contacts nobody: a store that is away degrades answers, it does not stop the process.
+Opening a client contacts no server. An unreachable store degrades answers; it does not stop the
+process.
 """
 
 import asyncio
@@ -41,7 +42,7 @@ class StoreClients:
     async def close(
         self, *, neo4j: bool = True, postgres: bool = True, vectors: bool = True
     ) -> None:
-        """Close those named, whatever happens to one of them."""
+        """Close the named clients; a failure of one does not keep the others open."""
         closing = []
         if neo4j:
             closing.append(self.neo4j.close())
@@ -53,7 +54,7 @@ class StoreClients:
 
 
 def open_neo4j(stores: StoreSettings) -> "AsyncDriver":
-    """A driver that gives up within seconds instead of the driver's default minute."""
+    """Return a driver that gives up within seconds instead of the default minute."""
     from neo4j import AsyncGraphDatabase  # noqa: PLC0415 - slow
 
     auth = (stores.neo4j_user, stores.neo4j_password) if stores.neo4j_password else None
@@ -69,15 +70,15 @@ def open_neo4j(stores: StoreSettings) -> "AsyncDriver":
 
 
 def open_vectors(stores: StoreSettings) -> VectorStore:
-    """A server when there is an address, else the embedded engine in a folder.
+    """Return the client of a server if an address is set, else the embedded engine in a folder.
 
     Raises:
-        SettingsError: neither QDRANT_URL nor QDRANT_PATH is set.
+        RouterSettingsError: neither QDRANT_URL nor QDRANT_PATH is set.
     """
     if stores.qdrant_url:
         from qdrant_client import AsyncQdrantClient  # noqa: PLC0415 - slow
 
-        # Left to itself the client opens a connection for each search when the server is local.
+        # By default the client opens a connection for each search when the server is local.
         limits = httpx.Limits(
             max_connections=POOL_SIZE,
             max_keepalive_connections=POOL_SIZE,
@@ -96,7 +97,7 @@ def open_vectors(stores: StoreSettings) -> VectorStore:
 
 
 def server_vector_store(client: "AsyncQdrantClient") -> VectorStore:
-    """The vectors of a Qdrant server."""
+    """Return the vector store on a Qdrant server."""
     from router.backends.server_vector_store import ServerVectorStore  # noqa: PLC0415 - slow
 
     return ServerVectorStore(client)
@@ -122,14 +123,14 @@ async def open_postgres(stores: StoreSettings) -> PostgresPool:
 
 
 async def open_stores(stores: StoreSettings) -> StoreClients:
-    """Clients for every store; nobody is contacted yet."""
+    """Return clients for every store, without contacting a server yet."""
     vectors = open_vectors(stores)
     pool = await open_postgres(stores)
     return StoreClients(open_neo4j(stores), stores.neo4j_database, pool, vectors)
 
 
 def open_redis(url: str) -> "Redis":
-    """For cache, flags and learning; replies are bytes."""
+    """Return the client for cache, flags and learning; its replies are bytes."""
     limits = {"socket_timeout": CONNECT_SECONDS, "socket_connect_timeout": CONNECT_SECONDS}
     if parse_sentinel_url(url):
         return connect(url, **limits)

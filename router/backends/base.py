@@ -1,6 +1,6 @@
-"""The one seam between the router and its stores: ask a question, get ranked hits.
+"""The one port between the router and its stores: a request goes in, ranked hits come out.
 
-Everything above this file is tested without a wire; everything below speaks one driver.
+Code above this file is tested without a network. Each module below it uses one driver.
 """
 
 from collections.abc import Coroutine, Sequence
@@ -31,7 +31,7 @@ class SearchRequest:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A record found. ``score`` is in (0, 1], comparable within one backend only."""
+    """A record that a store returned. ``score`` is in (0, 1], comparable within one backend only."""
 
     id: str
     title: str
@@ -46,10 +46,11 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """What a search came to, ``hits`` best first.
+    """The result of a search, ``hits`` best first.
 
-    ``demands`` are the conditions, in words, that each hit meets; ``left_out`` those that the
-    question has besides and hits need not meet; ``contradiction`` those that no record can.
+    ``requirements`` are the conditions, in words, that each hit meets. ``left_out`` are further
+    conditions of the question, which hits need not meet. ``contradiction`` names conditions that
+    no record can meet together.
     """
 
     hits: Sequence[Hit]
@@ -65,7 +66,7 @@ class Backend(Protocol):
     def name(self) -> str: ...
 
     def search(self, search: SearchRequest) -> Coroutine[Any, Any, SearchResult]:
-        """At most ``search.limit`` hits."""
+        """Return at most ``search.limit`` hits."""
         ...
 
     def health(self) -> Coroutine[Any, Any, None]:

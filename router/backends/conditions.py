@@ -1,6 +1,7 @@
-"""What a question demands of records: a filter, what of it can't be met, and how it is loosened.
+"""The filter of a question: its conditions, its contradictions, and how it is relaxed.
 
-Pure values. ``filters.py`` reads them out of a question, ``statements.py`` makes SQL of them.
+These are pure values. ``filter_parser.py`` parses a question into a filter, and
+``sql_builder.py`` builds SQL from it.
 """
 
 import operator
@@ -33,7 +34,7 @@ class Condition:
 
     @property
     def value_text(self) -> str:
-        """The value in words."""
+        """Return the value in words."""
         return f"{self.value:.12g}" if isinstance(self.value, float) else str(self.value)
 
     def __str__(self) -> str:
@@ -42,10 +43,10 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """What to look for. ``order_by`` is an attribute, sorted descending when ``descending``.
+    """The conditions of a search. ``order_by`` is an attribute, sorted descending when ``descending``.
 
-    Of an attribute in ``either`` any one of its demanded values will do ("overdue or paid").
-    ``left_out`` says in words what the question demands and this filter does not.
+    A record needs only one of the values of an attribute in ``alternative_attributes``
+    ("overdue or paid"). ``left_out`` lists, in words, the question's conditions that this filter omits.
     """
 
     kinds: frozenset[str] = frozenset()
@@ -66,14 +67,14 @@ class Filter:
 
     @property
     def requirements(self) -> tuple[str, ...]:
-        """In words, all that a record must meet besides its kind."""
+        """Return, in words, the conditions that a record must meet besides its kind."""
         window = (str(self.time_range),) if self.time_range and self.time_range.is_bounded else ()
         names = (f"a mention of {name}" for name in self.names)
         return (*map(str, self.conditions), *names, *window)
 
     @property
     def contradiction(self) -> str:
-        """In words, what no record can meet all of; empty when nothing stands against another."""
+        """Return, in words, the conditions that exclude each other; empty when none do."""
         if self.time_range and self.time_range.is_empty:
             return str(self.time_range)
         return " and ".join(map(str, next(self._contradictory_pairs(), ())))
@@ -90,7 +91,10 @@ class Filter:
         return not (_is_compatible(one, other) and _is_compatible(other, one))
 
     def relax(self, steps: int = 1) -> "Filter":
-        """A wider try: what contradicts itself first, then names, conditions from the last, window."""
+        """Return a wider filter, with one condition fewer for each step.
+
+        A contradiction goes first, then the names, the conditions from the last, and the window.
+        """
         wider = self
         for _ in range(steps):
             wider = wider._relax_once()
@@ -113,29 +117,29 @@ class Filter:
         return self._without_first_contradiction()._without_contradictions()  # noqa: SLF001  its own kind
 
     def _without_first_contradiction(self) -> "Filter":
-        """Any of the values that exclude each other; of bounds and dates that do, neither."""
+        """Return the filter with either of two contradictory values, or without contradictory bounds."""
         if self.time_range and self.time_range.is_empty:
             return self._without(str(self.time_range), time_range=None)
         one, other = next(self._contradictory_pairs())
-        said = f"{one} and {other}"
+        both = f"{one} and {other}"
         if one.operator == "=" == other.operator:
             either = self.alternative_attributes | {one.attribute}
-            return self._without(f"{said} together (either will do)", alternative_attributes=either)
-        kept = tuple(c for c in self.conditions if c not in (one, other))
-        return self._without(said, conditions=kept)
+            return self._without(f"{both} together (either will do)", alternative_attributes=either)
+        consistent = tuple(c for c in self.conditions if c not in (one, other))
+        return self._without(both, conditions=consistent)
 
-    def _without(self, said: str, **changes: object) -> "Filter":
-        return replace(self, left_out=(*self.left_out, said), **changes)  # type: ignore[arg-type]  # its own fields
+    def _without(self, condition_text: str, **changes: object) -> "Filter":
+        return replace(self, left_out=(*self.left_out, condition_text), **changes)  # type: ignore[arg-type]  # its own fields
 
 
 def _is_compatible(one: Condition, other: Condition) -> bool:
-    """Whether some value meets both, as far as ``one`` alone fixes or bounds it."""
+    """Return true unless ``one`` fixes or bounds the value so that ``other`` cannot hold."""
     if type(one.value) is not type(other.value):
         return True
     if one.operator == "=":
         return _satisfies(one.value, other)
     if one.operator in _LOWER and other.operator in _UPPER:
-        # Strict on either side leaves nothing at the bound itself.
+        # A strict comparison on either side excludes the bound itself.
         both = one.operator == ">=" and other.operator == "<="
         return other.value >= one.value if both else other.value > one.value  # type: ignore[operator]  # same type
     return True

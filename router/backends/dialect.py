@@ -1,8 +1,8 @@
-"""What a Bolt server can do beyond common Cypher: full-text and vector indexes.
+"""The features of a Bolt server beyond common Cypher: full-text and vector indexes.
 
-Neo4j and the embedded server answer the same procedures; they name indexes differently, and only
-Neo4j makes them in Cypher (``sluice/stack/graph_server.py`` makes the embedded server's). A server without
-them is entered by names alone. Which of the three it is, the server itself says.
+Neo4j and the embedded server have the same procedures, under different index names. Neo4j creates
+its indexes in Cypher; ``sluice/stack/graph_server.py`` creates those of the embedded server. On a
+server without indexes a search starts from names alone. The dialect is detected from the server.
 """
 
 import re
@@ -28,11 +28,11 @@ CONSTRAINTS: tuple[LiteralString, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """Statements; ``schema`` is safe to repeat.
+    """The statements for one kind of server; ``schema`` is safe to repeat.
 
-    ``by_vector`` ($vector, $limit, $rows) finds records to enter the graph at and what they are
-    linked to, with cosines; ``by_both`` ($words too) also by full text. None where there are no
-    such indexes.
+    ``vector_search`` ($vector, $limit, $rows) returns entry records and their linked records, with
+    cosines. ``hybrid_search`` ($words too) also searches the full text. Both are None on a server
+    without indexes.
     """
 
     schema: tuple[LiteralString, ...] = CONSTRAINTS
@@ -41,7 +41,7 @@ class Dialect:
 
     @property
     def stores_vectors(self) -> bool:
-        """Whether records carry their vector in the graph too."""
+        """Return true when records carry their vector in the graph too."""
         return self.vector_search is not None
 
 
@@ -51,7 +51,7 @@ def _indexed_dialect(
     vector: LiteralString,
     cosine: LiteralString,
 ) -> Dialect:
-    # From a node it already holds, a server follows links in no time; by id it looks up each first.
+    # A server follows links from a node directly; from an id it must look up each node first.
     hop: LiteralString = (
         "YIELD node AS e OPTIONAL MATCH (e)-[l]-(n:Record) WITH "
         f"{cosine.format(node='e')} AS entry_near, e.kind AS entry_kind, e.title AS entry_title, "
@@ -79,7 +79,7 @@ NEO4J = _indexed_dialect(
     ),
     "record_text",
     "record_embedding",
-    # Neo4j answers (1 + cosine) / 2.
+    # Neo4j returns (1 + cosine) / 2.
     "2 * vector.similarity.cosine({node}.embedding, $vector) - 1",
 )
 EMBEDDED = _indexed_dialect(
@@ -92,7 +92,10 @@ assert EMBEDDING_DIMENSION == 384  # noqa: S101, PLR2004 - Cypher takes no param
 
 
 async def detect_dialect(driver: AsyncDriver, database: str) -> Dialect:
-    """Asked of the server once, unless it has no indexes yet. Raises the driver's errors."""
+    """Return the server's dialect, detected once.
+
+    A server without indexes is checked again at the next call. Raises the driver's errors.
+    """
     known = _detected_dialects.setdefault(driver, {})
     if database not in known:
         dialect = await _detect(driver, database)
@@ -119,14 +122,15 @@ async def _detect(driver: AsyncDriver, database: str) -> Dialect:
 
 
 async def refresh_indexes(driver: AsyncDriver, database: str, dialect: Dialect) -> None:
-    """One search: the embedded server brings its indexes up to date at the first after a change.
+    """Run one search, so that the embedded server updates its indexes now.
 
-    For a few thousand records that takes it a second, or three on a busy machine: whoever changed
-    them waits for it, not whoever asks next. Raises the driver's errors.
+    The server updates them at the first search after a change. For a few thousand records this
+    takes one second, or three on a busy machine. The writer waits for it, so that the next query
+    does not. Raises the driver's errors.
     """
     if dialect.hybrid_search is None:
         return
     async with driver.session(database=database, default_access_mode=READ_ACCESS) as session:
         vector = [1.0] + [0.0] * (EMBEDDING_DIMENSION - 1)
-        asked = {"words": "index", "vector": vector, "limit": 1, "rows": 1}
-        await (await session.run(dialect.hybrid_search, asked)).consume()
+        parameters = {"words": "index", "vector": vector, "limit": 1, "rows": 1}
+        await (await session.run(dialect.hybrid_search, parameters)).consume()

@@ -1,7 +1,7 @@
-"""From a question to a filter: kinds, conditions on attributes, dates, order, and whether to count.
+"""The grammar that parses a question into a filter: kinds, conditions, dates, order and count.
 
-A deterministic grammar over the catalogue of the data. It produces values, never SQL:
-``statements.py`` turns a filter into one parameterised statement.
+The grammar is deterministic and uses the catalogue of the data. It returns values, never SQL:
+``sql_builder.py`` builds one parameterised statement from a filter.
 """
 
 import re
@@ -41,7 +41,7 @@ _MONEY_WORDS = ("amount", "price", "cost", "value", "total", "budget")
 
 
 def parse_filter(question: str, catalogue: SchemaCatalog, today: date) -> Filter:
-    """Never raises: a question without conditions is an empty filter."""
+    """Parse a question; never raise. A question without conditions gives an empty filter."""
     rest, explicit, unknown = _parse_explicit(question, catalogue)
     folded = fold(rest)
     kinds = frozenset(filter(None, (catalogue.find_kind(word) for word in folded.split())))
@@ -72,7 +72,7 @@ def parse_filter(question: str, catalogue: SchemaCatalog, today: date) -> Filter
 def _unused_names(
     question: str, conditions: list[Condition], catalogue: SchemaCatalog
 ) -> Iterator[str]:
-    """Proper names ("Baltic Foods") that no condition has used up; dates and kinds are none."""
+    """Yield the proper names ("Baltic Foods") outside conditions, dates and kinds."""
     used = " ".join(fold(str(condition.value)) for condition in conditions).split()
     for match in _PROPER_NAME.finditer(question):
         words = [
@@ -88,13 +88,16 @@ def _unused_names(
 
 
 def _is_applicable(condition: Condition, kinds: frozenset[str], catalogue: SchemaCatalog) -> bool:
-    """A value that only other kinds carry was not meant: "open road" names no open invoice."""
+    """Return false for a value that only other kinds carry.
+
+    The phrase "open road" does not refer to an open invoice.
+    """
     attribute = catalogue.attributes.get(condition.attribute)
     return attribute is None or not kinds or bool(kinds & attribute.kinds)
 
 
 def _alternative_attributes(conditions: Iterable[Condition], folded: str) -> Iterator[str]:
-    """Attributes whose values the question joins by "or"."""
+    """Yield the attributes whose values the question joins by "or"."""
     values: dict[str, list[str]] = {}
     for condition in conditions:
         if condition.operator == "=":
@@ -109,7 +112,10 @@ def _alternative_attributes(conditions: Iterable[Condition], folded: str) -> Ite
 def _parse_explicit(
     question: str, catalogue: SchemaCatalog
 ) -> tuple[str, list[Condition], list[str]]:
-    """``status = 'active' and weight >= 10``; the rest of the question; what no attribute fits."""
+    """Parse conditions such as ``status = 'active' and weight >= 10``.
+
+    Return the rest of the question, the conditions, and the texts that fit no attribute.
+    """
     found: list[Condition] = []
     unknown: list[str] = []
     for match in _EXPLICIT_CONDITION.finditer(question):
@@ -123,7 +129,7 @@ def _parse_explicit(
                 match["op"] in ("=", "==") and _is_covered_by_words(name, match["value"], catalogue)
             ):
                 unknown.append(f"{name} {match['op']} {match['value']}")
-            # Its words may still name something; its number must not look for another attribute.
+            # The words may still name a record, but the number must not match another attribute.
             question = question.replace(match[0], f"{match['name']} {match['value']}", 1)
             continue
         operator: Operator = "=" if match["op"] == "==" else match["op"]  # type: ignore[assignment]  # the pattern admits operators only
@@ -133,7 +139,10 @@ def _parse_explicit(
 
 
 def _is_covered_by_words(name: str, value: str, catalogue: SchemaCatalog) -> bool:
-    """``id = 'INV-7'``, ``kind = 'invoice'``, ``name = 'Nordwind'``: its words alone say as much."""
+    """Return true for a condition whose words alone mean the same, such as ``id = 'INV-7'``.
+
+    Further examples are ``kind = 'invoice'`` and ``name = 'Nordwind'``.
+    """
     word = value.strip("'\"")
     if name.lower() in ("kind", "type"):
         return catalogue.find_kind(word.lower()) is not None
@@ -163,7 +172,7 @@ def _typed_value(text: str, attribute: Attribute, catalogue: SchemaCatalog) -> V
 def _parse_comparisons(
     question: str, catalogue: SchemaCatalog
 ) -> tuple[list[Condition], list[str]]:
-    """``over 5,000 euro``; and what was compared of which no attribute is known."""
+    """Parse comparisons such as ``over 5,000 euro``; return also the texts that fit no attribute."""
     text = question.lower()
     found: list[Condition] = []
     unclear: list[str] = []
@@ -185,7 +194,10 @@ def _parse_number(match: re.Match[str]) -> float:
 def _compared_attribute(
     text: str, match: re.Match[str], catalogue: SchemaCatalog
 ) -> Attribute | None:
-    """The numeric attribute meant: named just before, named after, or the amount of money."""
+    """Return the numeric attribute of a comparison.
+
+    It is the one named just before the number, the one named after it, or the amount of money.
+    """
     numeric = {name: a for name, a in catalogue.attributes.items() if a.type == "number"}
     before = fold(text[: match.start()]).split()[-4:]
     after = fold(text[match.end() :]).split()[:3]
@@ -200,7 +212,7 @@ def _compared_attribute(
 
 
 def _parse_known_values(folded: str, catalogue: SchemaCatalog) -> Iterator[Condition]:
-    """Values the data knows, named in the question: ``overdue``, ``Anna Kowalski``."""
+    """Yield a condition for each stored value in the question: ``overdue``, ``Anna Kowalski``."""
     taken = f" {folded} "
     for candidate in name_candidates(folded):
         names = catalogue.attributes_by_value.get(candidate)
@@ -214,7 +226,7 @@ def _parse_known_values(folded: str, catalogue: SchemaCatalog) -> Iterator[Condi
 
 
 def _preferred_attribute(names: frozenset[str], folded: str, catalogue: SchemaCatalog) -> str:
-    """Of several attributes with this value, the one the question's words or kinds point to."""
+    """Choose among attributes with this value, by the words and kinds in the question."""
     words = folded.split()
     kinds = {catalogue.find_kind(word) for word in words}
 

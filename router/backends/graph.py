@@ -1,10 +1,10 @@
-"""Questions about relations, answered from Neo4j over Bolt.
+"""The backend for questions about relations: Neo4j over Bolt.
 
-Entry points are the names and identifiers a question mentions, looked up in ``Name`` nodes (an
-indexed lookup), and the records that its vector and its words lead to, if the server has such
-indexes (``dialect.py``). An identifier leaves no doubt what is meant: then names are enough. From a
-name at most two hops, from the others one; ``paths.py`` ranks what was reached.
-Only constant, parameterised Cypher; sessions are read-only and live for one search.
+A search starts from the names and identifiers in the question, by an indexed lookup of ``Name``
+nodes. It also starts from the records nearest to the question's vector and words, if the server
+has such indexes (``dialect.py``). An identifier is unambiguous, so names are then enough. A search
+follows at most two hops from a name and one from any other record. ``graph_ranking.py`` ranks the
+records. The Cypher is constant and parameterised; sessions are read-only and last for one search.
 """
 
 from dataclasses import dataclass
@@ -54,7 +54,7 @@ HEALTH_QUERY: LiteralString = "RETURN 1 AS one"
 
 @dataclass(slots=True)
 class GraphBackend:
-    """``driver`` belongs to the caller, who closes it. The dialect is asked for once."""
+    """A backend over a Bolt driver, which the caller closes. The dialect is detected once."""
 
     driver: AsyncDriver
     database: str
@@ -103,21 +103,21 @@ async def _expand(tx: AsyncManagedTransaction, search: SearchRequest, dialect: D
 async def _search_indexes(
     tx: AsyncManagedTransaction, search: SearchRequest, dialect: Dialect
 ) -> list[GraphRow]:
-    """Where words and vector lead, and what is linked to that."""
-    # Lower case and without signs: nothing of it is an operator to Lucene.
+    """Return the records nearest to the words and the vector, with their linked records."""
+    # Lower case and without signs, so that Lucene reads no operator in it.
     words = " ".join(content_words(search.query)).translate(_SIGNS_TO_SPACES)
     statement = dialect.hybrid_search if words.strip() else dialect.vector_search
     if statement is None:
         return []
-    given = {"vector": search.embedding.tolist(), "limit": MAX_NEAREST, "rows": MAX_NEIGHBOURS}
-    return await _fetch_rows(tx, statement, words=words, **given)
+    parameters = {"vector": search.embedding.tolist(), "limit": MAX_NEAREST, "rows": MAX_NEIGHBOURS}
+    return await _fetch_rows(tx, statement, words=words, **parameters)
 
 
 def _entry_record(row: GraphRow) -> GraphRow:
-    """The record a row starts from."""
+    """Return the record that a row starts from."""
     own = ("near", "kind", "title", "text", "source", "occurred_on")
-    found = {name: row[f"entry_{name}"] for name in own}
-    return {**found, "id": row["entry"]}
+    columns = {name: row[f"entry_{name}"] for name in own}
+    return {**columns, "id": row["entry"]}
 
 
 _SIGNS_TO_SPACES = str.maketrans(dict.fromkeys("-_.'/", " "))
@@ -126,7 +126,7 @@ _SIGNS_TO_SPACES = str.maketrans(dict.fromkeys("-_.'/", " "))
 async def _fetch_rows(
     tx: AsyncManagedTransaction, cypher: LiteralString, **params: object
 ) -> list[GraphRow]:
-    """All rows in one message: the driver takes longer over a message than over its content."""
+    """Fetch all rows in one message, since the driver's cost is per message."""
     result = await tx.run(cypher, params)
     columns = _result_columns(cypher)
     return [
@@ -136,12 +136,15 @@ async def _fetch_rows(
 
 @lru_cache(maxsize=16)
 def _result_columns(cypher: LiteralString) -> tuple[str, ...]:
-    """What stands in a row, from the statement's own end: ``RETURN collect([entry, via]) AS rows``."""
+    """Return the columns of a row, read from the statement's last clause.
+
+    The clause has the form ``RETURN collect([entry, via]) AS rows``.
+    """
     return tuple(cypher.rpartition("collect([")[2].removesuffix("]) AS rows").split(", "))
 
 
 def _most_specific(entries: list[GraphRow]) -> list[GraphRow]:
-    """Drop the entry for ``anna`` when ``anna kowalski`` was found too."""
+    """Drop the entry for ``anna`` when ``anna kowalski`` is an entry too."""
     keys = {entry["key"] for entry in entries}
     return [
         entry

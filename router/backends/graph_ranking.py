@@ -1,8 +1,8 @@
-"""What the graph search reached, ranked: by path from a name, by nearness from anything else.
+"""The ranking of graph search results: by path from a name, by similarity from other records.
 
-From a record that the question names, the path counts: hops, the relation and the kind asked for.
-From a record it only leads to, by its vector or its words, what counts is how near the question both
-ends of the link are. Pure: rows in, hits out.
+For a path from a named record the score counts hops, the relation and the kind in the question.
+For a link from another record it counts the similarity of both ends to the question. The functions
+are pure: rows in, hits out.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,17 +17,17 @@ from router.backends.tokenization import STOPWORDS, content_stems, fold, stem
 
 GraphRow = Mapping[str, Any]
 WORDS_WEIGHT = 0.3
-"""What a record with all the question's words has on top of its cosine. Anything from 0.2 to 0.5 did
-about as well on the even half of FanOutQA's questions (benchmarks/retrieval.py)."""
+"""The weight, on top of the cosine, of a record with all the question's words. Values from 0.2 to 0.5
+did about as well on the even half of FanOutQA's questions (benchmarks/retrieval.py)."""
 DEFAULT_COSINE = 0.5
-"""Of a record without a vector: it was found by its words."""
+"""The cosine of a record without a vector, which matched by its words."""
 SIMILARITY_WEIGHT_WITH_PATH = 0.6
-"""How much nearness counts where the question follows a relation, or to a kind, from a name."""
+"""The weight of similarity when the question follows a relation from a name, or asks for a kind."""
 
 
 @dataclass(frozen=True, slots=True)
 class Subgraph:
-    """Records the question names and the paths from them; those it leads to and their links."""
+    """Named records with the paths from them, and similar records with their links."""
 
     named_records: Sequence[GraphRow]
     named_paths: Sequence[GraphRow]
@@ -36,11 +36,11 @@ class Subgraph:
 
     @property
     def rows(self) -> Iterator[GraphRow]:
-        """Every record reached, once per way."""
+        """Return every row; a record appears once for each path to it."""
         return chain(self.named_records, self.named_paths, self.similar_records, self.similar_links)
 
     def explain(self) -> dict[str, object]:
-        """For a person who asks how the answer came about."""
+        """Return a summary for ``--explain``."""
         return {
             "named": sorted({entry["key"] for entry in self.named_records}),
             "nearest": [entry["title"] for entry in self.similar_records],
@@ -49,9 +49,9 @@ class Subgraph:
 
 
 def rank(search: SearchRequest, subgraph: Subgraph) -> list[Hit]:
-    """Best first; a record keeps its best score."""
+    """Rank the records, best first; a record keeps its best score."""
     if not any(row["occurred_on"] for row in subgraph.rows):
-        # Where no record has a date, the time the question speaks of is in the texts.
+        # When no record has a date, only the texts can match the time in the question.
         search = replace(search, time_range=None)
     asked = content_stems(search.query)
     wanted = _target_kinds(asked, subgraph.named_records, subgraph.named_paths)
@@ -83,7 +83,7 @@ def _path_scores(
 
 
 def _link_bonus(row: GraphRow, origins: Mapping[str, set[str]]) -> float:
-    """Reached from two names: what links them."""
+    """Return a bonus for a record that links two names."""
     return 0.1 if len(origins.get(row["id"], ())) > 1 else 0.0
 
 
@@ -98,7 +98,7 @@ def _similarity_scores(
 
 
 def _similarity_score(row: GraphRow, asked: frozenset[str]) -> float:
-    """How near the question a record is by itself."""
+    """Return the similarity of a record to the question, in [0, 1]."""
     cosine = DEFAULT_COSINE if row["near"] is None else max(0.0, row["near"])
     return (cosine + WORDS_WEIGHT * _word_overlap(row, asked)) / (1 + WORDS_WEIGHT)
 
@@ -106,9 +106,9 @@ def _similarity_score(row: GraphRow, asked: frozenset[str]) -> float:
 def _target_kinds(
     asked: frozenset[str], entries: Sequence[GraphRow], rows: Sequence[GraphRow]
 ) -> dict[str, int]:
-    """Kinds the question names, other than those it starts from, and how many hops away they are.
+    """Return the kinds that the question asks for, with their distance in hops.
 
-    "Which customer does the contract behind INV-7 belong to": contract at one hop, customer at two.
+    Kinds of the entry records are left out. Example: "Which customer does the contract behind INV-7 belong to": contract at one hop, customer at two.
     """
     known = {entry["kind"] for entry in entries}
     wanted: dict[str, int] = {}
@@ -120,7 +120,10 @@ def _target_kinds(
 
 
 def _path_score(row: GraphRow, asked: frozenset[str], wanted: dict[str, int]) -> float:
-    """A kind asked for counts where it is nearest: not all trucks of a depot are "the truck"."""
+    """Score a path; the kind in the question counts only at its nearest distance.
+
+    Not all trucks of a depot are "the truck".
+    """
     via: list[str] = row["via"]
     score = 0.4 if len(via) == 1 else 0.2
     if wanted.get(row["kind"]) == len(via):
@@ -134,26 +137,27 @@ def _path_score(row: GraphRow, asked: frozenset[str], wanted: dict[str, int]) ->
 
 
 def _direction_bonus(query: str, row: GraphRow, names: Mapping[str, str]) -> float:
-    """Anna reports to: the link from Anna; reports to Anna: the links to her.
+    """Return a bonus for a link in the question's direction.
 
-    Only where the question uses the link's own verb; a passive ("driven by Anna") turns it round.
+    "Anna reports to" means the link from Anna; "reports to Anna" means the links to her. The bonus
+    needs the link's own verb in the question. A passive ("driven by Anna") reverses the direction.
     """
     if len(row["via"]) != 1 or "outgoing" not in row:
         return 0.0
     words = fold(query).split()
     verbs = _relation_stems(row["via"][0]) - STOPWORDS
-    said = next((place for place, word in enumerate(words) if stem(word) in verbs), None)
+    verb_place = next((place for place, word in enumerate(words) if stem(word) in verbs), None)
     text = " ".join(words)
     named = len(text.partition(names[row["entry"]])[0].split())
-    if said is None:
+    if verb_place is None:
         return 0.0
-    passive = words[said + 1 : said + 2] == ["by"]
-    outgoing = (named < said) != passive
+    passive = words[verb_place + 1 : verb_place + 2] == ["by"]
+    outgoing = (named < verb_place) != passive
     return 0.1 if outgoing == row["outgoing"] else 0.0
 
 
 def _count_matched_relations(row: GraphRow, asked: frozenset[str]) -> int:
-    """How many links of the path the question speaks of."""
+    """Count the links of the path whose relation is in the question."""
     return sum(bool(_relation_stems(kind) & asked) for kind in row["via"])
 
 
@@ -180,7 +184,7 @@ def _sort_hits(search: SearchRequest, hits: list[Hit]) -> list[Hit]:
     order = search.time_range.order if search.time_range else None
     hits.sort(key=lambda hit: (-hit.score, hit.id))
     if order:
-        # By date among what matters (kinds or relations asked for), not among every neighbour.
+        # Sort by date among relevant records only (kinds or relations in the question).
         hits = [hit for hit in hits if hit.score >= 0.75 * hits[0].score]
         hits.sort(key=lambda hit: hit.occurred_on or "", reverse=order == "latest")
         hits = [replace(hit, score=1.0 / (1 + 0.2 * place)) for place, hit in enumerate(hits)]

@@ -42,7 +42,7 @@ def _day(text: str) -> date:
     return date.fromisoformat(text)
 
 
-def _hit(edge: Any, place: int) -> Hit:  # noqa: ANN401 - graphiti_core is no dependency of ours
+def _hit(edge: Any, place: int) -> Hit:  # noqa: ANN401 - graphiti_core is not a dependency of this project
     valid_at: datetime | None = edge.valid_at
     return Hit(
         id=str(edge.uuid),

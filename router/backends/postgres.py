@@ -1,4 +1,4 @@
-"""Questions about attributes, answered from Postgres: a filter grammar and parameterised SQL."""
+"""The backend for questions about attributes: a filter grammar and parameterised SQL on Postgres."""
 
 import asyncio
 import math
@@ -30,7 +30,7 @@ ResultT = TypeVar("ResultT")
 
 
 class PostgresBackend:
-    """``pool`` belongs to the caller, who closes it. The catalogue is refreshed when it is old."""
+    """A backend over a pool, which the caller closes. It refreshes its catalogue when that is old."""
 
     name = "postgres"
 
@@ -44,10 +44,10 @@ class PostgresBackend:
 
     async def search(self, search: SearchRequest) -> SearchResult:
         wanted = _build_filter(search, await self.load_catalog())
-        if wanted.contradiction:  # no need to ask for what can't be
+        if wanted.contradiction:  # no record can match
             trace.add_note("postgres", {"filter": describe_filter(wanted)})
             return SearchResult([], wanted.requirements, wanted.left_out, wanted.contradiction)
-        # "The highest …" asks for one; two more show by how much.
+        # "The highest …" needs one row; two more show the margin.
         limit = min(search.limit, SUPERLATIVE_ROWS_MAX) if wanted.order_by else search.limit
         statement, values = build_select(wanted, limit)
         trace.add_note(
@@ -64,7 +64,10 @@ class PostgresBackend:
         await self._with_store_errors(lambda: self._pool.fetchval("SELECT 1"))
 
     async def load_catalog(self) -> SchemaCatalog:
-        """What the store holds; raises StoreUnavailable only when it was never read."""
+        """Return the store's catalogue, read again when it is old.
+
+        Raises StoreUnavailable when a read is due and the store does not answer.
+        """
         async with self._reading:
             now = asyncio.get_running_loop().time()
             if self._catalogue is None or now - self._read_at > CATALOG_REFRESH_SECONDS:
@@ -74,7 +77,10 @@ class PostgresBackend:
             return self._catalogue
 
     def lexicon(self) -> Lexicon:
-        """Of what was read last, without waiting; an old one is read again behind the caller."""
+        """Return the lexicon of the last catalogue, without waiting.
+
+        A background task reads an old catalogue again.
+        """
         now = asyncio.get_running_loop().time()
         if now - max(self._read_at, self._tried_at) > CATALOG_REFRESH_SECONDS:
             self._tried_at = now
@@ -82,7 +88,7 @@ class PostgresBackend:
         return self._lexicon
 
     async def _refresh_catalog(self) -> None:
-        # A store that does not answer leaves the words as they are: its own searches report it.
+        # On a failure the lexicon stays as it is; the store's own searches report the failure.
         with suppress(StoreUnavailable, TimeoutError):
             await wait_within(CATALOG_TIMEOUT_SECONDS, self.load_catalog())
 
@@ -104,16 +110,16 @@ class PostgresBackend:
 def _build_filter(search: SearchRequest, catalogue: SchemaCatalog) -> Filter:
     wanted = parse_filter(search.query, catalogue, search.today)
     if search.time_range is not None:
-        # "What happened to truck T-12 in March" asks for what mentions it, not for trucks.
+        # "What happened to truck T-12 in March" needs records that mention it, not trucks.
         kinds = frozenset() if wanted.ids or wanted.names else wanted.kinds
         wanted = replace(wanted, time_range=search.time_range, kinds=kinds)
     return wanted.relax(search.relaxation_steps)
 
 
 def describe_filter(record_filter: Filter) -> dict[str, object]:
-    """The filter in words, without what is empty."""
+    """Return the filter in words, without empty parts."""
     window = record_filter.time_range
-    found = {
+    parts = {
         "kinds": sorted(record_filter.kinds),
         "ids": list(record_filter.ids),
         "names": list(record_filter.names),
@@ -126,21 +132,21 @@ def describe_filter(record_filter: Filter) -> dict[str, object]:
         "contradiction": record_filter.contradiction,
         "left_out": list(record_filter.left_out),
     }
-    return {name: value for name, value in found.items() if value}
+    return {name: value for name, value in parts.items() if value}
 
 
 def _certainty(wanted: Filter, rows: Sequence[Row]) -> float:
-    """How sure the filter is that its rows are meant: the more it had to go by, the surer."""
+    """Return the filter's certainty in (0, 1], higher for a more specific filter."""
     if wanted.conditions or wanted.order_by:
         return 1.0
     if wanted.kinds and (wanted.names or wanted.count or wanted.ids):
         return 1.0
     if wanted.ids and (wanted.time_range or any(row["id"].lower() in wanted.ids for row in rows)):
         return 1.0
-    # An identifier that texts only mention was searched for as a word.
+    # An identifier that only texts mention is a plain search word.
     if wanted.time_range:
         return 0.8
-    return 0.5 if wanted.kinds else 0.4  # else it only searched for words
+    return 0.5 if wanted.kinds else 0.4  # else the search used words only
 
 
 def _hit(row: Row, place: int, certainty: float) -> Hit:
@@ -150,7 +156,7 @@ def _hit(row: Row, place: int, certainty: float) -> Hit:
         title=row["title"],
         text=row["text"],
         source=row["source"],
-        # The filter already decided; the order says the rest.
+        # The filter selects the rows; the score only keeps their order.
         score=certainty / (1 + 0.1 * place),
         kind=row["kind"],
         backend="postgres",

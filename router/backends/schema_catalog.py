@@ -1,6 +1,6 @@
-"""What the metadata store holds: kinds, their attributes, and the values that questions may name.
+"""The catalogue of the metadata store: kinds, attributes, and the values that questions may name.
 
-Read from the data itself and refreshed now and then, so the filter grammar needs no configuration.
+It is read from the data and refreshed periodically, so the filter grammar needs no configuration.
 """
 
 from collections.abc import Iterable, Mapping
@@ -46,7 +46,7 @@ class Attribute:
 
 @dataclass(frozen=True, slots=True)
 class SchemaCatalog:
-    """Immutable; lookups are by folded text."""
+    """The kinds, attributes and values of the store; immutable, with lookups by folded text."""
 
     kinds: frozenset[str] = frozenset()
     attributes: Mapping[str, Attribute] = field(default_factory=dict)
@@ -57,11 +57,14 @@ class SchemaCatalog:
     title_words: frozenset[str] = frozenset()  # longer words of titles, in lower case
 
     def find_kind(self, word: str) -> str | None:
-        """The kind a word names: ``invoices`` is ``invoice``."""
+        """Return the kind that a word names: ``invoices`` is ``invoice``."""
         return _kinds_by_stem(self.kinds).get(stem(word))
 
     def find_attribute(self, words: str) -> Attribute | None:
-        """The attribute a folded phrase names: ``due date`` is ``due_on``, ``amount`` is ``amount_eur``."""
+        """Return the attribute that a folded phrase names.
+
+        Examples: ``due date`` is ``due_on``, ``amount`` is ``amount_eur``.
+        """
         wanted = [stem(word) for word in words.split()]
         exact = self.attributes.get(words.replace(" ", "_"))
         return exact or next(
@@ -70,9 +73,9 @@ class SchemaCatalog:
 
     @property
     def lexicon(self) -> Lexicon:
-        """What it calls things in lower case, and the words of names, which nobody shall respell.
+        """Return the words that spelling repair may suggest, and the words of names that it must keep.
 
-        An attribute with few values, all in lower case, is a list of words ("overdue", "paid"); any
+        An attribute with few values, all in lower case, is a list of words ("overdue", "paid"). Any
         other value is a name ("Gdansk"), and so is a title.
         """
         by_attribute: dict[str, list[str]] = {}
@@ -91,7 +94,7 @@ class SchemaCatalog:
 
 @lru_cache(maxsize=16)
 def _kinds_by_stem(kinds: frozenset[str]) -> Mapping[str, str]:
-    """Of several with one stem the first in the alphabet."""
+    """Map each stem to its kind; among kinds with one stem, to the first in the alphabet."""
     return {stem(kind): kind for kind in sorted(kinds, reverse=True)}
 
 
@@ -114,12 +117,12 @@ def build_catalog(
     value_rows: Iterable[Mapping[str, Any]],
     title_words: Iterable[str] = (),
 ) -> SchemaCatalog:
-    """A catalogue from what the statements above answer."""
+    """Build the catalogue from the rows of the statements above."""
     attributes: dict[str, Attribute] = {}
     for row in attribute_rows:
         known = attributes.get(row["key"])
-        found = frozenset({row["kind"]}) | (known.kinds if known else frozenset())
-        attributes[row["key"]] = Attribute(row["key"], _attribute_type(row), found)
+        kinds_of_key = frozenset({row["kind"]}) | (known.kinds if known else frozenset())
+        attributes[row["key"]] = Attribute(row["key"], _attribute_type(row), kinds_of_key)
     values: dict[str, set[str]] = {}
     spelled: dict[tuple[str, str], str] = {}
     counts: dict[str, int] = {}

@@ -1,4 +1,7 @@
-"""One parameterised statement per filter. No value, attribute or kind ever becomes SQL text."""
+"""The builder of one parameterised statement per filter.
+
+No value, attribute or kind ever becomes SQL text.
+"""
 
 from collections.abc import Iterator
 
@@ -14,7 +17,7 @@ _TIME_QUESTION_STEMS = content_stems(
     "before after during between until last past this next day week month quarter year today "
     "yesterday january february march april may june july august september october november december"
 )
-"""Words of a question about a time that its records are not expected to have."""
+"""Words of a question about a time that need not occur in its records."""
 
 
 class _Parameters:
@@ -27,7 +30,10 @@ class _Parameters:
 
 
 def build_select(record_filter: Filter, limit: int) -> tuple[str, list[SqlParameter]]:
-    """Rows best first, each with ``rank`` in [0, 1] and ``total``, the number of all matches."""
+    """Build the statement and its values.
+
+    It returns rows best first, each with ``rank`` in [0, 1] and ``total``, the number of matches.
+    """
     given = _Parameters()
     rank = _rank_expression(record_filter, given)
     where = " AND ".join(_where_clauses(record_filter, given)) or "TRUE"
@@ -65,7 +71,7 @@ def _where_clauses(wanted: Filter, given: _Parameters) -> list[str]:
 
 
 def _is_time_only(wanted: Filter) -> bool:
-    """Whether the question says when and not what: the records need not have its words."""
+    """Return true for a question with a time and no topic, whose words records need not have."""
     bounded = wanted.time_range is not None and wanted.time_range.is_bounded
     words = content_stems(wanted.question)
     return bounded and all(word in _TIME_QUESTION_STEMS or word.isdigit() for word in words)
@@ -84,7 +90,7 @@ def _condition_clauses(wanted: Filter, given: _Parameters) -> Iterator[str]:
 
 
 def _mention_clause(wanted: Filter, given: _Parameters) -> str:
-    """Records that are, or speak of, any identifier in the question."""
+    """Return the clause for records that have or mention an identifier of the question."""
     ids = given.add(list(wanted.ids))
     text = given.add(" or ".join(f'"{word}"' for word in wanted.ids))
     return f"(lower(id) = ANY({ids}::text[]) OR search @@ websearch_to_tsquery('english', {text}))"

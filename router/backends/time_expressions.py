@@ -1,7 +1,7 @@
 """Time in questions: "in March 2025", "since 2024-11-01", "last week", "the latest …".
 
-A window is half open: ``start <= day < end``; None is unbounded. Days, no time zones: a record's
-``occurred_on`` is a date.
+A window is half open: ``start <= day < end``; None is unbounded. Windows are in days, without time
+zones, since a record's ``occurred_on`` is a date.
 """
 
 import re
@@ -38,7 +38,7 @@ _LATEST = re.compile(r"\b(latest|most recent|newest|recently|recent|last time|la
 
 @dataclass(frozen=True, slots=True)
 class TimeRange:
-    """A stretch of days, and which end of it was asked for."""
+    """A window of days, and the end of it that the question asks for."""
 
     start: date | None = None
     end: date | None = None
@@ -50,7 +50,7 @@ class TimeRange:
 
     @property
     def is_empty(self) -> bool:
-        """Whether it ends before it begins: "after 2024 and before 2020"."""
+        """Return true when the window ends before it begins: "after 2024 and before 2020"."""
         return self.start is not None and self.end is not None and self.start >= self.end
 
     def __str__(self) -> str:
@@ -62,7 +62,7 @@ class TimeRange:
 
 
 def parse_time_range(question: str, today: date) -> TimeRange | None:
-    """The time a question speaks of; None when it speaks of none."""
+    """Parse the time in a question; return None when it has none."""
     text = " ".join(question.lower().split())
     start, end = _bounds(text, today)
     order: TimeOrder | None = None
@@ -81,7 +81,7 @@ _ADJACENT_RANGE = re.compile(
 
 
 def _adjacent_range(text: str, today: date) -> tuple[date, date] | None:
-    """The week before 3 May 2025: as long a stretch, next to the date."""
+    """Parse "the week before 3 May 2025": a window of that length, adjacent to the date."""
     found = _ADJACENT_RANGE.search(text)
     span = _first_span(found["rest"], today) if found else None
     if found is None or span is None:
@@ -115,7 +115,10 @@ def _bounds(text: str, today: date) -> tuple[date | None, date | None]:
 def _span_with_shared_year(
     text: str, second: tuple[date, date], today: date
 ) -> tuple[date, date] | None:
-    """The March of "between March and May 2025", the November of "… November and January 2025"."""
+    """Complete the first month of a range whose year follows only the second month.
+
+    Examples: March in "between March and May 2025", November in "… November and January 2025".
+    """
     for year in (second[0].year, second[0].year - 1):
         span = _first_span(f"{text} {year}", today, anchored=True)
         if span and span[0] < second[0]:
@@ -124,7 +127,7 @@ def _span_with_shared_year(
 
 
 def _open_bounds(text: str, today: date) -> Iterator[tuple[date | None, date | None]]:
-    """What "since …", "after …" and "before …" each leave of time: all of them must hold."""
+    """Yield the bounds of "since …", "after …" and "before …"; all of them must hold."""
     for word, cut in _OPEN_BOUNDS.items():
         side = re.search(rf"\b(?:{word}) (.+)", text)
         span = _first_span(side[1], today, anchored=True) if side else None
@@ -141,7 +144,7 @@ _OPEN_BOUNDS: dict[str, _BoundsOf] = {
 
 
 def _first_span(text: str, today: date, *, anchored: bool = False) -> tuple[date, date] | None:
-    """The first date expression of ``text`` as (first day, day after the last)."""
+    """Return the first date expression of ``text`` as (first day, day after the last)."""
     for pattern, read in _SPAN_READERS:
         found = (pattern.match if anchored else pattern.search)(text)
         if found:

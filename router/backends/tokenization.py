@@ -104,18 +104,18 @@ STOPWORDS = frozenset(
 )
 _SUFFIXES = ("ations", "ation", "ings", "ing", "edly", "ies", "ers", "ed", "es", "er", "ly", "s")
 MAX_NAME_WORDS = 5
-MAX_NAME_CHARS = 200  # longer ones are no names, and too long for an index
+MAX_NAME_CHARS = 200  # a longer text is not a name, and is too long for an index
 MIN_STEM_LENGTH = 3
 
 
 def tokenize(text: str) -> list[str]:
-    """Words in order, as written, possessive ``'s`` removed."""
+    """Return the words in order, as written, without a possessive ``'s``."""
     return [word.removesuffix("'s") for word in TOKEN.findall(text.replace("\u2019", "'"))]
 
 
 @lru_cache(maxsize=8_192)  # the fusion folds the same records' texts for query after query
 def fold(text: str) -> str:
-    """Lower case without accents, words separated by one space: the form names are matched in."""
+    """Return the form in which names match: lower case, no accents, one space between words."""
     plain = text
     if not text.isascii():
         plain = unicodedata.normalize("NFKD", text)
@@ -125,7 +125,7 @@ def fold(text: str) -> str:
 
 @lru_cache(maxsize=65_536)
 def stem(word: str) -> str:
-    """A crude stem, good enough to let ``drives`` meet ``DRIVES`` and ``driver``."""
+    """Return a crude stem, under which ``drives``, ``DRIVES`` and ``driver`` are equal."""
     word = word.lower()
     for suffix in _SUFFIXES:
         if word.endswith(suffix) and len(word) - len(suffix) >= MIN_STEM_LENGTH:

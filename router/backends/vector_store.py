@@ -1,6 +1,7 @@
-"""Where vectors lie: a Qdrant server (``vectors_server``), or its own engine in a folder of ours.
+"""The vector store: a Qdrant server (``server_vector_store.py``), or Qdrant's engine in a folder.
 
-Same port, so demo, tests and production differ in an address only. One process owns a folder.
+Both have the same port, so demo, tests and production differ in an address only. One process owns
+a folder.
 """
 
 import asyncio

@@ -34,7 +34,7 @@ _PROJECTION = "sluice context projection 1"
 def build_context(
     embedding: ArrayLike, intent: str, confidence: float, complexity: float
 ) -> Vector:
-    """The context, shape (32,), of a query; ``embedding`` is (384,) or any other fixed length.
+    """Build a query's context, shape (32,); ``embedding`` is (384,) or any other fixed length.
 
     Values are rounded to single precision, so that they survive storage exactly. An intent that
     is not in ``INTENTS`` counts as ``other``. Raises InvalidContextError for NaN or infinity and

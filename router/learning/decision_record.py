@@ -1,7 +1,7 @@
-r"""The routing decision kept until its feedback comes: ``decision:{query_id}``.
+r"""The routing decision, stored under ``decision:{query_id}`` until its feedback comes.
 
-The value is ``"open {cohort}\n{json}"``; once its feedback was accepted it is ``"used {cohort}"``,
-so a decision can teach once and no more.
+The value is ``"open {cohort}\n{json}"``. Accepted feedback changes it to ``"used {cohort}"``, so the
+learner can learn from a decision only once.
 """
 
 import base64
@@ -22,7 +22,7 @@ OPEN_STATE = "open"
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What was decided for a query: context of shape (d,), the arm, and how likely it was."""
+    """The decision for a query: its context of shape (d,), the arm and the arm's probability."""
 
     arm: str
     propensity: float
@@ -47,7 +47,7 @@ class Decision:
 
     @classmethod
     def from_json(cls, text: str) -> "Decision":
-        """Raises LearningError when the text is not a whole decision."""
+        """Parse a decision. Raises LearningError when the text is not a complete decision."""
         try:
             document: Mapping[str, object] = json.loads(text)
             decision = cls(
@@ -64,17 +64,20 @@ class Decision:
         return decision
 
     def to_redis_value(self) -> str:
-        """The value of its Redis key."""
+        """Return the value of the decision's Redis key. Raises LearningError."""
         if not self.cohort or len(self.cohort.split()) != 1:
             raise LearningError(f"cohort is {self.cohort!r}; use one word, such as 'treatment'")
         return f"{OPEN_STATE} {self.cohort}\n{self.to_json()}"
 
 
 def encode_vector(values: Vector) -> str:
-    """Single precision, little-endian, base64: half the memory of doubles, ample for a context."""
+    """Encode as base64 of little-endian single precision.
+
+    It takes half the memory of doubles and is precise enough for a context.
+    """
     return base64.b64encode(values.astype("<f4").tobytes()).decode()
 
 
 def decode_vector(text: str) -> Vector:
-    """Shape (n,). Raises ValueError."""
+    """Decode a vector of shape (n,). Raises ValueError."""
     return np.frombuffer(base64.b64decode(text, validate=True), dtype="<f4").astype(np.float64)

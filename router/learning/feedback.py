@@ -1,4 +1,4 @@
-"""What a user's behaviour says about an answer, and its reward in [0, 1].
+"""User feedback on an answer, and its reward in [0, 1].
 
 reward = 0.4 clicked + 0.3 dwell + 0.2 rating + 0.1 latency (rollout guide, phase 4), where
 
@@ -9,8 +9,8 @@ reward = 0.4 clicked + 0.3 dwell + 0.2 rating + 0.1 latency (rollout guide, phas
 | rating | 1 of 5 | 5 of 5 | linear |
 | latency | 1,000 ms or more (the guide's p99 limit) | 0 ms | linear |
 
-A signal that is missing is left out and the others' weights are scaled up to sum to 1.
-``click_position`` and ``result_count`` are validated and kept, and do not count.
+A missing signal is left out, and the other weights are scaled up to sum to 1. ``click_position``
+and ``result_count`` are validated and stored, but do not affect the reward.
 """
 
 import math
@@ -59,12 +59,12 @@ class UserFeedback:
             raise InvalidFeedbackError("click_position", self.click_position, fix)
 
     def to_dict(self) -> dict[str, object]:
-        """The given signals only, for storage."""
+        """Return the present signals only, for storage."""
         return {name: value for name, value in asdict(self).items() if value is not None}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, object]) -> "UserFeedback":
-        """The inverse of ``to_dict``. Raises InvalidFeedbackError, also for an unknown field."""
+        """Invert ``to_dict``. Raises InvalidFeedbackError, also for an unknown field."""
         known = {field.name for field in fields(cls)}
         for name, value in data.items():
             if name not in known:
@@ -73,7 +73,7 @@ class UserFeedback:
 
 
 def reward(feedback: UserFeedback) -> float | None:
-    """The reward in [0, 1], or None when the feedback carries no signal at all."""
+    """Return the reward in [0, 1], or None when the feedback carries no signal."""
     weighted = [
         (weight, term) for weight, term in _reward_terms(feedback).values() if term is not None
     ]

@@ -1,8 +1,8 @@
-"""The one learner: holds the lock, gathers a batch, learns it, publishes it in one atomic step.
+"""The one learner: it holds the lock, collects a batch, learns it and publishes it atomically.
 
-Exactly once, whatever dies: entries stay pending in the queue until the step that also replaces
-the weights. A learner that lost its lock, or raced with a rollback, is refused there, forgets what
-it gathered and reads again from Redis.
+Each entry is learned exactly once, even if a process dies. Entries stay pending in the queue until
+the step that also replaces the weights. That step refuses a learner that lost its lock or raced
+with a rollback; the learner then drops its batch and reads again from Redis.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from router.learning.store import LearningStore
 from router.learning.weights import Weights
 
 POLL_SECONDS_MAX = 0.25
-"""The longest wait for an entry before looking at the lock, the pause and the clock again."""
+"""The longest wait for an entry before the next check of the lock, the pause and the clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class BatchLimits:
 
 
 class Learner:
-    """Stands by until the lock is free, then learns for as long as it keeps it."""
+    """A candidate for the lock; it learns for as long as it holds the lock."""
 
     def __init__(
         self,
@@ -43,7 +43,10 @@ class Learner:
         options: LearningOptions,
         load_weights: Callable[[], Awaitable[Weights]],
     ) -> None:
-        """``base`` reads the stored weights, or stores this process's own where there are none."""
+        """Take the collaborators.
+
+        ``load_weights`` returns the stored weights. If none are stored, it stores this process's own.
+        """
         self._store = store
         self._snapshot = snapshot
         self._limits = limits
@@ -52,14 +55,14 @@ class Learner:
         self._token: str | None = None
 
     async def run(self, owner: str) -> None:
-        """For ever; every failure is counted and tried again."""
+        """Run until cancelled; count each failure and retry."""
         while True:
             try:
                 await self._try_to_lead(owner)
             except (RedisError, OSError, LearningError) as error:
                 self._snapshot.record_error("learn", error)
                 await asyncio.sleep(self._options.retry_seconds)
-            except Exception as error:  # noqa: BLE001 - a crashed learner is the guide's red flag: count, go on
+            except Exception as error:  # noqa: BLE001 - a crashed learner is the guide's red flag: count and continue
                 self._snapshot.record_error("learn", error)
                 await asyncio.sleep(self._options.retry_seconds)
 
@@ -85,7 +88,7 @@ class Learner:
             await self._release_lock(token)
 
     async def _renew_lock(self, token: str) -> None:
-        """Failures to reach Redis are the leading task's to report; the lock decides."""
+        """Renew the lock until it is lost; the leading task reports failures to reach Redis."""
         while self._token == token:
             await asyncio.sleep(self._options.lease_seconds / 3)
             with contextlib.suppress(RedisError, OSError):
@@ -93,7 +96,7 @@ class Learner:
                     self._token = None
 
     async def _release_lock(self, token: str) -> None:
-        with contextlib.suppress(RedisError, OSError):  # the lease ends it where this can't
+        with contextlib.suppress(RedisError, OSError):  # on failure the lease expires
             await self._store.release_lock(token)
 
     def _is_leader(self, token: str) -> bool:
@@ -108,7 +111,7 @@ class Learner:
                 return
 
     async def _collect_batch(self, token: str) -> list[FeedbackEntry]:
-        """A batch: first what an earlier learner left, then what is new."""
+        """Collect a batch: first the entries that an earlier learner left, then new ones."""
         try:
             entries = await self._store.read_pending(self._limits.size)
             first_at = time.monotonic()
@@ -132,11 +135,11 @@ class Learner:
         return entries
 
     async def _publish(self, entries: list[FeedbackEntry], token: str) -> bool:
-        """False when this process is no longer the learner."""
+        """Learn and publish a batch; return false when this process is no longer the learner."""
         stored = await self._load_weights()
         batch = await asyncio.to_thread(learn, stored, entries, self._options.training_cohorts)
-        # Above every version this process has seen: a Redis restored from an old copy must not
-        # hand out numbers that the others would take for old.
+        # The version exceeds every version this process has seen. A Redis restored from an old copy
+        # would otherwise give out numbers that other processes take for old.
         version = max(stored.version, self._snapshot.weights.version) + 1
         batch.weights = replace(batch.weights, version=version)
         outcome = await self._store.publish(stored.version, batch, token)

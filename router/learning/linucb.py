@@ -1,7 +1,7 @@
 """Disjoint LinUCB (Li, Chu, Langford, Schapire 2010, algorithm 1) with Sherman-Morrison updates.
 
 Every arm holds the inverse of ``A = ridge·I + Σ rate·x·xᵀ`` and ``b = ridge·prior + Σ rate·r·x``;
-its estimate is ``θ = A⁻¹ b``. An update costs O(d²): nothing is ever inverted.
+its estimate is ``θ = A⁻¹ b``. An update costs O(d²), without a matrix inversion.
 """
 
 import math
@@ -17,17 +17,17 @@ from router.learning.errors import InvalidContextError, UpdateRefusedError, Weig
 Vector = NDArray[np.float64]
 
 SIZE_MAX = 1e6
-"""Numbers in a context, and rewards, of this size are not learned."""
+"""The limit of rewards and of numbers in a context; updates beyond it are refused."""
 ESTIMATE_MAX = 1e6
-"""Rewards are in [0, 1]; an estimate longer than this has exploded."""
+"""The limit of an estimate's length. Rewards are in [0, 1], so a longer estimate has diverged."""
 GROWTH_MAX = 1e9
-"""One update may shrink a direction's variance this many times; beyond it, rounding eats what is
-left and the inverse becomes singular."""
+"""The largest factor by which one update may shrink a direction's variance. Beyond it, rounding
+errors make the inverse singular."""
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One decision: the arm, the probability with which it was drawn, every arm's score.
+    """One decision: the arm, its probability, and every arm's score.
 
     ``propensity`` is exact given the weights (``weights_version``) the choice was made with.
     """
@@ -77,7 +77,7 @@ class LinUCB:
         self._theta = np.zeros((len(self.arms), dimension))
 
     def scores(self, context: ArrayLike) -> list[float]:
-        """Upper confidence bounds, in the order of ``arms``. Raises InvalidContextError."""
+        """Return the upper confidence bounds, in the order of ``arms``. Raises InvalidContextError."""
         x = np.asarray(context, dtype=np.float64)
         if x.shape != (self.dimension,):
             raise InvalidContextError(f"context has shape {x.shape}, expected ({self.dimension},)")
@@ -88,7 +88,7 @@ class LinUCB:
         return bounds
 
     def propensities(self, context: ArrayLike) -> dict[str, float]:
-        """The probability of each arm in this context; they sum to 1."""
+        """Return the probability of each arm in this context; they sum to 1."""
         return dict(zip(self.arms, self._probabilities(self.scores(context)), strict=True))
 
     def select(self, context: ArrayLike, rng: np.random.Generator) -> Choice:
@@ -100,7 +100,7 @@ class LinUCB:
         return Choice(self.arms[chosen], probabilities[chosen], named)
 
     def estimate(self, arm: str, context: ArrayLike) -> float:
-        """The expected reward of an arm, without the confidence width."""
+        """Return the expected reward of an arm, without the confidence width."""
         return float(self._theta[self._index[arm]] @ np.asarray(context, dtype=np.float64))
 
     def update(self, arm: str, context: ArrayLike, reward: float, rate: float = 1.0) -> None:
@@ -131,22 +131,22 @@ class LinUCB:
         return self
 
     def recentre(self, alpha: float, ridge: float, epsilon: float) -> "LinUCB":
-        """A fresh model whose prior mean is this model's estimate, held with weight ``ridge``."""
+        """Return a new model whose prior mean is this model's estimate, with weight ``ridge``."""
         fresh = LinUCB(self.arms, self.dimension, alpha, ridge, epsilon=epsilon)
         fresh._theta[:] = self._theta
         fresh._b[:] = ridge * self._theta
         return fresh
 
     def copy(self) -> "LinUCB":
-        """An independent model with the same weights."""
+        """Return an independent model with the same weights."""
         return LinUCB.from_arrays(self.arms, self.to_arrays(), self.alpha, epsilon=self.epsilon)
 
     def with_exploration(self, alpha: float, epsilon: float) -> "LinUCB":
-        """The same weights under another exploration: what another α would do."""
+        """Return a model with the same weights and another α and ε."""
         return LinUCB.from_arrays(self.arms, self.to_arrays(), alpha, epsilon=epsilon)
 
     def to_arrays(self) -> dict[str, Vector]:
-        """``inverse`` (arms, d, d), ``b`` (arms, d) and ``theta`` (arms, d), as copies."""
+        """Return copies of ``inverse`` (arms, d, d), ``b`` (arms, d) and ``theta`` (arms, d)."""
         return {"inverse": self._inverse.copy(), "b": self._b.copy(), "theta": self._theta.copy()}
 
     @classmethod
@@ -158,7 +158,7 @@ class LinUCB:
         *,
         epsilon: float = 0.0,
     ) -> "LinUCB":
-        """The model that ``to_arrays`` described. Raises WeightsError."""
+        """Return the model that ``to_arrays`` described. Raises WeightsError."""
         try:
             _, dimension = arrays["theta"].shape
         except ValueError:
@@ -193,7 +193,7 @@ class LinUCB:
 
 
 def _draw(probabilities: Sequence[float], uniform: float) -> int:
-    """The arm whose share of [0, 1) holds ``uniform``."""
+    """Return the number of the arm whose share of [0, 1) contains ``uniform``."""
     last = 0
     for number, probability in enumerate(probabilities):
         if probability > 0.0:

@@ -1,14 +1,14 @@
-"""Off-policy evaluation: what another policy would have earned, from the log of this one.
+"""Off-policy evaluation: the mean reward of another policy, estimated from this one's log.
 
 Three estimators, each with a 95 % interval from the central limit theorem:
 
 * IPS (Horvitz and Thompson 1952): mean of ``w·r`` with ``w = π(arm|x) / propensity``. Unbiased.
-* SNIPS (Swaminathan and Joachims 2015): ``Σw·r / Σw``. A little bias, far less variance.
+* SNIPS (Swaminathan and Joachims 2015): ``Σw·r / Σw``. It has a little bias and far less variance.
 * DR (Dudik, Langford, Li 2011): a reward model's prediction, corrected by IPS on its errors. The
   model (ridge regression per arm) is fitted on the other half of the log.
 
-All lean on true propensities. ``effective_samples`` says how much the log really knows about the
-policy; below EFFECTIVE_MIN the intervals are not to be trusted, and ``Evaluation.trusted`` is False.
+All need correct propensities. ``effective_samples`` measures the log's evidence about the policy.
+Below EFFECTIVE_SAMPLES_MIN the intervals are unreliable, and ``Estimate.is_reliable`` is False.
 """
 
 import contextlib
@@ -26,7 +26,7 @@ from router.learning.propensity_log import LogEntry, read_log
 from router.learning.store import LearningStore
 
 Policy = Callable[[Vector], Mapping[str, float]]
-"""Context of shape (d,) → the probability of each arm; arms left out have none."""
+"""Context of shape (d,) → the probability of each arm; missing arms have probability 0."""
 
 Z_95 = 1.959963984540054
 EFFECTIVE_SAMPLES_MIN = 50.0
@@ -46,10 +46,10 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What a policy would have earned on average per feedback, in reward units [0, 1].
+    """The estimated mean reward of a policy per feedback, in [0, 1].
 
-    ``logged`` is what the logging policy did earn; ``weight_mean`` should be near 1: far from it
-    the recorded propensities, or the log's coverage of the policy, are wrong.
+    ``logged_policy`` is the mean reward of the logging policy. ``weight_mean`` should be near 1.
+    If it is far from 1, the propensities are wrong or the log does not cover the policy.
     """
 
     ips: Interval
@@ -66,12 +66,18 @@ class Estimate:
 
 
 def evaluate(log: Sequence[LogEntry], policy: Policy) -> Estimate:
-    """Raises NoEvidenceError for a log of fewer than two entries, or one that can't be used."""
+    """Estimate a policy's mean reward.
+
+    Raises NoEvidenceError for a log of fewer than two entries, or one that cannot be used.
+    """
     return estimate(log, [policy(entry.context) for entry in log])
 
 
 def estimate(log: Sequence[LogEntry], targets: Sequence[Mapping[str, float]]) -> Estimate:
-    """``evaluate`` for a policy given as its probabilities at each entry. Raises NoEvidenceError."""
+    """Estimate as ``evaluate`` does, from the policy's probabilities at each entry.
+
+    Raises NoEvidenceError.
+    """
     if len(log) < SAMPLES_MIN:
         raise NoEvidenceError(f"the log has {len(log)} entries; at least {SAMPLES_MIN} are needed")
     rewards, propensities = _columns(log)
@@ -97,14 +103,14 @@ def estimate(log: Sequence[LogEntry], targets: Sequence[Mapping[str, float]]) ->
 async def evaluate_policy(
     redis: Redis, environment: str, policy: Policy, *, cohort: str = "treatment"
 ) -> Estimate:
-    """``evaluate`` over an environment's stored log. Raises NoEvidenceError."""
+    """Run ``evaluate`` on an environment's stored log. Raises NoEvidenceError."""
     return evaluate(await read_log(redis, environment, cohort), policy)
 
 
 def bandit_policy(
     model: LinUCB, alpha: float | None = None, epsilon: float | None = None
 ) -> Policy:
-    """What this model would do if it stopped learning, optionally under another α or ε."""
+    """Return the policy of this model without further learning, optionally with another α or ε."""
     other = model.with_exploration(
         model.alpha if alpha is None else alpha, model.epsilon if epsilon is None else epsilon
     )
@@ -112,7 +118,7 @@ def bandit_policy(
 
 
 def fixed_policy(arm: str) -> Policy:
-    """Always the same arm."""
+    """Return the policy that always chooses one arm."""
     return lambda _context: {arm: 1.0}
 
 
@@ -124,7 +130,7 @@ async def load_policy(
     alpha: float = 0.5,
     epsilon: float = 0.05,
 ) -> Policy:
-    """The policy of the current weights, or of a kept version. Raises NoEvidenceError."""
+    """Return the policy of the current weights, or of a stored version. Raises NoEvidenceError."""
     store = LearningStore(redis, LearningKeys(environment), LearningOptions())
     if version is None:
         weights = await store.load_weights(alpha, epsilon)
@@ -146,10 +152,10 @@ def _columns(log: Sequence[LogEntry]) -> tuple[Vector, Vector]:
 
 
 def progressive_targets(log: Sequence[LogEntry], start: LinUCB) -> list[Mapping[str, float]]:
-    """What a learner that begins at ``start`` would do at each entry, having learned those before.
+    """Return a learner's probabilities at each entry, after it learned the entries before.
 
-    The policy at an entry never saw that entry's reward, so the estimate is not flattered by what
-    was learned from it. A step that the model refuses teaches nothing, as in the learner.
+    The learner starts at ``start``. The policy at an entry has not learned that entry's reward, so
+    the estimate is not biased by it. A refused update is skipped, as in the learner.
     """
     model = start.copy()
     targets: list[Mapping[str, float]] = []
@@ -161,7 +167,7 @@ def progressive_targets(log: Sequence[LogEntry], start: LinUCB) -> list[Mapping[
 
 
 def mean_reward(log: Sequence[LogEntry]) -> Interval:
-    """What the logged policy itself earned. Raises NoEvidenceError."""
+    """Return the mean reward of the logged policy itself. Raises NoEvidenceError."""
     if len(log) < SAMPLES_MIN:
         raise NoEvidenceError(f"the log has {len(log)} entries; at least {SAMPLES_MIN} are needed")
     return _mean_interval(_columns(log)[0])
@@ -180,7 +186,7 @@ def _mean_interval(values: Vector) -> Interval:
 
 
 def _self_normalised_interval(weights: Vector, rewards: Vector) -> Interval:
-    """The ratio's variance by the delta method."""
+    """Return the ratio's interval, with its variance by the delta method."""
     centre = float(weights @ rewards / weights.sum())
     spread = math.sqrt(float((weights**2) @ ((rewards - centre) ** 2))) / float(weights.sum())
     return Interval(centre, centre - Z_95 * spread, centre + Z_95 * spread)
@@ -192,7 +198,7 @@ def _doubly_robust(
     weights: Vector,
     rewards: Vector,
 ) -> Vector:
-    """Per entry; each half of the log is predicted by a model of the other half."""
+    """Return one value per entry; a model of one half of the log predicts the other half."""
     values = np.zeros(len(log))
     for half in (0, 1):
         model = _fit_reward_model([entry for at, entry in enumerate(log) if at % 2 != half])
@@ -205,7 +211,7 @@ def _doubly_robust(
 
 
 def _fit_reward_model(log: Sequence[LogEntry]) -> Callable[[str, Vector], float]:
-    """Ridge regression per arm around the mean reward; an arm never seen gets the mean."""
+    """Fit a ridge regression per arm around the mean reward; an arm without entries gets the mean."""
     mean = float(np.mean([entry.reward for entry in log]))
     fitted: dict[str, Vector] = {}
     for arm in {entry.arm for entry in log}:

@@ -1,4 +1,4 @@
-"""OnlineLearningRouter: choose from the current weights, remember, learn from feedback later."""
+"""The online learning router: it chooses by the current weights and learns from later feedback."""
 
 import asyncio
 import os
@@ -38,12 +38,11 @@ CANCEL_RETRY_SECONDS = 0.2
 
 @dataclass(frozen=True, slots=True)
 class FeedbackReceipt:
-    """What became of a feedback.
+    """The outcome of one feedback.
 
-    ``outcome``: ``accepted`` (durable; will be learned exactly once), ``observed`` (counted, and
-    teaches nothing), ``duplicate``, ``late``, ``unknown`` (no such query, or its feedback came too
-    late to tell) or ``empty`` (no signal).
-    ``cohort`` is empty where it isn't known.
+    ``outcome``: ``accepted`` (durable; will be learned exactly once), ``observed`` (counted and not
+    learned), ``duplicate``, ``late``, ``unknown`` (no such query, or its record has expired) or
+    ``empty`` (no signal). ``cohort`` is empty when it is unknown.
     """
 
     outcome: str
@@ -54,7 +53,7 @@ class FeedbackReceipt:
 class OnlineLearningRouter:
     """The guide's online learner (phase 4). Every router process has one; one of them learns.
 
-    ``learning_rate`` is what one feedback weighs against the prior: at 0.01 the warm start counts
+    ``learning_rate`` is the weight of one feedback against the prior. At 0.01 the warm start counts
     as a hundred feedbacks for each arm (docs/learning.md).
     """
 
@@ -74,9 +73,10 @@ class OnlineLearningRouter:
         prior: LinUCB | None = None,
         options: LearningOptions | None = None,
     ) -> None:
-        """``redis`` serves requests; ``redis_url`` is where the background tasks connect.
+        """Check the settings and build the first weights, without I/O.
 
-        ``prior``: the phase-2 bandit to start from, used only where no weights are stored yet.
+        ``redis`` serves requests; the background tasks connect to ``redis_url``. ``prior`` is the
+        phase-2 bandit to start from, used only if no weights are stored yet. Raises LearningError.
         """
         if not 0.0 < learning_rate <= 1.0:
             raise LearningError(f"learning_rate is {learning_rate}; it must be in (0, 1]")
@@ -131,11 +131,11 @@ class OnlineLearningRouter:
         ]
 
     async def stop(self) -> None:
-        """Stop the tasks and hand the lock over; what was gathered stays queued."""
+        """Stop the tasks and release the lock; collected feedback stays queued."""
         while running := [task for task in self._tasks if not task.done()]:
             for task in running:
                 task.cancel()
-            # Again and again: redis-py 8.1.0 loses one that comes as its command completes
+            # Repeat it: redis-py 8.1.0 loses a cancellation that comes as its command completes.
             await asyncio.wait(running, timeout=CANCEL_RETRY_SECONDS)
         self._tasks = []
         if self._background is not None:
@@ -169,11 +169,11 @@ class OnlineLearningRouter:
         await self._store.store_decision(query_id, Decision.from_choice(context, choice, cohort))
 
     async def store_decisions(self, decisions: Mapping[str, Decision]) -> None:
-        """Several at once, by query id: one round trip for all (``Decision.of`` makes one)."""
+        """Store decisions by query id, in one round trip (``Decision.from_choice`` builds one)."""
         await self._store.store_decisions(decisions)
 
     async def load_decision(self, query_id: str) -> Decision | None:
-        """The remembered decision; None when unknown, expired, or used up by its feedback."""
+        """Return the stored decision; None when unknown, expired, or used by its feedback."""
         return await self._store.load_decision(query_id)
 
     async def record_feedback(self, feedback: UserFeedback, user: str = "") -> FeedbackReceipt:
@@ -208,20 +208,20 @@ class OnlineLearningRouter:
         self._snapshot.observer.on_feedback(receipt.outcome, receipt.cohort, receipt.reward)
         return receipt
 
-    # What is known
+    # State
 
     @property
     def snapshot(self) -> LearningSnapshot:
-        """Live numbers for metrics: queue size, timestamps, errors, weights. Read only."""
+        """Return live numbers for metrics: queue size, timestamps, errors, weights. Read only."""
         return self._snapshot
 
     @property
     def weights(self) -> Weights:
-        """The snapshot this process serves from. Read only."""
+        """Return the weights that this process serves from. Read only."""
         return self._snapshot.weights
 
     def get_stats(self) -> dict[str, Any]:
-        """The guide's statistics, over all processes, as of the last poll or push."""
+        """Return the guide's statistics over all processes, as of the last poll or push."""
         state, totals = self._snapshot, self._snapshot.weights.totals
         return {
             "feedback_count": totals.feedback_count,
@@ -248,19 +248,19 @@ class OnlineLearningRouter:
     # Versions
 
     async def list_versions(self) -> list[int]:
-        """The versions that ``rollback_weights`` can restore, oldest first."""
+        """Return the versions that ``rollback_weights`` can restore, oldest first."""
         return await self._store.list_versions()
 
     async def rollback_weights(self, version: int) -> int:
         """Publish the weights of an earlier version as a new one; returns the new version.
 
-        Counters stay: they say what was received. Raises UnknownVersionError, WeightsError, and
+        Counters stay, since they count received feedback. Raises UnknownVersionError, WeightsError, and
         VersionConflictError when the learner kept publishing in between.
         """
         old = await self._store.load_version(version, self._alpha, self.options.epsilon)
         if old is None:
             kept = await self._store.list_versions()
-            raise UnknownVersionError(f"version {version} is not kept; there are {kept}")
+            raise UnknownVersionError(f"version {version} is not stored; stored versions: {kept}")
         for _ in range(ATTEMPTS_MAX):
             expected, totals = await self._stored_totals()
             number = max(expected, self._snapshot.weights.version) + 1
@@ -271,7 +271,7 @@ class OnlineLearningRouter:
         raise VersionConflictError("the weights kept changing; pause learning or try again")
 
     async def _stored_totals(self) -> tuple[int, Totals]:
-        """The stored version and counters; ours where the stored weights can't be read."""
+        """Return the stored version and counters, or ours when the stored weights cannot be read."""
         try:
             stored = await self._store.load_weights(self._alpha, self.options.epsilon)
         except WeightsError:
@@ -287,7 +287,7 @@ class OnlineLearningRouter:
         return LearningStore(self._background, self._keys, self.options)
 
     async def _refresh_weights(self) -> Weights:
-        """The stored weights, offered to this process; where there are none, ours are stored."""
+        """Load the stored weights into the snapshot; if none are stored, store ours."""
         store = self._background_store
         while True:
             stored = await store.load_weights(self._alpha, self.options.epsilon)

@@ -7,21 +7,21 @@ from dataclasses import dataclass
 class LearningOptions:
     """Limits and periods; the guide's own settings are parameters of OnlineLearningRouter.
 
-    ``teaching_cohorts``: feedback of other cohorts is logged for evaluation and teaches nothing,
-    so that at 0 % rollout the feedback count stays 0, as the guide's table has it.
+    ``training_cohorts``: feedback of other cohorts is logged for evaluation and not learned. So the
+    feedback count stays 0 at 0 % rollout, as in the guide's table.
     """
 
     epsilon: float = 0.05
     """Share of uniform exploration in ``select``; it keeps every propensity above zero."""
     training_cohorts: frozenset[str] = frozenset({"treatment"})
     decision_seconds: float = 3_600.0
-    """How long after the answer its feedback still teaches."""
+    """Time after the answer in which its feedback is learned."""
     late_seconds: float = 1_800.0
-    """How much longer such feedback is told apart (``late``) from an unknown id."""
+    """Further time in which such feedback is ``late``; after it, the id is ``unknown``."""
     lease_seconds: float = 3.0
-    """A learner that has not renewed its lock for so long is replaced."""
+    """A learner that does not renew its lock within this time is replaced."""
     poll_seconds: float = 1.0
-    """How often the version is read again in case a push was lost."""
+    """The period of reading the version again, in case a push was lost."""
     retry_seconds: float = 0.25
     queue_max: int = 100_000
     """Entries in the feedback queue beyond which feedback is refused."""
@@ -33,9 +33,9 @@ class LearningOptions:
     log_max: int = 20_000
     """Entries kept for off-policy evaluation."""
     history_max: int = 20
-    """Newest versions kept for ``rollback_weights``; the first, the warm start, is kept besides."""
+    """Newest versions stored for ``rollback_weights``, besides the first (the warm start)."""
     seed: int | None = None
-    """Of the exploration's random numbers; None takes the system's entropy."""
+    """The seed of the exploration's random numbers; None takes the system's entropy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class LearningKeys:
 
     @property
     def counters(self) -> str:
-        """Hash: how many feedbacks were accepted, duplicate, late, unknown."""
+        """Hash: the counts of accepted, duplicate, late and unknown feedback."""
         return self._key("feedback:counters")
 
     def user_signals(self, period: str, user: str) -> str:
@@ -65,7 +65,7 @@ class LearningKeys:
         return self._key(f"feedback:user:{period}:{user}")
 
     def seen(self, signal: str, query_id: str) -> str:
-        """That feedback on a query which teaches nothing, or a complaint about it, was counted."""
+        """Return the key that marks a counted complaint, or counted feedback that is not learned."""
         return self._key(f"{signal}:seen:{query_id}")
 
     @property
@@ -87,7 +87,7 @@ class LearningKeys:
 
     @property
     def fence(self) -> str:
-        """Counter: the last fencing token given out."""
+        """Counter: the last fencing token."""
         return self._key("learning:fence")
 
     @property

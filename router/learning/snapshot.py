@@ -1,4 +1,4 @@
-"""The snapshot a process serves from, and the numbers it knows about learning."""
+"""The snapshot that a process serves from, with its numbers about learning."""
 
 import time
 from collections.abc import Mapping
@@ -9,20 +9,20 @@ from router.learning.weights import Weights
 
 
 class LearningObserver(Protocol):
-    """Told as things happen; called on the event loop, so it must be quick and not raise."""
+    """A receiver of learning events; its methods run on the event loop and must be quick and not raise."""
 
     def on_feedback(self, outcome: str, cohort: str, reward: float | None) -> None:
-        """``outcome`` as in ``Receipt``."""
+        """Receive one feedback; ``outcome`` as in ``FeedbackReceipt``."""
 
     def on_batch(self, learned: int, version: int) -> None:
-        """This process published a batch."""
+        """Receive a batch that this process published."""
 
     def on_error(self, operation: str, error: Exception) -> None:
-        """A background step failed and will be tried again."""
+        """Receive the failure of a background step, which is retried."""
 
 
 class NullObserver:
-    """Nobody listens."""
+    """An observer that ignores all events."""
 
     def on_feedback(self, outcome: str, cohort: str, reward: float | None) -> None:
         """Ignored."""
@@ -38,8 +38,9 @@ class NullObserver:
 class LearningSnapshot:
     """Shared by the tasks of one process, all on one event loop.
 
-    Timestamps are seconds since the epoch, 0.0 for never. ``heartbeat_timestamp`` is when this
-    process's learning task last went round, as the learner or standing by; a paused one doesn't.
+    Timestamps are seconds since the epoch, 0.0 for never. ``heartbeat_timestamp`` is the last
+    iteration of this process's learning task, as the learner or a candidate. It does not change
+    during a pause.
     """
 
     weights: Weights
@@ -55,7 +56,7 @@ class LearningSnapshot:
     stored_version: int = 0
 
     def install_if_newer(self, weights: Weights) -> bool:
-        """Take newer weights; older ones never replace newer."""
+        """Install newer weights; older ones never replace newer."""
         if weights.version <= self.weights.version:
             return False
         self.weights = weights

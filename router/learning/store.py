@@ -26,12 +26,12 @@ from router.learning.weights import HEAD_BYTES, Weights, parse_version
 GROUP = "learner"
 Signal = Literal["feedback", "complaint"]
 CONSUMER = "learner"
-"""One name for all processes: the next learner finds what a dead one had read as its own."""
+"""One name for all processes, so that a new learner gets the pending entries of a dead one."""
 
 
 @dataclass(frozen=True, slots=True)
 class QueueState:
-    """What a poll reads in one round trip."""
+    """The state that a poll reads in one round trip."""
 
     version: int
     queue_size: int
@@ -40,7 +40,7 @@ class QueueState:
 
 
 class LearningStore:
-    """Commands on one environment's keys; works with clients that decode responses or don't."""
+    """Commands on one environment's keys, for clients with or without decoded responses."""
 
     def __init__(self, redis: Redis, keys: LearningKeys, options: LearningOptions) -> None:
         self._redis = redis
@@ -50,12 +50,12 @@ class LearningStore:
     # Requests: one round trip each
 
     async def store_decision(self, query_id: str, decision: Decision) -> None:
-        """The first decision of an id stays, so a used one cannot be opened again."""
+        """Store a query's decision; the first of an id stays, so a used one is never open again."""
         key = self._keys.decision(query_id)
         await self._redis.set(key, decision.to_redis_value(), px=self._decision_ttl_ms, nx=True)
 
     async def store_decisions(self, decisions: Mapping[str, Decision]) -> None:
-        """All in one round trip."""
+        """Store decisions by query id, in one round trip."""
         async with self._redis.pipeline(transaction=False) as pipe:
             for query_id, decision in decisions.items():
                 key = self._keys.decision(query_id)
@@ -63,7 +63,7 @@ class LearningStore:
             await pipe.execute()
 
     async def load_decision(self, query_id: str) -> Decision | None:
-        """None when unknown, expired, or used up by its feedback."""
+        """Return the decision; None when unknown, expired, or used by its feedback."""
         value = decode_text(await self._redis.get(self._keys.decision(query_id)) or "")
         head, _, document = value.partition("\n")
         return Decision.from_json(document) if head.startswith(f"{OPEN_STATE} ") else None
@@ -109,17 +109,17 @@ class LearningStore:
                 raise
 
     async def read_pending(self, count: int) -> list[FeedbackEntry]:
-        """What was read before and not yet learned, oldest first."""
+        """Return entries that were read before and not yet learned, oldest first."""
         return await self._read("0", count, None)
 
     async def read_new(self, count: int, block_ms: int) -> list[FeedbackEntry]:
-        """Entries never read; waits up to ``block_ms`` (at least 1) for the first."""
+        """Return new entries; wait up to ``block_ms`` (at least 1) for the first."""
         return await self._read(">", count, max(1, block_ms))
 
     # The weights
 
     async def load_weights(self, alpha: float, epsilon: float) -> Weights | None:
-        """Raises WeightsError when what is stored cannot be read."""
+        """Return the stored weights, if any. Raises WeightsError when they cannot be read."""
         value = await self._redis.get(self._keys.weights)
         return None if value is None else Weights.decode(decode_text(value), alpha, epsilon)
 
@@ -144,7 +144,7 @@ class LearningStore:
         )
 
     async def publish(self, expected_version: int, batch: Batch, token: str) -> str:
-        """``ok``; or, with nothing changed: ``fenced``, ``conflict`` or ``gone``."""
+        """Publish a batch: return ``ok``, or ``fenced``, ``conflict`` or ``gone`` with nothing changed."""
         keys, options = self._keys, self._options
         rest = (token, GROUP, CONSUMER, options.dead_letters_max, options.log_max, batch.payload())
         reply = await self._run(
@@ -168,7 +168,7 @@ class LearningStore:
     # The one learner's lock
 
     async def acquire_lock(self, owner: str) -> str | None:
-        """A token whose number only grows, or None while somebody else holds the lock."""
+        """Return a token whose number only grows, or None while another process holds the lock."""
         keys = (self._keys.lock, self._keys.fence)
         return decode_text(await self._run(ACQUIRE_LOCK, keys, (owner, self._lease_ms))) or None
 
@@ -204,12 +204,12 @@ class LearningStore:
 
 
 def decode_text(value: bytes | str) -> str:
-    """Bytes that are not UTF-8 become replacement characters: no entry may stop the reader."""
+    """Decode, with replacement characters for bytes that are not UTF-8, so no entry stops the reader."""
     return value.decode(errors="replace") if isinstance(value, bytes) else value
 
 
 def _unwrap_pairs(batch: Any) -> list[Any]:  # noqa: ANN401 - the client's shape differs by protocol
-    """RESP3 replies wrap a stream's entries in one more list."""
+    """Unwrap a stream's entries, which RESP3 replies wrap in one more list."""
     return batch[0] if batch and isinstance(batch[0], list) else batch
 
 

@@ -1,7 +1,7 @@
 r"""The versioned weights document: one per environment, replaced whole.
 
-Stored as ``"{version} {crc32}\n{json}"``: the version leads so that a script or a poll can read
-it without the rest, and the checksum tells a damaged document from a good one.
+It is stored as ``"{version} {crc32}\n{json}"``. The version comes first, so that a script or a poll
+can read it without the rest. The checksum detects a damaged document.
 """
 
 import base64
@@ -18,9 +18,9 @@ from router.learning.errors import WeightsError
 from router.learning.linucb import LinUCB, Vector
 
 HEAD_BYTES = 32
-"""So many bytes of the document hold its version."""
+"""The number of bytes, at the document's start, that contain its version."""
 INITIAL_REWARD = 0.8
-"""Where nothing is known every arm is expected to do well, so that each one gets tried."""
+"""The expected reward of an arm without data, high enough that each arm gets tried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Totals:
 
     @property
     def avg_reward(self) -> float:
-        """0.0 before the first feedback."""
+        """Return the mean reward; 0.0 before the first feedback."""
         return sum(arm.reward_sum for arm in self.arms.values()) / max(1, self.feedback_count)
 
 
@@ -78,7 +78,7 @@ class Weights:
 
     @classmethod
     def decode(cls, text: str, alpha: float, epsilon: float) -> "Weights":
-        """``alpha`` and ``epsilon`` are the reader's own settings. Raises WeightsError."""
+        """Decode weights; ``alpha`` and ``epsilon`` are the reader's settings. Raises WeightsError."""
         try:
             head, body = text.split("\n", 1)
             version, checksum = head.split(" ")
@@ -92,7 +92,7 @@ class Weights:
             raise WeightsError(f"the stored weights cannot be read: {error!r}") from error
 
     def require_shape(self, arms: Sequence[str], dimension: int) -> None:
-        """Raises WeightsError unless the weights are of these arms and this dimension."""
+        """Check the arms and the dimension. Raises WeightsError when either differs."""
         if self.model.arms != tuple(arms) or self.model.dimension != dimension:
             raise WeightsError(
                 f"stored weights are for {self.model.arms} at dimension {self.model.dimension},"
@@ -102,14 +102,14 @@ class Weights:
 
 
 def optimistic_prior(arms: Sequence[str], dimension: int) -> LinUCB:
-    """Every arm is expected to earn INITIAL_REWARD; the last slot of the context is the bias."""
+    """Return a model that expects INITIAL_REWARD of every arm, by the context's last slot (the bias)."""
     arrays = LinUCB(arms, dimension).to_arrays()
     arrays["theta"][:, -1] = INITIAL_REWARD
     return LinUCB.from_arrays(arms, arrays)
 
 
 def parse_version(head: str) -> int:
-    """The version in a document's first bytes; 0 when there is no document."""
+    """Return the version in a document's first bytes; 0 for an empty document."""
     number = head.split(" ", 1)[0]
     return int(number) if number.isdigit() else 0
 

@@ -1,4 +1,4 @@
-"""Keeps a process's snapshot current: pushed changes, and a poll in case a push was lost."""
+"""The task that keeps a process's snapshot current, by pushed changes and by a poll."""
 
 import asyncio
 import time
@@ -15,7 +15,7 @@ from router.learning.store import LearningStore
 
 
 class WeightsSync:
-    """One dedicated task; it reads again after every (re)subscription."""
+    """A dedicated task that reads the weights again after every (re)subscription."""
 
     def __init__(
         self,
@@ -32,7 +32,7 @@ class WeightsSync:
         self._options = options
 
     async def run(self, refresh: Callable[[], Awaitable[object]]) -> None:
-        """For ever. ``refresh`` reads the stored weights and offers them."""
+        """Run until cancelled; ``refresh`` loads the stored weights into the snapshot."""
         while True:
             try:
                 async with self._redis.pubsub(ignore_subscribe_messages=True) as subscription:
@@ -40,7 +40,7 @@ class WeightsSync:
                     await self._sync(subscription, refresh)
             except (RedisError, OSError, LearningError) as error:
                 self._snapshot.record_error("follow", error)
-            except Exception as error:  # noqa: BLE001 - without its follower a process serves old weights for ever
+            except Exception as error:  # noqa: BLE001 - a process whose sync task ends serves old weights until a restart
                 self._snapshot.record_error("follow", error)
             await asyncio.sleep(self._options.retry_seconds)
 
