@@ -91,13 +91,13 @@ def make_stack(tmp_path: Path, stack_guard: None) -> Iterator[StackFactory]:
     """Start a private stack of the named services; stopped after the test, whatever it did to it."""
     stacks: list[Stack] = []
 
-    def start_router(services: Sequence[str] = SERVICE_NAMES) -> Stack:
+    def start_stack(services: Sequence[str] = SERVICE_NAMES) -> Stack:
         stack = Stack(tmp_path / f"stack-{len(stacks)}", clean_environ())
         stacks.append(stack)
         run_blocking(lambda: stack.up(services))
         return stack
 
-    yield start_router
+    yield start_stack
     for stack in stacks:
         run_blocking(stack.down)
 

@@ -1,6 +1,6 @@
 """Modules imported when a test first uses them.
 
-Each process of ``start_router test`` collects every test file, though it runs a third of them: what takes seconds
+Each process of ``make test`` collects every test file, though it runs a third of them: what takes seconds
 to import, and only one file needs, would be imported by all.
 """
 

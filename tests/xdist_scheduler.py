@@ -1,4 +1,4 @@
-"""In which process a test file runs, and when. ``start_router test`` gives out whole files.
+"""In which process a test file runs, and when. ``make test`` gives out whole files.
 
 xdist begins with the files of most tests. The longest of ours have few: begun last, one of them keeps
 one process busy while the others have nothing left.

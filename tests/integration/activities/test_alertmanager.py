@@ -51,7 +51,7 @@ async def firing_alerts(http: httpx.AsyncClient, url: str) -> list[Any]:
 
 
 async def test_a_notice_is_one_alert_however_often_it_is_sent_and_ends(alertmanager: str) -> None:
-    """Delivery is at least once; the labels start_router it one. What a person resolved fires no more."""
+    """Delivery is at least once; the labels make it one. What a person resolved fires no more."""
     notice = NOTICE.model_copy(update={"at": datetime.now(UTC)})
     async with httpx.AsyncClient(trust_env=False) as http, asyncio.timeout(SECONDS):
         while not await _is_ready(http, alertmanager):  # noqa: ASYNC110  Alertmanager sends no event

@@ -40,6 +40,6 @@ def test_a_sentinel_address_names_the_sentinels_and_the_master() -> None:
     ],
 )
 def test_a_wrong_address_is_named_with_the_right_form(url: str, named: str) -> None:
-    for start_router in (connect, connect_blocking):
+    for connect_function in (connect, connect_blocking):
         with pytest.raises(ValueError, match=named):
-            start_router(url)
+            connect_function(url)

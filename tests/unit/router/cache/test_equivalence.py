@@ -72,7 +72,7 @@ def test_a_rival_casts_doubt() -> None:
 
 
 def test_where_words_differ_any_near_question_casts_doubt_and_the_nearer_the_more() -> None:
-    query, near = "how to bake bread", ("how do bakers start_router bread", 0.9)
+    query, near = "how to bake bread", ("how do bakers make bread", 0.9)
     alone = best_match_of(query, near)
     far = best_match_of(query, near, ("how not to bake bread", 0.7))
     close = best_match_of(query, near, ("how not to bake bread", 0.8))
