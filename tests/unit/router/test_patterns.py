@@ -9,8 +9,9 @@ import pytest
 from tests.unit.router.adversarial import LENGTH, attacks_on, inline_patterns, patterns_of
 
 ROOT = Path(__file__).parents[3]
-SECONDS_MAX = 0.1
-"""CPU time of one search: a quadratic pattern over 2,000 characters needs a few hundredths."""
+SECONDS_MAX = 1.0
+"""CPU time of one search on a busy machine. A quadratic pattern over 2,000 characters needs a few
+hundredths, and an exponential one does not end."""
 PATTERNS = {
     **patterns_of("router"),
     **patterns_of("sluice.flags"),
@@ -36,7 +37,7 @@ def test_the_attacks_find_a_pattern_that_is_exponential() -> None:
     assert any("a, a, " in text or "a, the a" in text for text in attacks_on(bad))
     start = time.process_time()
     bad.search("a" + ", the bb" * 22)
-    assert time.process_time() - start > SECONDS_MAX
+    assert time.process_time() - start > SECONDS_MAX / 20
 
 
 def _cpu_seconds(pattern: re.Pattern[str], text: str) -> float:
