@@ -128,7 +128,7 @@ _SIDES: tuple[tuple[str, Callable[[Span], tuple[date | None, date | None]]], ...
 def _between(text: str, today: date) -> Iterator[DaySpan]:
     """Yield "between A and B", "from A to B", "4 to 8 March 2023", "A - B"."""
     pattern = re.compile(
-        r"\b(?:between|from)\s+(?P<first>[^,;?]{1,30}?)\s+(?:and|to|until|till|through|[-–])\s+(?P<last>[^,;?]{1,40})"
+        r"\b(?:between|from)\s{1,3}(?P<first>[^,;?]{1,30}?)\s{1,3}(?:and|to|until|till|through|[-–])\s{1,3}(?P<last>[^,;?]{1,40})"
     )
     for match in pattern.finditer(text):
         found = _pair(match["first"], match["last"], today)

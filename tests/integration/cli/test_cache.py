@@ -34,7 +34,7 @@ def test_answers_are_counted_and_forgotten_by_source_for_all_tenants_and_cohorts
         assert main._run() == Exit.OK
         return capsys.readouterr().out
 
-    assert sluice("stats") == "nothing is cached\n"
+    assert sluice("stats") == "the cache is empty\n"
     asyncio.run(_fill_cache(redis_url))
     assert json.loads(sluice("stats", "--json")) == {"entries": {"control": 2, "treatment": 1}}
     assert sluice("forget", "tenants/globex", "trucks/T-99").splitlines() == [
@@ -44,4 +44,4 @@ def test_answers_are_counted_and_forgotten_by_source_for_all_tenants_and_cohorts
     assert json.loads(sluice("forget", "trucks/T-12", "--json")) == {
         "forgotten": {"trucks/T-12": 2}
     }
-    assert sluice("stats") == "nothing is cached\n"
+    assert sluice("stats") == "the cache is empty\n"

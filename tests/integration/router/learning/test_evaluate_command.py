@@ -82,10 +82,10 @@ async def test_what_cannot_be_estimated_is_named(
     logged_feedback: None, sluice: Sluice, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for words, code, message in (
-        (("--version", "9999"), Exit.NOT_FOUND, "not kept"),
+        (("--version", "9999"), Exit.NOT_FOUND, "not stored"),
         (("--arm", "nope"), Exit.NOT_FOUND, "no arm 'nope'"),
-        (("--alpha", "-1"), Exit.USAGE, "zero or more"),
-        (("--alpha", "nan"), Exit.USAGE, "zero or more"),
+        (("--alpha", "-1"), Exit.USAGE, "0 or more"),
+        (("--alpha", "nan"), Exit.USAGE, "0 or more"),
         (("--epsilon", "2"), Exit.USAGE, "epsilon"),
     ):
         assert await run_evaluate(sluice, *words) == code
