@@ -25,8 +25,8 @@ def guard_finding(flags: Flags, request: WatchRequest, finding: Finding) -> None
 
     Only a P0 asks for an emergency rollback, whose outcome a kill is. The task outlives the watch.
     """
-    if finding.verdict.severity is not Severity.P0 or finding.kind == "killed":
-        return
+    if finding.verdict.severity is not Severity.P0 or finding.kind != "red_flag":
+        return  # the rollout's own next write can look like drift to the watch of the last step
     task = asyncio.create_task(_kill_unless_lowered(flags, request, finding))
     _running.add(task)
     task.add_done_callback(_running.discard)
