@@ -39,17 +39,7 @@ def parse_csv(source: Source, options: ReadOptions) -> ParsedItems:
         )
     chosen = ReadOptions(id_field, options.date_format, options.encoding)
     rows = RowRecords(source, chosen, profile, typed=False)
-    yield from rows.notes()
-    for line, row in _rows(source, delimiter):
-        place = f"{source.origin}:{line}"
-        if isinstance(row, str):
-            yield SourceProblem(place, row)
-            continue
-        try:
-            yield from rows.records(line, row)
-        except ValueError as error:
-            yield SourceProblem(place, str(error))
-    yield from rows.problems()
+    yield from rows.parse(_rows(source, delimiter))
 
 
 def _find_delimiter(source: Source) -> str | None:

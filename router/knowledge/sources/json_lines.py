@@ -26,17 +26,7 @@ def parse_json_lines(source: Source, options: ReadOptions) -> ParsedItems:
         yield SourceProblem(source.origin, EMPTY_FILE)
         return
     rows = RowRecords(source, options, profile, typed=True)
-    yield from rows.notes()
-    for line, row in _rows(source):
-        place = f"{source.origin}:{line}"
-        if isinstance(row, str):
-            yield SourceProblem(place, row)
-            continue
-        try:
-            yield from rows.records(line, row)
-        except ValueError as error:
-            yield SourceProblem(place, str(error))
-    yield from rows.problems()
+    yield from rows.parse(_rows(source))
 
 
 def _rows(source: Source) -> Iterator[tuple[int, Row | str]]:

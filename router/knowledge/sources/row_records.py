@@ -82,6 +82,20 @@ class RowRecords:
         self._lost_dates: Counter[str] = Counter()
         self._first_lost_date: dict[str, str] = {}
 
+    def parse(self, rows: Iterable[tuple[int, Row | str]]) -> ParsedItems:
+        """Yield the items of all rows. A text in place of a row is the reason why it is not one."""
+        yield from self.notes()
+        for line, row in rows:
+            place = f"{self._source.origin}:{line}"
+            if isinstance(row, str):
+                yield SourceProblem(place, row)
+                continue
+            try:
+                yield from self.records(line, row)
+            except ValueError as error:
+                yield SourceProblem(place, str(error))
+        yield from self.problems()
+
     def notes(self) -> Iterator[ParsedItem]:
         """Yield what the profile decided about the whole source."""
         if self._profile.ids and not self._ids_serve:
