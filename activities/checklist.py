@@ -64,6 +64,6 @@ class ChecklistActivities:
             passed = verdict.outcome is Outcome.SUCCESSFUL
             return ProbeResult(passed=passed, reason=verdict.reason)
         readings = await sampler.measure(request.baseline_gates)
-        errors = [f"{one.metric}: {one.error}" for one in readings if one.error]
+        errors = [f"{reading.metric}: {reading.error}" for reading in readings if reading.error]
         well = f"Prometheus answers the queries of {len(readings)} baselines"
         return ProbeResult(passed=not errors, reason="; ".join(errors) or well)

@@ -78,7 +78,7 @@ class LiveEnvironmentProbe:
         processes = await self._live_processes(environment)
         if not processes:
             return ProbeResult(passed=False, reason=NO_PROCESS)
-        wrong = await asyncio.gather(*(self._readiness_problem(one) for one in processes))
+        wrong = await asyncio.gather(*(self._readiness_problem(process) for process in processes))
         bad = [f"{one.id}: {why}" for one, why in zip(processes, wrong, strict=True) if why]
         well = f"every store answers {len(processes)} router processes"
         return ProbeResult(passed=not bad, reason="; ".join(bad) or well)

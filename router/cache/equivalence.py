@@ -87,7 +87,7 @@ def best_match(query: str, candidates: Sequence[tuple[str, float]]) -> QuestionM
     place, found = _most_similar(query, candidates)
     if found <= CONTRADICTION_SCORE:
         return None
-    others = [one for at, one in enumerate(candidates) if at != place]
+    others = [candidate for at, candidate in enumerate(candidates) if at != place]
     sure = found - _margin_penalty(found, (cosine for _, cosine in others), NEIGHBOUR_MARGIN)
     chosen = candidates[place][0]
     if is_same_question(query, chosen):

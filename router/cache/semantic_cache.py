@@ -96,7 +96,7 @@ class SemanticCache:
         """Return the answer to an equivalent question."""
         near, first = await self._find_neighbours(scope.key, vector)
         while near and near[0].cosine >= self._limits.threshold:
-            match = best_match(query, [(one.query, one.cosine) for one in near])
+            match = best_match(query, [(neighbour.query, neighbour.cosine) for neighbour in near])
             if match is None or match.threshold_max < self._limits.threshold:
                 return None
             chosen = near.pop(match.index)

@@ -51,7 +51,9 @@ def rank_by_cosine(
     vector: NDArray[np.float32], entries: Iterable[VectorEntry | None]
 ) -> list[SimilarQuestion]:
     """Rank entries by cosine, the nearest first."""
-    same_size = [one for one in entries if one is not None and one.vector.size == vector.size]
+    same_size = [
+        entry for entry in entries if entry is not None and entry.vector.size == vector.size
+    ]
     if not same_size:
         return []
     rows = np.stack([one.vector for one in same_size]).astype(np.float32)
@@ -61,4 +63,4 @@ def rank_by_cosine(
         SimilarQuestion(one.digest, cosine, one.query)
         for one, cosine in zip(same_size, cosines, strict=True)
     ]
-    return sorted(near, key=lambda one: -one.cosine)
+    return sorted(near, key=lambda neighbour: -neighbour.cosine)

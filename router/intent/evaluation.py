@@ -70,7 +70,7 @@ def evaluate_decisions(
         ),
         tiers=_accuracy_scores((intent.tier, hit) for _, intent, hit in right),
         bins=bins,
-        calibration_error=sum(one.count * abs(one.confidence - one.accuracy) for one in bins)
+        calibration_error=sum(bin_.count * abs(bin_.confidence - bin_.accuracy) for bin_ in bins)
         / len(right),
         confusion={name: dict(row) for name, row in sorted(confusion.items())},
     )

@@ -53,7 +53,7 @@ class StackState:
         return StackState({**self.services, entry.name: entry})
 
     def without_record(self, name: str) -> "StackState":
-        return StackState({key: one for key, one in self.services.items() if key != name})
+        return StackState({key: service for key, service in self.services.items() if key != name})
 
 
 @dataclass(frozen=True, slots=True)

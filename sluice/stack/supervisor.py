@@ -55,7 +55,9 @@ class Supervisor:
 
     def remove_dead_records(self) -> list[str]:
         """Drop the records of ended processes; return their names."""
-        dead = [one.name for one in load_state(self._home).services.values() if is_dead(one)]
+        dead = [
+            service.name for service in load_state(self._home).services.values() if is_dead(service)
+        ]
         for name in dead:
             self.remove_record(name)
         return dead

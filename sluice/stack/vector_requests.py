@@ -153,7 +153,9 @@ def convert_vector(model: object) -> "edge.NamedVector":
 def convert_points(model: models.PointInsertOperations) -> list[edge.Point]:
     if not isinstance(model, models.PointsList):
         raise UnsupportedError("inserting points as columns")
-    return [edge.Point(one.id, _vectors(one.vector), one.payload or {}) for one in model.points]
+    return [
+        edge.Point(point.id, _vectors(point.vector), point.payload or {}) for point in model.points
+    ]
 
 
 def _vectors(model: models.VectorStruct) -> "edge.Vector":

@@ -130,7 +130,8 @@ def query(name: str, body: Body, store: Store) -> ResponseBody:
     return _success_body(
         {
             "points": [
-                {**_record_json(one), "version": one.version, "score": one.score} for one in points
+                {**_record_json(point), "version": point.version, "score": point.score}
+                for point in points
             ]
         }
     )
@@ -147,7 +148,7 @@ def retrieve(name: str, body: Body, store: Store) -> ResponseBody:
         name,
         lambda shard: shard.retrieve(list(request.ids), with_payload, request.with_vector or False),
     )
-    return _success_body([_record_json(one) for one in points])
+    return _success_body([_record_json(point) for point in points])
 
 
 @routes.post("/collections/{name}/points/count")
@@ -175,7 +176,10 @@ def scroll(name: str, body: Body, store: Store) -> ResponseBody:
     )
     points, following = store.run(name, lambda shard: shard.scroll(wanted))
     return _success_body(
-        {"points": [_record_json(one) for one in points], "next_page_offset": _id_json(following)}
+        {
+            "points": [_record_json(point) for point in points],
+            "next_page_offset": _id_json(following),
+        }
     )
 
 

@@ -32,8 +32,8 @@ class TolerantJSONConverter(PydanticJSONPlainPayloadConverter):
 
 
 _ENCODING_CONVERTERS = tuple(
-    TolerantJSONConverter() if isinstance(one, JSONPlainPayloadConverter) else one
-    for one in DefaultPayloadConverter.default_encoding_payload_converters
+    TolerantJSONConverter() if isinstance(converter, JSONPlainPayloadConverter) else converter
+    for converter in DefaultPayloadConverter.default_encoding_payload_converters
 )
 
 

@@ -88,8 +88,8 @@ def rehearse(  # noqa: PLR0913, PLR0917  each is an option of the command line
 
         html.write_text(render_html(checked, played, studies, wrong), encoding="utf-8")
     seconds = time.monotonic() - began
-    sections = [rehearsal_text(one, scenarios[i].title) for i, one in enumerate(outcomes)]
-    sections += [monte_carlo_text(one) for one in studies]
+    sections = [rehearsal_text(outcome, scenarios[i].title) for i, outcome in enumerate(outcomes)]
+    sections += [monte_carlo_text(study) for study in studies]
     sections += [f"took {seconds:.1f} s", *(f"UNEXPECTED: {one}" for one in wrong)]
     print_result(
         json, rehearsals_document(checked.name, outcomes, studies, wrong), "\n\n".join(sections)

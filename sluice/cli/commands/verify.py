@@ -52,9 +52,9 @@ async def _verify(rollout: str | None, keyring: Path | None, head: str, json: bo
         "rollout": rollout_id,
         "events": len(events),
         "head": digest,
-        "decisions": [one.model_dump(mode="json") for one in decisions],
+        "decisions": [decision.model_dump(mode="json") for decision in decisions],
     }
-    lines = [f"{one.at:%Y-%m-%d %H:%M:%S} UTC  {one.text}" for one in decisions]
+    lines = [f"{decision.at:%Y-%m-%d %H:%M:%S} UTC  {decision.text}" for decision in decisions]
     summary = f"{rollout_id}: {len(events)} events in one chain, head {digest}"
     print_result(json, document, "\n".join([*lines, summary]))
 

@@ -101,7 +101,7 @@ def replay_with_overrides(
     """
     checks, findings, events = records[0], findings_acted_on(records[1], records[2]), records[2]
     placed = [(_step_at(events, finding), finding) for finding in findings]
-    edits = [parse_override(one, editable_rules(checks, placed, plan)) for one in override_texts]
+    edits = [parse_override(text, editable_rules(checks, placed, plan)) for text in override_texts]
     again = list(rejudge_checks(checks, edits))
     changes = [change for _, some in again for change in some]
     found = [rejudge_finding(step, finding, edits, plan) for step, finding in placed]

@@ -53,7 +53,7 @@ def _class_rows(result: ClassificationReport) -> list[tuple[str, ...]]:
 
 
 def _rows(shares: Mapping[str, AccuracyScore]) -> list[tuple[str, ...]]:
-    return [(name, str(one.count), f"{one.accuracy:.1%}") for name, one in shares.items()]
+    return [(name, str(share.count), f"{share.accuracy:.1%}") for name, share in shares.items()]
 
 
 def _confusions(result: ClassificationReport) -> str:

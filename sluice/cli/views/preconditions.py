@@ -52,7 +52,8 @@ def _checklist_cells(line: ChecklistRow) -> tuple[RenderableType, ...]:
 
 def _approvals_text(state: State, step: Step) -> RenderableType:
     approvals = ", ".join(
-        f"{one.actor} on {one.evidence or 'nothing live'}" for one in state.entry.approvals
+        f"{approval.actor} on {approval.evidence or 'nothing live'}"
+        for approval in state.entry.approvals
     )
     text = Text(
         f"approved by {approvals or 'no one yet'}; {missing_approvals(state, step)} more needed"

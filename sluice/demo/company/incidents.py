@@ -78,7 +78,9 @@ def incidents(
     rng = random_stream(seed, "incidents")
     hit = sorted(rng.sample(shipments, INCIDENT_COUNT), key=lambda one: (one.departed_on, one.id))
     trucks, others = by_id(fleet), cycle(shuffled(rng, OTHER_TEMPLATES))
-    dispatchers = {one.depot: one.id for one in staff if one.kind == "dispatcher"}
+    dispatchers = {
+        employee.depot: employee.id for employee in staff if employee.kind == "dispatcher"
+    }
     made = []
     for at, shipment in enumerate(hit):
         cold = shipment.goods in CHILLED_GOODS and rng.random() < COLD_CHAIN_SHARE

@@ -19,23 +19,25 @@ def records(company: Company) -> list[Record]:
 
 
 def _staff_records(world: Company) -> Iterator[Record]:
-    yield from (record_staff.depot_record(world, one) for one in world.depots)
-    yield from (record_staff.person_record(world, one) for one in world.people)
-    yield from (record_staff.truck_record(world, one) for one in world.trucks)
-    yield from (record_staff.page_record(world, one) for one in world.pages)
+    yield from (record_staff.depot_record(world, depot) for depot in world.depots)
+    yield from (record_staff.person_record(world, person) for person in world.people)
+    yield from (record_staff.truck_record(world, truck) for truck in world.trucks)
+    yield from (record_staff.page_record(world, page) for page in world.pages)
 
 
 def _trade_records(world: Company) -> Iterator[Record]:
-    yield from (record_trade.customer_record(world, one) for one in world.customers)
-    yield from (record_trade.contract_record(world, one) for one in world.contracts)
-    yield from (record_trade.invoice_record(world, one) for one in world.invoices)
+    yield from (record_trade.customer_record(world, customer) for customer in world.customers)
+    yield from (record_trade.contract_record(world, contract) for contract in world.contracts)
+    yield from (record_trade.invoice_record(world, invoice) for invoice in world.invoices)
 
 
 def _transport_records(world: Company) -> Iterator[Record]:
-    yield from (record_transport.route_record(world, one) for one in world.routes)
-    yield from (record_transport.shipment_record(world, one) for one in world.shipments)
-    yield from (record_transport.incident_record(world, one) for one in world.incidents)
-    yield from (record_transport.inspection_record(world, one) for one in world.inspections)
+    yield from (record_transport.route_record(world, route) for route in world.routes)
+    yield from (record_transport.shipment_record(world, shipment) for shipment in world.shipments)
+    yield from (record_transport.incident_record(world, incident) for incident in world.incidents)
+    yield from (
+        record_transport.inspection_record(world, inspection) for inspection in world.inspections
+    )
 
 
 def _company_record(world: Company) -> Record:

@@ -125,15 +125,15 @@ class PendingUser:
 
     def arguments(self, slot: int) -> list[int | str]:
         """Return the user's arguments of `count_users.lua`."""
-        answers = [one for one in self.requests if one.seconds is not None]
+        answers = [request for request in self.requests if request.seconds is not None]
         return [
             slot,
             self.lasting_slot,
             len(self.requests),
-            sum(one.failed for one in self.requests),
-            max((one.slow_edges for one in answers), default=0),
+            sum(request.failed for request in self.requests),
+            max((answer.slow_edges for answer in answers), default=0),
             int(self.reward is not None),
-            ",".join(str(one.log_steps) for one in answers),
+            ",".join(str(answer.log_steps) for answer in answers),
         ]
 
 

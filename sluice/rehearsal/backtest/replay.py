@@ -183,7 +183,7 @@ class _ThresholdReplay:
 
     def _no_baseline_reason(self) -> str:
         metric = self._rule.gate.metric
-        asked = [one for one in self._history.plan.baselines if one.metric == metric]
+        asked = [baseline for baseline in self._history.plan.baselines if baseline.metric == metric]
         for gate in asked:
             column = self._history.gate_column(
                 gate, gate.cohort, _baseline_interval(self._history.plan)

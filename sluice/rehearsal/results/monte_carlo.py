@@ -62,9 +62,12 @@ def summarize(results: Sequence[RehearsalResult]) -> MonteCarloSummary:
         scenario=results[0].scenario,
         runner=results[0].runner,
         runs=len(results),
-        false_rollbacks=sum(one.is_false_alarm for one in results),
+        false_rollbacks=sum(result.is_false_alarm for result in results),
         endings=dict(
-            Counter(f"{one.ending} in {one.step}" if one.step else one.ending for one in results)
+            Counter(
+                f"{result.ending} in {result.step}" if result.step else result.ending
+                for result in results
+            )
         ),
         detection_delays=tuple(
             sorted(

@@ -73,7 +73,7 @@ class AcceleratedWatch:
             self._run_ids.add(run)
 
     def _next_breach(self, request: WatchRequest, now: datetime, span: timedelta) -> Breach:
-        flags = tuple(one for one in request.red_flags if one.name not in request.muted_findings)
+        flags = tuple(flag for flag in request.red_flags if flag.name not in request.muted_findings)
         guarded = WatchSpec(
             flags,
             request.metrics,

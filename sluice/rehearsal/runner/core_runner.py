@@ -115,7 +115,7 @@ class CoreRunner:
         return WatchSpec(flags, state.plan.metrics, state.baseline, interval, around)
 
     async def _raise_finding(self, step: Step, name: str) -> bool:
-        gate = next(one for one in step.red_flags if one.name == name)
+        gate = next(flag for flag in step.red_flags if flag.name == name)
         plan, evidence = self.state.plan, build_evidence_context(self.state, "red_flags", step)
         context = EvaluationContext(plan.metrics, self.state.baseline, evidence, plan.stale_after)
         (verdict,) = await self._evaluator(self.now, context).evaluate((gate,))

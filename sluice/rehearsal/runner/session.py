@@ -128,7 +128,7 @@ def require_recorded_series(plan: RolloutPlan) -> None:
     known, missing = series_names(), set[str]()
     for _, gate in plan.rules():
         promql = render_query(plan.metrics[gate.metric].query, gate, gate.cohort)
-        missing |= {one.metric for one in parse_selectors(promql).selectors} - known
+        missing |= {selector.metric for selector in parse_selectors(promql).selectors} - known
     if missing:
         raise NotRehearsableError(
             f"plan {plan.name} asks for series that a rehearsal does not record: "

@@ -155,4 +155,4 @@ class RecordingPool:
             return made
 
     def _matching(self, scene: TrafficSpec) -> Iterator[StepRecording]:
-        return (one for one in self._recordings if one.spec == scene)
+        return (recording for recording in self._recordings if recording.spec == scene)

@@ -115,7 +115,7 @@ class Timeline:
 
     def _fault_start(self, fault: ScenarioFault) -> datetime | None:
         step = fault.find_step(self.plan)
-        at = next((one.at for one in self.entries if one.step is step), None)
+        at = next((entry.at for entry in self.entries if entry.step is step), None)
         return at + fault.after if at is not None else None
 
     def exposure(self, begin: datetime, end: datetime) -> tuple[int, int, int]:
@@ -154,7 +154,7 @@ class Timeline:
         )
 
     def _learned_hours(self, index: int, at: datetime) -> float:
-        first = next((one.at for one in self.entries if (one.step.percentage or 0) > 0), None)
+        first = next((entry.at for entry in self.entries if (entry.step.percentage or 0) > 0), None)
         if first is None:
             return 0.0
         hours = (at - first).total_seconds() / 3600

@@ -49,7 +49,7 @@ class FaultSchedule:
         return product
 
     def _matching(self, kind: FaultKind, cohort: str) -> list[ScheduledFault]:
-        found = [one for one in self.faults if one.fault.kind is kind]
+        found = [fault for fault in self.faults if fault.fault.kind is kind]
         return [
             one for one in found if cohort == SYSTEM_COHORT or one.fault.cohort in (cohort, "all")
         ]

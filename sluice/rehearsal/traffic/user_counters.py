@@ -226,7 +226,9 @@ class UserCounters:
 
 def _at(conditions: Sequence[QueryConditions], name: str, requests: Requests) -> Floats:
     """Return a condition of each request, by its cohort and tick."""
-    return np.stack([getattr(one, name) for one in conditions])[requests.treated, requests.ticks]
+    return np.stack([getattr(condition, name) for condition in conditions])[
+        requests.treated, requests.ticks
+    ]
 
 
 class _Counts:

@@ -155,7 +155,7 @@ def active_freeze(freezes: Iterable[Freeze], now: datetime) -> ActiveFreeze | No
     freezes = tuple(freezes)
     until, first = now, None
     for _ in range(_ADJACENT_WINDOWS_MAX):
-        ends = [(end, one) for one in freezes for end in _window_ends(one, until)]
+        ends = [(end, freeze) for freeze in freezes for end in _window_ends(freeze, until)]
         if not ends:
             break
         until, last = max(ends, key=lambda pair: pair[0])
@@ -167,7 +167,7 @@ def active_freeze(freezes: Iterable[Freeze], now: datetime) -> ActiveFreeze | No
 
 def covers_whole_week(freezes: Iterable[Freeze]) -> bool:
     """Return True when the weekly freezes leave no moment of the week."""
-    weekly = [one for one in freezes if not one.dates]
+    weekly = [freeze for freeze in freezes if not freeze.dates]
     start = datetime(
         2026, 1, 5, tzinfo=UTC
     )  # a Monday of today's time zones: Apia's changed its day

@@ -157,7 +157,7 @@ def evaluation_document(result: ClassificationReport) -> dict[str, Any]:
         "tiers": {name: _share_document(share) for name, share in result.tiers.items()},
         "calibration": {
             "expected_error": round(result.calibration_error, 4),
-            "bins": [asdict(one) for one in result.bins],
+            "bins": [asdict(bin_) for bin_ in result.bins],
         },
         "confusion": result.confusion,
     }

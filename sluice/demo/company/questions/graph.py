@@ -121,7 +121,7 @@ def _trade(world: Company, rng: random.Random) -> Iterator[LabeledQuestion]:
         )
         yield make_question(text, "graph", accounts)
     for contract in rng.sample(world.contracts, QUESTIONS_PER_KIND):
-        bills = {one.id for one in world.invoices if one.contract == contract.id}
+        bills = {invoice.id for invoice in world.invoices if invoice.contract == contract.id}
         text = rng.choice(
             (
                 f"Which invoices belong to contract {contract.id}?",
@@ -170,7 +170,7 @@ def _related_ids(shipment: Shipment) -> set[str]:
 
 
 def _truck_shipments(world: Company, truck: Truck, rng: random.Random) -> Iterator[LabeledQuestion]:
-    loads = {one.id for one in world.shipments if one.truck == truck.id}
+    loads = {shipment.id for shipment in world.shipments if shipment.truck == truck.id}
     if loads:
         text = rng.choice(
             (

@@ -30,8 +30,8 @@ def _ids_above(facts: Iterable[Fact], measure: str, limit: int) -> set[str]:
 
 
 def _invoices(world: Company) -> QuestionAnswers:
-    overdue = [one for one in world.invoices if one.status == "overdue"]
-    unpaid = [one for one in world.invoices if one.status == "open"]
+    overdue = [invoice for invoice in world.invoices if invoice.status == "overdue"]
+    unpaid = [invoice for invoice in world.invoices if invoice.status == "open"]
     yield (
         "Which invoices over 10,000 euro are overdue?",
         _ids_above(overdue, "amount", 10_000),
@@ -50,7 +50,12 @@ def _invoices(world: Company) -> QuestionAnswers:
     yield "Which overdue invoice has the highest amount?", {max(overdue, key=lambda i: i.amount).id}
     yield (
         "largest paid invoice",
-        {max((one for one in world.invoices if one.status == "paid"), key=lambda i: i.amount).id},
+        {
+            max(
+                (invoice for invoice in world.invoices if invoice.status == "paid"),
+                key=lambda i: i.amount,
+            ).id
+        },
     )
 
 
@@ -69,8 +74,8 @@ def _invoices_of_customers(world: Company, rng: random.Random) -> QuestionAnswer
 
 
 def _contracts(world: Company) -> QuestionAnswers:
-    active = [one for one in world.contracts if one.status == "active"]
-    expired = [one for one in world.contracts if one.status == "expired"]
+    active = [contract for contract in world.contracts if contract.status == "active"]
+    expired = [contract for contract in world.contracts if contract.status == "expired"]
     yield (
         "Which active contracts are worth more than 200,000 euro?",
         _ids_above(active, "value", 200_000),
@@ -78,7 +83,7 @@ def _contracts(world: Company) -> QuestionAnswers:
     yield "active contracts with value > 300000", _ids_above(active, "value", 300_000)
     yield (
         "Show all terminated contracts",
-        {one.id for one in world.contracts if one.status == "terminated"},
+        {contract.id for contract in world.contracts if contract.status == "terminated"},
     )
     yield "list expired contracts", {one.id for one in expired}
     yield "How many contracts are active?", {one.id for one in active}
@@ -136,9 +141,16 @@ def _people_and_customers(world: Company, rng: random.Random) -> QuestionAnswers
     for tier, country in (("gold", "Germany"), ("silver", "Denmark"), ("bronze", "Poland")):
         yield (
             f"List all {tier} customers in {country}",
-            {one.id for one in world.customers if (one.tier, one.country) == (tier, country)},
+            {
+                customer.id
+                for customer in world.customers
+                if (customer.tier, customer.country) == (tier, country)
+            },
         )
-    yield "customers with tier = 'gold'", {one.id for one in world.customers if one.tier == "gold"}
+    yield (
+        "customers with tier = 'gold'",
+        {customer.id for customer in world.customers if customer.tier == "gold"},
+    )
     yield (
         "Which depots have more than 25 docks?",
         _ids_above(world.depots, "docks", 25),
@@ -149,9 +161,13 @@ def _incidents(world: Company, rng: random.Random) -> QuestionAnswers:
     for depot in rng.sample(world.depots, 4):
         yield (
             f"List high severity incidents at {depot.town}",
-            {one.id for one in world.incidents if one.depot == depot.id and one.severity == "high"},
+            {
+                incident.id
+                for incident in world.incidents
+                if incident.depot == depot.id and incident.severity == "high"
+            },
         )
-    waiting = [one for one in world.incidents if one.status == "under investigation"]
+    waiting = [incident for incident in world.incidents if incident.status == "under investigation"]
     yield "Which incidents are still under investigation?", {one.id for one in waiting}
     yield (
         "incidents with cost over 10000 euro",
@@ -159,14 +175,14 @@ def _incidents(world: Company, rng: random.Random) -> QuestionAnswers:
     )
     yield (
         "incidents where category = 'theft'",
-        {one.id for one in world.incidents if one.category == "theft"},
+        {incident.id for incident in world.incidents if incident.category == "theft"},
     )
     yield (
         "show closed cold-chain incidents",
         {
-            one.id
-            for one in world.incidents
-            if one.category == "cold-chain" and one.status == "closed"
+            incident.id
+            for incident in world.incidents
+            if incident.category == "cold-chain" and incident.status == "closed"
         },
     )
     yield "Which incident had the highest cost?", {max(world.incidents, key=lambda i: i.cost).id}
@@ -175,24 +191,29 @@ def _incidents(world: Company, rng: random.Random) -> QuestionAnswers:
 def _transport(world: Company, rng: random.Random) -> QuestionAnswers:
     heavy = _ids_above(world.shipments, "weight_kg", 15_000)
     for depot in rng.sample(world.depots, 3):
-        starting = {one.id for one in world.shipments if world.route[one.route].origin == depot.id}
+        starting = {
+            shipment.id
+            for shipment in world.shipments
+            if world.route[shipment.route].origin == depot.id
+        }
         yield f"shipments with origin = '{depot.town}' and weight_kg > 15000", heavy & starting
     for depot in rng.sample(world.depots, 3):
         yield (
             f"Which inspections at {depot.town} have the result defects found?",
             {
-                one.id
-                for one in world.inspections
-                if world.truck[one.truck].depot == depot.id and one.result == "defects found"
+                inspection.id
+                for inspection in world.inspections
+                if world.truck[inspection.truck].depot == depot.id
+                and inspection.result == "defects found"
             },
         )
     yield (
         "Show all shipments that were delivered late",
-        {one.id for one in world.shipments if one.status == "delivered late"},
+        {shipment.id for shipment in world.shipments if shipment.status == "delivered late"},
     )
     yield (
         "list the shipments in transit",
-        {one.id for one in world.shipments if one.status == "in transit"},
+        {shipment.id for shipment in world.shipments if shipment.status == "in transit"},
     )
     yield (
         "Which routes have a distance over 350 km?",

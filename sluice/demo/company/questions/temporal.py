@@ -87,7 +87,7 @@ def _latest_events(world: Company, rng: random.Random) -> Iterator[LabeledQuesti
         )
         yield make_question(text, "temporal", {inspection.id})
     for depot in rng.sample(world.depots, QUESTIONS_PER_KIND):
-        here = [one for one in world.incidents if one.depot == depot.id]
+        here = [incident for incident in world.incidents if incident.depot == depot.id]
         if here:
             yield _latest_incident(depot, here[-1].id, rng)
 
@@ -104,21 +104,21 @@ def _latest_incident(depot: Depot, incident: str, rng: random.Random) -> Labeled
 
 def _first_and_latest(world: Company, rng: random.Random) -> Iterator[LabeledQuestion]:
     for customer in rng.sample(world.customers, QUESTIONS_PER_KIND):
-        signed = [one for one in world.contracts if one.customer == customer.id]
+        signed = [contract for contract in world.contracts if contract.customer == customer.id]
         latest = max(signed, key=lambda one: one.signed_on)
         yield make_question(
             f"When did {customer.name} sign its latest contract?", "temporal", {latest.id}
         )
-    shipped = sorted({one.customer for one in world.shipments})
+    shipped = sorted({shipment.customer for shipment in world.shipments})
     for customer_id in rng.sample(shipped, QUESTIONS_PER_KIND):
-        loads = [one for one in world.shipments if one.customer == customer_id]
+        loads = [shipment for shipment in world.shipments if shipment.customer == customer_id]
         name = world.customer[customer_id].name
         first, last = loads[0].departed_on, loads[-1].departed_on
         if rng.choice((True, False)):
-            found = {one.id for one in loads if one.departed_on == last}
+            found = {load.id for load in loads if load.departed_on == last}
             yield make_question(f"When did the last shipment for {name} leave?", "temporal", found)
         else:
-            found = {one.id for one in loads if one.departed_on == first}
+            found = {load.id for load in loads if load.departed_on == first}
             yield make_question(f"When was the first shipment for {name}?", "temporal", found)
 
 
@@ -126,7 +126,7 @@ def _truck_and_driver_histories(world: Company, rng: random.Random) -> Iterator[
     for incident in rng.sample(world.incidents, QUESTIONS_PER_KIND):
         truck = incident.truck
         found = {one.id for one in world.incidents if one.truck == truck}
-        found |= {one.id for one in world.inspections if one.truck == truck}
+        found |= {inspection.id for inspection in world.inspections if inspection.truck == truck}
         found |= {one.id for one in world.shipments if one.truck == truck}
         text = rng.choice((f"Show the history of truck {truck}", f"timeline for truck {truck}"))
         yield make_question(text, "temporal", found)
