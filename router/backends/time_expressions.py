@@ -82,13 +82,13 @@ _ADJACENT_RANGE = re.compile(
 
 def _adjacent_range(text: str, today: date) -> tuple[date, date] | None:
     """Parse "the week before 3 May 2025": a window of that length, adjacent to the date."""
-    found = _ADJACENT_RANGE.search(text)
-    span = _first_span(found["rest"], today) if found else None
-    if found is None or span is None:
+    match = _ADJACENT_RANGE.search(text)
+    span = _first_span(match["rest"], today) if match else None
+    if match is None or span is None:
         return None
-    number = int(found["n"]) if (found["n"] or "").isdigit() else 1
-    length = timedelta(days=number * _UNIT_DAYS[found["unit"]])
-    if found["side"] == "before":
+    number = int(match["n"]) if (match["n"] or "").isdigit() else 1
+    length = timedelta(days=number * _UNIT_DAYS[match["unit"]])
+    if match["side"] == "before":
         return span[0] - length, span[0]
     return span[1], span[1] + length
 
@@ -175,38 +175,38 @@ def _quarter_span(year: int, quarter: int) -> tuple[date, date]:
     return date(year, 3 * quarter - 2, 1), _month_span(year, 3 * quarter)[1]
 
 
-def _read_iso_day(found: re.Match[str], _: date) -> tuple[date, date]:
-    return _day_span(date.fromisoformat(found["iso"]))
+def _read_iso_day(match: re.Match[str], _: date) -> tuple[date, date]:
+    return _day_span(date.fromisoformat(match["iso"]))
 
 
-def _read_day(found: re.Match[str], _: date) -> tuple[date, date]:
-    month = _month_number(found["month"] or found["m2"])
-    return _day_span(date(int(found["y"]), month, int(found["d1"] or found["d2"])))
+def _read_day(match: re.Match[str], _: date) -> tuple[date, date]:
+    month = _month_number(match["month"] or match["m2"])
+    return _day_span(date(int(match["y"]), month, int(match["d1"] or match["d2"])))
 
 
-def _read_month(found: re.Match[str], today: date) -> tuple[date, date]:
-    month = _month_number(found["month"])
-    year = int(found["y"]) if found["y"] else today.year - (month > today.month)
+def _read_month(match: re.Match[str], today: date) -> tuple[date, date]:
+    month = _month_number(match["month"])
+    year = int(match["y"]) if match["y"] else today.year - (month > today.month)
     return _month_span(year, month)
 
 
-def _read_quarter(found: re.Match[str], today: date) -> tuple[date, date]:
-    return _quarter_span(int(found["y"] or today.year), int(found["q"]))
+def _read_quarter(match: re.Match[str], today: date) -> tuple[date, date]:
+    return _quarter_span(int(match["y"] or today.year), int(match["q"]))
 
 
-def _read_year(found: re.Match[str], _: date) -> tuple[date, date]:
-    year = int(found["y"])
+def _read_year(match: re.Match[str], _: date) -> tuple[date, date]:
+    year = int(match["y"])
     return date(year, 1, 1), date(year + 1, 1, 1)
 
 
-def _read_past_units(found: re.Match[str], today: date) -> tuple[date, date]:
-    days = _UNIT_DAYS[found["unit"]] * int(found["n"])
+def _read_past_units(match: re.Match[str], today: date) -> tuple[date, date]:
+    days = _UNIT_DAYS[match["unit"]] * int(match["n"])
     return today - timedelta(days=days), today + timedelta(days=1)
 
 
-def _read_calendar_unit(found: re.Match[str], today: date) -> tuple[date, date]:
-    back = 0 if found["which"] == "this" else 1
-    unit = found["unit"]
+def _read_calendar_unit(match: re.Match[str], today: date) -> tuple[date, date]:
+    back = 0 if match["which"] == "this" else 1
+    unit = match["unit"]
     if unit == "week":
         monday = today - timedelta(days=today.weekday() + 7 * back)
         return monday, monday + timedelta(days=7)

@@ -98,7 +98,7 @@ _THOUSAND = 1000
 def canonicalize(query: str) -> str:
     """Return tokens joined by spaces; equal for questions that differ in politeness only."""
     text = query if query == query.upper() else _CASE_SENSITIVE_WORDS.sub(r"^\g<0>", query)
-    text = _THOUSANDS_SEPARATED.sub(lambda found: found[0].replace(",", ""), normalize(text))
+    text = _THOUSANDS_SEPARATED.sub(lambda match: match[0].replace(",", ""), normalize(text))
     for pattern, plain in _SPELLING_VARIANTS:
         text = pattern.sub(plain, text)
     words = _strip_polite_phrases(" ".join(_normalize_numbers(_TOKEN.findall(text)))).split()

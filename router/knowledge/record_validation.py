@@ -58,9 +58,9 @@ def _require_plain_text(record: Record) -> None:
     texts |= {f"name of {name!r}": name for name in record.attributes}
     texts |= {f"link {link.kind}": link.target for link in record.links}
     for name, text in texts.items():
-        if found := _UNSTORABLE.search(text):
+        if match := _UNSTORABLE.search(text):
             raise InvalidRecordError(
-                f"record {record.id!r:.80}: {name} has the character U+{ord(found[0]):04X}, "
+                f"record {record.id!r:.80}: {name} has the character U+{ord(match[0]):04X}, "
                 "which cannot be stored"
             )
 

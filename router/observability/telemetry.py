@@ -54,8 +54,8 @@ class Telemetry:
     def trace_request(self, name: str, headers: Mapping[str, str]) -> Iterator[trace.Trace]:
         """Continue the caller's trace of ``traceparent``, or open a new one."""
         if self._tracer is None:
-            found = _TRACEPARENT.fullmatch(headers.get("traceparent", ""))
-            with trace.open_trace(found[1] if found else None) as opened:
+            match = _TRACEPARENT.fullmatch(headers.get("traceparent", ""))
+            with trace.open_trace(match[1] if match else None) as opened:
                 yield opened
             return
         from opentelemetry.trace import SpanKind, use_span  # noqa: PLC0415 - optional

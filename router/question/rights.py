@@ -44,17 +44,17 @@ def row_conditions(
 def _condition(
     name: str, kind: CatalogKind, text: str, caller: Mapping[str, str | None]
 ) -> ValueCondition:
-    found = _PATTERN.match(text)
-    if found is None or found["column"] not in kind.columns:
+    match = _PATTERN.match(text)
+    if match is None or match["column"] not in kind.columns:
         raise CatalogError(
             f"kinds: {name}: where: {text!r}: expected a column of {name}, an operator and a value,"
             " like tenant_id = $tenant"
         )
-    column = found["column"]
-    if found["null"]:
-        return ValueCondition(column=column, operator="missing", negated=bool(found["not"]))
-    operator, negated = _OPERATORS[found["operator"]]
-    value = _bound(found["value"], name, caller)
+    column = match["column"]
+    if match["null"]:
+        return ValueCondition(column=column, operator="missing", negated=bool(match["not"]))
+    operator, negated = _OPERATORS[match["operator"]]
+    value = _bound(match["value"], name, caller)
     condition = ValueCondition(column=column, operator=operator, values=(value,), negated=negated)
     return typed(condition, kind.columns[column])
 

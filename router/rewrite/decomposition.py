@@ -48,13 +48,13 @@ def decompose(query: str) -> tuple[str, ...]:
 
 
 def _pieces(query: str) -> list[str]:
-    quoted = [found.span() for found in _QUOTED.finditer(query)]
+    quoted = [match.span() for match in _QUOTED.finditer(query)]
     pieces, start = [], 0
-    for found in _BOUNDARY.finditer(query):
-        if any(left < found.start() < right for left, right in quoted):
+    for match in _BOUNDARY.finditer(query):
+        if any(left < match.start() < right for left, right in quoted):
             continue
-        pieces.append(query[start : found.start()])
-        start = found.end()
+        pieces.append(query[start : match.start()])
+        start = match.end()
     pieces.append(query[start:])
     return [piece.strip(" ,;?") for piece in pieces if piece.strip(" ,;?")]
 

@@ -84,7 +84,7 @@ def correct_spelling(query: str, lexicon: Lexicon) -> str:
     if not lexicon.words:
         return query
     return "".join(
-        part if quoted else _CORRECTABLE_WORD.sub(lambda found: _repair(found, lexicon), part)
+        part if quoted else _CORRECTABLE_WORD.sub(lambda match: _repair(match, lexicon), part)
         for quoted, part in _split_quotations(query)
     )
 
@@ -113,23 +113,23 @@ def preserves_meaning(before: str, after: str) -> bool:
 
 def _factual_terms(text: str) -> list[str]:
     """Return the protected terms without capitals that only begin a sentence."""
-    starts = {found.start() for found in re.finditer(r"(?:^|(?<=[.?!]\s))\w", text)}
+    starts = {match.start() for match in re.finditer(r"(?:^|(?<=[.?!]\s))\w", text)}
     return [
-        found.group()
-        for found in _PROTECTED.finditer(text)
-        if found.group() not in _COMMON_OPENERS
-        and not (found.start() in starts and found.group().isalpha())
+        match.group()
+        for match in _PROTECTED.finditer(text)
+        if match.group() not in _COMMON_OPENERS
+        and not (match.start() in starts and match.group().isalpha())
     ]
 
 
-def _repair(found: re.Match[str], lexicon: Lexicon) -> str:
-    word, vocabulary = found.group(), lexicon.words
+def _repair(match: re.Match[str], lexicon: Lexicon) -> str:
+    word, vocabulary = match.group(), lexicon.words
     if (
         _is_known(word, vocabulary)
         or word in lexicon.names
         or word in _english_words()
-        or _NAME_PREFIX.search(found.string[: found.start()])
-        or _COMPANY_SUFFIX.match(found.string, found.end())
+        or _NAME_PREFIX.search(match.string[: match.start()])
+        or _COMPANY_SUFFIX.match(match.string, match.end())
     ):
         return word
     candidates = {near for near in _single_edits(word) if _is_known(near, vocabulary)}
@@ -173,8 +173,8 @@ def _english_words() -> frozenset[str]:
 
 def _split_quotations(text: str) -> Iterator[tuple[bool, str]]:
     end = 0
-    for found in _QUOTED.finditer(text):
-        yield False, text[end : found.start()]
-        yield True, found.group()
-        end = found.end()
+    for match in _QUOTED.finditer(text):
+        yield False, text[end : match.start()]
+        yield True, match.group()
+        end = match.end()
     yield False, text[end:]

@@ -106,9 +106,9 @@ class FlagConnection:
         self._receive()  # raises where the store refuses writes
         prefix = cast("bytes", self._receive())
         floor = cast("bytes | None", self._receive())
-        found = VERSION_PREFIX.match(prefix)
+        match = VERSION_PREFIX.match(prefix)
         # Unreadable text counts as a change, so that the full read reports what is wrong.
-        version = int(found[1]) if found else (-1 if prefix else 0)
+        version = int(match[1]) if match else (-1 if prefix else 0)
         return VersionPoll(version, load_watermark(floor), read_at)
 
     def read(self) -> FetchedDocument:
