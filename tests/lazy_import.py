@@ -15,4 +15,6 @@ class LazyModule:
         self._name = name
 
     def __getattr__(self, attribute: str) -> Any:  # noqa: ANN401 - whatever the module has
+        if attribute.startswith("_"):  # pytest reads __wrapped__ and _mock_name of each global
+            raise AttributeError(attribute)
         return getattr(import_module(self._name), attribute)

@@ -2,6 +2,7 @@
 
 import re
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,23 +13,14 @@ ROOT = Path(__file__).parents[3]
 SECONDS_MAX = 1.0
 """CPU time of one search on a busy machine. A quadratic pattern over 2,000 characters needs a few
 hundredths, and an exponential one does not end."""
-PATTERNS = {
-    **patterns_of("router"),
-    **patterns_of("sluice.flags"),
-    **inline_patterns(ROOT / "router"),
-    **inline_patterns(ROOT / "sluice" / "flags"),
-}
 
 
-@pytest.mark.parametrize("place", sorted(PATTERNS))
-def test_no_pattern_needs_more_than_its_limit(place: str) -> None:
-    pattern = PATTERNS[place]
-    for text in attacks_on(pattern):
-        assert len(text) <= LENGTH
-        seconds = _cpu_seconds(pattern, text)
-        if seconds > SECONDS_MAX / 2:  # a busy machine may have counted against us
-            seconds = min(seconds, _cpu_seconds(pattern, text))
-        assert seconds < SECONDS_MAX, f"{place} on {text[:60]!r}…{text[-10:]!r}"
+@pytest.mark.parametrize("package", ["router", "sluice.flags"])
+def test_no_pattern_needs_more_than_its_limit(package: str) -> None:
+    patterns = {**patterns_of(package), **inline_patterns(ROOT.joinpath(*package.split(".")))}
+    assert patterns
+    slow = [(place, text) for place, pattern in patterns.items() for text in _slow_texts(pattern)]
+    assert slow == []
 
 
 def test_the_attacks_find_a_pattern_that_is_exponential() -> None:
@@ -38,6 +30,17 @@ def test_the_attacks_find_a_pattern_that_is_exponential() -> None:
     start = time.process_time()
     bad.search("a" + ", the bb" * 22)
     assert time.process_time() - start > SECONDS_MAX / 20
+
+
+def _slow_texts(pattern: re.Pattern[str]) -> Iterator[str]:
+    """Yield the attacks that take too long twice: a busy machine may have counted against us once."""
+    for text in attacks_on(pattern):
+        assert len(text) <= LENGTH
+        seconds = _cpu_seconds(pattern, text)
+        if seconds > SECONDS_MAX / 2:
+            seconds = min(seconds, _cpu_seconds(pattern, text))
+        if seconds >= SECONDS_MAX:
+            yield f"{text[:60]!r}…{text[-10:]!r}"
 
 
 def _cpu_seconds(pattern: re.Pattern[str], text: str) -> float:
