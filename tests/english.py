@@ -1,17 +1,16 @@
-"""The English rules of CONTRIBUTING.md, as a check of files.
+"""The English rules of CONTRIBUTING.md, as a check of files. Ruff checks the imperative mood (D401).
 
 ``python -m tests.english [PATH …]`` prints each breach as ``file:line: problem``.
 """
 
 import ast
-import json
 import re
-import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+from tests.source_tree import ROOT, source_nodes
+
 FIRST_WORDS = ["What", "Who", "Whom", "Whose", "Whether", "Which", "Where", "How", "Why"]
 BANNED = re.compile(
     r"(?<![A-Za-z])(?:(?i:told|tells|anew|afresh|whoever|stands|borne|reckon\w*|for\s+ever)"
@@ -60,7 +59,6 @@ def _is_checked(path: Path) -> bool:
 
 def problems(paths: Iterable[Path], root: Path = ROOT) -> Iterator[tuple[str, str]]:
     """Yield each breach of a rule as the file's name and ``line: text``."""
-    python = []
     for path in paths:
         text = path.read_text(encoding="utf-8")
         name = str(path.relative_to(root))
@@ -68,32 +66,17 @@ def problems(paths: Iterable[Path], root: Path = ROOT) -> Iterator[tuple[str, st
             line = text.count("\n", 0, match.start()) + 1
             yield name, f"{line}: {' '.join(match[0].split())!r} is a banned word"
         if path.suffix == ".py":
-            python.append(path)
-            yield from ((name, problem) for problem in _first_words(text))
-    yield from _not_imperative(python, root)
+            yield from ((name, problem) for problem in _first_words(path))
 
 
-def _first_words(text: str) -> Iterator[str]:
-    for node in ast.walk(ast.parse(text)):
+def _first_words(path: Path) -> Iterator[str]:
+    for node in source_nodes(path):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             docstring = ast.get_docstring(node) or ""
             first = re.match(r"\w*", docstring.strip())
             if first and first[0] in FIRST_WORDS:
                 line = getattr(node, "lineno", 1)
                 yield f"{line}: a docstring begins with {first[0]!r}"
-
-
-def _not_imperative(paths: list[Path], root: Path) -> Iterator[tuple[str, str]]:
-    """Yield ruff's findings of D401: the first line of a docstring is not imperative."""
-    if not paths:
-        return
-    ruff = str(Path(sys.executable).parent / "ruff")
-    options = ["check", "--select=D401", "--ignore-noqa", "--output-format=json", "--exit-zero"]
-    command = [ruff, *options, "--config", str(ROOT / "pyproject.toml"), *map(str, paths)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)  # noqa: S603  our own ruff
-    for finding in json.loads(done.stdout):
-        name = str(Path(finding["filename"]).relative_to(root))
-        yield name, f"{finding['location']['row']}: {finding['message']}"
 
 
 if __name__ == "__main__":

@@ -26,11 +26,14 @@ LONGEST_FIRST = (
 
 
 class LongestFirstScheduling(LoadFileScheduling):  # type: ignore[misc]  # untyped
-    """Files that need the graph server count as one: it is a JVM, and each process starts its own."""
+    """Files that share something costly count as one: a JVM, or the syntax trees of all files."""
 
     def _split_scope(self, nodeid: str) -> str:
         file: str = super()._split_scope(nodeid)
-        return "graph" if "neo4j_settings" in (ROOT / file).read_text(encoding="utf-8") else file
+        text = (ROOT / file).read_text(encoding="utf-8")
+        if "neo4j_settings" in text:
+            return "graph"
+        return "sources" if "tests.source_tree" in text or "tests.english" in text else file
 
     def _assign_work_unit(self, node: WorkerController) -> None:
         self.move_longest_to_front()

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from router.settings import Settings
+from tests.source_tree import ROOT, python_files, source_nodes
 
-ROOT = Path(__file__).parents[2]
-PACKAGES = "activities ops router sluice workflows"
+PACKAGES = ("activities", "ops", "router", "sluice", "workflows")
 VARIABLE = re.compile(
     r"(SLUICE|OTEL|GRAFANA|TEMPORAL|REDIS|POSTGRES|NEO4J|QDRANT|PROMETHEUS|OPENAI|ANTHROPIC)_[A-Z0-9_]*[A-Z0-9]"
 )
@@ -26,14 +26,14 @@ def documented_variables() -> dict[str, list[str]]:
 
 
 def string_constants(path: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(path.read_text(), str(path))):
+    for node in source_nodes(path):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             yield node.value
 
 
 def variables_in_code() -> set[str]:
-    paths = [path for package in PACKAGES.split() for path in (ROOT / package).rglob("*.py")]
-    texts = (text for path in [*paths, ROOT / "worker.py"] for text in string_constants(path))
+    paths = [*python_files(*PACKAGES), ROOT / "worker.py"]
+    texts = (text for path in paths for text in string_constants(path))
     return {text for text in texts if VARIABLE.fullmatch(text)}
 
 

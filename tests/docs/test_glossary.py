@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.source_tree import ROOT, python_files, source_nodes
+
 PACKAGES = ("activities", "router", "sluice", "workflows")
 KEPT_TERMS = {
     *[
@@ -43,7 +44,7 @@ def rows() -> list[tuple[str, str, str]]:
 
 def names_in(path: Path) -> Iterator[str]:
     """Yield every class, function, assigned name and metric of a module."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in source_nodes(path):
         if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             yield node.name
         elif isinstance(node, ast.Assign):
@@ -54,8 +55,7 @@ def names_in(path: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def names() -> set[str]:
-    paths = (path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
-    return {name for path in paths for name in names_in(path)}
+    return {name for path in python_files(*PACKAGES) for name in names_in(path)}
 
 
 def test_each_term_is_in_the_code(names: set[str]) -> None:

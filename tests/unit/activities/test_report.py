@@ -110,8 +110,18 @@ class _PageParser(HTMLParser):
         self.sources += [value or "" for name, value in attrs if name in ("src", "href")]
 
 
-def test_the_markdown_has_the_guides_headings_in_order(tmp_path: Path) -> None:
-    receipt = write_report(finished_state(tmp_path), ledger_with_checks())
+@pytest.fixture(scope="module")
+def ledger() -> MemoryLedger:
+    return ledger_with_checks()
+
+
+@pytest.fixture(scope="module")
+def receipt(ledger: MemoryLedger, tmp_path_factory: pytest.TempPathFactory) -> ReportReceipt:
+    """One report for the tests that only read it: its charts take a second."""
+    return write_report(finished_state(tmp_path_factory.mktemp("report")), ledger)
+
+
+def test_the_markdown_has_the_guides_headings_in_order(receipt: ReportReceipt) -> None:
     text = Path(receipt.markdown).read_text()
     assert text.startswith("# Phase 4 Demo Deployment Post-Mortem\n")
     headings = re.findall(r"^## (.+)$", text, re.MULTILINE)
@@ -120,14 +130,12 @@ def test_the_markdown_has_the_guides_headings_in_order(tmp_path: Path) -> None:
     assert "400 ms" in text
 
 
-def test_tables_survive_what_people_write(tmp_path: Path) -> None:
-    receipt = write_report(finished_state(tmp_path), ledger_with_checks())
+def test_tables_survive_what_people_write(receipt: ReportReceipt) -> None:
     assert r"fine \| \<b\>so\</b\> far" in Path(receipt.markdown).read_text()
     assert "fine | &lt;b&gt;so&lt;/b&gt; far" in Path(receipt.html).read_text()
 
 
-def test_the_html_needs_nothing_else(tmp_path: Path) -> None:
-    receipt = write_report(finished_state(tmp_path), ledger_with_checks())
+def test_the_html_needs_nothing_else(receipt: ReportReceipt) -> None:
     page = _PageParser()
     page.feed(Path(receipt.html).read_text())
     assert "script" not in page.tags
@@ -139,19 +147,20 @@ def test_the_html_needs_nothing_else(tmp_path: Path) -> None:
         assert ET.fromstring(base64.b64decode(data)).tag.endswith("svg")  # noqa: S314  our own
 
 
-def test_names_follow_flag_and_time_and_the_ledger_knows_them(tmp_path: Path) -> None:
-    ledger = ledger_with_checks()
-    receipt = write_report(finished_state(tmp_path), ledger)
+def test_names_follow_flag_and_time_and_the_ledger_knows_them(
+    receipt: ReportReceipt, ledger: MemoryLedger
+) -> None:
     assert Path(receipt.html).name == "phase4_online_learning-2026-03-01-1400.html"
     (entry,) = asyncio.run(ledger.entries("r", "report"))
     assert ReportReceipt.model_validate_json(entry.body) == receipt
 
 
-def test_writing_again_replaces_and_leaves_nothing_behind(tmp_path: Path) -> None:
-    ledger = ledger_with_checks()
-    first = write_report(finished_state(tmp_path), ledger)
-    assert write_report(finished_state(tmp_path), ledger) == first
-    files = sorted(tmp_path.iterdir())
+def test_writing_again_replaces_and_leaves_nothing_behind(
+    receipt: ReportReceipt, ledger: MemoryLedger
+) -> None:
+    folder = Path(receipt.html).parent
+    assert write_report(finished_state(folder), ledger) == receipt
+    files = sorted(folder.iterdir())
     assert [file.suffix for file in files] == [".html", ".md"]
     assert stat.S_IMODE(files[0].stat().st_mode) == 0o644
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[3]
+from tests.source_tree import ROOT, python_files, source_nodes
+
 FOLDERS = [
     "activities",
     "benchmarks",
@@ -25,16 +26,14 @@ FUNCTION_LINES_MAX = 60
 
 
 def source_files() -> list[Path]:
-    paths = [path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")]
-    return sorted([*paths, ROOT / "worker.py"])
+    return [*python_files(*FOLDERS), ROOT / "worker.py"]
 
 
 def length_problems(path: Path) -> Iterator[str]:
-    text = path.read_text()
     place = path.relative_to(ROOT)
-    if (lines := len(text.splitlines())) > FILE_LINES_MAX:
+    if (lines := len(path.read_text().splitlines())) > FILE_LINES_MAX:
         yield f"{place}: {lines} lines; split it, {FILE_LINES_MAX} is the limit"
-    for node in ast.walk(ast.parse(text, str(path))):
+    for node in source_nodes(path):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             length = (node.end_lineno or node.lineno) - node.lineno + 1
             if length > FUNCTION_LINES_MAX:
@@ -55,8 +54,8 @@ def test_a_folder_has_no_more_files_than_a_reader_takes_in() -> None:
 
 def test_a_class_name_has_one_meaning_in_the_product() -> None:
     places = defaultdict(list)
-    for path in (path for folder in PRODUCT for path in (ROOT / folder).rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text())):
+    for path in python_files(*PRODUCT):
+        for node in source_nodes(path):
             if isinstance(node, ast.ClassDef):
                 places[node.name].append(str(path.relative_to(ROOT)))
     assert {name: paths for name, paths in places.items() if len(paths) > 1} == {}

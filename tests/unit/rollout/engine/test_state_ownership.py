@@ -1,23 +1,22 @@
 """Only ``engine/transitions`` assigns a field of a rollout's state, and no value in it is mutable."""
 
 import ast
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterable, Iterator
 
 import pydantic
 import pytest
 
 from sluice.rollout.engine.state import State
+from tests.source_tree import ROOT, python_files, source_nodes
 from tests.unit.rollout.engine.test_decide import new_state
 
-ROOT = Path(__file__).parents[4]
 OWNER = ROOT / "sluice/rollout/engine/transitions"
 FIELDS = set(State.model_fields)
 
 
-def assigned_fields(tree: ast.AST) -> Iterator[tuple[int, str]]:
+def assigned_fields(nodes: Iterable[ast.AST]) -> Iterator[tuple[int, str]]:
     """Yield the line and name of every assignment to ``state.FIELD`` or ``….state.FIELD``."""
-    for node in ast.walk(tree):
+    for node in nodes:
         targets = node.targets if isinstance(node, ast.Assign) else []
         if isinstance(node, ast.AugAssign | ast.AnnAssign):
             targets = [node.target]
@@ -40,9 +39,9 @@ def _is_state(target: ast.Attribute) -> bool:
 def test_only_the_transitions_assign_fields_of_the_state(folder: str) -> None:
     breaches = [
         f"{path.relative_to(ROOT)}:{line} assigns state.{field}"
-        for path in sorted((ROOT / folder).rglob("*.py"))
+        for path in python_files(folder)
         if OWNER not in path.parents
-        for line, field in assigned_fields(ast.parse(path.read_text()))
+        for line, field in assigned_fields(source_nodes(path))
     ]
     assert breaches == []
 
@@ -53,7 +52,7 @@ def test_an_assignment_elsewhere_would_be_found() -> None:
         "self.state.sequence += 1\n"
         "names[state.plan.flag] = 'a read'\n"
     )
-    assert list(assigned_fields(ast.parse(code))) == [(1, "percentage"), (2, "sequence")]
+    assert list(assigned_fields(ast.walk(ast.parse(code)))) == [(1, "percentage"), (2, "sequence")]
 
 
 def test_a_part_of_the_state_cannot_be_changed_in_place() -> None:
