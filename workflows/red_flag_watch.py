@@ -85,7 +85,7 @@ def _desired_watch(state: State) -> WatchRequest | None:
         metrics={gate.metric: state.plan.metrics[gate.metric] for gate in step.red_flags},
         red_flags=step.red_flags,
         baseline=state.baseline,
-        muted_findings=state.red_flags.muted,
+        muted_findings=state.silent_findings,
         evidence_context=build_evidence_context(state, "red_flags", step),
         handover_seconds=activity_options.WATCH_HANDOVER.total_seconds(),
         stale_after=state.plan.stale_after,

@@ -200,6 +200,18 @@ class RolloutWorkflow:
     def on_attest_signal(self, command: Command) -> None:
         self._enqueue_signal(Verb.ATTEST, command)
 
+    @workflow.update(name="acknowledge", description=HELP[Verb.ACKNOWLEDGE])
+    async def on_acknowledge(self, command: Command) -> Acknowledgement:
+        return await self._apply_verified(Verb.ACKNOWLEDGE, command)
+
+    @on_acknowledge.validator
+    def validate_acknowledge(self, command: Command) -> None:
+        self._validate(Verb.ACKNOWLEDGE, command)
+
+    @workflow.signal(name="acknowledge", description=HELP[Verb.ACKNOWLEDGE])
+    def on_acknowledge_signal(self, command: Command) -> None:
+        self._enqueue_signal(Verb.ACKNOWLEDGE, command)
+
     @workflow.update(name="abort", description=HELP[Verb.ABORT])
     async def on_abort(self, command: Command) -> Acknowledgement:
         self._apply_command(Verb.ABORT, command)

@@ -7,6 +7,7 @@ from temporalio.common import SearchAttributeKey, SearchAttributeUpdate
 
 from sluice.rollout.analysis.judge import format_value
 from sluice.rollout.analysis.verdict import Outcome, Verdict
+from sluice.rollout.engine.escalation import describe_acknowledged
 from sluice.rollout.engine.event_chain import Event
 from sluice.rollout.engine.evidence_context import alpha_summary
 from sluice.rollout.engine.preconditions import ChecklistRow, checklist_rows
@@ -56,6 +57,7 @@ def current_details(state: State, waiting_for: str, until: datetime | None, now:
         f"### {state.status}: {where}",
         f"**{state.plan.flag}** at **{state.percentage:g} %**: {waiting_for}",
     ]
+    lines += [f"\n{describe_acknowledged(one)}" for one in state.red_flags.acknowledged]
     if choices := _COMMANDS.get(state.status):
         commands = ", ".join(f"`sluice {verb} {state.plan.flag}`" for verb in choices)
         lines.append(f"\nCommands: {commands}")

@@ -44,6 +44,7 @@ COMMANDS = {
     "simulate": CommandSpec("Before", "simulate", "simulate", "rehearsal"),
     "approve": CommandSpec("Decisions", "decisions", "approve", "rollouts"),
     "attest": CommandSpec("Decisions", "decisions", "attest", "rollouts"),
+    "acknowledge": CommandSpec("Decisions", "decisions", "acknowledge", "rollouts"),
     "promote": CommandSpec("Decisions", "decisions", "promote", "rollouts"),
     "pause": CommandSpec("Decisions", "decisions", "pause", "rollouts"),
     "resume": CommandSpec("Decisions", "decisions", "resume", "rollouts"),

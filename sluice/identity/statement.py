@@ -27,7 +27,8 @@ class Statement(BaseModel):
     """One decision. ``percentage`` is the share of users (0–100) served when it was made.
 
     ``plan`` is the SHA-256 of the plan. ``evidence`` is the id of the check that the actor saw,
-    empty when nothing was live. ``item`` and ``target`` are the arguments of attest and rollback.
+    empty when nothing was live. ``item`` and ``target`` are the arguments of attest,
+    acknowledge and rollback.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

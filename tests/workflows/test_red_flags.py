@@ -1,5 +1,7 @@
 """Red flags take traffic away by themselves, whatever the rollout is doing."""
 
+from datetime import timedelta
+
 from temporalio.testing import WorkflowEnvironment
 
 from sluice.flags import WriteMetadata
@@ -69,6 +71,28 @@ async def test_p1_pauses_and_rolls_back_when_nobody_acts(env: WorkflowEnvironmen
         assert state.percentage == 0
         assert state.rollback is not None
         assert "nobody acted" in state.rollback.reason
+
+
+async def test_an_acknowledged_p1_neither_pauses_nor_pages_until_its_time_is_over(
+    env: WorkflowEnvironment,
+) -> None:
+    """Resume works although the readings stay bad. Then the rollout pauses and escalates again."""
+    async with running_rollout(env) as rollout:
+        await rollout.wait_until(is_exposed)
+        rollout.metrics.values["reward"] = 0.1
+        state = await rollout.wait_until(lambda s: s.status is Status.PAUSED, hours=1)
+        (name,) = state.red_flags.raised
+        half_an_hour = timedelta(minutes=30)
+        known = ALICE.model_copy(update={"item": name, "duration": half_an_hour})
+        await rollout.command(Verb.ACKNOWLEDGE, known)
+        await rollout.command(Verb.RESUME)
+        await rollout.pass_time(20)
+        state = await rollout.state()
+        assert state.status is Status.PROGRESSING
+        assert not state.outbox.open_alerts
+        state = await rollout.wait_until(lambda s: s.status is Status.PAUSED, hours=2)
+        assert state.pause is not None
+        assert state.pause.auto_rollback_at is not None
 
 
 async def test_a_p0_fires_during_a_pause_too(env: WorkflowEnvironment) -> None:

@@ -1,4 +1,4 @@
-"""The commands with which people decide: approve, attest, promote, pause, resume, abort, rollback, retry."""
+"""The commands with which people decide: approve, attest, acknowledge, promote, pause, resume, abort, rollback, retry."""
 
 import asyncio
 import sys
@@ -16,7 +16,9 @@ from sluice.cli.output import JsonOption, print_note, print_result
 from sluice.cli.views.check import check_view
 from sluice.flags import WriteMetadata
 from sluice.rollout.engine.commands import Acknowledgement, Command, Verb
-from sluice.rollout.engine.state import State
+from sluice.rollout.engine.state import State, Status
+from sluice.rollout.errors import QuantityError
+from sluice.rollout.units import parse_duration
 
 ABORT_TIMEOUT_SECONDS = 2
 
@@ -204,6 +206,40 @@ def attest(
         print_result(json, acknowledgement.model_dump(mode="json"), text)
 
     asyncio.run(send())
+
+
+def acknowledge(  # noqa: PLR0913, PLR0917  one option each
+    finding: Annotated[str, typer.Argument(help="The finding, as `sluice status` names it.")],
+    duration: Annotated[
+        str, typer.Option("--for", help="Time until it counts again, at most 7d.")
+    ] = "6h",
+    flag: Annotated[
+        str | None, typer.Option(help="The flag; may be left out when one rollout runs.")
+    ] = None,
+    reason: ReasonOption = "",
+    by: ActorOption = "",
+    json: JsonOption = False,
+) -> None:
+    """Answer for a P1, P2 or P3 finding: until the time is over it neither pauses nor pages.
+
+    Resume and promote work meanwhile. A P0 can't be acknowledged. A rollback ends it early.
+    """
+    try:
+        span = parse_duration(duration)
+    except QuantityError as error:
+        raise typer.BadParameter(str(error), param_hint="--for") from error
+    command = Command(actor=by or Context.read().actor, reason=reason, item=finding, duration=span)
+    asyncio.run(_acknowledge(flag, command, json))
+
+
+async def _acknowledge(flag: str | None, command: Command, json: bool) -> None:
+    rollouts = await open_rollouts(Context.read())
+    name = await rollouts.resolve_flag(flag)
+    answer = await rollouts.send_command(name, Verb.ACKNOWLEDGE, command)
+    text = f"acknowledge {command.item} for {command.target}: {answer.status}, step {answer.step}, {answer.percentage:g} %"
+    if answer.status == Status.PAUSED:
+        text += f"; `sluice resume {name}` goes on"
+    print_result(json, answer.model_dump(mode="json"), text)
 
 
 CODE_OPTION_HELP = "To 0 % at once; once confirmed, git revert, push and deploy."

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from sluice.cli.views.check import check_view, gates_table
 from sluice.cli.views.preconditions import precondition_parts
+from sluice.rollout.engine.escalation import describe_acknowledged
 from sluice.rollout.engine.evidence_context import alpha_summary
 from sluice.rollout.engine.runbook import runbook_for_alert
 from sluice.rollout.engine.state import State, Status
@@ -85,7 +86,13 @@ def _progress(state: State, waiting: tuple[str, datetime | None], now: datetime)
         lines.append(
             f"  ·  next in {_format_remaining(max(until - now, timedelta(0)))}", style="dim"
         )
-    return Group(row, lines, _red_flags_line(state))
+    return Group(row, lines, _red_flags_line(state), *_acknowledged_lines(state))
+
+
+def _acknowledged_lines(state: State) -> list[Text]:
+    return [
+        Text(describe_acknowledged(one), style="yellow") for one in state.red_flags.acknowledged
+    ]
 
 
 def _red_flags_line(state: State) -> RenderableType:

@@ -28,6 +28,7 @@ EXPLANATIONS = {
     Verb.ROLLBACK: "Steps back to the step's rollback target.",
     Verb.RETRY: "Enters the step that was rolled back again, with a fresh clock.",
     Verb.ATTEST: "States that an item of the checklist is true.",
+    Verb.ACKNOWLEDGE: "Silences a finding for a time. Never a P0.",
     Verb.ABORT: "Ends the rollout at 0 %.",
 }
 

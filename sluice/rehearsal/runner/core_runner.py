@@ -109,7 +109,7 @@ class CoreRunner:
 
     def _watch_spec(self, step: Step) -> WatchSpec:
         state = self.state
-        flags = tuple(gate for gate in step.red_flags if gate.name not in state.red_flags.muted)
+        flags = tuple(gate for gate in step.red_flags if gate.name not in state.silent_findings)
         interval = state.plan.watch_interval.total_seconds()
         around = build_evidence_context(state, "red_flags", step)
         return WatchSpec(flags, state.plan.metrics, state.baseline, interval, around)

@@ -1,5 +1,6 @@
 """Generators of random plans, readings and commands, from one seeded generator."""
 
+from datetime import timedelta
 from random import Random
 from typing import Any
 
@@ -132,7 +133,7 @@ ACTORS = ("alice", "bob", "carol")
 
 USUAL_VERBS = {
     "Progressing": [Verb.APPROVE] * 6 + [Verb.ATTEST] * 4 + [Verb.PROMOTE, Verb.PAUSE],
-    "Paused": [Verb.RESUME] * 4,
+    "Paused": [Verb.RESUME] * 4 + [Verb.ACKNOWLEDGE],
     "Degraded": [Verb.RETRY] * 6,
 }
 
@@ -147,6 +148,9 @@ def random_command(rng: Random, state: State) -> tuple[Verb, Command]:
         more["evidence"] = shown if chance(rng, 0.9) else rng.choice(["", "old/1"])
     elif verb is Verb.ATTEST:
         more["item"] = "trained"
+    elif verb is Verb.ACKNOWLEDGE:
+        more["item"] = rng.choice([*state.red_flags.raised, "unknown"])
+        more["duration"] = timedelta(hours=rng.choice([1, 6, 48]))
     elif verb is Verb.ROLLBACK:
         more = rng.choice(
             [{}, {"emergency": True}, {"graceful": True}, {"code": True, "confirmed": True}]

@@ -47,7 +47,7 @@ class InvariantMonitor:
             self._rolled_back = False
         if verb is Verb.ROLLBACK and command.emergency:
             self._events_since_p0 = 0
-        if verb in (Verb.RESUME, Verb.RETRY, Verb.ABORT, Verb.ROLLBACK, Verb.PAUSE):
+        if verb not in (Verb.APPROVE, Verb.ATTEST, Verb.PROMOTE):
             self._p1_at = None
 
     def record_finding(self, finding: Finding, state: State, now: datetime) -> None:

@@ -182,7 +182,7 @@ class SimulatedWorld:
         state, step = self.state, self.state.exposed_step
         if step is None or state.red_flags.finding or state.abort:
             return False
-        flags = [gate for gate in step.red_flags if gate.name not in state.red_flags.muted]
+        flags = [gate for gate in step.red_flags if gate.name not in state.silent_findings]
         verdicts = tuple(self.judge_gate(gate) for gate in flags)
         self.failure_counts = update_failure_counts(self.failure_counts, verdicts)
         found = [
@@ -214,7 +214,7 @@ class SimulatedWorld:
         request = self.watch_request(step, wanted)
         finding = flag_finding(request, stored, self.now)
         self.drift_count = self.drift_count + 1 if finding else 0
-        if finding is None or finding.name in self.state.red_flags.muted:
+        if finding is None or finding.name in self.state.silent_findings:
             return None
         return finding if finding.kind == "killed" or self.drift_count > 1 else None
 

@@ -1,7 +1,8 @@
 """Admission of people's commands: an empty answer permits, any other is the reason to refuse."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from sluice.rollout.analysis.gate import Severity
 from sluice.rollout.analysis.verdict import Outcome
 from sluice.rollout.engine.approvals import rejections
 from sluice.rollout.engine.commands import Command, Verb
@@ -11,6 +12,7 @@ from sluice.rollout.engine.rollback import resolve_target, rollback_kind, rollba
 from sluice.rollout.engine.state import RollbackKind, State, Status
 from sluice.rollout.plan.freeze_windows import active_freeze
 
+ACKNOWLEDGED_MAX = timedelta(days=7)
 _ACTIVE_STATUSES = (Status.PROGRESSING, Status.PAUSED)
 
 
@@ -109,6 +111,20 @@ def _attest_rejection(state: State, command: Command, now: datetime) -> str:
     return ""
 
 
+def _acknowledge_rejection(state: State, command: Command, now: datetime) -> str:
+    if state.status is Status.DEGRADED:
+        return "the rollout is rolled back: no finding is open; retry it first"
+    severity = state.red_flags.raised.get(command.item)
+    if severity is None:
+        names = ", ".join(sorted(state.red_flags.raised)) or "nothing"
+        return f"no finding {command.item!r} since the last rollback; found: {names}"
+    if severity is Severity.P0:
+        return f"{command.item} is a P0, which takes traffic away; it can't be acknowledged"
+    if command.duration is None or not timedelta(0) < command.duration <= ACKNOWLEDGED_MAX:
+        return "the time must be more than 0s and at most 7d, for example --for 6h"
+    return ""
+
+
 def _list_attestable(names: list[str]) -> str:
     return f"people attest {', '.join(names)}" if names else "there is nothing to attest"
 
@@ -122,6 +138,7 @@ _COMMAND_RULES = {
     Verb.ROLLBACK: _rollback_command_rejection,
     Verb.RETRY: _retry_rejection,
     Verb.ATTEST: _attest_rejection,
+    Verb.ACKNOWLEDGE: _acknowledge_rejection,
 }
 
 

@@ -1,11 +1,12 @@
 """People's commands to a rollout, and the acknowledgement of each."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from pydantic import Field
 
 from sluice.rollout.analysis.gate import Model
+from sluice.rollout.units import format_duration
 
 
 class Verb(StrEnum):
@@ -19,6 +20,7 @@ class Verb(StrEnum):
     ROLLBACK = "rollback"
     RETRY = "retry"
     ATTEST = "attest"
+    ACKNOWLEDGE = "acknowledge"
 
 
 HELP = {
@@ -30,6 +32,7 @@ HELP = {
     Verb.ROLLBACK: "Step back, or with emergency: 0 % and killed; answers when done.",
     Verb.RETRY: "Enter the step that was rolled back again, with a fresh clock.",
     Verb.ATTEST: "Attest that an item of a checklist is true.",
+    Verb.ACKNOWLEDGE: "Silence a P1, P2 or P3 finding for a time; never a P0.",
 }
 """The description of each verb, in the Temporal UI and the command line."""
 
@@ -67,8 +70,8 @@ class DecisionMemory(Model):
 class Command(Model):
     """One command with its author and the reason.
 
-    ``evidence`` (the id of the check that was seen) belongs to approve, ``item`` (of a checklist) to
-    attest, the rest to rollback. ``to`` names the step (or its percentage) to step back to.
+    ``evidence`` (the id of the check that was seen) belongs to approve. ``item`` names a checklist's
+    item to attest, or a finding to acknowledge for ``duration``. The rest belongs to rollback. ``to`` names the step (or its percentage) to step back to.
     ``code`` requests a code rollback and ``confirmed`` confirms its revert. ``proof`` is what a
     keyring asks for before a command that may raise traffic.
     """
@@ -82,7 +85,13 @@ class Command(Model):
     code: bool = False
     confirmed: bool = False
     to: str = Field(default="", max_length=100)
+    duration: timedelta | None = None
     proof: Proof | None = None
+
+    @property
+    def target(self) -> str:
+        """The argument that a signature covers: the step to go back to, or the duration."""
+        return format_duration(self.duration) if self.duration else self.to
 
 
 class Acknowledgement(Model):
@@ -101,6 +110,7 @@ def describe_command(verb: Verb, command: Command) -> str:
     subject = {
         Verb.APPROVE: command.evidence,
         Verb.ATTEST: command.item,
+        Verb.ACKNOWLEDGE: f"{command.item} for {command.target}",
         Verb.ROLLBACK: _describe_rollback(command),
     }.get(verb, "")
     return ": ".join(part for part in (subject, command.reason) if part)

@@ -85,11 +85,12 @@ class Pause:
 
     reason: str
     auto_rollback_at: datetime | None = None
+    finding: Finding | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SendReminder:
-    """Remind people of P2 findings that nobody looked into in time."""
+    """Remind people of P2 findings, and let acknowledged ones count again at their time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +168,7 @@ def _decide_on_finding(state: State, finding: Finding, now: datetime) -> Decisio
     if severity is Severity.P0:
         return RollBack(RollbackKind.EMERGENCY, reason)
     if severity is Severity.P1:
-        return Pause(reason, now + state.plan.escalation.p1_rolls_back_after)
+        return Pause(reason, now + state.plan.escalation.p1_rolls_back_after, finding)
     return RecordFinding(finding)
 
 

@@ -52,7 +52,7 @@ def command_context(state: State, verb: Verb, command: Command, now: datetime) -
         percentage=state.percentage,
         evidence=command.evidence,
         item=command.item,
-        target=command.to,
+        target=command.target,
         reason=command.reason,
         actor=command.actor,
         environment=state.plan.environment,

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from sluice.rollout.analysis.gate import Severity
 from sluice.rollout.engine.approvals import missing_approvals
-from sluice.rollout.engine.state import State, Status
+from sluice.rollout.engine.state import AcknowledgedFinding, State, Status
 from sluice.rollout.engine.timeline import has_route
 from sluice.rollout.units import format_duration
 
@@ -14,8 +14,9 @@ APPROVAL_REMINDER = "approval_needed"
 
 
 def next_reminder_at(state: State) -> datetime | None:
-    """Return the time of the next reminder; None without one."""
+    """Return the time of the next reminder or expired acknowledgement; None without one."""
     times = [reminder.due_at for reminder in state.reminders]
+    times += [finding.until for finding in state.red_flags.acknowledged]
     if needs_approval_request(state):
         times.append(state.waiting_since)
     return min(times, default=None)
@@ -29,6 +30,12 @@ def needs_approval_request(state: State) -> bool:
     is_requested = any(reminder.name == APPROVAL_REMINDER for reminder in state.reminders)
     is_progressing = state.status is Status.PROGRESSING
     return is_progressing and not is_requested and has_route(state, Severity.P2)
+
+
+def describe_acknowledged(finding: AcknowledgedFinding) -> str:
+    """Describe a finding that is silent by a person's word."""
+    reason = f": {finding.reason}" if finding.reason else ""
+    return f"{finding.name} acknowledged until {finding.until:%m-%d %H:%M} UTC by {finding.actor}{reason}"
 
 
 def unconfirmed_since(state: State) -> datetime | None:

@@ -71,9 +71,10 @@ def _apply(state: State, now: datetime, decision: StateDecision) -> None:
         case RecordFinding(finding):
             transitions.record_finding(state, now, finding)
         case SendReminder():
+            transitions.expire_acknowledgements(state, now)
             transitions.send_reminders(state, now)
-        case Pause(reason, auto_rollback_at):
-            transitions.pause_automatically(state, now, reason, auto_rollback_at)
+        case Pause(reason, auto_rollback_at, finding):
+            transitions.pause_automatically(state, now, reason, auto_rollback_at, finding)
         case _:
             assert_never(decision)
 

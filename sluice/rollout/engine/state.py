@@ -10,13 +10,18 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from sluice.rollout.analysis.gate import Gate, Model
+from sluice.rollout.analysis.gate import Gate, Model, Severity
 from sluice.rollout.analysis.reading import Reading
 from sluice.rollout.analysis.sequential_state import SequentialState
 from sluice.rollout.analysis.verdict import Check, Verdict
 from sluice.rollout.engine.commands import DecisionMemory
 from sluice.rollout.engine.event_chain import Event
-from sluice.rollout.plan.approval_policy import ApprovalRecord, CheckSummary
+from sluice.rollout.engine.step_progress import (
+    CheckEvidence,
+    LiveStep,
+    PendingEntry,
+    StepClock,
+)
 from sluice.rollout.plan.checklist import Attestation, ItemResult
 from sluice.rollout.plan.notification import Notice
 from sluice.rollout.plan.schema import RolloutPlan, Step
@@ -103,59 +108,40 @@ class Reminder(Model):
     due_at: datetime
 
 
-class StepClock(Model):
-    """The progress of the step that is live. ``started_at`` None: the step waits to start.
+class AcknowledgedFinding(Model):
+    """A finding that a person answers for: silent until ``until``, then it counts again."""
 
-    ``stable_since``: every check since then was Successful. ``consecutive_failures`` counts failed
-    checks in a row by gate. ``promoted_by``: the person who ended the wait.
-    """
-
-    started_at: datetime | None = None
-    extended_deadline: timedelta | None = None
-    stable_since: datetime | None = None
-    next_check_at: datetime | None = None
-    check: Check | None = None
-    consecutive_failures: dict[str, int] = Field(default_factory=dict)
-    promoted_by: str = ""
-
-
-class PendingEntry(Model):
-    """The wait of the step that is next. ``overridden_by``: the person who overruled readings."""
-
-    eligible_since: datetime | None = None
-    approvals: tuple[ApprovalRecord, ...] = ()
-    overridden_by: str = ""
-
-
-class LiveStep(Model):
-    """The step whose settings the router processes serve; ``name`` empty: no step's."""
-
-    name: str = ""
-    since: datetime | None = None
-
-
-class CheckEvidence(Model):
-    """The checks that an approver may refer to, the newest last in ``recent``."""
-
-    latest: Check | None = None
-    recent: tuple[CheckSummary, ...] = ()
+    name: str
+    actor: str
+    reason: str = ""
+    at: datetime
+    until: datetime
 
 
 class RedFlags(Model):
-    """The finding to act on, and the names of findings that were acted on and stay silent."""
+    """The finding to act on, and the findings that were acted on and stay silent.
+
+    ``raised`` has the severity of each finding since the last rollback, by name.
+    """
 
     finding: Finding | None = None
     muted: tuple[str, ...] = ()
+    raised: dict[str, Severity] = Field(default_factory=dict)
+    acknowledged: tuple[AcknowledgedFinding, ...] = ()
     last_reason: str = ""
     last_at: datetime | None = None
 
 
 class ActivePause(Model):
-    """A pause. Without a person's command the product rolls back at ``auto_rollback_at`` (P1)."""
+    """A pause. Without a person's command the product rolls back at ``auto_rollback_at`` (P1).
+
+    ``findings`` names the P1 findings that nobody has acknowledged.
+    """
 
     since: datetime
     reason: str
     auto_rollback_at: datetime | None = None
+    findings: tuple[str, ...] = ()
 
 
 class Abort(Model):
@@ -263,6 +249,14 @@ class State(BaseModel):
         While the next one waits for approval that is the last one; after a step back, its target.
         """
         return self.plan.step(self.live.name) if self.live.name else None
+
+    @property
+    def silent_findings(self) -> tuple[str, ...]:
+        """Names that the watch leaves out: acted on, or acknowledged and not a P0 of this step."""
+        flags = self.exposed_step.red_flags if self.exposed_step else ()
+        urgent = {gate.name for gate in flags if gate.severity is Severity.P0}
+        acknowledged = (finding.name for finding in self.red_flags.acknowledged)
+        return (*self.red_flags.muted, *(name for name in acknowledged if name not in urgent))
 
     @property
     def rollback_origin_step(self) -> Step:

@@ -53,9 +53,9 @@ def test_a_seed_gives_the_same_trail_again() -> None:
 
 def p0_only_pauses(state: State, now: datetime) -> Decision:
     decision = deciding.decide(state, now)
-    return (
-        Pause("mutated") if isinstance(decision, RollBack) and state.red_flags.finding else decision
-    )
+    finding = state.red_flags.finding
+    mutated = Pause("mutated", finding=finding)
+    return mutated if isinstance(decision, RollBack) and finding else decision
 
 
 def promotes_on_time_alone(state: State, now: datetime) -> Decision:

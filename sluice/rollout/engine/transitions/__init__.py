@@ -1,5 +1,9 @@
 """Every change of the state, one function each. No other module assigns a field of it."""
 
+from sluice.rollout.engine.transitions.acknowledgements import (
+    acknowledge,
+    expire_acknowledgements,
+)
 from sluice.rollout.engine.transitions.notices import (
     add_event,
     enqueue_notice,
@@ -44,6 +48,7 @@ from sluice.rollout.engine.transitions.steps import (
 )
 
 __all__ = [
+    "acknowledge",
     "add_event",
     "apply_command",
     "complete_rollback",
@@ -51,6 +56,7 @@ __all__ = [
     "confirm_rollback",
     "enqueue_notice",
     "enter_step",
+    "expire_acknowledgements",
     "expire_approval",
     "finish",
     "mark_recorded",

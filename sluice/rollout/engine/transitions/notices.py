@@ -54,10 +54,13 @@ def enqueue_notice(state: State, now: datetime, severity: Severity, alert: str, 
 
 
 def resolve_alerts(state: State, now: datetime, verb: Verb, command: Command) -> None:
-    """Resolve every open alert once a person has resumed, retried or aborted."""
-    if verb not in (Verb.RESUME, Verb.RETRY, Verb.ABORT):
+    """Resolve the alerts that a person acted on: all, or the one of an acknowledged finding."""
+    alerts = state.outbox.open_alerts
+    if verb is Verb.ACKNOWLEDGE:
+        alerts = tuple(alert for alert in alerts if alert.alert == command.item)
+    elif verb not in (Verb.RESUME, Verb.RETRY, Verb.ABORT):
         return
-    for alert in state.outbox.open_alerts:
+    for alert in alerts:
         resolved = {
             "key": _next_notice_key(state),
             "at": now,
@@ -67,7 +70,8 @@ def resolve_alerts(state: State, now: datetime, verb: Verb, command: Command) ->
         }
         notice = alert.model_copy(update=resolved)
         _update_outbox(state, notices=(*state.outbox.notices, notice))
-    _update_outbox(state, open_alerts=())
+    remaining = tuple(alert for alert in state.outbox.open_alerts if alert not in alerts)
+    _update_outbox(state, open_alerts=remaining)
 
 
 def take_notices(state: State) -> tuple[Notice, ...]:

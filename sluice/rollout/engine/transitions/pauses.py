@@ -14,10 +14,18 @@ from sluice.rollout.engine.transitions.reminders import (
 
 
 def pause_automatically(
-    state: State, now: datetime, reason: str, auto_rollback_at: datetime | None = None
+    state: State,
+    now: datetime,
+    reason: str,
+    auto_rollback_at: datetime | None = None,
+    finding: Finding | None = None,
 ) -> None:
     """Pause without a person's command; people get a notice (of a P1 they have one already)."""
     pause(state, now, reason, auto_rollback_at)
+    if finding is not None and state.pause is not None:
+        findings = (*state.pause.findings, finding.name)
+        state.pause = state.pause.model_copy(update={"findings": findings})
+        _mute_finding(state, finding)
     if auto_rollback_at is None:
         enqueue_notice(state, now, Severity.P2, PAUSE_REMINDER, reason)
 
@@ -28,13 +36,12 @@ def pause(
     """Pause; a second pause keeps the first one's time and the earlier automatic rollback."""
     times = [auto_rollback_at, state.pause.auto_rollback_at if state.pause else None]
     earliest = min((time for time in times if time is not None), default=None)
-    since = state.pause.since if state.pause else now
+    before = state.pause or ActivePause(since=now, reason=reason)
     state.status = Status.PAUSED
-    state.pause = ActivePause(since=since, reason=reason, auto_rollback_at=earliest)
+    update = {"reason": reason, "auto_rollback_at": earliest}
+    state.pause = before.model_copy(update=update)
     if earliest is None:
         schedule_pause_reminder(state, now, reason)
-    if state.red_flags.finding is not None:
-        _mute_finding(state, state.red_flags.finding)
     add_event(state, now, "pause", reason)
 
 

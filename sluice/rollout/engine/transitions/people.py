@@ -7,6 +7,7 @@ from sluice.rollout.engine.commands import Command, Signer, Verb, describe_comma
 from sluice.rollout.engine.event_chain import Event
 from sluice.rollout.engine.rollback import rollback_kind
 from sluice.rollout.engine.state import State
+from sluice.rollout.engine.transitions.acknowledgements import acknowledge
 from sluice.rollout.engine.transitions.notices import append_event, resolve_alerts
 from sluice.rollout.engine.transitions.pauses import pause, resume
 from sluice.rollout.engine.transitions.rollbacks import (
@@ -36,14 +37,20 @@ def apply_command(
         case Verb.ABORT:
             request_abort(state, now, command.actor, command.reason)
         case Verb.ROLLBACK:
-            if not confirm_revert(state, command):
-                start_rollback(state, now, rollback_kind(command), command)
+            _roll_back(state, now, command)
         case Verb.RETRY:
             retry(state, now, command)
+        case Verb.ACKNOWLEDGE:
+            acknowledge(state, now, command)
         case _:
             assert_never(verb)
     _record_decision(state, now, (verb, describe_command(verb, command)), command, signer)
     resolve_alerts(state, now, verb, command)
+
+
+def _roll_back(state: State, now: datetime, command: Command) -> None:
+    if not confirm_revert(state, command):
+        start_rollback(state, now, rollback_kind(command), command)
 
 
 def record_start(state: State, now: datetime, command: Command, signer: Signer | None) -> None:

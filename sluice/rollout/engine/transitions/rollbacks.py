@@ -12,18 +12,14 @@ from sluice.rollout.engine.rollback import resolve_target
 from sluice.rollout.engine.state import (
     KILL_LATCH_KINDS,
     Abort,
-    CheckEvidence,
     CodeRevert,
     Finding,
-    LiveStep,
-    PendingEntry,
-    RedFlags,
     Rollback,
     RollbackKind,
     State,
     Status,
-    StepClock,
 )
+from sluice.rollout.engine.step_progress import CheckEvidence, LiveStep, PendingEntry, StepClock
 from sluice.rollout.engine.transitions.notices import add_event, enqueue_notice
 from sluice.rollout.engine.transitions.reminders import drop_reminder
 
@@ -37,11 +33,13 @@ def raise_finding(state: State, now: datetime, finding: Finding) -> None:
     """
     state.sequence = max(state.sequence, finding.sequence)
     severity, reason = finding.verdict.severity, finding.verdict.reason
-    state.red_flags = RedFlags(
-        finding=finding,
-        muted=state.red_flags.muted,
-        last_reason=reason,
-        last_at=finding.seen_at,
+    state.red_flags = state.red_flags.model_copy(
+        update={
+            "finding": finding,
+            "raised": {**state.red_flags.raised, finding.name: severity},
+            "last_reason": reason,
+            "last_at": finding.seen_at,
+        }
     )
     _void_approvals(state)
     key = f"red_flags/{finding.name}"
@@ -124,7 +122,8 @@ def complete_rollback(
     state.status = Status.DEGRADED
     state.percentage = percentage
     state.live = LiveStep(name=rollback.to_step or "", since=now)
-    state.red_flags = state.red_flags.model_copy(update={"finding": None})
+    void = {"finding": None, "raised": {}, "acknowledged": ()}
+    state.red_flags = state.red_flags.model_copy(update=void)
     state.sequential_states = {}  # what comes next is another release, or a person's decision
     state.checks, state.entry, state.clock = CheckEvidence(), PendingEntry(), StepClock()
     state.pause, state.reminders = None, ()

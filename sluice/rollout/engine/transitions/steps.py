@@ -9,14 +9,8 @@ from sluice.rollout.analysis.sequential_state import SequentialState
 from sluice.rollout.analysis.verdict import Check, Outcome
 from sluice.rollout.engine.commands import Command
 from sluice.rollout.engine.escalation import APPROVAL_REMINDER
-from sluice.rollout.engine.state import (
-    CheckEvidence,
-    LiveStep,
-    PendingEntry,
-    State,
-    Status,
-    StepClock,
-)
+from sluice.rollout.engine.state import State, Status
+from sluice.rollout.engine.step_progress import CheckEvidence, LiveStep, PendingEntry, StepClock
 from sluice.rollout.engine.transitions.notices import add_event, enqueue_notice
 from sluice.rollout.engine.transitions.reminders import drop_reminder
 from sluice.rollout.plan.alpha_budget import RuleGroup
@@ -31,6 +25,7 @@ def enter_step(state: State, now: datetime, step: Step, percentage: float) -> No
     state.percentage = 100.0 if step.delete_flag else percentage
     state.clear_kill_for = ""
     state.live = LiveStep(name=step.name, since=now)
+    state.red_flags = state.red_flags.model_copy(update={"muted": ()})  # another exposure
     state.entry = PendingEntry()
     state.clock = StepClock(started_at=now, next_check_at=now + step.initial_delay + step.interval)
     drop_reminder(state, APPROVAL_REMINDER)

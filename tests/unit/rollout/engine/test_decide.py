@@ -29,7 +29,8 @@ from sluice.rollout.engine.flag_target import (
     flag_for_rollback,
     phases_at,
 )
-from sluice.rollout.engine.state import Finding, LiveStep, RollbackKind, State, Status
+from sluice.rollout.engine.state import Finding, RollbackKind, State, Status
+from sluice.rollout.engine.step_progress import LiveStep
 from sluice.rollout.engine.transitions import add_event, start_rollback
 from sluice.rollout.engine.world import CheckRequest, CheckResult, WorldError
 from sluice.rollout.plan.checklist import ChecklistItem, ItemResult

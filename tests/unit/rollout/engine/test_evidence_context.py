@@ -7,7 +7,8 @@ import pytest
 
 from sluice.rollout.analysis.sequential_state import SequentialState
 from sluice.rollout.engine.evidence_context import build_evidence_context
-from sluice.rollout.engine.state import LiveStep, State
+from sluice.rollout.engine.state import State
+from sluice.rollout.engine.step_progress import LiveStep
 from sluice.rollout.plan.alpha_budget import RuleGroup, allocate_alpha, gate_alpha
 from sluice.rollout.plan.loader import parse_plan
 from sluice.rollout.plan.schema import RolloutPlan
