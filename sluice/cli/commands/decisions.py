@@ -26,21 +26,22 @@ ABORT_TIMEOUT_SECONDS = 2
 def _send_command(verb: Verb, flag: str | None, words: tuple[str, str], json: bool) -> None:
     """Send a command with a reason and an actor (empty: the actor of the context)."""
     reason, by = words
+    command = Command(actor=by or Context.read().actor, reason=reason)
+    asyncio.run(_send(flag, verb, command, json))
 
-    async def send() -> None:
-        context = Context.read()
-        rollouts = await open_rollouts(context)
-        command = Command(actor=by or context.actor, reason=reason)
-        acknowledgement = await rollouts.send_command(
-            await rollouts.resolve_flag(flag), verb, command
-        )
-        print_result(
-            json,
-            acknowledgement.model_dump(mode="json"),
-            f"{verb}: {acknowledgement.message}; {acknowledgement.status}, step {acknowledgement.step}, {acknowledgement.percentage:g} %",
-        )
 
-    asyncio.run(send())
+async def _send(flag: str | None, verb: Verb, command: Command, json: bool) -> None:
+    """Send a command and print its acknowledgement."""
+    rollouts = await open_rollouts(Context.read())
+    name = await rollouts.resolve_flag(flag)
+    answer = await rollouts.send_command(name, verb, command)
+    words = " ".join(word for word in (verb, command.item) if word)
+    text = (
+        f"{words}: {answer.message}; {answer.status}, step {answer.step}, {answer.percentage:g} %"
+    )
+    if verb is Verb.ACKNOWLEDGE and answer.status == Status.PAUSED:
+        text += f"; `sluice resume {name}` goes on"
+    print_result(json, answer.model_dump(mode="json"), text)
 
 
 def promote(
@@ -194,18 +195,8 @@ def attest(
     json: JsonOption = False,
 ) -> None:
     """Attest that a checklist item is true. Items of later steps may be attested early."""
-
-    async def send() -> None:
-        context = Context.read()
-        rollouts = await open_rollouts(context)
-        command = Command(actor=by or context.actor, reason=note, item=item)
-        acknowledgement = await rollouts.send_command(
-            await rollouts.resolve_flag(flag), Verb.ATTEST, command
-        )
-        text = f"attest {item}: {acknowledgement.message}; {acknowledgement.status}, step {acknowledgement.step}"
-        print_result(json, acknowledgement.model_dump(mode="json"), text)
-
-    asyncio.run(send())
+    command = Command(actor=by or Context.read().actor, reason=note, item=item)
+    asyncio.run(_send(flag, Verb.ATTEST, command, json))
 
 
 def acknowledge(  # noqa: PLR0913, PLR0917  one option each
@@ -229,17 +220,7 @@ def acknowledge(  # noqa: PLR0913, PLR0917  one option each
     except QuantityError as error:
         raise typer.BadParameter(str(error), param_hint="--for") from error
     command = Command(actor=by or Context.read().actor, reason=reason, item=finding, duration=span)
-    asyncio.run(_acknowledge(flag, command, json))
-
-
-async def _acknowledge(flag: str | None, command: Command, json: bool) -> None:
-    rollouts = await open_rollouts(Context.read())
-    name = await rollouts.resolve_flag(flag)
-    answer = await rollouts.send_command(name, Verb.ACKNOWLEDGE, command)
-    text = f"acknowledge {command.item} for {command.target}: {answer.status}, step {answer.step}, {answer.percentage:g} %"
-    if answer.status == Status.PAUSED:
-        text += f"; `sluice resume {name}` goes on"
-    print_result(json, answer.model_dump(mode="json"), text)
+    asyncio.run(_send(flag, Verb.ACKNOWLEDGE, command, json))
 
 
 CODE_OPTION_HELP = "To 0 % at once; once confirmed, git revert, push and deploy."

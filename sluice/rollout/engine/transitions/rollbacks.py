@@ -122,7 +122,7 @@ def complete_rollback(
     state.status = Status.DEGRADED
     state.percentage = percentage
     state.live = LiveStep(name=rollback.to_step or "", since=now)
-    void = {"finding": None, "raised": {}, "acknowledged": ()}
+    void: dict[str, object] = {"finding": None, "raised": {}, "acknowledged": ()}
     state.red_flags = state.red_flags.model_copy(update=void)
     state.sequential_states = {}  # what comes next is another release, or a person's decision
     state.checks, state.entry, state.clock = CheckEvidence(), PendingEntry(), StepClock()
