@@ -5,7 +5,7 @@ from typing import Any
 
 from temporalio.common import SearchAttributeKey, SearchAttributeUpdate
 
-from sluice.rollout.analysis.judge import format_value
+from sluice.rollout.analysis.value_format import format_verdict
 from sluice.rollout.analysis.verdict import Outcome, Verdict
 from sluice.rollout.engine.escalation import describe_acknowledged
 from sluice.rollout.engine.event_chain import Event
@@ -94,8 +94,8 @@ def _checklist_rows(state: State, now: datetime) -> list[ChecklistRow]:
 
 
 def _gate_row(verdict: Verdict) -> str:
-    value = format_value(verdict.value, verdict.unit)
-    limit = f"{verdict.direction} {format_value(verdict.limit, verdict.unit)}"
+    value, limit = format_verdict(verdict)
+    limit = f"{verdict.direction} {limit}"
     dry = " (dry run)" if verdict.dry_run else ""
     return f"| {verdict.gate} | {value} | {limit} | {_OUTCOME_ICONS[verdict.outcome]} {verdict.outcome}{dry} |"
 

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 from numpy.typing import NDArray
 
-from sluice.rollout.analysis.judge import format_value
+from sluice.rollout.analysis.value_format import format_value
 from sluice.rollout.review.report import Report, Series, SeriesPoint
 
 METRICS_MAX = 16

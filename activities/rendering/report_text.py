@@ -3,16 +3,16 @@
 import math
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from sluice.rollout.analysis.judge import format_value
+from sluice.rollout.analysis.value_format import format_value, format_verdict
 from sluice.rollout.analysis.verdict import Outcome, Verdict
 from sluice.rollout.review.lessons import lessons_learned
 from sluice.rollout.review.report import Report
-from sluice.rollout.units import format_duration
+from sluice.rollout.units import format_elapsed
 
 if TYPE_CHECKING:
     from activities.rendering.plots import Plots
@@ -45,12 +45,6 @@ def _format_time(at: datetime) -> str:
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
-def _format_span(value: timedelta) -> str:
-    if value < timedelta(minutes=1):
-        return f"{value.total_seconds():.2f} s"
-    return format_duration(timedelta(seconds=round(value.total_seconds())))
-
-
 def _format_relative(value: float | None) -> str:
     return "–" if value is None or not math.isfinite(value) else f"{value:+.1%}"
 
@@ -63,7 +57,7 @@ def _format_limit(verdict: Verdict) -> str:
     if verdict.limit is None:
         return "–"
     sign = "<" if verdict.direction == "below" else "≥"
-    return f"{sign} {format_value(verdict.limit, verdict.unit)}"
+    return f"{sign} {format_verdict(verdict)[1]}"
 
 
 def _format_counts(outcomes: Mapping[Outcome, int]) -> str:
@@ -78,13 +72,18 @@ def _escape_markdown(text: str) -> str:
     return _MARKDOWN_SPECIAL.sub(r"\\\1", " ".join(text.split()))
 
 
+def _format_reading(verdict: Verdict) -> str:
+    return format_verdict(verdict)[0]
+
+
 _FILTERS: dict[str, Any] = {
     "when": _format_time,
-    "span": _format_span,
+    "span": format_elapsed,
     "amount": format_value,
     "relative": _format_relative,
     "percent": _format_percent,
     "limit": _format_limit,
+    "reading": _format_reading,
     "tally": _format_counts,
     "of": _count_of,
     "md": _escape_markdown,

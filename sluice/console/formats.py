@@ -6,7 +6,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from sluice.rollout.analysis.judge import format_value
+from sluice.rollout.analysis.value_format import format_verdict
 from sluice.rollout.analysis.verdict import Outcome, Verdict
 from sluice.rollout.engine.state import Status
 from sluice.rollout.units import format_duration
@@ -33,11 +33,11 @@ def format_moment(at: datetime) -> Markup:
 
 
 def format_reading(verdict: Verdict) -> str:
-    return format_value(verdict.value, verdict.unit)
+    return format_verdict(verdict)[0]
 
 
 def format_limit(verdict: Verdict) -> str:
-    return f"{verdict.direction} {format_value(verdict.limit, verdict.unit)}"
+    return f"{verdict.direction} {format_verdict(verdict)[1]}"
 
 
 def format_samples(samples: float | None) -> str:

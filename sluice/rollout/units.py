@@ -89,6 +89,15 @@ def format_duration(value: timedelta) -> str:
     return "".join(parts) or "0s"
 
 
+def format_elapsed(value: timedelta) -> str:
+    """Format a measured time for people: ``0.32 s``, ``12.3 s``, ``3m51s``, ``2d5h``."""
+    seconds = value.total_seconds()
+    if seconds < _SECONDS["m"] - 0.05:
+        return f"{seconds:.2f} s" if seconds < 1 else f"{seconds:.1f} s"
+    rounding = _SECONDS["m"] if seconds >= _SECONDS["d"] else 1.0
+    return format_duration(timedelta(seconds=round(seconds / rounding) * rounding))
+
+
 def format_hours(hours: float) -> str:
     """Format hours for people, rounded up: ``20 s``, ``45 minutes``, ``7 hours``, ``9 days``."""
     seconds = math.ceil(round(hours * _SECONDS["h"], 6))

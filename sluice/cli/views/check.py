@@ -4,7 +4,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from sluice.rollout.analysis.judge import format_value
+from sluice.rollout.analysis.value_format import format_verdict
 from sluice.rollout.analysis.verdict import Check, Outcome, Verdict
 
 OUTCOME_STYLES = {
@@ -38,10 +38,11 @@ def _gate_cells(verdict: Verdict) -> tuple[RenderableType, ...]:
     if verdict.value is None:
         outcome.append(f"  {verdict.reason.partition(': ')[2]}", style="dim")
     samples = "" if verdict.samples is None else f"{verdict.samples:,.0f}"
+    value, limit = format_verdict(verdict)
     return (
         Text(verdict.gate),
-        Text(format_value(verdict.value, verdict.unit)),
-        Text(f"{verdict.direction} {format_value(verdict.limit, verdict.unit)}", style="dim"),
+        Text(value),
+        Text(f"{verdict.direction} {limit}", style="dim"),
         Text(samples, style="dim"),
         outcome,
     )

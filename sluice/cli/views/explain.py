@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sluice.cli.views.check import OUTCOME_STYLES
-from sluice.rollout.analysis.judge import format_value
+from sluice.rollout.analysis.value_format import format_verdict
 from sluice.rollout.review.explain import Explanation, VerdictEvidence
 
 _KIND_STYLE = {"red_flag": "bold red", "rollback": "bold red", "promote": "bold green"}
@@ -59,10 +59,11 @@ def _evidence_cells(evidence: VerdictEvidence) -> tuple[Text, ...]:
     text = f"{verdict.gate}: {rule.text}" if rule else verdict.reason
     if rule and verdict.value is None:
         text += f" ({verdict.reason.partition(': ')[2]})"
+    value, limit = format_verdict(verdict)
     return (
         Text(str(verdict.outcome), style=OUTCOME_STYLES[verdict.outcome]),
-        Text(format_value(verdict.value, verdict.unit)),
-        Text(f"{verdict.direction} {format_value(verdict.limit, verdict.unit)}"),
+        Text(value),
+        Text(f"{verdict.direction} {limit}"),
         Text(samples, style="dim"),
         Text(text),
     )

@@ -13,7 +13,7 @@ from sluice.cli.clients.rollouts import Rollouts
 from sluice.cli.errors import CliError, Exit
 from sluice.cli.output import print_result
 from sluice.cli.views.rollout import rollout_panel
-from sluice.rollout.analysis.judge import format_value
+from sluice.rollout.analysis.value_format import format_value
 from sluice.rollout.analysis.verdict import Check, Outcome
 from sluice.rollout.engine.state import State, Status
 from sluice.rollout.plan.alpha_budget import allocate_alpha

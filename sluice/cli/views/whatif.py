@@ -31,7 +31,7 @@ def whatif_text(
         lines.append("The end is not computed: the plan reaches the ledger only at the rollout's end, and its "
                      "workflow does not answer.")  # fmt: skip
     lines += [_step_line(visit) for visit in replays]
-    lines.append(_conclusion(replays))
+    lines.append(_conclusion(replays, differing))
     return "\n".join(line for line in lines if line)
 
 
@@ -56,16 +56,33 @@ def _ending_text(ending: StepEnding) -> str:
     return f"{ending.kind} at {ending.at:%Y-%m-%d %H:%M:%S}"
 
 
-def _conclusion(course: Sequence[StepReplay]) -> str:
+def _conclusion(course: Sequence[StepReplay], differing: Sequence[VerdictChange]) -> str:
     if not course:
         return ""
     last = course[-1]
     if not last.differs:
-        return "By its rules alone, the rollout would have ended the same way."
+        return _unchanged_conclusion(course, differing)
     return (
         f"The rollout would have differed from {last.step} on. The readings after that point "
         f"were never measured. Recorded: {last.recorded}"
     )
+
+
+def _unchanged_conclusion(course: Sequence[StepReplay], differing: Sequence[VerdictChange]) -> str:
+    """Conclude from equal replays: nothing, where the recorded end is not due to them."""
+    for visit in course:
+        causes = [change for change in differing if change.before.reason in visit.recorded]
+        if causes:
+            return (
+                f"The verdict that ended {visit.step} turns {causes[-1].after.outcome}, so the "
+                f"rollout would have differed from there on. Recorded: {visit.recorded}"
+            )
+        if not visit.is_reproduced:
+            return (
+                f"Unknown from {visit.step} on: its recorded end does not follow from its "
+                f"recorded checks alone. Recorded: {visit.recorded}"
+            )
+    return "By its rules alone, the rollout would have ended the same way."
 
 
 def whatif_document(

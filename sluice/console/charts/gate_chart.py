@@ -6,7 +6,7 @@ from datetime import datetime
 from markupsafe import Markup
 
 from sluice.console.charts.svg import Scale, format_time, path_of, title
-from sluice.rollout.analysis.judge import format_value
+from sluice.rollout.analysis.value_format import format_value
 from sluice.rollout.analysis.verdict import Check, Outcome, Verdict
 
 WIDTH, HEIGHT, MARGIN = 160, 36, 3

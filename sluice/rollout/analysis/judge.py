@@ -2,10 +2,8 @@
 
 from sluice.rollout.analysis.gate import RELATIVE_KINDS, Gate, GateKind, Metric
 from sluice.rollout.analysis.reading import GateReadings, Reading
+from sluice.rollout.analysis.value_format import format_distinct, format_value, gate_unit
 from sluice.rollout.analysis.verdict import Outcome, Verdict
-
-_THOUSAND = 1000
-_DIGITS_MAX = 16
 
 
 def judge(gate: Gate, metric: Metric, readings: GateReadings) -> Verdict:
@@ -86,10 +84,10 @@ def _limit(gate: Gate, reference: Reading | None) -> float:
 
 def _message(gate: Gate, metric: Metric, measured: GateReadings, kept: bool) -> str:
     reading, reference = measured.reading, measured.reference
-    value, limit = format_distinct((reading.value, _limit(gate, reference)), metric.unit)
+    unit = gate_unit(gate, metric)
+    value, limit = format_distinct((reading.value, _limit(gate, reference)), unit)
     side = {True: "is", False: "is not"}[kept]
-    pace = " an hour" if gate.kind is GateKind.TREND else ""
-    text = f"{gate.name} {value}{pace} {side} {gate.direction} {limit}{pace}"
+    text = f"{gate.name} {value} {side} {gate.direction} {limit}"
     if gate.kind in RELATIVE_KINDS and reference is not None:
         text += f" ({_reference_name(gate)} {format_value(reference.value, metric.unit)}"
         text += f" {format_change(gate)})"
@@ -112,7 +110,7 @@ def _verdict(
         limit=_limit(gate, reference) if has_limit else None,
         reference=reference.value if reference is not None and comparable else None,
         samples=reading.samples,
-        unit="" if gate.kind is GateKind.TREND else metric.unit,
+        unit=gate_unit(gate, metric),
         direction=gate.direction,
         dry_run=gate.dry_run,
         severity=gate.severity,
@@ -122,32 +120,3 @@ def _verdict(
 def format_change(gate: Gate) -> str:
     """Format the change of a relative gate as plans write it: ``+10%``, ``+0.5%``."""
     return f"{round(100 * gate.threshold, 6):+g}%"
-
-
-def format_value(value: float | None, unit: str) -> str:
-    """Format a value for people: ``412 ms``, ``1.2 %``, ``0.71``; a dash for None."""
-    if value is None:
-        return "–"
-    if unit == "seconds":
-        return f"{value:.2f} s" if abs(value) >= 1 else f"{value * 1000:.3g} ms"
-    if unit == "ratio":
-        return f"{value:.2%}"
-    if unit == "bytes":
-        return f"{value / 1e6:.1f} MB"
-    return f"{value:.3g}" if abs(value) < _THOUSAND else f"{value:,.0f}"
-
-
-def format_distinct(pair: tuple[float | None, float | None], unit: str) -> tuple[str, str]:
-    """Format two values with the same number of digits, as many as tell them apart."""
-    texts = (format_value(pair[0], unit), format_value(pair[1], unit))
-    if texts[0] != texts[1] or None in pair or pair[0] == pair[1]:
-        return texts
-    first, second = (value for value in pair if value is not None)
-    scale, suffix = {"seconds": (1000.0, " ms"), "ratio": (100.0, "%"), "bytes": (1e-6, " MB")}.get(
-        unit, (1.0, "")
-    )
-    for digits in range(1, _DIGITS_MAX):
-        texts = (f"{first * scale:.{digits}f}{suffix}", f"{second * scale:.{digits}f}{suffix}")
-        if texts[0] != texts[1]:
-            break
-    return texts

@@ -15,7 +15,8 @@ from sluice.rollout.analysis.gate import (
     render_query,
     slope_query,
 )
-from sluice.rollout.analysis.judge import format_change, format_value
+from sluice.rollout.analysis.judge import format_change
+from sluice.rollout.analysis.value_format import format_value, gate_unit
 from sluice.rollout.analysis.verdict import Check, Verdict
 from sluice.rollout.engine.commands import Signer
 from sluice.rollout.engine.event_chain import Event
@@ -142,7 +143,7 @@ def summarize_rule(gate: Gate, metric: Metric | None) -> RuleSummary:
 
 
 def _rule_phrases(gate: Gate, metric: Metric | None) -> Iterator[str]:
-    unit = metric.unit if metric and gate.kind is not GateKind.TREND else ""
+    unit = gate_unit(gate, metric) if metric else ""
     limit = format_value(gate.threshold, unit)
     if gate.kind in RELATIVE_KINDS:
         against = "recorded baseline" if gate.kind is GateKind.BASELINE else "control cohort"

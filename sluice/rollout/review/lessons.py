@@ -5,17 +5,26 @@ People add what no metric knows; nothing is claimed here that the record doesn't
 
 from collections.abc import Iterator
 
-from sluice.rollout.analysis.gate import Model
-from sluice.rollout.analysis.judge import format_value
-from sluice.rollout.analysis.verdict import Outcome
-from sluice.rollout.engine.state import Rollback
-from sluice.rollout.review.report import GateRow, MetricImpact, Report, StepChecks
-from sluice.rollout.units import format_duration
+from sluice.rollout.analysis.gate import RELATIVE_KINDS, GateKind, Model
+from sluice.rollout.analysis.value_format import format_value
+from sluice.rollout.analysis.verdict import Outcome, Verdict
+from sluice.rollout.engine.state import Rollback, RollbackKind
+from sluice.rollout.review.blast_radius import BlastRadius
+from sluice.rollout.review.metric_impacts import MetricImpact
+from sluice.rollout.review.report import GateRow, Report, StepChecks
+from sluice.rollout.units import format_elapsed
 
 NOTABLE_CHANGE = 0.02
 NARROW_MARGIN = 0.1
 OFTEN_SHARE = 0.2
+PRODUCT_ACTOR = "sluice"
 _UNEXPECTED_KINDS = ("note", "pause")
+_ROLLBACK_NAMES = {
+    RollbackKind.EMERGENCY: "emergency rollback",
+    RollbackKind.STEP_BACK: "step back",
+    RollbackKind.GRACEFUL: "graceful rollback",
+    RollbackKind.CODE: "code rollback",
+}
 
 
 class Lessons(Model):
@@ -39,7 +48,7 @@ def lessons_learned(report: Report) -> Lessons:
 
 def _went_well(report: Report) -> Iterator[str]:
     if report.ending == "Healthy":
-        took = format_duration(report.duration)
+        took = format_elapsed(report.duration)
         yield f"The rollout reached {report.percentage_max:g} % and ended Healthy after {took}."
     passed = [event for event in report.events if event.kind == "promote"]
     if passed:
@@ -48,7 +57,7 @@ def _went_well(report: Report) -> Iterator[str]:
     if good:
         yield f"{good} of {total} checks were Successful."
     for impact in report.impacts:
-        if impact.is_improvement and abs(impact.change or 0.0) >= NOTABLE_CHANGE:
+        if impact.is_improvement and _is_notable(impact):
             yield f"{impact.metric} improved: {_format_change(impact)}."
     for rollback in report.rollbacks:
         if rollback.confirmation:
@@ -57,14 +66,17 @@ def _went_well(report: Report) -> Iterator[str]:
 
 def _went_wrong(report: Report) -> Iterator[str]:
     if report.ending == "Aborted":
-        yield f"The rollout was aborted after {format_duration(report.duration)}."
+        yield f"The rollout was aborted after {format_elapsed(report.duration)}."
     for rollback in report.rollbacks:
-        yield f"{_rollback_name(rollback).capitalize()} from step {rollback.from_step}: {rollback.reason}."
+        name = _rollback_name(rollback).capitalize()
+        yield f"{name} from step {rollback.from_step}: {rollback.reason}."
+    for radius in report.blast_radii:
+        yield f"{describe_blast_radius(radius)}."
     for step, row in _rows(report):
         if row.outcomes.get(Outcome.FAILED) and not row.last.dry_run:
             yield f"{_format_share(row, Outcome.FAILED)} of {row.gate} in step {step.step} Failed."
     for impact in report.impacts:
-        if impact.is_improvement is False and abs(impact.change or 0.0) >= NOTABLE_CHANGE:
+        if impact.is_improvement is False and _is_notable(impact):
             yield f"{impact.metric} got worse: {_format_change(impact)}."
 
 
@@ -74,7 +86,7 @@ def _unexpected(report: Report) -> Iterator[str]:
             if row.outcomes.get(outcome):
                 yield f"{_format_share(row, outcome)} of {row.gate} in step {step.step} were {outcome}."
     for event in report.events:
-        if event.kind in _UNEXPECTED_KINDS and event.actor == "sluice":
+        if event.kind in _UNEXPECTED_KINDS and event.actor == PRODUCT_ACTOR:
             yield f"{event.text}."
 
 
@@ -89,8 +101,8 @@ def _recommendations(report: Report) -> Iterator[str]:
 def _advice(row: GateRow) -> Iterator[str]:
     if row.outcomes.get(Outcome.FAILED) and row.last.dry_run:
         yield f"Dry run of {row.gate} would have failed: correct its threshold, or enforce it."
-    elif row.outcomes.get(Outcome.FAILED):
-        yield f"Find out why {row.gate} failed before the next rollout ({row.last.reason})."
+    elif row.last_failed is not None:
+        yield f"Find out why {row.gate} failed before the next rollout ({row.last_failed.reason})."
     if row.outcomes.get(Outcome.ERROR):
         yield f"Make {row.gate} measurable at all times: checks of it ended in Error."
     if row.outcomes.get(Outcome.INCONCLUSIVE, 0) > OFTEN_SHARE * row.check_count:
@@ -115,7 +127,7 @@ def _format_share(row: GateRow, outcome: Outcome) -> str:
 
 
 def _rollback_name(rollback: Rollback) -> str:
-    return "emergency rollback" if rollback.kind == "emergency" else "step back"
+    return _ROLLBACK_NAMES[rollback.kind]
 
 
 def _format_change(impact: MetricImpact) -> str:
@@ -123,8 +135,42 @@ def _format_change(impact: MetricImpact) -> str:
     return f"{before} → {after} ({impact.change:+.1%})"
 
 
+def _is_notable(impact: MetricImpact) -> bool:
+    return impact.is_significant and abs(impact.change or 0.0) >= NOTABLE_CHANGE
+
+
+def describe_blast_radius(radius: BlastRadius) -> str:
+    """Describe the exposure that a rollback ended: users, queries, and the detection delay."""
+    share = f"{radius.percentage:g} % of users"
+    if radius.users is not None:
+        share += f" (about {radius.users:,.0f})"
+    parts = [f"Exposed to step {radius.step}: {share} for {format_elapsed(radius.exposed_for)}"]
+    if radius.queries is not None and radius.queries_since_good is not None:
+        parts.append(
+            f"about {radius.queries:,.0f} queries, {radius.queries_since_good:,.0f} of them "
+            "since the last good check"
+        )
+    parts.append(f"detected within {format_elapsed(radius.detection_delay)} of it")
+    return "; ".join(parts)
+
+
 def _is_narrow(row: GateRow) -> bool:
     value, limit = row.last.value, row.last.limit
-    if row.last.outcome is not Outcome.SUCCESSFUL or value is None or not limit:
+    if row.last.outcome is not Outcome.SUCCESSFUL or value is None or limit is None:
         return False
-    return abs(value / limit - 1) < NARROW_MARGIN
+    room = _room(row.last, row.kind)
+    return room > 0 and abs(value - limit) < NARROW_MARGIN * room
+
+
+def _room(verdict: Verdict, kind: GateKind) -> float:
+    """Return the distance from the limit to a reading that could not be better.
+
+    That is the reference of a relative gate, 100 % of a share that must be high, else zero.
+    """
+    limit = verdict.limit or 0.0
+    if kind in RELATIVE_KINDS:
+        return abs(limit - verdict.reference) if verdict.reference is not None else 0.0
+    if kind is not GateKind.ABSOLUTE:
+        return 0.0
+    is_high_share = verdict.unit == "ratio" and verdict.direction == "above"
+    return 1 - limit if is_high_share else abs(limit)

@@ -11,18 +11,20 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Literal
 
-from sluice.rollout.analysis.gate import Gate, GateKind, Model
+from sluice.rollout.analysis.gate import GateKind, Model
 from sluice.rollout.analysis.verdict import Check, Outcome, Verdict, worst_outcome
 from sluice.rollout.engine.event_chain import Event
 from sluice.rollout.engine.state import Rollback, State
 from sluice.rollout.plan.schema import Step
+from sluice.rollout.review.blast_radius import BlastRadius, blast_radii
+from sluice.rollout.review.metric_impacts import (
+    SERIES_SUFFIX,
+    MetricImpact,
+    gate_verdicts,
+    metric_impacts,
+)
 
 ReportEnding = Literal["Healthy", "Aborted", "Interim"]
-ImpactGroup = Literal["Latency", "Accuracy", "User satisfaction", "Other"]
-
-_SERIES_SUFFIX = {GateKind.TREND: " per hour", GateKind.STATISTICAL: ", evidence of harm"}
-_SATISFACTION = ("reward", "complaint", "satisfaction", "rating")
-_ACCURACY = ("accuracy", "correct", "precision", "recall")
 
 
 class StageSpan(Model):
@@ -34,39 +36,15 @@ class StageSpan(Model):
     ended: datetime | None = None
 
 
-class MetricImpact(Model):
-    """One metric before (recorded baseline) and after (last check that measured it)."""
-
-    group: ImpactGroup
-    metric: str
-    unit: str
-    before: float | None
-    after: float | None
-    after_step: str = ""
-    direction: str = "below"
-
-    @property
-    def change(self) -> float | None:
-        """Relative change, 0.1 is +10 %; None without both values, or when ``before`` is 0."""
-        if self.before is None or self.after is None or self.before == 0:
-            return None
-        return self.after / self.before - 1
-
-    @property
-    def is_improvement(self) -> bool | None:
-        """True for a change to the good side of the metric's gates; None without a change."""
-        if not self.change:
-            return None
-        return (self.change < 0) == (self.direction == "below")
-
-
 class GateRow(Model):
-    """One gate over all checks of its step."""
+    """One gate over all checks of its step. ``last_failed``: the newest verdict that Failed."""
 
     gate: str
     guide: str
+    kind: GateKind
     outcomes: dict[Outcome, int]
     last: Verdict
+    last_failed: Verdict | None = None
 
     @property
     def check_count(self) -> int:
@@ -120,6 +98,7 @@ class Report(Model):
     decisions: tuple[Event, ...]
     red_flag_events: tuple[Event, ...]
     rollbacks: tuple[Rollback, ...]
+    blast_radii: tuple[BlastRadius, ...]
     steps: tuple[StepChecks, ...]
     events: tuple[Event, ...]
     percentages: tuple[SeriesPoint, ...]
@@ -138,6 +117,7 @@ def build_report(
     steps = {step.name: step for step in plan.steps}
     known = sorted((check for check in checks if check.step in steps), key=lambda check: check.at)
     percentages = tuple(_percentages(state, at))
+    rollbacks = (*state.rollbacks, *([state.rollback] if state.rollback else []))
     return Report(
         title=f"{_title_case(plan.name)} Deployment Post-Mortem",
         rollout_id=state.rollout_id,
@@ -149,10 +129,11 @@ def build_report(
         written_at=at,
         percentage_max=max((point.value for point in percentages), default=0.0),
         stages=tuple(_stages(state, known, at)),
-        impacts=tuple(_impacts(state, known)),
+        impacts=tuple(metric_impacts(state, known)),
         decisions=tuple(event for event in state.timeline if event.actor != "sluice"),
         red_flag_events=tuple(event for event in state.timeline if event.kind == "red_flag"),
-        rollbacks=(*state.rollbacks, *([state.rollback] if state.rollback else [])),
+        rollbacks=rollbacks,
+        blast_radii=tuple(blast_radii(state, rollbacks, known)),
         steps=tuple(_steps(steps, known)),
         events=state.timeline,
         percentages=percentages,
@@ -167,8 +148,9 @@ def _series_rank(series: Series) -> int:
 
 
 def _title_case(name: str) -> str:
-    """``phase4-demo`` → ``Phase 4 Demo``, as the guide's own heading spells it."""
-    words = re.sub(r"[-_.]+", " ", re.sub(r"(?<=[a-z])(?=\d)", " ", name)).split()
+    """``phase4-demo`` → ``Phase 4 Demo``, as the guide's heading spells it; ``v2`` → ``V2``."""
+    spaced = re.sub(r"(?i)(?<![a-z])(phase|stage|step|wave|part|round)(?=\d)", r"\1 ", name)
+    words = re.sub(r"[-_.]+", " ", spaced).split()
     return " ".join(word[0].upper() + word[1:] for word in words)
 
 
@@ -197,53 +179,6 @@ def _stages(state: State, checks: Sequence[Check], at: datetime) -> Iterator[Sta
         yield StageSpan(stage=first.stage, title=title, began=began.get(key), ended=ended)
 
 
-def _impacts(state: State, checks: Sequence[Check]) -> Iterator[MetricImpact]:
-    after = _last_measured(state, checks)
-    for gate in state.plan.baselines:
-        before = state.baseline.get(gate.metric)
-        step, judged, verdict = after.get(gate.metric, ("", gate, None))
-        yield MetricImpact(
-            group=impact_group(gate.metric, state.plan.metrics[gate.metric].unit),
-            metric=gate.metric,
-            unit=state.plan.metrics[gate.metric].unit,
-            before=before.value if before else None,
-            after=verdict.value if verdict else None,
-            after_step=step,
-            direction=judged.direction,
-        )
-
-
-def impact_group(metric: str, unit: str) -> ImpactGroup:
-    """Return the metric's line under the guide's Metrics Impact, chosen by name and unit."""
-    if any(word in metric for word in _SATISFACTION):
-        return "User satisfaction"
-    if any(word in metric for word in _ACCURACY):
-        return "Accuracy"
-    return "Latency" if unit == "seconds" else "Other"
-
-
-def _last_measured(state: State, checks: Sequence[Check]) -> dict[str, tuple[str, Gate, Verdict]]:
-    """Return each metric's last value after the baseline; the treatment's where it was measured."""
-    last: dict[str, tuple[str, Gate, Verdict]] = {}
-    for check in checks:
-        step = state.plan.step(check.step)
-        for gate, verdict in _gate_verdicts(step, check):
-            if step.record_baseline or gate.kind in _SERIES_SUFFIX or verdict.value is None:
-                continue
-            earlier = last.get(gate.metric)
-            if earlier and earlier[1].cohort == "treatment" and gate.cohort != "treatment":
-                continue
-            last[gate.metric] = (step.name, gate, verdict)
-    return last
-
-
-def _gate_verdicts(step: Step, check: Check) -> Iterator[tuple[Gate, Verdict]]:
-    gates = {gate.name: gate for gate in step.gates}
-    for verdict in check.verdicts:
-        if verdict.gate in gates:
-            yield gates[verdict.gate], verdict
-
-
 def _steps(steps: dict[str, Step], checks: Sequence[Check]) -> Iterator[StepChecks]:
     for step in steps.values():
         mine = [check for check in checks if check.step == step.name]
@@ -262,12 +197,15 @@ def _steps(steps: dict[str, Step], checks: Sequence[Check]) -> Iterator[StepChec
 def _gate_rows(step: Step, checks: Sequence[Check]) -> Iterator[GateRow]:
     for gate in step.gates:
         verdicts = [v for check in checks for v in check.verdicts if v.gate == gate.name]
+        failed = [verdict for verdict in verdicts if verdict.outcome is Outcome.FAILED]
         if verdicts:
             yield GateRow(
                 gate=gate.name,
                 guide=gate.guide,
+                kind=gate.kind,
                 outcomes=Counter(verdict.outcome for verdict in verdicts),
                 last=verdicts[-1],
+                last_failed=failed[-1] if failed else None,
             )
 
 
@@ -275,9 +213,9 @@ def _series(steps: dict[str, Step], checks: Sequence[Check]) -> Iterator[Series]
     points: dict[tuple[str, str], dict[datetime, float]] = {}
     limits: dict[tuple[str, str], dict[str, list[SeriesPoint]]] = {}
     for check in checks:
-        for gate, verdict in _gate_verdicts(steps[check.step], check):
+        for gate, verdict in gate_verdicts(steps[check.step], check):
             key = (
-                f"{gate.metric}{_SERIES_SUFFIX.get(gate.kind, '')} ({gate.cohort})",
+                f"{gate.metric}{SERIES_SUFFIX.get(gate.kind, '')} ({gate.cohort})",
                 verdict.unit,
             )
             if verdict.value is not None:

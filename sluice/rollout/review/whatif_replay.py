@@ -22,6 +22,13 @@ from sluice.rollout.plan.schema import RolloutPlan
 
 DECISIONS_MAX = 100_000
 ENDING_NAMES: dict[type, str] = {Promote: "promoted", RollBack: "rolled back", Pause: "paused"}
+RECORDED_ENDINGS = {
+    "promote": ("promoted",),
+    "rollback": ("rolled back",),
+    "pause": ("paused",),
+    "red_flag": ("rolled back", "paused"),
+}
+"""Replayed endings that agree with each kind of recorded event."""
 ENDING_EVENT_KINDS = ("promote", "rollback", "pause", "red_flag", "end")
 
 
@@ -39,12 +46,19 @@ class StepReplay(Model):
     step: str
     entered_at: datetime
     recorded: str
+    recorded_kind: str = ""
     before: StepEnding
     after: StepEnding
 
     @property
     def differs(self) -> bool:
         return (self.before.kind, self.before.at) != (self.after.kind, self.after.at)
+
+    @property
+    def is_reproduced(self) -> bool:
+        """Return True if the recorded rules and readings lead to the recorded end."""
+        endings = RECORDED_ENDINGS.get(self.recorded_kind, ("undecided",))
+        return self.before.kind in endings
 
 
 @dataclass(frozen=True)
@@ -72,6 +86,7 @@ def replay_steps(
             step=live.step or "",
             entered_at=live.at,
             recorded=f"{ended.kind}: {ended.text}" if ended else "nothing was decided yet",
+            recorded_kind=ended.kind if ended else "",
             before=_replay_step(before, live, until),
             after=_replay_step(after, live, until),
         )

@@ -22,6 +22,7 @@ def pause_automatically(
 ) -> None:
     """Pause without a person's command; people get a notice (of a P1 they have one already)."""
     pause(state, now, reason, auto_rollback_at)
+    add_event(state, now, "pause", reason)
     if finding is not None and state.pause is not None:
         findings = (*state.pause.findings, finding.name)
         state.pause = state.pause.model_copy(update={"findings": findings})
@@ -42,7 +43,6 @@ def pause(
     state.pause = before.model_copy(update=update)
     if earliest is None:
         schedule_pause_reminder(state, now, reason)
-    add_event(state, now, "pause", reason)
 
 
 def resume(state: State, now: datetime) -> None:

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sluice.rollout.analysis.gate import Gate, Metric, render_query, slope_query, template_problem
-from sluice.rollout.analysis.judge import format_distinct, format_value, judge
+from sluice.rollout.analysis.judge import judge
 from sluice.rollout.analysis.reading import GateReadings, Reading
+from sluice.rollout.analysis.value_format import format_distinct, format_value
 from sluice.rollout.analysis.verdict import Check, Outcome, Verdict, worst_outcome
 
 AT = datetime(2026, 11, 24, tzinfo=UTC)
