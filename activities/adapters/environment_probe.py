@@ -65,7 +65,7 @@ class LiveEnvironmentProbe:
             grafana_url=environment.get("GRAFANA_URL", ""),
             grafana_token=environment.get("GRAFANA_TOKEN", ""),
         )
-        return cls(redis, http, metrics, monitoring, RollbackDrill(store, redis, http))
+        return cls(redis, http, metrics, monitoring, RollbackDrill(store, redis))
 
     async def close(self) -> None:
         """Close the connections."""

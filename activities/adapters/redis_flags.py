@@ -1,10 +1,9 @@
 """The flags port on Redis, where the routers read their flags, and on the routers themselves."""
 
 import asyncio
-import time
+from collections import defaultdict
 from typing import Self
 
-import httpx
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -12,20 +11,22 @@ from redis.backoff import NoBackoff
 from activities.adapters.stored_flags import StoredFlags, store_errors
 from activities.contract.models import Confirmation, ConfirmRequest
 from sluice.flags import FeatureFlags, FlagDocument, FlagState
-from sluice.flags.redis.process_polling import poll_processes, verify
-from sluice.flags.redis.process_registry import live_processes
+from sluice.flags.redis.process_polling import ReadBack
+from sluice.flags.redis.process_registry import list_processes
 from sluice.flags.redis.urls import connect
+from sluice.rollout.engine.flag_target import FlagReceipt, FlagWrite
 
 COMMAND_SECONDS_MAX = 2.5
 POLL_SECONDS = 0.05
+TURN_SECONDS_MAX = 0.5
 
 
 class RedisFlags(StoredFlags):
     """The flag store of every environment in one Redis. Connects at first use."""
 
-    def __init__(self, redis: Redis, http: httpx.AsyncClient) -> None:
+    def __init__(self, redis: Redis) -> None:
         self._redis = redis
-        self._http = http
+        self._turns: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     @classmethod
     def from_url(cls, redis_url: str) -> Self:
@@ -36,12 +37,26 @@ class RedisFlags(StoredFlags):
             socket_connect_timeout=COMMAND_SECONDS_MAX,
             retry=Retry(NoBackoff(), 1),
         )
-        # Router processes are neighbours: a proxy of the environment is not for them.
-        return cls(redis, httpx.AsyncClient(trust_env=False))
+        return cls(redis)
+
+    async def apply(self, write: FlagWrite) -> FlagReceipt:
+        """Write after the other writes of this process; see ``activities.contract.ports.Flags``.
+
+        An environment has one document. Writers that race repeat each other's work, so many
+        rollbacks at once would take seconds. A write that is stuck delays the next by 0.5 s only.
+        """
+        turn = self._turns[write.environment]
+        try:
+            await asyncio.wait_for(turn.acquire(), TURN_SECONDS_MAX)
+        except TimeoutError:
+            return await super().apply(write)
+        try:
+            return await super().apply(write)
+        finally:
+            turn.release()
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._http.aclose()
         await self._redis.aclose()
 
     async def confirm(self, request: ConfirmRequest) -> Confirmation:
@@ -50,21 +65,22 @@ class RedisFlags(StoredFlags):
         A process that can't be asked counts as expired once the lease is over that the flags give
         it: from then on it has read the write, or serves the treatment to nobody.
         """
-        started = time.monotonic()
+        read_back = ReadBack()
         while True:
-            seconds = time.monotonic() - started
             async with store_errors():
                 document = await self.environment(request.environment).document()
-                processes = await live_processes(self._redis, request.environment)
-            views = await poll_processes(processes, self._http)
+                processes = await list_processes(self._redis, request.environment)
             wanted = _permitted_flag(document, request)
-            result = verify(views, wanted, acknowledged_seconds_ago=seconds)
+            # A flag that is held when stale has no lease that would end a silent process's answers.
+            asked = processes.live + (processes.silent if wanted.on_stale == "hold" else ())
+            is_verified = await read_back.poll(asked, wanted)
             # An older document means that the store lost the write: nothing is confirmed then.
-            if result.is_verified and document.version >= request.version:
+            if is_verified and document.version >= request.version:
                 return Confirmation(
-                    processes=len(result.by_answer),
-                    expired=len(result.by_lease),
-                    seconds=time.monotonic() - started,
+                    processes=len(read_back.by_answer),
+                    expired=len(read_back.by_lease),
+                    silent=len(processes.silent) if wanted.on_stale == "off" else 0,
+                    seconds=read_back.seconds,
                 )
             await asyncio.sleep(POLL_SECONDS)
 

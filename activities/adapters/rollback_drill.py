@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-import httpx
 from redis.asyncio import Redis
 
 from activities.adapters.stored_flags import store_errors
@@ -19,7 +18,7 @@ from activities.contract.errors import FlagRefusedError, FlagsUnreachableError
 from activities.contract.models import ConfirmRequest, ProbeResult
 from activities.contract.ports import Flags
 from sluice.flags.redis.process_polling import ProcessPoll, poll_processes
-from sluice.flags.redis.process_registry import live_processes
+from sluice.flags.redis.process_registry import list_processes
 from sluice.rollout.engine.flag_target import FlagReceipt, FlagWrite
 
 SEEN_SECONDS_MAX = 5.0
@@ -63,13 +62,12 @@ class RollbackDrill:
 
     store: Flags
     redis: Redis
-    http: httpx.AsyncClient
 
     async def list_process_views(self, environment: str) -> list[ProcessPoll]:
         """Return the flags that every live router process reports now."""
         async with store_errors():
-            processes = await live_processes(self.redis, environment)
-        return await poll_processes(processes, self.http)
+            processes = await list_processes(self.redis, environment)
+        return await poll_processes(processes.live)
 
     async def check_propagation(self, environment: str) -> ProbeResult:
         """Raise a flag and wait until every process serves it."""

@@ -28,19 +28,24 @@ class ConfirmRequest(Model):
 
 
 class Confirmation(Model):
-    """``processes`` reported it themselves; ``expired`` were silent for longer than their lease."""
+    """``processes`` reported it themselves; ``expired`` were silent for longer than their lease.
+
+    ``silent`` sent no heartbeat for 5 s, so nobody asked them: their lease expired before.
+    """
 
     processes: int
     expired: int
     seconds: float
+    silent: int = 0
 
     @property
     def text(self) -> str:
+        gone = f"; {self.silent} without a heartbeat were not asked" if self.silent else ""
         if not self.processes and not self.expired:
-            return f"in the store only: no router process to ask ({self.seconds:.2f} s)"
+            return f"in the store only: no router process to ask{gone} ({self.seconds:.2f} s)"
         silent = f", {self.expired} silent past their lease" if self.expired else ""
         who = "router process reports" if self.processes == 1 else "router processes report"
-        return f"{self.processes} {who} it{silent} ({self.seconds:.2f} s)"
+        return f"{self.processes} {who} it{silent}{gone} ({self.seconds:.2f} s)"
 
 
 class CheckRecord(CheckResult):

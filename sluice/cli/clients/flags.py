@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-import httpx
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -25,7 +24,7 @@ from sluice.flags import (
     UnknownFlagError,
 )
 from sluice.flags.redis.process_polling import ProcessPoll, poll_processes, verify
-from sluice.flags.redis.process_registry import live_processes
+from sluice.flags.redis.process_registry import list_processes
 from sluice.flags.redis.urls import connect
 from sluice.flags.validation import validate_percentage
 
@@ -47,12 +46,12 @@ class FlagClient:
 
     flags: FeatureFlags
     redis: Redis
-    http: httpx.AsyncClient
     environment: str
 
     async def poll_processes(self) -> list[ProcessPoll]:
         """Fetch from every live router process the state that it serves."""
-        return await poll_processes(await live_processes(self.redis, self.environment), self.http)
+        processes = await list_processes(self.redis, self.environment)
+        return await poll_processes(processes.live)
 
     async def wait_until_propagated(self, flag: FlagState) -> "PropagationReport":
         """Poll the processes until all serve the write, for at most OBEYED_SECONDS_MAX. Never raises."""
@@ -138,15 +137,12 @@ def _propagation_report(
 async def flag_client(context: Context) -> AsyncIterator[FlagClient]:
     """Connect to the flags. A ``FlagError`` inside becomes a CliError with its exit code."""
     redis = connect_redis(context.redis_url)
-    # Router processes are on the same network: skip the proxy of the environment.
-    http = httpx.AsyncClient(trust_env=False)
     name = context.environment_name
     try:
-        yield FlagClient(FeatureFlags(redis, environment=name), redis, http, name)
+        yield FlagClient(FeatureFlags(redis, environment=name), redis, name)
     except FlagError as error:
         raise to_cli_error(error, context.redis_url) from error
     finally:
-        await http.aclose()
         await redis.aclose()
 
 

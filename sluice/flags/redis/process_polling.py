@@ -8,18 +8,20 @@ read the write or its lease has expired, and the treatment is off.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-import httpx
 from pydantic import ValidationError
 
 from sluice.flags.document import FlagState
 from sluice.flags.redis.process_registry import ServiceProcess
+from sluice.flags.redis.process_request import ProcessRequestError, fetch_flags
 from sluice.flags.service.readback import FlagsResponse
 
 LEASE_SECONDS_MAX = 1.0
 POLL_TIMEOUT_SECONDS = 1.0
+REQUESTS_MAX = 100
 
 
 @dataclass(frozen=True)
@@ -59,11 +61,46 @@ class Verification:
         return not self.not_verified and not self.disobeying
 
 
-async def poll_processes(
-    processes: Iterable[ServiceProcess], http: httpx.AsyncClient
-) -> list[ProcessPoll]:
-    """Request every process's `/flags` at once, one second at most each. Never raises."""
-    return list(await asyncio.gather(*(_poll_process(process, http) for process in processes)))
+async def poll_processes(processes: Iterable[ServiceProcess]) -> list[ProcessPoll]:
+    """Request every process's `/flags`, one second at most each. Never raises.
+
+    The second of a process begins with its request, so that many processes do not count as silent
+    because this one is busy.
+    """
+    slots = asyncio.Semaphore(REQUESTS_MAX)
+    polls = (_poll_process(process, slots) for process in processes)
+    return list(await asyncio.gather(*polls))
+
+
+class ReadBack:
+    """The read-back of one write. A process that was verified is not asked again."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+        self._wanted: FlagState | None = None
+        self.by_answer: set[str] = set()
+        self.by_lease: set[str] = set()
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the write was acknowledged."""
+        return time.monotonic() - self._began
+
+    async def poll(self, processes: Iterable[ServiceProcess], wanted: FlagState) -> bool:
+        """Poll the processes that are not verified yet; return True when all are.
+
+        Another value of the flag than in the last poll begins again.
+        """
+        if wanted != self._wanted:
+            self._wanted = wanted
+            self.by_answer.clear()
+            self.by_lease.clear()
+        verified = self.by_answer | self.by_lease
+        polls = await poll_processes(each for each in processes if each.id not in verified)
+        result = verify(polls, wanted, acknowledged_seconds_ago=self.seconds)
+        self.by_answer.update(result.by_answer)
+        self.by_lease.update(result.by_lease)
+        return result.is_verified
 
 
 def verify(
@@ -89,13 +126,13 @@ def verify(
     )
 
 
-async def _poll_process(process: ServiceProcess, http: httpx.AsyncClient) -> ProcessPoll:
+async def _poll_process(process: ServiceProcess, slots: asyncio.Semaphore) -> ProcessPoll:
+    if process.problem:
+        return ProcessPoll(process, None, process.problem)
     try:
-        async with asyncio.timeout(POLL_TIMEOUT_SECONDS):
-            response = await http.get(f"{process.url.rstrip('/')}/flags")
-        response.raise_for_status()
-        body = FlagsResponse.model_validate_json(response.content)
-    except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, ValidationError) as error:
+        async with slots, asyncio.timeout(POLL_TIMEOUT_SECONDS):
+            body = FlagsResponse.model_validate_json(await fetch_flags(process.url))
+    except (ProcessRequestError, TimeoutError, ValidationError) as error:
         return ProcessPoll(process, None, f"{type(error).__name__}: {error}")
     if body.process_id != process.id:
         return ProcessPoll(process, None, f"process {body.process_id!r} answers at its address")

@@ -28,19 +28,29 @@ CLOCK_TOLERANCE_SECONDS = 1.0
 class ServiceProcess:
     """A process, the URL that answers `GET /flags` for it, and its last heartbeat.
 
-    `reported_at` is Unix seconds of the store's clock.
+    `reported_at` is Unix seconds of the store's clock. `problem` is set when its entry in the
+    registry is not readable: it may be live, but nobody can ask it.
     """
 
     id: str
     url: str
     pid: int
     reported_at: float = 0.0
+    problem: str = ""
 
     @classmethod
     def this_process(cls, url: str) -> ServiceProcess:
         """Return this process under a new id: a restarted process is another process."""
         identity = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
         return cls(identity, url, os.getpid())
+
+
+@dataclass(frozen=True)
+class RegisteredProcesses:
+    """The registry at one moment: processes with a heartbeat within 5 s, and silent ones."""
+
+    live: tuple[ServiceProcess, ...] = ()
+    silent: tuple[ServiceProcess, ...] = ()
 
 
 async def heartbeat(redis: Redis, environment: str, process: ServiceProcess) -> None:
@@ -59,26 +69,32 @@ def registry_entry(process: ServiceProcess, reported_at: float) -> str:
 
 
 async def live_processes(redis: Redis, environment: str) -> list[ServiceProcess]:
-    """Return the processes with a heartbeat within 5 s; delete those without one for 60 s."""
+    """Return the processes with a heartbeat within 5 s whose entry is readable."""
+    listed = (await list_processes(redis, environment)).live
+    return [process for process in listed if not process.problem]
+
+
+async def list_processes(redis: Redis, environment: str) -> RegisteredProcesses:
+    """List the registry; delete processes without a heartbeat for 60 s, and unreadable entries.
+
+    A live process writes its entry again within a second, so a foreign entry is listed once only.
+    """
     key = FlagKeys(environment).processes
     try:
         now = _unix_seconds(await redis.time())
         entries = cast("Mapping[Any, Any]", await cast("Any", redis.hgetall(key)))
-        processes, unreadable = _parse_processes(entries, now)
-        if unreadable:
-            # A live process writes its entry again within a second; a foreign entry blocks only once.
-            await cast("Any", redis.hdel(key, *unreadable))
-            name, reason = next(iter(unreadable.items()))
-            raise FlagStoreError(
-                f"the entry of process {name!r} is not readable: {reason}; deleted"
-            )
+        processes = [_parse_entry(name, entry, now) for name, entry in entries.items()]
         gone = [each.id for each in processes if now - each.reported_at > DEREGISTER_SECONDS]
-        if gone:
-            await cast("Any", redis.hdel(key, *gone))
+        unreadable = [each.id for each in processes if each.problem]
+        if gone or unreadable:
+            await cast("Any", redis.hdel(key, *gone, *unreadable))
     except (RedisError, OSError) as error:
         raise FlagStoreError(f"Redis did not list the processes: {error!r}") from error
-    live = [each for each in processes if now - each.reported_at <= LIVE_SECONDS]
-    return sorted(live, key=lambda each: each.id)
+    known = sorted((each for each in processes if each.id not in gone), key=lambda each: each.id)
+    return RegisteredProcesses(
+        live=tuple(each for each in known if now - each.reported_at <= LIVE_SECONDS),
+        silent=tuple(each for each in known if now - each.reported_at > LIVE_SECONDS),
+    )
 
 
 def _unix_seconds(time_reply: tuple[Any, Any]) -> float:
@@ -86,18 +102,14 @@ def _unix_seconds(time_reply: tuple[Any, Any]) -> float:
     return int(seconds) + int(micros) / 1e6
 
 
-def _parse_processes(
-    entries: Mapping[Any, Any], now: float
-) -> tuple[list[ServiceProcess], dict[str, str]]:
-    """Return the readable entries, and the reason for each other one."""
-    processes, unreadable = list[ServiceProcess](), dict[str, str]()
-    for name, entry in entries.items():
-        identity = name.decode(errors="replace") if isinstance(name, bytes) else str(name)
-        try:
-            processes.append(_parse_process(identity, entry, now))
-        except (ValueError, TypeError, KeyError) as error:
-            unreadable[identity] = f"{error!r} in {entry!r}"
-    return processes, unreadable
+def _parse_entry(name: object, entry: object, now: float) -> ServiceProcess:
+    """Parse one entry; one that is not readable counts as a live process that nobody can ask."""
+    identity = name.decode(errors="replace") if isinstance(name, bytes) else str(name)
+    try:
+        return _parse_process(identity, entry, now)
+    except (ValueError, TypeError, KeyError) as error:
+        problem = f"its entry in the registry is not readable: {error!r} in {entry!r}"
+        return ServiceProcess(identity, "", 0, now, problem)
 
 
 def _parse_process(identity: str, entry: object, now: float) -> ServiceProcess:

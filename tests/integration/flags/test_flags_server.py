@@ -252,8 +252,8 @@ def test_a_bad_outcome_is_refused_by_its_field(
 
 async def test_a_rollback_is_read_back_from_the_server(server: RunningServer) -> None:
     """Its callers hold no flags of their own: the server's answer is theirs."""
-    async with Redis.from_url(server.redis_url) as redis, httpx.AsyncClient() as http:
+    async with Redis.from_url(server.redis_url) as redis:
         (process,) = await live_processes(redis, ENVIRONMENT)
-        (poll,) = await poll_processes([process], http)
+        (poll,) = await poll_processes([process])
     assert poll.exposes_at_most(FlagState(name=FULL, rollout_percentage=100))
     assert not poll.exposes_at_most(FlagState(name=FULL, rollout_percentage=99))

@@ -5,19 +5,25 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
 
-import httpx
 import pytest
 from redis.asyncio import Redis
 
-from sluice.flags import FeatureFlags, FlagReader, FlagState, FlagStoreError
-from sluice.flags.redis.process_polling import ProcessPoll, poll_processes, verify
-from sluice.flags.redis.process_registry import ServiceProcess, heartbeat, live_processes
+from sluice.flags import FeatureFlags, FlagReader, FlagState
+from sluice.flags.redis.process_polling import ProcessPoll, ReadBack, poll_processes, verify
+from sluice.flags.redis.process_registry import (
+    ServiceProcess,
+    heartbeat,
+    list_processes,
+    live_processes,
+)
 from sluice.flags.service.readback import FlagsResponse, ServedFlag
 from tests.integration.flags.flags_endpoint import FlagsEndpoint
 
 pytestmark = pytest.mark.integration
+StreamHandler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 FLAG = "flag"
 
 
@@ -44,23 +50,21 @@ async def test_a_change_is_seen_by_the_processes(redis: Redis, process: FlagsEnd
     await flags.set_phases({"enable_feature_flags": True})
     await heartbeat(redis, "default", process.as_router_process())
     await asyncio.sleep(0.2)
-    async with httpx.AsyncClient() as http:
-        (view,) = await poll_processes(await live_processes(redis, "default"), http)
-        assert view.response is not None
-        assert view.response.flags[FLAG].rollout_percentage == 25
-        assert view.response.phases["enable_feature_flags"]
-        assert not view.response.stale
-        rolled_back = await flags.kill(FLAG)
-        assert verify([view], rolled_back, acknowledged_seconds_ago=0).disobeying == ("router-1",)
-        await asyncio.sleep(0.2)
-        views = await poll_processes([process.as_router_process()], http)
+    (view,) = await poll_processes(await live_processes(redis, "default"))
+    assert view.response is not None
+    assert view.response.flags[FLAG].rollout_percentage == 25
+    assert view.response.phases["enable_feature_flags"]
+    assert not view.response.stale
+    rolled_back = await flags.kill(FLAG)
+    assert verify([view], rolled_back, acknowledged_seconds_ago=0).disobeying == ("router-1",)
+    await asyncio.sleep(0.2)
+    views = await poll_processes([process.as_router_process()])
     assert verify(views, rolled_back, acknowledged_seconds_ago=0).is_verified
 
 
 async def test_an_unreachable_or_foreign_process_is_not_verified(process: FlagsEndpoint) -> None:
     gone = ServiceProcess("gone", "http://127.0.0.1:9", 2, 0.0)
-    async with httpx.AsyncClient() as http:
-        views = await poll_processes([gone, process.as_router_process("router-2")], http)
+    views = await poll_processes([gone, process.as_router_process("router-2")])
     assert [view.response for view in views] == [None, None]
     assert "router-1" in views[1].error
 
@@ -71,6 +75,7 @@ async def test_silent_processes_are_gone_and_later_forgotten(redis: Redis) -> No
         entry = {"url": "http://x", "pid": 1, "reported_at": now - age}
         await redis.hset("sluice:default:processes", name, json.dumps(entry))
     assert [each.id for each in await live_processes(redis, "default")] == ["live"]
+    assert [each.id for each in (await list_processes(redis, "default")).silent] == ["gone"]
     kept = await redis.hkeys("sluice:default:processes")
     assert sorted(kept) == [b"gone", b"live"]
 
@@ -95,14 +100,58 @@ def entry_of(url: str, reported_at: float = 0.0) -> str:
         entry_of("gopher://x"),
     ],
 )
-async def test_an_unreadable_entry_is_an_error_once_and_then_deleted(
+async def test_an_unreadable_entry_is_listed_once_as_silent_and_then_deleted(
     redis: Redis, entry: str
 ) -> None:
     """It may be a live process, which writes its entry again; a foreign one must not block."""
     await redis.hset("sluice:default:processes", "odd", entry)
-    with pytest.raises(FlagStoreError, match="odd"):
-        await live_processes(redis, "default")
+    (odd,) = (await list_processes(redis, "default")).live
+    assert "not readable" in odd.problem
+    read_back, wanted = ReadBack(), FlagState(name=FLAG)
+    assert not await read_back.poll([odd], wanted), "its lease has not expired yet"
+    assert read_back.by_answer == read_back.by_lease == set()
     assert await live_processes(redis, "default") == []
+    assert (await list_processes(redis, "default")).live == ()
+
+
+@asynccontextmanager
+async def many_processes(count: int, hanging: int) -> AsyncIterator[list[ServiceProcess]]:
+    """Run that many servers that answer at 0 %; the first ``hanging`` never answer."""
+    processes, servers = [], []
+
+    def answer(identity: str, *, hangs: bool) -> StreamHandler:
+        async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            if hangs:
+                await reader.read()
+            else:
+                body = seen_flags(0).model_copy(update={"process_id": identity}).model_dump_json()
+                writer.write(
+                    f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
+                )
+            writer.close()
+
+        return handle
+
+    for number in range(count):
+        identity = f"p{number}"
+        handler = answer(identity, hangs=number < hanging)
+        server = await asyncio.start_server(handler, "127.0.0.1", 0)
+        servers.append(server)
+        port = server.sockets[0].getsockname()[1]
+        processes.append(ServiceProcess(identity, f"http://127.0.0.1:{port}", 1))
+    yield processes
+    for server in servers:
+        server.close()
+
+
+async def test_hanging_processes_do_not_make_others_count_as_silent() -> None:
+    """More than a pool of 100 connections: each process that answers confirms by its answer."""
+    read_back, wanted = ReadBack(), FlagState(name=FLAG)
+    async with many_processes(150, 15) as processes:
+        assert await read_back.poll(processes, wanted), "the leases of the silent have expired"
+        assert (len(read_back.by_answer), len(read_back.by_lease)) == (135, 15)
+        assert await read_back.poll(processes, wanted), "nobody is asked twice"
 
 
 def process_view(seen: FlagsResponse | None) -> ProcessPoll:

@@ -116,9 +116,9 @@ async def test_a_rollback_is_read_back_from_the_process(
         while not (processes := await live_processes(redis, "default")):  # noqa: ASYNC110  polled
             await asyncio.sleep(0.05)
     killed = await flags.kill(FLAG)
-    async with asyncio.timeout(5), httpx.AsyncClient() as poller:
+    async with asyncio.timeout(5):
         while True:
-            (poll,) = await poll_processes(processes, poller)
+            (poll,) = await poll_processes(processes)
             if poll.response and poll.response.version >= killed.version:
                 break
     assert poll.exposes_at_most(killed)
