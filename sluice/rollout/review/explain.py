@@ -148,7 +148,7 @@ def _rule_phrases(gate: Gate, metric: Metric | None) -> Iterator[str]:
     if gate.kind in RELATIVE_KINDS:
         against = "recorded baseline" if gate.kind is GateKind.BASELINE else "control cohort"
         limit = f"{against} {format_change(gate)}"
-    slope_of = "slope per hour of " if gate.kind is GateKind.TREND else ""
+    slope_of = "slope of " if gate.kind is GateKind.TREND else ""
     yield f"{slope_of}{gate.metric} ({gate.cohort}) {gate.direction} {limit}"
     if gate.floor is not None:
         yield f"never stricter than {format_value(gate.floor, unit)}"

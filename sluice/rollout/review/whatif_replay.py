@@ -57,8 +57,8 @@ class StepReplay(Model):
     @property
     def is_reproduced(self) -> bool:
         """Return True if the recorded rules and readings lead to the recorded end."""
-        endings = RECORDED_ENDINGS.get(self.recorded_kind, ("undecided",))
-        return self.before.kind in endings
+        endings = RECORDED_ENDINGS.get(self.recorded_kind, ())
+        return not self.recorded_kind or self.before.kind in endings
 
 
 @dataclass(frozen=True)

@@ -137,7 +137,7 @@ def test_rules_of_every_kind_are_put_into_words() -> None:
     assert "3 times in a row" in summarize_rule(relative, P99).text
     trend = GATE.model_copy(update={"kind": GateKind.TREND, "threshold": 0.0, "dry_run": True})
     assert summarize_rule(trend, P99).text.startswith(
-        "slope per hour of p99 (treatment) below 0, over 1h"
+        "slope of p99 (treatment) below 0 ms an hour, over 1h"
     )
     assert summarize_rule(trend, P99).text.endswith("dry run")
     assert summarize_rule(trend, P99).query.startswith("3600 * deriv((")

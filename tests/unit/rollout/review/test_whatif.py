@@ -127,6 +127,39 @@ def test_a_red_flag_that_would_not_have_fired_takes_no_traffic_away() -> None:
     assert [one.kind for one in (course[1].before, course[1].after)] == ["rolled back", "undecided"]
 
 
+def test_an_end_whose_cause_turns_successful_is_not_called_the_same() -> None:
+    """The replay may not reproduce the recorded end; then nothing is concluded from it."""
+    failing = CHECKS[2]
+    ended = Event(
+        at=failing.check.at,
+        kind="rollback",
+        text=f"step back to 0 %: deadline of One: {failing.check.reason}",
+        step="one",
+    )
+    record = (CHECKS[:3], [], [live_event("one", 0, 5), ended])
+    changes, course = replay_with_overrides(["one.p99.threshold=0.95"], record, PLAN)
+    text = whatif_text("rollout-f/1", changes, course, PLAN)
+    assert "the same way" not in text
+    strict = replay_with_overrides(["one.p99.threshold=0.85"], record, PLAN)
+    loose = replay_with_overrides(["one.p99.threshold=0.99"], strict_record(record), PLAN)
+    text = whatif_text("rollout-f/1", *loose, PLAN)
+    assert "turns Successful, so the rollout would have differed" in text
+    assert any(change.differs for change in strict[0])
+
+
+def strict_record(
+    record: tuple[list[RecordedCheck], list[Finding], list[Event]],
+) -> tuple[list[RecordedCheck], list[Finding], list[Event]]:
+    """Return the record with its last check failed by the rule of that time."""
+    checks, findings, (live, ended) = record
+    gate = GATE.model_copy(update={"threshold": 0.8})
+    verdict = judge(gate, PLAN.metrics["p99"], GateReadings(reading=reading(0.9)))
+    check = checks[-1].check.model_copy(update={"verdicts": (verdict,)})
+    last = RecordedCheck(check=check, gates=(gate,), metrics=PLAN.metrics)
+    text = f"step back to 0 %: deadline of One: {verdict.reason}"
+    return [*checks[:-1], last], findings, [live, ended.model_copy(update={"text": text})]
+
+
 def test_a_finding_outside_the_rollout_causes_no_rollback() -> None:
     """The ledger also has what a watch found that had just been stopped: its own rollout's next step."""
     changes, course = replay_with_overrides(
