@@ -136,7 +136,7 @@ def test_an_end_whose_cause_turns_successful_is_not_called_the_same() -> None:
         text=f"step back to 0 %: deadline of One: {failing.check.reason}",
         step="one",
     )
-    record = (CHECKS[:3], [], [live_event("one", 0, 5), ended])
+    record = (CHECKS[:3], list[Finding](), [live_event("one", 0, 5), ended])
     changes, course = replay_with_overrides(["one.p99.threshold=0.95"], record, PLAN)
     text = whatif_text("rollout-f/1", changes, course, PLAN)
     assert "the same way" not in text
