@@ -46,10 +46,13 @@ async def main(settings: WorkerSettings) -> None:
     metrics = _open_metrics(settings.prometheus_url)
     flags, ledger = _open_flags(settings.redis_url), PostgresLedger(settings.postgres_dsn)
     site = LiveEnvironmentProbe.from_environment(os.environ, flags, metrics)
-    identity = IdentityActivities(Path(settings.keyring) if settings.keyring else None)
+    keyring = Path(settings.keyring) if settings.keyring else None
+    identity = IdentityActivities(keyring, settings.approvals_min)
     code = GitRepository(settings.code_repository, settings.deploy_hook, os.environ)
     async with open_client(settings) as client, httpx.AsyncClient() as http:
-        notices = NoticeActivities(configured_channels(http, settings), settings.runbooks_url)
+        notices = NoticeActivities(
+            configured_channels(http, settings), settings.runbooks_url, settings.console_url
+        )
         worker = Worker(
             client,
             task_queue=TASK_QUEUE,

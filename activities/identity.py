@@ -14,10 +14,12 @@ from sluice.identity import IdentityError, parse_keyring, parse_statement, verif
 class IdentityActivities:
     """Holds the keyring's path; the file is read for each decision, so a change counts at once.
 
-    Without a path names are claims, and every decision is accepted as before.
+    Without a path names are claims, and every decision is accepted as before. ``approvals_min`` is
+    the least number of approvals for a step that raises traffic, whatever a plan says.
     """
 
     keyring: Path | None = None
+    approvals_min: int = 0
 
     @activity.defn(name="verify_decision")
     async def verify(self, request: VerificationRequest) -> VerificationResult:
@@ -25,7 +27,8 @@ class IdentityActivities:
 
         A keyring that cannot be read rejects: who may decide is then unknown.
         """
-        return await asyncio.to_thread(self._verify, request)
+        result = await asyncio.to_thread(self._verify, request)
+        return result.model_copy(update={"approvals_min": self.approvals_min})
 
     def _verify(self, request: VerificationRequest) -> VerificationResult:
         if self.keyring is None:

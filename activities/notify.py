@@ -9,15 +9,16 @@ from activities.contract.errors import NoticeRefusedError, temporal_errors
 from activities.contract.models import NoticeRequest
 from activities.contract.ports import NoticeChannel
 from sluice.rollout.engine.runbook import runbook_url
-from sluice.rollout.plan.notification import Channel
+from sluice.rollout.plan.notification import Channel, console_link
 
 
 @dataclass(frozen=True)
 class NoticeActivities:
-    """Knows the channels that this worker was configured for, and where its runbooks are."""
+    """The channels of this worker, and the addresses of its runbooks and of the console."""
 
     channels: Mapping[Channel, NoticeChannel]
     runbooks_url: str = ""
+    console_url: str = ""
 
     @activity.defn(name="list_channels")
     async def list_channels(self) -> list[Channel]:
@@ -38,5 +39,9 @@ class NoticeActivities:
                 raise NoticeRefusedError(
                     f"{request.channel} is not configured for the worker: see docs/notifications.md"
                 )
-            page = runbook_url(request.notice.runbook, self.runbooks_url)
-            return await channel.send(request.notice.model_copy(update={"runbook": page}))
+            notice = request.notice
+            pages = {
+                "runbook": runbook_url(notice.runbook, self.runbooks_url),
+                "link": console_link(notice, self.console_url),
+            }
+            return await channel.send(notice.model_copy(update=pages))

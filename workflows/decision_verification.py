@@ -6,6 +6,7 @@ from temporalio.exceptions import ApplicationError, FailureError
 with workflow.unsafe.imports_passed_through():
     from activities.contract.models import VerificationRequest, VerificationResult
     from sluice.rollout.engine import transitions
+    from sluice.rollout.engine.approvals import minimum_problem
     from sluice.rollout.engine.commands import Command, Proof, Signer, Verb
     from sluice.rollout.engine.decision_context import (
         LOWERING_VERBS,
@@ -42,6 +43,8 @@ async def verify_start(state: State, start: RolloutInput) -> None:
     rollout = workflow.info().workflow_id
     context = start_context(rollout, start.plan, command, workflow.now())
     signer = await _verify(state, context, command.proof)
+    if problem := minimum_problem(start.plan, state.decisions.approvals_min):
+        raise _refused(problem)
     if start.command is not None:
         transitions.record_start(state, workflow.now(), command, signer)
 
@@ -61,6 +64,7 @@ async def _verify(state: State, context: DecisionContext, proof: Proof | None) -
     if result.nonce in state.decisions.used_nonces:  # two were verified at the same moment
         raise _refused("the statement was used before; sign a new one")
     transitions.record_verification(state, workflow.now(), result.has_keyring, result.nonce)
+    transitions.record_approvals_min(state, result.approvals_min)
     return result.signer
 
 

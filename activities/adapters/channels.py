@@ -1,4 +1,4 @@
-"""The channels that notices go to: a log, a signed webhook, Slack's format, Alertmanager."""
+"""The channels that notices go to: a log, a signed webhook, Alertmanager."""
 
 import json
 import logging
@@ -24,12 +24,6 @@ _LOG_LEVELS = {
     Severity.P1: logging.ERROR,
     Severity.P2: logging.WARNING,
 }
-_EMOJI = {
-    Severity.P0: ":rotating_light:",
-    Severity.P1: ":warning:",
-    Severity.P2: ":eyes:",
-    Severity.P3: ":memo:",
-}
 
 
 @dataclass(frozen=True)
@@ -42,7 +36,8 @@ class LogChannel:
         """See ``activities.contract.ports.NoticeChannel``."""
         level = logging.INFO if notice.resolved else _LOG_LEVELS.get(notice.severity, logging.INFO)
         page = f"; what to do: {notice.runbook}" if notice.runbook else ""
-        text = f"{notice.text}{page}"
+        link = f"; console: {notice.link}" if notice.link else ""
+        text = f"{notice.text}{page}{link}"
         self.logger.log(level, "%s: %s (%s)", headline(notice), text, notice.key)
         return "logged"
 
@@ -61,22 +56,6 @@ class WebhookChannel:
         body = notice.model_dump_json().encode()
         headers = signed_headers(self.secret, notice.key, int(self.clock()), body)
         return await post_json(self.http, self.url, body, headers)
-
-
-@dataclass(frozen=True)
-class SlackChannel:
-    """Slack's incoming webhooks, which Mattermost, Discord (``/slack``) and others take too."""
-
-    http: httpx.AsyncClient
-    url: str
-
-    async def send(self, notice: Notice) -> str:
-        """See ``activities.contract.ports.NoticeChannel``."""
-        mark = ":white_check_mark:" if notice.resolved else _EMOJI[notice.severity]
-        about = f"`{notice.flag}` at {notice.percentage:g} %, step {notice.step or 'none'}"
-        page = f"what to do: {notice.runbook}\n" if notice.runbook else ""
-        text = f"{mark} *{headline(notice)}*\n{notice.text}\n{page}{about} · {notice.key}"
-        return await post_json(self.http, self.url, json.dumps({"text": text}).encode(), {})
 
 
 @dataclass(frozen=True)
@@ -108,6 +87,7 @@ def alert(notice: Notice) -> dict[str, Any]:
             "description": notice.text,
             "key": notice.key,
             **({"runbook_url": notice.runbook} if notice.runbook else {}),
+            **({"console_url": notice.link} if notice.link else {}),
         },
         **({} if notice.resolved else {"startsAt": notice.at.isoformat()}),
         "endsAt": ends_at.isoformat(),

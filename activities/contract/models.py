@@ -208,9 +208,13 @@ class VerificationRequest(Model):
 
 
 class VerificationResult(Model):
-    """``signer`` is verified by the statement with ``nonce``; without a keyring it is None."""
+    """``signer`` is verified by the statement with ``nonce``; without a keyring it is None.
+
+    ``approvals_min`` is the worker's minimum of approvals for a step that raises traffic.
+    """
 
     has_keyring: bool
     signer: Signer | None = None
     nonce: str = ""
     rejection: str = ""
+    approvals_min: int = 0

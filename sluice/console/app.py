@@ -10,7 +10,18 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from sluice.cli.errors import CliError, Exit
-from sluice.console.pages import decision, flags, login, record, rollout, rollouts, stop
+from sluice.console.feeds.rollout_record import LedgerAwayError
+from sluice.console.pages import (
+    decision,
+    flags,
+    login,
+    passkeys,
+    record,
+    rollout,
+    rollouts,
+    slack,
+    stop,
+)
 from sluice.console.pages.rendering import page_message, render_error
 from sluice.console.services import ConsoleServices, LoginRequiredError
 from sluice.console.web.forms import FormRejectedError
@@ -35,7 +46,7 @@ def create_app(services: ConsoleServices) -> FastAPI:
         lifespan=lifespan,
     )
     app.state.services = services
-    for page in (rollouts, rollout, record, decision, stop, flags, login):
+    for page in (rollouts, rollout, record, decision, stop, flags, login, passkeys, slack):
         app.include_router(page.router)
     app.add_api_route("/healthz", _healthz)
     app.mount("/static", StaticFiles(directory=STATIC))
@@ -66,4 +77,6 @@ async def _show_command_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, CliError)  # noqa: S101  registered for it alone
     if error.code is Exit.NOT_FOUND:
         return render_error(request, "Not found", str(error), 404)
-    return render_error(request, "Not reachable", page_message(error), 503)
+    if error.code is Exit.UNREACHABLE or isinstance(error, LedgerAwayError):
+        return render_error(request, "Not reachable", page_message(error), 503)
+    return render_error(request, "Not possible", page_message(error), 400)

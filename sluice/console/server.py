@@ -15,6 +15,9 @@ from sluice.console.feeds.rollout_feed import RolloutFeed
 from sluice.console.feeds.rollout_list import RolloutList
 from sluice.console.feeds.rollout_record import RolloutRecord
 from sluice.console.feeds.rollout_source import TemporalRollouts
+from sluice.console.login.console_key import gateway_line, load_console_key
+from sluice.console.login.oidc import CALLBACK, OidcProvider
+from sluice.console.login.passkeys import Passkeys
 from sluice.console.services import ConsoleServices, utc_now
 from sluice.console.settings import (
     DEFAULT_PORT,
@@ -22,6 +25,7 @@ from sluice.console.settings import (
     ConsoleSettingsError,
     read_settings,
 )
+from sluice.console.signing import DecisionSigner
 from sluice.console.web.login_links import LoginLinks
 
 SHUTDOWN_SECONDS = 2
@@ -32,6 +36,8 @@ def build_services(context: Context, settings: ConsoleSettings) -> ConsoleServic
     source = TemporalRollouts(context)
     ledger = PostgresLedger(context.postgres_dsn)
     feed = RolloutFeed(source, CheckHistory(ledger).load)
+    passkeys = Passkeys(settings)
+    key = load_console_key(settings.console_key)
     return ConsoleServices(
         settings=settings,
         source=source,
@@ -39,7 +45,10 @@ def build_services(context: Context, settings: ConsoleSettings) -> ConsoleServic
         rollouts=RolloutList(source, utc_now),
         flags=FlagBoard(context, utc_now),
         record=RolloutRecord(ledger, feed),
-        login_links=LoginLinks(stack_home() / "console" / "login-url", settings.origin),
+        login_links=LoginLinks(settings.home / "login-url", settings.origin),
+        passkeys=passkeys,
+        signer=DecisionSigner(settings, passkeys, key),
+        oidc=OidcProvider(settings.oidc, f"{settings.origin}{CALLBACK}") if settings.oidc else None,
     )
 
 
@@ -65,11 +74,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     context = Context.read()
     try:
-        settings = read_settings(context.environment, (options.host, options.port), context.actor)
+        settings = _read_settings(context, options)
+        if options.key:
+            sys.stdout.write(f"{gateway_line(load_console_key(settings.console_key))}\n")
+            return 0
+        services = build_services(context, settings)
     except ConsoleSettingsError as error:
         sys.stderr.write(f"console: {error}\n")
         return 2
-    services = build_services(context, settings)
     address = services.login_links.url() if settings.local_actor else settings.origin
     sys.stdout.write(f"{address}\n")
     sys.stdout.flush()
@@ -77,10 +89,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _read_settings(context: Context, options: argparse.Namespace) -> ConsoleSettings:
+    address, home = (options.host, options.port), stack_home() / "console"
+    return read_settings(context.environment, address, context.actor, home)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="sluice console")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=DEFAULT_PORT)
+    parser.add_argument("--key", action="store_true")
     return parser
 
 

@@ -16,9 +16,12 @@ from sluice.console.feeds.rollout_list import RolloutList
 from sluice.console.feeds.rollout_record import RolloutRecord
 from sluice.console.feeds.rollout_source import RolloutSource
 from sluice.console.formats import TEMPLATE_FILTERS
+from sluice.console.login.oidc import LoginAttempts, OidcProvider
+from sluice.console.login.passkeys import Passkeys
 from sluice.console.settings import ConsoleSettings
+from sluice.console.signing import DecisionSigner
 from sluice.console.web.login_links import LoginLinks
-from sluice.console.web.rate_limits import RateLimiter
+from sluice.console.web.rate_limits import RateLimiter, SeenOnce
 from sluice.console.web.sessions import Session, SessionStore
 
 TEMPLATES = Path(__file__).with_name("templates")
@@ -45,11 +48,16 @@ class ConsoleServices:
     flags: FlagBoard
     record: RolloutRecord
     login_links: LoginLinks
+    passkeys: Passkeys
+    signer: DecisionSigner
+    oidc: OidcProvider | None = None
+    attempts: LoginAttempts = field(default_factory=LoginAttempts)
     sessions: SessionStore = field(default_factory=SessionStore)
     logins: RateLimiter = field(default_factory=lambda: RateLimiter(LOGIN_BURST, LOGIN_PER_SECOND))
     decisions: RateLimiter = field(
         default_factory=lambda: RateLimiter(DECISION_BURST, DECISION_PER_SECOND)
     )
+    slack_clicks: SeenOnce = field(default_factory=SeenOnce)
     fragments: dict[str, tuple[RolloutSnapshot, dict[str, str]]] = field(default_factory=dict)
     now: Callable[[], datetime] = utc_now
     monotonic: Callable[[], float] = time.monotonic

@@ -62,7 +62,7 @@ def load_key(key_blob: bytes) -> _PublicKey:
         raise SignatureFormatError(f"key type {name!r} is not supported; use ssh-ed25519")
     line = f"{name} {base64.b64encode(key_blob).decode()}".encode()
     try:
-        key = load_ssh_public_key(line)
+        key = _load_point(key_blob) if name == SK_ECDSA else load_ssh_public_key(line)
     except (ValueError, UnsupportedAlgorithm) as error:
         raise SignatureFormatError(f"the {name} key is damaged: {error}") from error
     if isinstance(key, rsa.RSAPublicKey) and key.key_size < RSA_BITS_MIN:
@@ -70,6 +70,19 @@ def load_key(key_blob: bytes) -> _PublicKey:
     if not isinstance(key, _PublicKey):
         raise SignatureFormatError(f"key type {name!r} is not supported; use ssh-ed25519")
     return key
+
+
+def _load_point(key_blob: bytes) -> ec.EllipticCurvePublicKey:
+    """Load a P-256 security key of any application; ``cryptography`` takes ``ssh:`` alone."""
+    reader = WireReader(key_blob)
+    reader.text()  # the type
+    if (curve := reader.text()) != "nistp256":
+        raise ValueError(f"curve {curve!r}, expected nistp256")
+    point, application = reader.string(), reader.string()
+    reader.finish()
+    if not application:
+        raise ValueError("it names no application")
+    return ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), point)
 
 
 def public_blob(key: ed25519.Ed25519PublicKey) -> bytes:

@@ -16,6 +16,7 @@ from sluice.worker.payload_converter import DATA_CONVERTER
 KEYS_VARIABLE = "SLUICE_PAYLOAD_KEYS"
 ENCODING = b"binary/encrypted"
 NONCE_BYTES = 12
+_REFUSED = {"encoding": f"refused/plain: set {KEYS_VARIABLE} at the sender".encode()}
 KEY_BYTES = 32
 
 
@@ -27,10 +28,13 @@ class EncryptionCodec(PayloadCodec):
     """Codec that encrypts with the first key and decrypts with the key that a payload names.
 
     Decryption passes plain payloads through, so that encryption can be switched on during a rollout.
+    With ``require_encryption`` a plain one becomes a payload that no converter reads: an update with
+    it is rejected and a signal dropped. An exception would fail every later task of the workflow.
     To rotate keys, put the new one first.
     """
 
-    def __init__(self, keys: dict[str, bytes]) -> None:
+    def __init__(self, keys: dict[str, bytes], *, require_encryption: bool = False) -> None:
+        self._require_encryption = require_encryption
         self._newest = next(iter(keys))
         self._ciphers = {name: AESGCM(key) for name, key in keys.items()}
 
@@ -54,7 +58,7 @@ class EncryptionCodec(PayloadCodec):
 
     def _decrypt(self, payload: Payload) -> Payload:
         if payload.metadata.get("encoding") != ENCODING:
-            return payload
+            return Payload(metadata=_REFUSED) if self._require_encryption else payload
         name = payload.metadata.get("encryption-key-id", b"").decode()
         cipher = self._ciphers.get(name)
         if cipher is None:
@@ -69,8 +73,10 @@ class EncryptionCodec(PayloadCodec):
             ) from None
 
 
-def data_converter(payload_keys: str) -> DataConverter:
+def data_converter(payload_keys: str, *, require_encryption: bool = False) -> DataConverter:
     """Build the converter that worker and command line share; ``payload_keys`` may be empty.
+
+    ``require_encryption``: where there are keys, plain payloads are refused.
 
     Raises:
         PayloadKeyError: ``payload_keys`` isn't ``name:base64,name:base64`` with keys of 32 bytes.
@@ -78,7 +84,8 @@ def data_converter(payload_keys: str) -> DataConverter:
     if not payload_keys:
         return DATA_CONVERTER
     keys = dict(_parse_key(part) for part in payload_keys.split(","))
-    return dataclasses.replace(DATA_CONVERTER, payload_codec=EncryptionCodec(keys))
+    codec = EncryptionCodec(keys, require_encryption=require_encryption)
+    return dataclasses.replace(DATA_CONVERTER, payload_codec=codec)
 
 
 def _parse_key(part: str) -> tuple[str, bytes]:

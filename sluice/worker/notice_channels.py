@@ -5,9 +5,10 @@ import httpx
 from activities.adapters.channels import (
     AlertmanagerChannel,
     LogChannel,
-    SlackChannel,
     WebhookChannel,
 )
+from activities.adapters.email import EmailChannel
+from activities.adapters.slack import SlackChannel
 from activities.contract.ports import NoticeChannel
 from sluice.rollout.plan.notification import Channel
 from sluice.worker.settings import WorkerSettings, WorkerSettingsError
@@ -29,7 +30,16 @@ def configured_channels(
     if settings.webhook_url:
         channels["webhook"] = WebhookChannel(http, settings.webhook_url, settings.webhook_secret)
     if settings.slack_url:
-        channels["slack"] = SlackChannel(http, settings.slack_url)
+        channels["slack"] = SlackChannel(http, settings.slack_url, settings.slack_buttons)
     if settings.alertmanager_url:
         channels["alertmanager"] = AlertmanagerChannel(http, settings.alertmanager_url)
+    if settings.smtp_url:
+        channels["email"] = _email_channel(settings)
     return channels
+
+
+def _email_channel(settings: WorkerSettings) -> EmailChannel:
+    recipients = tuple(part.strip() for part in settings.email_to.split(",") if part.strip())
+    if not settings.email_from or not recipients:
+        raise WorkerSettingsError("SLUICE_SMTP_URL needs SLUICE_EMAIL_FROM and SLUICE_EMAIL_TO")
+    return EmailChannel(settings.smtp_url, settings.email_from, recipients)

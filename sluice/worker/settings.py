@@ -14,6 +14,7 @@ from sluice.rollout.analysis.gate import Model
 
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 Url = Annotated[str, Field(pattern=r"^(|https?://.+)$")]
+SmtpUrl = Annotated[str, Field(pattern=r"^(|smtps?://.+)$")]
 Address = Annotated[str, Field(pattern=r"^(|\[?[\w.:-]+\]?:\d{1,5})$")]
 
 
@@ -33,6 +34,12 @@ class WorkerSettings(Model):
     slack_url: Url = ""
     alertmanager_url: Url = ""
     runbooks_url: Url = ""
+    console_url: Url = ""
+    slack_buttons: bool = False
+    smtp_url: SmtpUrl = ""
+    email_from: str = ""
+    email_to: str = ""
+    approvals_min: Annotated[int, Field(ge=0, le=20)] = 0
     keyring: str = ""
     code_repository: str = ""
     deploy_hook: str = ""
@@ -80,6 +87,12 @@ VARIABLES = {
     "slack_url": "SLUICE_SLACK_URL",
     "alertmanager_url": "SLUICE_ALERTMANAGER_URL",
     "runbooks_url": "SLUICE_RUNBOOKS_URL",
+    "console_url": "SLUICE_CONSOLE_URL",
+    "slack_buttons": "SLUICE_SLACK_BUTTONS",
+    "smtp_url": "SLUICE_SMTP_URL",
+    "email_from": "SLUICE_EMAIL_FROM",
+    "email_to": "SLUICE_EMAIL_TO",
+    "approvals_min": "SLUICE_APPROVALS_MIN",
     "keyring": "SLUICE_KEYRING",
     "code_repository": "SLUICE_CODE_REPOSITORY",
     "deploy_hook": "SLUICE_DEPLOY_HOOK",

@@ -33,7 +33,8 @@ async def open_client(settings: WorkerSettings) -> AsyncIterator[Client]:
 async def _connect(settings: WorkerSettings, interceptors: Sequence[Interceptor]) -> Client:
     config = ClientConfig.load_client_connect_config()
     address = config.setdefault("target_host", "localhost:7233")
-    converter, ours = data_converter(settings.payload_keys), build_runtime(settings)
+    has_keyring, ours = bool(settings.keyring), build_runtime(settings)
+    converter = data_converter(settings.payload_keys, require_encryption=has_keyring)
     try:
         return await Client.connect(
             **config, data_converter=converter, interceptors=interceptors, runtime=ours

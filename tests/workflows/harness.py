@@ -5,9 +5,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
-from temporalio.client import WorkflowHandle
+from temporalio.client import Client, WorkflowHandle
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
@@ -164,11 +163,12 @@ def short_plan(text: str = PLAN) -> RolloutPlan:
 async def running_rollout(
     env: WorkflowEnvironment,
     rollout_plan: RolloutPlan | None = None,
-    keyring: Path | None = None,
+    identity: IdentityActivities | None = None,
     sign_start: SignStart | None = None,
+    client: Client | None = None,
 ) -> AsyncIterator[RunningRollout]:
     """Run a worker with scripted ports, and one rollout on it."""
-    rollout_plan = rollout_plan or short_plan()
+    rollout_plan, client = rollout_plan or short_plan(), client or env.client
     metrics, flags, ledger = ScriptedMetrics(), RecordingFlags(), MemoryLedger()
     reports, site = ScriptedReports(), MemoryEnvironmentProbe()
     notices, code = RecordingNotices(), ScriptedCodeRepository()
@@ -177,7 +177,7 @@ async def running_rollout(
     command = await sign_start(rollout_id) if sign_start else None
     with ThreadPoolExecutor(4) as pool:
         async with Worker(
-            env.client,
+            client,
             task_queue=queue,
             workflows=[RolloutWorkflow, NoticeWorkflow],
             activities=[
@@ -188,13 +188,13 @@ async def running_rollout(
                 reports.write_report,
                 NoticeActivities({"log": notices, "webhook": notices}).deliver,
                 CodeRevertActivities(code).revert,
-                IdentityActivities(keyring).verify,
+                (identity or IdentityActivities()).verify,
                 ChecklistActivities(metrics, site).check_items,
             ],
             activity_executor=pool,
             build_id="test",  # else the SDK hashes every module first
         ):
-            handle = await env.client.start_workflow(
+            handle = await client.start_workflow(
                 RolloutWorkflow.run,
                 RolloutInput(plan=rollout_plan, command=command),
                 id=rollout_id,

@@ -1,20 +1,24 @@
 """With a keyring at the worker, raising traffic takes a person's signature on exactly that decision."""
 
+import base64
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from temporalio.client import WorkflowFailureError, WorkflowUpdateFailedError
+from temporalio.client import Client, WorkflowFailureError, WorkflowUpdateFailedError
+from temporalio.converter import DataConverter
 from temporalio.testing import WorkflowEnvironment
 
+from activities.identity import IdentityActivities
 from sluice.identity.signing import SshKeygenSigner, new_nonce
 from sluice.identity.statement import statement_of
 from sluice.rollout.engine.commands import Command, Verb
 from sluice.rollout.engine.decision_context import DecisionContext, command_context, start_context
 from sluice.rollout.engine.event_chain import verify_chain
 from sluice.rollout.engine.state import Status
+from sluice.worker.encryption import data_converter
 from tests.unit.identity.ssh_fixtures import keyring_line, make_key
-from tests.workflows.harness import RunningRollout, running_rollout, short_plan
+from tests.workflows.harness import PLAN, RunningRollout, running_rollout, short_plan
 
 
 @dataclass
@@ -64,7 +68,7 @@ async def test_start_without_a_right_changes_nothing(
     env: WorkflowEnvironment, people: People
 ) -> None:
     """A bare client starts no rollout; the flag is not touched."""
-    async with running_rollout(env, keyring=people.keyring) as rollout:
+    async with running_rollout(env, identity=IdentityActivities(people.keyring)) as rollout:
         with pytest.raises(WorkflowFailureError) as error:
             await rollout.handle.result()
         assert "needs a signature" in str(error.value.cause)
@@ -83,7 +87,9 @@ async def test_decisions_of_a_whole_rollout_are_proven(
             "ada", start_context(rollout_id, short_plan(), command, now), command
         )
 
-    async with running_rollout(env, keyring=people.keyring, sign_start=sign_start) as rollout:
+    async with running_rollout(
+        env, identity=IdentityActivities(people.keyring), sign_start=sign_start
+    ) as rollout:
         state = await rollout.wait_until(
             lambda s: (
                 s.step is not None and s.step.name == "ramp-100" and s.checks.latest is not None
@@ -139,3 +145,51 @@ async def _approve_and_replay(
     assert "used before" in await refusal(rollout, Verb.RESUME, revoked)
     await rollout.command(Verb.ABORT, Command(actor="anybody", reason="enough"))
     assert (await rollout.state()).status in (Status.ABORTED, Status.PAUSED)
+
+
+async def test_plan_cannot_lower_the_workers_minimum_of_approvals(env: WorkflowEnvironment) -> None:
+    """Two must approve each raise, also where the plan asks for one approval or for none."""
+    identity = IdentityActivities(approvals_min=2)
+    async with running_rollout(env, identity=identity) as rollout:
+        for step, live in (("dark", 0), ("ramp-5", 0), ("ramp-100", 5)):
+            await _wait_for_step(rollout, step)
+            await rollout.pass_time(2)
+            await rollout.approve("ada")
+            with pytest.raises(WorkflowUpdateFailedError):
+                await rollout.approve("ada")
+            await rollout.pass_time(10)
+            assert max(rollout.flags.percentages, default=0) == live
+            await rollout.approve("bob")
+    alone = "approval: {required_approvals: 1, eligible_approvers: [ada]}"
+    plan = short_plan(PLAN.replace("approval: {required_approvals: 1}", alone))
+    async with running_rollout(env, plan, identity) as rollout:
+        with pytest.raises(WorkflowFailureError) as error:
+            await rollout.handle.result()
+        assert "names 1 eligible_approvers" in str(error.value.cause)
+
+
+async def _wait_for_step(rollout: RunningRollout, name: str) -> None:
+    await rollout.wait_until(lambda s: s.step is not None and s.step.name == name)
+
+
+async def test_worker_with_keyring_and_payload_keys_ignores_plain_payloads(
+    env: WorkflowEnvironment,
+) -> None:
+    """Without the payload key nobody commands a rollout, nor blocks it; with the key it goes on."""
+    key = base64.b64encode(bytes(32)).decode()
+    worker = _with_converter(env.client, data_converter(f"k1:{key}", require_encryption=True))
+    person = _with_converter(env.client, data_converter(f"k1:{key}"))
+    async with running_rollout(env, client=worker) as rollout:
+        await rollout.wait_until(lambda s: bool(s.timeline))
+        bare = env.client.get_workflow_handle(rollout.handle.id)
+        await bare.signal(Verb.PAUSE, Command(actor="eve"))
+        with pytest.raises(WorkflowUpdateFailedError):
+            await bare.execute_update(Verb.PAUSE, Command(actor="eve"))
+        assert (await rollout.state()).pause is None
+        own = person.get_workflow_handle(rollout.handle.id)
+        await own.execute_update(Verb.PAUSE, Command(actor="ada"))
+        assert (await rollout.state()).pause is not None
+
+
+def _with_converter(client: Client, converter: DataConverter) -> Client:
+    return Client(client.service_client, namespace=client.namespace, data_converter=converter)

@@ -22,6 +22,9 @@ def console(
     link: Annotated[
         bool, typer.Option("--link", help="Print a login link of the running console.")
     ] = False,
+    key: Annotated[
+        bool, typer.Option("--key", help="Print the keyring's line of this console.")
+    ] = False,
 ) -> None:
     """Serve the web console: follow rollouts, read the evidence, decide.
 
@@ -31,7 +34,8 @@ def console(
         print(login_link(stack_home()))
         return
     os.environ.update(Context.read().environment)
-    command = (sys.executable, "-m", MODULE, "--host", host, "--port", str(port))
+    options = ("--key",) if key else ("--host", host, "--port", str(port))
+    command = (sys.executable, "-m", MODULE, *options)
     os.execv(sys.executable, command)  # noqa: S606  our own module
 
 

@@ -23,6 +23,7 @@ CHANNEL_VARIABLES: dict[Channel, str] = {
     "webhook": "SLUICE_WEBHOOK_URL and SLUICE_WEBHOOK_SECRET",
     "slack": "SLUICE_SLACK_URL",
     "alertmanager": "SLUICE_ALERTMANAGER_URL",
+    "email": "SLUICE_SMTP_URL, SLUICE_EMAIL_FROM and SLUICE_EMAIL_TO",
 }
 
 

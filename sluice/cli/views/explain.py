@@ -35,7 +35,8 @@ def _heading(decision: Explanation) -> Text:
     text.append(decision.kind.replace("_", " "), style=_KIND_STYLE.get(decision.kind, "bold"))
     place = f" at {decision.percentage:g} %" if decision.percentage is not None else ""
     text.append(f"  {decision.text or 'no reason given'}", style="default")
-    text.append(f"  ({decision.actor}, {decision.step or 'no step'}{place})", style="dim")
+    proof = ", signed" if decision.signer else ""
+    text.append(f"  ({decision.actor}{proof}, {decision.step or 'no step'}{place})", style="dim")
     if decision.measured_at is not None:
         text.append(f"\n  rests on {decision.source}, measured {decision.measured_at:%H:%M:%S} UTC")
     if decision.runbook:

@@ -6,7 +6,11 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from sluice.rollout.engine.approvals import approval_expires_at, missing_approvals
+from sluice.rollout.engine.approvals import (
+    approval_expires_at,
+    approval_policy,
+    missing_approvals,
+)
 from sluice.rollout.engine.preconditions import ChecklistRow, checklist_rows
 from sluice.rollout.engine.state import State, Status
 from sluice.rollout.plan.freeze_windows import active_freeze
@@ -24,7 +28,7 @@ def precondition_parts(state: State, now: datetime) -> list[RenderableType]:
     parts: list[RenderableType] = []
     if step.checklist:
         parts.append(_checklist(state, step, now))
-    if step.approval is not None:
+    if approval_policy(state, step) is not None:
         parts.append(_approvals_text(state, step))
     if (held := active_freeze(state.plan.freezes, now)) is not None:
         parts.append(Text(held.text, style="yellow"))

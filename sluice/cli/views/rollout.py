@@ -26,6 +26,7 @@ STATUS_STYLES = {
 EVENT_STYLES = {"red_flag": "red", "rollback": "red", "problem": "red", "end": "bold"}
 EVENTS_SHOWN = 7
 BAR_WIDTH = 36
+NAMES_ARE_CLAIMS = "No keyring is set at the worker: names are claims."
 
 
 def rollout_panel(
@@ -46,6 +47,8 @@ def rollout_panel(
     if state.rollback is not None:
         parts.append(_rollback(state))
     parts += [Text(), _timeline(state)]
+    if not state.decisions.has_keyring:
+        parts.append(Text(NAMES_ARE_CLAIMS, style="dim"))
     parts += [Text(f"{name}: {link}", style="dim") for name, link in links.items()]
     title = f"[bold]sluice[/] · {state.plan.flag} · plan {state.plan.name}"
     return Panel(Group(*parts), title=title, title_align="left", border_style="cyan")

@@ -1,20 +1,32 @@
 """One decision: the evidence it binds to, a reason, a button. The page that notices link to."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
+from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 
-from sluice.cli.errors import CliError, Exit
+from sluice.cli.errors import CliError
 from sluice.console.feeds.rollout_feed import RolloutSnapshot
+from sluice.console.login.oidc import LoginRejectedError
+from sluice.console.pages.decision_sending import (
+    DecisionRequest,
+    require_same_step,
+    send_abort,
+    send_signed,
+)
 from sluice.console.pages.rendering import page_message, render_error, render_page
 from sluice.console.services import ConsoleServices, require_session, services_of
 from sluice.console.web.forms import read_form, require_csrf_token, require_own_page
 from sluice.console.web.sessions import Session
+from sluice.identity.signing import new_nonce
+from sluice.identity.statement import statement_of
 from sluice.rollout.analysis.verdict import Check
 from sluice.rollout.engine.admission import rejection_reason
 from sluice.rollout.engine.commands import Command, Verb
+from sluice.rollout.engine.decision_context import LOWERING_VERBS, command_context
 from sluice.rollout.engine.rollback import rollback_targets
 from sluice.rollout.engine.state import State
 
@@ -34,19 +46,11 @@ EXPLANATIONS = {
 
 
 @dataclass(frozen=True, slots=True)
-class DecisionRequest:
-    """A decision as a link or a form names it."""
+class ProofKinds:
+    """Ways in which the session may prove a decision: by its passkey, or by its login alone."""
 
-    verb: Verb
-    evidence: str = ""
-    item: str = ""
-    target: str = ""
-    reason: str = ""
-
-    def command(self, actor: str) -> Command:
-        return Command(
-            actor=actor, reason=self.reason, evidence=self.evidence, item=self.item, to=self.target
-        )
+    passkey: bool
+    login: bool
 
 
 @router.get("/rollouts/{flag}/decide/{verb}")
@@ -64,36 +68,78 @@ async def decision_page(
 async def decide(request: Request, flag: str, verb: Verb) -> Response:
     """Send the decision; refused ones show the reason and the newest evidence."""
     session, services = require_session(request), services_of(request)
-    require_own_page(request, services.settings.origin)
-    form = await read_form(request)
-    require_csrf_token(form, session)
+    form = await _read_own_form(request, session)
     if not services.decisions.allow(session.id, services.monotonic()):
         return render_error(
             request, "Too many decisions", "Wait a second, then send it again.", 429
         )
-    fields = {name: form.get(name, "") for name in ("evidence", "item", "target", "reason")}
-    wanted = DecisionRequest(verb, **fields)
+    wanted = _wanted(verb, form)
     try:
-        text = await _send(services, flag, wanted, session)
+        text = await _send(services, flag, wanted, (session, form))
     except CliError as error:
         snapshot = await services.feed.read(flag)
         return _render(request, session, snapshot, wanted, problem=page_message(error))
     services.sessions.put_note(session.id, text)
-    return RedirectResponse(f"/rollouts/{flag}", 303)
+    return RedirectResponse(f"/rollouts/{quote(flag, safe='')}", 303)
+
+
+@router.post("/rollouts/{flag}/decide/{verb}/options")
+async def begin_passkey_signature(request: Request, flag: str, verb: Verb) -> Response:
+    """Return the statement of the decision and what the browser needs to sign it."""
+    session, services = require_session(request), services_of(request)
+    form = await _read_own_form(request, session)
+    wanted = _wanted(verb, form)
+    try:
+        state = await services.source.fetch_state(flag)
+        require_same_step(state, wanted)
+    except CliError as error:
+        return PlainTextResponse(page_message(error), 409)
+    context = command_context(state, verb, wanted.command(session.actor), services.now())
+    statement = statement_of(context, new_nonce())
+    return JSONResponse(services.passkeys.signing_options(session.actor, statement))
+
+
+async def _read_own_form(request: Request, session: Session) -> dict[str, str]:
+    require_own_page(request, services_of(request).settings.origin)
+    form = await read_form(request)
+    require_csrf_token(form, session)
+    return form
+
+
+def _wanted(verb: Verb, form: Mapping[str, str]) -> DecisionRequest:
+    """Read the form; the lines of a reason become one line, as the timeline shows it."""
+    names = ("evidence", "item", "target", "reason", "step")
+    return DecisionRequest(verb, **{name: " ".join(form.get(name, "").split()) for name in names})
 
 
 async def _send(
-    services: ConsoleServices, flag: str, wanted: DecisionRequest, session: Session
+    services: ConsoleServices,
+    flag: str,
+    wanted: DecisionRequest,
+    login: tuple[Session, Mapping[str, str]],
 ) -> str:
+    session, form = login
+    if wanted.verb is Verb.ABORT:
+        return await send_abort(services, flag, wanted, session.actor)
     command = wanted.command(session.actor)
+    state = await services.source.fetch_state(flag)
+    if form.get("answer"):
+        command = _with_passkey(services, command, form)
+    elif services.signer.needs_passkey(wanted.verb, session):
+        raise CliError("this login signs with its passkey: use the button with the passkey")
+    else:
+        command = await services.signer.sign(state, wanted.verb, command, session)
+    return await send_signed(services, (flag, state), wanted, command)
+
+
+def _with_passkey(services: ConsoleServices, command: Command, form: Mapping[str, str]) -> Command:
     try:
-        answer = await services.source.send_command(flag, wanted.verb, command)
-    except CliError as error:
-        if wanted.verb is not Verb.ABORT or error.code is not Exit.UNREACHABLE:
-            raise
-        await services.flags.kill(flag, session.actor, wanted.reason or "abort without a worker")
-        return f"No worker answered: {flag} is killed instead, 0 % for everyone. Abort again later."
-    return f"{wanted.verb}: {answer.message}; {answer.status}, {answer.percentage:g} %"
+        proof = services.passkeys.proof(
+            command.actor, form.get("statement", ""), form.get("answer", "")
+        )
+    except LoginRejectedError as error:
+        raise CliError(str(error)) from error
+    return command.model_copy(update={"proof": proof})
 
 
 def _render(
@@ -104,10 +150,13 @@ def _render(
     problem: str = "",
 ) -> Response:
     state, now = snapshot.state, services_of(request).now()
-    rejection = rejection_reason(state, wanted.verb, wanted.command(session.actor), now)
+    services = services_of(request)
+    seen = replace(wanted, reason="")  # a reason that is refused is shown again, not judged again
+    rejection = rejection_reason(state, wanted.verb, seen.command(session.actor), now)
     newest = _newest_evidence(state, wanted.verb)
     values: dict[str, Any] = {
         "flag": state.plan.flag,
+        "names_are_claims": not state.decisions.has_keyring,
         "state": state,
         "wanted": wanted,
         "explanation": EXPLANATIONS[wanted.verb],
@@ -115,11 +164,19 @@ def _render(
         "newest": newest if newest != wanted.evidence else "",
         "targets": rollback_targets(state.rollback_origin_step),
         "rejection": rejection,
+        "proof": _proof_kinds(services, wanted.verb, session),
         "problem": problem,
         "problems": snapshot.problems,
         "read_at": snapshot.read_at,
     }
     return render_page(request, "decision.html", values, 409 if problem else 200)
+
+
+def _proof_kinds(services: ConsoleServices, verb: Verb, session: Session) -> ProofKinds:
+    """Return the buttons that the decision's form offers."""
+    raises = verb not in LOWERING_VERBS
+    has_passkey = bool(services.passkeys.file.of(session.actor)) and services.passkeys.are_offered
+    return ProofKinds(raises and has_passkey, not services.signer.needs_passkey(verb, session))
 
 
 def _newest_evidence(state: State, verb: Verb) -> str:

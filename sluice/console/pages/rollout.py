@@ -26,6 +26,7 @@ async def rollout_page(request: Request, flag: str) -> Response:
         "flag": flag,
         "fragments": render_fragments(services, snapshot),
         "state": snapshot.state,
+        "names_are_claims": not snapshot.state.decisions.has_keyring,
         "problems": snapshot.problems,
         "read_at": snapshot.read_at,
     }
@@ -61,6 +62,7 @@ def render_fragments(services: ConsoleServices, snapshot: RolloutSnapshot) -> di
     if cached is not None and cached[0] is snapshot:
         return cached[1]
     view = build_rollout_view(snapshot, services.now())
-    parts = {name: render_fragment(f"fragments/{name}.html", {"view": view}) for name in FRAGMENTS}
+    values = {"view": view, "names_are_claims": not snapshot.state.decisions.has_keyring}
+    parts = {name: render_fragment(f"fragments/{name}.html", values) for name in FRAGMENTS}
     services.fragments[snapshot.state.plan.flag] = (snapshot, parts)
     return parts

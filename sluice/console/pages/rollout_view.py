@@ -11,7 +11,11 @@ from sluice.console.charts.percentage_chart import percentage_chart
 from sluice.console.feeds.rollout_feed import RolloutSnapshot
 from sluice.rollout.analysis.gate import Gate
 from sluice.rollout.analysis.verdict import Check, Verdict
-from sluice.rollout.engine.approvals import approval_expires_at, missing_approvals
+from sluice.rollout.engine.approvals import (
+    approval_expires_at,
+    approval_policy,
+    missing_approvals,
+)
 from sluice.rollout.engine.commands import Verb
 from sluice.rollout.engine.event_chain import Event
 from sluice.rollout.engine.evidence_context import alpha_summary
@@ -121,7 +125,7 @@ def available_verbs(state: State) -> tuple[Verb, ...]:
         return ()
     waits = state.step is not None and state.clock.started_at is None
     approve = waits and state.status in (Status.PROGRESSING, Status.PAUSED)
-    first = (Verb.APPROVE,) if approve and state.step and state.step.approval else ()
+    first = (Verb.APPROVE,) if approve and state.step and approval_policy(state, state.step) else ()
     return (*first, *VERBS_BY_STATUS.get(state.status, ()))
 
 
@@ -155,15 +159,16 @@ def _checklist(state: State, now: datetime) -> list[ChecklistRow]:
 
 def _approval(state: State) -> ApprovalView | None:
     step = state.step
-    if step is None or step.approval is None or state.clock.started_at is not None:
+    policy = approval_policy(state, step) if step else None
+    if step is None or policy is None or state.clock.started_at is not None:
         return None
     return ApprovalView(
         step_title=step.title,
         records=state.entry.approvals,
         missing=missing_approvals(state, step),
-        eligible=step.approval.eligible_approvers,
+        eligible=policy.eligible_approvers,
         expires_at=approval_expires_at(state, step),
-        on_expiry=step.approval.on_expiry,
+        on_expiry=policy.on_expiry,
     )
 
 

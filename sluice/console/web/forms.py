@@ -25,11 +25,7 @@ async def read_form(request: Request) -> dict[str, str]:
     content_type = request.headers.get("content-type", "").partition(";")[0].strip()
     if content_type != "application/x-www-form-urlencoded":
         raise FormRejectedError(f"expected an urlencoded form, not {content_type or 'nothing'}")
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > FORM_BYTES_MAX:
-            raise FormRejectedError(f"the form is larger than {FORM_BYTES_MAX} bytes")
+    body = await read_body(request, FORM_BYTES_MAX)
     try:
         pairs = parse_qsl(
             body.decode(), keep_blank_values=True, max_num_fields=FIELDS_MAX, strict_parsing=True
@@ -37,6 +33,20 @@ async def read_form(request: Request) -> dict[str, str]:
     except ValueError as error:
         raise FormRejectedError(f"the form cannot be read: {error}") from error
     return dict(pairs)
+
+
+async def read_body(request: Request, bytes_max: int) -> bytes:
+    """Read a body of limited size.
+
+    Raises:
+        FormRejectedError: too large.
+    """
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > bytes_max:
+            raise FormRejectedError(f"the form is larger than {bytes_max} bytes")
+    return body
 
 
 def require_own_page(request: Request, origin: str) -> None:

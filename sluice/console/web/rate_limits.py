@@ -1,4 +1,7 @@
-"""Token buckets: how often one address may try to log in, and one session may decide."""
+"""Token buckets: how often one address may try to log in, and one session may decide.
+
+``SeenOnce`` lets a signed request through once.
+"""
 
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -32,4 +35,20 @@ class RateLimiter:
         if bucket.tokens < 1:
             return False
         bucket.tokens -= 1
+        return True
+
+
+class SeenOnce:
+    """Keys that were taken already, the newest KEYS_MAX of them."""
+
+    def __init__(self) -> None:
+        self._keys: OrderedDict[str, None] = OrderedDict()
+
+    def is_new(self, key: str) -> bool:
+        """Return True the first time."""
+        if key in self._keys:
+            return False
+        self._keys[key] = None
+        if len(self._keys) > KEYS_MAX:
+            self._keys.popitem(last=False)
         return True

@@ -7,7 +7,8 @@ from sluice.rollout.analysis.verdict import Outcome
 from sluice.rollout.engine.approvals import rejections
 from sluice.rollout.engine.commands import Command, Verb
 from sluice.rollout.engine.decide import missing_baselines
-from sluice.rollout.engine.preconditions import blockers, increases_exposure
+from sluice.rollout.engine.flag_target import increases_exposure
+from sluice.rollout.engine.preconditions import blockers
 from sluice.rollout.engine.rollback import resolve_target, rollback_kind, rollback_targets
 from sluice.rollout.engine.state import RollbackKind, State, Status
 from sluice.rollout.plan.freeze_windows import active_freeze

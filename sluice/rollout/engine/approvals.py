@@ -5,28 +5,52 @@ from datetime import datetime, timedelta
 
 from sluice.rollout.analysis.verdict import Check, Outcome, worst_outcome
 from sluice.rollout.engine.commands import Signer
+from sluice.rollout.engine.flag_target import increases_exposure
 from sluice.rollout.engine.state import State
 from sluice.rollout.plan.approval_policy import ApprovalPolicy, CheckSummary
-from sluice.rollout.plan.schema import Step
+from sluice.rollout.plan.schema import RolloutPlan, Step
 from sluice.rollout.units import format_duration
+
+
+def approval_policy(state: State, step: Step) -> ApprovalPolicy | None:
+    """Return the plan's policy, raised to the worker's minimum; None if nobody needs to approve.
+
+    The minimum also holds for a step without a policy that gives the treatment to more users.
+    """
+    minimum, policy = state.decisions.approvals_min, step.approval
+    if not minimum:
+        return policy
+    if policy is None:
+        raises = increases_exposure(state, step)
+        return ApprovalPolicy(required_approvals=minimum) if raises else None
+    required = max(minimum, policy.required_approvals)
+    return policy.model_copy(update={"required_approvals": required})
+
+
+def minimum_problem(plan: RolloutPlan, minimum: int) -> str:
+    """Return why a plan can't be carried out with the worker's minimum; empty when it can."""
+    for step in plan.steps:
+        eligible = step.approval.eligible_approvers if step.approval else ()
+        if 0 < len(eligible) < minimum:
+            return (
+                f"{step.name} names {len(eligible)} eligible_approvers, and this worker requires "
+                f"{minimum} approvals (SLUICE_APPROVALS_MIN); name more people"
+            )
+    return ""
 
 
 def missing_approvals(state: State, step: Step) -> int:
     """Count the approvals that the step still needs."""
-    if step.approval is None:
-        return 0
-    return max(0, step.approval.required_approvals - len(state.entry.approvals))
+    policy = approval_policy(state, step)
+    return max(0, policy.required_approvals - len(state.entry.approvals)) if policy else 0
 
 
 def approval_expires_at(state: State, step: Step) -> datetime | None:
     """Return the time at which the wait for approvals expires; None when it never does."""
-    if (
-        step.approval is None
-        or step.approval.expires_after is None
-        or not missing_approvals(state, step)
-    ):
+    expires_after = step.approval.expires_after if step.approval else None
+    if expires_after is None or not missing_approvals(state, step):
         return None
-    return state.waiting_since + step.approval.expires_after
+    return state.waiting_since + expires_after
 
 
 def next_evidence_check_at(state: State) -> datetime | None:
@@ -43,17 +67,18 @@ def next_evidence_check_at(state: State) -> datetime | None:
 def rejections(state: State, actor: str, evidence: str, now: datetime) -> Iterator[str]:
     """Yield the reasons to reject ``actor``'s approval of the waiting step on these readings."""
     step = state.step
-    if step is None or step.approval is None or state.is_live:
+    policy = approval_policy(state, step) if step and not state.is_live else None
+    if step is None or policy is None:
         yield "nothing waits for approval"
         return
-    if step.approval.eligible_approvers and actor not in step.approval.eligible_approvers:
-        eligible = ", ".join(step.approval.eligible_approvers)
+    if policy.eligible_approvers and actor not in policy.eligible_approvers:
+        eligible = ", ".join(policy.eligible_approvers)
         yield f"{actor} may not approve {step.name}; ask {eligible}"
     if actor in state.approved_by:
         yield f"{actor} has approved {step.name} already; somebody else must"
     if not missing_approvals(state, step):
         yield f"{step.name} has its approvals already"
-    yield from _evidence_rejections(state, step.approval, evidence, now)
+    yield from _evidence_rejections(state, policy, evidence, now)
 
 
 def signer_rejection(state: State, signer: Signer) -> str:
@@ -64,7 +89,7 @@ def signer_rejection(state: State, signer: Signer) -> str:
     step = state.step
     if any(record.fingerprint == signer.fingerprint for record in state.entry.approvals):
         return f"the key {signer.fingerprint} has approved already; another person must"
-    if step is None or step.approval is None or step.approval.starter_may_approve:
+    if step is None or (step.approval and step.approval.starter_may_approve):
         return ""
     if state.decisions.started_by == signer.name:
         return f"{signer.name} started the rollout and may not approve it; another person must"

@@ -60,9 +60,11 @@ class DecisionMemory(Model):
     """Memory of verification: the verified starter, and the nonces used lately with their time.
 
     ``has_keyring``: the worker verified the last decision; without it names are claims.
+    ``approvals_min`` is the worker's own minimum, which a plan cannot lower.
     """
 
     has_keyring: bool = False
+    approvals_min: int = 0
     started_by: str = ""
     used_nonces: dict[str, datetime] = Field(default_factory=dict)
 

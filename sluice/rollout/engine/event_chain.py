@@ -31,6 +31,17 @@ class Event(Model):
     position: int = 0
     digest: str = ""
 
+    @property
+    def proof_text(self) -> str:
+        """Proof of the author, in words; empty for what sluice did itself."""
+        if self.actor == "sluice":
+            return ""
+        if self.signer is None:
+            return "unverified"
+        if self.signer.gateway:
+            return "login, vouched for by the console (repudiable)"
+        return f"signed {self.signer.fingerprint}"
+
 
 class EventChainError(Exception):
     """Events that do not form one chain. ``position`` is the first one that does not fit."""

@@ -116,3 +116,16 @@ class FlagReceipt(Model):
     run_id: str = ""
     sequence: int = -1
     phases: PhaseSwitches | None = None
+
+
+def increases_exposure(state: State, step: Step) -> bool:
+    """Return True if starting ``step`` gives the treatment to anybody who doesn't have it."""
+    if (step.percentage or 0) > state.percentage or step.whitelist or step.delete_flag:
+        return True
+    index = state.plan.index(step.name)
+    wanted = phases_at(state.plan, index)
+    before = phases_at(state.plan, index - 1) if index else None
+    if wanted is None:
+        return False
+    names = type(wanted).model_fields
+    return any(getattr(wanted, name) and not (before and getattr(before, name)) for name in names)

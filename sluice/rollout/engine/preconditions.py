@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from sluice.rollout.analysis.gate import Model
 from sluice.rollout.analysis.verdict import Outcome
 from sluice.rollout.engine.approvals import approval_expires_at, missing_approvals
-from sluice.rollout.engine.flag_target import phases_at
+from sluice.rollout.engine.flag_target import increases_exposure
 from sluice.rollout.engine.state import State
 from sluice.rollout.plan.checklist import AUTOMATED_CHECKS, ChecklistItem, ItemResult
 from sluice.rollout.plan.freeze_windows import active_freeze
@@ -80,19 +80,6 @@ def _reading_blockers(state: State) -> Iterator[Blocker]:
     if check is None or state.entry.overridden_by or check.outcome is Outcome.SUCCESSFUL:
         return
     yield Blocker(reason=f"{check.step} is {check.outcome} meanwhile: {check.reason}")
-
-
-def increases_exposure(state: State, step: Step) -> bool:
-    """Return True if starting ``step`` gives the treatment to anybody who doesn't have it."""
-    if (step.percentage or 0) > state.percentage or step.whitelist or step.delete_flag:
-        return True
-    index = state.plan.index(step.name)
-    wanted = phases_at(state.plan, index)
-    before = phases_at(state.plan, index - 1) if index else None
-    if wanted is None:
-        return False
-    names = type(wanted).model_fields
-    return any(getattr(wanted, name) and not (before and getattr(before, name)) for name in names)
 
 
 def checklist_rows(state: State, step: Step, now: datetime) -> list[ChecklistRow]:

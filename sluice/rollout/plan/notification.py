@@ -2,13 +2,15 @@
 
 from datetime import datetime
 from typing import Annotated, Literal
+from urllib.parse import quote
 
 from pydantic import Field
 
 from sluice.rollout.analysis.gate import Severity
 from sluice.rollout.model import Model, TupleOf
 
-Channel = Literal["log", "webhook", "slack", "alertmanager"]
+_REQUESTED_VERBS = {"approval_needed": "approve", "paused": "resume"}
+Channel = Literal["log", "webhook", "slack", "alertmanager", "email"]
 
 
 class NoticeRoute(Model):
@@ -22,6 +24,7 @@ class Notice(Model):
     """One message to people. ``key`` is the same in every repetition of it.
 
     ``alert`` names the problem. A later notice with ``resolved`` and the same name ends it.
+    ``evidence`` is the newest check when it was written. ``link`` is its page in the console.
     """
 
     key: str
@@ -36,4 +39,18 @@ class Notice(Model):
     percentage: float
     actor: str = "sluice"
     runbook: str = ""
+    evidence: str = ""
+    link: str = ""
     resolved: bool = False
+
+
+def console_link(notice: Notice, console_url: str) -> str:
+    """Return the console's page for a notice: the decision it asks for, on its evidence."""
+    if not console_url:
+        return ""
+    page = f"{console_url.rstrip('/')}/rollouts/{quote(notice.flag, safe='')}"
+    verb = "" if notice.resolved else _REQUESTED_VERBS.get(notice.alert, "")
+    if not verb:
+        return page
+    evidence = f"?evidence={quote(notice.evidence, safe='')}" if notice.evidence else ""
+    return f"{page}/decide/{verb}{evidence if verb == 'approve' else ''}"

@@ -103,6 +103,8 @@ class Report(Model):
     events: tuple[Event, ...]
     percentages: tuple[SeriesPoint, ...]
     series: tuple[Series, ...]
+    names_are_claims: bool = True
+    chain_head: str = ""
 
     @property
     def duration(self) -> timedelta:
@@ -138,6 +140,8 @@ def build_report(
         events=state.timeline,
         percentages=percentages,
         series=tuple(sorted(_series(steps, known), key=_series_rank)),
+        names_are_claims=not state.decisions.has_keyring,
+        chain_head=state.timeline[-1].digest if state.timeline else "",
     )
 
 

@@ -5,12 +5,17 @@ import json
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from email import message_from_bytes
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx
 import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import Envelope
 
-from activities.adapters.channels import SlackChannel, WebhookChannel
+from activities.adapters.channels import WebhookChannel
+from activities.adapters.email import EmailChannel
+from activities.adapters.slack import SlackChannel
 from activities.adapters.webhook_signing import is_authentic, signature
 from activities.contract.errors import NoticeRefusedError, NoticeUndeliveredError
 from activities.contract.models import NoticeRequest
@@ -19,6 +24,7 @@ from sluice.rollout.analysis.gate import Severity
 from sluice.rollout.plan.notification import Notice
 from sluice.worker.notice_channels import configured_channels
 from sluice.worker.settings import WorkerSettings, WorkerSettingsError
+from tests.free_port import free_port
 
 pytestmark = pytest.mark.integration
 
@@ -158,3 +164,68 @@ async def test_a_webhook_without_a_secret_stops_the_worker() -> None:
     async with httpx.AsyncClient() as http:
         with pytest.raises(WorkerSettingsError, match="SLUICE_WEBHOOK_SECRET"):
             configured_channels(http, WorkerSettings(webhook_url="http://127.0.0.1:1"))
+
+
+REQUEST = NOTICE.model_copy(
+    update={"alert": "approval_needed", "severity": Severity.P2, "evidence": "ramp-5/12"}
+)
+LINK = "https://sluice.example.org/rollouts/learning/decide/approve?evidence=ramp-5%2F12"
+
+
+class MailReceiver:
+    """The handler of a real SMTP server: stores what it accepts."""
+
+    def __init__(self) -> None:
+        self.messages: list[bytes] = []
+
+    async def handle_DATA(self, server: object, session: object, envelope: Envelope) -> str:  # noqa: N802  aiosmtpd's name
+        self.messages.append(envelope.original_content or b"")
+        return "250 OK"
+
+
+async def test_request_for_approval_leads_to_the_decision_and_its_evidence(
+    receiver: NoticeReceiver,
+) -> None:
+    """Log, Slack and e-mail carry the link; Slack's buttons carry the decision itself."""
+    mail, port = MailReceiver(), free_port()
+    settings = WorkerSettings(
+        slack_url=receiver.url,
+        slack_buttons=True,
+        smtp_url=f"smtp://127.0.0.1:{port}",
+        email_from="sluice@example.org",
+        email_to="ada@example.org, bob@example.org",
+    )
+    server = Controller(mail, hostname="127.0.0.1", port=port)
+    server.start()
+    try:
+        async with httpx.AsyncClient() as http:
+            activities = NoticeActivities(
+                configured_channels(http, settings), console_url="https://sluice.example.org"
+            )
+            for channel in ("slack", "email"):
+                await activities.deliver(
+                    NoticeRequest.model_validate({"channel": channel, "notice": REQUEST})
+                )
+    finally:
+        server.stop()
+    slack = json.loads(receiver.requests[0][2])
+    assert f"<{LINK}|open in the console>" in slack["text"]
+    approve, abort = slack["blocks"][1]["elements"]
+    assert json.loads(approve["value"])["evidence"] == "ramp-5/12"
+    assert json.loads(abort["value"])["verb"] == "abort"
+    message = message_from_bytes(mail.messages[0])
+    assert message["to"] == "ada@example.org, bob@example.org"
+    assert message["message-id"] == "<run-1@sluice>"
+    body = message.get_payload(decode=True)
+    assert isinstance(body, bytes)
+    assert f"Decide: {LINK}" in body.decode()
+
+
+async def test_mail_server_that_is_away_or_without_tls_is_not_trusted() -> None:
+    """No answer is retried; a remote server without STARTTLS gets neither password nor notice."""
+    channel = EmailChannel("smtp://127.0.0.1:1", "sluice@example.org", ("ada@example.org",))
+    with pytest.raises(NoticeUndeliveredError):
+        await channel.send(REQUEST)
+    with pytest.raises(WorkerSettingsError, match="SLUICE_EMAIL_FROM"):
+        async with httpx.AsyncClient() as http:
+            configured_channels(http, WorkerSettings(smtp_url="smtp://mail.example.org"))

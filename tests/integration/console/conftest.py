@@ -1,142 +1,37 @@
-"""A console on real Temporal, Redis and Postgres, with a rollout that a real worker carries out.
+"""Consoles on real servers, a keyring at the worker, and a real OpenID provider."""
 
-Only the readings are scripted: a test decides when the release is bad.
-"""
-
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+import json
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from pathlib import Path
+from subprocess import DEVNULL
 
 import httpx
 import pytest
-import uvicorn
-from temporalio.client import Client
-from temporalio.worker import Worker
 
-from activities.adapters.postgres_ledger import PostgresLedger
-from activities.adapters.redis_flags import RedisFlags
-from activities.check import CheckActivities
-from activities.checklist import ChecklistActivities
-from activities.code_revert import CodeRevertActivities
-from activities.doubles.environment_probe import MemoryEnvironmentProbe
-from activities.flags import FlagActivities
-from activities.identity import IdentityActivities
-from activities.notify import NoticeActivities
-from activities.watch import WatchActivities
-from sluice.cli.clients.rollouts import Rollouts
-from sluice.cli.context import Context
-from sluice.console.app import create_app
-from sluice.console.server import build_services
-from sluice.console.services import ConsoleServices
-from sluice.console.settings import read_settings
-from sluice.rollout.plan.loader import parse_plan
-from sluice.worker.options import worker_options
-from sluice.worker.settings import WorkerSettings
+from sluice.console.login.console_key import gateway_line, load_console_key
+from sluice.identity.signing import SshKeygenSigner
+from sluice.rollout.engine.commands import Command
 from tests.free_port import free_port
-from tests.workflows.doubles import (
-    RecordingNotices,
-    ScriptedCodeRepository,
-    ScriptedMetrics,
-    ScriptedReports,
+from tests.integration.console.consoles import (
+    SLACK_SECRET,
+    LiveConsole,
+    ProvenConsole,
+    RunningConsole,
+    live_console,
+    running_console,
 )
-from workflows.activity_options import TASK_QUEUE
-from workflows.notice_workflow import NoticeWorkflow
-from workflows.rollout_workflow import RolloutWorkflow
+from tests.unit.identity.ssh_fixtures import keyring_line, make_key
 
-PLAN = """
-name: quick
-description: "<script>alert('plan')</script>"
-flag: {flag}
-environment: console
-watch_interval: 1s
-metrics:
-  errors: {{query: 'errors{{cohort=~"$cohort"}}', samples: 'queries{{cohort=~"$cohort"}}', unit: ratio}}
-  reward: {{query: 'reward{{cohort=~"$cohort"}}', samples: 'queries{{cohort=~"$cohort"}}', unit: score}}
-steps:
-  - name: internal
-    title: Internal users
-    stage: 1
-    percentage: 5
-    interval: 1s
-    hold: 2s
-    deadline: 1m
-    gates: &gates
-      - {{metric: errors, threshold: 1%, window: 1m, min_samples: 10}}
-      - {{metric: reward, threshold: 0.5, direction: above, window: 1m, min_samples: 10}}
-    red_flags: &red_flags
-      - {{name: error_spike, metric: errors, threshold: 5%, window: 1m, min_samples: 5}}
-  - name: half
-    title: Half of the <b>users</b>
-    stage: 4
-    percentage: 50
-    rollback_to: internal
-    approval: {{required_approvals: 1}}
-    checklist:
-      - {{name: informed, title: Support is informed, check: attested}}
-    interval: 1s
-    hold: 2m
-    deadline: 1h
-    gates: *gates
-    red_flags: *red_flags
-"""
-
-
-@dataclass(frozen=True)
-class RunningConsole:
-    """One console that listens; ``environment`` holds the addresses that it was given."""
-
-    services: ConsoleServices
-    environment: dict[str, str]
-
-    @property
-    def url(self) -> str:
-        return self.services.settings.origin
-
-    def login_url(self, path: str = "/") -> str:
-        return self.services.login_links.url(path)
-
-    def browser(self) -> httpx.AsyncClient:
-        """Open an HTTP client with cookies, not logged in."""
-        return httpx.AsyncClient(base_url=self.url, trust_env=False)
-
-    @asynccontextmanager
-    async def logged_in(self) -> AsyncIterator[httpx.AsyncClient]:
-        """Open an HTTP client and log in by the one-time link."""
-        async with self.browser() as client:
-            answer = await client.get(self.login_url())
-            assert answer.status_code == 303, answer.text
-            yield client
-
-
-@dataclass(frozen=True)
-class LiveConsole(RunningConsole):
-    """A console and a rollout under way, whose readings the test scripts."""
-
-    metrics: ScriptedMetrics
-    rollouts: Rollouts
-    flag: str
-
-
-@asynccontextmanager
-async def running_console(environment: dict[str, str]) -> AsyncIterator[RunningConsole]:
-    """Serve a console on a free port."""
-    context, port = Context(environment), free_port()
-    settings = read_settings(context.environment, ("127.0.0.1", port), context.actor)
-    services = build_services(context, settings)
-    config = uvicorn.Config(
-        create_app(services), port=port, log_config=None, timeout_graceful_shutdown=1
-    )
-    server = uvicorn.Server(config)
-    serving = asyncio.create_task(server.serve())
-    try:
-        while not server.started:  # noqa: ASYNC110  uvicorn has no event for it
-            await asyncio.sleep(0.01)
-        yield RunningConsole(services, environment)
-    finally:
-        server.should_exit = True
-        await serving
+PEOPLE: dict[str, dict[str, object]] = {
+    "bob@example.org": {"roles": ["approver", "gateway"]},
+    "carol@example.org": {"roles": ["approver", "operator"]},
+    "vic@example.org": {"roles": []},
+    "eve@example.org": {"roles": ["approver"], "email": "bob@example.org", "email_verified": False},
+}
 
 
 @pytest.fixture
@@ -160,57 +55,77 @@ async def console(login_folder: None) -> AsyncIterator[RunningConsole]:
 
 
 @pytest.fixture
-async def live(
-    login_folder: None, temporal_address: str, redis_url: str, postgres_dsn: str
-) -> AsyncIterator[LiveConsole]:
-    """Run a console on real servers with one running rollout."""
-    environment = {
+def stores(temporal_address: str, redis_url: str, postgres_dsn: str) -> dict[str, str]:
+    """Return the addresses of real servers."""
+    return {
         "TEMPORAL_ADDRESS": temporal_address,
         "REDIS_URL": redis_url,
         "POSTGRES_DSN": postgres_dsn,
         "SLUICE_ENVIRONMENT": "console",
-        "SLUICE_ACTOR": "ada",
     }
-    client, metrics = await Context(environment).connect_temporal(), ScriptedMetrics()
-    async with running_console(environment) as running, _worker(client, environment, metrics):
-        flag = f"flag-{running.url.rpartition(':')[2]}"
-        await Rollouts(client).start(parse_plan(PLAN.format(flag=flag)))
-        yield LiveConsole(running.services, environment, metrics, Rollouts(client), flag)
-        await _terminate(client, flag)
 
 
-@asynccontextmanager
-async def _worker(
-    client: Client, environment: dict[str, str], metrics: ScriptedMetrics
-) -> AsyncIterator[None]:
-    flags = RedisFlags.from_url(environment["REDIS_URL"])
-    ledger = PostgresLedger(environment["POSTGRES_DSN"])
-    notices, probe = RecordingNotices(), MemoryEnvironmentProbe()
-    worker = Worker(
-        client,
-        task_queue=TASK_QUEUE,
-        workflows=[RolloutWorkflow, NoticeWorkflow],
-        activities=[
-            FlagActivities(flags).apply,
-            FlagActivities(flags).confirm,
-            CheckActivities(metrics, ledger).check,
-            WatchActivities(metrics, flags, ledger).watch,
-            ScriptedReports().write_report,
-            NoticeActivities({"log": notices}).deliver,
-            CodeRevertActivities(ScriptedCodeRepository()).revert,
-            ChecklistActivities(metrics, probe).check_items,
-            IdentityActivities().verify,
-        ],
-        **worker_options(WorkerSettings(drain_seconds=1)),
-    )
-    async with worker:
-        yield
-    await flags.close()
-    await ledger.close()
+@pytest.fixture
+async def live(login_folder: None, stores: dict[str, str]) -> AsyncIterator[LiveConsole]:
+    """Run a console on real servers with one running rollout."""
+    async with live_console({**stores, "SLUICE_ACTOR": "ada"}) as running:
+        await running.start()
+        yield running
 
 
-async def _terminate(client: Client, flag: str) -> None:
-    handle = client.get_workflow_handle(f"rollout-{flag}")
-    description = await handle.describe()
-    if description.close_time is None:
-        await handle.terminate("the test is over")
+@pytest.fixture(scope="session")
+def issuer() -> Iterator[str]:
+    """Run an OpenID provider; anybody may log in there by name."""
+    port = free_port()
+    command = [sys.executable, "-W", "ignore", "-m", "oidc_provider_mock", "--port", str(port)]
+    for name, claims in PEOPLE.items():
+        person = {"sub": name, "email": name, "email_verified": True, **claims}
+        command += ["--user-claims", json.dumps(person)]
+    # Its warnings about Authlib would be errors in this process.
+    with subprocess.Popen(command, stdout=DEVNULL, stderr=DEVNULL) as process:  # noqa: S603  our own arguments
+        try:
+            yield _await_provider(f"http://localhost:{port}")
+        finally:
+            process.terminate()
+
+
+def _await_provider(url: str) -> str:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        with suppress(httpx.HTTPError):
+            httpx.get(f"{url}/.well-known/openid-configuration", trust_env=False)
+            return url
+        time.sleep(0.1)
+    raise AssertionError(f"no OpenID provider at {url}")
+
+
+@pytest.fixture
+def oidc(issuer: str) -> dict[str, str]:
+    return {
+        "SLUICE_OIDC_ISSUER": issuer,
+        "SLUICE_OIDC_CLIENT_ID": "sluice",
+        "SLUICE_OIDC_CLIENT_SECRET": "a secret",
+    }
+
+
+@pytest.fixture
+async def proven(
+    login_folder: None, stores: dict[str, str], oidc: dict[str, str], tmp_path: Path
+) -> AsyncIterator[ProvenConsole]:
+    key, keyring = make_key(tmp_path, "ada"), tmp_path / "keyring"
+    console_key = tmp_path / "console-key"
+    gateway = f"{gateway_line(load_console_key(console_key))},approver"
+    keyring.write_text(f"{keyring_line('ada', key, 'operator')}\n{gateway}\n")
+    environment = {
+        **stores,
+        "SLUICE_KEYRING": str(keyring),
+        "SLUICE_CONSOLE_KEY": str(console_key),
+        "SLUICE_SIGNING_KEY": str(key),
+        "SLUICE_ACTOR": "ada",
+        "SLUICE_SLACK_SIGNING_SECRET": SLACK_SECRET,
+        "SLUICE_SLACK_PEOPLE": "UBOB=bob@example.org",
+        **oidc,
+    }
+    async with live_console(environment, SshKeygenSigner(key)) as live:
+        await live.start(Command(actor="ada", reason="release 12"))
+        yield ProvenConsole(live, keyring)

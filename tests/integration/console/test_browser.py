@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.cli.browser import BrowserPage, chromium, running_browser
-from tests.integration.console.conftest import LiveConsole
+from tests.integration.console.consoles import LiveConsole
 
 pytestmark = [
     pytest.mark.integration,

@@ -8,7 +8,7 @@ import pytest
 
 from sluice.rollout.engine.commands import Command, Verb
 from sluice.rollout.engine.state import Status
-from tests.integration.console.conftest import LiveConsole
+from tests.integration.console.consoles import LiveConsole
 
 pytestmark = pytest.mark.integration
 

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from sluice.rollout.engine.commands import Command, Verb
-from tests.integration.console.conftest import LiveConsole, RunningConsole
+from tests.integration.console.consoles import LiveConsole, RunningConsole
 from tests.integration.console.test_pages import form_of, wait_for
 
 pytestmark = pytest.mark.integration

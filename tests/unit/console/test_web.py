@@ -14,6 +14,7 @@ from sluice.console.web.sessions import IDLE_MAX, LIFETIME, SESSIONS_MAX, Sessio
 
 NOW = datetime(2026, 11, 30, tzinfo=UTC)
 ADDRESS = ("127.0.0.1", 8300)
+HOME = Path("home")
 
 
 def test_session_ends_when_idle_and_after_its_lifetime() -> None:
@@ -92,9 +93,11 @@ def test_only_own_paths_are_followed(target: str, path: str) -> None:
 )
 def test_setting_that_cannot_work_is_named(environment: dict[str, str]) -> None:
     with pytest.raises(ConsoleSettingsError, match=next(iter(environment))):
-        read_settings(environment, ADDRESS, "ada")
+        read_settings(environment, ADDRESS, "ada", HOME)
 
 
 def test_https_binds_the_cookie_to_the_host() -> None:
-    settings = read_settings({"SLUICE_CONSOLE_URL": "https://sluice.example.org"}, ADDRESS, "ada")
+    settings = read_settings(
+        {"SLUICE_CONSOLE_URL": "https://sluice.example.org"}, ADDRESS, "ada", HOME
+    )
     assert settings.cookie_name == "__Host-sluice"

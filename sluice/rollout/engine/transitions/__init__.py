@@ -19,6 +19,7 @@ from sluice.rollout.engine.transitions.pauses import (
 )
 from sluice.rollout.engine.transitions.people import (
     apply_command,
+    record_approvals_min,
     record_start,
     record_verification,
 )
@@ -67,6 +68,7 @@ __all__ = [
     "promote",
     "raise_finding",
     "record_abort_write",
+    "record_approvals_min",
     "record_check",
     "record_finding",
     "record_item_results",

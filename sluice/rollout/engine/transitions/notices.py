@@ -46,6 +46,7 @@ def enqueue_notice(state: State, now: datetime, severity: Severity, alert: str, 
         step=state.step.name if state.step else None,
         percentage=state.percentage,
         runbook=runbook_for_alert(state, alert),
+        evidence=state.checks.latest.id if state.checks.latest else "",
     )
     open_alerts = state.outbox.open_alerts
     if severity in PAGING_SEVERITIES:

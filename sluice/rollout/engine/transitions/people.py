@@ -60,6 +60,11 @@ def record_start(state: State, now: datetime, command: Command, signer: Signer |
     _record_decision(state, now, ("start", command.reason), command, signer)
 
 
+def record_approvals_min(state: State, minimum: int) -> None:
+    """Keep the worker's minimum of approvals, which counts from now on."""
+    state.decisions = state.decisions.model_copy(update={"approvals_min": minimum})
+
+
 def record_verification(state: State, now: datetime, has_keyring: bool, nonce: str) -> None:
     """Keep whether a keyring is in force, and the nonce of the statement that was verified."""
     used = state.decisions.used_nonces

@@ -1,0 +1,1 @@
+"""Login: OpenID Connect, passkeys, and the console's own key."""
