@@ -6,21 +6,27 @@ from datetime import timedelta
 from activities.contract.errors import EffectError
 from activities.measuring.query_batch import QueryBatch
 from sluice.rollout.analysis import blocks
+from sluice.rollout.analysis.cohorts import Cohort
+from sluice.rollout.analysis.gate import Metric
 from sluice.rollout.analysis.sequential_state import Block
-from sluice.rollout.analysis.statistic import AnyStatistic
 
 CounterIncreases = dict[str, float | None]
 
 
 async def measure_block(
-    queries: QueryBatch, statistic: AnyStatistic, block: Block, stale_after: timedelta
+    queries: QueryBatch, metric: Metric, block: Block, stale_after: timedelta
 ) -> Block:
-    """Return the block with its counts, or with the problem that disqualifies them; never raise."""
+    """Return the block with its counts, or with the problem that disqualifies them; never raise.
+
+    The metric has a statistic.
+    """
+    assert metric.statistic is not None  # noqa: S101  plans are checked for it
+    witness = blocks.reset_indicator(metric.statistic)
     try:
         treatment, control, problem = await asyncio.gather(
-            _measure_increases(queries, statistic, block, "treatment"),
-            _measure_increases(queries, statistic, block, "control"),
-            _describe_interruption(queries, blocks.reset_indicator(statistic), block, stale_after),
+            _measure_increases(queries, metric, block, "treatment"),
+            _measure_increases(queries, metric, block, "control"),
+            _describe_interruption(queries, witness, block, stale_after),
         )
     except EffectError as error:
         return block.model_copy(update={"error": str(error)})
@@ -31,12 +37,13 @@ async def measure_block(
 
 
 async def _measure_increases(
-    queries: QueryBatch, statistic: AnyStatistic, block: Block, cohort: str
+    queries: QueryBatch, metric: Metric, block: Block, cohort: Cohort
 ) -> CounterIncreases:
-    counters, span = statistic.counters(), block.until - block.since
+    counters = metric.statistic.counters() if metric.statistic else {}
+    pattern, span = metric.cohorts.pattern(cohort), block.until - block.since
     values = await asyncio.gather(
         *(
-            queries.query(blocks.increase_query(c, cohort, span), block.until)
+            queries.query(blocks.increase_query(c, pattern, span), block.until)
             for c in counters.values()
         )
     )

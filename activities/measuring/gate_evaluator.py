@@ -10,7 +10,8 @@ from activities.contract.ports import MetricsProvider
 from activities.measuring.block_measurement import measure_block
 from activities.measuring.query_batch import QueryBatch
 from sluice.rollout.analysis.blocks import due_blocks
-from sluice.rollout.analysis.gate import Cohort, Gate, GateKind, Metric, render_query, slope_query
+from sluice.rollout.analysis.cohorts import Cohort
+from sluice.rollout.analysis.gate import Gate, GateKind, Metric, slope_query
 from sluice.rollout.analysis.judge import judge
 from sluice.rollout.analysis.promql import sample_age_query
 from sluice.rollout.analysis.reading import STALE_AFTER, GateReadings, Reading
@@ -112,7 +113,7 @@ class GateEvaluator:
         share = self._context.share
         if gate.cohort != "treatment" or metric.samples is None or not share or share >= 1:
             return ""
-        control = await self._query(render_query(metric.samples, gate, "control"))
+        control = await self._query(metric.samples_query(gate, "control"))
         expected = (control or 0.0) * share / (1 - share)
         if expected < VANISHED_SAMPLES_MIN:
             return ""
@@ -132,7 +133,7 @@ class GateEvaluator:
             *(
                 measure_block(
                     self._queries,
-                    metric.statistic,
+                    metric,
                     Block(since=since, until=until, share=exposure.share),
                     self._context.stale_after,
                 )
@@ -161,8 +162,8 @@ class GateEvaluator:
 
     async def _query_reading(self, gate: Gate, cohort: Cohort) -> dict[str, float | bool | None]:
         metric = self._context.metrics[gate.metric]
-        promql = render_query(metric.query, gate, cohort)
-        counting = render_query(metric.samples, gate, cohort) if metric.samples else None
+        promql = metric.value_query(gate, cohort)
+        counting = metric.samples_query(gate, cohort)
         value, samples, freshness = await asyncio.gather(
             self._query(slope_query(promql, gate) if gate.kind is GateKind.TREND else promql),
             self._query(counting),

@@ -5,7 +5,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
-from sluice.rollout.analysis.gate import render_query
+from sluice.rollout.analysis.cohorts import COHORTS
 from sluice.rollout.analysis.promql import sample_age_query
 from sluice.rollout.plan.schema import RolloutPlan
 
@@ -41,7 +41,7 @@ def locate_tick(entry_times: Sequence[datetime], at: datetime, tick: float) -> t
 def sample_age_queries(plan: RolloutPlan) -> Iterator[str]:
     """Return every sample-age query that the plan's gates can cause."""
     for gate in (*plan.baselines, *(gate for _, gate in plan.rules())):
-        for cohort in ("treatment", "control", "all"):
-            asked = sample_age_query(render_query(plan.metrics[gate.metric].query, gate, cohort))
+        for cohort in COHORTS:
+            asked = sample_age_query(plan.metrics[gate.metric].value_query(gate, cohort))
             if asked is not None:
                 yield asked

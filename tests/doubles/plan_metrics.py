@@ -7,7 +7,8 @@ from datetime import datetime
 
 from activities.contract.errors import EffectError
 from sluice.rollout.analysis.blocks import render_selector
-from sluice.rollout.analysis.gate import COHORT_PATTERN, Cohort, Gate, render_query, slope_query
+from sluice.rollout.analysis.cohorts import COHORTS, Cohort
+from sluice.rollout.analysis.gate import Gate, slope_query
 from sluice.rollout.plan.schema import RolloutPlan
 
 MetricValue = float | EffectError | None
@@ -48,10 +49,10 @@ class PlanMetrics:
             for promql, asked in _gate_requests(plan, gate)
         }
         self._counters = {
-            render_selector(selector, cohort): name
+            render_selector(selector, metric.cohorts.pattern(cohort)): name
             for metric in plan.metrics.values()
             for name, selector in (metric.statistic.counters() if metric.statistic else {}).items()
-            for cohort in COHORT_PATTERN
+            for cohort in COHORTS
         }
 
     def query(self, promql: str, at: datetime) -> float | None:
@@ -96,10 +97,9 @@ def _plan_gates(plan: RolloutPlan) -> Iterator[Gate]:
 
 def _gate_requests(plan: RolloutPlan, gate: Gate) -> Iterator[tuple[str, MetricRequest]]:
     metric = plan.metrics[gate.metric]
-    for cohort in COHORT_PATTERN:
-        promql = render_query(metric.query, gate, cohort)  # type: ignore[arg-type]  # keys are cohorts
-        yield promql, MetricRequest(gate.metric, cohort, "value")  # type: ignore[arg-type]
-        yield slope_query(promql, gate), MetricRequest(gate.metric, cohort, "slope")  # type: ignore[arg-type]
-        if metric.samples:
-            counting = render_query(metric.samples, gate, cohort)  # type: ignore[arg-type]
-            yield counting, MetricRequest(gate.metric, cohort, "samples")  # type: ignore[arg-type]
+    for cohort in COHORTS:
+        promql = metric.value_query(gate, cohort)
+        yield promql, MetricRequest(gate.metric, cohort, "value")
+        yield slope_query(promql, gate), MetricRequest(gate.metric, cohort, "slope")
+        if counting := metric.samples_query(gate, cohort):
+            yield counting, MetricRequest(gate.metric, cohort, "samples")

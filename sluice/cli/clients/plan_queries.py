@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 
 from sluice.cli.context import Context
-from sluice.rollout.analysis.gate import Gate, Metric, render_query
+from sluice.rollout.analysis.gate import Gate, Metric
 from sluice.rollout.analysis.promql import parse_selectors
 from sluice.rollout.plan.metric_catalog import ROUTER_SERIES
 from sluice.rollout.plan.schema import RolloutPlan
@@ -105,9 +105,9 @@ def _queries(plan: RolloutPlan) -> Iterator[tuple[tuple[str, ...], str]]:
     for name, metric in plan.metrics.items():
         windows = [gate.window for _, gate in plan.rules() if gate.metric == name]
         gate = Gate(metric=name, threshold=0, window=max(windows, default=_DEFAULT_WINDOW))
-        for field in ("query", "samples"):
-            if template := getattr(metric, field):
-                yield ("metrics", name, field), render_query(template, gate, "all")
+        yield ("metrics", name, "query"), metric.value_query(gate, "all")
+        if counting := metric.samples_query(gate, "all"):
+            yield ("metrics", name, "samples"), counting
 
 
 def _metric_names(plan: RolloutPlan) -> Iterator[tuple[tuple[str, ...], str]]:
@@ -123,6 +123,6 @@ def _metric_names(plan: RolloutPlan) -> Iterator[tuple[tuple[str, ...], str]]:
 
 def _templates(metric: Metric) -> Iterator[tuple[str, str]]:
     gate = Gate(metric="any", threshold=0, window=_DEFAULT_WINDOW)
-    yield "query", render_query(metric.query, gate, "all")
-    if metric.samples:
-        yield "samples", render_query(metric.samples, gate, "all")
+    yield "query", metric.value_query(gate, "all")
+    if counting := metric.samples_query(gate, "all"):
+        yield "samples", counting

@@ -19,7 +19,7 @@ from sluice.rehearsal.backtest.source import connect_server, open_tsdb, require_
 from sluice.rehearsal.errors import NothingRecordedError, RehearsalError
 from sluice.rehearsal.prometheus.range_query import PrometheusClient
 from sluice.rehearsal.ticks import tick_seconds
-from sluice.rollout.analysis.gate import COHORT_PATTERN
+from sluice.rollout.analysis.cohorts import COHORTS
 from sluice.rollout.errors import QuantityError
 from sluice.rollout.plan.schema import RolloutPlan
 from sluice.rollout.units import parse_duration
@@ -53,8 +53,8 @@ def backtest(  # noqa: PLR0913, PLR0917  each is an option of the command line
     times = (_parse_time("--from", begin, now), _parse_time("--to", end, now))
     if times[1] <= times[0]:
         raise CliError("--to must be later than --from.", Exit.USAGE)
-    if treatment not in COHORT_PATTERN:
-        cohorts = ", ".join(COHORT_PATTERN)
+    if treatment not in COHORTS:
+        cohorts = ", ".join(COHORTS)
         raise CliError(f"--treatment {treatment!r} is not one of {cohorts}.", Exit.USAGE)
     if tsdb is not None and not tsdb.is_dir():
         raise CliError(f"--tsdb {tsdb} is not a folder.", Exit.USAGE)
@@ -63,7 +63,7 @@ def backtest(  # noqa: PLR0913, PLR0917  each is an option of the command line
     url = prometheus or Context.read().prometheus_url
     try:
         with _open_source(checked, url, tsdb) as ranges:
-            recorded = PrometheusHistory(checked, ranges, *times, treatment)  # type: ignore[arg-type]  # checked above
+            recorded = PrometheusHistory(checked, ranges, *times, treatment)
             require_data(recorded, tsdb, now)
             done = replay(recorded, often)
     except NothingRecordedError as error:

@@ -9,20 +9,11 @@ import numpy as np
 from sluice.rehearsal.arrays import Floats
 from sluice.rehearsal.lookahead.vectorized_judge import SampleColumn
 from sluice.rehearsal.prometheus.range_query import PrometheusClient
-from sluice.rollout.analysis.gate import (
-    COHORT_PATTERN,
-    Cohort,
-    Gate,
-    GateKind,
-    Metric,
-    render_query,
-    slope_query,
-)
+from sluice.rollout.analysis.cohorts import EVERY_VALUE, Cohort
+from sluice.rollout.analysis.gate import Gate, GateKind, Metric, slope_query
 from sluice.rollout.analysis.promql import freshness_query, parse_selectors
 from sluice.rollout.analysis.reading import Reading
 from sluice.rollout.plan.schema import RolloutPlan
-
-COHORT_LABEL = "cohort"
 
 
 @dataclass
@@ -54,16 +45,17 @@ class PrometheusHistory:
             PrometheusFailedError: it does not answer, or refuses a query.
         """
         metric, cohort = self.plan.metrics[gate.metric], self._recorded_cohort(cohort)
-        promql = render_query(metric.query, gate, cohort)
+        promql = metric.value_query(gate, cohort)
         values = self._read(
             slope_query(promql, gate) if gate.kind is GateKind.TREND else promql, interval
         )
         if asked := freshness_query(promql, self.plan.stale_after):
             values = np.where(self._read(asked, interval) == 1, values, np.nan)
-        if metric.samples is None:
+        counting = metric.samples_query(gate, cohort)
+        if counting is None:
             return SampleColumn(values)
         # A missing series of sample counts means zero samples, as in activities.measuring.gate_evaluator.
-        samples = self._read(render_query(metric.samples, gate, cohort), interval)
+        samples = self._read(counting, interval)
         return SampleColumn(values, np.nan_to_num(samples))
 
     def read_columns(
@@ -75,20 +67,18 @@ class PrometheusHistory:
 
     def explain_missing(self, gate: Gate, cohort: Cohort) -> str:
         """Return the series that a gate without data lacks."""
-        metric, wanted = (
-            self.plan.metrics[gate.metric],
-            COHORT_PATTERN[self._recorded_cohort(cohort)],
-        )
+        metric = self.plan.metrics[gate.metric]
+        label, wanted = metric.cohorts.label, metric.cohorts.value(self._recorded_cohort(cohort))
         for name, labels in _selected_series(metric, gate, self._recorded_cohort(cohort)):
             found = self.client.get_metadata("series", **{"match[]": name, **self._span}) or []
             if not found:
                 return f"the series {name} was not recorded"
-            cohorts = sorted({one[COHORT_LABEL] for one in found if COHORT_LABEL in one})
-            if COHORT_LABEL in labels and wanted not in (*cohorts, ".+"):
-                has = f"only of {', '.join(cohorts)}" if cohorts else "without a cohort label"
+            cohorts = sorted({one[label] for one in found if label in one})
+            if label in labels and wanted not in (*cohorts, EVERY_VALUE):
+                has = f"only of {', '.join(cohorts)}" if cohorts else f"without the label {label!r}"
                 return f"{name} was recorded {has}, not of {wanted}"
-            if COHORT_LABEL in labels and not cohorts:
-                return f"{name} was recorded without a cohort label"
+            if label in labels and not cohorts:
+                return f"{name} was recorded without the label {label!r}"
         return "its series were recorded, but the query gave no value over them"
 
     def has_data(self) -> bool:
@@ -120,5 +110,5 @@ def _selected_series(
     metric: Metric, gate: Gate, cohort: Cohort
 ) -> Iterator[tuple[str, frozenset[str]]]:
     """Return the names of a gate's series, with the labels of its queries."""
-    for selector in parse_selectors(render_query(metric.query, gate, cohort)).selectors:
+    for selector in parse_selectors(metric.value_query(gate, cohort)).selectors:
         yield selector.metric, selector.labels

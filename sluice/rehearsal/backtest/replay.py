@@ -242,7 +242,7 @@ def _replay_statistical_rule(
     exposure = EvidenceContext(since=recorded.begin, share=share, alphas=alphas)
     spans = block_spans(gate, exposure, recorded.end)
     known = (share, recorded.plan.stale_after)
-    measured = measure_blocks(recorded.read_columns, metric.statistic, spans, known, resets=True)
+    measured = measure_blocks(recorded.read_columns, metric, spans, known, resets=True)
     weighed = evaluate_blocks(gate, metric, exposure, measured)
     counted = [block for block in measured if not block.problem]
     failed = () if weighed.failed_at is None else (weighed.failed_at,)

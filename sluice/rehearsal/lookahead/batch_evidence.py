@@ -14,15 +14,15 @@ from sluice.rehearsal.arrays import Floats
 from sluice.rehearsal.lookahead.watch_spec import with_evidence
 from sluice.rehearsal.timeline.timeline import Timeline
 from sluice.rollout.analysis import blocks
+from sluice.rollout.analysis.cohorts import Cohort
 from sluice.rollout.analysis.gate import Gate, Metric
 from sluice.rollout.analysis.sequential_gate import judge_blocks
 from sluice.rollout.analysis.sequential_state import Block, EvidenceContext, SequentialState
-from sluice.rollout.analysis.statistic import AnyStatistic
 from sluice.rollout.analysis.verdict import Outcome, Verdict
 
 BLOCKS_PER_BATCH = 288
 """Blocks per evaluation; when they fail, the first failure is searched among them."""
-COHORTS = ("treatment", "control")
+COHORTS: tuple[Cohort, ...] = ("treatment", "control")
 ColumnReader = Callable[[Sequence[str], Sequence[datetime], timedelta], list[Floats]]
 """Reads expressions at times a fixed step apart; returns a column of values for each."""
 
@@ -53,10 +53,9 @@ def evaluate_ahead(
         len(spans),
     )
     if known not in timeline.evidence_cache:
-        assert metric.statistic is not None  # noqa: S101  plans are checked for it
         measured = measure_blocks(
             timeline.read_columns,
-            metric.statistic,
+            metric,
             spans,
             (exposure.share, timeline.plan.stale_after),
         )
@@ -110,13 +109,13 @@ def block_spans(gate: Gate, exposure: EvidenceContext, until: datetime) -> list[
 
 def measure_blocks(
     read: ColumnReader,
-    statistic: AnyStatistic,
+    metric: Metric,
     spans: Sequence[blocks.Span],
     known: tuple[float, timedelta],
     *,
     resets: bool = False,
 ) -> list[Block]:
-    """Measure every block: its counts, or the problem that makes them useless.
+    """Measure every block of a metric's statistic: its counts, or the problem that makes them useless.
 
     ``known`` holds the treatment's share and the plan's ``stale_after``. ``resets`` asks for counter
     resets, which a real router may have and a recording does not.
@@ -125,9 +124,9 @@ def measure_blocks(
         return []
     share, stale_after = known
     length, ends = spans[0][1] - spans[0][0], [until for _, until in spans]
-    wanted, asked = block_queries(statistic, length, stale_after)
+    wanted, asked = block_queries(metric, length, stale_after)
     if resets:
-        asked.append(blocks.reset_query(blocks.reset_indicator(statistic), length, stale_after))
+        asked.append(blocks.reset_query(_witness(metric), length, stale_after))
     columns = read(asked, ends, length)
     enough = np.array([blocks.expected_coverage(span, stale_after) for span in spans])
     seen = np.nan_to_num(columns[len(wanted)]) >= enough
@@ -142,14 +141,22 @@ def measure_blocks(
 
 
 def block_queries(
-    statistic: AnyStatistic, length: timedelta, stale_after: timedelta
+    metric: Metric, length: timedelta, stale_after: timedelta
 ) -> tuple[dict[tuple[str, str], str], list[str]]:
     """Return the queries of a block: the increase of its counters by cohort and name, and all in order."""
-    counters, witness = statistic.counters(), blocks.reset_indicator(statistic)
-    wanted = {
-        (c, n): blocks.increase_query(s, c, length) for c in COHORTS for n, s in counters.items()
+    counters = metric.statistic.counters() if metric.statistic else {}
+    wanted: dict[tuple[str, str], str] = {
+        (cohort, name): blocks.increase_query(selector, metric.cohorts.pattern(cohort), length)
+        for cohort in COHORTS
+        for name, selector in counters.items()
     }
-    return wanted, [*wanted.values(), blocks.coverage_query(witness, length, stale_after)]
+    return wanted, [*wanted.values(), blocks.coverage_query(_witness(metric), length, stale_after)]
+
+
+def _witness(metric: Metric) -> str:
+    """Return the counter whose resets and gaps are the whole block's."""
+    assert metric.statistic is not None  # noqa: S101  plans are checked for it
+    return blocks.reset_indicator(metric.statistic)
 
 
 def _build_block(

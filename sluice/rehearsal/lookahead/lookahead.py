@@ -19,7 +19,8 @@ from sluice.rehearsal.lookahead.vectorized_judge import (
 )
 from sluice.rehearsal.lookahead.watch_spec import Breach, WatchSpec, has_both_cohorts
 from sluice.rehearsal.timeline.timeline import StepEntry, Timeline
-from sluice.rollout.analysis.gate import Cohort, Gate, GateKind, Metric, render_query, slope_query
+from sluice.rollout.analysis.cohorts import Cohort
+from sluice.rollout.analysis.gate import Gate, GateKind, Metric, slope_query
 from sluice.rollout.analysis.sequential_state import SequentialState
 
 EpochSpan = tuple[float, float]
@@ -105,10 +106,10 @@ def violation_query(gate: Gate, spec: WatchSpec) -> str | None:
 
 def _tick_queries(gate: Gate, metric: Metric, cohort: Cohort) -> Iterator[str]:
     """Return the queries of each tick: the value and, if defined, the sample count."""
-    promql = render_query(metric.query, gate, cohort)
+    promql = metric.value_query(gate, cohort)
     yield slope_query(promql, gate) if gate.kind is GateKind.TREND else promql
-    if metric.samples is not None:
-        yield render_query(metric.samples, gate, cohort)
+    if counting := metric.samples_query(gate, cohort):
+        yield counting
 
 
 def gate_queries(gates: Sequence[Gate], spec: WatchSpec) -> Iterator[str]:

@@ -17,9 +17,8 @@ from sluice.rehearsal.lookahead.lookahead import gate_queries, violation_query
 from sluice.rehearsal.lookahead.watch_spec import WatchSpec, has_both_cohorts
 from sluice.rehearsal.timeline.timeline import Timeline, expected_duration
 from sluice.rollout.analysis import blocks
-from sluice.rollout.analysis.gate import Gate, GateKind
+from sluice.rollout.analysis.gate import Gate, GateKind, Metric
 from sluice.rollout.analysis.reading import Reading
-from sluice.rollout.analysis.statistic import AnyStatistic
 from sluice.rollout.plan.alpha_budget import FULL_PERCENTAGE
 from sluice.rollout.plan.schema import Step
 
@@ -147,18 +146,18 @@ def _prefetch_gate(course: Timeline, gate: Gate, guarded: WatchSpec) -> None:
 
 
 def _prefetch_statistical_gate(course: Timeline, gate: Gate) -> None:
-    statistic, wanted = _statistic_queries(course, gate)
+    metric, wanted = _statistic_queries(course, gate)
+    assert metric.statistic is not None  # noqa: S101  plans are checked for it
     resets = blocks.reset_query(
-        blocks.reset_indicator(statistic), gate.window, course.plan.stale_after
+        blocks.reset_indicator(metric.statistic), gate.window, course.plan.stale_after
     )
     tape, seconds = course.entries[-1].recording, gate.window.total_seconds()
     for promql in (*wanted, resets):
         tape.readings.prefetch_at(promql, tape.entry_epoch + seconds, seconds)
 
 
-def _statistic_queries(course: Timeline, gate: Gate) -> tuple[AnyStatistic, list[str]]:
-    """Return the counters of a statistical gate, and the queries of each block."""
-    statistic = course.plan.metrics[gate.metric].statistic
-    assert statistic is not None  # noqa: S101  plans are checked for it
-    _, wanted = block_queries(statistic, gate.window, course.plan.stale_after)
-    return statistic, wanted
+def _statistic_queries(course: Timeline, gate: Gate) -> tuple[Metric, list[str]]:
+    """Return the metric of a statistical gate, and the queries of each block."""
+    metric = course.plan.metrics[gate.metric]
+    _, wanted = block_queries(metric, gate.window, course.plan.stale_after)
+    return metric, wanted

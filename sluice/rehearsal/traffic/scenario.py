@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from sluice.rollout import units
-from sluice.rollout.analysis.gate import Cohort, Model
+from sluice.rollout.analysis.cohorts import Cohort
+from sluice.rollout.analysis.gate import Model
 from sluice.rollout.plan.schema import Name, RolloutPlan, Step
 from sluice.rollout.units import Duration, Threshold, parse_duration
 from sluice.rollout.yaml_document import Problem, parse, problems_in, read_text

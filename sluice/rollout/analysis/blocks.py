@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 from math import ceil
 from string import Template
 
-from sluice.rollout.analysis.gate import COHORT_PATTERN, Gate
+from sluice.rollout.analysis.cohorts import EVERY_VALUE
+from sluice.rollout.analysis.gate import Gate
 from sluice.rollout.analysis.sequential_state import EvidenceContext, SequentialState
 from sluice.rollout.analysis.statistic import AnyStatistic
 from sluice.rollout.units import format_duration
@@ -34,25 +35,27 @@ def due_blocks(gate: Gate, context: EvidenceContext, at: datetime) -> list[Span]
     return [(start + i * length, start + (i + 1) * length) for i in range((at - start) // length)]
 
 
-def increase_query(selector: str, cohort: str, span: timedelta) -> str:
+def increase_query(selector: str, pattern: str, span: timedelta) -> str:
     """PromQL for what a cohort's counter grew by in the ``span`` before the query's time.
+
+    ``pattern`` matches the cohort's value of its label.
 
     Exact: the last scrape at its end less the last at its beginning, series by series. A series that
     was not there at both ends (a process that just started) counts from its next block on.
     """
-    filled = render_selector(selector, cohort)
+    filled = render_selector(selector, pattern)
     return f"sum({filled} - {filled} offset {format_duration(span)})"
 
 
 def reset_query(selector: str, span: timedelta, stale_after: timedelta) -> str:
     """PromQL for the number of resets of either cohort's counter in the block."""
-    return f"sum(resets({render_selector(selector, 'all')}[{format_duration(span + stale_after)}]))"
+    return f"sum(resets({render_selector(selector, EVERY_VALUE)}[{format_duration(span + stale_after)}]))"
 
 
 def coverage_query(selector: str, span: timedelta, stale_after: timedelta) -> str:
     """PromQL for the number of ``looks_expected`` looks found a sample not older than ``stale_after``."""
     step = format_duration(stale_after)
-    seen = f"count(present_over_time({render_selector(selector, 'all')}[{step}]))"
+    seen = f"count(present_over_time({render_selector(selector, EVERY_VALUE)}[{step}]))"
     return f"count_over_time(({seen})[{format_duration(span)}:{step}])"
 
 
@@ -63,9 +66,9 @@ def expected_coverage(span: Span, stale_after: timedelta) -> int:
     return end // step - -(-start // step) + 1
 
 
-def render_selector(selector: str, cohort: str) -> str:
-    """Return the selector of one cohort, or of ``all``."""
-    return Template(selector).safe_substitute(cohort=COHORT_PATTERN[cohort])
+def render_selector(selector: str, pattern: str) -> str:
+    """Return the selector of the cohorts whose label's value matches ``pattern``."""
+    return Template(selector).safe_substitute(cohort=pattern)
 
 
 def reset_indicator(statistic: AnyStatistic) -> str:

@@ -6,14 +6,12 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from sluice.rollout.analysis.cohorts import ROUTER_COHORTS, Cohort, CohortMapping
+from sluice.rollout.analysis.metric_model import AnyMetricModel
 from sluice.rollout.analysis.promql import complete_absence
 from sluice.rollout.analysis.statistic import Statistic
 from sluice.rollout.model import Model as Model  # noqa: PLC0414  others take it from here
 from sluice.rollout.units import Duration, Number, Threshold, Whole, format_duration
-
-COHORT_PATTERN = {"treatment": "treatment", "control": "control", "all": ".+"}
-
-Cohort = Literal["treatment", "control", "all"]
 
 
 class Severity(StrEnum):
@@ -43,7 +41,8 @@ class Metric(Model):
     """A PromQL template over ``$cohort`` (a regular expression) and ``$window``.
 
     ``samples`` is a query of the same shape that counts what the value rests on (requests, users).
-    ``statistic``: the counts of this metric's statistical gates.
+    ``statistic``: the counts of this metric's statistical gates. ``cohorts``: the label that
+    ``$cohort`` is compared with; the plan's unless given. ``model``: its behavior in rehearsals.
     """
 
     query: str = Field(min_length=1)
@@ -51,6 +50,16 @@ class Metric(Model):
     statistic: Statistic | None = None
     unit: Literal["seconds", "ratio", "bytes", "count", "score", "per_second"]
     description: str = ""
+    cohorts: CohortMapping = ROUTER_COHORTS
+    model: AnyMetricModel | None = None
+
+    def value_query(self, gate: "Gate", cohort: Cohort) -> str:
+        """Return the PromQL of the value for one cohort over the gate's window."""
+        return render_query(self.query, gate, cohort, self.cohorts)
+
+    def samples_query(self, gate: "Gate", cohort: Cohort) -> str | None:
+        """Return the PromQL of the sample count likewise; None without one."""
+        return render_query(self.samples, gate, cohort, self.cohorts) if self.samples else None
 
 
 class Gate(Model):
@@ -129,13 +138,15 @@ def template_problem(template: str) -> str:
     return ""
 
 
-def render_query(template: str, gate: Gate, cohort: Cohort) -> str:
+def render_query(
+    template: str, gate: Gate, cohort: Cohort, cohorts: CohortMapping = ROUTER_COHORTS
+) -> str:
     """Return the PromQL of ``template`` for one cohort over the gate's window.
 
     Raises:
         KeyError, ValueError: when the template names a variable other than $cohort and $window.
     """
-    values = {"cohort": COHORT_PATTERN[cohort], "window": format_duration(gate.window)}
+    values = {"cohort": cohorts.pattern(cohort), "window": format_duration(gate.window)}
     return complete_absence(Template(template).substitute(values))
 
 

@@ -3,7 +3,8 @@
 import math
 from datetime import datetime, timedelta
 
-from sluice.rollout.analysis.gate import Cohort, Model
+from sluice.rollout.analysis.cohorts import Cohort
+from sluice.rollout.analysis.gate import Model
 
 STALE_AFTER = timedelta(minutes=2)
 """A plan's default: eight scrapes of 15 s, or two of a minute."""

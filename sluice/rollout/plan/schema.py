@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
+from sluice.rollout.analysis.cohorts import ROUTER_COHORTS, CohortMapping
 from sluice.rollout.analysis.gate import Gate, Metric, Severity
 from sluice.rollout.analysis.reading import STALE_AFTER
 from sluice.rollout.model import Model, TupleOf
@@ -127,12 +128,22 @@ class RehearsalBudget(Model):
     detection_delay_max: dict[str, Duration] = Field(default_factory=dict)
 
 
+def _with_cohorts(metric: object, cohorts: CohortMapping) -> object:
+    """Return the metric as written, with the plan's cohorts unless it has its own."""
+    if isinstance(metric, dict):
+        return {"cohorts": cohorts, **metric}
+    if isinstance(metric, Metric) and "cohorts" not in metric.model_fields_set:
+        return metric.model_copy(update={"cohorts": cohorts})
+    return metric
+
+
 class RolloutPlan(Model):
     """A whole rollout. ``sluice.rollout.plan.loader`` adds line numbers to its problems.
 
     ``alpha``: the chance that any statistical gate fails without cause, over the whole rollout.
     ``stale_after``: readings whose newest sample is older count as no data. ``blind_after``: a red flag
     without any verdict for so long is a finding of ``blind_severity`` (None: see ``blind_limit``).
+    ``cohorts``: the label of the cohorts in the metrics, for each metric without its own.
     """
 
     name: Name
@@ -150,11 +161,24 @@ class RolloutPlan(Model):
     checklists: ChecklistSchedule = ChecklistSchedule()
     rollbacks: RollbackPolicy = RollbackPolicy()
     notify: TupleOf[NoticeRoute] = ()
+    cohorts: CohortMapping = ROUTER_COHORTS
     metrics: dict[str, Metric]
     baselines: TupleOf[Gate] = ()
     steps: TupleOf[Step]
     report_directory: str = "docs/deployments"
     budget: RehearsalBudget | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _pass_cohorts_to_metrics(cls, data: object) -> object:
+        if not isinstance(data, dict) or not isinstance(data.get("metrics"), dict):
+            return data
+        try:
+            cohorts = CohortMapping.model_validate(data["cohorts"])
+        except (KeyError, ValidationError):  # a broken one is reported at its own place
+            return data
+        metrics = {name: _with_cohorts(one, cohorts) for name, one in data["metrics"].items()}
+        return {**data, "metrics": metrics}
 
     @model_validator(mode="after")
     def _require_sight(self) -> Self:

@@ -6,13 +6,13 @@ Pure: the same record gives the same explanation, years later and without the pl
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
+from sluice.rollout.analysis.cohorts import ROUTER_COHORTS
 from sluice.rollout.analysis.gate import (
     RELATIVE_KINDS,
     Gate,
     GateKind,
     Metric,
     Model,
-    render_query,
     slope_query,
 )
 from sluice.rollout.analysis.judge import format_change
@@ -130,7 +130,7 @@ def _verdict_evidence(judged: RecordedCheck) -> Iterator[VerdictEvidence]:
 
 def summarize_rule(gate: Gate, metric: Metric | None) -> RuleSummary:
     """Put a gate into words; the query is there when the metric is known."""
-    query = render_query(metric.query, gate, gate.cohort) if metric else ""
+    query = metric.value_query(gate, gate.cohort) if metric else ""
     return RuleSummary(
         gate=gate.name,
         text=", ".join(_rule_phrases(gate, metric)),
@@ -142,6 +142,13 @@ def summarize_rule(gate: Gate, metric: Metric | None) -> RuleSummary:
     )
 
 
+def _name_cohort(gate: Gate, metric: Metric | None) -> str:
+    """Return the gate's cohort, with the label and value that stand for it in the team's metrics."""
+    if metric is None or metric.cohorts == ROUTER_COHORTS or gate.cohort == "all":
+        return gate.cohort
+    return f"{gate.cohort}: {metric.cohorts.label}={metric.cohorts.value(gate.cohort)}"
+
+
 def _rule_phrases(gate: Gate, metric: Metric | None) -> Iterator[str]:
     unit = gate_unit(gate, metric) if metric else ""
     limit = format_value(gate.threshold, unit)
@@ -149,7 +156,7 @@ def _rule_phrases(gate: Gate, metric: Metric | None) -> Iterator[str]:
         against = "recorded baseline" if gate.kind is GateKind.BASELINE else "control cohort"
         limit = f"{against} {format_change(gate)}"
     slope_of = "slope of " if gate.kind is GateKind.TREND else ""
-    yield f"{slope_of}{gate.metric} ({gate.cohort}) {gate.direction} {limit}"
+    yield f"{slope_of}{gate.metric} ({_name_cohort(gate, metric)}) {gate.direction} {limit}"
     if gate.floor is not None:
         yield f"never stricter than {format_value(gate.floor, unit)}"
     yield f"over {format_duration(gate.window)}"

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from string import Template
 
+from sluice.rollout.analysis.cohorts import ROUTER_COHORTS, CohortMapping
 from sluice.rollout.analysis.gate import Gate, GateKind, Metric, slope_query, template_problem
 from sluice.rollout.analysis.promql import Matcher, expression_problem, parse_selectors
 from sluice.rollout.plan.schema import RolloutPlan
@@ -17,7 +18,7 @@ def check_expressions(plan: RolloutPlan) -> Iterator[Problem]:
     broken: set[str] = set()
     for name, metric in plan.metrics.items():
         for field in ("query", "samples"):
-            if problem := _expression_problem(getattr(metric, field) or ""):
+            if problem := _expression_problem(getattr(metric, field) or "", metric.cohorts):
                 broken.add(name)
                 yield ("metrics", name, field), problem
     for place, gate in plan.rules():
@@ -34,21 +35,33 @@ def cohort_warning(gate: Gate, metric: Metric) -> str:
         return ""
     return (
         f"reads cohort {gate.cohort}, but the query of {gate.metric!r} has no $cohort: it measures "
-        'everybody; add cohort=~"$cohort" to the query, or write cohort: all'
+        f"everybody; add {metric.cohorts.matcher} to the query, or write cohort: all"
     )
 
 
-def _expression_problem(template: str) -> str:
+def _expression_problem(template: str, cohorts: CohortMapping) -> str:
     if not template or (problem := template_problem(template)):
         return problem if template else ""
     if problem := expression_problem(_render(template)):
         return problem
     for matchers in _cohort_matchers(template):
         for matcher in matchers:
-            if matcher.operator not in _POSITIVE_OPERATORS:
-                return f'excludes the cohort with {matcher.operator}; write cohort=~"$cohort"'
-            if matcher.operator == "=":
-                return 'compares $cohort with =; it is a regular expression, write =~"$cohort"'
+            if problem := cohort_matcher_problem(matcher, cohorts):
+                return problem
+    return ""
+
+
+def cohort_matcher_problem(matcher: Matcher, cohorts: CohortMapping) -> str:
+    """Return the reason why a matcher of $cohort never selects the cohort, or an empty text."""
+    if matcher.operator not in _POSITIVE_OPERATORS:
+        return f"excludes the cohort with {matcher.operator}; write {cohorts.matcher}"
+    if matcher.operator == "=":
+        return f"compares $cohort with =; it is a regular expression, write {cohorts.matcher}"
+    if cohorts != ROUTER_COHORTS and matcher.label != cohorts.label:
+        return (
+            f"compares $cohort with the label {matcher.label!r}, but cohorts: names the label "
+            f"{cohorts.label!r}; write {cohorts.matcher}, or give this metric cohorts: of its own"
+        )
     return ""
 
 
@@ -59,7 +72,7 @@ def _gate_problems(gate: Gate, metric: Metric) -> Iterator[str]:
             if template and not any(_cohort_matchers(template)):
                 yield (
                     f"compares the cohorts, but the {field} of {gate.metric!r} has no $cohort: both "
-                    'sides would be the same number; add cohort=~"$cohort" to its selectors'
+                    f"sides would be the same number; add {metric.cohorts.matcher} to its selectors"
                 )
     if gate.kind is GateKind.TREND and (
         problem := expression_problem(slope_query(_render(metric.query), gate))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from sluice.rollout.analysis.cohorts import CohortMapping
 from sluice.rollout.analysis.gate import Gate, GateKind
 from sluice.rollout.analysis.promql import parse_selectors
 from sluice.rollout.analysis.statistic import (
@@ -11,10 +12,12 @@ from sluice.rollout.analysis.statistic import (
     MeanValue,
     UserHazards,
 )
+from sluice.rollout.plan.checks.expressions import cohort_matcher_problem
 from sluice.rollout.plan.schema import RolloutPlan
 from sluice.rollout.yaml_document import Problem
 from sluice.rollout.yaml_nodes import Location
 
+_COHORT_MARK = "sluice-cohort"
 SINGLE_COHORT_PERCENTAGES = (0, 100)
 _STRATUM_MATCHER: dict[type, str] = {LatencyTail: 'le=~"$le"', UserHazards: '"$stratum"'}
 
@@ -23,32 +26,38 @@ def check_statistical_gates(plan: RolloutPlan) -> Iterator[Problem]:
     """Statistics that count nothing, gates that have none, gates that could never pass."""
     for name, metric in plan.metrics.items():
         if metric.statistic is not None:
-            yield from _check_selectors(("metrics", name, "statistic"), metric.statistic)
+            place = ("metrics", name, "statistic")
+            yield from _check_selectors(place, metric.statistic, metric.cohorts)
     yield from _check_gates(plan)
     yield from _check_second_cohort(plan)
 
 
-def _check_selectors(place: Location, statistic: AnyStatistic) -> Iterator[Problem]:
+def _check_selectors(
+    place: Location, statistic: AnyStatistic, cohorts: CohortMapping
+) -> Iterator[Problem]:
     matcher = _STRATUM_MATCHER.get(type(statistic), "")
     for field in ("events", "units", "total", "squares", "users", "at_risk", "buckets"):
         template = getattr(statistic, field, None)
-        if template is not None and (problem := _selector_problem(template, matcher)):
+        if template is None:
+            continue
+        if problem := _selector_problem(template, matcher, cohorts):
             yield (*place, field), problem
 
 
-def _selector_problem(template: str, matcher: str) -> str:
+def _selector_problem(template: str, matcher: str, cohorts: CohortMapping) -> str:
     if "$cohort" not in template:
-        return 'must select the cohort: write cohort=~"$cohort" among its matchers'
+        return f"must select the cohort: write {cohorts.matcher} among its matchers"
     if matcher not in template:
         return f"must select the stratum: write {matcher} among its matchers"
-    text = template.replace("$cohort", "x").replace("$le", "1").replace("$stratum", "1")
+    text = template.replace("$cohort", _COHORT_MARK).replace("$le", "1").replace("$stratum", "1")
     try:
         selectors = parse_selectors(text).selectors
     except ValueError as error:
         return f"is not a PromQL selector: {error}"
     if len(selectors) != 1 or "{" not in text or not text.rstrip().endswith("}"):
         return "must be one counter with matchers, without function, range or offset"
-    return ""
+    of_cohort = (one for one in selectors[0].matchers if _COHORT_MARK in one.value)
+    return next(filter(None, (cohort_matcher_problem(one, cohorts) for one in of_cohort)), "")
 
 
 def _check_gates(plan: RolloutPlan) -> Iterator[Problem]:
