@@ -126,7 +126,7 @@ class RouterMetrics:
 
     def _add_user_metrics(self) -> None:
         """Add counters of users' first requests since the flag's percentage last changed."""
-        families = UserFamilies(self.registry, "router", (), "reward")
+        families = UserFamilies(self.registry, "router", ("cohort",), "reward")
         self.users = LabeledUserMetrics(families, redis_errors=self.redis_errors)
 
     def _add_learning_metrics(self) -> None:

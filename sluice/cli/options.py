@@ -1,5 +1,6 @@
 """Parameters that several commands share. It imports no driver, because every command imports it."""
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -30,6 +31,25 @@ ActorOption = Annotated[
         "--by", help="The actor; default: SLUICE_ACTOR, or you.", callback=require_printable
     ),
 ]
+CohortsOption = Annotated[
+    str,
+    typer.Option(
+        help="Label and values of the cohorts in the metrics: LABEL=TREATMENT,CONTROL.",
+    ),
+]
+COHORTS_DEFAULT = "cohort=treatment,control"
+
+
+def parse_cohorts(text: str) -> tuple[str, str, str]:
+    """Split LABEL=TREATMENT,CONTROL into its three names."""
+    found = re.fullmatch(r"([^=,\s]+)=([^=,\s]+),([^=,\s]+)", text.strip())
+    if found is None:
+        raise typer.BadParameter(
+            f"cohorts {text!r}: write LABEL=TREATMENT,CONTROL, for example variant=new,old"
+        )
+    return found[1], found[2], found[3]
+
+
 PlanArgument = Annotated[
     Path, typer.Argument(help="The plan, a YAML file such as plans/phase4.yaml.")
 ]

@@ -19,19 +19,25 @@ class PlanTemplate(Template):
     delimiter = "@"
 
 
+ROUTER_COHORTS = ("cohort", "treatment", "control")
+
+
 @dataclass(frozen=True)
 class MetricSource:
-    """Selectors of a service's metrics, without braces; ``labels`` go into each."""
+    """Selectors of a service's metrics, without braces; ``labels`` go into each.
+
+    ``cohorts`` holds the cohorts' label, and its values for treatment and control.
+    """
 
     requests: str = "sluice_requests_total"
     failures: str = 'outcome="error"'
     latency: str = "sluice_request_duration_seconds"
-    cohort_label: str = "cohort"
+    cohorts: tuple[str, str, str] = ROUTER_COHORTS
     labels: str = ""
 
     def selector(self, metric: str, *matchers: str) -> str:
         """Return the metric with its matchers, the cohort's among them."""
-        parts = (self.labels, f'{self.cohort_label}=~"$cohort"', *matchers)
+        parts = (self.labels, f'{self.cohorts[0]}=~"$cohort"', *matchers)
         return f"{metric}{{{','.join(filter(None, parts))}}}"
 
 
@@ -62,6 +68,7 @@ class StarterPlan:
             "flag": self.flag,
             "description": json.dumps(f"Gradual rollout of {self.flag}"),
             "environment": json.dumps(self.environment),
+            "cohorts": _cohorts(source.cohorts),
             "job": json.dumps(self.job),
             "requests": requests,
             "failures": failures,
@@ -74,7 +81,7 @@ class StarterPlan:
 
         It needs counters that exist before the first failure, as those of SluiceMiddleware do.
         """
-        is_middleware = self.source == MetricSource(labels=self.source.labels)
+        is_middleware = self.source.requests == MetricSource.requests
         return _statistics(failures, requests, window) if is_middleware else NO_STATISTICS
 
     def _times(self) -> dict[str, str]:
@@ -106,6 +113,14 @@ class StarterPlan:
             "samples": "20" if is_trial else "100",
             "red_samples": "10" if is_trial else "50",
         }
+
+
+def _cohorts(names: tuple[str, str, str]) -> str:
+    """Return the plan's line for cohorts with a label of the team's own, or none."""
+    if names == ROUTER_COHORTS:
+        return ""
+    label, treatment, control = (json.dumps(name) for name in names)
+    return f"\ncohorts: {{label: {label}, treatment: {treatment}, control: {control}}}"
 
 
 NO_STATISTICS = {"statistic": "", "evidence": "", "red_evidence": ""}

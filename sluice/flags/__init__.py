@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from sluice.flags.redis.reader import FlagReader
     from sluice.flags.redis.store import RedisFlagStore
     from sluice.flags.service.announcement import Announcement, announce
+    from sluice.flags.service.cohort_labels import CohortLabels
     from sluice.flags.service.middleware import SluiceMiddleware
     from sluice.flags.store import FlagStore, StoredState
     from sluice.flags.version_watermark import VersionWatermark
@@ -54,6 +55,7 @@ _MODULES = {
     "redis.reader": ("FlagReader",),
     "redis.store": ("RedisFlagStore",),
     "service.announcement": ("Announcement", "announce"),
+    "service.cohort_labels": ("CohortLabels",),
     "service.middleware": ("SluiceMiddleware",),
     "store": ("FlagStore", "StoredState"),
     "version_watermark": ("VersionWatermark",),
@@ -64,6 +66,7 @@ _MODULE_OF = {name: module for module, names in _MODULES.items() for name in nam
 __all__ = [
     "Announcement",
     "AuditEntry",
+    "CohortLabels",
     "DesiredState",
     "Evaluation",
     "FeatureFlags",

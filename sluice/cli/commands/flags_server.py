@@ -7,6 +7,7 @@ import typer
 
 from sluice.cli.context import Context
 from sluice.cli.errors import CliError, Exit, require_extra
+from sluice.cli.options import COHORTS_DEFAULT, CohortsOption, parse_cohorts
 from sluice.cli.output import print_note
 from sluice.flags import FlagError, FlagReader
 from sluice.flags.server.api_keys import (
@@ -16,6 +17,7 @@ from sluice.flags.server.api_keys import (
     format_key_line,
     generate_key,
 )
+from sluice.flags.service.cohort_labels import CohortLabels
 
 PORT = 8016
 KEYS_VARIABLE = "SLUICE_FLAGS_API_KEYS"
@@ -25,6 +27,7 @@ GRACEFUL_SECONDS = 5
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on.")] = PORT,
+    cohorts: CohortsOption = COHORTS_DEFAULT,
 ) -> None:
     """Serve the flags over OFREP, and count the outcomes that services report.
 
@@ -41,7 +44,8 @@ def serve(
         print_note(f"{KEYS_VARIABLE} is not set: every caller is allowed")
     reader = FlagReader(context.redis_url, environment=context.environment_name)
     try:
-        app = create_application(reader, FlagApiKeys(Path(path) if path else None))
+        labels = CohortLabels(*parse_cohorts(cohorts))
+        app = create_application(reader, FlagApiKeys(Path(path) if path else None), labels)
     except (FlagError, ValueError) as error:
         raise CliError(str(error), Exit.USAGE) from None
     print_note(f"OFREP at http://{host}:{port}/ofrep/v1/, outcomes at /outcomes")

@@ -10,6 +10,7 @@ import typer
 
 from sluice.cli.context import Context
 from sluice.cli.errors import CliError, Exit
+from sluice.cli.options import COHORTS_DEFAULT, CohortsOption, parse_cohorts
 from sluice.cli.output import print_note
 from sluice.cli.starter_plan import MetricSource, StarterPlan
 from sluice.rollout.errors import PlanError, QuantityError
@@ -40,9 +41,7 @@ def init(  # noqa: PLR0913 - one option for each thing that a first plan needs
     histogram: Annotated[
         str, typer.Option(help="Histogram of request times, without _bucket.")
     ] = "",
-    cohort_label: Annotated[
-        str, typer.Option(help="Label whose values are treatment and control.")
-    ] = "cohort",
+    cohorts: CohortsOption = COHORTS_DEFAULT,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
 ) -> None:
     """Write a first plan for a service: 5, 25, 50 and 100 % with error rate and latency.
@@ -54,10 +53,11 @@ def init(  # noqa: PLR0913 - one option for each thing that a first plan needs
         raise CliError("Give both --requests and --histogram, or neither.", Exit.USAGE)
     flag = flag or _ask("Flag to roll out")
     context = Context.read()
-    _print_candidates(context, cohort_label, has_source=bool(requests))
-    source = MetricSource(labels=f'flag="{flag}"')
+    names = parse_cohorts(cohorts)
+    _print_candidates(context, names[0], has_source=bool(requests))
+    source = MetricSource(labels=f'flag="{flag}"', cohorts=names)
     if requests:
-        source = MetricSource(requests, failures, histogram, cohort_label)
+        source = MetricSource(requests, failures, histogram, names)
     job = job or _ask("The service's job in Prometheus", default=flag)
     try:
         plan = StarterPlan(
@@ -144,6 +144,6 @@ def _write(path: Path, text: str, *, force: bool) -> None:
         raise CliError(f"{path} exists; give --out, or --force to replace it", Exit.USAGE)
     path.write_text(text, encoding="utf-8")
     print_note(
-        f"wrote {path}: {len(checked.steps)} steps. Next: `sluice lint {path}`, then "
-        f"`sluice start {path}`"
+        f"wrote {path}: {len(checked.steps)} steps. Next: `sluice lint {path}`, "
+        f"`sluice rehearse {path}`, then `sluice start {path}`"
     )

@@ -18,6 +18,7 @@ from sluice.rehearsal.results.budget_check import violations
 from sluice.rehearsal.results.monte_carlo import MonteCarloSummary, summarize
 from sluice.rehearsal.results.result import RehearsalResult, expectation_mismatch
 from sluice.rehearsal.runner.session import rehearsal_environment, require_scenario_fits, run_core
+from sluice.rehearsal.traffic.modeled_plan import ModeledPlan, model_rehearsal
 from sluice.rehearsal.traffic.scenario import (
     HEALTHY_SCENARIO,
     Expectation,
@@ -71,7 +72,11 @@ def rehearse(  # noqa: PLR0913, PLR0917  each is an option of the command line
     scenarios = [_load_scenario(name) for name in _scenario_names(checked, scenario, check)]
     if qps is not None or users is not None:
         scenarios = [_with_traffic(one, qps, users) for one in scenarios]
+    modeled, scenarios = model_rehearsal(checked, scenarios)
+    checked = modeled.plan
+    if qps is not None or users is not None:
         checked = _fit_to_traffic(checked, scenarios[0])
+    _print_model(modeled, scenarios)
     try:
         began = time.monotonic()
         played, studies = asyncio.run(_rehearse(checked, scenarios, seed, runs))
@@ -92,9 +97,24 @@ def rehearse(  # noqa: PLR0913, PLR0917  each is an option of the command line
     sections += [monte_carlo_text(study) for study in studies]
     sections += [f"took {seconds:.1f} s", *(f"UNEXPECTED: {one}" for one in wrong)]
     print_result(
-        json, rehearsals_document(checked.name, outcomes, studies, wrong), "\n\n".join(sections)
+        json,
+        rehearsals_document(checked.name, outcomes, studies, wrong)
+        | {"signals": list(modeled.describe())},
+        "\n\n".join(sections),
     )
     raise typer.Exit(Exit.FAILED if wrong else Exit.OK)
+
+
+def _print_model(modeled: ModeledPlan, scenarios: Sequence[Scenario]) -> None:
+    """Name the signal of each metric that is not the router's, and faults that none of them shows."""
+    for line in modeled.describe():
+        print_note(line)
+    for scenario in scenarios:
+        if unseen := modeled.unseen_faults(scenario):
+            print_note(
+                f"no metric of the plan shows {', '.join(unseen)}: scenario {scenario.name} changes "
+                "nothing that it measures; model: of a metric names its signal"
+            )
 
 
 def _with_traffic(scenario: Scenario, qps: float | None, users: int | None) -> Scenario:

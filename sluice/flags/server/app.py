@@ -30,6 +30,7 @@ from sluice.flags.server.api_keys import EVALUATE, OUTCOMES, FlagApiKeys
 from sluice.flags.server.outcome_counters import OutcomeCounters
 from sluice.flags.server.requests import BadRequestError, parse_outcomes, parse_targeting_key
 from sluice.flags.service.announcement import announce
+from sluice.flags.service.cohort_labels import DEFAULT_LABELS, CohortLabels
 
 BODY_BYTES_MAX = 1_000_000
 KEYS_RELOAD_SECONDS = 2.0
@@ -60,10 +61,11 @@ class FlagsServer:
     reader: FlagReader
     keys: FlagApiKeys
     redis: Redis
+    cohorts: CohortLabels = DEFAULT_LABELS
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
 
     def __post_init__(self) -> None:
-        self.counters = OutcomeCounters(self.reader, self.redis, self.registry)
+        self.counters = OutcomeCounters(self.reader, self.redis, self.registry, self.cohorts)
 
     def application(self) -> Starlette:
         """Return the ASGI application; its lifespan starts the reader and announces the process."""
@@ -162,9 +164,12 @@ class FlagsServer:
             await self.redis.aclose()
 
 
-def create_application(reader: FlagReader, keys: FlagApiKeys) -> Starlette:
+def create_application(
+    reader: FlagReader, keys: FlagApiKeys, cohorts: CohortLabels = DEFAULT_LABELS
+) -> Starlette:
     """Return the application of one reader. Raises ValueError when its Redis URL is not valid."""
-    return FlagsServer(reader, keys, connect(reader.redis_url)).application()
+    redis = connect(reader.redis_url)
+    return FlagsServer(reader, keys, redis, cohorts).application()
 
 
 async def _read_body(request: Request) -> bytes:

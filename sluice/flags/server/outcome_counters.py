@@ -9,17 +9,21 @@ from redis.asyncio import Redis
 
 from sluice.flags.redis.reader import FlagReader
 from sluice.flags.server.requests import ReportedOutcome
+from sluice.flags.service.cohort_labels import CohortLabels
 from sluice.flags.service.exposure import OutcomeRecorder
-from sluice.flags.service.metrics import ServiceMetrics
+from sluice.flags.service.metrics import FlagMetrics, ServiceMetrics
 
 
 class OutcomeCounters:
     """Counts reported outcomes by flag and cohort, in one event loop."""
 
-    def __init__(self, reader: FlagReader, redis: Redis, registry: CollectorRegistry) -> None:
+    def __init__(
+        self, reader: FlagReader, redis: Redis, registry: CollectorRegistry, cohorts: CohortLabels
+    ) -> None:
         self._reader = reader
         self._redis = redis
-        self._families = ServiceMetrics.of(registry)
+        self._cohorts = cohorts
+        self._families = ServiceMetrics.of(registry, cohorts.label)
         self._recorders: dict[str, OutcomeRecorder] = {}
         self._flushers: list[asyncio.Task[None]] = []
 
@@ -40,9 +44,8 @@ class OutcomeCounters:
 
     def _recorder(self, flag: str) -> OutcomeRecorder:
         if flag not in self._recorders:
-            recorder = OutcomeRecorder(
-                flag, self._reader, self._redis, self._reader.environment, self._families
-            )
+            metrics = FlagMetrics(self._families, flag, self._reader, self._cohorts)
+            recorder = OutcomeRecorder(flag, self._reader, self._redis, metrics)
             self._recorders[flag] = recorder
             self._flushers.append(asyncio.get_running_loop().create_task(recorder.users.run()))
         return self._recorders[flag]

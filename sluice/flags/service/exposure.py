@@ -9,9 +9,9 @@ from redis.asyncio import Redis
 
 from sluice.flags.errors import InvalidFlagError
 from sluice.flags.evaluation import Evaluation
-from sluice.flags.service.metrics import FlagMetrics, ServiceMetrics
+from sluice.flags.redis.reader import FlagReader
+from sluice.flags.service.metrics import FlagMetrics
 from sluice.flags.service.unique_users import Cohort, CountedUser, UniqueUserCounter, counted_user
-from sluice.flags.view import FlagView
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Exposure:
 
     @property
     def cohort(self) -> Cohort:
-        """The label of the user's requests: `treatment` or `control`."""
+        """The user's cohort: `treatment` or `control`."""
         return "treatment" if self.evaluation.enabled else "control"
 
     def record_request(self, seconds: float, *, failed: bool) -> None:
@@ -45,13 +45,11 @@ class Exposure:
 class OutcomeRecorder:
     """Evaluates one flag and counts outcomes. Run `users.run()` in the event loop that calls it."""
 
-    def __init__(
-        self, flag: str, view: FlagView, redis: Redis, environment: str, families: ServiceMetrics
-    ) -> None:
+    def __init__(self, flag: str, reader: FlagReader, redis: Redis, metrics: FlagMetrics) -> None:
         self.flag = flag
-        self.metrics = FlagMetrics(families, flag, view)
-        self.users = UniqueUserCounter(redis, environment, self.metrics.users)
-        self._view = view
+        self.metrics = metrics
+        self.users = UniqueUserCounter(redis, reader.environment, metrics.users)
+        self._view = reader
 
     def expose(self, user_id: str) -> Exposure:
         """Evaluate the flag for the user. No I/O, never raises."""

@@ -20,8 +20,9 @@ from prometheus_client import REGISTRY, CollectorRegistry
 from sluice.flags.redis.reader import FlagReader
 from sluice.flags.redis.urls import connect
 from sluice.flags.service.announcement import Announcement, announce
+from sluice.flags.service.cohort_labels import DEFAULT_LABELS, CohortLabels
 from sluice.flags.service.exposure import Exposure, OutcomeRecorder
-from sluice.flags.service.metrics import ServiceMetrics
+from sluice.flags.service.metrics import FlagMetrics, ServiceMetrics
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -59,27 +60,29 @@ def exposure(scope: Scope) -> Exposure | None:
 class SluiceMiddleware:
     """ASGI middleware for one flag. `user` returns a request's user id, or None.
 
+    `cohorts` is the label of the cohorts in the metrics, as `cohorts:` of the plan names it.
+
     `reader` defaults to the flags of `REDIS_URL` and `SLUICE_ENVIRONMENT`. It starts with the
     application, or with the first request where the server runs no lifespan.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  only the flag must be given
         self,
         app: App,
         flag: str,
         *,
         user: UserId | None = None,
         reader: FlagReader | None = None,
+        cohorts: CohortLabels = DEFAULT_LABELS,
         registry: CollectorRegistry = REGISTRY,
     ) -> None:
         self._app = app
         self._user = user or user_from_header()
         self._reader = reader or FlagReader.from_environment()
         self._redis = connect(self._reader.redis_url)
-        families = ServiceMetrics.of(registry)
-        self._recorder = OutcomeRecorder(
-            flag, self._reader, self._redis, self._reader.environment, families
-        )
+        families = ServiceMetrics.of(registry, cohorts.label)
+        metrics = FlagMetrics(families, flag, self._reader, cohorts)
+        self._recorder = OutcomeRecorder(flag, self._reader, self._redis, metrics)
         self._announcement: Announcement | None = None
         self._flusher: asyncio.Task[None] | None = None
 

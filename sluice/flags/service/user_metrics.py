@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from prometheus_client import CollectorRegistry, Counter, Summary
 from prometheus_client.metrics import MetricWrapperBase
 
+from sluice.flags.service.cohort_labels import DEFAULT_LABELS, CohortLabels
 from sluice.flags.service.unique_users import DROP_REASONS, Cohort
 from sluice.flags.service.user_record import (
     USER_EDGES_SECONDS,
@@ -19,18 +20,17 @@ NTH_LABELS = tuple(f"{nth}" for nth in USER_FAILURE_STRATA)
 
 
 class UserFamilies:
-    """The families `<prefix>_users…`; `labels` come before `cohort`, `score` names the reward."""
+    """The families `<prefix>_users…`; the last of `labels` is the cohort's, `score` names the reward."""
 
     def __init__(
         self, registry: CollectorRegistry, prefix: str, labels: tuple[str, ...], score: str
     ) -> None:
-        by_cohort = (*labels, "cohort")
 
         def counter(name: str, text: str, *more: str) -> Counter:
-            return Counter(f"{prefix}_{name}", text, (*by_cohort, *more), registry=registry)
+            return Counter(f"{prefix}_{name}", text, (*labels, *more), registry=registry)
 
         def summary(name: str, text: str) -> Summary:
-            return Summary(f"{prefix}_{name}", text, by_cohort, registry=registry)
+            return Summary(f"{prefix}_{name}", text, labels, registry=registry)
 
         self.seen = counter("users", "Users seen")
         self.new = counter("users_new", "Users seen for the first time ever")
@@ -51,7 +51,7 @@ class UserFamilies:
         self.dropped = Counter(
             f"{prefix}_users_dropped",
             "Users not counted, by reason",
-            (*labels, "reason"),
+            (*labels[:-1], "reason"),
             registry=registry,
         )
 
@@ -70,6 +70,7 @@ class LabeledUserMetrics:
 
     families: UserFamilies
     labels: tuple[str, ...] = ()
+    cohorts: CohortLabels = DEFAULT_LABELS
     redis_errors: Counter | None = None
 
     def __post_init__(self) -> None:
@@ -78,13 +79,14 @@ class LabeledUserMetrics:
             families.dropped.labels(*self.labels, reason)
         for cohort in COHORTS:
             for family in families.by_cohort():
-                family.labels(*self.labels, cohort)
+                family.labels(*self._labels_of(cohort))
             self.count_requests(cohort, UserIncrements())
 
     def count_seen(self, cohort: Cohort, *, new: bool) -> None:
         """Count a user's first request in the epoch; `new`: the first one ever."""
-        self.families.seen.labels(*self.labels, cohort).inc()
-        self.families.new.labels(*self.labels, cohort).inc(int(new))
+        labels = self._labels_of(cohort)
+        self.families.seen.labels(*labels).inc()
+        self.families.new.labels(*labels).inc(int(new))
 
     def count_requests(self, cohort: Cohort, increments: UserIncrements) -> None:
         """Count failures, slow answers, and requests of users at risk of them."""
@@ -96,20 +98,23 @@ class LabeledUserMetrics:
             (families.slow_at_risk, EDGE_LABELS, increments.slow_at_risk),
         ):
             for name, number in zip(names, numbers, strict=True):
-                family.labels(*self.labels, cohort, name).inc(number)
+                family.labels(*self._labels_of(cohort), name).inc(number)
 
     def count_log_time(self, cohort: Cohort, value: float) -> None:
         """Count one batch of a user's log times."""
-        self.families.log_time.labels(*self.labels, cohort).observe(value)
-        self.families.log_time_squares.labels(*self.labels, cohort).inc(value**2)
+        self.families.log_time.labels(*self._labels_of(cohort)).observe(value)
+        self.families.log_time_squares.labels(*self._labels_of(cohort)).inc(value**2)
 
     def count_rated(self, cohort: Cohort, score: float) -> None:
         """Count a user's first score, 0 to 1."""
-        self.families.score.labels(*self.labels, cohort).observe(score)
-        self.families.score_squares.labels(*self.labels, cohort).inc(score**2)
+        self.families.score.labels(*self._labels_of(cohort)).observe(score)
+        self.families.score_squares.labels(*self._labels_of(cohort)).inc(score**2)
 
     def count_dropped(self, reason: str, users: int) -> None:
         """Count users that were not counted."""
         self.families.dropped.labels(*self.labels, reason).inc(users)
         if reason == "redis" and self.redis_errors is not None:
             self.redis_errors.inc()
+
+    def _labels_of(self, cohort: Cohort) -> tuple[str, ...]:
+        return (*self.labels, self.cohorts.value(cohort))

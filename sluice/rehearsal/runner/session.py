@@ -18,7 +18,6 @@ from sluice.rehearsal.traffic.scenario import (
     load_scenario,
 )
 from sluice.rehearsal.traffic.synthetic_metrics import series_names
-from sluice.rollout.analysis.gate import render_query
 from sluice.rollout.analysis.promql import parse_selectors
 from sluice.rollout.plan.schema import RolloutPlan, Step
 from sluice.rollout.units import format_duration
@@ -127,10 +126,11 @@ def require_recorded_series(plan: RolloutPlan) -> None:
     """Raise NotRehearsableError when gates need series that a rehearsal does not record."""
     known, missing = series_names(), set[str]()
     for _, gate in plan.rules():
-        promql = render_query(plan.metrics[gate.metric].query, gate, gate.cohort)
+        promql = plan.metrics[gate.metric].value_query(gate, gate.cohort)
         missing |= {selector.metric for selector in parse_selectors(promql).selectors} - known
     if missing:
         raise NotRehearsableError(
             f"plan {plan.name} asks for series that a rehearsal does not record: "
-            f"{', '.join(sorted(missing))}; backtest it on your own metrics instead"
+            f"{', '.join(sorted(missing))}; say what the metric resembles with model: "
+            "(docs/rehearsal.md), or backtest it on your own metrics"
         )

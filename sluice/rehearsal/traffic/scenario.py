@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from enum import StrEnum
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -70,12 +71,13 @@ class TrafficModel(Model):
 class ScenarioFault(Model):
     """A fault that begins ``after`` the step's entry and may grow over time.
 
-    The step has the name ``step``, or is the plan's first with at least ``percentage``.
+    The step has the name ``step``; in a plan without it, or where ``step`` is left out, it is the
+    first with at least ``percentage``.
     """
 
     kind: FaultKind
     step: Name | None = None
-    percentage: Annotated[float, Field(gt=0, le=100)] | None = None
+    percentage: Annotated[float, Field(ge=0, le=100)] | None = None
     after: Duration
     duration: Duration | None = None
     ramp_up: Duration = parse_duration("0s")
@@ -84,8 +86,8 @@ class ScenarioFault(Model):
 
     @model_validator(mode="after")
     def _check_size_and_step(self) -> Self:
-        if (self.step is None) == (self.percentage is None):
-            raise ValueError("needs either step or percentage, its place in the plan")
+        if self.step is None and self.percentage is None:
+            raise ValueError("needs step or percentage, its place in the plan")
         if self.kind in SIZE_MEANINGS and self.size is None:
             raise ValueError(f"a {self.kind} fault needs size: {SIZE_MEANINGS[self.kind]}")
         if self.kind not in SIZE_MEANINGS and self.size is not None:
@@ -94,12 +96,14 @@ class ScenarioFault(Model):
 
     def find_step(self, plan: RolloutPlan) -> Step | None:
         """Return the step of ``plan`` in which the fault begins, or None."""
-        for step in plan.steps:
-            if step.name == self.step:
-                return step
-            if self.percentage is not None and (step.percentage or 0) >= self.percentage:
-                return step
-        return None
+        by_name = (step for step in plan.steps if step.name == self.step)
+        least = self.percentage
+        exposing = (
+            step
+            for step in plan.steps
+            if least is not None and step.percentage is not None and step.percentage >= least
+        )
+        return next(chain(by_name, exposing), None)
 
 
 class RehearsalEnding(StrEnum):
@@ -119,11 +123,16 @@ class Expectation(Model):
 
 
 class Scenario(Model):
-    """A scenario file. ``expect`` applies to plans/phase4.yaml, or to the plan named ``plan``."""
+    """A scenario file. ``expect`` applies to plans/phase4.yaml, or to the plan named ``plan``.
+
+    ``written_for``: the hold of the faults' step for which the times are written. In another plan
+    they are in proportion to its step's hold. Without it they are absolute.
+    """
 
     name: Name
     title: str = Field(min_length=1)
     plan: Name = "phase4"
+    written_for: Duration | None = None
     traffic: TrafficModel = TrafficModel()
     faults: Annotated[
         tuple[ScenarioFault, ...], BeforeValidator(lambda v: tuple(v) if isinstance(v, list) else v)

@@ -17,7 +17,9 @@ from sluice.rollout.plan.loader import parse_plan
 
 ROOT = Path(__file__).parents[3]
 MIDDLEWARE = MetricSource(labels='flag="shop"')
-OWN = MetricSource("http_requests_total", 'code=~"5.."', "http_request_seconds", "track")
+OWN = MetricSource(
+    "http_requests_total", 'code=~"5.."', "http_request_seconds", ("variant", "new", "old.v1")
+)
 SLUICE = str(Path(sys.executable).with_name("sluice"))
 
 
