@@ -110,7 +110,7 @@ class StarterPlan:
             "latency": f"{self.latency:g}",
             "latency_floor": f"{self.latency / 2:g}",
             "latency_spike": f"{2 * self.latency:g}",
-            "samples": "20" if is_trial else "100",
+            "samples": "10" if is_trial else "100",
             "red_samples": "10" if is_trial else "50",
         }
 

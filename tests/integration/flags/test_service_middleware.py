@@ -16,7 +16,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from sluice.flags import FeatureFlags, FlagReader, InvalidFlagError, SluiceMiddleware
+from sluice.flags import (
+    CohortLabels,
+    FeatureFlags,
+    FlagReader,
+    InvalidFlagError,
+    SluiceMiddleware,
+)
 from sluice.flags.redis.process_polling import poll_processes
 from sluice.flags.redis.process_registry import live_processes
 from sluice.flags.service.middleware import exposure
@@ -161,3 +167,28 @@ async def test_a_score_that_is_no_share_is_refused(
 async def _never(*_: object) -> None:
     with suppress(Exception):
         raise AssertionError
+
+
+async def test_cohorts_are_counted_under_the_teams_own_label(
+    redis: Redis, redis_url: str, registry: CollectorRegistry
+) -> None:
+    """Another label in the same registry is refused: Prometheus knows one set of labels a metric."""
+    await FeatureFlags(redis).create_flag(FLAG, rollout_percentage=100)
+    app = Starlette(routes=[Route("/search", search)])
+    labels = CohortLabels("variant", "new", "old")
+    app.add_middleware(
+        SluiceMiddleware,
+        flag=FLAG,
+        reader=FlagReader(redis_url),
+        cohorts=labels,
+        registry=registry,
+    )
+    async with running(app) as http:
+        await ask(http, "alice")
+    counted = {"flag": FLAG, "variant": "new", "outcome": "ok"}
+    assert registry.get_sample_value("sluice_requests_total", counted) == 1
+    assert registry.get_sample_value("sluice_users_total", {"flag": FLAG, "variant": "new"}) == 1
+    with pytest.raises(InvalidFlagError, match="the metrics of this registry have 'variant'"):
+        SluiceMiddleware(app, "other", reader=FlagReader(redis_url), registry=registry)
+    with pytest.raises(InvalidFlagError, match="they must differ"):
+        CohortLabels("variant", "new", "new")
