@@ -14,10 +14,10 @@ from sluice.rehearsal.traffic.signal_queries import Signal, modeled_metric
 from sluice.rehearsal.traffic.synthetic_metrics import series_names
 from sluice.rollout.analysis.cohorts import ROUTER_COHORTS
 from sluice.rollout.analysis.gate import Gate, GateKind, Metric
-from sluice.rollout.analysis.judge import format_value
 from sluice.rollout.analysis.metric_model import SignalKind
 from sluice.rollout.analysis.promql import Selector, parse_selectors
 from sluice.rollout.analysis.statistic import BoundedMean, EventRate, LatencyTail, MeanValue
+from sluice.rollout.analysis.value_format import format_value
 from sluice.rollout.plan.schema import RolloutPlan
 
 _PART_OF_LIMIT = {
