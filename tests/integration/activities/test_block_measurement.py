@@ -117,7 +117,8 @@ def block_of_hour(index: int) -> Block:
 
 
 async def measure(metrics: PrometheusMetrics, index: int, of: AnyStatistic = RATE) -> Block:
-    return await measure_block(QueryBatch(metrics, 20), of, block_of_hour(index), STALE_AFTER)
+    metric = Metric(query="up", unit="count", statistic=of)
+    return await measure_block(QueryBatch(metrics, 20), metric, block_of_hour(index), STALE_AFTER)
 
 
 async def test_a_block_counts_exactly_what_happened(metrics: PrometheusMetrics) -> None:

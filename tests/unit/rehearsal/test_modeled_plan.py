@@ -73,7 +73,8 @@ def modeled(plan: RolloutPlan, scenario: str = "healthy") -> ModeledPlan:
 )
 def test_kind_and_typical_value_are_inferred(name: str, kind: SignalKind, typical: float) -> None:
     signal = modeled(plan_of(name)).signals[name]
-    assert (signal.kind, signal.typical) == (kind, pytest.approx(typical))
+    assert signal.kind == kind
+    assert signal.typical == pytest.approx(typical)
 
 
 def test_every_query_reads_recorded_series_only() -> None:
