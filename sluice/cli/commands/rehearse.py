@@ -70,12 +70,11 @@ def rehearse(  # noqa: PLR0913, PLR0917  each is an option of the command line
     if check and checked.budget is None:
         raise CliError(f"{plan} has no budget; add budget: to it (docs/rehearsal.md).", Exit.USAGE)
     scenarios = [_load_scenario(name) for name in _scenario_names(checked, scenario, check)]
-    if qps is not None or users is not None:
+    has_traffic = qps is not None or users is not None
+    if has_traffic:
         scenarios = [_with_traffic(one, qps, users) for one in scenarios]
     modeled, scenarios = model_rehearsal(checked, scenarios)
-    checked = modeled.plan
-    if qps is not None or users is not None:
-        checked = _fit_to_traffic(checked, scenarios[0])
+    checked = _fit_to_traffic(modeled.plan, scenarios[0]) if has_traffic else modeled.plan
     _print_model(modeled, scenarios)
     try:
         began = time.monotonic()
@@ -89,20 +88,26 @@ def rehearse(  # noqa: PLR0913, PLR0917  each is an option of the command line
     if check and checked.budget is not None:
         wrong += violations(checked.budget, outcomes, studies)
     if html is not None:
-        from sluice.rehearsal.results.html_report import render_html  # noqa: PLC0415 - only a page takes it
-
-        html.write_text(render_html(checked, played, studies, wrong), encoding="utf-8")
+        _write_page(html, checked, (played, studies, wrong))
     seconds = time.monotonic() - began
     sections = [rehearsal_text(outcome, scenarios[i].title) for i, outcome in enumerate(outcomes)]
     sections += [monte_carlo_text(study) for study in studies]
     sections += [f"took {seconds:.1f} s", *(f"UNEXPECTED: {one}" for one in wrong)]
-    print_result(
-        json,
-        rehearsals_document(checked.name, outcomes, studies, wrong)
-        | {"signals": list(modeled.describe())},
-        "\n\n".join(sections),
-    )
+    document = rehearsals_document(checked.name, outcomes, studies, wrong)
+    document["signals"] = list(modeled.describe())
+    print_result(json, document, "\n\n".join(sections))
     raise typer.Exit(Exit.FAILED if wrong else Exit.OK)
+
+
+def _write_page(
+    path: Path,
+    plan: RolloutPlan,
+    done: tuple[list["RehearsalRun"], list[MonteCarloSummary], list[str]],
+) -> None:
+    """Write the page of the runs, the studies and the violations."""
+    from sluice.rehearsal.results.html_report import render_html  # noqa: PLC0415 - only a page takes it
+
+    path.write_text(render_html(plan, *done), encoding="utf-8")
 
 
 def _print_model(modeled: ModeledPlan, scenarios: Sequence[Scenario]) -> None:

@@ -1,4 +1,4 @@
-"""The label by which a service's metrics tell the cohorts apart."""
+"""The label of the cohorts in a service's metrics."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""PromQL over the recorded traffic that stands for a service's own metric in a rehearsal.
+"""PromQL over the recorded traffic in place of the metrics of a service of any kind.
 
 The traffic is the router's (``synthetic_metrics``). A metric of another service is replaced by the
 router's signal of the same kind, scaled to the metric's typical value, so that faults reach it.

@@ -1,4 +1,4 @@
-"""The label that tells treatment and control apart in a team's metrics."""
+"""The label of treatment and control in a team's metrics."""
 
 from typing import Annotated, Literal, Self
 
@@ -30,7 +30,7 @@ class CohortMapping(Model):
         return self
 
     def pattern(self, cohort: Cohort) -> str:
-        """Return the regular expression that ``$cohort`` stands for."""
+        """Return the regular expression that replaces ``$cohort``."""
         if cohort == "all":
             return EVERY_VALUE
         return self.value(cohort).replace(".", "[.]")
