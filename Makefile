@@ -5,7 +5,7 @@ BIN := .venv/bin
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test integration check coverage docs bench clean bootstrap
+.PHONY: help demo up down test integration check docs bench clean bootstrap
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /\1\t/' | expand -t 14
@@ -20,8 +20,8 @@ up: bootstrap ## Start the embedded servers (Temporal, Redis, Postgres, graph, v
 down: ## Stop what `make up` started
 	@exec $(BIN)/sluice down
 
-test: bootstrap ## Every test, real servers included; ARGS are passed to pytest
-	@exec $(BIN)/pytest -n 3 --dist loadfile $(ARGS)
+test: bootstrap ## Every test, real servers included, and the limit of coverage; or the tests of ARGS
+	@exec $(BIN)/pytest -n 3 --dist loadfile $(or $(ARGS),--coverage-gate)
 
 integration: bootstrap ## Only the tests on real servers
 	@exec $(BIN)/pytest -n 3 --dist loadfile -m integration $(ARGS)
@@ -33,10 +33,6 @@ check: bootstrap ## Format, lint, types, import rules, spelling, pyproject.toml
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/codespell
 	$(BIN)/validate-pyproject pyproject.toml
-
-coverage: bootstrap ## Branch coverage of the core and the workflow, by their own tests; gates in pyproject.toml
-	$(BIN)/coverage run --source=sluice/rollout,workflows -m pytest -q tests/unit/rollout tests/workflows
-	$(BIN)/coverage report --skip-covered
 
 docs: ## The docs site into site/
 	@uv=$$(command -v uv || echo .uv/bin/uv); \

@@ -20,6 +20,7 @@ from hypothesis import settings
 from sluice.stack import SERVICE_NAMES, Stack
 from sluice.stack.owner_watchdog import watch_owner
 from sluice.stack.services import SERVICES
+from tests.coverage_gate import register_coverage
 from tests.neo4j_server import NoNeo4jError, real_neo4j
 from tests.xdist_scheduler import pytest_xdist_make_scheduler
 
@@ -153,6 +154,14 @@ def real_neo4j_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 NO_NEO4J = "NOT RUN ON A REAL NEO4J"
 NO_NODE = "NOT RUN WITH THE JAVASCRIPT PROVIDER"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--coverage-gate", action="store_true", help="measure and limit the coverage")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    register_coverage(config)
 
 
 def pytest_collection_finish() -> None:
