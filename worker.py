@@ -26,6 +26,7 @@ from activities.identity import IdentityActivities
 from activities.notify import NoticeActivities
 from activities.report import ReportActivities
 from activities.watch import WatchActivities
+from sluice.flags.errors import InvalidFlagError
 from sluice.worker.encryption import PayloadKeyError
 from sluice.worker.health import serve_health
 from sluice.worker.notice_channels import configured_channels
@@ -36,6 +37,13 @@ from workflows.activity_options import TASK_QUEUE
 from workflows.notice_workflow import NoticeWorkflow
 from workflows.rollout_workflow import RolloutWorkflow
 from workflows.worker_channels_workflow import WorkerChannelsWorkflow
+
+STARTUP_ERRORS = (
+    WorkerSettingsError,
+    PayloadKeyError,
+    TemporalUnreachableError,
+    InvalidFlagError,
+)
 
 
 async def main(settings: WorkerSettings) -> None:
@@ -48,7 +56,9 @@ async def main(settings: WorkerSettings) -> None:
     site = LiveEnvironmentProbe.from_environment(os.environ, flags, metrics)
     keyring = Path(settings.keyring) if settings.keyring else None
     identity = IdentityActivities(keyring, settings.approvals_min)
-    code = GitRepository(settings.code_repository, settings.deploy_hook, os.environ)
+    code = GitRepository(
+        settings.code_repository, settings.deploy_hook, os.environ, settings.hook_variables
+    )
     async with open_client(settings) as client, httpx.AsyncClient() as http:
         notices = NoticeActivities(
             configured_channels(http, settings), settings.runbooks_url, settings.console_url
@@ -67,7 +77,7 @@ async def main(settings: WorkerSettings) -> None:
                 notices.list_channels,
                 CodeRevertActivities(code).revert,
                 identity.verify,
-                ReportActivities(ledger, FileArchive()).write_report,
+                ReportActivities(ledger, FileArchive(settings.report_root)).write_report,
             ],
             **worker_options(settings),
         )
@@ -103,7 +113,7 @@ def run() -> NoReturn:
     code = 0
     try:
         asyncio.run(main(WorkerSettings.read(os.environ)))
-    except (WorkerSettingsError, PayloadKeyError, TemporalUnreachableError) as error:
+    except STARTUP_ERRORS as error:
         sys.stderr.write(f"worker: {error}\n")
         code = 1
     logging.shutdown()

@@ -24,7 +24,7 @@ class RouterSettingsError(RouterError):
 
 
 class InvalidQuestion(RouterError):  # noqa: N818 - a noun of the domain, as in httpx
-    """The question is empty or longer than the limit."""
+    """The question is empty, too long, or asks for more than one search can hold."""
 
 
 class Unauthorised(RouterError):  # noqa: N818 - a noun of the domain, as in httpx

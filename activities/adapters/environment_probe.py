@@ -19,6 +19,7 @@ from activities.adapters.rollback_drill import RollbackDrill
 from activities.adapters.stored_flags import store_errors
 from activities.contract.models import ProbeResult
 from activities.contract.ports import Flags, MetricsProvider
+from sluice.flags.redis.process_client import process_client
 from sluice.flags.redis.process_registry import ServiceProcess, live_processes
 from sluice.flags.redis.urls import connect
 from sluice.installation import data_file
@@ -51,10 +52,10 @@ class LiveEnvironmentProbe:
         redis = connect(
             url, socket_timeout=COMMAND_SECONDS_MAX, socket_connect_timeout=COMMAND_SECONDS_MAX
         )
-        http = httpx.AsyncClient(trust_env=False)
+        http = process_client(environment)
         credentials = PrometheusCredentials.from_environment(environment)
         monitoring = MonitoringProbe(
-            http=http,
+            http=httpx.AsyncClient(trust_env=False),
             prometheus_http=httpx.AsyncClient(
                 headers=credentials.headers, verify=credentials.ssl_context(), trust_env=False
             ),
@@ -70,6 +71,7 @@ class LiveEnvironmentProbe:
     async def close(self) -> None:
         """Close the connections."""
         await self.http.aclose()
+        await self.monitoring.http.aclose()
         await self.monitoring.prometheus_http.aclose()
         await self.redis.aclose()
 

@@ -6,6 +6,7 @@ as it was. A trailer in the commit identifies an earlier attempt, so that a retr
 
 import asyncio
 import hashlib
+import re
 import shlex
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -22,6 +23,12 @@ COMMIT_TRAILER = "Sluice-Rollback"
 NO_REF_EXIT_CODE = 2
 """git ls-remote --exit-code: the remote answers, and has no such branch."""
 HIDDEN_VARIABLES = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")
+PASSED_VARIABLES = re.compile(
+    r"PATH|HOME|USER|LOGNAME|SHELL|TMPDIR|TZ|LANG|LC_\w+|XDG_\w+|GIT_\w+|SSH_\w+|SSL_CERT_\w+"
+    r"|(?:https?|all|no)_proxy",
+    re.IGNORECASE,
+)
+"""Variables that git and the deploy hook get: no addresses, passwords and secrets of the worker."""
 NON_INTERACTIVE_ENVIRONMENT = {
     "GIT_TERMINAL_PROMPT": "0",
     "GIT_EDITOR": "true",
@@ -33,11 +40,15 @@ FALLBACK_IDENTITY = {"user.name": "Sluice", "user.email": "sluice@localhost"}
 
 @dataclass(frozen=True)
 class GitRepository:
-    """``repository`` is a clone that may push; ``hook`` is the command that deploys (may be empty)."""
+    """``repository`` is a clone that may push; ``deploy_hook`` is a command (may be empty).
+
+    ``environment`` is the worker's: git gets ``PASSED_VARIABLES``, and the hook ``hook_variables`` too.
+    """
 
     repository: str
     deploy_hook: str
     environment: Mapping[str, str]
+    hook_variables: frozenset[str] = frozenset()
 
     async def revert(self, request: RevertRequest) -> RevertReceipt:
         """See ``activities.contract.ports.CodeRepository``."""
@@ -58,10 +69,17 @@ class GitRepository:
             raise CodeRefusedError(
                 f"no clone at {self.repository!r}: set SLUICE_CODE_REPOSITORY for the worker"
             )
-        hidden = {n: v for n, v in self.environment.items() if n not in HIDDEN_VARIABLES}
-        git = GitClient(folder, {**NON_INTERACTIVE_ENVIRONMENT, **hidden, "LC_ALL": "C"})
+        passed = {n: v for n, v in self._passed().items() if n not in HIDDEN_VARIABLES}
+        git = GitClient(folder, {**NON_INTERACTIVE_ENVIRONMENT, **passed, "LC_ALL": "C"})
         await git.run_checked("rev-parse", "--git-dir", error=CodeRefusedError)
         return git
+
+    def _passed(self, named: frozenset[str] = frozenset()) -> dict[str, str]:
+        return {
+            name: value
+            for name, value in self.environment.items()
+            if name in named or PASSED_VARIABLES.fullmatch(name)
+        }
 
     async def _deploy(self, request: RevertRequest, commit: str) -> str:
         command = shlex.split(self.deploy_hook)
@@ -74,7 +92,7 @@ class GitRepository:
             "SLUICE_REVERTED_COMMIT": request.commit,
             "SLUICE_REVERT_COMMIT": commit,
         }
-        environment = {**self.environment, **hook_variables}
+        environment = {**self._passed(self.hook_variables), **hook_variables}
         try:
             end = await run_command(command, Path(self.repository), environment, HOOK_SECONDS_MAX)
         except OSError as error:

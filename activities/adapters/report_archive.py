@@ -3,6 +3,7 @@
 import os
 import tempfile
 from dataclasses import dataclass
+from errno import EPERM
 from pathlib import Path
 
 from activities.contract.errors import ArchiveUnwritableError
@@ -13,7 +14,7 @@ _FILE_MODE = 0o644
 
 @dataclass(frozen=True)
 class FileArchive:
-    """Writes below ``root``; a plan's absolute ``report_directory`` is taken as it is."""
+    """Writes below ``root`` only, also when a symbolic link leads out of it."""
 
     root: Path = Path()
 
@@ -25,6 +26,7 @@ class FileArchive:
         """
         directory = self.root / state.plan.report_directory
         try:
+            self._require_below_root(directory)
             directory.mkdir(parents=True, exist_ok=True)
             _write_atomically(directory / name, text)
         except OSError as error:
@@ -33,6 +35,11 @@ class FileArchive:
                 "make it writable, or change report_directory"
             ) from error
         return str(directory / name)
+
+    def _require_below_root(self, directory: Path) -> None:
+        root, target = self.root.resolve(), directory.resolve()
+        if not target.is_relative_to(root):
+            raise PermissionError(EPERM, f"it leads to {target}, outside of {root}")
 
 
 def _write_atomically(path: Path, text: str) -> None:

@@ -28,7 +28,7 @@ MONTHS = [
 _MONTH_PATTERN = r"(?P<month>" + "|".join(f"{m[:3]}(?:{m[3:]})?" for m in MONTHS) + r")\.?"
 _ISO_PATTERN = r"(?P<iso>\d{4}-\d{2}-\d{2})"
 _DAY_PATTERN = (
-    rf"(?:(?P<d1>\d{{1,2}})(?:st|nd|rd|th)?(?: of)? {_MONTH_PATTERN}|(?P<m2>[a-z]+)\.? (?P<d2>\d{{1,2}})(?:st|nd|rd|th)?),? "
+    rf"(?:(?P<d1>\d{{1,2}})(?:st|nd|rd|th)?(?: of)? {_MONTH_PATTERN}|\b(?P<m2>[a-z]{{3,9}})\.? (?P<d2>\d{{1,2}})(?:st|nd|rd|th)?),? "
     r"(?P<y>\d{4})"
 )
 _UNIT_DAYS = {"day": 1, "week": 7, "month": 30, "quarter": 91, "year": 365}

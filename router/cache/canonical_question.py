@@ -92,6 +92,8 @@ _NUMBERS = {
 _ORDINAL_SPELLINGS = {word: f"{number}." for number, word in enumerate(_ORDINALS, 1)}
 _ORDINAL_PATTERN = re.compile(r"(?<!\d)(\d+)(?:st|nd|rd|th)")
 _THOUSAND = 1000
+POLITE_ROUNDS_MAX = 8
+"""Nobody says please more often; a phrase that stays only costs a cache hit."""
 
 
 @lru_cache(maxsize=8192)
@@ -105,7 +107,7 @@ def canonicalize(query: str) -> str:
     return " ".join(
         word
         for place, word in enumerate(words)
-        if not _is_redundant_article(word, words[place + 1 :])
+        if not _is_redundant_article(word, words[place + 1 : place + 2])
     )
 
 
@@ -119,12 +121,13 @@ def canonicalize_loosely(query: str) -> str:
 
 
 def _strip_polite_phrases(text: str) -> str:
-    """Remove polite phrases until none remains."""
-    before = None
-    while text != before:
+    """Remove polite phrases, one of each kind per round."""
+    for _ in range(POLITE_ROUNDS_MAX):
         before = text
         for pattern in _POLITE_PHRASES:
             text = pattern.sub("", text)
+        if text == before:
+            break
     return _HOW_TO.sub("how to ", text)
 
 

@@ -4,13 +4,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 
+from pydantic import ValidationError
+
 from router.backends.base import Hit, Vector
 from router.backends.resilient_backend import ResilientBackend
 from router.catalog.errors import CatalogError
 from router.catalog_search.evidence import StoreChoice, choose_way
 from router.catalog_search.form_search import AnswerValue, FormResult, FormSearch
 from router.catalog_search.reader import CatalogReader
-from router.errors import StoreUnavailable
+from router.errors import InvalidQuestion, StoreUnavailable
 from router.intent import Intent
 from router.observability import trace
 from router.question.form import QuestionForm
@@ -79,12 +81,11 @@ class CatalogSearch:
         )
 
     def plan(self, text: str, intent: Intent, today: date) -> QuestionPlan:
-        """Read a question and choose the way. Blocks for milliseconds: call it on a thread."""
-        readings = [
-            reading
-            for reading in self.reader.read(text, today)
-            if self._catalog.kinds[reading.form.kind].store in self._backends
-        ]
+        """Read a question and choose the way. Blocks for milliseconds: call it on a thread.
+
+        Raises InvalidQuestion where a form cannot hold the question, such as 21 conditions.
+        """
+        readings = self._read(text, today)
         form = None
         for reading in readings:
             try:
@@ -97,6 +98,17 @@ class CatalogSearch:
         first = readings[0] if form is not None else None
         choice = choose_way(first, intent, has_texts=self._has_texts)
         return QuestionPlan(tuple(readings), choice, form)
+
+    def _read(self, text: str, today: date) -> list[QuestionReading]:
+        try:
+            readings = self.reader.read(text, today)
+        except ValidationError as error:
+            first = error.errors()[0]
+            field = ".".join(str(part) for part in first["loc"])
+            raise InvalidQuestion(f"{field}: {first['msg']}: ask for less at once") from None
+        return [
+            each for each in readings if self._catalog.kinds[each.form.kind].store in self._backends
+        ]
 
     async def answer(
         self, question: CatalogQuestion, plan: QuestionPlan, way: str

@@ -120,6 +120,15 @@ def remaining_seconds() -> float:
     return trace.deadline - time.monotonic() if trace else math.inf
 
 
+def require_time() -> None:
+    """Raise TimeoutError when the deadline of the query under way has passed.
+
+    Work on a thread cannot be cancelled, so its loops call this.
+    """
+    if remaining_seconds() < 0:
+        raise TimeoutError("the query's deadline passed")
+
+
 def current_trace_id() -> str | None:
     """Return the trace id of the current query."""
     trace = _current.get()

@@ -7,6 +7,7 @@ contend with the event loop for the process's core.
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -18,6 +19,7 @@ from router.embedding import Embedder
 from router.features import Features
 from router.intent import Intent, IntentClassifier
 from router.learning import build_context
+from router.observability import trace
 from router.pipeline.complexity import Complexity, assess
 
 CONFIDENCE_LOW = 0.75
@@ -87,8 +89,7 @@ class QueryUnderstanding:
         Raises:
             EmbeddingError: the configured embedding service failed.
         """
-        loop = asyncio.get_running_loop()
-        analyzed = await loop.run_in_executor(self._executor, self._analyze_locally, text)
+        analyzed = await self.run(lambda: self._analyze_locally(text))
         if self._llm and self._features.enable_semantic_classification:
             intent = await self._classifier.classify_with_llm(text)
             complexity = self._assess_complexity(text, intent)
@@ -97,19 +98,19 @@ class QueryUnderstanding:
 
     async def analyze_many(self, texts: Sequence[str]) -> list[AnalyzedQuery]:
         """Analyze each part of a question separately, with the local models only."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(
-            self._executor, lambda: [self._analyze_locally(text) for text in texts]
-        )
+        return await self.run(lambda: [self._analyze_locally(text) for text in texts])
 
     async def run(self, work: Callable[[], T]) -> T:
-        """Run other work of the local models on their thread."""
-        return await asyncio.get_running_loop().run_in_executor(self._executor, work)
+        """Run work on the models' thread, in the query's trace.
+
+        The thread cannot be cancelled: long work calls ``trace.require_time``.
+        """
+        context = copy_context()
+        return await asyncio.get_running_loop().run_in_executor(self._executor, context.run, work)
 
     async def embed(self, texts: list[str]) -> list[Vector]:
         """Return one vector per text."""
-        loop = asyncio.get_running_loop()
-        return list(await loop.run_in_executor(self._executor, self._embedder.embed, texts))
+        return list(await self.run(lambda: self._embedder.embed(texts)))
 
     async def _ground(self, analyzed: AnalyzedQuery) -> AnalyzedQuery:
         """Correct ``out_of_scope`` by the stores' content, which the classifier cannot see."""
@@ -123,6 +124,7 @@ class QueryUnderstanding:
         return replace(analyzed, intent=Intent("semantic", confidence, "evidence"))
 
     def _analyze_locally(self, text: str) -> AnalyzedQuery:
+        trace.require_time()
         vector = self._embedder.embed([text])[0]
         intent = self._classify(text)
         return AnalyzedQuery(text, vector, intent, self._assess_complexity(text, intent))

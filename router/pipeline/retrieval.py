@@ -85,7 +85,9 @@ class Retrieval:
         return self._backends
 
     async def nearest_cosine(self, vector: Vector) -> float | None:
-        """Return the cosine of the nearest record: 0 without records, None if Qdrant fails."""
+        """Return the cosine of the nearest record: 0 without records, None without Qdrant."""
+        if "qdrant" not in self._backends:
+            return None
         search = SearchRequest("", vector, "semantic", 1, datetime.now(UTC).date())
         try:
             result = await self._backends["qdrant"].search(search, share=EVIDENCE_SHARE)

@@ -1,12 +1,14 @@
 """Values and times of a question, as conditions of a draft."""
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 
 from router.catalog.model import Catalog, CatalogColumn
 from router.catalog.paths import SchemaPaths
 from router.catalog.values import ValueEntry
+from router.observability.trace import require_time
 from router.question.columns import ColumnChoice, ColumnFinder, use_choice
 from router.question.draft import Draft
 from router.question.form import (
@@ -26,6 +28,8 @@ ROLE_FIRST = 0.4
 SHORTENING = 0.02
 _KIND_GAP = frozenset(("called", "named", "titled", "the", "a", ",", ":", "-", '"', "'"))
 _COLUMN_GAP = _KIND_GAP | {"is", "was", "of", "in", "by", "=", "are", "not", "to", "equals"}
+GAP_TOKENS_MAX = 8
+"""Longest gap between a kind or column word and its value."""
 OWN_NAME_GOVERNED = 0.45
 """Nobody asks for "albums by" an album's own name."""
 
@@ -51,6 +55,7 @@ class ConditionReader:
         self._paths = paths
         self._columns = columns
         self._relations = Relations(catalog)
+        self._links_to = _links_by_end(catalog)
 
     def add_values(self, draft: Draft, mentions: Mentions, asked: AskedWords) -> None:
         """Add every value, the surest meaning of each.
@@ -60,6 +65,7 @@ class ConditionReader:
         """
         before: tuple[ValueMention, ValueOption] | None = None
         for mention in mentions.values:
+            require_time()
             options = self._options(draft.kind, mention, mentions, asked)
             chosen = max(options, key=lambda option: option.score, default=None)
             if chosen is None:
@@ -93,26 +99,22 @@ class ConditionReader:
         found, bonus = [], 0.05 * entry.name + 0.03 * entry.category
         columns = {column for column, _ in entry.conditions}
         for mention in mentions.terms:
-            gap = {token.folded for token in mentions.tokens[mention.end : value.start]}
-            near = mention.end <= value.start and gap <= _COLUMN_GAP
-            tight = mention.end <= value.start and gap <= _KIND_GAP
+            before = 0 <= value.start - mention.end <= GAP_TOKENS_MAX
+            gap = {token.folded for token in mentions.tokens[mention.end : value.start] if before}
+            near = before and gap <= _COLUMN_GAP
+            tight = before and gap <= _KIND_GAP
             behind = mention.start == value.end
             for term in mention.terms:
                 column = (
                     term.sort == "column" and term.column in columns and term.kind == entry.kind
                 )
                 kind = term.sort == "kind" and term.kind == entry.kind and (entry.name or behind)
-                link = term.sort == "link" and term.link in self._ending_at(entry.kind)
+                link = term.sort == "link" and term.link in self._links_to[entry.kind]
                 if (column and near) or (kind and (tight or behind)) or (link and tight and column):
                     found.append(mention)
                     bonus += APPOSED * term.weight
                     break
         return tuple(found), bonus
-
-    def _ending_at(self, kind: str) -> frozenset[str]:
-        return frozenset(
-            name for name, link in self._catalog.visible_links.items() if link.end == kind
-        )
 
     def _add_value(
         self,
@@ -209,6 +211,13 @@ def _governed(mention: ValueMention, mentions: Mentions, kind: TermMention | Non
     if mention.negated or before in ("called", "named", "titled", "is"):
         return False
     return before in ("by", "from", "with", "in") or kind is not None
+
+
+def _links_by_end(catalog: Catalog) -> Mapping[str, frozenset[str]]:
+    ends = defaultdict[str, set[str]](set)
+    for name, link in catalog.visible_links.items():
+        ends[link.end].add(name)
+    return {kind: frozenset(ends[kind]) for kind in catalog.kinds}
 
 
 def _columns(entry: ValueEntry) -> tuple[str, ...]:

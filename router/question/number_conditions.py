@@ -5,6 +5,7 @@ from dataclasses import replace
 from router.catalog.identifiers import words_of
 from router.catalog.model import Catalog
 from router.catalog.paths import SchemaPaths
+from router.observability.trace import require_time
 from router.question.columns import ColumnChoice, ColumnFinder, use_choice
 from router.question.draft import Draft
 from router.question.form import (
@@ -42,6 +43,7 @@ class NumberReader:
     def add_numbers(self, draft: Draft, mentions: Mentions) -> None:
         """Add every comparison, key and count that a number states."""
         for each in mentions.comparisons:
+            require_time()
             if draft.used.get(each.end - 1):
                 continue  # a limit, or part of a name
             if self._add_key(draft, mentions, each) or self._add_count(draft, mentions, each):

@@ -13,6 +13,7 @@ from router.catalog.model import Catalog
 from router.catalog.paths import SchemaPaths
 from router.catalog.values import ValueIndex
 from router.catalog.vocabulary import Term, Vocabulary
+from router.observability.trace import require_time
 from router.question.candidates import Candidate, CandidateFinder
 from router.question.columns import ColumnFinder
 from router.question.conditions import ConditionReader
@@ -25,7 +26,13 @@ from router.question.language.grammar import (
     WHO,
     superlative,
 )
-from router.question.language.mentions import Mentions, TermMention, find_mentions, is_negated
+from router.question.language.mentions import (
+    Mentions,
+    TermMention,
+    by_place,
+    find_mentions,
+    is_negated,
+)
 from router.question.language.near import NearWords
 from router.question.modifiers import unused_modifiers
 from router.question.number_conditions import NumberReader
@@ -42,6 +49,8 @@ NAMED_MIN = 0.6
 NO_PERSON = 0.35
 """Cost of an answer to "who" that is not a person."""
 COVERAGE = 2.0
+MENTIONS_MAX = 64
+"""A form holds 20 conditions; the time to read grows with the values times the size of the catalogue."""
 _PERSONS = WHO - {"whose", "people"}
 JOIN_TABLE = 0.6
 """Cost of an answer that only links others."""
@@ -92,8 +101,17 @@ class QuestionReader:
     _remainder: RemainderReader = field(init=False)
 
     def read(self, question: str, today: date) -> list[QuestionReading]:
-        """Return the readings, surest first; none where nothing of the catalogue is mentioned."""
+        """Return the readings, surest first; none where nothing of the catalogue is mentioned.
+
+        A text with more than ``MENTIONS_MAX`` values, times and numbers has no reading.
+
+        Raises:
+            TimeoutError: the query's deadline passed.
+            ValidationError: a form cannot hold the question.
+        """
         mentions = find_mentions(question, self.vocabulary, self.values, today)
+        if sum(map(len, (mentions.values, mentions.dates, mentions.comparisons))) > MENTIONS_MAX:
+            return []
         readings = self._readings(mentions)
         if self.near is not None and _worth_more(readings, mentions):
             widened = self._widened(mentions, readings)
@@ -129,14 +147,14 @@ class QuestionReader:
             for term in m.terms
             if term.sort == "kind" and term.exact
         }
-        added = []
+        added, values = [], by_place(mentions.values)
         for place, word in zip(missing, words, strict=True):
             # Another word than the kind's own name means another kind.
             fitting = [t for t in terms[word] if t.sort != "kind" or t.kind not in named]
             before = weak.pop(place, None)
             fitting = [*(before.terms if before else ()), *fitting]
             if fitting:
-                negated = is_negated(mentions.tokens, place, mentions.values)
+                negated = is_negated(mentions.tokens, place, values)
                 added.append(TermMention(place, place + 1, tuple(fitting), negated))
         if not added:
             return mentions
@@ -162,6 +180,7 @@ class QuestionReader:
         return found
 
     def _drafted(self, candidate: Candidate, mentions: Mentions) -> QuestionReading:
+        require_time()
         draft = Draft(candidate.kind, Branch(candidate.kind))
         if candidate.mention is not None and candidate.term is not None:
             draft.use(candidate.mention.start, candidate.mention.end, candidate.term.weight)

@@ -4,7 +4,8 @@ A way scores by the words that name its links. A verb has an agent: the value be
 behind "by". So the same words tell "who directed X" from "who did X direct".
 """
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from router.catalog.model import Catalog
@@ -38,6 +39,7 @@ class Relations:
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
         self._links = catalog.visible_links
+        self._shares = _shares(catalog)
 
     def scored(
         self, path: SchemaPath, value: ValueMention, mentions: Mentions, target: str
@@ -53,7 +55,7 @@ class Relations:
                 fresh = all(term is not other for other, _ in named)
                 score += LINK_NAMED * weight * fresh if fits else -WRONG_WAY
                 named.append((term, weight))
-            score += USUAL * self._share(step)
+            score += USUAL * self._shares[step.link]
             if place < len(path) - 1:
                 between = self._kind_named(step.end, mentions)
                 if between is not None:
@@ -75,16 +77,6 @@ class Relations:
                 if term.kind == kind:
                     return mention
         return None
-
-    def _share(self, step: SchemaStep) -> float:
-        """Return this link's share of the rows among the links between the same kinds."""
-        link = self._links[step.link]
-        rows = [
-            each.rows or 0
-            for each in self._links.values()
-            if {each.start, each.end} == {link.start, link.end}
-        ]
-        return (link.rows or 0) / max(sum(rows), 1) if len(rows) > 1 else 0.0
 
     def _fits(
         self,
@@ -124,6 +116,24 @@ class Relations:
     @staticmethod
     def _singular(word: str) -> str:
         return word if word in HIERARCHY else word.removesuffix("s").removesuffix("'")
+
+
+def _shares(catalog: Catalog) -> Mapping[str, float]:
+    """Return each link's share of the rows among the links between the same kinds."""
+    links, rows, counts = (
+        catalog.visible_links,
+        Counter[frozenset[str]](),
+        Counter[frozenset[str]](),
+    )
+    for link in links.values():
+        pair = frozenset((link.start, link.end))
+        rows[pair] += link.rows or 0
+        counts[pair] += 1
+    pairs = {name: frozenset((link.start, link.end)) for name, link in links.items()}
+    return {
+        name: (links[name].rows or 0) / max(rows[pair], 1) if counts[pair] > 1 else 0.0
+        for name, pair in pairs.items()
+    }
 
 
 def agent_of(mention: TermMention, mentions: Mentions) -> ValueMention | None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from itertools import count
 
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 _INVISIBLE = re.compile("[\u00ad\u200b\u2060\ufeff]")  # soft hyphen, zero-width space, joiner, mark
@@ -21,7 +22,9 @@ _UNIT = re.compile(
 _QUOTES = str.maketrans(
     {"\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"', "\u2013": "-", "\u2014": "-"}
 )
-_CORRECTABLE_WORD = re.compile(r"(?<![\w@#./'\"-])[a-z]{5,}(?![\w@#/'\"-]|\.\w)")
+_CORRECTABLE_WORD = re.compile(r"(?<![\w@#./'\"-])[a-z]{5,24}(?![\w@#/'\"-]|\.\w)")
+CORRECTABLE_WORDS_MAX = 60
+"""Words of a question that are looked up: each one costs a fraction of a millisecond."""
 _NAME_PREFIX = re.compile(
     r"(?:\b(?:named|called|mr|mrs|ms|dr|prof)\.?|[=:<>#@])\s*$", re.IGNORECASE
 )
@@ -83,8 +86,13 @@ def correct_spelling(query: str, lexicon: Lexicon) -> str:
     """
     if not lexicon.words:
         return query
+    places = count()
+
+    def repair(match: re.Match[str]) -> str:
+        return _repair(match, lexicon) if next(places) < CORRECTABLE_WORDS_MAX else match.group()
+
     return "".join(
-        part if quoted else _CORRECTABLE_WORD.sub(lambda match: _repair(match, lexicon), part)
+        part if quoted else _CORRECTABLE_WORD.sub(repair, part)
         for quoted, part in _split_quotations(query)
     )
 

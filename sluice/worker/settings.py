@@ -6,6 +6,7 @@ Temporal's address, TLS, API key and certificates are Temporal's own environment
 
 from collections.abc import Mapping
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import Field, ValidationError
@@ -43,6 +44,8 @@ class WorkerSettings(Model):
     keyring: str = ""
     code_repository: str = ""
     deploy_hook: str = ""
+    deploy_hook_variables: str = Field(default="", pattern=r"^[A-Za-z_0-9, ]*$")
+    report_root: Path = Path()
     health_address: Address = ""
     metrics_address: Address = ""
     otlp_endpoint: str = ""
@@ -58,6 +61,10 @@ class WorkerSettings(Model):
     @property
     def drain(self) -> timedelta:
         return timedelta(seconds=self.drain_seconds)
+
+    @property
+    def hook_variables(self) -> frozenset[str]:
+        return frozenset(self.deploy_hook_variables.replace(",", " ").split())
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Self:
@@ -96,6 +103,8 @@ VARIABLES = {
     "keyring": "SLUICE_KEYRING",
     "code_repository": "SLUICE_CODE_REPOSITORY",
     "deploy_hook": "SLUICE_DEPLOY_HOOK",
+    "deploy_hook_variables": "SLUICE_DEPLOY_HOOK_VARIABLES",
+    "report_root": "SLUICE_REPORT_ROOT",
     "health_address": "SLUICE_WORKER_HEALTH_ADDRESS",
     "metrics_address": "SLUICE_WORKER_METRICS_ADDRESS",
     "otlp_endpoint": "OTEL_EXPORTER_OTLP_ENDPOINT",

@@ -69,15 +69,13 @@ async def service(make_stack: StackFactory, tmp_path: Path) -> AsyncIterator[Own
         await stack.spawn(f"search-{number}", (*command, *directory), health_url=health)
     stack.set_scrape_targets([f"127.0.0.1:{port}" for port in ports], job="search")
     await stack.spawn("load", (sys.executable, str(folder / "load.py"), *urls))
-    await stack.spawn("worker", (sys.executable, "-m", "worker"))
+    root = {"SLUICE_REPORT_ROOT": str(tmp_path)}
+    await stack.spawn("worker", (sys.executable, "-m", "worker"), env=root)
     environment = stack.environment()
     client = await Client.connect(environment["TEMPORAL_ADDRESS"], data_converter=DATA_CONVERTER)
     async with Redis.from_url(environment["REDIS_URL"]) as redis:
         rollouts = Rollouts(client)
-        plan = load_plan(EXAMPLE / "plan.yaml")
-        await rollouts.start(
-            plan.model_copy(update={"report_directory": str(tmp_path / "reports")})
-        )
+        await rollouts.start(load_plan(EXAMPLE / "plan.yaml"))
         yield OwnService(urls, rollouts, redis, folder / "broken")
 
 

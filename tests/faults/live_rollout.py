@@ -90,8 +90,7 @@ class LiveRollout:
         redis = Redis.from_url(environment["REDIS_URL"])
         live = cls(stack, Rollouts(client), redis, errors, exporter)
         await live.start_worker(worker_settings)
-        reports = {"report_directory": str(stack.home / "reports")}
-        await live.rollouts.start(parse_plan(plan).model_copy(update=reports))
+        await live.rollouts.start(parse_plan(plan))
         return live
 
     async def close(self) -> None:
@@ -103,7 +102,9 @@ class LiveRollout:
     async def start_worker(
         self, settings: Mapping[str, str] | None = None, name: str = "worker"
     ) -> None:
-        await self.stack.spawn(name, (sys.executable, "-m", "worker"), env=settings)
+        root = {"SLUICE_REPORT_ROOT": str(self.stack.home)}
+        environment = {**root, **(settings or {})}
+        await self.stack.spawn(name, (sys.executable, "-m", "worker"), env=environment)
 
     async def kill_worker(self) -> None:
         """SIGKILL: no chance to hand anything over."""

@@ -96,6 +96,8 @@ _PHRASES_BEFORE = sorted(
     ((tuple(text.split()), sign) for text, sign in _BEFORE), key=lambda p: -len(p[0])
 )
 _PHRASES_AFTER = [(tuple(text.split()), sign) for text, sign in _AFTER]
+SIGN_TOKENS_MAX = 16
+"""Tokens before a number that may belong to its sign: the longest phrase and its fillers."""
 _NEGATIONS = frozenset(("not", "never", "no"))
 _FILLERS = frozenset(("of", "a", "an", "the", "about", "around", "just", "than"))
 
@@ -167,7 +169,8 @@ def _range(tokens: Sequence[QuestionToken], place: int, taken: frozenset[int]) -
 
 
 def _sign_before(tokens: Sequence[QuestionToken], place: int) -> tuple[int, Sign | None, str]:
-    words = [token.folded for token in tokens[:place]]
+    first = max(place - SIGN_TOKENS_MAX, 0)
+    words = [token.folded for token in tokens[first:place]]
     while words and words[-1] in ("a", "the", "$", "about", "of") and len(words) > 1:
         if _ends(words):
             break
@@ -177,7 +180,7 @@ def _sign_before(tokens: Sequence[QuestionToken], place: int) -> tuple[int, Sign
             start, sign = len(words) - len(phrase), plain
             if start and words[start - 1] in _NEGATIONS and phrase[0] not in ("no", "not"):
                 start, sign = start - 1, _OPPOSITE[plain]
-            return start, sign, next((word for word in phrase if word.endswith("er")), "")
+            return first + start, sign, next((word for word in phrase if word.endswith("er")), "")
     return place, None, ""
 
 

@@ -4,7 +4,7 @@ Longer phrases win over shorter ones, names over near words. Every mention keeps
 tokens, so that whatever stays without a mention can be named.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
@@ -91,12 +91,13 @@ def find_mentions(
     units = frozenset(place for each in numbers for place in range(each.start, each.end))
     terms = _terms(tokens, covered - units, vocabulary)
     found, terms = _settled(tokens, found, terms)
+    places = by_place(found)
     return Mentions(
         question,
         tokens,
-        tuple(replace(each, negated=is_negated(tokens, each.start, found)) for each in found),
-        tuple(replace(each, negated=is_negated(tokens, each.start, found)) for each in terms),
-        tuple(replace(each, negated=is_negated(tokens, each.start, found)) for each in dates),
+        tuple(replace(each, negated=is_negated(tokens, each.start, places)) for each in found),
+        tuple(replace(each, negated=is_negated(tokens, each.start, places)) for each in terms),
+        tuple(replace(each, negated=is_negated(tokens, each.start, places)) for each in dates),
         tuple(numbers),
     )
 
@@ -136,7 +137,14 @@ def _token_places(places: Sequence[int], span: tuple[int, int]) -> tuple[int, in
     return inside[0], inside[-1] + 1
 
 
-def is_negated(tokens: Sequence[QuestionToken], start: int, values: Sequence[ValueMention]) -> bool:
+def by_place(values: Iterable[ValueMention]) -> Mapping[int, ValueMention]:
+    """Return the value that each token belongs to."""
+    return {place: each for each in values for place in range(each.start, each.end)}
+
+
+def is_negated(
+    tokens: Sequence[QuestionToken], start: int, values: Mapping[int, ValueMention]
+) -> bool:
     """Return True where a negation governs the phrase that begins at ``start``."""
     place, far = start - 1, start - 6
     while place >= max(far, 0):
@@ -147,7 +155,7 @@ def is_negated(tokens: Sequence[QuestionToken], start: int, values: Sequence[Val
             return not (word == "no" and tokens[place + 1].folded in ("more", "less", "later"))
         if word in (";", "?", "but", "and", "who", "which"):
             return False
-        ended = next((each for each in values if each.start <= place < each.end), None)
+        ended = values.get(place)
         if ended is not None:
             joined = tokens[ended.end].folded in ("or", "nor", ",") if ended.end < start else False
             return joined and is_negated(tokens, ended.start, values)

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+import httpx
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -23,6 +24,7 @@ from sluice.flags import (
     InvalidFlagError,
     UnknownFlagError,
 )
+from sluice.flags.redis.process_client import process_client
 from sluice.flags.redis.process_polling import ProcessPoll, poll_processes, verify
 from sluice.flags.redis.process_registry import list_processes
 from sluice.flags.redis.urls import connect
@@ -131,6 +133,14 @@ def _propagation_report(
         seconds=seconds,
         errors={view.process.id: view.error for view in views if view.error},
     )
+
+
+def open_process_client(context: Context) -> httpx.AsyncClient:
+    """Return the client for addresses of the registry. Raises CliError for unusable networks."""
+    try:
+        return process_client(context.environment)
+    except InvalidFlagError as error:
+        raise CliError(str(error), Exit.USAGE) from error
 
 
 @asynccontextmanager

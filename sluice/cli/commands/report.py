@@ -41,7 +41,8 @@ async def _write_report(rollout: str | None, directory: Path | None, json: bool)
         rollout_id = await resolve_rollout_id(ledger, rollout)
         request = await _report_request(context, ledger, rollout_id, directory)
         try:
-            receipt = await ReportActivities(ledger, FileArchive()).write_report(request)
+            archive = FileArchive(directory or Path())
+            receipt = await ReportActivities(ledger, archive).write_report(request)
         except ApplicationError as error:
             raise CliError(f"The report cannot be written: {error}") from error
     document = {"rollout": rollout_id, "ending": request.ending, **receipt.model_dump()}
@@ -67,7 +68,7 @@ async def _report_request(
         request = ReportRequest(state=state, ending=_ending(state), at=state.finished_at or now)
     if directory is None:
         return request
-    plan = request.state.plan.model_copy(update={"report_directory": str(directory)})
+    plan = request.state.plan.model_copy(update={"report_directory": "."})
     return request.model_copy(update={"state": request.state.model_copy(update={"plan": plan})})
 
 

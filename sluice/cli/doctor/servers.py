@@ -9,7 +9,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from activities.adapters.postgres_ledger import PostgresLedger
 from activities.contract.errors import EffectError
-from sluice.cli.clients.flags import connect_redis
+from sluice.cli.clients.flags import connect_redis, open_process_client
 from sluice.cli.clients.plan_queries import PrometheusUnreachableError, ask_each_query
 from sluice.cli.context import Context
 from sluice.cli.doctor.finding import BAD, GOOD, WARN, DoctorFinding
@@ -48,7 +48,7 @@ async def check_redis(context: Context) -> list[DoctorFinding]:
             *findings,
             DoctorFinding("routers", "warn", "none is running; start one with `sluice router`"),
         ]
-    async with httpx.AsyncClient(timeout=3, trust_env=False) as http:
+    async with open_process_client(context) as http:
         return findings + list(
             await asyncio.gather(*(_check_router(http, p.url) for p in processes))
         )

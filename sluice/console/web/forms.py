@@ -75,7 +75,10 @@ def require_csrf_token(form: Mapping[str, str], session: Session) -> None:
 
 def local_path(target: str) -> str:
     """Return ``target`` if it is a path of this console, else the start page."""
-    parts = urlsplit(target)
+    try:
+        parts = urlsplit(target)
+    except ValueError:  # such as "//[": an address that is not one
+        return "/"
     safe = target.startswith("/") and not target.startswith(("//", "/\\"))
     if parts.scheme or parts.netloc or not safe or any(c in target for c in "\r\n\t\\"):
         return "/"

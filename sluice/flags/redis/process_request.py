@@ -6,11 +6,19 @@ A pool scans its connections for each request. With hundreds of processes that a
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 from contextlib import suppress
 from urllib.parse import urlsplit
 
 import h11
+
+from sluice.flags.errors import InvalidFlagError
+from sluice.flags.redis.process_networks import (
+    AddressRefusedError,
+    read_networks,
+    resolve_address,
+)
 
 READ_BYTES = 65_536
 BODY_BYTES_MAX = 64_000_000
@@ -32,8 +40,12 @@ async def fetch_flags(url: str) -> bytes:
     host, port = parts.hostname or "", parts.port or DEFAULT_PORTS[parts.scheme]
     context = ssl.create_default_context() if parts.scheme == "https" else None
     try:
-        reader, writer = await asyncio.open_connection(host, port, ssl=context)
-    except OSError as error:
+        address = await resolve_address(host, port, read_networks(os.environ))
+        name = host if context else None
+        reader, writer = await asyncio.open_connection(
+            address, port, ssl=context, server_hostname=name
+        )
+    except (OSError, AddressRefusedError, InvalidFlagError) as error:
         raise ProcessRequestError(f"no connection to {url}: {error}") from error
     try:
         return await _exchange(parts.netloc, reader, writer)

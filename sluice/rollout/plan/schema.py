@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Annotated, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from sluice.rollout.analysis.cohorts import ROUTER_COHORTS, CohortMapping
 from sluice.rollout.analysis.gate import Gate, Metric, Severity
@@ -20,6 +20,21 @@ from sluice.rollout.units import Duration, Number, Share, Whole, format_duration
 from sluice.rollout.yaml_nodes import Location
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$", max_length=100)]
+
+
+def _require_relative_folder(text: str) -> str:
+    if text.startswith(("/", "~")) or ".." in text.split("/"):
+        raise ValueError(
+            "expected a folder below the worker's SLUICE_REPORT_ROOT, such as docs/deployments, "
+            "without .. and a leading / or ~"
+        )
+    return text
+
+
+RelativeFolder = Annotated[
+    str, Field(min_length=1, max_length=500), AfterValidator(_require_relative_folder)
+]
+"""A folder below the worker's SLUICE_REPORT_ROOT."""
 WATCH_INTERVAL_MIN, WATCH_INTERVAL_MAX = parse_duration("1s"), parse_duration("5m")
 STALE_AFTER_MIN = parse_duration("1s")
 BLIND_AFTER_MAX = parse_duration("30m")
@@ -165,7 +180,7 @@ class RolloutPlan(Model):
     metrics: dict[str, Metric]
     baselines: TupleOf[Gate] = ()
     steps: TupleOf[Step]
-    report_directory: str = "docs/deployments"
+    report_directory: RelativeFolder = "docs/deployments"
     budget: RehearsalBudget | None = None
 
     @model_validator(mode="before")

@@ -172,3 +172,30 @@ async def test_without_a_clone_it_says_what_to_set() -> None:
     )  # fmt: skip
     with pytest.raises(CodeRefusedError, match="SLUICE_CODE_REPOSITORY"):
         await GitRepository("", "", ENVIRONMENT).revert(wanted)
+
+
+async def test_neither_git_nor_the_hook_sees_the_secrets_of_the_worker(
+    clone: Path, tmp_path: Path
+) -> None:
+    """Only variables that git needs, and those that the operator names."""
+    secrets = {
+        "SLUICE_WEBHOOK_SECRET": "s3cret",
+        "POSTGRES_DSN": "postgresql://u:s3cret@h/d",
+        "AWS_SECRET_ACCESS_KEY": "s3cret",
+        "KUBECONFIG": "/kube",
+    }
+    git_hook = clone / ".git" / "hooks" / "pre-push"
+    git_hook.write_text(f"#!/bin/sh\nenv > {tmp_path}/git\n")
+    git_hook.chmod(0o755)
+    code = GitRepository(
+        str(clone),
+        f"sh -c 'env > {tmp_path}/hook'",
+        ENVIRONMENT | secrets,
+        frozenset({"KUBECONFIG"}),
+    )
+    await code.revert(revert_request(clone))
+    seen = {name: (tmp_path / name).read_text() for name in ("git", "hook")}
+    assert not [name for name, text in seen.items() if "s3cret" in text]
+    assert "KUBECONFIG=/kube" in seen["hook"]
+    assert "KUBECONFIG" not in seen["git"]
+    assert "SLUICE_FLAG=learning" in seen["hook"]

@@ -6,12 +6,16 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 
+import httpx
 import pytest
 from redis.asyncio import Redis
 
-from sluice.flags import FeatureFlags, FlagReader, FlagState
+from sluice.flags import FeatureFlags, FlagReader, FlagState, InvalidFlagError
+from sluice.flags.redis.process_client import process_client
+from sluice.flags.redis.process_networks import NETWORKS_VARIABLE
 from sluice.flags.redis.process_polling import ProcessPoll, ReadBack, poll_processes, verify
 from sluice.flags.redis.process_registry import (
     ServiceProcess,
@@ -91,8 +95,6 @@ def entry_of(url: str, reported_at: float = 0.0) -> str:
         "null",
         entry_of("http://x", 1e12),
         entry_of("http://x", float("nan")),
-        entry_of("http://169.254.169.254"),
-        entry_of("http://[::]:80"),
         entry_of("http://user@x"),
         entry_of("http://x/latest/meta-data"),
         entry_of("http://x?a=b"),
@@ -152,6 +154,62 @@ async def test_hanging_processes_do_not_make_others_count_as_silent() -> None:
         assert await read_back.poll(processes, wanted), "the leases of the silent have expired"
         assert (len(read_back.by_answer), len(read_back.by_lease)) == (135, 15)
         assert await read_back.poll(processes, wanted), "nobody is asked twice"
+
+
+@pytest.mark.parametrize(
+    ("url", "networks"),
+    [
+        ("http://169.254.169.254", ""),
+        ("http://[::ffff:169.254.169.254]", ""),
+        ("http://2852039166", ""),
+        ("http://0xA9FEA9FE", ""),
+        ("http://[fe80::1]", ""),
+        ("http://[::]:80", ""),
+        ("http://0.0.0.0", ""),
+        ("http://93.184.216.34", ""),
+        ("http://127.0.0.1:9", "10.0.0.0/8"),
+        ("http://localhost:9", "10.0.0.0/8"),
+    ],
+)
+async def test_no_request_leaves_the_networks_of_processes(
+    url: str, networks: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(NETWORKS_VARIABLE, networks)
+    (view,) = await poll_processes([ServiceProcess("odd", url, 1, 0.0)])
+    assert NETWORKS_VARIABLE in view.error or "cannot be resolved" in view.error
+    async with process_client({NETWORKS_VARIABLE: networks}) as http:
+        with pytest.raises(httpx.ConnectError):
+            await http.get(url)
+
+
+async def test_a_process_is_reached_by_name_and_address(process: FlagsEndpoint) -> None:
+    own = process.as_router_process("router-1")
+    urls = [own.url, own.url.replace("127.0.0.1", "localhost")]
+    views = await poll_processes([replace(own, url=url) for url in urls])
+    assert [view.error for view in views] == ["", ""]
+    async with process_client({}) as http:
+        assert [(await http.get(f"{url}/flags")).status_code for url in urls] == [200, 200]
+
+
+def test_networks_that_cannot_be_read_are_named() -> None:
+    with pytest.raises(InvalidFlagError, match=r"SLUICE_PROCESS_NETWORKS='10\.0\.0\.1/8'"):
+        process_client({NETWORKS_VARIABLE: "10.0.0.1/8"})
+
+
+async def test_an_endless_response_is_cut_off() -> None:
+    async def endless(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        with suppress(OSError):
+            while True:
+                writer.write(b" " * 65_536)
+                await writer.drain()
+
+    server = await asyncio.start_server(endless, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server, process_client({}) as http:
+        with pytest.raises(httpx.ReadError, match="larger than"):
+            await http.get(f"http://127.0.0.1:{port}/flags")
 
 
 def process_view(seen: FlagsResponse | None) -> ProcessPoll:

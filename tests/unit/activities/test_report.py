@@ -22,11 +22,13 @@ from sluice.rollout.analysis.verdict import Check, Outcome, Verdict
 from sluice.rollout.engine.event_chain import Event
 from sluice.rollout.engine.state import State
 from sluice.rollout.engine.world import CheckResult
-from sluice.rollout.plan.loader import load_plan
+from sluice.rollout.errors import PlanError
+from sluice.rollout.plan.loader import load_plan, parse_plan
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 END = START + timedelta(hours=2)
-PLAN = load_plan(Path(__file__).parents[3] / "plans" / "demo.yaml")
+ROOT = Path(__file__).parents[3]
+PLAN = load_plan(ROOT / "plans" / "demo.yaml")
 GUIDE_HEADINGS = [
     "Timeline",
     "What Went Well",
@@ -92,7 +94,7 @@ async def _append_checks(ledger: MemoryLedger) -> None:
 
 
 def write_report(state: State, ledger: MemoryLedger) -> ReportReceipt:
-    activities = ReportActivities(ledger, FileArchive())
+    activities = ReportActivities(ledger, FileArchive(Path(state.plan.report_directory)))
     request = ReportRequest(state=state, ending="Healthy", at=END)
     return asyncio.run(ActivityEnvironment().run(activities.write_report, request))
 
@@ -180,3 +182,25 @@ def test_a_directory_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 def test_a_relative_directory_is_below_the_root(tmp_path: Path) -> None:
     path = FileArchive(tmp_path).write(finished_state(Path("docs/deployments")), "a.md", "text")
     assert Path(path) == tmp_path / "docs/deployments/a.md"
+
+
+@pytest.mark.parametrize("directory", ["../out", "link", "link/below", "docs/../../out"])
+def test_nothing_is_written_outside_of_the_root(tmp_path: Path, directory: str) -> None:
+    root, outside = tmp_path / "root", tmp_path / "out"
+    root.mkdir()
+    outside.mkdir()
+    (root / "link").symlink_to(outside)
+    with pytest.raises(ArchiveUnwritableError, match="outside of"):
+        FileArchive(root).write(finished_state(Path(directory)), "a.md", "text")
+    with pytest.raises(ArchiveUnwritableError, match="outside of"):
+        FileArchive(root).write(finished_state(outside), "a.md", "text")
+    assert not list(outside.iterdir())
+
+
+@pytest.mark.parametrize("directory", ["/etc", "../..", "reports/../..", "~/reports", ".."])
+def test_a_plan_names_a_folder_below_the_root(directory: str) -> None:
+    text = (ROOT / "plans" / "phase4.yaml").read_text()
+    with pytest.raises(PlanError, match="SLUICE_REPORT_ROOT"):
+        parse_plan(
+            text.replace("report_directory: docs/deployments", f"report_directory: {directory}")
+        )

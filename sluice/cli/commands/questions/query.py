@@ -16,7 +16,7 @@ from router.errors import RouterSettingsError
 from router.http.api_keys import SCOPES, format_key_line, generate_key
 from router.settings import Settings
 from router.store_clients import open_postgres
-from sluice.cli.clients.flags import redis_connection
+from sluice.cli.clients.flags import open_process_client, redis_connection
 from sluice.cli.context import Context
 from sluice.cli.errors import CliError, Exit
 from sluice.cli.output import JsonOption, print_note, print_result
@@ -46,12 +46,14 @@ def ask(
 
 async def _ask(question: str, url: str, user: str, explain: bool, json: bool) -> None:
     context = Context.read()
+    client = httpx.AsyncClient(trust_env=False) if url else open_process_client(context)
+    client.timeout = QUERY_TIMEOUT_SECONDS
     url = (url or await _find_router(context)).rstrip("/")
     body = {"query": question, "user_id": user, "explain": explain}
     key = context.environment.get("SLUICE_API_KEY")
     headers = {"authorization": f"Bearer {key}"} if key else {}
     try:
-        async with httpx.AsyncClient(timeout=QUERY_TIMEOUT_SECONDS, trust_env=False) as http:
+        async with client as http:
             reply = await http.post(f"{url}/query", json=body, headers=headers)
         document = reply.json()
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:

@@ -15,6 +15,7 @@ from router.catalog.drift import drift
 from router.catalog.model import Catalog, StoreName
 from router.catalog_search.discovery import discover
 from router.catalog_search.postgres_search import open_read_only_pool
+from router.errors import InvalidQuestion
 from router.router import QueryRouter
 from router.settings import Settings
 from tests.clinic import SCHEMA, clinic_catalog, fill_graph, fill_postgres
@@ -74,6 +75,17 @@ async def test_questions_are_answered_with_their_interpretation(router: QueryRou
     assert (counted.value, counted.left_out) == (1, ())
     strange = await router.query("visits on weekends")
     assert strange.left_out == ("“weekends”",)
+
+
+async def test_a_question_that_no_form_holds_is_refused_or_left_out(router: QueryRouter) -> None:
+    """Neither is an error of the router; the catalogue has no texts to fall back to."""
+    await until_values_are_read(router)
+    parts = " and ".join(f"visits costing over {cost}" for cost in range(30))
+    with pytest.raises(InvalidQuestion, match="conditions"):
+        await router.query(f"{parts} and patients without visits")
+    for text in ("how are you today my friend", "漢字" * 900, "Oslo or " * 200):
+        answer = await router.query(text)
+        assert (answer.results, bool(answer.left_out)) == ((), True), text
 
 
 async def test_another_wording_of_a_form_comes_from_the_cache(router: QueryRouter) -> None:
