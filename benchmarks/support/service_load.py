@@ -58,16 +58,20 @@ class LoadResult:
 
 
 class Target:
-    """One router process and the open connections to it, the last used first."""
+    """One router process and the open connections to it, the last used first.
 
-    def __init__(self, host: str, port: int) -> None:
+    ``key`` is the API key that every request carries, if the process requires one.
+    """
+
+    def __init__(self, host: str, port: int, key: str = "") -> None:
         self._host, self._port = host, port
+        self._authorization = f"authorization: Bearer {key}\r\n" if key else ""
         self._idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
 
     async def post(self, body: bytes) -> tuple[int, bytes]:
         """Status and body; OSError or EOFError when the connection breaks."""
         reader, writer = await self._connection()
-        head = f"POST /query HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+        head = f"POST /query HTTP/1.1\r\nhost: localhost\r\n{self._authorization}content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
         writer.write(head.encode() + body)
         reply = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
         status, length = int(reply[9:12]), int(reply.split("content-length:")[1].split("\r\n")[0])

@@ -1,12 +1,15 @@
 """Attacks on the console over HTTP: each must fail, and say why."""
 
+import asyncio
 import html
+import os
 import re
 
 import httpx
 import pytest
 
 from sluice.rollout.engine.commands import Command, Verb
+from tests.fuzzing import form_bodies, fuzz
 from tests.integration.console.consoles import LiveConsole, RunningConsole
 from tests.integration.console.test_pages import form_of, wait_for
 
@@ -174,3 +177,30 @@ async def test_errors_of_stores_that_are_away_hold_no_address(console: RunningCo
     assert pages["/rollouts/one"].status_code == 503
     assert "was not killed" in pages["kill"].text
     assert "Postgres" in pages["explain"].text
+
+
+async def test_no_form_breaks_the_console(live: LiveConsole) -> None:
+    """Neither a form of a person who is logged in, nor the address to go to after a login."""
+    async with live.logged_in() as client:
+        await wait_for(live, client, "Pause…")
+        path = f"/rollouts/{live.flag}/decide/pause"
+        form = form_of((await client.get(path)).text, reason="slow")
+        cookies = dict(client.cookies)
+
+    def send(body: bytes) -> httpx.Response:
+        with httpx.Client(base_url=live.url, cookies=cookies, trust_env=False, timeout=60) as http:
+            target = body[:400].decode("latin-1")
+            login = http.get("/login", params={"next": f"//{target}"})
+            assert login.status_code == 200, target
+            return http.post(path, content=body, headers=FORM)
+
+    assert await asyncio.to_thread(fuzz, send, form_bodies(form), os.getpid())
+
+
+@pytest.mark.parametrize("target", ["//[", "http://[::1", "/\\evil", "//evil", "/a\nb"])
+async def test_a_target_that_is_no_path_leads_to_the_start_page(
+    console: RunningConsole, target: str
+) -> None:
+    async with console.browser() as client:
+        answer = await client.get(console.login_url(target))
+    assert (answer.status_code, answer.headers["location"]) == (303, "/")

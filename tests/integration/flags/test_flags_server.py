@@ -27,6 +27,7 @@ from sluice.flags.redis.process_polling import poll_processes
 from sluice.flags.redis.process_registry import live_processes
 from sluice.flags.server.api_keys import EVALUATE, OUTCOMES, format_key_line, generate_key
 from tests.conftest import NO_NODE
+from tests.fuzzing import fuzz, json_bodies
 
 pytestmark = pytest.mark.integration
 ENVIRONMENT = "ofrep-test"
@@ -41,6 +42,7 @@ class RunningServer:
 
     url: str
     redis_url: str
+    pid: int
 
     def post(self, path: str, body: object, key: str = READ_KEY, **headers: str) -> httpx.Response:
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -99,7 +101,7 @@ def server(
     process = subprocess.Popen(command, env={**os.environ, **settings})  # noqa: S603  ours
     url = f"http://127.0.0.1:{port}"
     _wait_until_ready(url, process)
-    yield RunningServer(url, redis_server_url)
+    yield RunningServer(url, redis_server_url, process.pid)
     process.terminate()
     assert process.wait(15) in {0, -15}
 
@@ -257,3 +259,18 @@ async def test_a_rollback_is_read_back_from_the_server(server: RunningServer) ->
         (poll,) = await poll_processes([process])
     assert poll.exposes_at_most(FlagState(name=FULL, rollout_percentage=100))
     assert not poll.exposes_at_most(FlagState(name=FULL, rollout_percentage=99))
+
+
+@pytest.mark.parametrize(
+    ("path", "valid"),
+    [
+        (f"/ofrep/v1/evaluate/flags/{FULL}", {"context": {"targetingKey": "alice"}}),
+        ("/outcomes", {"outcomes": [{"flag": FULL, "user": "alice", "ok": True, "seconds": 0.1}]}),
+    ],
+)
+def test_no_body_breaks_the_server(
+    server: RunningServer, path: str, valid: dict[str, object]
+) -> None:
+    headers = {"X-API-Key": WRITE_KEY}
+    with httpx.Client(base_url=server.url, headers=headers, trust_env=False, timeout=60) as http:
+        assert fuzz(lambda body: http.post(path, content=body), json_bodies(valid), server.pid)

@@ -19,6 +19,7 @@ from redis.asyncio import Redis
 from router.http.api_keys import SCOPES, format_key_line, generate_key
 from sluice.flags.redis.process_registry import live_processes
 from tests.conftest import Neo4jSettings, clean_environ
+from tests.fuzzing import fuzz, json_bodies
 from tests.otlp_collector import OtlpCollector, running_collector
 
 pytestmark = pytest.mark.integration
@@ -33,6 +34,7 @@ class RunningService:
 
     url: str
     operations_url: str
+    pid: int
 
 
 def _free_port() -> int:
@@ -87,7 +89,8 @@ def service(  # noqa: PLR0913, PLR0917 - the session's servers
     with subprocess.Popen(command, env=environment, cwd=ROOT) as process:  # noqa: S603 - ours
         try:
             wait_until_ready(f"http://127.0.0.1:{operations_port}")
-            yield RunningService(f"http://127.0.0.1:{port}", f"http://127.0.0.1:{operations_port}")
+            public, operations = (f"http://127.0.0.1:{n}" for n in (port, operations_port))
+            yield RunningService(public, operations, process.pid)
         finally:
             process.terminate()
             status = process.wait(30)
@@ -228,6 +231,22 @@ def test_the_interface_does_what_its_document_says(service: RunningService, tmp_
         command, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False
     )
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-1000:]
+
+
+@pytest.mark.parametrize(
+    ("path", "valid"),
+    [
+        ("/query", {"query": "Who drives T-1?", "user_id": "bob", "limit": 5, "seconds": 0.5}),
+        ("/feedback", {"query_id": "c-1", "clicked": True, "explicit_rating": 4}),
+    ],
+)
+def test_no_body_breaks_the_router(
+    service: RunningService, path: str, valid: dict[str, object]
+) -> None:
+    headers = {**BEARER, "content-type": "application/json"}
+    with httpx.Client(base_url=service.url, headers=headers, trust_env=False, timeout=60) as http:
+        assert fuzz(lambda body: http.post(path, content=body), json_bodies(valid), service.pid)
+        assert http.get(f"{service.operations_url}/healthz").is_success
 
 
 async def test_the_public_port_serves_no_operations_and_no_redirects(

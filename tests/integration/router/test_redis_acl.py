@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import subprocess
 import time
 from collections.abc import Iterator
@@ -13,17 +14,21 @@ import redis as sync_redis
 from redis.asyncio import Redis
 from redis.exceptions import NoPermissionError
 
+from router.cache.semantic_cache import CacheLimits, SemanticCache
+from router.catalog_search.value_store import ValueStore
 from router.learning import UserFeedback
 from router.phases.phase_switches import PHASE4_FLAG
 from router.settings import Settings
 from sluice.flags import FeatureFlags, FlagReader, FlagStoreError
 from sluice.flags.redis.process_registry import ServiceProcess, heartbeat, live_processes
+from tests.clinic import clinic_catalog
 from tests.faults.redis_server import redis_program
 from tests.free_port import free_port
 from tests.integration.router.running_router import running_router
 
 pytestmark = pytest.mark.integration
-FOLDER = Path(__file__).parents[3] / "ops" / "redis"
+ROOT = Path(__file__).parents[3]
+FOLDER = ROOT / "ops" / "redis"
 USERS = ("reader", "router", "worker", "operator")
 
 
@@ -134,6 +139,11 @@ async def test_a_router_answers_learns_and_cannot_write_flags(
             while not (await router.query("who drives truck T-12", user_id="alice")).cached:  # noqa: ASYNC110 - a task writes
                 await asyncio.sleep(0.05)
         redis = router.components.redis
+        catalog = clinic_catalog("postgres")
+        store = ValueStore(redis, "acl")
+        await store.save(catalog, {})
+        assert await store.load(catalog) == {}
+        await SemanticCache(redis, "acl", CacheLimits()).invalidate(answer.results[0].source)
         process = ServiceProcess("one", "http://127.0.0.1:1", 1, 0.0)
         await heartbeat(redis, "acl", process)
         metrics = router.metrics.registry
@@ -144,6 +154,11 @@ async def test_a_router_answers_learns_and_cannot_write_flags(
         "router",
         port,
         ("SET", "sluice:acl:flags", "{}"),
+        ("EVAL", "return redis.call('SET', KEYS[1], '{}')", 1, "sluice:acl:flags"),
+        ("SCRIPT", "FLUSH"),
+        ("SORT", "sluice:acl:learning:x"),
+        ("SCAN", 0),
+        ("RENAME", "sluice:acl:users:x", "sluice:acl:flags"),
         ("XADD", "sluice:acl:flags:audit", "*", "a", "b"),
         ("GET", "sluice:other:cache"),
         ("KEYS", "*"),
@@ -151,3 +166,39 @@ async def test_a_router_answers_learns_and_cannot_write_flags(
         ("CONFIG", "GET", "*"),
         ("ACL", "LIST"),
     )
+
+
+@pytest.mark.parametrize("user", ["reader", "router", "worker"])
+async def test_every_command_of_a_user_is_one_that_its_part_sends(user: str) -> None:
+    """A command that no client method and no script names is a right too many."""
+    template = (FOLDER / "users.acl.template").read_text()
+    (line,) = [line for line in template.splitlines() if line.startswith(f"user {user} ")]
+    rules = line.split()
+    assert not [rule for rule in rules if rule.startswith(("+@", "allcommands", "allkeys"))]
+    granted = {rule[1:] for rule in rules if rule.startswith("+")} - CONNECTION_COMMANDS
+    files = [path for part in SENDERS[user] for path in (ROOT / part).rglob("*.*")]
+    source = "\n".join(p.read_text() for p in files if p.suffix in (".py", ".lua")).lower()
+    unused = {
+        each
+        for each in granted
+        if not re.search(rf"""[."'](?:{METHODS.get(each, each.replace("|", "_"))})[("']""", source)
+    }
+    assert not unused
+
+
+CONNECTION_COMMANDS = {"hello", "auth", "select", "ping", "client|setinfo", "client|setname"}
+METHODS = {
+    "del": "del|delete",
+    "evalsha": "register_script",
+    "script|load": "register_script",
+    "script|exists": "register_script",
+    "multi": "pipeline",
+    "exec": "pipeline",
+    "unsubscribe": "pubsub",
+    "subscribe": "subscribe",
+}
+SENDERS = {
+    "reader": ("sluice/flags/redis",),
+    "worker": ("sluice/flags", "activities/adapters"),
+    "router": ("router", "sluice/flags"),
+}
