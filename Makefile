@@ -5,7 +5,7 @@ BIN := .venv/bin
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test integration check docs bench clean bootstrap
+.PHONY: help demo up down test integration check docs bench fuzz audit sbom clean bootstrap
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /\1\t/' | expand -t 14
@@ -38,6 +38,17 @@ docs: ## The docs site into site/
 	@uv=$$(command -v uv || echo .uv/bin/uv); \
 	UV_PROJECT_ENVIRONMENT=.venv-docs $$uv sync --locked --quiet --only-group docs
 	PYTHONPATH=. NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet
+
+fuzz: bootstrap ## Hostile bodies to every HTTP interface for SECONDS each (60)
+	@SLUICE_FUZZ_SECONDS=$(or $(SECONDS),60) exec $(BIN)/pytest -q -k breaks tests/integration/router/test_http_service.py \
+		tests/integration/flags/test_flags_server.py tests/integration/console/test_security.py
+
+audit: ## Known vulnerabilities of the packages in uv.lock, from PyPI's advisories
+	@uv=$$(command -v uv || echo .uv/bin/uv); python3 ops/audit.py $$uv
+
+sbom: ## The bill of materials (CycloneDX) of the packages in uv.lock: dist/sbom.json
+	@uv=$$(command -v uv || echo .uv/bin/uv); mkdir -p dist; \
+	$$uv export --quiet --locked --all-extras --no-dev --format cyclonedx1.5 --output-file dist/sbom.json >/dev/null
 
 bench: bootstrap ## Each benchmark alone, one after the other
 	@set -e; shopt -s nullglob; for file in benchmarks/[a-z]*.py; do echo "== $$file"; $(BIN)/python "$$file"; done

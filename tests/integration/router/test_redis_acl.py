@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import redis as sync_redis
+import yaml
 from redis.asyncio import Redis
 from redis.exceptions import NoPermissionError
 
@@ -34,7 +35,7 @@ USERS = ("reader", "router", "worker", "operator")
 
 @pytest.fixture
 def port(tmp_path: Path) -> Iterator[int]:
-    """Start a server by ops/redis/start.sh; each user's password is ``NAME-secret``."""
+    """Start a server with compose's own command; each user's password is ``NAME-secret``."""
     number = free_port()
     environment = {**os.environ, "REDIS_SERVER": redis_program(), "SLUICE_ENVIRONMENT": "acl"}
     for user in USERS:
@@ -42,7 +43,10 @@ def port(tmp_path: Path) -> Iterator[int]:
         path.write_text(f"{user}-secret\n")
         environment[f"REDIS_{user.upper()}_FILE"] = str(path)
     argv = [str(FOLDER / "start.sh"), str(FOLDER / "users.acl.template"), str(tmp_path / "acl")]
-    argv += ["--port", str(number), "--bind", "127.0.0.1", "--save", "", "--dir", str(tmp_path)]
+    argv += yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]["redis"][
+        "command"
+    ]
+    argv += ["--port", str(number), "--bind", "127.0.0.1", "--dir", str(tmp_path)]
     with subprocess.Popen(argv, env=environment, stdout=subprocess.DEVNULL) as process:  # noqa: S603 - ours
         try:
             _wait_until_up(number)

