@@ -35,7 +35,7 @@ UNITS = (
     "a, ",
     "please ",
     "tell me ",
-    "vistis stauts ",
+    "visitz patientq ",
     "漢",
     "ﷺ",
     "😀",
