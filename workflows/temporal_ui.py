@@ -57,7 +57,7 @@ def current_details(state: State, waiting_for: str, until: datetime | None, now:
         f"### {state.status}: {where}",
         f"**{state.plan.flag}** at **{state.percentage:g} %**: {waiting_for}",
     ]
-    lines += [f"\n{describe_acknowledged(one)}" for one in state.red_flags.acknowledged]
+    lines += [f"\n{describe_acknowledged(finding)}" for finding in state.red_flags.acknowledged]
     if choices := _COMMANDS.get(state.status):
         commands = ", ".join(f"`sluice {verb} {state.plan.flag}`" for verb in choices)
         lines.append(f"\nCommands: {commands}")

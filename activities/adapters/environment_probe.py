@@ -81,7 +81,7 @@ class LiveEnvironmentProbe:
         if not processes:
             return ProbeResult(passed=False, reason=NO_PROCESS)
         wrong = await asyncio.gather(*(self._readiness_problem(process) for process in processes))
-        bad = [f"{one.id}: {why}" for one, why in zip(processes, wrong, strict=True) if why]
+        bad = [f"{process.id}: {why}" for process, why in zip(processes, wrong, strict=True) if why]
         well = f"every store answers {len(processes)} router processes"
         return ProbeResult(passed=not bad, reason="; ".join(bad) or well)
 

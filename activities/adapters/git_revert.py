@@ -54,14 +54,16 @@ class GitRepository:
         """See ``activities.contract.ports.CodeRepository``."""
         git = await self._open_clone()
         branch = await git.fetch_branch(request)
-        done = await git.find_revert(request, branch)
-        if not done:
-            done = await git.revert_and_push(request, branch)
+        revert = await git.find_revert(request, branch)
+        if not revert:
+            revert = await git.revert_and_push(request, branch)
         await git.fast_forward_checkout(request, branch)
-        deployed = await self._deploy(request, done)
-        what = f"{done[:10]} reverts {request.commit}" if done else f"{request.commit} was undone"
+        deployed = await self._deploy(request, revert)
+        result = (
+            f"{revert[:10]} reverts {request.commit}" if revert else f"{request.commit} was undone"
+        )
         where = f"on {request.remote}/{request.branch}"
-        return RevertReceipt(commit=done, text=f"{what} {where}; {deployed}")
+        return RevertReceipt(commit=revert, text=f"{result} {where}; {deployed}")
 
     async def _open_clone(self) -> "GitClient":
         folder = Path(self.repository)
@@ -140,8 +142,8 @@ class GitClient:
             CodeUnreachableError: the fetch fails.
         """
         remote, branch = request.remote, request.branch
-        there = await self.run("ls-remote", "--exit-code", "--heads", remote, branch)
-        if there.returncode == NO_REF_EXIT_CODE:
+        listing = await self.run("ls-remote", "--exit-code", "--heads", remote, branch)
+        if listing.returncode == NO_REF_EXIT_CODE:
             raise CodeRefusedError(f"{remote} has no branch {branch}")
         ours = f"refs/remotes/{remote}/{branch}"
         fetch = ("fetch", "--no-tags", remote, f"+refs/heads/{branch}:{ours}")
@@ -157,14 +159,14 @@ class GitClient:
     async def revert_and_push(self, request: RevertRequest, branch: str) -> str:
         """Revert, push and return the new commit; empty when the commit was undone already."""
         commit = await self._resolve_commit(request, branch)
-        async with self._worktree(request, branch) as there:
-            await there.stage_revert(commit, await self._mainline_options(commit))
-            if (await there.run("diff", "--cached", "--quiet")).returncode == 0:
+        async with self._worktree(request, branch) as worktree:
+            await worktree.stage_revert(commit, await self._mainline_options(commit))
+            if (await worktree.run("diff", "--cached", "--quiet")).returncode == 0:
                 return ""
-            await there.commit_revert(request, commit)
+            await worktree.commit_revert(request, commit)
             push = ("push", request.remote, f"HEAD:refs/heads/{request.branch}")
-            await there.run_checked(*push, error=CodeUnreachableError)
-            return await there.run_checked("rev-parse", "HEAD", error=CodeUnreachableError)
+            await worktree.run_checked(*push, error=CodeUnreachableError)
+            return await worktree.run_checked("rev-parse", "HEAD", error=CodeUnreachableError)
 
     async def fast_forward_checkout(self, request: RevertRequest, branch: str) -> None:
         """Fast-forward the clone's own checkout if it is on the branch and has no local changes."""

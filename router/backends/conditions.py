@@ -80,15 +80,17 @@ class Filter:
         return " and ".join(map(str, next(self._contradictory_pairs(), ())))
 
     def _contradictory_pairs(self) -> Iterator[tuple[Condition, Condition]]:
-        for place, one in enumerate(self.conditions):
+        for place, condition in enumerate(self.conditions):
             for other in self.conditions[place + 1 :]:
-                if one.attribute == other.attribute and self._is_contradiction(one, other):
-                    yield one, other
+                if condition.attribute == other.attribute and self._is_contradiction(
+                    condition, other
+                ):
+                    yield condition, other
 
-    def _is_contradiction(self, one: Condition, other: Condition) -> bool:
-        if one.operator == "=" == other.operator:
-            return one.value != other.value and one.attribute not in self.alternative_attributes
-        return not (_is_compatible(one, other) and _is_compatible(other, one))
+    def _is_contradiction(self, first: Condition, other: Condition) -> bool:
+        if first.operator == "=" == other.operator:
+            return first.value != other.value and first.attribute not in self.alternative_attributes
+        return not (_is_compatible(first, other) and _is_compatible(other, first))
 
     def relax(self, steps: int = 1) -> "Filter":
         """Return a wider filter, with one condition fewer for each step.
@@ -120,28 +122,28 @@ class Filter:
         """Return the filter with either of two contradictory values, or without contradictory bounds."""
         if self.time_range and self.time_range.is_empty:
             return self._without(str(self.time_range), time_range=None)
-        one, other = next(self._contradictory_pairs())
-        both = f"{one} and {other}"
-        if one.operator == "=" == other.operator:
-            either = self.alternative_attributes | {one.attribute}
+        first, other = next(self._contradictory_pairs())
+        both = f"{first} and {other}"
+        if first.operator == "=" == other.operator:
+            either = self.alternative_attributes | {first.attribute}
             return self._without(f"{both} together (either will do)", alternative_attributes=either)
-        consistent = tuple(c for c in self.conditions if c not in (one, other))
+        consistent = tuple(c for c in self.conditions if c not in (first, other))
         return self._without(both, conditions=consistent)
 
     def _without(self, condition_text: str, **changes: object) -> "Filter":
         return replace(self, left_out=(*self.left_out, condition_text), **changes)  # type: ignore[arg-type]  # its own fields
 
 
-def _is_compatible(one: Condition, other: Condition) -> bool:
+def _is_compatible(first: Condition, other: Condition) -> bool:
     """Return true unless ``one`` fixes or bounds the value so that ``other`` cannot hold."""
-    if type(one.value) is not type(other.value):
+    if type(first.value) is not type(other.value):
         return True
-    if one.operator == "=":
-        return _satisfies(one.value, other)
-    if one.operator in _LOWER and other.operator in _UPPER:
+    if first.operator == "=":
+        return _satisfies(first.value, other)
+    if first.operator in _LOWER and other.operator in _UPPER:
         # A strict comparison on either side excludes the bound itself.
-        both = one.operator == ">=" and other.operator == "<="
-        return other.value >= one.value if both else other.value > one.value  # type: ignore[operator]  # same type
+        both = first.operator == ">=" and other.operator == "<="
+        return other.value >= first.value if both else other.value > first.value  # type: ignore[operator]  # same type
     return True
 
 

@@ -116,7 +116,7 @@ def _parse_explicit(
 
     Return the rest of the question, the conditions, and the texts that fit no attribute.
     """
-    found: list[Condition] = []
+    conditions: list[Condition] = []
     unknown: list[str] = []
     for match in _EXPLICIT_CONDITION.finditer(question):
         attribute = _trailing_attribute(match["name"], catalogue)
@@ -133,9 +133,9 @@ def _parse_explicit(
             question = question.replace(match[0], f"{match['name']} {match['value']}", 1)
             continue
         operator: Operator = "=" if match["op"] == "==" else match["op"]  # type: ignore[assignment]  # the pattern admits operators only
-        found.append(Condition(attribute.name, operator, value))
+        conditions.append(Condition(attribute.name, operator, value))
         question = question.replace(match[0], match["name"].rsplit(maxsplit=1)[0] + " ", 1)
-    return question, found, unknown
+    return question, conditions, unknown
 
 
 def _is_covered_by_words(name: str, value: str, catalogue: SchemaCatalog) -> bool:
@@ -174,16 +174,16 @@ def _parse_comparisons(
 ) -> tuple[list[Condition], list[str]]:
     """Parse comparisons such as ``over 5,000 euro``; return also the texts that fit no attribute."""
     text = question.lower()
-    found: list[Condition] = []
+    conditions: list[Condition] = []
     unclear: list[str] = []
     for pattern, operator in _COMPARISONS:
         for match in re.finditer(rf"{pattern}\s*(?:€|\$|£|eur|usd)?\s*{_NUMBER}", text):
             attribute = _compared_attribute(text, match, catalogue)
             if attribute:
-                found.append(Condition(attribute.name, operator, _parse_number(match)))
+                conditions.append(Condition(attribute.name, operator, _parse_number(match)))
             else:
                 unclear.append(match[0])
-    return found, unclear
+    return conditions, unclear
 
 
 def _parse_number(match: re.Match[str]) -> float:
@@ -213,16 +213,16 @@ def _compared_attribute(
 
 def _parse_known_values(folded: str, catalogue: SchemaCatalog) -> Iterator[Condition]:
     """Yield a condition for each stored value in the question: ``overdue``, ``Anna Kowalski``."""
-    taken = f" {folded} "
+    remaining = f" {folded} "
     for candidate in name_candidates(folded):
         names = catalogue.attributes_by_value.get(candidate)
-        at = taken.find(f" {candidate} ")
+        at = remaining.find(f" {candidate} ")
         if not names or at < 0 or catalogue.find_kind(candidate):
             continue
-        operator: Operator = "!=" if _TRAILING_NEGATION.search(taken[: at + 1]) else "="
+        operator: Operator = "!=" if _TRAILING_NEGATION.search(remaining[: at + 1]) else "="
         name = _preferred_attribute(names, folded, catalogue)
         yield Condition(name, operator, catalogue.stored_spellings[name, candidate])
-        taken = taken.replace(f" {candidate} ", " | ", 1)
+        remaining = remaining.replace(f" {candidate} ", " | ", 1)
 
 
 def _preferred_attribute(names: frozenset[str], folded: str, catalogue: SchemaCatalog) -> str:

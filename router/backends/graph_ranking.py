@@ -53,32 +53,32 @@ def rank(search: SearchRequest, subgraph: Subgraph) -> list[Hit]:
     if not any(row["occurred_on"] for row in subgraph.rows):
         # When no record has a date, only the texts can match the time in the question.
         search = replace(search, time_range=None)
-    asked = content_stems(search.query)
-    wanted = _target_kinds(asked, subgraph.named_records, subgraph.named_paths)
-    follows = bool(wanted) or any(
-        _count_matched_relations(row, asked) for row in subgraph.named_paths
+    stems = content_stems(search.query)
+    target_kinds = _target_kinds(stems, subgraph.named_records, subgraph.named_paths)
+    follows = bool(target_kinds) or any(
+        _count_matched_relations(row, stems) for row in subgraph.named_paths
     )
     share = SIMILARITY_WEIGHT_WITH_PATH if follows else 1.0
     best: dict[str, Hit] = {}
-    for row, score in _path_scores(search, subgraph, wanted):
+    for row, score in _path_scores(search, subgraph, target_kinds):
         _keep_best(best, search, row, score)
-    for row, score in _similarity_scores(asked, subgraph):
+    for row, score in _similarity_scores(stems, subgraph):
         _keep_best(best, search, row, score * share)
     return _sort_hits(search, list(best.values()))
 
 
 def _path_scores(
-    search: SearchRequest, reached: Subgraph, wanted: dict[str, int]
+    search: SearchRequest, reached: Subgraph, target_kinds: dict[str, int]
 ) -> Iterator[tuple[GraphRow, float]]:
-    asked = content_stems(search.query)
+    stems = content_stems(search.query)
     names = {entry["id"]: entry["key"] for entry in reached.named_records}
     origins: dict[str, set[str]] = {}
     for row in reached.named_paths:
         origins.setdefault(row["id"], set()).add(row["entry"])
     for entry in reached.named_records:
-        yield entry, 0.35 + 0.1 * _word_overlap(entry, asked) + _link_bonus(entry, origins)
+        yield entry, 0.35 + 0.1 * _word_overlap(entry, stems) + _link_bonus(entry, origins)
     for row in reached.named_paths:
-        score = _path_score(row, asked, wanted) + _direction_bonus(search.query, row, names)
+        score = _path_score(row, stems, target_kinds) + _direction_bonus(search.query, row, names)
         yield row, score + _link_bonus(row, origins)
 
 
@@ -88,51 +88,51 @@ def _link_bonus(row: GraphRow, origins: Mapping[str, set[str]]) -> float:
 
 
 def _similarity_scores(
-    asked: frozenset[str], reached: Subgraph
+    stems: frozenset[str], reached: Subgraph
 ) -> Iterator[tuple[GraphRow, float]]:
-    own = {entry["id"]: _similarity_score(entry, asked) for entry in reached.similar_records}
+    own = {entry["id"]: _similarity_score(entry, stems) for entry in reached.similar_records}
     for entry in reached.similar_records:
         yield entry, own[entry["id"]]
     for row in reached.similar_links:
-        yield row, (own[row["entry"]] + _similarity_score(row, asked)) / 2
+        yield row, (own[row["entry"]] + _similarity_score(row, stems)) / 2
 
 
-def _similarity_score(row: GraphRow, asked: frozenset[str]) -> float:
+def _similarity_score(row: GraphRow, stems: frozenset[str]) -> float:
     """Return the similarity of a record to the question, in [0, 1]."""
     cosine = DEFAULT_COSINE if row["near"] is None else max(0.0, row["near"])
-    return (cosine + WORDS_WEIGHT * _word_overlap(row, asked)) / (1 + WORDS_WEIGHT)
+    return (cosine + WORDS_WEIGHT * _word_overlap(row, stems)) / (1 + WORDS_WEIGHT)
 
 
 def _target_kinds(
-    asked: frozenset[str], entries: Sequence[GraphRow], rows: Sequence[GraphRow]
+    stems: frozenset[str], entries: Sequence[GraphRow], rows: Sequence[GraphRow]
 ) -> dict[str, int]:
     """Return the kinds that the question asks for, with their distance in hops.
 
     Kinds of the entry records are left out. Example: "Which customer does the contract behind INV-7 belong to": contract at one hop, customer at two.
     """
     known = {entry["kind"] for entry in entries}
-    wanted: dict[str, int] = {}
+    kinds: dict[str, int] = {}
     for row in rows:
         kind, hops = row["kind"], len(row["via"])
-        if kind not in known and stem(kind) in asked:
-            wanted[kind] = min(hops, wanted.get(kind, hops))
-    return wanted
+        if kind not in known and stem(kind) in stems:
+            kinds[kind] = min(hops, kinds.get(kind, hops))
+    return kinds
 
 
-def _path_score(row: GraphRow, asked: frozenset[str], wanted: dict[str, int]) -> float:
+def _path_score(row: GraphRow, stems: frozenset[str], target_kinds: dict[str, int]) -> float:
     """Score a path; the kind in the question counts only at its nearest distance.
 
     Not all trucks of a depot are "the truck".
     """
     via: list[str] = row["via"]
     score = 0.4 if len(via) == 1 else 0.2
-    if wanted.get(row["kind"]) == len(via):
+    if target_kinds.get(row["kind"]) == len(via):
         score += 0.3
-    relations = _count_matched_relations(row, asked)
+    relations = _count_matched_relations(row, stems)
     return (
         score
         + (0.2 if relations == len(via) == 1 else 0.05 * relations)
-        + 0.1 * _word_overlap(row, asked)
+        + 0.1 * _word_overlap(row, stems)
     )
 
 
@@ -156,9 +156,9 @@ def _direction_bonus(query: str, row: GraphRow, names: Mapping[str, str]) -> flo
     return 0.1 if outgoing == row["outgoing"] else 0.0
 
 
-def _count_matched_relations(row: GraphRow, asked: frozenset[str]) -> int:
+def _count_matched_relations(row: GraphRow, stems: frozenset[str]) -> int:
     """Count the links of the path whose relation is in the question."""
-    return sum(bool(_relation_stems(kind) & asked) for kind in row["via"])
+    return sum(bool(_relation_stems(kind) & stems) for kind in row["via"])
 
 
 @lru_cache(maxsize=1024)
@@ -166,10 +166,10 @@ def _relation_stems(relation: str) -> frozenset[str]:
     return frozenset(stem(word) for word in relation.lower().split("_"))
 
 
-def _word_overlap(row: GraphRow, asked: frozenset[str]) -> float:
-    if not asked:
+def _word_overlap(row: GraphRow, stems: frozenset[str]) -> float:
+    if not stems:
         return 0.0
-    return len(asked & content_stems(f"{row['title']} {row['text']}")) / len(asked)
+    return len(stems & content_stems(f"{row['title']} {row['text']}")) / len(stems)
 
 
 def _is_in_time_range(search: SearchRequest, row: GraphRow) -> bool:

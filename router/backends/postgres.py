@@ -43,22 +43,25 @@ class PostgresBackend:
         self._reading = asyncio.Lock()
 
     async def search(self, search: SearchRequest) -> SearchResult:
-        wanted = _build_filter(search, await self.load_catalog())
-        if wanted.contradiction:  # no record can match
-            trace.add_note("postgres", {"filter": describe_filter(wanted)})
-            return SearchResult([], wanted.requirements, wanted.left_out, wanted.contradiction)
+        query_filter = _build_filter(search, await self.load_catalog())
+        if query_filter.contradiction:  # no record can match
+            trace.add_note("postgres", {"filter": describe_filter(query_filter)})
+            return SearchResult(
+                [], query_filter.requirements, query_filter.left_out, query_filter.contradiction
+            )
         # "The highest …" needs one row; two more show the margin.
-        limit = min(search.limit, SUPERLATIVE_ROWS_MAX) if wanted.order_by else search.limit
-        statement, values = build_select(wanted, limit)
+        limit = min(search.limit, SUPERLATIVE_ROWS_MAX) if query_filter.order_by else search.limit
+        statement, values = build_select(query_filter, limit)
         trace.add_note(
-            "postgres", {"filter": describe_filter(wanted), "sql": statement, "values": len(values)}
+            "postgres",
+            {"filter": describe_filter(query_filter), "sql": statement, "values": len(values)},
         )
         rows = await self._with_store_errors(lambda: self._pool.fetch(statement, *values))
-        certainty = _certainty(wanted, rows)
+        certainty = _certainty(query_filter, rows)
         hits = [_hit(row, place, certainty) for place, row in enumerate(rows)]
-        if wanted.count and rows and (wanted.kinds or wanted.conditions):
-            hits = [_count_hit(wanted, rows[0]["total"], search.today), *hits][: search.limit]
-        return SearchResult(hits, wanted.requirements, wanted.left_out)
+        if query_filter.count and rows and (query_filter.kinds or query_filter.conditions):
+            hits = [_count_hit(query_filter, rows[0]["total"], search.today), *hits][: search.limit]
+        return SearchResult(hits, query_filter.requirements, query_filter.left_out)
 
     async def health(self) -> None:
         await self._with_store_errors(lambda: self._pool.fetchval("SELECT 1"))
@@ -108,12 +111,12 @@ class PostgresBackend:
 
 
 def _build_filter(search: SearchRequest, catalogue: SchemaCatalog) -> Filter:
-    wanted = parse_filter(search.query, catalogue, search.today)
+    query_filter = parse_filter(search.query, catalogue, search.today)
     if search.time_range is not None:
         # "What happened to truck T-12 in March" needs records that mention it, not trucks.
-        kinds = frozenset() if wanted.ids or wanted.names else wanted.kinds
-        wanted = replace(wanted, time_range=search.time_range, kinds=kinds)
-    return wanted.relax(search.relaxation_steps)
+        kinds = frozenset() if query_filter.ids or query_filter.names else query_filter.kinds
+        query_filter = replace(query_filter, time_range=search.time_range, kinds=kinds)
+    return query_filter.relax(search.relaxation_steps)
 
 
 def describe_filter(record_filter: Filter) -> dict[str, object]:
@@ -135,18 +138,20 @@ def describe_filter(record_filter: Filter) -> dict[str, object]:
     return {name: value for name, value in parts.items() if value}
 
 
-def _certainty(wanted: Filter, rows: Sequence[Row]) -> float:
+def _certainty(query_filter: Filter, rows: Sequence[Row]) -> float:
     """Return the filter's certainty in (0, 1], higher for a more specific filter."""
-    if wanted.conditions or wanted.order_by:
+    if query_filter.conditions or query_filter.order_by:
         return 1.0
-    if wanted.kinds and (wanted.names or wanted.count or wanted.ids):
+    if query_filter.kinds and (query_filter.names or query_filter.count or query_filter.ids):
         return 1.0
-    if wanted.ids and (wanted.time_range or any(row["id"].lower() in wanted.ids for row in rows)):
+    if query_filter.ids and (
+        query_filter.time_range or any(row["id"].lower() in query_filter.ids for row in rows)
+    ):
         return 1.0
     # An identifier that only texts mention is a plain search word.
-    if wanted.time_range:
+    if query_filter.time_range:
         return 0.8
-    return 0.5 if wanted.kinds else 0.4  # else the search used words only
+    return 0.5 if query_filter.kinds else 0.4  # else the search used words only
 
 
 def _hit(row: Row, place: int, certainty: float) -> Hit:
@@ -164,10 +169,10 @@ def _hit(row: Row, place: int, certainty: float) -> Hit:
     )
 
 
-def _count_hit(wanted: Filter, total: int, today: date) -> Hit:
-    what = " or ".join(sorted(wanted.kinds)) or "record"
-    conditions = ", ".join(f"{c.attribute} {c.operator} {c.value}" for c in wanted.conditions)
-    text = f"{total} × {what}" + (f" where {conditions}" if conditions else "")
+def _count_hit(query_filter: Filter, total: int, today: date) -> Hit:
+    kinds = " or ".join(sorted(query_filter.kinds)) or "record"
+    conditions = ", ".join(f"{c.attribute} {c.operator} {c.value}" for c in query_filter.conditions)
+    text = f"{total} × {kinds}" + (f" where {conditions}" if conditions else "")
     return Hit(
         id=f"count/{text}",
         title=str(total),

@@ -14,8 +14,8 @@ class QdrantBackend:
     name: str = "qdrant"
 
     async def search(self, search: SearchRequest) -> SearchResult:
-        found = await self.vectors.find_nearest(search.embedding.tolist(), search.limit)
-        return SearchResult([_hit(near) for near in found if near.score > 0])
+        points = await self.vectors.find_nearest(search.embedding.tolist(), search.limit)
+        return SearchResult([_hit(near) for near in points if near.score > 0])
 
     async def health(self) -> None:
         await self.vectors.health()

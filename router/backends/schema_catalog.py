@@ -65,10 +65,10 @@ class SchemaCatalog:
 
         Examples: ``due date`` is ``due_on``, ``amount`` is ``amount_eur``.
         """
-        wanted = [stem(word) for word in words.split()]
+        stems = [stem(word) for word in words.split()]
         exact = self.attributes.get(words.replace(" ", "_"))
         return exact or next(
-            (a for name, a in sorted(self.attributes.items()) if _is_same_name(wanted, name)), None
+            (a for name, a in sorted(self.attributes.items()) if _is_same_name(stems, name)), None
         )
 
     @property
@@ -103,12 +103,12 @@ _IGNORED_NAME_PARTS = frozenset(
 )
 
 
-def _is_same_name(wanted: list[str], name: str) -> bool:
+def _is_same_name(stems: list[str], name: str) -> bool:
     noise = {stem(word) for word in _IGNORED_NAME_PARTS}
     parts = [stem(part) for part in name.lower().split("_")]
-    meant = [part for part in parts if part not in noise]
-    asked = [word for word in wanted if word not in noise]
-    return bool(meant) and meant == asked
+    name_parts = [part for part in parts if part not in noise]
+    words = [word for word in stems if word not in noise]
+    return bool(name_parts) and name_parts == words
 
 
 def build_catalog(

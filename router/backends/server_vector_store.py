@@ -56,12 +56,12 @@ class ServerVectorStore:
 
     async def find_nearest(self, vector: list[float], limit: int) -> list[ScoredPoint]:
         try:
-            found = await self.client.query_points(
+            response = await self.client.query_points(
                 self.collection, query=vector, limit=limit, with_payload=True
             )
         except SERVER_ERRORS as error:
             raise store_unavailable(error) from error
-        return [ScoredPoint(point.score, point.payload or {}) for point in found.points]
+        return [ScoredPoint(point.score, point.payload or {}) for point in response.points]
 
     async def health(self) -> None:
         try:

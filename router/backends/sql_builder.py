@@ -34,54 +34,62 @@ def build_select(record_filter: Filter, limit: int) -> tuple[str, list[SqlParame
 
     It returns rows best first, each with ``rank`` in [0, 1] and ``total``, the number of matches.
     """
-    given = _Parameters()
-    rank = _rank_expression(record_filter, given)
-    where = " AND ".join(_where_clauses(record_filter, given)) or "TRUE"
-    order = _order_expression(record_filter, given)
+    parameters = _Parameters()
+    rank = _rank_expression(record_filter, parameters)
+    where = " AND ".join(_where_clauses(record_filter, parameters)) or "TRUE"
+    order = _order_expression(record_filter, parameters)
     statement = (
         f"SELECT {_COLUMNS}, {rank} AS rank, count(*) OVER () AS total "  # noqa: S608 - fragments are constants; values are parameters
-        f"FROM records WHERE {where} ORDER BY {order} LIMIT {given.add(limit)}"
+        f"FROM records WHERE {where} ORDER BY {order} LIMIT {parameters.add(limit)}"
     )
-    return statement, given.values
+    return statement, parameters.values
 
 
-def _rank_expression(wanted: Filter, given: _Parameters) -> str:
-    query = given.add(" or ".join(content_words(wanted.question)) or "nothing")
+def _rank_expression(query_filter: Filter, parameters: _Parameters) -> str:
+    query = parameters.add(" or ".join(content_words(query_filter.question)) or "nothing")
     return f"ts_rank(search, websearch_to_tsquery('english', {query}), 32)"
 
 
-def _where_clauses(wanted: Filter, given: _Parameters) -> list[str]:
+def _where_clauses(query_filter: Filter, parameters: _Parameters) -> list[str]:
     parts = []
-    if wanted.kinds:
-        parts.append(f"kind = ANY({given.add(sorted(wanted.kinds))}::text[])")
-    parts += _condition_clauses(wanted, given)
-    if wanted.time_range and wanted.time_range.start:
-        parts.append(f"occurred_on >= {given.add(wanted.time_range.start)}::date")
-    if wanted.time_range and wanted.time_range.end:
-        parts.append(f"occurred_on < {given.add(wanted.time_range.end)}::date")
-    if wanted.time_range and wanted.time_range.order:
+    if query_filter.kinds:
+        parts.append(f"kind = ANY({parameters.add(sorted(query_filter.kinds))}::text[])")
+    parts += _condition_clauses(query_filter, parameters)
+    if query_filter.time_range and query_filter.time_range.start:
+        parts.append(f"occurred_on >= {parameters.add(query_filter.time_range.start)}::date")
+    if query_filter.time_range and query_filter.time_range.end:
+        parts.append(f"occurred_on < {parameters.add(query_filter.time_range.end)}::date")
+    if query_filter.time_range and query_filter.time_range.order:
         parts.append("occurred_on IS NOT NULL")
-    parts += [f"search @@ phraseto_tsquery('english', {given.add(name)})" for name in wanted.names]
-    if wanted.ids:
-        parts.append(_mention_clause(wanted, given))
-    elif not (wanted.kinds or wanted.conditions or wanted.names or _is_time_only(wanted)):
-        query = given.add(" or ".join(content_words(wanted.question)) or "nothing")
+    parts += [
+        f"search @@ phraseto_tsquery('english', {parameters.add(name)})"
+        for name in query_filter.names
+    ]
+    if query_filter.ids:
+        parts.append(_mention_clause(query_filter, parameters))
+    elif not (
+        query_filter.kinds
+        or query_filter.conditions
+        or query_filter.names
+        or _is_time_only(query_filter)
+    ):
+        query = parameters.add(" or ".join(content_words(query_filter.question)) or "nothing")
         parts.append(f"search @@ websearch_to_tsquery('english', {query})")
     return parts
 
 
-def _is_time_only(wanted: Filter) -> bool:
+def _is_time_only(query_filter: Filter) -> bool:
     """Return true for a question with a time and no topic, whose words records need not have."""
-    bounded = wanted.time_range is not None and wanted.time_range.is_bounded
-    words = content_stems(wanted.question)
+    bounded = query_filter.time_range is not None and query_filter.time_range.is_bounded
+    words = content_stems(query_filter.question)
     return bounded and all(word in _TIME_QUESTION_STEMS or word.isdigit() for word in words)
 
 
-def _condition_clauses(wanted: Filter, given: _Parameters) -> Iterator[str]:
+def _condition_clauses(query_filter: Filter, parameters: _Parameters) -> Iterator[str]:
     alternatives: dict[str, list[str]] = {}
-    for condition in wanted.conditions:
-        text = _condition_clause(condition, given)
-        if condition.operator == "=" and condition.attribute in wanted.alternative_attributes:
+    for condition in query_filter.conditions:
+        text = _condition_clause(condition, parameters)
+        if condition.operator == "=" and condition.attribute in query_filter.alternative_attributes:
             alternatives.setdefault(condition.attribute, []).append(text)
         else:
             yield text
@@ -89,38 +97,38 @@ def _condition_clauses(wanted: Filter, given: _Parameters) -> Iterator[str]:
         yield f"({' OR '.join(texts)})"
 
 
-def _mention_clause(wanted: Filter, given: _Parameters) -> str:
+def _mention_clause(query_filter: Filter, parameters: _Parameters) -> str:
     """Return the clause for records that have or mention an identifier of the question."""
-    ids = given.add(list(wanted.ids))
-    text = given.add(" or ".join(f'"{word}"' for word in wanted.ids))
+    ids = parameters.add(list(query_filter.ids))
+    text = parameters.add(" or ".join(f'"{word}"' for word in query_filter.ids))
     return f"(lower(id) = ANY({ids}::text[]) OR search @@ websearch_to_tsquery('english', {text}))"
 
 
-def _condition_clause(condition: Condition, given: _Parameters) -> str:
-    name = f"{given.add(condition.attribute)}::text"
+def _condition_clause(condition: Condition, parameters: _Parameters) -> str:
+    name = f"{parameters.add(condition.attribute)}::text"
     operator = _SQL_OPERATORS[condition.operator]
     if isinstance(condition.value, bool):
-        return f"attributes -> {name} {operator} to_jsonb({given.add(condition.value)}::boolean)"
+        return (
+            f"attributes -> {name} {operator} to_jsonb({parameters.add(condition.value)}::boolean)"
+        )
     if isinstance(condition.value, float):
         # CASE keeps a record whose attribute is not a number from failing the whole statement.
         number = (
             f"CASE WHEN jsonb_typeof(attributes -> {name}) = 'number' "
             f"THEN (attributes ->> {name})::numeric END"
         )
-        return f"{number} {operator} {given.add(condition.value)}::float8"
-    return f"attributes ->> {name} {operator} {given.add(condition.value)}::text"
+        return f"{number} {operator} {parameters.add(condition.value)}::float8"
+    return f"attributes ->> {name} {operator} {parameters.add(condition.value)}::text"
 
 
-def _order_expression(wanted: Filter, given: _Parameters) -> str:
-    if wanted.time_range and wanted.time_range.order:
-        return (
-            f"occurred_on {'DESC' if wanted.time_range.order == 'latest' else 'ASC'}, rank DESC, id"
-        )
-    if wanted.order_by:
-        name = f"{given.add(wanted.order_by)}::text"
+def _order_expression(query_filter: Filter, parameters: _Parameters) -> str:
+    if query_filter.time_range and query_filter.time_range.order:
+        return f"occurred_on {'DESC' if query_filter.time_range.order == 'latest' else 'ASC'}, rank DESC, id"
+    if query_filter.order_by:
+        name = f"{parameters.add(query_filter.order_by)}::text"
         value = (
             f"CASE WHEN jsonb_typeof(attributes -> {name}) = 'number' "
             f"THEN (attributes ->> {name})::numeric END"
         )
-        return f"{value} {'DESC' if wanted.descending else 'ASC'} NULLS LAST, id"
+        return f"{value} {'DESC' if query_filter.descending else 'ASC'} NULLS LAST, id"
     return "rank DESC, id"

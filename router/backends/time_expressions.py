@@ -146,10 +146,10 @@ _OPEN_BOUNDS: dict[str, _BoundsOf] = {
 def _first_span(text: str, today: date, *, anchored: bool = False) -> tuple[date, date] | None:
     """Return the first date expression of ``text`` as (first day, day after the last)."""
     for pattern, read in _SPAN_READERS:
-        found = (pattern.match if anchored else pattern.search)(text)
-        if found:
+        match = (pattern.match if anchored else pattern.search)(text)
+        if match:
             try:
-                return read(found, today)
+                return read(match, today)
             except (ValueError, OverflowError):  # 31 June, year 0: not a date after all
                 continue
     return None

@@ -158,7 +158,7 @@ def name_candidates(text: str) -> list[str]:
     identifiers or longer than three letters.
     """
     words = fold(text).split()
-    found: list[str] = []
+    tokens: list[str] = []
     for size in range(min(MAX_NAME_WORDS, len(words)), 0, -1):
         for start in range(len(words) - size + 1):
             part = words[start : start + size]
@@ -168,5 +168,5 @@ def name_candidates(text: str) -> list[str]:
             if len(name) > MAX_NAME_CHARS:
                 continue
             if size > 1 or is_identifier(part[0]) or len(part[0]) > MIN_STEM_LENGTH:
-                found.append(name)
-    return list(dict.fromkeys(found))
+                tokens.append(name)
+    return list(dict.fromkeys(tokens))

@@ -88,8 +88,8 @@ class EmbeddedVectorStore:
 
     async def find_nearest(self, vector: list[float], limit: int) -> list[ScoredPoint]:
         request = edge.QueryRequest(limit, query=edge.Query.Nearest(vector), with_payload=True)
-        found = await self._run_in_thread(lambda: self._shard_or_open().query(request))
-        return [ScoredPoint(point.score, point.payload or {}) for point in found]
+        points = await self._run_in_thread(lambda: self._shard_or_open().query(request))
+        return [ScoredPoint(point.score, point.payload or {}) for point in points]
 
     async def health(self) -> None:
         await self._run_in_thread(self._shard_or_open)

@@ -49,7 +49,7 @@ _LOOSE_VARIANTS = [
         (r" (?:currently|actually|really)\b", ""),
         (r"^how (?:do|does|can|could|should) (?:i|we|you|one|people) ", "how to "),
         (r"\b(?:lorry|lorries|truck)\b", "trucks"),
-        (r"\b(?:telephone|e-mail)\b", lambda found: {"telephone": "phone"}.get(found[0], "email")),
+        (r"\b(?:telephone|e-mail)\b", lambda match: {"telephone": "phone"}.get(match[0], "email")),
         (r"\b(?:staff|personnel)\b", "employees"),
         (r"\bpurchase\b", "buy"),
         (r"\bbegin\b", "start"),

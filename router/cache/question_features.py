@@ -137,7 +137,7 @@ def extract_features(text: str) -> QuestionFeatures:
         comparisons=tuple(_COMPARISONS.findall(plain)),
         units=tuple(sorted(_UNIT_SIGNS.findall(plain))),
         negation_count=sum(word in _NEGATIONS for word in words),
-        ask_types=frozenset(_ASK_TYPES[found] for found in _ASK_PATTERN.findall(folded)),
+        ask_types=frozenset(_ASK_TYPES[word] for word in _ASK_PATTERN.findall(folded)),
         prepositions=tuple(sorted(word for word in words if word in PREPOSITIONS)),
         names=_names(plain),
     )
@@ -161,7 +161,7 @@ def _number_spelling(word: str) -> str | None:
 
 
 def _times(folded: str, words: list[str]) -> tuple[str, ...]:
-    relative = ["".join(found).rstrip("s") for found in _RELATIVE_TIME.findall(folded)]
+    relative = ["".join(groups).rstrip("s") for groups in _RELATIVE_TIME.findall(folded)]
     return tuple(sorted([*relative, *(word for word in words if word in _TIME_WORDS)]))
 
 

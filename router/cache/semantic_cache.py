@@ -136,8 +136,17 @@ class SemanticCache:
                 pipe.sadd(self._source_key(source), key)
                 pipe.expire(self._source_key(source), ttl)
             if self._vectors_supported and vector is not None:
-                near, kept = self._vectors_key(scope.key), encode_entry(entry.query, vector)
-                words = ("VADD", near, "FP32", vector.tobytes(), digest, "BIN", "SETATTR", kept)
+                near, entry_value = self._vectors_key(scope.key), encode_entry(entry.query, vector)
+                words = (
+                    "VADD",
+                    near,
+                    "FP32",
+                    vector.tobytes(),
+                    digest,
+                    "BIN",
+                    "SETATTR",
+                    entry_value,
+                )
                 pipe.execute_command(*words)
                 pipe.expire(near, ttl)
             oldest = (cast("Any", "-inf"), cast("Any", time.time() - ttl))
@@ -150,10 +159,10 @@ class SemanticCache:
     async def invalidate(self, source: str) -> int:
         """Drop every answer that shows this source; return their number."""
         members = await cast("Awaitable[set[Any]]", self._redis.smembers(self._source_key(source)))
-        shown: dict[str, list[str]] = {}
+        questions: dict[str, list[str]] = {}
         for scope, digest in map(self._parse_entry_key, map(_decode, members)):
-            shown.setdefault(scope, []).append(digest)
-        dropped = [await self._delete(scope, digests) for scope, digests in shown.items()]
+            questions.setdefault(scope, []).append(digest)
+        dropped = [await self._delete(scope, digests) for scope, digests in questions.items()]
         await self._redis.delete(self._source_key(source))
         return sum(dropped)
 
@@ -184,13 +193,13 @@ class SemanticCache:
         keys = (self._vectors_key(scope), self._entry_key(scope, ""))
         numbers = (NEIGHBOURS_MAX, SEARCH_EFFORT, BIT_SIMILARITY_MIN, RIVAL_BIT_MARGIN)
         try:
-            found = await cast(
+            reply = await cast(
                 "Awaitable[Any]", self._lookup(keys=keys, args=(vector.tobytes(), *numbers))
             )
         except ResponseError as error:
             self._disable_vectors(error)
             return [], {}
-        near, body = found
+        near, body = reply
         first = {_decode(near[0]): dict(zip(body[::2], body[1::2], strict=True))} if body else {}
         names = map(_decode, near[::2])
         return rank_by_cosine(vector, map(decode_entry, names, near[1::2])), first
@@ -204,8 +213,8 @@ class SemanticCache:
 
     def _disable_vectors(self, error: ResponseError) -> None:
         """Switch to exact matches and log it once: Redis before 8.2 lacks vector sets with attributes."""
-        said = str(error).lower()
-        if not any(sign in said for sign in ("unknown command", "syntax", "option")):
+        message = str(error).lower()
+        if not any(sign in message for sign in ("unknown command", "syntax", "option")):
             raise error
         self._vectors_supported = False
         logger.warning(

@@ -40,9 +40,9 @@ def encode_entry(query: str, vector: NDArray[np.float32]) -> str:
 def decode_entry(digest: str, attributes: bytes | str | None) -> VectorEntry | None:
     """Decode an element; return None for one of another program."""
     try:
-        kept = json.loads(attributes or "")
-        vector = np.frombuffer(b64decode(kept["vector"]), np.int8)
-        return VectorEntry(digest, str(kept["query"]), vector)
+        stored = json.loads(attributes or "")
+        vector = np.frombuffer(b64decode(stored["vector"]), np.int8)
+        return VectorEntry(digest, str(stored["query"]), vector)
     except (ValueError, KeyError, TypeError):
         return None
 
@@ -56,11 +56,11 @@ def rank_by_cosine(
     ]
     if not same_size:
         return []
-    rows = np.stack([one.vector for one in same_size]).astype(np.float32)
+    rows = np.stack([entry.vector for entry in same_size]).astype(np.float32)
     lengths = np.linalg.norm(rows, axis=1) * np.linalg.norm(vector)
     cosines = np.clip(rows @ vector / np.maximum(lengths, _TINY), -1.0, 1.0).tolist()
     near = [
-        SimilarQuestion(one.digest, cosine, one.query)
-        for one, cosine in zip(same_size, cosines, strict=True)
+        SimilarQuestion(entry.digest, cosine, entry.query)
+        for entry, cosine in zip(same_size, cosines, strict=True)
     ]
     return sorted(near, key=lambda neighbour: -neighbour.cosine)

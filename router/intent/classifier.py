@@ -97,17 +97,17 @@ class IntentClassifier:
         A language model that is slow, refuses or answers nonsense leaves the trained model's answer.
         """
         local = await asyncio.to_thread(self.classify, query)
-        asked = self._escalation
-        if asked is None or local.tier == "rules" or local.confidence >= asked.threshold:
+        escalation = self._escalation
+        if escalation is None or local.tier == "rules" or local.confidence >= escalation.threshold:
             return local
         try:
-            async with asyncio.timeout(asked.timeout):
-                label = await asked.llm.complete(
+            async with asyncio.timeout(escalation.timeout):
+                label = await escalation.llm.complete(
                     system=_INSTRUCTIONS, prompt=f"Question: {query}", schema=_Label
                 )
         except (LanguageModelError, TimeoutError) as error:
-            if asked.on_fallback is not None:
-                asked.on_fallback(getattr(error, "reason", "timeout"))
+            if escalation.on_fallback is not None:
+                escalation.on_fallback(getattr(error, "reason", "timeout"))
             return local
         return Intent(label.intent, label.confidence, "llm")
 

@@ -66,7 +66,7 @@ def evaluate_decisions(
         overall=AccuracyScore(len(right), sum(hit for *_, hit in right)),
         classes=_class_scores(confusion),
         difficulties=_accuracy_scores(
-            (one.difficulty, hit) for one, _, hit in right if one.difficulty
+            (example.difficulty, hit) for example, _, hit in right if example.difficulty
         ),
         tiers=_accuracy_scores((intent.tier, hit) for _, intent, hit in right),
         bins=bins,

@@ -33,9 +33,9 @@ def with_background(examples: Iterable[Example]) -> list[Example]:
     A few hundred examples alone cover few wordings, and no question out of scope.
     """
     mine = list(examples)
-    asked = {example.query.lower() for example in mine}
+    known_queries = {example.query.lower() for example in mine}
     shipped = read_examples(Path(__file__).parent / "questions.jsonl")
-    return mine + [example for example in shipped if example.query.lower() not in asked]
+    return mine + [example for example in shipped if example.query.lower() not in known_queries]
 
 
 def require_trainable(rows: Sequence[Example], known: Collection[str] | None = INTENTS) -> None:

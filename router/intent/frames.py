@@ -93,14 +93,14 @@ _EMPTY_SYMBOLS = frozenset((_BLANK, "^", "$", ".."))
 
 def frame(query: str) -> list[str]:
     """Return concepts, small words, numbers and signs in order; other words become one blank."""
-    found: list[str] = []
+    signs_found: list[str] = []
     for word in split_tokens(query):
         if word in _FILLERS:
             continue
         sign = _symbol(word)
-        if sign != _BLANK or found[-1:] != [_BLANK]:
-            found.append(sign)
-    return found
+        if sign != _BLANK or signs_found[-1:] != [_BLANK]:
+            signs_found.append(sign)
+    return signs_found
 
 
 def frame_grams(query: str) -> list[str]:
@@ -114,7 +114,7 @@ def frame_grams(query: str) -> list[str]:
         for size in range(1, 5)
         for start in range(len(signs) - size + 1)
     ]
-    rows += [f"{one} .. {other}" for one, other in skip_bigrams(signs)]
+    rows += [f"{sign} .. {other}" for sign, other in skip_bigrams(signs)]
     return [row for row in rows if not _EMPTY_SYMBOLS.issuperset(row.split())]
 
 

@@ -19,7 +19,9 @@ def split_tokens(query: str) -> list[str]:
 def skip_bigrams(row: Sequence[str]) -> Iterator[tuple[str, str]]:
     """Return pairs of items two to four places apart, the nearest first."""
     return (
-        (one, other) for gap in _SKIP_DISTANCES for one, other in zip(row, row[gap:], strict=False)
+        (token, other)
+        for gap in _SKIP_DISTANCES
+        for token, other in zip(row, row[gap:], strict=False)
     )
 
 
@@ -28,10 +30,10 @@ def word_grams(query: str) -> list[str]:
 
     The first words carry the request; pairs carry more than their words ("filter … by").
     """
-    found = split_tokens(query)
-    pairs = [f"{left} {right}" for left, right in pairwise(found)]
-    distant = [f"{left}..{right}" for left, right in skip_bigrams(found)]
-    return found + pairs + distant + [f"^{word}" for word in found[:2]]
+    tokens = split_tokens(query)
+    pairs = [f"{left} {right}" for left, right in pairwise(tokens)]
+    distant = [f"{left}..{right}" for left, right in skip_bigrams(tokens)]
+    return tokens + pairs + distant + [f"^{word}" for word in tokens[:2]]
 
 
 def character_grams(query: str) -> list[str]:

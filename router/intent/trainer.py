@@ -61,9 +61,9 @@ class TrainingResult:
         decisions = []
         for row, odds in zip(rows, self.held_out_probabilities, strict=False):
             best = int(odds.argmax())
-            found = Intent(self.model.classes[best], float(odds[best]), "model")
+            intent = Intent(self.model.classes[best], float(odds[best]), "model")
             rule = classify_by_rules(row.query) if self.model.novelty is None else None
-            decisions.append(rule or found)
+            decisions.append(rule or intent)
         return decisions
 
 

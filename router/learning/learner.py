@@ -116,13 +116,13 @@ class Learner:
             entries = await self._store.read_pending(self._limits.size)
             first_at = time.monotonic()
             while self._is_leader(token) and len(entries) < self._limits.size:
-                left = POLL_SECONDS_MAX
+                remaining = POLL_SECONDS_MAX
                 if entries:
-                    left = min(left, first_at + self._limits.seconds - time.monotonic())
-                    if left <= 0:
+                    remaining = min(remaining, first_at + self._limits.seconds - time.monotonic())
+                    if remaining <= 0:
                         break
-                wanted = self._limits.size - len(entries)
-                fresh = await self._store.read_new(wanted, int(left * 1_000))
+                free = self._limits.size - len(entries)
+                fresh = await self._store.read_new(free, int(remaining * 1_000))
                 if fresh and not entries:
                     first_at = time.monotonic()
                 entries += fresh

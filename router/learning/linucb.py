@@ -126,8 +126,8 @@ class LinUCB:
 
     def warm_start(self, prior: Iterable[Observation], weight: float = 1.0) -> Self:
         """Learn pseudo-rewards, each counting as ``weight`` observations. Returns self."""
-        for seen in prior:
-            self.update(seen.arm, seen.context, seen.reward, weight)
+        for example in prior:
+            self.update(example.arm, example.context, example.reward, weight)
         return self
 
     def recentre(self, alpha: float, ridge: float, epsilon: float) -> "LinUCB":

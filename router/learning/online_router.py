@@ -259,8 +259,8 @@ class OnlineLearningRouter:
         """
         old = await self._store.load_version(version, self._alpha, self.options.epsilon)
         if old is None:
-            kept = await self._store.list_versions()
-            raise UnknownVersionError(f"version {version} is not stored; stored versions: {kept}")
+            stored = await self._store.list_versions()
+            raise UnknownVersionError(f"version {version} is not stored; stored versions: {stored}")
         for _ in range(ATTEMPTS_MAX):
             expected, totals = await self._stored_totals()
             number = max(expected, self._snapshot.weights.version) + 1

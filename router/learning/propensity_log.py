@@ -31,14 +31,14 @@ class LogEntry:
 async def read_log(redis: Redis, environment: str, cohort: str | None = None) -> list[LogEntry]:
     """Every kept entry of a cohort (None: of all). Raises NoEvidenceError for a damaged entry."""
     key, after = LearningKeys(environment).log, "-"
-    found: list[LogEntry] = []
+    entries: list[LogEntry] = []
     while True:
         page: Any = await redis.xrange(key, min=after, count=PAGE)
-        found += [_parse_entry(entry_id, fields) for entry_id, fields in page]
+        entries += [_parse_entry(entry_id, fields) for entry_id, fields in page]
         if len(page) < PAGE:
             break
         after = f"({decode_text(page[-1][0])}"
-    return [entry for entry in found if cohort is None or entry.cohort == cohort]
+    return [entry for entry in entries if cohort is None or entry.cohort == cohort]
 
 
 def _parse_entry(entry_id: bytes | str, fields: Mapping[Any, Any]) -> LogEntry:

@@ -51,11 +51,11 @@ class CatalogAnswers:
         if not plan.choice.sure:
             way = "text" if routing.choice.arm == "qdrant" else "rows"
         trace.add_note("store", {"way": way, "evidence": plan.choice.way, "sure": plan.choice.sure})
-        found = await self.search.answer(question, plan, way)
+        answer = await self.search.answer(question, plan, way)
         choice = routing.choice
-        if choice.arm != found.store:  # the evidence chose: nothing was drawn
-            choice = Choice(found.store if found.store != "none" else "qdrant", 1.0, {})
-        return _answer(question, found), choice
+        if choice.arm != answer.store:  # the evidence chose: nothing was drawn
+            choice = Choice(answer.store if answer.store != "none" else "qdrant", 1.0, {})
+        return _answer(question, answer), choice
 
 
 def cache_tenant(search: CatalogSearch | None, request: QueryRequest) -> str:
@@ -65,18 +65,18 @@ def cache_tenant(search: CatalogSearch | None, request: QueryRequest) -> str:
     return f"{request.tenant}\n{request.user_id}"
 
 
-def _answer(question: CatalogQuestion, found: CatalogAnswer) -> Answer:
+def _answer(question: CatalogQuestion, catalog_answer: CatalogAnswer) -> Answer:
     return Answer(
         query_id="",
         query=question.text,
-        intent=_INTENTS[found.store],
-        confidence=found.confidence,
+        intent=_INTENTS[catalog_answer.store],
+        confidence=catalog_answer.confidence,
         tier="catalog",
         cohort="control",
-        backends=(found.store,) if found.store != "none" else (),
-        results=found.hits,
-        left_out=found.left_out,
-        interpretation=found.interpretation,
-        value=found.value,
-        failures=found.failures,
+        backends=(catalog_answer.store,) if catalog_answer.store != "none" else (),
+        results=catalog_answer.hits,
+        left_out=catalog_answer.left_out,
+        interpretation=catalog_answer.interpretation,
+        value=catalog_answer.value,
+        failures=catalog_answer.failures,
     )

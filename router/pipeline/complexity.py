@@ -102,16 +102,16 @@ _FEATURES = (
 
 def assess(query: str, intent: Intent) -> Complexity:
     """Judge a question by its wording and by how sure the classifier was."""
-    found = [
+    signals = [
         (feature.reason, feature.weight) for feature in _FEATURES if feature.pattern.search(query)
     ]
     words = len(query.split())
     if words >= _LONG:
-        found.append((f"long ({words} words)", 0.3 if words >= _VERY_LONG else 0.15))
+        signals.append((f"long ({words} words)", 0.3 if words >= _VERY_LONG else 0.15))
     if intent.intent != "out_of_scope" and intent.confidence < _UNSURE:
-        found.append((f"unsure of the intent ({intent.confidence:.2f})", 0.2))
-    score = min(1.0, round(sum(weight for _, weight in found), 3))
-    return Complexity(_level_of(score), score, tuple(reason for reason, _ in found))
+        signals.append((f"unsure of the intent ({intent.confidence:.2f})", 0.2))
+    score = min(1.0, round(sum(weight for _, weight in signals), 3))
+    return Complexity(_level_of(score), score, tuple(reason for reason, _ in signals))
 
 
 def _level_of(score: float) -> ComplexityLevel:

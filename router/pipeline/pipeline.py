@@ -204,9 +204,9 @@ class Pipeline:
         return result
 
     async def _rewrite(self, query: AnalyzedQuery) -> tuple[SubQuery, ...]:
-        whole = SubQuery(query.text, query.vector)
+        undivided = SubQuery(query.text, query.vector)
         if not self._features.enable_query_rewriting:
-            return (whole,)
+            return (undivided,)
         rewrite = await self._deps.rewriter.rewrite(query.text, query.intent)
         trace.add_note(
             "rewrite", {"text": rewrite.text, "parts": list(rewrite.parts), "by": rewrite.by}
@@ -215,7 +215,7 @@ class Pipeline:
             parts = await self._deps.understanding.analyze_many(rewrite.parts)
             return tuple([_sub_query(part) for part in parts])
         if rewrite.text == query.text:
-            return (whole,)
+            return (undivided,)
         vectors = await self._deps.understanding.embed([rewrite.text])
         return (SubQuery(rewrite.text, vectors[0]),)
 

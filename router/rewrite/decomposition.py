@@ -37,14 +37,14 @@ _FILLER = re.compile(
 def decompose(query: str) -> tuple[str, ...]:
     """Return the sub-questions that can each be asked alone; a single question gives itself."""
     pieces = _pieces(query)
-    whole = (query.strip(),)
+    undivided = (query.strip(),)
     if not 1 < len(pieces) <= MAX_PARTS:
-        return whole
+        return undivided
     alone = all(
         _ASK_START.match(piece) and len(piece.split()) >= _PART_WORDS_MIN for piece in pieces
     )
     refers = any(_BACK_REFERENCE.search(piece) for piece in pieces[1:])
-    return tuple(pieces) if alone and not refers else whole
+    return tuple(pieces) if alone and not refers else undivided
 
 
 def _pieces(query: str) -> list[str]:

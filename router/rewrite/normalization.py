@@ -99,17 +99,15 @@ def correct_spelling(query: str, lexicon: Lexicon) -> str:
 
 def protected_terms(query: str) -> list[str]:
     """Return the terms that a rewrite must keep, in order: quotations, numbers, identifiers, comparisons, names."""
-    return [
-        found for found in _PROTECTED.findall(query) if found.rstrip(".") not in _COMMON_OPENERS
-    ]
+    return [term for term in _PROTECTED.findall(query) if term.rstrip(".") not in _COMMON_OPENERS]
 
 
 def preserves_meaning(before: str, after: str) -> bool:
     """Return True when ``after`` keeps the protected terms in order, and adds and negates none."""
-    kept = [point.lower().rstrip(".,:/-") for point in protected_terms(before)]
+    protected = [point.lower().rstrip(".,:/-") for point in protected_terms(before)]
     lowered = after.lower()
     position = 0
-    for point in kept:
+    for point in protected:
         position = lowered.find(point, position)
         if position < 0:
             return False

@@ -21,4 +21,4 @@ def attestations_for(plan: RolloutPlan) -> list[Command]:
     attestations = (
         (item.name, *ATTESTATIONS.get(item.name, DEFAULT_ATTESTATION)) for item in items
     )
-    return [Command(actor=who, reason=note, item=name) for name, who, note in attestations]
+    return [Command(actor=actor, reason=note, item=name) for name, actor, note in attestations]

@@ -122,7 +122,7 @@ def _process_tree(process: psutil.Process) -> set[psutil.Process]:
     except psutil.NoSuchProcess:
         return set()
     return descendants | {
-        one for one in psutil.process_iter() if _process_group(one.pid) == process.pid
+        member for member in psutil.process_iter() if _process_group(member.pid) == process.pid
     }
 
 

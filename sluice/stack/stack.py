@@ -82,16 +82,16 @@ class Stack:
             MissingProgramError: before anything is started.
             ServiceFailedError: the others stay up.
         """
-        wanted = [self._service(name) for name in services]
+        requested = [self._service(name) for name in services]
         report = _with_elapsed_seconds(on_progress)
         self._home.create()
         async with exclusive_lock(self._home.lock_file):
             self._supervisor.remove_dead_records()
-            for service in wanted:
+            for service in requested:
                 if not self._is_external(service):
                     service.require_installed()
             outcomes = await asyncio.gather(
-                *(self._ensure_running(service, report) for service in wanted),
+                *(self._ensure_running(service, report) for service in requested),
                 return_exceptions=True,
             )
             for outcome in outcomes:

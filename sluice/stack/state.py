@@ -72,7 +72,7 @@ def load_state(home: DataDirectory) -> StackState:
     """Read the recorded state, empty before the first start. The processes may have ended since."""
     recorded: dict[str, dict[str, Any]] = read_json(home.state_file).get("services", {})
     return StackState(
-        {name: ServiceRecord(**{**one, "name": name}) for name, one in recorded.items()}
+        {name: ServiceRecord(**{**record, "name": name}) for name, record in recorded.items()}
     )
 
 

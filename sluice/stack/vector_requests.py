@@ -14,9 +14,9 @@ from qdrant_client.http import models
 class UnsupportedError(ValueError):
     """A request for a feature that the embedded server lacks."""
 
-    def __init__(self, what: object) -> None:
+    def __init__(self, feature: object) -> None:
         super().__init__(
-            f"{what} is not supported by the embedded vector server; set QDRANT_URL to a Qdrant server"
+            f"{feature} is not supported by the embedded vector server; set QDRANT_URL to a Qdrant server"
         )
 
 
@@ -37,7 +37,7 @@ def convert_filter(model: models.Filter | None) -> edge.Filter | None:
 def _conditions(model: Any) -> list[Any] | None:  # noqa: ANN401  # the REST models' own unions
     if model is None:
         return None
-    return [_condition(one) for one in (model if isinstance(model, list) else [model])]
+    return [_condition(condition) for condition in (model if isinstance(model, list) else [model])]
 
 
 def _condition(model: models.Condition) -> "edge.ConditionType":
@@ -88,21 +88,21 @@ CONDITIONS: dict[type, Callable[[Any], Any]] = {
     models.Filter: convert_filter,
     models.FieldCondition: _field,
     models.NestedCondition: _nested,
-    models.IsEmptyCondition: lambda one: edge.IsEmptyCondition(one.is_empty.key),
-    models.IsNullCondition: lambda one: edge.IsNullCondition(one.is_null.key),
-    models.HasIdCondition: lambda one: edge.HasIdCondition(set(one.has_id)),
-    models.HasVectorCondition: lambda one: edge.HasVectorCondition(one.has_vector),
+    models.IsEmptyCondition: lambda condition: edge.IsEmptyCondition(condition.is_empty.key),
+    models.IsNullCondition: lambda condition: edge.IsNullCondition(condition.is_null.key),
+    models.HasIdCondition: lambda condition: edge.HasIdCondition(set(condition.has_id)),
+    models.HasVectorCondition: lambda condition: edge.HasVectorCondition(condition.has_vector),
 }
 
 MATCHES: dict[type, Callable[[Any], Any]] = {
-    models.MatchValue: lambda one: edge.MatchValue(one.value),
-    models.MatchText: lambda one: edge.MatchText(one.text),
-    models.MatchTextAny: lambda one: edge.MatchTextAny(one.text_any),
-    models.MatchPhrase: lambda one: edge.MatchPhrase(one.phrase),
-    models.MatchPrefix: lambda one: edge.MatchPrefix(one.prefix),
-    models.MatchSubstring: lambda one: edge.MatchSubstring(one.substring),
-    models.MatchAny: lambda one: edge.MatchAny(one.any),
-    models.MatchExcept: lambda one: edge.MatchExcept(one.except_),
+    models.MatchValue: lambda condition: edge.MatchValue(condition.value),
+    models.MatchText: lambda condition: edge.MatchText(condition.text),
+    models.MatchTextAny: lambda condition: edge.MatchTextAny(condition.text_any),
+    models.MatchPhrase: lambda condition: edge.MatchPhrase(condition.phrase),
+    models.MatchPrefix: lambda condition: edge.MatchPrefix(condition.prefix),
+    models.MatchSubstring: lambda condition: edge.MatchSubstring(condition.substring),
+    models.MatchAny: lambda condition: edge.MatchAny(condition.any),
+    models.MatchExcept: lambda condition: edge.MatchExcept(condition.except_),
 }
 
 
@@ -160,7 +160,7 @@ def convert_points(model: models.PointInsertOperations) -> list[edge.Point]:
 
 def _vectors(model: models.VectorStruct) -> "edge.Vector":
     if isinstance(model, dict):
-        return {name: convert_vector(one) for name, one in model.items()}
+        return {name: convert_vector(part) for name, part in model.items()}
     if isinstance(model, list):
         return model
     raise UnsupportedError(f"a vector model as {type(model).__name__}")
@@ -171,8 +171,8 @@ def convert_collection_config(model: models.CreateCollection) -> edge.EdgeConfig
     return edge.EdgeConfig(
         vectors=_vector_params(model.vectors),
         sparse_vectors={
-            name: edge.EdgeSparseVectorParams(modifier=_modifier(one))
-            for name, one in sparse.items()
+            name: edge.EdgeSparseVectorParams(modifier=_modifier(part))
+            for name, part in sparse.items()
         },
     )
 
@@ -187,7 +187,7 @@ def _vector_params(
     if model is None:
         return None
     if isinstance(model, dict):
-        return {name: _dense(one) for name, one in model.items()}
+        return {name: _dense(part) for name, part in model.items()}
     return _dense(model)
 
 

@@ -154,8 +154,8 @@ def retrieve(name: str, body: Body, store: Store) -> ResponseBody:
 @routes.post("/collections/{name}/points/count")
 def count(name: str, body: Body, store: Store) -> ResponseBody:
     request = models.CountRequest.model_validate_json(body)
-    wanted = edge.CountRequest(request.exact is not False, convert_filter(request.filter))
-    return _success_body({"count": store.run(name, lambda shard: shard.count(wanted))})
+    count_request = edge.CountRequest(request.exact is not False, convert_filter(request.filter))
+    return _success_body({"count": store.run(name, lambda shard: shard.count(count_request))})
 
 
 @routes.post("/collections/{name}/points/scroll")
@@ -165,7 +165,7 @@ def scroll(name: str, body: Body, store: Store) -> ResponseBody:
         raise ValueError(
             "order_by is not supported by the embedded vector server; set QDRANT_URL to a Qdrant server"
         )
-    wanted = edge.ScrollRequest(
+    scroll_request = edge.ScrollRequest(
         offset=request.offset,
         limit=request.limit,
         filter=convert_filter(request.filter),
@@ -174,7 +174,7 @@ def scroll(name: str, body: Body, store: Store) -> ResponseBody:
         else convert_payload_selector(request.with_payload),
         with_vector=request.with_vector or False,
     )
-    points, following = store.run(name, lambda shard: shard.scroll(wanted))
+    points, following = store.run(name, lambda shard: shard.scroll(scroll_request))
     return _success_body(
         {
             "points": [_record_json(point) for point in points],
@@ -234,7 +234,7 @@ def _id_json(point_id: "edge.PointId | None") -> int | str | None:
 
 def _vector_json(vector: object) -> object:
     if isinstance(vector, dict):
-        return {name: _vector_json(one) for name, one in vector.items()}
+        return {name: _vector_json(part) for name, part in vector.items()}
     if isinstance(vector, edge.SparseVector):
         return {"indices": vector.indices, "values": vector.values}
     return vector

@@ -76,7 +76,10 @@ def incidents(
 ) -> tuple[Incident, ...]:
     """Generate incidents on distinct shipments, on their days of departure, numbered by day."""
     rng = random_stream(seed, "incidents")
-    hit = sorted(rng.sample(shipments, INCIDENT_COUNT), key=lambda one: (one.departed_on, one.id))
+    hit = sorted(
+        rng.sample(shipments, INCIDENT_COUNT),
+        key=lambda shipment: (shipment.departed_on, shipment.id),
+    )
     trucks, others = by_id(fleet), cycle(shuffled(rng, OTHER_TEMPLATES))
     dispatchers = {
         employee.depot: employee.id for employee in staff if employee.kind == "dispatcher"

@@ -76,9 +76,9 @@ def _pick_truck(rng: random.Random, contract: Contract, fleet: tuple[Truck, ...]
 
 
 def _make_shipment(
-    rng: random.Random, what: tuple[str, date, str], contract: Contract, truck: Truck
+    rng: random.Random, change: tuple[str, date, str], contract: Contract, truck: Truck
 ) -> Shipment:
-    number, day, goods = what
+    number, day, goods = change
     starting = [route for route in routes() if route.origin == contract.depot]
     arrived = day + timedelta(days=rng.choice((0, 1, 1, 2)))
     delivered = arrived if arrived <= AS_OF - timedelta(days=1) else None

@@ -36,7 +36,7 @@ def person_record(company: Company, person: Person) -> Record:
         boss = company.person[person.manager]
         sentences.append(f"{person.name} reports to {boss.name}, {boss.role}.")
         links.append(Link("REPORTS_TO", boss.id))
-    for truck in (one for one in company.trucks if one.driver == person.id):
+    for truck in (vehicle for vehicle in company.trucks if vehicle.driver == person.id):
         sentences.append(f"{person.name} drives truck {truck.id}, a {truck.make} {truck.model}.")
         links.append(Link("DRIVES", truck.id))
     if person.hazardous_goods:
@@ -55,10 +55,12 @@ def truck_record(company: Company, truck: Truck) -> Record:
     depot = company.depot[truck.depot]
     body = "a refrigerated trailer" if truck.refrigerated else "a curtain-sided trailer"
     driver = company.person[truck.driver].name if truck.driver else None
-    who = f"{driver} drives it." if driver else "It is kept as a spare and has no fixed driver."
+    driver_sentence = (
+        f"{driver} drives it." if driver else "It is kept as a spare and has no fixed driver."
+    )
     text = (
         f"Truck {truck.id} is a {truck.make} {truck.model} built in {truck.year} with {body}, "
-        f"stationed at the {depot.name}. {who} It has run {truck.mileage_km:,} km and is "
+        f"stationed at the {depot.name}. {driver_sentence} It has run {truck.mileage_km:,} km and is "
         f"{truck.status}."
     )
     attributes: dict[str, Attribute] = {

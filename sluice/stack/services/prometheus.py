@@ -74,8 +74,10 @@ def add_scrape_target(context: ServiceContext, job: str, address: str) -> None:
     """Add ``address`` to the targets of ``job``; drop those that refuse connections."""
     path = context.directory / "targets" / f"{job}.json"
     groups = json.loads(path.read_text("utf-8")) if path.exists() else []
-    listening = [one for group in groups for one in group["targets"] if one != address]
-    write_scrape_targets(context, job, (*(one for one in listening if _is_listening(one)), address))
+    listening = [target for group in groups for target in group["targets"] if target != address]
+    write_scrape_targets(
+        context, job, (*(target for target in listening if _is_listening(target)), address)
+    )
 
 
 def _is_listening(address: str) -> bool:

@@ -39,7 +39,7 @@ class Temporal:
         flags["metrics"] = "--metrics-port"
         ports = tuple(part for key in flags for part in (flags[key], str(context.ports[key])))
         attributes = tuple(
-            part for one in SEARCH_ATTRIBUTES for part in ("--search-attribute", one)
+            part for attribute in SEARCH_ATTRIBUTES for part in ("--search-attribute", attribute)
         )
         storage = ("--db-filename", str(context.directory / "temporal.db"))
         start = (find_executable("temporal"), "server", "start-dev", "--ip", LOOPBACK)

@@ -102,7 +102,7 @@ def _trade(world: Company, rng: random.Random) -> Iterator[LabeledQuestion]:
         )
         yield make_question(text, "graph", {contract.customer, contract.id})
     for customer in rng.sample(world.customers, QUESTIONS_PER_KIND):
-        signed = {one.id for one in world.contracts if one.customer == customer.id}
+        signed = {contract.id for contract in world.contracts if contract.customer == customer.id}
         text = rng.choice(
             (
                 f"Who negotiated the contract with {customer.name}?",
@@ -112,7 +112,9 @@ def _trade(world: Company, rng: random.Random) -> Iterator[LabeledQuestion]:
         yield make_question(text, "graph", signed | {customer.account_manager, customer.id})
     managers = [person for person in world.people if person.role == "account manager"]
     for person in managers:
-        accounts = {one.id for one in world.customers if one.account_manager == person.id}
+        accounts = {
+            account.id for account in world.customers if account.account_manager == person.id
+        }
         text = rng.choice(
             (
                 f"Which customers does {person.name} look after?",
@@ -143,9 +145,9 @@ def _loads(world: Company, rng: random.Random) -> Iterator[LabeledQuestion]:
     for shipment in rng.sample(world.shipments, QUESTIONS_PER_KIND):
         driver, customer = world.person[shipment.driver], world.customer[shipment.customer]
         both = {
-            one.id
-            for one in world.shipments
-            if one.driver == driver.id and one.customer == customer.id
+            shipment.id
+            for shipment in world.shipments
+            if shipment.driver == driver.id and shipment.customer == customer.id
         }
         text = rng.choice(
             (
@@ -154,7 +156,9 @@ def _loads(world: Company, rng: random.Random) -> Iterator[LabeledQuestion]:
             )
         )
         yield make_question(text, "graph", both)
-    for truck in rng.sample([one for one in world.trucks if one.driver], QUESTIONS_PER_KIND):
+    for truck in rng.sample(
+        [driven for driven in world.trucks if driven.driver], QUESTIONS_PER_KIND
+    ):
         yield from _truck_shipments(world, truck, rng)
 
 

@@ -39,7 +39,7 @@ def _invoices(world: Company) -> QuestionAnswers:
     yield "overdue invoices above 25000", _ids_above(overdue, "amount", 25_000)
     yield (
         "Show all overdue invoices below 5,000 euro",
-        {one.id for one in overdue} - _ids_above(overdue, "amount", 4_999),
+        {invoice.id for invoice in overdue} - _ids_above(overdue, "amount", 4_999),
     )
     yield "How many invoices are overdue?", {one.id for one in overdue}
     yield "list all open invoices", {one.id for one in unpaid}
@@ -60,17 +60,19 @@ def _invoices(world: Company) -> QuestionAnswers:
 
 
 def _invoices_of_customers(world: Company, rng: random.Random) -> QuestionAnswers:
-    for invoice in rng.sample([one for one in world.invoices if one.status == "overdue"], 6):
+    for invoice in rng.sample(
+        [candidate for candidate in world.invoices if candidate.status == "overdue"], 6
+    ):
         name = world.customer[invoice.customer].name
-        found = {
-            one.id
-            for one in world.invoices
-            if one.customer == invoice.customer and one.status == "overdue"
+        same_amount = {
+            other.id
+            for other in world.invoices
+            if other.customer == invoice.customer and other.status == "overdue"
         }
         text = rng.choice(
             (f"List the overdue invoices of {name}", f"Which invoices of {name} are overdue?")
         )
-        yield text, found
+        yield text, same_amount
 
 
 def _contracts(world: Company) -> QuestionAnswers:
@@ -89,7 +91,7 @@ def _contracts(world: Company) -> QuestionAnswers:
     yield "How many contracts are active?", {one.id for one in active}
     yield (
         "contracts where service = 'groupage' and status = 'active'",
-        {one.id for one in active if one.service == "groupage"},
+        {contract.id for contract in active if contract.service == "groupage"},
     )
     yield (
         "Which active contracts cover refrigerated transport?",
@@ -100,10 +102,10 @@ def _contracts(world: Company) -> QuestionAnswers:
 
 def _trucks(world: Company, rng: random.Random) -> QuestionAnswers:
     for depot in rng.sample(world.depots, 3):
-        here = [truck for truck in world.trucks if truck.depot == depot.id]
+        stationed = [truck for truck in world.trucks if truck.depot == depot.id]
         yield (
             f"trucks where depot = '{depot.town}' and refrigerated = true",
-            {truck.id for truck in here if truck.refrigerated},
+            {truck.id for truck in stationed if truck.refrigerated},
         )
     yield (
         "Which trucks are in the workshop?",
@@ -111,7 +113,9 @@ def _trucks(world: Company, rng: random.Random) -> QuestionAnswers:
     )
     yield (
         "Show all Scania trucks with more than 600,000 km",
-        _ids_above((one for one in world.trucks if one.make == "Scania"), "mileage_km", 600_000),
+        _ids_above(
+            (scania for scania in world.trucks if scania.make == "Scania"), "mileage_km", 600_000
+        ),
     )
     yield (
         "trucks with mileage over 800000 km",
@@ -168,7 +172,7 @@ def _incidents(world: Company, rng: random.Random) -> QuestionAnswers:
             },
         )
     waiting = [incident for incident in world.incidents if incident.status == "under investigation"]
-    yield "Which incidents are still under investigation?", {one.id for one in waiting}
+    yield "Which incidents are still under investigation?", {incident.id for incident in waiting}
     yield (
         "incidents with cost over 10000 euro",
         _ids_above(world.incidents, "cost", 10_000),

@@ -45,7 +45,7 @@ def _depot_events(world: Company, depot: str, happened: DateFilter) -> set[str]:
 def _depot_months(world: Company, rng: random.Random) -> Iterator[LabeledQuestion]:
     for incident in rng.sample(world.incidents, QUESTIONS_PER_KIND * 2):
         day, depot = incident.happened_on, world.depot[incident.depot]
-        found = _depot_events(world, depot.id, _in_month(day))
+        events = _depot_events(world, depot.id, _in_month(day))
         text = rng.choice(
             (
                 f"What happened at the {depot.name} in {day:%B %Y}?",
@@ -54,26 +54,28 @@ def _depot_months(world: Company, rng: random.Random) -> Iterator[LabeledQuestio
                 f"Show the history of the {depot.name} for {day:%B %Y}",
             )
         )
-        yield make_question(text, "temporal", found)
+        yield make_question(text, "temporal", events)
 
 
 def _weeks_before_incidents(world: Company) -> Iterator[LabeledQuestion]:
     """Generate questions whose period depends on another event."""
-    for incident in (one for one in world.incidents if one.category == "cold-chain"):
+    for incident in (
+        candidate for candidate in world.incidents if candidate.category == "cold-chain"
+    ):
         end, depot = incident.happened_on, world.depot[incident.depot]
         start = end - timedelta(days=7)
-        found = _depot_events(world, depot.id, _in_period(start, end))
-        if found:
+        events = _depot_events(world, depot.id, _in_period(start, end))
+        if events:
             yield make_question(
                 f"What happened at the {depot.name} in the week before the cold-chain incident "
                 f"of {long_date(end)}?",
                 "temporal",
-                found,
+                events,
             )
             yield make_question(
                 f"What happened at the {depot.name} between {long_date(start)} and {long_date(end)}?",
                 "temporal",
-                {*found, incident.id},
+                {*events, incident.id},
             )
 
 
@@ -87,9 +89,9 @@ def _latest_events(world: Company, rng: random.Random) -> Iterator[LabeledQuesti
         )
         yield make_question(text, "temporal", {inspection.id})
     for depot in rng.sample(world.depots, QUESTIONS_PER_KIND):
-        here = [incident for incident in world.incidents if incident.depot == depot.id]
-        if here:
-            yield _latest_incident(depot, here[-1].id, rng)
+        local = [incident for incident in world.incidents if incident.depot == depot.id]
+        if local:
+            yield _latest_incident(depot, local[-1].id, rng)
 
 
 def _latest_incident(depot: Depot, incident: str, rng: random.Random) -> LabeledQuestion:
@@ -105,7 +107,7 @@ def _latest_incident(depot: Depot, incident: str, rng: random.Random) -> Labeled
 def _first_and_latest(world: Company, rng: random.Random) -> Iterator[LabeledQuestion]:
     for customer in rng.sample(world.customers, QUESTIONS_PER_KIND):
         signed = [contract for contract in world.contracts if contract.customer == customer.id]
-        latest = max(signed, key=lambda one: one.signed_on)
+        latest = max(signed, key=lambda contract: contract.signed_on)
         yield make_question(
             f"When did {customer.name} sign its latest contract?", "temporal", {latest.id}
         )
@@ -115,33 +117,35 @@ def _first_and_latest(world: Company, rng: random.Random) -> Iterator[LabeledQue
         name = world.customer[customer_id].name
         first, last = loads[0].departed_on, loads[-1].departed_on
         if rng.choice((True, False)):
-            found = {load.id for load in loads if load.departed_on == last}
-            yield make_question(f"When did the last shipment for {name} leave?", "temporal", found)
+            last_loads = {load.id for load in loads if load.departed_on == last}
+            yield make_question(
+                f"When did the last shipment for {name} leave?", "temporal", last_loads
+            )
         else:
-            found = {load.id for load in loads if load.departed_on == first}
-            yield make_question(f"When was the first shipment for {name}?", "temporal", found)
+            last_loads = {load.id for load in loads if load.departed_on == first}
+            yield make_question(f"When was the first shipment for {name}?", "temporal", last_loads)
 
 
 def _truck_and_driver_histories(world: Company, rng: random.Random) -> Iterator[LabeledQuestion]:
     for incident in rng.sample(world.incidents, QUESTIONS_PER_KIND):
         truck = incident.truck
-        found = {one.id for one in world.incidents if one.truck == truck}
-        found |= {inspection.id for inspection in world.inspections if inspection.truck == truck}
-        found |= {one.id for one in world.shipments if one.truck == truck}
+        records = {incident.id for incident in world.incidents if incident.truck == truck}
+        records |= {inspection.id for inspection in world.inspections if inspection.truck == truck}
+        records |= {shipment.id for shipment in world.shipments if shipment.truck == truck}
         text = rng.choice((f"Show the history of truck {truck}", f"timeline for truck {truck}"))
-        yield make_question(text, "temporal", found)
+        yield make_question(text, "temporal", records)
     for shipment in rng.sample(world.shipments, QUESTIONS_PER_KIND):
         day, driver = shipment.departed_on, world.person[shipment.driver]
-        found = {
-            one.id
-            for one in world.shipments
-            if one.driver == driver.id and _in_month(day)(one.departed_on)
+        records = {
+            shipment.id
+            for shipment in world.shipments
+            if shipment.driver == driver.id and _in_month(day)(shipment.departed_on)
         }
-        yield make_question(f"What did {driver.name} deliver in {day:%B %Y}?", "temporal", found)
+        yield make_question(f"What did {driver.name} deliver in {day:%B %Y}?", "temporal", records)
 
 
 def _payments(world: Company, rng: random.Random) -> Iterator[LabeledQuestion]:
-    paid = [one for one in world.invoices if one.paid_on]
+    paid = [invoice for invoice in world.invoices if invoice.paid_on]
     for invoice in rng.sample(paid, QUESTIONS_PER_KIND):
         text = rng.choice(
             (f"When was invoice {invoice.id} paid?", f"when did we get the money for {invoice.id}")
@@ -151,5 +155,7 @@ def _payments(world: Company, rng: random.Random) -> Iterator[LabeledQuestion]:
 
 def _page_revisions(world: Company) -> Iterator[LabeledQuestion]:
     for since in (date(2026, 6, 1), date(2026, 9, 1)):
-        found = {page.id for page in world.pages if page.revised_on >= since}
-        yield make_question(f"Which handbook pages changed since {since:%B %Y}?", "temporal", found)
+        revised = {page.id for page in world.pages if page.revised_on >= since}
+        yield make_question(
+            f"Which handbook pages changed since {since:%B %Y}?", "temporal", revised
+        )
