@@ -1,7 +1,7 @@
 """The red-flag watch: every few seconds, for as long as the step is exposed."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -16,6 +16,7 @@ from activities.measuring.finding_guard import guard_finding
 from activities.measuring.flag_drift import flag_finding
 from activities.measuring.gate_evaluator import EvaluationContext, GateEvaluator
 from activities.measuring.server_clock import ServerClock
+from sluice.rollout.analysis.failure_runs import is_lasting, update_failure_runs
 from sluice.rollout.analysis.verdict import Outcome, Verdict
 from sluice.rollout.engine.state import Finding
 
@@ -125,7 +126,9 @@ class RedFlagWatch:
         self.checkpoint = WatchCheckpoint(
             at=now,
             poll_count=self.checkpoint.poll_count + 1,
-            failure_counts=update_failure_counts(self.checkpoint.failure_counts, verdicts),
+            failure_runs=update_failure_runs(
+                self.checkpoint.failure_runs, zip(self._gates, verdicts, strict=True), now
+            ),
             flag_drift_count=self._count_flag_drift(flag),
             verdict_times=update_verdict_times(self.checkpoint.verdict_times, verdicts, now),
             readings=tuple(verdict.reason for verdict in verdicts[:READINGS_MAX]),
@@ -159,7 +162,7 @@ class RedFlagWatch:
         self, flag: "_FlagObservation", verdicts: tuple[Verdict, ...], now: datetime
     ) -> Iterator[Finding]:
         for gate, verdict in zip(self._gates, verdicts, strict=True):
-            lasting = self.checkpoint.failure_counts.get(gate.name, 0) >= gate.consecutive
+            lasting = is_lasting(gate, self.checkpoint.failure_runs)
             if verdict.outcome is Outcome.FAILED and lasting and not gate.dry_run:
                 yield Finding(
                     name=gate.name, kind="red_flag", verdict=verdict, gate=gate, seen_at=now
@@ -189,19 +192,6 @@ class _FlagObservation:
     finding: Finding | None = None
     problem: str = ""
     is_known: bool = True
-
-
-def update_failure_counts(
-    failures: Mapping[str, int], verdicts: tuple[Verdict, ...]
-) -> dict[str, int]:
-    """Count failures in a row; a success ends the row, a gate without a verdict changes nothing."""
-    counts = dict(failures)
-    for verdict in verdicts:
-        if verdict.outcome is Outcome.FAILED:
-            counts[verdict.gate] = counts.get(verdict.gate, 0) + 1
-        elif verdict.outcome is Outcome.SUCCESSFUL:
-            counts.pop(verdict.gate, None)
-    return counts
 
 
 def _severity(finding: Finding) -> str:

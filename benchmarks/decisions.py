@@ -20,12 +20,10 @@ from benchmarks.support.decisions_gates import (
     evidence_now,
     fired_share,
     first_hours,
+    shipped_alpha,
 )
 from benchmarks.support.decisions_traffic import RolloutCounters, World, draw_rollouts
-from sluice.rollout.plan.alpha_budget import gate_alpha
-from sluice.rollout.plan.loader import load_plan
 
-PLAN = Path(__file__).parents[1] / "plans" / "phase4.yaml"
 SHARES = (0.05, 0.25, 0.5)
 HOURS = 14 * 24
 BATCH = 50
@@ -48,22 +46,17 @@ FAULTS = (
     ("error_evidence", World("errors 0.5 → 1 %, all on 5 % of users", error_rate=0.01, harmed_share=0.05)),
     ("latency_evidence", World("latency × 1.1", latency_factor=1.1)),
     ("latency_evidence", World("latency × 1.25", latency_factor=1.25)),
-    ("latency_tail", World("slowest 3 % × 2", tail_factor=2.0)),
+    ("latency_tail_evidence", World("slowest 3 % × 2", tail_factor=2.0)),
     ("reward_evidence", World("reward 0.05 lower", reward_change=-0.05)),
 )  # fmt: skip
 
 
+GATES = ("error_evidence", "latency_evidence", "latency_tail_evidence", "reward_evidence")
+
+
 def shipped_alphas() -> dict[str, float]:
     """Return each gate's part of α in one step of the shipped plan."""
-    plan = load_plan(PLAN)
-    step = plan.step("ramp-5")
-    return {
-        name: gate_alpha(plan, group, gate)
-        for name in ("error_evidence", "latency_evidence", "latency_tail", "reward_evidence")
-        for group in ("red_flags", "gates")
-        for gate in getattr(step, group)
-        if gate.name == name.replace("latency_tail", "latency_tail_evidence")
-    }
+    return {name: shipped_alpha(name) for name in GATES}
 
 
 def evidence_in_batches(
@@ -110,7 +103,7 @@ def print_detections(runs: int) -> None:
     print("|---|---|---|---|---|")
     for gate, world in FAULTS:
         for version, judge in (("0.1", evidence_0_1), ("now", evidence_now)):
-            name = gate if version == "now" or gate != "latency_tail" else "latency_evidence"
+            name = gate if version == "now" else gate.replace("_tail", "")
             alpha = ALPHA_0_1 if version == "0.1" else alphas[gate]
             cells = []
             for share in SHARES:

@@ -5,6 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from sluice.rollout.analysis.failure_runs import FailureRun
 from sluice.rollout.analysis.gate import Gate, Metric, Model, Severity
 from sluice.rollout.analysis.reading import STALE_AFTER, Reading
 from sluice.rollout.analysis.sequential_state import EvidenceContext, SequentialState
@@ -104,14 +105,14 @@ class WatchResult(Model):
 class WatchCheckpoint(Model):
     """State of the watch in its heartbeat, from which another worker continues.
 
-    ``failure_counts`` holds the failures in a row by red flag. ``sequential_states`` holds the
+    ``failure_runs`` holds the failures in a row by red flag. ``sequential_states`` holds the
     evidence of the statistical ones. ``readings`` and ``problem`` are for people who look at the
     activity (``describe``, the Temporal UI).
     """
 
     at: datetime | None = None
     poll_count: int = 0
-    failure_counts: dict[str, int] = Field(default_factory=dict)
+    failure_runs: dict[str, FailureRun] = Field(default_factory=dict)
     flag_drift_count: int = 0
     verdict_times: dict[str, datetime] = Field(default_factory=dict)
     readings: tuple[str, ...] = ()

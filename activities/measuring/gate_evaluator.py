@@ -135,7 +135,7 @@ class GateEvaluator:
                     self._queries,
                     metric,
                     Block(since=since, until=until, share=exposure.share),
-                    self._context.stale_after,
+                    (exposure.since, self._context.stale_after),
                 )
                 for since, until in due_blocks(gate, exposure, self._at)
             )

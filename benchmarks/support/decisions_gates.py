@@ -2,6 +2,9 @@
 
 import math
 from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,22 +14,55 @@ from benchmarks.support.decisions_traffic import RolloutCounters
 from benchmarks.support.first_failures import FirstFailures
 from benchmarks.support.gates_edges import Array
 from benchmarks.support.gates_traffic import USER_EDGES
+from sluice.flags.service.user_metrics import EDGE_LABELS
+from sluice.rollout.analysis.gate import Gate
+from sluice.rollout.analysis.sequential_state import SequentialState
+from sluice.rollout.analysis.statistic_adapters import adapter_for
 from sluice.rollout.analysis.stats.bounded_means import BoundedMeanTest, log_e_lower_mean
 from sluice.rollout.analysis.stats.counts import CountTest
 from sluice.rollout.analysis.stats.e_process import log_sum
 from sluice.rollout.analysis.stats.means import MeanTest, log_mixture
 from sluice.rollout.analysis.stats.sample_ratio import SampleRatioTest
 from sluice.rollout.analysis.stats.user_hazards import UserHazardTest
+from sluice.rollout.analysis.tracks import alpha_share
+from sluice.rollout.plan.alpha_budget import RuleGroup, gate_alpha
+from sluice.rollout.plan.loader import load_plan
 
 Evidence = Mapping[str, Array]
 """Log e-values by gate, each of shape (runs, hours)."""
 SURGE = CountTest(margin=3)
 SLOW_0_1 = FirstFailures(margin=2)
 FIRST_FAILURES = FirstFailures()
-FAILURES = UserHazardTest()
-SLOW = UserHazardTest(strata=tuple(f"{edge:g}" for edge in USER_EDGES))
-LOG_TIME = MeanTest(higher_is_better=False, margin=0.02, deviation=0.7)
-REWARD = BoundedMeanTest()
+PLAN = load_plan(Path(__file__).parents[2] / "plans" / "phase4.yaml")
+STEP = PLAN.step("ramp-5")
+
+
+def shipped_test(name: str) -> Any:  # noqa: ANN401  each statistic has its own
+    """Return the test of a red flag or gate of the shipped plan, with its settings, at hourly looks."""
+    gate = _shipped_gate(name)[1].model_copy(update={"window": timedelta(hours=1)})
+    statistic = PLAN.metrics[gate.metric].statistic
+    assert statistic is not None
+    return adapter_for(statistic, gate).test
+
+
+def shipped_alpha(name: str) -> float:
+    """Return the gate's part of α in one step of the shipped plan, at the first attempt."""
+    group, gate = _shipped_gate(name)
+    statistic = PLAN.metrics[gate.metric].statistic
+    assert statistic is not None
+    return gate_alpha(PLAN, group, gate) * alpha_share(SequentialState(), statistic)
+
+
+def _shipped_gate(name: str) -> tuple[RuleGroup, Gate]:
+    groups: tuple[RuleGroup, ...] = ("red_flags", "gates")
+    return next((g, one) for g in groups for one in getattr(STEP, g) if one.name == name)
+
+
+FAILURES: UserHazardTest = shipped_test("error_evidence")
+SLOW: UserHazardTest = shipped_test("latency_tail_evidence")
+SLOW_PLACES = [EDGE_LABELS.index(edge) for edge in SLOW.strata]
+LOG_TIME: MeanTest = shipped_test("latency_evidence")
+REWARD: BoundedMeanTest = shipped_test("reward_evidence")
 REWARD_0_1 = MeanTest(margin=0.05)
 
 
@@ -58,7 +94,11 @@ def evidence_now(traffic: RolloutCounters) -> Evidence:
         "error_evidence": hazard_evidence(
             FAILURES, (t.failures, t.failure_risk), (c.failures, c.failure_risk)
         ),
-        "latency_tail": hazard_evidence(SLOW, (t.slow, t.slow_risk), (c.slow, c.slow_risk)),
+        "latency_tail_evidence": hazard_evidence(
+            SLOW,
+            (t.slow[..., SLOW_PLACES], t.slow_risk[..., SLOW_PLACES]),
+            (c.slow[..., SLOW_PLACES], c.slow_risk[..., SLOW_PLACES]),
+        ),
         "latency_evidence": mean_evidence(LOG_TIME, t.log_times, c.log_times),
         "reward_evidence": bounded_mean_evidence(REWARD, t.rewards, c.rewards, traffic.share),
     }

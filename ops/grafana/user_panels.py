@@ -7,22 +7,28 @@ USER_PANELS = (
         "Users failed for the first time",
         "short",
         (
-            ("{{cohort}}, failure {{nth}}", increase("router_users_failed_total", "cohort, nth")),
             (
-                "{{cohort}}, requests at risk of {{nth}}",
-                increase("router_users_failed_at_risk_total", "cohort, nth"),
+                "{{cohort}}, {{since}}, failure {{nth}}",
+                increase("router_users_failed_total", "cohort, since, nth"),
+            ),
+            (
+                "{{cohort}}, {{since}}, requests at risk of {{nth}}",
+                increase("router_users_failed_at_risk_total", "cohort, since, nth"),
             ),
         ),
-        description="First requests of each user since the percentage changed: error evidence.",
+        description="First requests of each user since the percentage changed, and in each hour: error evidence.",
     ),
     Panel(
         "Users slow for the first time",
         "short",
         (
-            ("{{cohort}} over {{edge}} s", increase("router_users_slow_total", "cohort, edge")),
             (
-                "{{cohort}}, answers at risk of {{edge}} s",
-                increase("router_users_slow_at_risk_total", "cohort, edge"),
+                "{{cohort}}, {{since}}, over {{edge}} s",
+                increase("router_users_slow_total", "cohort, since, edge"),
+            ),
+            (
+                "{{cohort}}, {{since}}, answers at risk of {{edge}} s",
+                increase("router_users_slow_at_risk_total", "cohort, since, edge"),
             ),
         ),
         description="Each user once per edge, uncached answers: latency tail evidence.",
@@ -32,14 +38,14 @@ USER_PANELS = (
         "short",
         (
             (
-                "{{cohort}}",
-                f"{increase('router_users_log_time_sum', 'cohort')}"
-                f" / {increase('router_users_log_time_count', 'cohort')}",
+                "{{cohort}}, {{since}}",
+                f"{increase('router_users_log_time_sum', 'cohort, since')}"
+                f" / {increase('router_users_log_time_count', 'cohort, since')}",
             ),
             (
-                "{{cohort}} squared",
-                f"{increase('router_users_log_time_squares_total', 'cohort')}"
-                f" / {increase('router_users_log_time_count', 'cohort')}",
+                "{{cohort}}, {{since}}, squared",
+                f"{increase('router_users_log_time_squares_total', 'cohort, since')}"
+                f" / {increase('router_users_log_time_count', 'cohort, since')}",
             ),
         ),
         description="0.1 more is a tenth slower: what latency evidence rests on.",
@@ -49,14 +55,14 @@ USER_PANELS = (
         "short",
         (
             (
-                "{{cohort}}",
-                f"{increase('router_users_reward_sum', 'cohort')}"
-                f" / {increase('router_users_reward_count', 'cohort')}",
+                "{{cohort}}, {{since}}",
+                f"{increase('router_users_reward_sum', 'cohort, since')}"
+                f" / {increase('router_users_reward_count', 'cohort, since')}",
             ),
             (
-                "{{cohort}} squared",
-                f"{increase('router_users_reward_squares_total', 'cohort')}"
-                f" / {increase('router_users_reward_count', 'cohort')}",
+                "{{cohort}}, {{since}}, squared",
+                f"{increase('router_users_reward_squares_total', 'cohort, since')}"
+                f" / {increase('router_users_reward_count', 'cohort, since')}",
             ),
         ),
     ),
@@ -69,5 +75,11 @@ USER_PANELS = (
             ("not counted: {{reason}}", increase("router_users_dropped_total", "reason")),
         ),
         description="The cohorts' sizes must be as the percentage says.",
+    ),
+    Panel(
+        "Users are counted since",
+        "dateTimeAsIso",
+        (("{{instance}}", "router_users_counted_since_timestamp_seconds * 1000"),),
+        description="A change without a change of the percentage: Redis lost the users' records.",
     ),
 )

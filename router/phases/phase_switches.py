@@ -16,7 +16,7 @@ from router.features import Features
 from router.learning import LearningError, OnlineLearningRouter
 from router.observability.metrics import RouterMetrics
 from sluice.flags import FeatureFlags
-from sluice.flags.service.unique_users import CountedUser, counted_user
+from sluice.flags.service.counted_user import CountedUser, counted_user
 
 PHASE4_FLAG = "phase4_online_learning"
 POLL_SECONDS = 0.25

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from router.answer import Cohort
 from router.phases.phase_switches import CONTROL, Assignment
-from sluice.flags.service.unique_users import CountedUser
+from sluice.flags.service.counted_user import CountedUser
 
 
 @dataclass(frozen=True, slots=True)

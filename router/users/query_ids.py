@@ -23,7 +23,7 @@ from redis.exceptions import RedisError
 
 from router.answer import Cohort
 from router.errors import UnknownQueryId
-from sluice.flags.service.unique_users import CountedUser
+from sluice.flags.service.counted_user import CountedUser
 
 KEY_BYTES = 32
 KEYS_MAX = 3

@@ -23,13 +23,13 @@ STATISTICAL = (
     .replace("    gates: [{metric: errors, threshold: 1%, window: 5m}]\n", "    gates: &last\n")
 )
 STATISTICAL += "      - {metric: errors, threshold: 1%, window: 5m}\n"
+COVERAGE = 'count_over_time((count(present_over_time(u{c=~".+"}[2m])))[10m:2m])'
 BLOCK_COUNTS = {
-    'sum(e{c=~"treatment"}': 1.0,
-    'sum(u{c=~"treatment"}': 200.0,
-    'sum(e{c=~"control"}': 8.0,
-    'sum(u{c=~"control"}': 1600.0,
-    'sum(resets(u{c=~".+"}[12m]))': 0.0,
-    'count_over_time((count(present_over_time(u{c=~".+"}[2m])))[10m:2m])': 6.0,
+    'sum((e{c=~"treatment"}': 1.0,
+    'sum((u{c=~"treatment"}': 200.0,
+    'sum((e{c=~"control"}': 8.0,
+    'sum((u{c=~"control"}': 1600.0,
+    COVERAGE: 6.0,
 }
 
 
@@ -58,20 +58,21 @@ async def test_evidence_goes_on_in_the_next_stage(env: WorkflowEnvironment) -> N
 async def test_shown_harm_steps_back_and_restarts_the_evidence(env: WorkflowEnvironment) -> None:
     async with running_rollout(env, short_plan(STATISTICAL)) as rollout:
         await ramp_to_fifty(rollout)
-        rollout.metrics.values['sum(e{c=~"treatment"}'] = 20.0
+        rollout.metrics.values['sum((e{c=~"treatment"}'] = 20.0
         state = await rollout.wait_until(lambda s: s.status is Status.DEGRADED)
         assert state.rollback is not None
         assert state.rollback.kind is RollbackKind.STEP_BACK
         assert "e-value" in state.rollback.reason
-        assert "worse at α = 0.05" in state.rollback.reason
-        assert state.sequential_states == {}
+        assert "worse at α = 0.0375" in state.rollback.reason
+        track = state.sequential_states["gates/evidence"]
+        assert (track.blocks, track.test_state, track.attempt) == (0, {}, 1)
 
 
 async def test_a_gap_shows_nothing(env: WorkflowEnvironment) -> None:
     async with running_rollout(env, short_plan(STATISTICAL)) as rollout:
         state = await ramp_to_fifty(rollout)
-        rollout.metrics.values['sum(e{c=~"treatment"}'] = 20.0
-        rollout.metrics.values['sum(resets(u{c=~".+"}[12m]))'] = 1.0
+        rollout.metrics.values['sum((e{c=~"treatment"}'] = 20.0
+        rollout.metrics.values[COVERAGE] = 0.0
         since = state.sequential_states["gates/evidence"].until
         assert since is not None
         later = await rollout.wait_until(
@@ -81,4 +82,4 @@ async def test_a_gap_shows_nothing(env: WorkflowEnvironment) -> None:
         )
         assert later.status is Status.PROGRESSING
         assert later.clock.check is not None
-        assert "no data: a counter was reset" in later.clock.check.reason
+        assert "no data: nothing was scraped" in later.clock.check.reason

@@ -6,11 +6,11 @@ import re
 from dataclasses import dataclass
 
 from sluice.flags.errors import InvalidFlagError
-from sluice.flags.service.unique_users import Cohort
+from sluice.flags.service.counted_user import Cohort
 
 _LABEL = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _VALUE = re.compile(r"[A-Za-z0-9_.:/-]+")
-TAKEN_LABELS = frozenset(("flag", "outcome", "nth", "edge", "le", "reason"))
+TAKEN_LABELS = frozenset(("flag", "outcome", "nth", "edge", "since", "le", "reason"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,16 @@
 -- Add to the records of users, and return what each record held before.
--- KEYS: the epoch's records, and users ever seen. ARGV: "1" when this process has seen the records,
--- the seconds they live, and for each user: slot, lasting slot (-1: unknown), requests, failures,
+-- KEYS: the records, users ever seen, and the time since which the records count.
+-- ARGV: the seconds they live, and for each user: slot, lasting slot (-1: unknown), requests, failures,
 -- slow edges, rated, and the log times of its answers, separated by commas.
--- A row: requests, failures, slow edges, rated and ever seen as before, then for each batch of log
+-- The first row is the time in microseconds. It changes when the records were lost, because every
+-- user counts again from then on.
+-- Another row: requests, failures, slow edges, rated and ever seen as before, then for each batch of log
 -- times that is complete: answers, the sum of log times before the batch, and the sum with it.
--- Return 0 when the records were lost: every user would be counted twice.
-if ARGV[1] == "1" and redis.call("EXISTS", KEYS[1]) == 0 then
-  return 0
+local since = redis.call("GET", KEYS[3])
+if not since or redis.call("EXISTS", KEYS[1]) == 0 then
+  local now = redis.call("TIME")
+  since = now[1] .. string.format("%06d", now[2])
+  redis.call("SET", KEYS[3], since)
 end
 local BITS = 64
 local COMPLETE = {[1] = true, [2] = true, [4] = true, [8] = true, [16] = true}
@@ -16,8 +20,8 @@ end
 local function set(kind, offset, value)
   redis.call("BITFIELD", KEYS[1], "OVERFLOW", "SAT", "SET", kind, offset, value)
 end
-local rows = {}
-for at = 3, #ARGV, 7 do
+local rows = {since}
+for at = 2, #ARGV, 7 do
   local base = tonumber(ARGV[at]) * BITS
   local requests, failures = get("u8", base), get("u8", base + 8)
   local slow, rated = get("u4", base + 56), get("u4", base + 60)
@@ -45,6 +49,7 @@ for at = 3, #ARGV, 7 do
   end
   rows[#rows + 1] = row
 end
-redis.call("EXPIRE", KEYS[1], ARGV[2])
-redis.call("EXPIRE", KEYS[2], ARGV[2])
+for _, key in ipairs(KEYS) do
+  redis.call("EXPIRE", key, ARGV[1])
+end
 return rows

@@ -10,8 +10,9 @@ from redis.asyncio import Redis
 from sluice.flags.errors import InvalidFlagError
 from sluice.flags.evaluation import Evaluation
 from sluice.flags.redis.reader import FlagReader
+from sluice.flags.service.counted_user import Cohort, CountedUser, counted_user
 from sluice.flags.service.metrics import FlagMetrics
-from sluice.flags.service.unique_users import Cohort, CountedUser, UniqueUserCounter, counted_user
+from sluice.flags.service.unique_users import UniqueUserCounter
 
 
 @dataclass(frozen=True, slots=True)

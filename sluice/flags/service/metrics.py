@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from sluice.flags.errors import InvalidFlagError
 from sluice.flags.service.cohort_labels import CohortLabels
-from sluice.flags.service.unique_users import Cohort
+from sluice.flags.service.counted_user import Cohort
 from sluice.flags.service.user_metrics import LabeledUserMetrics, UserFamilies
 from sluice.flags.service.user_record import LATENCY_BUCKETS_SECONDS
 from sluice.flags.view import FlagView

@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from prometheus_client import CollectorRegistry, Counter, Summary
+from prometheus_client import CollectorRegistry, Counter, Gauge, Summary
 from prometheus_client.metrics import MetricWrapperBase
 
 from sluice.flags.service.cohort_labels import DEFAULT_LABELS, CohortLabels
-from sluice.flags.service.unique_users import DROP_REASONS, Cohort
+from sluice.flags.service.counted_user import Cohort
+from sluice.flags.service.period_counter import DROP_REASONS, PERIODS, Since
 from sluice.flags.service.user_record import (
     USER_EDGES_SECONDS,
     USER_FAILURE_STRATA,
@@ -26,14 +27,19 @@ class UserFamilies:
         self, registry: CollectorRegistry, prefix: str, labels: tuple[str, ...], score: str
     ) -> None:
 
+        by_since = (*labels, "since")
+
         def counter(name: str, text: str, *more: str) -> Counter:
-            return Counter(f"{prefix}_{name}", text, (*labels, *more), registry=registry)
+            return Counter(f"{prefix}_{name}", text, (*by_since, *more), registry=registry)
 
         def summary(name: str, text: str) -> Summary:
-            return Summary(f"{prefix}_{name}", text, labels, registry=registry)
+            return Summary(f"{prefix}_{name}", text, by_since, registry=registry)
 
-        self.seen = counter("users", "Users seen")
-        self.new = counter("users_new", "Users seen for the first time ever")
+        def seen(name: str, text: str) -> Counter:
+            return Counter(f"{prefix}_{name}", text, labels, registry=registry)
+
+        self.seen = seen("users", "Users seen")
+        self.new = seen("users_new", "Users seen for the first time ever")
         self.failed = counter("users_failed", "Users at their nth failure", "nth")
         self.failed_at_risk = counter(
             "users_failed_at_risk", "Requests of users at risk of their nth failure", "nth"
@@ -48,6 +54,12 @@ class UserFamilies:
         self.log_time_squares = counter("users_log_time_squares", "Squares of users' log times")
         self.score = summary(f"users_{score}", f"Users' first {score}, 0 to 1")
         self.score_squares = counter(f"users_{score}_squares", f"Squares of users' first {score}")
+        self.counted_since = Gauge(
+            f"{prefix}_users_counted_since_timestamp_seconds",
+            "Since when users are counted; each counts again when it changes",
+            labels[:-1],
+            registry=registry,
+        )
         self.dropped = Counter(
             f"{prefix}_users_dropped",
             "Users not counted, by reason",
@@ -55,10 +67,9 @@ class UserFamilies:
             registry=registry,
         )
 
-    def by_cohort(self) -> Iterator[MetricWrapperBase]:
-        """Yield the families without a label beyond the cohort."""
-        yield from (self.seen, self.new, self.log_time, self.log_time_squares)
-        yield from (self.score, self.score_squares)
+    def by_since(self) -> Iterator[MetricWrapperBase]:
+        """Yield the families of moments."""
+        yield from (self.log_time, self.log_time_squares, self.score, self.score_squares)
 
 
 @dataclass(frozen=True)
@@ -78,9 +89,12 @@ class LabeledUserMetrics:
         for reason in DROP_REASONS:
             families.dropped.labels(*self.labels, reason)
         for cohort in COHORTS:
-            for family in families.by_cohort():
-                family.labels(*self._labels_of(cohort))
-            self.count_requests(cohort, UserIncrements())
+            families.seen.labels(*self._labels_of(cohort))
+            families.new.labels(*self._labels_of(cohort))
+            for period in PERIODS:
+                for family in families.by_since():
+                    family.labels(*self._labels_of(cohort), period.since)
+                self.count_requests(cohort, period.since, UserIncrements())
 
     def count_seen(self, cohort: Cohort, *, new: bool) -> None:
         """Count a user's first request in the epoch; `new`: the first one ever."""
@@ -88,7 +102,7 @@ class LabeledUserMetrics:
         self.families.seen.labels(*labels).inc()
         self.families.new.labels(*labels).inc(int(new))
 
-    def count_requests(self, cohort: Cohort, increments: UserIncrements) -> None:
+    def count_requests(self, cohort: Cohort, since: Since, increments: UserIncrements) -> None:
         """Count failures, slow answers, and requests of users at risk of them."""
         families = self.families
         for family, names, numbers in (
@@ -98,17 +112,22 @@ class LabeledUserMetrics:
             (families.slow_at_risk, EDGE_LABELS, increments.slow_at_risk),
         ):
             for name, number in zip(names, numbers, strict=True):
-                family.labels(*self._labels_of(cohort), name).inc(number)
+                family.labels(*self._labels_of(cohort), since, name).inc(number)
 
-    def count_log_time(self, cohort: Cohort, value: float) -> None:
+    def count_log_time(self, cohort: Cohort, since: Since, value: float) -> None:
         """Count one batch of a user's log times."""
-        self.families.log_time.labels(*self._labels_of(cohort)).observe(value)
-        self.families.log_time_squares.labels(*self._labels_of(cohort)).inc(value**2)
+        self.families.log_time.labels(*self._labels_of(cohort), since).observe(value)
+        self.families.log_time_squares.labels(*self._labels_of(cohort), since).inc(value**2)
 
-    def count_rated(self, cohort: Cohort, score: float) -> None:
+    def count_rated(self, cohort: Cohort, since: Since, score: float) -> None:
         """Count a user's first score, 0 to 1."""
-        self.families.score.labels(*self._labels_of(cohort)).observe(score)
-        self.families.score_squares.labels(*self._labels_of(cohort)).inc(score**2)
+        self.families.score.labels(*self._labels_of(cohort), since).observe(score)
+        self.families.score_squares.labels(*self._labels_of(cohort), since).inc(score**2)
+
+    def set_counted_since(self, seconds: float) -> None:
+        """Note the time since which users are counted."""
+        gauge = self.families.counted_since
+        (gauge.labels(*self.labels) if self.labels else gauge).set(seconds)
 
     def count_dropped(self, reason: str, users: int) -> None:
         """Count users that were not counted."""

@@ -1,4 +1,4 @@
-"""The record of one user in an epoch, and the counts that more requests add. Pure.
+"""The record of one user in an epoch or an hour, and the counts that more requests add. Pure.
 
 A user's own number of requests is the clock (survival analysis): only the first ones count, so a user
 who asks more is not counted more often, and a heavy user does not outweigh others. Log times are
@@ -19,6 +19,8 @@ USER_FAILURE_STRATA = (1, 2, 4, 8)
 """Which failures of a user count; a user is at risk of each from the one before."""
 REQUESTS_COUNTED_MAX = 64
 """Requests of a user that count in an epoch."""
+HOURLY_REQUESTS_COUNTED_MAX = 16
+"""Requests of a user that count in an hour."""
 BATCH_SIZES = (1, 1, 2, 4, 8)
 """How many uncached answers each batch of log times has; later answers do not count."""
 WITHIN_TO_BETWEEN = 3.0
@@ -68,10 +70,12 @@ class UserIncrements:
     slow_at_risk: list[int] = field(default_factory=lambda: _zeros(USER_EDGES_SECONDS))
 
 
-def count_requests(record: UserRecord, requests: Iterable[CountedRequest]) -> UserIncrements:
+def count_requests(
+    record: UserRecord, requests: Iterable[CountedRequest], requests_max: int
+) -> UserIncrements:
     """Count requests in their order, as far as they are among the user's first ones."""
     counted, failures, slow_edges = UserIncrements(), record.failures, record.slow_edges
-    for _, request in zip(range(record.requests, REQUESTS_COUNTED_MAX), requests, strict=False):
+    for _, request in zip(range(record.requests, requests_max), requests, strict=False):
         failures = _count_failure(failures, request.failed, counted)
         if request.seconds is not None:
             _count_answer(slow_edges, request.slow_edges, counted)

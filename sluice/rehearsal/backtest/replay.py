@@ -14,7 +14,12 @@ from activities.measuring.gate_evaluator import usable_baseline
 from sluice.rehearsal.arrays import Ints
 from sluice.rehearsal.backtest.history import PrometheusHistory
 from sluice.rehearsal.backtest.result import Alarm, BacktestResult, RuleReplay, VerdictInterval
-from sluice.rehearsal.lookahead.batch_evidence import block_spans, evaluate_blocks, measure_blocks
+from sluice.rehearsal.lookahead.batch_evidence import (
+    BlockContext,
+    block_spans,
+    evaluate_blocks,
+    measure_blocks,
+)
 from sluice.rehearsal.lookahead.vectorized_judge import (
     OutcomeCode,
     SampleColumn,
@@ -135,10 +140,9 @@ class _ThresholdReplay:
     def replay(self, blank: RuleReplay) -> RuleReplay:
         codes, empty = self._codes, self._no_data_mask()
         full = np.flatnonzero(~empty).tolist()
-        turns = int(self._rule.interval / self._history.plan.watch_interval)
         flag = self._rule.section == "red_flags"
         fired = (
-            firing_mask(self._rule.gate, codes, max(1, turns))
+            firing_mask(self._rule.gate, codes, self._rule.interval.total_seconds())
             if flag
             else codes == OutcomeCode.FAILED
         )
@@ -241,8 +245,8 @@ def _replay_statistical_rule(
     alphas = {gate.name: split.alpha(f"{rule.section}/{gate.name}")}
     exposure = EvidenceContext(since=recorded.begin, share=share, alphas=alphas)
     spans = block_spans(gate, exposure, recorded.end)
-    known = (share, recorded.plan.stale_after)
-    measured = measure_blocks(recorded.read_columns, metric, spans, known, resets=True)
+    context = BlockContext(share, recorded.plan.stale_after, recorded.begin, resets=True)
+    measured = measure_blocks(recorded.read_columns, metric, spans, context)
     weighed = evaluate_blocks(gate, metric, exposure, measured)
     counted = [block for block in measured if not block.problem]
     failed = () if weighed.failed_at is None else (weighed.failed_at,)

@@ -18,6 +18,7 @@ from sluice.rollout.analysis.cohorts import Cohort
 from sluice.rollout.analysis.gate import Gate, Metric
 from sluice.rollout.analysis.sequential_gate import judge_blocks
 from sluice.rollout.analysis.sequential_state import Block, EvidenceContext, SequentialState
+from sluice.rollout.analysis.statistic import counted_since_selector
 from sluice.rollout.analysis.verdict import Outcome, Verdict
 
 BLOCKS_PER_BATCH = 288
@@ -57,7 +58,7 @@ def evaluate_ahead(
             timeline.read_columns,
             metric,
             spans,
-            (exposure.share, timeline.plan.stale_after),
+            BlockContext(exposure.share, timeline.plan.stale_after, exposure.since),
         )
         timeline.evidence_cache[known] = evaluate_blocks(gate, metric, exposure, measured)
     weighed: EvidenceAhead = timeline.evidence_cache[known]
@@ -107,67 +108,87 @@ def block_spans(gate: Gate, exposure: EvidenceContext, until: datetime) -> list[
     return [(start + i * gate.window, start + (i + 1) * gate.window) for i in range(count)]
 
 
+@dataclass(frozen=True)
+class BlockContext:
+    """The treatment's share, the plan's ``stale_after``, and when the share went live.
+
+    ``resets`` asks for restarts of processes, which a real router may have and a recording has not.
+    """
+
+    share: float
+    stale_after: timedelta
+    live_since: datetime
+    resets: bool = False
+
+
 def measure_blocks(
     read: ColumnReader,
     metric: Metric,
     spans: Sequence[blocks.Span],
-    known: tuple[float, timedelta],
-    *,
-    resets: bool = False,
+    context: BlockContext,
 ) -> list[Block]:
-    """Measure every block of a metric's statistic: its counts, or the problem that makes them useless.
-
-    ``known`` holds the treatment's share and the plan's ``stale_after``. ``resets`` asks for counter
-    resets, which a real router may have and a recording does not.
-    """
+    """Measure every block: its counts, or the problem that makes them useless."""
     if not spans:
         return []
-    share, stale_after = known
     length, ends = spans[0][1] - spans[0][0], [until for _, until in spans]
-    wanted, asked = block_queries(metric, length, stale_after)
-    if resets:
-        asked.append(blocks.reset_query(_witness(metric), length, stale_after))
-    columns = read(asked, ends, length)
-    enough = np.array([blocks.expected_coverage(span, stale_after) for span in spans])
-    seen = np.nan_to_num(columns[len(wanted)]) >= enough
-    was_reset = np.nan_to_num(columns[-1]) > 0 if resets else np.zeros(len(spans), dtype=bool)
-    grown = dict(zip(wanted, columns, strict=False))
+    queries = block_queries(metric, length, context.stale_after, resets=context.resets)
+    columns = dict(zip(queries, read(list(queries.values()), ends, length), strict=True))
     return [
-        _build_block(
-            span, share, {key: float(grown[key][i]) for key in grown}, (seen[i], was_reset[i])
-        )
+        _build_block(span, context, {key: float(column[i]) for key, column in columns.items()})
         for i, span in enumerate(spans)
     ]
 
 
 def block_queries(
-    metric: Metric, length: timedelta, stale_after: timedelta
-) -> tuple[dict[tuple[str, str], str], list[str]]:
-    """Return the queries of a block: the increase of its counters by cohort and name, and all in order."""
-    counters = metric.statistic.counters() if metric.statistic else {}
-    wanted: dict[tuple[str, str], str] = {
-        (cohort, name): blocks.increase_query(selector, metric.cohorts.pattern(cohort), length)
+    metric: Metric, length: timedelta, stale_after: timedelta, *, resets: bool
+) -> dict[tuple[str, str], str]:
+    """Return the queries of a block, as ``activities.measuring.block_measurement`` sends them.
+
+    The key is the cohort and the counter's name, or ``block`` and what is read of it.
+    """
+    statistic = metric.statistic
+    assert statistic is not None  # noqa: S101  plans are checked for it
+    indicator = blocks.reset_indicator(statistic)
+    reset = blocks.reset_query(indicator, length, stale_after) if resets else ""
+    queries: dict[tuple[str, str], str] = {
+        (cohort, name): blocks.increase_query(
+            selector, metric.cohorts.pattern(cohort), length, reset
+        )
         for cohort in COHORTS
-        for name, selector in counters.items()
+        for name, selector in statistic.counters().items()
     }
-    return wanted, [*wanted.values(), blocks.coverage_query(_witness(metric), length, stale_after)]
-
-
-def _witness(metric: Metric) -> str:
-    """Return the counter whose resets and gaps are the whole block's."""
-    assert metric.statistic is not None  # noqa: S101  plans are checked for it
-    return blocks.reset_indicator(metric.statistic)
+    queries["block", "coverage"] = blocks.coverage_query(indicator, length, stale_after)
+    if (selector := counted_since_selector(statistic)) is not None:
+        queries["block", "counted since, before"] = blocks.counted_since_query(selector, length)
+        queries["block", "counted since"] = blocks.counted_since_query(selector)
+    return queries
 
 
 def _build_block(
-    span: blocks.Span, share: float, grown: dict[tuple[str, str], float], fine: tuple[bool, bool]
+    span: blocks.Span, context: BlockContext, values: dict[tuple[str, str], float]
 ) -> Block:
-    seen, was_reset = fine
-    problem = "a counter was reset" if was_reset else "" if seen else "nothing was scraped"
-    if not problem and not all(value >= 0 for value in grown.values()):  # NaN counts as missing
-        problem = "a cohort has no counts"
-    counts = {c: {n: value for (o, n), value in grown.items() if o == c} for c in COHORTS}
-    since, until = span
+    read = {name: value for (part, name), value in values.items() if part == "block"}
+    counts = {
+        cohort: {name: value for (part, name), value in values.items() if part == cohort}
+        for cohort in COHORTS
+    }
+    problem, counted_since = "", None
+    if not read["coverage"] >= blocks.expected_coverage(span, context.stale_after):
+        problem = "nothing was scraped"
+    elif not all(value >= 0 for cohort in counts.values() for value in cohort.values()):
+        problem = "a cohort has no counts"  # NaN counts as missing
+    elif "counted since" in read:
+        before, after = (
+            None if np.isnan(read[name]) else read[name]
+            for name in ("counted since, before", "counted since")
+        )
+        problem = blocks.counted_since_problem(before, after, context.live_since)
+        counted_since = None if problem else after
     return Block(
-        since=since, until=until, share=share, problem=problem, **{} if problem else counts
+        since=span[0],
+        until=span[1],
+        share=context.share,
+        problem=problem,
+        counted_since=counted_since,
+        **{} if problem else counts,
     )

@@ -4,6 +4,7 @@ The real watch checks every few seconds for four weeks. A rehearsal reads every 
 red flag in a few range queries, judges them all, and wakes the watch at the next finding.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
@@ -57,7 +58,6 @@ def _first_threshold_breaches(
     entry, begin = course.locate(now)
     tick = entry.recording.tick_seconds
     ticks = max(1, int((until - now).total_seconds() / tick))
-    turns = max(1, int(tick / guarded.interval_seconds))
     flags = [
         gate
         for gate in guarded.red_flags
@@ -65,10 +65,11 @@ def _first_threshold_breaches(
     ]
     end = begin + ticks * tick
     for gate in _gates_to_judge(flags, guarded, course, (begin, end)):
-        before = min(gate.consecutive, round((begin - entry.recording.base_epoch) / tick))
+        row = math.ceil(gate.consecutive * gate.window.total_seconds() / tick)
+        before = min(row, round((begin - entry.recording.base_epoch) / tick))
         span = (begin - before * tick, end)
         codes = _judge_span(gate, guarded, course, span)
-        fired = np.flatnonzero(firing_mask(gate, codes, turns)[before:])
+        fired = np.flatnonzero(firing_mask(gate, codes, tick)[before:])
         if len(fired):
             yield gate.name, max(now, _to_timeline_time(entry, begin + int(fired[0]) * tick))
 

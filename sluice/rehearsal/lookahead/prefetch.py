@@ -16,8 +16,7 @@ from sluice.rehearsal.lookahead.batch_evidence import block_queries, evaluate_ah
 from sluice.rehearsal.lookahead.lookahead import gate_queries, violation_query
 from sluice.rehearsal.lookahead.watch_spec import WatchSpec, has_both_cohorts
 from sluice.rehearsal.timeline.timeline import Timeline, expected_duration
-from sluice.rollout.analysis import blocks
-from sluice.rollout.analysis.gate import Gate, GateKind, Metric
+from sluice.rollout.analysis.gate import Gate, GateKind
 from sluice.rollout.analysis.reading import Reading
 from sluice.rollout.plan.alpha_budget import FULL_PERCENTAGE
 from sluice.rollout.plan.schema import Step
@@ -133,9 +132,9 @@ def _prefetch_red_flag(course: Timeline, flag: Gate, guarded: WatchSpec) -> None
 
 
 def _prefetch_statistical_red_flag(course: Timeline, flag: Gate) -> None:
-    _, wanted = _statistic_queries(course, flag)
+    queries = _statistic_queries(course, flag, resets=False)
     tape = course.entries[-1].recording
-    tape.readings.prefetch_columns(wanted, tape.entry_epoch, flag.window.total_seconds())
+    tape.readings.prefetch_columns(queries, tape.entry_epoch, flag.window.total_seconds())
 
 
 def _prefetch_gate(course: Timeline, gate: Gate, guarded: WatchSpec) -> None:
@@ -146,18 +145,13 @@ def _prefetch_gate(course: Timeline, gate: Gate, guarded: WatchSpec) -> None:
 
 
 def _prefetch_statistical_gate(course: Timeline, gate: Gate) -> None:
-    metric, wanted = _statistic_queries(course, gate)
-    assert metric.statistic is not None  # noqa: S101  plans are checked for it
-    resets = blocks.reset_query(
-        blocks.reset_indicator(metric.statistic), gate.window, course.plan.stale_after
-    )
     tape, seconds = course.entries[-1].recording, gate.window.total_seconds()
-    for promql in (*wanted, resets):
+    for promql in _statistic_queries(course, gate, resets=True):
         tape.readings.prefetch_at(promql, tape.entry_epoch + seconds, seconds)
 
 
-def _statistic_queries(course: Timeline, gate: Gate) -> tuple[Metric, list[str]]:
-    """Return the metric of a statistical gate, and the queries of each block."""
+def _statistic_queries(course: Timeline, gate: Gate, *, resets: bool) -> list[str]:
+    """Return the queries of each block of a statistical gate."""
     metric = course.plan.metrics[gate.metric]
-    _, wanted = block_queries(metric, gate.window, course.plan.stale_after)
-    return metric, wanted
+    queries = block_queries(metric, gate.window, course.plan.stale_after, resets=resets)
+    return list(queries.values())

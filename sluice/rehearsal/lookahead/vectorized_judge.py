@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from sluice.rehearsal.arrays import Floats
 from sluice.rollout.analysis.gate import RELATIVE_KINDS, Gate, GateKind
+from sluice.rollout.analysis.judge import EVENTS_SLACK
 from sluice.rollout.analysis.reading import Reading
 
 OutcomeCodes = NDArray[np.int8]
@@ -37,6 +38,9 @@ def judge_column(
 ) -> OutcomeCodes:
     """Judge every reading; ``reference`` belongs to baseline and control gates."""
     codes = _compare_to_limits(gate, reading.values, _limits(gate, reference))
+    if gate.min_events and reading.samples is not None:
+        few = reading.values * np.nan_to_num(reading.samples) < gate.min_events - EVENTS_SLACK
+        codes[few & (codes == OutcomeCode.FAILED)] = _policy_code(gate.on_inconclusive)
     relative = gate.kind in RELATIVE_KINDS
     if relative and reference is None:
         codes[:] = _policy_code(gate.on_no_data)
@@ -46,15 +50,21 @@ def judge_column(
     return codes
 
 
-def firing_mask(gate: Gate, codes: OutcomeCodes, polls_per_tick: int) -> NDArray[np.bool_]:
+def firing_mask(gate: Gate, codes: OutcomeCodes, tick_seconds: float) -> NDArray[np.bool_]:
     """Return a mask of the ticks at which the watch returns: ``consecutive`` failures in a row.
 
-    Every tick holds ``turns_per_tick`` polls of the watch with the same reading.
+    Failures are counted as ``sluice.rollout.analysis.failure_runs`` does, in whole windows.
     """
-    failed = codes == OutcomeCode.FAILED
-    so_far = np.cumsum(failed) * polls_per_tick
-    before = np.maximum.accumulate(np.where(codes == OutcomeCode.SUCCESSFUL, so_far, 0))
-    fired: NDArray[np.bool_] = failed & (so_far - before >= gate.consecutive)
+    fired: NDArray[np.bool_] = codes == OutcomeCode.FAILED
+    if gate.consecutive == 1:
+        return fired
+    window, count, counted_at = gate.window.total_seconds() / tick_seconds, 0, 0
+    for tick in np.flatnonzero(codes != OutcomeCode.INCONCLUSIVE):
+        if codes[tick] == OutcomeCode.SUCCESSFUL:
+            count = 0
+        elif not count or tick - counted_at >= window:
+            count, counted_at = count + 1, int(tick)
+        fired[tick] = fired[tick] and count >= gate.consecutive
     return fired
 
 

@@ -20,6 +20,7 @@ from sluice.rehearsal.lookahead.watch_spec import Breach, WatchSpec, has_both_co
 from sluice.rehearsal.recorder.remote_timeline import RemoteTimeline
 from sluice.rehearsal.runner.adapters import workflow_time
 from sluice.rehearsal.ticks import handover_span, lookahead_span
+from sluice.rollout.analysis.failure_runs import FailureRun
 
 
 @dataclass(frozen=True)
@@ -87,5 +88,5 @@ class AcceleratedWatch:
 def _checkpoint(request: WatchRequest, breach: Breach) -> WatchCheckpoint:
     """Return the watch's checkpoint at that time: the failures in a row so far."""
     needed = {gate.name: gate.consecutive for gate in request.red_flags}
-    failures = {name: needed[name] for name in breach.names}
-    return WatchCheckpoint(failure_counts=failures, sequential_states=breach.tracks)
+    failures = {name: FailureRun(count=needed[name], at=breach.at) for name in breach.names}
+    return WatchCheckpoint(failure_runs=failures, sequential_states=breach.tracks)

@@ -84,7 +84,7 @@ class Simulation(SimulatedWorld):
             if write.is_rollback:
                 raise BrokenInvariantError(f"a rollback is refused for good: {refused}") from None
             raise WorldError(str(refused)) from refused
-        self.failure_counts, self.drift_count = {}, 0
+        self.failure_runs, self.drift_count = {}, 0
         return receipt
 
     def _drop(self, write: FlagWrite) -> NoReturn:

@@ -8,7 +8,6 @@ from activities.contract.errors import FlagRefusedError
 from activities.contract.models import WatchRequest
 from activities.doubles.flags import MemoryFlags
 from activities.measuring.flag_drift import flag_finding
-from activities.watch import update_failure_counts
 from sluice.rehearsal.simulation.generators import (
     HEALTH_STATES,
     chance,
@@ -17,6 +16,7 @@ from sluice.rehearsal.simulation.generators import (
     simulate_reading,
 )
 from sluice.rehearsal.simulation.invariants import BrokenInvariantError, InvariantMonitor
+from sluice.rollout.analysis.failure_runs import FailureRun, is_lasting, update_failure_runs
 from sluice.rollout.analysis.gate import Gate, GateKind
 from sluice.rollout.analysis.judge import judge
 from sluice.rollout.analysis.reading import GateReadings, Reading
@@ -59,7 +59,7 @@ class SimulatedWorld:
         self.flags, self.health = MemoryFlags(), "well"
         self.late_writes: list[FlagWrite] = []
         self.last_sequence = 0
-        self.failure_counts: dict[str, int] = {}
+        self.failure_runs: dict[str, FailureRun] = {}
         self.drift_count = 0
         self._cached_flag: tuple[FlagReceipt | None] | None = None
         self.result = SimulationResult(seed)
@@ -109,7 +109,7 @@ class SimulatedWorld:
         copy = State.model_validate_json(self.state.model_dump_json())
         if copy != self.state or decide(copy, self.now) != decide(self.state, self.now):
             raise BrokenInvariantError("the state changed through its wire form")
-        self.state, self.failure_counts, self.drift_count = copy, {}, 0
+        self.state, self.failure_runs, self.drift_count = copy, {}, 0
         self.log("the worker dies; another continues")
 
     async def deliver_late_write(self) -> None:
@@ -184,11 +184,13 @@ class SimulatedWorld:
             return False
         flags = [gate for gate in step.red_flags if gate.name not in state.silent_findings]
         verdicts = tuple(self.judge_gate(gate) for gate in flags)
-        self.failure_counts = update_failure_counts(self.failure_counts, verdicts)
+        self.failure_runs = update_failure_runs(
+            self.failure_runs, zip(flags, verdicts, strict=True), self.now
+        )
         found = [
             Finding(name=g.name, kind="red_flag", verdict=v, gate=g, seen_at=self.now)
             for g, v in zip(flags, verdicts, strict=True)
-            if v.outcome is Outcome.FAILED and self.failure_counts.get(g.name, 0) >= g.consecutive
+            if v.outcome is Outcome.FAILED and is_lasting(g, self.failure_runs)
         ]
         if (flag := await self.flag_finding(step)) is not None:
             found.append(flag)
@@ -198,7 +200,7 @@ class SimulatedWorld:
         self.log(f"red flag {worst.verdict.severity}: {worst.verdict.reason}")
         self.monitor.record_finding(worst, state, self.now)
         transitions.raise_finding(state, self.now, worst)
-        self.failure_counts = {}
+        self.failure_runs = {}
         return True
 
     async def flag_finding(self, step: Step) -> Finding | None:

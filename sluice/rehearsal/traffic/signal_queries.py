@@ -20,6 +20,7 @@ from sluice.rollout.analysis.statistic import (
     MeanValue,
     SampleRatio,
     UserHazards,
+    UserStatistic,
 )
 
 _REQUESTS = 'router_queries_total{cohort=~"$cohort"}'
@@ -147,17 +148,18 @@ def _modeled_statistic(
     if isinstance(statistic, UserHazards):
         return _modeled_hazards(statistic)
     if isinstance(statistic, SampleRatio):
-        return SampleRatio(users=_USERS)
+        return SampleRatio(users=_USERS, counted_since=_counted_since(statistic))
     return statistic and _modeled_mean(statistic, signal)
 
 
 def _modeled_mean(statistic: BoundedMean | MeanValue, signal: Signal) -> AnyStatistic:
     """Return a test of users' rewards, or of their log times with the guide's margins."""
     if signal.kind is not SignalKind.LATENCY:
-        return statistic.model_copy(update=_user_values("reward"))
+        return statistic.model_copy(update=_user_values("reward", statistic))
     return MeanValue.model_validate(
         {
-            **_user_values("log_time"),
+            **_user_values("log_time", statistic),
+            "restarts_every": statistic.restarts_every,
             "higher_is_better": False,
             "per_user": True,
             "margin": 0.02,
@@ -167,13 +169,24 @@ def _modeled_mean(statistic: BoundedMean | MeanValue, signal: Signal) -> AnyStat
     )
 
 
-def _user_values(name: str) -> dict[str, str]:
-    prefix = f"router_users_{name}"
+def _user_values(name: str, statistic: UserStatistic) -> dict[str, str | None]:
+    prefix, since = f"router_users_{name}", _since(statistic)
+    matchers = f'{{cohort=~"$cohort",since="{since}"}}'
     return {
-        "units": f'{prefix}_count{{cohort=~"$cohort"}}',
-        "total": f'{prefix}_sum{{cohort=~"$cohort"}}',
-        "squares": f'{prefix}_squares_total{{cohort=~"$cohort"}}',
+        "units": f"{prefix}_count{matchers}",
+        "total": f"{prefix}_sum{matchers}",
+        "squares": f"{prefix}_squares_total{matchers}",
+        "counted_since": _counted_since(statistic),
     }
+
+
+def _since(statistic: UserStatistic) -> str:
+    """Return the period of the recorded counters: users start at zero in each step, or each hour."""
+    return "step" if statistic.restarts_every is None else "hour"
+
+
+def _counted_since(statistic: UserStatistic) -> str | None:
+    return statistic.counted_since and "router_users_counted_since_timestamp_seconds"
 
 
 def _recorded_edges(statistic: LatencyTail, factor: float) -> tuple[float, ...]:
@@ -188,11 +201,12 @@ def _recorded_edges(statistic: LatencyTail, factor: float) -> tuple[float, ...]:
 def _modeled_hazards(statistic: UserHazards) -> UserHazards:
     is_slow = any(word in statistic.users for word in _SLOW_WORDS)
     name, label = ("slow", "edge") if is_slow else ("failed", "nth")
-    matchers = f'{{cohort=~"$cohort",{label}="$stratum"}}'
+    matchers = f'{{cohort=~"$cohort",since="{_since(statistic)}",{label}="$stratum"}}'
     return statistic.model_copy(
         update={
             "users": f"router_users_{name}_total{matchers}",
             "at_risk": f"router_users_{name}_at_risk_total{matchers}",
             "strata": _SLOW_STRATA if is_slow else _FAILED_STRATA,
+            "counted_since": _counted_since(statistic),
         }
     )

@@ -52,7 +52,7 @@ class TrafficGenerator:
         apart = np.random.default_rng([*entropy, 2])
         changes = scene.previous_state.percentage != scene.current_state.percentage
         lead = scene.lead_ticks if changes else None
-        self._user_counters = UserCounters(self._population, scene.traffic, lead, apart)
+        self._user_counters = UserCounters(self._population, scene, lead, apart)
         self._user_counters.set_earlier_percentage(scene.previous_state.percentage)
 
     def next_chunk(self, spells: int) -> tuple[Floats, Chunk, "TreatmentTraffic"]:
@@ -205,6 +205,10 @@ class TrafficGenerator:
         leaked = self._accumulate(leak, (("__name__", "leaked"),))
         memory = 8e8 + 4e6 * self._load_factor(ticks) + self._rng.normal(0, 5e5, n) + leaked
         self._add_gauge(chunk, memory, "process_resident_memory_bytes")
+        entry_epoch = self.base_epoch + scene.lead_ticks * scene.tick_seconds
+        started = np.where(ticks < scene.lead_ticks, 0.0, entry_epoch)
+        self._add_gauge(chunk, started, "router_users_counted_since_timestamp_seconds")
+        self._add_gauge(chunk, np.full(n, self.base_epoch), "process_start_time_seconds")
         down = trouble.added_size(FaultKind.CRASH, SYSTEM_COHORT, ticks) > 0
         self._add_gauge(chunk, 1.0 - down, "up")
         redis = trouble.added_size(FaultKind.REDIS, SYSTEM_COHORT, ticks) * scene.tick_seconds / 60

@@ -18,6 +18,8 @@ from sluice.rollout.units import format_duration
 BLOCKS_MAX = 24
 """Blocks measured at one look; when more are due, they grow to a multiple of the window."""
 
+CLOCK_SKEW_SECONDS = 5.0
+"""Largest difference between the clocks of Redis and of Temporal's server."""
 Span = tuple[datetime, datetime]
 
 
@@ -35,21 +37,43 @@ def due_blocks(gate: Gate, context: EvidenceContext, at: datetime) -> list[Span]
     return [(start + i * length, start + (i + 1) * length) for i in range((at - start) // length)]
 
 
-def increase_query(selector: str, pattern: str, span: timedelta) -> str:
+def increase_query(selector: str, pattern: str, span: timedelta, reset: str = "") -> str:
     """PromQL for what a cohort's counter grew by in the ``span`` before the query's time.
 
     ``pattern`` matches the cohort's value of its label.
 
     Exact: the last scrape at its end less the last at its beginning, series by series. A series that
     was not there at both ends (a process that just started) counts from its next block on.
+    ``reset``: an expression for the instances that do not count.
     """
     filled = render_selector(selector, pattern)
-    return f"sum({filled} - {filled} offset {format_duration(span)})"
+    increase = f"{filled} - {filled} offset {format_duration(span)}"
+    return f"sum(({increase}) unless on (instance) ({reset}))" if reset else f"sum({increase})"
 
 
 def reset_query(selector: str, span: timedelta, stale_after: timedelta) -> str:
-    """PromQL for the number of resets of either cohort's counter in the block."""
-    return f"sum(resets({render_selector(selector, EVERY_VALUE)}[{format_duration(span + stale_after)}]))"
+    """PromQL for the instances of which a counter was reset in the block: their processes restarted."""
+    window = format_duration(span + stale_after)
+    return f"resets({render_selector(selector, EVERY_VALUE)}[{window}]) > 0"
+
+
+def counted_since_query(selector: str, at_start_of: timedelta | None = None) -> str:
+    """PromQL for the time since which users are counted, now or a span earlier."""
+    return f"max({selector}{f' offset {format_duration(at_start_of)}' if at_start_of else ''})"
+
+
+def counted_since_problem(before: float | None, after: float | None, live_since: datetime) -> str:
+    """Return the reason why a block mixes two countings of users, or an empty text.
+
+    ``before`` and ``after``: the time since which users are counted, at the block's ends. What was
+    counted before the share went live belongs to other cohorts, and is in no counter of this one.
+    """
+    if not after:
+        return "the time since which users are counted is unknown"
+    if before is None or before == after:
+        return ""
+    is_earlier_share = before < live_since.timestamp() - CLOCK_SKEW_SECONDS
+    return "" if is_earlier_share else "the counting of users began again"
 
 
 def coverage_query(selector: str, span: timedelta, stale_after: timedelta) -> str:

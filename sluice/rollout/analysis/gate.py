@@ -69,7 +69,8 @@ class Gate(Model):
     (baseline, control): reference + threshold × |reference|, so that ``+10%`` of a negative reference
     is above it. A trend's value is the metric's slope
     in units per hour. ``floor`` keeps a relative limit from being stricter than it: twice a 20 ms
-    baseline is noise, not a red flag. ``on_no_data`` and ``on_inconclusive`` may hold or fail, never pass.
+    baseline is noise, not a red flag. ``min_events``: fewer events among the samples of a share, such as
+    failures among queries, fail no gate: it is inconclusive. ``on_no_data`` and ``on_inconclusive`` may hold or fail, never pass.
 
     A statistical gate has no threshold. It weighs the growth of both cohorts' counters in each
     ``window``, and fails once harm is shown at its part (``weight``) of the plan's α. With
@@ -87,6 +88,7 @@ class Gate(Model):
     cohort: Cohort = "treatment"
     window: Duration
     min_samples: Annotated[Whole, Field(ge=0)] = 0
+    min_events: Annotated[Whole, Field(ge=0)] = 0
     on_no_data: Literal["hold", "fail"] = "hold"
     on_inconclusive: Literal["hold", "fail"] = "hold"
     consecutive: Annotated[Whole, Field(ge=1, le=100)] = 1

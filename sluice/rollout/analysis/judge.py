@@ -5,6 +5,9 @@ from sluice.rollout.analysis.reading import GateReadings, Reading
 from sluice.rollout.analysis.value_format import format_distinct, format_value, gate_unit
 from sluice.rollout.analysis.verdict import Outcome, Verdict
 
+EVENTS_SLACK = 0.5
+"""A share times its samples is a whole number of events, but for Prometheus' extrapolation."""
+
 
 def judge(gate: Gate, metric: Metric, readings: GateReadings) -> Verdict:
     """Judge one gate. Only a usable reading with enough samples can be Successful."""
@@ -17,7 +20,12 @@ def judge(gate: Gate, metric: Metric, readings: GateReadings) -> Verdict:
     limit = _limit(gate, reference)
     kept = _is_within_limit(gate, reading.value, limit)
     outcome = Outcome.SUCCESSFUL if kept else Outcome.FAILED
-    return _verdict(gate, metric, readings, outcome, _message(gate, metric, readings, kept))
+    because = _message(gate, metric, readings, kept)
+    events = reading.value * (reading.samples or 0.0)
+    if not kept and gate.min_events and events < gate.min_events - EVENTS_SLACK:
+        outcome = _policy_outcome(gate.on_inconclusive)
+        because += f", but only {events:.0f} of {gate.min_events} events"
+    return _verdict(gate, metric, readings, outcome, because)
 
 
 def _is_within_limit(gate: Gate, value: float, limit: float) -> bool:

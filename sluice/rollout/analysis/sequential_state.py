@@ -13,12 +13,24 @@ class SequentialState(Model):
 
     ``until``: end of the last block that was looked at, counted or not. ``state``: the test's own
     state as JSON. ``blocks`` counts those weighed. ``problem`` says why the last one was no data.
+    ``attempt`` counts the tracks before this one: each had a part of α, which is spent.
+    ``counted_since``: when the counting of users began. ``period``: the number of the restart
+    (``restarts_every``) in the step. ``harm``: the sentence with which harm was shown, or empty.
     """
 
     until: datetime | None = None
     test_state: dict[str, Any] = Field(default_factory=dict)
     blocks: int = 0
     problem: str = ""
+    attempt: int = 0
+    counted_since: float | None = None
+    period: int = 0
+    harm: str = ""
+
+    def next_attempt(self) -> "SequentialState":
+        """Return a track without evidence that continues here, at what is left of α."""
+        spent = self.attempt + 1 if self.blocks else self.attempt
+        return SequentialState(until=self.until, attempt=spent)
 
 
 class EvidenceContext(Model):
@@ -36,8 +48,8 @@ class EvidenceContext(Model):
 class Block(Model):
     """Increases of both cohorts' counters from ``since`` to ``until``, by the counter's name.
 
-    ``problem``: why it has no data (a reset, a gap, a missing cohort). ``error``: why it could not
-    be measured; it is measured again then.
+    ``problem``: why it has no data (a gap, a missing cohort). ``error``: why it could not be
+    measured; it is measured again then. ``counted_since``: when the counting of users began.
     """
 
     since: datetime
@@ -47,3 +59,4 @@ class Block(Model):
     control: dict[str, float] = Field(default_factory=dict)
     problem: str = ""
     error: str = ""
+    counted_since: float | None = None

@@ -14,6 +14,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from sluice.rollout.model import Model
+from sluice.rollout.units import Duration
 
 SelectorTemplate = Annotated[str, Field(min_length=1)]
 Margin = Annotated[float, Field(ge=1, le=10)]
@@ -74,7 +75,19 @@ class LatencyTail(Model):
         return {_edge_name(edge): render_edge(self.buckets, edge) for edge in (*self.edges, None)}
 
 
-class MeanValue(Model):
+class UserStatistic(Model):
+    """A statistic whose counters may hold each user's first requests.
+
+    ``counted_since``: a gauge with the time at which the counting of users began, in seconds. When it
+    changes (another percentage, lost records), users are counted again, so a new track begins.
+    ``restarts_every``: the counters hold each user's first requests since a multiple of it (in UTC).
+    """
+
+    counted_since: SelectorTemplate | None = None
+    restarts_every: Duration | None = None
+
+
+class MeanValue(UserStatistic):
     """A mean of values of known sum, count and sum of squares, such as log time (``stats.means``).
 
     ``tolerance``: how much worse still counts as sound. ``deviation``: a guess of one value's.
@@ -96,7 +109,7 @@ class MeanValue(Model):
         return {"units": self.units, "total": self.total, "squares": self.squares}
 
 
-class BoundedMean(Model):
+class BoundedMean(UserStatistic):
     """A mean of values between 0 and 1, each another user's, such as a reward (``stats.bounded_means``).
 
     Exact for any number of values. ``tolerance``: how much worse still counts as sound.
@@ -115,7 +128,7 @@ class BoundedMean(Model):
         return {"units": self.units, "total": self.total, "squares": self.squares}
 
 
-class UserHazards(Model):
+class UserHazards(UserStatistic):
     """Users hit by an event, among requests of users at risk of it (``stats.user_hazards``).
 
     Both counters have ``$stratum`` among their matchers; ``strata`` are its values.
@@ -139,7 +152,7 @@ class UserHazards(Model):
         }
 
 
-class SampleRatio(Model):
+class SampleRatio(UserStatistic):
     """Users, each once, against the flag's percentage: a sample-ratio mismatch (``stats.sample_ratio``)."""
 
     test: Literal["sample_ratio"] = "sample_ratio"
@@ -163,6 +176,11 @@ def counts_users(statistic: AnyStatistic) -> bool:
     return isinstance(statistic, BoundedMean | UserHazards | SampleRatio) or (
         isinstance(statistic, MeanValue) and statistic.per_user
     )
+
+
+def counted_since_selector(statistic: AnyStatistic) -> str | None:
+    """Return the gauge with the time since which users are counted, if the statistic has one."""
+    return statistic.counted_since if isinstance(statistic, UserStatistic) else None
 
 
 def _edge_name(edge: float | None) -> str:

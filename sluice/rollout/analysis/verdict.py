@@ -1,8 +1,10 @@
 """The outcome of a check, in Argo's words, and how many fold into one."""
 
+import math
 from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
+from typing import Literal
 
 from sluice.rollout.analysis.gate import Model, Severity
 
@@ -19,9 +21,30 @@ class Outcome(StrEnum):
 _ORDER = list(Outcome)
 
 
+class Effect(Model):
+    """The treatment's effect against the control beside it, with an interval valid at any time.
+
+    ``kind``: the treatment's rate over control's, or its mean less control's. None: not known yet.
+    """
+
+    kind: Literal["ratio", "difference"]
+    estimate: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+    @classmethod
+    def of(
+        cls, kind: Literal["ratio", "difference"], estimate: float, interval: tuple[float, float]
+    ) -> "Effect":
+        """Build it; numbers that are not finite are not known."""
+        known = [value if math.isfinite(value) else None for value in (estimate, *interval)]
+        return cls(kind=kind, estimate=known[0], low=known[1], high=known[2])
+
+
 class Verdict(Model):
     """The outcome of one gate, and the sentence with the numbers behind it.
 
+    ``effect``: what a statistical gate knows of the treatment's effect.
     ``is_unmeasured``: there was nothing to judge (an error, no data), so the gate protects nobody.
     """
 
@@ -37,6 +60,7 @@ class Verdict(Model):
     dry_run: bool = False
     severity: Severity = Severity.P0
     is_unmeasured: bool = False
+    effect: Effect | None = None
 
 
 class Check(Model):

@@ -38,7 +38,7 @@ def _gate_state(
     past = state.sequential_states.get(f"{group}/{gate.name}")
     if past is None or past.until is None or not gate_counts_users(state.plan, gate):
         return past
-    return past if past.until > since else None
+    return past if past.until > since else SequentialState(attempt=past.attempt)
 
 
 def alpha_summary(state: State) -> str:

@@ -1,4 +1,4 @@
-"""TODO."""
+"""The plan's α, split over its statistical gates, and over the steps of those that count users."""
 
 from collections.abc import Iterator, Mapping
 from typing import Literal
@@ -36,11 +36,12 @@ def allocate_alpha(
 
     Checks and the watch gather evidence each for itself, so each has a part of its own.
     """
+    tracks = {key: (states or {}).get(key, SequentialState()) for key, _ in alpha_claims(plan)}
     parts = tuple(
         AlphaClaim(
             name=key,
             weight=gate.weight,
-            spent=bool((states or {}).get(key, SequentialState()).blocks),
+            spent=bool(tracks[key].blocks or tracks[key].attempt),
         )
         for key, gate in alpha_claims(plan)
     )

@@ -2,7 +2,6 @@
 
 import math
 
-from sluice.rollout.analysis.sequential_gate import PLAN_ONLY_FIELDS
 from sluice.rollout.analysis.statistic import (
     AnyStatistic,
     BoundedMean,
@@ -11,6 +10,7 @@ from sluice.rollout.analysis.statistic import (
     MeanValue,
     UserHazards,
 )
+from sluice.rollout.analysis.statistic_adapters import PLAN_ONLY_FIELDS
 from sluice.rollout.analysis.stats.bounded_means import BoundedMeanTest
 from sluice.rollout.analysis.stats.counts import CountTest
 from sluice.rollout.analysis.stats.latency_tail import LatencyTailTest

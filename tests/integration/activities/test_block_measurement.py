@@ -17,7 +17,7 @@ from activities.measuring.gate_evaluator import EvaluationContext, GateEvaluator
 from activities.measuring.query_batch import QueryBatch
 from sluice.rollout.analysis.gate import Gate, Metric
 from sluice.rollout.analysis.sequential_state import Block, EvidenceContext
-from sluice.rollout.analysis.statistic import AnyStatistic, EventRate, LatencyTail
+from sluice.rollout.analysis.statistic import AnyStatistic, EventRate, LatencyTail, MeanValue
 from sluice.rollout.analysis.verdict import Outcome
 from sluice.stack.executables import find_executable
 
@@ -38,28 +38,49 @@ GAP_MINUTES = range(4 * 60 + 10, 4 * 60 + 20)
 CONTROL_ENDS = 5 * 60
 
 
-def openmetrics_text() -> str:
-    """Six hours of one process, a scrape a minute; 300 queries a minute, 3 of them errors.
+INSTANCES = [
+    (instance, cohort, whole * part)
+    for instance, whole in (("restarting", 0.75), ("steady", 0.25))
+    for cohort, part in (("treatment", 0.6), ("control", 0.4))
+]
+"""Processes, cohorts, and their parts of all queries."""
+LOST_AT = 90
+"""The minute from which users are counted again."""
 
-    60 % are treatment. In the fourth hour the process restarts, in the fifth ten minutes are
+
+def counted_since(minute: int) -> float:
+    return (START + (LOST_AT if minute >= LOST_AT else 0) * MINUTE).timestamp()
+
+
+def openmetrics_text() -> str:
+    """Six hours of two processes, a scrape a minute; 300 queries a minute, 3 of them errors.
+
+    60 % are treatment. In the fourth hour one process restarts, in the fifth ten minutes are
     missing, the sixth lacks control.
     """
     families: dict[str, list[str]] = {"router_queries": [], "router_query_duration_seconds": []}
     for minute in (m for m in range(HOURS * 60 + 1) if m not in GAP_MINUTES):
-        since = minute - RESET_AT if minute >= RESET_AT else minute
         at = int((START + minute * MINUTE).timestamp())
-        for cohort, part in (("treatment", 0.6), ("control", 0.4)):
+        for instance, cohort, part in INSTANCES:
+            since = minute
+            if instance == "restarting" and minute >= RESET_AT:
+                since = minute - RESET_AT
             if cohort == "control" and minute > CONTROL_ENDS:
                 continue
+            labels = f'instance="{instance}",cohort="{cohort}"'
             for outcome, rate in (("ok", 297), ("error", 3)):
-                labels = f'cohort="{cohort}",outcome="{outcome}"'
-                line = f"router_queries_total{{{labels}}} {since * rate * part:g} {at}"
+                line = f'router_queries_total{{{labels},outcome="{outcome}"}} {since * rate * part:g} {at}'
                 families["router_queries"].append(line)
             for le, below in (("0.5", 270), ("1.0", 294), ("+Inf", 300)):
                 name = "router_query_duration_seconds_bucket"
-                line = f'{name}{{cohort="{cohort}",le="{le}"}} {since * below * part:g} {at}'
+                line = f'{name}{{{labels},le="{le}"}} {since * below * part:g} {at}'
                 families["router_query_duration_seconds"].append(line)
+    families["counted_since"] = [
+        f"counted_since {counted_since(minute):.0f} {int((START + minute * MINUTE).timestamp())}"
+        for minute in range(HOURS * 60 + 1)
+    ]
     kinds = {"router_queries": "counter", "router_query_duration_seconds": "histogram"}
+    kinds["counted_since"] = "gauge"
     lines = [x for name, rows in families.items() for x in (f"# TYPE {name} {kinds[name]}", *rows)]
     return "\n".join([*lines, "# EOF", ""])
 
@@ -117,8 +138,8 @@ def block_of_hour(index: int) -> Block:
 
 
 async def measure(metrics: PrometheusMetrics, index: int, of: AnyStatistic = RATE) -> Block:
-    metric = Metric(query="up", unit="count", statistic=of)
-    return await measure_block(QueryBatch(metrics, 20), metric, block_of_hour(index), STALE_AFTER)
+    metric, times = Metric(query="up", unit="count", statistic=of), (START, STALE_AFTER)
+    return await measure_block(QueryBatch(metrics, 20), metric, block_of_hour(index), times)
 
 
 async def test_a_block_counts_exactly_what_happened(metrics: PrometheusMetrics) -> None:
@@ -134,10 +155,30 @@ async def test_buckets_are_read_at_the_edges(metrics: PrometheusMetrics) -> None
     assert block.treatment == pytest.approx({"0.5": 9720, "1": 10584, "all": 10800})
 
 
+async def test_a_process_that_restarts_drops_out_of_its_own_block_only(
+    metrics: PrometheusMetrics,
+) -> None:
+    block = await measure(metrics, 3)
+    assert (block.problem, block.error) == ("", "")
+    assert block.treatment == {"events": pytest.approx(27), "units": pytest.approx(2700)}
+    assert block.control == {"events": pytest.approx(18), "units": pytest.approx(1800)}
+
+
+async def test_users_that_are_counted_again_are_noticed(metrics: PrometheusMetrics) -> None:
+    """The block in which the counting began again mixes two; the later ones belong to the second."""
+    users = MeanValue(
+        units=RATE.units, total=RATE.units, squares=RATE.units, counted_since="counted_since"
+    )
+    first, mixed, second = [await measure(metrics, index, users) for index in range(3)]
+    assert (first.counted_since, second.counted_since) == (counted_since(0), counted_since(90))
+    assert "the counting of users began again" in mixed.problem
+    unknown = await measure(metrics, 0, users.model_copy(update={"counted_since": "absent_series"}))
+    assert "is unknown" in unknown.problem
+
+
 @pytest.mark.parametrize(
     ("index", "why"),
     [
-        (3, "a counter was reset"),
         (4, "nothing was scraped for 120 s"),
         (5, "the control cohort has no counts"),
         (-1, "nothing was scraped"),

@@ -1,6 +1,7 @@
 """Users are counted once over all processes, and counting never costs a query anything."""
 
 import math
+import time
 from dataclasses import dataclass
 
 import pytest
@@ -8,9 +9,10 @@ from redis.asyncio import Redis
 
 from router.answer import Cohort
 from router.observability.metrics import RouterMetrics
-from sluice.flags.service import unique_users
-from sluice.flags.service.unique_users import SLOTS, CountedUser, UniqueUserCounter
-from sluice.flags.service.user_record import REQUESTS_COUNTED_MAX
+from sluice.flags.service import period_counter
+from sluice.flags.service.counted_user import SLOTS, CountedUser
+from sluice.flags.service.unique_users import UniqueUserCounter
+from sluice.flags.service.user_record import HOURLY_REQUESTS_COUNTED_MAX, REQUESTS_COUNTED_MAX
 
 pytestmark = pytest.mark.integration
 EPOCH = 1_700_000_000_000
@@ -28,8 +30,11 @@ class CountingProcess:
         metrics = RouterMetrics()
         return cls(UniqueUserCounter(redis, "users-test", metrics.users), metrics)
 
-    def read(self, name: str, **labels: str) -> float:
-        return self.metrics.registry.get_sample_value(name, labels) or 0.0
+    def read(self, name: str, since: str = "step", **labels: str) -> float:
+        has_period = not name.endswith(("users_total", "new_total", "dropped_total", "seconds"))
+        has_period = has_period and "users" in name
+        period = {"since": since} if has_period else {}
+        return self.metrics.registry.get_sample_value(name, {**labels, **period}) or 0.0
 
 
 def user_member(number: int, epoch: int = EPOCH) -> CountedUser:
@@ -101,22 +106,51 @@ async def test_only_the_first_requests_of_a_user_count(redis_url: str) -> None:
     assert other.read("router_users_failed_total", cohort="control", nth="1") == 0
 
 
-async def test_lost_records_end_the_counting_of_the_epoch(redis_url: str) -> None:
-    """Counting on would count every user twice, and take the same evidence for new one."""
+async def test_the_first_requests_of_each_hour_count_again(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fault that begins late is seen by users whose first requests were long ago."""
+    hour = EPOCH / 1000
+    monkeypatch.setattr(time, "time", lambda: hour)
     async with Redis.from_url(redis_url) as redis:
-        process = CountingProcess.connect(redis)
-        process.counts.record_query(user_member(1), "control", 0.01, failed=False)
-        await process.counts.flush()
-        async for key in redis.scan_iter("sluice:users-test:users:*"):
-            await redis.delete(key)
-        for _ in range(2):
-            process.counts.record_query(user_member(1), "control", 0.01, failed=False)
-            await process.counts.flush()
-        assert process.read("router_users_total", cohort="control") == 1
-        assert process.read("router_users_dropped_total", reason="lost") == 1
-        process.counts.record_query(user_member(1, EPOCH + 1), "control", 0.01, failed=False)
-        await process.counts.flush()
-    assert process.read("router_users_total", cohort="control") == 2
+        here, there = CountingProcess.connect(redis), CountingProcess.connect(redis)
+        for _ in range(3):
+            for process in (here, there):
+                for _ in range(HOURLY_REQUESTS_COUNTED_MAX):
+                    process.counts.record_query(user_member(1), "control", 0.01, failed=True)
+                await process.counts.flush()
+            hour += 3600
+    at_risk, hit = (
+        sum(
+            process.read(f"router_users_{name}_total", "hour", cohort="control", nth="1")
+            for process in (here, there)
+        )
+        for name in ("failed_at_risk", "failed")
+    )
+    assert (at_risk, hit) == (3, 3)
+    assert here.read("router_users_failed_total", cohort="control", nth="1") == 1
+
+
+async def test_lost_records_begin_a_new_counting(redis_url: str) -> None:
+    """Every user counts again, so the time since which users are counted changes with it."""
+    async with Redis.from_url(redis_url) as redis:
+        here, there = CountingProcess.connect(redis), CountingProcess.connect(redis)
+        since = []
+        for is_lost in (False, True, False):
+            if is_lost:
+                async for key in redis.scan_iter("sluice:users-test:users:*"):
+                    await redis.delete(key)
+            for process in (here, there):
+                process.counts.record_query(user_member(1), "control", 0.01, failed=False)
+                await process.counts.flush()
+            since.append(
+                [p.read("router_users_counted_since_timestamp_seconds") for p in (here, there)]
+            )
+    assert since[0][0] == since[0][1] < since[1][0] == since[1][1]
+    assert since[2] == since[1]
+    seen = [process.read("router_users_total", cohort="control") for process in (here, there)]
+    assert seen == [2, 0]
+    assert here.read("router_users_dropped_total", reason="lost") == 1  # this hour ends
 
 
 async def test_a_user_of_an_earlier_epoch_is_not_new(redis_url: str) -> None:
@@ -163,7 +197,7 @@ async def test_a_new_epoch_counts_every_user_again_and_deletes_the_previous_one(
 
 
 async def test_without_redis_marks_are_dropped_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unique_users, "PENDING_MAX", 3)
+    monkeypatch.setattr(period_counter, "PENDING_MAX", 3)
     async with Redis.from_url("redis://127.0.0.1:9") as redis:  # nothing listens there
         process = CountingProcess.connect(redis)
         for number in range(5):
@@ -171,9 +205,9 @@ async def test_without_redis_marks_are_dropped_and_counted(monkeypatch: pytest.M
         await process.counts.flush()
         await process.counts.flush()
     assert process.read("router_users_total", cohort="control") == 0
-    assert process.read("router_users_dropped_total", reason="queue_full") == 2
-    assert process.read("router_users_dropped_total", reason="redis") == 3
-    assert process.read("router_redis_errors_total") == 1
+    assert process.read("router_users_dropped_total", reason="queue_full") == 2 * 2
+    assert process.read("router_users_dropped_total", reason="redis") == 2 * 3  # step and hour
+    assert process.read("router_redis_errors_total") == 2
 
 
 @pytest.mark.parametrize("text", ["", "1", "x.y", "1.2.3", "-1.2", f"1.{SLOTS:x}", "0.1"])

@@ -251,4 +251,5 @@ async def test_users_are_counted_once_while_the_flag_splits_them(seeded_settings
         await router.components.user_counter.flush()
         value = router.metrics.registry.get_sample_value
         for name in ("router_users_total", "router_users_reward_count"):
-            assert sum(value(name, {"cohort": c}) or 0 for c in COHORTS) == 2, name
+            period = {"since": "step"} if "reward" in name else {}
+            assert sum(value(name, {"cohort": c, **period}) or 0 for c in COHORTS) == 2, name

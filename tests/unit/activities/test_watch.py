@@ -3,7 +3,7 @@
 import asyncio
 import dataclasses
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -18,9 +18,10 @@ from activities.contract.models import LedgerEntry, WatchCheckpoint, WatchReques
 from activities.doubles.flags import MemoryFlags
 from activities.doubles.ledger import MemoryLedger
 from activities.doubles.metrics import MemoryMetrics
-from activities.watch import WatchActivities, update_failure_counts
+from activities.watch import WatchActivities
+from sluice.rollout.analysis.failure_runs import FailureRun
 from sluice.rollout.analysis.gate import Gate, Metric, Severity
-from sluice.rollout.analysis.verdict import Outcome, Verdict
+from sluice.rollout.analysis.verdict import Outcome
 from sluice.rollout.engine.flag_target import FlagReceipt, FlagWrite
 from sluice.rollout.engine.state import Finding
 
@@ -138,18 +139,19 @@ async def test_a_ledger_that_is_away_delays_no_finding(world: WatchWorld) -> Non
 
 async def test_a_healthy_step_is_watched_on(world: WatchWorld) -> None:
     await world.assert_no_finding()
-    assert world.heartbeats[-1].failure_counts == {}
+    assert world.heartbeats[-1].failure_runs == {}
 
 
 async def test_a_row_of_failures_is_needed_when_asked_for(world: WatchWorld) -> None:
     world.metrics.answers["errors"] = 0.2
-    await world.watch(red_flag(consecutive=3))
-    assert [promql for promql, _ in world.metrics.queries].count("errors") == 3
+    await world.assert_no_finding(red_flag(consecutive=2))  # its clock is frozen: one window
 
 
 async def test_another_worker_goes_on_counting(world: WatchWorld) -> None:
     world.metrics.answers["errors"] = 0.2
-    notes = WatchCheckpoint(failure_counts={"errors": 2}).model_dump(mode="json")
+    notes = WatchCheckpoint(
+        failure_runs={"errors": FailureRun(count=2, at=AT - timedelta(hours=1))}
+    ).model_dump(mode="json")
     world.environment.info = dataclasses.replace(world.environment.info, heartbeat_details=[notes])
     await world.watch(red_flag(consecutive=3))
     assert [promql for promql, _ in world.metrics.queries].count("errors") == 1
@@ -242,17 +244,6 @@ async def test_the_worst_finding_of_a_turn_is_returned(world: WatchWorld) -> Non
 
 async def test_heartbeats_carry_the_readings(world: WatchWorld) -> None:
     await _heartbeat_with(world, lambda notes: "errors 1.00% is below 5.00%" in notes.readings[:1])
-
-
-def test_what_could_not_be_judged_neither_adds_to_a_row_nor_ends_it() -> None:
-    def verdict(outcome: Outcome) -> tuple[Verdict, ...]:
-        return (Verdict(gate="errors", outcome=outcome, reason=""),)
-
-    counts: dict[str, int] = {}
-    for outcome in (Outcome.FAILED, Outcome.ERROR, Outcome.INCONCLUSIVE, Outcome.FAILED):
-        counts = update_failure_counts(counts, verdict(outcome))
-    assert counts == {"errors": 2}
-    assert update_failure_counts(counts, verdict(Outcome.SUCCESSFUL)) == {}
 
 
 async def test_a_flag_ahead_of_its_workflow_is_found_after_a_reset(world: WatchWorld) -> None:

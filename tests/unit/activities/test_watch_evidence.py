@@ -25,13 +25,15 @@ GATE = Gate.model_validate(
 )
 
 
+RESET = reset_query(RATE.units, MINUTE, STALE_AFTER)
+
+
 def block_metrics(events: float) -> MemoryMetrics:
     answers = {
-        increase_query(RATE.events, "treatment", MINUTE): events,
-        increase_query(RATE.units, "treatment", MINUTE): 500.0,
-        increase_query(RATE.events, "control", MINUTE): 8.0,
-        increase_query(RATE.units, "control", MINUTE): 1600.0,
-        reset_query(RATE.units, MINUTE, STALE_AFTER): 0.0,
+        increase_query(RATE.events, "treatment", MINUTE, RESET): events,
+        increase_query(RATE.units, "treatment", MINUTE, RESET): 500.0,
+        increase_query(RATE.events, "control", MINUTE, RESET): 8.0,
+        increase_query(RATE.units, "control", MINUTE, RESET): 1600.0,
         coverage_query(RATE.units, MINUTE, STALE_AFTER): 1.0,
     }
     return MemoryMetrics(answers)
@@ -83,7 +85,7 @@ async def test_each_block_counts_once_however_often_the_watch_looks() -> None:
     assert end.sequential_states["evidence"].blocks == 3
     assert (
         guard.activities.metrics.queries.count(  # type: ignore[attr-defined]  # the double's own
-            (increase_query(RATE.events, "treatment", MINUTE), SINCE + MINUTE)
+            (increase_query(RATE.events, "treatment", MINUTE, RESET), SINCE + MINUTE)
         )
         == 1
     )
@@ -93,7 +95,7 @@ async def test_shown_harm_ends_the_watch_with_its_evidence() -> None:
     end = await FrozenClockWatch(block_metrics(60.0), minutes=3).watch(shift_seconds=20)
     assert end.finding is not None
     assert end.finding.name == "evidence"
-    assert "worse at α = 0.01" in end.finding.verdict.reason
+    assert "worse at α = 0.0075" in end.finding.verdict.reason
     assert end.sequential_states["evidence"].until == SINCE + 3 * MINUTE
 
 
@@ -114,8 +116,8 @@ async def test_another_worker_goes_on_from_the_heartbeat() -> None:
 
 async def test_a_gap_is_passed_over() -> None:
     metrics = block_metrics(60.0)
-    metrics.answers[reset_query(RATE.units, MINUTE, STALE_AFTER)] = 1.0
+    metrics.answers[coverage_query(RATE.units, MINUTE, STALE_AFTER)] = 0.0
     end = await FrozenClockWatch(metrics, minutes=3).watch()
     assert end.finding is None
     assert end.sequential_states["evidence"].blocks == 0
-    assert "a counter was reset" in end.sequential_states["evidence"].problem
+    assert "nothing was scraped" in end.sequential_states["evidence"].problem

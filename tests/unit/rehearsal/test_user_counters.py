@@ -4,12 +4,12 @@ import numpy as np
 
 from sluice.flags.service import user_record
 from sluice.rehearsal.arrays import Floats
-from sluice.rehearsal.traffic import user_counters
+from sluice.rehearsal.traffic import period_records
 from sluice.rehearsal.traffic.fault_schedule import FaultSchedule, ScheduledFault
+from sluice.rehearsal.traffic.period_records import HOURLY_REQUESTS_COUNTED_MAX, SLOW_EDGES
 from sluice.rehearsal.traffic.scenario import FaultKind, ScenarioFault, TrafficModel
 from sluice.rehearsal.traffic.synthetic_metrics import TrafficGenerator
 from sluice.rehearsal.traffic.traffic_spec import RouterState, TrafficSpec
-from sluice.rehearsal.traffic.user_counters import SLOW_EDGES
 
 USERS, LEAD, TICK_COUNT = 400, 120, 10
 WORLD = TrafficModel(users=USERS, queries_per_second=1, error_rate=0.02, cache_hit_rate=0.5)
@@ -26,14 +26,17 @@ def counters(before: float, now: float, trouble: FaultSchedule | None = None) ->
         if labels["__name__"].startswith("router_users"):
             name = labels["__name__"].removeprefix("router_users_")
             stratum = labels.get("edge", labels.get("nth", ""))
-            found[f"{name} {labels['cohort']} {stratum}".strip()] = values
+            since = labels.get("since", "step")
+            place = "" if since == "step" else f"{since} "
+            found[f"{place}{name} {labels.get('cohort', '')} {stratum}".strip()] = values
     return found
 
 
 def test_the_router_counts_as_many_requests_of_a_user() -> None:
-    assert user_counters.REQUESTS_COUNTED_MAX == user_record.REQUESTS_COUNTED_MAX
-    assert tuple(user_counters.FAILURE_STRATA) == user_record.USER_FAILURE_STRATA
-    assert np.cumsum(user_record.BATCH_SIZES).tolist() == list(user_counters.BATCH_ENDS)
+    assert period_records.REQUESTS_COUNTED_MAX == user_record.REQUESTS_COUNTED_MAX
+    assert period_records.HOURLY_REQUESTS_COUNTED_MAX == user_record.HOURLY_REQUESTS_COUNTED_MAX
+    assert tuple(period_records.FAILURE_STRATA) == user_record.USER_FAILURE_STRATA
+    assert np.cumsum(user_record.BATCH_SIZES).tolist() == list(period_records.BATCH_ENDS)
     assert SLOW_EDGES == user_record.USER_EDGES_SECONDS
 
 
@@ -92,3 +95,13 @@ def test_a_fault_reaches_the_treated_from_the_tick_at_which_it_begins() -> None:
     ]
     assert np.array_equal(sound[:begins], harmed[:begins])
     assert harmed[-1] > sound[-1] + 20
+
+
+def test_the_first_requests_of_each_hour_count_again() -> None:
+    """A fault that begins late reaches users whose first requests of the step were long ago."""
+    found = counters(0, 25)
+    at_risk = found["hour failed_at_risk_total control 1"]
+    assert at_risk[-1] > 2 * found["failed_at_risk_total control 1"][-1] / 3
+    hourly = np.diff(at_risk[LEAD::60])
+    assert np.all(hourly <= HOURLY_REQUESTS_COUNTED_MAX * USERS)
+    assert hourly[-1] > 0.5 * hourly[0]

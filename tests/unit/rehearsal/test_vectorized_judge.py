@@ -1,7 +1,7 @@
 """Judging arrays is judging each reading: the same rules, or a rehearsal would lie."""
 
 import operator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 from hypothesis import given
@@ -13,10 +13,11 @@ from sluice.rehearsal.lookahead.vectorized_judge import (
     judge_column,
     prefilter,
 )
+from sluice.rollout.analysis.failure_runs import FailureRun, is_lasting, update_failure_runs
 from sluice.rollout.analysis.gate import Gate, GateKind, Metric
 from sluice.rollout.analysis.judge import judge
 from sluice.rollout.analysis.reading import GateReadings, Reading
-from sluice.rollout.analysis.verdict import Outcome
+from sluice.rollout.analysis.verdict import Outcome, Verdict
 
 AT = datetime(2026, 1, 5, tzinfo=UTC)
 METRIC = Metric(query="x", samples="n", unit="count")
@@ -110,8 +111,15 @@ def test_whatever_fails_is_beyond_the_screen(
             assert beyond(value, limit)
 
 
-def test_a_row_of_failures_counts_turns_and_success_ends_it() -> None:
-    """Two looks a tick: three in a row are there in the second failing tick; unknown doesn't end it."""
-    gate = Gate(metric="m", threshold=1, window=60, consecutive=3)
-    codes = np.array([3, 0, 3, 1, 3, 3, 0], dtype=np.int8)
-    assert list(firing_mask(gate, codes, 2)) == [False, False, False, False, True, True, False]
+def test_a_row_of_failures_counts_whole_windows_and_success_ends_it() -> None:
+    """Looks that share a window are one failure; what could not be judged does not end the row."""
+    gate = Gate(name="errors", metric="m", threshold=1, window=120, consecutive=3)
+    rng = np.random.default_rng(5)
+    codes = rng.choice([0, 1, 3, 3, 3, 3, 3, 3], 400).astype(np.int8)
+    runs: dict[str, FailureRun] = {}
+    for tick, (code, fires) in enumerate(zip(codes, firing_mask(gate, codes, 60), strict=True)):
+        at = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=tick)
+        verdict = Verdict(gate="errors", outcome=NAMES[int(code)], reason="")
+        runs = update_failure_runs(runs, [(gate, verdict)], at)
+        assert fires == (is_lasting(gate, runs) and code == 3)
+    assert firing_mask(gate, np.full(6, 3, dtype=np.int8), 60).tolist() == [False] * 4 + [True] * 2

@@ -15,7 +15,9 @@ control's bet is the treatment's times the odds of the share: then a mean that d
 """
 
 import math
-from functools import reduce
+from collections.abc import Sequence
+from functools import lru_cache
+from itertools import accumulate
 from typing import Annotated, Self
 
 import numpy as np
@@ -29,7 +31,8 @@ from sluice.rollout.analysis.stats.result import SequentialResult, format_count,
 BETS = np.array([0.004, 0.01, 0.025, 0.06, 0.15, 0.4, 0.8])
 """λ of the mixture: they suit differences of means from about 0.002 to 0.5."""
 SLACK = 1e-6
-_SEARCH_STEPS = 30
+_SEARCH_STEPS, _INTERVAL_STEPS = 30, 12
+"""Bisections for an e-value, and for the ends of an interval, which people read."""
 _ROUNDS, _PARTS = 2, 50
 """An interval's ends are looked for among 50 parts of the last part: to a thousandth."""
 
@@ -104,47 +107,50 @@ class BoundedMeanTest(Model):
         Raises:
             ValueError: the share changed within the track.
         """
-        return reduce(self._add_block, blocks, state)
+        if not blocks:
+            return state
+        history = list(accumulate(blocks, self._add_block, initial=state))[1:]
+        logs = {
+            "log_peak_harm": self._log_es(history, -self.margin, worse=True),
+            "log_peak_non_inferiority": self._log_es(history, self.tolerance, worse=False),
+        }
+        peaks = {name: max(getattr(state, name), float(log.max())) for name, log in logs.items()}
+        return history[-1].model_copy(update=peaks)
 
     def _add_block(self, state: BoundedMeanState, block: BoundedMeanBlock) -> BoundedMeanState:
         if state.treatment.units + state.control.units and block.share != state.share:
             raise ValueError(f"share {block.share:g} after {state.share:g}: start a new track")
-        after = state.model_copy(
+        return state.model_copy(
             update={
                 "treatment": state.treatment.add(block.treatment),
                 "control": state.control.add(block.control),
                 "share": block.share,
             }
         )
-        return after.model_copy(
-            update={
-                "log_peak_harm": max(state.log_peak_harm, self.log_e_harm(after)),
-                "log_peak_non_inferiority": max(
-                    state.log_peak_non_inferiority, self.log_e_non_inferiority(after)
-                ),
-            }
-        )
 
     def log_e_harm(self, state: BoundedMeanState) -> float:
         """Log e-value against "worse by at most the margin"."""
-        return self._log_e_below(state, -self.margin, worse=True)
+        return float(self._log_es([state], -self.margin, worse=True)[0])
 
     def log_e_non_inferiority(self, state: BoundedMeanState) -> float:
         """Log e-value against "worse by the tolerance or more"."""
-        return self._log_e_below(state, self.tolerance, worse=False)
+        return float(self._log_es([state], self.tolerance, worse=False)[0])
 
-    def _log_e_below(self, state: BoundedMeanState, shift: float, *, worse: bool) -> float:
+    def _log_es(self, states: Sequence[BoundedMeanState], shift: float, *, worse: bool) -> Array:
         """Against "treatment's mean ≥ control's + shift", mirrored where better is meant."""
         low = worse == self.higher_is_better
-        t, c = state.treatment, state.control
-        sums = [(x.units, x.total if low else x.units - x.total, x.deviations) for x in (t, c)]
-        columns = [tuple(np.array(value) for value in cohort) for cohort in sums]
-        return float(log_e_lower_mean(columns[0], columns[1], shift, state.share))
+        treatment, control = (
+            tuple(
+                np.array(column)
+                for column in zip(*(_columns(getattr(s, name), low) for s in states), strict=True)
+            )
+            for name in ("treatment", "control")
+        )
+        return log_e_lower_mean(treatment, control, shift, states[0].share)
 
     def interval(self, state: BoundedMeanState, alpha: float) -> tuple[float, float]:
         """Bounds of the difference (treatment less control), each valid at all times at ``alpha``."""
-        low = _smallest_rejected_shift(state, alpha, mirrored=True)
-        return -low, _smallest_rejected_shift(state, alpha, mirrored=False)
+        return _interval(state, alpha)
 
     def harm(self, state: BoundedMeanState, alpha: float) -> SequentialResult:
         """Judge whether harm is shown."""
@@ -167,12 +173,20 @@ class BoundedMeanTest(Model):
         )
 
 
+def _columns(sums: CohortSums, low: bool) -> tuple[float, float, float]:
+    return sums.units, sums.total if low else sums.units - sums.total, sums.deviations
+
+
 CohortColumns = tuple[Array, ...]
 """Units, totals and deviations, each of shape (…)."""
 
 
 def log_e_lower_mean(
-    treatment: CohortColumns, control: CohortColumns, shift: Array | float, share: float
+    treatment: CohortColumns,
+    control: CohortColumns,
+    shift: Array | float,
+    share: float,
+    steps: int = _SEARCH_STEPS,
 ) -> Array:
     """Log e-value against "treatment's mean ≥ control's mean + shift", shape (…).
 
@@ -189,7 +203,7 @@ def log_e_lower_mean(
     slope = bets_t * n_t - bets_c * n_c
 
     low, high = np.zeros(fixed.shape[:-1]), np.ones(fixed.shape[:-1])
-    for _ in range(_SEARCH_STEPS):
+    for _ in range(steps):
         middle = (low + high) / 2
         logs = fixed + slope * middle[..., None]
         weights = np.exp(logs - logs.max(axis=-1, keepdims=True))
@@ -200,6 +214,13 @@ def log_e_lower_mean(
 
 def _psi(bet: Array) -> Array:
     return np.asarray(-np.log1p(-bet) - bet)
+
+
+@lru_cache(maxsize=256)
+def _interval(state: BoundedMeanState, alpha: float) -> tuple[float, float]:
+    """Return the bounds; each look without a new block takes them again."""
+    low = _smallest_rejected_shift(state, alpha, mirrored=True)
+    return -low, _smallest_rejected_shift(state, alpha, mirrored=False)
 
 
 def _smallest_rejected_shift(state: BoundedMeanState, alpha: float, *, mirrored: bool) -> float:
@@ -214,7 +235,8 @@ def _smallest_rejected_shift(state: BoundedMeanState, alpha: float, *, mirrored:
     for _ in range(_ROUNDS):
         shifts = np.linspace(low, high, _PARTS + 1)
         wide = [tuple(np.broadcast_to(v, shifts.shape) for v in cohort) for cohort in columns]
-        rejected = log_e_lower_mean(wide[0], wide[1], shifts, state.share) >= -math.log(alpha)
+        logs = log_e_lower_mean(wide[0], wide[1], shifts, state.share, _INTERVAL_STEPS)
+        rejected = logs >= -math.log(alpha)
         first = max(1, int(np.argmax(rejected))) if rejected.any() else _PARTS
         low, high = float(shifts[first - 1]), float(shifts[first])
     return high

@@ -13,7 +13,7 @@ each once, not requests, wherever a decision to promote rests on it.
 """
 
 import math
-from functools import reduce
+from functools import lru_cache, reduce
 from typing import Annotated, Self
 
 import numpy as np
@@ -163,15 +163,7 @@ class MeanTest(Model):
 
     def interval(self, state: MeanState, alpha: float) -> tuple[float, float]:
         """Bounds of the difference (treatment less control), each valid at all times at ``alpha``."""
-        spread = variance(state) if state.weight else 0.0
-        if (
-            not 0 < spread < math.inf
-            or min(state.treatment.units, state.control.units) < self.units_min
-        ):
-            return -math.inf, math.inf
-        half = boundary(spread, self.widths, alpha) / state.weight
-        middle = state.difference / state.weight
-        return middle - half, middle + half
+        return _interval(self, state, alpha)
 
     def harm(self, state: MeanState, alpha: float) -> SequentialResult:
         evidence = (self.log_e_harm(state), state.log_peak_harm)
@@ -190,6 +182,18 @@ class MeanTest(Model):
             f"{self.name} {t.mean:.3f} (treatment, {format_count(t.units)}) against {c.mean:.3f} "
             f"(control, {format_count(c.units)}), difference {low:+.3f} to {high:+.3f}"
         )
+
+
+@lru_cache(maxsize=256)
+def _interval(test: MeanTest, state: MeanState, alpha: float) -> tuple[float, float]:
+    """Return the bounds; each look without a new block takes them again."""
+    spread = variance(state) if state.weight else 0.0
+    few = min(state.treatment.units, state.control.units) < test.units_min
+    if few or not 0 < spread < math.inf:
+        return -math.inf, math.inf
+    half = boundary(spread, test.widths, alpha) / state.weight
+    middle = state.difference / state.weight
+    return middle - half, middle + half
 
 
 def variance(state: MeanState) -> float:

@@ -17,6 +17,7 @@ over show in the strata of the later failures.
 import math
 from typing import Annotated, Self
 
+import numpy as np
 from pydantic import Field, model_validator
 
 from sluice.rollout.analysis.gate import Model
@@ -97,11 +98,11 @@ class UserHazardTest(Model):
 
     def result(self, state: HazardState, alpha: float) -> SequentialResult:
         return judge_evidence(
-            "worse", self.facts(state), (self.log_e(state), state.log_peak), alpha
+            "worse", self.facts(state, alpha), (self.log_e(state), state.log_peak), alpha
         )
 
-    def facts(self, state: HazardState) -> str:
-        """Return the numbers of the stratum with the most evidence."""
+    def facts(self, state: HazardState, alpha: float) -> str:
+        """Return the numbers of the stratum with the most evidence, and the ratio of the first one."""
         number = max(range(len(self.strata)), key=lambda at: state.strata[at].wealth.log_e)
         stratum = state.strata[number]
         t, c = stratum.treatment, stratum.control
@@ -109,8 +110,16 @@ class UserHazardTest(Model):
         return (
             f"{self.name} ({self.strata[number]}): {format_count(t.events)} users in "
             f"{format_count(t.units)} requests at risk (treatment) against "
-            f"{format_count(c.events)} in {format_count(c.units)} (control{margin})"
+            f"{format_count(c.events)} in {format_count(c.units)} (control{margin}), "
+            f"{_format_ratio(hazard_ratio(state), hazard_ratio_interval(state, alpha))}"
         )
+
+
+def _format_ratio(ratio: float, interval: tuple[float, float]) -> str:
+    if math.isnan(ratio):
+        return "ratio not known yet"
+    low, high = interval
+    return f"ratio {ratio:.2f} ({low:.2f} to {f'{high:.2f}' if math.isfinite(high) else 'any'})"
 
 
 def _split_by_stratum(block: HazardBlock) -> list[CountBlock]:
@@ -119,11 +128,33 @@ def _split_by_stratum(block: HazardBlock) -> list[CountBlock]:
 
 
 def hazard_ratio(state: HazardState) -> float:
-    """Return the treatment's hazard over the control's, all strata together; NaN without control's events."""
-    expected = sum(
-        s.treatment.units * s.control.events / s.control.units
-        for s in state.strata
-        if s.control.units
-    )
-    events = sum(s.treatment.events for s in state.strata)
-    return events / expected if expected else math.nan
+    """Return the treatment's hazard of the first stratum over the control's; NaN without events of both."""
+    t, c = state.strata[0].treatment, state.strata[0].control
+    if not (t.units and c.units and c.events):
+        return math.nan
+    return (t.events / t.units) / (c.events / c.units)
+
+
+def hazard_ratio_interval(state: HazardState, alpha: float) -> tuple[float, float]:
+    """Return bounds of that ratio, valid at all times together at ``alpha``.
+
+    The treated part of the events is binomial. Its likelihood ratio against a uniform mixture is a
+    martingale (Robbins, 1970), and the bounds are the parts at which it stays below 1/α. It takes the
+    treatment's part of the requests at risk as constant, as it is within a step.
+    """
+    t, c = state.strata[0].treatment, state.strata[0].control
+    events = t.events + c.events
+    if not (events and t.units and c.units):
+        return 0.0, math.inf
+    mixture = math.lgamma(t.events + 1) + math.lgamma(c.events + 1) - math.lgamma(events + 2)
+    logs = t.events * np.log(_PARTS) + c.events * np.log1p(-_PARTS)
+    inside = _PARTS[mixture - logs < -math.log(alpha)]
+    if not len(inside):  # the interval is narrower than a step of the grid
+        inside = np.array([t.events / events])
+    scale = c.units / t.units
+    low, high = (float(part / (1 - part)) * scale for part in (inside[0], inside[-1]))
+    return (low if inside[0] > _PARTS[0] else 0.0), (high if inside[-1] < _PARTS[-1] else math.inf)
+
+
+_PARTS = 1 / (1 + np.exp(-np.linspace(-12, 12, 2401)))
+"""Parts of the events, a hundredth of their log odds apart."""

@@ -4,7 +4,6 @@ from datetime import datetime
 from typing import Literal
 
 from sluice.rollout.analysis.gate import Severity
-from sluice.rollout.analysis.sequential_state import SequentialState
 from sluice.rollout.engine.commands import Command
 from sluice.rollout.engine.escalation import APPROVAL_REMINDER
 from sluice.rollout.engine.flag_target import DesiredFlag, FlagWrite
@@ -44,8 +43,7 @@ def raise_finding(state: State, now: datetime, finding: Finding) -> None:
     _void_approvals(state)
     key = f"red_flags/{finding.name}"
     if (acted_on := state.sequential_states.get(key)) is not None:
-        restarted = SequentialState(until=acted_on.until)
-        state.sequential_states = {**state.sequential_states, key: restarted}
+        state.sequential_states = {**state.sequential_states, key: acted_on.next_attempt()}
     add_event(state, now, "red_flag", f"{severity} {reason}")
     enqueue_notice(state, now, severity, finding.name, reason)
 
@@ -124,7 +122,10 @@ def complete_rollback(
     state.live = LiveStep(name=rollback.to_step or "", since=now)
     void: dict[str, object] = {"finding": None, "raised": {}, "acknowledged": ()}
     state.red_flags = state.red_flags.model_copy(update=void)
-    state.sequential_states = {}  # what comes next is another release, or a person's decision
+    # What comes next is another release, or a person's decision: new evidence, at what α is left.
+    state.sequential_states = {
+        key: track.next_attempt() for key, track in state.sequential_states.items()
+    }
     state.checks, state.entry, state.clock = CheckEvidence(), PendingEntry(), StepClock()
     state.pause, state.reminders = None, ()
     text = f"{rollback.kind.replace('_', ' ')} to {percentage:g} %: {rollback.reason}"

@@ -21,6 +21,13 @@ def check_thresholds(plan: RolloutPlan, data: Any) -> Iterator[Problem]:  # noqa
         metric = plan.metrics.get(gate.metric)
         if metric is None or gate.kind is GateKind.STATISTICAL:
             continue
+        if gate.min_events and (metric.unit != "ratio" or gate.direction == "above"):
+            yield (
+                (*place, "min_events"),
+                "counts events among samples: it belongs to a gate of unit: ratio below a threshold",
+            )
+        elif gate.min_events and metric.samples is None:
+            yield (*place, "min_events"), f"needs samples: of the metric {gate.metric!r}"
         for field, problem_of in (("threshold", threshold_problem), ("floor", floor_problem)):
             written = _look_up(data, (*place, field))
             if written is not None and (problem := problem_of(gate, metric.unit, written)):

@@ -196,3 +196,12 @@ def test_a_reading_is_not_printed_like_the_limit_that_it_misses(
     pair: tuple[float, float], unit: str, texts: tuple[str, str]
 ) -> None:
     assert format_distinct(pair, unit) == texts
+
+
+def test_few_events_fail_no_gate() -> None:
+    """One failure among 20 queries is 5 %, and chance alone."""
+    rule = gate(threshold="5%", min_samples=20, min_events=5)
+    assert outcome_of(rule, reading(0.05, 20)) is Outcome.INCONCLUSIVE
+    assert outcome_of(rule, reading(0.2, 20)) is Outcome.INCONCLUSIVE
+    assert outcome_of(rule, reading(0.25, 20)) is Outcome.FAILED
+    assert outcome_of(rule, reading(0.0, 20)) is Outcome.SUCCESSFUL

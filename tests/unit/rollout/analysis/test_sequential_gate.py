@@ -15,6 +15,7 @@ from sluice.rollout.analysis.blocks import (
 from sluice.rollout.analysis.gate import Gate, Metric
 from sluice.rollout.analysis.sequential_gate import judge_blocks
 from sluice.rollout.analysis.sequential_state import Block, EvidenceContext, SequentialState
+from sluice.rollout.analysis.tracks import FIRST_ATTEMPT_SHARE
 from sluice.rollout.analysis.verdict import Outcome, Verdict
 
 SINCE = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -115,9 +116,9 @@ def test_what_both_cohorts_share_is_successful(kind: str) -> None:
 def test_harm_fails_at_its_part_of_alpha(kind: str) -> None:
     verdict, _ = evaluate_gate(kind, *(block(HARMED_COUNTS[kind], hour) for hour in range(3)))
     assert verdict.outcome is Outcome.FAILED, verdict.reason
-    assert verdict.limit == pytest.approx(100)
+    assert verdict.limit == pytest.approx(100 / FIRST_ATTEMPT_SHARE)
     assert verdict.value is not None
-    assert verdict.value >= 100
+    assert verdict.value >= 100 / FIRST_ATTEMPT_SHARE
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -146,7 +147,7 @@ def test_the_message_contains_the_numbers() -> None:
     assert verdict.reason.startswith(
         "g: m 8.20% (treatment, 41/500) against 0.20% (control, 3/1,500, margin 1.5 ×), e-value "
     )
-    assert verdict.reason.endswith(" ≥ 100: worse at α = 0.01")
+    assert verdict.reason.endswith(" ≥ 133: worse at α = 0.0075")
 
 
 @pytest.mark.parametrize("problem", ["a counter was reset", "the treatment cohort has no counts"])
@@ -247,7 +248,12 @@ def test_a_block_is_measured_by_the_documented_promql() -> None:
         increase_query(selector, "control", HOUR)
         == 'sum(u{c=~"control"} - u{c=~"control"} offset 1h)'
     )
-    assert reset_query(selector, HOUR, timedelta(minutes=2)) == 'sum(resets(u{c=~".+"}[1h2m]))'
+    reset = reset_query(selector, HOUR, timedelta(minutes=2))
+    assert reset == 'resets(u{c=~".+"}[1h2m]) > 0'
+    assert increase_query(selector, "control", HOUR, reset) == (
+        'sum((u{c=~"control"} - u{c=~"control"} offset 1h) unless on (instance) '
+        '(resets(u{c=~".+"}[1h2m]) > 0))'
+    )
     assert coverage_query(selector, HOUR, timedelta(minutes=2)) == (
         'count_over_time((count(present_over_time(u{c=~".+"}[2m])))[1h:2m])'
     )

@@ -139,10 +139,10 @@ def test_lint_prints_each_warning_with_its_line_and_exits_0_unless_strict() -> N
 def test_a_gate_of_users_says_when_nobody_is_left_to_count() -> None:
     """The same queries from a hundred times fewer users: all of them have failed within a day."""
     counted = PLAN.split("      test: rate", maxsplit=1)[0] + "      test: user_hazards\n"
-    counted += '      users: router_users_failed_total{cohort=~"$cohort",nth="$stratum"}\n'
     counted += (
-        '      at_risk: router_users_failed_at_risk_total{cohort=~"$cohort",nth="$stratum"}\n'
+        '      users: router_users_failed_total{cohort=~"$cohort",since="step",nth="$stratum"}\n'
     )
+    counted += '      at_risk: router_users_failed_at_risk_total{cohort=~"$cohort",since="step",nth="$stratum"}\n'
     counted += '      strata: ["1", "2", "4", "8"]\nsteps:'
     plan = parse_plan(
         (counted + PLAN.split("steps:")[1]).replace("SHARE", "5").replace("GATE", STATISTICAL_GATE)

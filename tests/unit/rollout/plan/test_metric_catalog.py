@@ -40,8 +40,8 @@ def test_dashboards_and_alerts_name_only_what_is_registered(expr: str) -> None:
         ),
         ('kind="intent",correct', 'knd="intent",correct', "router_probe_total has no label 'knd'"),
         (
-            'cohort=~"$cohort",nth="$stratum"',
-            'cohrt=~"$cohort",nth="$stratum"',
+            'cohort=~"$cohort",since="step",nth="$stratum"',
+            'cohrt=~"$cohort",since="step",nth="$stratum"',
             "has no label 'cohrt'; did you mean 'cohort'?",
         ),
     ],

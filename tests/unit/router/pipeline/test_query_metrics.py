@@ -11,7 +11,8 @@ from router.observability.trace import Trace
 from router.phases.phase_switches import Assignment
 from router.pipeline.query_metrics import observe_query
 from router.pipeline.query_request import QueryRequest
-from sluice.flags.service.unique_users import CountedUser, UniqueUserCounter
+from sluice.flags.service.counted_user import CountedUser
+from sluice.flags.service.unique_users import UniqueUserCounter
 
 
 def sample_value(metrics: RouterMetrics, name: str, **labels: str) -> float:
@@ -30,9 +31,14 @@ def observe_failure(error: Exception, *, seconds: float | None, left: float) -> 
         raise error
     late = sample_value(metrics, "router_refused_total", reason="deadline")
     assert isinstance(raised.value, DeadlineExceeded) == bool(late)
-    assert (any(one.failed for user in users._pending.values() for one in user.requests)) == bool(
-        error_counts(metrics)[0]
-    )
+    assert (
+        any(
+            one.failed
+            for counter in users._counters
+            for user in counter._pending.values()
+            for one in user.requests
+        )
+    ) == bool(error_counts(metrics)[0])
     return metrics
 
 

@@ -7,7 +7,7 @@ from redis.asyncio import Redis
 
 from router.errors import UnknownQueryId
 from router.users.query_ids import QueryIdSigner
-from sluice.flags.service.unique_users import CountedUser
+from sluice.flags.service.counted_user import CountedUser
 
 MEMBER = CountedUser.from_user_id(7, "alice")
 KEY = b"k" * 32

@@ -1,0 +1,193 @@
+"""Records of users in one period, and what their first requests add to the counters.
+
+``sluice/flags/service/user_record.py`` does the same for one user of a router.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sluice.rehearsal.arrays import Floats, Ints
+
+SLOW_EDGES = tuple(round(0.001 * 1.25**i, 6) for i in range(21, 37, 3))
+"""The router's own, in seconds."""
+FAILURE_STRATA = np.array([1, 2, 4, 8])
+REQUESTS_COUNTED_MAX, HOURLY_REQUESTS_COUNTED_MAX = 64, 16
+HOURLY_USERS_MAX = 4000
+"""Users whose hours are rehearsed, at random: more would take most of a rehearsal's time."""
+BATCH_ENDS = (1, 2, 4, 8, 16)
+WITHIN_TO_BETWEEN = 3.0
+_SLOW_LOGS = np.log(1000 * np.array(SLOW_EDGES))
+Mask = NDArray[np.bool_]
+CounterIncrements = tuple[str, dict[str, str], Floats]
+"""A counter's name, its labels, and its increase at each tick."""
+
+
+@dataclass(frozen=True)
+class Requests:
+    """Requests in order of user and time, and what came of them; ``rank`` counts within a user.
+
+    ``log_time``: of the milliseconds, where the cache did not answer. ``reward``: where it is rated.
+    """
+
+    users: Ints
+    ticks: Ints
+    treated: Ints
+    rank: Ints
+    failed: Mask
+    uncached: Mask
+    log_time: Floats
+    rated: Mask
+    reward: Floats
+
+    def select(self, mask: Mask) -> "Requests":
+        """Return the requests under ``mask``, ranked again."""
+        columns = {field.name: getattr(self, field.name)[mask] for field in fields(self)}
+        return Requests(**{**columns, "rank": rank_in_group(columns["users"])})
+
+
+def rank_in_group(users: Ints) -> Ints:
+    """Return the place of each row among those of its user, from 0; users are in order."""
+    starts = np.flatnonzero(np.diff(users, prepend=-1))
+    return np.arange(len(users)) - np.repeat(starts, np.diff(np.append(starts, len(users))))
+
+
+def _running_sum(requests: Requests, values: Floats) -> Floats:
+    """Return the sum of a user's values up to each of its rows."""
+    total = np.cumsum(values)
+    starts = np.arange(len(values)) - requests.rank
+    return np.asarray(total - total[starts] + values[starts])
+
+
+class PeriodRecords:
+    """The records of all users in one period, ``step`` or ``hour``."""
+
+    def __init__(self, since: str, users: int, requests_max: int) -> None:
+        self._since, self._size, self._requests_max = since, users, requests_max
+        self._counts_user = np.arange(users) < (users if since == "step" else HOURLY_USERS_MAX)
+        self.reset()
+
+    def reset(self) -> None:
+        """Let every user start at zero."""
+        self._requests, self._failures, self._answers, self._slow = (
+            np.zeros(self._size, dtype=np.int64) for _ in range(4)
+        )
+        self._log_sum, self._batch_start = np.zeros(self._size), np.zeros(self._size)
+        self._rated = np.zeros(self._size, dtype=bool)
+
+    @property
+    def remaining(self) -> Ints:
+        """The requests of each user that still count."""
+        return np.asarray(np.where(self._counts_user, self._requests_max - self._requests, 0))
+
+    def count(self, requests: Requests, counts: "UserCounts") -> Requests:
+        """Count the first requests, and return the users that are seen for the first time."""
+        mine = requests.select(requests.rank < self.remaining[requests.users])
+        seen = mine.select((mine.rank == 0) & (self._requests[mine.users] == 0))
+        self._requests += np.bincount(mine.users, minlength=self._size)
+        self._count_failures(mine, counts)
+        answers = mine.select(mine.uncached)
+        self._count_slow(answers, counts)
+        self._count_log_times(answers, counts)
+        self._count_rewards(mine, counts)
+        return seen
+
+    def _count_failures(self, requests: Requests, counts: "UserCounts") -> None:
+        failed = requests.failed
+        so_far = self._failures[requests.users] + _running_sum(requests, failed * 1.0)
+        stratum = np.searchsorted(FAILURE_STRATA, so_far - failed + 1)
+        for number, nth in enumerate(FAILURE_STRATA):
+            at_risk = stratum == number
+            counts.add(f"{self._since} failed_at_risk {nth}", requests, at_risk)
+            counts.add(f"{self._since} failed {nth}", requests, at_risk & failed & (so_far == nth))
+        self._failures += np.bincount(requests.users, failed, self._size).astype(np.int64)
+
+    def _count_slow(self, answers: Requests, counts: "UserCounts") -> None:
+        exceeded = np.searchsorted(_SLOW_LOGS, answers.log_time)
+        base = 2 * len(SLOW_EDGES) * answers.users
+        highest = np.maximum(exceeded, self._slow[answers.users])
+        highest = np.maximum.accumulate(base + highest) - base
+        before = np.where(answers.rank == 0, self._slow[answers.users], np.roll(highest, 1))
+        for number, edge in enumerate(SLOW_EDGES):
+            at_risk = before <= number
+            counts.add(f"{self._since} slow_at_risk {edge:g}", answers, at_risk)
+            counts.add(f"{self._since} slow {edge:g}", answers, at_risk & (exceeded > number))
+        np.maximum.at(self._slow, answers.users, exceeded)
+
+    def _count_log_times(self, answers: Requests, counts: "UserCounts") -> None:
+        number = self._answers[answers.users] + answers.rank + 1
+        sums = self._log_sum[answers.users] + _running_sum(answers, answers.log_time)
+        for end in BATCH_ENDS:
+            rows = number == end
+            done = answers.select(rows)
+            past, start = end // 2, self._batch_start[done.users]
+            weight = past / (past + WITHIN_TO_BETWEEN)
+            mean = (sums[rows] - start) / (end - past)
+            value = (mean - weight * start / max(past, 1)) / (1 - weight)
+            counts.add_moments(f"{self._since} log_time", done, value)
+            self._batch_start[done.users] = sums[rows]
+        self._answers += np.bincount(answers.users, minlength=self._size)
+        self._log_sum += np.bincount(answers.users, answers.log_time, self._size)
+
+    def _count_rewards(self, requests: Requests, counts: "UserCounts") -> None:
+        """Count users' first rewards."""
+        rated = requests.select(requests.rated & ~self._rated[requests.users])
+        first = rated.select(rated.rank == 0)
+        counts.add_moments(f"{self._since} reward", first, first.reward)
+        self._rated[first.users] = True
+
+
+class UserCounts:
+    """Increases by counter, cohort and tick."""
+
+    def __init__(self, ticks: int) -> None:
+        self._shape = (2, ticks)
+        names = [f"{kind} {nth}" for kind in ("failed", "failed_at_risk") for nth in FAILURE_STRATA]
+        names += [f"{kind} {edge:g}" for kind in ("slow", "slow_at_risk") for edge in SLOW_EDGES]
+        names += [f"{kind} {moment}" for kind in ("log_time", "reward") for moment in _MOMENTS]
+        by_period = [f"{since} {name}" for since in ("step", "hour") for name in names]
+        keys = ("step seen", "step new", *by_period)
+        self._counts = {key: np.zeros(self._shape) for key in keys}
+
+    def add(self, name: str, requests: Requests, values: Floats | Mask | None = None) -> None:
+        """Add one for each request, or its value."""
+        place = requests.treated * self._shape[1] + requests.ticks
+        more = np.bincount(place, values, self._shape[0] * self._shape[1])
+        self._counts[name] += more.reshape(self._shape)
+
+    def add_moments(self, name: str, requests: Requests, values: Floats) -> None:
+        """Add the values' count, sum and sum of squares."""
+        for moment, amounts in zip(_MOMENTS, (None, values, values**2), strict=True):
+            self.add(f"{name} {moment}", requests, amounts)
+
+    def labeled(self) -> Iterator[CounterIncrements]:
+        """Yield the counters under the router's names."""
+        for treated, cohort in enumerate(("control", "treatment")):
+            for key, values in self._counts.items():
+                since, kind, *strata = key.split()
+                stratum = "".join(strata)
+                name = _SERIES[kind].format(stratum=stratum)
+                yield name, _labels(kind, (cohort, since), stratum), values[treated]
+
+
+_MOMENTS = ("count", "sum", "squares_total")
+_SERIES = {
+    "seen": "router_users_total",
+    "new": "router_users_new_total",
+    "failed": "router_users_failed_total",
+    "failed_at_risk": "router_users_failed_at_risk_total",
+    "slow": "router_users_slow_total",
+    "slow_at_risk": "router_users_slow_at_risk_total",
+    "log_time": "router_users_log_time_{stratum}",
+    "reward": "router_users_reward_{stratum}",
+}
+
+
+def _labels(kind: str, place: tuple[str, str], stratum: str) -> dict[str, str]:
+    if kind in ("seen", "new"):
+        return {"cohort": place[0]}
+    label = {"failed": "nth", "failed_at_risk": "nth", "slow": "edge", "slow_at_risk": "edge"}
+    more = {label[kind]: stratum} if kind in label else {}
+    return {"cohort": place[0], "since": place[1], **more}
