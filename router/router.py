@@ -153,9 +153,7 @@ class QueryRouter:
         """
         components = self._require_components()
         phases = components.phases
-        sinks = FeedbackSinks(
-            phases.epoch, phases.learner_client, components.user_counter, self.metrics
-        )
+        sinks = FeedbackSinks(phases, components.user_counter, self.metrics)
         age_max_seconds = feedback_age_max_seconds(phases.learner_client)
         query_id = components.query_ids.verify(feedback.query_id, tenant, age_max_seconds)
         result = await record_feedback(feedback, query_id, sinks, complaint=complaint)

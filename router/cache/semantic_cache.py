@@ -37,11 +37,15 @@ logger = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class CacheScope:
-    """The scope in which answers are shared. ``limit`` is the requested number of results."""
+    """The scope in which answers are shared. ``limit`` is the requested number of results.
+
+    ``label`` is the cohort label of the metrics; it does not separate answers.
+    """
 
     tenant: str
     cohort: str
     limit: int
+    label: str = ""
 
     @property
     def key(self) -> str:

@@ -16,7 +16,13 @@ from router.features import Features
 from router.learning import LearningError, OnlineLearningRouter
 from router.observability.metrics import RouterMetrics
 from sluice.flags import FeatureFlags
-from sluice.flags.service.counted_user import CountedUser, counted_user
+from sluice.flags.service.counted_user import (
+    FULL_PERCENTAGE,
+    OTHER_TRAFFIC,
+    CountedUser,
+    counted_user,
+    is_compared,
+)
 
 PHASE4_FLAG = "phase4_online_learning"
 POLL_SECONDS = 0.25
@@ -33,10 +39,20 @@ class EffectiveSwitches:
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """A query's cohort; ``counted_user`` is None if the user takes no part in the comparison."""
+    """A query's cohort; ``counted_user`` is None if the user takes no part in the comparison.
+
+    ``is_compared`` is False for whitelisted users and queries without a user id while the flag splits
+    users: metrics count them under a cohort label of their own.
+    """
 
     cohort: Cohort
     counted_user: CountedUser | None = None
+    is_compared: bool = True
+
+    @property
+    def label(self) -> str:
+        """The cohort label of the query's metrics."""
+        return self.cohort if self.is_compared else OTHER_TRAFFIC
 
 
 CONTROL = Assignment("control")
@@ -90,12 +106,19 @@ class PhaseController:
         if not (now.learning and self._running):
             return Assignment("control")
         cohort: Cohort = "treatment" if answer.enabled else "control"
-        return Assignment(cohort, counted_user(self.flags.reader, PHASE4_FLAG, answer, user_id))
+        place = (self.flags.reader, PHASE4_FLAG, answer, user_id)
+        return Assignment(cohort, counted_user(*place), is_compared(*place))
 
     @property
     def _is_killed(self) -> bool:
         flag = self.flags.reader.snapshot().flags.get(PHASE4_FLAG)
         return flag is not None and flag.killed
+
+    @property
+    def splits_users(self) -> bool:
+        """Return True while some users are treated and others are not."""
+        flag = self.flags.reader.snapshot().flags.get(PHASE4_FLAG)
+        return flag is not None and 0 < flag.rollout_percentage < FULL_PERCENTAGE
 
     @property
     def epoch(self) -> int:

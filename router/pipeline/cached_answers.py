@@ -7,7 +7,7 @@ from typing import Any
 
 import structlog
 
-from router.answer import Answer, Cohort
+from router.answer import Answer
 from router.backends.base import Vector
 from router.cache import CACHE_FAILURES, CacheEntry, CacheScope, SemanticCache
 from router.learning import Decision, LearningError
@@ -15,8 +15,10 @@ from router.observability import trace
 from router.observability.metrics import RouterMetrics
 from router.overload.circuit_breaker import FAILURES_MAX, CircuitBreaker
 from router.overload.timeouts import wait_within
+from router.phases.phase_switches import Assignment
 
 WRITES_MAX = 64  # concurrent writes; above this an answer is not cached
+
 logger = structlog.get_logger(__name__)
 
 
@@ -40,20 +42,22 @@ class AnswerCache:
         self._writes: set[asyncio.Task[None]] = set()
         self.breaker = CircuitBreaker()
 
-    def session(self, tenant: str, cohort: Cohort, limit: int) -> "CacheSession":
+    def session(self, tenant: str, assignment: Assignment, limit: int) -> "CacheSession":
         """Return the cache for one query, limited to its tenant and cohort."""
         cache = self._cache
         if cache is not None and not self.breaker.allows_request():
             trace.record_failure("cache", "skipped after repeated failures")
             cache = None
-        return CacheSession(self, cache, CacheScope(tenant, cohort, limit))
+        return CacheSession(
+            self, cache, CacheScope(tenant, assignment.cohort, limit, assignment.label)
+        )
 
     async def close(self) -> None:
         """Wait for the pending writes."""
         await asyncio.gather(*self._writes, return_exceptions=True)
 
     def count_result(self, scope: CacheScope, result: str) -> None:
-        self._metrics.cache_requests.labels(scope.cohort, result).inc()
+        self._metrics.cache_requests.labels(scope.label, result).inc()
 
     def record_failure(self, scope: CacheScope, error: Exception) -> None:
         self.count_result(scope, "error")

@@ -22,7 +22,9 @@ from router.learning import (
     reward,
 )
 from router.observability.metrics import RouterMetrics
+from router.phases.phase_switches import PhaseController
 from router.users.query_ids import QueryId
+from sluice.flags.service.counted_user import OTHER_TRAFFIC
 from sluice.flags.service.unique_users import UniqueUserCounter
 
 logger = structlog.get_logger(__name__)
@@ -32,13 +34,21 @@ logger = structlog.get_logger(__name__)
 class FeedbackSinks:
     """Receivers of feedback: the learner's queue, the user counter and the metrics.
 
-    ``epoch`` is the flag's: feedback on a query of an earlier epoch counts for no user.
+    Feedback on a query of an earlier epoch of the flag counts for no user.
     """
 
-    epoch: int
-    learner_client: OnlineLearningRouter
+    phases: PhaseController
     users: UniqueUserCounter
     metrics: RouterMetrics
+
+    @property
+    def learner_client(self) -> OnlineLearningRouter:
+        return self.phases.learner_client
+
+    def label(self, query_id: QueryId) -> str:
+        """Return the cohort label of the feedback's metrics."""
+        is_other = query_id.counted_user is None and self.phases.splits_users
+        return OTHER_TRAFFIC if is_other else query_id.cohort
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +95,7 @@ async def record_feedback(
     with _storage_errors(sinks):
         claim = await sinks.learner_client.claim_signal("complaint", query_id.text, query_id.user)
     if claim == "first":
-        sinks.metrics.complaints.labels(query_id.cohort).inc()
+        sinks.metrics.complaints.labels(sinks.label(query_id)).inc()
     elif receipt.outcome == "empty":
         receipt = FeedbackReceipt(claim, query_id.cohort, None)
     return FeedbackResult(receipt, is_first_complaint=claim == "first")
@@ -109,10 +119,11 @@ async def _count_once(
 
 
 def _count_reward(query_id: QueryId, value: float, sinks: FeedbackSinks) -> None:
-    sinks.metrics.feedback.labels(query_id.cohort).inc()
-    sinks.metrics.feedback_reward.labels(query_id.cohort).observe(value)
+    label = sinks.label(query_id)
+    sinks.metrics.feedback.labels(label).inc()
+    sinks.metrics.feedback_reward.labels(label).observe(value)
     user = query_id.counted_user
-    if user is not None and user.epoch == sinks.epoch:
+    if user is not None and user.epoch == sinks.phases.epoch:
         sinks.users.record_reward(user, query_id.cohort, value)
 
 

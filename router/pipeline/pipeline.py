@@ -95,7 +95,7 @@ class Pipeline:
 
     async def _answer_with_cache(self, request: QueryRequest) -> Answer:
         tenant = cache_tenant(self._deps.catalog, request)
-        cache = self._deps.answer_cache.session(tenant, request.cohort, request.limit)
+        cache = self._deps.answer_cache.session(tenant, request.assignment, request.limit)
         hit = await _find_exact(cache, request)
         if hit is None:
             async with self._deps.admission.search_slot(request.tenant) as waited:

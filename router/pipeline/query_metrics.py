@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from router.answer import Answer, Cohort
+from router.answer import Answer
 from router.errors import DeadlineExceeded, InvalidQuestion, Overloaded, StoreUnavailable
 from router.observability.metrics import RouterMetrics
 from router.observability.trace import PHASES, Trace
@@ -31,20 +31,21 @@ class QueryOutcome:
     started: float = field(default_factory=time.perf_counter)
 
     @property
-    def cohort(self) -> Cohort:
-        return self.request.cohort
+    def label(self) -> str:
+        """The cohort label of the query's metrics."""
+        return self.request.assignment.label
 
     def record_answer(self, answer: Answer) -> None:
-        self.metrics.queries.labels(self.cohort, answer.intent, answer.outcome).inc()
+        self.metrics.queries.labels(self.label, answer.intent, answer.outcome).inc()
         self._record_duration(failed=False, cached=answer.cached)
 
     def record_error(self) -> None:
-        self.metrics.queries.labels(self.cohort, UNKNOWN_INTENT, "error").inc()
+        self.metrics.queries.labels(self.label, UNKNOWN_INTENT, "error").inc()
         self._record_duration(failed=True)
 
     def record_refusal(self, reason: str) -> None:
         """Count a query that ended without an error of the router."""
-        self.metrics.refused.labels(self.cohort, reason).inc()
+        self.metrics.refused.labels(self.label, reason).inc()
 
     def record_caller_deadline(self, seconds: float) -> None:
         """Count a query that its caller's own deadline ended.
@@ -60,8 +61,8 @@ class QueryOutcome:
         elapsed = time.perf_counter() - self.started
         if (user := self.request.counted_user) is not None:
             seconds = None if cached or failed else elapsed
-            self.user_counter.record_query(user, self.cohort, seconds, failed=failed)
-        self.metrics.query_seconds.labels(self.cohort).observe(elapsed)
+            self.user_counter.record_query(user, self.request.cohort, seconds, failed=failed)
+        self.metrics.query_seconds.labels(self.label).observe(elapsed)
         for name in self.trace.seconds.keys() & PHASES_SET:
             self.metrics.phase_seconds.labels(name).observe(self.trace.seconds[name])
 

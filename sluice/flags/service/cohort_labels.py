@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from sluice.flags.errors import InvalidFlagError
-from sluice.flags.service.counted_user import Cohort
+from sluice.flags.service.counted_user import OTHER_TRAFFIC, Cohort
 
 _LABEL = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _VALUE = re.compile(r"[A-Za-z0-9_.:/-]+")
@@ -35,6 +35,10 @@ class CohortLabels:
         if self.treatment == self.control:
             raise InvalidFlagError(
                 f"both cohorts have the value {self.control!r}; they must differ"
+            )
+        if OTHER_TRAFFIC in (self.treatment, self.control):
+            raise InvalidFlagError(
+                f"cohort value {OTHER_TRAFFIC!r} is that of whitelisted users; use another"
             )
 
     def value(self, cohort: Cohort) -> str:

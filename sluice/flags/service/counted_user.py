@@ -13,6 +13,8 @@ from sluice.flags.evaluation import Evaluation, Reason
 from sluice.flags.view import FlagView
 
 Cohort = Literal["control", "treatment"]
+OTHER_TRAFFIC = "other"
+"""Cohort label of requests that no percentage assigned, while others are: they are in no comparison."""
 
 SLOTS = 2**20
 """Eight megabytes of Redis for each period's records; of 200,000 users a tenth share a slot."""
@@ -48,6 +50,16 @@ class CountedUser:
         except ValueError:
             return None
         return cls(epoch, slot) if epoch > 0 and 0 <= slot < SLOTS else None
+
+
+def is_compared(
+    view: FlagView, flag_name: str, evaluation: Evaluation, user_id: str | None
+) -> bool:
+    """Return False for requests by list or without a user id, while the percentage splits users."""
+    flag = view.snapshot().flags.get(flag_name)
+    if flag is None or not 0 < flag.rollout_percentage < FULL_PERCENTAGE:
+        return True
+    return bool(user_id) and evaluation.reason is not Reason.TARGETING_MATCH
 
 
 def counted_user(

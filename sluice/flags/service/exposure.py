@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 from sluice.flags.errors import InvalidFlagError
 from sluice.flags.evaluation import Evaluation
 from sluice.flags.redis.reader import FlagReader
-from sluice.flags.service.counted_user import Cohort, CountedUser, counted_user
+from sluice.flags.service.counted_user import Cohort, CountedUser, counted_user, is_compared
 from sluice.flags.service.metrics import FlagMetrics
 from sluice.flags.service.unique_users import UniqueUserCounter
 
@@ -22,6 +22,7 @@ class Exposure:
     evaluation: Evaluation
     user: CountedUser | None
     recorder: OutcomeRecorder
+    is_compared: bool = True
 
     @property
     def cohort(self) -> Cohort:
@@ -30,7 +31,8 @@ class Exposure:
 
     def record_request(self, seconds: float, *, failed: bool) -> None:
         """Count a request and, once in an epoch, its user. Never waits."""
-        self.recorder.metrics.count_request(self.cohort, seconds, failed=failed)
+        cohort = self.cohort if self.is_compared else None
+        self.recorder.metrics.count_request(cohort, seconds, failed=failed)
         if self.user is not None:
             answered = None if failed else seconds
             self.recorder.users.record_query(self.user, self.cohort, answered, failed=failed)
@@ -55,5 +57,5 @@ class OutcomeRecorder:
     def expose(self, user_id: str) -> Exposure:
         """Evaluate the flag for the user. No I/O, never raises."""
         evaluation = self._view.evaluate(self.flag, user_id)
-        user = counted_user(self._view, self.flag, evaluation, user_id)
-        return Exposure(evaluation, user, self)
+        place = (self._view, self.flag, evaluation, user_id)
+        return Exposure(evaluation, counted_user(*place), self, is_compared(*place))

@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from sluice.flags.errors import InvalidFlagError
 from sluice.flags.service.cohort_labels import CohortLabels
-from sluice.flags.service.counted_user import Cohort
+from sluice.flags.service.counted_user import OTHER_TRAFFIC, Cohort
 from sluice.flags.service.user_metrics import LabeledUserMetrics, UserFamilies
 from sluice.flags.service.user_record import LATENCY_BUCKETS_SECONDS
 from sluice.flags.view import FlagView
@@ -80,9 +80,9 @@ class FlagMetrics:
             for outcome in OUTCOMES:
                 families.requests.labels(flag, cohort, outcome)
 
-    def count_request(self, cohort: Cohort, seconds: float, *, failed: bool) -> None:
-        """Count one request and its time."""
+    def count_request(self, cohort: Cohort | None, seconds: float, *, failed: bool) -> None:
+        """Count one request and its time; None: the request is in no comparison."""
         outcome = "error" if failed else "ok"
-        label = self._cohorts.value(cohort)
+        label = OTHER_TRAFFIC if cohort is None else self._cohorts.value(cohort)
         self._families.requests.labels(self._flag, label, outcome).inc()
         self._families.request_seconds.labels(self._flag, label).observe(seconds)

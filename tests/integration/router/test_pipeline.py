@@ -253,3 +253,6 @@ async def test_users_are_counted_once_while_the_flag_splits_them(seeded_settings
         for name in ("router_users_total", "router_users_reward_count"):
             period = {"since": "step"} if "reward" in name else {}
             assert sum(value(name, {"cohort": c, **period}) or 0 for c in COHORTS) == 2, name
+        # Alice by the whitelist, and one query without a user: in no comparison.
+        assert value("router_query_duration_seconds_count", {"cohort": "other"}) == 2
+        assert value("router_feedback_total", {"cohort": "other"}) == 2  # plain: before the split
