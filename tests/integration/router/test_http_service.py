@@ -28,6 +28,10 @@ KEY = generate_key()
 BEARER = {"Authorization": f"Bearer {KEY}"}
 
 
+HEALTH_SECONDS_MAX = 5.0
+"""A busy machine's; one question held an earlier router for half a minute."""
+
+
 @dataclass(frozen=True)
 class RunningService:
     """Addresses of the public port and of the operations port."""
@@ -247,6 +251,21 @@ def test_no_body_breaks_the_router(
     with httpx.Client(base_url=service.url, headers=headers, trust_env=False, timeout=60) as http:
         assert fuzz(lambda body: http.post(path, content=body), json_bodies(valid), service.pid)
         assert http.get(f"{service.operations_url}/healthz").is_success
+
+
+async def test_questions_that_cost_the_most_do_not_stop_the_process(
+    http: httpx.AsyncClient, operations: httpx.AsyncClient
+) -> None:
+    """Their own deadline ends them, and the process answers for its health meanwhile."""
+    units = ("Compare the drivers of hanover, ", "a, ", "please ", "Oslo or ", "17 ", "visitz ")
+    bodies = [{"query": (unit * 2000)[:2000], "user_id": "bob", "seconds": 1} for unit in units]
+    asked = asyncio.gather(*(http.post("/query", json=body) for body in bodies))
+    for _ in range(5):
+        started = time.monotonic()
+        assert (await operations.get("/healthz")).is_success
+        assert time.monotonic() - started < HEALTH_SECONDS_MAX
+        await asyncio.sleep(0.1)
+    assert {answer.status_code for answer in await asked} <= {200, 429, 504}
 
 
 async def test_the_public_port_serves_no_operations_and_no_redirects(
