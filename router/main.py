@@ -18,12 +18,12 @@ from prometheus_client import disable_created_metrics
 
 from router.errors import RouterSettingsError
 from router.http.app import ServiceState, create_app
-from router.http.limited_protocol import LimitedHttpProtocol
 from router.observability.logs import configure_logging
 from router.observability.telemetry import Telemetry
 from router.router import QueryRouter
 from router.settings import Settings
 from sluice.flags.redis.process_registry import ServiceProcess
+from sluice.flags.server.limited_protocol import LimitedHttpProtocol
 from sluice.flags.service.advertised_address import advertised_url
 
 GRACEFUL_SHUTDOWN_SECONDS = 10

@@ -16,6 +16,9 @@ from router.overload.event_loop_lag import EventLoopLag
 from router.overload.search_limiter import SearchLimiter
 from router.overload.tenant_shares import TenantShares
 
+FAIR_START = 2.0
+"""Multiple of the first shedding lag; load above the shares is refused completely from 1.5 on."""
+
 
 @dataclass(frozen=True, slots=True)
 class AdmissionLimits:
@@ -53,11 +56,18 @@ class AdmissionControl:
             raise
 
     def _shed_late_load(self, tenant: str) -> None:
-        if self._tenants.is_above_share(tenant):
+        above = self._tenants.tenants_above_share()
+        if tenant in above:
             if self._lag.should_shed(urgency=2.0):
                 raise QuotaExceeded(f"tenant {tenant!r} sends more than its share")
-        elif self._lag.should_shed(urgency=0.5 if self._tenants.are_shared else 1.0):
+        elif self._should_shed_fair_load(is_any_above=bool(above)):
             raise Overloaded("this process has more to do than it can")
+
+    def _should_shed_fair_load(self, *, is_any_above: bool) -> bool:
+        """Shed a tenant within its share only after all load above the shares is refused."""
+        if is_any_above:
+            return self._lag.should_shed(urgency=0.5, start=FAIR_START)
+        return self._lag.should_shed(urgency=0.5 if self._tenants.are_shared else 1.0)
 
     @contextmanager
     def admit(self) -> Iterator[None]:

@@ -36,9 +36,12 @@ class EventLoopLag:
     def is_busy(self) -> bool:
         return self.seconds > BUSY_SECONDS
 
-    def should_shed(self, urgency: float = 1.0) -> bool:
-        """Return True with a probability that grows with the lag and with ``urgency``."""
-        excess = (self.seconds / SHED_SECONDS - 1) * urgency
+    def should_shed(self, urgency: float = 1.0, start: float = 1.0) -> bool:
+        """Return True with a probability that grows with the lag and with ``urgency``.
+
+        It is 0 up to ``start`` times ``SHED_SECONDS``.
+        """
+        excess = (self.seconds / SHED_SECONDS - start) * urgency
         return excess > 0 and random.random() < excess  # noqa: S311 - a share, not a secret
 
     async def run(self, on_tick: Callable[[], None]) -> None:

@@ -60,13 +60,13 @@ class TenantShares:
         """True while more than one tenant is active."""
         return len(self._active()) > 1
 
-    def is_above_share(self, tenant: str) -> bool:
-        """Return True if the tenant sends clearly more than an equal share of recent queries."""
+    def tenants_above_share(self) -> frozenset[str]:
+        """Return the tenants that send clearly more than an equal share of recent queries."""
         active = self._active()
         if len(active) <= 1:
-            return False
-        share = sum(active.values()) / len(active)
-        return active.get(tenant, 0.0) > share * SHARE_TOLERANCE
+            return frozenset()
+        limit = SHARE_TOLERANCE * sum(active.values()) / len(active)
+        return frozenset(tenant for tenant, count in active.items() if count > limit)
 
     def _active(self) -> dict[str, float]:
         now = self._clock()

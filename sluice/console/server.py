@@ -27,6 +27,7 @@ from sluice.console.settings import (
 )
 from sluice.console.signing import DecisionSigner
 from sluice.console.web.login_links import LoginLinks
+from sluice.flags.server.limited_protocol import LimitedHttpProtocol
 
 SHUTDOWN_SECONDS = 2
 
@@ -58,6 +59,7 @@ def serve(services: ConsoleServices, host: str, port: int) -> None:
         create_app(services),
         host=host,
         port=port,
+        http=LimitedHttpProtocol,
         log_level="warning",
         access_log=False,
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,

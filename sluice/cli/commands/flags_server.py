@@ -21,6 +21,8 @@ from sluice.flags.service.cohort_labels import CohortLabels
 
 PORT = 8016
 KEYS_VARIABLE = "SLUICE_FLAGS_API_KEYS"
+OPEN_ACCESS_VARIABLE = "SLUICE_OPEN_ACCESS"
+LOOPBACK_HOSTS = ("127.0.0.1", "::1", "localhost")
 GRACEFUL_SECONDS = 5
 
 
@@ -37,10 +39,12 @@ def serve(
     import uvicorn  # noqa: PLC0415  the extra `ofrep`
 
     from sluice.flags.server.app import create_application  # noqa: PLC0415  as above
+    from sluice.flags.server.limited_protocol import LimitedHttpProtocol  # noqa: PLC0415  as above
 
     context = Context.read()
     path = context.environment.get(KEYS_VARIABLE)
     if not path:
+        _require_open_access(context, host)
         print_note(f"{KEYS_VARIABLE} is not set: every caller is allowed")
     reader = FlagReader(context.redis_url, environment=context.environment_name)
     try:
@@ -53,10 +57,23 @@ def serve(
         app,
         host=host,
         port=port,
+        http=LimitedHttpProtocol,
         access_log=False,
         log_level="warning",
         server_header=False,
         timeout_graceful_shutdown=GRACEFUL_SECONDS,
+    )
+
+
+def _require_open_access(context: Context, host: str) -> None:
+    """Refuse to listen beyond this machine without API keys, unless that is stated."""
+    if host in LOOPBACK_HOSTS or context.environment.get(OPEN_ACCESS_VARIABLE) == "1":
+        return
+    raise CliError(
+        f"--host {host} lets other machines read flags and report outcomes without a key: set "
+        f"{KEYS_VARIABLE} (`sluice flags key NAME` makes keys), or {OPEN_ACCESS_VARIABLE}=1 behind a "
+        "gateway with its own",
+        Exit.USAGE,
     )
 
 

@@ -1,5 +1,6 @@
 """Reading a posted form, and refusing one that does not come from our own page."""
 
+import asyncio
 import hmac
 from collections.abc import Mapping
 from urllib.parse import parse_qsl, urlsplit
@@ -9,6 +10,7 @@ from starlette.requests import Request
 from sluice.console.web.sessions import Session
 
 FORM_BYTES_MAX = 32_768
+BODY_SECONDS_MAX = 10.0
 FIELDS_MAX = 30
 
 
@@ -39,13 +41,17 @@ async def read_body(request: Request, bytes_max: int) -> bytes:
     """Read a body of limited size.
 
     Raises:
-        FormRejectedError: too large.
+        FormRejectedError: too large, or not complete after ``BODY_SECONDS_MAX``.
     """
     body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > bytes_max:
-            raise FormRejectedError(f"the form is larger than {bytes_max} bytes")
+    try:
+        async with asyncio.timeout(BODY_SECONDS_MAX):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > bytes_max:
+                    raise FormRejectedError(f"the form is larger than {bytes_max} bytes")
+    except TimeoutError:
+        raise FormRejectedError(f"the form took longer than {BODY_SECONDS_MAX:g} s") from None
     return body
 
 

@@ -33,6 +33,7 @@ from sluice.flags.service.announcement import announce
 from sluice.flags.service.cohort_labels import DEFAULT_LABELS, CohortLabels
 
 BODY_BYTES_MAX = 1_000_000
+BODY_SECONDS_MAX = 10.0
 KEYS_RELOAD_SECONDS = 2.0
 READY_SECONDS = 2.0
 POLLING_INTERVAL_MS_MIN = 250
@@ -174,10 +175,16 @@ def create_application(
 
 async def _read_body(request: Request) -> bytes:
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > BODY_BYTES_MAX:
-            raise BadRequestError("PARSE_ERROR", f"the body is above {BODY_BYTES_MAX} bytes")
+    try:
+        async with asyncio.timeout(BODY_SECONDS_MAX):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > BODY_BYTES_MAX:
+                    details = f"the body is above {BODY_BYTES_MAX} bytes"
+                    raise BadRequestError("PARSE_ERROR", details)
+    except TimeoutError:
+        details = f"the body took longer than {BODY_SECONDS_MAX:g} s"
+        raise BadRequestError("PARSE_ERROR", details) from None
     return bytes(body)
 
 

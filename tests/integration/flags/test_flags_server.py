@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from openfeature.evaluation_context import EvaluationContext
 from openfeature.exception import FlagNotFoundError, TargetingKeyMissingError
 from redis.asyncio import Redis
 
+from sluice.cli.errors import Exit
 from sluice.flags import FeatureFlags, FlagState
 from sluice.flags.redis.process_polling import poll_processes
 from sluice.flags.redis.process_registry import live_processes
@@ -274,3 +276,25 @@ def test_no_body_breaks_the_server(
     headers = {"X-API-Key": WRITE_KEY}
     with httpx.Client(base_url=server.url, headers=headers, trust_env=False, timeout=60) as http:
         assert fuzz(lambda body: http.post(path, content=body), json_bodies(valid), server.pid)
+
+
+def test_oversized_headers_and_open_servers_are_refused(server: RunningServer) -> None:
+    """A header is bounded before a key is checked, and nothing listens to others without keys."""
+    address = httpx.URL(server.url)
+    with socket.create_connection((address.host, address.port or 0), timeout=30) as connection:
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nx-filler: ")
+        with suppress(OSError):  # closed before everything is sent
+            for _ in range(64):
+                connection.sendall(b"a" * 4096)
+            assert b" 431 " in connection.recv(4096)
+    program = str(Path(sys.executable).with_name("sluice"))
+    done = subprocess.run(  # noqa: S603  ours
+        [program, "flags", "serve", "--host", "0.0.0.0", "--port", "0"],  # noqa: S104  refused
+        env={**os.environ, "REDIS_URL": server.redis_url},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == Exit.USAGE
+    assert "SLUICE_FLAGS_API_KEYS" in done.stderr

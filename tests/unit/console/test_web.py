@@ -1,12 +1,16 @@
 """Sessions end, tokens work once, buckets refill, and a path stays a path."""
 
+import asyncio
 import stat
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from starlette.requests import Request
+from starlette.types import Message
 
 from sluice.console.settings import ConsoleSettingsError, read_settings
+from sluice.console.web import forms
 from sluice.console.web.forms import local_path
 from sluice.console.web.login_links import LoginLinks
 from sluice.console.web.rate_limits import RateLimiter
@@ -15,6 +19,17 @@ from sluice.console.web.sessions import IDLE_MAX, LIFETIME, SESSIONS_MAX, Sessio
 NOW = datetime(2026, 11, 30, tzinfo=UTC)
 ADDRESS = ("127.0.0.1", 8300)
 HOME = Path("home")
+
+
+async def test_a_form_that_never_ends_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def receive() -> Message:
+        await asyncio.sleep(60)
+        raise AssertionError
+
+    monkeypatch.setattr(forms, "BODY_SECONDS_MAX", 0.01)
+    request = Request({"type": "http", "method": "POST", "headers": []}, receive)
+    with pytest.raises(forms.FormRejectedError, match="took longer than"):
+        await forms.read_body(request, 100)
 
 
 def test_session_ends_when_idle_and_after_its_lifetime() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import Counter
 
 import pytest
 
@@ -9,6 +10,7 @@ from router.errors import Overloaded
 from router.observability.metrics import RouterMetrics
 from router.observability.trace import open_trace
 from router.overload.admission import AdmissionControl, AdmissionLimits
+from router.overload.event_loop_lag import SHED_SECONDS
 from router.overload.search_limiter import SearchLimiter
 
 
@@ -132,6 +134,22 @@ async def test_one_tenant_holds_at_most_its_share_of_the_slots_while_another_wai
     assert [*order].index("quiet") <= 3
     assert order[:9].count("quiet") == 3, order
     await asyncio.gather(*abusive)
+
+
+def test_load_above_a_share_is_refused_before_all_other_load() -> None:
+    """At a lag that refuses all of one tenant's excess, a tenant within its share loses nothing."""
+    admission = AdmissionControl(AdmissionLimits(), RouterMetrics())
+    refused: Counter[str] = Counter()
+    for number in range(220):
+        if number == 110:
+            for _ in range(5):
+                admission.record_lag(1.6 * SHED_SECONDS)
+        tenant = "quiet" if number % 11 == 0 else "abusive"
+        try:
+            admission.require_capacity(tenant)
+        except Overloaded:
+            refused[tenant] += 1
+    assert refused == {"abusive": 100}
 
 
 async def _acquire_once(turns: SearchLimiter) -> bool:

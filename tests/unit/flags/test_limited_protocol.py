@@ -7,8 +7,8 @@ import pytest
 import uvicorn
 from starlette.types import Receive, Scope, Send
 
-from router.http import limited_protocol
-from router.http.limited_protocol import HEADER_BYTES_MAX, LimitedHttpProtocol
+from sluice.flags.server import limited_protocol
+from sluice.flags.server.limited_protocol import HEADER_BYTES_MAX, LimitedHttpProtocol
 
 
 async def app(scope: Scope, receive: Receive, send: Send) -> None:
