@@ -27,6 +27,7 @@ from activities.notify import NoticeActivities
 from activities.report import ReportActivities
 from activities.watch import WatchActivities
 from sluice.flags.errors import InvalidFlagError
+from sluice.flags.signatures import FlagKeyError
 from sluice.worker.encryption import PayloadKeyError
 from sluice.worker.health import serve_health
 from sluice.worker.notice_channels import configured_channels
@@ -52,7 +53,10 @@ async def main(settings: WorkerSettings) -> None:
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
     metrics = _open_metrics(settings.prometheus_url)
-    flags, ledger = _open_flags(settings.redis_url), PostgresLedger(settings.postgres_dsn)
+    flags, ledger = (
+        _open_flags(settings.redis_url),
+        PostgresLedger(settings.ledger_dsn or settings.postgres_dsn),
+    )
     site = LiveEnvironmentProbe.from_environment(os.environ, flags, metrics)
     keyring = Path(settings.keyring) if settings.keyring else None
     identity = IdentityActivities(keyring, settings.approvals_min)
@@ -99,7 +103,9 @@ def _open_metrics(prometheus_url: str) -> PrometheusMetrics:
 
 def _open_flags(redis_url: str) -> RedisFlags:
     try:
-        return RedisFlags.from_url(redis_url)
+        return RedisFlags.from_url(redis_url, os.environ)
+    except FlagKeyError as error:
+        raise WorkerSettingsError(str(error)) from None
     except ValueError as error:  # without the address: it may hold a password
         raise WorkerSettingsError(f"REDIS_URL is not a valid Redis URL: {error}") from None
 

@@ -16,6 +16,7 @@ from router.env import (
 )
 from router.errors import RouterSettingsError
 from router.llm.settings import LLMSettings, read_llm_settings
+from sluice.flags.signatures.keys import FlagKeyError, load_public_keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +144,7 @@ class Settings:
     operation: OperationSettings = field(default_factory=OperationSettings)
     intent_model: Path | None = None
     catalog: Path | None = None
+    flags_public_keys: tuple[bytes, ...] = ()
 
     def with_overrides(self, overrides: "AddressOverrides") -> "Settings":
         """Return these settings with the addresses of QueryRouter's caller."""
@@ -170,7 +172,15 @@ class Settings:
             operation=_read_operation(values),
             intent_model=_read_path(values, "SLUICE_INTENT_MODEL"),
             catalog=_read_path(values, "SLUICE_CATALOG"),
+            flags_public_keys=_read_public_keys(values),
         )
+
+
+def _read_public_keys(env: Mapping[str, str]) -> tuple[bytes, ...]:
+    try:
+        return load_public_keys(env)
+    except FlagKeyError as error:
+        raise RouterSettingsError(str(error)) from error
 
 
 def _read_path(env: Mapping[str, str], name: str) -> Path | None:

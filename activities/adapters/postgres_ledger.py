@@ -29,7 +29,8 @@ def _load_statements() -> dict[str, str]:
 class PostgresLedger:
     """One table, ``sluice_ledger``, which refuses UPDATE, DELETE and TRUNCATE.
 
-    Connects at first use and makes its table then, so a worker starts while Postgres is away.
+    Connects at first use and makes its table then, so a worker starts while Postgres is away. A
+    role that does not own the table needs SELECT, and to write INSERT (``grant``).
     """
 
     def __init__(self, dsn: str) -> None:
@@ -90,6 +91,26 @@ class PostgresLedger:
                 self._pool = await self._create_pool()
             return self._pool
 
+    async def grant(self, writers: Sequence[str], readers: Sequence[str]) -> None:
+        """Let existing roles use the table of this connection's role, and nobody else.
+
+        Raises:
+            LedgerRefusedError: this role does not own the table, or a role does not exist.
+        """
+        async with self._connection() as connection, connection.transaction():
+            await connection.execute(self._sql["revoke_all"])
+            for name, roles in (("grant_writer", writers), ("grant_reader", readers)):
+                for role in roles:
+                    quoted = '"' + role.replace('"', '""') + '"'
+                    await connection.execute(self._sql[name].format(role=quoted))
+
+    async def _create_schema(self, connection: asyncpg.Connection) -> None:
+        """Create or renew the table; one that another role owns is used as it is."""
+        # Two workers may start at once; CREATE IF NOT EXISTS alone races.
+        await connection.execute(self._sql["lock_schema"])
+        if await connection.fetchval(self._sql["ownership"]) is not False:
+            await connection.execute(self._sql["schema"])
+
     async def _create_pool(self) -> asyncpg.Pool:
         pool = await asyncpg.create_pool(
             self._dsn,
@@ -100,9 +121,7 @@ class PostgresLedger:
         )
         try:
             async with pool.acquire() as connection, connection.transaction():
-                # Two workers may start at once; CREATE IF NOT EXISTS alone races.
-                await connection.execute(self._sql["lock_schema"])
-                await connection.execute(self._sql["schema"])
+                await self._create_schema(connection)
         except BaseException:
             pool.terminate()
             raise

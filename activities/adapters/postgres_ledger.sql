@@ -22,6 +22,18 @@ CREATE OR REPLACE TRIGGER sluice_ledger_append_only
     BEFORE UPDATE OR DELETE OR TRUNCATE ON sluice_ledger
     FOR EACH STATEMENT EXECUTE FUNCTION sluice_ledger_append_only();
 
+-- name: ownership
+SELECT relowner = current_user::regrole FROM pg_class WHERE oid = to_regclass('sluice_ledger');
+
+-- name: revoke_all
+REVOKE ALL ON sluice_ledger FROM PUBLIC;
+
+-- name: grant_writer
+GRANT SELECT, INSERT ON sluice_ledger TO {role};
+
+-- name: grant_reader
+GRANT SELECT ON sluice_ledger TO {role};
+
 -- name: lock_schema
 SELECT pg_advisory_xact_lock(hashtext('sluice_ledger'));
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Mapping
 from typing import Self
 
 from redis.asyncio import Redis
@@ -14,6 +15,7 @@ from sluice.flags import FeatureFlags, FlagDocument, FlagState
 from sluice.flags.redis.process_polling import ReadBack
 from sluice.flags.redis.process_registry import list_processes
 from sluice.flags.redis.urls import connect
+from sluice.flags.signatures import FlagSigner, load_public_keys, load_signing_key
 from sluice.rollout.engine.flag_target import FlagReceipt, FlagWrite
 
 COMMAND_SECONDS_MAX = 2.5
@@ -24,12 +26,19 @@ TURN_SECONDS_MAX = 0.5
 class RedisFlags(StoredFlags):
     """The flag store of every environment in one Redis. Connects at first use."""
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: Redis, keys: Mapping[str, str] | None = None) -> None:
+        """``keys``: the variables that name the keys of flag signatures.
+
+        Raises:
+            FlagKeyError: a key cannot be used.
+        """
         self._redis = redis
+        self._signing_key = load_signing_key(keys or {})
+        self._public_keys = load_public_keys(keys or {})
         self._turns: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     @classmethod
-    def from_url(cls, redis_url: str) -> Self:
+    def from_url(cls, redis_url: str, keys: Mapping[str, str] | None = None) -> Self:
         """Make one with the limits that a rollback needs: 2.5 s a command, one reconnect."""
         redis = connect(
             redis_url,
@@ -37,7 +46,7 @@ class RedisFlags(StoredFlags):
             socket_connect_timeout=COMMAND_SECONDS_MAX,
             retry=Retry(NoBackoff(), 1),
         )
-        return cls(redis)
+        return cls(redis, keys)
 
     async def apply(self, write: FlagWrite) -> FlagReceipt:
         """Write after the other writes of this process; see ``activities.contract.ports.Flags``.
@@ -86,7 +95,9 @@ class RedisFlags(StoredFlags):
 
     def environment(self, name: str) -> FeatureFlags:
         """Return the flags of one environment."""
-        return FeatureFlags(self._redis, environment=name)
+        key = self._signing_key
+        signer = FlagSigner(key, name, self._public_keys) if key else None
+        return FeatureFlags(self._redis, environment=name, signer=signer)
 
 
 def _permitted_flag(document: FlagDocument, request: ConfirmRequest) -> FlagState:

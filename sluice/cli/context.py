@@ -43,8 +43,10 @@ class Context:
         return self.environment.get("REDIS_URL", "redis://localhost:6379/0")
 
     @property
-    def postgres_dsn(self) -> str:
-        return self.environment.get("POSTGRES_DSN", "postgresql://localhost:5432/postgres")
+    def ledger_dsn(self) -> str:
+        """Return the ledger's Postgres: SLUICE_LEDGER_DSN, else POSTGRES_DSN."""
+        default = self.environment.get("POSTGRES_DSN", "postgresql://localhost:5432/postgres")
+        return self.environment.get("SLUICE_LEDGER_DSN", default)
 
     @property
     def prometheus_url(self) -> str:

@@ -36,6 +36,7 @@ COMMANDS = {
     "watch": CommandSpec("Rollouts", "rollouts", "watch", "rollouts"),
     "list": CommandSpec("Rollouts", "rollouts", "list_rollouts", "rollouts"),
     "explain": CommandSpec("Rollouts", "explain", "explain_rollout", "rollouts"),
+    "ledger": CommandSpec("Servers", "ledger", "app", "rollouts"),
     "verify": CommandSpec("Rollouts", "verify", "verify"),
     "report": CommandSpec("Rollouts", "report", "report", "worker"),
     "whatif": CommandSpec("Rollouts", "whatif", "whatif", "rollouts"),

@@ -35,7 +35,7 @@ SHUTDOWN_SECONDS = 2
 def build_services(context: Context, settings: ConsoleSettings) -> ConsoleServices:
     """Connect the pages with Temporal, Postgres and Redis; nothing is opened yet."""
     source = TemporalRollouts(context)
-    ledger = PostgresLedger(context.postgres_dsn)
+    ledger = PostgresLedger(context.ledger_dsn)
     feed = RolloutFeed(source, CheckHistory(ledger).load)
     passkeys = Passkeys(settings)
     key = load_console_key(settings.console_key)

@@ -39,7 +39,8 @@ class FlagState(_FrozenModel):
     `confirmed` is False when the store may have lost writes and nobody has asserted this flag
     since: it is then served as stale (`durability.py`). `asserted_on` is the server run of the last
     assertion; `version` is the document version of the flag's own last write, and `epoch` that of
-    the write which last changed whom the percentage treats: users are counted once in each.
+    the write which last changed whom the percentage treats: users are counted once in each. `signature` is
+    Ed25519 in base64 (`signatures`), empty where no key is set.
     """
 
     name: str
@@ -55,6 +56,7 @@ class FlagState(_FrozenModel):
     asserted_on: str = ""
     version: int = 0
     epoch: int = 0
+    signature: str = ""
     fence: FenceState = FenceState()
 
 
@@ -75,7 +77,8 @@ class FlagDocument(_FrozenModel):
 
     `phases_flag` is the flag whose rollout set the phases; empty while they belong to none.
     `retired` holds the runs that owned deleted flags: their late writes are still refused after the
-    flag was created again.
+    flag was created again. `phases_version` is the document version of the last signed write of
+    the phases.
     """
 
     version: int = 0
@@ -84,6 +87,8 @@ class FlagDocument(_FrozenModel):
     phases_flag: str = ""
     phases_asserted_on: str = ""
     phases_fence: FenceState = FenceState()
+    phases_version: int = 0
+    phases_signature: str = ""
     flags: Mapping[str, FlagState] = Field(default_factory=dict)
     retired: Mapping[str, FenceState] = Field(default_factory=dict)
 

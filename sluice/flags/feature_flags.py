@@ -16,6 +16,7 @@ from sluice.flags.errors import FlagStoreError, InvalidFlagError
 from sluice.flags.evaluation import Evaluation
 from sluice.flags.keys import FlagKeys
 from sluice.flags.mutations import Mutation
+from sluice.flags.signatures import adoption
 from sluice.flags.store import FlagStore
 from sluice.flags.validation import (
     validate_bool,
@@ -31,6 +32,8 @@ from sluice.flags.write_metadata import UNNAMED, AuditEntry, WriteMetadata, vali
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
+    from sluice.flags.signatures.signer import FlagSigner
+
 ATTEMPTS_MAX = 50
 CONFLICT_PAUSE_SECONDS = 0.005
 FULL_PERCENTAGE = 100
@@ -41,7 +44,7 @@ class FeatureFlags:
 
     Every method but `evaluate` raises only `FlagError`s. Writes are absolute values, so repeating
     one is safe. Without a reader every evaluation is off with reason STALE. In place of a Redis
-    client any `FlagStore` will do, such as `MemoryFlagStore`.
+    client any `FlagStore` will do, such as `MemoryFlagStore`. `signer` signs what is written.
     """
 
     def __init__(
@@ -50,7 +53,9 @@ class FeatureFlags:
         *,
         environment: str = "default",
         reader: FlagView | None = None,
+        signer: FlagSigner | None = None,
     ) -> None:
+        self._signer = signer
         self._store = _as_store(redis, FlagKeys(environment))
         self._view = reader or FlagView()
         # The bound method itself: a second call would cost a tenth of the evaluation.
@@ -175,6 +180,12 @@ class FeatureFlags:
         mutation = desired_state.apply(desired.validated())
         return await self._write(mutation, metadata, mutation if desired.is_rollback else None)
 
+    async def sign(self, name: str, *, metadata: WriteMetadata | None = None) -> FlagState:
+        """Sign a flag and the phases as they are stored; needs a `signer`."""
+        if self._signer is None:
+            raise InvalidFlagError("no key signs: set SLUICE_FLAGS_SIGNING_KEY")
+        return await self._write_flag(name, adoption.sign(validate_name(name)), metadata)
+
     async def unkill(self, name: str, *, metadata: WriteMetadata | None = None) -> FlagState:
         """Clear the kill latch. The percentage stays 0 until it is set; the whitelist counts again."""
         wanted = {"killed": False, "confirmed": True}
@@ -256,6 +267,7 @@ class FeatureFlags:
                 (stored.unreadable and replacement) or mutation,
                 metadata or UNNAMED,
                 replaces_unreadable=replacement is not None,
+                signer=self._signer,
             )
             if write is None:
                 return mutations.base_document(stored)

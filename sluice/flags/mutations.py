@@ -18,6 +18,7 @@ from sluice.flags.errors import (
     KilledError,
     UnknownFlagError,
 )
+from sluice.flags.signatures.signer import FlagSigner, signed_write
 from sluice.flags.store import DocumentWrite, StoredState
 from sluice.flags.validation import FLAGS_MAX
 from sluice.flags.write_metadata import WriteMetadata
@@ -36,6 +37,8 @@ class MutationResult:
     after: object
     asserts_phases: bool = False
     is_reduction: bool = False
+    adopts: bool = False
+    """True when the stored flag is to be signed as it is, also if nobody has signed it."""
 
 
 Mutation = Callable[[FlagDocument, WriteMetadata], MutationResult]
@@ -48,6 +51,7 @@ def plan_write(
     metadata: WriteMetadata,
     *,
     replaces_unreadable: bool = False,
+    signer: FlagSigner | None = None,
 ) -> DocumentWrite | None:
     """Return the write that applies `mutation` to the stored document; None if it changes nothing.
 
@@ -57,9 +61,17 @@ def plan_write(
     result = mutation(before, metadata)
     if result.document is before:
         return None
+    if signer is not None and not result.adopts:
+        before = signer.trusted_base(before, result.flag)
+        result = mutation(before, metadata)
     return DocumentWrite(
         based_on=stored,
-        document=_stamp(result, stored, before),
+        document=signed_write(
+            _stamp(result, stored, before),
+            result.flag,
+            signer,
+            has_new_phases=result.asserts_phases or result.document.phases != before.phases,
+        ),
         flag=result.flag,
         action=result.action,
         before=result.before,

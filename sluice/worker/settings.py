@@ -28,6 +28,7 @@ class WorkerSettings(Model):
 
     redis_url: str = "redis://localhost:6379/0"
     postgres_dsn: str = "postgresql://localhost:5432/postgres"
+    ledger_dsn: str = ""
     prometheus_url: str = "http://localhost:9090"
     payload_keys: str = ""
     webhook_url: Url = ""
@@ -87,6 +88,7 @@ class WorkerSettings(Model):
 VARIABLES = {
     "redis_url": "REDIS_URL",
     "postgres_dsn": "POSTGRES_DSN",
+    "ledger_dsn": "SLUICE_LEDGER_DSN",
     "prometheus_url": "PROMETHEUS_URL",
     "payload_keys": "SLUICE_PAYLOAD_KEYS",
     "webhook_url": "SLUICE_WEBHOOK_URL",

@@ -110,3 +110,57 @@ async def test_an_absent_postgres_is_transient(unused_tcp_port: int, rollout: st
     ledger = PostgresLedger(f"postgresql://nobody@127.0.0.1:{unused_tcp_port}/none")
     with pytest.raises(LedgerUnreachableError, match="can't be reached"):
         await ledger.append(entry(rollout))
+
+
+@pytest.fixture
+async def owner_dsn(postgres_dsn: str) -> AsyncIterator[str]:
+    """Create a database of its own with the roles of a careful installation."""
+    name = f"ledger_{uuid.uuid4().hex[:12]}"
+    admin = await asyncpg.connect(postgres_dsn)
+    for role in ("owner", "worker", "console", "router"):
+        await admin.execute(f"CREATE ROLE {name}_{role} LOGIN PASSWORD 'secret'")
+    await admin.execute(f"CREATE DATABASE {name} OWNER {name}_owner")
+    yield _with_role(postgres_dsn, name, "owner")
+    await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    for role in ("owner", "worker", "console", "router"):
+        await admin.execute(f"DROP ROLE {name}_{role}")
+    await admin.close()
+
+
+def _with_role(dsn: str, database: str, role: str) -> str:
+    host = dsn.rpartition("@")[2].partition("/")[0]
+    return f"postgresql://{database}_{role}:secret@{host}/{database}"
+
+
+@pytest.mark.integration
+async def test_worker_adds_and_reads_and_can_change_nothing(owner_dsn: str, rollout: str) -> None:
+    """The worker's role cannot touch a row or a trigger; the console reads; the router does neither."""
+    database = owner_dsn.rpartition("/")[2]
+    roles = {
+        role: _with_role(owner_dsn, database, role) for role in ("worker", "console", "router")
+    }
+    ledgers = {role: PostgresLedger(dsn) for role, dsn in roles.items()}
+    owner = PostgresLedger(owner_dsn)
+    await owner.grant([f"{database}_worker"], [f"{database}_console"])
+    wanted = entry(rollout)
+    assert await ledgers["worker"].append(wanted) == wanted
+    assert list(await ledgers["console"].entries(rollout, "check")) == [wanted]
+    for role in ("console", "router"):
+        with pytest.raises(LedgerRefusedError, match="permission denied"):
+            await ledgers[role].append(entry(rollout, key="b"))
+    with pytest.raises(LedgerRefusedError, match="permission denied"):
+        await ledgers["router"].entries(rollout, "check")
+    connection = await asyncpg.connect(roles["worker"])
+    for statement in (
+        "UPDATE sluice_ledger SET body = '{}'",
+        "DELETE FROM sluice_ledger",
+        "TRUNCATE sluice_ledger",
+        "ALTER TABLE sluice_ledger DISABLE TRIGGER ALL",
+        "SET session_replication_role = replica",
+        "DROP TABLE sluice_ledger",
+    ):
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await connection.execute(statement)
+    await connection.close()
+    for each in (owner, *ledgers.values()):
+        await each.close()

@@ -28,6 +28,7 @@ from sluice.flags.redis.process_client import process_client
 from sluice.flags.redis.process_polling import ProcessPoll, poll_processes, verify
 from sluice.flags.redis.process_registry import list_processes
 from sluice.flags.redis.urls import connect
+from sluice.flags.signatures import FlagSigner, load_public_keys, load_signing_key
 from sluice.flags.validation import validate_percentage
 
 REDIS_TIMEOUT_SECONDS = 2.5
@@ -149,11 +150,19 @@ async def flag_client(context: Context) -> AsyncIterator[FlagClient]:
     redis = connect_redis(context.redis_url)
     name = context.environment_name
     try:
-        yield FlagClient(FeatureFlags(redis, environment=name), redis, name)
+        signer = _signer_of(context)
+        yield FlagClient(FeatureFlags(redis, environment=name, signer=signer), redis, name)
     except FlagError as error:
         raise to_cli_error(error, context.redis_url) from error
     finally:
         await redis.aclose()
+
+
+def _signer_of(context: Context) -> FlagSigner | None:
+    key = load_signing_key(context.environment)
+    if key is None:
+        return None
+    return FlagSigner(key, context.environment_name, load_public_keys(context.environment))
 
 
 def connect_redis(redis_url: str) -> Redis:

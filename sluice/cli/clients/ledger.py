@@ -43,7 +43,7 @@ async def resolve_rollout_id(ledger: PostgresLedger, rollout: str | None) -> str
 
 @asynccontextmanager
 async def open_ledger(context: Context) -> AsyncIterator[PostgresLedger]:
-    ledger = PostgresLedger(context.postgres_dsn)
+    ledger = PostgresLedger(context.ledger_dsn)
     try:
         yield ledger
     except EffectError as error:

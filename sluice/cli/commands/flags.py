@@ -185,6 +185,14 @@ def unkill(
 
 
 @app.command()
+def sign(
+    name: FlagNameArgument, reason: HistoryReasonOption = "", json: JsonOption = False
+) -> None:
+    """Sign the flag and the phases as they are stored, with the key in SLUICE_FLAGS_SIGNING_KEY."""
+    _apply_edit(lambda session, change: session.flags.sign(name, metadata=change), reason, json)
+
+
+@app.command()
 def delete(
     name: FlagNameArgument, reason: HistoryReasonOption = "", json: JsonOption = False
 ) -> None:

@@ -18,6 +18,7 @@ from sluice.flags.server.api_keys import (
     generate_key,
 )
 from sluice.flags.service.cohort_labels import CohortLabels
+from sluice.flags.signatures import load_public_keys
 
 PORT = 8016
 KEYS_VARIABLE = "SLUICE_FLAGS_API_KEYS"
@@ -46,8 +47,12 @@ def serve(
     if not path:
         _require_open_access(context, host)
         print_note(f"{KEYS_VARIABLE} is not set: every caller is allowed")
-    reader = FlagReader(context.redis_url, environment=context.environment_name)
     try:
+        reader = FlagReader(
+            context.redis_url,
+            environment=context.environment_name,
+            public_keys=load_public_keys(context.environment),
+        )
         labels = CohortLabels(*parse_cohorts(cohorts))
         app = create_application(reader, FlagApiKeys(Path(path) if path else None), labels)
     except (FlagError, ValueError) as error:

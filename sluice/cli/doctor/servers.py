@@ -99,7 +99,7 @@ async def check_plan_queries(context: Context, path: Path | None) -> list[Doctor
 
 
 async def check_postgres(context: Context) -> list[DoctorFinding]:
-    ledger = PostgresLedger(context.postgres_dsn)
+    ledger = PostgresLedger(context.ledger_dsn)
     try:
         last = await ledger.latest_rollout_id(workflow_id(""))
     except EffectError as error:

@@ -17,6 +17,7 @@ from sluice.flags.document import FlagDocument, FlagState
 from sluice.flags.errors import InvalidFlagError
 from sluice.flags.redis.connections import ClientFactory
 from sluice.flags.redis.sync_thread import SyncConfig, subscribe
+from sluice.flags.signatures.keys import load_public_keys
 from sluice.flags.view import FlagView
 
 DEFAULT_REDIS_URL = "redis://localhost:6379/0"
@@ -36,7 +37,8 @@ class FlagReader(FlagView):
     """A view kept current from Redis; readers of one process share a thread and connections.
 
     `redis_url` may be a function that returns a redis-py client (for Sentinel, or custom TLS);
-    give such a client timeouts below the lease, and no retries.
+    give such a client timeouts below the lease, and no retries. With `public_keys` a flag that none
+    of them has signed can only be lowered.
     """
 
     def __init__(
@@ -46,21 +48,25 @@ class FlagReader(FlagView):
         environment: str = "default",
         lease_seconds: float = 0.8,
         poll_seconds: float = 0.25,
+        public_keys: tuple[bytes, ...] = (),
     ) -> None:
         if not 0 < poll_seconds < lease_seconds:
             raise InvalidFlagError("poll_seconds must be above 0 and below lease_seconds")
         super().__init__()
-        self._sync_config = SyncConfig(redis_url, environment, lease_seconds, poll_seconds)
+        self._sync_config = SyncConfig(
+            redis_url, environment, lease_seconds, poll_seconds, public_keys
+        )
         self._unsubscribe: Callable[[], None] | None = None
         self._ready = threading.Event()
         self.listener: ReaderListener | None = None
 
     @classmethod
     def from_environment(cls, variables: Mapping[str, str] = os.environ) -> Self:
-        """Return a reader of `REDIS_URL` and `SLUICE_ENVIRONMENT`."""
+        """Return a reader of `REDIS_URL`, `SLUICE_ENVIRONMENT` and `SLUICE_FLAGS_PUBLIC_KEYS`."""
         return cls(
             variables.get("REDIS_URL") or DEFAULT_REDIS_URL,
             environment=variables.get("SLUICE_ENVIRONMENT") or "default",
+            public_keys=load_public_keys(variables),
         )
 
     @property

@@ -33,6 +33,7 @@ from sluice.flags.redis.connections import (
     make_client_factory,
     open_connection,
 )
+from sluice.flags.signatures.trust import TrustFilter
 from sluice.flags.version_watermark import VersionWatermark
 
 logger = logging.getLogger(__name__)
@@ -68,6 +69,13 @@ class SyncConfig:
     environment: str
     lease_seconds: float
     poll_seconds: float
+    public_keys: tuple[bytes, ...] = ()
+
+    def trust_filter(self) -> TrustFilter | None:
+        """Return the filter of unsigned flags; None where no key is set."""
+        if not self.public_keys:
+            return None
+        return TrustFilter(self.public_keys, self.environment)
 
     def client_factory(self) -> ClientFactory:
         """Return the factory of clients."""
@@ -88,6 +96,7 @@ class SyncThread:
         self._good_read_at = -math.inf
         self._newest_seen_version = 0
         self._server_run = ServerRun()
+        self._trust = source.trust_filter()
         self._healthy = True
         self._start_thread()
 
@@ -192,6 +201,8 @@ class SyncThread:
 
     def _serve(self, document: FlagDocument) -> None:
         self._newest_seen_version = document.version
+        if self._trust is not None:
+            document = self._trust.apply(document)
         held = self._document = mark_doubtful(document, self._server_run)
         self._notify(lambda view: view.on_document(held))
 

@@ -5,12 +5,16 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from typing import cast
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from redis import Redis
+from redis.asyncio import Redis as AsyncRedis
 
-from sluice.flags import FlagDocument, FlagReader, FlagState
+from sluice.flags import FeatureFlags, FlagDocument, FlagReader, FlagState
 from sluice.flags.document import dump_document
+from sluice.flags.signatures import FlagSigner
 
 pytestmark = pytest.mark.integration
 FLAG, USER = "flag", "user"
@@ -127,3 +131,29 @@ def test_noise_on_the_channel_only_makes_it_read(
     store.publish(CHANNEL, noise)
     wait_until(lambda: reader.evaluate(FLAG, USER).enabled)
     assert reader.snapshot().version == 11
+
+
+async def test_process_with_a_public_key_is_not_raised_by_a_raw_write(
+    redis_url: str, store: Redis
+) -> None:
+    """A signed write of the worker is served; a write with redis-cli lowers only."""
+    key = Ed25519PrivateKey.generate()
+    signer = FlagSigner(key, "default")
+    reader = FlagReader(redis_url, public_keys=(key.public_key().public_bytes_raw(),))
+    async with AsyncRedis.from_url(redis_url) as client:
+        flags = FeatureFlags(client, signer=signer)
+        await flags.create_flag(FLAG, rollout_percentage=0)
+        await flags.set_rollout_percentage(FLAG, 100)
+    reader.start()
+    try:
+        assert reader.wait_ready(2.0)
+        assert reader.evaluate(FLAG, USER).enabled
+        signed = FlagDocument.model_validate_json(cast("bytes", store.get(KEY)))
+        for version, percentage in ((signed.version + 1, 0.0), (signed.version + 2, 100.0)):
+            flag = signed.flags[FLAG].model_copy(update={"rollout_percentage": percentage})
+            raw = signed.model_copy(update={"version": version, "flags": {FLAG: flag}})
+            store.set(KEY, dump_document(raw))
+            wait_until(lambda newest=version: reader.snapshot().version == newest)  # type: ignore[misc]  # bound now
+            assert not reader.evaluate(FLAG, USER).enabled
+    finally:
+        reader.stop()
