@@ -71,11 +71,8 @@ async def assemble(
     models = _build_models(supplied, settings, llm)  # may raise: before any client is open
     stores = await _open_stores(supplied, settings)
     redis = supplied.redis_client or open_redis(settings.stores.redis_url)
-    reader = FlagReader(
-        settings.stores.redis_url,
-        environment=settings.environment,
-        public_keys=settings.flags_public_keys,
-    )
+    keys, address = settings.flags_public_keys, settings.stores.redis_url
+    reader = FlagReader(address, environment=settings.environment, public_keys=keys)
     phases = _build_phases((redis, reader), settings, features, metrics)
     postgres = PostgresBackend(stores.postgres)
     catalog = await open_catalog_stores(settings, stores, models.embedder, redis)

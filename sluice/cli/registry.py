@@ -36,7 +36,7 @@ COMMANDS = {
     "watch": CommandSpec("Rollouts", "rollouts", "watch", "rollouts"),
     "list": CommandSpec("Rollouts", "rollouts", "list_rollouts", "rollouts"),
     "explain": CommandSpec("Rollouts", "explain", "explain_rollout", "rollouts"),
-    "ledger": CommandSpec("Servers", "ledger", "app", "rollouts"),
+    "ledger": CommandSpec("Servers", "verify", "app", "rollouts"),
     "verify": CommandSpec("Rollouts", "verify", "verify"),
     "report": CommandSpec("Rollouts", "report", "report", "worker"),
     "whatif": CommandSpec("Rollouts", "whatif", "whatif", "rollouts"),

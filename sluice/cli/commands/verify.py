@@ -1,4 +1,4 @@
-"""``sluice verify``: prove offline who decided what, and that no row was changed."""
+"""``sluice verify`` proves offline who decided what, ``sluice ledger grant`` who may write it down."""
 
 import asyncio
 from pathlib import Path
@@ -23,6 +23,14 @@ KeyringOption = Annotated[
 ]
 HeadOption = Annotated[
     str, typer.Option(help="The chain's head as a report shows it; default: the workflow's.")
+]
+app = typer.Typer(help="The ledger's table and its database roles.", no_args_is_help=True)
+WriterOption = Annotated[
+    list[str] | None, typer.Option("--writer", help="A role that may add and read: the worker's.")
+]
+ReaderOption = Annotated[
+    list[str] | None,
+    typer.Option("--reader", help="A role that may read: the console's, people's."),
 ]
 
 
@@ -86,3 +94,28 @@ def _read_keyring(path: Path) -> Keyring:
         return parse_keyring(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise CliError(f"The keyring cannot be read: {error}", Exit.USAGE) from error
+
+
+@app.callback()
+def ledger() -> None:
+    """Keep `grant` a subcommand."""
+
+
+@app.command()
+def grant(
+    writer: WriterOption = None, reader: ReaderOption = None, json: JsonOption = False
+) -> None:
+    """Create the table as the role of SLUICE_LEDGER_DSN, and let existing roles use it.
+
+    The owner can switch the triggers off, the writers and readers cannot. Run it as a role that no
+    process uses.
+    """
+    writers, readers = writer or [], reader or []
+
+    async def run() -> None:
+        async with open_ledger(Context.read()) as ledger:
+            await ledger.grant(writers, readers)
+
+    asyncio.run(run())
+    text = f"sluice_ledger: {', '.join(writers) or 'nobody'} may add, {', '.join(readers) or 'nobody else'} may read"
+    print_result(json, {"writers": writers, "readers": readers}, text)

@@ -6,6 +6,7 @@ from datetime import datetime
 from markupsafe import Markup
 
 from sluice.console.charts.svg import Scale, format_time, path_of, title
+from sluice.rollout.analysis.sequential_gate import E_VALUE_UNIT
 from sluice.rollout.analysis.value_format import format_value
 from sluice.rollout.analysis.verdict import Check, Outcome, Verdict
 
@@ -27,7 +28,7 @@ def gate_chart(readings: Sequence[Reading]) -> Markup:
         return Markup("")
     limits = [v.limit for _, v in readings if v.limit is not None]
     x = Scale(readings[0][0].timestamp(), readings[-1][0].timestamp(), MARGIN, WIDTH - MARGIN)
-    y = Scale(min(values + limits), max(values + limits), HEIGHT - MARGIN, MARGIN)
+    y = _value_scale(readings, values + limits)
     head = Markup('<svg class="spark" viewBox="0 0 {} {}" role="img" aria-label="{}">')
     parts = [head.format(WIDTH, HEIGHT, _label(readings))]
     parts += _limit_line(readings, x, y)
@@ -37,6 +38,12 @@ def gate_chart(readings: Sequence[Reading]) -> Markup:
     ]
     parts += _failures(readings, x, y)
     return Markup("").join([*parts, Markup("</svg>")])
+
+
+def _value_scale(readings: Sequence[Reading], values: Sequence[float]) -> Scale:
+    """Return the scale of the readings: evidence (e-values) grows by factors, so by its logarithm."""
+    is_logarithmic = readings[-1][1].unit == E_VALUE_UNIT and min(values) > 0
+    return Scale(min(values), max(values), HEIGHT - MARGIN, MARGIN, is_logarithmic)
 
 
 def _label(readings: Sequence[Reading]) -> str:

@@ -1,5 +1,6 @@
 """Small pieces that both charts use."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,16 +10,20 @@ from markupsafe import Markup, escape
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """A linear map from values to pixels."""
+    """A linear or logarithmic map from values to pixels."""
 
     low: float
     high: float
     from_pixel: float
     to_pixel: float
+    is_logarithmic: bool = False
 
     def pixel(self, value: float) -> float:
-        span = self.high - self.low or 1.0
-        share = (value - self.low) / span
+        low, high = self.low, self.high
+        if self.is_logarithmic:
+            low, high, value = math.log(low), math.log(high), math.log(value)
+        span = high - low or 1.0
+        share = (value - low) / span
         return round(self.from_pixel + share * (self.to_pixel - self.from_pixel), 1)
 
 

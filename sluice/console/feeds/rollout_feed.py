@@ -3,16 +3,18 @@
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import structlog
 
+from activities.contract.models import WatchCheckpoint
 from sluice.cli.errors import CliError, Exit
 from sluice.console.feeds.check_history import RecordedCourse
 from sluice.console.feeds.rollout_source import RolloutSource
 from sluice.rollout.engine.state import State
 
 POLL_SECONDS = 0.5
+WATCH_VALID_FOR = timedelta(seconds=3)
 REMEMBERED_MAX = 200
 TEMPORAL_AWAY = "Temporal or its worker does not answer: this page shows the state as last read."
 _logger = structlog.get_logger(__name__)
@@ -21,7 +23,10 @@ LoadCourse = Callable[[State], Awaitable[RecordedCourse]]
 
 @dataclass(frozen=True, slots=True)
 class RolloutSnapshot:
-    """A rollout as last read. ``problems`` are set while a store is away."""
+    """A rollout as last read. ``problems`` are set while a store is away.
+
+    ``watch`` is the last heartbeat of the red flags' watch, read every few seconds.
+    """
 
     state: State
     waiting_for: str
@@ -29,6 +34,8 @@ class RolloutSnapshot:
     course: RecordedCourse
     read_at: datetime
     problems: tuple[str, ...] = ()
+    watch: WatchCheckpoint | None = None
+    watch_read_at: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -114,11 +121,27 @@ class RolloutFeed:
             last.course if last and _same_course(last, state) else await self._load_course(state)
         )
         problems = (course.problem,) if course.problem else ()
+        watch, watch_read_at = await self._read_watch(flag, last)
         snapshot = RolloutSnapshot(
-            state, waiting_for, waiting_until, course, datetime.now(UTC), problems
+            state=state,
+            waiting_for=waiting_for,
+            waiting_until=waiting_until,
+            course=course,
+            read_at=datetime.now(UTC),
+            problems=problems,
+            watch=watch,
+            watch_read_at=watch_read_at,
         )
         self._remember(flag, snapshot)
         return snapshot
+
+    async def _read_watch(
+        self, flag: str, last: RolloutSnapshot | None
+    ) -> tuple[WatchCheckpoint | None, datetime]:
+        now = datetime.now(UTC)
+        if last and last.watch_read_at and now - last.watch_read_at < WATCH_VALID_FOR:
+            return last.watch, last.watch_read_at
+        return await self._source.fetch_watch(flag), now
 
     def _mark_stale(self, flag: str, last: RolloutSnapshot) -> RolloutSnapshot:
         if TEMPORAL_AWAY not in last.problems:
@@ -142,9 +165,10 @@ def _same_course(last: RolloutSnapshot, state: State) -> bool:
 def _differ(before: RolloutSnapshot, after: RolloutSnapshot) -> bool:
     if before is after:
         return False
-    return (before.state, before.waiting_for, before.waiting_until, before.problems) != (
-        after.state,
-        after.waiting_for,
-        after.waiting_until,
-        after.problems,
-    )
+    return (
+        before.state,
+        before.waiting_for,
+        before.waiting_until,
+        before.problems,
+        before.watch,
+    ) != (after.state, after.waiting_for, after.waiting_until, after.problems, after.watch)

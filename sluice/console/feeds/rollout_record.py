@@ -1,5 +1,7 @@
 """The ledger's record of a rollout: explanations and the post-mortem, also without Temporal."""
 
+import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,11 +17,17 @@ from activities.contract.timeline_ledger import (
     read_findings,
 )
 from activities.rendering.report_text import render_markdown
+from sluice.cli.commands.whatif import replay_with_overrides
 from sluice.cli.errors import CliError, Exit
+from sluice.cli.views.whatif import whatif_text
 from sluice.console.feeds.rollout_feed import RolloutFeed
 from sluice.rollout.engine.state import State, Status
+from sluice.rollout.errors import OverrideError
+from sluice.rollout.plan.schema import RolloutPlan
 from sluice.rollout.review.explain import Explanation, RecordedCheck, explain
 from sluice.rollout.review.report import ReportEnding, build_report
+from sluice.rollout.review.whatif import VerdictChange
+from sluice.rollout.review.whatif_replay import StepReplay
 from workflows.models import workflow_id
 
 EXPLANATIONS_MAX = 200
@@ -34,6 +42,16 @@ class LedgerAwayError(CliError):
     def __init__(self, error: EffectError) -> None:
         _logger.warning("ledger away", error=str(error))
         super().__init__(LEDGER_NEEDED, Exit.FAILED)
+
+
+@dataclass(frozen=True, slots=True)
+class WhatIf:
+    """The recorded readings under edited rules; ``text`` sums it up, empty without edits."""
+
+    plan: RolloutPlan
+    changes: Sequence[VerdictChange]
+    replays: Sequence[StepReplay]
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +98,34 @@ class RolloutRecord:
             raise LedgerAwayError(error) from error
         ending: ReportEnding = _ENDINGS.get(state.status, "Interim")
         return render_markdown(build_report(state, ending, state.finished_at or now, checks))
+
+    async def replay(self, flag: str, edits: Sequence[str]) -> WhatIf:
+        """Judge the recorded readings again under edited rules.
+
+        Raises:
+            CliError: nothing is recorded, the ledger is away, or an edit can't be applied.
+        """
+        state = await self._live_state(flag)
+        try:
+            rollout_id = state.rollout_id if state else await self._latest_id(flag)
+            plan = state.plan if state else (await self._recorded_state(flag)).plan
+            timeline = state.timeline if state else ()
+            events = merge_timelines(await read_events(self.ledger, rollout_id), timeline)
+            records = await read_checks(self.ledger, rollout_id)
+            findings = await read_findings(self.ledger, rollout_id)
+        except EffectError as error:
+            raise LedgerAwayError(error) from error
+        checks = [RecordedCheck(check=r.check, gates=r.gates, metrics=r.metrics) for r in records]
+        if not edits:
+            return WhatIf(plan, (), (), "")
+        try:
+            changes, replays = await asyncio.to_thread(
+                replay_with_overrides, edits, (checks, findings, events), plan
+            )
+        except OverrideError as error:
+            raise CliError(str(error), Exit.USAGE) from error
+        text = whatif_text(rollout_id, changes, replays, plan)
+        return WhatIf(plan, tuple(changes), tuple(replays), text)
 
     async def _live_state(self, flag: str) -> State | None:
         try:

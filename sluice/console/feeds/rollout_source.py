@@ -6,15 +6,20 @@ from datetime import datetime
 from typing import Protocol
 
 from temporalio.client import WorkflowExecutionStatus
+from temporalio.service import RPCError
 
+from activities.contract.models import WatchCheckpoint
 from sluice.cli.clients.rollouts import ROLLOUT_ID_PREFIX, Rollouts
 from sluice.cli.context import Context
+from sluice.cli.errors import CliError, Exit
 from sluice.rollout.engine.commands import Acknowledgement, Command, Verb
 from sluice.rollout.engine.state import State
 from workflows import temporal_ui
+from workflows.models import workflow_id
 from workflows.rollout_workflow import RolloutWorkflow
 
 ROWS_MAX = 500
+WATCH_ACTIVITY = "watch_red_flags"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +41,7 @@ class RolloutSource(Protocol):
     async def fetch_rows(self) -> list[RolloutRow]: ...
     async def fetch_state(self, flag: str) -> State: ...
     async def fetch_waiting(self, flag: str) -> tuple[str, datetime | None]: ...
+    async def fetch_watch(self, flag: str) -> WatchCheckpoint | None: ...
     async def send_command(
         self, flag: str, verb: Verb, command: Command, seconds: float = 10
     ) -> Acknowledgement: ...
@@ -77,6 +83,20 @@ class TemporalRollouts:
 
     async def fetch_waiting(self, flag: str) -> tuple[str, datetime | None]:
         return await (await self._connect()).fetch_waiting(flag)
+
+    async def fetch_watch(self, flag: str) -> WatchCheckpoint | None:
+        """Return the last heartbeat of the red flags' watch; None while nothing is watched."""
+        client = (await self._connect()).client
+        try:
+            description = await client.get_workflow_handle(workflow_id(flag)).describe()
+        except RPCError as error:
+            raise CliError(f"Temporal: {error.message}", Exit.UNREACHABLE) from error
+        for pending in description.raw_description.pending_activities:
+            payloads = pending.heartbeat_details.payloads
+            if pending.activity_type.name == WATCH_ACTIVITY and payloads:
+                (checkpoint,) = await client.data_converter.decode(payloads, [WatchCheckpoint])
+                return WatchCheckpoint.model_validate(checkpoint)
+        return None
 
     async def send_command(
         self, flag: str, verb: Verb, command: Command, seconds: float = 10

@@ -25,6 +25,7 @@ from sluice.identity.signing import new_nonce
 from sluice.identity.statement import statement_of
 from sluice.rollout.analysis.verdict import Check
 from sluice.rollout.engine.admission import rejection_reason
+from sluice.rollout.engine.approvals import missing_approvals
 from sluice.rollout.engine.commands import Command, Verb
 from sluice.rollout.engine.decision_context import LOWERING_VERBS, command_context
 from sluice.rollout.engine.rollback import rollback_targets
@@ -164,6 +165,7 @@ def _render(
         "newest": newest if newest != wanted.evidence else "",
         "targets": rollback_targets(state.rollback_origin_step),
         "rejection": rejection,
+        "missing": missing_approvals(state, state.step) if state.step and not state.is_live else 0,
         "proof": _proof_kinds(services, wanted.verb, session),
         "problem": problem,
         "problems": snapshot.problems,

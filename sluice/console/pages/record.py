@@ -1,18 +1,21 @@
-"""The pages of a rollout's record: explain, plan and post-mortem."""
+"""The pages of a rollout's record: explain, what-if, plan and post-mortem."""
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
+from sluice.cli.errors import CliError, Exit
 from sluice.console.pages.rendering import render_page
 from sluice.console.services import require_session, services_of
+from sluice.rollout.plan.overrides import REPLAYABLE_FIELDS
 from sluice.rollout.plan.schema import RolloutPlan, Step
 from sluice.rollout.review.explain import summarize_rule
 
 router = APIRouter()
+Choice = Annotated[str, Query(max_length=200)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,37 @@ async def report_page(request: Request, flag: str) -> Response:
     services = services_of(request)
     text = await services.record.write_report(flag, services.now())
     return _render(request, "report.html", flag, text=text)
+
+
+@router.get("/rollouts/{flag}/whatif")
+async def whatif_page(
+    request: Request, flag: str, rule: Choice = "", field: Choice = "", value: Choice = ""
+) -> Response:
+    """Judge the recorded readings again under one edited rule."""
+    require_session(request)
+    record = services_of(request).record
+    is_complete = bool(rule and field and value.strip())
+    edits, problem = ([f"{rule}.{field}={value.strip()}"] if is_complete else []), ""
+    try:
+        result = await record.replay(flag, edits)
+    except CliError as error:
+        if error.code is not Exit.USAGE:
+            raise
+        result, problem = await record.replay(flag, []), str(error)
+    values = {
+        "result": result,
+        "rules": editable_rule_names(result.plan),
+        "fields": sorted(REPLAYABLE_FIELDS),
+        "wanted": {"rule": rule, "field": field, "value": value},
+        "problem": problem,
+    }
+    return _render(request, "whatif.html", flag, **values)
+
+
+def editable_rule_names(plan: RolloutPlan) -> list[str]:
+    """List gates and red flags as ``step.gate``, in the plan's order."""
+    rules = [(step, rule) for step in plan.steps for rule in (*step.gates, *step.red_flags)]
+    return list(dict.fromkeys(f"{step.name}.{rule.name}" for step, rule in rules))
 
 
 def _render(request: Request, template: str, flag: str, **values: Any) -> Response:  # noqa: ANN401  a template's own values

@@ -4,6 +4,7 @@ Only the readings are scripted: a test decides when the release is bad.
 """
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -48,6 +49,9 @@ from workflows.notice_workflow import NoticeWorkflow
 from workflows.rollout_workflow import RolloutWorkflow
 
 SLACK_SECRET = "8f742231b10e8888abcd99yyyzzz85a5"  # Slack's own example
+FOR_DOCS = "SLUICE_SCREENSHOTS" in os.environ
+"""Pictures for the docs show plain names; the tests show markup, which must appear as text."""
+TITLE = "Half of the users" if FOR_DOCS else "Half of the <b>users</b>"
 PLAN = """
 name: quick
 description: "<script>alert('plan')</script>"
@@ -71,7 +75,7 @@ steps:
     red_flags: &red_flags
       - {{name: error_spike, metric: errors, threshold: 5%, window: 1m, min_samples: 5}}
   - name: half
-    title: Half of the <b>users</b>
+    title: {title}
     stage: 4
     percentage: 50
     rollback_to: internal
@@ -122,7 +126,7 @@ class LiveConsole(RunningConsole):
     flag: str
 
     async def start(self, command: Command | None = None) -> None:
-        await self.rollouts.start(parse_plan(PLAN.format(flag=self.flag)), command)
+        await self.rollouts.start(parse_plan(PLAN.format(flag=self.flag, title=TITLE)), command)
 
 
 @dataclass(frozen=True)
@@ -146,7 +150,7 @@ async def live_console(
     """Serve a console beside a worker with the environment's keyring; ``start`` starts a rollout."""
     client, metrics = await Context(environment).connect_temporal(), ScriptedMetrics()
     async with running_console(environment) as running, _worker(client, environment, metrics):
-        flag = f"flag-{running.url.rpartition(':')[2]}"
+        flag = "checkout" if FOR_DOCS else f"flag-{running.url.rpartition(':')[2]}"
         rollouts = Rollouts(client, signer)
         yield LiveConsole(running.services, environment, metrics, rollouts, flag)
         await _terminate(client, flag)

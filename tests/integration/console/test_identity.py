@@ -95,6 +95,7 @@ async def test_console_decisions_are_proven_to_the_worker(
         await add_passkey(page, live)
         line = str(await page.evaluate("document.querySelector('textarea').value"))
         await click(page, "Log out")
+        await page.wait_for_text("document.body.innerText", "Log in with a passkey")
         await log_in_by_passkey(page, live, "resume")
         await click(page, "Resume as carol@example.org, signed")
         await page.wait_for_text("document.body.innerText", "is not in the keyring")

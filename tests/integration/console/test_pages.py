@@ -113,3 +113,18 @@ async def test_kill_needs_one_post_and_shows_on_the_flags_page(live: LiveConsole
         assert sent.status_code == 303, sent.text
         shown = (await client.get("/flags")).text
         assert f"{live.flag} is killed" in shown
+
+
+async def test_whatif_judges_recorded_readings_by_another_limit(live: LiveConsole) -> None:
+    """A form changes one rule; a mistake in it is named, and nothing of the rollout changes."""
+    async with live.logged_in() as client:
+        await wait_for(live, client, "1 more approval needed")
+        path = f"/rollouts/{live.flag}/whatif"
+        assert "internal.errors" in (await client.get(path)).text
+        edit = {"rule": "internal.errors", "field": "threshold", "value": "0.1%"}
+        page = (await client.get(path, params=edit)).text
+        assert "recorded verdicts judged again" in page
+        assert "Successful → Failed" in page
+        wrong = (await client.get(path, params={**edit, "value": "<b>many"})).text
+        assert 'role="alert"' in wrong
+        assert "<b>many" not in wrong

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from activities.contract.models import WatchCheckpoint
 from sluice.cli.errors import CliError, Exit
 from sluice.console.feeds.check_history import LEDGER_AWAY, RecordedCourse
 from sluice.console.feeds.rollout_feed import TEMPORAL_AWAY, RolloutFeed
@@ -33,6 +34,9 @@ class ScriptedSource:
         if self.error is not None:
             raise self.error
         return self.state
+
+    async def fetch_watch(self, flag: str) -> WatchCheckpoint | None:
+        return None
 
     async def fetch_waiting(self, flag: str) -> tuple[str, datetime | None]:
         return "soaking", None
