@@ -77,6 +77,10 @@ class EnglishWords:
             for above in synset.broader:
                 self._narrower[above].append(index)
 
+    def knows(self, word: str) -> bool:
+        """Return True for a word of the lexicon in its base form."""
+        return word in self._senses
+
     def base(self, word: str) -> tuple[str, ...]:
         """Return the base forms of ``word``, itself first where it is one."""
         forms = [word] if word in self._senses else []
@@ -105,6 +109,13 @@ class EnglishWords:
             if not _PARTICLES & set(near.split("_")[:-1] if "_" in near else ())
             and near.rpartition("_")[2] not in (_PARTICLES if "_" in near else ())
         }
+
+    def verbs(self, noun: str) -> Iterator[str]:
+        """Yield the verbs that a noun is derived from: "buy" of "buyer"."""
+        for _, index in self._senses.get(noun, ()):
+            for source, target, form in self._synsets[index].derived:
+                if source == noun and self._synsets[target].pos == "v":
+                    yield form
 
     def is_person(self, word: str) -> bool:
         """Return True where the first sense of the noun is a person."""

@@ -11,7 +11,7 @@ from typing import Any, LiteralString
 
 from neo4j.exceptions import Neo4jError
 
-from router.catalog.guesses import ColumnFacts, Roles, roles_of
+from router.catalog.guesses import ColumnFacts, Roles, is_flag, roles_of
 from router.catalog.identifiers import phrase_of
 from router.catalog.model import CatalogColumn, CatalogKind, CatalogLink, ColumnType
 
@@ -116,7 +116,7 @@ def _fact(values: Sequence[Any], sampled: int, rows: int) -> ColumnFacts:
         distinct=len(texts) if complete else int(len(texts) / max(len(values), 1) * rows),
         nulls=round(1 - len(values) / max(sampled, 1), 3),
         samples=tuple(texts[:SAMPLES]) if kind in ("text", "list", "integer", "number") else (),
-        unit="year" if kind == "integer" and _are_years(values) else "",
+        unit=_unit(kind, values),
     )
     width = sum(len(str(value)) for value in values) / len(values)
     return ColumnFacts(column, width, unique)
@@ -147,6 +147,12 @@ _TYPES: Mapping[type, ColumnType] = {
     datetime: "timestamptz",
     time: "time",
 }
+
+
+def _unit(kind: ColumnType, values: Sequence[Any]) -> str:
+    if kind == "integer" and _are_years(values):
+        return "year"
+    return "flag" if kind in ("integer", "text") and is_flag(map(str, values)) else ""
 
 
 def _are_years(values: Sequence[Any]) -> bool:

@@ -22,6 +22,29 @@ LONG_TEXT = 80
 """Mean length in bytes from which a text column is prose."""
 
 
+DESCRIBED_WORDS_MAX = 4
+_TRUE = ("1", "y", "yes", "t", "true")
+_FALSE = ("0", "n", "no", "f", "false")
+
+
+def described_words(comment: str | None) -> tuple[str, ...]:
+    """Return a comment that is a name by itself: "patients", and not a sentence."""
+    words = (comment or "").rstrip(".").split()
+    named = 0 < len(words) <= DESCRIBED_WORDS_MAX and all(word.isalpha() for word in words)
+    return (" ".join(words).lower(),) if named else ()
+
+
+def is_flag(sampled: Iterable[str]) -> bool:
+    """Return True for values that say yes and no only: 1 and 0, Y and N."""
+    values = {value.lower() for value in sampled}
+    return values in [{yes, no} for yes, no in zip(_TRUE, _FALSE, strict=True)]
+
+
+def flag_value(sampled: Iterable[str]) -> str:
+    """Return the value of a flag that means yes."""
+    return next((value for value in sampled if value.lower() in _TRUE), "1")
+
+
 @dataclass(frozen=True, slots=True)
 class ColumnFacts:
     """Facts that a store has of one column: ``width`` in bytes on average, ``unique`` if certain."""
@@ -59,16 +82,21 @@ def roles_of(kind: str, key: Sequence[str], facts: Mapping[str, ColumnFacts]) ->
 
 
 def _key(kind: str, facts: Mapping[str, ColumnFacts]) -> tuple[str, ...]:
-    unique = [name for name, fact in facts.items() if fact.unique]
+    """Return the likeliest unique column: ``customer_id``, then ``name``, then any text."""
     own = {singular(word) for word in words_of(kind)}
-    for name in unique:
+    ranked = []
+    for place, (name, fact) in enumerate(facts.items()):
+        if not fact.unique or fact.width >= LONG_TEXT:
+            continue
         words = words_of(name)
-        if words[-1] in _KEY_WORDS and {singular(word) for word in words[:-1]} <= own:
-            return (name,)
-    for name in unique:
-        if words_of(name)[-1] in (*_KEY_WORDS, *_TITLE_WORDS) or name.lower().endswith("id"):
-            return (name,)
-    return tuple(unique[:1])
+        rest = {singular(word) for word in words[:-1]}
+        identifies = words[-1] in _KEY_WORDS
+        titles = words[-1] in _TITLE_WORDS
+        keyed = identifies or name.lower().endswith("id")
+        textual = fact.column.type in (*TEXTUAL, "uuid")
+        rank = (identifies and rest <= own, titles and rest <= own, keyed and textual, textual)
+        ranked.append((*(not each for each in rank), not keyed, place, name))
+    return (min(ranked)[-1],) if ranked else ()
 
 
 def _title(kind: str, facts: Mapping[str, ColumnFacts], key: Sequence[str]) -> tuple[str, ...]:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from router.catalog import postgres_queries as queries
-from router.catalog.guesses import ColumnFacts, is_join_table, roles_of
-from router.catalog.identifiers import phrase_of, without_id
+from router.catalog.guesses import ColumnFacts, described_words, is_flag, is_join_table, roles_of
+from router.catalog.identifiers import parts_of, phrase_of, without_id
 from router.catalog.model import CatalogColumn, CatalogKind, CatalogLink, ColumnType
 
 SAMPLES = 20
@@ -122,7 +122,7 @@ def _kind(table: Row, schema: _Schema, samples: Mapping[str, Sequence[str]]) -> 
         title=roles.title,
         text=roles.text,
         date=roles.date,
-        words=(phrase_of(table["name"]),),
+        words=(*described_words(table["description"]), phrase_of(table["name"])),
         description=table["description"] or "",
         rows=rows,
         certainty=roles.certainty,
@@ -144,11 +144,12 @@ def _facts(
     distinct = _distinct(row["n_distinct"], rows)
     column = CatalogColumn(
         type=kind,
+        words=described_words(row["description"]),
         description=row["description"] or "",
         distinct=distinct if distinct is not None else (len(set(sampled)) or None),
         nulls=None if row["null_frac"] is None else round(row["null_frac"], 3),
         samples=tuple(value[:SAMPLE_CHARS] for value in values[:SAMPLES]),
-        unit="year" if kind == "integer" and _are_years(row["name"], sampled) else "",
+        unit=_unit(kind, row["name"], sampled),
     )
     width = row["avg_width"] or (sum(map(len, sampled)) / len(sampled) if sampled else 0)
     unique = [row["name"]] in keys or row["n_distinct"] == -1
@@ -169,6 +170,12 @@ def _distinct(estimate: float | None, rows: int | None) -> int | None:
     if estimate is None or (estimate < 0 and rows is None):
         return None
     return int(estimate if estimate >= 0 else -estimate * (rows or 0))
+
+
+def _unit(kind: ColumnType, name: str, sampled: Sequence[str]) -> str:
+    if kind == "integer" and _are_years(name, sampled):
+        return "year"
+    return "flag" if kind in ("integer", "text") and is_flag(sampled) else ""
 
 
 def _are_years(name: str, sampled: Sequence[str]) -> bool:
@@ -217,9 +224,14 @@ def _links(
 
 
 def _link(start: str, end: str, columns: list[tuple[str, str]]) -> CatalogLink:
-    name = "_".join(without_id(columns[-1][0]))
+    named = columns[-1][0]
+    words = (" ".join(without_id(named)), " ".join(without_id(named, parts_of)))
     return CatalogLink(
-        name=name, start=start, end=end, columns=tuple(columns), words=(name.replace("_", " "),)
+        name=words[1].replace(" ", "_"),
+        start=start,
+        end=end,
+        columns=tuple(columns),
+        words=tuple(dict.fromkeys(words)),
     )
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from router.catalog.folding import fold_text
+from router.catalog.identifiers import words_of
 from router.catalog.model import Catalog
 
 CATEGORIES_MAX = 60
@@ -98,7 +99,10 @@ class ValueIndex:
         name = values.columns == facts.title or values.columns[0] in facts.title
         for row in values.values:
             conditions = tuple(zip(values.columns, row, strict=True))
-            for phrase, weight in self._phrases(row):
+            phrases = [*self._phrases(row), *(_parts(row[0]) if name and len(row) == 1 else ())]
+            if category and set(words_of(values.columns[0])) & {"sex", "gender"}:
+                phrases += [(word, 0.95) for word in _SEXES.get(row[0].lower(), ())]
+            for phrase, weight in phrases:
                 entry = ValueEntry(kind, conditions, weight, category, name)
                 self._entries[phrase].append(entry)
 
@@ -118,6 +122,20 @@ class ValueIndex:
         for phrase, weight in phrases.items():
             if phrase and phrase.count(" ") < PHRASE_WORDS_MAX:
                 yield phrase, weight
+
+
+def _parts(title: str) -> Iterator[tuple[str, float]]:
+    """Yield the first and the last word of a short name: "Jabba" of "Jabba Desilijic Tiure"."""
+    words = fold_text(title).split()
+    if 1 < len(words) <= PART_WORDS_MAX:
+        for word in {words[0], words[-1]}:
+            if len(word) >= TYPO_LETTERS_MIN and not word.isdigit():
+                yield word, PART
+
+
+PART, PART_WORDS_MAX = 0.7, 4
+_FEMALE, _MALE = ("female", "woman", "women", "girl"), ("male", "man", "men", "boy")
+_SEXES = {"f": _FEMALE, "female": _FEMALE, "w": _FEMALE, "m": _MALE, "male": _MALE}
 
 
 def deletions(word: str) -> set[str]:

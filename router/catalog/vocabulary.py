@@ -5,13 +5,21 @@ Names count fully, words near them in English less. The index is made once for a
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
 
 from router.catalog.english import EnglishWords
-from router.catalog.identifiers import phrase_of, singular, without_id, words_of
+from router.catalog.identifiers import (
+    kind_phrases,
+    parts_of,
+    phrase_of,
+    singular,
+    without_id,
+    words_of,
+)
 from router.catalog.model import TEMPORAL, Catalog, CatalogColumn, CatalogKind, CatalogLink
+from router.catalog.word_forms import abbreviates, shares_stem
 
 Sort = Literal["kind", "column", "link", "role"]
 NAME = 1.0
@@ -19,6 +27,8 @@ PART = 0.75
 """A name less its generic part: "birth" for ``birth_date``."""
 HEAD = 0.6
 """The last word of a longer name: "line" for ``invoice_line``."""
+FIRST = 0.4
+"""The first word of a longer name: "units" for ``units_in_stock``."""
 NEAR = 0.85
 """Factor of a word that only means the same."""
 _GENERIC = frozenset(
@@ -54,6 +64,10 @@ _GENERIC = frozenset(
         "and",
     ]
 )
+ABBREVIATED, SHORTENED, STEM = 0.85, 0.7, 0.85
+"""Factors: a name abbreviates a word; the same, the name being a word; both share a stem."""
+STRANGE = 0.65
+"""Factor of another word for a flag: a wrong one would hide rows."""
 _TIME_PARTS = frozenset(["date", "datetime", "time", "timestamp", "at", "on"])
 
 
@@ -88,14 +102,35 @@ class Vocabulary:
                 self._add_kind(name, kind, english)
         for link in catalog.visible_links.values():
             self._add_link(link, english)
+        self.person_verbs = _person_verbs(catalog, self.person_kinds, english)
+        self._parts = _abbreviations(catalog, english)
         self.words_max = max((key.count(" ") + 1 for key in self._terms), default=1)
         self.lemma = lru_cache(maxsize=32_768)(self._lemma)
+        self.derived = lru_cache(maxsize=4096)(self._derived)
 
     def find(self, words: Iterable[str]) -> list[Term]:
         """Return the meanings of a phrase, best first; ``words`` are folded."""
+        words = list(words)
         key = " ".join(self.lemma(word) for word in words)
-        found = self._terms.get(key)
-        return sorted(found.values(), key=lambda term: -term.weight) if found else []
+        found = list(self._terms.get(key, {}).values())
+        if len(words) == 1 and all(term.weight < HEAD for term in found):
+            found += self.derived(words[0])
+        return sorted(found, key=lambda term: -term.weight)
+
+    def _derived(self, word: str) -> tuple[Term, ...]:
+        """Return the meanings of parts of names that abbreviate a word or share its stem."""
+        factors = {}
+        for part, factor in self._parts.get(word[:1], {}).items():
+            if shares_stem(word, part):
+                factors[part] = STEM
+            elif abbreviates(part, word):
+                factors[part] = factor
+        return tuple(
+            replace(term, weight=term.weight * factor, exact=False)
+            for part, factor in factors.items()
+            for term in self._terms.get(self.lemma(part), {}).values()
+            if term.weight >= HEAD
+        )
 
     def lemmas(self) -> frozenset[str]:
         """Every word of the vocabulary in its base form."""
@@ -115,7 +150,7 @@ class Vocabulary:
             self._terms[key][identity] = term
 
     def _add_kind(self, name: str, kind: CatalogKind, english: EnglishWords) -> None:
-        for phrase in dict.fromkeys((phrase_of(name), *kind.words)):
+        for phrase in dict.fromkeys((*kind_phrases(name), *kind.words)):
             self._add(phrase, Term("kind", name, NAME, exact=True))
             words = phrase.split()
             near = english.related(singular(words[-1]), "n")
@@ -133,7 +168,8 @@ class Vocabulary:
     ) -> None:
         column, facts = named
         own = {singular(word) for word in words_of(kind)}
-        for phrase in dict.fromkeys((phrase_of(column), *facts.words)):
+        names = (phrase_of(column), " ".join(parts_of(column)), *facts.words)
+        for phrase in dict.fromkeys(names):
             self._add(phrase, Term("column", kind, NAME, column, exact=True))
             words = phrase.split()
             rest = [word for word in words if word not in _GENERIC and singular(word) not in own]
@@ -146,13 +182,17 @@ class Vocabulary:
             factor = NEAR if len(core) == 1 else NEAR * HEAD
             if len(core) > 1:
                 self._add(core[-1], Term("column", kind, HEAD, column))
+                self._add(core[0], Term("column", kind, FIRST, column))
             pos = "nv" if facts.type in TEMPORAL or set(words) & _TIME_PARTS else "nva"
+            flag = facts.type == "boolean" or facts.unit == "flag"
             for word, weight in english.related(singular(core[-1]), pos).items():
-                self._add(word, Term("column", kind, weight * factor, column))
+                strange = STRANGE if flag and word[:4] != core[-1][:4] else 1.0
+                self._add(word, Term("column", kind, weight * factor * strange, column))
 
     def _add_link(self, link: CatalogLink, english: EnglishWords) -> None:
         base = Term("link", link.start, NAME, link=link.id, exact=True)
-        for phrase in dict.fromkeys((phrase_of(link.name), *link.words, *link.reverse_words)):
+        names = (phrase_of(link.name), " ".join(parts_of(link.name)))
+        for phrase in dict.fromkeys((*names, *link.words, *link.reverse_words)):
             self._add(phrase, base)
             for word in _core_words(phrase):
                 self._add_link_word(word, link, english)
@@ -174,6 +214,29 @@ class Vocabulary:
     def _add_role(self, word: str, weight: float, link: CatalogLink, english: EnglishWords) -> None:
         if link.relationship and link.start in self.person_kinds and english.is_person(word):
             self._add(word, Term("role", link.start, weight, link=link.id))
+
+
+def _person_verbs(
+    catalog: Catalog, kinds: Iterable[str], english: EnglishWords
+) -> dict[str, dict[str, float]]:
+    """Return what people of a kind do, in base form: customers are buyers, and "buy"."""
+    found: dict[str, dict[str, float]] = defaultdict(dict)
+    for name in kinds:
+        head = (catalog.kinds[name].words or (phrase_of(name),))[0].split()[-1]
+        for near, weight in english.related(singular(head), "n").items():
+            for verb in english.verbs(near) if near.endswith(("er", "or")) else ():
+                base = base_form(verb, english.irregular)
+                found[base][name] = max(weight, found[base].get(name, 0.0))
+    return found
+
+
+def _abbreviations(catalog: Catalog, english: EnglishWords) -> dict[str, dict[str, float]]:
+    """Return the parts of names by first letter, each with the factor of what it abbreviates."""
+    parts: dict[str, dict[str, float]] = defaultdict(dict)
+    for name, kind in catalog.visible_kinds.items():
+        for part in {part for each in (name, *kind.visible) for part in parts_of(each)}:
+            parts[part[0]][part] = SHORTENED if english.knows(part) else ABBREVIATED
+    return parts
 
 
 SUPERIORS = frozenset(

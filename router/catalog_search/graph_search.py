@@ -9,7 +9,7 @@ from neo4j.exceptions import DriverError, Neo4jError
 from router.backends.base import SearchRequest
 from router.catalog.model import Catalog
 from router.catalog_search.form_search import FormResult, FormSearch
-from router.catalog_search.rows import row_hit, selected_value, value_hits
+from router.catalog_search.rows import row_hit, selected_value, value_hits, with_ties
 from router.errors import StoreUnavailable
 from router.observability import trace
 from router.question.cypher import compile_cypher
@@ -37,7 +37,7 @@ class GraphFormSearch:
         if not isinstance(search, FormSearch) or search.form is None:
             return FormResult(())
         form, kind = search.form, self.catalog.kinds[search.form.kind]
-        limit = min(form.limit or search.limit, search.limit)
+        limit = search.limit
         statement = compile_cypher(form, self.catalog, limit + 1, search.caller)
         trace.add_note(
             "graph", {"cypher": statement.text, "values": [str(v) for v in statement.values]}
@@ -48,6 +48,7 @@ class GraphFormSearch:
             return FormResult(
                 value_hits(form, kind, rows[:limit]), value=selected_value(form, rows)
             )
+        rows = with_ties(form, rows)
         found = [_native(row["properties"]) for row in rows]
         hits = [row_hit(form.kind, kind, row, place) for place, row in enumerate(found[:limit])]
         return FormResult(hits, value=selected_value(form, found), more=len(rows) > limit)

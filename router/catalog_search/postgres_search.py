@@ -8,7 +8,7 @@ import asyncpg  # type: ignore[import-untyped]  # it ships no types
 from router.backends.base import SearchRequest
 from router.catalog.model import Catalog
 from router.catalog_search.form_search import FormResult, FormSearch
-from router.catalog_search.rows import row_hit, selected_value, value_hits
+from router.catalog_search.rows import row_hit, selected_value, value_hits, with_ties
 from router.errors import StoreUnavailable
 from router.observability import trace
 from router.question.sql import compile_sql
@@ -66,7 +66,7 @@ class PostgresFormSearch:
         if not isinstance(search, FormSearch) or search.form is None:
             return FormResult(())
         form, kind = search.form, self.catalog.kinds[search.form.kind]
-        limit = min(form.limit or search.limit, search.limit)
+        limit = search.limit
         statement = compile_sql(form, self.catalog, limit + 1, search.caller)
         trace.add_note(
             "postgres", {"sql": statement.text, "values": [str(v) for v in statement.values]}
@@ -75,8 +75,9 @@ class PostgresFormSearch:
             rows = await self._fetch(statement.text, statement.values)
         except ERRORS as error:
             raise StoreUnavailable(self.name, type(error).__name__, str(error)) from error
-        shown = [dict(row) for row in rows[:limit]]
-        value = selected_value(form, [dict(row) for row in rows])
+        rows = with_ties(form, [dict(row) for row in rows])
+        shown = rows[:limit]
+        value = selected_value(form, rows)
         if form.aggregate is not None:
             return FormResult(value_hits(form, kind, shown), value=value)
         hits = [row_hit(form.kind, kind, row, place) for place, row in enumerate(shown)]

@@ -10,6 +10,7 @@ from router.catalog.identifiers import phrase_of
 from router.catalog.model import CatalogKind
 from router.catalog_search.form_search import AnswerValue
 from router.question.form import QuestionForm
+from router.question.statement import SORT_COLUMN
 
 TEXT_CHARS_MAX = 800
 VALUE_CHARS_MAX = 300
@@ -57,13 +58,22 @@ def value_hits(form: QuestionForm, kind: CatalogKind, rows: Sequence[Properties]
 
 def selected_value(form: QuestionForm, rows: Sequence[Properties]) -> AnswerValue | None:
     """Return the one value that the form asks for: an aggregate, or a column of a single row."""
-    if len(rows) != 1:
-        return None
     if form.aggregate is not None:
-        return plain_value(rows[0]["value"]) if form.aggregate.group_by is None else None
-    if len(form.select) != 1:
+        whole = len(rows) == 1 and form.aggregate.group_by is None
+        return plain_value(rows[0]["value"]) if whole else None
+    if len(form.select) != 1 or not rows:
         return None
-    return plain_value(rows[0].get(form.select[0]))
+    values = [plain_value(row.get(form.select[0])) for row in rows]
+    return values[0] if values.count(values[0]) == len(values) else None
+
+
+def with_ties(form: QuestionForm, rows: Sequence[Properties]) -> Sequence[Properties]:
+    """Return the rows that the form's own limit allows, and those equal to the last of them."""
+    if form.limit is None or len(rows) <= form.limit:
+        return rows
+    first, others = rows[: form.limit], rows[form.limit :]
+    last = first[-1][SORT_COLUMN] if form.order is not None else None
+    return [*first, *(row for row in others if last is not None and row[SORT_COLUMN] == last)]
 
 
 def plain_value(value: object) -> AnswerValue | None:

@@ -1,5 +1,6 @@
 """The kinds that a question may ask for, with how much speaks for each before it is read."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -14,8 +15,12 @@ HEAD, ASKED, OTHER = 0.7, 1.0, 0.15
 """Words that name the first kind; the kind behind "which"; any other kind."""
 PERSON, OWNER = 0.45, 0.3
 """A kind of people behind "who"; the kind that holds a value of the question."""
+DOING = 0.4
+"""What a verb adds for the people who do that: customers buy."""
 FAR_END, STRANDED = 0.4, 0.75
 """The other end of a link that words name; the same where a preposition stays without its noun."""
+AS_COLUMN = 0.3
+"""Factor of a kind whose words are a column's own name."""
 CANDIDATES_MAX = 12
 
 
@@ -55,12 +60,18 @@ class CandidateFinder:
             yield from self._named(mention, mentions, head)
         if mentions.tokens and any(token.folded in WHO for token in mentions.tokens[:6]):
             for kind in self._vocabulary.person_kinds:
-                yield Candidate(kind, PERSON)
+                yield Candidate(kind, PERSON + DOING * self._does(kind, mentions))
         yield from self._other_ends(mentions)
         yield from self._measured(mentions)
         for value in mentions.values:
             for entry in value.entries:
                 yield Candidate(entry.kind, OWNER * entry.weight * (1.0 if entry.name else 0.8))
+
+    def _does(self, kind: str, mentions: Mentions) -> float:
+        """Return how surely the question's verb is what people of a kind do."""
+        verbs = self._vocabulary.person_verbs
+        lemmas = (self._vocabulary.lemma(token.folded) for token in mentions.tokens)
+        return max((verbs[word].get(kind, 0.0) for word in lemmas if word in verbs), default=0.0)
 
     def _named(
         self, mention: TermMention, mentions: Mentions, head: TermMention | None
@@ -68,6 +79,7 @@ class CandidateFinder:
         for term in mention.terms:
             if term.sort in ("kind", "role"):
                 prior = self._prior(mention, mentions, head) * term.weight
+                prior *= AS_COLUMN if _is_column(mention) and not term.exact else 1.0
                 yield Candidate(term.kind, prior, mention, term)
             elif term.sort == "column" and not term.link:
                 yield Candidate(term.kind, OTHER * term.weight)
@@ -110,7 +122,11 @@ class CandidateFinder:
             governed = before in PREPOSITIONS or (
                 before in ("the", "a", "an") and two in PREPOSITIONS
             )
-            if mention.end in starts or (governed and two not in ("number", "count", "list")):
+            if mention.end in starts or _is_measure(mentions, mention.start):
+                continue
+            if _is_column(mention) or _names_value(mentions, mention):
+                continue
+            if governed and two not in ("number", "count", "list"):
                 continue
             return mention
         return None
@@ -125,11 +141,47 @@ class CandidateFinder:
         apposed = any(value.start == mention.end for value in mentions.values) or any(
             number.start == mention.end and not number.marked for number in mentions.comparisons
         )
+        if _is_measure(mentions, mention.start):
+            return OTHER
         if asked and not apposed:
+            return ASKED
+        if mention is not head and _asks_how_often(mentions):
             return ASKED
         if any(superlative(word) for word in before[-1:]) and mention is head:
             return ASKED
         return HEAD if mention is head else OTHER
+
+
+def _is_column(mention: TermMention) -> bool:
+    """Return True for a column's own name that only resembles a kind: "countries"."""
+    exact = {term.sort for term in mention.terms if term.exact}
+    return "column" in exact and "kind" not in exact
+
+
+def _names_value(mentions: Mentions, mention: TermMention) -> bool:
+    """Return True for "in the IT department", where the kind explains a value behind "in"."""
+    value = next((each for each in mentions.values if each.end == mention.start), None)
+    if value is None:
+        return False
+    before = [token.folded for token in mentions.tokens[max(value.start - 2, 0) : value.start]]
+    return any(word in PREPOSITIONS for word in before)
+
+
+def _is_measure(mentions: Mentions, start: int) -> bool:
+    """Return True for "by number of orders" and "the highest number of orders"."""
+    before = " ".join(token.folded for token in mentions.tokens[max(start - 6, 0) : start])
+    return _MEASURE.search(before) is not None
+
+
+def _asks_how_often(mentions: Mentions) -> bool:
+    words = [token.folded for token in mentions.tokens[:3]]
+    return words[:2] == ["how", "often"] or words == ["how", "many", "times"]
+
+
+_MEASURE = re.compile(
+    r"\b(?:by|with|has|have|had|most|least|fewest|highest|lowest|largest|greatest|biggest|smallest)"
+    r"(?: the| a| an)?(?: highest| largest| greatest| lowest| smallest| total)? (?:number|count) of$"
+)
 
 
 def _is_stranded(mentions: Mentions) -> bool:

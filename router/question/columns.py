@@ -7,7 +7,7 @@ from router.catalog.identifiers import words_of
 from router.catalog.model import NUMERIC, TEMPORAL, Catalog, CatalogColumn, CatalogKind
 from router.catalog.paths import SchemaPath, SchemaPaths
 from router.catalog.vocabulary import Vocabulary
-from router.question.draft import Draft
+from router.question.draft import Branch, Draft
 from router.question.language.grammar import DIMENSIONS, MONEY
 from router.question.language.mentions import Mentions
 
@@ -55,7 +55,7 @@ class ColumnFinder:
         return [
             name
             for name, column in self._catalog.visible_kinds[kind].visible.items()
-            if column.type in NUMERIC and column.unit != "year" and not self.is_key(kind, name)
+            if column.type in NUMERIC and not column.unit and not self.is_key(kind, name)
         ]
 
     def temporal(self, kind: str) -> list[str]:
@@ -70,11 +70,14 @@ class ColumnFinder:
         """Return the column of a dimension ("length"): by its words, the likeliest first."""
         temporal = dimension in ("age", "date")
         allowed = self.temporal(kind) if temporal else self.numeric(kind)
-        for rank, word in enumerate(DIMENSIONS[dimension]):
-            for term in self._vocabulary.find([word]):
-                if term.sort == "column" and term.kind == kind and term.column in allowed:
-                    return term.column, term.weight * 0.95**rank
-        return None
+        found = [
+            (term.weight * 0.95**rank, -rank, term.column)
+            for rank, word in enumerate(DIMENSIONS[dimension])
+            for term in self._vocabulary.find([word])
+            if term.sort == "column" and term.kind == kind and term.column in allowed
+        ]
+        best = max(found, default=None)
+        return (best[2], best[0]) if best else None
 
     def default_measure(self, kind: str) -> tuple[str, float] | None:
         """Return the column that "invoices over 10" means."""
@@ -101,16 +104,26 @@ class ColumnFinder:
                         place = (mention.start, mention.end)
                         yield ColumnChoice(path, term.kind, term.column, weight, place)
 
+    def _on_the_way(self, draft: Draft) -> Iterator[ColumnChoice]:
+        """Yield the dates of kinds that the draft's links pass: who bought it *in 1997*."""
+        for path, branch in branches_of(draft.root):
+            date = self._catalog.visible_kinds[branch.kind].date
+            if date in self._catalog.visible_kinds[branch.kind].visible and date:
+                yield ColumnChoice(path, branch.kind, date, 0.4 - 0.02 * len(path))
+
     def date_choices(
-        self, target: str, mentions: Mentions, around: tuple[int, int]
+        self, draft: Draft, mentions: Mentions, around: tuple[int, int]
     ) -> list[ColumnChoice]:
         """Return the date columns that a time may restrict, best first."""
+        target = draft.kind
         found = list(self.mentioned(target, mentions, around, "temporal"))
         facts = self._catalog.visible_kinds[target]
+        own = LIFE_DATE if target in self._vocabulary.person_kinds else 0.45
         found += [
-            ColumnChoice((), target, column, 0.45 if column == facts.date else 0.25)
+            ColumnChoice((), target, column, own if column == facts.date else 0.25)
             for column in self.temporal(target)
         ]
+        found += self._on_the_way(draft)
         for kind in self._neighbours(target, mentions):
             date = self._catalog.visible_kinds[kind].date
             path = self._way(target, kind)
@@ -147,6 +160,18 @@ class ColumnFinder:
         named = [term.kind for mention in mentions.terms for term in mention.of("kind")]
         valued = [entry.kind for mention in mentions.values for entry in mention.entries]
         return [kind for kind in dict.fromkeys((*named, *valued)) if kind != target]
+
+
+LIFE_DATE = 0.35
+"""Sureness of a person's own date: that they were hired or born then is rarely meant."""
+
+
+def branches_of(branch: Branch, path: SchemaPath = ()) -> Iterator[tuple[SchemaPath, Branch]]:
+    """Yield the branches below one that must exist, each with its way."""
+    for link in branch.branches:
+        if not link.negated:
+            yield (*path, link.step), link.branch
+            yield from branches_of(link.branch, (*path, link.step))
 
 
 def use_choice(draft: Draft, choice: ColumnChoice, place: tuple[int, int]) -> None:

@@ -5,8 +5,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 
+from router.catalog.identifiers import words_of
 from router.catalog.model import Catalog, CatalogColumn
-from router.catalog.paths import SchemaPaths
+from router.catalog.paths import SchemaPaths, SchemaStep
 from router.catalog.values import ValueEntry
 from router.observability.trace import require_time
 from router.question.columns import ColumnChoice, ColumnFinder, use_choice
@@ -15,6 +16,8 @@ from router.question.form import (
     AllCondition,
     AnyCondition,
     Condition,
+    LinkCondition,
+    LinkStep,
     Value,
     ValueCondition,
 )
@@ -131,7 +134,9 @@ class ConditionReader:
             words = joined_by(mentions, before[0], mention)
             apart = "and" in words and _columns(before[1].entry) == _columns(option.entry)
         draft.negated |= mention.negated
-        if mention.negated and path:
+        if len(path) == 1 and self._is_mutual(path[0]):
+            draft.root.add((), [_either_way(path[0], conditions, negated=mention.negated)])
+        elif mention.negated and path:
             draft.root.deny(path, conditions)
         elif mention.negated:
             draft.root.add((), [each.model_copy(update={"negated": True}) for each in conditions])
@@ -145,6 +150,11 @@ class ConditionReader:
             draft.use(term.start, term.end, 1.0)
         draft.cost += 0.1 * len(path)
         draft.matches.append(_match_line(mentions, mention, option.entry))
+
+    def _is_mutual(self, step: SchemaStep) -> bool:
+        """Return True for a link that holds both ways: the friends of X name X or are named by X."""
+        link = self._catalog.visible_links[step.link]
+        return link.start == link.end and bool(set(words_of(link.name)) & MUTUAL)
 
     def _equalities(self, mention: ValueMention, entry: ValueEntry) -> list[ValueCondition]:
         """Return conditions; several values that one short phrase begins are alternatives."""
@@ -162,7 +172,7 @@ class ConditionReader:
         """Add every time; those joined by "or" are alternatives."""
         pending: list[tuple[ColumnChoice, tuple[Condition, ...]]] = []
         for mention in mentions.dates:
-            choices = self._columns.date_choices(draft.kind, mentions, (mention.start, mention.end))
+            choices = self._columns.date_choices(draft, mentions, (mention.start, mention.end))
             if mention.range.bare and not choices:
                 continue
             if not choices:
@@ -203,6 +213,27 @@ class ConditionReader:
             return tuple(conditions)
         outside = [_outside(each) for each in conditions]
         return (outside[0],) if len(outside) == 1 else (AnyCondition(conditions=tuple(outside)),)
+
+
+MUTUAL = frozenset(
+    "friend friends friendship knows know married spouse sibling siblings colleague colleagues "
+    "connected connects similar adjacent neighbour neighbor neighbours neighbors borders related "
+    "partner partners ally allies adjoins cousin".split()
+)
+
+
+def _either_way(
+    step: SchemaStep, conditions: list[ValueCondition], *, negated: bool
+) -> AnyCondition | AllCondition:
+    ways = tuple(
+        LinkCondition(
+            step=LinkStep(link=step.link, reverse=reverse),
+            conditions=tuple(conditions),
+            negated=negated,
+        )
+        for reverse in (False, True)
+    )
+    return AllCondition(conditions=ways) if negated else AnyCondition(conditions=ways)
 
 
 def _governed(mention: ValueMention, mentions: Mentions, kind: TermMention | None) -> bool:

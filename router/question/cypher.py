@@ -23,21 +23,16 @@ from router.question.form import (
 from router.question.rights import row_conditions
 from router.question.statement import (
     GROUP_COLUMN,
+    SORT_COLUMN,
     VALUE_COLUMN,
     Caller,
     CompiledStatement,
     StatementScope,
+    aggregate_call,
 )
 from router.question.validation import end_of
 
 _INTEGER_MAX = 2**63
-_FUNCTIONS = {
-    "count": "count",
-    "sum": "sum",
-    "average": "avg",
-    "minimum": "min",
-    "maximum": "max",
-}
 
 
 def compile_cypher(
@@ -121,7 +116,7 @@ def _rows(scope: StatementScope, form: QuestionForm, root: str) -> Iterator[str]
             value = "v"
     columns = ", ".join(f".{escaped(name)}" for name in kind.visible)
     yield f"WITH {root}, {value} AS v"
-    yield f"RETURN {root} {{{columns}}} AS properties, v AS {escaped(VALUE_COLUMN)}"
+    yield f"RETURN {root} {{{columns}}} AS properties, v AS {escaped(SORT_COLUMN)}"
     order = [f"{root}.{escaped(name)}" for name in kind.key]
     if form.order is not None:
         order = ["v IS NULL", f"v {'DESC' if form.order.descending else 'ASC'}", *order]
@@ -142,12 +137,12 @@ def _measured(scope: StatementScope, measure: Measure, kind: str, root: str) -> 
         yield f"WHERE {' AND '.join(tests)}"
     yield f"WITH DISTINCT {root}, {alias}"
     argument = f"{alias}.{escaped(measure.column)}" if measure.column else alias
-    yield f"WITH {root}, {_FUNCTIONS[measure.function or 'count']}({argument}) AS v"
+    yield f"WITH {root}, {aggregate_call(measure.function or 'count', argument)} AS v"
 
 
 def _aggregated(scope: StatementScope, aggregate: Aggregate, kind: str, root: str) -> Iterator[str]:
     argument = f"{root}.{escaped(aggregate.column)}" if aggregate.column else "*"
-    value = f"{_FUNCTIONS[aggregate.function]}({argument}) AS {escaped(VALUE_COLUMN)}"
+    value = f"{aggregate_call(aggregate.function, argument)} AS {escaped(VALUE_COLUMN)}"
     if aggregate.group_by is None:
         yield f"RETURN {value}"
         return
@@ -213,11 +208,9 @@ def _compared(scope: StatementScope, condition: MeasureCondition, kind: str, ali
     if measure.function == "count":
         return f"COUNT {{ {subquery} }} {condition.operator} {number}"
     # Cypher has no aggregate over a subquery inside WHERE but this: reduce over a collected list.
-    function = _FUNCTIONS[measure.function or "sum"]
     column = f"{there}.{escaped(measure.column or '')}"
-    values = (
-        f"COLLECT {{ MATCH {pattern}{where} WITH DISTINCT {there} RETURN {function}({column}) }}"
-    )
+    call = aggregate_call(measure.function or "sum", column)
+    values = f"COLLECT {{ MATCH {pattern}{where} WITH DISTINCT {there} RETURN {call} }}"
     return f"{values}[0] {condition.operator} {number}"
 
 

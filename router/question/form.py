@@ -17,6 +17,7 @@ ROWS_MAX = 1000
 Value = str | int | float | bool | date | datetime
 Operator = Literal["=", "<", "<=", ">", ">=", "contains", "missing"]
 Function = Literal["count", "sum", "average", "minimum", "maximum"]
+AggregateFunction = Literal["count", "distinct", "sum", "average", "minimum", "maximum"]
 
 
 class FormPart(BaseModel):
@@ -111,10 +112,10 @@ class SortKey(FormPart):
 class Aggregate(FormPart):
     """One number for all rows, or one for each value of ``group_by``.
 
-    ``group_by`` is a column of the kind at the end of ``path``.
+    ``distinct`` counts the different values of ``column``. ``group_by`` is a column of the kind at the end of ``path``.
     """
 
-    function: Function
+    function: AggregateFunction
     column: str | None = None
     group_by: str | None = None
     path: tuple[LinkStep, ...] = Field(default=(), max_length=LINKS_MAX)

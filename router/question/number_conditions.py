@@ -129,7 +129,22 @@ class NumberReader:
                     f"{mentions.words(number.start, mention.end)} → count of {term.kind}"
                 )
                 return True
+            if self._add_link_count(draft, mentions, number, mention):
+                return True
         return False
+
+    def _add_link_count(
+        self, draft: Draft, mentions: Mentions, number: Comparison, mention: TermMention
+    ) -> bool:
+        """Add "with at least two followers": a number in front of a link's noun."""
+        step = self._relations.counted(draft.kind, mention, mentions)
+        if step is None:
+            return False
+        draft.measures += _measured(Measure(function="count", path=(step,)), number)
+        draft.use(number.start, mention.end, 0.9)
+        words = mentions.words(number.start, mention.end)
+        draft.matches.append(f"{words} → count of {step.link}")
+        return True
 
     @staticmethod
     def _converted(draft: Draft, number: Comparison, unit: str, choice: ColumnChoice) -> Comparison:

@@ -13,7 +13,9 @@ from router.question.language.mentions import Mentions, TermMention
 from router.question.language.value_mentions import ValueMention
 from router.question.relations import Relations
 
-_MONEY_WORDS = frozenset((*MONEY, "money", "spent", "paid", "earned", "sold", "turnover"))
+_MONEY_WORDS = frozenset(
+    (*MONEY, "money", "spent", "paid", "earned", "earn", "earns", "earning", "sold", "turnover")
+)
 _SORTING = frozenset(("ordered", "sorted", "ranked", "order", "sort", "rank"))
 _COUNTING = frozenset(("most", "fewest", "least", "highest", "lowest", "largest", "top"))
 COUNTED_GAP = 3
@@ -53,7 +55,7 @@ class OrderReader:
             draft.order = SortKey(measure=measure, descending=extreme.descending)
             graded = (
                 mentions.tokens[extreme.place].folded in ("most", "least") and extreme.adjective
-            )
+            ) or _behind(mentions, extreme.place) in _OFTEN
             draft.use(extreme.place, extreme.place + 1 + bool(graded), 1.0)
             draft.bonus += 0.3
             if draft.limit is None:
@@ -89,16 +91,35 @@ class OrderReader:
         word = mentions.tokens[extreme.place].folded
         if extreme.adjective is not None:
             return None
-        for mention in mentions.terms:
-            near = 0 < mention.start - extreme.place <= COUNTED_GAP
-            kind = self._other_kind(draft.kind, mention) if near and word in _COUNTING else None
-            measure = self._over(draft, mentions, mention, kind) if kind else None
+        for mention in mentions.terms if word in _COUNTING else ():
+            if not _is_counted(mention, mentions, extreme.place):
+                continue
+            measure = self._count_of(draft, mentions, mention)
             if measure is not None:
                 draft.use(mention.start, mention.end, 1.0)
                 return measure
         if word in ("most", "least") and self._spends(mentions, extreme.place):
-            return self._spent(draft, mentions)
+            return self._earned(draft, mentions) or self._spent(draft, mentions)
         return None
+
+    def _count_of(
+        self, draft: Draft, mentions: Mentions, mention: TermMention
+    ) -> Measure | None:
+        kind = self._other_kind(draft.kind, mention)
+        if kind is not None:
+            return self._over(draft, mentions, mention, kind)
+        step = self._relations.counted(draft.kind, mention, mentions)
+        return Measure(function="count", path=(step,)) if step else None
+
+    def _earned(self, draft: Draft, mentions: Mentions) -> Measure | None:
+        """Read "earns the most" of a kind that has a salary itself."""
+        found = self._columns.dimension(draft.kind, "income")
+        if found is None:
+            return None
+        for place, token in enumerate(mentions.tokens):
+            if token.folded in _MONEY_WORDS:
+                draft.use(place, place + 1, 0.9)
+        return Measure(column=found[0])
 
     @staticmethod
     def _other_kind(kind: str, mention: TermMention) -> str | None:
@@ -106,7 +127,8 @@ class OrderReader:
         named = [term for term in mention.of("kind") if term.weight >= KIND_MIN]
         if not named or any(term.kind == kind for term in mention.of("kind")):
             return None
-        return named[0].kind
+        own = [term.weight for term in mention.of("column") if term.kind == kind]
+        return named[0].kind if named[0].weight > max(own, default=0.0) else None
 
     def _over(
         self, draft: Draft, mentions: Mentions, mention: TermMention, kind: str
@@ -162,6 +184,8 @@ class OrderReader:
                 best = max(fitting, key=lambda choice: choice.weight)
                 if best.place:
                     draft.use(*best.place, 1.0)
+                    if draft.limit is None:
+                        draft.select.append(best.column)  # "the highest freight" asks for it
                 return best.column
         adjective = extreme.adjective
         if adjective is not None and (found := self._columns.dimension(kind, adjective.dimension)):
@@ -172,6 +196,28 @@ class OrderReader:
             return None
         default = self._columns.default_measure(kind)
         return default[0] if default else None
+
+
+def _is_counted(mention: TermMention, mentions: Mentions, place: int) -> bool:
+    """Return True for what "the most" counts: "most orders", "prescribed most often", "by number of"."""
+    if 0 < mention.start - place <= COUNTED_GAP:
+        return True
+    if _behind(mentions, place) in _OFTEN:
+        return 0 <= place - mention.end < COUNTED_GAP
+    return is_number_of(mentions, mention.start)
+
+
+_OFTEN = frozenset(("often", "frequently", "times"))
+
+
+def _behind(mentions: Mentions, place: int) -> str:
+    return mentions.tokens[place + 1].folded if place + 1 < len(mentions.tokens) else ""
+
+
+def is_number_of(mentions: Mentions, start: int) -> bool:
+    """Return True where "number of" stands in front of the token ``start``."""
+    before = [token.folded for token in mentions.tokens[max(start - 2, 0) : start]]
+    return before in (["number", "of"], ["count", "of"])
 
 
 def _extremes(mentions: Mentions) -> Iterator[Extreme]:

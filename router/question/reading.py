@@ -46,7 +46,7 @@ WEAK = 0.5
 WHOLE = 0.99
 NAMED_MIN = 0.6
 """Sureness from which words name a kind."""
-NO_PERSON = 0.35
+NO_PERSON = 0.5
 """Cost of an answer to "who" that is not a person."""
 COVERAGE = 2.0
 MENTIONS_MAX = 64

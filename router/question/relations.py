@@ -11,12 +11,15 @@ from dataclasses import dataclass
 from router.catalog.model import Catalog
 from router.catalog.paths import SchemaPath, SchemaStep
 from router.catalog.vocabulary import HIERARCHY, SUPERIORS, superior_end
+from router.question.form import LinkStep
 from router.question.language.mentions import Mentions, TermMention
 from router.question.language.value_mentions import ValueMention
 
 STEP_COST = 0.3
 LINK_NAMED = 0.8
 KIND_NAMED = 0.15
+COUNTED_MIN = 0.55
+"""Sureness from which a noun names a link that is counted."""
 WRONG_WAY = 0.5
 PEERS_SAME = 1.0
 _PEERS = frozenset(("co", "fellow", "colleague", "colleagues", "coworkers", "costars", "peers"))
@@ -70,6 +73,18 @@ class Relations:
         if not pair or path[0].reverse == path[1].reverse:
             return 0.0
         return PEERS_SAME if any(t.folded in _PEERS for t in mentions.tokens) else -WRONG_WAY
+
+    def counted(self, kind: str, mention: TermMention, mentions: Mentions) -> LinkStep | None:
+        """Return the link that a noun counts: "dependencies" for DEPENDS_ON, "followers" back."""
+        others = max((t.weight for t in mention.terms if t.sort != "link"), default=0.0)
+        for term in mention.of("link"):
+            link = self._links[term.link]
+            if term.column or term.weight <= others or term.weight < COUNTED_MIN or kind not in (link.start, link.end):
+                continue
+            agents = mentions.tokens[mention.start].folded.rstrip("s").endswith(("er", "or", "fan"))
+            reverse = link.start != kind or (link.end == kind and agents)
+            return LinkStep(link=term.link, reverse=reverse)
+        return None
 
     def _kind_named(self, kind: str, mentions: Mentions) -> TermMention | None:
         for mention in mentions.terms:

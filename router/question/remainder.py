@@ -1,6 +1,7 @@
 """The rest of a question, besides values, times and numbers: columns asked for, flags, links."""
 
-from router.catalog.model import Catalog
+from router.catalog.guesses import flag_value
+from router.catalog.model import NUMERIC, Catalog, CatalogColumn
 from router.catalog.paths import SchemaPaths
 from router.catalog.vocabulary import Term
 from router.question.candidates import Candidate
@@ -10,6 +11,10 @@ from router.question.language.mentions import Mentions, TermMention
 
 SELECTED_MIN, EXISTS_MIN, KIND_MIN, NEGATED_MIN = 0.45, 0.7, 0.6, 0.7
 """Sureness from which words ask for a column, require a link, name another kind, are denied."""
+
+
+FLAG_MIN = 0.6
+"""Sureness from which words state a flag: it restricts the rows, so a guess would hide some."""
 
 
 class RemainderReader:
@@ -24,14 +29,14 @@ class RemainderReader:
         for mention in mentions.terms:
             if any(draft.used.get(place) for place in range(mention.start, mention.end)):
                 continue
-            self._add_column(draft, mention)
+            self._add_column(draft, mentions, mention)
         asked = candidate.term
         if asked is not None and asked.sort == "role":
             self._require_link(draft, candidate, asked)
         for link, (mention, weight) in mentions.links.items():
             if draft.used.get(mention.start) and not mention.negated:
                 continue
-            self._add_link(draft, mention, link, weight)
+            self._add_link(draft, mentions, mention, (link, weight))
         self._add_denied(draft, mentions)
 
     def _require_link(self, draft: Draft, candidate: Candidate, role: Term) -> None:
@@ -42,31 +47,59 @@ class RemainderReader:
         if step is not None and role.link not in used and not draft.order:
             draft.root.at((step,))
 
-    def _add_column(self, draft: Draft, mention: TermMention) -> None:
+    def _add_column(self, draft: Draft, mentions: Mentions, mention: TermMention) -> None:
         for term in mention.of("column"):
             if term.kind != draft.kind or term.link or term.weight < SELECTED_MIN:
                 continue
             column = self._catalog.kinds[draft.kind].visible.get(term.column)
             if column is None:
                 continue
+            if self._add_stock(draft, mentions, mention, term.column):
+                return
+            plain = not is_flag_column(column) and not mention.negated
+            if plain and draft.aggregate is not None and not _demanded(mentions, mention):
+                return  # a column that no count shows
             if mention.negated and term.weight < NEGATED_MIN:
                 return  # too unsure to turn it round: the words are left out
             draft.negated |= mention.negated
-            if column.type == "boolean":
-                condition = ValueCondition(
-                    column=term.column, values=(True,), negated=mention.negated
+            if is_flag_column(column):
+                if term.weight < FLAG_MIN:
+                    return
+                draft.root.add((), [_flagged(term.column, column, negated=mention.negated)])
+            elif mention.negated or _demanded(mentions, mention):
+                missing = ValueCondition(
+                    column=term.column, operator="missing", negated=not mention.negated
                 )
-                draft.root.add((), [condition])
-            elif mention.negated:
-                draft.root.add((), [ValueCondition(column=term.column, operator="missing")])
+                draft.root.add((), [missing])
             else:
                 draft.select.append(term.column)
             draft.use(mention.start, mention.end, term.weight)
             return
 
-    def _add_link(self, draft: Draft, mention: TermMention, link: str, weight: float) -> None:
+    def _add_stock(
+        self, draft: Draft, mentions: Mentions, mention: TermMention, column: str
+    ) -> bool:
+        """Read "out of stock" and "in stock" of a column that counts what is there."""
+        before = [t.folded for t in mentions.tokens[max(mention.start - 2, 0) : mention.start]]
+        counted = self._catalog.kinds[draft.kind].columns[column].type in NUMERIC
+        if not counted or not (before == ["out", "of"] or before[-1:] == ["in"]):
+            return False
+        gone = before == ["out", "of"]
+        if not gone and (mention.words_of(mentions) != ("stock",) or draft.aggregate is not None):
+            return False
+        empty = gone != mention.negated
+        condition = ValueCondition(column=column, operator="=" if empty else ">", values=(0,))
+        draft.root.add((), [condition])
+        draft.negated |= mention.negated
+        draft.use(mention.start - (2 if gone else 1), mention.end, 1.0)
+        return True
+
+    def _add_link(
+        self, draft: Draft, mentions: Mentions, mention: TermMention, named: tuple[str, float]
+    ) -> None:
         """Require a link that words name ("people who directed something"), or deny it."""
-        if draft.used.get(mention.start):
+        link, weight = named
+        if draft.used.get(mention.start) or _governs_own_value(draft, mentions, mention):
             return
         steps = [step for step in self._paths.steps(draft.kind) if step.link == link]
         if not steps or weight < EXISTS_MIN or self._names_row(draft):
@@ -110,3 +143,36 @@ class RemainderReader:
             token.folded for token in mentions.tokens[max(mention.start - 3, 0) : mention.start]
         }
         return bool(before & {"with", "have", "has", "having", "had"})
+
+
+def _demanded(mentions: Mentions, mention: TermMention) -> bool:
+    """Return True for "with a fax": the rows that have one."""
+    before = [t.folded for t in mentions.tokens[max(mention.start - 2, 0) : mention.start]]
+    return before[-1:] in (["a"], ["an"], ["any"]) and before[0] in ("with", "have", "has", "having")
+
+
+def _governs_own_value(draft: Draft, mentions: Mentions, mention: TermMention) -> bool:
+    """Return True for a verb in front of a value of the row itself: "run Windows" is no link."""
+    behind = next((v for v in mentions.values if v.start == mention.end and not v.negated), None)
+    if behind is None or not draft.used.get(behind.start):
+        return False
+    own = {v for c in draft.root.conditions if isinstance(c, ValueCondition) for v in c.values}
+    if not any(value in own for entry in behind.entries for _, value in entry.conditions):
+        return False
+    draft.use(mention.start, mention.end, WORD_OF_VALUE)
+    return True
+
+
+WORD_OF_VALUE = 0.6
+
+
+def is_flag_column(column: CatalogColumn) -> bool:
+    """Return True for a column that says yes or no."""
+    return column.type == "boolean" or column.unit == "flag"
+
+
+def _flagged(name: str, column: CatalogColumn, *, negated: bool) -> ValueCondition:
+    """Return that a flag is set, or that it is not; an unknown one is neither."""
+    if column.type == "boolean":
+        return ValueCondition(column=name, values=(not negated,))
+    return ValueCondition(column=name, values=(flag_value(column.samples),), negated=negated)

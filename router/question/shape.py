@@ -17,6 +17,8 @@ from router.question.language.numbers import number_at
 from router.question.relations import Relations
 
 _MONEY_WORDS = frozenset((*MONEY, "money", "spent", "paid", "earned", "sold", "turnover"))
+_DIFFERENT = frozenset(("different", "distinct", "unique"))
+_COSTING = frozenset(("cost", "costs", "costing", "worth", "charge", "priced"))
 _GROUPING = frozenset(("per", "by", "each", "every"))
 _LIMITING = frozenset(("top", "first", "best", "bottom", "last"))
 _BEFORE_NUMBER = frozenset(("", "the", "total", "a", "me", "give", "show", "exact", "overall"))
@@ -61,22 +63,61 @@ class ShapeReader:
     def add_aggregate(self, draft: Draft, mentions: Mentions, counted: TermMention | None) -> None:
         """Read "how many", "total of", "average", "how much", and the groups they are for."""
         words = [token.folded for token in mentions.tokens]
-        if self._counts(words, counted):
-            draft.aggregate = Aggregate(function="count")
-        else:
+        place = self._count_place(words, counted)
+        if place is None:
             self._add_function(draft, mentions, words)
+        elif not self._add_quantity(draft, mentions, place):
+            draft.aggregate = Aggregate(function="count")
         if draft.aggregate is not None:
             self._add_group(draft, mentions)
 
-    def _counts(self, words: list[str], counted: TermMention | None) -> bool:
+    def _count_place(self, words: list[str], counted: TermMention | None) -> int | None:
+        """Return the place behind "how many" or "number of", where rows are counted."""
         for place, word in enumerate(words):
             before = words[place - 1] if place else ""
             behind = words[place + 1] if place + 1 < len(words) else ""
-            if word == "how" and behind == "many":
-                return counted is None or counted.end > place
-            if word in ("number", "count") and behind == "of" and before in _BEFORE_NUMBER:
-                return counted is None or counted.end > place
-        return words[:1] == ["count"]
+            asks = word == "how" and behind in ("many", "often")
+            asks |= word in ("number", "count") and behind == "of" and before in _BEFORE_NUMBER
+            if asks:
+                return place + 2 if counted is None or counted.end > place else None
+        return 1 if words[:1] == ["count"] else None
+
+    def _add_quantity(self, draft: Draft, mentions: Mentions, place: int) -> bool:
+        """Read "how many units are in stock" and "how many countries": a column, not rows."""
+        different = mentions.tokens[place].folded in _DIFFERENT if place < len(mentions.tokens) else False
+        noun = next((m for m in mentions.terms if 0 <= m.start - place <= different), None)
+        exact = noun is not None and any(t.exact and t.kind == draft.kind for t in noun.of("column"))
+        if noun is None or any(t.exact or (t.weight >= KIND_MIN and not exact) for t in noun.of("kind")):
+            return False
+        column = self._quantity(draft, mentions, noun)
+        if column is None:
+            return False
+        function = "sum" if column in self._columns.numeric(draft.kind) else "distinct"
+        draft.use(place - 2, place + different, 1.0)
+        if function == "sum" and self._is_single(draft):
+            draft.select.append(column)
+        else:
+            draft.aggregate = Aggregate.model_validate({"function": function, "column": column})
+        draft.bonus += 0.3
+        return True
+
+    def _quantity(self, draft: Draft, mentions: Mentions, noun: TermMention) -> str | None:
+        """Return the column that the noun and further words name best, and use them."""
+        numeric = self._columns.numeric(draft.kind)
+        columns = [t for t in noun.of("column") if t.kind == draft.kind and not t.link]
+        scores = {t.column: t.weight for t in columns if t.column in numeric or t.exact}
+        parts: dict[str, list[TermMention]] = {column: [noun] for column in scores}
+        for mention in mentions.terms:
+            for term in mention.of("column") if mention is not noun else ():
+                if term.kind == draft.kind and term.column in scores:
+                    scores[term.column] += term.weight
+                    parts[term.column].append(mention)
+        if not scores:
+            return None
+        best = max(scores, key=lambda column: scores[column])
+        for mention in parts[best]:
+            draft.use(mention.start, mention.end, 1.0)
+        return best
 
     def _add_function(self, draft: Draft, mentions: Mentions, words: list[str]) -> None:
         for place, word in enumerate(words):
@@ -87,13 +128,24 @@ class ShapeReader:
             if column is not None:
                 self._set(draft, (function, column), place)
                 return
-        if "how much" in " ".join(words) and not self._is_single(draft):
-            column = self._money(draft.kind)
-            if column is not None:
-                self._set(draft, ("sum", column), words.index("much"))
-                for place, word in enumerate(words):
-                    if AGGREGATES.get(word) == "sum":
-                        draft.use(place, place + 1, 1.0)
+        if "how much" in " ".join(words):
+            self._add_amount(draft, mentions, words)
+
+    def _add_amount(self, draft: Draft, mentions: Mentions, words: list[str]) -> None:
+        """Read "how much": the price of a named row, else the sum over the rows."""
+        place = words.index("much")
+        column = self._aggregated(draft, mentions, place) or self._money(draft.kind)
+        if column is None:
+            return
+        if self._is_single(draft):
+            draft.select.append(column)
+            draft.use(place - 1, place + 1, 1.0)
+            draft.bonus += 0.3
+        else:
+            self._set(draft, ("sum", column), place)
+        for number, word in enumerate(words):
+            if AGGREGATES.get(word) == "sum" or word in _COSTING:
+                draft.use(number, number + 1, 1.0)
 
     def _set(self, draft: Draft, what: tuple[str, str], place: int) -> None:
         draft.aggregate = Aggregate.model_validate({"function": what[0], "column": what[1]})

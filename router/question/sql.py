@@ -27,22 +27,17 @@ from router.question.form import (
 from router.question.rights import row_conditions
 from router.question.statement import (
     GROUP_COLUMN,
+    SORT_COLUMN,
     VALUE_COLUMN,
     Caller,
     CompiledStatement,
     StatementScope,
+    aggregate_call,
 )
 from router.question.validation import end_of
 
 TEXT_CHARS_MAX = 2000
 _BIGINT = 2**63
-_FUNCTIONS = {
-    "count": "count",
-    "sum": "sum",
-    "average": "avg",
-    "minimum": "min",
-    "maximum": "max",
-}
 _CASTS = {
     "boolean": "boolean",
     "date": "date",
@@ -97,7 +92,7 @@ def _rows(scope: StatementScope, form: QuestionForm, parts: _Parts) -> str:
         joined, value = _sorted(scope, form.order, form.kind, root)
         source += joined
         order.append(f"{value} {'DESC' if form.order.descending else 'ASC'} NULLS LAST")
-        columns.append(f"{value} AS {quoted(VALUE_COLUMN)}")
+        columns.append(f"{value} AS {quoted(SORT_COLUMN)}")
     order += [f"{root}.{quoted(name)}" for name in kind.key]
     text = f"SELECT {', '.join(columns) or '1'} FROM {source}{_where(where)}"
     return text + (f" ORDER BY {', '.join(order)}" if order else "")
@@ -150,15 +145,15 @@ def _measured(scope: StatementScope, measure: Measure, kind: str) -> tuple[str, 
     distinct = "DISTINCT " if later and scope.kind(end).key else ""
     rows = f"SELECT {distinct}{', '.join([*keys, *values])} FROM {source}{_where(where)}"
     names = ", ".join(f"k{place}" for place in range(len(keys)))
-    function = _FUNCTIONS[measure.function or "count"]
-    text = f"SELECT {names}, {function}(v) AS v FROM ({rows}) AS r GROUP BY {names}"
+    call = aggregate_call(measure.function or "count", "v")
+    text = f"SELECT {names}, {call} AS v FROM ({rows}) AS r GROUP BY {names}"
     return text, [near for near, _ in pairs]
 
 
 def _aggregated(scope: StatementScope, aggregate: Aggregate, kind: str, parts: _Parts) -> str:
     root, source, where = parts
     argument = f"{root}.{quoted(aggregate.column)}" if aggregate.column else "*"
-    value = f"{_FUNCTIONS[aggregate.function]}({argument}) AS {quoted(VALUE_COLUMN)}"
+    value = f"{aggregate_call(aggregate.function, argument)} AS {quoted(VALUE_COLUMN)}"
     if aggregate.group_by is None:
         return f"SELECT {value} FROM {source}{_where(where)}"
     alias, end = root, kind

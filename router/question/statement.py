@@ -7,7 +7,25 @@ from router.catalog.model import Catalog, CatalogKind
 
 VALUE_COLUMN = "value"
 GROUP_COLUMN = "group"
+SORT_COLUMN = "$sort"
+"""The value that rows are ordered by, beside columns of the team's own names."""
 Caller = Mapping[str, str | None]
+
+
+_FUNCTIONS = {
+    "count": "count",
+    "sum": "sum",
+    "average": "avg",
+    "minimum": "min",
+    "maximum": "max",
+}
+
+
+def aggregate_call(function: str, argument: str) -> str:
+    """Return the call of an aggregate function, which SQL and Cypher write alike."""
+    if function == "distinct":
+        return f"count(DISTINCT {argument})"
+    return f"{_FUNCTIONS[function]}({argument})"
 
 
 @dataclass(frozen=True, slots=True)

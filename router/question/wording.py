@@ -31,6 +31,7 @@ _OPERATORS = {
 }
 _FUNCTIONS = {
     "count": "number",
+    "distinct": "number of different values",
     "sum": "sum",
     "average": "average",
     "minimum": "minimum",

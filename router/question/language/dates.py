@@ -28,7 +28,25 @@ _MONTH = "|".join(
 )
 _DAY = r"(?P<day>\d{1,2})(?:st|nd|rd|th)?"
 _DAYS = {"day": 1, "week": 7, "month": 30, "quarter": 91, "year": 365}
-_NUMBERS = {"a": 1, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "ten": 10}
+_NUMBERS = {
+    word: number
+    for number, word in enumerate(
+        "one two three four five six seven eight nine ten eleven twelve".split(), start=1
+    )
+} | {"a": 1, "couple of": 2}
+_COUNT = rf"(?P<n>\d{{1,4}}|{'|'.join(_NUMBERS)})"
+LAST = 0
+_ORDINALS = {
+    "first": 1,
+    "second": 2,
+    "third": 3,
+    "fourth": 4,
+    "1st": 1,
+    "2nd": 2,
+    "3rd": 3,
+    "4th": 4,
+    "last": LAST,
+}
 _IN = r"(?:in|on|during|of|for|from|at|within|dated|throughout)"
 _AFTER = r"(?:after|later than|past|newer than|more recent than|more recently than)"
 _BEFORE = r"(?:before|earlier than|prior to|older than|until|till|up to)"
@@ -209,6 +227,25 @@ def _decade(match: re.Match[str], _: date) -> Span:
     return _years(century + number, 10)
 
 
+def _part_of_year(match: re.Match[str], _: date) -> Span:
+    year, place = int(match["year"]), _ORDINALS[match["nth"]]
+    if match["part"] == "quarter":
+        return _quarter(year, 4 if place == LAST else place)
+    return _half_of(year, 2 if place == LAST else place)
+
+
+def _half(match: re.Match[str], _: date) -> Span:
+    return _half_of(int(match["year"]), int(match["h"]))
+
+
+def _half_of(year: int, half: int) -> Span:
+    return _quarter(year, 2 * half - 1)[0], _quarter(year, 2 * half)[1]
+
+
+def _century(match: re.Match[str], _: date) -> Span:
+    return _years(100 * int(match["nth"]) - 99, 100)
+
+
 def _past(match: re.Match[str], today: date) -> Span:
     number = match["n"]
     count = int(number) if number.isdigit() else _NUMBERS[number]
@@ -264,15 +301,22 @@ _PATTERNS: tuple[tuple[re.Pattern[str], _Reader], ...] = tuple(
                 int(match["year"] or match["year2"] or today.year), int(match["q"] or match["q2"])
             ),
         ),
+        (
+            rf"\b(?P<nth>{'|'.join(_ORDINALS)}) (?P<part>quarter|half) (?:of )?(?:the year )?"
+            r"(?P<year>\d{4})\b",
+            _part_of_year,
+        ),
+        (r"\bh(?P<h>[12]) ?(?P<year>\d{4})\b", _half),
+        (r"\b(?P<nth>\d{1,2})(?:st|nd|rd|th) century\b", _century),
         (r"\b(?P<decade>(?:1[89]|20)\d0)['’]?s\b", _decade),
         (r"(?<=\bthe )['’]?(?P<decade>\d0)['’]?s\b", _decade),
         (
-            r"\b(?:the )?(?:last|past|previous) (?P<n>\d{1,4}|two|three|four|five|six|ten) "
+            rf"\b(?:the )?(?:last|past|previous) {_COUNT} "
             r"(?P<unit>day|week|month|quarter|year)s?\b",
             _past,
         ),
         (
-            r"\b(?P<n>\d{1,4}|a|one|two|three|four|five|six|ten) (?P<unit>day|week|month|year)s? ago\b",
+            rf"\b{_COUNT} (?P<unit>day|week|month|year)s? ago\b",
             _ago,
         ),
         (

@@ -4,6 +4,7 @@ Longer phrases win over shorter ones, names over near words. Every mention keeps
 tokens, so that whatever stays without a mention can be named.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -13,7 +14,12 @@ from router.catalog.values import ValueIndex
 from router.catalog.vocabulary import Term, Vocabulary
 from router.question.language.comparisons import Comparison, comparisons_of
 from router.question.language.dates import DaySpan, date_ranges
-from router.question.language.grammar import FUNCTION_WORDS, LIGHT_WORDS, NEGATIONS
+from router.question.language.grammar import (
+    FUNCTION_WORDS,
+    LIGHT_WORDS,
+    NEGATIONS,
+    PREPOSITIONS,
+)
 from router.question.language.tokens import QuestionToken, tokens_of
 from router.question.language.value_mentions import ValueMention, find_values, ngrams
 
@@ -28,6 +34,10 @@ class TermMention:
     end: int
     terms: tuple[Term, ...]
     negated: bool = False
+
+    def words_of(self, mentions: "Mentions") -> tuple[str, ...]:
+        """Return the folded words of the phrase."""
+        return tuple(token.folded for token in mentions.tokens[self.start : self.end])
 
     def of(self, sort: str) -> Iterator[Term]:
         """Yield the meanings of one sort."""
@@ -80,7 +90,7 @@ def find_mentions(
     question: str, vocabulary: Vocabulary, values: ValueIndex, today: date
 ) -> Mentions:
     """Take a question apart."""
-    tokens = tokens_of(question)
+    tokens = tokens_of(_negations_apart(question, vocabulary, values))
     dates, numbers = _quantities(tokens, today)
     spans = [(each.start, each.end) for each in dates] + [
         (each.start, each.end) for each in numbers
@@ -100,6 +110,23 @@ def find_mentions(
         tuple(replace(each, negated=is_negated(tokens, each.start, places)) for each in dates),
         tuple(numbers),
     )
+
+
+def _negations_apart(question: str, vocabulary: Vocabulary, values: ValueIndex) -> str:
+    """Write "unpaid" as "non paid" where only "paid" is a value or a column."""
+
+    def apart(match: re.Match[str]) -> str:
+        whole, rest = match[0].lower(), match["rest"].lower()
+        known = values.knows(whole) or any(term.exact for term in vocabulary.find([whole]))
+        category = any(entry.category for entry in values.find(rest))
+        column = any(t.sort == "column" and t.weight >= UNDONE_MIN for t in vocabulary.find([rest]))
+        return f"non {match['rest']}" if not known and (category or column) else match[0]
+
+    return _UNDONE.sub(apart, question)
+
+
+_UNDONE = re.compile(r"\b(?:un|in|non)(?P<rest>[a-z]{4,})\b", re.IGNORECASE)
+UNDONE_MIN = 0.7
 
 
 def _quantities(
@@ -142,6 +169,10 @@ def by_place(values: Iterable[ValueMention]) -> Mapping[int, ValueMention]:
     return {place: each for each in values for place in range(each.start, each.end)}
 
 
+NON_REACH = 2
+"""Tokens that "non" denies: "non-smokers in Oslo" are in Oslo."""
+
+
 def is_negated(
     tokens: Sequence[QuestionToken], start: int, values: Mapping[int, ValueMention]
 ) -> bool:
@@ -149,12 +180,16 @@ def is_negated(
     place, far = start - 1, start - 6
     while place >= max(far, 0):
         word = tokens[place].folded
+        if word == "non" and start - place > NON_REACH:
+            return False
         if word in NEGATIONS or (
             word == "than" and tokens[place - 1].folded in ("other", "rather")
         ):
             return not (word == "no" and tokens[place + 1].folded in ("more", "less", "later"))
         if word in (";", "?", "but", "and", "who", "which"):
             return False
+        if word == "," and tokens[place + 1].folded in PREPOSITIONS:
+            return False  # "not discharged, in the ER"
         ended = values.get(place)
         if ended is not None:
             joined = tokens[ended.end].folded in ("or", "nor", ",") if ended.end < start else False
@@ -175,7 +210,7 @@ def _terms(
         terms = [term for term in vocabulary.find(words) if term.weight >= TERM_WEIGHT_MIN]
         if any(term.exact and term.sort == "kind" for term in terms):
             terms = [term for term in terms if term.exact or term.sort in ("kind", "role")]
-        if all(word in LIGHT_WORDS for word in words):
+        if all(word in LIGHT_WORDS for word in words) and words != ["stock"]:
             terms = [term for term in terms if term.exact or term.sort == "role"]
         if terms:
             found.append(TermMention(start, end, tuple(terms)))

@@ -97,6 +97,8 @@ def _spelled(tokens: Sequence[QuestionToken], place: int) -> tuple[Number | None
         return _UNITS[word], place + 1
     if word in ("a", "one") and following in SCALES and len(following) > 1:
         return 1, place + 1
+    if word == "half" and following in ("a", "an") and place + 2 < len(tokens):
+        return (0.5, place + 2) if tokens[place + 2].folded in SCALES else (None, place)
     return None, place
 
 
@@ -104,7 +106,7 @@ def _scaled(value: Number, tokens: Sequence[QuestionToken], place: int) -> tuple
     while place < len(tokens) and tokens[place].folded in SCALES:
         value *= SCALES[tokens[place].folded]
         place += 1
-    return value, place
+    return int(value) if value == int(value) else value, place
 
 
 def is_spelled(word: str) -> bool:

@@ -6,7 +6,9 @@ decide where the word alone does not.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
+from router.catalog.identifiers import singular
 from router.catalog.values import ValueEntry, ValueIndex
 from router.catalog.vocabulary import Vocabulary
 from router.question.language.grammar import FUNCTION_WORDS, LIGHT_WORDS, NEGATIONS, superlative
@@ -48,7 +50,8 @@ def find_values(
     for start, end, words in ngrams(tokens, frozenset(), values.words_max):
         if any(place in taken for place in range(start, end)):
             continue
-        if any(place in busy for place in range(start, end)) and not _names(tokens, start, end):
+        busy_here = any(place in busy for place in range(start, end))
+        if busy_here and not _may_hold_number(tokens, start, end, vocabulary):
             continue
         entries, corrected = _entries(tokens, (start, end), words, (values, vocabulary))
         weighed = _weighed(tokens, (start, end), words, (entries, vocabulary))
@@ -56,6 +59,41 @@ def find_values(
             found.append(ValueMention(start, end, tuple(weighed), corrected=corrected or ""))
             taken |= set(range(start, end))
     return found
+
+
+def _may_hold_number(
+    tokens: Sequence[QuestionToken], start: int, end: int, vocabulary: Vocabulary
+) -> bool:
+    """Return True for "Apollo 13", "srv-03", and "postal code 12209"."""
+    if end - start == 1:
+        return any(True for _ in _columns_before(tokens, start, vocabulary))
+    return _names(tokens, start, end) or _is_code(tokens[start:end])
+
+
+def _columns_before(
+    tokens: Sequence[QuestionToken], start: int, vocabulary: Vocabulary
+) -> Iterator[tuple[str, str]]:
+    """Yield the kinds and columns whose name is right before a value."""
+    while start and tokens[start - 1].folded in _BETWEEN:
+        start -= 1
+    for size in (1, 2, 3):
+        words = [token.folded for token in tokens[max(start - size, 0) : start]]
+        for term in vocabulary.find(words) if len(words) == size else ():
+            if term.sort == "column" and term.weight >= BESIDE_MIN:
+                yield term.kind, term.column
+
+
+def _is_code(inside: Sequence[QuestionToken]) -> bool:
+    """Return True for tokens without a blank between them that begin with a letter."""
+    joined = all(
+        one.start + len(one.text) == two.start for one, two in pairwise(inside)
+    )
+    return joined and inside[0].text[:1].isalpha()
+
+
+_BETWEEN = frozenset(("is", "=", "no", "number", "#", "."))
+BESIDE_MIN = 0.75
+"""Sureness of a column's words from which a bare number behind them is its value."""
 
 
 def _names(tokens: Sequence[QuestionToken], start: int, end: int) -> bool:
@@ -78,6 +116,9 @@ def _entries(
     entries = values.find(" ".join(words))
     if entries:
         return entries, None
+    inflected = list(_inflected(words, values))
+    if inflected:
+        return inflected, None
     unknown = [number for number, word in enumerate(words) if not values.knows(word)]
     if len(unknown) != 1 or words[unknown[0]] in FUNCTION_WORDS:
         return (), None
@@ -92,6 +133,25 @@ def _entries(
         if entries:
             return [replace(each, weight=each.weight * 0.8) for each in entries], phrase
     return (), None
+
+
+def _inflected(words: list[str], values: ValueIndex) -> Iterator[ValueEntry]:
+    """Yield the categories that words name in the other number: "nurses" for ``nurse``."""
+    last = words[-1]
+    forms = {singular(last), base_noun(last), f"{last}s", f"{last}es"} - {last}
+    for form in sorted(forms):
+        for entry in values.find(" ".join([*words[:-1], form])):
+            if entry.category and not form.isdigit():
+                yield replace(entry, weight=entry.weight * INFLECTED)
+
+
+INFLECTED = 0.95
+"""Factor of a value in the other grammatical number."""
+
+
+def base_noun(word: str) -> str:
+    """Return "person" for "persons" where ``singular`` keeps a sibilant: "boxes", "churches"."""
+    return word.removesuffix("es") if word.endswith("es") else word
 
 
 def _weighed(
@@ -111,7 +171,8 @@ def _weighed(
     shouted = len(words) == 1 and inside[0].text.isupper() and len(inside[0].text) > 1
     if not content:
         whole = len(words) > 1 and capital >= len(words) - 1
-        return list(entries) if shouted or whole else []
+        exact = [each for each in entries if capital and _is_written(each, inside)]
+        return list(entries) if shouted or whole else exact
     if len(words) > 1:
         common = not capital and any(not each.category for each in entries)
         factor = 0.8 if common and len(content) == 1 else 1.0
@@ -119,9 +180,22 @@ def _weighed(
     beside = tokens[place[0] - 1].folded if place[0] else ""
     if beside in ("called", "named", "titled"):
         return list(entries)
+    if words[0].isdigit():
+        named = set(_columns_before(tokens, place[0], vocabulary))
+        return [each for each in entries if (each.kind, each.conditions[0][0]) in named]
     if capital or shouted:
-        return [] if words[0].isdigit() else list(entries)
+        return list(entries)
+    entries = [each for each in entries if each.weight > PART_MAX]
     return _single(inside[0], entries, vocabulary, beside)
+
+
+PART_MAX = 0.75
+"""Weight of a part of a name, which must be in capitals: "Jabba"."""
+
+
+def _is_written(entry: ValueEntry, inside: Sequence[QuestionToken]) -> bool:
+    """Return True where a category is written exactly so: "Go" the language is no verb."""
+    return entry.category and " ".join(token.text for token in inside) == entry.conditions[0][1]
 
 
 def _single(
@@ -131,7 +205,12 @@ def _single(
     word = token.folded
     if word.isdigit() or is_spelled(word) or word in NEGATIONS or superlative(word) is not None:
         return []
-    exact = any(term.exact for term in vocabulary.find([word]))
+    terms = vocabulary.find([word])
+    exact = any(term.exact for term in terms)
+    if any(term.exact and term.sort == "kind" for term in terms) and not any(
+        term.sort == "column" for term in vocabulary.find([beside])
+    ):
+        return []  # "staff" names the table, not a level of engineers
     kept = [each for each in entries if each.category and not (exact and each.name)]
     return kept or ([] if exact else list(_apposed(token, entries, vocabulary, beside)))
 
