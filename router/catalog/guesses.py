@@ -84,7 +84,8 @@ def roles_of(kind: str, key: Sequence[str], facts: Mapping[str, ColumnFacts]) ->
 def _key(kind: str, facts: Mapping[str, ColumnFacts]) -> tuple[str, ...]:
     """Return the likeliest unique column: ``customer_id``, then ``name``, then any text."""
     own = {singular(word) for word in words_of(kind)}
-    ranked = []
+    ranked: list[tuple[bool | int, ...]] = []
+    names = list(facts)
     for place, (name, fact) in enumerate(facts.items()):
         if not fact.unique or fact.width >= LONG_TEXT:
             continue
@@ -95,8 +96,8 @@ def _key(kind: str, facts: Mapping[str, ColumnFacts]) -> tuple[str, ...]:
         keyed = identifies or name.lower().endswith("id")
         textual = fact.column.type in (*TEXTUAL, "uuid")
         rank = (identifies and rest <= own, titles and rest <= own, keyed and textual, textual)
-        ranked.append((*(not each for each in rank), not keyed, place, name))
-    return (min(ranked)[-1],) if ranked else ()
+        ranked.append((*(not each for each in rank), not keyed, place))
+    return (names[min(ranked)[-1]],) if ranked else ()
 
 
 def _title(kind: str, facts: Mapping[str, ColumnFacts], key: Sequence[str]) -> tuple[str, ...]:

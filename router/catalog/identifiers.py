@@ -20,7 +20,22 @@ _TABLE_PREFIXES = frozenset(
     ("tbl", "t", "tb", "dim", "fact", "fct", "stg", "vw", "v", "view", "mst", "ref", "lkp")
 )
 _ID_WORDS = frozenset(
-    ("id", "ids", "key", "code", "cd", "no", "num", "nbr", "nr", "number", "fk", "pk", "uuid", "guid")
+    (
+        "id",
+        "ids",
+        "key",
+        "code",
+        "cd",
+        "no",
+        "num",
+        "nbr",
+        "nr",
+        "number",
+        "fk",
+        "pk",
+        "uuid",
+        "guid",
+    )
 )
 
 

@@ -6,7 +6,7 @@ A column of a large table is read from Postgres's own statistics and from random
 from collections.abc import AsyncIterator
 from typing import Any
 
-from router.catalog.model import Catalog, CatalogKind
+from router.catalog.model import Catalog, CatalogKind, CatalogLink
 from router.catalog.values import ColumnValues
 
 VALUES_MAX = 20_000
@@ -42,11 +42,35 @@ async def graph_values(
         found = []
         for columns in _columns(kind):
             listed = kind.columns[columns[0]].type == "list"
-            cypher = _cypher(kind, columns, listed=listed)
+            cypher = _cypher(f"(n:{_label(kind.source)})", columns, listed=listed)
             result = await session.run(cypher, {"limit": VALUES_MAX + 1, "chars": VALUE_CHARS_MAX})
             values = [tuple(str(part) for part in record["row"]) async for record in result]
             found.append(ColumnValues(columns, values[:VALUES_MAX], len(values) <= VALUES_MAX))
         yield name, found
+    for link in catalog.visible_links.values():
+        if link.relationship is not None:
+            yield link.id, [each async for each in _link_values(session, catalog, link)]
+
+
+async def _link_values(
+    session: Any,  # noqa: ANN401 - its run wants literal text
+    catalog: Catalog,
+    link: CatalogLink,
+) -> AsyncIterator[ColumnValues]:
+    """Yield the values of each short text that relationships carry."""
+    for column, facts in link.properties.items():
+        if facts.hide or facts.type not in ("text", "list"):
+            continue
+        ends = [_label(catalog.kinds[name].source) for name in (link.start, link.end)]
+        source = f"(:{ends[0]})-[n:{_label(link.relationship or '')}]->(:{ends[1]})"
+        cypher = _cypher(source, (column,), listed=facts.type == "list")
+        result = await session.run(cypher, {"limit": VALUES_MAX + 1, "chars": VALUE_CHARS_MAX})
+        values = [tuple(str(part) for part in record["row"]) async for record in result]
+        yield ColumnValues((column,), values[:VALUES_MAX], len(values) <= VALUES_MAX)
+
+
+def _label(name: str) -> str:
+    return "`" + name.replace("`", "``") + "`"
 
 
 def _columns(kind: CatalogKind) -> list[tuple[str, ...]]:
@@ -82,19 +106,19 @@ def _statement(kind: CatalogKind, columns: tuple[str, ...]) -> str:
     )
 
 
-def _cypher(kind: CatalogKind, columns: tuple[str, ...], *, listed: bool) -> str:
-    label = "`" + kind.source.replace("`", "``") + "`"
-    names = [f"n.`{name.replace('`', '``')}`" for name in columns]
+def _cypher(source: str, columns: tuple[str, ...], *, listed: bool) -> str:
+    """Return the statement for the properties of ``n``, which ``source`` matches."""
+    names = [f"n.{_label(name)}" for name in columns]
     missing = " AND ".join(f"{name} IS NOT NULL" for name in names)
     if listed:
         return (
-            f"MATCH (n:{label}) WHERE {missing} UNWIND {names[0]} AS v WITH toString(v) AS v "
+            f"MATCH {source} WHERE {missing} UNWIND {names[0]} AS v WITH toString(v) AS v "
             "WHERE size(v) <= $chars WITH v, count(*) AS c ORDER BY c DESC LIMIT $limit "
             "RETURN [v] AS row"
         )
     texts = ", ".join(f"toString({name})" for name in names)
     return (
-        f"MATCH (n:{label}) WHERE {missing} WITH [{texts}] AS row "
+        f"MATCH {source} WHERE {missing} WITH [{texts}] AS row "
         "WHERE size(row[0]) <= $chars WITH row, count(*) AS c ORDER BY c DESC LIMIT $limit "
         "RETURN row"
     )

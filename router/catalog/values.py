@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from router.catalog.folding import fold_text
 from router.catalog.identifiers import words_of
-from router.catalog.model import Catalog
+from router.catalog.model import Catalog, CatalogLink
 
 CATEGORIES_MAX = 60
 """Up to this many distinct values, a column holds categories: its values are words of the field."""
@@ -42,7 +42,8 @@ class ValueEntry:
     """Conditions that a phrase may mean, as ``(column, value)`` pairs of one kind.
 
     ``weight`` is 1 for the value as it is; ``category`` for a column of few values; ``name`` for a
-    kind's title.
+    kind's title; ``inflected`` for a value in the other grammatical number; ``link``
+    for a property of that relationship.
     """
 
     kind: str
@@ -50,6 +51,8 @@ class ValueEntry:
     weight: float
     category: bool
     name: bool
+    inflected: bool = False
+    link: str = ""
 
 
 class ValueIndex:
@@ -60,10 +63,9 @@ class ValueIndex:
     ) -> None:
         self._entries: dict[str, list[ValueEntry]] = defaultdict(list)
         self._places = {fold_text(name): group for group in places for name in group}
-        for kind, columns in values.items():
-            if kind in catalog.visible_kinds:
-                for each in columns:
-                    self._add_column(catalog, kind, each)
+        for name, columns in values.items():
+            for each in columns:
+                self._add_values(catalog, name, each)
         words = {word for phrase in self._entries for word in phrase.split()}
         self._words = frozenset(words)
         self._typos: dict[str, list[str]] = defaultdict(list)
@@ -91,6 +93,13 @@ class ValueIndex:
         near = {each for variant in deletions(word) for each in self._typos.get(variant, ())}
         return sorted(each for each in near if abs(len(each) - len(word)) <= 1 and each != word)
 
+    def _add_values(self, catalog: Catalog, name: str, values: ColumnValues) -> None:
+        """Add the values of a kind, or of a link; what the catalogue hides is passed over."""
+        if name in catalog.visible_kinds:
+            self._add_column(catalog, name, values)
+        elif name in catalog.visible_links:
+            self._add_property(catalog.visible_links[name], values)
+
     def _add_column(self, catalog: Catalog, kind: str, values: ColumnValues) -> None:
         facts = catalog.visible_kinds[kind]
         if any(column not in facts.visible for column in values.columns):
@@ -104,6 +113,17 @@ class ValueIndex:
                 phrases += [(word, 0.95) for word in _SEXES.get(row[0].lower(), ())]
             for phrase, weight in phrases:
                 entry = ValueEntry(kind, conditions, weight, category, name)
+                self._entries[phrase].append(entry)
+
+    def _add_property(self, link: CatalogLink, values: ColumnValues) -> None:
+        column = link.properties.get(values.columns[0])
+        if column is None or column.hide:
+            return
+        category = values.complete and len(values.values) <= CATEGORIES_MAX
+        for (value,) in values.values:
+            for phrase, weight in self._phrases((value,)):
+                conditions = ((values.columns[0], value),)
+                entry = ValueEntry(link.start, conditions, weight, category, False, link=link.id)
                 self._entries[phrase].append(entry)
 
     def _phrases(self, row: tuple[str, ...]) -> Iterator[tuple[str, float]]:

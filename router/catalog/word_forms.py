@@ -1,6 +1,6 @@
 """Forms of a word that no dictionary lists: abbreviations, and derivations by their endings."""
 
-import os.path
+from itertools import takewhile
 
 ABBREVIATION_MIN, STEM_MIN = 3, 5
 _VOWELS = frozenset("aeiou")
@@ -24,5 +24,6 @@ def abbreviates(part: str, word: str) -> bool:
 
 def shares_stem(word: str, other: str) -> bool:
     """Return True for two derivations of one stem: "insurance" and "insurer"."""
-    stem = os.path.commonprefix((word, other))
-    return len(stem) >= STEM_MIN and {word[len(stem) :], other[len(stem) :]} <= _ENDINGS
+    pairs = zip(word, other, strict=False)
+    same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+    return same >= STEM_MIN and {word[same:], other[same:]} <= _ENDINGS

@@ -48,10 +48,9 @@ class GraphFormSearch:
             return FormResult(
                 value_hits(form, kind, rows[:limit]), value=selected_value(form, rows)
             )
-        rows = with_ties(form, rows)
-        found = [_native(row["properties"]) for row in rows]
+        found = [_native(row["properties"]) for row in with_ties(form, rows)]
         hits = [row_hit(form.kind, kind, row, place) for place, row in enumerate(found[:limit])]
-        return FormResult(hits, value=selected_value(form, found), more=len(rows) > limit)
+        return FormResult(hits, value=selected_value(form, found), more=len(found) > limit)
 
     async def _run(self, cypher: str, values: dict[str, object]) -> list[dict[str, Any]]:
         query = Query(cypher, timeout=STATEMENT_SECONDS_MAX)

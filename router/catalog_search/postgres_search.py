@@ -75,13 +75,13 @@ class PostgresFormSearch:
             rows = await self._fetch(statement.text, statement.values)
         except ERRORS as error:
             raise StoreUnavailable(self.name, type(error).__name__, str(error)) from error
-        rows = with_ties(form, [dict(row) for row in rows])
-        shown = rows[:limit]
-        value = selected_value(form, rows)
+        tied = with_ties(form, [dict(row) for row in rows])
+        shown = tied[:limit]
+        value = selected_value(form, tied)
         if form.aggregate is not None:
             return FormResult(value_hits(form, kind, shown), value=value)
         hits = [row_hit(form.kind, kind, row, place) for place, row in enumerate(shown)]
-        return FormResult(hits, value=value, more=len(rows) > limit)
+        return FormResult(hits, value=value, more=len(tied) > limit)
 
     async def _fetch(self, text: str, values: tuple[object, ...]) -> list[Any]:
         if not self.in_transactions:

@@ -59,7 +59,7 @@ def value_hits(form: QuestionForm, kind: CatalogKind, rows: Sequence[Properties]
 def selected_value(form: QuestionForm, rows: Sequence[Properties]) -> AnswerValue | None:
     """Return the one value that the form asks for: an aggregate, or a column of a single row."""
     if form.aggregate is not None:
-        whole = len(rows) == 1 and form.aggregate.group_by is None
+        whole = len(rows) == 1 and not form.aggregate.group_by
         return plain_value(rows[0]["value"]) if whole else None
     if len(form.select) != 1 or not rows:
         return None

@@ -24,10 +24,11 @@ FRESH_SECONDS = 3600.0
 
 def fingerprint(catalog: Catalog) -> str:
     """Return a digest of what the index depends on."""
-    kinds = {
+    kinds: dict[str, object] = {
         name: (kind.source, sorted(kind.visible), list(kind.title))
         for name, kind in catalog.visible_kinds.items()
     }
+    kinds |= {name: sorted(link.properties) for name, link in catalog.visible_links.items()}
     return hashlib.sha256(json.dumps(kinds, sort_keys=True).encode()).hexdigest()[:16]
 
 

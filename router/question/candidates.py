@@ -8,7 +8,15 @@ from router.catalog.model import Catalog
 from router.catalog.paths import SchemaPaths
 from router.catalog.vocabulary import Term, Vocabulary
 from router.question.columns import ColumnFinder
-from router.question.language.grammar import PREPOSITIONS, WHO, comparative, superlative
+from router.question.language.grammar import (
+    AGGREGATES,
+    EXTREMES,
+    FUNCTION_WORDS,
+    PREPOSITIONS,
+    WHO,
+    comparative,
+    superlative,
+)
 from router.question.language.mentions import Mentions, TermMention
 
 HEAD, ASKED, OTHER = 0.7, 1.0, 0.15
@@ -17,6 +25,10 @@ PERSON, OWNER = 0.45, 0.3
 """A kind of people behind "who"; the kind that holds a value of the question."""
 DOING = 0.4
 """What a verb adds for the people who do that: customers buy."""
+GRADED = 0.5
+"""The kind whose column a superlative grades: "the highest freight"."""
+HEADED = 0.6
+"""What a category in the plural in front says is asked for."""
 FAR_END, STRANDED = 0.4, 0.75
 """The other end of a link that words name; the same where a preposition stays without its noun."""
 AS_COLUMN = 0.3
@@ -66,6 +78,21 @@ class CandidateFinder:
         for value in mentions.values:
             for entry in value.entries:
                 yield Candidate(entry.kind, OWNER * entry.weight * (1.0 if entry.name else 0.8))
+        yield from self._headed(mentions)
+
+    def _headed(self, mentions: Mentions) -> Iterator[Candidate]:
+        """Yield what a category in the plural stands for: "nurses hired in 2020", "all droids"."""
+        value = mentions.values[0] if mentions.values else None
+        ahead = [t.folded for t in mentions.tokens[: value.start]] if value else []
+        if value is None or not set(ahead) <= FUNCTION_WORDS or set(ahead) & PREPOSITIONS:
+            return
+        for entry in value.entries:
+            if not entry.category or not entry.inflected:
+                continue
+            if not entry.name:
+                yield Candidate(entry.kind, HEADED * entry.weight)
+            for step in self._paths.steps(entry.kind) if entry.name else ():
+                yield Candidate(step.end, HEADED * entry.weight)
 
     def _does(self, kind: str, mentions: Mentions) -> float:
         """Return how surely the question's verb is what people of a kind do."""
@@ -77,12 +104,15 @@ class CandidateFinder:
         self, mention: TermMention, mentions: Mentions, head: TermMention | None
     ) -> Iterator[Candidate]:
         for term in mention.terms:
+            if mention.negated and not term.exact:
+                continue  # "who has no manager" asks for no manager
             if term.sort in ("kind", "role"):
                 prior = self._prior(mention, mentions, head) * term.weight
                 prior *= AS_COLUMN if _is_column(mention) and not term.exact else 1.0
                 yield Candidate(term.kind, prior, mention, term)
             elif term.sort == "column" and not term.link:
-                yield Candidate(term.kind, OTHER * term.weight)
+                graded = term.exact and _is_graded(mentions, mention.start)
+                yield Candidate(term.kind, (GRADED if graded else OTHER) * term.weight)
 
     def _measured(self, mentions: Mentions) -> Iterator[Candidate]:
         """Yield the kinds that have a column for a superlative: "the shortest"."""
@@ -150,6 +180,11 @@ class CandidateFinder:
         if any(superlative(word) for word in before[-1:]) and mention is head:
             return ASKED
         return HEAD if mention is head else OTHER
+
+
+def _is_graded(mentions: Mentions, start: int) -> bool:
+    before = mentions.tokens[start - 1].folded if start else ""
+    return before in EXTREMES or before in AGGREGATES or superlative(before) is not None
 
 
 def _is_column(mention: TermMention) -> bool:

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from router.catalog.identifiers import words_of
 from router.catalog.model import NUMERIC, TEMPORAL, Catalog, CatalogColumn, CatalogKind
 from router.catalog.paths import SchemaPath, SchemaPaths
-from router.catalog.vocabulary import Vocabulary
+from router.catalog.vocabulary import Term, Vocabulary
 from router.question.draft import Branch, Draft
+from router.question.form import Condition, ValueCondition
 from router.question.language.grammar import DIMENSIONS, MONEY
-from router.question.language.mentions import Mentions
+from router.question.language.mentions import Mentions, TermMention
 
 NEAR_TOKENS = 5
 LINK_COST = 0.3
@@ -18,13 +19,17 @@ _MEASURES = (*MONEY, "size", "quantity", "score", "rating", "duration")
 
 @dataclass(frozen=True, slots=True)
 class ColumnChoice:
-    """A column at the end of a path, with how sure it is; ``place`` of the words that name it."""
+    """A column at the end of a path, with how sure it is; ``place`` of the words that name it.
+
+    ``link`` is True for a property of the path's last link.
+    """
 
     path: SchemaPath
     kind: str
     column: str
     weight: float
     place: tuple[int, int] | None = None
+    link: bool = False
 
 
 class ColumnFinder:
@@ -55,7 +60,7 @@ class ColumnFinder:
         return [
             name
             for name, column in self._catalog.visible_kinds[kind].visible.items()
-            if column.type in NUMERIC and not column.unit and not self.is_key(kind, name)
+            if is_measure(column) and not self.is_key(kind, name)
         ]
 
     def temporal(self, kind: str) -> list[str]:
@@ -96,13 +101,45 @@ class ColumnFinder:
             gap = max(around[0] - mention.end, mention.start - around[1], 0)
             if gap > NEAR_TOKENS:
                 continue
+            own = any(term.exact for term in mention.of("column"))
             for term in mention.of("column"):
-                if not term.link and term.column in self._allowed(term.kind, allowed):
+                if own and not term.exact:
+                    continue  # "freight" is a column, and no date of shipping
+                if term.link:
+                    yield from self._properties(target, mention, term, (gap, allowed))
+                elif term.column in self._allowed(term.kind, allowed):
                     path = self._way(target, term.kind)
                     if path is not None:
                         weight = term.weight - 0.04 * gap - LINK_COST * _length(path)
                         place = (mention.start, mention.end)
                         yield ColumnChoice(path, term.kind, term.column, weight, place)
+
+    def _properties(
+        self, target: str, mention: TermMention, term: Term, near: tuple[int, str]
+    ) -> Iterator[ColumnChoice]:
+        """Yield a relationship's property where the asked kind is one of its ends."""
+        gap, allowed = near
+        facts = self._catalog.visible_links[term.link].properties[term.column]
+        fits = is_temporal(facts) if allowed == "temporal" else is_measure(facts)
+        for step in self._paths.steps(target) if fits else ():
+            if step.link == term.link:
+                weight = term.weight - 0.04 * gap
+                place = (mention.start, mention.end)
+                yield ColumnChoice((step,), step.end, term.column, weight, place, link=True)
+
+    def facts(self, choice: ColumnChoice) -> CatalogColumn:
+        """Return the column of a choice."""
+        if choice.link:
+            return self._catalog.visible_links[choice.path[-1].link].properties[choice.column]
+        return self._catalog.kinds[choice.kind].columns[choice.column]
+
+    def _link_dates(self, target: str, mentions: Mentions) -> Iterator[ColumnChoice]:
+        """Yield the times of relationships that words name: "members since 2018"."""
+        for name in mentions.links:
+            for column, facts in self._catalog.visible_links[name].properties.items():
+                for step in self._paths.steps(target) if is_temporal(facts) else ():
+                    if step.link == name and not facts.hide:
+                        yield ColumnChoice((step,), step.end, column, 0.42, link=True)
 
     def _on_the_way(self, draft: Draft) -> Iterator[ColumnChoice]:
         """Yield the dates of kinds that the draft's links pass: who bought it *in 1997*."""
@@ -123,7 +160,7 @@ class ColumnFinder:
             ColumnChoice((), target, column, own if column == facts.date else 0.25)
             for column in self.temporal(target)
         ]
-        found += self._on_the_way(draft)
+        found += [*self._on_the_way(draft), *self._link_dates(target, mentions)]
         for kind in self._neighbours(target, mentions):
             date = self._catalog.visible_kinds[kind].date
             path = self._way(target, kind)
@@ -181,6 +218,20 @@ def use_choice(draft: Draft, choice: ColumnChoice, place: tuple[int, int]) -> No
     draft.cost += 0.25 * len(choice.path)
     if choice.place is not None:
         draft.use(*choice.place, max(min(choice.weight + 0.1, 1.0), 0.3))
+
+
+def add_choice(draft: Draft, choice: ColumnChoice, conditions: Sequence[Condition]) -> None:
+    """Put conditions where a choice's column is: on a row or on a relationship."""
+    if choice.link:
+        own = [each for each in conditions if isinstance(each, ValueCondition)]
+        draft.root.restrict(choice.path, own)
+    else:
+        draft.root.add(choice.path, conditions)
+
+
+def is_measure(column: CatalogColumn) -> bool:
+    """Return True for a number that is no year and no flag."""
+    return column.type in NUMERIC and not column.unit
 
 
 def is_temporal(column: CatalogColumn) -> bool:

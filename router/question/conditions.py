@@ -7,10 +7,10 @@ from datetime import date
 
 from router.catalog.identifiers import words_of
 from router.catalog.model import Catalog, CatalogColumn
-from router.catalog.paths import SchemaPaths, SchemaStep
+from router.catalog.paths import SchemaPath, SchemaPaths, SchemaStep
 from router.catalog.values import ValueEntry
 from router.observability.trace import require_time
-from router.question.columns import ColumnChoice, ColumnFinder, use_choice
+from router.question.columns import ColumnChoice, ColumnFinder, add_choice, use_choice
 from router.question.draft import Draft
 from router.question.form import (
     AllCondition,
@@ -82,6 +82,12 @@ class ConditionReader:
         role = asked[0]
         for entry in mention.entries:
             apposed, bonus = self._apposed(entry, mention, mentions)
+            if entry.link:
+                for step in self._paths.steps(target):
+                    if step.link == entry.link:
+                        way = self._relations.scored((step,), mention, mentions, target)
+                        yield ValueOption(entry, way, entry.weight + way.score + bonus, apposed)
+                continue
             if entry.kind == target:
                 direct = ScoredPath((), 0.0, ())
                 named = _governed(mention, mentions, asked[1]) and not apposed
@@ -129,12 +135,11 @@ class ConditionReader:
         mention, option = chosen
         path = option.way.path
         conditions = self._equalities(mention, option.entry)
-        apart = False
-        if before is not None and path and before[1].way.path == path:
-            words = joined_by(mentions, before[0], mention)
-            apart = "and" in words and _columns(before[1].entry) == _columns(option.entry)
+        apart = _are_both(mentions, before, chosen)
         draft.negated |= mention.negated
-        if len(path) == 1 and self._is_mutual(path[0]):
+        if option.entry.link:
+            _add_property(draft, path, conditions, negated=mention.negated)
+        elif len(path) == 1 and self._is_mutual(path[0]):
             draft.root.add((), [_either_way(path[0], conditions, negated=mention.negated)])
         elif mention.negated and path:
             draft.root.deny(path, conditions)
@@ -180,6 +185,10 @@ class ConditionReader:
                 continue
             choice = choices[0]
             conditions = self._dated(choice, mention)
+            if mention.negated and choice.path:
+                draft.root.deny(choice.path, self._within(choice, mention))
+                draft.use(mention.start, mention.end, 1.0)
+                continue
             use_choice(draft, choice, (mention.start, mention.end))
             draft.matches.append(
                 f"{mentions.words(mention.start, mention.end)} → {choice.kind}.{choice.column} "
@@ -203,12 +212,14 @@ class ConditionReader:
                 draft.root.add(pending[0][0].path, [AnyCondition(conditions=every)])
                 return
         for choice, conditions in pending:
-            draft.root.add(choice.path, conditions)
+            add_choice(draft, choice, conditions)
+
+    def _within(self, choice: ColumnChoice, mention: DateMention) -> list[ValueCondition]:
+        column = self._columns.facts(choice)
+        return list(_bounds(choice.column, column, (mention.range.start, mention.range.end)))
 
     def _dated(self, choice: ColumnChoice, mention: DateMention) -> tuple[Condition, ...]:
-        column = self._catalog.kinds[choice.kind].columns[choice.column]
-        span = mention.range
-        conditions = list(_bounds(choice.column, column, (span.start, span.end)))
+        conditions = self._within(choice, mention)
         if not mention.negated:
             return tuple(conditions)
         outside = [_outside(each) for each in conditions]
@@ -216,10 +227,22 @@ class ConditionReader:
 
 
 MUTUAL = frozenset(
-    "friend friends friendship knows know married spouse sibling siblings colleague colleagues "
-    "connected connects similar adjacent neighbour neighbor neighbours neighbors borders related "
-    "partner partners ally allies adjoins cousin".split()
+    (
+        *("friend", "friends", "friendship", "knows", "know", "married", "spouse", "sibling"),
+        *("siblings", "colleague", "colleagues", "connected", "connects", "similar", "adjacent"),
+        *("neighbour", "neighbor", "neighbours", "neighbors", "borders", "adjoins", "related"),
+        *("partner", "partners", "ally", "allies", "cousin", "cousins"),
+    )
 )
+
+
+def _add_property(
+    draft: Draft, path: SchemaPath, conditions: list[ValueCondition], *, negated: bool
+) -> None:
+    if negated:
+        draft.root.deny(path, (), conditions)
+    else:
+        draft.root.restrict(path, conditions)
 
 
 def _either_way(
@@ -249,6 +272,19 @@ def _links_by_end(catalog: Catalog) -> Mapping[str, frozenset[str]]:
     for name, link in catalog.visible_links.items():
         ends[link.end].add(name)
     return {kind: frozenset(ends[kind]) for kind in catalog.kinds}
+
+
+def _are_both(
+    mentions: Mentions,
+    before: tuple[ValueMention, ValueOption] | None,
+    chosen: tuple[ValueMention, ValueOption],
+) -> bool:
+    """Return True for "Chai and Chang" along one way, which two rows must hold."""
+    path, entry = chosen[1].way.path, chosen[1].entry
+    if before is None or not path or before[1].way.path != path:
+        return False
+    words = joined_by(mentions, before[0], chosen[0])
+    return "and" in words and _columns(before[1].entry) == _columns(entry)
 
 
 def _columns(entry: ValueEntry) -> tuple[str, ...]:

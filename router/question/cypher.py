@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from router.catalog.model import Catalog, CatalogColumn
 from router.question.form import (
+    UNIT_LETTERS,
     Aggregate,
     AllCondition,
     AnyCondition,
@@ -143,7 +144,7 @@ def _measured(scope: StatementScope, measure: Measure, kind: str, root: str) -> 
 def _aggregated(scope: StatementScope, aggregate: Aggregate, kind: str, root: str) -> Iterator[str]:
     argument = f"{root}.{escaped(aggregate.column)}" if aggregate.column else "*"
     value = f"{aggregate_call(aggregate.function, argument)} AS {escaped(VALUE_COLUMN)}"
-    if aggregate.group_by is None:
+    if not aggregate.group_by:
         yield f"RETURN {value}"
         return
     alias, end = root, kind
@@ -154,7 +155,12 @@ def _aggregated(scope: StatementScope, aggregate: Aggregate, kind: str, root: st
         tests = [*_rights(scope, end, alias)]
         if tests:
             yield f"WHERE {' AND '.join(tests)}"
-    group = f"{alias}.{escaped(aggregate.group_by)}"
+    group = " + ' ' + ".join(f"{alias}.{escaped(name)}" for name in aggregate.group_by)
+    if aggregate.unit is not None:
+        group = f"substring(toString({group}), 0, {UNIT_LETTERS[aggregate.unit]})"
+    if aggregate.each:
+        yield f"WITH {alias}, {value}"
+        value = escaped(VALUE_COLUMN)
     yield f"RETURN {group} AS {escaped(GROUP_COLUMN)}, {value}"
     yield f"ORDER BY {escaped(VALUE_COLUMN)} DESC, {escaped(GROUP_COLUMN)}"
 

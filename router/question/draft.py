@@ -42,10 +42,24 @@ class Branch:
             self.branches.append(shared)
         return shared.branch.at(rest, apart=apart)
 
-    def deny(self, path: SchemaPath, conditions: Iterable[Condition]) -> None:
+    def restrict(self, path: SchemaPath, properties: Iterable[ValueCondition]) -> None:
+        """Put ``properties`` on the last link of ``path``."""
+        near = self.at(path[:-1])
+        near.at(path[-1:])
+        link = near.branch(path[-1])
+        if link is not None:
+            link.properties.extend(properties)
+
+    def deny(
+        self,
+        path: SchemaPath,
+        conditions: Iterable[Condition],
+        properties: Iterable[ValueCondition] = (),
+    ) -> None:
         """Require that nothing at the end of ``path`` meets ``conditions``."""
         link = DraftLink(path[0], Branch(path[0].end), negated=True)
         link.branch.add(path[1:], conditions)
+        link.properties.extend(properties)
         self.branches.append(link)
 
     def branch(self, step: SchemaStep) -> "DraftLink | None":
@@ -75,12 +89,14 @@ class DraftLink:
     step: SchemaStep
     branch: Branch
     negated: bool = False
+    properties: list[ValueCondition] = field(default_factory=list)
 
     def compiled(self, root: str, depth: int) -> LinkCondition:
         """Return the condition; a row of the asked kind further out is another one than itself."""
         return LinkCondition(
             step=LinkStep(link=self.step.link, reverse=self.step.reverse),
             conditions=self.branch.compiled(root, depth + 1),
+            properties=tuple(dict.fromkeys(self.properties)),
             negated=self.negated,
             distinct=depth > 0 and self.branch.kind == root,
         )

@@ -12,6 +12,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 LINKS_MAX = 3
+UNIT_LETTERS = {"year": len("2026"), "month": len("2026-11"), "day": len("2026-11-30")}
+"""How much of an ISO date names a unit of time."""
 CONDITIONS_MAX = 20
 ROWS_MAX = 1000
 Value = str | int | float | bool | date | datetime
@@ -112,12 +114,15 @@ class SortKey(FormPart):
 class Aggregate(FormPart):
     """One number for all rows, or one for each value of ``group_by``.
 
-    ``distinct`` counts the different values of ``column``. ``group_by`` is a column of the kind at the end of ``path``.
+    ``distinct`` counts the different values of ``column``. ``group_by`` are columns of the kind at
+    the end of ``path``, cut to a ``unit`` of time; ``each`` keeps rows apart that they call alike.
     """
 
     function: AggregateFunction
     column: str | None = None
-    group_by: str | None = None
+    group_by: tuple[str, ...] = ()
+    unit: Literal["year", "month", "day"] | None = None
+    each: bool = False
     path: tuple[LinkStep, ...] = Field(default=(), max_length=LINKS_MAX)
 
 

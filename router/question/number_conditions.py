@@ -6,9 +6,10 @@ from router.catalog.identifiers import words_of
 from router.catalog.model import Catalog
 from router.catalog.paths import SchemaPaths
 from router.observability.trace import require_time
-from router.question.columns import ColumnChoice, ColumnFinder, use_choice
+from router.question.columns import ColumnChoice, ColumnFinder, add_choice, use_choice
 from router.question.draft import Draft
 from router.question.form import (
+    AllCondition,
     AnyCondition,
     LinkStep,
     Measure,
@@ -42,13 +43,21 @@ class NumberReader:
 
     def add_numbers(self, draft: Draft, mentions: Mentions) -> None:
         """Add every comparison, key and count that a number states."""
+        before: tuple[ColumnChoice, Comparison, list[ValueCondition]] | None = None
         for each in mentions.comparisons:
             require_time()
             if draft.used.get(each.end - 1):
                 continue  # a limit, or part of a name
             if self._add_key(draft, mentions, each) or self._add_count(draft, mentions, each):
                 continue
-            self._add_comparison(draft, mentions, each)
+            added = self._add_comparison(draft, mentions, each)
+            if (
+                added is not None
+                and before is not None
+                and _joined_by_or(mentions, before[1], each)
+            ):
+                _join_alternatives(draft, before, added)
+            before = (added[0], each, added[1]) if added else None
 
     def _add_key(self, draft: Draft, mentions: Mentions, number: Comparison) -> bool:
         """Add "invoice 299", "order no. 7", "#12": a number behind the kind that it identifies."""
@@ -159,7 +168,9 @@ class NumberReader:
         high = None if number.high is None else number.high * factor
         return replace(number, value=number.value * factor, high=high)
 
-    def _add_comparison(self, draft: Draft, mentions: Mentions, number: Comparison) -> None:
+    def _add_comparison(
+        self, draft: Draft, mentions: Mentions, number: Comparison
+    ) -> tuple[ColumnChoice, list[ValueCondition]] | None:
         graded = comparative(number.adjective) if number.adjective else None
         dimension = graded.dimension if graded else ""
         around = (number.start, number.end)
@@ -177,7 +188,7 @@ class NumberReader:
         choices = choices if number.marked or money else named
         if not choices:
             draft.cost += 0.3
-            return
+            return None
         choice = choices[0]
         number = self._converted(draft, number, unit, choice)
         values = [
@@ -187,10 +198,30 @@ class NumberReader:
             values.append(
                 ValueCondition(column=choice.column, operator="<=", values=(number.high,))
             )
-        draft.root.add(choice.path, values)
+        add_choice(draft, choice, values)
         end = number.end + (1 if money and unit in _MONEY_SIGNS else 0)
         use_choice(draft, choice, (number.start, end))
         draft.matches.append(f"{mentions.words(number.start, end)} → {choice.kind}.{choice.column}")
+        return choice, values
+
+
+def _joined_by_or(mentions: Mentions, first: Comparison, second: Comparison) -> bool:
+    return "or" in {token.folded for token in mentions.tokens[first.end : second.start]}
+
+
+def _join_alternatives(
+    draft: Draft,
+    before: tuple[ColumnChoice, Comparison, list[ValueCondition]],
+    added: tuple[ColumnChoice, list[ValueCondition]],
+) -> None:
+    """Make "above 50 or below 5" alternatives where both compare one column."""
+    if before[0].path != added[0].path or before[0].column != added[0].column:
+        return
+    conditions = draft.root.conditions_at(added[0].path)
+    for each in (*before[2], *added[1]):
+        conditions.remove(each)
+    every = (AllCondition(conditions=tuple(each)) for each in (before[2], added[1]))
+    conditions.append(AnyCondition(conditions=tuple(every)))
 
 
 def _measured(measure: Measure, number: Comparison) -> list[MeasureCondition | AnyCondition]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from router.catalog.model import Catalog
 from router.catalog.paths import SchemaPaths
-from router.question.columns import ColumnFinder
+from router.question.columns import ColumnChoice, ColumnFinder
 from router.question.draft import Draft
 from router.question.form import LinkStep, Measure, SortKey
 from router.question.language.grammar import ADJECTIVES, EXTREMES, MONEY, Adjective, superlative
@@ -68,10 +68,12 @@ class OrderReader:
         tokens = mentions.tokens
         for mention in mentions.terms:
             before = [token.folded for token in tokens[max(mention.start - 2, 0) : mention.start]]
-            if len(before) < 2 or before[0] not in _SORTING or before[1] != "by":  # noqa: PLR2004
+            if before[-1:] != ["by"] or draft.used.get(mention.start):
                 continue
+            sorting = before[0] in _SORTING
             for term in mention.of("column"):
-                if term.kind == draft.kind and not term.link:
+                own = term.kind == draft.kind and not term.link and (sorting or term.exact)
+                if own and (sorting or not _has_extreme(mentions)):
                     behind = {token.folded for token in tokens[mention.end : mention.end + 2]}
                     measure = Measure(column=term.column)
                     draft.order = SortKey(measure=measure, descending=bool(behind & _DOWNWARDS))
@@ -102,9 +104,7 @@ class OrderReader:
             return self._earned(draft, mentions) or self._spent(draft, mentions)
         return None
 
-    def _count_of(
-        self, draft: Draft, mentions: Mentions, mention: TermMention
-    ) -> Measure | None:
+    def _count_of(self, draft: Draft, mentions: Mentions, mention: TermMention) -> Measure | None:
         kind = self._other_kind(draft.kind, mention)
         if kind is not None:
             return self._over(draft, mentions, mention, kind)
@@ -173,13 +173,7 @@ class OrderReader:
                 for choice in self._columns.mentioned(kind, mentions, around, allowed)
                 if not choice.path and choice.place and choice.weight >= NAMED_MIN
             ]
-            fitting = [
-                choice
-                for choice in named
-                if extreme.adjective is None
-                or allowed
-                == ("temporal" if extreme.adjective.dimension in ("age", "date") else "numeric")
-            ]
+            fitting = [choice for choice in named if _fits(extreme, allowed, choice)]
             if fitting:
                 best = max(fitting, key=lambda choice: choice.weight)
                 if best.place:
@@ -196,6 +190,19 @@ class OrderReader:
             return None
         default = self._columns.default_measure(kind)
         return default[0] if default else None
+
+
+def _fits(extreme: Extreme, allowed: str, choice: ColumnChoice) -> bool:
+    """Return True where a superlative may grade a column: "the latest" no number."""
+    if extreme.adjective is None:
+        beside = choice.place is not None and choice.place[0] == extreme.place + 1
+        return allowed == "numeric" or beside
+    temporal = extreme.adjective.dimension in ("age", "date")
+    return temporal == (allowed == "temporal")
+
+
+def _has_extreme(mentions: Mentions) -> bool:
+    return next(_extremes(mentions), None) is not None
 
 
 def _is_counted(mention: TermMention, mentions: Mentions, place: int) -> bool:

@@ -48,6 +48,8 @@ NAMED_MIN = 0.6
 """Sureness from which words name a kind."""
 NO_PERSON = 0.5
 """Cost of an answer to "who" that is not a person."""
+OWNED = 0.4
+"""More of it behind "who has": what people have is not who has it."""
 COVERAGE = 2.0
 MENTIONS_MAX = 64
 """A form holds 20 conditions; the time to read grows with the values times the size of the catalogue."""
@@ -192,7 +194,7 @@ class QuestionReader:
         draft.cost += 0.05 * facts.view + JOIN_TABLE * facts.join_table
         first = {token.folded for token in mentions.tokens[:4]}
         if first & _PERSONS and candidate.kind not in self.vocabulary.person_kinds:
-            draft.cost += NO_PERSON
+            draft.cost += NO_PERSON + OWNED * bool(first & {"has", "have", "had"})
         self._shape.add_limit(draft, mentions)
         role = candidate.term.link if candidate.term and candidate.term.sort == "role" else ""
         self._conditions.add_values(draft, mentions, (role, candidate.mention))

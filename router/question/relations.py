@@ -79,8 +79,19 @@ class Relations:
         others = max((t.weight for t in mention.terms if t.sort != "link"), default=0.0)
         for term in mention.of("link"):
             link = self._links[term.link]
-            if term.column or term.weight <= others or term.weight < COUNTED_MIN or kind not in (link.start, link.end):
+            if (
+                term.column
+                or term.weight <= others
+                or term.weight < COUNTED_MIN
+                or kind not in (link.start, link.end)
+            ):
                 continue
+            word = mentions.tokens[mention.start].folded
+            if link.start == link.end and self._singular(word) in HIERARCHY:
+                upper = (superior_end(link) or "end") == "end"
+                return LinkStep(
+                    link=term.link, reverse=upper != (self._singular(word) in SUPERIORS)
+                )
             agents = mentions.tokens[mention.start].folded.rstrip("s").endswith(("er", "or", "fan"))
             reverse = link.start != kind or (link.end == kind and agents)
             return LinkStep(link=term.link, reverse=reverse)

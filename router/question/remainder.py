@@ -2,7 +2,7 @@
 
 from router.catalog.guesses import flag_value
 from router.catalog.model import NUMERIC, Catalog, CatalogColumn
-from router.catalog.paths import SchemaPaths
+from router.catalog.paths import SchemaPath, SchemaPaths
 from router.catalog.vocabulary import Term
 from router.question.candidates import Candidate
 from router.question.draft import Draft
@@ -49,31 +49,16 @@ class RemainderReader:
 
     def _add_column(self, draft: Draft, mentions: Mentions, mention: TermMention) -> None:
         for term in mention.of("column"):
-            if term.kind != draft.kind or term.link or term.weight < SELECTED_MIN:
-                continue
             column = self._catalog.kinds[draft.kind].visible.get(term.column)
-            if column is None:
+            if term.kind != draft.kind or term.link or column is None:
                 continue
             if self._add_stock(draft, mentions, mention, term.column):
                 return
-            plain = not is_flag_column(column) and not mention.negated
-            if plain and draft.aggregate is not None and not _demanded(mentions, mention):
-                return  # a column that no count shows
-            if mention.negated and term.weight < NEGATED_MIN:
-                return  # too unsure to turn it round: the words are left out
-            draft.negated |= mention.negated
-            if is_flag_column(column):
-                if term.weight < FLAG_MIN:
-                    return
-                draft.root.add((), [_flagged(term.column, column, negated=mention.negated)])
-            elif mention.negated or _demanded(mentions, mention):
-                missing = ValueCondition(
-                    column=term.column, operator="missing", negated=not mention.negated
-                )
-                draft.root.add((), [missing])
-            else:
-                draft.select.append(term.column)
-            draft.use(mention.start, mention.end, term.weight)
+            if term.weight < SELECTED_MIN:
+                continue
+            demanded = _demanded(mentions, mention)
+            if _use_column(draft, column, mention, (term, demanded)):
+                draft.use(mention.start, mention.end, term.weight)
             return
 
     def _add_stock(
@@ -130,7 +115,8 @@ class RemainderReader:
                     continue
                 if mention.negated:
                     draft.negated = True
-                    draft.root.deny(ways[0], ())
+                    if not _is_denied(draft, ways[0]):
+                        draft.root.deny(ways[0], ())
                     draft.use(mention.start, mention.end, term.weight)
                 elif self._requires(mentions, mention):
                     draft.root.at(ways[0])
@@ -145,10 +131,43 @@ class RemainderReader:
         return bool(before & {"with", "have", "has", "having", "had"})
 
 
+def _is_denied(draft: Draft, way: SchemaPath) -> bool:
+    """Return True where a condition already denies rows on this way: "no orders in 1998"."""
+    return any(link.negated and link.step == way[0] for link in draft.root.branches)
+
+
+def _use_column(
+    draft: Draft, column: CatalogColumn, mention: TermMention, named: tuple[Term, bool]
+) -> bool:
+    """Restrict by a flag or by a missing value, else show the column; False: left out."""
+    term, demanded = named
+    if mention.negated and term.weight < NEGATED_MIN:
+        return False  # too unsure to turn it round
+    if is_flag_column(column):
+        if term.weight >= FLAG_MIN:
+            draft.root.add((), [_flagged(term.column, column, negated=mention.negated)])
+            draft.negated |= mention.negated
+        return term.weight >= FLAG_MIN
+    if mention.negated or demanded:
+        present = not mention.negated
+        missing = ValueCondition(column=term.column, operator="missing", negated=present)
+        draft.root.add((), [missing])
+        draft.negated |= mention.negated
+        return True
+    if draft.aggregate is None:  # a count shows no column
+        draft.select.append(term.column)
+    return draft.aggregate is None
+
+
 def _demanded(mentions: Mentions, mention: TermMention) -> bool:
     """Return True for "with a fax": the rows that have one."""
     before = [t.folded for t in mentions.tokens[max(mention.start - 2, 0) : mention.start]]
-    return before[-1:] in (["a"], ["an"], ["any"]) and before[0] in ("with", "have", "has", "having")
+    return before[-1:] in (["a"], ["an"], ["any"]) and before[0] in (
+        "with",
+        "have",
+        "has",
+        "having",
+    )
 
 
 def _governs_own_value(draft: Draft, mentions: Mentions, mention: TermMention) -> bool:

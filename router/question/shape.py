@@ -1,11 +1,11 @@
 """The shape of an answer: a count, a sum, an average, groups, the first few rows."""
 
-from router.catalog.model import Catalog
+from router.catalog.model import TEMPORAL, Catalog
 from router.catalog.paths import SchemaPaths
-from router.catalog.vocabulary import Vocabulary
+from router.catalog.vocabulary import Term, Vocabulary
 from router.question.columns import ColumnFinder
 from router.question.draft import Draft
-from router.question.form import Aggregate, LinkStep
+from router.question.form import UNIT_LETTERS, Aggregate, LinkStep
 from router.question.language.grammar import (
     AGGREGATES,
     EXTREMES,
@@ -19,9 +19,12 @@ from router.question.relations import Relations
 _MONEY_WORDS = frozenset((*MONEY, "money", "spent", "paid", "earned", "sold", "turnover"))
 _DIFFERENT = frozenset(("different", "distinct", "unique"))
 _COSTING = frozenset(("cost", "costs", "costing", "worth", "charge", "priced"))
+_ADVERBS = {"monthly": "month", "yearly": "year", "annually": "year", "daily": "day"}
 _GROUPING = frozenset(("per", "by", "each", "every"))
 _LIMITING = frozenset(("top", "first", "best", "bottom", "last"))
-_BEFORE_NUMBER = frozenset(("", "the", "total", "a", "me", "give", "show", "exact", "overall"))
+_BEFORE_NUMBER = frozenset(
+    ("", "the", "total", "a", "me", "give", "show", "exact", "overall", *_ADVERBS)
+)
 LIMIT_MAX = 50
 AGGREGATED_GAP = 4
 """Words between "average" and the column that it is of."""
@@ -68,7 +71,8 @@ class ShapeReader:
             self._add_function(draft, mentions, words)
         elif not self._add_quantity(draft, mentions, place):
             draft.aggregate = Aggregate(function="count")
-        if draft.aggregate is not None:
+            draft.use(max(place - 2, 0), place, 1.0)
+        if draft.aggregate is not None or "per" in words:
             self._add_group(draft, mentions)
 
     def _count_place(self, words: list[str], counted: TermMention | None) -> int | None:
@@ -84,10 +88,9 @@ class ShapeReader:
 
     def _add_quantity(self, draft: Draft, mentions: Mentions, place: int) -> bool:
         """Read "how many units are in stock" and "how many countries": a column, not rows."""
-        different = mentions.tokens[place].folded in _DIFFERENT if place < len(mentions.tokens) else False
-        noun = next((m for m in mentions.terms if 0 <= m.start - place <= different), None)
-        exact = noun is not None and any(t.exact and t.kind == draft.kind for t in noun.of("column"))
-        if noun is None or any(t.exact or (t.weight >= KIND_MIN and not exact) for t in noun.of("kind")):
+        different = {t.folded for t in mentions.tokens[place : place + 1]} <= _DIFFERENT
+        noun = next((m for m in mentions.terms if m.start == place + different), None)
+        if noun is None or _is_kind(noun, draft.kind):
             return False
         column = self._quantity(draft, mentions, noun)
         if column is None:
@@ -203,24 +206,63 @@ class ShapeReader:
         return found[0] if found else None
 
     def _add_group(self, draft: Draft, mentions: Mentions) -> None:
-        """Read "per country", "for each genre", "by year"."""
+        """Read "per country", "for each genre", "by year", "each month"."""
+        if self._add_period(draft, mentions):
+            return
         for mention in mentions.terms:
             before = [token.folded for token in mentions.tokens[: mention.start]]
             if not before or not (before[-1] in _GROUPING or before[-2:] == ["for", "each"]):
                 continue
+            if any(term.sort == "kind" and term.kind == draft.kind for term in mention.terms):
+                draft.use(mention.start - 1, mention.end, 1.0)  # "average freight per order"
+                continue
             for term in mention.terms:
-                if self._grouped(draft, term.kind, term.column, term.sort):
+                if self._grouped(draft, term):
                     draft.use(mention.start - 1, mention.end, term.weight)
                     return
 
-    def _grouped(self, draft: Draft, kind: str, column: str, sort: str) -> bool:
-        if draft.aggregate is None or sort not in ("kind", "column"):
+    def _add_period(self, draft: Draft, mentions: Mentions) -> bool:
+        words = [token.folded for token in mentions.tokens]
+        for place, word in enumerate(words[1:], start=1):
+            spoken = word in UNIT_LETTERS and words[place - 1] in _GROUPING
+            unit = word if spoken else _ADVERBS.get(word)
+            column = self._dated(draft, mentions, place) if unit else None
+            if unit is None or column is None:
+                continue
+            temporal = self._catalog.kinds[draft.kind].columns[column].type in TEMPORAL
+            draft.aggregate = (draft.aggregate or Aggregate(function="count")).model_copy(
+                update={"group_by": (column,), "unit": unit if temporal else None}
+            )
+            draft.use(place - spoken, place + 1, 1.0)
+            return True
+        return False
+
+    def _dated(self, draft: Draft, mentions: Mentions, place: int) -> str | None:
+        """Return the date by which rows are grouped: the one that words name, else the kind's."""
+        named = self._columns.mentioned(draft.kind, mentions, (place, place + 1), "temporal")
+        own = [choice for choice in named if not choice.path]
+        best = max(own, key=lambda choice: choice.weight, default=None)
+        return best.column if best else self._catalog.kinds[draft.kind].date
+
+    def _grouped(self, draft: Draft, term: Term) -> bool:
+        """Group by a column, or by the rows of another kind, called by their titles."""
+        other = term.kind != draft.kind
+        if term.sort not in ("kind", "column") or (term.sort == "kind" and not other):
             return False
-        title = self._catalog.kinds[kind].title
-        name = column if sort == "column" else (title[0] if title else "")
-        ways = [()] if kind == draft.kind else list(self._paths.between(draft.kind, kind))
-        if not name or not ways or (sort == "kind" and kind == draft.kind):
+        each = term.sort == "kind"
+        facts = self._catalog.kinds[term.kind]
+        names = (facts.title or facts.key) if each else (term.column,)
+        ways = list(self._paths.between(draft.kind, term.kind)) if other else [()]
+        if not names or not ways:
             return False
         steps = tuple(LinkStep(link=step.link, reverse=step.reverse) for step in ways[0])
-        draft.aggregate = draft.aggregate.model_copy(update={"group_by": name, "path": steps})
+        draft.aggregate = (draft.aggregate or Aggregate(function="count")).model_copy(
+            update={"group_by": names, "path": steps, "each": each}
+        )
         return True
+
+
+def _is_kind(noun: TermMention, kind: str) -> bool:
+    """Return True where a noun names a kind rather than a column of ``kind``."""
+    column = any(term.exact and term.kind == kind for term in noun.of("column"))
+    return any(t.exact or (t.weight >= KIND_MIN and not column) for t in noun.of("kind"))

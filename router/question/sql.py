@@ -11,6 +11,7 @@ from decimal import Decimal
 
 from router.catalog.model import NUMERIC, TEMPORAL, Catalog, CatalogColumn
 from router.question.form import (
+    UNIT_LETTERS,
     Aggregate,
     AllCondition,
     AnyCondition,
@@ -154,7 +155,7 @@ def _aggregated(scope: StatementScope, aggregate: Aggregate, kind: str, parts: _
     root, source, where = parts
     argument = f"{root}.{quoted(aggregate.column)}" if aggregate.column else "*"
     value = f"{aggregate_call(aggregate.function, argument)} AS {quoted(VALUE_COLUMN)}"
-    if aggregate.group_by is None:
+    if not aggregate.group_by:
         return f"SELECT {value} FROM {source}{_where(where)}"
     alias, end = root, kind
     for step in aggregate.path:
@@ -162,10 +163,14 @@ def _aggregated(scope: StatementScope, aggregate: Aggregate, kind: str, parts: _
         alias = scope.alias()
         source += f" JOIN {_table(scope, end)} AS {alias} ON {_on(scope, step, here, alias)}"
         where += _rights(scope, end, alias)
-    group = f"{alias}.{quoted(aggregate.group_by)}"
+    names = [f"{alias}.{quoted(name)}" for name in aggregate.group_by]
+    group = names[0] if len(names) == 1 else f"concat_ws(' ', {', '.join(names)})"
+    if aggregate.unit is not None:
+        group = f"left({group}::text, {UNIT_LETTERS[aggregate.unit]})"
+    apart = [f"{alias}.{quoted(name)}" for name in scope.kind(end).key] if aggregate.each else []
     return (
         f"SELECT {group} AS {quoted(GROUP_COLUMN)}, {value} FROM {source}{_where(where)}"
-        f" GROUP BY {group} ORDER BY 2 DESC NULLS LAST, 1"
+        f" GROUP BY {', '.join([group, *apart])} ORDER BY 2 DESC NULLS LAST, 1"
     )
 
 

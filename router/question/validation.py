@@ -144,8 +144,12 @@ def _check_aggregate(aggregate: Aggregate, kind: str, catalog: Catalog) -> None:
     end = kind
     for step in aggregate.path:
         end = end_of(step, end, catalog)
-    if aggregate.group_by is not None:
-        _column(catalog.kinds[end], end, aggregate.group_by)
+    for name in aggregate.group_by:
+        grouped = _column(catalog.kinds[end], end, name)
+        if aggregate.unit is not None and grouped.type not in TEMPORAL:
+            raise CatalogError(f"unit: column {name!r} is {grouped.type}, not a date")
+    if aggregate.unit is not None and len(aggregate.group_by) != 1:
+        raise CatalogError(f"unit: {aggregate.unit} needs one column in group_by")
 
 
 def _require_number(function: str | None, column: CatalogColumn, name: str) -> None:

@@ -144,4 +144,7 @@ def _aggregate(aggregate: Aggregate) -> str:
 
 
 def _group(aggregate: Aggregate) -> str:
-    return f", for each {phrase_of(aggregate.group_by)}" if aggregate.group_by else ""
+    if not aggregate.group_by:
+        return ""
+    names = " and ".join(phrase_of(name) for name in aggregate.group_by)
+    return f", for each {aggregate.unit} of {names}" if aggregate.unit else f", for each {names}"

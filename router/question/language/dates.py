@@ -31,7 +31,7 @@ _DAYS = {"day": 1, "week": 7, "month": 30, "quarter": 91, "year": 365}
 _NUMBERS = {
     word: number
     for number, word in enumerate(
-        "one two three four five six seven eight nine ten eleven twelve".split(), start=1
+        ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"), start=1
     )
 } | {"a": 1, "couple of": 2}
 _COUNT = rf"(?P<n>\d{{1,4}}|{'|'.join(_NUMBERS)})"
@@ -133,6 +133,8 @@ def _placed(text: str, span: Span, place: tuple[int, int], *, years: bool) -> Da
 
 
 _SIDES: tuple[tuple[str, Callable[[Span], tuple[date | None, date | None]]], ...] = (
+    (r"on or (?:after|later than)", lambda span: (span[0], None)),
+    (r"on or (?:before|earlier than)", lambda span: (None, span[1])),
     (r"(?:not|never)\s+(?:before|until)", lambda span: (span[0], None)),
     (r"(?:not|never)\s+after", lambda span: (None, span[1])),
     (_AFTER, lambda span: (span[1], None)),

@@ -97,9 +97,9 @@ def _spelled(tokens: Sequence[QuestionToken], place: int) -> tuple[Number | None
         return _UNITS[word], place + 1
     if word in ("a", "one") and following in SCALES and len(following) > 1:
         return 1, place + 1
-    if word == "half" and following in ("a", "an") and place + 2 < len(tokens):
-        return (0.5, place + 2) if tokens[place + 2].folded in SCALES else (None, place)
-    return None, place
+    words = [token.folded for token in tokens[place : place + 3]]
+    half = words[:1] == ["half"] and words[1:2] in (["a"], ["an"]) and words[-1] in SCALES
+    return (0.5, place + 2) if half else (None, place)
 
 
 def _scaled(value: Number, tokens: Sequence[QuestionToken], place: int) -> tuple[Number, int]:

@@ -85,9 +85,7 @@ def _columns_before(
 
 def _is_code(inside: Sequence[QuestionToken]) -> bool:
     """Return True for tokens without a blank between them that begin with a letter."""
-    joined = all(
-        one.start + len(one.text) == two.start for one, two in pairwise(inside)
-    )
+    joined = all(one.start + len(one.text) == two.start for one, two in pairwise(inside))
     return joined and inside[0].text[:1].isalpha()
 
 
@@ -113,12 +111,9 @@ def _entries(
     known: tuple[ValueIndex, Vocabulary],
 ) -> tuple[Sequence[ValueEntry], str | None]:
     values, vocabulary = known
-    entries = values.find(" ".join(words))
+    entries = values.find(" ".join(words)) or list(_inflected(words, values))
     if entries:
         return entries, None
-    inflected = list(_inflected(words, values))
-    if inflected:
-        return inflected, None
     unknown = [number for number, word in enumerate(words) if not values.knows(word)]
     if len(unknown) != 1 or words[unknown[0]] in FUNCTION_WORDS:
         return (), None
@@ -142,7 +137,7 @@ def _inflected(words: list[str], values: ValueIndex) -> Iterator[ValueEntry]:
     for form in sorted(forms):
         for entry in values.find(" ".join([*words[:-1], form])):
             if entry.category and not form.isdigit():
-                yield replace(entry, weight=entry.weight * INFLECTED)
+                yield replace(entry, weight=entry.weight * INFLECTED, inflected=True)
 
 
 INFLECTED = 0.95
@@ -161,11 +156,24 @@ def _weighed(
     known: tuple[Sequence[ValueEntry], Vocabulary],
 ) -> list[ValueEntry]:
     """Return the entries that the way of writing allows, with their weights."""
+    inside = tokens[place[0] : place[1]]
+    if not known[0] or all(token.quoted for token in inside):
+        return list(known[0])
+    if words[0].isdigit() and len(words) == 1:
+        named = set(_columns_before(tokens, place[0], known[1]))
+        return [each for each in known[0] if (each.kind, each.conditions[0][0]) in named]
+    return _worded(tokens, place, words, known)
+
+
+def _worded(
+    tokens: Sequence[QuestionToken],
+    place: tuple[int, int],
+    words: list[str],
+    known: tuple[Sequence[ValueEntry], Vocabulary],
+) -> list[ValueEntry]:
+    """Weigh what words that are no number may mean."""
     entries, vocabulary = known
     inside = tokens[place[0] : place[1]]
-    quoted = all(token.quoted for token in inside)
-    if not entries or quoted:
-        return list(entries)
     content = [word for word in words if word not in FUNCTION_WORDS and word not in LIGHT_WORDS]
     capital = sum(token.capital for token in inside[place[0] == 0 :])
     shouted = len(words) == 1 and inside[0].text.isupper() and len(inside[0].text) > 1
@@ -178,12 +186,7 @@ def _weighed(
         factor = 0.8 if common and len(content) == 1 else 1.0
         return [replace(each, weight=each.weight * factor) for each in entries]
     beside = tokens[place[0] - 1].folded if place[0] else ""
-    if beside in ("called", "named", "titled"):
-        return list(entries)
-    if words[0].isdigit():
-        named = set(_columns_before(tokens, place[0], vocabulary))
-        return [each for each in entries if (each.kind, each.conditions[0][0]) in named]
-    if capital or shouted:
+    if beside in ("called", "named", "titled") or capital or shouted:
         return list(entries)
     entries = [each for each in entries if each.weight > PART_MAX]
     return _single(inside[0], entries, vocabulary, beside)

@@ -57,7 +57,7 @@ def _comparable(form: QuestionForm, rows: list[dict[str, Any]]) -> list[tuple[An
     if form.aggregate is None:
         keys = [(row["id"],) for row in rows]
         return keys if form.order is None else list(zip(keys, numbers, strict=True))
-    if form.aggregate.group_by is None:
+    if not form.aggregate.group_by:
         return [(numbers[0] or 0,)]
     groups = [_native(row["group"]) for row in rows]
     return sorted(zip(map(str, groups), numbers, strict=True))

@@ -131,6 +131,6 @@ def forms(draw: st.DrawFn) -> QuestionForm:
     if shape == 3:
         path, end = draw(paths(kind))
         group = draw(st.sampled_from(sorted(COLUMNS[end])))
-        aggregate = Aggregate(function="count", group_by=group, path=path)
+        aggregate = Aggregate(function="count", group_by=(group,) if group else (), path=path)
         return form.model_copy(update={"aggregate": aggregate})
     return form

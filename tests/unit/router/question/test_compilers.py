@@ -72,7 +72,7 @@ HIDDEN_FORMS = {
     "group": QuestionForm(
         kind="visit",
         aggregate=Aggregate(
-            function="count", group_by="city", path=(LinkStep(link="visit.patient.patient"),)
+            function="count", group_by=("city",), path=(LinkStep(link="visit.patient.patient"),)
         ),
     ),
     "link": QuestionForm(
@@ -131,7 +131,7 @@ def test_row_conditions_hold_wherever_a_kind_is_reached() -> None:
         ),
     )
     grouped = QuestionForm(
-        kind="visit", aggregate=Aggregate(function="count", group_by="city", path=(step,))
+        kind="visit", aggregate=Aggregate(function="count", group_by=("city",), path=(step,))
     )
     linked = QuestionForm(kind="visit", conditions=(LinkCondition(step=step, negated=True),))
     for form in (measured, grouped, linked):
