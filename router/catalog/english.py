@@ -2,7 +2,8 @@
 
 ``english.tsv.gz`` holds the synsets whose words are common: part of speech, ``lemma.rank`` words,
 the line numbers of hypernyms, and ``lemma>line.lemma`` derivations; then, after empty lines, irregular
-forms and the names of countries, each with its adjective. It is read once, when a catalogue is loaded, and answers nothing per question.
+forms; then the names of countries, each with its adjective and ``=CODE``. ``ops/english_lexicon.py`` makes
+it. It is read once, when a catalogue is loaded, and answers nothing per question.
 """
 
 import gzip

@@ -10,6 +10,8 @@ from router.catalog.model import Catalog
 PATH_LINKS_MAX = 3
 PATHS_MAX = 40
 JOIN_TABLE_COST = 0.5
+LOOSE_COST = 1.5
+"""Cost of two rows that only share a parent: more than the way over a table between them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,14 @@ class SchemaPaths:
         """Return the steps that begin at ``kind``."""
         return self._steps[kind]
 
+    def loose(self, path: SchemaPath) -> int:
+        """Return how often a way only shares a parent: students and courses of one faculty."""
+        links = self._catalog.visible_links
+        return sum(
+            not one.reverse and two.reverse and not links[one.link].relationship
+            for one, two in pairwise(path)
+        )
+
     def _start(self, path: SchemaPath) -> tuple[str, ...]:
         link = self._catalog.visible_links[path[0].link]
         return (link.end if path[0].reverse else link.start,)
@@ -57,7 +67,12 @@ class SchemaPaths:
         self._extend(start, end, (), found)
         if start == end:
             found += self._twice(start)
-        found.sort(key=lambda path: (sum(step.cost for step in path), len(path)))
+        found.sort(
+            key=lambda path: (
+                sum(step.cost for step in path) + LOOSE_COST * self.loose(path),
+                len(path),
+            )
+        )
         return tuple(path for path in found if not self._returns(path))[:PATHS_MAX]
 
     def _returns(self, path: SchemaPath) -> bool:

@@ -220,7 +220,25 @@ def _links(
         if start is not None and end is not None:
             declared.add((start, tuple(row["near"])))
             yield _link(start, end, list(zip(row["near"], row["far"], strict=True)))
+    yield from _implied(schema, names, declared)
     yield from _undeclared(kinds, declared)
+
+
+def _implied(
+    schema: _Schema, names: Mapping[str, str], declared: set[tuple[str, tuple[str, ...]]]
+) -> Iterable[CatalogLink]:
+    """Yield what a key of several columns implies: its part refers to what the far part refers to."""
+    single = {(_id(row), row["near"][0]): row for row in schema.foreign if len(row["near"]) == 1}
+    for row in schema.foreign:
+        far_table = f"{row['far_schema']}.{row['far_table']}"
+        for near, far in zip(row["near"], row["far"], strict=True) if len(row["near"]) > 1 else ():
+            onward, start = single.get((far_table, far)), names.get(_id(row))
+            if onward is None or start is None or (start, (near,)) in declared:
+                continue
+            end = names.get(f"{onward['far_schema']}.{onward['far_table']}")
+            if end is not None:
+                declared.add((start, (near,)))
+                yield _link(start, end, [(near, onward["far"][0])])
 
 
 def _link(start: str, end: str, columns: list[tuple[str, str]]) -> CatalogLink:

@@ -7,7 +7,7 @@ lead to one condition for each column.
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from router.catalog.folding import fold_text
@@ -62,7 +62,8 @@ class ValueIndex:
         self, catalog: Catalog, values: KindValues, places: Iterable[tuple[str, ...]] = ()
     ) -> None:
         self._entries: dict[str, list[ValueEntry]] = defaultdict(list)
-        self._places = {fold_text(name): group for group in places for name in group}
+        self._lemmas: Mapping[str, Sequence[str]] | None = None
+        self._places, self._codes = _places(places)
         for name, columns in values.items():
             for each in columns:
                 self._add_values(catalog, name, each)
@@ -81,6 +82,16 @@ class ValueIndex:
     def find(self, phrase: str) -> Sequence[ValueEntry]:
         """Return the entries of a folded phrase."""
         return self._entries.get(phrase, ())
+
+    def forms(self, word: str, lemma: Callable[[str], str]) -> Sequence[str]:
+        """Return the one-word categories that inflect as ``word``: "withdrawn" for "withdrew"."""
+        if self._lemmas is None:
+            lemmas: dict[str, list[str]] = defaultdict(list)
+            for phrase, entries in self._entries.items():
+                if " " not in phrase and any(entry.category for entry in entries):
+                    lemmas[lemma(phrase)].append(phrase)
+            self._lemmas = lemmas
+        return self._lemmas.get(lemma(word), ())
 
     def knows(self, word: str) -> bool:
         """Return True where some value contains the folded word."""
@@ -106,10 +117,14 @@ class ValueIndex:
             return
         category = values.complete and len(values.values) <= CATEGORIES_MAX
         name = values.columns == facts.title or values.columns[0] in facts.title
+        about = set(words_of(values.columns[0]))
+        coded = bool(about & _COUNTRY) and not name
         for row in values.values:
             conditions = tuple(zip(values.columns, row, strict=True))
             phrases = [*self._phrases(row), *(_parts(row[0]) if name and len(row) == 1 else ())]
-            if category and set(words_of(values.columns[0])) & {"sex", "gender"}:
+            if coded:
+                phrases += [(fold_text(place), 0.9) for place in self._codes.get(row[0], ())]
+            if category and about & {"sex", "gender"}:
                 phrases += [(word, 0.95) for word in _SEXES.get(row[0].lower(), ())]
             for phrase, weight in phrases:
                 entry = ValueEntry(kind, conditions, weight, category, name)
@@ -144,6 +159,19 @@ class ValueIndex:
                 yield phrase, weight
 
 
+def _places(
+    groups: Iterable[tuple[str, ...]],
+) -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[str, ...]]]:
+    """Return the names of places by each of them, and by the code that a group begins with "="."""
+    named: dict[str, tuple[str, ...]] = {}
+    coded: dict[str, tuple[str, ...]] = {}
+    for group in groups:
+        names = tuple(name for name in group if not name.startswith("="))
+        named |= dict.fromkeys(map(fold_text, names), names)
+        coded |= {code[1:]: names for code in group if code.startswith("=")}
+    return named, coded
+
+
 def _parts(title: str) -> Iterator[tuple[str, float]]:
     """Yield the first and the last word of a short name: "Jabba" of "Jabba Desilijic Tiure"."""
     words = fold_text(title).split()
@@ -154,6 +182,7 @@ def _parts(title: str) -> Iterator[tuple[str, float]]:
 
 
 PART, PART_WORDS_MAX = 0.7, 4
+_COUNTRY = frozenset(("country", "nation", "nationality"))
 _FEMALE, _MALE = ("female", "woman", "women", "girl"), ("male", "man", "men", "boy")
 _SEXES = {"f": _FEMALE, "female": _FEMALE, "w": _FEMALE, "m": _MALE, "male": _MALE}
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from router.catalog.model import Catalog
+from router.catalog.model import Catalog, CatalogLink
 from router.catalog.paths import SchemaPaths
 from router.catalog.vocabulary import Term, Vocabulary
 from router.question.columns import ColumnFinder
@@ -131,14 +131,9 @@ class CandidateFinder:
                 for step in self._paths.steps(owner):
                     yield Candidate(step.end, STRANDED)
         for name, (mention, weight) in mentions.links.items():
-            link = self._catalog.visible_links[name]
-            if link.relationship is None:
-                prior = HEAD if not any(term.sort == "kind" for term in mention.terms) else OTHER
-                yield Candidate(link.end, prior * weight, mention, Term("link", link.end, weight))
-            elif link.start in owners:
-                yield Candidate(link.end, FAR_END * weight)
-            elif link.end in owners:
-                yield Candidate(link.start, FAR_END * weight)
+            if not mention.negated:  # "who has no manager" asks for no manager
+                link = self._catalog.visible_links[name]
+                yield from _far_ends(link, (mention, weight), owners, mentions)
 
     def _head(self, mentions: Mentions) -> TermMention | None:
         """Return the first words that name a kind and stand for rows of it, not beside a value."""
@@ -180,6 +175,23 @@ class CandidateFinder:
         if any(superlative(word) for word in before[-1:]) and mention is head:
             return ASKED
         return HEAD if mention is head else OTHER
+
+
+def _far_ends(
+    link: CatalogLink,
+    named: tuple[TermMention, float],
+    owners: set[str],
+    mentions: Mentions,
+) -> Iterator[Candidate]:
+    mention, weight = named
+    if link.relationship is None:
+        prior = HEAD if not any(term.sort == "kind" for term in mention.terms) else OTHER
+        yield Candidate(link.end, prior * weight, mention, Term("link", link.end, weight))
+    elif link.start in owners:
+        where = mentions.tokens[0].folded == "where"
+        yield Candidate(link.end, (STRANDED if where else FAR_END) * weight)
+    elif link.end in owners:
+        yield Candidate(link.start, FAR_END * weight)
 
 
 def _is_graded(mentions: Mentions, start: int) -> bool:

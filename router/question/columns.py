@@ -101,9 +101,9 @@ class ColumnFinder:
             gap = max(around[0] - mention.end, mention.start - around[1], 0)
             if gap > NEAR_TOKENS:
                 continue
-            own = any(term.exact for term in mention.of("column"))
+            own = {term.kind for term in mention.of("column") if term.exact}
             for term in mention.of("column"):
-                if own and not term.exact:
+                if term.kind in own and not term.exact:
                     continue  # "freight" is a column, and no date of shipping
                 if term.link:
                     yield from self._properties(target, mention, term, (gap, allowed))
@@ -144,6 +144,10 @@ class ColumnFinder:
     def _on_the_way(self, draft: Draft) -> Iterator[ColumnChoice]:
         """Yield the dates of kinds that the draft's links pass: who bought it *in 1997*."""
         for path, branch in branches_of(draft.root):
+            link = self._catalog.visible_links[path[-1].link]
+            for column, facts in link.properties.items():
+                if is_temporal(facts) and not facts.hide:
+                    yield ColumnChoice(path, branch.kind, column, 0.44, link=True)
             date = self._catalog.visible_kinds[branch.kind].date
             if date in self._catalog.visible_kinds[branch.kind].visible and date:
                 yield ColumnChoice(path, branch.kind, date, 0.4 - 0.02 * len(path))

@@ -57,7 +57,7 @@ class ConditionReader:
         self._catalog = catalog
         self._paths = paths
         self._columns = columns
-        self._relations = Relations(catalog)
+        self._relations = Relations(catalog, paths)
         self._links_to = _links_by_end(catalog)
 
     def add_values(self, draft: Draft, mentions: Mentions, asked: AskedWords) -> None:

@@ -39,7 +39,7 @@ class NumberReader:
         self._catalog = catalog
         self._paths = paths
         self._columns = columns
-        self._relations = Relations(catalog)
+        self._relations = Relations(catalog, paths)
 
     def add_numbers(self, draft: Draft, mentions: Mentions) -> None:
         """Add every comparison, key and count that a number states."""
@@ -92,8 +92,10 @@ class NumberReader:
     ) -> bool:
         kind, number = key
         place = ValueMention(number.start, number.end, ())
-        ways = [] if kind == draft.kind else list(self._paths.between(draft.kind, kind))
+        ways = list(self._paths.between(draft.kind, kind))
         scored = [self._relations.scored(way, place, mentions, draft.kind) for way in ways]
+        if kind == draft.kind:
+            scored = [each for each in scored if each.score > 0]  # its own key otherwise
         best = max(scored, key=lambda each: each.score, default=None)
         if kind != draft.kind and best is None:
             return False

@@ -40,7 +40,7 @@ class OrderReader:
         self._catalog = catalog
         self._paths = paths
         self._columns = columns
-        self._relations = Relations(catalog)
+        self._relations = Relations(catalog, paths)
 
     def add_order(self, draft: Draft, mentions: Mentions) -> None:
         """Read superlatives; the first that leads to a column or a count decides."""

@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from router.catalog.model import Catalog
-from router.catalog.paths import SchemaPath, SchemaStep
+from router.catalog.paths import LOOSE_COST, SchemaPath, SchemaPaths, SchemaStep
 from router.catalog.vocabulary import HIERARCHY, SUPERIORS, superior_end
 from router.question.form import LinkStep
+from router.question.language.grammar import WHO
 from router.question.language.mentions import Mentions, TermMention
 from router.question.language.value_mentions import ValueMention
 
@@ -39,8 +40,9 @@ class ScoredPath:
 class Relations:
     """Scores ways of one catalogue."""
 
-    def __init__(self, catalog: Catalog) -> None:
+    def __init__(self, catalog: Catalog, paths: SchemaPaths) -> None:
         self._catalog = catalog
+        self._paths = paths
         self._links = catalog.visible_links
         self._shares = _shares(catalog)
 
@@ -64,6 +66,7 @@ class Relations:
                 if between is not None:
                     score += KIND_NAMED
                     named.append((between, 0.9))
+        score -= LOOSE_COST * STEP_COST * self._paths.loose(path)
         return ScoredPath(path, score + self._peers(path, mentions), tuple(named))
 
     @staticmethod
@@ -116,7 +119,8 @@ class Relations:
         link = self._links[step.link]
         exact = mention.end - mention.start > 1 and any(t.exact for t in mention.of("link"))
         spoken = mentions.tokens[mention.start].folded
-        if link.start == link.end and self._singular(spoken) in HIERARCHY and not exact:
+        own = link.relationship is None or self._singular(spoken) in HIERARCHY
+        if link.start == link.end and own and not exact:
             between = {t.folded for t in mentions.tokens[mention.end : value.start]}
             behind = value.start >= mention.end
             return self._hierarchy(step, spoken, apposed=behind and between <= _APPOSING)
@@ -134,9 +138,12 @@ class Relations:
 
         ``apposed``: in "manager Nancy Edwards" and "whose manager is X" the value is the manager.
         """
-        upper = superior_end(self._links[step.link]) or "end"
+        link = self._links[step.link]
+        upper = superior_end(link) or "end"
         near = "end" if step.reverse else "start"
-        above = self._singular(spoken) in SUPERIORS
+        word = self._singular(spoken)
+        # The column of a foreign key is called as its far end: "mentor", "advisor".
+        above = word in SUPERIORS or (link.relationship is None and word not in HIERARCHY)
         return (near == upper) == (above != apposed)
 
     @staticmethod
@@ -172,7 +179,8 @@ def agent_of(mention: TermMention, mentions: Mentions) -> ValueMention | None:
     if behind:
         between = [token.folded for token in mentions.tokens[mention.end : behind[0].start]]
         role = next(mention.of("role"), None) is not None
-        if "by" in between or (role and not between):
+        asked = mention.start > 0 and mentions.tokens[mention.start - 1].folded in WHO
+        if "by" in between or (role and not between and not asked):
             return behind[0]
         if role:
             return None

@@ -28,6 +28,8 @@ _BEFORE_NUMBER = frozenset(
 LIMIT_MAX = 50
 AGGREGATED_GAP = 4
 """Words between "average" and the column that it is of."""
+DIFFERENT_MIN = 0.55
+"""Sureness from which "different" counts the values of a column."""
 KIND_MIN, MONEY_MIN, NAMED_MIN = 0.55, 0.5, 0.4
 """Sureness from which words name a kind, a column of money, any column."""
 
@@ -42,7 +44,7 @@ class ShapeReader:
         self._vocabulary = vocabulary
         self._paths = paths
         self._columns = columns
-        self._relations = Relations(catalog)
+        self._relations = Relations(catalog, paths)
 
     def add_limit(self, draft: Draft, mentions: Mentions) -> None:
         """Read "top 10", "5 largest", "the first three"; before numbers are compared."""
@@ -92,7 +94,7 @@ class ShapeReader:
         noun = next((m for m in mentions.terms if m.start == place + different), None)
         if noun is None or _is_kind(noun, draft.kind):
             return False
-        column = self._quantity(draft, mentions, noun)
+        column = self._quantity(draft, mentions, noun, different=different)
         if column is None:
             return False
         function = "sum" if column in self._columns.numeric(draft.kind) else "distinct"
@@ -104,11 +106,14 @@ class ShapeReader:
         draft.bonus += 0.3
         return True
 
-    def _quantity(self, draft: Draft, mentions: Mentions, noun: TermMention) -> str | None:
+    def _quantity(
+        self, draft: Draft, mentions: Mentions, noun: TermMention, *, different: bool
+    ) -> str | None:
         """Return the column that the noun and further words name best, and use them."""
         numeric = self._columns.numeric(draft.kind)
         columns = [t for t in noun.of("column") if t.kind == draft.kind and not t.link]
-        scores = {t.column: t.weight for t in columns if t.column in numeric or t.exact}
+        least = DIFFERENT_MIN if different else 1.0
+        scores = {t.column: t.weight for t in columns if t.column in numeric or t.weight >= least}
         parts: dict[str, list[TermMention]] = {column: [noun] for column in scores}
         for mention in mentions.terms:
             for term in mention.of("column") if mention is not noun else ():
@@ -128,6 +133,10 @@ class ShapeReader:
             if function is None or not self._is_aggregate(words, place):
                 continue
             column = self._aggregated(draft, mentions, place)
+            if column is not None and function == "sum" and self._is_one_row(draft):
+                draft.select.append(column)  # the total of invoice 404 is a column of it
+                draft.use(place, place + 1, 1.0)
+                return
             if column is not None:
                 self._set(draft, (function, column), place)
                 return
@@ -159,6 +168,8 @@ class ShapeReader:
         """Tell "the total of", "total value" and "average price" from "a total greater than"."""
         before = words[place - 1] if place else ""
         behind = words[place + 1 : place + 3]
+        if before == "in" and words[place] == "total":
+            return words[0] in ("what", "how")
         if before in ("a", "with", "in", "by", "their", "its", "whose", "highest", "lowest"):
             return False
         if words[place] in ("overall", "altogether"):
@@ -181,6 +192,12 @@ class ShapeReader:
         named = {*facts.key, *facts.title}
         columns = {getattr(each, "column", None) for each in draft.root.conditions}
         return bool(columns & named)
+
+    def _is_one_row(self, draft: Draft) -> bool:
+        """Return True where the conditions give the whole key."""
+        key = self._catalog.kinds[draft.kind].key
+        columns = {getattr(each, "column", None) for each in draft.root.conditions}
+        return bool(key) and set(key) <= columns
 
     def _aggregated(self, draft: Draft, mentions: Mentions, place: int) -> str | None:
         numeric = self._columns.numeric(draft.kind)

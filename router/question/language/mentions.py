@@ -97,6 +97,7 @@ def find_mentions(
     ]
     busy = frozenset(place for start, end in spans for place in range(start, end))
     found = find_values(tokens, busy, vocabulary, values)
+    dates = [each for each in dates if not any(_holds(value, each) for value in found)]
     covered = busy | {place for each in found for place in range(each.start, each.end)}
     units = frozenset(place for each in numbers for place in range(each.start, each.end))
     terms = _terms(tokens, covered - units, vocabulary)
@@ -169,6 +170,12 @@ def by_place(values: Iterable[ValueMention]) -> Mapping[int, ValueMention]:
     return {place: each for each in values for place in range(each.start, each.end)}
 
 
+def _holds(value: ValueMention, date: DateMention) -> bool:
+    """Return True where a value goes on beyond a number in it: "Apollo 13", "2024W"."""
+    places = range(value.start, value.end)
+    return date.end - 1 in places and value.end - value.start > 1
+
+
 NON_REACH = 2
 """Tokens that "non" denies: "non-smokers in Oslo" are in Oslo."""
 
@@ -211,13 +218,19 @@ def _terms(
         if any(term.exact and term.sort == "kind" for term in terms):
             terms = [term for term in terms if term.exact or term.sort in ("kind", "role")]
         if all(word in LIGHT_WORDS for word in words) and words != ["stock"]:
-            terms = [term for term in terms if term.exact or term.sort == "role"]
+            terms = [t for t in terms if t.exact or t.sort == "role" or _is_link_word(t)]
         if terms:
             found.append(TermMention(start, end, tuple(terms)))
             taken |= set(range(start, end))
     return sorted(found, key=lambda each: each.start)
 
 
+def _is_link_word(term: Term) -> bool:
+    """Return True for a link's own word: "based" for BASED_IN."""
+    return term.sort == "link" and term.weight >= LINK_WORD
+
+
+LINK_WORD = 1.0
 _NAMING = frozenset(("total", "amount", "count", "number", "name", "type"))
 """Function words that are columns as often."""
 

@@ -84,9 +84,13 @@ def _columns_before(
 
 
 def _is_code(inside: Sequence[QuestionToken]) -> bool:
-    """Return True for tokens without a blank between them that begin with a letter."""
-    joined = all(one.start + len(one.text) == two.start for one, two in pairwise(inside))
-    return joined and inside[0].text[:1].isalpha()
+    """Return True for tokens with a letter and without a blank between them."""
+    letters = any(token.text[:1].isalpha() for token in inside)
+    return letters and _is_joined(inside)
+
+
+def _is_joined(inside: Sequence[QuestionToken]) -> bool:
+    return all(one.start + len(one.text) == two.start for one, two in pairwise(inside))
 
 
 _BETWEEN = frozenset(("is", "=", "no", "number", "#", "."))
@@ -111,7 +115,10 @@ def _entries(
     known: tuple[ValueIndex, Vocabulary],
 ) -> tuple[Sequence[ValueEntry], str | None]:
     values, vocabulary = known
-    entries = values.find(" ".join(words)) or list(_inflected(words, values))
+    inside = tokens[place[0] : place[1]]
+    entries = values.find(" ".join(words)) or list(_inflected(words, known))
+    if not entries and len(words) > 1 and _is_joined(inside):
+        entries = values.find("".join(words))  # "2024W"
     if entries:
         return entries, None
     unknown = [number for number, word in enumerate(words) if not values.knows(word)]
@@ -130,10 +137,13 @@ def _entries(
     return (), None
 
 
-def _inflected(words: list[str], values: ValueIndex) -> Iterator[ValueEntry]:
-    """Yield the categories that words name in the other number: "nurses" for ``nurse``."""
+def _inflected(words: list[str], known: tuple[ValueIndex, Vocabulary]) -> Iterator[ValueEntry]:
+    """Yield the categories that words name in another form: "nurses" for ``nurse``."""
+    values, vocabulary = known
     last = words[-1]
     forms = {singular(last), base_noun(last), f"{last}s", f"{last}es"} - {last}
+    if len(words) == 1 and last not in FUNCTION_WORDS:
+        forms |= set(values.forms(last, vocabulary.lemma))
     for form in sorted(forms):
         for entry in values.find(" ".join([*words[:-1], form])):
             if entry.category and not form.isdigit():

@@ -110,6 +110,37 @@ QUESTIONS = {
     "which doctors did Marie Curie visit": (
         "doctors with a visit with a patient whose name is “Marie Curie”"
     ),
+    # a negation inside of a word, an exception, and a link that is denied
+    "unpaid visits": "visits whose status is not “paid”",
+    "uninsured patients": "patients whose insured is False",
+    "all doctors but the ones in Oslo": "doctors whose city is not “Oslo”",
+    "who has no chief": "doctors without chief id",
+    "patients without visits in 2025": (
+        "patients without a visit whose day is at least 2025-01-01"
+        " and whose day is less than 2026-01-01"
+    ),
+    # columns that are counted, priced, grouped or graded
+    "how many different cities do patients live in": (
+        "number of different values of city of patients"
+    ),
+    "how much did visit 101 cost": "visits whose id is 101: cost",
+    "visits per month": "number of visits, for each month of day",
+    "how many visits per doctor": "number of visits, for each name",
+    "average cost per visit": "average of cost of visits",
+    "what is the highest fee": "doctors, by fee descending, the first: fee",
+    "doctors by city": "doctors, by city ascending",
+    "which doctor visits most often": "doctors, by number of visits descending, the first",
+    "doctors with at least two reports": "doctors whose number of doctors is at least 2",
+    # more numbers and times
+    "visits over half a million": "visits whose cost is more than 500000",
+    "visits with a cost above 500 or below 80": (
+        "visits (whose cost is more than 500 or whose cost is less than 80)"
+    ),
+    "visits in the first half of 2024": (
+        "visits whose day is at least 2024-01-01 and whose day is less than 2024-07-01"
+    ),
+    "doctors hired on or after 7 January 2019": "doctors whose hired is at least 2019-01-07",
+    "visits on or before 2 May 2024": "visits whose day is less than 2024-05-03",
     # what nobody understands is named
     "visits on weekends": "visits [weekends]",
     "doctors who are vegetarians": "doctors [vegetarians]",
