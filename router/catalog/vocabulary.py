@@ -4,7 +4,7 @@ Names count fully, words near them in English less. The index is made once for a
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
@@ -19,7 +19,7 @@ from router.catalog.identifiers import (
     words_of,
 )
 from router.catalog.model import TEMPORAL, Catalog, CatalogColumn, CatalogKind, CatalogLink
-from router.catalog.word_forms import abbreviates, shares_stem
+from router.catalog.word_forms import abbreviates, base_form, shares_stem
 
 Sort = Literal["kind", "column", "link", "role"]
 NAME = 1.0
@@ -278,28 +278,6 @@ def _core_words(phrase: str) -> Iterator[str]:
     words = phrase.split()
     core = [word for word in words if word not in _GENERIC]
     return iter(core or words)
-
-
-def base_form(word: str, irregular: Mapping[str, str]) -> str:
-    """Return a word in the form that its inflections share, which need not be a word itself."""
-    word = irregular.get(word, word)
-    base = singular(word)
-    if base != word:
-        return _ending(base)
-    for ending in ("ied", "ed", "ing"):
-        if word.endswith(ending) and len(word) - len(ending) > len("ab"):
-            stem = word[: -len(ending)] + ("y" if ending == "ied" else "")
-            doubled = len(stem) > len("abc") and stem[-1] == stem[-2] and stem[-1] not in "lsz"
-            return _ending(stem[:-1] if doubled else stem)
-    return _ending(word)
-
-
-def _ending(word: str) -> str:
-    """Return a word in the form that its inflections share: "movi" for movie and movies."""
-    if len(word) <= len("abc"):
-        return word
-    word = word.removesuffix("e")
-    return f"{word[:-1]}i" if word.endswith("y") else word
 
 
 def is_person_kind(kind: CatalogKind, english: EnglishWords) -> bool:

@@ -1,6 +1,9 @@
-"""Forms of a word that no dictionary lists: abbreviations, and derivations by their endings."""
+"""Forms of a word that no dictionary lists: inflections, abbreviations, derivations by endings."""
 
+from collections.abc import Mapping
 from itertools import takewhile
+
+from router.catalog.identifiers import singular
 
 ABBREVIATION_MIN, STEM_MIN = 3, 5
 _VOWELS = frozenset("aeiou")
@@ -27,3 +30,25 @@ def shares_stem(word: str, other: str) -> bool:
     pairs = zip(word, other, strict=False)
     same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
     return same >= STEM_MIN and {word[same:], other[same:]} <= _ENDINGS
+
+
+def base_form(word: str, irregular: Mapping[str, str]) -> str:
+    """Return a word in the form that its inflections share, which need not be a word itself."""
+    word = irregular.get(word, word)
+    base = singular(word)
+    if base != word:
+        return _ending(base)
+    for ending in ("ied", "ed", "ing"):
+        if word.endswith(ending) and len(word) - len(ending) > len("ab"):
+            stem = word[: -len(ending)] + ("y" if ending == "ied" else "")
+            doubled = len(stem) > len("abc") and stem[-1] == stem[-2] and stem[-1] not in "lsz"
+            return _ending(stem[:-1] if doubled else stem)
+    return _ending(word)
+
+
+def _ending(word: str) -> str:
+    """Return a word in the form that its inflections share: "movi" for movie and movies."""
+    if len(word) <= len("abc"):
+        return word
+    word = word.removesuffix("e")
+    return f"{word[:-1]}i" if word.endswith("y") else word

@@ -18,7 +18,7 @@ from router.catalog.english import EnglishWords, load_english
 from router.catalog.folding import fold_text
 from router.catalog.identifiers import phrase_of, words_of
 from router.catalog.model import StoreName
-from router.catalog.vocabulary import base_form
+from router.catalog.word_forms import base_form
 from router.embedding import Embedder
 from router.intent import IntentClassifier
 from router.question.language.grammar import (

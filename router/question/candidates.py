@@ -81,7 +81,7 @@ class CandidateFinder:
         yield from self._headed(mentions)
 
     def _headed(self, mentions: Mentions) -> Iterator[Candidate]:
-        """Yield what a category in the plural stands for: "nurses hired in 2020", "all droids"."""
+        """Yield what a category in the plural means: "nurses hired in 2020", "all droids"."""
         value = mentions.values[0] if mentions.values else None
         ahead = [t.folded for t in mentions.tokens[: value.start]] if value else []
         if value is None or not set(ahead) <= FUNCTION_WORDS or set(ahead) & PREPOSITIONS:

@@ -104,7 +104,7 @@ class ColumnFinder:
             own = {term.kind for term in mention.of("column") if term.exact}
             for term in mention.of("column"):
                 if term.kind in own and not term.exact:
-                    continue  # "freight" is a column, and no date of shipping
+                    continue  # "freight" is a column, not a date of shipping
                 if term.link:
                     yield from self._properties(target, mention, term, (gap, allowed))
                 elif term.column in self._allowed(term.kind, allowed):
@@ -234,7 +234,7 @@ def add_choice(draft: Draft, choice: ColumnChoice, conditions: Sequence[Conditio
 
 
 def is_measure(column: CatalogColumn) -> bool:
-    """Return True for a number that is no year and no flag."""
+    """Return True for a number other than a year or a flag."""
     return column.type in NUMERIC and not column.unit
 
 

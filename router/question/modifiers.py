@@ -22,10 +22,26 @@ def unused_modifiers(draft: Draft, mentions: Mentions) -> list[str]:
         before = mentions.tokens[place - 1].folded if place else ""
         if place in taken or draft.used.get(place) or token.quoted or before in ("other", "rather"):
             continue
+        if token.folded in _DETERMINERS and _names_asked(draft, mentions, place + 1):
+            continue
         graded = token.folded in EXTREMES or superlative(token.folded) is not None
         if token.folded in MODIFIERS or (graded and token.folded not in _PLAIN):
             found.append(token.text)
     return list(dict.fromkeys(found))
+
+
+def _names_asked(draft: Draft, mentions: Mentions, place: int) -> bool:
+    """Return True for "every doctor" of a list of doctors, which means all of them."""
+    asked = any(
+        term.kind == draft.kind
+        for mention in mentions.terms
+        if mention.start == place
+        for term in mention.of("kind")
+    )
+    return asked and draft.aggregate is None and draft.order is None
+
+
+_DETERMINERS = frozenset(("each", "every"))
 
 
 def _taken(mentions: Mentions) -> frozenset[int]:

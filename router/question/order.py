@@ -222,7 +222,7 @@ def _behind(mentions: Mentions, place: int) -> str:
 
 
 def is_number_of(mentions: Mentions, start: int) -> bool:
-    """Return True where "number of" stands in front of the token ``start``."""
+    """Return True where "number of" comes in front of the token ``start``."""
     before = [token.folded for token in mentions.tokens[max(start - 2, 0) : start]]
     return before in (["number", "of"], ["count", "of"])
 

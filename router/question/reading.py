@@ -17,6 +17,7 @@ from router.observability.trace import require_time
 from router.question.candidates import Candidate, CandidateFinder
 from router.question.columns import ColumnFinder
 from router.question.conditions import ConditionReader
+from router.question.date_conditions import DateReader
 from router.question.draft import Branch, Draft
 from router.question.form import QuestionForm
 from router.question.language.grammar import (
@@ -88,6 +89,7 @@ class QuestionReader:
         self.paths = SchemaPaths(self.catalog)
         self._columns = ColumnFinder(self.catalog, self.vocabulary, self.paths)
         self._conditions = ConditionReader(self.catalog, self.paths, self._columns)
+        self._dates = DateReader(self._columns)
         self._numbers = NumberReader(self.catalog, self.paths, self._columns)
         self._shape = ShapeReader(self.catalog, self.vocabulary, self.paths, self._columns)
         self._order = OrderReader(self.catalog, self.paths, self._columns)
@@ -96,6 +98,7 @@ class QuestionReader:
 
     _columns: ColumnFinder = field(init=False)
     _conditions: ConditionReader = field(init=False)
+    _dates: DateReader = field(init=False)
     _numbers: NumberReader = field(init=False)
     _shape: ShapeReader = field(init=False)
     _order: OrderReader = field(init=False)
@@ -198,7 +201,7 @@ class QuestionReader:
         self._shape.add_limit(draft, mentions)
         role = candidate.term.link if candidate.term and candidate.term.sort == "role" else ""
         self._conditions.add_values(draft, mentions, (role, candidate.mention))
-        self._conditions.add_dates(draft, mentions)
+        self._dates.add_dates(draft, mentions)
         self._numbers.add_numbers(draft, mentions)
         self._shape.add_aggregate(draft, mentions, candidate.mention)
         self._order.add_order(draft, mentions)

@@ -171,7 +171,7 @@ def _demanded(mentions: Mentions, mention: TermMention) -> bool:
 
 
 def _governs_own_value(draft: Draft, mentions: Mentions, mention: TermMention) -> bool:
-    """Return True for a verb in front of a value of the row itself: "run Windows" is no link."""
+    """Return True for a verb in front of a value of the row itself: "run Windows" names no link."""
     behind = next((v for v in mentions.values if v.start == mention.end and not v.negated), None)
     if behind is None or not draft.used.get(behind.start):
         return False

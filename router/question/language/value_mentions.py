@@ -181,7 +181,7 @@ def _worded(
     words: list[str],
     known: tuple[Sequence[ValueEntry], Vocabulary],
 ) -> list[ValueEntry]:
-    """Weigh what words that are no number may mean."""
+    """Weigh what words other than a number may mean."""
     entries, vocabulary = known
     inside = tokens[place[0] : place[1]]
     content = [word for word in words if word not in FUNCTION_WORDS and word not in LIGHT_WORDS]
@@ -207,7 +207,7 @@ PART_MAX = 0.75
 
 
 def _is_written(entry: ValueEntry, inside: Sequence[QuestionToken]) -> bool:
-    """Return True where a category is written exactly so: "Go" the language is no verb."""
+    """Return True where a category is written exactly so: "Go" the language, not the verb."""
     return entry.category and " ".join(token.text for token in inside) == entry.conditions[0][1]
 
 
