@@ -35,7 +35,7 @@ class PostgresLedger:
 
     def __init__(self, dsn: str) -> None:
         self._dsn = dsn
-        self._sql = _load_statements()
+        self.statements = _load_statements()
         self._pool_lock = asyncio.Lock()
         self._pool: asyncpg.Pool | None = None
 
@@ -54,8 +54,8 @@ class PostgresLedger:
         """
         row = (entry.rollout_id, entry.key, entry.kind, entry.at, entry.body)
         async with self._connection() as connection:
-            await connection.execute(self._sql["append"], *row)
-            kept = await connection.fetchrow(self._sql["get"], entry.rollout_id, entry.key)
+            await connection.execute(self.statements["append"], *row)
+            kept = await connection.fetchrow(self.statements["get"], entry.rollout_id, entry.key)
         return _entry(kept)
 
     async def entries(self, rollout_id: str, kind: LedgerKind) -> Sequence[LedgerEntry]:
@@ -65,7 +65,7 @@ class PostgresLedger:
             LedgerUnreachableError: transient.
         """
         async with self._connection() as connection:
-            rows = await connection.fetch(self._sql["entries"], rollout_id, kind)
+            rows = await connection.fetch(self.statements["entries"], rollout_id, kind)
         return [_entry(row) for row in rows]
 
     async def latest_rollout_id(self, prefix: str) -> str | None:
@@ -75,8 +75,11 @@ class PostgresLedger:
             LedgerUnreachableError: transient.
         """
         async with self._connection() as connection:
-            rollout_id: str | None = await connection.fetchval(self._sql["latest"], prefix)
-        return rollout_id
+            newest: str | None = await connection.fetchval(self.statements["newest"])
+            if newest is not None and newest.startswith(prefix):
+                return newest
+            latest: str | None = await connection.fetchval(self.statements["latest"], prefix)
+        return latest
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[asyncpg.Connection]:
@@ -98,18 +101,18 @@ class PostgresLedger:
             LedgerRefusedError: this role does not own the table, or a role does not exist.
         """
         async with self._connection() as connection, connection.transaction():
-            await connection.execute(self._sql["revoke_all"])
+            await connection.execute(self.statements["revoke_all"])
             for name, roles in (("grant_writer", writers), ("grant_reader", readers)):
                 for role in roles:
                     quoted = '"' + role.replace('"', '""') + '"'
-                    await connection.execute(self._sql[name].format(role=quoted))
+                    await connection.execute(self.statements[name].format(role=quoted))
 
     async def _create_schema(self, connection: asyncpg.Connection) -> None:
         """Create or renew the table; one that another role owns is used as it is."""
         # Two workers may start at once; CREATE IF NOT EXISTS alone races.
-        await connection.execute(self._sql["lock_schema"])
-        if await connection.fetchval(self._sql["ownership"]) is not False:
-            await connection.execute(self._sql["schema"])
+        await connection.execute(self.statements["lock_schema"])
+        if await connection.fetchval(self.statements["ownership"]) is not False:
+            await connection.execute(self.statements["schema"])
 
     async def _create_pool(self) -> asyncpg.Pool:
         pool = await asyncpg.create_pool(

@@ -12,6 +12,8 @@ CREATE TABLE IF NOT EXISTS sluice_ledger (
     UNIQUE (rollout_id, key)
 );
 CREATE INDEX IF NOT EXISTS sluice_ledger_by_kind ON sluice_ledger (rollout_id, kind, at, id);
+CREATE INDEX IF NOT EXISTS sluice_ledger_by_rollout
+    ON sluice_ledger ((rollout_id COLLATE "C"), id);
 CREATE OR REPLACE FUNCTION sluice_ledger_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     RAISE EXCEPTION 'sluice_ledger is append-only: % is refused', TG_OP
@@ -45,9 +47,25 @@ ON CONFLICT (rollout_id, key) DO NOTHING;
 -- name: get
 SELECT rollout_id, key, kind, at, body FROM sluice_ledger WHERE rollout_id = $1 AND key = $2;
 
+-- name: newest
+SELECT rollout_id FROM sluice_ledger ORDER BY id DESC LIMIT 1;
+
 -- name: latest
-SELECT rollout_id FROM sluice_ledger
-WHERE starts_with(rollout_id, $1) ORDER BY id DESC LIMIT 1;
+-- Steps from one rollout to the next in the index: a scan back to an old rollout reads every row.
+WITH RECURSIVE rollouts AS (
+    (SELECT rollout_id COLLATE "C" AS rollout_id FROM sluice_ledger
+     WHERE rollout_id COLLATE "C" >= $1 ORDER BY rollout_id COLLATE "C" LIMIT 1)
+    UNION ALL
+    SELECT (SELECT entry.rollout_id COLLATE "C" FROM sluice_ledger AS entry
+            WHERE entry.rollout_id COLLATE "C" > rollouts.rollout_id
+            ORDER BY entry.rollout_id COLLATE "C" LIMIT 1)
+    FROM rollouts WHERE starts_with(rollouts.rollout_id, $1)
+)
+SELECT rollouts.rollout_id FROM rollouts CROSS JOIN LATERAL (
+    SELECT max(id) AS id FROM sluice_ledger AS entry
+    WHERE entry.rollout_id COLLATE "C" = rollouts.rollout_id
+) AS last
+WHERE starts_with(rollouts.rollout_id, $1) ORDER BY last.id DESC LIMIT 1;
 
 -- name: entries
 SELECT rollout_id, key, kind, at, body FROM sluice_ledger

@@ -24,8 +24,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import ClassVar
 
-from temporalio.exceptions import ApplicationError
-
 
 class EffectError(Exception):
     """Base of every error that an adapter raises."""
@@ -107,4 +105,6 @@ def temporal_errors() -> Iterator[None]:
     try:
         yield
     except PermanentError as error:
+        from temporalio.exceptions import ApplicationError  # noqa: PLC0415  0.2 s, also in commands
+
         raise ApplicationError(str(error), type=error.kind, non_retryable=True) from error

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
+from pydantic_core import from_json, to_json
+
 from activities.contract.models import CheckRecord, LedgerEntry
 from activities.contract.ports import Ledger
 from sluice.rollout.engine.event_chain import Event
@@ -32,9 +34,19 @@ async def read_events(ledger: Ledger, rollout_id: str) -> list[Event]:
 
 
 async def read_checks(ledger: Ledger, rollout_id: str) -> list[CheckRecord]:
-    """Every recorded check, oldest first."""
+    """Every recorded check, oldest first. Checks by the same rules share them: they are most of it."""
     entries = await ledger.entries(rollout_id, "check")
-    return [CheckRecord.model_validate_json(entry.body, extra="ignore") for entry in entries]
+    rules: dict[bytes, CheckRecord] = {}
+    return [_parse_check(entry.body, rules) for entry in entries]
+
+
+def _parse_check(body: str, rules: dict[bytes, CheckRecord]) -> CheckRecord:
+    document = from_json(body)
+    key = to_json([document.pop("gates", ()), document.pop("metrics", {})])
+    if key not in rules:
+        rules[key] = CheckRecord.model_validate_json(body, extra="ignore")
+    record = CheckRecord.model_validate_json(to_json(document), extra="ignore")
+    return record.model_copy(update={"gates": rules[key].gates, "metrics": rules[key].metrics})
 
 
 async def read_findings(ledger: Ledger, rollout_id: str) -> list[Finding]:

@@ -164,3 +164,36 @@ async def test_worker_adds_and_reads_and_can_change_nothing(owner_dsn: str, roll
     await connection.close()
     for each in (owner, *ledgers.values()):
         await each.close()
+
+
+@pytest.mark.integration
+async def test_no_query_reads_the_whole_ledger(postgres_dsn: str, rollout: str) -> None:
+    """A million rows: each statement walks an index, also back to a rollout that ended long ago."""
+    ledger = PostgresLedger(postgres_dsn)
+    await ledger.append(entry(rollout))
+    connection = await asyncpg.connect(postgres_dsn)
+    try:
+        await connection.execute("SET enable_seqscan = off")
+        for name, arguments in (
+            ("latest", (f"{rollout}",)),
+            ("newest", ()),
+            ("entries", (rollout, "check")),
+            ("get", (rollout, "a")),
+        ):
+            rows = await connection.fetch(f"EXPLAIN {ledger.statements[name]}", *arguments)
+            plan = "\n".join(row[0] for row in rows)
+            assert "Seq Scan on sluice_ledger" not in plan, f"{name}:\n{plan}"
+    finally:
+        await connection.close()
+        await ledger.close()
+
+
+@pytest.mark.integration
+async def test_an_old_rollout_is_found_among_many(postgres_dsn: str, rollout: str) -> None:
+    ledger = PostgresLedger(postgres_dsn)
+    for name in (f"{rollout}/1", f"{rollout}/2", f"{rollout}x/1", f"{rollout}é/1", "zzz/1"):
+        await ledger.append(entry(name))
+    assert await ledger.latest_rollout_id(f"{rollout}/") == f"{rollout}/2"
+    assert await ledger.latest_rollout_id("zzz/") == "zzz/1"
+    assert await ledger.latest_rollout_id(f"{rollout}-none/") is None
+    await ledger.close()

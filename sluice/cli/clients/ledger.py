@@ -6,18 +6,20 @@ from contextlib import asynccontextmanager
 
 from activities.adapters.postgres_ledger import PostgresLedger
 from activities.contract.errors import EffectError
-from sluice.cli.clients.rollouts import ROLLOUT_ID_PREFIX, Rollouts
 from sluice.cli.context import Context
 from sluice.cli.errors import CliError, Exit
 from sluice.cli.output import print_note
 from sluice.rollout.engine.state import State
 from workflows.models import workflow_id
 
+ROLLOUT_ID_PREFIX = workflow_id("")
 TEMPORAL_TIMEOUT_SECONDS = 5
 
 
 async def fetch_live_state(context: Context, rollout_id: str) -> State | None:
     """Return the state of exactly this rollout, or None when its workflow does not answer."""
+    from sluice.cli.clients.rollouts import Rollouts  # noqa: PLC0415  Temporal: slow
+
     flag = rollout_id.removeprefix(ROLLOUT_ID_PREFIX).partition("/")[0]
     try:
         async with asyncio.timeout(TEMPORAL_TIMEOUT_SECONDS):

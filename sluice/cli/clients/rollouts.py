@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Iterable
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from pydantic import ValidationError
 from temporalio.client import (
@@ -39,11 +39,12 @@ from sluice.rollout.engine.decision_context import LOWERING_VERBS
 from sluice.rollout.engine.state import State
 from sluice.rollout.plan.schema import RolloutPlan
 from workflows.activity_options import TASK_QUEUE
-from workflows.models import RolloutInput, RolloutResult, workflow_id
-from workflows.rollout_workflow import RolloutWorkflow
+from workflows.models import ROLLOUT_WORKFLOW, RolloutInput, RolloutResult, workflow_id
 from workflows.temporal_ui import PERCENTAGE, STAGE, STATUS
 
 T = TypeVar("T")
+WaitingFor = tuple[str, datetime | None]
+"""The reason to wait, and its deadline."""
 ANSWER_TIMEOUT_SECONDS = 10
 START_TIMEOUT_SECONDS = 2
 POLL_SECONDS = 0.1
@@ -107,7 +108,7 @@ class Rollouts:
             command = await _signed(sign_start(plan, rollout, command, self._signer))
         try:
             handle = await self.client.start_workflow(
-                RolloutWorkflow.run,
+                ROLLOUT_WORKFLOW,
                 RolloutInput(plan=plan, command=command),
                 id=rollout,
                 task_queue=TASK_QUEUE,
@@ -116,6 +117,7 @@ class Rollouts:
                 static_summary=f"Rollout of {plan.flag} by plan {plan.name}",
                 static_details=plan.description,
                 memo={"plan": plan.name},
+                result_type=RolloutResult,
             )
         except WorkflowAlreadyStartedError as error:
             raise CliError(
@@ -127,7 +129,7 @@ class Rollouts:
         return handle.id
 
     async def _require_accepted(
-        self, flag: str, handle: WorkflowHandle[RolloutWorkflow, RolloutResult]
+        self, flag: str, handle: WorkflowHandle[Any, RolloutResult]
     ) -> None:
         """Raise CliError if the keyring refuses the start; a worker that is away decides later."""
         try:
@@ -145,13 +147,13 @@ class Rollouts:
 
     async def running_flags(self) -> list[str]:
         """Return the flags of all running rollouts."""
-        query = f'WorkflowType = "{RolloutWorkflow.__name__}" AND ExecutionStatus = "Running"'
+        query = f'WorkflowType = "{ROLLOUT_WORKFLOW}" AND ExecutionStatus = "Running"'
         workflows = self.client.list_workflows(query)
         return [workflow.id.removeprefix(ROLLOUT_ID_PREFIX) async for workflow in workflows]
 
     async def list_all(self) -> list[ListedRollout]:
         """Return every rollout in Temporal's retention, as its search attributes show it."""
-        workflows = self.client.list_workflows(f'WorkflowType = "{RolloutWorkflow.__name__}"')
+        workflows = self.client.list_workflows(f'WorkflowType = "{ROLLOUT_WORKFLOW}"')
         return fold_runs([_listed_run(workflow) async for workflow in workflows])
 
     async def resolve_flag(self, flag: str | None) -> str:
@@ -167,11 +169,13 @@ class Rollouts:
 
     async def fetch_state(self, flag: str) -> State:
         """Query the current state of the workflow."""
-        return await self._await_answer(flag, self._handle(flag).query(RolloutWorkflow.get_state))
+        query = self._handle(flag).query("get_state", result_type=State)
+        return await self._await_answer(flag, query)
 
-    async def fetch_waiting(self, flag: str) -> tuple[str, datetime | None]:
+    async def fetch_waiting(self, flag: str) -> WaitingFor:
         """Query the conditions that the rollout waits for, with their deadlines."""
-        return await self._await_answer(flag, self._handle(flag).query(RolloutWorkflow.get_waiting))
+        query = self._handle(flag).query("get_waiting", result_type=WaitingFor)
+        return await self._await_answer(flag, query)
 
     async def send_command(
         self, flag: str, verb: Verb, command: Command, seconds: float = ANSWER_TIMEOUT_SECONDS
@@ -194,8 +198,8 @@ class Rollouts:
         """Send a command as a signal, which survives a missing worker and a restart of the server."""
         await self._await_answer(flag, self._handle(flag).signal(str(verb), command))
 
-    def _handle(self, flag: str) -> WorkflowHandle[RolloutWorkflow, object]:
-        return self.client.get_workflow_handle_for(RolloutWorkflow.run, workflow_id(flag))
+    def _handle(self, flag: str) -> WorkflowHandle[Any, Any]:
+        return self.client.get_workflow_handle(workflow_id(flag))
 
     async def task_failure(self, flag: str) -> str:
         """Return the cause when the rollout's workflow tasks fail; empty when they do not.

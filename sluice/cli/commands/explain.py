@@ -1,6 +1,7 @@
 """The command ``sluice explain``: the reason of each decision, from the ledger."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -18,7 +19,7 @@ from sluice.cli.context import Context
 from sluice.cli.options import RolloutArgument
 from sluice.cli.output import JsonOption, print_result
 from sluice.cli.views.explain import explanation_document, print_explanations
-from sluice.rollout.engine.state import State
+from sluice.rollout.engine.event_chain import Event
 from sluice.rollout.review.explain import Explanation, RecordedCheck, explain
 
 
@@ -39,10 +40,11 @@ async def _explain(rollout: str | None, step: str, last: int, json: bool) -> Non
     context = Context.read()
     async with open_ledger(context) as ledger:
         rollout_id = await resolve_rollout_id(ledger, rollout)
-        decisions = await _load_decisions(
-            ledger, rollout_id, await fetch_live_state(context, rollout_id)
-        )
-    selected = [decision for decision in decisions if not step or decision.step == step][-last:]
+        state = await fetch_live_state(context, rollout_id)
+        recorded = await read_events(ledger, rollout_id)
+        events = merge_timelines(recorded, state.timeline if state is not None else ())
+        wanted = [event for event in events if not step or event.step == step][-last:]
+        selected = await _explain_events(ledger, rollout_id, wanted)
     if json:
         document = {
             "rollout": rollout_id,
@@ -53,12 +55,9 @@ async def _explain(rollout: str | None, step: str, last: int, json: bool) -> Non
         print_explanations(Console(), rollout_id, selected)
 
 
-async def _load_decisions(
-    ledger: PostgresLedger, rollout_id: str, state: State | None
+async def _explain_events(
+    ledger: PostgresLedger, rollout_id: str, events: Sequence[Event]
 ) -> tuple[Explanation, ...]:
-    events = merge_timelines(
-        await read_events(ledger, rollout_id), state.timeline if state is not None else ()
-    )
     checks = [
         RecordedCheck(check=record.check, gates=record.gates, metrics=record.metrics)
         for record in await read_checks(ledger, rollout_id)

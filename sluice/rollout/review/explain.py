@@ -3,6 +3,7 @@
 Pure: the same record gives the same explanation, years later and without the plan at hand.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
@@ -78,21 +79,48 @@ def explain(
     events: Sequence[Event], checks: Sequence[RecordedCheck], findings: Sequence[Finding]
 ) -> tuple[Explanation, ...]:
     """Explain every line of the timeline by the last measurement before it that it can rest on."""
-    return tuple(_explain_event(event, checks, findings) for event in events)
+    index = _CheckIndex(checks)
+    return tuple(_explain_event(event, index, findings) for event in events)
 
 
-def _explain_event(
-    event: Event, checks: Sequence[RecordedCheck], findings: Sequence[Finding]
-) -> Explanation:
+class _CheckIndex:
+    """Checks by time, all and by step, and the rules in words: most checks share them."""
+
+    def __init__(self, checks: Sequence[RecordedCheck]) -> None:
+        self._checks = sorted(checks, key=_check_time)
+        self._by_step: dict[str, list[RecordedCheck]] = {}
+        for record in self._checks:
+            self._by_step.setdefault(record.check.step, []).append(record)
+        self._rules: dict[tuple[int, int], RuleSummary] = {}
+
+    def last_before(self, at: datetime, step: str | None = None) -> RecordedCheck | None:
+        """Return the last check until ``at``: of a step, or of all."""
+        checks = self._checks if step is None else self._by_step.get(step, [])
+        position = bisect_right(checks, at, key=_check_time)
+        return checks[position - 1] if position else None
+
+    def rule(self, gate: Gate, metric: Metric | None) -> RuleSummary:
+        """Return the gate in words."""
+        key = (id(gate), id(metric))
+        if key not in self._rules:
+            self._rules[key] = summarize_rule(gate, metric)
+        return self._rules[key]
+
+
+def _check_time(record: RecordedCheck) -> datetime:
+    return record.check.at
+
+
+def _explain_event(event: Event, index: _CheckIndex, findings: Sequence[Finding]) -> Explanation:
     source, runbook, measured_at, evidence = "", "", None, list[VerdictEvidence]()
     if finding := _matching_finding(event, findings):
         source, measured_at = finding.name, finding.seen_at
         runbook = runbook_for_finding(finding)
         rule = summarize_rule(finding.gate, None) if finding.gate else None
         evidence = [VerdictEvidence(verdict=finding.verdict, rule=rule)]
-    elif judged := _matching_check(event, checks):
+    elif judged := _matching_check(event, index):
         source, measured_at = judged.check.id, judged.check.at
-        evidence = list(_verdict_evidence(judged))
+        evidence = list(_verdict_evidence(judged, index))
     return Explanation(
         **event.model_dump(exclude={"proof", "position", "digest"}),
         source=source,
@@ -110,22 +138,20 @@ def _matching_finding(event: Event, findings: Sequence[Finding]) -> Finding | No
     return fits[-1] if fits else None
 
 
-def _matching_check(event: Event, checks: Sequence[RecordedCheck]) -> RecordedCheck | None:
+def _matching_check(event: Event, index: _CheckIndex) -> RecordedCheck | None:
     if event.kind not in CHECK_EVENT_KINDS or event.step is None:
         return None
-    before = [record for record in checks if record.check.at <= event.at]
-    mine = [record for record in before if record.check.step == event.step]
-    if event.kind == "approve":  # given before the step begins, on what the one before it showed
-        mine = before
-    return mine[-1] if mine else None
+    # An approval is given before the step begins, on what the one before it showed.
+    return index.last_before(event.at, None if event.kind == "approve" else event.step)
 
 
-def _verdict_evidence(judged: RecordedCheck) -> Iterator[VerdictEvidence]:
+def _verdict_evidence(judged: RecordedCheck, index: _CheckIndex) -> Iterator[VerdictEvidence]:
     gates = {gate.name: gate for gate in judged.gates}
     for verdict in judged.check.verdicts:
         gate = gates.get(verdict.gate)
         metric = judged.metrics.get(gate.metric) if gate else None
-        yield VerdictEvidence(verdict=verdict, rule=summarize_rule(gate, metric) if gate else None)
+        rule = index.rule(gate, metric) if gate else None
+        yield VerdictEvidence(verdict=verdict, rule=rule)
 
 
 def summarize_rule(gate: Gate, metric: Metric | None) -> RuleSummary:
