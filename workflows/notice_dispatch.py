@@ -9,6 +9,7 @@ with workflow.unsafe.imports_passed_through():
     from sluice.rollout.engine.state import State
     from sluice.rollout.engine.transitions import take_notices
     from sluice.rollout.plan.notification import Notice
+    from sluice.rollout.printable import escape_markdown
     from workflows.models import NoticeDelivery
 
 
@@ -41,8 +42,8 @@ async def _dispatch(state: State, notice: Notice) -> None:
             NoticeDelivery(notice=notice, channels=tuple(channels)),
             id=f"notice-{notice.key}",
             parent_close_policy=workflow.ParentClosePolicy.ABANDON,
-            static_summary=notice.title,
-            static_details=notice.text,
+            static_summary=escape_markdown(notice.title),
+            static_details=escape_markdown(notice.text),
         )
     except WorkflowAlreadyStartedError:
         workflow.logger.info("notice %s is under way already", notice.key)

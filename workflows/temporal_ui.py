@@ -13,6 +13,7 @@ from sluice.rollout.engine.evidence_context import alpha_summary
 from sluice.rollout.engine.preconditions import ChecklistRow, checklist_rows
 from sluice.rollout.engine.runbook import runbook_for_alert
 from sluice.rollout.engine.state import State, Status
+from sluice.rollout.printable import escape_markdown
 
 FLAG = SearchAttributeKey.for_keyword("SluiceFlag")
 STAGE = SearchAttributeKey.for_keyword("SluiceStage")
@@ -54,10 +55,16 @@ def current_details(state: State, waiting_for: str, until: datetime | None, now:
     if step and step.audience:
         where += f", for {step.audience}"
     lines = [
-        f"### {state.status}: {where}",
-        f"**{state.plan.flag}** at **{state.percentage:g} %**: {waiting_for}",
+        f"### {state.status}: {escape_markdown(where)}",
+        f"**{state.plan.flag}** at **{state.percentage:g} %**: {escape_markdown(waiting_for)}",
     ]
+    lines += [
+        f"\n{escape_markdown(describe_acknowledged(one))}" for one in state.red_flags.acknowledged
+    ]
+<<<<<<< HEAD
     lines += [f"\n{describe_acknowledged(finding)}" for finding in state.red_flags.acknowledged]
+=======
+>>>>>>> 30ad9d3 (Escape people's text at every edge)
     if choices := _COMMANDS.get(state.status):
         commands = ", ".join(f"`sluice {verb} {state.plan.flag}`" for verb in choices)
         lines.append(f"\nCommands: {commands}")
@@ -66,7 +73,7 @@ def current_details(state: State, waiting_for: str, until: datetime | None, now:
     if until is not None:
         lines.append(f"\nNext: {until:%Y-%m-%d %H:%M:%S} UTC")
     lines += [
-        f"- {_checklist_icon(row)} {row.item.title}: {row.reason}"
+        f"- {_checklist_icon(row)} {escape_markdown(f'{row.item.title}: {row.reason}')}"
         for row in _checklist_rows(state, now)
     ]
     if (check := state.latest_check) is not None:
@@ -76,7 +83,8 @@ def current_details(state: State, waiting_for: str, until: datetime | None, now:
     if alpha := alpha_summary(state):
         lines += ["", alpha]
     events = [
-        f"- {event.at:%m-%d %H:%M:%S} {event.actor}: {event.text}" for event in _recent(state)
+        f"- {event.at:%m-%d %H:%M:%S} {escape_markdown(f'{event.actor}: {event.text}')}"
+        for event in _recent(state)
     ]
     lines += ["", *events]
     return "\n".join(lines)

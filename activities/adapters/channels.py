@@ -14,6 +14,7 @@ from activities.adapters.webhook_signing import signed_headers
 from activities.contract.errors import NoticeRefusedError, NoticeUndeliveredError
 from sluice.rollout.analysis.gate import Severity
 from sluice.rollout.plan.notification import Notice
+from sluice.rollout.printable import escape_line
 
 POST_SECONDS_MAX = 10.0
 BUSY_STATUSES = (408, 425, 429)
@@ -37,8 +38,8 @@ class LogChannel:
         level = logging.INFO if notice.resolved else _LOG_LEVELS.get(notice.severity, logging.INFO)
         page = f"; what to do: {notice.runbook}" if notice.runbook else ""
         link = f"; console: {notice.link}" if notice.link else ""
-        text = f"{notice.text}{page}{link}"
-        self.logger.log(level, "%s: %s (%s)", headline(notice), text, notice.key)
+        text = escape_line(f"{headline(notice)}: {notice.text}{page}{link}")
+        self.logger.log(level, "%s (%s)", text, notice.key)
         return "logged"
 
 

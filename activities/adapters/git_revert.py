@@ -230,7 +230,7 @@ class GitClient:
             "log", "-1", "--format=%s", commit, error=CodeUnreachableError
         )
         message = (
-            f'Revert "{subject}"\n\nThis reverts commit {commit}.\n\n{request.reason}\n\n'
+            f'Revert "{subject}"\n\nThis reverts commit {commit}.\n\nReason: {request.reason}\n\n'
             f"Confirmed-by: {request.actor}\n{COMMIT_TRAILER}: {request.key}\n"
         )
         identity: list[str] = []

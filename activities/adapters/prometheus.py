@@ -17,6 +17,7 @@ from activities.adapters.prometheus_credentials import (
     require_prometheus_url,
 )
 from activities.contract.errors import MetricsQueryError, MetricsUnreachableError
+from sluice.rollout.printable import escape_line
 
 CONNECT_SECONDS_MAX = 1.0
 READ_SECONDS_MAX = 4.0
@@ -113,7 +114,8 @@ def _keep_request(request: requests.PreparedRequest) -> requests.PreparedRequest
 def _warnings(response: requests.Response) -> str:
     """Return the warnings of an answer: Thanos and Mimir give them with a part of the series."""
     try:
-        return "; ".join(str(warning) for warning in response.json().get("warnings") or ())
+        warnings = response.json().get("warnings") or ()
+        return escape_line("; ".join(str(warning) for warning in warnings))
     except (requests.JSONDecodeError, AttributeError, TypeError):
         return ""  # the client reports what is not an answer of Prometheus
 
@@ -132,7 +134,7 @@ def _reason(error: requests.RequestException) -> str:
 
 def _refusal_message(response: requests.Response) -> str:
     try:
-        return str(response.json()["error"])
+        return escape_line(str(response.json()["error"]))
     except (requests.JSONDecodeError, KeyError, TypeError):
         return f"HTTP status {response.status_code}"
 

@@ -1,7 +1,6 @@
 """A report as Markdown and as one self-contained HTML file."""
 
 import math
-import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -10,14 +9,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 
 from sluice.rollout.analysis.value_format import format_value, format_verdict
 from sluice.rollout.analysis.verdict import Outcome, Verdict
+from sluice.rollout.printable import escape_markdown
 from sluice.rollout.review.lessons import lessons_learned
 from sluice.rollout.review.report import Report
 from sluice.rollout.units import format_elapsed
 
 if TYPE_CHECKING:
     from activities.rendering.plots import Plots
-
-_MARKDOWN_SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#])")
 
 
 def render_markdown(report: Report) -> str:
@@ -68,10 +66,6 @@ def _count_of(outcomes: Mapping[Outcome, int], outcome: str) -> int:
     return outcomes.get(Outcome(outcome), 0)
 
 
-def _escape_markdown(text: str) -> str:
-    return _MARKDOWN_SPECIAL.sub(r"\\\1", " ".join(text.split()))
-
-
 def _format_reading(verdict: Verdict) -> str:
     return format_verdict(verdict)[0]
 
@@ -86,5 +80,5 @@ _FILTERS: dict[str, Any] = {
     "reading": _format_reading,
     "tally": _format_counts,
     "of": _count_of,
-    "md": _escape_markdown,
+    "md": escape_markdown,
 }

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sluice.cli.errors import CliError, Exit
+from sluice.rollout.printable import unprintable_problem
 from sluice.stack import default_home, load_environment
 
 if TYPE_CHECKING:
@@ -75,6 +76,8 @@ class Context:
     def actor(self) -> str:
         """Return SLUICE_ACTOR, else the login name, else (in a bare container) the user id."""
         if named := self.environment.get("SLUICE_ACTOR"):
+            if problem := unprintable_problem(named, one_line=True):
+                raise CliError(f"SLUICE_ACTOR {problem}", Exit.USAGE)
             return named
         try:
             return getpass.getuser()

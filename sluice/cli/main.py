@@ -1,6 +1,7 @@
 """The ``sluice`` command. Exit codes: docs/cli.md."""
 
 import contextlib
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -9,8 +10,12 @@ from typing import NoReturn
 import typer
 
 from sluice.cli.errors import CliError, Exit, missing_extra_message
+from sluice.cli.output import print_note
 from sluice.cli.registry import COMMANDS, build_app, called_command
 from sluice.installation import missing_packages
+from sluice.rollout.printable import unprintable_problem
+
+UNWRITABLE_ERRORS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
 
 
 def run() -> NoReturn:
@@ -28,17 +33,43 @@ def run() -> NoReturn:
 
 def _run() -> int:
     try:
+        _require_printable(sys.argv[1:])
         result = build_app(sys.argv[1:])(standalone_mode=False)
     except CliError as error:
-        print(f"sluice: {error}", file=sys.stderr)
+        print_note(f"sluice: {error}")
         return error.code
     except ModuleNotFoundError as error:
         return _report_missing_extra(error, sys.argv[1:])
     except typer.TyperException as error:
         return _report_usage_error(error)
+    except OSError as error:
+        if error.errno not in UNWRITABLE_ERRORS:
+            raise
+        return _report_unwritable(error)
     except (KeyboardInterrupt, typer.Abort):
         return Exit.INTERRUPTED
     return result if isinstance(result, int) else Exit.OK
+
+
+def _report_unwritable(error: OSError) -> int:
+    """Print one line about a folder that is read-only, full, or another user's."""
+    print_note(
+        f"sluice: {error.strerror}: {error.filename or 'a file'}. Run it in a folder that you may "
+        "write, or name one with SLUICE_HOME."
+    )
+    return Exit.FAILED
+
+
+def _require_printable(arguments: Sequence[str]) -> None:
+    """Refuse control characters and bytes that are not UTF-8; a question may have line breaks.
+
+    Raises:
+        CliError: USAGE.
+    """
+    for number, argument in enumerate(arguments, start=1):
+        if problem := unprintable_problem(argument):
+            text = argument.encode("unicode_escape").decode()
+            raise CliError(f"argument {number} ({text}) {problem}", Exit.USAGE)
 
 
 def _report_missing_extra(error: ModuleNotFoundError, arguments: Sequence[str]) -> int:

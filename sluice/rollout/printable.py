@@ -1,7 +1,12 @@
 """Text that is safe to print: without control characters, which move cursors and forge lines."""
 
+import re
 import unicodedata
+from typing import Annotated
 
+from pydantic import AfterValidator
+
+_MARKDOWN_SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#!~])")
 _ALLOWED = "\n\t"
 _UNSAFE_CATEGORIES = ("Cc", "Cs")
 _DIRECTION_MARKS = frozenset(
@@ -40,3 +45,29 @@ def escape_unprintable(text: str, *, one_line: bool = False) -> str:
         else character
         for character in text
     )
+
+
+def escape_line(text: str) -> str:
+    """Return ``text`` on one line that is safe to print."""
+    return escape_unprintable(text, one_line=True)
+
+
+def escape_markdown(text: str) -> str:
+    """Return ``text`` as one line of Markdown that shows it literally."""
+    return _MARKDOWN_SPECIAL.sub(r"\\\1", escape_line(" ".join(text.split())))
+
+
+def _require_line(text: str) -> str:
+    text = text.strip()
+    if problem := unprintable_problem(text, one_line=True):
+        raise ValueError(problem)
+    return text
+
+
+Line = Annotated[str, AfterValidator(escape_line)]
+"""Text of a person that reaches terminals, git trailers and pages: escaped, not refused.
+
+A signal of any client may carry it, and a refused one would be lost without an answer.
+"""
+PrintableLine = Annotated[str, AfterValidator(_require_line)]
+"""Text of a plan that is shown as a title: a line break or a control character is refused."""

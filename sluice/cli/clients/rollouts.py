@@ -38,6 +38,7 @@ from sluice.rollout.engine.commands import Acknowledgement, Command, Verb
 from sluice.rollout.engine.decision_context import LOWERING_VERBS
 from sluice.rollout.engine.state import State
 from sluice.rollout.plan.schema import RolloutPlan
+from sluice.rollout.printable import escape_markdown
 from workflows.activity_options import TASK_QUEUE
 from workflows.models import ROLLOUT_WORKFLOW, RolloutInput, RolloutResult, workflow_id
 from workflows.temporal_ui import PERCENTAGE, STAGE, STATUS
@@ -115,7 +116,7 @@ class Rollouts:
                 id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
                 id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
                 static_summary=f"Rollout of {plan.flag} by plan {plan.name}",
-                static_details=plan.description,
+                static_details=escape_markdown(plan.description),
                 memo={"plan": plan.name},
                 result_type=RolloutResult,
             )

@@ -11,7 +11,7 @@ from sluice.cli.clients.rollouts import Rollouts, open_rollouts
 from sluice.cli.commands.kill import kill_flag
 from sluice.cli.context import Context
 from sluice.cli.errors import CliError, Exit
-from sluice.cli.options import ActorOption, FlagArgument, ReasonOption
+from sluice.cli.options import ActorOption, FlagArgument, ReasonOption, require_printable
 from sluice.cli.output import JsonOption, print_note, print_result
 from sluice.cli.views.check import check_view
 from sluice.flags import WriteMetadata
@@ -191,7 +191,10 @@ def attest(
         str | None, typer.Option(help="The flag; may be left out when one rollout runs.")
     ] = None,
     by: ActorOption = "",
-    note: Annotated[str, typer.Option("--note", "-m", help="Evidence, or a link to it.")] = "",
+    note: Annotated[
+        str,
+        typer.Option("--note", "-m", help="Evidence, or a link to it.", callback=require_printable),
+    ] = "",
     json: JsonOption = False,
 ) -> None:
     """Attest that a checklist item is true. Items of later steps may be attested early."""

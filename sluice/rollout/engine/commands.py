@@ -6,6 +6,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from sluice.rollout.analysis.gate import Model
+from sluice.rollout.printable import Line
 from sluice.rollout.units import format_duration
 
 
@@ -78,15 +79,15 @@ class Command(Model):
     keyring asks for before a command that may raise traffic.
     """
 
-    actor: str = Field(min_length=1, max_length=200)
-    reason: str = Field(default="", max_length=2000)
+    actor: Line = Field(min_length=1, max_length=200)
+    reason: Line = Field(default="", max_length=2000)
     emergency: bool = False
-    evidence: str = Field(default="", max_length=200)
-    item: str = Field(default="", max_length=100)
+    evidence: Line = Field(default="", max_length=200)
+    item: Line = Field(default="", max_length=100)
     graceful: bool = False
     code: bool = False
     confirmed: bool = False
-    to: str = Field(default="", max_length=100)
+    to: Line = Field(default="", max_length=100)
     duration: timedelta | None = None
     proof: Proof | None = None
 

@@ -16,6 +16,7 @@ from sluice.rollout.plan.flag_values import Percentage, Users
 from sluice.rollout.plan.freeze_windows import Freeze
 from sluice.rollout.plan.notification import NoticeRoute
 from sluice.rollout.plan.rollback_policy import RollbackPolicy
+from sluice.rollout.printable import PrintableLine
 from sluice.rollout.units import Duration, Number, Share, Whole, format_duration, parse_duration
 from sluice.rollout.yaml_nodes import Location
 
@@ -62,10 +63,10 @@ class Step(Model):
     """
 
     name: Name
-    title: str
+    title: PrintableLine
     stage: Annotated[Whole, Field(ge=1, le=5)] | None = None
     guide: str = ""
-    audience: str = ""
+    audience: PrintableLine = ""
     phases: PhaseSwitches | None = None
     percentage: Percentage | None = None
     whitelist: Users = None
