@@ -57,7 +57,9 @@ class ChecklistActivities:
         return await look() if look else await self._measure_item(item, request)
 
     async def _measure_item(self, item: ChecklistItem, request: ChecklistRequest) -> ProbeResult:
-        known = EvaluationContext(request.metrics, request.baseline)
+        known = EvaluationContext(
+            request.metrics, request.baseline, stale_after=request.stale_after
+        )
         sampler = GateEvaluator(self.metrics, request.at, known)
         if item.gate is not None:
             (verdict,) = await sampler.evaluate((item.gate,))

@@ -64,6 +64,7 @@ class TemporalWorld:
             metrics=state.plan.metrics,
             baseline_gates=state.plan.baselines,
             baseline=state.baseline,
+            stale_after=state.plan.stale_after,
         )
         activity: workflow.ActivityHandle[ChecklistResult] = workflow.start_activity_method(
             ChecklistActivities.check_items,

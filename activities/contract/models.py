@@ -186,6 +186,7 @@ class ChecklistRequest(Model):
     metrics: dict[str, Metric]
     baseline_gates: tuple[Gate, ...] = ()
     baseline: dict[str, Reading]
+    stale_after: Duration = STALE_AFTER
 
 
 class ChecklistResult(Model):

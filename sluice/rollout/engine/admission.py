@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from sluice.rollout.analysis.gate import Severity
 from sluice.rollout.analysis.verdict import Outcome
-from sluice.rollout.engine.approvals import rejections
+from sluice.rollout.engine.approvals import approval_policy, rejections
 from sluice.rollout.engine.commands import Command, Verb
 from sluice.rollout.engine.decide import missing_baselines
 from sluice.rollout.engine.flag_target import increases_exposure
@@ -12,6 +12,7 @@ from sluice.rollout.engine.preconditions import blockers
 from sluice.rollout.engine.rollback import resolve_target, rollback_kind, rollback_targets
 from sluice.rollout.engine.state import RollbackKind, State, Status
 from sluice.rollout.plan.freeze_windows import active_freeze
+from sluice.rollout.units import format_duration
 
 ACKNOWLEDGED_MAX = timedelta(days=7)
 _ACTIVE_STATUSES = (Status.PROGRESSING, Status.PAUSED)
@@ -29,7 +30,21 @@ def rejection_reason(state: State, verb: Verb, command: Command, now: datetime) 
 def _approve_rejection(state: State, command: Command, now: datetime) -> str:
     if state.status not in _ACTIVE_STATUSES:
         return f"the rollout is {state.status}; retry it first"
-    return next(rejections(state, command.actor, command.evidence, now), "")
+    if reason := next(rejections(state, command.actor, command.evidence, now), ""):
+        return reason
+    return _long_freeze_rejection(state, now)
+
+
+def _long_freeze_rejection(state: State, now: datetime) -> str:
+    """Refuse an approval that would be too old when the freeze ends."""
+    step, freeze = state.step, active_freeze(state.plan.freezes, now)
+    policy = approval_policy(state, step) if step else None
+    if step is None or policy is None or freeze is None:
+        return ""
+    max_age = policy.evidence_max_age
+    if freeze.until - now < max_age or not increases_exposure(state, step):
+        return ""
+    return f"{freeze.text}; an approval holds for {format_duration(max_age)}, so approve after it"
 
 
 def _promote_rejection(state: State, command: Command, now: datetime) -> str:

@@ -8,8 +8,11 @@ from sluice.rollout.engine.commands import Signer
 from sluice.rollout.engine.flag_target import increases_exposure
 from sluice.rollout.engine.state import State
 from sluice.rollout.plan.approval_policy import ApprovalPolicy, CheckSummary
+from sluice.rollout.plan.freeze_windows import active_freeze
 from sluice.rollout.plan.schema import RolloutPlan, Step
 from sluice.rollout.units import format_duration
+
+AFTER_FREEZE = timedelta(days=1)
 
 
 def approval_policy(state: State, step: Step) -> ApprovalPolicy | None:
@@ -46,11 +49,29 @@ def missing_approvals(state: State, step: Step) -> int:
 
 
 def approval_expires_at(state: State, step: Step) -> datetime | None:
-    """Return the time at which the wait for approvals expires; None when it never does."""
+    """Return the time at which the wait for approvals expires; None when it never does.
+
+    It never expires in a freeze: people get up to a day after it.
+    """
     expires_after = step.approval.expires_after if step.approval else None
     if expires_after is None or not missing_approvals(state, step):
         return None
-    return state.waiting_since + expires_after
+    at = state.waiting_since + expires_after
+    freeze = active_freeze(state.plan.freezes, at)
+    return freeze.until + min(expires_after, AFTER_FREEZE) if freeze else at
+
+
+def approvals_lapse_at(state: State, step: Step) -> datetime | None:
+    """Return the time at which complete approvals are too old to start the step; None without.
+
+    They were given on readings that are older then than ``evidence_max_age``. A step waits that
+    long behind a freeze or a checklist.
+    """
+    policy = approval_policy(state, step)
+    if policy is None or not state.entry.approvals or missing_approvals(state, step):
+        return None
+    newest = max(record.at for record in state.entry.approvals)
+    return newest + policy.evidence_max_age
 
 
 def next_evidence_check_at(state: State) -> datetime | None:

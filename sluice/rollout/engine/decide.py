@@ -10,7 +10,11 @@ from datetime import datetime
 
 from sluice.rollout.analysis.gate import Severity
 from sluice.rollout.analysis.verdict import Check, Outcome
-from sluice.rollout.engine.approvals import approval_expires_at, next_evidence_check_at
+from sluice.rollout.engine.approvals import (
+    approval_expires_at,
+    approvals_lapse_at,
+    next_evidence_check_at,
+)
 from sluice.rollout.engine.escalation import next_reminder_at
 from sluice.rollout.engine.preconditions import blockers, items_due
 from sluice.rollout.engine.state import (
@@ -53,6 +57,13 @@ class RunChecklist:
 @dataclass(frozen=True, slots=True)
 class ExpireApproval:
     """The step's approval was not given in time."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class LapseApprovals:
+    """The step's approvals are older than the readings that they were given on may be."""
 
     reason: str
 
@@ -109,7 +120,7 @@ class Finish:
     abort: Abort | None = None
 
 
-StateDecision = ExpireApproval | Promote | RecordFinding | SendReminder | Pause
+StateDecision = ExpireApproval | LapseApprovals | Promote | RecordFinding | SendReminder | Pause
 """Decisions that change nothing but the state."""
 WorldDecision = EnterStep | RunCheck | RunChecklist | RollBack | Wait | Finish
 Decision = StateDecision | WorldDecision
@@ -195,6 +206,9 @@ def _decide_waiting(state: State, step: Step, now: datetime) -> Decision:
     expires_at = approval_expires_at(state, step)
     if expires_at is not None and now >= expires_at:
         return ExpireApproval(f"nobody approved {step.title} in time")
+    lapse_at = approvals_lapse_at(state, step)
+    if lapse_at is not None and now >= lapse_at:
+        return LapseApprovals(f"the approvals of {step.title} are too old to start it")
     if items := items_due(state, step, now):
         return RunChecklist(step, items)
     reasons = list(blockers(state, step, now))
@@ -203,7 +217,7 @@ def _decide_waiting(state: State, step: Step, now: datetime) -> Decision:
     check_at, exposed = next_evidence_check_at(state), state.exposed_step
     if check_at is not None and exposed is not None and now >= check_at:
         return RunCheck(exposed, live=False)
-    times = [check_at, *(blocker.until for blocker in reasons)]
+    times = [check_at, lapse_at, *(blocker.until for blocker in reasons)]
     until = min((time for time in times if time is not None), default=None)
     return Wait(until, "; ".join(blocker.reason for blocker in reasons))
 

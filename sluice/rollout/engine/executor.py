@@ -11,6 +11,7 @@ from sluice.rollout.engine.decide import (
     EnterStep,
     ExpireApproval,
     Finish,
+    LapseApprovals,
     Pause,
     Promote,
     RecordFinding,
@@ -66,6 +67,8 @@ def _apply(state: State, now: datetime, decision: StateDecision) -> None:
     match decision:
         case ExpireApproval(reason):
             transitions.expire_approval(state, now, reason)
+        case LapseApprovals(reason):
+            transitions.lapse_approvals(state, now, reason)
         case Promote(reason):
             transitions.promote(state, now, reason)
         case RecordFinding(finding):

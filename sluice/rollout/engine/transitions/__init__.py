@@ -12,6 +12,7 @@ from sluice.rollout.engine.transitions.notices import (
 )
 from sluice.rollout.engine.transitions.pauses import (
     expire_approval,
+    lapse_approvals,
     pause,
     pause_automatically,
     record_finding,
@@ -60,6 +61,7 @@ __all__ = [
     "expire_acknowledgements",
     "expire_approval",
     "finish",
+    "lapse_approvals",
     "mark_recorded",
     "merge_evidence",
     "next_write",

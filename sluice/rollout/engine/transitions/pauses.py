@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from sluice.rollout.analysis.gate import Severity
-from sluice.rollout.engine.escalation import PAUSE_REMINDER
+from sluice.rollout.engine.escalation import APPROVAL_REMINDER, PAUSE_REMINDER
 from sluice.rollout.engine.state import Abort, ActivePause, Finding, State, Status
 from sluice.rollout.engine.transitions.notices import add_event, enqueue_notice
 from sluice.rollout.engine.transitions.reminders import (
@@ -83,6 +83,13 @@ def expire_approval(state: State, now: datetime, reason: str) -> None:
         add_event(state, now, "abort", reason)
     else:
         pause_automatically(state, now, reason)
+
+
+def lapse_approvals(state: State, now: datetime, reason: str) -> None:
+    """Void approvals on readings that are too old now, and ask for new ones."""
+    state.entry = state.entry.model_copy(update={"approvals": ()})
+    drop_reminder(state, APPROVAL_REMINDER)
+    add_event(state, now, "approval_needed", reason)
 
 
 def _mute_finding(state: State, finding: Finding) -> None:
