@@ -21,6 +21,7 @@ from activities.adapters.report_archive import FileArchive
 from activities.check import CheckActivities
 from activities.checklist import ChecklistActivities
 from activities.code_revert import CodeRevertActivities
+from activities.contract.errors import FlagRefusedError, FlagsUnreachableError
 from activities.flags import FlagActivities
 from activities.identity import IdentityActivities
 from activities.notify import NoticeActivities
@@ -58,6 +59,7 @@ async def main(settings: WorkerSettings) -> None:
         PostgresLedger(settings.ledger_dsn or settings.postgres_dsn),
     )
     site = LiveEnvironmentProbe.from_environment(os.environ, flags, metrics)
+<<<<<<< HEAD
     keyring = Path(settings.keyring) if settings.keyring else None
     identity = IdentityActivities(keyring, settings.approvals_min)
     code = GitRepository(
@@ -67,6 +69,13 @@ async def main(settings: WorkerSettings) -> None:
         notices = NoticeActivities(
             configured_channels(http, settings), settings.runbooks_url, settings.console_url
         )
+=======
+    identity = IdentityActivities(Path(settings.keyring) if settings.keyring else None)
+    code = GitRepository(settings.code_repository, settings.deploy_hook, os.environ)
+    await _warn_without_redis(flags)
+    async with open_client(settings, stop) as client, httpx.AsyncClient() as http:
+        notices = NoticeActivities(configured_channels(http, settings), settings.runbooks_url)
+>>>>>>> e22e617 (Wait for Temporal at the worker's start, and end servers on SIGTERM)
         worker = Worker(
             client,
             task_queue=TASK_QUEUE,
@@ -91,6 +100,14 @@ async def main(settings: WorkerSettings) -> None:
     await ledger.close()
     await site.close()
     await flags.close()
+
+
+async def _warn_without_redis(flags: RedisFlags) -> None:
+    """Log that no flag can be written; the worker goes on, and each write tries again."""
+    try:
+        await flags.read("default", "none")
+    except (FlagsUnreachableError, FlagRefusedError) as error:
+        logging.getLogger("sluice").warning("REDIS_URL: flags can't be written: %s", error)
 
 
 def _open_metrics(prometheus_url: str) -> PrometheusMetrics:

@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -24,11 +25,22 @@ def run() -> NoReturn:
     Leaving through ``os._exit`` is deliberate: an interpreter that shuts down right after an RPC
     aborts in about a fifth of runs (sdk-python#300).
     """
+    signal.signal(signal.SIGTERM, _end_with_children)
     code = _run()
     with contextlib.suppress(BrokenPipeError):  # `sluice list | head` is not a failure
         sys.stdout.flush()
         sys.stderr.flush()
     os._exit(code)
+
+
+def _end_with_children(_number: int, _frame: object) -> NoReturn:
+    """End on SIGTERM, with every server that this command has started."""
+    import psutil  # noqa: PLC0415  only here
+
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            child.terminate()
+    os._exit(Exit.TERMINATED)
 
 
 def _run() -> int:

@@ -82,9 +82,7 @@ async def _check_retention(client: Client, fix: bool) -> DoctorFinding:
     )
     retention = described.config.workflow_execution_retention_ttl.ToTimedelta()
     if retention >= RETENTION:
-        return DoctorFinding(
-            "retention", GOOD, f"histories are retention for {retention.days} days"
-        )
+        return DoctorFinding("retention", GOOD, f"histories are kept for {retention.days} days")
     if not fix:
         text = f"Temporal deletes histories after {retention}, during a rollout; run `sluice doctor --fix`"
         return DoctorFinding("retention", "warn", text)

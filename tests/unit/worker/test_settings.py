@@ -1,10 +1,12 @@
 """The worker's settings: a mistake names its variable, and the documented defaults are true."""
 
+import asyncio
 import re
 from pathlib import Path
 
 import pytest
 
+from sluice.worker import temporal_client
 from sluice.worker.options import worker_options
 from sluice.worker.settings import VARIABLES, WorkerSettings, WorkerSettingsError
 from sluice.worker.telemetry import build_runtime, start_tracing
@@ -63,12 +65,17 @@ def test_an_otlp_endpoint_switches_tracing_on() -> None:
     traces.close()
 
 
-async def test_a_temporal_that_is_away_is_named_with_the_setting(
-    monkeypatch: pytest.MonkeyPatch,
+async def test_a_temporal_that_is_away_is_waited_for_and_named_with_the_setting(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """A worker may start before Temporal answers; SIGTERM (``stop``) ends the wait."""
     monkeypatch.setenv("TEMPORAL_ADDRESS", "127.0.0.1:9")
+    monkeypatch.setattr(temporal_client, "RETRY_SECONDS", 0.02)
+    stop = asyncio.Event()
+    asyncio.get_running_loop().call_later(0.2, stop.set)
     with pytest.raises(
         TemporalUnreachableError, match=r"127\.0\.0\.1:9: start it .* TEMPORAL_ADDRESS"
     ):
-        async with open_client(WorkerSettings()):
+        async with open_client(WorkerSettings(), stop):
             pass
+    assert "waiting: Temporal does not answer at 127.0.0.1:9" in caplog.text
