@@ -59,23 +59,16 @@ async def main(settings: WorkerSettings) -> None:
         PostgresLedger(settings.ledger_dsn or settings.postgres_dsn),
     )
     site = LiveEnvironmentProbe.from_environment(os.environ, flags, metrics)
-<<<<<<< HEAD
     keyring = Path(settings.keyring) if settings.keyring else None
     identity = IdentityActivities(keyring, settings.approvals_min)
     code = GitRepository(
         settings.code_repository, settings.deploy_hook, os.environ, settings.hook_variables
     )
-    async with open_client(settings) as client, httpx.AsyncClient() as http:
+    await _warn_without_redis(flags)
+    async with open_client(settings, stop) as client, httpx.AsyncClient() as http:
         notices = NoticeActivities(
             configured_channels(http, settings), settings.runbooks_url, settings.console_url
         )
-=======
-    identity = IdentityActivities(Path(settings.keyring) if settings.keyring else None)
-    code = GitRepository(settings.code_repository, settings.deploy_hook, os.environ)
-    await _warn_without_redis(flags)
-    async with open_client(settings, stop) as client, httpx.AsyncClient() as http:
-        notices = NoticeActivities(configured_channels(http, settings), settings.runbooks_url)
->>>>>>> e22e617 (Wait for Temporal at the worker's start, and end servers on SIGTERM)
         worker = Worker(
             client,
             task_queue=TASK_QUEUE,

@@ -61,10 +61,6 @@ def current_details(state: State, waiting_for: str, until: datetime | None, now:
     lines += [
         f"\n{escape_markdown(describe_acknowledged(one))}" for one in state.red_flags.acknowledged
     ]
-<<<<<<< HEAD
-    lines += [f"\n{describe_acknowledged(finding)}" for finding in state.red_flags.acknowledged]
-=======
->>>>>>> 30ad9d3 (Escape people's text at every edge)
     if choices := _COMMANDS.get(state.status):
         commands = ", ".join(f"`sluice {verb} {state.plan.flag}`" for verb in choices)
         lines.append(f"\nCommands: {commands}")

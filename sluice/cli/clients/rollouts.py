@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Iterable
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, cast
 
 from pydantic import ValidationError
 from temporalio.client import (
@@ -175,7 +175,7 @@ class Rollouts:
 
     async def fetch_waiting(self, flag: str) -> WaitingFor:
         """Query the conditions that the rollout waits for, with their deadlines."""
-        query = self._handle(flag).query("get_waiting", result_type=WaitingFor)
+        query = self._handle(flag).query("get_waiting", result_type=cast("type[Any]", WaitingFor))
         return await self._await_answer(flag, query)
 
     async def send_command(
