@@ -132,8 +132,9 @@ def person_of(claims: Mapping[str, Any], settings: OidcSettings) -> OidcPerson:
             f"The provider does not confirm that {name} is verified (email_verified). "
             "SLUICE_OIDC_NAME_CLAIM can name another claim."
         )
-    values = claims.get(settings.roles_claim, ())
-    names = {values} if isinstance(values, str) else {v for v in values if isinstance(v, str)}
+    values = claims.get(settings.roles_claim)
+    listed = [values] if isinstance(values, str) else values if isinstance(values, list) else []
+    names = {value for value in listed if isinstance(value, str)}
     return OidcPerson(name, frozenset(settings.roles[n] for n in names if n in settings.roles))
 
 

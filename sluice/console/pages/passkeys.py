@@ -24,6 +24,7 @@ from sluice.console.web.forms import local_path, read_form, require_csrf_token, 
 
 router = APIRouter()
 CHALLENGE_BYTES = 32
+LOGIN_CHALLENGE, ENROLMENT_CHALLENGE = "login_challenge", "enrolment_challenge"
 EXPIRED = "The page was open for too long. Try again."
 
 
@@ -37,7 +38,8 @@ async def begin_login(request: Request) -> Response:
         return too_many_logins(request)
     challenge = secrets.token_bytes(CHALLENGE_BYTES)
     options = services.passkeys.login_options(challenge)
-    return _begin(services, local_path(form.get("next", "/")), challenge, options)
+    target = local_path(form.get("next", "/"))
+    return _begin(services, target, {LOGIN_CHALLENGE: challenge}, options)
 
 
 @router.post("/login/passkey")
@@ -46,10 +48,10 @@ async def log_in(request: Request) -> Response:
     services = services_of(request)
     require_own_page(request, services.settings.origin)
     form, attempt = await read_form(request), take_attempt(services, request)
-    if attempt is None:
+    if attempt is None or LOGIN_CHALLENGE not in attempt.values:
         return render_error(request, "Not logged in", EXPIRED, 403)
     try:
-        actor = services.passkeys.log_in(form.get("answer", ""), attempt.values["challenge"])
+        actor = services.passkeys.log_in(form.get("answer", ""), attempt.values[LOGIN_CHALLENGE])
     except LoginRejectedError as error:
         return render_error(request, "Not logged in", str(error), 403)
     return start_session(services, actor, "passkey", frozenset(), attempt.target)
@@ -74,7 +76,8 @@ async def begin_enrolment(request: Request) -> Response:
     require_csrf_token(await read_form(request), session)
     challenge = secrets.token_bytes(CHALLENGE_BYTES)
     options = services.passkeys.enrolment_options(session.actor, challenge)
-    return _begin(services, session.id, challenge, options)
+    values = {ENROLMENT_CHALLENGE: challenge, "session": session.id}
+    return _begin(services, "/passkeys", values, options)
 
 
 @router.post("/passkeys")
@@ -85,11 +88,11 @@ async def enrol(request: Request) -> Response:
     form = await read_form(request)
     require_csrf_token(form, session)
     attempt = take_attempt(services, request)
-    if attempt is None or attempt.target != session.id:
+    if attempt is None or attempt.values.get("session") != session.id:
         return render_error(request, "The passkey was not added", EXPIRED, 403)
     try:
         added = services.passkeys.enrol(
-            session.actor, form.get("answer", ""), attempt.values["challenge"]
+            session.actor, form.get("answer", ""), attempt.values[ENROLMENT_CHALLENGE]
         )
     except LoginRejectedError as error:
         return render_error(request, "The passkey was not added", str(error), 403)
@@ -110,10 +113,10 @@ async def remove(request: Request) -> Response:
 
 
 def _begin(
-    services: ConsoleServices, target: str, challenge: bytes, options: dict[str, Any]
+    services: ConsoleServices, target: str, values: dict[str, Any], options: dict[str, Any]
 ) -> Response:
     attempt_id, attempt = services.attempts.begin(target, services.now())
-    attempt.values["challenge"] = challenge
+    attempt.values.update(values)
     response = JSONResponse({"publicKey": options})
     set_attempt_cookie(services, response, attempt_id)
     return response

@@ -69,6 +69,9 @@ async def test_login_by_provider_gives_name_and_roles_of_its_claims(
             assert (await victim.get(back.headers["location"])).status_code == 403
             forged = back.headers["location"].replace("state=", "state=x")
             assert (await client.get(forged)).status_code == 403
+            await client.get("/login/oidc")
+            sent = await client.post("/login/passkey", data={"answer": "{}", "next": "/"})
+            assert sent.status_code == 403, "a login begun at the provider ends there"
             evil = await log_in(client, "bob@example.org", "//evil.example")
             assert evil.headers["location"] == "/"
 
