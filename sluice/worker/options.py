@@ -8,8 +8,11 @@ from temporalio.worker import WorkerDeploymentConfig
 
 from sluice.worker.settings import WorkerSettings
 
-STICKY_TIMEOUT = timedelta(milliseconds=500)
-"""After a kill -9 the next command waits this long for the dead worker; the default is 10 s."""
+STICKY_TIMEOUT = timedelta(seconds=10)
+"""The time that a task waits for the worker that has its rollout in memory, dead or busy.
+
+Not shorter: see docs/decisions/015-queries-and-the-sticky-queue.md.
+"""
 
 
 def worker_options(settings: WorkerSettings) -> dict[str, Any]:

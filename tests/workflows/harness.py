@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from temporalio.client import Client, WorkflowHandle
 from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import Worker
+from temporalio.worker import Replayer, Worker
 
 from activities.check import CheckActivities
 from activities.checklist import ChecklistActivities
@@ -202,6 +202,7 @@ async def running_rollout(
             )
             yield RunningRollout(env, handle, metrics, flags, reports, site, notices, code)
             await _end(handle)
+    await _replay(client, handle)
 
 
 async def _end(handle: WorkflowHandle[RolloutWorkflow, RolloutResult]) -> None:
@@ -209,3 +210,9 @@ async def _end(handle: WorkflowHandle[RolloutWorkflow, RolloutResult]) -> None:
     if description.close_time is None:
         await handle.terminate("the test is over")
         await asyncio.sleep(0)
+
+
+async def _replay(client: Client, handle: WorkflowHandle[RolloutWorkflow, RolloutResult]) -> None:
+    """Replay the last run, as a worker without it in its cache does."""
+    replayer = Replayer(workflows=[RolloutWorkflow], data_converter=client.data_converter)
+    await replayer.replay_workflow(await handle.fetch_history())
