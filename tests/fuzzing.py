@@ -15,7 +15,7 @@ import psutil
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-SECONDS = float(os.environ.get("SLUICE_FUZZ_SECONDS", "4"))
+SECONDS = float(os.environ.get("SLUICE_FUZZ_SECONDS", "3"))
 """Of one interface."""
 BATCH = 25
 RESPONSE_SECONDS_MAX = 30.0
