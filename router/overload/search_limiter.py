@@ -71,10 +71,11 @@ class SearchLimiter:
             self._release(tenant)
 
     def _has_slot(self, tenant: str) -> bool:
-        if self._in_use.total() >= self.capacity:
-            return False
+        return self._in_use.total() < self.capacity and not self._holds_share(tenant)
+
+    def _holds_share(self, tenant: str) -> bool:
         contenders = len(self._in_use.keys() | self._queues.keys() | {tenant})
-        return self._in_use[tenant] < math.ceil(self.capacity / contenders)
+        return self._in_use[tenant] >= math.ceil(self.capacity / contenders)
 
     def _release(self, tenant: str) -> None:
         self._in_use[tenant] -= 1
@@ -94,8 +95,10 @@ class SearchLimiter:
 
     async def _wait_for_slot(self, tenant: str) -> None:
         limit_seconds = min(self._wait_seconds, remaining_seconds())
-        if self.expected_wait_seconds(tenant) > limit_seconds:
-            waiting = len(self._queues.get(tenant, ()))
+        waiting = len(self._queues.get(tenant, ()))
+        # The first query of a tenant below its share may wait: its turn is the next one.
+        is_next = not waiting and not self._holds_share(tenant)
+        if not is_next and self.expected_wait_seconds(tenant) > limit_seconds:
             raise Overloaded(f"{waiting} queries of this tenant wait for a search slot already")
         slot = asyncio.get_running_loop().create_future()
         self._queues.setdefault(tenant, deque()).append(slot)

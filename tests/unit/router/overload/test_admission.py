@@ -136,6 +136,23 @@ async def test_one_tenant_holds_at_most_its_share_of_the_slots_while_another_wai
     await asyncio.gather(*abusive)
 
 
+async def test_the_first_query_of_a_tenant_waits_although_searches_are_slow() -> None:
+    """An estimate of long waits refuses the tenant that holds the slots, not the one without any."""
+    limiter = SearchLimiter(2, 0.3)
+    limiter._mean_seconds = 5.0  # far more than anybody may wait
+    holding = [asyncio.create_task(_hold(limiter, "abusive", 0.1)) for _ in range(2)]
+    await asyncio.sleep(0)
+    with pytest.raises(Overloaded):
+        await _hold(limiter, "abusive", 0.0)
+    await _hold(limiter, "quiet", 0.0)
+    await asyncio.gather(*holding)
+
+
+async def _hold(limiter: SearchLimiter, tenant: str, seconds: float) -> None:
+    async with limiter.acquire(tenant):
+        await asyncio.sleep(seconds)
+
+
 def test_load_above_a_share_is_refused_before_all_other_load() -> None:
     """At a lag that refuses all of one tenant's excess, a tenant within its share loses nothing."""
     admission = AdmissionControl(AdmissionLimits(), RouterMetrics())
