@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from redis.asyncio import Redis
 
@@ -37,6 +36,7 @@ from router.pipeline.pipeline import Pipeline, PipelineDeps
 from router.pipeline.probes import Prober
 from router.pipeline.query_understanding import LocalModels, QueryUnderstanding
 from router.pipeline.retrieval import Retrieval
+from router.pipeline.warm_up import WarmUp, warm_up_steps
 from router.rewrite import QueryRewriter, RewriteSettings
 from router.settings import Limits, Settings
 from router.store_clients import (
@@ -50,9 +50,6 @@ from router.store_clients import (
 from router.users.query_ids import QueryIdSigner
 from sluice.flags import FeatureFlags, FlagReader
 from sluice.flags.service.unique_users import UniqueUserCounter
-
-if TYPE_CHECKING:
-    pass
 
 LLM_SLACK_SECONDS = 0.5
 """Callers of the language model wait this much longer than the model's own timeout."""
@@ -114,6 +111,7 @@ async def assemble(
         llm_client=llm_client,
         decision_log=_build_decision_log(stores, settings, features, metrics),
         faults=faults,
+        warm_up=WarmUp(warm_up_steps(deps)),
         catalog_stores=catalog,
     )
 

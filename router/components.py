@@ -23,6 +23,7 @@ from router.pipeline.faulty_pipeline import AnsweringPipeline
 from router.pipeline.probes import Prober
 from router.pipeline.query_understanding import QueryUnderstanding
 from router.pipeline.retrieval import Retrieval
+from router.pipeline.warm_up import WarmUp
 from router.settings import Settings
 from router.store_clients import StoreClients
 from router.users.query_ids import QueryIdSigner
@@ -71,10 +72,12 @@ class RouterComponents:
     llm_client: ClosableModel | None
     decision_log: DecisionLog | None
     faults: FaultWatcher | None
+    warm_up: WarmUp
     catalog_stores: CatalogStores | None = None
 
     def background_work(self) -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
         """Yield the name and the work of each background task."""
+        yield "warm_up", self.warm_up.run()
         yield "admission", self.admission.run()
         yield "query_ids", self.query_ids.run(self.redis, self.settings.environment)
         yield "phases", self.phases.run()

@@ -39,11 +39,20 @@ class CatalogReader:
         self._source = source
         self._store = store
         self._reader = self._built({})
-        self.values_read = False
+        self._values_read = asyncio.Event()
 
     def read(self, question: str, today: date) -> list[QuestionReading]:
         """Return the readings, surest first. Blocks for milliseconds: call it on a thread."""
         return self._reader.read(question, today)
+
+    @property
+    def values_read(self) -> bool:
+        """Return true once the stores' values are known."""
+        return self._values_read.is_set()
+
+    async def wait_until_read(self) -> None:
+        """Return once the stores' values are known."""
+        await self._values_read.wait()
 
     async def refresh(self) -> None:
         """Read the values from Redis, else from the stores, and use them from now on."""
@@ -52,7 +61,7 @@ class CatalogReader:
             values = {name: each async for name, each in self._source.read(self.catalog)}
             await self._store.save(self.catalog, values)
         self._reader = await asyncio.to_thread(self._built, values)
-        self.values_read = True
+        self._values_read.set()
 
     async def run(self) -> None:
         """Refresh until cancelled; log an error and try again."""

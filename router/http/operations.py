@@ -34,15 +34,14 @@ def add_operations(
         responses={503: {"model": ErrorBody, "description": "no: `detail` says why"}},
     )
     async def readyz() -> dict[str, Any]:
-        """Return 200 if the flags are followed and at least one store answers."""
+        """Return 200 if the flags are followed, all is warm and at least one store answers.
+
+        A part that could not be warmed is in `not_warm` with the reason.
+        """
         if draining():
             raise NotReady("draining: this process stops soon")
-        if router.components.reader.stale:
-            raise NotReady("the flags are stale: check that Redis is up and writable")
-        stores = await router.health()
-        if all(state != "ok" for state in stores.values()):
-            raise NotReady(f"no store answers: {stores}")
-        return {"status": "ready", "stores": stores}
+        stores = await _require_ready(router)
+        return {"status": "ready", "stores": stores, "not_warm": router.components.warm_up.failures}
 
     @app.get(
         "/metrics",
@@ -52,3 +51,16 @@ def add_operations(
     )
     async def metrics() -> Response:
         return Response(generate_latest(router.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+
+
+async def _require_ready(router: QueryRouter) -> dict[str, str]:
+    """Return the state of each store. Raises NotReady with the reason."""
+    components = router.components
+    if components.reader.stale:
+        raise NotReady("the flags are stale: check that Redis is up and writable")
+    if pending := components.warm_up.pending:
+        raise NotReady(f"warming up: {', '.join(pending)}")
+    stores = await router.health()
+    if all(state != "ok" for state in stores.values()):
+        raise NotReady(f"no store answers: {stores}")
+    return stores

@@ -52,6 +52,13 @@ class AnswerCache:
             self, cache, CacheScope(tenant, assignment.cohort, limit, assignment.label)
         )
 
+    async def warm(self, query: str, vector: Vector) -> None:
+        """Look a question up without counting it. Raises the errors of Redis."""
+        if self._cache is not None:
+            scope = CacheScope("", "control", 1)
+            await self._cache.find_exact(scope, query)
+            await self._cache.find_similar(scope, query, vector)
+
     async def close(self) -> None:
         """Wait for the pending writes."""
         await asyncio.gather(*self._writes, return_exceptions=True)
