@@ -116,6 +116,7 @@ async def _ingest_set(settings: Settings, lines: str) -> Any:  # noqa: ANN401 - 
         ingestion = Ingestion(stores, LocalEmbedder(), None)
         await ingestion.prepare()
         await ingestion.ingest_source(Source("fanoutqa.jsonl", ".jsonl", lines), lambda _: None)
+        await ingestion.finish()
     finally:
         await stores.close()
     if ingestion.summary.problems:

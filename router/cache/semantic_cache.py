@@ -160,14 +160,22 @@ class SemanticCache:
         self._check_replies(replies)
         await self._sweep(scope.key, replies[-2], int(replies[-1]))
 
-    async def invalidate(self, source: str) -> int:
-        """Drop every answer that shows this source; return their number."""
-        members = await cast("Awaitable[set[Any]]", self._redis.smembers(self._source_key(source)))
+    async def invalidate(self, *sources: str) -> int:
+        """Drop every answer that shows one of these sources; return their number."""
+        if not sources:
+            return 0
+        keys = [self._source_key(source) for source in sources]
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for key in keys:
+                pipe.smembers(key)
+            members = set[Any]().union(*await pipe.execute())
+        if not members:
+            return 0
         questions: dict[str, list[str]] = {}
         for scope, digest in map(self._parse_entry_key, map(_decode, members)):
             questions.setdefault(scope, []).append(digest)
         dropped = [await self._delete(scope, digests) for scope, digests in questions.items()]
-        await self._redis.delete(self._source_key(source))
+        await self._redis.delete(*keys)
         return sum(dropped)
 
     async def stats(self, scope: CacheScope) -> Mapping[str, int]:

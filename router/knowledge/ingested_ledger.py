@@ -3,12 +3,20 @@
 A record is in the ledger once every store has it.
 """
 
+import hashlib
+import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from numpy.typing import NDArray
 
 from router.backends.postgres_pool import PostgresPool
-from router.knowledge.records import Record
+from router.knowledge.records import Link, Record
+
+PAGE = 2_000
+"""Ids of a source that are read at once, so that a large source needs little memory."""
 
 CREATE = """
     CREATE TABLE IF NOT EXISTS ingested (
@@ -20,9 +28,9 @@ CREATE = """
     CREATE INDEX IF NOT EXISTS ingested_local_id ON ingested (local_id);
 """
 SELECT_KNOWN = "SELECT id, digest, linked FROM ingested WHERE id = ANY($1::text[])"
-SELECT_IDS = "SELECT id FROM ingested WHERE origin = $1 ORDER BY id"
+SELECT_IDS = "SELECT id FROM ingested WHERE origin = $1 AND id > $2 ORDER BY id LIMIT $3"
 SELECT_IDS_BELOW = (
-    "SELECT id FROM ingested WHERE origin = $1 OR starts_with(origin, $1 || '/') ORDER BY id"
+    "SELECT id FROM ingested WHERE origin = $1 OR starts_with(origin, $1 || '/') LIMIT $2"
 )
 SELECT_ORIGINS = "SELECT origin, count(*) AS records FROM ingested GROUP BY origin ORDER BY origin"
 SELECT_TARGETS = """
@@ -34,6 +42,8 @@ UPSERT = """
     ON CONFLICT (id) DO UPDATE SET origin = excluded.origin, digest = excluded.digest,
         linked = excluded.linked, local_id = excluded.local_id, at = now()
 """
+MARK_LINKED = "UPDATE ingested SET linked = true WHERE id = ANY($1::text[])"
+SELECT_SOURCES = "SELECT DISTINCT source FROM records WHERE id = ANY($1::text[])"
 DELETE = "DELETE FROM ingested WHERE id = ANY($1::text[])"
 
 
@@ -81,21 +91,36 @@ class IngestedLedger:
         rows = await self._pool.fetch(SELECT_KNOWN, list(ids))
         return {row["id"]: KnownRecord(row["digest"], row["linked"]) for row in rows}
 
-    async def ids_of(self, origin: str) -> list[str]:
-        """Return the ids that came from one source."""
-        return [row["id"] for row in await self._pool.fetch(SELECT_IDS, origin)]
+    async def ids_without(self, origin: str, seen: NDArray[np.int64]) -> AsyncIterator[list[str]]:
+        """Yield the ids that came from a source, without those whose hash is in ``seen`` (sorted)."""
+        last = ""
+        while rows := await self._pool.fetch(SELECT_IDS, origin, last, PAGE):
+            last = rows[-1]["id"]
+            hashes = np.array([hash(row["id"]) for row in rows], dtype=np.int64)
+            places = np.searchsorted(seen, hashes)
+            inside = places < len(seen)
+            inside[inside] = seen[places[inside]] == hashes[inside]
+            if gone := [
+                row["id"] for row, is_seen in zip(rows, inside, strict=True) if not is_seen
+            ]:
+                yield gone
 
-    async def ids_below(self, origin: str) -> list[str]:
-        """Return the ids that came from a source, or from any below a folder."""
-        return [row["id"] for row in await self._pool.fetch(SELECT_IDS_BELOW, origin)]
+    async def sources_of(self, ids: Sequence[str]) -> list[str]:
+        """Return what readers are shown as the sources of these records."""
+        rows = await self._pool.fetch(SELECT_SOURCES, list(ids))
+        return [row["source"] for row in rows]
+
+    async def ids_below(self, origin: str, limit: int) -> list[str]:
+        """Return some of the ids that came from a source, or from any below a folder."""
+        return [row["id"] for row in await self._pool.fetch(SELECT_IDS_BELOW, origin, limit)]
 
     async def origins(self) -> dict[str, int]:
         """Return every origin with its number of records."""
         return {row["origin"]: row["records"] for row in await self._pool.fetch(SELECT_ORIGINS)}
 
-    async def link_targets(self, records: Sequence[Record]) -> LinkTargets:
-        """Return the records that these records' links may mean."""
-        wanted = list({link.target for record in records for link in record.links})
+    async def link_targets(self, links: Sequence[Link]) -> LinkTargets:
+        """Return the records that these links may mean."""
+        wanted = list({link.target for link in links})
         rows = await self._pool.fetch(SELECT_TARGETS, wanted) if wanted else []
         named: dict[str, list[tuple[str, str]]] = defaultdict(list)
         for row in rows:
@@ -105,20 +130,24 @@ class IngestedLedger:
             {name: tuple(places) for name, places in named.items()},
         )
 
-    async def record(
-        self,
-        origin: str,
-        records: Sequence[Record],
-        digests: Mapping[str, str],
-        linked: Mapping[str, bool],
-    ) -> None:
-        """Write that every store has these records."""
+    async def record(self, records: Sequence[tuple[Record, str]]) -> None:
+        """Write that every store has these records, each from its origin; links are made later."""
         rows = [
-            (record.id, origin, digests[record.id], linked[record.id], record.local_id)
-            for record in records
+            (record.id, origin, record_digest(record), not record.links, record.local_id)
+            for record, origin in records
         ]
         await self._pool.executemany(UPSERT, rows)
+
+    async def mark_linked(self, ids: Sequence[str]) -> None:
+        """Write that all links of these records are made."""
+        await self._pool.execute(MARK_LINKED, list(ids))
 
     async def delete(self, ids: Sequence[str]) -> None:
         """Forget records that no store has any more."""
         await self._pool.execute(DELETE, list(ids))
+
+
+def record_digest(record: Record) -> str:
+    """Return a digest that changes with anything in the record."""
+    text = json.dumps(asdict(record), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()

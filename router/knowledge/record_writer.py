@@ -20,13 +20,13 @@ from router.backends.vector_store import VectorPoint, VectorStore
 from router.embedding import Embedder
 from router.knowledge.batching import batches
 from router.knowledge.record_validation import parse_occurred_on, validate_record
-from router.knowledge.records import Record
+from router.knowledge.records import Link, Record
 from router.store_clients import StoreClients
 
 BATCH = 100
 
 DELETE_OTHER_KINDS: LiteralString = (
-    "MATCH (r:Record) WHERE r.id IN $ids AND r.kind <> $kind DETACH DELETE r"
+    "UNWIND $rows AS row MATCH (r:Record {id: row.id}) WHERE r.kind <> row.kind DETACH DELETE r"
 )
 DELETE_RECORDS: LiteralString = "MATCH (r:Record) WHERE r.id IN $ids DETACH DELETE r"
 DELETE_LINKS: LiteralString = "MATCH (r:Record)-[l]->(:Record) WHERE r.id IN $ids DELETE l"
@@ -62,9 +62,11 @@ async def ingest_records(
         validate_record(record)
     await prepare_stores(stores)
     for batch in batches(everything, BATCH):
-        await write_batch(stores, await embed_batch(batch, embedder))
+        await write_batch(stores, batch, await embed_batch(batch, embedder))
     # Links last: both ends must exist.
-    made = await replace_links(stores, everything)
+    made = 0
+    for batch in batches(everything, BATCH):
+        made += await make_links(stores, {record.id: record.links for record in batch})
     wanted = sum(len(record.links) for record in everything)
     await wait_for_indexes(stores)
     return WriteSummary(len(everything), made, wanted - made)
@@ -77,35 +79,21 @@ async def prepare_stores(stores: StoreClients) -> None:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class EmbeddedBatch:
-    """Records with their vectors, shape (records, dimension)."""
-
-    records: list[Record]
-    vectors: list[list[float]]
-
-    def halves(self) -> tuple["EmbeddedBatch", "EmbeddedBatch"]:
-        """Return the batch in two."""
-        middle = len(self.records) // 2
-        return (
-            EmbeddedBatch(self.records[:middle], self.vectors[:middle]),
-            EmbeddedBatch(self.records[middle:], self.vectors[middle:]),
-        )
-
-
-async def embed_batch(records: list[Record], embedder: Embedder) -> EmbeddedBatch:
+async def embed_batch(records: list[Record], embedder: Embedder) -> list[list[float]]:
     """Embed the title and text of each record."""
     texts = [f"{record.title}. {record.text}" for record in records]
     vectors = await asyncio.to_thread(embedder.embed, texts) if texts else ()
-    return EmbeddedBatch(records, [vector.tolist() for vector in vectors])
+    return [vector.tolist() for vector in vectors]
 
 
-async def write_batch(stores: StoreClients, batch: EmbeddedBatch) -> None:
-    """Write one batch, validated before, into every store; its links come later."""
+async def write_batch(
+    stores: StoreClients, records: list[Record], vectors: list[list[float]]
+) -> None:
+    """Write one batch, validated before, into every store. Its earlier links go, new ones come later."""
     await _gather_all(
-        _write_graph_nodes(stores, batch.records, batch.vectors),
-        _write_rows(stores, batch.records),
-        _write_points(stores.vectors, batch.records, batch.vectors),
+        _write_graph_nodes(stores, records, vectors),
+        _write_rows(stores, records),
+        _write_points(stores.vectors, records, vectors),
     )
 
 
@@ -171,13 +159,14 @@ async def _write_nodes(
     by_kind: dict[str, list[Record]] = defaultdict(list)
     for record in batch:
         by_kind[record.kind].append(record)
+    await _run(tx, DELETE_OTHER_KINDS, rows=[{"id": r.id, "kind": r.kind} for r in batch])
     for kind, members in by_kind.items():
-        await _run(tx, DELETE_OTHER_KINDS, ids=[r.id for r in members], kind=kind)
         rows = [
             {"id": r.id, "properties": {**_properties(r), **extra.get(r.id, {})}} for r in members
         ]
         await _run(tx, _merge_records_statement(kind), rows=rows)
     ids = [record.id for record in batch]
+    await _run(tx, DELETE_LINKS, ids=ids)
     await _run(tx, DELETE_NAMES, ids=ids)
     names = [{"id": record.id, "key": key} for record in batch for key in search_names(record)]
     await _run(tx, MERGE_NAMES, rows=names)
@@ -217,22 +206,21 @@ async def _run(tx: AsyncManagedTransaction, cypher: LiteralString, **params: obj
     await (await tx.run(cypher, params)).consume()
 
 
-async def replace_links(stores: StoreClients, records: list[Record]) -> int:
-    """Replace these records' outgoing links; returns how many found their other end."""
-    made = 0
-    async with stores.neo4j.session(database=stores.neo4j_database) as session:
-        for batch in batches(records, BATCH):
-            made += await session.execute_write(_write_links, batch)
-    return made
-
-
-async def _write_links(tx: AsyncManagedTransaction, batch: list[Record]) -> int:
-    await _run(tx, DELETE_LINKS, ids=[record.id for record in batch])
+async def make_links(stores: StoreClients, links: Mapping[str, Sequence[Link]]) -> int:
+    """Make links from records, by id. Return how many found their other end."""
     by_kind: dict[str, list[dict[str, str]]] = defaultdict(list)
-    for record in batch:
-        for link in dict.fromkeys(record.links):
-            row = {"source": record.id, "target": link.target}
-            by_kind[link.kind.upper()].append(row)
+    for record_id, outgoing in links.items():
+        for link in dict.fromkeys(outgoing):
+            by_kind[link.kind.upper()].append({"source": record_id, "target": link.target})
+    if not by_kind:
+        return 0
+    async with stores.neo4j.session(database=stores.neo4j_database) as session:
+        return await session.execute_write(_merge_links, by_kind)
+
+
+async def _merge_links(
+    tx: AsyncManagedTransaction, by_kind: Mapping[str, list[dict[str, str]]]
+) -> int:
     made = 0
     for kind, rows in by_kind.items():
         result = await tx.run(_merge_links_statement(kind), {"rows": rows})

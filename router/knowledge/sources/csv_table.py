@@ -7,7 +7,7 @@ import csv
 from collections.abc import Iterator
 
 from router.knowledge.sources.naming import column_names
-from router.knowledge.sources.row_records import Row, RowRecords, TableProfile
+from router.knowledge.sources.row_records import RowRecords
 from router.knowledge.sources.source import (
     EMPTY_FILE,
     ParsedItems,
@@ -16,6 +16,7 @@ from router.knowledge.sources.source import (
     SourceError,
     SourceProblem,
 )
+from router.knowledge.sources.table_profile import Row, TableProfile
 
 _DELIMITERS = ",;\t|"
 csv.field_size_limit(16 * 1024 * 1024)
@@ -28,10 +29,7 @@ def parse_csv(source: Source, options: ReadOptions) -> ParsedItems:
         yield SourceProblem(source.origin, EMPTY_FILE)
         return
     id_field = options.id_column and column_names([options.id_column])[0]
-    profile = TableProfile()
-    for line, row in _rows(source, delimiter):
-        if isinstance(row, dict):
-            profile.add(line, row, id_field or "id")
+    profile = TableProfile.of(lambda: _rows(source, delimiter), id_field or "id")
     if id_field and profile.rows and id_field not in profile.columns:
         raise SourceError(
             f"{source.origin}: no column {options.id_column!r}; there are "

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from router.knowledge.sources.row_records import Row, RowRecords, TableProfile
+from router.knowledge.sources.row_records import RowRecords
 from router.knowledge.sources.source import (
     EMPTY_FILE,
     ParsedItems,
@@ -12,19 +12,15 @@ from router.knowledge.sources.source import (
     Source,
     SourceProblem,
 )
+from router.knowledge.sources.table_profile import Row, TableProfile
 
 
 def parse_json_lines(source: Source, options: ReadOptions) -> ParsedItems:
     """Yield the records of the lines, and a problem for each line that is not an object."""
-    profile = TableProfile()
-    empty = True
-    for line, row in _rows(source):
-        empty = False
-        if isinstance(row, dict):
-            profile.add(line, row, options.id_column or "id")
-    if empty:
+    if next(_rows(source), None) is None:
         yield SourceProblem(source.origin, EMPTY_FILE)
         return
+    profile = TableProfile.of(lambda: _rows(source), options.id_column or "id")
     rows = RowRecords(source, options, profile, typed=True)
     yield from rows.parse(_rows(source))
 

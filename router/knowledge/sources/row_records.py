@@ -6,16 +6,15 @@ Known fields are ``id``, ``kind``, ``title`` (or ``name``), ``text`` (or ``descr
 A text longer than the embedding model reads is cut into pieces, linked ``PART_OF`` the record.
 """
 
-import json
 import posixpath
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from router.knowledge.records import Attribute, Link, Record
-from router.knowledge.sources.cells import DATE_FIELDS, CellReader, ColumnProfile
+from router.knowledge.sources.cells import DATE_FIELDS, CellReader
 from router.knowledge.sources.chunks import split_chunks
 from router.knowledge.sources.dates import parse_date
 from router.knowledge.sources.naming import short_digest, to_kind
@@ -27,39 +26,12 @@ from router.knowledge.sources.source import (
     SourceNote,
     SourceProblem,
 )
+from router.knowledge.sources.table_profile import Row, TableProfile, row_text
 
-Row = Mapping[str, Any]
 TITLE_FIELDS = ("title", "name")
 TEXT_FIELDS = ("text", "description", "body", "content")
 NESTING_MAX = 8
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
-
-
-@dataclass
-class TableProfile:
-    """The result of a first reading of the rows: columns, and whether the ids are unique.
-
-    ``id_lines`` holds the line of each id's hash, so a collision can name both lines.
-    """
-
-    columns: dict[str, ColumnProfile] = field(default_factory=dict)
-    id_lines: dict[int, int] = field(default_factory=dict)
-    rows: int = 0
-    ids: int = 0
-
-    def add(self, line: int, row: Row, id_field: str) -> None:
-        """Count one row."""
-        self.rows += 1
-        for name, value in row.items():
-            self.columns.setdefault(name, ColumnProfile()).add(value)
-        if (key := row.get(id_field)) not in (None, ""):
-            self.ids += 1
-            self.id_lines.setdefault(hash(str(key)), line)
-
-    @property
-    def ids_are_unique(self) -> bool:
-        """Return True if no two rows have the same id."""
-        return self.ids == len(self.id_lines)
 
 
 class RowRecords:
@@ -79,6 +51,7 @@ class RowRecords:
             for name, column in profile.columns.items()
         }
         self._repeats: Counter[str] = Counter()
+        self._id_lines: dict[int, int] = {}
         self._lost_dates: Counter[str] = Counter()
         self._first_lost_date: dict[str, str] = {}
 
@@ -99,7 +72,7 @@ class RowRecords:
     def notes(self) -> Iterator[ParsedItem]:
         """Yield what the profile decided about the whole source."""
         if self._profile.ids and not self._ids_serve:
-            repeated = self._profile.ids - len(self._profile.id_lines)
+            repeated = self._profile.repeats
             yield SourceNote(
                 self._source.origin,
                 f"{self._id_field!r} repeats in {repeated} of {self._profile.rows} rows, so it is not "
@@ -137,8 +110,9 @@ class RowRecords:
     def _local_id(self, line: int, fields: dict[str, Any], row: Row) -> str:
         own = fields.pop(self._id_field, None) if self._ids_serve else fields.get(self._id_field)
         if self._ids_serve and own is not None:
-            first = self._profile.id_lines.get(hash(str(row[self._id_field])), line)
-            if first != line:
+            key = hash(str(row[self._id_field]))
+            if key in self._profile.repeated_ids and self._id_lines.setdefault(key, line) != line:
+                first = self._id_lines[key]
                 raise ValueError(f"{self._id_field} {own!r} is that of line {first} already")
             return str(own)
         if self._ids_required:
@@ -146,10 +120,17 @@ class RowRecords:
         if own is not None and not self._ids_serve:
             fields.pop(self._id_field)
             fields["id_value"] = own
-        digest = short_digest(json.dumps(dict(row), sort_keys=True, default=str))
+        return f"{self._stem}-{self._content_name(row)}"
+
+    def _content_name(self, row: Row) -> str:
+        """Return a name made from the row's content. Equal rows are numbered."""
+        text = row_text(row)
+        digest = short_digest(text)
+        if hash(text) not in self._profile.repeated_rows:
+            return digest
         self._repeats[digest] += 1
         repeat = self._repeats[digest]
-        return f"{self._stem}-{digest}" + (f"-{repeat}" if repeat > 1 else "")
+        return digest if repeat == 1 else f"{digest}-{repeat}"
 
     def _with_date(self, line: int, fields: dict[str, Any]) -> dict[str, Any]:
         """Move the record's own date to ``occurred_on``; a bad date loses the date alone."""

@@ -65,7 +65,7 @@ async def run_ingestion(
     await ingestion.prepare()
     for source in sources:
         await ingestion.ingest_source(source, lambda _: None)
-    await ingestion.link_pending()
+    await ingestion.finish()
     return ingestion.summary
 
 
@@ -155,6 +155,7 @@ async def test_stopped_in_the_middle_it_goes_on_where_it_was(stores: StoreClient
     await ingestion.prepare()
     with pytest.raises(StoreWriteFailed, match="run the same command again"):
         await ingestion.ingest_source(many, lambda _: None)
+        await ingestion.finish()
     rest = await run_ingestion(stores, many)
     assert (rest.unchanged, rest.written) == (100, 50)
     assert (await run_ingestion(stores, table_source(name="ing_many.csv"))).removed == 150
@@ -172,6 +173,7 @@ async def test_cached_answers_that_show_a_changed_record_are_dropped(
     ingestion = Ingestion(stores, CountingEmbedder(), cache)
     await ingestion.prepare()
     await ingestion.ingest_source(source, lambda _: None)
+    await ingestion.finish()
     assert await cache.find_exact(scope, "what fits?") is None
     with suppress(OSError):
         await redis.aclose()
@@ -192,6 +194,7 @@ async def test_a_removed_row_leaves_the_cached_answers(
         ingestion = Ingestion(stores, CountingEmbedder(), cache)
         await ingestion.prepare()
         await ingestion.ingest_source(Source("ing_y.csv", ".csv", head + kept), lambda _: None)
+        await ingestion.finish()
     assert ingestion.summary.removed == 1
     assert await cache.find_exact(scope, "what turns?") is None
     await redis.aclose()

@@ -1,6 +1,7 @@
 """sluice ingest: files and pages into all stores."""
 
 import asyncio
+import os
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -138,11 +139,11 @@ async def _ingest(
                 except SourceError as error:
                     # One file that cannot be read does not keep the others out.
                     ingestion.summary.problems.append(_problem(name, error))
-            await ingestion.link_pending()
+            await ingestion.finish()
         if mirror:
             present = [normalize_origin(name) for name in readable]
             await _mirror(ingestion, names, present, yes=yes)
-        await ingestion.wait_until_searchable()
+            await ingestion.wait_until_searchable()
         return ingestion.summary
 
 
@@ -180,13 +181,15 @@ async def _open_ingestion(options: ReadOptions) -> AsyncIterator[Ingestion]:
         raise CliError(f"{error}; or start everything with `sluice up`.", Exit.USAGE) from error
     redis = open_redis(settings.stores.redis_url)
     cache = SemanticCache(redis, settings.environment, CacheLimits())
-    ingestion = Ingestion(stores, LocalEmbedder(), cache, options)
+    embedder = LocalEmbedder(cache_size=0, parallel=len(os.sched_getaffinity(0)))
+    ingestion = Ingestion(stores, embedder, cache, options)
     try:
         await ingestion.prepare()
         yield ingestion
     except StoreWriteFailed as error:
         raise CliError(str(error), Exit.UNREACHABLE) from error
     finally:
+        await ingestion.stop()
         await stores.close()
         await redis.aclose()
 

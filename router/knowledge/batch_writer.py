@@ -1,0 +1,180 @@
+"""One batch into every store and the ledger, then its links, then what its sources no longer have."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from redis.exceptions import RedisError
+
+from router.cache import SemanticCache
+from router.knowledge.batching import batches
+from router.knowledge.ingested_ledger import IngestedLedger, LinkTargets
+from router.knowledge.ingestion_summary import IngestionSummary
+from router.knowledge.record_writer import (
+    BATCH,
+    delete_records,
+    make_links,
+    write_batch,
+)
+from router.knowledge.records import Link
+from router.knowledge.source_progress import OpenSource, SourcedRecord
+from router.knowledge.sources import SourceProblem
+from router.knowledge.store_errors import REFUSALS, first_line
+from router.store_clients import StoreClients
+
+PENDING_MAX = 200_000
+"""Records whose links wait in memory for the other files; those beyond wait for the next run."""
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedRecords:
+    """Records with their vectors, one row each."""
+
+    records: list[SourcedRecord]
+    vectors: list[list[float]]
+
+    def halves(self) -> "tuple[EmbeddedRecords, EmbeddedRecords]":
+        """Return the batch in two."""
+        middle = len(self.records) // 2
+        return (
+            EmbeddedRecords(self.records[:middle], self.vectors[:middle]),
+            EmbeddedRecords(self.records[middle:], self.vectors[middle:]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _OutgoingLinks:
+    """The links of a record, as its source writes them."""
+
+    record_id: str
+    origin: str
+    links: tuple[Link, ...]
+
+
+class BatchWriter:
+    """Writes batches and counts them in ``summary``. Errors are those of the drivers."""
+
+    def __init__(
+        self,
+        stores: StoreClients,
+        ledger: IngestedLedger,
+        cache: SemanticCache | None,
+        summary: IngestionSummary,
+    ) -> None:
+        self._stores = stores
+        self._ledger = ledger
+        self._cache = cache
+        self._summary = summary
+        self._pending: list[_OutgoingLinks] = []
+
+    async def write(
+        self,
+        batch: EmbeddedRecords,
+        unlinked: Sequence[SourcedRecord],
+        complete: Sequence[OpenSource],
+    ) -> None:
+        """Write a batch, make the links, and clean up after the sources that are ``complete``."""
+        written = await self._write_or_split(batch)
+        await self._ledger.record([(each.record, each.source.origin) for each in written])
+        await self._link([*written, *unlinked])
+        await self._invalidate_answers({each.record.source for each in written})
+        for each in batch.records:
+            each.source.on_progress(1)
+        for each in written:
+            each.source.report.written += 1
+        self._summary.written += len(written)
+        for source in complete:
+            # With something left out nobody knows whose record it was: nothing is removed.
+            if not source.report.left_out:
+                await self._delete_gone(source)
+
+    async def link_pending(self) -> None:
+        """Make the links whose other end came later."""
+        pending, self._pending = self._pending, []
+        for batch in batches(pending, BATCH):
+            made, _ = await self._make_links(batch)
+            self._summary.links += made
+            self._summary.dangling -= made
+
+    async def delete(self, ids: list[str]) -> None:
+        """Delete records from every store. Cached answers are filed by the records' sources."""
+        sources = await self._ledger.sources_of(ids)
+        await delete_records(self._stores, ids)
+        await self._ledger.delete(ids)
+        await self._invalidate_answers(sources)
+        self._summary.removed += len(ids)
+
+    async def _write_or_split(self, batch: EmbeddedRecords) -> list[SourcedRecord]:
+        """Write a batch. A record that a store refuses is in no store, and is reported."""
+        if not batch.records:
+            return []
+        try:
+            await write_batch(self._stores, [e.record for e in batch.records], batch.vectors)
+        except REFUSALS as error:
+            if len(batch.records) > 1:
+                halves = [await self._write_or_split(half) for half in batch.halves()]
+                return [each for half in halves for each in half]
+            record, source = batch.records[0].record, batch.records[0].source
+            await delete_records(self._stores, [record.id])
+            problem = SourceProblem(record.id, f"a store refuses the record: {first_line(error)}")
+            self._summary.add(source.report, problem)
+            return []
+        return batch.records
+
+    async def _delete_gone(self, source: OpenSource) -> None:
+        async for ids in self._ledger.ids_without(source.origin, source.sorted_seen()):
+            for batch in batches(ids, BATCH):
+                await self.delete(batch)
+                source.report.removed += len(batch)
+
+    async def _link(self, records: Sequence[SourcedRecord]) -> None:
+        """Make the links of new, changed and waiting records, as far as their other ends exist."""
+        outgoing = [
+            _OutgoingLinks(
+                each.record.id, each.source.origin, tuple(dict.fromkeys(each.record.links))
+            )
+            for each in records
+            if each.record.links
+        ]
+        for batch in batches(outgoing, BATCH):
+            made, waiting = await self._make_links(batch)
+            wanted = sum(len(each.links) for each in batch)
+            self._summary.links += made
+            self._summary.dangling += wanted - made
+            self._pending += waiting[: max(0, PENDING_MAX - len(self._pending))]
+
+    async def _make_links(self, batch: list[_OutgoingLinks]) -> tuple[int, list[_OutgoingLinks]]:
+        """Return the number of links made, and the links that still wait."""
+        targets = await self._ledger.link_targets([link for each in batch for link in each.links])
+        resolved = {each.record_id: _resolve(each, targets) for each in batch}
+        made = await make_links(self._stores, resolved)
+        waiting = [each for each in (_unresolved(each, targets) for each in batch) if each.links]
+        still = {each.record_id for each in waiting}
+        await self._ledger.mark_linked([e.record_id for e in batch if e.record_id not in still])
+        return made, waiting
+
+    async def _invalidate_answers(self, sources: Iterable[str]) -> None:
+        """Drop cached answers that show what changed. Without Redis they go when they are old."""
+        if self._cache is None:
+            return
+        try:
+            await self._cache.invalidate(*sources)
+        except (RedisError, OSError) as error:
+            self._cache = None
+            reason = f"cached answers stay until they expire: Redis does not answer ({error})"
+            self._summary.problems.append(SourceProblem("cache", reason))
+
+
+def _target(link: Link, outgoing: _OutgoingLinks, targets: LinkTargets) -> str | None:
+    return targets.resolve(link.target, outgoing.origin)
+
+
+def _resolve(outgoing: _OutgoingLinks, targets: LinkTargets) -> list[Link]:
+    """Return the links whose other end exists, by the full id of it."""
+    pairs = ((link, _target(link, outgoing, targets)) for link in outgoing.links)
+    return [replace(link, target=target) for link, target in pairs if target]
+
+
+def _unresolved(outgoing: _OutgoingLinks, targets: LinkTargets) -> _OutgoingLinks:
+    """Return the links whose other end no store has yet."""
+    links = tuple(link for link in outgoing.links if not _target(link, outgoing, targets))
+    return replace(outgoing, links=links)
