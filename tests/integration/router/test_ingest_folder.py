@@ -5,14 +5,21 @@ import json
 import os
 import random
 import sys
+from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from router.knowledge.ingestion import Ingestion
+from router.knowledge.sources import SourceError, find_sources, load_source
 from router.settings import StoreSettings
 from router.store_clients import StoreClients, open_stores
+from sluice.cli.registry import build_app
 from tests.conftest import Neo4jSettings
+from tests.integration.router.counting_embedder import CountingEmbedder
 
 pytestmark = pytest.mark.integration
 
@@ -103,24 +110,60 @@ def environ(
     }
 
 
-async def start_sluice(
-    folder: Path, environ: dict[str, str], *options: str
-) -> asyncio.subprocess.Process:
-    return await asyncio.create_subprocess_exec(
+@pytest.fixture
+def in_folders_parent(
+    folder: Path, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    monkeypatch.chdir(folder.parent)
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    return folder
+
+
+async def ingest(*options: str) -> tuple[int, Any]:
+    """Run the command in this process: it takes seconds to import in a new one."""
+    arguments = ["ingest", "files", "--json", *options]
+    result = await asyncio.to_thread(CliRunner().invoke, build_app(arguments), arguments)
+    return result.exit_code, json.loads(result.stdout)
+
+
+async def kill_a_run(folder: Path, environ: dict[str, str], stores: StoreClients) -> None:
+    """Start the command in a process and kill it as soon as it has written something."""
+    process = await asyncio.create_subprocess_exec(
         str(Path(sys.executable).with_name("sluice")),
-        *("ingest", "files", "--json", *options),
+        *("ingest", "files", "--json"),
         cwd=folder.parent,
         env=environ,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
     )
+    written = "SELECT count(*) FROM ingested WHERE starts_with(origin, 'files/')"
+    async with asyncio.timeout(180):
+        while process.returncode is None and not await stores.postgres.fetchval(written):  # noqa: ASYNC110 - another process writes
+            await asyncio.sleep(0.1)
+    if process.returncode is None:
+        process.kill()
+    await process.wait()
 
 
-async def ingest(folder: Path, environ: dict[str, str], *options: str) -> tuple[int, Any]:
-    process = await start_sluice(folder, environ, *options)
-    out, err = await process.communicate()
-    assert out, err.decode()
-    return process.returncode or 0, json.loads(out)
+async def interrupt_a_run(stores: StoreClients, seconds: float) -> None:
+    """Stop an ingestion of the folder after so many seconds, wherever it is."""
+    ingestion = Ingestion(stores, CountingEmbedder(), None)
+
+    async def run() -> None:
+        await ingestion.prepare()
+        for name in find_sources(["files"]):
+            assert isinstance(name, str)
+            with suppress(SourceError):
+                await ingestion.ingest_source(load_source(name), lambda _: None)
+        await ingestion.finish()
+
+    work = asyncio.create_task(run())
+    await asyncio.wait({work}, timeout=seconds)
+    work.cancel()
+    with suppress(asyncio.CancelledError):
+        await work
+    await ingestion.stop()
 
 
 async def stored_ids(stores: StoreClients) -> dict[str, set[str]]:
@@ -142,11 +185,9 @@ async def stored_ids(stores: StoreClients) -> dict[str, set[str]]:
     }
 
 
-async def test_a_folder_goes_in_as_stated_and_a_killed_run_goes_on(
-    folder: Path, environ: dict[str, str]
-) -> None:
-    dry_code, dry = await ingest(folder, environ, "--dry-run")
-    stores = await open_stores(
+@pytest.fixture
+async def stores(environ: dict[str, str]) -> AsyncIterator[StoreClients]:
+    opened = await open_stores(
         StoreSettings(
             redis_url=environ["REDIS_URL"],
             postgres_dsn=environ["POSTGRES_DSN"],
@@ -157,34 +198,38 @@ async def test_a_folder_goes_in_as_stated_and_a_killed_run_goes_on(
             qdrant_url=environ["QDRANT_URL"],
         )
     )
-    try:
-        dice = random.Random(7)  # noqa: S311 - when to kill
-        for _ in range(3):
-            process = await start_sluice(folder, environ)
-            await asyncio.sleep(dice.uniform(2.5, 5))
-            if process.returncode is None:
-                process.kill()
-            await process.wait()
-        code, summary = await ingest(folder, environ)
-        ids = await stored_ids(stores)
-        assert all(found == ids["ledger"] for found in ids.values())
-        counts = {
-            name: sum(i.split("#")[0] == f"files/{name}" for i in ids["graph"]) for name in RECORDS
-        }
-        assert counts == RECORDS
-        assert (code, dry_code) == (1, 1)
-        for run in (summary, dry):
-            reasons = {
-                p["location"].split(":")[0].split("#")[0]: p["reason"] for p in run["problems"]
-            }
-            assert {f"files/{name}" for name in LEFT_OUT} == set(reasons)
-            assert all(text in reasons[f"files/{name}"] for name, text in LEFT_OUT.items())
-        for name in FILES:
-            if name not in ("movies.csv", "binary.txt"):
-                (folder / name).unlink()
-        _, mirrored = await ingest(folder, environ, "--mirror", "--yes")
-        assert mirrored["removed"] == sum(RECORDS.values()) - RECORDS["movies.csv"]
-        ids = await stored_ids(stores)
-        assert set(map(frozenset, ids.values())) == {frozenset({"files/movies.csv#1"})}
-    finally:
-        await stores.close()
+    ingestion = Ingestion(opened, CountingEmbedder(), None)
+    await ingestion.prepare()
+    await ingestion.remove_origin("files")
+    yield opened
+    await opened.close()
+
+
+async def test_a_folder_goes_in_as_stated_and_a_killed_run_goes_on(
+    in_folders_parent: Path, environ: dict[str, str], stores: StoreClients
+) -> None:
+    folder = in_folders_parent
+    dry_code, dry = await ingest("--dry-run")
+    await kill_a_run(folder, environ, stores)
+    dice = random.Random(7)  # noqa: S311 - when to stop
+    for _ in range(8):
+        await interrupt_a_run(stores, dice.uniform(0, 0.5))
+    code, summary = await ingest()
+    ids = await stored_ids(stores)
+    assert all(found == ids["ledger"] for found in ids.values())
+    counts = {
+        name: sum(i.split("#")[0] == f"files/{name}" for i in ids["graph"]) for name in RECORDS
+    }
+    assert counts == RECORDS
+    assert (code, dry_code) == (1, 1)
+    for run in (summary, dry):
+        reasons = {p["location"].split(":")[0].split("#")[0]: p["reason"] for p in run["problems"]}
+        assert {f"files/{name}" for name in LEFT_OUT} == set(reasons)
+        assert all(text in reasons[f"files/{name}"] for name, text in LEFT_OUT.items())
+    for name in FILES:
+        if name not in ("movies.csv", "binary.txt"):
+            (folder / name).unlink()
+    _, mirrored = await ingest("--mirror", "--yes")
+    assert mirrored["removed"] == sum(RECORDS.values()) - RECORDS["movies.csv"]
+    ids = await stored_ids(stores)
+    assert set(map(frozenset, ids.values())) == {frozenset({"files/movies.csv#1"})}

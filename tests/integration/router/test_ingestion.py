@@ -1,12 +1,10 @@
 """Ingestion into the real stores: only what changed, resumable, nothing left of what is gone."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Any
 
-import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from router.cache import CacheEntry, CacheLimits, CacheScope, SemanticCache
 from router.knowledge.ingestion import Ingestion
@@ -16,26 +14,9 @@ from router.knowledge.store_errors import StoreWriteFailed
 from router.settings import StoreSettings
 from router.store_clients import StoreClients, open_redis, open_stores
 from tests.conftest import Neo4jSettings
+from tests.integration.router.counting_embedder import CountingEmbedder
 
 pytestmark = pytest.mark.integration
-
-
-class CountingEmbedder:
-    """A vector per text without a model; counts what it was asked for."""
-
-    dimension = 384
-
-    def __init__(self) -> None:
-        self.texts: list[str] = []
-        self.calls_left = 1_000_000
-
-    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        self.calls_left -= 1
-        if self.calls_left < 0:
-            raise OSError("stopped in the middle")
-        self.texts += texts
-        vectors = np.stack([np.random.default_rng(len(t)).standard_normal(384) for t in texts])
-        return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.float32)
 
 
 @pytest.fixture
@@ -153,8 +134,8 @@ async def test_stopped_in_the_middle_it_goes_on_where_it_was(stores: StoreClient
     embedder.calls_left = 1
     ingestion = Ingestion(stores, embedder, None)
     await ingestion.prepare()
+    await ingestion.ingest_source(many, lambda _: None)
     with pytest.raises(StoreWriteFailed, match="run the same command again"):
-        await ingestion.ingest_source(many, lambda _: None)
         await ingestion.finish()
     rest = await run_ingestion(stores, many)
     assert (rest.unchanged, rest.written) == (100, 50)
