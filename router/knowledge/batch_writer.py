@@ -1,11 +1,13 @@
 """One batch into every store and the ledger, then its links, then what its sources no longer have."""
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from redis.exceptions import RedisError
 
 from router.cache import SemanticCache
+from router.errors import StoreUnavailable
 from router.knowledge.batching import batches
 from router.knowledge.ingested_ledger import IngestedLedger, LinkTargets
 from router.knowledge.ingestion_summary import IngestionSummary
@@ -15,7 +17,7 @@ from router.knowledge.record_writer import (
     make_links,
     write_batch,
 )
-from router.knowledge.records import Link
+from router.knowledge.records import Link, Record
 from router.knowledge.source_progress import OpenSource, SourcedRecord
 from router.knowledge.sources import SourceProblem
 from router.knowledge.store_errors import REFUSALS, first_line
@@ -23,6 +25,9 @@ from router.store_clients import StoreClients
 
 PENDING_MAX = 200_000
 """Records whose links wait in memory for the other files; those beyond wait for the next run."""
+
+RETRY_PAUSES = (0.5, 2.0, 5.0)
+"""Seconds before a batch is written again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +113,7 @@ class BatchWriter:
         if not batch.records:
             return []
         try:
-            await write_batch(self._stores, [e.record for e in batch.records], batch.vectors)
+            await self._write_patiently([each.record for each in batch.records], batch.vectors)
         except REFUSALS as error:
             if len(batch.records) > 1:
                 halves = [await self._write_or_split(half) for half in batch.halves()]
@@ -119,6 +124,17 @@ class BatchWriter:
             self._summary.add(source.report, problem)
             return []
         return batch.records
+
+    async def _write_patiently(self, records: list[Record], vectors: list[list[float]]) -> None:
+        """Write again where a store is late: the writes are idempotent, and a busy store recovers."""
+        for pause in RETRY_PAUSES:
+            try:
+                await write_batch(self._stores, records, vectors)
+            except (StoreUnavailable, TimeoutError):
+                await asyncio.sleep(pause)
+            else:
+                return
+        await write_batch(self._stores, records, vectors)
 
     async def _delete_gone(self, source: OpenSource) -> None:
         async for ids in self._ledger.ids_without(source.origin, source.sorted_seen()):
