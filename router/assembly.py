@@ -89,7 +89,7 @@ async def assemble(
         query_ids=QueryIdSigner(settings.access.query_id_key),
         admission=AdmissionControl(_admission_limits(settings.limits), metrics),
         metrics=metrics,
-        catalog=CatalogSearch(catalog.reader, retrieval.backends) if catalog else None,
+        catalog=CatalogSearch(catalog.reader, retrieval.backends, llm) if catalog else None,
     )
     faults = _build_fault_watcher(redis, settings, phases)
     return RouterComponents(

@@ -11,9 +11,11 @@ from router.backends.resilient_backend import ResilientBackend
 from router.catalog.errors import CatalogError
 from router.catalog_search.evidence import StoreChoice, choose_way
 from router.catalog_search.form_search import AnswerValue, FormResult, FormSearch
+from router.catalog_search.model_reading import ModelReader
 from router.catalog_search.reader import CatalogReader
 from router.errors import InvalidQuestion, StoreUnavailable
 from router.intent import Intent
+from router.llm import LanguageModel
 from router.observability import trace
 from router.question.form import QuestionForm
 from router.question.reading import QuestionReading
@@ -59,6 +61,15 @@ class QuestionPlan:
     form: QuestionForm | None
 
     @property
+    def is_unsure(self) -> bool:
+        """Return True where words were left out, or where the evidence does not choose a way."""
+        if self.form is None:
+            return False
+        return not self.choice.sure or (
+            self.choice.way == "rows" and bool(self.readings[0].left_out)
+        )
+
+    @property
     def form_key(self) -> str | None:
         """Return the key that equal questions share; None where words were left out."""
         if self.form is None or self.choice.way != "rows" or self.readings[0].left_out:
@@ -69,8 +80,15 @@ class QuestionPlan:
 class CatalogSearch:
     """Answers over one catalogue. ``backends`` are its stores by name."""
 
-    def __init__(self, reader: CatalogReader, backends: Mapping[str, ResilientBackend]) -> None:
+    def __init__(
+        self,
+        reader: CatalogReader,
+        backends: Mapping[str, ResilientBackend],
+        model: LanguageModel | None = None,
+    ) -> None:
+        """Answer with ``backends``; ``model`` reads the questions that the local reading is unsure of."""
         self.reader = reader
+        self._model = ModelReader(model, reader.catalog) if model is not None else None
         self._backends = backends
         self._catalog = reader.catalog
         self._has_texts = any(self._catalog.of_store("qdrant")) and "qdrant" in backends
@@ -109,6 +127,18 @@ class CatalogSearch:
         return [
             each for each in readings if self._catalog.kinds[each.form.kind].store in self._backends
         ]
+
+    async def read_with_model(self, text: str, plan: QuestionPlan) -> QuestionPlan:
+        """Return the plan by a language model where ``plan`` is unsure and the model's is better."""
+        nothing_else = plan.form is None and not self._has_texts
+        if self._model is None or not (plan.is_unsure or nothing_else):
+            return plan
+        reading = await self._model.read(text, plan.readings)
+        if reading is None or self._catalog.kinds[reading.form.kind].store not in self._backends:
+            return plan
+        trace.add_note("read_by", "language model")
+        choice = StoreChoice("rows", reading.coverage, sure=True)
+        return QuestionPlan((reading, *plan.readings), choice, reading.form)
 
     async def answer(
         self, question: CatalogQuestion, plan: QuestionPlan, way: str

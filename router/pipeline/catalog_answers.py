@@ -29,7 +29,7 @@ class CatalogAnswers:
     async def read(
         self, request: QueryRequest, understood: AnalyzedQuery
     ) -> tuple[CatalogQuestion, QuestionPlan]:
-        """Read the question on the models' thread."""
+        """Read the question on the models' thread, and by a language model where that is unsure."""
         today = datetime.now(UTC).date()
         caller = {"tenant": request.tenant, "user": request.user_id}
         question = CatalogQuestion(
@@ -38,7 +38,7 @@ class CatalogAnswers:
         plan = await self.understanding.run(
             lambda: self.search.plan(understood.text, understood.intent, today)
         )
-        return question, plan
+        return question, await self.search.read_with_model(understood.text, plan)
 
     async def answer(
         self, question: CatalogQuestion, plan: QuestionPlan, routing: RoutingPlan

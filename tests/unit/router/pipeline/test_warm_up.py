@@ -17,7 +17,7 @@ async def absent() -> None:
 
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(5):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - the state has no event
             await asyncio.sleep(0)
 
 
