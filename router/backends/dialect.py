@@ -20,9 +20,14 @@ RECORD_PROJECTION: LiteralString = (
     "n.occurred_on AS occurred_on"
 )
 RECORD_COLUMNS: LiteralString = "id, kind, title, text, source, occurred_on"
+LINK_COLUMNS: LiteralString = (
+    "entry_near, entry_kind, entry_title, entry_text, entry_source, entry_occurred_on, entry, via, "
+    f"outgoing, near, {RECORD_COLUMNS}"
+)
+"""Columns of a record that a search reached, and of the record that it is linked to."""
 CONSTRAINTS: tuple[LiteralString, ...] = (
-    "CREATE CONSTRAINT record_id IF NOT EXISTS FOR (r:Record) REQUIRE r.id IS UNIQUE",
-    "CREATE CONSTRAINT name_key IF NOT EXISTS FOR (n:Name) REQUIRE n.key IS UNIQUE",
+    "CREATE CONSTRAINT sluice_record_id IF NOT EXISTS FOR (r:SluiceRecord) REQUIRE r.id IS UNIQUE",
+    "CREATE CONSTRAINT sluice_name_key IF NOT EXISTS FOR (n:SluiceName) REQUIRE n.key IS UNIQUE",
 )
 
 
@@ -53,13 +58,12 @@ def _indexed_dialect(
 ) -> Dialect:
     # A server follows links from a node directly; from an id it must look up each node first.
     hop: LiteralString = (
-        "YIELD node AS e OPTIONAL MATCH (e)-[l]-(n:Record) WITH "
+        "YIELD node AS e OPTIONAL MATCH (e)-[l]-(n:SluiceRecord) WITH "
         f"{cosine.format(node='e')} AS entry_near, e.kind AS entry_kind, e.title AS entry_title, "
         "e.text AS entry_text, e.source AS entry_source, e.occurred_on AS entry_occurred_on, "
         "e.id AS entry, [type(l)] AS via, startNode(l).id = e.id AS outgoing, "
         f"{cosine.format(node='n')} AS near, {RECORD_PROJECTION} LIMIT $rows "
-        "RETURN collect([entry_near, entry_kind, entry_title, entry_text, entry_source, "
-        f"entry_occurred_on, entry, via, outgoing, near, {RECORD_COLUMNS}]) AS rows"
+        f"RETURN collect([{LINK_COLUMNS}]) AS rows"
     )
     by_text: LiteralString = (
         f"CALL db.index.fulltext.queryNodes('{text}', $words, {{limit: $limit}}) {hop}"
@@ -72,20 +76,20 @@ PLAIN = Dialect()
 NEO4J = _indexed_dialect(
     (
         *CONSTRAINTS,
-        "CREATE FULLTEXT INDEX record_text IF NOT EXISTS FOR (r:Record) ON EACH [r.title, r.text] "
+        "CREATE FULLTEXT INDEX sluice_record_text IF NOT EXISTS FOR (r:SluiceRecord) ON EACH [r.title, r.text] "
         "OPTIONS {indexConfig: {`fulltext.analyzer`: 'english'}}",
-        "CREATE VECTOR INDEX record_embedding IF NOT EXISTS FOR (r:Record) ON (r.embedding) "
+        "CREATE VECTOR INDEX sluice_record_embedding IF NOT EXISTS FOR (r:SluiceRecord) ON (r.embedding) "
         "OPTIONS {indexConfig: {`vector.dimensions`: 384, `vector.similarity_function`: 'cosine'}}",
     ),
-    "record_text",
-    "record_embedding",
+    "sluice_record_text",
+    "sluice_record_embedding",
     # Neo4j returns (1 + cosine) / 2.
     "2 * vector.similarity.cosine({node}.embedding, $vector) - 1",
 )
 EMBEDDED = _indexed_dialect(
     CONSTRAINTS,
-    "Record[title,text]",
-    "Record[embedding]",
+    "SluiceRecord[title,text]",
+    "SluiceRecord[embedding]",
     "vector.similarity.cosine({node}.embedding, $vector)",
 )
 assert EMBEDDING_DIMENSION == 384  # noqa: S101, PLR2004 - Cypher takes no parameter in a schema statement

@@ -7,15 +7,22 @@ follows at most two hops from a name and one from any other record. ``graph_rank
 records. The Cypher is constant and parameterised; sessions are read-only and last for one search.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import LiteralString
 
-from neo4j import READ_ACCESS, AsyncDriver, AsyncManagedTransaction
+from neo4j import READ_ACCESS, AsyncDriver, AsyncSession
 from neo4j.exceptions import DriverError, Neo4jError
 
 from router.backends.base import SearchRequest, SearchResult
-from router.backends.dialect import RECORD_COLUMNS, RECORD_PROJECTION, Dialect, detect_dialect
+from router.backends.dialect import (
+    LINK_COLUMNS,
+    RECORD_COLUMNS,
+    RECORD_PROJECTION,
+    Dialect,
+    detect_dialect,
+)
 from router.backends.graph_ranking import GraphRow, Subgraph, rank
 from router.backends.tokenization import content_words, is_identifier, name_candidates
 from router.errors import StoreUnavailable
@@ -26,28 +33,29 @@ MAX_NEIGHBOURS = 400
 MAX_NEAREST = 5
 
 ENTRY_POINTS_QUERY: LiteralString = (
-    "MATCH (k:Name)-[:NAMES]->(n:Record) WHERE k.key IN $keys "
+    "MATCH (k:SluiceName)-[:NAMES]->(n:SluiceRecord) WHERE k.key IN $keys "
     "WITH k.key AS key, "
     + RECORD_PROJECTION
     + " LIMIT $limit RETURN collect([key, "
     + RECORD_COLUMNS
     + "]) AS rows"
 )
+_NO_ENTRY: LiteralString = (
+    "null AS entry_near, null AS entry_kind, null AS entry_title, null AS entry_text, "
+    "null AS entry_source, null AS entry_occurred_on, null AS near, e.id AS entry, "
+)
+"""The columns of the entry record, which the first query has read already."""
+_LINK_ROWS: LiteralString = (
+    f"{RECORD_PROJECTION} LIMIT $rows RETURN collect([{LINK_COLUMNS}]) AS rows"
+)
 ONE_HOP_QUERY: LiteralString = (
-    "MATCH (e:Record)-[l]-(n:Record) WHERE e.id IN $ids "
-    "WITH e.id AS entry, [type(l)] AS via, startNode(l).id = e.id AS outgoing, "
-    + RECORD_PROJECTION
-    + " LIMIT $limit RETURN collect([entry, via, outgoing, "
-    + RECORD_COLUMNS
-    + "]) AS rows"
+    f"MATCH (e:SluiceRecord)-[l]-(n:SluiceRecord) WHERE e.id IN $ids WITH {_NO_ENTRY}"
+    f"[type(l)] AS via, startNode(l).id = e.id AS outgoing, {_LINK_ROWS}"
 )
 TWO_HOPS_QUERY: LiteralString = (
-    "MATCH (e:Record)-[l]-(m:Record)-[k]-(n:Record) WHERE e.id IN $ids AND NOT n.id IN $ids "
-    "WITH e.id AS entry, [type(l), type(k)] AS via, "
-    + RECORD_PROJECTION
-    + " LIMIT $limit RETURN collect([entry, via, "
-    + RECORD_COLUMNS
-    + "]) AS rows"
+    "MATCH (e:SluiceRecord)-[l]-(m:SluiceRecord)-[k]-(n:SluiceRecord) "
+    f"WHERE e.id IN $ids AND NOT n.id IN $ids WITH {_NO_ENTRY}"
+    f"[type(l), type(k)] AS via, null AS outgoing, {_LINK_ROWS}"
 )
 HEALTH_QUERY: LiteralString = "RETURN 1 AS one"
 
@@ -67,7 +75,7 @@ class GraphBackend:
             async with self.driver.session(
                 database=self.database, default_access_mode=READ_ACCESS
             ) as session:
-                reached = await session.execute_read(_expand, search, self.dialect)
+                reached = await _expand(session, search, self.dialect)
         except (Neo4jError, DriverError, OSError) as error:
             raise StoreUnavailable(self.name, type(error).__name__, str(error)) from error
         trace.add_note("graph", reached.explain())
@@ -83,34 +91,33 @@ class GraphBackend:
             raise StoreUnavailable(self.name, type(error).__name__, str(error)) from error
 
 
-async def _expand(tx: AsyncManagedTransaction, search: SearchRequest, dialect: Dialect) -> Subgraph:
+async def _expand(session: AsyncSession, search: SearchRequest, dialect: Dialect) -> Subgraph:
+    """Search in two round trips: the names, then the links from them and the indexes together."""
     keys = name_candidates(search.query)
-    named = await _fetch_rows(tx, ENTRY_POINTS_QUERY, keys=keys, limit=MAX_ENTRIES) if keys else []
+    parameters: dict[str, object] = {"keys": keys, "limit": MAX_ENTRIES}
+    named = await _fetch_rows(session, ENTRY_POINTS_QUERY, parameters) if keys else []
     named = _most_specific(named)
     ids = sorted({entry["id"] for entry in named})
-    paths: list[GraphRow] = []
-    if ids:
-        paths += await _fetch_rows(tx, ONE_HOP_QUERY, ids=ids, limit=MAX_NEIGHBOURS)
-        paths += await _fetch_rows(tx, TWO_HOPS_QUERY, ids=ids, limit=MAX_NEIGHBOURS)
-    if any(is_identifier(word) for entry in named for word in entry["key"].split()):
-        return Subgraph(named, paths)
-    beside = await _search_indexes(tx, search, dialect)
+    statements: list[LiteralString] = [ONE_HOP_QUERY, TWO_HOPS_QUERY] if ids else []
+    words = _index_words(search)
+    if not any(is_identifier(word) for entry in named for word in entry["key"].split()):
+        by_index = dialect.hybrid_search if words else dialect.vector_search
+        statements += [by_index] if by_index is not None else []
+    if not statements:
+        return Subgraph(named, [])
+    parameters = {"ids": ids, "words": words, "vector": search.embedding.tolist()}
+    parameters |= {"limit": MAX_NEAREST, "rows": MAX_NEIGHBOURS}
+    rows = await _fetch_rows(session, " UNION ALL ".join(statements), parameters)
+    paths = [row for row in rows if row["entry_kind"] is None]
+    beside = [row for row in rows if row["entry_kind"] is not None]
     nearest = {row["entry"]: _entry_record(row) for row in beside}
     linked = [row for row in beside if row["id"] is not None]
     return Subgraph(named, paths, list(nearest.values()), linked)
 
 
-async def _search_indexes(
-    tx: AsyncManagedTransaction, search: SearchRequest, dialect: Dialect
-) -> list[GraphRow]:
-    """Return the records nearest to the words and the vector, with their linked records."""
-    # Lower case and without signs, so that Lucene reads no operator in it.
-    words = " ".join(content_words(search.query)).translate(_SIGNS_TO_SPACES)
-    statement = dialect.hybrid_search if words.strip() else dialect.vector_search
-    if statement is None:
-        return []
-    parameters = {"vector": search.embedding.tolist(), "limit": MAX_NEAREST, "rows": MAX_NEIGHBOURS}
-    return await _fetch_rows(tx, statement, words=words, **parameters)
+def _index_words(search: SearchRequest) -> str:
+    """Return the words for the full-text index: no operator of Lucene's is among them."""
+    return " ".join(content_words(search.query)).translate(_SIGNS_TO_SPACES).strip()
 
 
 def _entry_record(row: GraphRow) -> GraphRow:
@@ -124,10 +131,10 @@ _SIGNS_TO_SPACES = str.maketrans(dict.fromkeys("-_.'/", " "))
 
 
 async def _fetch_rows(
-    tx: AsyncManagedTransaction, cypher: LiteralString, **params: object
+    session: AsyncSession, cypher: LiteralString, parameters: Mapping[str, object]
 ) -> list[GraphRow]:
     """Fetch all rows in one message, since the driver's cost is per message."""
-    result = await tx.run(cypher, params)
+    result = await session.run(cypher, dict(parameters))
     columns = _result_columns(cypher)
     return [
         dict(zip(columns, row, strict=True)) async for record in result for row in record["rows"]

@@ -142,7 +142,7 @@ def _direction_bonus(query: str, row: GraphRow, names: Mapping[str, str]) -> flo
     "Anna reports to" means the link from Anna; "reports to Anna" means the links to her. The bonus
     needs the link's own verb in the question. A passive ("driven by Anna") reverses the direction.
     """
-    if len(row["via"]) != 1 or "outgoing" not in row:
+    if len(row["via"]) != 1 or row.get("outgoing") is None:
         return 0.0
     words = fold(query).split()
     verbs = _relation_stems(row["via"][0]) - STOPWORDS

@@ -18,7 +18,7 @@ from router.catalog.model import CatalogColumn, CatalogKind, CatalogLink, Column
 SAMPLE_NODES = 2000
 SAMPLES = 20
 SAMPLE_CHARS = 80
-_OWN_LABELS = frozenset(("Record", "Name", "SluiceRecord", "SluiceName"))
+_OWN_LABELS = frozenset(("SluiceRecord", "SluiceName"))
 _YEARS = range(1000, 2200)
 LABELS: LiteralString = "CALL db.labels() YIELD label RETURN collect(label) AS names"
 TYPES: LiteralString = (

@@ -25,15 +25,19 @@ from router.store_clients import StoreClients
 
 BATCH = 100
 
-DELETE_OTHER_KINDS: LiteralString = (
-    "UNWIND $rows AS row MATCH (r:Record {id: row.id}) WHERE r.kind <> row.kind DETACH DELETE r"
+MERGE_RECORDS: LiteralString = (
+    "UNWIND $rows AS row MERGE (r:SluiceRecord {id: row.id}) SET r = row.properties"
 )
-DELETE_RECORDS: LiteralString = "MATCH (r:Record) WHERE r.id IN $ids DETACH DELETE r"
-DELETE_LINKS: LiteralString = "MATCH (r:Record)-[l]->(:Record) WHERE r.id IN $ids DELETE l"
-DELETE_NAMES: LiteralString = "MATCH (:Name)-[l:NAMES]->(r:Record) WHERE r.id IN $ids DELETE l"
+DELETE_RECORDS: LiteralString = "MATCH (r:SluiceRecord) WHERE r.id IN $ids DETACH DELETE r"
+DELETE_LINKS: LiteralString = (
+    "MATCH (r:SluiceRecord)-[l]->(:SluiceRecord) WHERE r.id IN $ids DELETE l"
+)
+DELETE_NAMES: LiteralString = (
+    "MATCH (:SluiceName)-[l:NAMES]->(r:SluiceRecord) WHERE r.id IN $ids DELETE l"
+)
 MERGE_NAMES: LiteralString = (
-    "UNWIND $rows AS row MATCH (r:Record {id: row.id}) "
-    "MERGE (n:Name {key: row.key}) MERGE (n)-[:NAMES]->(r)"
+    "UNWIND $rows AS row MATCH (r:SluiceRecord {id: row.id}) "
+    "MERGE (n:SluiceName {key: row.key}) MERGE (n)-[:NAMES]->(r)"
 )
 UPSERT_ROW = """
     INSERT INTO records (id, kind, title, text, source, occurred_on, attributes)
@@ -156,15 +160,8 @@ async def _write_graph_nodes(
 async def _write_nodes(
     tx: AsyncManagedTransaction, batch: list[Record], extra: Mapping[str, Mapping[str, Any]]
 ) -> None:
-    by_kind: dict[str, list[Record]] = defaultdict(list)
-    for record in batch:
-        by_kind[record.kind].append(record)
-    await _run(tx, DELETE_OTHER_KINDS, rows=[{"id": r.id, "kind": r.kind} for r in batch])
-    for kind, members in by_kind.items():
-        rows = [
-            {"id": r.id, "properties": {**_properties(r), **extra.get(r.id, {})}} for r in members
-        ]
-        await _run(tx, _merge_records_statement(kind), rows=rows)
+    rows = [{"id": r.id, "properties": {**_properties(r), **extra.get(r.id, {})}} for r in batch]
+    await _run(tx, MERGE_RECORDS, rows=rows)
     ids = [record.id for record in batch]
     await _run(tx, DELETE_LINKS, ids=ids)
     await _run(tx, DELETE_NAMES, ids=ids)
@@ -172,19 +169,10 @@ async def _write_nodes(
     await _run(tx, MERGE_NAMES, rows=names)
 
 
-def _merge_records_statement(kind: str) -> LiteralString:
-    """Labels can't be parameters in Cypher; ``_check`` admitted letters, digits and _ only.
-
-    Both labels at once: the embedded Bolt server refuses a label that is added later.
-    """
-    label = kind.capitalize()
-    return f"UNWIND $rows AS row MERGE (r:Record:`{label}` {{id: row.id}}) SET r = row.properties"
-
-
 def _merge_links_statement(kind: str) -> LiteralString:
-    """Relationship types can't be parameters either; checked like labels."""
+    """Relationship types can't be parameters; validation admitted letters, digits and _ only."""
     return (
-        "UNWIND $rows AS row MATCH (a:Record {id: row.source}) MATCH (b:Record {id: row.target}) "
+        "UNWIND $rows AS row MATCH (a:SluiceRecord {id: row.source}) MATCH (b:SluiceRecord {id: row.target}) "
         f"MERGE (a)-[l:`{kind}`]->(b) RETURN count(l) AS made"
     )
 

@@ -23,7 +23,7 @@ from router.pipeline.cached_answers import AnswerCache
 from router.pipeline.pipeline import PipelineDeps
 from router.pipeline.query_understanding import QueryUnderstanding
 
-LIMIT_SECONDS = 60.0
+LIMIT_SECONDS = 120.0
 RETRY_SECONDS = 1.0
 RETRY_SECONDS_MAX = 30.0
 QUESTION = "Which records of the last month are about deliveries?"

@@ -24,7 +24,7 @@ WRITE_DIGEST = """
     ON CONFLICT (environment) DO UPDATE SET digest = excluded.digest, at = now()
 """
 COUNT_ROWS = "SELECT count(*) FROM records WHERE id = ANY($1)"
-COUNT_NODES = "MATCH (r:Record) RETURN count(r) AS nodes"
+COUNT_NODES = "MATCH (r:SluiceRecord) RETURN count(r) AS nodes"
 
 OnProgress = Callable[[str], None]
 COMPANY_SEED = 7

@@ -17,13 +17,13 @@ from sluice.stack.port_allocator import LOOPBACK
 BOLT_PLUGIN = "Bolt:com.arcadedb.bolt.BoltProtocolPlugin"
 HEAP = "512m"
 INDEXES = (
-    "CREATE VERTEX TYPE Record IF NOT EXISTS",
-    "CREATE PROPERTY Record.title IF NOT EXISTS STRING",
-    "CREATE PROPERTY Record.text IF NOT EXISTS STRING",
-    "CREATE PROPERTY Record.embedding IF NOT EXISTS ARRAY_OF_FLOATS",
-    'CREATE INDEX IF NOT EXISTS ON Record (title, text) FULL_TEXT METADATA {"analyzer": '
+    "CREATE VERTEX TYPE SluiceRecord IF NOT EXISTS",
+    "CREATE PROPERTY SluiceRecord.title IF NOT EXISTS STRING",
+    "CREATE PROPERTY SluiceRecord.text IF NOT EXISTS STRING",
+    "CREATE PROPERTY SluiceRecord.embedding IF NOT EXISTS ARRAY_OF_FLOATS",
+    'CREATE INDEX IF NOT EXISTS ON SluiceRecord (title, text) FULL_TEXT METADATA {"analyzer": '
     '"org.apache.lucene.analysis.en.EnglishAnalyzer"}',
-    "CREATE INDEX IF NOT EXISTS ON Record (embedding) LSM_VECTOR METADATA "
+    "CREATE INDEX IF NOT EXISTS ON SluiceRecord (embedding) LSM_VECTOR METADATA "
     '{"dimensions": 384, "similarity": "COSINE"}',
 )
 """The router's full-text and vector index. ArcadeDB creates them in SQL only, Neo4j in Cypher."""

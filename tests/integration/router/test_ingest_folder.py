@@ -4,25 +4,22 @@ import asyncio
 import json
 import os
 import random
-import sys
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
-from router.knowledge.ingestion import Ingestion
-from router.knowledge.sources import SourceError, find_sources, load_source
 from router.settings import StoreSettings
 from router.store_clients import StoreClients, open_stores
 from sluice.cli.registry import build_app
 from tests.conftest import Neo4jSettings
-from tests.integration.router.counting_embedder import CountingEmbedder
+from tests.integration.router.ingestion_process import kill_ingestion
 
 pytestmark = pytest.mark.integration
 
+KILLS = int(os.environ.get("SLUICE_TEST_KILLS", "6"))
 LONG = " ".join(f"Sentence number {n} of a long text." for n in range(120))
 FILES: dict[str, bytes] = {
     "customers.csv": b"id,name\n1,Ann\n2,Bo\n3,Cy\n",
@@ -127,52 +124,13 @@ async def ingest(*options: str) -> tuple[int, Any]:
     return result.exit_code, json.loads(result.stdout)
 
 
-async def kill_a_run(folder: Path, environ: dict[str, str], stores: StoreClients) -> None:
-    """Start the command in a process and kill it as soon as it has written something."""
-    process = await asyncio.create_subprocess_exec(
-        str(Path(sys.executable).with_name("sluice")),
-        *("ingest", "files", "--json"),
-        cwd=folder.parent,
-        env=environ,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-    written = "SELECT count(*) FROM ingested WHERE starts_with(origin, 'files/')"
-    async with asyncio.timeout(180):
-        while process.returncode is None and not await stores.postgres.fetchval(written):  # noqa: ASYNC110 - another process writes
-            await asyncio.sleep(0.1)
-    if process.returncode is None:
-        process.kill()
-    await process.wait()
-
-
-async def interrupt_a_run(stores: StoreClients, seconds: float) -> None:
-    """Stop an ingestion of the folder after so many seconds, wherever it is."""
-    ingestion = Ingestion(stores, CountingEmbedder(), None)
-
-    async def run() -> None:
-        await ingestion.prepare()
-        for name in find_sources(["files"]):
-            assert isinstance(name, str)
-            with suppress(SourceError):
-                await ingestion.ingest_source(load_source(name), lambda _: None)
-        await ingestion.finish()
-
-    work = asyncio.create_task(run())
-    await asyncio.wait({work}, timeout=seconds)
-    work.cancel()
-    with suppress(asyncio.CancelledError):
-        await work
-    await ingestion.stop()
-
-
 async def stored_ids(stores: StoreClients) -> dict[str, set[str]]:
     """Return the ids of the folder's records by store."""
     rows = await stores.postgres.fetch("SELECT id FROM records WHERE starts_with(id, 'files/')")
     known = await stores.postgres.fetch("SELECT id FROM ingested WHERE starts_with(id, 'files/')")
     async with stores.neo4j.session(database=stores.neo4j_database) as session:
         result = await session.run(
-            "MATCH (r:Record) WHERE r.id STARTS WITH 'files/' RETURN r.id AS id"
+            "MATCH (r:SluiceRecord) WHERE r.id STARTS WITH 'files/' RETURN r.id AS id"
         )
         nodes = [record["id"] async for record in result]
     near = await stores.vectors.find_nearest([0.05] * 384, 10_000)
@@ -186,34 +144,33 @@ async def stored_ids(stores: StoreClients) -> dict[str, set[str]]:
 
 
 @pytest.fixture
-async def stores(environ: dict[str, str]) -> AsyncIterator[StoreClients]:
-    opened = await open_stores(
-        StoreSettings(
-            redis_url=environ["REDIS_URL"],
-            postgres_dsn=environ["POSTGRES_DSN"],
-            neo4j_uri=environ["NEO4J_URI"],
-            neo4j_user=environ["NEO4J_USER"],
-            neo4j_password=environ["NEO4J_PASSWORD"],
-            neo4j_database=environ["NEO4J_DATABASE"],
-            qdrant_url=environ["QDRANT_URL"],
-        )
+def addresses(environ: dict[str, str]) -> StoreSettings:
+    return StoreSettings(
+        redis_url=environ["REDIS_URL"],
+        postgres_dsn=environ["POSTGRES_DSN"],
+        neo4j_uri=environ["NEO4J_URI"],
+        neo4j_user=environ["NEO4J_USER"],
+        neo4j_password=environ["NEO4J_PASSWORD"],
+        neo4j_database=environ["NEO4J_DATABASE"],
+        qdrant_url=environ["QDRANT_URL"],
     )
-    ingestion = Ingestion(opened, CountingEmbedder(), None)
-    await ingestion.prepare()
-    await ingestion.remove_origin("files")
+
+
+@pytest.fixture
+async def stores(addresses: StoreSettings) -> AsyncIterator[StoreClients]:
+    opened = await open_stores(addresses)
     yield opened
     await opened.close()
 
 
 async def test_a_folder_goes_in_as_stated_and_a_killed_run_goes_on(
-    in_folders_parent: Path, environ: dict[str, str], stores: StoreClients
+    in_folders_parent: Path, addresses: StoreSettings, stores: StoreClients
 ) -> None:
     folder = in_folders_parent
     dry_code, dry = await ingest("--dry-run")
-    await kill_a_run(folder, environ, stores)
-    dice = random.Random(7)  # noqa: S311 - when to stop
-    for _ in range(8):
-        await interrupt_a_run(stores, dice.uniform(0, 0.5))
+    dice = random.Random(7)  # noqa: S311 - when to kill
+    for _ in range(KILLS):
+        await kill_ingestion(folder.parent, addresses, dice.uniform(0.1, 1))
     code, summary = await ingest()
     ids = await stored_ids(stores)
     assert all(found == ids["ledger"] for found in ids.values())

@@ -14,7 +14,7 @@ from router.knowledge.store_errors import StoreWriteFailed
 from router.settings import StoreSettings
 from router.store_clients import StoreClients, open_redis, open_stores
 from tests.conftest import Neo4jSettings
-from tests.integration.router.counting_embedder import CountingEmbedder
+from tests.integration.router.ingestion_process import CountingEmbedder
 
 pytestmark = pytest.mark.integration
 
@@ -73,7 +73,9 @@ async def test_a_second_time_nothing_is_written_and_changes_alone_after_it(
     third = await run_ingestion(stores, table_source("ing-1,Front axle,", "ing-2,Brake,FITS:ing-1"))
     assert (third.written, third.unchanged) == (1, 1)
     assert (
-        await graph_count(stores, "MATCH (r:Record {id: 'ing_parts.csv#ing-1'}) RETURN r.title")
+        await graph_count(
+            stores, "MATCH (r:SluiceRecord {id: 'ing_parts.csv#ing-1'}) RETURN r.title"
+        )
         == "Front axle"
     )
 
@@ -83,7 +85,9 @@ async def test_what_a_source_no_longer_has_leaves_every_store(stores: StoreClien
     tally = await run_ingestion(stores, table_source("ing-1,Axle,"))
     assert (tally.removed, tally.unchanged) == (1, 1)
     assert (
-        await graph_count(stores, "MATCH (r:Record {id: 'ing_parts.csv#ing-2'}) RETURN count(r)")
+        await graph_count(
+            stores, "MATCH (r:SluiceRecord {id: 'ing_parts.csv#ing-2'}) RETURN count(r)"
+        )
         == 0
     )
     count = "SELECT count(*) FROM records WHERE id = 'ing_parts.csv#ing-2'"
@@ -121,7 +125,7 @@ async def test_a_link_waits_for_its_other_end(stores: StoreClients) -> None:
     target = table_source("ing-9,Hub,", name="ing_hubs.csv")
     later = await run_ingestion(stores, waiting, target)  # also where it comes after
     assert (later.written, later.links, later.dangling) == (1, 1, 0)
-    linked = "MATCH (:Record {id: 'ing_parts.csv#ing-2'})-[l:FITS]->(:Record {id: 'ing_hubs.csv#ing-9'}) RETURN count(l)"
+    linked = "MATCH (:SluiceRecord {id: 'ing_parts.csv#ing-2'})-[l:FITS]->(:SluiceRecord {id: 'ing_hubs.csv#ing-9'}) RETURN count(l)"
     assert await graph_count(stores, linked) == 1
     await run_ingestion(
         stores, table_source("ing-1,Axle,"), table_source("ing-1,Axle,", name="ing_hubs.csv")
@@ -209,7 +213,7 @@ async def test_a_record_that_a_store_refuses_is_in_no_store(
         1,
         ["ing_parts.csv#ing-1"],
     )
-    count = "MATCH (r:Record {id: 'ing_parts.csv#ing-1'}) RETURN count(r)"
+    count = "MATCH (r:SluiceRecord {id: 'ing_parts.csv#ing-1'}) RETURN count(r)"
     assert await graph_count(stores, count) == 0
 
 
