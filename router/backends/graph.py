@@ -127,7 +127,8 @@ def _entry_record(row: GraphRow) -> GraphRow:
     return {**columns, "id": row["entry"]}
 
 
-_SIGNS_TO_SPACES = str.maketrans(dict.fromkeys("-_.'/", " "))
+_SIGNS_TO_SPACES = str.maketrans(dict.fromkeys("-/", " "))
+"""Operators of Lucene's. A sign within a word or a number ("3.2") is part of it, as in the index."""
 
 
 async def _fetch_rows(

@@ -6,6 +6,7 @@ from pathlib import Path
 from router.knowledge.sources.source import SourceError
 
 SUFFIXES = (".pdf", ".docx", ".html", ".htm")
+_PAGES = (".html", ".htm")
 
 
 def convert_document(name: str, suffix: str, data: bytes) -> str:
@@ -20,10 +21,30 @@ def convert_document(name: str, suffix: str, data: bytes) -> str:
         raise SourceError(
             f"{name}: {suffix} files need a converter: pip install 'sluice[documents]'"
         ) from None
+    title = ""
+    if suffix in _PAGES:
+        title, data = _split_page(data)
     info = StreamInfo(extension=suffix, filename=Path(name).name)
     try:
         result = MarkItDown(enable_plugins=False).convert_stream(io.BytesIO(data), stream_info=info)
     except Exception as error:
         reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
         raise SourceError(f"{name}: the document cannot be read: {reason}") from error
-    return str(result.text_content)
+    return _with_title(title or str(result.title or ""), str(result.text_content))
+
+
+def _split_page(data: bytes) -> tuple[str, bytes]:
+    """Return the page's title, and the page without what is on every page of a site."""
+    from bs4 import BeautifulSoup  # noqa: PLC0415 - comes with the converter
+
+    page = BeautifulSoup(data, "html.parser")
+    title = page.title.get_text() if page.title else ""
+    for part in page.select("title, nav, footer, aside, script, style, [role=navigation]"):
+        part.decompose()
+    return title, page.encode("utf-8")
+
+
+def _with_title(title: str, text: str) -> str:
+    """Put the document's title above the text, where no heading begins it."""
+    title = " ".join(title.split())
+    return text if not title or text.lstrip().startswith("# ") else f"# {title}\n\n{text}"

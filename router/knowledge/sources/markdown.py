@@ -78,7 +78,8 @@ def parse_markdown(source: Source, _options: ReadOptions) -> ParsedItems:
         name = slug(section.path[-1])
         used[name] = used.get(name, 0) + 1
         anchor = name if used[name] == 1 else f"{name}-{used[name]}"
-        heading_text = " – ".join((title, *section.path))
+        path = section.path[1:] if section.path[0] == title else section.path
+        heading_text = " – ".join((title, *path))
         texts = [*pack_blocks(section.blocks), *section.table_rows]
         yield from _parts(_Place(source.origin, f"{kind}_part", anchor), heading_text, texts)
 
@@ -187,7 +188,7 @@ def _add_table(section: _Section, tokens: list[Token]) -> None:
         if token.type in ("th_open", "td_open"):
             cells.append(_plain(tokens[position + 1]))
         elif token.type == "tr_close":
-            if not header:
+            if not any(header):  # converters of documents write an empty line above the first row
                 header = cells
             else:
                 pairs = zip(header, cells, strict=False)

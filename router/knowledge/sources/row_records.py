@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+from router.knowledge.record_validation import InvalidRecordError, validate_record
 from router.knowledge.records import Attribute, Link, Record
 from router.knowledge.sources.cells import DATE_FIELDS, CellReader
 from router.knowledge.sources.chunks import split_chunks
@@ -64,9 +65,13 @@ class RowRecords:
                 yield SourceProblem(place, row)
                 continue
             try:
-                yield from self.records(line, row)
-            except ValueError as error:
+                records = list(self.records(line, row))
+                for record in records:
+                    validate_record(record)
+            except (ValueError, InvalidRecordError) as error:
                 yield SourceProblem(place, str(error))
+                continue
+            yield from records
         yield from self.problems()
 
     def notes(self) -> Iterator[ParsedItem]:

@@ -48,3 +48,9 @@ def test_front_matter_gives_kind_date_and_attributes() -> None:
 def test_front_matter_that_is_no_yaml_is_reported_and_the_text_is_read() -> None:
     items = list(parse_source(Source("x.md", ".md", "---\na: [\n---\nText.\n")))
     assert [type(item) for item in items] == [SourceProblem, Record]
+
+
+def test_the_first_row_names_the_columns_under_an_empty_header() -> None:
+    """Converters of documents write one: a table of a word processor has no header."""
+    text = "# Leave\n\n|  |  |\n| --- | --- |\n| Role | Days |\n| Clerk | 28 |\n"
+    assert [part.text for part in records(text)[1:]] == ["Role: Clerk; Days: 28"]

@@ -122,11 +122,11 @@ def test_csv_cells_have_types_and_the_delimiter_is_found() -> None:
         (".jsonl", "[1]", "notes.jsonl:1", "an object is expected"),
         (".jsonl", '{"id": "a", "links": ["x"]}', "notes.jsonl:1", "KIND:target"),
         (".jsonl", '{"id": "a", "n": NaN}', "notes.jsonl:1", "finite number"),
-        (".jsonl", '{"id": "a", "t": "x\\u0000y"}', "notes.jsonl", "U+0000"),
-        (".jsonl", '{"id": "a", "t": "\\ud83d"}', "notes.jsonl", "U+D83D"),
+        (".jsonl", '{"id": "a", "t": "x\\u0000y"}', "notes.jsonl:1", "U+0000"),
+        (".jsonl", '{"id": "a", "t": "\\ud83d"}', "notes.jsonl:1", "U+D83D"),
         (".jsonl", '{"id": "a", "source": "javascript:alert(1)"}', "notes.jsonl:1", "http"),
-        (".jsonl", '{"id": "a", "kind": "name"}', "notes.jsonl", "reserved"),
-        (".jsonl", '{"id": "a", "kind": "a b"}', "notes.jsonl", "kind 'a b'"),
+        (".jsonl", '{"id": "a", "kind": "name"}', "notes.jsonl:1", "reserved"),
+        (".jsonl", '{"id": "a", "kind": "a b"}', "notes.jsonl:1", "kind 'a b'"),
         (".jsonl", '{"id": "a", "date": "soon"}', "notes.jsonl", "line 1, 'soon'"),
         (".csv", "id,title\n1,a\n2,b,c\n", "notes.csv:3", "3 cells for 2 columns"),
         (".csv", 'id,title\n1,a\n2,"b\n', "notes.csv:3", "quotation mark not closed"),
@@ -181,3 +181,14 @@ def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     (tmp_path / "x.exe").write_text("x")
     with pytest.raises(SourceError, match=r"only \.md"):
         list(find_sources([str(tmp_path / "x.exe")]))
+
+
+def test_a_page_is_named_by_its_title_and_read_without_its_navigation(tmp_path: Path) -> None:
+    page = tmp_path / "about.html"
+    page.write_text(
+        "<title>About us</title><nav>Menu</nav><h1>About us</h1><p>We deliver.</p>"
+        "<footer>Imprint</footer>"
+    )
+    (record,) = parse_source(load_source(str(page)))
+    assert isinstance(record, Record)
+    assert (record.title, record.text) == ("About us", "We deliver.")
