@@ -90,19 +90,19 @@ def to_form(answer: ModelForm) -> QuestionForm:
     )
 
 
-def _condition(asked: ModelCondition) -> Condition:
+def _condition(part: ModelCondition) -> Condition:
     condition: Condition = ValueCondition(
-        column=asked.column,
-        operator=asked.operator,
-        values=tuple(asked.values),
-        negated=asked.negated and not asked.path,
+        column=part.column,
+        operator=part.operator,
+        values=tuple(part.values),
+        negated=part.negated and not part.path,
     )
-    for number, step in enumerate(reversed(asked.path), start=1):
-        outermost = number == len(asked.path)
+    for number, step in enumerate(reversed(part.path), start=1):
+        outermost = number == len(part.path)
         condition = LinkCondition(
             step=LinkStep(link=step.link, reverse=step.reverse),
             conditions=(condition,),
-            negated=asked.negated and outermost,
+            negated=part.negated and outermost,
         )
     return condition
 
@@ -117,15 +117,17 @@ def unaccounted_words(question: str, form: QuestionForm, catalog: Catalog) -> tu
     kinds = list(_kinds(form, catalog))
     known = {stem(word) for word in _form_words(form, kinds)}
     left = [word for word in words if not _is_empty(word) and stem(word) not in known]
-    said = {*words, *_NUMBER.findall(question)}
+    question_words = {*words, *_NUMBER.findall(question)}
     for column, text in _asked_values(form):
-        if text in said or (fold_text(text) and set(fold_text(text).split()) <= said):
+        if text in question_words or (
+            fold_text(text) and set(fold_text(text).split()) <= question_words
+        ):
             continue
         if not left or not _is_category(column, text, kinds):
             raise CatalogError(f"{column}: {text!r} is not in the question")
         left = left[1:]
     left = _without_order(form, kinds, words, left)
-    if form.limit is not None and str(form.limit) not in said:
+    if form.limit is not None and str(form.limit) not in question_words:
         raise CatalogError(f"limit: {form.limit} is not in the question")
     if not _negates(form):
         left += [word for word in words if word in NEGATIONS]
