@@ -91,7 +91,7 @@ class RowRecords:
                     "Say --date-format dmy or mdy",
                 )
 
-    def records(self, line: int, row: Row) -> ParsedItems:
+    def records(self, line: int, row: Row) -> Iterator[Record]:
         """Yield the record of one row, its pieces, and the records nested in it.
 
         Raises:

