@@ -67,7 +67,7 @@ class ModelForm(BaseModel):
     limit: int | None = Field(ge=1, le=1000)
     aggregate: Function | None
     aggregate_column: str | None
-    group_by: str | None
+    group_by: list[str] = Field(max_length=2)
     not_expressed: list[str]
 
 
@@ -79,7 +79,9 @@ def to_form(answer: ModelForm) -> QuestionForm:
     aggregate = None
     if answer.aggregate is not None:
         aggregate = Aggregate(
-            function=answer.aggregate, column=answer.aggregate_column, group_by=answer.group_by
+            function=answer.aggregate,
+            column=answer.aggregate_column,
+            group_by=tuple(answer.group_by),
         )
     return QuestionForm(
         kind=answer.kind,
@@ -198,7 +200,7 @@ def _form_words(form: QuestionForm, kinds: Iterable[CatalogKind]) -> Iterator[st
     if form.order is not None:
         columns.append(form.order.measure.column or "")
     if form.aggregate is not None:
-        columns += [form.aggregate.column or "", form.aggregate.group_by or ""]
+        columns += [form.aggregate.column or "", *form.aggregate.group_by]
     names = [form.kind, *columns, *(word for kind in kinds for word in kind.words)]
     for kind in kinds:
         names += [w for c in columns if c in kind.columns for w in kind.columns[c].words]

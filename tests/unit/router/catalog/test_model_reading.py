@@ -26,7 +26,7 @@ CATALOG = Catalog(
 )
 EMPTY = ModelForm(
     kind="invoice", conditions=[], order_by=None, descending=False, limit=None, aggregate=None,
-    aggregate_column=None, group_by=None, not_expressed=[],
+    aggregate_column=None, group_by=[], not_expressed=[],
 )  # fmt: skip
 
 
