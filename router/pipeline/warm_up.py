@@ -93,7 +93,7 @@ def warm_up_steps(deps: PipelineDeps) -> dict[str, WarmUpStep]:
         "cache": partial(_look_up, deps.answer_cache, models),
     }
     for name, backend in deps.retrieval.backends.items():
-        # The store itself: its cold search is no failure and no measurement of a query.
+        # Not through its breaker: a cold search neither fails a query nor measures one.
         steps[name] = partial(_search, backend.backend, models)
     if deps.catalog is not None:
         steps["catalog"] = partial(_read_question, deps.catalog, models)

@@ -57,7 +57,7 @@ def settings(url: str) -> LLMSettings:
 async def test_a_small_models_form_is_sound_or_refused(
     sdk: type[OpenAIModel] | type[AnthropicModel], model_server: str
 ) -> None:
-    """Its quality is none: whatever it answers, nothing runs that the question does not say."""
+    """A small model invents. Nothing runs that the question does not ask for."""
     usages: list[Usage] = []
     model: ClosableModel = sdk(settings(model_server), on_usage=usages.append)
     try:
