@@ -66,6 +66,15 @@ class CandidateFinder:
                 best[each.kind] = each
         return sorted(best.values(), key=lambda each: -each.prior)[:CANDIDATES_MAX]
 
+    def asked(self, mentions: Mentions) -> frozenset[str]:
+        """Return the kinds that words right behind "which" or "how many" name exactly."""
+        return frozenset(
+            term.kind
+            for mention in mentions.terms
+            for term in mention.of("kind")
+            if term.exact and not mention.negated and self._prior(mention, mentions, None) == ASKED
+        )
+
     def _proposed(self, mentions: Mentions) -> Iterator[Candidate]:
         head = self._head(mentions)
         for mention in mentions.terms:
@@ -168,7 +177,7 @@ class CandidateFinder:
         )
         if _is_measure(mentions, mention.start):
             return OTHER
-        if asked and not apposed:
+        if asked and (not apposed or before[-1] == "many"):
             return ASKED
         if mention is not head and _asks_how_often(mentions):
             return ASKED

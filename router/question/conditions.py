@@ -1,7 +1,7 @@
 """Values and times of a question, as conditions of a draft."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from router.catalog.identifiers import words_of
@@ -80,6 +80,7 @@ class ConditionReader:
         role = asked[0]
         for entry in mention.entries:
             apposed, bonus = self._apposed(entry, mention, mentions)
+            bonus += _direction(mention, mentions, _columns(entry))
             if entry.link:
                 for step in self._paths.steps(target):
                     if step.link == entry.link:
@@ -95,6 +96,9 @@ class ConditionReader:
             for path in self._paths.between(target, entry.kind) if related else ():
                 way = self._relations.scored(path, mention, mentions, target)
                 score = entry.weight + way.score + bonus
+                score += _direction(
+                    mention, mentions, (self._catalog.visible_links[path[0].link].name,)
+                )
                 if role:
                     score += ROLE_FIRST if path[0].link == role else -ROLE_FIRST
                 yield ValueOption(entry, way, score, apposed)
@@ -203,6 +207,20 @@ def _either_way(
         for reverse in (False, True)
     )
     return AllCondition(conditions=ways) if negated else AnyCondition(conditions=ways)
+
+
+def _direction(mention: ValueMention, mentions: Mentions, names: Sequence[str]) -> float:
+    """Return what "from" and "to" say of columns such as origin and destination."""
+    before = mentions.tokens[mention.start - 1].folded if mention.start else ""
+    words = {word for name in names for word in words_of(name)}
+    sides = {"from": (_ORIGINS, _TARGETS), "to": (_TARGETS, _ORIGINS)}
+    fitting, opposite = sides.get(before, (frozenset(), frozenset()))
+    return DIRECTED * bool(words & fitting) - DIRECTED * bool(words & opposite)
+
+
+DIRECTED = 0.3
+_ORIGINS = frozenset(("origin", "source", "from", "departure", "start", "sender", "src"))
+_TARGETS = frozenset(("destination", "target", "to", "arrival", "end", "recipient", "dest", "dst"))
 
 
 def _governed(mention: ValueMention, mentions: Mentions, kind: TermMention | None) -> bool:

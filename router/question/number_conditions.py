@@ -191,6 +191,8 @@ class NumberReader:
         if not choices:
             draft.cost += 0.3
             return None
+        if is_unit(unit):  # "2 hours" are of the column that measures time
+            choices = sorted(choices, key=lambda c: conversion(unit, words_of(c.column)) is None)
         choice = choices[0]
         number = self._converted(draft, number, unit, choice)
         values = [

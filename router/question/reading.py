@@ -51,6 +51,8 @@ NO_PERSON = 0.5
 """Cost of an answer to "who" that is not a person."""
 OWNED = 0.4
 """More of it behind "who has": what people have is not who has it."""
+NOT_ASKED = 0.5
+"""Cost of an answer that is not of the kind right behind "how many"."""
 COVERAGE = 2.0
 MENTIONS_MAX = 64
 """A form holds 20 conditions; the time to read grows with the values times the size of the catalogue."""
@@ -195,6 +197,8 @@ class QuestionReader:
                 draft.use(mention.start, mention.end, own[0])
         facts = self.catalog.kinds[candidate.kind]
         draft.cost += 0.05 * facts.view + JOIN_TABLE * facts.join_table
+        asked = self._candidates.asked(mentions)
+        draft.cost += NOT_ASKED * bool(asked and candidate.kind not in asked)
         first = {token.folded for token in mentions.tokens[:4]}
         if first & _PERSONS and candidate.kind not in self.vocabulary.person_kinds:
             draft.cost += NO_PERSON + OWNED * bool(first & {"has", "have", "had"})
@@ -222,6 +226,8 @@ class QuestionReader:
                 left_out.append(token.text)
         left_out += unused_modifiers(draft, mentions)
         left_out += _assumed(candidate, mentions)
+        if candidate.kind not in self.vocabulary.person_kinds and not draft.select:
+            left_out += [t.text for t in mentions.tokens[:1] if t.folded in _PERSONS]
         coverage = gained / total if total else 0.0
         anchors = len(mentions.values) + len(mentions.dates) + bool(candidate.mention)
         score = COVERAGE * coverage + candidate.prior + draft.bonus - draft.cost

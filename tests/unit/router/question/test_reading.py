@@ -141,6 +141,8 @@ QUESTIONS = {
     ),
     "doctors hired on or after 7 January 2019": "doctors whose hired is at least 2019-01-07",
     "visits on or before 2 May 2024": "visits whose day is less than 2024-05-03",
+    # a question about people that rows of another kind answer says so
+    "who has the most expensive visit": "visits, by cost descending, the first [who]",
     # what nobody understands is named
     "visits on weekends": "visits [weekends]",
     "doctors who are vegetarians": "doctors [vegetarians]",
