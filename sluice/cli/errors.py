@@ -16,7 +16,6 @@ class Exit(IntEnum):
     DEGRADED = 5
     ABORTED = 6
     INTERRUPTED = 130
-    TERMINATED = 143
 
 
 class CliError(Exception):

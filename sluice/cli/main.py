@@ -33,14 +33,15 @@ def run() -> NoReturn:
     os._exit(code)
 
 
-def _end_with_children(_number: int, _frame: object) -> NoReturn:
+def _end_with_children(_number: int, _frame: object) -> None:
     """End on SIGTERM, with every server that this command has started."""
     import psutil  # noqa: PLC0415  only here
 
     for child in psutil.Process().children(recursive=True):
         with contextlib.suppress(psutil.NoSuchProcess):
             child.terminate()
-    os._exit(Exit.TERMINATED)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.raise_signal(signal.SIGTERM)
 
 
 def _run() -> int:
