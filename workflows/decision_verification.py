@@ -14,6 +14,7 @@ with workflow.unsafe.imports_passed_through():
         command_context,
         start_context,
     )
+    from sluice.rollout.engine.start_step import start_step_problem
     from sluice.rollout.engine.state import State
     from workflows import activity_options
     from workflows.models import RolloutInput
@@ -43,6 +44,8 @@ async def verify_start(state: State, start: RolloutInput) -> None:
     rollout = workflow.info().workflow_id
     context = start_context(rollout, start.plan, command, workflow.now())
     signer = await _verify(state, context, command.proof)
+    if problem := start_step_problem(start.plan, command.to):
+        raise _refused(problem)
     if problem := minimum_problem(start.plan, state.decisions.approvals_min):
         raise _refused(problem)
     if start.command is not None:

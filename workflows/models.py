@@ -13,12 +13,23 @@ ROLLOUT_WORKFLOW = "RolloutWorkflow"
 class RolloutInput(Model):
     """A new rollout has ``state`` None; a continued one carries everything in it.
 
-    ``command`` names who starts it and why, with a proof where a keyring asks for one.
+    ``command`` names who starts it and why, with a proof where a keyring asks for one. Its ``to``
+    names the step to begin at, for a rollout that was lost.
     """
 
     plan: RolloutPlan
     command: Command | None = None
     state: State | None = None
+
+    @property
+    def skipped_steps(self) -> dict[str, str]:
+        """The steps before the one to begin at, each with the reason; none for an unknown step."""
+        if self.command is None or not self.command.to:
+            return {}
+        names = [step.name for step in self.plan.steps]
+        index = names.index(self.command.to) if self.command.to in names else 0
+        reason = f"passed in a rollout that was lost, says {self.command.actor}"
+        return dict.fromkeys(names[:index], reason)
 
 
 class RolloutResult(Model):

@@ -212,6 +212,14 @@ class RolloutWorkflow:
     def on_acknowledge_signal(self, command: Command) -> None:
         self._enqueue_signal(Verb.ACKNOWLEDGE, command)
 
+    @workflow.update(name="amend", description=HELP[Verb.AMEND])
+    async def on_amend(self, command: Command) -> Acknowledgement:
+        return await self._apply_verified(Verb.AMEND, command)
+
+    @on_amend.validator
+    def validate_amend(self, command: Command) -> None:
+        self._validate(Verb.AMEND, command)
+
     @workflow.update(name="abort", description=HELP[Verb.ABORT])
     async def on_abort(self, command: Command) -> Acknowledgement:
         self._apply_command(Verb.ABORT, command)
@@ -289,4 +297,6 @@ def _new_state(start: RolloutInput) -> State:
         run_id=run_id,
         plan=start.plan,
         started_at=workflow.now(),
+        step_index=len(skipped := start.skipped_steps),
+        completed_steps=skipped,
     )

@@ -52,6 +52,7 @@ COMMANDS = {
     "abort": CommandSpec("Decisions", "decisions", "abort", "rollouts"),
     "rollback": CommandSpec("Decisions", "decisions", "rollback", "rollouts"),
     "retry": CommandSpec("Decisions", "decisions", "retry", "rollouts"),
+    "amend": CommandSpec("Decisions", "amend", "amend", "rollouts"),
     "kill": CommandSpec("Decisions", "kill", "kill"),
     "flags": CommandSpec("Flags and learning", "flags", "app"),
     "learning": CommandSpec("Flags and learning", "learning", "app", "router"),

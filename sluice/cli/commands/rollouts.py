@@ -16,12 +16,13 @@ from sluice.cli.commands.lint import load_plan_or_exit
 from sluice.cli.context import Context
 from sluice.cli.doctor.finding import GOOD
 from sluice.cli.doctor.temporal import check_worker
-from sluice.cli.errors import Exit
+from sluice.cli.errors import CliError, Exit
 from sluice.cli.options import ActorOption, FlagArgument, PlanArgument, ReasonOption
 from sluice.cli.output import JsonOption, print_note, print_result, without_password
 from sluice.cli.views.follow import choose_view, follow, state_document
 from sluice.cli.views.rollout import rollout_panel
 from sluice.rollout.engine.commands import Command
+from sluice.rollout.engine.start_step import start_step_problem
 from sluice.rollout.engine.state import Status
 from sluice.rollout.plan.schema import RolloutPlan
 from sluice.rollout.yaml_document import read_text, with_lines
@@ -29,20 +30,27 @@ from sluice.rollout.yaml_document import read_text, with_lines
 RUNNING = "running"
 
 
-def start(
+def start(  # noqa: PLR0913, PLR0917  each is an option of the command line
     plan: PlanArgument,
     unchecked: Annotated[
         bool, typer.Option("--unchecked", help="Start although Prometheus refuses some query.")
     ] = False,
+    at: Annotated[
+        str, typer.Option(help="Begin at this step: for a rollout that was lost. Needs --reason.")
+    ] = "",
     reason: ReasonOption = "",
     by: ActorOption = "",
     json: JsonOption = False,
 ) -> None:
     """Start the rollout of a plan, after each of its queries was asked of Prometheus once.
 
-    A plan with problems starts nothing.
+    A plan with problems starts nothing. The step of --at waits for its own checklist and approvals.
     """
     checked = load_plan_or_exit(plan, json)
+    if at and not reason:
+        raise CliError("--at skips steps; give --reason, which the timeline keeps.", Exit.USAGE)
+    if problem := start_step_problem(checked, at):
+        raise CliError(f"--at: {problem}", Exit.USAGE)
 
     async def run() -> None:
         context = Context.read()
@@ -52,7 +60,7 @@ def start(
         worker = await check_worker(client)
         if worker.level != GOOD:
             print_note(f"warning: worker: {worker.message}")
-        command = Command(actor=by or context.actor, reason=reason)
+        command = Command(actor=by or context.actor, reason=reason, to=at)
         rollout_id = await rollouts.start(checked, command)
         document = {"id": rollout_id, "flag": checked.flag, "plan": checked.name}
         ui = context.environment.get("TEMPORAL_UI_URL")

@@ -1,6 +1,7 @@
 """The command ``sluice whatif``: a rollout's recorded readings under other thresholds."""
 
 import asyncio
+import shlex
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Annotated
@@ -22,9 +23,9 @@ from sluice.cli.options import RolloutArgument
 from sluice.cli.output import JsonOption, print_result
 from sluice.cli.views.whatif import whatif_document, whatif_text
 from sluice.rollout.engine.event_chain import Event
-from sluice.rollout.engine.state import Finding
+from sluice.rollout.engine.state import Finding, State
 from sluice.rollout.errors import OverrideError
-from sluice.rollout.plan.overrides import Override, parse_override, with_overrides
+from sluice.rollout.plan.overrides import override_plan, parse_override
 from sluice.rollout.plan.schema import RolloutPlan
 from sluice.rollout.review.explain import RecordedCheck
 from sluice.rollout.review.whatif import (
@@ -76,7 +77,17 @@ async def _whatif(rollout: str | None, wanted: Sequence[str], json: bool) -> Non
     print_result(
         json,
         whatif_document(rollout_id, wanted, changes, course),
-        whatif_text(rollout_id, changes, course, plan),
+        whatif_text(rollout_id, changes, course, plan) + _amend_hint(state, wanted),
+    )
+
+
+def _amend_hint(state: State | None, wanted: Sequence[str]) -> str:
+    """Return the command that gives a running rollout these rules, or nothing."""
+    if state is None or state.has_ended:
+        return ""
+    edits = " ".join(f"--set {shlex.quote(text)}" for text in wanted)
+    return (
+        f"\nto judge by these rules from now on: sluice amend {state.plan.flag} {edits} -m REASON"
     )
 
 
@@ -116,7 +127,7 @@ def replay_with_overrides(
     ]
     before = RecordedEvidence(plan, sorted_checks(checks), findings)
     after = RecordedEvidence(
-        _plan_with_overrides(plan, edits), sorted_checks([one for one, _ in again]), still
+        override_plan(plan, edits), sorted_checks([one for one, _ in again]), still
     )
     return changes, list(replay_steps(events, before, after))
 
@@ -126,17 +137,3 @@ def _step_at(events: Sequence[Event], finding: Finding) -> str:
     just_after = finding.seen_at + timedelta(seconds=1)
     lives = [e.step for e in events if e.kind == "step" and e.step and e.at <= just_after]
     return lives[-1] if lives else ""
-
-
-def _plan_with_overrides(plan: RolloutPlan, edits: Sequence[Override]) -> RolloutPlan:
-    steps = []
-    for step in plan.steps:
-        rules = {}
-        for kind in ("gates", "red_flags"):
-            gates = getattr(step, kind)
-            rules[kind] = tuple(
-                with_overrides(g, [e for e in edits if (e.step, e.gate) == (step.name, g.name)])
-                for g in gates
-            )
-        steps.append(step.model_copy(update=rules))
-    return plan.model_copy(update={"steps": tuple(steps)})

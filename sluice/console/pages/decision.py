@@ -42,6 +42,7 @@ EXPLANATIONS = {
     Verb.RETRY: "Enters the step that was rolled back again, with a fresh clock.",
     Verb.ATTEST: "States that an item of the checklist is true.",
     Verb.ACKNOWLEDGE: "Silences a finding for a time. Never a P0.",
+    Verb.AMEND: "Changes the running plan; only `sluice amend` can send one.",
     Verb.ABORT: "Ends the rollout at 0 %.",
 }
 

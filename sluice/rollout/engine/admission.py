@@ -10,7 +10,9 @@ from sluice.rollout.engine.decide import missing_baselines
 from sluice.rollout.engine.flag_target import increases_exposure
 from sluice.rollout.engine.preconditions import blockers
 from sluice.rollout.engine.rollback import resolve_target, rollback_kind, rollback_targets
+from sluice.rollout.engine.rollout_position import rollout_position
 from sluice.rollout.engine.state import RollbackKind, State, Status
+from sluice.rollout.plan.amendment import compare_plans
 from sluice.rollout.plan.freeze_windows import active_freeze
 from sluice.rollout.units import format_duration
 
@@ -141,6 +143,17 @@ def _acknowledge_rejection(state: State, command: Command, now: datetime) -> str
     return ""
 
 
+def _amend_rejection(state: State, command: Command, now: datetime) -> str:
+    if command.plan is None:
+        return "no plan was given; write `sluice amend FLAG PLAN`"
+    if (finding := state.red_flags.finding) is not None:
+        return f"a red flag is up: {finding.verdict.reason}"
+    changes = compare_plans(state.plan, command.plan, rollout_position(state))
+    if not changes:
+        return "the plan is the one that runs: nothing to amend"
+    return "; ".join(f"{one.text}: {one.refusal}" for one in changes if one.refusal)
+
+
 def _list_attestable(names: list[str]) -> str:
     return f"people attest {', '.join(names)}" if names else "there is nothing to attest"
 
@@ -155,6 +168,7 @@ _COMMAND_RULES = {
     Verb.RETRY: _retry_rejection,
     Verb.ATTEST: _attest_rejection,
     Verb.ACKNOWLEDGE: _acknowledge_rejection,
+    Verb.AMEND: _amend_rejection,
 }
 
 

@@ -1,11 +1,13 @@
 """People's commands to a rollout, and the acknowledgement of each."""
 
+import hashlib
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from pydantic import Field
 
 from sluice.rollout.analysis.gate import Model
+from sluice.rollout.plan.schema import RolloutPlan
 from sluice.rollout.printable import Line
 from sluice.rollout.units import format_duration
 
@@ -22,6 +24,7 @@ class Verb(StrEnum):
     RETRY = "retry"
     ATTEST = "attest"
     ACKNOWLEDGE = "acknowledge"
+    AMEND = "amend"
 
 
 HELP = {
@@ -33,9 +36,16 @@ HELP = {
     Verb.ROLLBACK: "Step back, or with emergency: 0 % and killed; answers when done.",
     Verb.RETRY: "Enter the step that was rolled back again, with a fresh clock.",
     Verb.ATTEST: "Attest that an item of a checklist is true.",
+    Verb.AMEND: "Change the running plan, as far as nothing that has happened is rewritten.",
     Verb.ACKNOWLEDGE: "Silence a P1, P2 or P3 finding for a time; never a P0.",
 }
 """The description of each verb, in the Temporal UI and the command line."""
+
+
+def plan_digest(plan: RolloutPlan) -> str:
+    """Compute the SHA-256 of a plan; fields that have their default do not change it."""
+    text = plan.model_dump_json(exclude_defaults=True)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 class Proof(Model):
@@ -76,7 +86,7 @@ class Command(Model):
     ``evidence`` (the id of the check that was seen) belongs to approve. ``item`` names a checklist's
     item to attest, or a finding to acknowledge for ``duration``. The rest belongs to rollback. ``to`` names the step (or its percentage) to step back to.
     ``code`` requests a code rollback and ``confirmed`` confirms its revert. ``proof`` is what a
-    keyring asks for before a command that may raise traffic.
+    keyring asks for before a command that may raise traffic. ``plan`` is the amended plan.
     """
 
     actor: Line = Field(min_length=1, max_length=200)
@@ -89,11 +99,14 @@ class Command(Model):
     confirmed: bool = False
     to: Line = Field(default="", max_length=100)
     duration: timedelta | None = None
+    plan: RolloutPlan | None = None
     proof: Proof | None = None
 
     @property
     def target(self) -> str:
-        """The argument that a signature covers: the step to go back to, or the duration."""
+        """The argument that a signature covers: a plan's digest, a duration, or the step to go to."""
+        if self.plan is not None:
+            return plan_digest(self.plan)
         return format_duration(self.duration) if self.duration else self.to
 
 

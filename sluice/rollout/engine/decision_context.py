@@ -1,9 +1,8 @@
 """The decision that a proof binds to: in one run, at one step, on one piece of evidence."""
 
-import hashlib
 from datetime import datetime
 
-from sluice.rollout.engine.commands import Command, Verb
+from sluice.rollout.engine.commands import Command, Verb, plan_digest
 from sluice.rollout.engine.state import State
 from sluice.rollout.model import Model
 from sluice.rollout.plan.schema import RolloutPlan
@@ -35,12 +34,6 @@ class DecisionContext(Model):
     nonces: frozenset[str] = frozenset()
 
 
-def plan_digest(plan: RolloutPlan) -> str:
-    """Compute the SHA-256 of a plan; fields that have their default do not change it."""
-    text = plan.model_dump_json(exclude_defaults=True)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
 def command_context(state: State, verb: Verb, command: Command, now: datetime) -> DecisionContext:
     """Describe a command to a running rollout."""
     return DecisionContext(
@@ -70,6 +63,7 @@ def start_context(
         run="",
         plan=plan_digest(plan),
         verb=START,
+        target=command.target,
         reason=command.reason,
         actor=command.actor,
         environment=plan.environment,

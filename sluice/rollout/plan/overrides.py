@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from sluice.rollout.analysis.gate import Gate, GateKind
 from sluice.rollout.errors import OverrideError
+from sluice.rollout.plan.schema import RolloutPlan
 from sluice.rollout.units import format_duration
 from sluice.rollout.yaml_document import problems_in
 
@@ -94,6 +95,22 @@ def with_overrides(gate: Gate, overrides: Iterable[Override]) -> Gate:
             f"{'.'.join(map(str, place)) or 'gate'}: {why}" for place, why in problems_in(error)
         )
         raise OverrideError(f"--set {gate.name}: {details}") from error
+
+
+def override_plan(plan: RolloutPlan, overrides: Sequence[Override]) -> RolloutPlan:
+    """Return the plan with these edits; raise OverrideError as ``with_overrides``."""
+    steps = []
+    for step in plan.steps:
+        mine = [edit for edit in overrides if edit.step == step.name]
+        rules = {
+            group: tuple(
+                with_overrides(gate, [edit for edit in mine if edit.gate == gate.name])
+                for gate in getattr(step, group)
+            )
+            for group in ("gates", "red_flags")
+        }
+        steps.append(step.model_copy(update=rules))
+    return plan.model_copy(update={"steps": tuple(steps)})
 
 
 def _check_field(text: str, field: str, named: Sequence[RuleRef]) -> None:

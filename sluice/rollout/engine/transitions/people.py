@@ -8,6 +8,7 @@ from sluice.rollout.engine.event_chain import Event
 from sluice.rollout.engine.rollback import rollback_kind
 from sluice.rollout.engine.state import State
 from sluice.rollout.engine.transitions.acknowledgements import acknowledge
+from sluice.rollout.engine.transitions.amendments import amend
 from sluice.rollout.engine.transitions.notices import append_event, resolve_alerts
 from sluice.rollout.engine.transitions.pauses import pause, resume
 from sluice.rollout.engine.transitions.rollbacks import (
@@ -21,6 +22,9 @@ from sluice.rollout.plan.checklist import Attestation
 
 NONCES_KEPT = timedelta(minutes=15)
 """Longer than a statement may be old: no statement outlives the memory of its use."""
+
+
+_CHANGES = {Verb.RETRY: retry, Verb.ACKNOWLEDGE: acknowledge, Verb.AMEND: amend}
 
 
 def apply_command(
@@ -38,10 +42,8 @@ def apply_command(
             request_abort(state, now, command.actor, command.reason)
         case Verb.ROLLBACK:
             _roll_back(state, now, command)
-        case Verb.RETRY:
-            retry(state, now, command)
-        case Verb.ACKNOWLEDGE:
-            acknowledge(state, now, command)
+        case Verb.RETRY | Verb.ACKNOWLEDGE | Verb.AMEND:
+            _CHANGES[verb](state, now, command)
         case _:
             assert_never(verb)
     _record_decision(state, now, (verb, describe_command(verb, command)), command, signer)
