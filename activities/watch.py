@@ -144,13 +144,21 @@ class RedFlagWatch:
         try:
             async with asyncio.timeout(FLAG_SECONDS_MAX):
                 stored = await self._ports.flags.read(request.environment, request.flag)
+                askers = await self._read_askers()
         except (FlagsUnreachableError, TimeoutError) as error:
             # The routers turn themselves off when their lease is over: nothing to report.
             return _FlagObservation(problem=f"flag store: {error or 'no answer'}", is_known=False)
-        finding = flag_finding(request, stored, now)
+        finding = flag_finding(request, stored, now, askers)
         return _FlagObservation(
             finding if finding and finding.name not in request.muted_findings else None
         )
+
+    async def _read_askers(self) -> tuple[str, ...]:
+        """Return the processes that ask for the flag after its deletion."""
+        request = self._request
+        if not request.finds_askers:
+            return ()
+        return await self._ports.flags.askers(request.environment, request.flag)
 
     def _count_flag_drift(self, flag: "_FlagObservation") -> int:
         """Count the turns in a row in which the flag differed; an unreadable flag changes nothing."""

@@ -72,8 +72,9 @@ def _desired_watch(state: State) -> WatchRequest | None:
     if step is None or state.has_ended:
         return None
     is_settled = state.pending_rollback is None
+    phases = phases_at(state.plan, state.plan.index(step.name))
     expected = state.percentage if is_settled and _owns_flag(state, step) else None
-    if expected is None and not step.red_flags:
+    if expected is None and not step.red_flags and not step.delete_flag:
         return None
     return WatchRequest(
         rollout_id=state.rollout_id,
@@ -94,8 +95,9 @@ def _desired_watch(state: State) -> WatchRequest | None:
         live_since=state.live.since,
         run_id=state.run_id if is_settled else "",
         sequence=state.sequence,
-        phases=phases_at(state.plan, state.plan.index(step.name)) if expected is not None else None,
+        phases=phases if expected is not None else None,
         is_permanent=step.delete_flag,
+        finds_askers=step.delete_flag and phases is None and is_settled,
     )
 
 

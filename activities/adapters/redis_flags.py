@@ -12,7 +12,7 @@ from redis.backoff import NoBackoff
 from activities.adapters.stored_flags import StoredFlags, store_errors
 from activities.contract.models import Confirmation, ConfirmRequest
 from sluice.flags import FeatureFlags, FlagDocument, FlagState
-from sluice.flags.redis.process_polling import ReadBack
+from sluice.flags.redis.process_polling import ReadBack, poll_processes
 from sluice.flags.redis.process_registry import list_processes
 from sluice.flags.redis.urls import connect
 from sluice.flags.signatures import FlagSigner, load_public_keys, load_signing_key
@@ -21,6 +21,8 @@ from sluice.rollout.engine.flag_target import FlagReceipt, FlagWrite
 COMMAND_SECONDS_MAX = 2.5
 POLL_SECONDS = 0.05
 TURN_SECONDS_MAX = 0.5
+ASKED_SECONDS = 10.0
+"""A process that asked for a deleted flag within so long still asks for it."""
 
 
 class RedisFlags(StoredFlags):
@@ -92,6 +94,17 @@ class RedisFlags(StoredFlags):
                     seconds=read_back.seconds,
                 )
             await asyncio.sleep(POLL_SECONDS)
+
+    async def askers(self, environment: str, flag: str) -> tuple[str, ...]:
+        """Ask every live process; see ``activities.contract.ports.Flags``."""
+        async with store_errors():
+            processes = (await list_processes(self._redis, environment)).live
+        polls = await poll_processes(processes)
+        return tuple(
+            poll.process.id
+            for poll in polls
+            if poll.response is not None and poll.response.asks(flag, ASKED_SECONDS)
+        )
 
     def environment(self, name: str) -> FeatureFlags:
         """Return the flags of one environment."""

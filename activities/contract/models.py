@@ -90,6 +90,8 @@ class WatchRequest(Model):
     """The phases that the step set; None: the plan sets none."""
     is_permanent: bool = False
     """True after the step deleted the flag: everybody is treated."""
+    finds_askers: bool = False
+    """True when no process may ask for the deleted flag any more (the router's phases need none)."""
 
 
 class WatchResult(Model):

@@ -69,6 +69,14 @@ class Flags(Protocol):
         """
         ...
 
+    async def askers(self, environment: str, flag: str) -> tuple[str, ...]:
+        """Return the live processes that still ask for a flag which the store does not have.
+
+        Raises:
+            FlagsUnreachableError: transient.
+        """
+        ...
+
     async def confirm(self, request: ConfirmRequest) -> Confirmation:
         """Return once no live process can serve more than asked for; the caller limits the time.
 

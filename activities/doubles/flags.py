@@ -15,6 +15,10 @@ class MemoryFlags(StoredFlags):
         """Return the flags of one environment, as a person at the store would use them."""
         return FeatureFlags(self._stores.setdefault(name, MemoryFlagStore()), environment=name)
 
+    async def askers(self, environment: str, flag: str) -> tuple[str, ...]:
+        """Return none: no process serves the flag."""
+        return ()
+
     async def confirm(self, request: ConfirmRequest) -> Confirmation:
         """Confirm at once: no process serves the flag."""
         return Confirmation(processes=0, expired=0, seconds=0.0)

@@ -12,21 +12,27 @@ from sluice.rollout.plan.schema import PhaseSwitches
 
 KILLED = "killed"
 DRIFT = "flag_drift"
+ASKERS_SHOWN = 3
 
 
 def flag_finding(
-    request: WatchRequest, stored: FlagReceipt | None, now: datetime
+    request: WatchRequest,
+    stored: FlagReceipt | None,
+    now: datetime,
+    askers: tuple[str, ...] = (),
 ) -> Finding | None:
     """Compare the stored flag (None: the store has no such flag) with the rollout's own write.
 
     More traffic than the rollout set is P0, for nobody judges it. Less is P1: it harms no user, but
-    what the gates measure is no longer the step. A missing flag serves nobody.
+    what the gates measure is no longer the step. A missing flag serves nobody. ``askers`` are the
+    processes that still ask for the flag after its deletion, and get their default.
     """
     is_ours = request.percentage is not None or request.is_permanent
     if stored is not None and stored.killed and is_ours:
         text = f"flag {request.flag} was killed by a person"
         return _finding(request, KILLED, (text, Severity.P0), stored, now)
-    worst = min(_drifts(request, stored), key=lambda drift: drift[1], default=None)
+    drifts = (*_drifts(request, stored), *_asked_deleted(request, askers))
+    worst = min(drifts, key=lambda drift: drift[1], default=None)
     return _finding(request, DRIFT, worst, stored, now) if worst else None
 
 
@@ -45,6 +51,18 @@ def _drifts(request: WatchRequest, stored: FlagReceipt | None) -> Iterator[tuple
         yield text, Severity.P0 if actual > wanted else Severity.P1
     if stored is not None and request.phases is not None and stored.phases != request.phases:
         yield from _phases_drift(request.phases, stored.phases)
+
+
+def _asked_deleted(
+    request: WatchRequest, askers: tuple[str, ...]
+) -> Iterator[tuple[str, Severity]]:
+    if askers:
+        count = f"{len(askers)} process{'es' if len(askers) > 1 else ''}"
+        yield (
+            f"flag {request.flag} is deleted, but {count} still ask for it and get the default: "
+            f"{', '.join(askers[:ASKERS_SHOWN])}; deploy the code that no longer asks for it",
+            Severity.P1,
+        )
 
 
 def _is_ahead(request: WatchRequest, stored: FlagReceipt) -> bool:

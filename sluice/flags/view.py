@@ -21,6 +21,8 @@ from sluice.flags.evaluation import (
 
 # Bound here: one global lookup instead of two attribute lookups in every evaluation.
 _monotonic = time.monotonic
+UNKNOWN_MAX = 100
+"""Names of missing flags that are kept: a caller's typing errors must not grow the process."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ class FlagView:
         self._good_read_at = -math.inf
         self._deadline = -math.inf
         self._previous_counts: Counter[str] = Counter()
+        self._unknown_since: dict[str, float] = {}
         self._prepare(EvaluationTable(0))
         self._not_found = self._not_ready
 
@@ -55,6 +58,7 @@ class FlagView:
                 return self._rules[name][user_id]()
             return self._stale_rules[name][user_id]()
         except KeyError:
+            self._note_unknown(name)
             return self._not_found()
         except (TypeError, ValueError):
             return self._invalid()
@@ -64,6 +68,12 @@ class FlagView:
         total = self._table.counts_by_reason()
         total.update(self._previous_counts)
         return dict(total)
+
+    def unknown_flags(self) -> dict[str, float]:
+        """Return the flags that were asked for and are not there: seconds since the last time."""
+        now, known = _monotonic(), self.snapshot().flags
+        asked = tuple(self._unknown_since.items())
+        return {name: now - at for name, at in asked if name not in known}
 
     def snapshot(self) -> Snapshot:
         """Return the last accepted document; an empty one before the first."""
@@ -82,6 +92,10 @@ class FlagView:
     def lease_age_seconds(self) -> float:
         """Return the seconds since the last good read began; infinite before the first."""
         return _monotonic() - self._good_read_at
+
+    def _note_unknown(self, name: str) -> None:
+        if len(self._unknown_since) < UNKNOWN_MAX or name in self._unknown_since:
+            self._unknown_since[name] = _monotonic()
 
     def _install(self, document: FlagDocument) -> None:
         flags, version = document.flags, document.version

@@ -33,6 +33,11 @@ class FlagsResponse(BaseModel):
     stale: bool
     phases: dict[str, bool]
     flags: dict[str, ServedFlag]
+    unknown_flags: dict[str, float] = {}
+
+    def asks(self, flag: str, within_seconds: float) -> bool:
+        """Return True if the process asked lately for a flag that is not there."""
+        return self.unknown_flags.get(flag, math.inf) <= within_seconds
 
 
 def flags_response(process_id: str, view: FlagView) -> dict[str, Any]:
@@ -46,6 +51,7 @@ def flags_response(process_id: str, view: FlagView) -> dict[str, Any]:
         "stale": view.stale,
         "phases": dict(view.phases()),
         "flags": {name: _served_flag(flag) for name, flag in snapshot.flags.items()},
+        "unknown_flags": view.unknown_flags(),
     }
 
 

@@ -9,6 +9,7 @@ import sys
 import pytest
 from redis.asyncio import Redis
 
+from activities.adapters.redis_flags import RedisFlags
 from sluice.flags import FlagReader, InvalidFlagError, announce
 from sluice.flags.redis.process_registry import live_processes
 
@@ -57,3 +58,24 @@ def test_a_taken_port_is_an_error_that_names_the_setting(redis_url: str) -> None
 def test_an_address_without_a_port_is_refused(address: str, redis_url: str) -> None:
     with pytest.raises(InvalidFlagError, match="host:port"):
         announce(FlagReader(redis_url), listen=address or "host")
+
+
+async def test_a_process_that_asks_for_a_deleted_flag_is_named(redis_url: str) -> None:
+    """It gets the default: after the deletion that is control, for everybody."""
+    reader = FlagReader(redis_url)
+    reader.start()
+    assert reader.wait_ready(5)
+    announcement = announce(reader)
+    flags = RedisFlags.from_url(redis_url)
+    try:
+        async with Redis.from_url(redis_url) as redis, asyncio.timeout(6):
+            while not await live_processes(redis, "default"):  # noqa: ASYNC110  polled
+                await asyncio.sleep(0.05)
+        assert await flags.askers("default", "gone") == ()
+        reader.evaluate("gone", "alice")
+        assert await flags.askers("default", "gone") == (announcement.process.id,)
+        assert await flags.askers("default", "another") == ()
+    finally:
+        await flags.close()
+        await asyncio.to_thread(announcement.close)
+        reader.stop()
