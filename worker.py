@@ -58,7 +58,7 @@ async def main(settings: WorkerSettings) -> None:
         _open_flags(settings.redis_url),
         PostgresLedger(settings.ledger_dsn or settings.postgres_dsn),
     )
-    site = LiveEnvironmentProbe.from_environment(os.environ, flags, metrics)
+    site = LiveEnvironmentProbe.from_environment(os.environ, flags, metrics, ledger)
     keyring = Path(settings.keyring) if settings.keyring else None
     identity = IdentityActivities(keyring, settings.approvals_min)
     code = GitRepository(

@@ -51,6 +51,8 @@ class ChecklistActivities:
             "dashboards": lambda: site.check_dashboards(item.names),
             "alerts": lambda: site.check_alert_rules(item.names),
             "flags": lambda: site.check_flag_propagation(environment),
+            "excludes": lambda: site.check_excluded_flags(environment, item.names),
+            "after": lambda: site.check_required_rollouts(environment, item.names),
             "drill": lambda: site.run_rollback_drill(environment, item.limit.total_seconds()),
         }
         look = looks.get(item.check)

@@ -15,10 +15,11 @@ from redis.asyncio import Redis
 from activities.adapters.monitoring_probe import MonitoringProbe
 from activities.adapters.prometheus_credentials import PrometheusCredentials
 from activities.adapters.redis_flags import COMMAND_SECONDS_MAX
+from activities.adapters.related_rollouts import RelatedRollouts
 from activities.adapters.rollback_drill import RollbackDrill
 from activities.adapters.stored_flags import store_errors
 from activities.contract.models import ProbeResult
-from activities.contract.ports import Flags, MetricsProvider
+from activities.contract.ports import Flags, Ledger, MetricsProvider
 from sluice.flags.redis.process_client import process_client
 from sluice.flags.redis.process_registry import ServiceProcess, live_processes
 from sluice.flags.redis.urls import connect
@@ -42,10 +43,11 @@ class LiveEnvironmentProbe:
     metrics: MetricsProvider
     monitoring: MonitoringProbe
     _drill: RollbackDrill
+    _related: RelatedRollouts
 
     @classmethod
     def from_environment(
-        cls, environment: Mapping[str, str], store: Flags, metrics: MetricsProvider
+        cls, environment: Mapping[str, str], store: Flags, metrics: MetricsProvider, ledger: Ledger
     ) -> Self:
         """Make one from the worker's settings (docs/configuration.md)."""
         url = environment.get("REDIS_URL", "redis://localhost:6379/0")
@@ -66,7 +68,8 @@ class LiveEnvironmentProbe:
             grafana_url=environment.get("GRAFANA_URL", ""),
             grafana_token=environment.get("GRAFANA_TOKEN", ""),
         )
-        return cls(redis, http, metrics, monitoring, RollbackDrill(store, redis))
+        related = RelatedRollouts(store, ledger)
+        return cls(redis, http, metrics, monitoring, RollbackDrill(store, redis), related)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -118,6 +121,14 @@ class LiveEnvironmentProbe:
     async def check_flag_propagation(self, environment: str) -> ProbeResult:
         """See ``activities.contract.ports.EnvironmentProbe``."""
         return await self._drill.check_propagation(environment)
+
+    async def check_excluded_flags(self, environment: str, flags: tuple[str, ...]) -> ProbeResult:
+        """See ``activities.contract.ports.EnvironmentProbe``."""
+        return await self._related.check_excluded(environment, flags)
+
+    async def check_required_rollouts(self, environment: str, keys: tuple[str, ...]) -> ProbeResult:
+        """See ``activities.contract.ports.EnvironmentProbe``."""
+        return await self._related.check_required(environment, keys)
 
     async def run_rollback_drill(self, environment: str, seconds_max: float) -> ProbeResult:
         """See ``activities.contract.ports.EnvironmentProbe``."""

@@ -68,6 +68,16 @@ class PostgresLedger:
             rows = await connection.fetch(self.statements["entries"], rollout_id, kind)
         return [_entry(row) for row in rows]
 
+    async def endings(self, prefix: str) -> Sequence[LedgerEntry]:
+        """Return the last states of ended rollouts whose id starts with ``prefix``, newest first.
+
+        Raises:
+            LedgerUnreachableError: transient.
+        """
+        async with self._connection() as connection:
+            rows = await connection.fetch(self._sql["endings"], prefix)
+        return [_entry(row) for row in rows]
+
     async def latest_rollout_id(self, prefix: str) -> str | None:
         """Return the id of the rollout that wrote last among those whose id starts with ``prefix``.
 

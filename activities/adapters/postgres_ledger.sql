@@ -67,6 +67,10 @@ SELECT rollouts.rollout_id FROM rollouts CROSS JOIN LATERAL (
 ) AS last
 WHERE starts_with(rollouts.rollout_id, $1) ORDER BY last.id DESC LIMIT 1;
 
+-- name: endings
+SELECT rollout_id, key, kind, at, body FROM sluice_ledger
+WHERE starts_with(rollout_id, $1) AND kind = 'state' ORDER BY id DESC LIMIT 50;
+
 -- name: entries
 SELECT rollout_id, key, kind, at, body FROM sluice_ledger
 WHERE rollout_id = $1 AND kind = $2 ORDER BY at, id;

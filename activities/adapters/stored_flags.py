@@ -102,5 +102,6 @@ def _desired_state(write: FlagWrite) -> DesiredState:
         create=write.create,
         delete=write.delete,
         is_rollback=write.is_rollback,
+        excludes=frozenset(write.excludes),
         description=write.reason[:DESCRIPTION_LENGTH_MAX] if write.create else "",
     )

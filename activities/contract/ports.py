@@ -100,6 +100,14 @@ class Ledger(Protocol):
         """
         ...
 
+    async def endings(self, prefix: str) -> Sequence[LedgerEntry]:
+        """Return the last states of ended rollouts whose id starts with ``prefix``, newest first.
+
+        Raises:
+            LedgerUnreachableError: transient.
+        """
+        ...
+
     async def latest_rollout_id(self, prefix: str) -> str | None:
         """Return the id of the rollout that wrote last among those whose id starts with ``prefix``.
 
@@ -143,6 +151,14 @@ class EnvironmentProbe(Protocol):
 
     async def check_flag_propagation(self, environment: str) -> ProbeResult:
         """Raise a throw-away flag, wait until every live router process serves it, then delete it."""
+        ...
+
+    async def check_excluded_flags(self, environment: str, flags: tuple[str, ...]) -> ProbeResult:
+        """Check that none of the flags treats a part of the users; everybody or nobody is well."""
+        ...
+
+    async def check_required_rollouts(self, environment: str, keys: tuple[str, ...]) -> ProbeResult:
+        """Check that the last rollout of each ``flag@environment`` ended Healthy."""
         ...
 
     async def run_rollback_drill(self, environment: str, seconds_max: float) -> ProbeResult:

@@ -36,6 +36,14 @@ class MemoryEnvironmentProbe:
         """See ``activities.contract.ports.EnvironmentProbe``."""
         return self._probe("flags")
 
+    async def check_excluded_flags(self, environment: str, flags: tuple[str, ...]) -> ProbeResult:
+        """See ``activities.contract.ports.EnvironmentProbe``."""
+        return self._probe("excludes")
+
+    async def check_required_rollouts(self, environment: str, keys: tuple[str, ...]) -> ProbeResult:
+        """See ``activities.contract.ports.EnvironmentProbe``."""
+        return self._probe("after")
+
     async def run_rollback_drill(self, environment: str, seconds_max: float) -> ProbeResult:
         """See ``activities.contract.ports.EnvironmentProbe``."""
         return self._probe("drill")

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from activities.contract.errors import LedgerRefusedError
 from activities.contract.models import LedgerEntry, LedgerKind
 
+ENDINGS_MAX = 50
+
 
 class MemoryLedger:
     """Keeps entries for the life of the process: for tests and rehearsals."""
@@ -25,6 +27,11 @@ class MemoryLedger:
         """Return the id of the rollout that wrote last among those whose id starts with ``prefix``."""
         ids = [e.rollout_id for e in self._entries.values() if e.rollout_id.startswith(prefix)]
         return ids[-1] if ids else None
+
+    async def endings(self, prefix: str) -> Sequence[LedgerEntry]:
+        """Return the last states of ended rollouts, newest first."""
+        mine = [e for e in self._entries.values() if e.rollout_id.startswith(prefix)]
+        return [entry for entry in reversed(mine) if entry.kind == "state"][:ENDINGS_MAX]
 
     async def entries(self, rollout_id: str, kind: LedgerKind) -> Sequence[LedgerEntry]:
         """Return all entries of one kind, oldest first."""

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from sluice.flags.desired_state import DesiredState
     from sluice.flags.document import FlagDocument, FlagState, RouterPhases
     from sluice.flags.errors import (
+        ExcludedError,
         FencedError,
         FlagError,
         FlagExistsError,
@@ -38,6 +39,7 @@ _MODULES = {
     "desired_state": ("DesiredState",),
     "document": ("FlagDocument", "FlagState", "RouterPhases"),
     "errors": (
+        "ExcludedError",
         "FencedError",
         "FlagError",
         "FlagExistsError",
@@ -69,6 +71,7 @@ __all__ = [
     "CohortLabels",
     "DesiredState",
     "Evaluation",
+    "ExcludedError",
     "FeatureFlags",
     "Fence",
     "FencedError",

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from sluice.flags import fencing
 from sluice.flags.document import FenceState, FlagDocument, FlagState, RouterPhases
-from sluice.flags.errors import FencedError, InvalidFlagError, PhasesTakenError
+from sluice.flags.errors import ExcludedError, FencedError, InvalidFlagError, PhasesTakenError
 from sluice.flags.mutations import (
     Mutation,
     MutationResult,
@@ -31,6 +31,8 @@ from sluice.flags.validation import (
 )
 from sluice.flags.write_metadata import WriteMetadata
 
+FULL_PERCENTAGE = 100
+
 
 @dataclass(frozen=True)
 class DesiredState:
@@ -47,6 +49,7 @@ class DesiredState:
     create: bool = False
     delete: bool = False
     is_rollback: bool = False
+    excludes: frozenset[str] = frozenset()
     description: str = ""
 
     def validated(self) -> DesiredState:
@@ -98,6 +101,7 @@ def kill(name: str, *, must_exist: bool = True) -> Mutation:
 
 
 def _apply(document: FlagDocument, desired: DesiredState, change: WriteMetadata) -> MutationResult:
+    _require_alone(document, desired)
     changed = _with_phases(document, desired, change)
     old = document.flags.get(desired.flag)
     if old is not None and desired.delete:
@@ -109,6 +113,21 @@ def _apply(document: FlagDocument, desired: DesiredState, change: WriteMetadata)
         require_flag(document, desired.flag)
     action = "rollback" if desired.is_rollback else "step"
     return _result(document, changed, desired.flag, action)
+
+
+def _require_alone(document: FlagDocument, desired: DesiredState) -> None:
+    """Refuse to treat anybody while an excluded flag treats a part of the users.
+
+    All flags of an environment are one document, so of two writes at once only the first succeeds.
+    """
+    if desired.is_rollback or not desired.percentage:
+        return
+    for name in sorted(desired.excludes & set(document.flags)):
+        other = document.flags[name]
+        if not other.killed and 0 < other.rollout_percentage < FULL_PERCENTAGE:
+            raise ExcludedError(
+                f"flag {desired.flag!r} excludes {name!r}, which is at {other.rollout_percentage:g} %"
+            )
 
 
 def _changed_flag(

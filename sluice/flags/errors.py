@@ -27,6 +27,10 @@ class PhasesTakenError(FlagError):
     """The router's phases belong to another flag, and at least one of them is on."""
 
 
+class ExcludedError(FlagError):
+    """Another flag, which the write excludes, treats a part of the users."""
+
+
 class KilledError(FlagError):
     """The flag's kill latch is set, and the write would expose users before a person clears it."""
 

@@ -26,7 +26,7 @@ def precondition_parts(state: State, now: datetime) -> list[RenderableType]:
     if step is None or state.clock.started_at is not None or state.status not in STARTABLE_STATUSES:
         return []
     parts: list[RenderableType] = []
-    if step.checklist:
+    if state.plan.checklist_of(step):
         parts.append(_checklist(state, step, now))
     if approval_policy(state, step) is not None:
         parts.append(_approvals_text(state, step))

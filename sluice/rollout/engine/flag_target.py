@@ -24,6 +24,7 @@ class DesiredFlag(Model):
     create: bool = False
     delete: bool = False
     is_rollback: bool = False
+    excludes: tuple[str, ...] = ()
 
 
 def phases_at(plan: RolloutPlan, index: int) -> PhaseSwitches | None:
@@ -40,6 +41,7 @@ def flag_for_step(state: State, step: Step) -> DesiredFlag:
         phases=phases_at(state.plan, state.plan.index(step.name)),
         create=step.percentage is not None,
         delete=step.delete_flag,
+        excludes=state.plan.excludes if step.percentage else (),
     )
 
 

@@ -84,7 +84,7 @@ def _reading_blockers(state: State) -> Iterator[Blocker]:
 
 def checklist_rows(state: State, step: Step, now: datetime) -> list[ChecklistRow]:
     """Return every line of the step's checklist as of now."""
-    return [_checklist_row(state, item, now) for item in step.checklist]
+    return [_checklist_row(state, item, now) for item in state.plan.checklist_of(step)]
 
 
 def _checklist_row(state: State, item: ChecklistItem, now: datetime) -> ChecklistRow:
@@ -137,14 +137,15 @@ def items_due(state: State, step: Step, now: datetime) -> tuple[ChecklistItem, .
     """Return the automated items to evaluate now: never evaluated, failed, or passed long ago."""
     return tuple(
         item
-        for item in step.checklist
+        for item in state.plan.checklist_of(step)
         if item.check in AUTOMATED_CHECKS and _recheck_at(state, item) <= now
     )
 
 
 def next_recheck_at(state: State, step: Step, now: datetime) -> datetime | None:
     """Return the time at which the checklist may change without a person; None: it never does."""
-    times = [_recheck_at(state, item) for item in step.checklist if item.check in AUTOMATED_CHECKS]
+    items = state.plan.checklist_of(step)
+    times = [_recheck_at(state, item) for item in items if item.check in AUTOMATED_CHECKS]
     if (since := state.live.since) is not None:
         times += [since + item.at_least for item in step.checklist if item.at_least]
     return min((time for time in times if time > now), default=None)
@@ -155,4 +156,5 @@ def _recheck_at(state: State, item: ChecklistItem) -> datetime:
     if result is None:
         return state.waiting_since
     rules = state.plan.checklists
-    return result.at + (rules.valid_for if result.passed else rules.retry_every)
+    is_lasting = result.passed and item.check != "excludes"  # another rollout may begin any time
+    return result.at + (rules.valid_for if is_lasting else rules.retry_every)

@@ -22,6 +22,8 @@ ItemCheck = Literal[
     "baseline",
     "earlier_steps",
     "live_time",
+    "excludes",
+    "after",
 ]
 AUTOMATED_CHECKS = (
     "stores",
@@ -32,8 +34,11 @@ AUTOMATED_CHECKS = (
     "flags",
     "drill",
     "gate",
+    "excludes",
+    "after",
 )
 """Kinds that an activity checks; ``baseline``, ``steps`` and ``held`` are in the state."""
+NAMING_CHECKS = ("dashboards", "alerts", "targets", "excludes", "after")
 DRILL_LIMIT = parse_duration("1s")
 
 
@@ -54,6 +59,8 @@ class ChecklistItem(Model):
     gate        ``gate`` is Successful
     baseline    every baseline of the plan is recorded
     steps       every earlier step of the plan has ended well
+    excludes    no flag in ``names`` treats a part of the users
+    after       the last rollout of each ``flag@environment`` in ``names`` ended Healthy
     held        the step before has been live for ``at_least``, from its start on
     """
 
@@ -70,10 +77,10 @@ class ChecklistItem(Model):
     def _require_complete(self) -> Self:
         if (self.check == "gate") != (self.gate is not None):
             raise ValueError("check: gate needs a gate, and no other check has one")
-        if self.check in ("dashboards", "alerts") and not self.names:
+        if self.check in ("dashboards", "alerts", "excludes", "after") and not self.names:
             raise ValueError(f"check: {self.check} needs names")
-        if self.names and self.check not in ("dashboards", "alerts", "targets"):
-            raise ValueError("names belong to dashboards, alerts and targets; remove them")
+        if self.names and self.check not in NAMING_CHECKS:
+            raise ValueError(f"names belong to {', '.join(NAMING_CHECKS)}; remove them")
         if (self.check == "live_time") != bool(self.at_least):
             raise ValueError(
                 "check: live_time needs at_least, for example 14d; no other check has it"

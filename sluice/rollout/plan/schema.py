@@ -15,6 +15,7 @@ from sluice.rollout.plan.checklist import ChecklistItem, ChecklistSchedule
 from sluice.rollout.plan.flag_values import Percentage, Users
 from sluice.rollout.plan.freeze_windows import Freeze
 from sluice.rollout.plan.notification import NoticeRoute
+from sluice.rollout.plan.related_rollouts import AnyRequiredRollout, FlagName, rollout_key
 from sluice.rollout.plan.rollback_policy import RollbackPolicy
 from sluice.rollout.printable import PrintableLine
 from sluice.rollout.units import Duration, Number, Share, Whole, format_duration, parse_duration
@@ -159,7 +160,8 @@ class RolloutPlan(Model):
     ``alpha``: the chance that any statistical gate fails without cause, over the whole rollout.
     ``stale_after``: readings whose newest sample is older count as no data. ``blind_after``: a red flag
     without any verdict for so long is a finding of ``blind_severity`` (None: see ``blind_limit``).
-    ``cohorts``: the label of the cohorts in the metrics, for each metric without its own.
+    ``excludes``: flags of which none may treat a part of the users while this one is raised.
+    ``after``: rollouts that must have ended Healthy before. ``cohorts``: the label of the cohorts in the metrics, for each metric without its own.
     """
 
     name: Name
@@ -177,6 +179,8 @@ class RolloutPlan(Model):
     checklists: ChecklistSchedule = ChecklistSchedule()
     rollbacks: RollbackPolicy = RollbackPolicy()
     notify: TupleOf[NoticeRoute] = ()
+    excludes: TupleOf[FlagName] = ()
+    after: TupleOf[AnyRequiredRollout] = ()
     cohorts: CohortMapping = ROUTER_COHORTS
     metrics: dict[str, Metric]
     baselines: TupleOf[Gate] = ()
@@ -219,6 +223,26 @@ class RolloutPlan(Model):
         if self.blind_after is not None:
             return self.blind_after
         return BLIND_INTERVALS * self.watch_interval + self.stale_after
+
+    def checklist_of(self, step: Step) -> tuple[ChecklistItem, ...]:
+        """Return the step's checklist; for a step that exposes users, also ``excludes`` and ``after``."""
+        if not step.percentage:
+            return step.checklist
+        required = tuple(
+            rollout_key(one.flag, one.environment or self.environment) for one in self.after
+        )
+        related = {
+            "excludes": ("No excluded rollout treats a part of the users", self.excludes),
+            "after": ("The rollouts that come before ended Healthy", required),
+        }
+        items = (
+            ChecklistItem.model_validate(
+                {"name": f"{step.name}.{check}", "title": title, "check": check, "names": names}
+            )
+            for check, (title, names) in related.items()
+            if names
+        )
+        return (*step.checklist, *items)
 
     def step(self, name: str) -> Step:
         """Return the step called ``name``.

@@ -16,6 +16,7 @@ from activities.adapters.environment_probe import LiveEnvironmentProbe
 from activities.adapters.prometheus import PrometheusMetrics
 from activities.adapters.redis_flags import RedisFlags
 from activities.contract.errors import MetricsUnreachableError
+from activities.doubles.ledger import MemoryLedger
 from sluice.flags import FeatureFlags, FlagReader
 from sluice.flags.redis.process_registry import ServiceProcess, heartbeat
 from sluice.flags.service.readback import flags_response
@@ -81,7 +82,7 @@ class ProbeSetup:
 async def probe_setup(redis_url: str, prometheus_url: str) -> AsyncIterator[ProbeSetup]:
     environment = {"REDIS_URL": redis_url, "PROMETHEUS_URL": prometheus_url}
     flags, metrics = RedisFlags.from_url(redis_url), PrometheusMetrics(prometheus_url)
-    site = LiveEnvironmentProbe.from_environment(environment, flags, metrics)
+    site = LiveEnvironmentProbe.from_environment(environment, flags, metrics, MemoryLedger())
     redis = Redis.from_url(redis_url)
     yield ProbeSetup(site, redis, environment)
     await redis.aclose()
@@ -178,6 +179,7 @@ async def test_dashboards_are_looked_for_in_grafana_or_its_folder(
             {**probe_setup.environment, "GRAFANA_URL": grafana.url, "GRAFANA_TOKEN": "t"},
             RedisFlags.from_url(probe_setup.environment["REDIS_URL"]),
             probe_setup.probe.metrics,
+            MemoryLedger(),
         )
         assert (await site.check_dashboards(("Feature Flags",))).passed
         assert (
@@ -192,6 +194,7 @@ async def test_dashboards_are_looked_for_in_grafana_or_its_folder(
         {**probe_setup.environment, "SLUICE_DASHBOARDS": str(tmp_path)},
         RedisFlags.from_url(probe_setup.environment["REDIS_URL"]),
         probe_setup.probe.metrics,
+        MemoryLedger(),
     )
     with pytest.raises(MetricsUnreachableError, match=r"broken\.json is not a dashboard"):
         await site.check_dashboards(GUIDE_DASHBOARDS)

@@ -10,12 +10,24 @@ from sluice.rollout.yaml_document import Problem
 def check_prerequisites(plan: RolloutPlan) -> Iterator[Problem]:
     """Yield the checklist items and freezes that share a name, or never let anything through."""
     yield from _check_items(plan)
+    yield from _check_related_rollouts(plan)
     names = [freeze.name for freeze in plan.freezes]
     for f, name in enumerate(names):
         if name in names[:f]:
             yield ("freezes", f, "name"), f"{name!r} is used twice; each freeze needs its own name"
     if covers_whole_week(plan.freezes):
         yield ("freezes",), "leave no moment of the week to raise in; shorten one"
+
+
+def _check_related_rollouts(plan: RolloutPlan) -> Iterator[Problem]:
+    if plan.flag in plan.excludes:
+        yield ("excludes",), f"names the plan's own flag {plan.flag!r}, so nothing could be raised"
+    for i, one in enumerate(plan.after):
+        if (one.flag, one.environment or plan.environment) == (plan.flag, plan.environment):
+            yield (
+                ("after", i),
+                f"waits for the plan's own rollout {plan.flag!r}; name another environment",
+            )
 
 
 def _check_items(plan: RolloutPlan) -> Iterator[Problem]:

@@ -111,7 +111,7 @@ def test_another_statistical_gate_would_split_alpha_again() -> None:
     assert not any(change.refusal for change in changed(edit, position=before_evidence))
 
 
-def test_later_steps_may_be_added_removed_and_named_anew() -> None:
+def test_later_steps_may_be_added_removed_and_replaced() -> None:
     more = TEXT + TEXT[TEXT.index("  - name: ramp-50") :].replace("ramp-50", "all").replace(
         "percentage: 50", "percentage: 100"
     )
