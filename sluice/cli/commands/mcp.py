@@ -84,6 +84,22 @@ async def explain(flag: str, last: int = 10) -> str:
     return await _run_command("explain", "--last", str(last), "--json", "--", _checked(flag))
 
 
+async def report(rollout: str) -> str:
+    """Write a rollout's post-mortem now, also before the end, and return where it is."""
+    return await _run_command("report", "--json", "--", _checked_rollout(rollout))
+
+
+async def whatif(rollout: str, settings: list[str]) -> str:
+    """Judge a rollout's recorded readings again under other rules: STEP.GATE.FIELD=VALUE each."""
+    edits = [word for setting in settings for word in ("--set", setting)]
+    return await _run_command("whatif", *edits, "--json", "--", _checked_rollout(rollout))
+
+
+async def ask(question: str) -> str:
+    """Ask the query router a question; the answer has its sources."""
+    return await _run_command("ask", "--json", "--", question)
+
+
 async def flags() -> str:
     """List the feature flags as the store has them."""
     return await _run_command("flags", "list", "--json")
@@ -117,13 +133,20 @@ async def propose(verb: RaisingVerb, subject: str, reason: str) -> str:
 
 
 TOOLS: tuple[Tool, ...] = (
-    lint, rehearse, backtest, list_rollouts, status, explain, flags, pause, abort, kill, propose,
+    lint, rehearse, backtest, list_rollouts, status, explain, report, whatif, flags, ask,
+    pause, abort, kill, propose,
 )  # fmt: skip
 
 
 async def _lower(verb: str, flag: str, reason: str) -> str:
     words = ("--by", ACTOR, f"--reason={reason}", "--json", "--", _checked(flag))
     return await _run_command(verb, *words)
+
+
+def _checked_rollout(rollout: str) -> str:
+    if rollout.startswith("-"):
+        raise ToolError(f"rollout {rollout!r}: write a flag, or a rollout's id")
+    return rollout
 
 
 def _checked(flag: str) -> str:

@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 from mcp import ClientSession, StdioServerParameters
 from mcp.client.stdio import stdio_client
+from mcp.client.streamable_http import streamable_http_client
 from mcp.types import TextContent
 from redis.asyncio import Redis
 
 from sluice.flags import FeatureFlags
+from tests.free_port import free_port
 
 pytestmark = pytest.mark.integration
 ROOT = Path(__file__).parents[3]
@@ -62,3 +64,43 @@ async def test_an_agent_lowers_and_only_proposes_to_raise(redis_url: str) -> Non
         (entry,) = [one for one in await flags.history(FLAG) if one.action == "kill"]
     assert killed.killed
     assert (entry.metadata.actor, entry.metadata.reason) == ("agent (mcp)", "errors in the logs")
+
+
+@asynccontextmanager
+async def agent_elsewhere(redis_url: str) -> AsyncIterator[ClientSession]:
+    """Start `sluice mcp` on a port and connect to it over streamable HTTP."""
+    port = free_port()
+    arguments = ("mcp", "--transport", "streamable-http", "--port", str(port))
+    environment = {**os.environ, "REDIS_URL": redis_url}
+    process = await asyncio.create_subprocess_exec(SLUICE, *arguments, env=environment)
+    try:
+        while True:
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+            except OSError:
+                await asyncio.sleep(0.05)
+            else:
+                writer.close()
+                break
+        url = f"http://127.0.0.1:{port}/mcp"
+        async with streamable_http_client(url) as streams, ClientSession(*streams[:2]) as session:
+            await session.initialize()
+            yield session
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+async def test_an_agent_elsewhere_has_the_same_tools(redis_url: str) -> None:
+    async with Redis.from_url(redis_url) as redis:
+        flags = FeatureFlags(redis)
+        await flags.create_flag(FLAG, rollout_percentage=25)
+        async with asyncio.timeout(120), agent_elsewhere(redis_url) as session:
+            failed, text = await call(session, "kill", flag=FLAG, reason="errors in the logs")
+            assert not failed, text
+            failed, text = await call(session, "propose", verb="retry", subject=FLAG, reason="ok")
+            assert text.endswith(f"sluice retry '{FLAG}' -m 'ok'")
+            failed, text = await call(session, "ask", question="who ships to Hamburg?")
+            assert failed
+            assert "router" in text
+        assert (await flags.get_flag(FLAG)).killed
