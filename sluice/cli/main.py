@@ -12,7 +12,7 @@ import typer
 
 from sluice.cli.errors import CliError, Exit, missing_extra_message
 from sluice.cli.output import print_note
-from sluice.cli.registry import COMMANDS, build_app, called_command
+from sluice.cli.registry import COMMANDS, build_app, called_command, words_to_complete
 from sluice.installation import missing_packages
 from sluice.rollout.printable import unprintable_problem
 
@@ -47,7 +47,7 @@ def _end_with_children(_number: int, _frame: object) -> None:
 def _run() -> int:
     try:
         _require_printable(sys.argv[1:])
-        result = build_app(sys.argv[1:])(standalone_mode=False)
+        result = build_app(sys.argv[1:] or words_to_complete(os.environ))(standalone_mode=False)
     except CliError as error:
         print_note(f"sluice: {error}")
         return error.code

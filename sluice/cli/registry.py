@@ -4,7 +4,8 @@ Importing all of them takes seconds. An abort must not wait for that.
 """
 
 import ast
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, NamedTuple
@@ -76,6 +77,10 @@ COMMANDS = {
 }
 
 
+COMPLETION_VARIABLE = "_SLUICE_COMPLETE"
+"""Set by the shell's completion script."""
+
+
 def build_app(arguments: Sequence[str]) -> typer.Typer:
     """Build the application for a command line.
 
@@ -87,7 +92,7 @@ def build_app(arguments: Sequence[str]) -> typer.Typer:
         help="Durable, metric-gated rollouts for AI query routers.",
         no_args_is_help=True,
         pretty_exceptions_enable=False,
-        add_completion=name not in COMMANDS,
+        add_completion=name not in COMMANDS or COMPLETION_VARIABLE in os.environ,
     )
     app.callback()(_root)  # without it, typer would make a lone command the whole application
     if name in COMMANDS:
@@ -101,6 +106,16 @@ def build_app(arguments: Sequence[str]) -> typer.Typer:
 def called_command(arguments: Sequence[str]) -> str:
     """Return the first word of a command line, or an empty string."""
     return next((word for word in arguments if word != "--"), "")
+
+
+def words_to_complete(environment: Mapping[str, str]) -> list[str]:
+    """Return the words that a shell asks to complete, so that its command is there with its options."""
+    if COMPLETION_VARIABLE not in environment:
+        return []
+    line = environment.get("COMP_WORDS") or environment.get("_TYPER_COMPLETE_ARGS", "")
+    words = line.split()[1:]
+    is_first = len(words) < 2 and not line.endswith((" ", "\n"))  # noqa: PLR2004  the command's own
+    return [] if is_first else words
 
 
 def _print_version(wanted: bool) -> None:
