@@ -1,5 +1,7 @@
 """The input and the result of a rollout's workflow."""
 
+from datetime import datetime
+
 from sluice.rollout.analysis.gate import Model
 from sluice.rollout.engine.commands import Command
 from sluice.rollout.engine.state import State, Status
@@ -21,9 +23,20 @@ class RolloutInput(Model):
     command: Command | None = None
     state: State | None = None
 
-    @property
-    def skipped_steps(self) -> dict[str, str]:
-        """The steps before the one to begin at, each with the reason; none for an unknown step."""
+    def new_state(self, workflow_id: str, run_id: str, now: datetime) -> State:
+        """Return the state of a rollout that begins now, at its first step or the command's."""
+        skipped = self._skipped_steps()
+        return State(
+            rollout_id=f"{workflow_id}/{run_id}",
+            run_id=run_id,
+            plan=self.plan,
+            started_at=now,
+            step_index=len(skipped),
+            completed_steps=skipped,
+        )
+
+    def _skipped_steps(self) -> dict[str, str]:
+        """Return the steps before the one to begin at, with the reason; none for an unknown step."""
         if self.command is None or not self.command.to:
             return {}
         names = [step.name for step in self.plan.steps]

@@ -74,7 +74,8 @@ def _desired_watch(state: State) -> WatchRequest | None:
     is_settled = state.pending_rollback is None
     phases = phases_at(state.plan, state.plan.index(step.name))
     expected = state.percentage if is_settled and _owns_flag(state, step) else None
-    if expected is None and not step.red_flags and not step.delete_flag:
+    finds_askers = step.delete_flag and phases is None and is_settled
+    if expected is None and not step.red_flags and not finds_askers:
         return None
     return WatchRequest(
         rollout_id=state.rollout_id,
@@ -97,7 +98,7 @@ def _desired_watch(state: State) -> WatchRequest | None:
         sequence=state.sequence,
         phases=phases if expected is not None else None,
         is_permanent=step.delete_flag,
-        finds_askers=step.delete_flag and phases is None and is_settled,
+        finds_askers=finds_askers,
     )
 
 

@@ -291,12 +291,5 @@ class RolloutWorkflow:
 
 
 def _new_state(start: RolloutInput) -> State:
-    run_id = workflow.info().first_execution_run_id
-    return State(
-        rollout_id=f"{workflow.info().workflow_id}/{run_id}",
-        run_id=run_id,
-        plan=start.plan,
-        started_at=workflow.now(),
-        step_index=len(skipped := start.skipped_steps),
-        completed_steps=skipped,
-    )
+    info = workflow.info()
+    return start.new_state(info.workflow_id, info.first_execution_run_id, workflow.now())

@@ -289,20 +289,3 @@ async def test_a_kill_in_the_cleanup_reaches_the_rollout(world: WatchWorld) -> N
     await world.flags.environment("default").kill(FLAG)
     found = await world.watch(percentage=None, is_permanent=True, run_id="run", sequence=1)
     assert found.kind == "killed"
-
-
-class AskedFlags(MemoryFlags):
-    """Flags that two processes ask for."""
-
-    async def askers(self, environment: str, flag: str) -> tuple[str, ...]:
-        return ("web-1", "web-2")
-
-
-async def test_a_process_that_still_asks_for_the_deleted_flag_is_a_p1(world: WatchWorld) -> None:
-    """Everybody would be in control there, and no reading of the store shows it."""
-    world.flags = AskedFlags()
-    deleted = {"percentage": None, "is_permanent": True, "run_id": "run"}
-    finding = await world.watch(red_flag(), finds_askers=True, **deleted)
-    assert (finding.kind, finding.verdict.severity) == ("flag_drift", Severity.P1)
-    assert "2 processes still ask for it" in finding.verdict.reason
-    await world.assert_no_finding(red_flag(), **deleted)

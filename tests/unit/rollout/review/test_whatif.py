@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from sluice.cli.commands.whatif import replay_with_overrides
+from sluice.cli.commands.plan_edits.whatif import replay_with_overrides
 from sluice.cli.views.whatif import whatif_document, whatif_text
 from sluice.rollout.analysis.gate import Gate, Metric
 from sluice.rollout.analysis.judge import judge
