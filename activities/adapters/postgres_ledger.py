@@ -75,7 +75,7 @@ class PostgresLedger:
             LedgerUnreachableError: transient.
         """
         async with self._connection() as connection:
-            rows = await connection.fetch(self._sql["endings"], prefix)
+            rows = await connection.fetch(self.statements["endings"], prefix)
         return [_entry(row) for row in rows]
 
     async def latest_rollout_id(self, prefix: str) -> str | None:

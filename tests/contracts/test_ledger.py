@@ -66,6 +66,18 @@ async def test_the_rollout_that_wrote_last_is_found_by_the_beginning_of_its_id(
     assert await ledger.latest_rollout_id(f"{rollout}/") == f"{rollout}/2"
 
 
+async def test_last_states_are_found_by_the_beginning_of_their_id(
+    ledger: Ledger, rollout: str
+) -> None:
+    for run in ("1", "2"):
+        await ledger.append(entry(f"{rollout}/{run}"))
+        state = entry(f"{rollout}/{run}", "state").model_copy(update={"kind": "state"})
+        await ledger.append(state)
+    await ledger.append(entry(f"{rollout}x/1", "state").model_copy(update={"kind": "state"}))
+    found = [one.rollout_id for one in await ledger.endings(f"{rollout}/")]
+    assert found == [f"{rollout}/2", f"{rollout}/1"]
+
+
 async def test_lists_one_rollout_and_kind_oldest_first(ledger: Ledger, rollout: str) -> None:
     late, early = entry(rollout, "late", 5), entry(rollout, "early", 1)
     for one in (late, early, entry(f"{rollout}-other")):

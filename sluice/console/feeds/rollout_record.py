@@ -17,7 +17,7 @@ from activities.contract.timeline_ledger import (
     read_findings,
 )
 from activities.rendering.report_text import render_markdown
-from sluice.cli.commands.whatif import replay_with_overrides
+from sluice.cli.commands.plan_edits.whatif import replay_with_overrides
 from sluice.cli.errors import CliError, Exit
 from sluice.cli.views.whatif import whatif_text
 from sluice.console.feeds.rollout_feed import RolloutFeed
