@@ -13,11 +13,12 @@ import os
 import sys
 import tempfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import uvloop
 
-from benchmarks.service import SERVICES, new_questions
+from benchmarks.service import SERVICES, NextBody, new_questions
 from benchmarks.support.service_load import LoadResult, Target, send_load
 from router.http.api_keys import SCOPES, format_key_line, generate_key
 from sluice.demo.seed import seed
@@ -38,11 +39,15 @@ async def measure(options: argparse.Namespace, folder: Path) -> bool:
         await stack.up(SERVICES)
         await seed({**os.environ, **stack.environment(), "SLUICE_LOG_LEVEL": "warning"})
         await _start_router(stack, folder, keys)
-        await _send(keys, dict.fromkeys(keys, options.rate), min(5.0, options.seconds))  # warm
-        quiet = await _send(keys, dict.fromkeys(keys, options.rate), options.seconds)
+        targets = {tenant: Target("127.0.0.1", PORT, key) for tenant, key in keys.items()}
+        load = Load(targets, new_questions())
+        await load.send(dict.fromkeys(keys, options.rate), min(5.0, options.seconds))  # warm
+        quiet = await load.send(dict.fromkeys(keys, options.rate), options.seconds)
         abuser = next(iter(keys))
         rates = {**dict.fromkeys(keys, options.rate), abuser: options.rate * ABUSE_FACTOR}
-        abused = await _send(keys, rates, options.seconds)
+        abused = await load.send(rates, options.seconds)
+        for target in targets.values():
+            target.close()
     finally:
         await stack.down()
     return _report(quiet, abused, abuser)
@@ -57,17 +62,20 @@ async def _start_router(stack: Stack, folder: Path, keys: Mapping[str, str]) -> 
     await stack.spawn("router", argv, env=settings, health_url=f"http://127.0.0.1:{PORT}/readyz")
 
 
-async def _send(
-    keys: Mapping[str, str], rates: Mapping[str, float], seconds: float
-) -> dict[str, LoadResult]:
-    """Send every tenant's load at once; return the results by tenant."""
-    questions = new_questions()
-    targets = {tenant: Target("127.0.0.1", PORT, key) for tenant, key in keys.items()}
-    loads = [send_load([targets[each]], questions, rates[each], seconds) for each in keys]
-    results = await asyncio.gather(*loads)
-    for target in targets.values():
-        target.close()
-    return dict(zip(keys, results, strict=True))
+@dataclass(frozen=True, slots=True)
+class Load:
+    """The tenants' connections, and one source of questions, so that no load repeats another's."""
+
+    targets: Mapping[str, Target]
+    questions: NextBody
+
+    async def send(self, rates: Mapping[str, float], seconds: float) -> dict[str, LoadResult]:
+        """Send every tenant's load at once; return the results by tenant."""
+        loads = [
+            send_load([target], self.questions, rates[tenant], seconds)
+            for tenant, target in self.targets.items()
+        ]
+        return dict(zip(self.targets, await asyncio.gather(*loads), strict=True))
 
 
 def _report(quiet: Mapping[str, LoadResult], abused: Mapping[str, LoadResult], abuser: str) -> bool:
