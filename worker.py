@@ -24,6 +24,7 @@ from activities.code_revert import CodeRevertActivities
 from activities.contract.errors import FlagRefusedError, FlagsUnreachableError
 from activities.flags import FlagActivities
 from activities.identity import IdentityActivities
+from activities.measuring.shared_queries import SharedQueries
 from activities.notify import NoticeActivities
 from activities.report import ReportActivities
 from activities.watch import WatchActivities
@@ -53,7 +54,7 @@ async def main(settings: WorkerSettings) -> None:
     stop = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
-    metrics = _open_metrics(settings.prometheus_url)
+    metrics = SharedQueries(_open_metrics(settings.prometheus_url))
     flags, ledger = (
         _open_flags(settings.redis_url),
         PostgresLedger(settings.ledger_dsn or settings.postgres_dsn),

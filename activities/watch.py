@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from temporalio import activity
 
@@ -11,7 +11,12 @@ from activities.contract.errors import EffectError, FlagsUnreachableError
 from activities.contract.heartbeat import heartbeating
 from activities.contract.models import LedgerEntry, WatchCheckpoint, WatchRequest, WatchResult
 from activities.contract.ports import Flags, Ledger, MetricsProvider
-from activities.measuring.blindness import BLIND, blind_finding, update_verdict_times
+from activities.measuring.blindness import (
+    BLIND,
+    blind_finding,
+    unwatched_finding,
+    update_verdict_times,
+)
 from activities.measuring.finding_guard import guard_finding
 from activities.measuring.flag_drift import flag_finding
 from activities.measuring.gate_evaluator import EvaluationContext, GateEvaluator
@@ -118,6 +123,7 @@ class RedFlagWatch:
 
     async def poll_once(self) -> Finding | None:
         now = self._clock()
+        last_poll_at = self.checkpoint.at
         sampler = GateEvaluator(
             self._ports.metrics, now, self._evaluation_context(), POLL_SECONDS_MAX
         )
@@ -126,6 +132,8 @@ class RedFlagWatch:
         self.checkpoint = WatchCheckpoint(
             at=now,
             poll_count=self.checkpoint.poll_count + 1,
+            interval_seconds=self._request.interval_seconds,
+            late_seconds=self._record_lateness(last_poll_at, now),
             failure_runs=update_failure_runs(
                 self.checkpoint.failure_runs, zip(self._gates, verdicts, strict=True), now
             ),
@@ -135,7 +143,26 @@ class RedFlagWatch:
             problem=flag.problem or _first_error(verdicts),
             sequential_states={**self.checkpoint.sequential_states, **sampler.sequential_states},
         )
-        return min(self._findings(flag, verdicts, now), key=_severity, default=None)
+        findings = [*self._findings(flag, verdicts, now), *self._unwatched(last_poll_at, now)]
+        return min(findings, key=_severity, default=None)
+
+    def _record_lateness(self, last_poll_at: datetime | None, now: datetime) -> float:
+        """Return the seconds by which this turn came too late, and put them into the metrics."""
+        interval = timedelta(seconds=self._request.interval_seconds)
+        due_at = now if last_poll_at is None else last_poll_at + interval
+        late = max(now - due_at, timedelta(0))
+        meter = activity.metric_meter()
+        meter.create_histogram_timedelta(
+            "sluice_watch_lateness", "Time by which a turn of a red-flag watch came too late"
+        ).record(late)
+        return late.total_seconds()
+
+    def _unwatched(self, last_poll_at: datetime | None, now: datetime) -> Iterator[Finding]:
+        limit = self._request.blind_after
+        if limit is None or not self._gates:
+            return
+        if finding := unwatched_finding(last_poll_at, now, limit):
+            yield finding
 
     async def _poll_flag(self, now: datetime) -> "_FlagObservation":
         request = self._request

@@ -68,6 +68,8 @@ async def assemble(
     models = _build_models(supplied, settings, llm)  # may raise: before any client is open
     stores = await _open_stores(supplied, settings)
     redis = supplied.redis_client or open_redis(settings.stores.redis_url)
+    cache_url = settings.stores.redis_cache_url
+    cache_redis = open_redis(cache_url) if cache_url else None
     keys, address = settings.flags_public_keys, settings.stores.redis_url
     reader = FlagReader(address, environment=settings.environment, public_keys=keys)
     phases = _build_phases((redis, reader), settings, features, metrics)
@@ -84,7 +86,7 @@ async def assemble(
         rewriter=_build_rewriter(llm, settings, postgres),
         arm_selector=_build_arm_selector(features),
         retrieval=retrieval,
-        answer_cache=_build_answer_cache(redis, settings, features, metrics),
+        answer_cache=_build_answer_cache(cache_redis or redis, settings, features, metrics),
         phases=phases,
         query_ids=QueryIdSigner(settings.access.query_id_key),
         admission=AdmissionControl(_admission_limits(settings.limits), metrics),
@@ -96,6 +98,7 @@ async def assemble(
         settings=settings,
         supplied=supplied,
         redis=redis,
+        cache_redis=cache_redis,
         stores=stores,
         reader=reader,
         phases=phases,
@@ -233,6 +236,7 @@ def _build_learner(redis: Redis, settings: Settings, features: Features) -> Onli
 def _build_answer_cache(
     redis: Redis, settings: Settings, features: Features, metrics: RouterMetrics
 ) -> AnswerCache:
+    """Return the cache; ``redis``: its own, or the one of the flags."""
     limits = settings.limits
     if not features.enable_semantic_cache:
         return AnswerCache(None, metrics, limits.cache_seconds)
@@ -240,6 +244,7 @@ def _build_answer_cache(
         threshold=features.cache_similarity_threshold,
         ttl_seconds=limits.cache_ttl_seconds,
         entries_max=limits.cache_entries,
+        memory_bytes_max=limits.cache_memory_bytes,
     )
     cache = SemanticCache(redis, settings.environment, cache_limits)
     return AnswerCache(cache, metrics, limits.cache_seconds)

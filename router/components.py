@@ -57,6 +57,7 @@ class RouterComponents:
     settings: Settings
     supplied: SuppliedClients
     redis: Redis
+    cache_redis: Redis | None
     stores: StoreClients
     reader: FlagReader
     phases: PhaseController
@@ -117,5 +118,7 @@ class RouterComponents:
             yield self.catalog_stores.close()
         if self.llm_client is not None:
             yield self.llm_client.aclose()
+        if self.cache_redis is not None:
+            yield self.cache_redis.aclose()
         if supplied.redis_client is None:
             yield self.redis.aclose()

@@ -24,6 +24,7 @@ class StoreSettings:
     """Addresses of the stores. Nothing here is contacted until ``QueryRouter.initialize()``."""
 
     redis_url: str = "redis://localhost:6379/0"
+    redis_cache_url: str | None = None
     postgres_dsn: str = "postgresql://localhost:5432/postgres"
     neo4j_uri: str = "bolt://localhost:7687"
     neo4j_user: str = "neo4j"
@@ -31,6 +32,11 @@ class StoreSettings:
     neo4j_database: str = "neo4j"
     qdrant_url: str | None = None
     qdrant_path: str | None = None
+
+    @property
+    def cache_url(self) -> str:
+        """The Redis of cached answers: its own, or the one of the flags."""
+        return self.redis_cache_url or self.redis_url
 
 
 KNOWN_COSINE = 0.34
@@ -61,6 +67,7 @@ class Limits:
     cache_ttl_seconds: int = 3600
     cache_entries: int = 100_000
     cache_threshold: float = 0.95
+    cache_memory_bytes: int = 2**30
     body_bytes: int = 64 * 1024
 
 
@@ -191,6 +198,9 @@ def _read_stores(env: Mapping[str, str]) -> StoreSettings:
     default = StoreSettings()
     return StoreSettings(
         redis_url=read_address(env, "REDIS_URL", _REDIS, default.redis_url),
+        redis_cache_url=(
+            read_address(env, "REDIS_CACHE_URL", _REDIS, "") if env.get("REDIS_CACHE_URL") else None
+        ),
         postgres_dsn=read_address(env, "POSTGRES_DSN", _POSTGRES, default.postgres_dsn),
         neo4j_uri=read_address(env, "NEO4J_URI", _NEO4J, default.neo4j_uri),
         neo4j_user=env.get("NEO4J_USER", default.neo4j_user),
@@ -209,6 +219,9 @@ def _read_limits(env: Mapping[str, str]) -> Limits:
         ),
         cache_entries=int(read_positive(env, "SLUICE_CACHE_ENTRIES", default.cache_entries)),
         cache_threshold=read_fraction(env, "SLUICE_CACHE_THRESHOLD", default.cache_threshold),
+        cache_memory_bytes=int(
+            read_positive(env, "SLUICE_CACHE_MEMORY_BYTES", default.cache_memory_bytes)
+        ),
         in_flight=int(read_positive(env, "SLUICE_MAX_IN_FLIGHT", default.in_flight)),
         tenant_queries_per_second=read_non_negative(
             env, "SLUICE_TENANT_QUERIES_PER_SECOND", default.tenant_queries_per_second

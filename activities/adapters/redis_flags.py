@@ -9,6 +9,7 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from activities.adapters.shared_reads import SharedReads
 from activities.adapters.stored_flags import StoredFlags, store_errors
 from activities.contract.models import Confirmation, ConfirmRequest
 from sluice.flags import FeatureFlags, FlagDocument, FlagState
@@ -37,6 +38,7 @@ class RedisFlags(StoredFlags):
         self._redis = redis
         self._signing_key = load_signing_key(keys or {})
         self._public_keys = load_public_keys(keys or {})
+        self._reads: dict[str, SharedReads[FlagDocument]] = {}
         self._turns: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     @classmethod
@@ -69,6 +71,12 @@ class RedisFlags(StoredFlags):
     async def close(self) -> None:
         """Close the connections."""
         await self._redis.aclose()
+
+    async def document(self, environment: str) -> FlagDocument:
+        """Read all flags of an environment, for every watch that asks at the same time."""
+        if environment not in self._reads:
+            self._reads[environment] = SharedReads(self.environment(environment).document)
+        return await self._reads[environment].get()
 
     async def confirm(self, request: ConfirmRequest) -> Confirmation:
         """Ask every live router process, every 50 ms, until none can serve more than asked for.

@@ -67,6 +67,10 @@ class StoredFlags(ABC):
     def environment(self, name: str) -> FeatureFlags:
         """Return the flags of one environment."""
 
+    async def document(self, environment: str) -> FlagDocument:
+        """Read all flags of an environment."""
+        return await self.environment(environment).document()
+
     async def apply(self, write: FlagWrite) -> FlagReceipt:
         """Write a flag and the phases in one commit; see ``activities.contract.ports.Flags``."""
         metadata = WriteMetadata(
@@ -82,7 +86,7 @@ class StoredFlags(ABC):
     async def read(self, environment: str, flag: str) -> FlagReceipt | None:
         """Read a flag; see ``activities.contract.ports.Flags``."""
         async with store_errors():
-            receipt = flag_receipt(await self.environment(environment).document(), flag)
+            receipt = flag_receipt(await self.document(environment), flag)
         return None if receipt.deleted else receipt
 
     async def kill(self, environment: str, flag: str, reason: str) -> None:

@@ -2,7 +2,8 @@
 
 EffectError
 ├── TransientError           retried: the world may be back in a moment
-│   ├── MetricsUnreachableError   Prometheus: no connection, too slow, 5xx
+│   ├── MetricsUnreachableError   Prometheus: no connection, 5xx, a partial answer
+│   │   └── MetricsTimedOutError  Prometheus: no answer in time
 │   ├── FlagsUnreachableError     the flag store is out of reach
 │   ├── LedgerUnreachableError    Postgres is out of reach
 │   ├── ArchiveUnwritableError    the report's directory can't be written
@@ -41,6 +42,10 @@ class PermanentError(EffectError):
 
 class MetricsUnreachableError(TransientError):
     """Prometheus can't be reached, is too slow, or failed."""
+
+
+class MetricsTimedOutError(MetricsUnreachableError):
+    """Prometheus did not answer in time: the query may be too slow for it."""
 
 
 class MetricsQueryError(PermanentError):

@@ -107,13 +107,17 @@ class WatchResult(Model):
 class WatchCheckpoint(Model):
     """State of the watch in its heartbeat, from which another worker continues.
 
-    ``failure_runs`` holds the failures in a row by red flag. ``sequential_states`` holds the
+    ``late_seconds``: how much later than its interval the last turn came; a worker with too many
+    rollouts is late at every turn. ``failure_runs`` holds the failures in a row by red flag.
+    ``sequential_states`` holds the
     evidence of the statistical ones. ``readings`` and ``problem`` are for people who look at the
     activity (``describe``, the Temporal UI).
     """
 
     at: datetime | None = None
     poll_count: int = 0
+    interval_seconds: float = 0.0
+    late_seconds: float = 0.0
     failure_runs: dict[str, FailureRun] = Field(default_factory=dict)
     flag_drift_count: int = 0
     verdict_times: dict[str, datetime] = Field(default_factory=dict)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol, runtime_checkable
 
+from activities.contract.errors import MetricsQueryError
 from activities.contract.models import (
     Confirmation,
     ConfirmRequest,
@@ -28,6 +29,33 @@ class MetricsProvider(Protocol):
             MetricsUnreachableError: transient: connection, timeout, 5xx.
             MetricsQueryError: permanent: refused query (400, 422), more than one series.
         """
+        ...
+
+
+BatchAnswer = float | MetricsQueryError | None
+"""One answer among many: the value, None for no data, or an error instead of a single value."""
+
+
+@runtime_checkable
+class BatchMetrics(MetricsProvider, Protocol):
+    """Metrics that answer many expressions in one request."""
+
+    def query_many(self, promqls: Sequence[str], at: datetime) -> list[BatchAnswer]:
+        """Evaluate expressions that give instant vectors, in their order.
+
+        Raises:
+            MetricsUnreachableError: as ``query``.
+            MetricsQueryError: one of them is refused, it is not known which.
+        """
+        ...
+
+
+@runtime_checkable
+class SharedMetrics(Protocol):
+    """Metrics whose requests many askers share."""
+
+    async def query_shared(self, promql: str, at: datetime) -> float | None:
+        """Evaluate as ``MetricsProvider.query`` does, together with what others ask at ``at``."""
         ...
 
 

@@ -9,6 +9,7 @@ from sluice.rollout.engine.state import Finding
 from sluice.rollout.units import format_duration
 
 BLIND = "blind"
+UNWATCHED = "unwatched"
 STATISTICAL_WINDOWS = 3
 """Windows of a statistical red flag that may pass without counts, besides the plan's limit."""
 _REASONS_SHOWN = 3
@@ -57,6 +58,28 @@ def blind_finding(
             outcome=Outcome.ERROR,
             reason=f"red flags without a verdict for {longest}: {names} ({'; '.join(causes)})",
             severity=severity,
+            is_unmeasured=True,
+        ),
+    )
+
+
+def unwatched_finding(
+    last_poll_at: datetime | None, now: datetime, limit: timedelta
+) -> Finding | None:
+    """Return a finding when nobody looked for ``limit`` or longer: no worker ran the watch."""
+    if last_poll_at is None or now - last_poll_at < limit:
+        return None
+    span = format_duration(timedelta(seconds=round((now - last_poll_at).total_seconds())))
+    return Finding(
+        name=UNWATCHED,
+        kind="blind",
+        seen_at=now,
+        is_over=True,
+        verdict=Verdict(
+            gate=UNWATCHED,
+            outcome=Outcome.ERROR,
+            reason=f"nobody looked at the red flags for {span}, up to {now:%m-%d %H:%M:%S} UTC",
+            severity=Severity.P2,
             is_unmeasured=True,
         ),
     )

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from activities.contract.errors import EffectError
 from activities.contract.ports import MetricsProvider
 from activities.measuring.block_measurement import measure_block
+from activities.measuring.live_window import LiveWindow, time_live
 from activities.measuring.query_batch import QueryBatch
 from sluice.rollout.analysis.blocks import due_blocks
 from sluice.rollout.analysis.cohorts import Cohort
@@ -21,7 +22,6 @@ from sluice.rollout.analysis.verdict import Outcome, Verdict
 from sluice.rollout.units import format_duration
 
 MEASURE_SECONDS_MAX = 8.0
-WINDOW_MIN = timedelta(seconds=1)
 VANISHED_SAMPLES_MIN = 30
 """Samples that the treatment must lack: by chance it has 0 of 30 once in 10 million million."""
 
@@ -83,12 +83,15 @@ class GateEvaluator:
         metric = self._context.metrics.get(gate.metric)
         if gate.kind is GateKind.STATISTICAL:
             return await self._evaluate_statistical_gate(gate, metric)
-        gate = self._since_live(gate)
+        if metric is None:
+            return _error_verdict(gate, (await self._read(gate, gate.cohort)).error)
+        live = LiveWindow(gate, metric, time_live(self._context.live_since, self._at))
+        return live.hold_early_failure(await self._judge_gate(live.cut(), metric))
+
+    async def _judge_gate(self, gate: Gate, metric: Metric) -> Verdict:
         reading, reference = await asyncio.gather(
             self._read(gate, gate.cohort), self._read_reference(gate)
         )
-        if metric is None:
-            return _error_verdict(gate, reading.error)
         if (
             reading.samples == 0
             and not reading.stale
@@ -96,17 +99,6 @@ class GateEvaluator:
         ):
             reading = reading.model_copy(update={"error": gone})
         return judge(gate, metric, GateReadings(reading=reading, reference=reference))
-
-    def _since_live(self, gate: Gate) -> Gate:
-        """Return the gate with its window cut at the time at which the share went live.
-
-        A trend needs its whole window, and other cohorts' readings do not depend on the share.
-        """
-        since = self._context.live_since
-        is_cut = gate.cohort == "treatment" and gate.kind is not GateKind.TREND
-        if since is None or not is_cut or self._at - since >= gate.window:
-            return gate
-        return gate.model_copy(update={"window": max(self._at - since, WINDOW_MIN)})
 
     async def _vanished(self, gate: Gate, metric: Metric) -> str:
         """Return the reason to call the treatment cohort vanished, or an empty text."""

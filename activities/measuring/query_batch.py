@@ -4,7 +4,7 @@ import asyncio
 from datetime import datetime
 
 from activities.contract.errors import MetricsUnreachableError
-from activities.contract.ports import CachedMetrics, MetricsProvider
+from activities.contract.ports import CachedMetrics, MetricsProvider, SharedMetrics
 
 
 class QueryBatch:
@@ -17,6 +17,7 @@ class QueryBatch:
     def __init__(self, metrics: MetricsProvider, seconds_max: float) -> None:
         self._metrics = metrics
         self._cache = metrics if isinstance(metrics, CachedMetrics) else None
+        self._shared = metrics if isinstance(metrics, SharedMetrics) else None
         self._seconds_max = seconds_max
         self._deadline = asyncio.get_running_loop().time() + seconds_max
         self._tasks: dict[tuple[str, datetime], asyncio.Task[float | None]] = {}
@@ -37,6 +38,8 @@ class QueryBatch:
     async def _run_query(self, promql: str, at: datetime) -> float | None:
         try:
             async with asyncio.timeout_at(self._deadline):
+                if self._shared is not None:
+                    return await self._shared.query_shared(promql, at)
                 return await asyncio.to_thread(self._metrics.query, promql, at)
         except TimeoutError:
             raise MetricsUnreachableError(

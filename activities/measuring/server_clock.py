@@ -3,7 +3,10 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+
+GRID = timedelta(milliseconds=250)
+"""Readings at the same time can share one request: a wider grid shares more, and reads older samples."""
 
 
 @dataclass(frozen=True)
@@ -18,5 +21,6 @@ class ServerClock:
         object.__setattr__(self, "_start_seconds", self.monotonic())
 
     def __call__(self) -> datetime:
-        """Return the server's time now (UTC)."""
-        return self.started_at + timedelta(seconds=self.monotonic() - self._start_seconds)
+        """Return the server's time now (UTC), down to a multiple of ``GRID``."""
+        now = self.started_at + timedelta(seconds=self.monotonic() - self._start_seconds)
+        return now - (now - datetime.min.replace(tzinfo=UTC)) % GRID

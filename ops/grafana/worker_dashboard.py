@@ -20,6 +20,13 @@ WORKER = Dashboard(
             description="At 0 a rollback would wait for a slot.",
         ),
         Panel(
+            "Lateness of red-flag watches P99",
+            "s",
+            (("{{instance}}", quantile(0.99, "sluice_watch_lateness_seconds", "instance")),),
+            limit=5,
+            description="Above the limit a worker has too many rollouts, or too little CPU.",
+        ),
+        Panel(
             "Failed workflow tasks",
             "ops",
             (

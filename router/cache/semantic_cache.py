@@ -24,6 +24,7 @@ from xxhash import xxh3_64_hexdigest
 
 from router.cache.canonical_question import canonicalize
 from router.cache.equivalence import best_match, is_same_question
+from router.cache.memory_budget import MemoryBudget
 from router.cache.vector_entry import SimilarQuestion, decode_entry, encode_entry, rank_by_cosine
 
 NEIGHBOURS_MAX = 12  # of these, by bits, the nearest by vector is one
@@ -69,11 +70,12 @@ class CacheEntry:
 
 @dataclass(frozen=True, slots=True)
 class CacheLimits:
-    """Limits: ``entries`` per scope; ``threshold`` is a cosine."""
+    """Limits: ``entries`` per scope; ``threshold`` is a cosine; ``memory_bytes_max`` is of all Redis."""
 
     threshold: float = 0.95
     ttl_seconds: int = 3600
     entries_max: int = 100_000
+    memory_bytes_max: int = 2**30
 
 
 class SemanticCache:
@@ -84,6 +86,7 @@ class SemanticCache:
         self._prefix = f"sluice:{environment}:cache"
         self._limits = limits
         self._vectors_supported = True
+        self._memory = MemoryBudget(redis, limits.memory_bytes_max)
         self._lookup = redis.register_script(_LOOKUP_SCRIPT)
 
     async def find_exact(self, scope: CacheScope, query: str) -> CacheEntry | None:
@@ -121,8 +124,12 @@ class SemanticCache:
     ) -> None:
         """Store an answer; it is dropped when one of its ``sources`` is invalidated.
 
-        Without a ``vector`` only the very same question finds it.
+        Without a ``vector`` only the very same question finds it. While Redis is full to the cache's
+        budget, the oldest answers go and no new one is stored.
         """
+        if await self._memory.is_exceeded():
+            await self._drop_oldest(scope.key)
+            return
         digest = _digest(entry.query)
         key = self._entry_key(scope.key, digest)
         body = {
@@ -159,6 +166,10 @@ class SemanticCache:
             replies = await pipe.execute(raise_on_error=False)
         self._check_replies(replies)
         await self._sweep(scope.key, replies[-2], int(replies[-1]))
+
+    async def _drop_oldest(self, scope: str) -> None:
+        oldest = await self._redis.zrange(self._order_key(scope), 0, SWEEP_BATCH - 1)
+        await self._delete(scope, [_decode(cast("bytes", name)) for name in oldest])
 
     async def invalidate(self, *sources: str) -> int:
         """Drop every answer that shows one of these sources; return their number."""

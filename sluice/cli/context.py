@@ -40,6 +40,11 @@ class Context:
         return self.environment.get("SLUICE_ENVIRONMENT", "default")
 
     @property
+    def redis_cache_url(self) -> str:
+        """The Redis of cached answers: REDIS_CACHE_URL, or else the one of the flags."""
+        return self.environment.get("REDIS_CACHE_URL") or self.redis_url
+
+    @property
     def redis_url(self) -> str:
         return self.environment.get("REDIS_URL", "redis://localhost:6379/0")
 

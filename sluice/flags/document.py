@@ -8,9 +8,12 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, ValidationError
 
-from sluice.flags.errors import FlagStoreError
+from sluice.flags.errors import FlagStoreError, InvalidFlagError
 
 _STORED_FORM = re.compile(r'\{"version":(\d+)[,}]')
+
+DOCUMENT_BYTES_MAX = 1_000_000
+"""Every change is pushed whole to every process, and parsed there in 30 ms at this size."""
 
 OnStale = Literal["off", "hold"]
 UserIds = Annotated[frozenset[str], PlainSerializer(sorted, return_type=list)]
@@ -96,6 +99,27 @@ class FlagDocument(_FrozenModel):
 def dump_document(document: FlagDocument) -> str:
     """Return the JSON text, whose first member is the version (the poll reads only that far)."""
     return document.model_dump_json()
+
+
+def require_fitting_size(before: FlagDocument, after: FlagDocument) -> None:
+    """Refuse a change that makes the document larger than ``DOCUMENT_BYTES_MAX``.
+
+    Raises:
+        InvalidFlagError: with the size, and the longest list of users.
+    """
+    size = len(dump_document(after))
+    if size <= DOCUMENT_BYTES_MAX or size <= len(dump_document(before)):
+        return
+    lists = {
+        f"the {name} of flag {flag.name!r}": len(getattr(flag, name))
+        for flag in after.flags.values()
+        for name in ("whitelist", "blacklist")
+    }
+    longest = max(lists, key=lambda name: lists[name])
+    raise InvalidFlagError(
+        f"the flags of this environment would take {size:,} bytes, the most is "
+        f"{DOCUMENT_BYTES_MAX:,}: shorten {longest} ({lists[longest]:,} users), or delete flags"
+    )
 
 
 def load_document(text: str | bytes) -> FlagDocument:

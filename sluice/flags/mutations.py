@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from sluice.flags import fencing
-from sluice.flags.document import FlagDocument, FlagState, RouterPhases
+from sluice.flags.document import FlagDocument, FlagState, RouterPhases, require_fitting_size
 from sluice.flags.durability import mark_doubtful, mark_unconfirmed
 from sluice.flags.errors import (
     FlagExistsError,
@@ -64,6 +64,8 @@ def plan_write(
     if signer is not None and not result.adopts:
         before = signer.trusted_base(before, result.flag)
         result = mutation(before, metadata)
+    if not result.is_reduction:
+        require_fitting_size(before, result.document)
     return DocumentWrite(
         based_on=stored,
         document=signed_write(

@@ -283,3 +283,18 @@ async def test_racing_writers_lose_no_write(flags: FeatureFlags) -> None:
     assert (await flags.get_flag(FLAG)).whitelist == set(users)
     versions = [entry.version for entry in await flags.history(FLAG)]
     assert len(set(versions)) == len(users) + 1
+
+
+async def test_a_document_that_is_too_large_to_push_is_refused(flags: FeatureFlags) -> None:
+    """Each change reaches every process whole; the refusal names the list, and a kill still lands."""
+    users = [f"user-{number:090d}" for number in range(9_000)]
+    await flags.create_flag("large", rollout_percentage=5)
+    await flags.set_whitelist("large", users)
+    await flags.create_flag("second")
+    with pytest.raises(
+        InvalidFlagError, match=r"shorten the whitelist of flag 'large' \(9,000 users\)"
+    ):
+        await flags.set_whitelist("second", users[:2_000])
+    assert (await flags.get_flag("second")).whitelist == frozenset()
+    await flags.edit_whitelist("large", remove=users[:10])
+    assert (await flags.kill("large")).killed

@@ -102,7 +102,9 @@ class RolloutBatch:
             return WatchResult()
         key = info.workflow_run_id, info.activity_id
         ports = WatchActivities(scene.metrics, scene.flags, scene.ledger, clock=workflow_time)
-        watch = RedFlagWatch(ports, request, scene.checkpoints.get(key, WatchCheckpoint()))
+        last = scene.checkpoints.get(key, WatchCheckpoint())
+        # Without the time: turns are far apart here, and each would report that nobody looked.
+        watch = RedFlagWatch(ports, request, last.model_copy(update={"at": None}))
         finding = await watch.poll_once()
         scene.checkpoints[key] = watch.checkpoint
         if finding is not None:

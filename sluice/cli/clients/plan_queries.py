@@ -9,6 +9,8 @@ from typing import Any
 import httpx
 
 from sluice.cli.context import Context
+from sluice.rollout.analysis.blocks import render_selector
+from sluice.rollout.analysis.cohorts import EVERY_VALUE
 from sluice.rollout.analysis.gate import Gate, Metric
 from sluice.rollout.analysis.promql import parse_selectors
 from sluice.rollout.plan.metric_catalog import ROUTER_SERIES
@@ -52,11 +54,27 @@ async def ask_each_query(context: Context, plan: RolloutPlan) -> QueryReport:
         queries, names = list(_queries(plan)), list(_metric_names(plan))
         problems = await asyncio.gather(*(asker.query_problem(text) for _, text in queries))
         counts = await asyncio.gather(*(asker.count_series(name) for _, name in names))
+        unmatched = await _unmatched_counters(asker, plan)
     errors = [(place, why) for (place, _), why in zip(queries, problems, strict=True) if why]
     absent = [(place, name) for (place, name), some in zip(names, counts, strict=True) if not some]
     unknown = [(place, _missing(name)) for place, name in absent if name not in ROUTER_SERIES]
     later = [(place, _missing(name)) for place, name in absent if name in ROUTER_SERIES]
-    return QueryReport(errors=(*errors, *unknown), missing=tuple(later))
+    return QueryReport(errors=(*errors, *unknown), missing=(*later, *unmatched))
+
+
+async def _unmatched_counters(asker: "_Asker", plan: RolloutPlan) -> list[Problem]:
+    """Return the counters whose name has series, but none with these labels: an edge, a stratum."""
+    places = [
+        (("metrics", name, "statistic"), selector)
+        for name, metric in plan.metrics.items()
+        for selector in _counters(metric)
+    ]
+    counts = await asyncio.gather(*(asker.count_matches(selector) for _, selector in places))
+    return [
+        (place, f"Prometheus has no series that matches {selector}; its gate can't decide on it")
+        for (place, selector), some in zip(places, counts, strict=True)
+        if not some
+    ]
 
 
 def _missing(name: str) -> str:
@@ -80,7 +98,11 @@ class _Asker:
 
     async def count_series(self, name: str) -> bool:
         """Return True when Prometheus has a series of this name now."""
-        answer = await self._ask(f'count({{__name__="{name}"}})')
+        return await self.count_matches(f'{{__name__="{name}"}}')
+
+    async def count_matches(self, selector: str) -> bool:
+        """Return True when Prometheus has a series that matches the selector now."""
+        answer = await self._ask(f"count({selector})")
         return bool(answer.get("data", {}).get("result"))
 
     async def _ask(self, promql: str) -> Any:  # noqa: ANN401  any JSON
@@ -108,6 +130,15 @@ def _queries(plan: RolloutPlan) -> Iterator[tuple[tuple[str, ...], str]]:
         yield ("metrics", name, "query"), metric.value_query(gate, "all")
         if counting := metric.samples_query(gate, "all"):
             yield ("metrics", name, "samples"), counting
+        for selector in _counters(metric):
+            yield ("metrics", name, "statistic"), f"sum({selector})"
+
+
+def _counters(metric: Metric) -> Iterator[str]:
+    """Yield the selectors of the counters that a statistical gate weighs."""
+    if metric.statistic is not None:
+        for selector in metric.statistic.counters().values():
+            yield render_selector(selector, EVERY_VALUE)
 
 
 def _metric_names(plan: RolloutPlan) -> Iterator[tuple[tuple[str, ...], str]]:
@@ -126,3 +157,5 @@ def _templates(metric: Metric) -> Iterator[tuple[str, str]]:
     yield "query", metric.value_query(gate, "all")
     if counting := metric.samples_query(gate, "all"):
         yield "samples", counting
+    for selector in _counters(metric):
+        yield "statistic", selector

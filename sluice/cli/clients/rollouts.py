@@ -24,6 +24,7 @@ from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCStatusCode
 
+from sluice.cli.clients.watch_turns import WatchTurn, fetch_watch_turn
 from sluice.cli.clients.workflow_tasks import describe_task_failure
 from sluice.cli.context import Context
 from sluice.cli.errors import CliError, Exit
@@ -56,6 +57,8 @@ MAY_STILL_RUN = (
     "A worker that comes back may still carry the command out; check `sluice status` then."
 )
 ROLLOUT_ID_PREFIX = workflow_id("")
+PHASES_MEMO = "phases_environment"
+"""The memo with the environment whose phases the plan sets; empty when it sets none."""
 CONTINUED = WorkflowExecutionStatus.CONTINUED_AS_NEW.name.lower()
 
 
@@ -117,7 +120,7 @@ class Rollouts:
                 id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
                 static_summary=f"Rollout of {plan.flag} by plan {plan.name}",
                 static_details=escape_markdown(plan.description),
-                memo={"plan": plan.name},
+                memo={"plan": plan.name, PHASES_MEMO: plan.environment if plan.sets_phases else ""},
                 result_type=RolloutResult,
             )
         except WorkflowAlreadyStartedError as error:
@@ -151,6 +154,15 @@ class Rollouts:
         query = f'WorkflowType = "{ROLLOUT_WORKFLOW}" AND ExecutionStatus = "Running"'
         workflows = self.client.list_workflows(query)
         return [workflow.id.removeprefix(ROLLOUT_ID_PREFIX) async for workflow in workflows]
+
+    async def phase_setting_flags(self, environment: str) -> list[str]:
+        """Return the flags whose running rollouts set the router's phases in the environment."""
+        query = f'WorkflowType = "{RolloutWorkflow.__name__}" AND ExecutionStatus = "Running"'
+        return [
+            workflow.id.removeprefix(ROLLOUT_ID_PREFIX)
+            async for workflow in self.client.list_workflows(query)
+            if await workflow.memo_value(PHASES_MEMO, "") == environment
+        ]
 
     async def list_all(self) -> list[ListedRollout]:
         """Return every rollout in Temporal's retention, as its search attributes show it."""
@@ -209,6 +221,10 @@ class Rollouts:
         with fitting code takes it.
         """
         return await describe_task_failure(self.client, workflow_id(flag))
+
+    async def fetch_watch_turn(self, flag: str) -> WatchTurn | None:
+        """Return the last turn of the rollout's red-flag watch; None when no watch has looked."""
+        return await self._await_answer(flag, fetch_watch_turn(self.client, workflow_id(flag)))
 
     async def _explain_silence(self, flag: str, no_answer: str) -> str:
         with suppress(RPCError, TimeoutError):

@@ -8,13 +8,12 @@ import typer
 from rich.console import Console
 
 from sluice.cli.clients.rollouts import Rollouts, open_rollouts
-from sluice.cli.commands.kill import kill_flag
+from sluice.cli.clients.unacknowledged_abort import abort_unacknowledged
 from sluice.cli.context import Context
 from sluice.cli.errors import CliError, Exit
 from sluice.cli.options import ActorOption, FlagArgument, ReasonOption, require_printable
 from sluice.cli.output import JsonOption, print_note, print_result
 from sluice.cli.views.check import check_view
-from sluice.flags import WriteMetadata
 from sluice.rollout.engine.commands import Acknowledgement, Command, Verb
 from sluice.rollout.engine.state import State, Status
 from sluice.rollout.errors import QuantityError
@@ -110,27 +109,15 @@ async def _abort(context: Context, flag: str | None, command: Command, json: boo
         if error.code is not Exit.UNREACHABLE or flag is None:
             raise
         print_note(f"{error} Falling back: a signal for later, and the kill latch now.")
-        await _abort_unacknowledged(context, flag, command)
-        print_result(
-            json, {"flag": flag, "percentage": 0, "killed": True}, f"{flag} is killed: 0 %"
-        )
+        is_killed = await abort_unacknowledged(context, flag, command)
+        text = f"{flag} is killed: 0 %" if is_killed else f"{flag} does not exist: nobody has it"
+        print_result(json, {"flag": flag, "percentage": 0, "killed": is_killed}, text)
         return
     print_result(
         json,
         acknowledgement.model_dump(mode="json"),
         f"abort: {flag} at {acknowledgement.percentage:g} %",
     )
-
-
-async def _abort_unacknowledged(context: Context, flag: str, command: Command) -> None:
-    reason = command.reason or "abort without a worker"
-    await kill_flag(context, flag, WriteMetadata(actor=command.actor, reason=reason))
-    try:
-        await (await open_rollouts(context)).send_signal(flag, Verb.ABORT, command)
-    except CliError as error:
-        print_note(
-            f"The signal was not sent: {error} The rollout continues once Temporal is back; abort it then."
-        )
 
 
 def approve(  # noqa: PLR0913, PLR0917  who, why and on what: one option each

@@ -9,7 +9,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from sluice.cli.clients.phase_owner import require_free_phases
 from sluice.cli.clients.plan_queries import PrometheusUnreachableError, ask_each_query
 from sluice.cli.clients.rollouts import ListedRollout, Rollouts, open_rollouts
 from sluice.cli.commands.lint import load_plan_or_exit
@@ -56,6 +58,7 @@ def start(  # noqa: PLR0913, PLR0917  each is an option of the command line
         context = Context.read()
         rollouts = await open_rollouts(context)
         client = rollouts.client
+        await require_free_phases(context, rollouts, checked)
         await _require_queries(context, plan, checked, unchecked)
         worker = await check_worker(client)
         if worker.level != GOOD:
@@ -102,10 +105,14 @@ def print_rollout_status(flag: str | None, json: bool) -> None:
         rollouts = Rollouts(await Context.read().connect_temporal())
         name = await rollouts.resolve_flag(flag)
         state, waiting = await rollouts.fetch_state(name), await rollouts.fetch_waiting(name)
+        turn = await rollouts.fetch_watch_turn(name)
         if json:
-            print_result(True, state_document(state, waiting), "")
-        else:
-            Console().print(rollout_panel(state, waiting, datetime.now(UTC), {}))
+            document = state_document(state, waiting)
+            print_result(True, {**document, "watch": turn.document() if turn else None}, "")
+            return
+        Console().print(rollout_panel(state, waiting, datetime.now(UTC), {}))
+        if turn is not None and turn.text:
+            Console().print(Text(turn.text, style="bold red"))
 
     asyncio.run(run())
 

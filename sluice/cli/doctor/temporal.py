@@ -20,6 +20,7 @@ from temporalio.client import Client
 from temporalio.common import SearchAttributeKey
 from temporalio.service import RPCError
 
+from sluice.cli.clients.watch_turns import fetch_watch_turn
 from sluice.cli.clients.workflow_tasks import describe_task_failure
 from sluice.cli.context import Context
 from sluice.cli.doctor.finding import BAD, GOOD, DoctorFinding
@@ -45,6 +46,7 @@ async def check_temporal(context: Context, fix: bool) -> list[DoctorFinding]:
         ("retention", _check_retention(client, fix)),
         ("worker", check_worker(client)),
         ("workflow tasks", _check_workflow_tasks(client)),
+        ("watches", _check_watches(client)),
     ):
         try:
             findings.append(await check)
@@ -124,14 +126,28 @@ async def check_worker(client: Client) -> DoctorFinding:
 
 async def _check_workflow_tasks(client: Client) -> DoctorFinding:
     """Find running rollouts whose workflow tasks fail: they act on nothing."""
-    query = f'WorkflowType = "{ROLLOUT_WORKFLOW}" AND ExecutionStatus = "Running"'
-    ids = [workflow.id async for workflow in client.list_workflows(query)]
+    ids = await _running_rollouts(client)
     failures = [cause for name in ids if (cause := await describe_task_failure(client, name))]
     if failures:
         return DoctorFinding("workflow tasks", BAD, " ".join(failures))
     return DoctorFinding(
         "workflow tasks", GOOD, f"{len(ids)} rollouts run, and their tasks succeed"
     )
+
+
+async def _check_watches(client: Client) -> DoctorFinding:
+    """Find red-flag watches that do not keep their interval: their worker is too busy."""
+    turns = {name: await fetch_watch_turn(client, name) for name in await _running_rollouts(client)}
+    late = [f"{name}: {turn.text}" for name, turn in turns.items() if turn and turn.is_late]
+    if late:
+        return DoctorFinding("watches", BAD, f"{len(late)} of {len(turns)} are late. {late[0]}")
+    looking = sum(turn is not None for turn in turns.values())
+    return DoctorFinding("watches", GOOD, f"{looking} look at their flags, each in time")
+
+
+async def _running_rollouts(client: Client) -> list[str]:
+    query = f'WorkflowType = "{ROLLOUT_WORKFLOW}" AND ExecutionStatus = "Running"'
+    return [workflow.id async for workflow in client.list_workflows(query)]
 
 
 def _build_id(poller: PollerInfo) -> str:

@@ -11,28 +11,34 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from sluice.rehearsal.lookahead.batch_evidence import evaluate_ahead
+from sluice.rehearsal.lookahead.blindness_ahead import next_blindness
+from sluice.rehearsal.lookahead.gate_columns import (
+    EpochSpan,
+    read_column,
+    reference_column,
+    tick_queries,
+)
 from sluice.rehearsal.lookahead.vectorized_judge import (
     OutcomeCodes,
-    SampleColumn,
     firing_mask,
     judge_column,
     prefilter,
 )
 from sluice.rehearsal.lookahead.watch_spec import Breach, WatchSpec, has_both_cohorts
 from sluice.rehearsal.timeline.timeline import StepEntry, Timeline
-from sluice.rollout.analysis.cohorts import Cohort
-from sluice.rollout.analysis.gate import Gate, GateKind, Metric, slope_query
+from sluice.rollout.analysis.gate import Gate, GateKind
 from sluice.rollout.analysis.sequential_state import SequentialState
-
-EpochSpan = tuple[float, float]
 
 
 def next_breach(timeline: Timeline, spec: WatchSpec, now: datetime, until: datetime) -> Breach:
-    """Return the first tick from ``now`` on at which a red flag fires, or ``until``.
+    """Return the first tick from ``now`` on at which a red flag fires or is blind, or ``until``.
 
     The breach carries the evidence of the statistical red flags shortly before.
     """
     fired = dict(_first_threshold_breaches(timeline, spec, now, until))
+    blind = next_blindness(timeline, spec, now, min(fired.values(), default=until))
+    if blind is not None:
+        fired[blind.name] = blind.at
     at = min(fired.values(), default=until)
     tracks: dict[str, SequentialState] = {}
     exposure = spec.evidence_context
@@ -48,7 +54,8 @@ def next_breach(timeline: Timeline, spec: WatchSpec, now: datetime, until: datet
         if weighed.failed_at is not None and not gate.dry_run:
             fired[gate.name] = max(now, weighed.failed_at)
             at = min(at, fired[gate.name])
-    return Breach(at, tuple(name for name, when in fired.items() if when == at), tracks)
+    names = tuple(name for name, when in fired.items() if when == at)
+    return Breach(at, names, tracks, blind.since if blind else {})
 
 
 def _first_threshold_breaches(
@@ -100,25 +107,17 @@ def violation_query(gate: Gate, spec: WatchSpec) -> str | None:
     screened = prefilter(gate, spec.baseline.get(gate.metric))
     if screened is None:
         return None
-    promql, *_ = _tick_queries(gate, spec.metrics[gate.metric], gate.cohort)
+    promql, *_ = tick_queries(gate, spec.metrics[gate.metric], gate.cohort)
     comparison, limit = screened
     return f"({promql}) {comparison} {limit!r}"
-
-
-def _tick_queries(gate: Gate, metric: Metric, cohort: Cohort) -> Iterator[str]:
-    """Return the queries of each tick: the value and, if defined, the sample count."""
-    promql = metric.value_query(gate, cohort)
-    yield slope_query(promql, gate) if gate.kind is GateKind.TREND else promql
-    if counting := metric.samples_query(gate, cohort):
-        yield counting
 
 
 def gate_queries(gates: Sequence[Gate], spec: WatchSpec) -> Iterator[str]:
     for gate in gates:
         metric = spec.metrics[gate.metric]
-        yield from _tick_queries(gate, metric, gate.cohort)
+        yield from tick_queries(gate, metric, gate.cohort)
         if gate.kind is GateKind.CONTROL:
-            yield from _tick_queries(gate, metric, "control")
+            yield from tick_queries(gate, metric, "control")
 
 
 def _to_timeline_time(entry: StepEntry, epoch: float) -> datetime:
@@ -126,28 +125,5 @@ def _to_timeline_time(entry: StepEntry, epoch: float) -> datetime:
 
 
 def _judge_span(gate: Gate, guarded: WatchSpec, course: Timeline, span: EpochSpan) -> OutcomeCodes:
-    column = _read_column(gate, guarded, course, span, gate.cohort)
-    return judge_column(gate, column, _reference_column(gate, guarded, course, span))
-
-
-def _reference_column(
-    gate: Gate, guarded: WatchSpec, course: Timeline, span: EpochSpan
-) -> SampleColumn | None:
-    if gate.kind is GateKind.CONTROL:
-        return _read_column(gate, guarded, course, span, "control")
-    recorded = guarded.baseline.get(gate.metric)
-    if gate.kind is not GateKind.BASELINE or recorded is None:
-        return None
-    value = np.nan if recorded.value is None else recorded.value
-    samples = None if recorded.samples is None else np.array([recorded.samples])
-    return SampleColumn(np.array([value]), samples)
-
-
-def _read_column(
-    gate: Gate, guarded: WatchSpec, course: Timeline, span: EpochSpan, cohort: Cohort
-) -> SampleColumn:
-    tape = course.entries[-1].recording
-    promql, *counting = _tick_queries(gate, guarded.metrics[gate.metric], cohort)
-    fresh = tape.sample_ages(*span) <= course.plan.stale_after.total_seconds()
-    values = np.where(fresh, tape.readings.tick_values(promql, *span), np.nan)
-    return SampleColumn(values, tape.readings.tick_values(counting[0], *span) if counting else None)
+    column = read_column(gate, guarded, course, span, gate.cohort)
+    return judge_column(gate, column, reference_column(gate, guarded, course, span))

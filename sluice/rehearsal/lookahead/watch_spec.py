@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sluice.rollout.analysis.gate import Gate, Metric
 from sluice.rollout.analysis.reading import Reading
@@ -11,13 +11,18 @@ from sluice.rollout.analysis.sequential_state import EvidenceContext, Sequential
 
 @dataclass(frozen=True)
 class WatchSpec:
-    """The input of a watch: red flags, their metrics and their references."""
+    """The input of a watch: red flags, their metrics and their references.
+
+    ``since``: its begin. ``blind_after``: the time without a verdict that is a finding (None: none).
+    """
 
     red_flags: Sequence[Gate]
     metrics: Mapping[str, Metric]
     baseline: Mapping[str, Reading]
     interval_seconds: float
     evidence_context: EvidenceContext | None = None
+    since: datetime | None = None
+    blind_after: timedelta | None = None
 
     def after_handover(self, tracks: Mapping[str, SequentialState]) -> "WatchSpec":
         """Return the input of the next watch after this one has handed over its evidence."""
@@ -28,11 +33,15 @@ class WatchSpec:
 
 @dataclass(frozen=True)
 class Breach:
-    """The time of a finding and its red flags; without any, the time to look again."""
+    """The time of a finding and its red flags; without any, the time to look again.
+
+    ``blind_since``: by red flag, the time since which it has had no verdict.
+    """
 
     at: datetime
     names: tuple[str, ...] = ()
     tracks: dict[str, SequentialState] = field(default_factory=dict)
+    blind_since: dict[str, datetime] = field(default_factory=dict)
 
 
 def with_evidence(

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Literal, Protocol
 
 from sluice.rehearsal.traffic.scenario import Expectation, RehearsalEnding, Scenario
 from sluice.rollout.analysis.gate import Model
@@ -37,11 +37,11 @@ class CompletedRun(Protocol):
 
 
 class Trigger(Model):
-    """The cause of a traffic reduction: names of gates or red flags, and their reason."""
+    """The cause of a traffic reduction or of a pause: names of gates or red flags, and their reason."""
 
     names: tuple[str, ...]
     reason: str
-    kind: RollbackKind
+    kind: RollbackKind | Literal["pause"]
 
 
 class RehearsalResult(Model):
@@ -107,7 +107,7 @@ def build_result(state: State, run: CompletedRun, now: datetime, runner: str) ->
     if fault_at is None or fault_at > ended_at:
         return RehearsalResult.model_validate(common)
     queries, errors, users = run.exposure(fault_at, ended_at)
-    delay = _round_to_seconds(ended_at - fault_at) if rollback else None
+    delay = _round_to_seconds(ended_at - fault_at) if common["trigger"] else None
     return RehearsalResult.model_validate(
         {**common, "queries": queries, "errors": errors, "users": users, "detection_delay": delay}
     )
@@ -136,7 +136,7 @@ def _ending(state: State) -> RehearsalEnding:
 def _trigger(state: State) -> Trigger | None:
     rollback = state.rollback
     if rollback is None:
-        return None
+        return _pause_trigger(state)
     if rollback.finding is not None:
         names: tuple[str, ...] = (rollback.finding.name,)
         because = rollback.finding.verdict.reason
@@ -148,6 +148,14 @@ def _trigger(state: State) -> Trigger | None:
         sorted(n for n in gates if f"{n} " in rollback.reason or f"{n}:" in rollback.reason)
     )
     return Trigger(names=names, reason=rollback.reason, kind=rollback.kind)
+
+
+def _pause_trigger(state: State) -> Trigger | None:
+    """Return the finding that paused the rollout; None for another pause."""
+    pause, flags = state.pause, state.red_flags
+    if pause is None or not flags.muted or pause.reason != flags.last_reason:
+        return None
+    return Trigger(names=flags.muted[-1:], reason=pause.reason, kind="pause")
 
 
 def _round_to_seconds(span: timedelta) -> timedelta:

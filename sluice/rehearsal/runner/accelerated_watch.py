@@ -15,10 +15,12 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.contract.heartbeat import heartbeating
 from activities.contract.models import WatchCheckpoint, WatchRequest, WatchResult
+from activities.measuring.blindness import BLIND
 from activities.watch import RedFlagWatch, WatchActivities
 from sluice.rehearsal.lookahead.watch_spec import Breach, WatchSpec, has_both_cohorts
 from sluice.rehearsal.recorder.remote_timeline import RemoteTimeline
 from sluice.rehearsal.runner.adapters import workflow_time
+from sluice.rehearsal.runner.auto_approver import AutoApprover, approver_id
 from sluice.rehearsal.ticks import handover_span, lookahead_span
 from sluice.rollout.analysis.failure_runs import FailureRun
 
@@ -49,6 +51,8 @@ class AcceleratedWatch:
             whole = request.model_copy(update={"live_since": None})
             watch = RedFlagWatch(self.watch, whole, _checkpoint(request, ahead))
             if finding := await watch.poll_once():
+                if finding.kind == "blind":
+                    await self._announce_pause()
                 return WatchResult(
                     finding=finding, sequential_states=watch.checkpoint.sequential_states
                 )
@@ -61,6 +65,10 @@ class AcceleratedWatch:
             next_retry_delay=max(ahead.at - now, timedelta(seconds=1)),
             category=ApplicationErrorCategory.BENIGN,
         )
+
+    async def _announce_pause(self) -> None:
+        handle = self.client.get_workflow_handle(approver_id(activity.info().task_queue))
+        await handle.signal(AutoApprover.on_pause)
 
     async def _unlock_clock(self, run: str | None) -> None:
         """Resume time skipping after the rollout continued as new.
@@ -81,6 +89,8 @@ class AcceleratedWatch:
             request.baseline,
             request.interval_seconds,
             request.evidence_context,
+            request.live_since,
+            None if BLIND in request.muted_findings else request.blind_after,
         )
         return self.timeline.next_breach(guarded, now, now + span)
 
@@ -88,5 +98,11 @@ class AcceleratedWatch:
 def _checkpoint(request: WatchRequest, breach: Breach) -> WatchCheckpoint:
     """Return the watch's checkpoint at that time: the failures in a row so far."""
     needed = {gate.name: gate.consecutive for gate in request.red_flags}
-    failures = {name: FailureRun(count=needed[name], at=breach.at) for name in breach.names}
-    return WatchCheckpoint(failure_runs=failures, sequential_states=breach.tracks)
+    failures = {
+        name: FailureRun(count=needed[name], at=breach.at) for name in breach.names if name != BLIND
+    }
+    return WatchCheckpoint(
+        failure_runs=failures,
+        sequential_states=breach.tracks,
+        verdict_times=breach.blind_since,
+    )

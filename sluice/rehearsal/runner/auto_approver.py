@@ -4,6 +4,7 @@ It is a workflow, so that it runs on the same skipped time as the rollout.
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -12,6 +13,7 @@ from temporalio.client import Client
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 with workflow.unsafe.imports_passed_through():
+    from activities.measuring.blindness import BLIND
     from sluice.rehearsal.runner.adapters import workflow_time
     from sluice.rollout.analysis.gate import Model
     from sluice.rollout.engine.admission import rejection_reason
@@ -28,9 +30,9 @@ REASON = "approved by the rehearsal"
 
 
 class ApproverStatus(Model):
-    """The result of one look at the rollout: over, or the time of the next look."""
+    """The result of one look at the rollout: its last state, or the time of the next look."""
 
-    done: bool
+    last_state: State | None = None
     poll_after_seconds: float = 60.0
 
 
@@ -38,8 +40,17 @@ class ApproverStatus(Model):
 class AutoApprover:
     """Workflow that approves for the rollout until only a real person could continue."""
 
+    def __init__(self) -> None:
+        self._is_paused = False
+
+    @workflow.signal
+    def on_pause(self) -> None:
+        """Look soon: the rollout is about to pause, and only a person can mend the cause."""
+        self._is_paused = True
+
     @workflow.run
-    async def run(self, rollout: str) -> None:
+    async def run(self, rollout: str) -> State:
+        """Return the rollout's state as of then: the clock may skip hours before anybody asks."""
         while True:
             look: ApproverStatus = await workflow.execute_activity(
                 "advance_rollout",
@@ -47,9 +58,21 @@ class AutoApprover:
                 result_type=ApproverStatus,
                 start_to_close_timeout=timedelta(minutes=1),
             )
-            if look.done:
-                return
-            await workflow.sleep(look.poll_after_seconds)
+            if look.last_state is not None:
+                return look.last_state
+            await self._wait(look.poll_after_seconds)
+
+    async def _wait(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            await workflow.wait_condition(lambda: self._is_paused, timeout=seconds)
+        if self._is_paused:
+            self._is_paused = False
+            await workflow.sleep(MINUTE)
+
+
+def approver_id(queue: str) -> str:
+    """Return the workflow id of the approver that works on this task queue."""
+    return f"approver-{queue}"
 
 
 @dataclass(frozen=True)
@@ -62,11 +85,11 @@ class ApproverActivities:
     async def advance(self, rollout: str) -> ApproverStatus:
         handle = self.client.get_workflow_handle(rollout)
         state = await handle.query(RolloutWorkflow.get_state)
-        if needs_real_person(state):
-            return ApproverStatus(done=True)
+        if ends_rehearsal(state):
+            return ApproverStatus(last_state=state)
         if (command := next_command(state, workflow_time())) is not None:
             await handle.execute_update(*command, result_type=Acknowledgement)
-            return ApproverStatus(done=False, poll_after_seconds=1.0)
+            return ApproverStatus(poll_after_seconds=1.0)
         _, until = await handle.query(RolloutWorkflow.get_waiting)
         if is_stalled(until, workflow_time()):
             raise ApplicationError(
@@ -75,9 +98,7 @@ class ApproverActivities:
                 non_retryable=True,
                 category=ApplicationErrorCategory.BENIGN,  # the rehearsal begins again
             )
-        return ApproverStatus(
-            done=False, poll_after_seconds=_seconds_until_poll(state, until, workflow_time())
-        )
+        return ApproverStatus(poll_after_seconds=_seconds_until_poll(state, until, workflow_time()))
 
 
 def is_stalled(until: datetime | None, now: datetime) -> bool:
@@ -102,6 +123,15 @@ def needs_real_person(state: State) -> bool:
     if state.status is Status.DEGRADED:
         return state.rollback is not None and state.rollback.completed_at is not None
     return state.has_ended or (state.pause is not None and state.pause.auto_rollback_at is None)
+
+
+def ends_rehearsal(state: State) -> bool:
+    """Return True when nothing can be rehearsed any more.
+
+    A pause without readings is such a case: a person must mend the metrics first.
+    """
+    is_blind = state.pause is not None and BLIND in state.red_flags.muted
+    return is_blind or needs_real_person(state)
 
 
 def next_command(state: State, now: datetime) -> tuple[Verb, Command] | None:

@@ -6,15 +6,17 @@ It serves many seeds (``--runs``), for which Temporal would take most of the tim
 
 from datetime import datetime, timedelta
 
+from activities.measuring.blindness import BLIND, blind_finding
 from activities.measuring.gate_evaluator import EvaluationContext, GateEvaluator, usable_baseline
 from sluice.rehearsal.errors import NotRehearsableError
 from sluice.rehearsal.lookahead.lookahead import next_breach
-from sluice.rehearsal.lookahead.watch_spec import WatchSpec
+from sluice.rehearsal.lookahead.watch_spec import Breach, WatchSpec
 from sluice.rehearsal.runner.adapters import RecordedMetrics
-from sluice.rehearsal.runner.auto_approver import MINUTE, needs_real_person, next_command
+from sluice.rehearsal.runner.auto_approver import MINUTE, ends_rehearsal, next_command
 from sluice.rehearsal.ticks import lookahead_span
 from sluice.rehearsal.timeline.timeline import Timeline
-from sluice.rollout.analysis.verdict import Check
+from sluice.rollout.analysis.gate import Gate
+from sluice.rollout.analysis.verdict import Check, Verdict
 from sluice.rollout.engine import transitions
 from sluice.rollout.engine.decide import decide
 from sluice.rollout.engine.evidence_context import build_evidence_context
@@ -41,7 +43,7 @@ class CoreRunner:
 
     async def run(self) -> State:
         for _ in range(DECISIONS_MAX):
-            if needs_real_person(self.state):
+            if ends_rehearsal(self.state):
                 return self.state
             if (command := next_command(self.state, self.now)) is not None:
                 transitions.apply_command(self.state, self.now, *command)
@@ -64,7 +66,11 @@ class CoreRunner:
     async def check(self, request: CheckRequest) -> CheckResult:
         """Measure and judge on the recorded metrics."""
         context = EvaluationContext(
-            request.metrics, request.baseline, request.evidence_context, request.stale_after
+            request.metrics,
+            request.baseline,
+            request.evidence_context,
+            request.stale_after,
+            request.live_since,
         )
         evaluator = self._evaluator(request.at, context)
         verdicts = await evaluator.evaluate(request.gates)
@@ -103,7 +109,7 @@ class CoreRunner:
             breach = next_breach(self._timeline, self._watch_spec(step), self.now, end)
             transitions.merge_evidence(self.state, "red_flags", breach.tracks)
             self.now = max(breach.at, self.now + timedelta(seconds=1))
-            if breach.names and await self._raise_finding(step, breach.names[0]):
+            if breach.names and await self._raise_finding(step, breach):
                 return
         self.now = max(self.now, later)
 
@@ -112,15 +118,35 @@ class CoreRunner:
         flags = tuple(gate for gate in step.red_flags if gate.name not in state.silent_findings)
         interval = state.plan.watch_interval.total_seconds()
         around = build_evidence_context(state, "red_flags", step)
-        return WatchSpec(flags, state.plan.metrics, state.baseline, interval, around)
+        blind_after = None if BLIND in state.silent_findings else state.plan.blind_limit
+        return WatchSpec(
+            flags,
+            state.plan.metrics,
+            state.baseline,
+            interval,
+            around,
+            state.live.since,
+            blind_after,
+        )
 
-    async def _raise_finding(self, step: Step, name: str) -> bool:
-        gate = next(flag for flag in step.red_flags if flag.name == name)
+    async def _raise_finding(self, step: Step, breach: Breach) -> bool:
         plan, evidence = self.state.plan, build_evidence_context(self.state, "red_flags", step)
         context = EvaluationContext(plan.metrics, self.state.baseline, evidence, plan.stale_after)
-        (verdict,) = await self._evaluator(self.now, context).evaluate((gate,))
+        names = (*breach.blind_since, *breach.names)
+        gates = tuple(gate for gate in step.red_flags if gate.name in names)
+        verdicts = await self._evaluator(self.now, context).evaluate(gates)
+        finding = self._finding(breach, tuple(zip(gates, verdicts, strict=True)))
+        if finding is not None:
+            transitions.raise_finding(self.state, self.now, finding)
+        return finding is not None
+
+    def _finding(self, breach: Breach, judged: tuple[tuple[Gate, Verdict], ...]) -> Finding | None:
+        name, plan = breach.names[0], self.state.plan
+        if name == BLIND:
+            blind = [(gate, verdict) for gate, verdict in judged if verdict.is_unmeasured]
+            limits = plan.blind_limit, plan.blind_severity
+            return blind_finding(blind, breach.blind_since, limits, self.now)
+        gate, verdict = next(pair for pair in judged if pair[0].name == name)
         if verdict.outcome != "Failed":
-            return False
-        finding = Finding(name=name, kind="red_flag", verdict=verdict, gate=gate, seen_at=self.now)
-        transitions.raise_finding(self.state, self.now, finding)
-        return True
+            return None
+        return Finding(name=name, kind="red_flag", verdict=verdict, gate=gate, seen_at=self.now)

@@ -33,10 +33,16 @@ from sluice.rehearsal.runner.adapters import (
     skip_report,
     workflow_time,
 )
-from sluice.rehearsal.runner.auto_approver import ApproverActivities, AutoApprover, is_stall_error
+from sluice.rehearsal.runner.auto_approver import (
+    ApproverActivities,
+    AutoApprover,
+    approver_id,
+    is_stall_error,
+)
 from sluice.rehearsal.runner.clock_watchdog import ActivityTracker, keep_clock_running
 from sluice.rehearsal.ticks import START_HOUR
 from sluice.rehearsal.traffic.scenario import Scenario
+from sluice.rollout.engine.state import State
 from sluice.rollout.plan.schema import RolloutPlan
 from workflows.models import RolloutInput, RolloutResult, workflow_id
 from workflows.rollout_workflow import RolloutWorkflow
@@ -83,12 +89,11 @@ class RehearsalEnvironment:
         ledger = MemoryLedger()
         async with self._rollout_worker(course, ledger, work) as (rollout, person):
             try:
-                await self._wait_for_approver(person)
+                state = await self._wait_for_approver(person)
             except WorkflowFailureError:
                 with suppress(RPCError):
                     await rollout.terminate("the rehearsal begins again")
                 raise
-            state = await rollout.query(RolloutWorkflow.get_state)
             if not state.has_ended:
                 with suppress(RPCError):  # it may end meanwhile
                     await rollout.terminate("the rehearsal is over")
@@ -97,18 +102,22 @@ class RehearsalEnvironment:
         checks = tuple(CheckRecord.model_validate_json(entry.body).check for entry in entries)
         return RehearsalRun(build_result(state, course, now, "the workflow"), state, checks)
 
-    async def _wait_for_approver(self, person: WorkflowHandle[AutoApprover, None]) -> None:
-        """Wait until only a person could continue; raise RecorderFailedError when the recorder ended."""
-        ends = [
-            asyncio.create_task(one) for one in (person.result(), self.recorder.wait_for_failure())
-        ]
+    async def _wait_for_approver(self, person: WorkflowHandle[AutoApprover, State]) -> State:
+        """Return the state with which only a person could continue.
+
+        Raises:
+            RecorderFailedError: the recorder ended.
+        """
+        state = asyncio.create_task(person.result())
+        failure = asyncio.create_task(self.recorder.wait_for_failure())
         try:
-            done, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-            for one in done:
-                one.result()
+            done, _ = await asyncio.wait((state, failure), return_when=asyncio.FIRST_COMPLETED)
+            if failure in done:
+                failure.result()
+            return await state
         finally:
-            for task in ends:
-                task.cancel()
+            state.cancel()
+            failure.cancel()
 
     async def _skip_to_monday(self) -> None:
         now = await self.env.get_current_time()
@@ -122,7 +131,7 @@ class RehearsalEnvironment:
     async def _rollout_worker(
         self, course: RemoteTimeline, ledger: MemoryLedger, work: ActivityTracker
     ) -> AsyncIterator[
-        tuple[WorkflowHandle[RolloutWorkflow, RolloutResult], WorkflowHandle[AutoApprover, None]]
+        tuple[WorkflowHandle[RolloutWorkflow, RolloutResult], WorkflowHandle[AutoApprover, State]]
     ]:
         queue, client = f"rehearsal-{uuid4()}", self.env.client
         with ThreadPoolExecutor(THREADS) as pool:
@@ -144,7 +153,7 @@ class RehearsalEnvironment:
                     task_queue=queue,
                 )
                 person = await client.start_workflow(
-                    AutoApprover.run, rollout.id, id=f"approver-{queue}", task_queue=queue
+                    AutoApprover.run, rollout.id, id=approver_id(queue), task_queue=queue
                 )
                 yield rollout, person
 

@@ -11,6 +11,7 @@ from sluice.rollout.units import format_duration
 
 EXPRESSION_CACHE_SIZE = 4096
 """A plan asks for the age of the same few series at every check of its four weeks."""
+SCALAR_FUNCTIONS = ("scalar", "time", "pi")
 ABSENCE_FUNCTIONS = ("absent", "absent_over_time")
 _OPERATORS = {
     "MatchOp.Equal": "=",
@@ -144,6 +145,25 @@ def _selector(node: promql_parser.VectorSelector, absent: set[str] | None = None
 
 
 @lru_cache(EXPRESSION_CACHE_SIZE)
+@lru_cache(EXPRESSION_CACHE_SIZE)
+def gives_vector(promql: str) -> bool:
+    """Return True for an expression that gives an instant vector: series, each with one value."""
+    try:
+        return _is_vector(promql_parser.parse(promql))
+    except ValueError:
+        return False
+
+
+def _is_vector(node: object) -> bool:
+    if isinstance(node, promql_parser.ParenExpr | promql_parser.UnaryExpr):
+        return _is_vector(node.expr)
+    if isinstance(node, promql_parser.BinaryExpr):
+        return _is_vector(node.lhs) or _is_vector(node.rhs)
+    if isinstance(node, promql_parser.Call):
+        return node.func.name not in SCALAR_FUNCTIONS
+    return isinstance(node, promql_parser.VectorSelector | promql_parser.AggregateExpr)
+
+
 def sample_age_query(promql: str) -> str | None:
     """Return PromQL for the age in seconds of the newest sample behind ``promql``.
 

@@ -56,7 +56,10 @@ KILL_LATCH_KINDS = (RollbackKind.EMERGENCY, RollbackKind.CODE)
 
 
 class Finding(Model):
-    """A result of the red-flag watch. ``sequence``: the last write of this rollout in the store."""
+    """A result of the red-flag watch. ``sequence``: the last write of this rollout in the store.
+
+    ``is_over``: its cause has ended already, so a second one is news and not a repetition.
+    """
 
     name: str
     kind: Literal["red_flag", "killed", "flag_drift", "blind"]
@@ -64,6 +67,7 @@ class Finding(Model):
     gate: Gate | None = None
     seen_at: datetime
     sequence: int = -1
+    is_over: bool = False
 
 
 class Rollback(Model):

@@ -119,6 +119,7 @@ def build_check_request(state: State, now: datetime, decision: RunCheck) -> Chec
         events=events_to_record(state),
         evidence_context=build_evidence_context(state, "gates", step),
         stale_after=state.plan.stale_after,
+        live_since=state.live.since,
     )
 
 

@@ -66,6 +66,7 @@ ROUTER_SERIES: dict[str, tuple[str, ...]] = {
     "router_users_total": ("cohort",),
 }
 WORKER_SERIES: dict[str, tuple[str, ...]] = {
+    "sluice_watch_lateness_seconds_bucket": (),
     "temporal_activity_execution_failed_total": ("activity_type", "failure_reason"),
     "temporal_activity_schedule_to_start_latency_seconds_bucket": (),
     "temporal_num_pollers": ("poller_type",),
@@ -75,7 +76,7 @@ WORKER_SERIES: dict[str, tuple[str, ...]] = {
     "temporal_workflow_task_replay_latency_seconds_bucket": ("workflow_type",),
     "temporal_workflow_task_schedule_to_start_latency_seconds_bucket": (),
 }
-"""What we draw and alert on of a worker: the Temporal SDK's metrics, each with labels that we use.
+"""What we draw and alert on of a worker: the Temporal SDK's metrics and ours, with labels that we use.
 
 ``tests/integration/cli/test_operations.py`` holds it against a worker's own answer.
 """

@@ -244,6 +244,11 @@ class RolloutPlan(Model):
         )
         return (*step.checklist, *items)
 
+    @property
+    def sets_phases(self) -> bool:
+        """True when some step sets the router's phases."""
+        return any(step.phases is not None for step in self.steps)
+
     def step(self, name: str) -> Step:
         """Return the step called ``name``.
 

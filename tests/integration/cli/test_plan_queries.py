@@ -7,6 +7,7 @@ from sluice.cli.clients.plan_queries import PrometheusUnreachableError, ask_each
 from sluice.cli.context import Context
 from sluice.cli.doctor.servers import redis_health
 from sluice.flags.keys import FlagKeys
+from sluice.rollout.errors import PlanError
 from sluice.rollout.plan.loader import parse_plan
 
 pytestmark = pytest.mark.integration
@@ -45,6 +46,35 @@ async def test_a_series_that_a_router_exports_later_is_only_reported(prometheus_
     plan = parse_plan(PLAN.replace("QUERY", "sum(rate(router_complaints_total[$window]))"))
     report = await ask_each_query(Context({"PROMETHEUS_URL": prometheus_url}), plan)
     assert report.errors == ()
+
+
+STATISTIC = """    statistic: {test: rate, events: 'EVENTS', units: 'up{cohort=~"$cohort"}'}
+"""
+
+
+@pytest.mark.parametrize(
+    ("events", "words"),
+    [
+        ('nobody_exports_this_total{cohort=~"$cohort"}', "no series 'nobody_exports_this_total'"),
+        ('up{job="nowhere",cohort=~"$cohort"}', "no series that matches up{job="),
+        ("up{", ""),
+    ],
+)
+async def test_the_counters_of_a_statistic_are_asked_like_every_query(
+    prometheus_url: str, events: str, words: str
+) -> None:
+    """A statistical gate on a counter that is not there weighs nothing for four weeks."""
+    text = PLAN.replace("QUERY", "up").replace(
+        "steps:", STATISTIC.replace("EVENTS", events) + "steps:"
+    )
+    context = Context({"PROMETHEUS_URL": prometheus_url})
+    if not words:
+        with pytest.raises(PlanError):
+            parse_plan(text)
+        return
+    report = await ask_each_query(context, parse_plan(text))
+    problems = [*report.errors, *report.missing]
+    assert any(words in why for place, why in problems if place[-1] == "statistic"), problems
 
 
 async def test_an_unreachable_prometheus_is_not_a_problem_of_the_plan(unused_tcp_port: int) -> None:

@@ -7,7 +7,8 @@ import pytest
 from numpy.typing import NDArray
 from redis.asyncio import Redis
 
-from router.cache import CacheEntry, CacheLimits, CacheScope, SemanticCache
+from router.cache import CacheEntry, CacheLimits, CacheScope, SemanticCache, memory_budget
+from sluice.flags import FeatureFlags
 
 pytestmark = pytest.mark.integration
 CONTROL, TREATMENT = CacheScope("acme", "control", 10), CacheScope("acme", "treatment", 10)
@@ -109,3 +110,26 @@ async def test_an_entry_of_an_unknown_shape_is_a_miss(redis: Redis) -> None:
     (key,) = [key async for key in redis.scan_iter("*:entry:*")]
     await redis.hset(key, "answer", "not json")
     assert await ours.find_exact(CONTROL, "one") is None
+
+
+@pytest.mark.parametrize("limit", ["maxmemory", "bytes"])
+async def test_a_full_cache_leaves_room_for_the_flags(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch, limit: str
+) -> None:
+    """A Redis filled to ``maxmemory`` by answers would refuse every write that raises a flag."""
+    monkeypatch.setattr(memory_budget, "INFO_SECONDS", 0.0)
+    used = int((await redis.info("memory"))["used_memory"])
+    most = 3 * used + 8 * 2**20
+    budget = int(most * memory_budget.SHARE_OF_MAXMEMORY)
+    bytes_max = budget if limit == "bytes" else 2**40
+    ours = SemanticCache(redis, "cache-test", CacheLimits(memory_bytes_max=bytes_max))
+    answer = {"text": "x" * 100_000}
+    try:
+        await redis.config_set("maxmemory", most if limit == "maxmemory" else 0)
+        for number in range(2 * budget // 100_000):
+            await ours.put(CONTROL, CacheEntry(f"question {number}", answer, ""), None, [])
+        assert int((await redis.info("memory"))["used_memory"]) < budget + 2**20
+        assert (await FeatureFlags(redis).create_flag("f", rollout_percentage=5)).name == "f"
+        assert await ours.find_exact(CONTROL, "question 0") is None, "the oldest answers went"
+    finally:
+        await redis.config_set("maxmemory", 0)

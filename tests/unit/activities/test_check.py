@@ -1,7 +1,7 @@
 """A check never lets a metric that can't be measured pass, and counts only when it is recorded."""
 
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from temporalio.testing import ActivityEnvironment
@@ -172,3 +172,42 @@ async def test_all_queries_together_are_bounded_in_time() -> None:
     verdicts = await sampler.evaluate([gate(), gate(metric="latency", min_samples=0)])
     assert time.monotonic() - started < 0.4
     assert {verdict.outcome for verdict in verdicts} == {Outcome.ERROR}
+
+
+async def test_a_check_reads_no_further_back_than_its_step() -> None:
+    """Right after a retry, the whole window would hold what was rolled back, or another rollout."""
+    metrics = healthy_metrics()
+    metrics.answers |= {"e{treatment}[40s]": 0.002, "e{control}[40s]": 0.003}
+    since = AT - timedelta(seconds=40)
+    result = await run_check(
+        metrics, request(gate(), gate(name="both", kind="control"), live_since=since)
+    )
+    assert {verdict.outcome for verdict in result.check.verdicts} == {Outcome.SUCCESSFUL}
+    asked = {promql for promql, _ in metrics.queries if promql.startswith("e{")}
+    assert asked == {"e{treatment}[40s]", "e{control}[40s]"}
+    whole = await run_check(metrics, request(gate(), live_since=AT - timedelta(minutes=5)))
+    assert whole.check.verdicts[0].value == 0.004
+
+
+@pytest.mark.parametrize(("slope", "outcome"), [(-2.0, "Inconclusive"), (2.0, "Successful")])
+async def test_a_trend_does_not_fail_on_a_part_of_its_window(slope: float, outcome: str) -> None:
+    """A slope over a few minutes is noise, and one that reaches further back is another step's."""
+    trend = gate(kind="trend", metric="reward", threshold=0, direction="above", min_samples=0)
+    metric = Metric(query="r{$cohort}", unit="score")
+    fields = {"metrics": {"reward": metric}, "live_since": AT - timedelta(minutes=1)}
+    metrics = MemoryMetrics({"3600 * deriv((r{treatment})[1m:])": slope})
+    (verdict,) = (await run_check(metrics, request(trend, **fields))).check.verdicts
+    assert verdict.outcome == outcome
+    assert ("live for 1m of the window of 5m" in verdict.reason) is (outcome == "Inconclusive")
+    assert not verdict.is_unmeasured, "it is not blind"
+
+
+@pytest.mark.parametrize(("unit", "outcome"), [("count", "Inconclusive"), ("ratio", "Failed")])
+async def test_a_count_that_must_still_grow_does_not_fail_early(unit: str, outcome: str) -> None:
+    """Ten updates in an hour can't be there after a minute; too low a ratio is already too low."""
+    rule = gate(metric="updates", threshold=10, direction="above", min_samples=0)
+    metric = Metric(query="u{$cohort}[$window]", unit=unit)
+    fields = {"metrics": {"updates": metric}, "live_since": AT - timedelta(minutes=1)}
+    metrics = MemoryMetrics({"u{treatment}[1m]": 2})
+    (verdict,) = (await run_check(metrics, request(rule, **fields))).check.verdicts
+    assert verdict.outcome == outcome

@@ -1,5 +1,6 @@
 """A red flag that can't be evaluated is a finding itself: silence never counts as safety."""
 
+import dataclasses
 from datetime import datetime, timedelta
 from itertools import count
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 from temporalio.testing import ActivityEnvironment
 
 from activities.contract.errors import MetricsQueryError, MetricsUnreachableError
-from activities.contract.models import WatchRequest
+from activities.contract.models import WatchCheckpoint, WatchRequest
 from activities.doubles.flags import MemoryFlags
 from activities.doubles.ledger import MemoryLedger
 from activities.doubles.metrics import MemoryMetrics
@@ -18,7 +19,7 @@ from sluice.rollout.analysis.gate import Gate, Metric, Severity, render_query
 from sluice.rollout.analysis.promql import sample_age_query
 from sluice.rollout.engine.state import Finding
 from sluice.rollout.plan.loader import load_plan
-from tests.unit.activities.test_watch import AT, FLAG
+from tests.unit.activities.test_watch import AT, FLAG, WatchWorld
 
 PHASE4 = Path(__file__).parents[3] / "plans" / "phase4.yaml"
 INTERVAL = timedelta(seconds=5)
@@ -166,3 +167,22 @@ def test_time_comes_from_the_server_and_not_from_the_worker() -> None:
     seconds = iter([1000.0, 1007.5])
     clock = ServerClock(AT, lambda: next(seconds))
     assert clock() == AT + timedelta(seconds=7.5)
+
+
+@pytest.mark.parametrize(("gap", "is_noted"), [(timedelta(hours=20), True), (timedelta(0), False)])
+async def test_a_time_in_which_no_worker_looked_is_a_finding(
+    gap: timedelta, is_noted: bool
+) -> None:
+    """The red flags may have fired meanwhile: stability starts again, and people know."""
+    world = WatchWorld()
+    await world.set_percentage(25)
+    notes = WatchCheckpoint(at=AT - gap).model_dump(mode="json")
+    world.environment.info = dataclasses.replace(world.environment.info, heartbeat_details=[notes])
+    if not is_noted:
+        await world.assert_no_finding(blind_after=timedelta(minutes=2))
+        return
+    finding = await world.watch(blind_after=timedelta(minutes=2))
+    assert (finding.name, finding.verdict.severity) == ("unwatched", Severity.P2)
+    assert "nobody looked at the red flags for 20h" in finding.verdict.reason
+    world.metrics.answers["errors"] = 0.2
+    assert (await world.watch(blind_after=timedelta(minutes=2))).name == "errors", "P0 comes first"

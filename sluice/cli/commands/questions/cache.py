@@ -24,7 +24,7 @@ def stats(*, json: JsonOption = False) -> None:
 
     async def run() -> None:
         context = Context.read()
-        async with redis_connection(context.redis_url) as redis:
+        async with redis_connection(context.redis_cache_url) as redis:
             cache = SemanticCache(redis, context.environment_name, CacheLimits())
             counts = dict(sorted((await cache.count_by_cohort()).items()))
         lines = [f"{cohort}: {entries} cached" for cohort, entries in counts.items()]
@@ -45,7 +45,7 @@ def forget(
 
     async def run() -> None:
         context = Context.read()
-        async with redis_connection(context.redis_url) as redis:
+        async with redis_connection(context.redis_cache_url) as redis:
             cache = SemanticCache(redis, context.environment_name, CacheLimits())
             dropped = {one: await cache.invalidate(one) for one in source}
         lines = [f"{one}: {_dropped_text(count)}" for one, count in dropped.items()]

@@ -179,7 +179,7 @@ async def _open_ingestion(options: ReadOptions) -> AsyncIterator[Ingestion]:
         stores = await open_stores(settings.stores)
     except RouterSettingsError as error:
         raise CliError(f"{error}; or start everything with `sluice up`.", Exit.USAGE) from error
-    redis = open_redis(settings.stores.redis_url)
+    redis = open_redis(settings.stores.cache_url)
     cache = SemanticCache(redis, settings.environment, CacheLimits())
     embedder = LocalEmbedder(cache_size=0, parallel=len(os.sched_getaffinity(0)))
     ingestion = Ingestion(stores, embedder, cache, options)

@@ -67,7 +67,11 @@ def resume(state: State, now: datetime) -> None:
 
 def record_finding(state: State, now: datetime, finding: Finding) -> None:
     """Write a finding of low severity down; a P2 gets a reminder."""
-    _mute_finding(state, finding)
+    if finding.is_over:
+        state.red_flags = state.red_flags.model_copy(update={"finding": None})
+        state.clock = state.clock.model_copy(update={"stable_since": None})
+    else:
+        _mute_finding(state, finding)
     severity, reason = finding.verdict.severity, finding.verdict.reason
     if severity is Severity.P2:
         add_reminder(state, now, finding.name, reason)

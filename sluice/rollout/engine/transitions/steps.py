@@ -1,7 +1,7 @@
 """A step's way through the rollout: entered, checked, promoted, or entered again."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sluice.rollout.analysis.gate import Severity
 from sluice.rollout.analysis.reading import Reading
@@ -17,6 +17,10 @@ from sluice.rollout.plan.alpha_budget import RuleGroup
 from sluice.rollout.plan.approval_policy import RECENT_CHECKS_MAX, CheckSummary
 from sluice.rollout.plan.checklist import ItemResult
 from sluice.rollout.plan.schema import Step
+from sluice.rollout.units import format_duration
+
+CHECK_LATENESS_MAX = timedelta(minutes=1)
+"""Lateness of a check that still counts as watched, where the step's interval is shorter."""
 
 
 def enter_step(state: State, now: datetime, step: Step, percentage: float) -> None:
@@ -39,9 +43,13 @@ def record_check(
     check: Check,
     baseline: Mapping[str, Reading] | None = None,
 ) -> None:
-    """Record a check of the live step: stability restarts when it was not Successful."""
+    """Record a check of the live step: stability restarts when it was not Successful.
+
+    It also restarts after a time without checks, which does not count as hold either.
+    """
     before, is_good = state.clock.check, check.outcome is Outcome.SUCCESSFUL
     add_evidence(state, check)
+    _deduct_unwatched_time(state, now, step, check.at)
     state.baseline = {**state.baseline, **(baseline or {})}
     stable_since = (state.clock.stable_since or check.at) if is_good else None
     state.clock = state.clock.model_copy(
@@ -55,6 +63,21 @@ def record_check(
     if before is None or check.outcome is not before.outcome:
         reason = f"all {len(check.verdicts)} gates" if is_good else check.reason
         add_event(state, now, "check", f"{check.outcome}: {reason}")
+
+
+def _deduct_unwatched_time(state: State, now: datetime, step: Step, checked_at: datetime) -> None:
+    """Deduct the time by which the check came late: nobody looked, for example without a worker."""
+    due_at, started_at = state.clock.next_check_at, state.clock.started_at
+    if due_at is None or started_at is None:
+        return
+    late = checked_at - due_at
+    if late <= max(step.interval, CHECK_LATENESS_MAX):
+        return
+    update = {"started_at": started_at + late, "stable_since": None}
+    state.clock = state.clock.model_copy(update=update)
+    span = format_duration(timedelta(seconds=round(late.total_seconds())))
+    text = f"unwatched for {span}: this time counts neither as hold nor as stable"
+    add_event(state, now, "problem", text)
 
 
 def _count_failures(counts: Mapping[str, int], check: Check) -> dict[str, int]:

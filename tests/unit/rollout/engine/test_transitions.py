@@ -1,4 +1,4 @@
-"""A step paused at its deadline and resumed: its deadline restarts (docs/decisions/011)."""
+"""The clock of a step: a pause at its deadline, and time in which nobody looked."""
 
 from datetime import timedelta
 
@@ -56,3 +56,35 @@ def test_a_pause_before_the_deadline_changes_nothing_about_it() -> None:
         held,
         None,
     )
+
+
+def test_time_without_checks_counts_neither_as_hold_nor_as_stable() -> None:
+    """Two good checks with three days without a worker between them are not three days of proof."""
+    machine = RolloutMachine()
+    while machine.state.percentage != 5:
+        machine.run(steps=1)
+    while machine.state.check_count == 0 or machine.state.clock.check is None:
+        machine.run(steps=1)
+    held, step = machine.state.soak_time(machine.now), machine.state.step_index
+    machine.now += timedelta(hours=71)
+    machine.run(steps=1)
+    assert machine.state.clock.check is not None
+    assert machine.state.clock.stable_since == machine.state.clock.check.at == machine.now
+    assert machine.state.soak_time(machine.now) < held + timedelta(minutes=30)
+    assert "unwatched for 2d22h" in machine.state.timeline[-1].text
+    machine.run(steps=2)
+    assert machine.state.step_index == step, "the step goes on from where it was left"
+
+
+def test_a_check_that_comes_a_little_late_is_no_gap() -> None:
+    machine = RolloutMachine()
+    while machine.state.percentage != 5:
+        machine.run(steps=1)
+    while machine.state.clock.check is None:
+        machine.run(steps=1)
+    stable_since = machine.state.clock.stable_since
+    due_at = machine.state.clock.next_check_at
+    assert due_at is not None
+    machine.now = due_at + machine.state.plan.steps[2].interval
+    machine.run(steps=1)
+    assert machine.state.clock.stable_since == stable_since

@@ -1,0 +1,75 @@
+"""The red-flag watch of a running rollout: when it last looked, and whether it keeps its interval."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from temporalio.client import Client
+
+from activities.contract.models import WatchCheckpoint
+from sluice.rollout.units import format_duration
+
+WATCH_ACTIVITY = "watch_red_flags"
+LATE_SECONDS_MAX = 5.0
+"""A turn that comes later than this finds a red flag too late for a rollback within 10 s."""
+
+
+@dataclass(frozen=True)
+class WatchTurn:
+    """The last turn of a watch, and by how much it, or the turn due since, is late.
+
+    Times are of Temporal's server: the turn's, and that of the watch's last heartbeat.
+    """
+
+    at: datetime
+    late: timedelta
+    problem: str = ""
+
+    @property
+    def is_late(self) -> bool:
+        """True when the worker is too busy to look as often as the plan asks."""
+        return self.late.total_seconds() > LATE_SECONDS_MAX
+
+    def document(self) -> dict[str, object]:
+        """Return the turn as JSON values."""
+        return {
+            "at": self.at.isoformat(),
+            "late_seconds": self.late.total_seconds(),
+            "is_late": self.is_late,
+            "problem": self.problem,
+        }
+
+    @property
+    def text(self) -> str:
+        """One line for people; empty while the watch keeps its interval and measures."""
+        if not self.is_late:
+            return f"the red-flag watch: {self.problem}" if self.problem else ""
+        span = format_duration(timedelta(seconds=round(self.late.total_seconds())))
+        return (
+            f"the red-flag watch comes {span} too late: its worker has too many rollouts, or too "
+            "little CPU; start another `sluice worker`"
+        )
+
+
+async def fetch_watch_turn(client: Client, workflow_id: str) -> WatchTurn | None:
+    """Return the last turn of the rollout's watch; None while no watch has looked.
+
+    Raises:
+        RPCError: Temporal refuses the request, or has no such workflow.
+    """
+    described = await client.get_workflow_handle(workflow_id).describe()
+    for pending in described.raw_description.pending_activities:
+        if pending.activity_type.name == WATCH_ACTIVITY and pending.HasField("heartbeat_details"):
+            return await _turn(client, pending)
+    return None
+
+
+async def _turn(client: Client, pending: Any) -> WatchTurn | None:  # noqa: ANN401  a protobuf
+    details = await client.data_converter.decode(pending.heartbeat_details.payloads)
+    checkpoint = WatchCheckpoint.model_validate(details[0]) if details else WatchCheckpoint()
+    if checkpoint.at is None:
+        return None
+    due_at = checkpoint.at + timedelta(seconds=checkpoint.interval_seconds)
+    overdue = pending.last_heartbeat_time.ToDatetime(UTC) - due_at
+    late = max(overdue, timedelta(seconds=checkpoint.late_seconds))
+    return WatchTurn(checkpoint.at, late, checkpoint.problem)
