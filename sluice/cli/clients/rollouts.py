@@ -157,7 +157,7 @@ class Rollouts:
 
     async def phase_setting_flags(self, environment: str) -> list[str]:
         """Return the flags whose running rollouts set the router's phases in the environment."""
-        query = f'WorkflowType = "{RolloutWorkflow.__name__}" AND ExecutionStatus = "Running"'
+        query = f'WorkflowType = "{ROLLOUT_WORKFLOW}" AND ExecutionStatus = "Running"'
         return [
             workflow.id.removeprefix(ROLLOUT_ID_PREFIX)
             async for workflow in self.client.list_workflows(query)
