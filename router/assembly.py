@@ -43,7 +43,7 @@ from router.store_clients import (
     StoreClients,
     open_neo4j,
     open_postgres,
-    open_redis,
+    open_redis_clients,
     open_vectors,
     server_vector_store,
 )
@@ -67,9 +67,7 @@ async def assemble(
     llm, llm_client = _build_llm(settings, metrics)
     models = _build_models(supplied, settings, llm)  # may raise: before any client is open
     stores = await _open_stores(supplied, settings)
-    redis = supplied.redis_client or open_redis(settings.stores.redis_url)
-    cache_url = settings.stores.redis_cache_url
-    cache_redis = open_redis(cache_url) if cache_url else None
+    redis, cache_redis = open_redis_clients(supplied.redis_client, settings.stores)
     keys, address = settings.flags_public_keys, settings.stores.redis_url
     reader = FlagReader(address, environment=settings.environment, public_keys=keys)
     phases = _build_phases((redis, reader), settings, features, metrics)

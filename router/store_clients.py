@@ -140,6 +140,14 @@ def open_redis(url: str) -> "Redis":
     return Redis.from_pool(pool)
 
 
+def open_redis_clients(
+    supplied: "Redis | None", stores: StoreSettings
+) -> "tuple[Redis, Redis | None]":
+    """Return the client of the flags, and the cache's own where it has an address of its own."""
+    cache = open_redis(stores.redis_cache_url) if stores.redis_cache_url else None
+    return supplied or open_redis(stores.redis_url), cache
+
+
 async def _close_pool(pool: PostgresPool) -> None:
     with suppress(TimeoutError):
         await asyncio.wait_for(pool.close(), CONNECT_SECONDS)

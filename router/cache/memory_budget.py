@@ -1,6 +1,7 @@
 """The memory that cached answers may take from the Redis that they share with the flags."""
 
 import time
+from dataclasses import dataclass
 
 from redis.asyncio import Redis
 
@@ -8,6 +9,16 @@ INFO_SECONDS = 1.0
 SHARE_OF_MAXMEMORY = 0.6
 """The rest is for flags, feedback and counters: a full Redis refuses writes that raise a flag."""
 EVICTING_POLICY_PREFIX = "allkeys"
+
+
+@dataclass(frozen=True, slots=True)
+class CacheLimits:
+    """Limits: ``entries`` per scope; ``threshold`` is a cosine; ``memory_bytes_max`` is of all Redis."""
+
+    threshold: float = 0.95
+    ttl_seconds: int = 3600
+    entries_max: int = 100_000
+    memory_bytes_max: int = 2**30
 
 
 class MemoryBudget:

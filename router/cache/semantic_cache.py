@@ -24,7 +24,7 @@ from xxhash import xxh3_64_hexdigest
 
 from router.cache.canonical_question import canonicalize
 from router.cache.equivalence import best_match, is_same_question
-from router.cache.memory_budget import MemoryBudget
+from router.cache.memory_budget import CacheLimits, MemoryBudget
 from router.cache.vector_entry import SimilarQuestion, decode_entry, encode_entry, rank_by_cosine
 
 NEIGHBOURS_MAX = 12  # of these, by bits, the nearest by vector is one
@@ -66,16 +66,6 @@ class CacheEntry:
     decision: str
     match_kind: str = "exact"
     similarity: float = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class CacheLimits:
-    """Limits: ``entries`` per scope; ``threshold`` is a cosine; ``memory_bytes_max`` is of all Redis."""
-
-    threshold: float = 0.95
-    ttl_seconds: int = 3600
-    entries_max: int = 100_000
-    memory_bytes_max: int = 2**30
 
 
 class SemanticCache:
@@ -128,7 +118,8 @@ class SemanticCache:
         budget, the oldest answers go and no new one is stored.
         """
         if await self._memory.is_exceeded():
-            await self._drop_oldest(scope.key)
+            oldest = await self._redis.zrange(self._order_key(scope.key), 0, SWEEP_BATCH - 1)
+            await self._delete(scope.key, [_decode(cast("bytes", name)) for name in oldest])
             return
         digest = _digest(entry.query)
         key = self._entry_key(scope.key, digest)
@@ -160,16 +151,12 @@ class SemanticCache:
                 )
                 pipe.execute_command(*words)
                 pipe.expire(near, ttl)
-            oldest = (cast("Any", "-inf"), cast("Any", time.time() - ttl))
-            pipe.zrange(order, *oldest, byscore=True, offset=0, num=SWEEP_BATCH)
+            expired = (cast("Any", "-inf"), cast("Any", time.time() - ttl))
+            pipe.zrange(order, *expired, byscore=True, offset=0, num=SWEEP_BATCH)
             pipe.zcard(order)
             replies = await pipe.execute(raise_on_error=False)
         self._check_replies(replies)
         await self._sweep(scope.key, replies[-2], int(replies[-1]))
-
-    async def _drop_oldest(self, scope: str) -> None:
-        oldest = await self._redis.zrange(self._order_key(scope), 0, SWEEP_BATCH - 1)
-        await self._delete(scope, [_decode(cast("bytes", name)) for name in oldest])
 
     async def invalidate(self, *sources: str) -> int:
         """Drop every answer that shows one of these sources; return their number."""

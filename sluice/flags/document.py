@@ -101,12 +101,16 @@ def dump_document(document: FlagDocument) -> str:
     return document.model_dump_json()
 
 
-def require_fitting_size(before: FlagDocument, after: FlagDocument) -> None:
+def require_fitting_size(before: FlagDocument, after: FlagDocument, *, is_reduction: bool) -> None:
     """Refuse a change that makes the document larger than ``DOCUMENT_BYTES_MAX``.
+
+    What takes the treatment away (``is_reduction``) is never refused.
 
     Raises:
         InvalidFlagError: with the size, and the longest list of users.
     """
+    if is_reduction:
+        return
     size = len(dump_document(after))
     if size <= DOCUMENT_BYTES_MAX or size <= len(dump_document(before)):
         return

@@ -64,8 +64,7 @@ def plan_write(
     if signer is not None and not result.adopts:
         before = signer.trusted_base(before, result.flag)
         result = mutation(before, metadata)
-    if not result.is_reduction:
-        require_fitting_size(before, result.document)
+    require_fitting_size(before, result.document, is_reduction=result.is_reduction)
     return DocumentWrite(
         based_on=stored,
         document=signed_write(
