@@ -15,7 +15,7 @@ import yaml
 from redis.asyncio import Redis
 from redis.exceptions import NoPermissionError
 
-from router.cache.semantic_cache import CacheLimits, SemanticCache
+from router.cache import CacheLimits, SemanticCache
 from router.catalog_search.value_store import ValueStore
 from router.learning import UserFeedback
 from router.phases.phase_switches import PHASE4_FLAG
