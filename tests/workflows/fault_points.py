@@ -45,6 +45,7 @@ HEALTHY_READINGS: dict[str, MetricValue] = {
     "redis_errors": 0.0,
     "complaints": 0.0,
     "processes_down": 0.0,
+    "restarts": 0.0,
 }
 CaseMutation = Callable[[RolloutCase], Awaitable[None]]
 
