@@ -38,6 +38,7 @@ RED_FLAG_TRIGGERS: dict[str, CaseMutation] = {
     "reward_collapse": set_readings(average_reward=0.3),
     "queue_overflow": set_readings(feedback_queue_size=600.0),
     "process_crashed": set_readings(processes_down=1.0),
+    "restarts": set_readings(restarts=6.0),
     "complaints": set_readings(complaints=2.0),
 }
 TABLE: list[tuple[str, str, Status, Sequence[float]]] = [
@@ -82,6 +83,11 @@ TABLE: list[tuple[str, str, Status, Sequence[float]]] = [
     ("learner_crashed", "ramp-50", DEGRADED, [*AT_50, 0]),
     ("learner_crashed", "ramp-100", DEGRADED, [*AT_100, 0]),
     ("learner_crashed", "cleanup", DEGRADED, FULL_ROLLOUT),
+    ("restarts", "ramp-5", DEGRADED, [*AT_5, 0]),
+    ("restarts", "ramp-25", DEGRADED, [*AT_25, 0]),
+    ("restarts", "ramp-50", DEGRADED, [*AT_50, 0]),
+    ("restarts", "ramp-100", DEGRADED, [*AT_100, 0]),
+    ("restarts", "cleanup", DEGRADED, FULL_ROLLOUT),
     ("complaints", "ramp-5", DEGRADED, [*AT_25, 5]),
     ("complaints", "ramp-25", DEGRADED, [*AT_25, 5]),
     ("complaints", "ramp-50", DEGRADED, [*AT_100, 50]),
