@@ -21,10 +21,10 @@ down: ## Stop what `make up` started
 	@exec $(BIN)/sluice down
 
 test: bootstrap ## Every test, real servers included, and the limit of coverage; or the tests of ARGS
-	@exec $(BIN)/pytest -n 3 --dist loadfile $(or $(ARGS),--coverage-gate)
+	@exec $(BIN)/pytest -n 4 --dist loadfile $(or $(ARGS),--coverage-gate)
 
 integration: bootstrap ## Only the tests on real servers
-	@exec $(BIN)/pytest -n 3 --dist loadfile -m integration $(ARGS)
+	@exec $(BIN)/pytest -n 4 --dist loadfile -m integration $(ARGS)
 
 check: bootstrap ## Format, lint, types, import rules, spelling, pyproject.toml
 	$(BIN)/ruff format --check .

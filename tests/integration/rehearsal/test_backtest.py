@@ -143,7 +143,7 @@ def test_what_was_never_recorded_is_named(ranges: PrometheusClient) -> None:
     assert (
         rule_replay(backtest_result, "error_spike").note == "the series mine_total was not recorded"
     )
-    text = "router_redis_errors_total was recorded without a cohort label, not of treatment"
+    text = "router_redis_errors_total was recorded without the label 'cohort', not of treatment"
     assert rule_replay(backtest_result, "complaints").note == text
     assert rule_replay(backtest_result, "error_spike") in backtest_result.rules_without_data
     assert rule_replay(backtest_result, "error_spike").verdicts[0].outcome is Outcome.INCONCLUSIVE

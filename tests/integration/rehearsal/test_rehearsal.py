@@ -33,7 +33,7 @@ from tests.phase4_plan import PHASE4, phase4_shortened
 
 pytestmark = pytest.mark.integration
 DEMO = Path(__file__).parents[3] / "plans" / "demo.yaml"
-WORKFLOW_SCENARIOS = ["memory_leak", "error_burst", "nan"]
+WORKFLOW_SCENARIOS = ["memory_leak", "nan"]
 """What the workflow itself rehearses here; the pure core does all of the library."""
 
 

@@ -24,7 +24,7 @@ from sluice.rollout.engine.decide import (
 )
 from sluice.rollout.engine.state import State, Status
 
-SEEDS = 2_000
+SEEDS = 600
 SEED_PARTS = 4
 Decide = Callable[[State, datetime], Decision]
 
