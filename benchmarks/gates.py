@@ -30,7 +30,7 @@ SHARES = (0.05, 0.25, 0.5)
 BATCH = 50
 ALPHA = 3 * gates_sluice.ALPHA_PER_METRIC
 DETECTION_HOURS_MAX = {0.05: 10, 0.25: 3, 0.5: 3}
-"""0.5 → 2 % errors, DESIGN.md §10; it names 5 and 25 %, 50 % may not be later than 25 %."""
+"""Hours to find 0.5 → 2 % errors. The goal names 5 and 25 %; 50 % may not be later than 25 %."""
 LATENCY_HOURS_MAX = 2
 
 GateMethod = Callable[[SimulatedTraffic], dict[str, Fired]]

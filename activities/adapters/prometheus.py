@@ -1,4 +1,4 @@
-"""The metrics port on Prometheus, through prometheus-api-client (its traps: DESIGN.md §10)."""
+"""The metrics port on Prometheus, through prometheus-api-client."""
 
 import math
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""Approvals: who may say yes, to which readings, and until when (DESIGN.md §4, people)."""
+"""Approvals: who may say yes, to which readings, and until when."""
 
 from datetime import datetime, timedelta
 from typing import Annotated, Literal, Self
