@@ -10,8 +10,9 @@ from datetime import date
 
 from router.backends.conditions import Condition, Filter, Operator, Value
 from router.backends.schema_catalog import Attribute, SchemaCatalog
-from router.backends.time_expressions import MONTHS, parse_time_range
+from router.backends.time_expressions import parse_time_range
 from router.backends.tokenization import STOPWORDS, fold, is_identifier, name_candidates
+from router.english_words import MONTHS
 
 _NUMBER = r"(?P<number>\d{1,3}(?:[ ,]\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)(?P<unit>k|m)?\b(?!-)"
 _COMPARISONS: tuple[tuple[str, Operator], ...] = (

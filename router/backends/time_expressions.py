@@ -10,28 +10,15 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Literal
 
+from router.english_words import MONTHS, UNIT_DAYS
+
 TimeOrder = Literal["latest", "earliest"]
-MONTHS = [
-    "january",
-    "february",
-    "march",
-    "april",
-    "may",
-    "june",
-    "july",
-    "august",
-    "september",
-    "october",
-    "november",
-    "december",
-]
 _MONTH_PATTERN = r"(?P<month>" + "|".join(f"{m[:3]}(?:{m[3:]})?" for m in MONTHS) + r")\.?"
 _ISO_PATTERN = r"(?P<iso>\d{4}-\d{2}-\d{2})"
 _DAY_PATTERN = (
     rf"(?:(?P<d1>\d{{1,2}})(?:st|nd|rd|th)?(?: of)? {_MONTH_PATTERN}|\b(?P<m2>[a-z]{{3,9}})\.? (?P<d2>\d{{1,2}})(?:st|nd|rd|th)?),? "
     r"(?P<y>\d{4})"
 )
-_UNIT_DAYS = {"day": 1, "week": 7, "month": 30, "quarter": 91, "year": 365}
 _EARLIEST = re.compile(r"\b(first|earliest|oldest)\b")
 _LATEST = re.compile(r"\b(latest|most recent|newest|recently|recent|last time|last)\b")
 
@@ -87,7 +74,7 @@ def _adjacent_range(text: str, today: date) -> tuple[date, date] | None:
     if match is None or span is None:
         return None
     number = int(match["n"]) if (match["n"] or "").isdigit() else 1
-    length = timedelta(days=number * _UNIT_DAYS[match["unit"]])
+    length = timedelta(days=number * UNIT_DAYS[match["unit"]])
     if match["side"] == "before":
         return span[0] - length, span[0]
     return span[1], span[1] + length
@@ -200,7 +187,7 @@ def _read_year(match: re.Match[str], _: date) -> tuple[date, date]:
 
 
 def _read_past_units(match: re.Match[str], today: date) -> tuple[date, date]:
-    days = _UNIT_DAYS[match["unit"]] * int(match["n"])
+    days = UNIT_DAYS[match["unit"]] * int(match["n"])
     return today - timedelta(days=days), today + timedelta(days=1)
 
 

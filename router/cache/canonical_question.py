@@ -10,6 +10,7 @@ import re
 from functools import lru_cache
 
 from router.backends.tokenization import STOPWORDS
+from router.english_words import NUMBER_WORDS, TENS_WORDS
 from router.rewrite import normalize
 
 _TOKEN = re.compile(r"[^\W_]+(?:['.,:/&@_-]+[^\W_]+)*|\S")
@@ -58,20 +59,7 @@ _LOOSE_VARIANTS = [
 _HOW_TO = re.compile(r"^how (?:do|can) (?:i|we|one) (?=\S)")
 _QUANTIFIER_NOUNS = frozenset(["few", "little", "lot", "number", "bit", "couple"])
 _WORDS_THAT_NEED_THE = frozenset(["who", "last", "next", "past"])
-_UNITS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
-_TEENS = [
-    "ten",
-    "eleven",
-    "twelve",
-    "thirteen",
-    "fourteen",
-    "fifteen",
-    "sixteen",
-    "seventeen",
-    "eighteen",
-    "nineteen",
-]
-_TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
+_UNITS = NUMBER_WORDS[:10]
 _ORDINALS = [
     "first",
     "second",
@@ -86,8 +74,8 @@ _ORDINALS = [
 ]
 _SCALES = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9}
 _NUMBERS = {
-    **{word: number for number, word in enumerate([*_UNITS, *_TEENS])},
-    **{word: 10 * number for number, word in enumerate(_TENS, 2)},
+    **{word: number for number, word in enumerate(NUMBER_WORDS)},
+    **{word: 10 * number for number, word in enumerate(TENS_WORDS, 2)},
 }
 _ORDINAL_SPELLINGS = {word: f"{number}." for number, word in enumerate(_ORDINALS, 1)}
 _ORDINAL_PATTERN = re.compile(r"(?<!\d)(\d+)(?:st|nd|rd|th)")
@@ -147,7 +135,7 @@ def _normalize_numbers(tokens: list[str]) -> list[str]:
     tens_before = False
     for token in tokens:
         tens, _, unit = token.partition("-")
-        if tens in _TENS and unit in _UNITS[1:]:
+        if tens in TENS_WORDS and unit in _UNITS[1:]:
             written.append(str(_NUMBERS[tens] + _NUMBERS[unit]))
         elif tens_before and token in _UNITS[1:]:
             written[-1] = str(int(written[-1]) + _NUMBERS[token])
@@ -155,7 +143,7 @@ def _normalize_numbers(tokens: list[str]) -> list[str]:
             written[-1] = str(int(written[-1]) * _SCALES[token])
         else:
             written.append(_normalize_number(token))
-        tens_before = token in _TENS
+        tens_before = token in TENS_WORDS
     return written
 
 

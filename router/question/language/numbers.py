@@ -3,41 +3,11 @@
 import re
 from collections.abc import Sequence
 
+from router.english_words import NUMBER_WORDS, TENS_WORDS
 from router.question.language.tokens import QuestionToken
 
-_UNITS = {
-    word: number
-    for number, word in enumerate(
-        [
-            "zero",
-            "one",
-            "two",
-            "three",
-            "four",
-            "five",
-            "six",
-            "seven",
-            "eight",
-            "nine",
-            "ten",
-            "eleven",
-            "twelve",
-            "thirteen",
-            "fourteen",
-            "fifteen",
-            "sixteen",
-            "seventeen",
-            "eighteen",
-            "nineteen",
-        ]
-    )
-}
-_TENS = {
-    word: 10 * number
-    for number, word in enumerate(
-        ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"], start=2
-    )
-}
+_UNITS = {word: number for number, word in enumerate(NUMBER_WORDS)}
+_TENS = {word: 10 * number for number, word in enumerate(TENS_WORDS, start=2)}
 SCALES = {
     "hundred": 100,
     "thousand": 1000,

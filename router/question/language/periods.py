@@ -7,29 +7,14 @@ import re
 from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 
-MONTHS = [
-    "january",
-    "february",
-    "march",
-    "april",
-    "may",
-    "june",
-    "july",
-    "august",
-    "september",
-    "october",
-    "november",
-    "december",
-]
+from router.english_words import MONTHS, NUMBER_WORDS, UNIT_DAYS
+
 MONTH = "|".join(sorted({*MONTHS, *(month[:3] for month in MONTHS), "sept"}, key=len, reverse=True))
 _DAY = r"(?P<day>\d{1,2})(?:st|nd|rd|th)?"
-_DAYS = {"day": 1, "week": 7, "month": 30, "quarter": 91, "year": 365}
-_NUMBERS = {
-    word: number
-    for number, word in enumerate(
-        ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"), start=1
-    )
-} | {"a": 1, "couple of": 2}
+_NUMBERS = {word: number for number, word in enumerate(NUMBER_WORDS[1:11], start=1)} | {
+    "a": 1,
+    "couple of": 2,
+}
 _COUNT = rf"(?P<n>\d{{1,4}}|{'|'.join(_NUMBERS)})"
 LAST = 0
 _ORDINALS = {
@@ -117,14 +102,14 @@ def _century(match: re.Match[str], _: date) -> Span:
 def _past(match: re.Match[str], today: date) -> Span:
     number = match["n"]
     count = int(number) if number.isdigit() else _NUMBERS[number]
-    days = _DAYS[match["unit"]] * count
+    days = UNIT_DAYS[match["unit"]] * count
     return today - timedelta(days=days), today + timedelta(days=1)
 
 
 def _ago(match: re.Match[str], today: date) -> Span:
     number = match["n"]
     count = int(number) if number.isdigit() else _NUMBERS[number]
-    return _one_day(today - timedelta(days=_DAYS[match["unit"]] * count))
+    return _one_day(today - timedelta(days=UNIT_DAYS[match["unit"]] * count))
 
 
 def _calendar(match: re.Match[str], today: date) -> Span:

@@ -26,7 +26,7 @@ from pydantic import Field, model_validator
 from sluice.rollout.analysis.gate import Model
 from sluice.rollout.analysis.stats.e_process import Array, Share, log_sum
 from sluice.rollout.analysis.stats.means import Moments
-from sluice.rollout.analysis.stats.result import SequentialResult, format_count, judge_evidence
+from sluice.rollout.analysis.stats.result import SequentialResult, compare_means, judge_evidence
 
 BETS = np.array([0.004, 0.01, 0.025, 0.06, 0.15, 0.4, 0.8])
 """λ of the mixture: they suit differences of means from about 0.002 to 0.5."""
@@ -165,12 +165,8 @@ class BoundedMeanTest(Model):
 
     def facts(self, state: BoundedMeanState, alpha: float) -> str:
         """Return the means, the counts, and the interval of the difference."""
-        t, c = state.treatment, state.control
-        low, high = self.interval(state, alpha)
-        return (
-            f"{self.name} {t.mean:.3f} (treatment, {format_count(t.units)}) against {c.mean:.3f} "
-            f"(control, {format_count(c.units)}), difference {low:+.3f} to {high:+.3f}"
-        )
+        treatment, control = ((c.mean, c.units) for c in (state.treatment, state.control))
+        return compare_means(self.name, treatment, control, self.interval(state, alpha))
 
 
 def _columns(sums: CohortSums, low: bool) -> tuple[float, float, float]:

@@ -21,7 +21,7 @@ from pydantic import Field, model_validator
 
 from sluice.rollout.analysis.gate import Model
 from sluice.rollout.analysis.stats.e_process import Array, Count, log_sum
-from sluice.rollout.analysis.stats.result import SequentialResult, format_count, judge_evidence
+from sluice.rollout.analysis.stats.result import SequentialResult, compare_means, judge_evidence
 
 _ROUNDS, _PARTS = 15, 16
 """A boundary is looked for among 16 parts of the last part: as fine as 60 bisections, in two thirds of the time."""
@@ -176,12 +176,8 @@ class MeanTest(Model):
         return judge_evidence(claim, self.facts(state, alpha), evidence, alpha)
 
     def facts(self, state: MeanState, alpha: float) -> str:
-        t, c = state.treatment, state.control
-        low, high = self.interval(state, alpha)
-        return (
-            f"{self.name} {t.mean:.3f} (treatment, {format_count(t.units)}) against {c.mean:.3f} "
-            f"(control, {format_count(c.units)}), difference {low:+.3f} to {high:+.3f}"
-        )
+        treatment, control = ((c.mean, c.units) for c in (state.treatment, state.control))
+        return compare_means(self.name, treatment, control, self.interval(state, alpha))
 
 
 @lru_cache(maxsize=256)

@@ -65,5 +65,19 @@ def format_count(value: float) -> str:
     return f"{value:,.0f}"
 
 
+def compare_means(
+    name: str,
+    treatment: tuple[float, float],
+    control: tuple[float, float],
+    difference: tuple[float, float],
+) -> str:
+    """Return both cohorts' (mean, units) and the interval of their difference as a phrase."""
+    (t_mean, t_units), (c_mean, c_units), (low, high) = treatment, control, difference
+    return (
+        f"{name} {t_mean:.3f} (treatment, {format_count(t_units)}) against {c_mean:.3f} "
+        f"(control, {format_count(c_units)}), difference {low:+.3f} to {high:+.3f}"
+    )
+
+
 def format_rate(events: float, units: float) -> str:
     return f"{events / units:.2%}" if units else "unknown"
