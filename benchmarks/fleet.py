@@ -38,7 +38,7 @@ GOOD_ERRORS, BAD_ERRORS = 0.001, 0.5
 PLAN_TEMPLATE = """
 name: fleet-benchmark
 flag: FLAG
-report_directory: FOLDER
+report_directory: reports
 metrics:
   errors: {query: 'max(fleet_errors{flag="FLAG",cohort=~"$cohort"})', unit: ratio}
   latency: {query: 'max(fleet_latency{flag="FLAG",cohort=~"$cohort"})', unit: seconds}
@@ -84,9 +84,9 @@ class MetricsSource:
         self._server.server_close()
 
 
-def make_plan(flag: str, folder: Path) -> RolloutPlan:
-    """Return the plan of one rollout; its report goes to the temporary folder."""
-    return parse_plan(PLAN_TEMPLATE.replace("FLAG", flag).replace("FOLDER", str(folder)))
+def make_plan(flag: str) -> RolloutPlan:
+    """Return the plan of one rollout; its report goes below the worker's report root."""
+    return parse_plan(PLAN_TEMPLATE.replace("FLAG", flag))
 
 
 async def percentages(flags: FeatureFlags) -> dict[str, float]:
@@ -122,7 +122,7 @@ def cpu_seconds(process: psutil.Process) -> float:
     return float(times.user + times.system)
 
 
-async def measure_stack(stack: Stack, folder: Path, count: int, quiet: float) -> dict[str, object]:
+async def measure_stack(stack: Stack, count: int, quiet: float) -> dict[str, object]:
     """Expose every rollout, measure the quiet worker, then break all at once."""
     names = [f"fleet-{number}" for number in range(count)]
     source = MetricsSource(names)
@@ -133,7 +133,7 @@ async def measure_stack(stack: Stack, folder: Path, count: int, quiet: float) ->
     client = await Client.connect(environment["TEMPORAL_ADDRESS"], data_converter=DATA_CONVERTER)
     async with Redis.from_url(environment["REDIS_URL"]) as redis:
         flags = FeatureFlags(redis)
-        plans = [make_plan(name, folder / "reports") for name in names]
+        plans = [make_plan(name) for name in names]
         await expose_all(Rollouts(client), flags, plans)
         await asyncio.sleep(5)  # every watch has begun
         before = cpu_seconds(worker)
@@ -165,10 +165,10 @@ def summarize(seconds: list[float], cpu: float, exposed: int) -> dict[str, objec
 async def measure(count: int, quiet: float) -> dict[str, object]:
     """Run one fleet on servers of its own; all end with it."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
-        stack = Stack(Path(name) / "stack", dict(os.environ))
+        stack = Stack(Path(name) / "stack", {**os.environ, "SLUICE_REPORT_ROOT": name})
         try:
             await stack.up(SERVICES)
-            return await measure_stack(stack, Path(name), count, quiet)
+            return await measure_stack(stack, count, quiet)
         finally:
             await stack.down()
 
