@@ -1,5 +1,5 @@
 # syntax=docker/dockerfile:1
-# One image for both processes; the command says which: `sluice router …` or `sluice worker`.
+# One image for all processes; the command says which: `sluice router …`, `worker`, `console`, `flags serve`.
 
 FROM ghcr.io/astral-sh/uv:0.9.26 AS uv
 
@@ -7,7 +7,7 @@ FROM python:3.11-slim-bookworm AS build
 COPY --from=uv /uv /usr/local/bin/uv
 ENV UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never UV_PROJECT_ENVIRONMENT=/opt/sluice
 # Production gives the servers' addresses: the extra `stack` stays out.
-ENV EXTRAS="--extra console --extra otel --extra router --extra worker"
+ENV EXTRAS="--extra console --extra ofrep --extra otel --extra router --extra worker"
 WORKDIR /src
 # Packages first: a change of our code doesn't fetch them again.
 COPY pyproject.toml uv.lock ./
