@@ -24,7 +24,6 @@ PORT = 8016
 KEYS_VARIABLE = "SLUICE_FLAGS_API_KEYS"
 OPEN_ACCESS_VARIABLE = "SLUICE_OPEN_ACCESS"
 LOOPBACK_HOSTS = ("127.0.0.1", "::1", "localhost")
-GRACEFUL_SECONDS = 5
 
 
 def serve(
@@ -37,10 +36,8 @@ def serve(
     The API keys are those of the file SLUICE_FLAGS_API_KEYS; without it every caller is allowed.
     """
     require_extra("flags serve", "ofrep")
-    import uvicorn  # noqa: PLC0415  the extra `ofrep`
-
-    from sluice.flags.server.app import create_application  # noqa: PLC0415  as above
-    from sluice.flags.server.limited_protocol import LimitedHttpProtocol  # noqa: PLC0415  as above
+    from sluice.flags.server.app import create_application  # noqa: PLC0415  the extra `ofrep`
+    from sluice.flags.server.process import run_server  # noqa: PLC0415  as above
 
     context = Context.read()
     path = context.environment.get(KEYS_VARIABLE)
@@ -58,16 +55,7 @@ def serve(
     except (FlagError, ValueError) as error:
         raise CliError(str(error), Exit.USAGE) from None
     print_note(f"OFREP at http://{host}:{port}/ofrep/v1/, outcomes at /outcomes")
-    uvicorn.run(
-        app,
-        host=host,
-        port=port,
-        http=LimitedHttpProtocol,
-        access_log=False,
-        log_level="warning",
-        server_header=False,
-        timeout_graceful_shutdown=GRACEFUL_SECONDS,
-    )
+    run_server(app, host, port)
 
 
 def _require_open_access(context: Context, host: str) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from sluice.flags.errors import InvalidFlagError
+from sluice.flags.server.stream_tokens import is_valid_token, issue_token
 
 EVALUATE, OUTCOMES = "evaluate", "outcomes"
 SCOPES = (EVALUATE, OUTCOMES)
@@ -53,6 +54,17 @@ class FlagApiKeys:
         if self._path is None:
             return frozenset(SCOPES)
         return self._scopes.get(_hash_key(key), frozenset())
+
+    def stream_token(self, key: str, now: float) -> str:
+        """Return what opens the event stream for the key's caller; empty where no key is needed."""
+        return issue_token(_hash_key(key), now) if self._path else ""
+
+    def accept_token(self, token: str, now: float) -> bool:
+        """Return True while the token is valid and its key may still evaluate."""
+        if self._path is None:
+            return True
+        readers = (digest for digest, scopes in self._scopes.items() if EVALUATE in scopes)
+        return any(is_valid_token(token, digest, now) for digest in readers)
 
     def reload_if_changed(self) -> None:
         """Read the file again if it changed; raise InvalidFlagError and keep the keys if it can't be."""

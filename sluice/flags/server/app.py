@@ -1,32 +1,36 @@
 """The flags server: OFREP over a snapshot in memory, and counting of reported outcomes.
 
-Contract: `service/openapi.yaml` of github.com/open-feature/protocol, version 0.1. The snapshot
-expires by the same lease as in any other process. Before its first read every flag resolves to
-False with reason STALE: a 404 would leave the caller's default in force.
+Contract: `service/openapi.yaml` of github.com/open-feature/protocol, version 0.3; `openapi.yaml`
+here says the same of our answers. The snapshot expires by the same lease as in any other process.
+Before its first read every flag resolves to False: a 404 would leave the caller's default in force.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+import time
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 from redis.asyncio import Redis
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from xxhash import xxh3_64_hexdigest
 
 from sluice.flags.errors import FlagError
 from sluice.flags.redis.reader import FlagReader
 from sluice.flags.redis.urls import connect
-from sluice.flags.resolution import FLAG_NOT_FOUND, ResolutionError, resolve
+from sluice.flags.resolution import FLAG_NOT_FOUND
+from sluice.flags.server.access import Endpoint, guarded, key_of
+from sluice.flags.server.answers import answer_of, failure
 from sluice.flags.server.api_keys import EVALUATE, OUTCOMES, FlagApiKeys
+from sluice.flags.server.event_stream import STREAMS_MAX, RevisionFeed
+from sluice.flags.server.openapi import openapi_document
 from sluice.flags.server.outcome_counters import OutcomeCounters
 from sluice.flags.server.requests import BadRequestError, parse_outcomes, parse_targeting_key
 from sluice.flags.service.announcement import announce
@@ -51,7 +55,8 @@ CONFIGURATION = {
         "caching": {"enabled": False},
     },
 }
-Endpoint = Callable[[Request], Awaitable[Response]]
+EVENTS_PATH = "/ofrep/v1/events"
+INACTIVITY_SECONDS = 120
 logger = logging.getLogger(__name__)
 
 
@@ -67,15 +72,20 @@ class FlagsServer:
 
     def __post_init__(self) -> None:
         self.counters = OutcomeCounters(self.reader, self.redis, self.registry, self.cohorts)
+        self.feed = RevisionFeed(self.reader)
+        streams = Gauge("sluice_flag_streams", "Open event streams", registry=self.registry)
+        streams.set_function(lambda: self.feed.streams)
 
     def application(self) -> Starlette:
         """Return the ASGI application; its lifespan starts the reader and announces the process."""
-        return Starlette(
+        application = Starlette(
             routes=[
-                self._post("/ofrep/v1/evaluate/flags/{key}", self.evaluate, EVALUATE),
+                self._post("/ofrep/v1/evaluate/flags/{key:path}", self.evaluate, EVALUATE),
                 self._post("/ofrep/v1/evaluate/flags", self.evaluate_all, EVALUATE),
-                Route("/ofrep/v1/configuration", _guarded(self.configuration, self.keys, EVALUATE)),
+                Route(EVENTS_PATH, self.events),
+                Route("/ofrep/v1/configuration", guarded(self.configuration, self.keys, EVALUATE)),
                 self._post("/outcomes", self.record_outcomes, OUTCOMES),
+                Route("/openapi.json", _openapi),
                 Route("/healthz", _healthz),
                 Route("/readyz", self.readyz),
                 Route("/metrics", self.metrics),
@@ -83,6 +93,8 @@ class FlagsServer:
             lifespan=self._lifespan,
             exception_handlers={Exception: _internal_error},
         )
+        application.state.feed = self.feed
+        return application
 
     async def evaluate(self, request: Request) -> Response:
         """Resolve one flag (OFREP single evaluation)."""
@@ -90,8 +102,8 @@ class FlagsServer:
         try:
             user = parse_targeting_key(await _read_body(request))
         except BadRequestError as error:
-            return JSONResponse(_failure(flag, error.code, error.details), 400)
-        result = self._resolve(flag, user)
+            return JSONResponse(failure(flag, error.code, error.details), 400)
+        result = answer_of(self.reader, flag, user)
         if "errorCode" not in result:
             return JSONResponse(result)
         return JSONResponse(result, 404 if result["errorCode"] == FLAG_NOT_FOUND else 400)
@@ -102,12 +114,50 @@ class FlagsServer:
             user = parse_targeting_key(await _read_body(request))
         except BadRequestError as error:
             return JSONResponse({"errorCode": error.code, "errorDetails": error.details}, 400)
-        names = sorted(self.reader.snapshot().flags)
-        return _with_etag(request, {"flags": [self._resolve(name, user) for name in names]})
+        await self.feed.catch_up(request.query_params.get("flagConfigEtag", ""))
+        revision, stream = self.feed.current(), self._stream_uri(request)
+        etag = _etag(f"{revision.id} {stream} {user}".encode())
+        if _has_etag(request, etag):
+            return Response(status_code=304, headers={"ETag": etag})
+        document = {
+            "flags": [
+                answer_of(self.reader, name, user) for name in sorted(self.reader.snapshot().flags)
+            ],
+            "metadata": {"version": revision.version, "stale": revision.stale},
+            "eventStreams": [
+                {
+                    "type": "sse",
+                    "endpoint": {"requestUri": stream},
+                    "inactivityDelaySec": INACTIVITY_SECONDS,
+                }
+            ],
+        }
+        # The lease may have ended meanwhile: such an answer is not one to come back to.
+        is_consistent = self.feed.current() == revision
+        return JSONResponse(document, headers={"ETag": etag} if is_consistent else None)
+
+    async def events(self, request: Request) -> Response:
+        """Stream the changes of the configuration (OFREP event stream)."""
+        token = request.query_params.get("token", "")
+        if not (
+            self.keys.accept_token(token, time.time())
+            or EVALUATE in self.keys.scopes(key_of(request))
+        ):
+            return Response(status_code=401)
+        if self.feed.streams >= STREAMS_MAX:
+            return Response(status_code=429, headers={"Retry-After": "5"})
+        stream = self.feed.stream(request.headers.get("last-event-id", ""))
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
 
     async def configuration(self, request: Request) -> Response:
         """Return what the providers may ask of this server."""
-        return _with_etag(request, CONFIGURATION)
+        response = JSONResponse(CONFIGURATION)
+        etag = _etag(bytes(response.body))
+        if _has_etag(request, etag):
+            return Response(status_code=304, headers={"ETag": etag})
+        response.headers["ETag"] = etag
+        return response
 
     async def record_outcomes(self, request: Request) -> Response:
         """Count what a service reports of its requests; all of them or, on an error, none."""
@@ -133,32 +183,25 @@ class FlagsServer:
         """Return the counters in Prometheus' format."""
         return Response(generate_latest(self.registry), media_type=CONTENT_TYPE_LATEST)
 
-    def _resolve(self, flag: str, user: str | None) -> dict[str, Any]:
-        resolved = resolve(self.reader, flag, user)
-        if isinstance(resolved, ResolutionError):
-            return _failure(flag, resolved.code, resolved.message)
-        evaluation = resolved.evaluation
-        return {
-            "key": flag,
-            "value": evaluation.enabled,
-            "reason": resolved.reason,
-            "variant": evaluation.variant,
-            "metadata": {"version": evaluation.version, "detail": evaluation.detail},
-        }
+    def _stream_uri(self, request: Request) -> str:
+        token = self.keys.stream_token(key_of(request), time.time())
+        return f"{EVENTS_PATH}?token={token}" if token else EVENTS_PATH
 
     def _post(self, path: str, endpoint: Endpoint, scope: str) -> Route:
-        return Route(path, _guarded(endpoint, self.keys, scope), methods=["POST"])
+        return Route(path, guarded(endpoint, self.keys, scope), methods=["POST"])
 
     @asynccontextmanager
     async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:
         self.reader.start()
         await asyncio.to_thread(self.reader.wait_ready, READY_SECONDS)
         announcement = announce(self.reader)
-        reloader = asyncio.create_task(_reload_keys(self.keys))
+        tasks = [asyncio.create_task(each) for each in (_reload_keys(self.keys), self.feed.run())]
         try:
             yield
         finally:
-            reloader.cancel()
+            self.feed.close()
+            for task in tasks:
+                task.cancel()
             await self.counters.close()
             await asyncio.to_thread(announcement.close)
             self.reader.stop()
@@ -188,35 +231,17 @@ async def _read_body(request: Request) -> bytes:
     return bytes(body)
 
 
-def _guarded(endpoint: Endpoint, keys: FlagApiKeys, scope: str) -> Endpoint:
-    """Return the endpoint behind the key of `X-API-Key` or `Authorization: Bearer`."""
-
-    async def guarded(request: Request) -> Response:
-        scopes = keys.scopes(_key_of(request))
-        if scope in scopes:
-            return await endpoint(request)
-        return Response(status_code=403 if scopes else 401)
-
-    return guarded
+def _etag(content: bytes) -> str:
+    return f'"{xxh3_64_hexdigest(content)}"'
 
 
-def _key_of(request: Request) -> str:
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    return request.headers.get("x-api-key") or (token if scheme.lower() == "bearer" else "")
-
-
-def _failure(flag: str, code: str, details: str) -> dict[str, Any]:
-    return {"key": flag, "errorCode": code, "errorDetails": details}
-
-
-def _with_etag(request: Request, document: dict[str, Any]) -> Response:
-    response = JSONResponse(document)
-    etag = f'"{xxh3_64_hexdigest(response.body)}"'
+def _has_etag(request: Request, etag: str) -> bool:
     requested = request.headers.get("if-none-match", "")
-    if etag in [part.strip().removeprefix("W/") for part in requested.split(",")]:
-        return Response(status_code=304, headers={"ETag": etag})
-    response.headers["ETag"] = etag
-    return response
+    return etag in [part.strip().removeprefix("W/") for part in requested.split(",")]
+
+
+async def _openapi(_request: Request) -> Response:
+    return JSONResponse(openapi_document())
 
 
 async def _healthz(_request: Request) -> Response:

@@ -18,9 +18,10 @@ from typing import Any
 
 import httpx
 import pytest
+from openfeature import api
+from openfeature.client import OpenFeatureClient
 from openfeature.contrib.provider.ofrep import OFREPProvider
 from openfeature.evaluation_context import EvaluationContext
-from openfeature.exception import FlagNotFoundError, TargetingKeyMissingError
 from redis.asyncio import Redis
 
 from sluice.cli.errors import Exit
@@ -33,7 +34,7 @@ from tests.fuzzing import fuzz, json_bodies
 
 pytestmark = pytest.mark.integration
 ENVIRONMENT = "ofrep-test"
-FULL, HALF, KILLED = "full", "half", "killed"
+FULL, HALF, KILLED, LISTED = "full", "half", "killed", "listed"
 NODE_FOLDER = Path(__file__).parents[2] / "node"
 READ_KEY, WRITE_KEY = generate_key(), generate_key()
 
@@ -79,6 +80,8 @@ async def create_flags(redis_url: str) -> None:
         flags = FeatureFlags(redis, environment=ENVIRONMENT)
         await flags.create_flag(FULL, rollout_percentage=100)
         await flags.create_flag(HALF, rollout_percentage=50)
+        await flags.create_flag(LISTED, rollout_percentage=0)
+        await flags.add_to_whitelist(LISTED, "alice")
         await flags.create_flag(KILLED, rollout_percentage=100)
         await flags.kill(KILLED)
 
@@ -126,38 +129,151 @@ def wait_for(condition: Any, seconds: float = 3) -> None:  # noqa: ANN401  any c
         time.sleep(0.02)
 
 
+Scenario = tuple[str, str, object, str | None]
+SCENARIOS: dict[str, tuple[Scenario, dict[str, object]]] = {
+    "resolves a boolean": (("Boolean", FULL, False, "alice"), {"value": True}),
+    "resolves details": (
+        ("Boolean", FULL, False, "alice"),
+        {"value": True, "variant": "treatment", "reason": "SPLIT", "errorCode": None},
+    ),
+    "resolves without a user": (
+        ("Boolean", FULL, False, None),
+        {"value": True, "reason": "STATIC"},
+    ),
+    "resolves by context: a user on the list": (
+        ("Boolean", LISTED, False, "alice"),
+        {"value": True, "reason": "TARGETING_MATCH"},
+    ),
+    "resolves by context: another user": (("Boolean", LISTED, True, "bob"), {"value": False}),
+    "a killed flag is off": (
+        ("Boolean", KILLED, True, "alice"),
+        {"value": False, "reason": "DISABLED", "errorCode": None},
+    ),
+    "flag not found": (
+        ("Boolean", "missing-flag", True, "alice"),
+        {"value": True, "reason": "ERROR", "errorCode": "FLAG_NOT_FOUND"},
+    ),
+    "type error: text": (
+        ("String", FULL, "fallback", "alice"),
+        {"value": "fallback", "reason": "ERROR", "errorCode": "TYPE_MISMATCH"},
+    ),
+    "type error: number": (
+        ("Number", FULL, 13, "alice"),
+        {"value": 13, "reason": "ERROR", "errorCode": "TYPE_MISMATCH"},
+    ),
+    "type error: object": (
+        ("Object", FULL, {"a": 1}, "alice"),
+        {"value": {"a": 1}, "reason": "ERROR", "errorCode": "TYPE_MISMATCH"},
+    ),
+    "the user is missing": (
+        ("Boolean", HALF, False, None),
+        {"value": False, "reason": "ERROR", "errorCode": "TARGETING_KEY_MISSING"},
+    ),
+}
+"""The specification's evaluation scenarios, for flags that are booleans."""
+
+
+def evaluate_in_python(scenario: Scenario, client: OpenFeatureClient) -> dict[str, object]:
+    kind, flag, fallback, user = scenario
+    method = {"Number": "float"}.get(kind, kind.lower())
+    context = EvaluationContext(targeting_key=user)
+    details = getattr(client, f"get_{method}_details")(flag, fallback, context)
+    return {
+        "value": details.value,
+        "reason": details.reason,
+        "variant": details.variant,
+        "errorCode": details.error_code.value if details.error_code else None,
+    }
+
+
+def check(results: list[dict[str, object]]) -> None:
+    wrong = {
+        name: result
+        for (name, (_, expected)), result in zip(SCENARIOS.items(), results, strict=True)
+        if not expected.items() <= result.items()
+    }
+    assert not wrong
+
+
 def test_the_python_provider_evaluates(server: RunningServer) -> None:
     provider = OFREPProvider(server.url, headers_factory=lambda: {"X-API-Key": READ_KEY})
-    context = EvaluationContext(targeting_key="alice")
-    details = provider.resolve_boolean_details(FULL, False, context)
-    assert (details.value, details.variant, details.reason) == (True, "treatment", "SPLIT")
-    killed = provider.resolve_boolean_details(KILLED, True, context)
-    assert (killed.value, killed.reason) == (False, "DISABLED")
-    with pytest.raises(FlagNotFoundError):
-        provider.resolve_boolean_details("missing", True, context)
-    with pytest.raises(TargetingKeyMissingError):
-        provider.resolve_boolean_details(HALF, True)
+    api.set_provider(provider, "ofrep-test")
+    client = api.get_client("ofrep-test")
+    check([evaluate_in_python(scenario, client) for scenario, _ in SCENARIOS.values()])
 
 
-def test_the_javascript_provider_evaluates(server: RunningServer, tmp_path: Path) -> None:
-    npm, node = shutil.which("npm"), shutil.which("node")
-    if npm is None or node is None:
+@pytest.fixture(scope="module")
+def node_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    npm = shutil.which("npm")
+    if npm is None or shutil.which("node") is None:
         pytest.skip(f"{NO_NODE}: node and npm are not installed")
-    for name in ("package.json", "ofrep_client.mjs"):
-        shutil.copy(NODE_FOLDER / name, tmp_path)
+    folder = tmp_path_factory.mktemp("node")
+    for path in NODE_FOLDER.iterdir():
+        shutil.copy(path, folder)
     install = [npm, "install", "--no-audit", "--no-fund"]
-    installed = subprocess.run(install, cwd=tmp_path, capture_output=True, text=True, check=False)  # noqa: S603
+    installed = subprocess.run(install, cwd=folder, capture_output=True, text=True, check=False)  # noqa: S603
     if installed.returncode:
         pytest.skip(f"{NO_NODE}: npm install failed: {installed.stderr[-200:]}")
+    return folder
 
-    def ask(flag: str) -> Any:  # noqa: ANN401  JSON
-        command = [node, "ofrep_client.mjs", server.url, READ_KEY, flag, "alice"]
-        return json.loads(subprocess.check_output(command, cwd=tmp_path))  # noqa: S603
 
-    expected = {"value": True, "reason": "SPLIT", "variant": "treatment", "errorCode": None}
-    assert ask(FULL) == expected
-    assert ask(KILLED)["value"] is False
-    assert ask("missing")["errorCode"] == "FLAG_NOT_FOUND"
+def test_the_javascript_provider_evaluates(server: RunningServer, node_folder: Path) -> None:
+    scenarios = json.dumps([scenario for scenario, _ in SCENARIOS.values()])
+    command = ["node", "ofrep_client.mjs", server.url, READ_KEY, scenarios]
+    check(json.loads(subprocess.check_output(command, cwd=node_folder)))  # noqa: S603  ours
+
+
+def test_a_rollback_reaches_the_javascript_web_provider(
+    server: RunningServer, node_folder: Path
+) -> None:
+    """By the event stream: the provider does not poll, and keeps its answers in memory."""
+    command = ["node", "ofrep_web_client.mjs", server.url, READ_KEY, FULL, "alice"]
+    with subprocess.Popen(  # noqa: S603  ours
+        command, cwd=node_folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert json.loads(process.stdout.readline())["value"] is True
+        wait_for(lambda: server.metric("sluice_flag_streams") == 1)
+        server.write(full=0)
+        written_at = time.time()
+        try:
+            change = json.loads(process.stdout.readline())
+        finally:
+            process.terminate()
+            server.write(full=100)
+    assert (change["value"], change["at"] - written_at < 1.0) == (False, True)
+
+
+def test_a_stream_opens_with_the_token_of_a_bulk_answer(server: RunningServer) -> None:
+    bulk = server.post("/ofrep/v1/evaluate/flags", {"context": {"targetingKey": "alice"}}).json()
+    (stream,) = bulk["eventStreams"]
+    uri = stream["endpoint"]["requestUri"]
+    assert httpx.get(f"{server.url}/ofrep/v1/events").status_code == 401
+    assert httpx.get(f"{server.url}{uri}0").status_code == 401
+    with httpx.stream("GET", f"{server.url}{uri}") as reply:
+        assert reply.headers["content-type"].startswith("text/event-stream")
+        lines = reply.iter_lines()
+        data = next(line for line in lines if line.startswith("data: "))
+    assert json.loads(data.removeprefix("data: "))["type"] == "refetchEvaluation"
+
+
+def test_every_answer_is_as_the_openapi_document_says(
+    server: RunningServer, tmp_path: Path
+) -> None:
+    """Schemathesis, the same examples each time.
+
+    Not `negative_data_rejection`: a flag that is the same for everybody needs no targeting key, and
+    unknown parts of a context are allowed. Not the stream, which has no end.
+    """
+    program = Path(sys.executable).with_name("schemathesis")
+    command = [str(program), "run", f"{server.url}/openapi.json", "-H", f"X-API-Key: {WRITE_KEY}"]
+    command += ["--exclude-checks", "negative_data_rejection,positive_data_acceptance"]
+    command += ["--exclude-operation-id", "streamEvents", "--phases", "examples,fuzzing"]
+    command += ["--max-examples", "8", "--generation-deterministic", "--seed", "1", "--no-shrink"]
+    done = subprocess.run(  # noqa: S603  ours
+        [*command, "--no-color"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-1000:]
 
 
 def test_a_bulk_evaluation_is_not_sent_again_until_it_changes(server: RunningServer) -> None:
