@@ -38,7 +38,7 @@ class PropagationMonitor:
     async def confirm(self, receipt: FlagReceipt) -> str:
         """Poll until no process serves the treatment: only then an abort is done."""
         self.cancel()
-        self._context.publish_status("asking every router process")
+        self._context.publish_status("asking every process")
         request = _confirm_request(self._context.state, receipt.percentage, receipt.version)
         return (await _read_back(request)).text
 

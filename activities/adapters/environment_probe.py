@@ -32,6 +32,7 @@ NO_PROCESS = (
     "no process is announced: start one with `sluice router`, or add SluiceMiddleware or announce() "
     "to your service (docs/flags.md)"
 )
+TOO_FEW_TARGETS = "`names` must list the jobs of all services of this environment"
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ class LiveEnvironmentProbe:
             return ProbeResult(passed=False, reason=NO_PROCESS)
         wrong = await asyncio.gather(*(self._readiness_problem(process) for process in processes))
         bad = [f"{process.id}: {why}" for process, why in zip(processes, wrong, strict=True) if why]
-        well = f"every store answers {len(processes)} router processes"
+        well = f"every store answers {len(processes)} processes"
         return ProbeResult(passed=not bad, reason="; ".join(bad) or well)
 
     async def check_scrape_targets(
@@ -108,7 +109,8 @@ class LiveEnvironmentProbe:
             f"of {count} live processes"
         )
         enough = scraped is not None and scraped >= count > 0
-        return ProbeResult(passed=enough and up == scraped, reason=text)
+        advice = "" if enough else f"; {TOO_FEW_TARGETS}"
+        return ProbeResult(passed=enough and up == scraped, reason=text + advice)
 
     async def check_dashboards(self, titles: tuple[str, ...]) -> ProbeResult:
         """See ``activities.contract.ports.EnvironmentProbe``."""

@@ -86,7 +86,7 @@ class RollbackDrill:
             )
             confirmation = await self.store.confirm(request)
             seconds = time.monotonic() - began
-        text = f"100 % → 0 % in {seconds:.2f} s in {confirmation.processes} router processes"
+        text = f"100 % → 0 % in {seconds:.2f} s in {confirmation.processes} processes"
         if confirmation.expired:
             return ProbeResult(
                 passed=False, reason=f"{text}; {confirmation.expired} gave no answer"
@@ -104,7 +104,7 @@ class RollbackDrill:
             seconds = time.monotonic() - began
             if views and not silent:
                 return ProbeResult(
-                    passed=True, reason=f"{len(views)} router processes saw it in {seconds:.2f} s"
+                    passed=True, reason=f"{len(views)} processes saw it in {seconds:.2f} s"
                 )
             if seconds > SEEN_SECONDS_MAX:
                 return ProbeResult(passed=False, reason=_unseen_message(silent))

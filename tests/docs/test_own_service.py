@@ -1,9 +1,12 @@
-"""The service of docs/your-service.md is rolled out, breaks, and is rolled back in every process."""
+"""The services of docs/your-service.md are rolled out, break, and are rolled back in every process."""
 
 import asyncio
+import shutil
+import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,78 +22,154 @@ from sluice.rollout.engine.state import State, Status
 from sluice.rollout.plan.loader import load_plan
 from sluice.stack import Stack
 from sluice.worker.payload_converter import DATA_CONVERTER
+from tests.conftest import NO_NODE, clean_environ, run_blocking
 from tests.free_port import free_port
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 EXAMPLE = Path(__file__).parents[2] / "examples" / "own_service"
-FLAG = "fast-search"
 SERVICES = ("temporal", "redis", "postgres", "prometheus")
-PROCESSES = 2
-StackFactory = Callable[[tuple[str, ...]], Stack]
+PYTHON_FLAG, NODE_FLAG = "fast-search", "fast-search-node"
 
 
-@dataclass
+@dataclass(frozen=True)
 class OwnService:
-    """The example's processes, a worker, and a started rollout of its plan."""
+    """An example's processes, and the file that breaks them."""
 
-    urls: list[str]
-    rollouts: Rollouts
-    redis: Redis
+    flag: str
+    urls: tuple[str, ...]
     broken: Path
+    environment: Mapping[str, str]
 
     async def wait_until(self, condition: Callable[[State], bool], seconds: float = 150) -> State:
         """Return the first state that meets the condition."""
+        rollouts = await connect(self.environment)
         state: State | None = None
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
-            try:
-                state = await self.rollouts.fetch_state(FLAG)
-            except CliError:
-                continue
-            if condition(state):
-                return state
+            with suppress(CliError):
+                state = await rollouts.fetch_state(self.flag)
+                if condition(state):
+                    return state
             await asyncio.sleep(0.2)
         raise AssertionError(state and [event.text for event in state.timeline][-5:])
 
 
-@pytest.fixture
-async def service(make_stack: StackFactory, tmp_path: Path) -> AsyncIterator[OwnService]:
-    stack = make_stack(SERVICES)
-    folder = tmp_path / "own_service"
-    folder.mkdir()
+async def connect(environment: Mapping[str, str]) -> Rollouts:
+    address = environment["TEMPORAL_ADDRESS"]
+    return Rollouts(await Client.connect(address, data_converter=DATA_CONVERTER))
+
+
+async def start_rollout(service: OwnService, folder: Path, jobs: list[str]) -> None:
+    """Both services share the environment: each plan's `targets` names the jobs of both."""
+    text = (EXAMPLE / "plan.yaml").read_text().replace(PYTHON_FLAG, service.flag)
+    plan = folder / f"{service.flag}.yaml"
+    plan.write_text(text.replace('["search"]', f"[{', '.join(jobs)}]"))
+    await (await connect(service.environment)).start(load_plan(plan))
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory, stack_guard: None) -> Iterator[Stack]:
+    folder = tmp_path_factory.mktemp("own-service")
+    stack = Stack(folder / "stack", clean_environ())
+    run_blocking(lambda: stack.up(SERVICES))
+    root = {"SLUICE_REPORT_ROOT": str(folder)}
+    run_blocking(lambda: stack.spawn("worker", (sys.executable, "-m", "worker"), env=root))
+    yield stack
+    run_blocking(stack.down)
+
+
+async def start_python_service(stack: Stack, folder: Path) -> OwnService:
+    """Start two processes with the middleware."""
     for name in ("app.py", "load.py"):
-        (folder / name).write_text((EXAMPLE / name).read_text())
-    ports = [free_port() for _ in range(PROCESSES)]
-    urls = [f"http://127.0.0.1:{port}" for port in ports]
-    for number, port in enumerate(ports):
+        shutil.copy(EXAMPLE / name, folder)
+    ports = [free_port() for _ in range(2)]
+    urls = tuple(f"http://127.0.0.1:{port}" for port in ports)
+    for port in ports:
         command = (sys.executable, "-m", "uvicorn", "app:app", "--port", str(port))
         directory = ("--app-dir", str(folder), "--log-level", "warning")
         health = f"http://127.0.0.1:{port}/metrics"
-        await stack.spawn(f"search-{number}", (*command, *directory), health_url=health)
-    stack.set_scrape_targets([f"127.0.0.1:{port}" for port in ports], job="search")
+        await stack.spawn(f"search-{port}", (*command, *directory), health_url=health)
+    stack.set_scrape_targets([f"127.0.0.1:{port}" for port in ports], job=PYTHON_FLAG)
     await stack.spawn("load", (sys.executable, str(folder / "load.py"), *urls))
-    root = {"SLUICE_REPORT_ROOT": str(tmp_path)}
-    await stack.spawn("worker", (sys.executable, "-m", "worker"), env=root)
-    environment = stack.environment()
-    client = await Client.connect(environment["TEMPORAL_ADDRESS"], data_converter=DATA_CONVERTER)
-    async with Redis.from_url(environment["REDIS_URL"]) as redis:
-        rollouts = Rollouts(client)
-        await rollouts.start(load_plan(EXAMPLE / "plan.yaml"))
-        yield OwnService(urls, rollouts, redis, folder / "broken")
+    return OwnService(PYTHON_FLAG, urls, folder / "broken", stack.environment())
 
 
-async def test_a_broken_ranking_is_rolled_back_in_every_process(service: OwnService) -> None:
+async def start_node_service(stack: Stack, folder: Path) -> OwnService:
+    """Start a process in Node.js beside a flags server, which Prometheus scrapes in its place."""
+    port, flags_port = free_port(), free_port()
+    url, flags_url = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{flags_port}"
+    program = str(Path(sys.executable).with_name("sluice"))
+    serve = (program, "flags", "serve", "--port", str(flags_port))
+    await stack.spawn("flags", serve, health_url=f"{flags_url}/healthz")
+    stack.set_scrape_targets([f"127.0.0.1:{flags_port}"], job=NODE_FLAG)
+    settings = {"FLAGS_URL": flags_url, "FLAG": NODE_FLAG}
+    node = shutil.which("node") or "node"
+    await stack.spawn("node", (node, str(folder / "app.mjs"), str(port)), env=settings)
+    await stack.spawn("node-load", (sys.executable, str(EXAMPLE / "load.py"), url))
+    return OwnService(NODE_FLAG, (url,), folder / "broken", stack.environment())
+
+
+def install_node_service(folder: Path) -> str:
+    """Install the example's packages; return what is missing, or nothing."""
+    npm = shutil.which("npm")
+    if npm is None or shutil.which("node") is None:
+        return "node and npm are not installed"
+    for path in (EXAMPLE / "node").glob("*.*"):
+        shutil.copy(path, folder)
+    install = [npm, "install", "--no-audit", "--no-fund"]
+    done = subprocess.run(install, cwd=folder, capture_output=True, text=True, check=False)  # noqa: S603
+    return f"npm install failed: {done.stderr[-200:]}" if done.returncode else ""
+
+
+@dataclass(frozen=True)
+class OwnServices:
+    """Both examples, rolled out at the same time."""
+
+    python: OwnService
+    node: OwnService | None
+    missing: str
+
+
+@pytest.fixture(scope="module")
+def services(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> OwnServices:
+    folder, node_folder = tmp_path_factory.mktemp("python"), tmp_path_factory.mktemp("node")
+    missing = install_node_service(node_folder)
+
+    async def start() -> OwnServices:
+        node = None if missing else await start_node_service(stack, node_folder)
+        services = OwnServices(await start_python_service(stack, folder), node, missing)
+        running = [each for each in (services.node, services.python) if each]
+        for service in running:
+            await start_rollout(service, folder, [each.flag for each in running])
+        return services
+
+    return run_blocking(start)
+
+
+async def assert_a_fault_is_rolled_back(service: OwnService) -> None:
     exposed = await service.wait_until(lambda state: state.percentage >= 5)
-    drills = [result for result in exposed.item_results.values() if "100 % → 0 %" in result.reason]
-    assert "in 2 " in drills[0].reason
+    reasons = [result.reason for result in exposed.item_results.values()]
+    assert any("100 % → 0 % in" in reason and "processes" in reason for reason in reasons)
     service.broken.touch()
     rolled_back = await service.wait_until(lambda state: state.status is Status.DEGRADED)
     assert rolled_back.percentage == 0
-    flag = await FeatureFlags(service.redis).get_flag(FLAG)
-    assert flag.rollout_percentage == 0
+    async with Redis.from_url(service.environment["REDIS_URL"]) as redis:
+        assert (await FeatureFlags(redis).get_flag(service.flag)).rollout_percentage == 0
     async with httpx.AsyncClient() as http:
         for url in service.urls:
             for number in range(40):
                 headers = {"X-User-Id": f"user-{number}"}
                 reply = await http.get(f"{url}/search?words=pears", headers=headers)
                 assert reply.json()["ranking"] == "old"
+
+
+async def test_a_broken_ranking_is_rolled_back_in_every_process(services: OwnServices) -> None:
+    await assert_a_fault_is_rolled_back(services.python)
+
+
+async def test_a_service_in_another_language_is_rolled_back_by_its_flags_server(
+    services: OwnServices,
+) -> None:
+    if services.node is None:
+        pytest.skip(f"{NO_NODE}: {services.missing}")
+    await assert_a_fault_is_rolled_back(services.node)

@@ -114,7 +114,7 @@ async def test_a_breach_reaches_the_router_process(
     seen_at, asked_at = rollback.finding.seen_at, rollback.requested_at
     assert breached_at < seen_at.timestamp()
     assert seen_at <= asked_at <= rollback.completed_at <= rollback.confirmed_at
-    assert "1 router process reports it" in rollback.confirmation
+    assert "1 process reports it" in rollback.confirmation
     assert (state.status, state.percentage) == (Status.DEGRADED, 0)
     assert seconds < BUSY_MACHINE_SECONDS
 

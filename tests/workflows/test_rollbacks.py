@@ -163,7 +163,7 @@ async def test_a_process_that_disobeys_is_paged_and_people_can_go_on(
         rollout.flags.confirmation_fails = True
         await rollout.command(Verb.ROLLBACK, Command(actor="bob", emergency=True))
         state = await rollout.wait_until(lambda s: s.outbox.paged_rollback_at is not None, hours=1)
-        assert "not every router process" in state.timeline[-1].text
+        assert "not every process" in state.timeline[-1].text
         assert state.rollback is not None
         assert state.rollback.confirmed_at is None
         answer = await rollout.command(Verb.ABORT, ALICE)

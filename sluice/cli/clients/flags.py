@@ -99,10 +99,8 @@ class PropagationReport:
         if self.failure:
             return f"written; the processes that serve it are not known: {self.failure}"
         if not self.live:
-            return "no router process is alive to serve it"
-        text = (
-            f"{len(self.confirmed)} of {self.live} router processes have it ({self.seconds:.2f} s)"
-        )
+            return "no process is alive to serve it"
+        text = f"{len(self.confirmed)} of {self.live} processes have it ({self.seconds:.2f} s)"
         if self.lease_expired:
             text += f"; silent, so off by their lease: {', '.join(self.lease_expired)}"
         if self.unconfirmed:

@@ -164,7 +164,7 @@ def _print_rollback(state: State, injector: FaultInjector) -> None:
     if rollback.finding is None:
         print(f"P1 pauses first; then {rollback.reason}")
     last = confirmed or done
-    print(f"0 % at {_format_time(last)} in every router process: {rollback.confirmation}")
+    print(f"0 % at {_format_time(last)} in every process: {rollback.confirmation}")
     print(f"breach → 0 %: {(last - seen_at).total_seconds():.2f} s")
     print(f"fault → 0 %: {(last - injector.injected_at).total_seconds():.2f} s, detection included")
 

@@ -68,7 +68,7 @@ def show(
     user: Annotated[str, typer.Option(help="Also show this user's variant and its reason.")] = "",
     json: JsonOption = False,
 ) -> None:
-    """Show one flag, and the state that each live router process serves."""
+    """Show one flag, and the state that each live process serves."""
 
     async def run() -> None:
         async with flag_client(Context.read()) as session:
@@ -235,7 +235,7 @@ def watch(
     seconds: Annotated[float, typer.Option(min=0, help="Stop after this time; 0: never.")] = 0,
     json: JsonOption = False,
 ) -> None:
-    """Follow the flags, and the state that each router process serves, until Ctrl-C.
+    """Follow the flags, and the state that each process serves, until Ctrl-C.
 
     A terminal shows a live table, a pipe one line per change. --json prints one document per line.
     """

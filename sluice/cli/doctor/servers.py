@@ -1,4 +1,4 @@
-"""Checks of Redis, the routers, Postgres and Prometheus."""
+"""Checks of Redis, the announced processes, Postgres and Prometheus."""
 
 import asyncio
 from pathlib import Path
@@ -22,9 +22,13 @@ from sluice.rollout.plan.loader import load_plan
 from sluice.rollout.yaml_document import read_text, with_lines
 from workflows.models import workflow_id
 
+NOT_ANNOUNCED = (
+    "none is announced; start `sluice router`, `sluice flags serve`, or a service with "
+    "SluiceMiddleware or announce() (docs/flags.md)"
+)
 NOT_SCRAPED = (
-    "answers, but does not scrape a router: without a job `router` every gate lacks data. Routers that "
-    "you start with `sluice router` here are scraped; for others see ops/prometheus/prometheus.yml"
+    "answers, but no target is up: without a job for your service every gate lacks data. Routers that "
+    "you start with `sluice router` here are scraped; for others see docs/your-service.md"
 )
 MEMORY_SHARE_MAX = 0.9
 
@@ -46,11 +50,11 @@ async def check_redis(context: Context) -> list[DoctorFinding]:
     if not processes:
         return [
             *findings,
-            DoctorFinding("routers", "warn", "none is running; start one with `sluice router`"),
+            DoctorFinding("processes", "warn", NOT_ANNOUNCED),
         ]
     async with open_process_client(context) as http:
         return findings + list(
-            await asyncio.gather(*(_check_router(http, p.url) for p in processes))
+            await asyncio.gather(*(_check_process(http, p.url) for p in processes))
         )
 
 
@@ -72,13 +76,15 @@ async def redis_health(redis: Redis, keys: FlagKeys) -> list[DoctorFinding]:
     return [DoctorFinding("redis", GOOD, "answers and takes writes")]
 
 
-async def _check_router(http: httpx.AsyncClient, url: str) -> DoctorFinding:
+async def _check_process(http: httpx.AsyncClient, url: str) -> DoctorFinding:
     try:
         reply = await http.get(f"{url}/readyz")
     except httpx.HTTPError as error:
-        return DoctorFinding("router", BAD, f"{url} does not answer: {error!r}")
+        return DoctorFinding("process", BAD, f"{url} does not answer: {error!r}")
     state = GOOD if reply.is_success else BAD
-    return DoctorFinding("router", state, f"{url} {'is ready' if reply.is_success else reply.text}")
+    return DoctorFinding(
+        "process", state, f"{url} {'is ready' if reply.is_success else reply.text}"
+    )
 
 
 async def check_plan_queries(context: Context, path: Path | None) -> list[DoctorFinding]:
@@ -121,7 +127,7 @@ async def check_prometheus(context: Context) -> list[DoctorFinding]:
             verify=credentials.ssl_context(),
             trust_env=False,
         ) as http:
-            reply = await http.get(url, params={"query": 'count(up{job="router"} == 1)'})
+            reply = await http.get(url, params={"query": "count(up == 1)"})
             reply.raise_for_status()
             result = reply.json()["data"]["result"]
     except (CliError, httpx.HTTPError, ValueError, KeyError) as error:
@@ -129,5 +135,5 @@ async def check_prometheus(context: Context) -> list[DoctorFinding]:
     if not result:
         return [DoctorFinding("prometheus", "warn", NOT_SCRAPED)]
     return [
-        DoctorFinding("prometheus", GOOD, f"answers, and scrapes {result[0]['value'][1]} routers")
+        DoctorFinding("prometheus", GOOD, f"answers; {result[0]['value'][1]} of its targets are up")
     ]

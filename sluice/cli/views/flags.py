@@ -107,8 +107,8 @@ def _rows(flag: FlagState) -> list[tuple[str, RenderableType]]:
 def process_table(name: str, views: Sequence[ProcessPoll]) -> RenderableType:
     """Draw the state of one flag in each live router process."""
     if not views:
-        return Text("no router process is alive", style="dim")
-    table = Table("router process", "serves", "version", "lease age")
+        return Text("no process is alive", style="dim")
+    table = Table("process", "serves", "version", "lease age")
     for view in views:
         table.add_row(view.process.id, *_process_cells(name, view))
     return table

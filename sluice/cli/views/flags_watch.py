@@ -130,7 +130,7 @@ def flags_panel(
     flags: RenderableType
     if name is None:
         answering = sum(view.response is not None for view in snapshot.processes)
-        routers = f"{answering} of {len(snapshot.processes)} router processes answer"
+        routers = f"{answering} of {len(snapshot.processes)} processes answer"
         flags = Group(flags_table(snapshot.document), Text(routers, style="dim"))
     else:
         flags = flag_details(snapshot.document.flags[name], snapshot.processes)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -82,7 +82,7 @@ class RevisionFeed:
         self.closed = True
         self._wake()
 
-    async def stream(self, seen: str) -> AsyncIterator[str]:
+    async def stream(self, seen: str) -> AsyncGenerator[str, None]:
         """Yield an event for each revision after `seen`, the last id that the client knows."""
         self.streams += 1
         try:

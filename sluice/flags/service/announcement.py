@@ -1,4 +1,4 @@
-"""Announce this process, and answer `GET /flags` for it, so that a rollback can be read back.
+"""Announce this process, and answer `GET /flags` and `/readyz` for it: a rollback is read back there.
 
 A process answers on a port of its own, in a thread of its own: several workers behind one port,
 and a worker whose event loop is busy, are then read back like any other.
@@ -109,9 +109,16 @@ class Announcement:
                 f"set {LISTEN_VARIABLE} to a free address, or to port 0"
             ) from None
 
-    def body(self) -> bytes:
-        """Return the JSON body of `GET /flags`."""
-        return json.dumps(flags_response(self.process.id, self._reader)).encode()
+    def answer(self, path: str) -> tuple[int, bytes]:
+        """Return status and JSON body of `GET /flags` and `GET /readyz`; 404 for any other path."""
+        if path == "/flags":
+            return 200, json.dumps(flags_response(self.process.id, self._reader)).encode()
+        if path == "/readyz":
+            state = "stale" if self._reader.stale else "ok"
+            return 503 if self._reader.stale else 200, json.dumps(
+                {"stores": {"flags": state}}
+            ).encode()
+        return 404, b"{}"
 
     def _send_heartbeats(self) -> None:
         stopping, is_registered = self._stopping, True
@@ -158,15 +165,14 @@ class ReadbackServer(ThreadingHTTPServer):
 
 
 class _ReadbackHandler(BaseHTTPRequestHandler):
-    """Answers `GET /flags`, and 404 for anything else."""
+    """Answers what the announcement answers."""
 
     server: ReadbackServer
     timeout = REQUEST_SECONDS_MAX
 
     def do_GET(self) -> None:
-        is_flags = self.path.partition("?")[0] == "/flags"
-        body = self.server.announcement.body() if is_flags else b"{}"
-        self.send_response(200 if is_flags else 404)
+        status, body = self.server.announcement.answer(self.path.partition("?")[0])
+        self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()

@@ -91,7 +91,7 @@ class CoreRunner:
 
     async def confirm(self, receipt: FlagReceipt) -> str:
         """Confirm at once: a rehearsal has no router processes."""
-        return "0 router processes report it"
+        return "0 processes report it"
 
     async def report(self, status: Status) -> str:
         """Write nothing: the result of the rehearsal is the report."""

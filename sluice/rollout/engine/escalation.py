@@ -60,6 +60,6 @@ def slow_rollback_text(state: State) -> str:
     """Describe a rollback that takes too long: it goes on, but a person should know."""
     rollback = state.rollback
     is_written = rollback is not None and rollback.completed_at is not None and state.abort is None
-    stuck = "not every router process confirms it" if is_written else "it is not confirmed"
+    stuck = "not every process confirms it" if is_written else "it is not confirmed"
     limit = format_duration(state.plan.escalation.rollback_pages_after)
     return f"a rollback takes longer than {limit}: {stuck}; it is tried until it is done"

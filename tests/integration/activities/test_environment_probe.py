@@ -109,7 +109,7 @@ async def test_a_drill_is_confirmed_by_the_router_process(
     """Raised, seen, lowered, confirmed, timed, and nothing is left behind."""
     result = await probe_setup.probe.run_rollback_drill("default", 1.0)
     assert result.passed, result.reason
-    assert "1 router processes" in result.reason
+    assert "1 processes" in result.reason
     assert (await probe_setup.probe.check_flag_propagation("default")).passed
     assert (await FeatureFlags(probe_setup.redis).document()).flags == {}
 

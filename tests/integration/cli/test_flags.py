@@ -71,7 +71,7 @@ def test_a_flag_from_creation_to_its_history(
 ) -> None:
     assert sluice("create", FLAG, "--description", "[red] text", "-m", "first") == Exit.OK
     assert sluice("set", FLAG, "25%", "--reason", "early adopters") == Exit.OK
-    assert "1 of 1 router processes have it" in capsys.readouterr().out
+    assert "1 of 1 processes have it" in capsys.readouterr().out
     assert router.snapshot().flags[FLAG].rollout_percentage == 25
     assert sluice("whitelist", FLAG, "bob", "carol") == Exit.OK
     assert sluice("whitelist", FLAG, "--remove", "bob") == Exit.OK

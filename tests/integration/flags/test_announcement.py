@@ -6,6 +6,7 @@ import asyncio
 import subprocess
 import sys
 
+import httpx
 import pytest
 from redis.asyncio import Redis
 
@@ -78,4 +79,20 @@ async def test_a_process_that_asks_for_a_deleted_flag_is_named(redis_url: str) -
     finally:
         await flags.close()
         await asyncio.to_thread(announcement.close)
+        reader.stop()
+
+
+def test_an_announced_process_names_its_store_as_ready_or_not(redis_url: str) -> None:
+    """The check `stores` and `sluice doctor` ask each process, not only routers."""
+    reader = FlagReader(redis_url)
+    announcement = announce(reader)
+    try:
+        assert httpx.get(f"{announcement.process.url}/readyz").status_code == 503
+        reader.start()
+        assert reader.wait_ready(5)
+        reply = httpx.get(f"{announcement.process.url}/readyz")
+        assert (reply.status_code, reply.json()) == (200, {"stores": {"flags": "ok"}})
+        assert httpx.get(f"{announcement.process.url}/metrics").status_code == 404
+    finally:
+        announcement.close()
         reader.stop()

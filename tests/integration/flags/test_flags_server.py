@@ -1,247 +1,46 @@
-"""A service in any language reads flags over OFREP, with OpenFeature's own providers."""
+"""A service in any language reads flags over OFREP: the flags server's own answers."""
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
-from openfeature import api
-from openfeature.client import OpenFeatureClient
-from openfeature.contrib.provider.ofrep import OFREPProvider
-from openfeature.evaluation_context import EvaluationContext
 from redis.asyncio import Redis
 
 from sluice.cli.errors import Exit
-from sluice.flags import FeatureFlags, FlagState
+from sluice.flags import FlagState
 from sluice.flags.redis.process_polling import poll_processes
 from sluice.flags.redis.process_registry import live_processes
-from sluice.flags.server.api_keys import EVALUATE, OUTCOMES, format_key_line, generate_key
-from tests.conftest import NO_NODE
 from tests.fuzzing import fuzz, json_bodies
+from tests.integration.flags.ofrep_server import (
+    ENVIRONMENT,
+    FULL,
+    HALF,
+    KILLED,
+    READ_KEY,
+    WRITE_KEY,
+    RunningServer,
+    running_flags_server,
+    wait_for,
+)
 
 pytestmark = pytest.mark.integration
-ENVIRONMENT = "ofrep-test"
-FULL, HALF, KILLED, LISTED = "full", "half", "killed", "listed"
-NODE_FOLDER = Path(__file__).parents[2] / "node"
-READ_KEY, WRITE_KEY = generate_key(), generate_key()
-
-
-@dataclass
-class RunningServer:
-    """`sluice flags serve` as a process, and the store behind it."""
-
-    url: str
-    redis_url: str
-    pid: int
-
-    def post(self, path: str, body: object, key: str = READ_KEY, **headers: str) -> httpx.Response:
-        content = body if isinstance(body, bytes) else json.dumps(body).encode()
-        return httpx.post(
-            f"{self.url}{path}", content=content, headers={"X-API-Key": key, **headers}
-        )
-
-    def evaluate(self, flag: str, user: str | None = None) -> dict[str, Any]:
-        context = {"targetingKey": user} if user else {}
-        reply = self.post(f"/ofrep/v1/evaluate/flags/{flag}", {"context": context})
-        return {"status": reply.status_code, **reply.json()}
-
-    def write(self, **percentages: float) -> None:
-        async def run() -> None:
-            async with Redis.from_url(self.redis_url) as redis:
-                flags = FeatureFlags(redis, environment=ENVIRONMENT)
-                for name, percentage in percentages.items():
-                    await flags.set_rollout_percentage(name, percentage)
-
-        asyncio.run(run())
-
-    def metric(self, line_start: str, label: str = "") -> float:
-        text = httpx.get(f"{self.url}/metrics").text
-        lines = [line for line in text.splitlines() if line.startswith(line_start)]
-        found = [line for line in lines if label in line]
-        return sum(float(line.rpartition(" ")[2]) for line in found)
-
-
-async def create_flags(redis_url: str) -> None:
-    async with Redis.from_url(redis_url) as redis:
-        await redis.flushall()
-        flags = FeatureFlags(redis, environment=ENVIRONMENT)
-        await flags.create_flag(FULL, rollout_percentage=100)
-        await flags.create_flag(HALF, rollout_percentage=50)
-        await flags.create_flag(LISTED, rollout_percentage=0)
-        await flags.add_to_whitelist(LISTED, "alice")
-        await flags.create_flag(KILLED, rollout_percentage=100)
-        await flags.kill(KILLED)
 
 
 @pytest.fixture(scope="module")
 def server(
     redis_server_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningServer]:
-    asyncio.run(create_flags(redis_server_url))
-    keys = tmp_path_factory.mktemp("flags-server") / "keys"
-    lines = (("web", (EVALUATE,), READ_KEY), ("backend", (EVALUATE, OUTCOMES), WRITE_KEY))
-    keys.write_text("\n".join(format_key_line(*line) for line in lines))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    settings = {
-        "REDIS_URL": redis_server_url,
-        "SLUICE_ENVIRONMENT": ENVIRONMENT,
-        "SLUICE_FLAGS_API_KEYS": str(keys),
-    }
-    command = [str(Path(sys.executable).with_name("sluice")), "flags", "serve", "--port", str(port)]
-    process = subprocess.Popen(command, env={**os.environ, **settings})  # noqa: S603  ours
-    url = f"http://127.0.0.1:{port}"
-    _wait_until_ready(url, process)
-    yield RunningServer(url, redis_server_url, process.pid)
-    process.terminate()
-    assert process.wait(15) in {0, -15}
-
-
-def _wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            if httpx.get(f"{url}/readyz").is_success:
-                return
-        except httpx.TransportError:
-            time.sleep(0.1)
-    raise AssertionError(f"the server is not ready, exit code {process.poll()}")
-
-
-def wait_for(condition: Any, seconds: float = 3) -> None:  # noqa: ANN401  any callable
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
-Scenario = tuple[str, str, object, str | None]
-SCENARIOS: dict[str, tuple[Scenario, dict[str, object]]] = {
-    "resolves a boolean": (("Boolean", FULL, False, "alice"), {"value": True}),
-    "resolves details": (
-        ("Boolean", FULL, False, "alice"),
-        {"value": True, "variant": "treatment", "reason": "SPLIT", "errorCode": None},
-    ),
-    "resolves without a user": (
-        ("Boolean", FULL, False, None),
-        {"value": True, "reason": "STATIC"},
-    ),
-    "resolves by context: a user on the list": (
-        ("Boolean", LISTED, False, "alice"),
-        {"value": True, "reason": "TARGETING_MATCH"},
-    ),
-    "resolves by context: another user": (("Boolean", LISTED, True, "bob"), {"value": False}),
-    "a killed flag is off": (
-        ("Boolean", KILLED, True, "alice"),
-        {"value": False, "reason": "DISABLED", "errorCode": None},
-    ),
-    "flag not found": (
-        ("Boolean", "missing-flag", True, "alice"),
-        {"value": True, "reason": "ERROR", "errorCode": "FLAG_NOT_FOUND"},
-    ),
-    "type error: text": (
-        ("String", FULL, "fallback", "alice"),
-        {"value": "fallback", "reason": "ERROR", "errorCode": "TYPE_MISMATCH"},
-    ),
-    "type error: number": (
-        ("Number", FULL, 13, "alice"),
-        {"value": 13, "reason": "ERROR", "errorCode": "TYPE_MISMATCH"},
-    ),
-    "type error: object": (
-        ("Object", FULL, {"a": 1}, "alice"),
-        {"value": {"a": 1}, "reason": "ERROR", "errorCode": "TYPE_MISMATCH"},
-    ),
-    "the user is missing": (
-        ("Boolean", HALF, False, None),
-        {"value": False, "reason": "ERROR", "errorCode": "TARGETING_KEY_MISSING"},
-    ),
-}
-"""The specification's evaluation scenarios, for flags that are booleans."""
-
-
-def evaluate_in_python(scenario: Scenario, client: OpenFeatureClient) -> dict[str, object]:
-    kind, flag, fallback, user = scenario
-    method = {"Number": "float"}.get(kind, kind.lower())
-    context = EvaluationContext(targeting_key=user)
-    details = getattr(client, f"get_{method}_details")(flag, fallback, context)
-    return {
-        "value": details.value,
-        "reason": details.reason,
-        "variant": details.variant,
-        "errorCode": details.error_code.value if details.error_code else None,
-    }
-
-
-def check(results: list[dict[str, object]]) -> None:
-    wrong = {
-        name: result
-        for (name, (_, expected)), result in zip(SCENARIOS.items(), results, strict=True)
-        if not expected.items() <= result.items()
-    }
-    assert not wrong
-
-
-def test_the_python_provider_evaluates(server: RunningServer) -> None:
-    provider = OFREPProvider(server.url, headers_factory=lambda: {"X-API-Key": READ_KEY})
-    api.set_provider(provider, "ofrep-test")
-    client = api.get_client("ofrep-test")
-    check([evaluate_in_python(scenario, client) for scenario, _ in SCENARIOS.values()])
-
-
-@pytest.fixture(scope="module")
-def node_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    npm = shutil.which("npm")
-    if npm is None or shutil.which("node") is None:
-        pytest.skip(f"{NO_NODE}: node and npm are not installed")
-    folder = tmp_path_factory.mktemp("node")
-    for path in NODE_FOLDER.iterdir():
-        shutil.copy(path, folder)
-    install = [npm, "install", "--no-audit", "--no-fund"]
-    installed = subprocess.run(install, cwd=folder, capture_output=True, text=True, check=False)  # noqa: S603
-    if installed.returncode:
-        pytest.skip(f"{NO_NODE}: npm install failed: {installed.stderr[-200:]}")
-    return folder
-
-
-def test_the_javascript_provider_evaluates(server: RunningServer, node_folder: Path) -> None:
-    scenarios = json.dumps([scenario for scenario, _ in SCENARIOS.values()])
-    command = ["node", "ofrep_client.mjs", server.url, READ_KEY, scenarios]
-    check(json.loads(subprocess.check_output(command, cwd=node_folder)))  # noqa: S603  ours
-
-
-def test_a_rollback_reaches_the_javascript_web_provider(
-    server: RunningServer, node_folder: Path
-) -> None:
-    """By the event stream: the provider does not poll, and keeps its answers in memory."""
-    command = ["node", "ofrep_web_client.mjs", server.url, READ_KEY, FULL, "alice"]
-    with subprocess.Popen(  # noqa: S603  ours
-        command, cwd=node_folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        assert json.loads(process.stdout.readline())["value"] is True
-        wait_for(lambda: server.metric("sluice_flag_streams") == 1)
-        server.write(full=0)
-        written_at = time.time()
-        try:
-            change = json.loads(process.stdout.readline())
-        finally:
-            process.terminate()
-            server.write(full=100)
-    assert (change["value"], change["at"] - written_at < 1.0) == (False, True)
+    with running_flags_server(redis_server_url, tmp_path_factory.mktemp("flags")) as running:
+        yield running
 
 
 def test_a_stream_opens_with_the_token_of_a_bulk_answer(server: RunningServer) -> None:

@@ -43,7 +43,16 @@ def rendered(name: str | None, trouble: str = "", *views: ProcessPoll) -> str:
 
 def test_all_flags_with_their_latest_changes() -> None:
     text = rendered(None, "", process_view(25))
-    for part in ("beta", "25", "[red]", "5 % → 25 %", "unchanged", "ops", "[why]", "1 of 1 router"):
+    for part in (
+        "beta",
+        "25",
+        "[red]",
+        "5 % → 25 %",
+        "unchanged",
+        "ops",
+        "[why]",
+        "1 of 1 processes",
+    ):
         assert part in text
 
 

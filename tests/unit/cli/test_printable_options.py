@@ -33,8 +33,8 @@ def test_control_characters_are_refused_before_anything_is_sent(option: str, tex
 def test_a_confirmation_by_nobody_names_itself_so() -> None:
     """Zero reports prove nothing."""
     nobody = Confirmation(processes=0, expired=0, seconds=0.3).text
-    assert nobody == "in the store only: no router process to ask (0.30 s)"
-    assert Confirmation(processes=1, expired=0, seconds=0.3).text.startswith("1 router process")
+    assert nobody == "in the store only: no process to ask (0.30 s)"
+    assert Confirmation(processes=1, expired=0, seconds=0.3).text.startswith("1 process")
 
 
 @pytest.mark.parametrize(

@@ -138,7 +138,7 @@ def rolled_back_state() -> State:
             requested_at=minutes(9),
             finding=finding,
             completed_at=minutes(9) + timedelta(seconds=0.2),
-            confirmation="2 router processes report it (0.31 s)",
+            confirmation="2 processes report it (0.31 s)",
         ),
         abort=Abort(actor="ann", reason="not today", requested_at=minutes(10)),
         timeline=(
@@ -211,7 +211,7 @@ def test_lessons_come_from_the_record() -> None:
         "improved" in line or "got worse" in line
         for line in [*lessons.went_well, *lessons.went_wrong]
     )
-    assert any("confirmed: 2 router processes" in line for line in lessons.went_well)
+    assert any("confirmed: 2 processes" in line for line in lessons.went_well)
     assert any(
         line.startswith("Emergency rollback from step canary") for line in lessons.went_wrong
     )
