@@ -1,7 +1,7 @@
 """The answer to a query, with its cohort and the decisions behind it."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 from router.backends.base import Hit
@@ -48,8 +48,10 @@ class Answer:
         return "degraded" if self.failures else "ok"
 
     def to_json(self) -> dict[str, Any]:
-        """JSON values, as the cache keeps them."""
-        return asdict(replace(self, phases_ms={}, explanation={}, trace_id=""))
+        """Return JSON values for the cache, without the trace. The parts are shared, not copied."""
+        values = {name: getattr(self, name) for name in _CACHED_FIELDS}
+        results = [{name: getattr(hit, name) for name in _HIT_FIELDS} for hit in self.results]
+        return {**values, "results": results}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Answer":
@@ -63,3 +65,8 @@ class Answer:
                 "results": tuple(Hit(**hit) for hit in data["results"]),
             }
         )
+
+
+_HIT_FIELDS = tuple(each.name for each in fields(Hit))
+_TRACE_FIELDS = ("phases_ms", "explanation", "trace_id")
+_CACHED_FIELDS = tuple(each.name for each in fields(Answer) if each.name not in _TRACE_FIELDS)

@@ -57,9 +57,10 @@ _LOOSE_VARIANTS = [
     )
 ]
 _HOW_TO = re.compile(r"^how (?:do|can) (?:i|we|one) (?=\S)")
-_QUANTIFIER_NOUNS = frozenset(["few", "little", "lot", "number", "bit", "couple"])
+_ARTICLE_KEEPERS = STOPWORDS | {"few", "little", "lot", "number", "bit", "couple"}
 _WORDS_THAT_NEED_THE = frozenset(["who", "last", "next", "past"])
-_UNITS = NUMBER_WORDS[:10]
+_TENS = frozenset(TENS_WORDS)
+_UNITS = frozenset(NUMBER_WORDS[1:10])
 _ORDINALS = [
     "first",
     "second",
@@ -126,7 +127,7 @@ def _is_redundant_article(word: str, rest: list[str]) -> bool:
         return len(after) > 1 and after not in _WORDS_THAT_NEED_THE
     if word not in ("a", "an"):
         return False
-    return len(after) > 1 and after not in STOPWORDS | _QUANTIFIER_NOUNS
+    return len(after) > 1 and after not in _ARTICLE_KEEPERS
 
 
 def _normalize_numbers(tokens: list[str]) -> list[str]:
@@ -135,15 +136,15 @@ def _normalize_numbers(tokens: list[str]) -> list[str]:
     tens_before = False
     for token in tokens:
         tens, _, unit = token.partition("-")
-        if tens in TENS_WORDS and unit in _UNITS[1:]:
+        if unit in _UNITS and tens in _TENS:
             written.append(str(_NUMBERS[tens] + _NUMBERS[unit]))
-        elif tens_before and token in _UNITS[1:]:
+        elif tens_before and token in _UNITS:
             written[-1] = str(int(written[-1]) + _NUMBERS[token])
         elif token in _SCALES and written and _is_below_thousand(written[-1]):
             written[-1] = str(int(written[-1]) * _SCALES[token])
         else:
             written.append(_normalize_number(token))
-        tens_before = token in TENS_WORDS
+        tens_before = token in _TENS
     return written
 
 

@@ -7,7 +7,7 @@ where questions lie that close, nearness can't tell them apart. Where the words 
 threshold of 0.95 nothing else passes. A missed hit costs milliseconds, a wrong one an answer.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -64,8 +64,10 @@ class QuestionMatch:
 
 def similarity(one: str, other: str, cosine: float) -> float:
     """Return the cosine minus the difference of words; ``CONTRADICTION`` for different questions."""
-    if is_same_question(one, other):
-        return cosine
+    return cosine if is_same_question(one, other) else _similarity_by_words(one, other, cosine)
+
+
+def _similarity_by_words(one: str, other: str, cosine: float) -> float:
     first, second = extract_features(one), extract_features(other)
     if _is_contradiction(first, second):
         return CONTRADICTION_SCORE
@@ -79,18 +81,22 @@ def is_same_question(one: str, other: str) -> bool:
     return canonicalize(one) == canonicalize(other)
 
 
-def best_match(query: str, candidates: Sequence[tuple[str, float]]) -> QuestionMatch | None:
+def best_match(
+    query: str, candidates: Sequence[tuple[str, float]], alike: Collection[int] | None = None
+) -> QuestionMatch | None:
     """Return the best of the candidates (question, cosine; nearest first), reduced by its rivals.
 
-    Candidates are of different cores. None where all contradict the query.
+    Candidates are of different cores. ``alike`` are the places of those that may have the query's
+    core, all by default. None where all contradict the query.
     """
-    place, found = _most_similar(query, candidates)
+    same = _find_same(query, candidates, range(len(candidates)) if alike is None else alike)
+    place, found = _most_similar(query, candidates) if same is None else (same, candidates[same][1])
     if found <= CONTRADICTION_SCORE:
         return None
     others = [candidate for at, candidate in enumerate(candidates) if at != place]
     sure = found - _margin_penalty(found, (cosine for _, cosine in others), NEIGHBOUR_MARGIN)
     chosen = candidates[place][0]
-    if is_same_question(query, chosen):
+    if same is not None:
         return QuestionMatch(place, sure, found)
     if not _has_same_wording(query, chosen):
         return QuestionMatch(place, sure, sure)
@@ -99,16 +105,19 @@ def best_match(query: str, candidates: Sequence[tuple[str, float]]) -> QuestionM
     return QuestionMatch(place, sure, found - _margin_penalty(found, rivals, RIVAL_MARGIN))
 
 
+def _find_same(
+    query: str, candidates: Sequence[tuple[str, float]], places: Iterable[int]
+) -> int | None:
+    return next((at for at in places if is_same_question(query, candidates[at][0])), None)
+
+
 def _most_similar(query: str, candidates: Sequence[tuple[str, float]]) -> tuple[int, float]:
-    """Return the most similar candidate, the question itself if present."""
-    for place, (question, cosine) in enumerate(candidates):
-        if is_same_question(query, question):
-            return place, cosine
+    """Return the most similar candidate; none of them is the question itself."""
     best, most = 0, CONTRADICTION_SCORE
     for place, (question, cosine) in enumerate(candidates):
         if cosine <= most:
             break  # likeness is at most the cosine: nobody from here on is more like it
-        found = similarity(query, question, cosine)
+        found = _similarity_by_words(query, question, cosine)
         if found > most:
             best, most = place, found
     return best, most
@@ -128,7 +137,7 @@ def _is_contradiction(one: QuestionFeatures, other: QuestionFeatures) -> bool:
         one.numbers != other.numbers
         or one.times != other.times
         or one.comparisons != other.comparisons
-        or bool(one.negation_count) != bool(other.negation_count)
+        or one.is_negated != other.is_negated
         or _has_different_ask(one, other)
         or _has_different_names(one, other)
         or _has_opposites(one.stems - other.stems, other.stems - one.stems)
@@ -177,5 +186,5 @@ def _is_reversed(one: QuestionFeatures, other: QuestionFeatures) -> bool:
     named = [places[word] for word in first if word in one.names or word in other.names]
     swapped_names = any(left > right for left, right in pairwise(named))
     return swapped_names or bool(
-        {*one.prepositions, *other.prepositions} - {"for", "with", "between"}
+        (one.prepositions | other.prepositions) - {"for", "with", "between"}
     )

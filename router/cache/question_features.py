@@ -6,8 +6,7 @@ Deliberately shallow and deterministic: it has to find what two questions disagr
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache, cached_property, lru_cache
 from importlib.resources import files
 from math import log
 
@@ -63,6 +62,9 @@ _NUMBERS = {
     "hundred": "100",
     "thousand": "1000",
 }
+_CONTRACTED_NOT = re.compile(r"n['\u2019]t\b")
+_THOUSANDS_SEPARATOR = re.compile(r"(?<=\d),(?=\d{3}\b)")
+_THOUSANDS = re.compile(r"(\d+)k")
 _ORDINAL = re.compile(r"(?<!\d)(\d+)(?:st|nd|rd|th)")
 _MONTHS = (
     "january february april june july august september october november december "
@@ -81,7 +83,6 @@ _RELATIVE_TIME = re.compile(
     r"|\b(?:in|of|since|until|by|for|during|before|after|from|to|and) (may|march)\b"
 )
 _COMPARISONS = re.compile(r"[<>=!~]+|(?<!\w)-(?=\d)")
-_UNIT_SIGNS = re.compile(r"[%+€$£]")
 _ASK_TYPES = {
     "who": "who",
     "whom": "who",
@@ -102,45 +103,68 @@ _FIRST_WORD, _LAST_WORD = 1996, 30_000  # BERT's vocabulary is in order of frequ
 _WEIGHT_MIN = 0.05
 
 
-@dataclass(frozen=True, slots=True)
 class QuestionFeatures:
-    """The features of one question. ``content`` maps each meaningful stem to its weight in (0, 1]."""
+    """The features of one question, each computed when it is first read.
 
-    content: Mapping[str, float]
-    content_order: tuple[str, ...]
-    stems: frozenset[str]
-    numbers: tuple[str, ...]
-    times: tuple[str, ...]
-    comparisons: tuple[str, ...]
-    units: tuple[str, ...]
-    negation_count: int
-    ask_types: frozenset[str]
-    prepositions: tuple[str, ...]
-    names: tuple[str, ...]
+    Most candidates differ in a number already, so the rest of their features is never needed.
+    """
+
+    def __init__(self, text: str) -> None:
+        negated = _CONTRACTED_NOT.sub(" not", text)
+        self._plain = _THOUSANDS_SEPARATOR.sub("", negated)
+        self._folded = fold(self._plain)
+        self._words = self._folded.split()
+
+    @cached_property
+    def content(self) -> Mapping[str, float]:
+        """Return the weight in (0, 1] of each meaningful stem."""
+        return {_canonical_stem(word): _word_weight(word) for word in self._content_words}
+
+    @cached_property
+    def content_order(self) -> tuple[str, ...]:
+        return tuple(map(_canonical_stem, self._content_words))
+
+    @cached_property
+    def _content_words(self) -> list[str]:
+        return [word for word in self._words if _is_content_word(word)]
+
+    @cached_property
+    def stems(self) -> frozenset[str]:
+        return frozenset(map(stem, self._words))
+
+    @cached_property
+    def numbers(self) -> tuple[str, ...]:
+        return tuple(sorted(filter(None, map(_number_spelling, self._words))))
+
+    @cached_property
+    def times(self) -> tuple[str, ...]:
+        return _times(self._folded, self._words)
+
+    @cached_property
+    def comparisons(self) -> tuple[str, ...]:
+        return tuple(_COMPARISONS.findall(self._plain))
+
+    @cached_property
+    def is_negated(self) -> bool:
+        return not _NEGATIONS.isdisjoint(self._words)
+
+    @cached_property
+    def ask_types(self) -> frozenset[str]:
+        return frozenset(_ASK_TYPES[word] for word in _ASK_PATTERN.findall(self._folded))
+
+    @cached_property
+    def prepositions(self) -> frozenset[str]:
+        return PREPOSITIONS.intersection(self._words)
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        return _names(self._plain)
 
 
 @lru_cache(maxsize=4096)
 def extract_features(text: str) -> QuestionFeatures:
-    """Extract the features of a question."""
-    plain = re.sub(r"(?<=\d),(?=\d{3}\b)", "", re.sub(r"n['\u2019]t\b", " not", text))
-    folded = fold(plain)
-    words = folded.split()
-    content = [
-        (_canonical_stem(word), _word_weight(word)) for word in words if _is_content_word(word)
-    ]
-    return QuestionFeatures(
-        content=dict(content),
-        content_order=tuple(word for word, _ in content),
-        stems=frozenset(map(stem, words)),
-        numbers=tuple(sorted(filter(None, map(_number_spelling, words)))),
-        times=_times(folded, words),
-        comparisons=tuple(_COMPARISONS.findall(plain)),
-        units=tuple(sorted(_UNIT_SIGNS.findall(plain))),
-        negation_count=sum(word in _NEGATIONS for word in words),
-        ask_types=frozenset(_ASK_TYPES[word] for word in _ASK_PATTERN.findall(folded)),
-        prepositions=tuple(sorted(word for word in words if word in PREPOSITIONS)),
-        names=_names(plain),
-    )
+    """Return the features of a question."""
+    return QuestionFeatures(text)
 
 
 def _canonical_stem(word: str) -> str:
@@ -153,9 +177,9 @@ def _is_content_word(word: str) -> bool:
 
 def _number_spelling(word: str) -> str | None:
     """Return one spelling of a number or identifier: 15k is 15000, third is 3rd."""
-    if not any(letter.isdigit() for letter in word):
+    if word.isalpha() or not any(letter.isdigit() for letter in word):
         return _NUMBERS.get(word)
-    if thousands := re.fullmatch(r"(\d+)k", word):
+    if thousands := _THOUSANDS.fullmatch(word):
         return thousands[1] + "000"
     return _ORDINAL.sub(r"\1.", word)
 

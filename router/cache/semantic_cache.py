@@ -18,6 +18,7 @@ from typing import Any, cast
 import numpy as np
 import structlog
 from numpy.typing import NDArray
+from pydantic_core import to_json
 from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 from xxhash import xxh3_64_hexdigest
@@ -33,6 +34,7 @@ BIT_SIMILARITY_MIN = 0.8  # share of equal bits: cosine 0.95 has 0.9
 RIVAL_BIT_MARGIN = 0.18  # of that share; a candidate further from the nearest is not a rival
 SWEEP_BATCH = 64  # expired or surplus entries removed with one insertion
 _LOOKUP_SCRIPT = files("router.cache").joinpath("lookup.lua").read_text("utf-8")
+_STORE_SCRIPT = files("router.cache").joinpath("store.lua").read_text("utf-8")
 logger = structlog.get_logger(__name__)
 
 
@@ -78,6 +80,7 @@ class SemanticCache:
         self._vectors_supported = True
         self._memory = MemoryBudget(redis, limits.memory_bytes_max)
         self._lookup = redis.register_script(_LOOKUP_SCRIPT)
+        self._store = redis.register_script(_STORE_SCRIPT)
 
     async def find_exact(self, scope: CacheScope, query: str) -> CacheEntry | None:
         """Return the answer to this question in its canonical form."""
@@ -92,8 +95,11 @@ class SemanticCache:
     ) -> CacheEntry | None:
         """Return the answer to an equivalent question."""
         near, first = await self._find_neighbours(scope.key, vector)
+        digest = _digest(query)
         while near and near[0].cosine >= self._limits.threshold:
-            match = best_match(query, [(neighbour.query, neighbour.cosine) for neighbour in near])
+            alike = [at for at, neighbour in enumerate(near) if neighbour.digest == digest]
+            pairs = [(neighbour.query, neighbour.cosine) for neighbour in near]
+            match = best_match(query, pairs, alike)
             if match is None or match.threshold_max < self._limits.threshold:
                 return None
             chosen = near.pop(match.index)
@@ -122,41 +128,22 @@ class SemanticCache:
             await self._delete(scope.key, [_decode(cast("bytes", name)) for name in oldest])
             return
         digest = _digest(entry.query)
-        key = self._entry_key(scope.key, digest)
-        body = {
-            "query": entry.query,
-            "answer": json.dumps(entry.answer),
-            "decision": entry.decision,
-        }
-        ttl, order = self._limits.ttl_seconds, self._order_key(scope.key)
-        async with self._redis.pipeline(transaction=False) as pipe:
-            pipe.hset(key, mapping=cast("dict[Any, Any]", body))
-            pipe.expire(key, ttl)
-            pipe.zadd(order, {digest: time.time()})
-            pipe.expire(order, ttl)  # nothing stays of a scope that nobody uses
-            for source in set(sources):
-                pipe.sadd(self._source_key(source), key)
-                pipe.expire(self._source_key(source), ttl)
-            if self._vectors_supported and vector is not None:
-                near, entry_value = self._vectors_key(scope.key), encode_entry(entry.query, vector)
-                words = (
-                    "VADD",
-                    near,
-                    "FP32",
-                    vector.tobytes(),
-                    digest,
-                    "BIN",
-                    "SETATTR",
-                    entry_value,
-                )
-                pipe.execute_command(*words)
-                pipe.expire(near, ttl)
-            expired = (cast("Any", "-inf"), cast("Any", time.time() - ttl))
-            pipe.zrange(order, *expired, byscore=True, offset=0, num=SWEEP_BATCH)
-            pipe.zcard(order)
-            replies = await pipe.execute(raise_on_error=False)
-        self._check_replies(replies)
-        await self._sweep(scope.key, replies[-2], int(replies[-1]))
+        values: tuple[bytes | str, str] = ("", "")
+        if self._vectors_supported and vector is not None:
+            values = (vector.tobytes(), encode_entry(entry.query, vector))
+        keys = [
+            self._entry_key(scope.key, digest),
+            self._order_key(scope.key),
+            self._vectors_key(scope.key),
+            *map(self._source_key, set(sources)),
+        ]
+        body = (entry.query, to_json(entry.answer), entry.decision)
+        args = (self._limits.ttl_seconds, time.time(), digest, *body, *values, SWEEP_BATCH)
+        reply = await cast("Awaitable[Any]", self._store(keys=keys, args=args))
+        expired, entries, failure = reply
+        if failure:
+            self._disable_vectors(ResponseError(_decode(failure)))
+        await self._sweep(scope.key, expired, int(entries))
 
     async def invalidate(self, *sources: str) -> int:
         """Drop every answer that shows one of these sources; return their number."""
@@ -224,7 +211,7 @@ class SemanticCache:
     def _disable_vectors(self, error: ResponseError) -> None:
         """Switch to exact matches and log it once: Redis before 8.2 lacks vector sets with attributes."""
         message = str(error).lower()
-        if not any(sign in message for sign in ("unknown command", "syntax", "option")):
+        if not any(sign in message for sign in ("unknown", "syntax", "option")):
             raise error
         self._vectors_supported = False
         logger.warning(

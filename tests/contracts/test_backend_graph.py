@@ -1,5 +1,6 @@
 """Rules of searching the graph, kept by the embedded Bolt server and by a real Neo4j alike."""
 
+import logging
 from collections.abc import AsyncIterator
 from datetime import date
 
@@ -48,7 +49,9 @@ async def search_ids(graph: GraphBackend, question: str) -> list[str]:
     return [hit.id for hit in hits]
 
 
-async def test_names_words_and_vectors_lead_into_the_graph(graph: GraphBackend) -> None:
+async def test_names_words_and_vectors_lead_into_the_graph(
+    graph: GraphBackend, caplog: pytest.LogCaptureFixture
+) -> None:
     by_name = await search_ids(graph, "Who drives truck T-12?")
     assert by_name[0] == "DRV-1"
     assert "TRK-7" not in by_name, "an identifier leaves no doubt: nothing else is looked for"
@@ -60,5 +63,11 @@ async def test_names_words_and_vectors_lead_into_the_graph(graph: GraphBackend) 
     )
     # Signs that mean something to a full-text parser are only signs.
     assert await search_ids(graph, 'AND "flatbed OR (scania~ /x:^ NOT')
+    for question in ("Who drives truck T-12?", "a breakdown on the road"):
+        caplog.clear()
+        with caplog.at_level(logging.DEBUG, logger="neo4j.io"):
+            await search_ids(graph, question)
+        sent = [message for message in caplog.messages if " C: RUN " in message]
+        assert 1 <= len(sent) <= 2, "more than two round trips"
     graph.dialect = PLAIN  # a server without indexes
     assert await search_ids(graph, "flatbed scania") == []
