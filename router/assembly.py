@@ -77,17 +77,20 @@ async def assemble(
         catalog.backends if catalog else _build_backends(supplied, stores, features, postgres)
     )
     retrieval = _build_retrieval(backends, settings, features, metrics)
+    understanding = QueryUnderstanding(
+        models, features, retrieval.nearest_cosine, settings.limits.known_cosine
+    )
     deps = PipelineDeps(
-        understanding=QueryUnderstanding(
-            models, features, retrieval.nearest_cosine, settings.limits.known_cosine
-        ),
+        understanding=understanding,
         rewriter=_build_rewriter(llm, settings, postgres),
         arm_selector=_build_arm_selector(features),
         retrieval=retrieval,
         answer_cache=_build_answer_cache(cache_redis or redis, settings, features, metrics),
         phases=phases,
         query_ids=QueryIdSigner(settings.access.query_id_key),
-        admission=AdmissionControl(_admission_limits(settings.limits), metrics),
+        admission=AdmissionControl(
+            _admission_limits(settings.limits), metrics, understanding.take_longest_wait
+        ),
         metrics=metrics,
         catalog=CatalogSearch(catalog.reader, retrieval.backends, llm) if catalog else None,
     )

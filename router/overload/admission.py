@@ -6,7 +6,7 @@ cache did not answer. Each limit is shared fairly between tenants, so that a ten
 is refused first (Google SRE book, "Handling Overload").
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass
 
@@ -14,8 +14,10 @@ from router.errors import Overloaded, QuotaExceeded
 from router.observability.metrics import UNKNOWN_COHORT, RouterMetrics
 from router.overload.event_loop_lag import EventLoopLag
 from router.overload.search_limiter import SearchLimiter
-from router.overload.tenant_shares import TenantShares
+from router.overload.tenant_shares import Shares, TenantShares
 
+MODELS_BUSY_SECONDS = 0.03
+"""A longer wait for the models' thread means that more questions at once would only wait for it."""
 FAIR_START = 2.0
 """Multiple of the first shedding lag; load above the shares is refused completely from 1.5 on."""
 
@@ -33,8 +35,15 @@ class AdmissionLimits:
 class AdmissionControl:
     """Limits of one process, shared by its tenants. One event loop calls it."""
 
-    def __init__(self, limits: AdmissionLimits, metrics: RouterMetrics) -> None:
+    def __init__(
+        self,
+        limits: AdmissionLimits,
+        metrics: RouterMetrics,
+        models_wait: Callable[[], float] = lambda: 0.0,
+    ) -> None:
+        """Search less at once while questions wait for the models: ``models_wait`` is in seconds."""
         self._limits = limits
+        self._models_wait = models_wait
         self._metrics = metrics
         self._in_flight = 0
         self._lag = EventLoopLag()
@@ -50,24 +59,25 @@ class AdmissionControl:
         """
         try:
             self._tenants.record_arrival(tenant)
-            self._shed_late_load(tenant)
+            self._shed_load(tenant)
         except Overloaded as error:
             self._metrics.refused.labels(UNKNOWN_COHORT, error.kind).inc()
             raise
 
-    def _shed_late_load(self, tenant: str) -> None:
-        above = self._tenants.tenants_above_share()
-        if tenant in above:
-            if self._lag.should_shed(urgency=2.0):
+    def _shed_load(self, tenant: str) -> None:
+        shares = self._tenants.current()
+        self._searches.follow(shares)
+        if tenant in shares.above:
+            if self._lag.should_shed(urgency=2.0) or self._searches.is_full(tenant):
                 raise QuotaExceeded(f"tenant {tenant!r} sends more than its share")
-        elif self._should_shed_fair_load(is_any_above=bool(above)):
+        elif self._should_shed_fair_load(shares):
             raise Overloaded("this process has more to do than it can")
 
-    def _should_shed_fair_load(self, *, is_any_above: bool) -> bool:
+    def _should_shed_fair_load(self, shares: Shares) -> bool:
         """Shed a tenant within its share only after all load above the shares is refused."""
-        if is_any_above:
+        if shares.above:
             return self._lag.should_shed(urgency=0.5, start=FAIR_START)
-        return self._lag.should_shed(urgency=0.5 if self._tenants.are_shared else 1.0)
+        return self._lag.should_shed(urgency=0.5 if shares.active > 1 else 1.0)
 
     @contextmanager
     def admit(self) -> Iterator[None]:
@@ -89,10 +99,12 @@ class AdmissionControl:
         self._lag.record(seconds)
 
     async def run(self) -> None:
-        """Adapt the number of search slots to the event loop's lag until cancelled."""
+        """Adapt the number of search slots to the process's backlog until cancelled."""
         await self._lag.run(self._adapt)
 
     def _adapt(self) -> None:
-        self._searches.adapt(busy=self._lag.is_busy)
+        waited = self._models_wait()
+        self._searches.adapt(busy=self._lag.is_busy or waited > MODELS_BUSY_SECONDS)
+        self._searches.follow(self._tenants.current())
         self._metrics.loop_lag_seconds.set(self._lag.seconds)
         self._metrics.searches_allowed.set(self._searches.capacity)

@@ -5,6 +5,7 @@ pass and corrections add more searches. So a few queries search at once, others 
 query with too long a wait is refused. Cached answers need no slot. The event loop's lag sets the
 capacity: additive increase, multiplicative decrease (Chiu and Jain 1989). The queues are served
 round robin, and a tenant holds at most an equal share while others wait (fair queueing, Nagle 1987).
+A tenant that sends more than its share leaves some slots free, so that the others find one at once.
 """
 
 import asyncio
@@ -16,6 +17,7 @@ from contextlib import asynccontextmanager
 
 from router.errors import Overloaded
 from router.observability.trace import remaining_seconds, time_phase
+from router.overload.tenant_shares import Shares
 
 _MEAN_WEIGHT = 0.1
 """Weight of the newest search in the moving mean of search times."""
@@ -23,6 +25,10 @@ _INITIAL_MEAN_SECONDS = 0.05
 _CAPACITY_MIN = 2
 """One search that waits for a store, and one that uses the core."""
 _DECREASE_FACTOR = 0.9
+_RESERVED_PART = 4
+"""One slot in so many, and one at least, is for tenants within their share."""
+_FAVOURED_WAIT_SECONDS = 2.0
+"""A tenant within its share waits while another one is refused: its turn comes soon."""
 
 
 class SearchLimiter:
@@ -35,6 +41,7 @@ class SearchLimiter:
         self._in_use: Counter[str] = Counter()
         self._queues: dict[str, deque[asyncio.Future[None]]] = {}
         self._mean_seconds = _INITIAL_MEAN_SECONDS
+        self._shares = Shares()
 
     @property
     def capacity(self) -> int:
@@ -49,11 +56,19 @@ class SearchLimiter:
             self._capacity = min(self._limit, self._capacity + 1)
         self._wake_waiters()
 
+    def follow(self, shares: Shares) -> None:
+        """Favour the tenants within their share from now on."""
+        self._shares = shares
+
     def expected_wait_seconds(self, tenant: str = "default") -> float:
         """Return the expected wait of the tenant's next query."""
         ahead = len(self._queues.get(tenant, ())) + 1
-        contenders = len(self._queues.keys() | {tenant})
-        return ahead * contenders * self._mean_seconds / self.capacity
+        return ahead * self._mean_seconds / self._slots_for(tenant)
+
+    def is_full(self, tenant: str) -> bool:
+        """Return True when the tenant's next query would wait too long for a slot."""
+        must_wait = tenant in self._queues or not self._has_slot(tenant)
+        return must_wait and self.expected_wait_seconds(tenant) > self._wait_seconds
 
     @asynccontextmanager
     async def acquire(self, tenant: str = "default") -> AsyncIterator[bool]:
@@ -71,11 +86,19 @@ class SearchLimiter:
             self._release(tenant)
 
     def _has_slot(self, tenant: str) -> bool:
-        return self._in_use.total() < self.capacity and not self._holds_share(tenant)
+        return self._in_use.total() < self.capacity and self._in_use[tenant] < self._slots_for(
+            tenant
+        )
 
-    def _holds_share(self, tenant: str) -> bool:
+    def _slots_for(self, tenant: str) -> int:
+        """Return the number of slots that the tenant may hold now, at least one."""
         contenders = len(self._in_use.keys() | self._queues.keys() | {tenant})
-        return self._in_use[tenant] >= math.ceil(self.capacity / contenders)
+        share = math.ceil(self.capacity / contenders)
+        if tenant not in self._shares.above:
+            return share
+        others = self._in_use.total() - self._in_use[tenant]
+        unreserved = self.capacity - max(1, self.capacity // _RESERVED_PART) - others
+        return max(1, self.capacity // self._shares.active, min(share, unreserved))
 
     def _release(self, tenant: str) -> None:
         self._in_use[tenant] -= 1
@@ -97,8 +120,10 @@ class SearchLimiter:
         limit_seconds = min(self._wait_seconds, remaining_seconds())
         waiting = len(self._queues.get(tenant, ()))
         # The first query of a tenant below its share may wait: its turn is the next one.
-        is_next = not waiting and not self._holds_share(tenant)
-        if not is_next and self.expected_wait_seconds(tenant) > limit_seconds:
+        is_next = not waiting and self._in_use[tenant] < self._slots_for(tenant)
+        if self._shares.favours(tenant):
+            limit_seconds = min(_FAVOURED_WAIT_SECONDS, remaining_seconds())
+        elif not is_next and self.expected_wait_seconds(tenant) > limit_seconds:
             raise Overloaded(f"{waiting} queries of this tenant wait for a search slot already")
         slot = asyncio.get_running_loop().create_future()
         self._queues.setdefault(tenant, deque()).append(slot)

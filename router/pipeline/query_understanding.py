@@ -21,6 +21,7 @@ from router.intent import Intent, IntentClassifier
 from router.learning import build_context
 from router.observability import trace
 from router.pipeline.complexity import Complexity, assess
+from router.pipeline.work_batches import WorkBatches
 
 CONFIDENCE_LOW = 0.75
 """An intent with a lower confidence is uncertain, so other arms are queried as well."""
@@ -78,6 +79,7 @@ class QueryUnderstanding:
         self._nearest_cosine = nearest_cosine
         self._known_cosine = known_cosine
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="models")
+        self._batches = WorkBatches(self.analyze_many)
 
     def close(self) -> None:
         """Stop the worker thread without waiting for it."""
@@ -89,16 +91,20 @@ class QueryUnderstanding:
         Raises:
             EmbeddingError: the configured embedding service failed.
         """
-        analyzed = await self.run(lambda: self._analyze_locally(text))
+        analyzed = await self._batches.submit(text)
         if self._llm and self._features.enable_semantic_classification:
             intent = await self._classifier.classify_with_llm(text)
             complexity = self._assess_complexity(text, intent)
             analyzed = replace(analyzed, intent=intent, complexity=complexity)
         return await self._ground(analyzed)
 
+    def take_longest_wait(self) -> float:
+        """Return the longest wait of a question for the models' thread since the last call."""
+        return self._batches.take_longest_wait()
+
     async def analyze_many(self, texts: Sequence[str]) -> list[AnalyzedQuery]:
-        """Analyze each part of a question separately, with the local models only."""
-        return await self.run(lambda: [self._analyze_locally(text) for text in texts])
+        """Analyze each text by itself, with the local models only."""
+        return await self.run(lambda: self._analyze_locally(texts))
 
     async def run(self, work: Callable[[], T]) -> T:
         """Run work on the models' thread, in the query's trace.
@@ -123,11 +129,14 @@ class QueryUnderstanding:
         confidence = 0.0 if nearest is None else GROUNDED_CONFIDENCE
         return replace(analyzed, intent=Intent("semantic", confidence, "evidence"))
 
-    def _analyze_locally(self, text: str) -> AnalyzedQuery:
+    def _analyze_locally(self, texts: Sequence[str]) -> list[AnalyzedQuery]:
         trace.require_time()
-        vector = self._embedder.embed([text])[0]
-        intent = self._classify(text)
-        return AnalyzedQuery(text, vector, intent, self._assess_complexity(text, intent))
+        vectors = self._embedder.embed(texts)
+        intents = [self._classify(text) for text in texts]
+        return [
+            AnalyzedQuery(text, vector, intent, self._assess_complexity(text, intent))
+            for text, vector, intent in zip(texts, vectors, intents, strict=True)
+        ]
 
     def _classify(self, text: str) -> Intent:
         if self._features.enable_semantic_classification:

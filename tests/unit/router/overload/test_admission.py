@@ -1,17 +1,19 @@
 """More than the cores can do is refused at once; what waits, waits in order and not for long."""
 
 import asyncio
+import contextlib
 import time
 from collections import Counter
 
 import pytest
 
-from router.errors import Overloaded
+from router.errors import Overloaded, QuotaExceeded
 from router.observability.metrics import RouterMetrics
 from router.observability.trace import open_trace
 from router.overload.admission import AdmissionControl, AdmissionLimits
 from router.overload.event_loop_lag import SHED_SECONDS
 from router.overload.search_limiter import SearchLimiter
+from router.overload.tenant_shares import Shares, TenantShares
 
 
 async def test_nobody_waits_while_there_are_turns() -> None:
@@ -172,3 +174,98 @@ def test_load_above_a_share_is_refused_before_all_other_load() -> None:
 async def _acquire_once(turns: SearchLimiter) -> bool:
     async with turns.acquire() as waited:
         return waited
+
+
+def _shares_of(**queries: int) -> Shares:
+    tenants = TenantShares(0.0, lambda: 0.0)
+    for tenant, count in queries.items():
+        for _ in range(count):
+            tenants.record_arrival(tenant)
+    return tenants.current()
+
+
+async def test_a_tenant_above_its_share_leaves_slots_for_the_others() -> None:
+    limiter = SearchLimiter(8, 0.3)
+    limiter.follow(_shares_of(abusive=10, quiet=1))
+    abusive = [asyncio.create_task(_hold(limiter, "abusive", 0.05)) for _ in range(60)]
+    await asyncio.sleep(0)
+    for _ in range(2):
+        async with limiter.acquire("quiet") as waited:
+            assert not waited
+    results = await asyncio.gather(*abusive, return_exceptions=True)
+    assert any(isinstance(each, Overloaded) for each in results)  # its own line is bounded
+
+
+async def test_a_tenant_above_its_share_uses_what_is_left_over() -> None:
+    limiter = SearchLimiter(8, 0.3)
+    limiter.follow(_shares_of(abusive=10, quiet=1))
+    async with contextlib.AsyncExitStack() as slots:
+        for _ in range(6):
+            assert not await slots.enter_async_context(limiter.acquire("abusive"))
+        assert limiter.expected_wait_seconds("abusive") < 0.3
+
+
+async def test_a_tenant_above_its_share_keeps_its_share_while_the_others_fill_the_rest() -> None:
+    limiter = SearchLimiter(4, 5.0)
+    limiter.follow(_shares_of(abusive=20, **{f"quiet-{number}": 1 for number in range(3)}))
+    async with contextlib.AsyncExitStack() as slots:
+        for number in range(3):
+            await slots.enter_async_context(limiter.acquire(f"quiet-{number}"))
+        async with asyncio.timeout(1), limiter.acquire("abusive") as waited:
+            assert not waited
+
+
+async def test_a_tenant_within_its_share_is_not_refused_for_the_estimate_of_its_wait() -> None:
+    limiter = SearchLimiter(1, 0.05)
+    limiter._mean_seconds = 5.0  # far more than anybody may wait
+    limiter.follow(_shares_of(abusive=20, quiet=1))
+    async with limiter.acquire("abusive"):
+        waiting = [asyncio.create_task(_acquire_once(limiter)) for _ in range(3)]
+        await asyncio.sleep(0.1)
+        with pytest.raises(Overloaded):
+            await _hold(limiter, "abusive", 0.0)
+    assert await asyncio.gather(*waiting) == [True, True, True]
+
+
+async def test_a_full_line_refuses_the_tenant_above_its_share_unread() -> None:
+    admission = AdmissionControl(AdmissionLimits(concurrent_searches=1), RouterMetrics())
+    for _ in range(50):
+        admission.require_capacity("abusive")
+    admission.require_capacity("quiet")
+    async with admission.search_slot("quiet"):
+        for _ in range(10):
+            task = asyncio.create_task(_hold_slot(admission, "abusive"))
+            await asyncio.sleep(0)
+        with pytest.raises(QuotaExceeded, match="'abusive' sends more than its share"):
+            admission.require_capacity("abusive")
+        admission.require_capacity("quiet")
+        task.cancel()
+
+
+async def _hold_slot(admission: AdmissionControl, tenant: str) -> None:
+    with contextlib.suppress(Overloaded):
+        async with admission.search_slot(tenant):
+            pass
+
+
+async def test_waits_for_the_models_lower_the_number_of_searches() -> None:
+    waits = iter([1.0] * 3)
+    metrics = RouterMetrics()
+    admission = AdmissionControl(AdmissionLimits(), metrics, lambda: next(waits, 0.0))
+    running = asyncio.create_task(admission.run())
+    await asyncio.sleep(0.2)
+    running.cancel()
+    assert (metrics.registry.get_sample_value("router_searches_allowed") or 16) < 16
+
+
+def test_the_count_of_many_tenants_is_reused_for_a_moment() -> None:
+    now = 0.0
+    tenants = TenantShares(0.0, lambda: now)
+    for number in range(1000):
+        tenants.record_arrival(f"tenant-{number}")
+    before = tenants.current()
+    for _ in range(100):
+        tenants.record_arrival("abusive")
+    assert tenants.current() is before
+    now = 0.05
+    assert tenants.current().above == {"abusive"}

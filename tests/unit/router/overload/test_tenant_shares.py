@@ -29,8 +29,8 @@ def test_a_single_tenant_is_never_above_its_share() -> None:
     shares = TenantShares(0.0, lambda: 0.0)
     for _ in range(1000):
         shares.record_arrival("a")
-    assert not shares.tenants_above_share()
-    assert not shares.are_shared
+    assert not shares.current().above
+    assert shares.current().active == 1
 
 
 def test_shares_count_recent_queries_only() -> None:
@@ -39,9 +39,9 @@ def test_shares_count_recent_queries_only() -> None:
     for _ in range(10):
         shares.record_arrival("a")
     shares.record_arrival("b")
-    assert shares.tenants_above_share() == {"a"}
+    assert shares.current().above == {"a"}
     now = 60.0
-    assert not shares.tenants_above_share()
+    assert not shares.current().above
 
 
 def test_a_late_event_loop_sheds_the_tenant_above_its_share_first() -> None:
