@@ -29,6 +29,15 @@ class LoadResult:
     seconds: float = 0.0
     sent_late_ms: float = 0.0
 
+    def add(self, other: "LoadResult") -> None:
+        """Add another load of the same kind."""
+        self.latencies_ms += other.latencies_ms
+        self.statuses += other.statuses
+        self.cached += other.cached
+        self.degraded += other.degraded
+        self.seconds += other.seconds
+        self.sent_late_ms = max(self.sent_late_ms, other.sent_late_ms)
+
     def quantile(self, share: float) -> float:
         """Milliseconds; infinite when nothing was answered."""
         ordered = sorted(self.latencies_ms)
@@ -93,11 +102,18 @@ class Target:
 
 
 async def send_load(
-    targets: Sequence[Target], next_body: Callable[[], bytes], rate: float, seconds: float
+    targets: Sequence[Target],
+    next_body: Callable[[], bytes],
+    rate: float,
+    seconds: float,
+    seed: int = 7,
 ) -> LoadResult:
-    """Send ``rate`` requests a second (Poisson) for ``seconds``, targets in turn."""
+    """Send ``rate`` requests a second (Poisson) for ``seconds``, targets in turn.
+
+    Loads of the same ``seed`` arrive at the same moments.
+    """
     seen, tasks = LoadResult(), set[asyncio.Task[None]]()
-    rng = random.Random(7)  # noqa: S311 - arrivals, not secrets
+    rng = random.Random(seed)  # noqa: S311 - arrivals, not secrets
     began = due = time.perf_counter()
     number = 0
     while due < began + seconds:
