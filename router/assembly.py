@@ -77,9 +77,8 @@ async def assemble(
         catalog.backends if catalog else _build_backends(supplied, stores, features, postgres)
     )
     retrieval = _build_retrieval(backends, settings, features, metrics)
-    understanding = QueryUnderstanding(
-        models, features, retrieval.nearest_cosine, settings.limits.known_cosine
-    )
+    known = settings.limits.known_cosine
+    understanding = QueryUnderstanding(models, features, retrieval.nearest_cosine, known)
     deps = PipelineDeps(
         understanding=understanding,
         rewriter=_build_rewriter(llm, settings, postgres),
@@ -88,9 +87,7 @@ async def assemble(
         answer_cache=_build_answer_cache(cache_redis or redis, settings, features, metrics),
         phases=phases,
         query_ids=QueryIdSigner(settings.access.query_id_key),
-        admission=AdmissionControl(
-            _admission_limits(settings.limits), metrics, understanding.take_longest_wait
-        ),
+        admission=_build_admission(settings.limits, metrics, understanding),
         metrics=metrics,
         catalog=CatalogSearch(catalog.reader, retrieval.backends, llm) if catalog else None,
     )
@@ -150,13 +147,16 @@ def _build_fault_watcher(
     return FaultWatcher(redis, settings.environment, phases.learner_client)
 
 
-def _admission_limits(limits: Limits) -> AdmissionLimits:
-    return AdmissionLimits(
+def _build_admission(
+    limits: Limits, metrics: RouterMetrics, understanding: QueryUnderstanding
+) -> AdmissionControl:
+    of_process = AdmissionLimits(
         limits.in_flight,
         limits.concurrent_searches,
         limits.wait_seconds,
         limits.tenant_queries_per_second,
     )
+    return AdmissionControl(of_process, metrics, understanding.take_longest_wait)
 
 
 def _build_pipeline(
