@@ -147,6 +147,27 @@ def test_a_threshold_that_fits_is_accepted(fields: str) -> None:
         ("flag: f", "flag: f\nfreezes: [{name: x, dates: [2026-02-30]}]", 3, "'2026-02-30'"),
         ("flag: f", "flag: f\nfreezes: [{name: x, dates: 2026-13-01}]", 3, "'2026-13-01'"),
         ("rollback_to: dark", "rollback_to: dark\n    rollback_choices: [x]", 27, "'x' is not an"),
+        ("flag: f", "flag: f\nfreezes: [{name: x, days: sat}, {name: x, days: sun}]", 3, "is used twice"),
+        ("flag: f", "flag: f\nfreezes: [{name: x, days: sat, hours: 12}]", 3, "hours"),
+        ("flag: f", "flag: f\nrollbacks: {graceful: {percentages: [25, 50, 0]}}", 3, "must fall"),
+        ("flag: f", "flag: f\nrollbacks: {graceful: {watch: 0s}}", 3, "watch must be longer than"),
+        ("flag: f", '"fl\\eag": f', 2, "control character U+001B"),
+        ("metrics:", "metrics: !env", 3, "has the tag !env; remove it"),
+        ("deadline: 50h", "deadline: 50h\n    stable_for: 3d", 21, "stable_for must not be longer"),
+        ("interval: 10m\n    hold: 48h", "interval: 3d\n    hold: 48h", 21, "no check would come"),
+        ("[alice]", f"[{', '.join(f'u{n}' for n in range(10_001))}]", 25, "the most is 10000"),
+        (
+            f"{GATE}",
+            "{metric: latency, threshold: 1s, min_events: 3, window: 5m}\n",
+            GATE_LINE,
+            "it belongs to a gate of unit: ratio",
+        ),
+        (
+            f"{GATE}",
+            "{metric: errors, threshold: 1%, min_events: 3, window: 5m}\n",
+            GATE_LINE,
+            "needs samples: of the metric 'errors'",
+        ),
         (
             "rollback_to: dark",
             "rollback_to: dark\n    delete_flag: true",
@@ -290,3 +311,15 @@ def test_short_steps_are_described_in_their_own_units() -> None:
     assert any("the step holds 1 minute;" in one for one in slow), slow
     hidden = [one for _, one in lint_warnings(parse_plan(text.replace("MARGIN", "3")), traffic)]
     assert any("because margin: 3 of 'errors' allows it" in one for one in hidden), hidden
+
+
+def test_a_step_after_the_deletion_of_the_flag_sets_no_percentage() -> None:
+    """There is no flag any more: the percentage would expose nobody."""
+    cleanup = PLAN.replace(
+        RAMP,
+        "delete_flag: true\n"
+        "    phases: {enable_feature_flags: false, enable_online_learning: true}",
+    ).replace("    whitelist: [alice]\n", "")
+    third = "  - name: ramp" + PLAN.split("  - name: ramp")[1].replace("25", "30")
+    (problem,) = problems(cleanup + third.replace("name: ramp", "name: late"))
+    assert "step 'ramp' has deleted the flag; remove one of both" in problem
