@@ -7,7 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sluice.rollout.errors import QuantityError
-from sluice.rollout.units import format_duration, parse_duration, parse_threshold
+from sluice.rollout.units import (
+    format_duration,
+    format_hours,
+    parse_duration,
+    parse_threshold,
+    threshold_form,
+)
 
 
 @pytest.mark.parametrize(
@@ -55,3 +61,21 @@ def test_an_invalid_threshold_is_rejected(text: object) -> None:
     """NaN and infinity are not limits: no reading can be judged against them."""
     with pytest.raises(QuantityError, match="not a threshold"):
         parse_threshold(text)
+
+
+@pytest.mark.parametrize("number", [10**400, -(10**400)])
+def test_a_number_too_large_for_a_threshold_is_shortened(number: int) -> None:
+    with pytest.raises(QuantityError, match="a number of more than 60 digits is not a threshold"):
+        parse_threshold(number)
+
+
+@pytest.mark.parametrize(
+    ("hours", "text"),
+    [(0.005, "18 s"), (0.02, "2 minutes"), (1.0, "1 hour"), (30.0, "30 hours"), (96.0, "4 days")],
+)
+def test_hours_are_rounded_up_for_people(hours: float, text: str) -> None:
+    assert format_hours(hours) == text
+
+
+def test_a_flag_is_not_a_threshold() -> None:
+    assert threshold_form(True) is None

@@ -124,3 +124,30 @@ def test_later_steps_may_be_added_removed_and_replaced() -> None:
 
 def test_an_equal_plan_has_no_changes() -> None:
     assert compare_plans(parse_plan(TEXT), parse_plan(TEXT), AT_FIVE) == []
+
+
+def test_a_recorded_baseline_and_the_cohorts_of_evidence_stay() -> None:
+    text = TEXT.replace(
+        "steps:", "baselines: [{metric: later, cohort: control, threshold: 0, window: 5m}]\nsteps:"
+    )
+    recorded = RolloutPosition(live=1, entered=1, evidence=EVIDENCE, has_baseline=True)
+    amended = compare_plans(parse_plan(TEXT), parse_plan(text), recorded)
+    assert any("the baseline is recorded" in change.refusal for change in amended)
+    renamed = TEXT.replace("flag: shop", "flag: shop\ncohorts: {treatment: new, control: old}")
+    changes = compare_plans(parse_plan(TEXT), parse_plan(renamed), AT_FIVE)
+    assert any(change.path[0] == "cohorts" and change.refusal for change in changes)
+
+
+def test_a_change_is_shown_with_its_path_and_both_values() -> None:
+    (change,) = changed(("hold: 6h", "hold: 9h"))
+    assert change.text == "steps.ramp-5.hold: 6h → 9h"
+
+
+def test_later_steps_may_change_their_order() -> None:
+    third = TEXT[TEXT.index("  - name: ramp-50") :].replace("ramp-50", "ramp-51")
+    before = TEXT + third
+    after = TEXT[: TEXT.index("  - name: ramp-50")] + third.replace("ramp-5\n", "ramp-5\n")
+    after += TEXT[TEXT.index("  - name: ramp-50") :]
+    changes = compare_plans(parse_plan(before), parse_plan(after), AT_FIVE)
+    (order,) = [change for change in changes if change.path == ("steps",)]
+    assert (order.after, order.refusal) == ("dark, ramp-5, ramp-51, ramp-50", "")

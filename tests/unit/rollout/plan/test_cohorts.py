@@ -1,10 +1,11 @@
 """The cohorts of a plan are found by the team's own label and values, in every query."""
 
 import pytest
+from pydantic import ValidationError
 
 from sluice.rollout.analysis.blocks import increase_query
 from sluice.rollout.analysis.cohorts import CohortMapping
-from sluice.rollout.analysis.gate import Gate
+from sluice.rollout.analysis.gate import Gate, Metric
 from sluice.rollout.errors import PlanError
 from sluice.rollout.plan.loader import parse_plan
 from sluice.rollout.plan.schema import RolloutPlan
@@ -79,3 +80,16 @@ def test_explanations_name_label_and_value() -> None:
     rule = plan().steps[0].gates[0]
     summary = summarize_rule(rule, plan().metrics["errors"])
     assert "errors (control: variant=old.v1) below 1.00%" in summary.text
+
+
+def test_a_plan_made_in_code_gives_its_cohorts_to_its_metrics() -> None:
+    """A metric that names cohorts of its own keeps them; what is no metric is refused as such."""
+    written = plan().model_dump(mode="json", exclude={"metrics"})
+    errors = Metric.model_validate(plan().metrics["errors"].model_dump(exclude={"cohorts"}))
+    own = errors.model_copy(update={"cohorts": CohortMapping(treatment="mine", control="theirs")})
+    own = Metric.model_validate(own.model_dump())
+    made = RolloutPlan.model_validate({**written, "metrics": {"errors": errors, "own": own}})
+    assert made.metrics["errors"].cohorts == made.cohorts
+    assert made.metrics["own"].cohorts.treatment == "mine"
+    with pytest.raises(ValidationError):
+        RolloutPlan.model_validate({**written, "metrics": {"errors": 1}})

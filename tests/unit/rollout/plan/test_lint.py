@@ -7,6 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from sluice.cli.registry import build_app
+from sluice.rollout.plan import lint
 from sluice.rollout.plan.lint import lint_warnings, probability_at_least
 from sluice.rollout.plan.loader import load_plan, parse_plan
 from sluice.rollout.plan.schema import ExpectedTraffic, RolloutPlan
@@ -155,3 +156,48 @@ def test_a_gate_of_users_says_when_nobody_is_left_to_count() -> None:
     assert lint(None) == lint(200_000) == []
     (text,) = lint(200)
     assert "a doubling of a 0.50% error rate can't be seen in a year; the step holds 3 days" in text
+
+
+@pytest.mark.parametrize(
+    ("gate", "words"),
+    [
+        ("kind: control, threshold: +10%, window: 1h, min_samples: 20", "nothing to compare"),
+        ("kind: statistical, window: 1h, dry_run: true", "it can't show anything here"),
+    ],
+)
+def test_a_comparison_with_one_cohort_is_reported(gate: str, words: str) -> None:
+    fixed = f"{FIXED_GATE}}}, {{name: h, metric: errors, {gate}"
+    (text,) = lint_messages(fixed, share=100)
+    assert f"there is only one cohort at 100%: {words}" in text
+
+
+def test_times_to_detection_need_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The base install has none; lint says what it left out."""
+    monkeypatch.setattr(lint, "_HAS_NUMPY", False)
+    assert lint_messages(STATISTICAL_GATE, traffic=10_000) == [
+        "the gates' times to detection are not computed: numpy is not installed"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("statistic", "change"),
+    [
+        (
+            'test: latency_tail\n      buckets: b_bucket{cohort=~"$cohort",le=~"$le"}',
+            "three times as many of the slowest 1 %",
+        ),
+        (
+            'test: sample_ratio\n      users: u_total{cohort=~"$cohort"}',
+            "",
+        ),
+    ],
+)
+def test_each_statistic_has_its_typical_fault(statistic: str, change: str) -> None:
+    """A sample-ratio mismatch has no size, so no time is named."""
+    start, end = PLAN.split("      test: rate\n")
+    end = end.split("steps:")[1]
+    text = f"{start}      {statistic}\nsteps:{end}"
+    plan = parse_plan(text.replace("SHARE", "5").replace("GATE", STATISTICAL_GATE))
+    comes = ExpectedTraffic(queries_per_day=2_000, users=2_000)
+    texts = " ".join(text for _, text in lint_warnings(plan, comes))
+    assert (change in texts) if change else texts == ""

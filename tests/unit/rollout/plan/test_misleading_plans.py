@@ -16,6 +16,7 @@ from sluice.rollout.errors import PlanError
 from sluice.rollout.plan.lint import lint_warnings
 from sluice.rollout.plan.loader import load_plan, parse_plan
 from sluice.rollout.plan.schema import ExpectedTraffic
+from sluice.rollout.yaml_document import with_lines
 
 PLANS = Path(__file__).parents[4] / "plans"
 PLAN = """name: p
@@ -323,3 +324,14 @@ def test_a_step_after_the_deletion_of_the_flag_sets_no_percentage() -> None:
     third = "  - name: ramp" + PLAN.split("  - name: ramp")[1].replace("25", "30")
     (problem,) = problems(cleanup + third.replace("name: ramp", "name: late"))
     assert "step 'ramp' has deleted the flag; remove one of both" in problem
+
+
+def test_a_slope_of_what_has_no_series_is_refused() -> None:
+    trend = "{metric: queue, kind: trend, threshold: 5, window: 5m}\n"
+    found = problems(PLAN.replace(GATE, trend).replace("query: 'q'", "query: 'scalar(q)'"))
+    assert any("its slope can't be computed" in line for line in found), found
+
+
+@pytest.mark.parametrize("text", ["", "- a\n- b\n", "just text"])
+def test_what_is_no_mapping_has_no_lines(text: str) -> None:
+    assert with_lines(text, [(("flag",), "is missing")])[0].message == "is missing"

@@ -130,3 +130,49 @@ def test_a_rollback_has_its_blast_radius_and_its_detection_delay() -> None:
         "Exposed to step canary: 5 % of users (about 100) for 3m; about 360 queries, 120 of them "
         "since the last good check; detected within 1m of it."
     )
+
+
+def test_advice_follows_from_what_was_recorded() -> None:
+    """A dry run that failed, checks that ended in Error, and a red flag each have a way on."""
+    report = build_report(rolled_back_state(), "Interim", minutes(60), CHECKS)
+    step = report.steps[0]
+    failed = verdict("trial", Outcome.FAILED, 2.0, 1.0).model_copy(update={"dry_run": True})
+    rows = (
+        GateRow(gate="trial", guide="", kind=GateKind.ABSOLUTE, outcomes={Outcome.FAILED: 1},
+                last=failed),
+        GateRow(gate="flaky", guide="", kind=GateKind.ABSOLUTE, outcomes={Outcome.ERROR: 1},
+                last=verdict("flaky", Outcome.ERROR, None, 1.0)),
+    )  # fmt: skip
+    rollback = report.rollbacks[0].model_copy(update={"confirmation": "2 of 2 processes"})
+    lessons = lessons_learned(
+        report.model_copy(
+            update={
+                "steps": (step.model_copy(update={"gates": rows}),),
+                "rollbacks": (
+                    rollback,
+                    rollback.model_copy(update={"finding": None, "confirmation": ""}),
+                ),
+            }
+        )
+    )
+    assert any("confirmed: 2 of 2 processes" in line for line in lessons.went_well)
+    advice = "\n".join(lessons.recommendations)
+    assert "Dry run of trial would have failed" in advice
+    assert "Make flaky measurable at all times" in advice
+    assert advice.count("Rehearse the cause of") == (rollback.finding is not None)
+
+
+def test_readings_that_are_all_alike_differ_in_nothing() -> None:
+    assert rank_test_p_value((1.0,) * 8, (1.0,) * 8) == 1.0
+
+
+def test_exposure_is_estimated_from_the_red_flag_where_no_check_counted() -> None:
+    state = rolled_back_state()
+    assert state.rollback is not None
+    assert state.rollback.finding is not None
+    gate = state.plan.step("canary").gates[0]
+    counted = state.rollback.finding.verdict.model_copy(update={"samples": 60.0})
+    finding = state.rollback.finding.model_copy(update={"gate": gate, "verdict": counted})
+    state.rollback = state.rollback.model_copy(update={"finding": finding})
+    (radius,) = build_report(state, "Interim", minutes(11), ()).blast_radii
+    assert radius.queries == pytest.approx(180.2)

@@ -230,3 +230,25 @@ def test_an_empty_rollout_claims_nothing() -> None:
     state = State(rollout_id="r", run_id="1", plan=PLAN, started_at=START)
     lessons = lessons_learned(build_report(state, "Interim", minutes(1), ()))
     assert lessons.went_well == lessons.went_wrong == lessons.recommendations == ()
+
+
+def test_only_comparable_readings_enter_the_impact() -> None:
+    """Not control's after the treatment's, not two of one window, and no verdict without a gate."""
+    state = rolled_back_state()
+    canary = state.plan.step("canary")
+    of_control = canary.gates[0].model_copy(update={"name": "control_p99", "cohort": "control"})
+    amended = canary.model_copy(update={"gates": (*canary.gates, of_control)})
+    steps = tuple(amended if step.name == "canary" else step for step in state.plan.steps)
+    state.plan = state.plan.model_copy(update={"steps": steps})
+    unlimited = verdict("latency_p99", Outcome.SUCCESSFUL, 0.5, 1.0)
+    extra = check(
+        "canary",
+        8.2,
+        unlimited.model_copy(update={"limit": None}),
+        verdict("control_p99", Outcome.SUCCESSFUL, 9.0, 10.0),
+        verdict("gone", Outcome.SUCCESSFUL, 0.1, 1.0),
+    )
+    made = build_report(state, "Aborted", minutes(11), (*CHECKS, extra))
+    (impact,) = [impact for impact in made.impacts if impact.metric == "latency_p99"]
+    assert impact.after == 0.5
+    assert all("gone" not in series.limits for series in made.series)

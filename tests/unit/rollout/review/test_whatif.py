@@ -7,7 +7,7 @@ import pytest
 
 from sluice.cli.commands.plan_edits.whatif import replay_with_overrides
 from sluice.cli.views.whatif import whatif_document, whatif_text
-from sluice.rollout.analysis.gate import Gate, Metric
+from sluice.rollout.analysis.gate import Gate, Metric, Severity
 from sluice.rollout.analysis.judge import judge
 from sluice.rollout.analysis.reading import GateReadings, Reading
 from sluice.rollout.analysis.verdict import Check, Outcome
@@ -16,8 +16,9 @@ from sluice.rollout.engine.state import Finding
 from sluice.rollout.errors import OverrideError
 from sluice.rollout.plan.overrides import RuleRef, parse_override, with_overrides
 from sluice.rollout.plan.schema import RolloutPlan
+from sluice.rollout.review import whatif_replay
 from sluice.rollout.review.explain import RecordedCheck
-from sluice.rollout.review.whatif import rejudge
+from sluice.rollout.review.whatif import editable_rules, rejudge
 
 BEGAN = datetime(2026, 1, 5, 8, tzinfo=UTC)
 METRICS = {
@@ -230,3 +231,52 @@ def test_samples_of_control_that_were_not_recorded_are_not_made_up(
     verdict, unknown = rejudge(before, (CONTROL, after), {"p99": metric})
     assert bool(unknown) is not known
     assert verdict.outcome is (judge(after, metric, measured).outcome if known else before.outcome)
+
+
+def test_a_metric_that_was_not_recorded_leaves_its_verdict() -> None:
+    check = CHECKS[0].model_copy(update={"metrics": {}})
+    (change, *_), _ = replay_with_overrides(["one.p99.threshold=0.1"], ([check], [], []), None)
+    assert not change.differs
+    verdict, unknown = rejudge(check.check.verdicts[0], (GATE, GATE), {})
+    assert (verdict, unknown) == (check.check.verdicts[0], "what p99 is was not recorded")
+
+
+@pytest.mark.parametrize("outcome", [Outcome.ERROR, Outcome.SUCCESSFUL])
+def test_an_error_is_not_judged_again(outcome: Outcome) -> None:
+    """What could not be measured stays an Error under any threshold."""
+    verdict = CHECKS[0].check.verdicts[0].model_copy(update={"outcome": outcome})
+    strict = GATE.model_copy(update={"threshold": 0.001})
+    judged, unknown = rejudge(verdict, (GATE, strict), PLAN.metrics)
+    assert unknown == ""
+    assert judged.outcome is (Outcome.ERROR if outcome is Outcome.ERROR else Outcome.FAILED)
+
+
+def test_a_control_gate_without_samples_needs_none_of_control() -> None:
+    uncounted = CONTROL.model_copy(update={"min_samples": 0})
+    metric = PLAN.metrics["p99"]
+    before = judge(uncounted, metric, GateReadings(reading=reading(0.5), reference=reading(0.5)))
+    loose = uncounted.model_copy(update={"threshold": 0.9})
+    assert rejudge(before, (uncounted, loose), PLAN.metrics)[0].outcome is Outcome.SUCCESSFUL
+
+
+def test_rules_of_findings_without_a_gate_cannot_be_edited() -> None:
+    """A kill or a drift of the flag has no threshold."""
+    killed = spike_finding(5, 0.5).model_copy(update={"kind": "killed", "gate": None})
+    assert editable_rules([], [("two", killed)], None) == []
+
+
+def test_a_replay_that_does_not_end_is_undecided(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(whatif_replay, "DECISIONS_MAX", 1)
+    _, course = replay_with_overrides(["one.p99.threshold=1s"], RECORD, PLAN)
+    assert course[0].after.kind == "undecided"
+    assert course[0].after.reason.endswith("no check was recorded")
+
+
+def test_a_red_flag_of_low_severity_only_restarts_stability() -> None:
+    noted = spike_finding(5.5, 0.5)
+    low = noted.model_copy(
+        update={"verdict": noted.verdict.model_copy(update={"severity": Severity.P3})}
+    )
+    record = (CHECKS, [low], [live_event("one", 0, 5), live_event("two", 4, 25)])
+    _, course = replay_with_overrides(["two.p99.threshold=1"], record, PLAN)
+    assert course[-1].after.kind != "rolled back"
