@@ -27,7 +27,10 @@ class CoverageMeter:
     def __init__(self, config: pytest.Config) -> None:
         self._output: dict[str, Any] = config.workeroutput  # type: ignore[attr-defined]  # xdist's
         matcher = FileMatcher(sources=[ROOT / folder for folder in MEASURED])
-        self._slipcover = Slipcover(branch=True, exclude_also=["@overload", r"\.\.\.$"])
+        self._slipcover = Slipcover(
+            branch=True,
+            exclude_also=["@overload", r"\.\.\.$", "case _:", "raise NotImplementedError"],
+        )
         ImportManager(self._slipcover, matcher).__enter__()
 
     def pytest_sessionfinish(self) -> None:

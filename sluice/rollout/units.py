@@ -5,7 +5,7 @@ import re
 from datetime import timedelta
 from enum import StrEnum
 from functools import lru_cache
-from typing import Annotated
+from typing import Annotated, assert_never
 
 from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 
@@ -149,6 +149,8 @@ def _parse_threshold_text(text: str, form: ThresholdForm) -> float:
             return parse_duration(text).total_seconds()
         case ThresholdForm.NUMBER:
             return float(text)
+        case _:
+            assert_never(form)
 
 
 def parse_share(value: object) -> float:

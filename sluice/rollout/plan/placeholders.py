@@ -23,14 +23,12 @@ _PLACEHOLDER_TIMES = {"interval": "1m", "hold": "1m", "deadline": "36500d", "ini
 _RULE_LISTS = ("gates", "red_flags")
 
 
-def with_placeholders(data: YamlValue, broken: list[Location]) -> YamlValue:
+def with_placeholders(data: dict[str, YamlValue], broken: list[Location]) -> dict[str, YamlValue]:
     """Return a copy of ``data`` with a valid placeholder at each broken place.
 
     A place without a placeholder stays broken; the caller validates the copy anyway.
     """
     data = copy.deepcopy(data)
-    if not isinstance(data, dict):
-        return data
     for place in broken:
         _replace(data, place, _placeholder_gate(data))
     return data

@@ -3,7 +3,7 @@
 Checked on the file's own text: once read, ``2x``, ``500ms`` and ``+100%`` are plain numbers.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from sluice.rollout.analysis.gate import RELATIVE_KINDS, Gate, GateKind
@@ -82,10 +82,5 @@ def _absolute_problem(gate: Gate, unit: str, written: object, form: ThresholdFor
 
 def _look_up(data: Any, place: Location) -> object:  # noqa: ANN401  YAML is anything
     for part in place:
-        if isinstance(data, Mapping):
-            data = data.get(part)
-        elif isinstance(data, Sequence) and isinstance(part, int) and part < len(data):
-            data = data[part]
-        else:
-            return None
+        data = data.get(part) if isinstance(data, Mapping) else data[part]
     return data

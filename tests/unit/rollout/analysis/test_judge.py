@@ -190,6 +190,8 @@ def test_values_read_as_people_write_them(value: float | None, unit: str, text: 
         ((0.05000001, 0.05), "ratio", ("5.000001%", "5.000000%")),
         ((0.05, 0.05), "ratio", ("5.00%", "5.00%")),
         ((0.3, 0.5), "ratio", ("30.00%", "50.00%")),
+        ((2.8311e7, 2.8314e7), "bytes/h", ("28.311 MB an hour", "28.314 MB an hour")),
+        ((1e-300, 2e-300), "score", ("1e-300", "2e-300")),
     ],
 )
 def test_a_reading_is_not_printed_like_the_limit_that_it_misses(
@@ -205,3 +207,16 @@ def test_few_events_fail_no_gate() -> None:
     assert outcome_of(rule, reading(0.2, 20)) is Outcome.INCONCLUSIVE
     assert outcome_of(rule, reading(0.25, 20)) is Outcome.FAILED
     assert outcome_of(rule, reading(0.0, 20)) is Outcome.SUCCESSFUL
+
+
+@pytest.mark.parametrize(
+    ("stale", "age", "reason"),
+    [
+        (False, 3.0, ""),
+        (True, None, "its series are not scraped any more"),
+        (True, 301.4, "its newest sample is 301 s old"),
+    ],
+)
+def test_a_stale_reading_says_why(stale: bool, age: float | None, reason: str) -> None:
+    measured = reading(0.1).model_copy(update={"stale": stale, "age_seconds": age})
+    assert measured.stale_reason == reason

@@ -64,3 +64,12 @@ def test_each_change_says_what_it_was_and_is(plan: RolloutPlan) -> None:
     texts = [change.text() for change in fit_plan(plan, traffic(1))[1]]
     assert any(text.startswith("ramp-5/latency_p99: window: 1h → ") for text in texts)
     assert any("dry_run: False → True" in text for text in texts)
+
+
+def test_a_gate_that_chance_always_decides_needs_no_samples(plan: RolloutPlan) -> None:
+    """A threshold at or below the healthy rate is lint's to report: no count of samples helps."""
+    gate = gates_by_name(plan, "ramp-5", "gates")["error_rate"]
+    metric = plan.metrics[gate.metric]
+    strict = gate.model_copy(update={"threshold": 0.0001})
+    assert samples_needed(gate, metric, traffic(10)) > 0
+    assert samples_needed(strict, metric, traffic(10)) == 0

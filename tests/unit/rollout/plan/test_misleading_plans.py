@@ -16,7 +16,7 @@ from sluice.rollout.errors import PlanError
 from sluice.rollout.plan.lint import lint_warnings
 from sluice.rollout.plan.loader import load_plan, parse_plan
 from sluice.rollout.plan.schema import ExpectedTraffic
-from sluice.rollout.yaml_document import with_lines
+from sluice.rollout.yaml_document import BYTES_MAX, with_lines
 
 PLANS = Path(__file__).parents[4] / "plans"
 PLAN = """name: p
@@ -335,3 +335,10 @@ def test_a_slope_of_what_has_no_series_is_refused() -> None:
 @pytest.mark.parametrize("text", ["", "- a\n- b\n", "just text"])
 def test_what_is_no_mapping_has_no_lines(text: str) -> None:
     assert with_lines(text, [(("flag",), "is missing")])[0].message == "is missing"
+
+
+def test_a_long_file_of_broken_bytes_is_too_long_first(tmp_path: Path) -> None:
+    path = tmp_path / "plan.yaml"
+    path.write_bytes(b"\xff" * (BYTES_MAX + 1))
+    with pytest.raises(PlanError, match="it is longer than"):
+        load_plan(path)

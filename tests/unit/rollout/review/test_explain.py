@@ -147,3 +147,10 @@ def test_the_ledger_and_the_state_make_one_timeline() -> None:
     """The state keeps its last lines only; lines that the ledger has too appear once."""
     first, second, third = (event("step", minute, str(minute)) for minute in (1, 2, 3))
     assert merge_timelines([first, second], [second, third]) == (first, second, third)
+
+
+def test_a_rule_of_many_decisions_is_put_into_words_once() -> None:
+    events = [event("promote", 3, "five: fine"), event("promote", 3.5, "five: fine")]
+    first, second = explain(events, CHECKS, [])
+    assert first.evidence
+    assert first.evidence == second.evidence
