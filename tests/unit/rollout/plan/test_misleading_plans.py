@@ -16,7 +16,8 @@ from sluice.rollout.errors import PlanError
 from sluice.rollout.plan.lint import lint_warnings
 from sluice.rollout.plan.loader import load_plan, parse_plan
 from sluice.rollout.plan.schema import ExpectedTraffic
-from sluice.rollout.yaml_document import BYTES_MAX, with_lines
+from sluice.rollout.yaml_document import with_lines
+from sluice.rollout.yaml_nodes import BYTES_MAX
 
 PLANS = Path(__file__).parents[4] / "plans"
 PLAN = """name: p
