@@ -160,7 +160,7 @@ def waiting_at_hundred(plan: RolloutPlan | None = None) -> State:
 
 @pytest.mark.parametrize(("hold", "is_kept"), [("1h", True), ("2h", False)])
 def test_an_amended_step_is_approved_again(hold: str, is_kept: bool) -> None:
-    """What was approved of a step that changed is void; another step's change voids nothing."""
+    """An approval of a step that changed is void; another step's change voids nothing."""
     state = waiting_at_hundred()
     state.entry = state.entry.model_copy(update={"overridden_by": "ann"})
     before, after = PLAN.split("  - name: ramp-100")

@@ -243,7 +243,7 @@ def test_a_metric_that_was_not_recorded_leaves_its_verdict() -> None:
 
 @pytest.mark.parametrize("outcome", [Outcome.ERROR, Outcome.SUCCESSFUL])
 def test_an_error_is_not_judged_again(outcome: Outcome) -> None:
-    """What could not be measured stays an Error under any threshold."""
+    """A failed measurement stays an Error under any threshold."""
     verdict = CHECKS[0].check.verdicts[0].model_copy(update={"outcome": outcome})
     strict = GATE.model_copy(update={"threshold": 0.001})
     judged, unknown = rejudge(verdict, (GATE, strict), PLAN.metrics)
