@@ -83,7 +83,7 @@ def test_explanations_name_label_and_value() -> None:
 
 
 def test_a_plan_made_in_code_gives_its_cohorts_to_its_metrics() -> None:
-    """A metric that names cohorts of its own keeps them; what is no metric is refused as such."""
+    """A metric that names cohorts of its own keeps them; anything else than a metric is refused."""
     written = plan().model_dump(mode="json", exclude={"metrics"})
     errors = Metric.model_validate(plan().metrics["errors"].model_dump(exclude={"cohorts"}))
     own = errors.model_copy(update={"cohorts": CohortMapping(treatment="mine", control="theirs")})

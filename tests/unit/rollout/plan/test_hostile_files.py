@@ -1,4 +1,4 @@
-"""Files that are no plan, or that would cost a reader dearly, are refused at once, in one line."""
+"""Files that hold something else than a plan, or that would cost a reader dearly, are refused at once, in one line."""
 
 import json
 import time
@@ -68,7 +68,7 @@ def test_lint_never_ends_in_a_traceback(tmp_path: Path, content: bytes, flags: l
 
 
 @pytest.mark.parametrize("text", ["", "- a\n- b\n", "just text"])
-def test_what_is_no_mapping_has_no_lines(text: str) -> None:
+def test_a_file_without_a_mapping_has_no_lines(text: str) -> None:
     assert with_lines(text, [(("flag",), "is missing")])[0].message == "is missing"
 
 

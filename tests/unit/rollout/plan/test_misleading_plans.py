@@ -259,7 +259,7 @@ def test_short_steps_are_described_in_their_own_units() -> None:
 
 
 def test_a_step_after_the_deletion_of_the_flag_sets_no_percentage() -> None:
-    """There is no flag any more: the percentage would expose nobody."""
+    """The flag is gone: its percentage would expose nobody."""
     cleanup = PLAN.replace(
         RAMP,
         "delete_flag: true\n"
