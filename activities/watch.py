@@ -29,6 +29,9 @@ FLAG_SECONDS_MAX = 2.0
 POLL_SECONDS_MAX = 5.0
 RECORD_SECONDS_MAX = 0.5
 READINGS_MAX = 20
+HEARTBEAT_SECONDS = 1.0
+TURN_GRID_SECONDS = 0.25
+"""Watches whose turns begin at the same moment share their requests, and one read of the flags."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,7 @@ class WatchActivities:
         hands its evidence over after each shift. Cancelling ends it.
         """
         watch = RedFlagWatch(self, request, _last_checkpoint())
-        async with heartbeating(lambda: watch.checkpoint):
+        async with heartbeating(lambda: watch.checkpoint, HEARTBEAT_SECONDS):
             finding = await watch.run_until_finding()
         if finding is not None:
             guard_finding(self.flags, request, finding)
@@ -101,7 +104,7 @@ class RedFlagWatch:
         loop = asyncio.get_running_loop()
         hands_over_at = loop.time() + self._request.handover_seconds
         while self._request.evidence_context is None or loop.time() < hands_over_at:
-            next_turn_at = loop.time() + self._request.interval_seconds
+            next_turn_at = _align(loop.time() + self._request.interval_seconds)
             if finding := await self.poll_once():
                 return finding
             await asyncio.sleep(max(0.0, next_turn_at - loop.time()))
@@ -227,6 +230,11 @@ class _FlagObservation:
     finding: Finding | None = None
     problem: str = ""
     is_known: bool = True
+
+
+def _align(seconds: float) -> float:
+    """Return the last moment of the grid that all watches of the worker share."""
+    return seconds - seconds % TURN_GRID_SECONDS
 
 
 def _severity(finding: Finding) -> str:

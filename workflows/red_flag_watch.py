@@ -8,6 +8,8 @@ from temporalio.exceptions import FailureError, is_cancelled_exception
 with workflow.unsafe.imports_passed_through():
     from activities.contract.models import WatchRequest, WatchResult
     from activities.watch import WatchActivities
+    from sluice.rollout.analysis.gate import GateKind
+    from sluice.rollout.analysis.reading import Reading
     from sluice.rollout.engine import transitions
     from sluice.rollout.engine.evidence_context import build_evidence_context
     from sluice.rollout.engine.flag_target import phases_at
@@ -86,7 +88,7 @@ def _desired_watch(state: State) -> WatchRequest | None:
         interval_seconds=state.plan.watch_interval.total_seconds(),
         metrics={gate.metric: state.plan.metrics[gate.metric] for gate in step.red_flags},
         red_flags=step.red_flags,
-        baseline=state.baseline,
+        baseline=_needed_baseline(state, step),
         muted_findings=state.silent_findings,
         evidence_context=build_evidence_context(state, "red_flags", step),
         handover_seconds=activity_options.WATCH_HANDOVER.total_seconds(),
@@ -100,6 +102,12 @@ def _desired_watch(state: State) -> WatchRequest | None:
         is_permanent=step.delete_flag,
         finds_askers=finds_askers,
     )
+
+
+def _needed_baseline(state: State, step: Step) -> dict[str, Reading]:
+    """Return the readings that red flags compare with; a new one of another would replace the watch."""
+    needed = {gate.metric for gate in step.red_flags if gate.kind is GateKind.BASELINE}
+    return {name: reading for name, reading in state.baseline.items() if name in needed}
 
 
 def _owns_flag(state: State, step: Step) -> bool:

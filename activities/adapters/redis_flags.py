@@ -1,7 +1,6 @@
 """The flags port on Redis, where the routers read their flags, and on the routers themselves."""
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Mapping
 from typing import Self
 
@@ -17,11 +16,9 @@ from sluice.flags.redis.process_polling import ReadBack, poll_processes
 from sluice.flags.redis.process_registry import list_processes
 from sluice.flags.redis.urls import connect
 from sluice.flags.signatures import FlagSigner, load_public_keys, load_signing_key
-from sluice.rollout.engine.flag_target import FlagReceipt, FlagWrite
 
 COMMAND_SECONDS_MAX = 2.5
 POLL_SECONDS = 0.05
-TURN_SECONDS_MAX = 0.5
 ASKED_SECONDS = 10.0
 """A process that asked for a deleted flag within so long still asks for it."""
 
@@ -39,7 +36,7 @@ class RedisFlags(StoredFlags):
         self._signing_key = load_signing_key(keys or {})
         self._public_keys = load_public_keys(keys or {})
         self._reads: dict[str, SharedReads[FlagDocument]] = {}
-        self._turns: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._environments: dict[str, FeatureFlags] = {}
 
     @classmethod
     def from_url(cls, redis_url: str, keys: Mapping[str, str] | None = None) -> Self:
@@ -51,22 +48,6 @@ class RedisFlags(StoredFlags):
             retry=Retry(NoBackoff(), 1),
         )
         return cls(redis, keys)
-
-    async def apply(self, write: FlagWrite) -> FlagReceipt:
-        """Write after the other writes of this process; see ``activities.contract.ports.Flags``.
-
-        An environment has one document. Writers that race repeat each other's work, so many
-        rollbacks at once would take seconds. A write that is stuck delays the next by 0.5 s only.
-        """
-        turn = self._turns[write.environment]
-        try:
-            await asyncio.wait_for(turn.acquire(), TURN_SECONDS_MAX)
-        except TimeoutError:
-            return await super().apply(write)
-        try:
-            return await super().apply(write)
-        finally:
-            turn.release()
 
     async def close(self) -> None:
         """Close the connections."""
@@ -87,7 +68,7 @@ class RedisFlags(StoredFlags):
         read_back = ReadBack()
         while True:
             async with store_errors():
-                document = await self.environment(request.environment).document()
+                document = await self.document(request.environment)
                 processes = await list_processes(self._redis, request.environment)
             wanted = _permitted_flag(document, request)
             # A flag that is held when stale has no lease that would end a silent process's answers.
@@ -115,10 +96,12 @@ class RedisFlags(StoredFlags):
         )
 
     def environment(self, name: str) -> FeatureFlags:
-        """Return the flags of one environment."""
-        key = self._signing_key
-        signer = FlagSigner(key, name, self._public_keys) if key else None
-        return FeatureFlags(self._redis, environment=name, signer=signer)
+        """Return the flags of one environment; writes at the same time are committed together."""
+        if name not in self._environments:
+            key = self._signing_key
+            signer = FlagSigner(key, name, self._public_keys) if key else None
+            self._environments[name] = FeatureFlags(self._redis, environment=name, signer=signer)
+        return self._environments[name]
 
 
 def _permitted_flag(document: FlagDocument, request: ConfirmRequest) -> FlagState:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from typing import Any
 
 from temporalio import activity
 
@@ -31,7 +32,11 @@ async def heartbeating(
 
 
 async def _send_repeatedly(details: Callable[[], Model | None], every_seconds: float) -> None:
+    last: Model | None = None
+    payload: list[dict[str, Any]] = []
     while True:
         newest = details()
-        activity.heartbeat(*([] if newest is None else [newest.model_dump(mode="json")]))
+        if newest is not None and newest is not last:
+            last, payload = newest, [newest.model_dump(mode="json")]
+        activity.heartbeat(*payload)
         await asyncio.sleep(every_seconds)

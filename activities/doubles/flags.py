@@ -9,11 +9,13 @@ class MemoryFlags(StoredFlags):
     """Flags of this process, with no router processes: for tests and rehearsals."""
 
     def __init__(self) -> None:
-        self._stores: dict[str, MemoryFlagStore] = {}
+        self._environments: dict[str, FeatureFlags] = {}
 
     def environment(self, name: str) -> FeatureFlags:
         """Return the flags of one environment, as a person at the store would use them."""
-        return FeatureFlags(self._stores.setdefault(name, MemoryFlagStore()), environment=name)
+        if name not in self._environments:
+            self._environments[name] = FeatureFlags(MemoryFlagStore(), environment=name)
+        return self._environments[name]
 
     async def askers(self, environment: str, flag: str) -> tuple[str, ...]:
         """Return none: no process serves the flag."""

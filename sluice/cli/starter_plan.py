@@ -89,7 +89,7 @@ class StarterPlan:
         interval = _clamp(hold / 24, timedelta(seconds=1), timedelta(hours=1))
         window = _clamp(hold / 4, timedelta(seconds=10), timedelta(hours=1))
         times = {
-            "watch_interval": timedelta(seconds=1 if is_trial else 5),
+            "watch_interval": timedelta(seconds=1 if is_trial else 3),
             "stale_after": timedelta(seconds=15 if is_trial else 120),
             "retry_every": timedelta(seconds=2 if is_trial else 60),
             "interval": interval,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import random
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,7 +10,7 @@ from sluice.flags import desired_state, mutations
 from sluice.flags.bucketing import SLUICE, validate_hash_version
 from sluice.flags.desired_state import DesiredState
 from sluice.flags.document import FlagDocument, FlagState, OnStale
-from sluice.flags.errors import FlagStoreError, InvalidFlagError
+from sluice.flags.errors import InvalidFlagError
 from sluice.flags.evaluation import Evaluation
 from sluice.flags.keys import FlagKeys
 from sluice.flags.mutations import Mutation
@@ -27,15 +25,14 @@ from sluice.flags.validation import (
     validate_users,
 )
 from sluice.flags.view import FlagView
-from sluice.flags.write_metadata import UNNAMED, AuditEntry, WriteMetadata, validate_run_id
+from sluice.flags.write_metadata import AuditEntry, WriteMetadata, validate_run_id
+from sluice.flags.writing.write_queue import WriteQueue, WriteRequest
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
     from sluice.flags.signatures.signer import FlagSigner
 
-ATTEMPTS_MAX = 50
-CONFLICT_PAUSE_SECONDS = 0.005
 FULL_PERCENTAGE = 100
 
 
@@ -57,6 +54,7 @@ class FeatureFlags:
     ) -> None:
         self._signer = signer
         self._store = _as_store(redis, FlagKeys(environment))
+        self._queue = WriteQueue(self._store, signer)
         self._view = reader or FlagView()
         # The bound method itself: a second call would cost a tenth of the evaluation.
         self.evaluate: Callable[[str, str], Evaluation] = self._view.evaluate
@@ -260,22 +258,7 @@ class FeatureFlags:
         replacement: Mutation | None = None,
     ) -> FlagDocument:
         """Write `mutation`; over a document that cannot be read, `replacement` when there is one."""
-        for attempt in range(ATTEMPTS_MAX):
-            stored = await self._store.read()
-            write = mutations.plan_write(
-                stored,
-                (stored.unreadable and replacement) or mutation,
-                metadata or UNNAMED,
-                replaces_unreadable=replacement is not None,
-                signer=self._signer,
-            )
-            if write is None:
-                return mutations.base_document(stored)
-            if await self._store.commit(write):
-                return write.document
-            pause = CONFLICT_PAUSE_SECONDS * min(attempt, 10)
-            await asyncio.sleep(random.uniform(0, pause))  # noqa: S311 - spreads racing writers
-        raise FlagStoreError(f"{ATTEMPTS_MAX} other writes came first each time: try again")
+        return await self._queue.write(WriteRequest(mutation, metadata, replacement))
 
 
 def _as_store(client: Redis | FlagStore, keys: FlagKeys) -> FlagStore:

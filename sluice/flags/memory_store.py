@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from sluice.flags.document import dump_document
 from sluice.flags.durability import ServerRun
@@ -40,15 +40,16 @@ class MemoryFlagStore:
             server_run=self.server_run,
         )
 
-    async def commit(self, write: DocumentWrite) -> bool:
+    async def commit(self, writes: Sequence[DocumentWrite]) -> bool:
         """Replace and audit, or return False when the store is not as it was read."""
         now = self.current_state()
-        based_on = write.based_on
+        based_on = writes[0].based_on
         if (now.version_text, now.watermark) != (based_on.version_text, based_on.watermark):
             return False
-        self.document_text = dump_document(write.document)
-        if write.is_audited:
-            self._audit.append(self._audit_entry(write))
+        self.document_text = dump_document(writes[-1].document)
+        for write in writes:
+            if write.is_audited:
+                self._audit.append(self._audit_entry(write))
         return True
 
     async def history(self, flag: str | None, limit: int) -> list[AuditEntry]:

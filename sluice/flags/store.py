@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, Self
 
 from sluice.flags.document import FlagDocument, load_document, salvage_document, stored_version
@@ -44,6 +45,10 @@ class StoredState:
                 salvaged=salvaged,
                 unreadable_version=version,
             )
+
+    def after(self, document: FlagDocument) -> Self:
+        """Return the state that the next write of the same commit builds on."""
+        return replace(self, document=document, unreadable="", salvaged=None)
 
     @property
     def version_text(self) -> str:
@@ -90,8 +95,11 @@ class FlagStore(Protocol):
         """Read document, watermark and clock from the primary."""
         ...
 
-    async def commit(self, write: DocumentWrite) -> bool:
+    async def commit(self, writes: Sequence[DocumentWrite]) -> bool:
         """Replace, audit and announce in one atomic step; a reduction also without its audit.
+
+        Each write builds on the one before it. The first is based on what the store must hold, and
+        the last has the new document.
 
         False if the store changed meanwhile, or the connection broke before the answer came:
         read again and see.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from importlib.resources import files
 from typing import Any, cast
@@ -64,17 +64,17 @@ class RedisFlagStore:
             pipeline.info("server", "persistence", "replication")
             return await pipeline.execute()
 
-    async def commit(self, write: DocumentWrite) -> bool:
+    async def commit(self, writes: Sequence[DocumentWrite]) -> bool:
         """Run the script; see `commit.lua`."""
         keys = (self._keys.document, self._keys.watermark, self._keys.audit)
+        based_on = writes[0].based_on
         arguments = (
-            write.based_on.version_text,
-            write.based_on.watermark_text,
-            dump_document(write.document),
+            based_on.version_text,
+            based_on.watermark_text,
+            dump_document(writes[-1].document),
             self._keys.changes,
             str(AUDIT_ENTRIES_MAX),
-            "1" if write.is_reduction else "0",
-            *(_audit_fields(write) if write.is_audited else ()),
+            *(part for write in writes if write.is_audited for part in _audit_entry(write)),
         )
         async with self._timeout("write"):
             try:
@@ -112,7 +112,8 @@ class RedisFlagStore:
             ) from error
 
 
-def _audit_fields(write: DocumentWrite) -> tuple[str, ...]:
+def _audit_entry(write: DocumentWrite) -> tuple[str, ...]:
+    """Return '1' for a reduction, which may land without its entry, then fields and values."""
     fence = write.metadata.fence
     fields = {
         "flag": write.flag,
@@ -125,7 +126,7 @@ def _audit_fields(write: DocumentWrite) -> tuple[str, ...]:
         "run_id": fence.run_id if fence else "",
         "sequence": str(fence.sequence) if fence else "",
     }
-    return tuple(part for field in fields.items() for part in field)
+    return ("1" if write.is_reduction else "0", *(part for pair in fields.items() for part in pair))
 
 
 def _parse_entry(key: str, raw: Mapping[Any, Any]) -> AuditEntry:

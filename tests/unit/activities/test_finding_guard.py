@@ -98,3 +98,18 @@ async def test_the_cleanups_permanence_is_taken_back() -> None:
     flag = await guarded_flag(store, watch_request(percentage=None, is_permanent=True))
     assert flag.killed
     assert (await store.environment("default").document()).phases.enable_feature_flags
+
+
+async def test_many_rollouts_that_do_not_act_are_killed_together() -> None:
+    """Two hundred red flags at once: one by one, the last flag would wait for seconds."""
+    store = MemoryFlags()
+    flags = store.environment("default")
+    names = [f"flag-{number}" for number in range(50)]
+    await asyncio.gather(*(flags.create_flag(name, rollout_percentage=25) for name in names))
+    for name in names:
+        finding_guard.guard_finding(store, watch_request(flag=name), finding())
+    await asyncio.sleep(0.3)
+    assert all(flag.killed for flag in await flags.list_flags())
+    times = [entry.at_ms for entry in await flags.history() if entry.action == "kill"]
+    assert len(times) == len(names)
+    assert max(times) - min(times) < 100
