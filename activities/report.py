@@ -17,6 +17,7 @@ from activities.contract.timeline_ledger import (
     record_events,
 )
 from activities.rendering import report_text
+from activities.rendering.plots import draw
 from sluice.rollout.analysis.verdict import Check
 from sluice.rollout.review.report import build_report
 
@@ -54,8 +55,6 @@ class ReportActivities:
         return request.model_copy(update={"state": state})
 
     def _write_files(self, request: ReportRequest, checks: list[Check]) -> ReportReceipt:
-        from activities.rendering.plots import draw  # noqa: PLC0415 - matplotlib
-
         state = request.state
         report = build_report(state, request.ending, request.at, checks)
         name = f"{state.plan.flag}-{request.at.astimezone(UTC):%Y-%m-%d-%H%M}"

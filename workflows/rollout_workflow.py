@@ -26,6 +26,9 @@ with workflow.unsafe.imports_passed_through():
     from workflows.red_flag_watch import RedFlagWatcher
     from workflows.world import TemporalWorld
 
+for model in (State, RolloutInput):
+    model.model_rebuild()  # builds the validators now: a workflow's first task has two seconds
+
 
 @workflow.defn
 class RolloutWorkflow:

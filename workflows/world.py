@@ -84,7 +84,7 @@ class TemporalWorld:
             await self._code_reverter.wait_until_idle()
         self._context.publish_status("writing the post-mortem")
         work = workflow.start_activity(
-            "write_report",  # by name: its plotting library has no business in workflow code
+            "write_report",  # by name: its templates have no business in workflow code
             ReportRequest(
                 state=state, ending="Aborted" if is_aborted else "Healthy", at=workflow.now()
             ),

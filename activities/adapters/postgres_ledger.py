@@ -119,6 +119,8 @@ class PostgresLedger:
 
     async def _create_schema(self, connection: asyncpg.Connection) -> None:
         """Create or renew the table; one that another role owns is used as it is."""
+        if await connection.fetchval(self.statements["is_current"]):
+            return
         # Two workers may start at once; CREATE IF NOT EXISTS alone races.
         await connection.execute(self.statements["lock_schema"])
         if await connection.fetchval(self.statements["ownership"]) is not False:

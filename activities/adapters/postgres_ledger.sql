@@ -14,6 +14,8 @@ CREATE TABLE IF NOT EXISTS sluice_ledger (
 CREATE INDEX IF NOT EXISTS sluice_ledger_by_kind ON sluice_ledger (rollout_id, kind, at, id);
 CREATE INDEX IF NOT EXISTS sluice_ledger_by_rollout
     ON sluice_ledger ((rollout_id COLLATE "C"), id);
+CREATE INDEX IF NOT EXISTS sluice_ledger_states
+    ON sluice_ledger ((rollout_id COLLATE "C"), id) WHERE kind = 'state';
 CREATE OR REPLACE FUNCTION sluice_ledger_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     RAISE EXCEPTION 'sluice_ledger is append-only: % is refused', TG_OP
@@ -23,6 +25,10 @@ $$;
 CREATE OR REPLACE TRIGGER sluice_ledger_append_only
     BEFORE UPDATE OR DELETE OR TRUNCATE ON sluice_ledger
     FOR EACH STATEMENT EXECUTE FUNCTION sluice_ledger_append_only();
+
+-- name: is_current
+-- True when the newest part of the schema exists: a reader then creates nothing, and locks nothing.
+SELECT to_regclass('sluice_ledger_states') IS NOT NULL;
 
 -- name: ownership
 SELECT relowner = current_user::regrole FROM pg_class WHERE oid = to_regclass('sluice_ledger');
@@ -69,7 +75,8 @@ WHERE starts_with(rollouts.rollout_id, $1) ORDER BY last.id DESC LIMIT 1;
 
 -- name: endings
 SELECT rollout_id, key, kind, at, body FROM sluice_ledger
-WHERE starts_with(rollout_id, $1) AND kind = 'state' ORDER BY id DESC LIMIT 50;
+WHERE rollout_id COLLATE "C" >= $1 AND starts_with(rollout_id, $1) AND kind = 'state'
+ORDER BY id DESC LIMIT 50;
 
 -- name: entries
 SELECT rollout_id, key, kind, at, body FROM sluice_ledger

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from activities.adapters.prometheus_credentials import PrometheusCredentials
 
 CONNECT_TIMEOUT_SECONDS = 5
+PROBE_SECONDS_MAX = 1.0
 
 
 def stack_home() -> Path:
@@ -95,6 +96,9 @@ class Context:
         Raises:
             CliError: UNREACHABLE, with how to start a server; USAGE for a payload key.
         """
+        address = self.environment.get("TEMPORAL_ADDRESS", "")
+        if not await _accepts_connections(address):
+            raise _temporal_error(address)
         from temporalio.client import Client  # noqa: PLC0415 - slow
         from temporalio.envconfig import ClientConfig  # noqa: PLC0415 - slow
         from temporalio.service import RPCError  # noqa: PLC0415 - slow
@@ -111,8 +115,29 @@ class Context:
             async with asyncio.timeout(CONNECT_TIMEOUT_SECONDS):
                 return await Client.connect(**config, data_converter=converter)
         except (RuntimeError, RPCError, TimeoutError, OSError) as error:
-            raise CliError(
-                f"Temporal does not answer at {address}. Start everything with `sluice up`, "
-                "or set TEMPORAL_ADDRESS.",
-                Exit.UNREACHABLE,
-            ) from error
+            raise _temporal_error(address) from error
+
+
+async def _accepts_connections(address: str) -> bool:
+    """Return False if nothing listens at the address: loading Temporal's client takes longer.
+
+    An address that is not set may be in a profile, which only the client reads.
+    """
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal():
+        return True
+    try:
+        async with asyncio.timeout(PROBE_SECONDS_MAX):
+            _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
+    except (OSError, TimeoutError):
+        return False
+    writer.close()
+    return True
+
+
+def _temporal_error(address: str) -> CliError:
+    return CliError(
+        f"Temporal does not answer at {address}. Start everything with `sluice up`, "
+        "or set TEMPORAL_ADDRESS.",
+        Exit.UNREACHABLE,
+    )

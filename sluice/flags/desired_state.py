@@ -143,7 +143,26 @@ def _changed_flag(
         fields |= {"rollout_percentage": desired.percentage, "confirmed": True}
     if desired.whitelist is not None:
         fields["whitelist"] = desired.whitelist
-    return _respect_kill(base, base.model_copy(update=fields), desired)
+    new = base.model_copy(update=fields)
+    _require_true_repeat(base, new, change)
+    return _respect_kill(base, new, desired)
+
+
+def _require_true_repeat(base: FlagState, new: FlagState, change: WriteMetadata) -> None:
+    """Refuse a write that has the number of the last one, but exposes users whom that did not.
+
+    It comes from a workflow that was reset to before the last write.
+    """
+    fence = change.fence
+    is_repeat = fence is not None and (fence.run_id, fence.sequence) == (
+        base.fence.owner,
+        base.fence.sequence,
+    )
+    if is_repeat and exposes_more(base, new):
+        raise FencedError(
+            f"flag {base.name!r}: write {base.fence.sequence} of its rollout was applied already, "
+            "and exposed fewer users: the rollout's workflow was reset"
+        )
 
 
 def _respect_kill(base: FlagState, new: FlagState, desired: DesiredState) -> FlagState:

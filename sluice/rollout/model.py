@@ -8,9 +8,12 @@ Item = TypeVar("Item")
 
 
 class Model(BaseModel):
-    """Frozen, and an unknown field is an error, not a silent default."""
+    """Frozen, and an unknown field is an error, not a silent default.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    Validators are built at first use: a command uses a few of a hundred models.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 def _list_to_tuple(value: object) -> object:

@@ -5,8 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+import pytest
+
 from sluice.flags import (
+    DesiredState,
     FeatureFlags,
+    Fence,
+    FencedError,
     FlagState,
     FlagStore,
     KilledError,
@@ -84,3 +89,19 @@ async def test_a_caller_that_gives_up_takes_no_other_write_with_it(flags: Featur
     given_up.cancel()
     assert (await other).name == "other"
     assert (await flags.get_flag(FLAG)).rollout_percentage == 0
+
+
+async def test_a_reset_rollout_does_not_raise_by_the_number_of_its_last_write(
+    flags: FeatureFlags,
+) -> None:
+    """The lost future rolled back with write 3; the reset rollout's write 3 would be a raise."""
+    step = DesiredState(flag=FLAG, percentage=25, create=True)
+    raised = WriteMetadata("sluice", "step", Fence("run", 2))
+    await flags.apply(step, metadata=raised)
+    await flags.apply(step, metadata=raised)  # a true repeat
+    third = WriteMetadata("sluice", "by number 3", Fence("run", 3))
+    lower = DesiredState(flag=FLAG, percentage=5, is_rollback=True)
+    await flags.apply(lower, metadata=third)
+    with pytest.raises(FencedError, match="was reset"):
+        await flags.apply(DesiredState(flag=FLAG, percentage=50), metadata=third)
+    assert (await flags.get_flag(FLAG)).rollout_percentage == 5

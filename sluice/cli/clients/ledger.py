@@ -18,12 +18,13 @@ TEMPORAL_TIMEOUT_SECONDS = 5
 
 async def fetch_live_state(context: Context, rollout_id: str) -> State | None:
     """Return the state of exactly this rollout, or None when its workflow does not answer."""
-    from sluice.cli.clients.rollouts import Rollouts  # noqa: PLC0415  Temporal: slow
-
     flag = rollout_id.removeprefix(ROLLOUT_ID_PREFIX).partition("/")[0]
     try:
         async with asyncio.timeout(TEMPORAL_TIMEOUT_SECONDS):
-            state = await Rollouts(await context.connect_temporal()).fetch_state(flag)
+            client = await context.connect_temporal()
+            from sluice.cli.clients.rollouts import Rollouts  # noqa: PLC0415  Temporal: slow
+
+            state = await Rollouts(client).fetch_state(flag)
     except (CliError, TimeoutError) as error:
         print_note(f"from the ledger alone: {error or 'Temporal takes too long'}")
         return None

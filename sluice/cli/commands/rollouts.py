@@ -11,13 +11,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from sluice.cli.clients.phase_owner import require_free_phases
-from sluice.cli.clients.plan_queries import PrometheusUnreachableError, ask_each_query
 from sluice.cli.clients.rollouts import ListedRollout, Rollouts, open_rollouts
 from sluice.cli.commands.lint import load_plan_or_exit
 from sluice.cli.context import Context
 from sluice.cli.doctor.finding import GOOD
-from sluice.cli.doctor.temporal import check_worker
 from sluice.cli.errors import CliError, Exit
 from sluice.cli.options import ActorOption, FlagArgument, PlanArgument, ReasonOption
 from sluice.cli.output import JsonOption, print_note, print_result, without_password
@@ -25,7 +22,7 @@ from sluice.cli.views.follow import choose_view, follow, state_document
 from sluice.cli.views.rollout import rollout_panel
 from sluice.rollout.engine.commands import Command
 from sluice.rollout.engine.start_step import start_step_problem
-from sluice.rollout.engine.state import Status
+from sluice.rollout.engine.state import State, Status
 from sluice.rollout.plan.schema import RolloutPlan
 from sluice.rollout.yaml_document import read_text, with_lines
 
@@ -54,6 +51,9 @@ def start(  # noqa: PLR0913, PLR0917  each is an option of the command line
     if problem := start_step_problem(checked, at):
         raise CliError(f"--at: {problem}", Exit.USAGE)
 
+    from sluice.cli.clients.phase_owner import require_free_phases  # noqa: PLC0415  Redis: only here
+    from sluice.cli.doctor.temporal import check_worker  # noqa: PLC0415  only here
+
     async def run() -> None:
         context = Context.read()
         rollouts = await open_rollouts(context)
@@ -80,6 +80,11 @@ async def _require_queries(
     context: Context, path: Path, plan: RolloutPlan, unchecked: bool
 ) -> None:
     """Print the problems of the plan's queries, and leave with USAGE when some never go away."""
+    from sluice.cli.clients.plan_queries import (  # noqa: PLC0415  Prometheus: only here
+        PrometheusUnreachableError,
+        ask_each_query,
+    )
+
     try:
         report = await ask_each_query(context, plan)
     except PrometheusUnreachableError as error:
@@ -102,19 +107,35 @@ def print_rollout_status(flag: str | None, json: bool) -> None:
     """Print the current state of one rollout."""
 
     async def run() -> None:
-        rollouts = Rollouts(await Context.read().connect_temporal())
+        context = Context.read()
+        rollouts = Rollouts(await context.connect_temporal())
         name = await rollouts.resolve_flag(flag)
         state, waiting = await rollouts.fetch_state(name), await rollouts.fetch_waiting(name)
         turn = await rollouts.fetch_watch_turn(name)
+        problem = await _find_reset(context, state)
         if json:
-            document = state_document(state, waiting)
-            print_result(True, {**document, "watch": turn.document() if turn else None}, "")
+            watched = {"watch": turn.document() if turn else None, "reset": problem}
+            print_result(True, {**state_document(state, waiting), **watched}, "")
             return
         Console().print(rollout_panel(state, waiting, datetime.now(UTC), {}))
-        if turn is not None and turn.text:
-            Console().print(Text(turn.text, style="bold red"))
+        for text in filter(None, (turn.text if turn else "", problem)):
+            Console().print(Text(text, style="bold red"))
 
     asyncio.run(run())
+
+
+async def _find_reset(context: Context, state: State) -> str:
+    """Return how the flag store is ahead of the rollout; empty also when the store is away."""
+    from sluice.cli.clients.flags import flag_client  # noqa: PLC0415  Redis: only here
+    from sluice.cli.doctor.flag_records import reset_problem  # noqa: PLC0415  only here
+
+    in_environment = {**context.environment, "SLUICE_ENVIRONMENT": state.plan.environment}
+    try:
+        async with flag_client(Context(in_environment)) as client:
+            stored = (await client.flags.document()).flags.get(state.plan.flag)
+    except CliError:
+        return ""
+    return reset_problem(stored, state) if stored else ""
 
 
 def watch(flag: FlagArgument = None, json: JsonOption = False) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from temporalio.client import WorkflowExecutionDescription
 
 from sluice.flags import AuditEntry, FlagState
-from sluice.rollout.engine.state import Status
+from sluice.rollout.engine.state import State, Status
 from workflows.temporal_ui import PERCENTAGE, STATUS
 
 
@@ -24,6 +24,21 @@ def audit_problem(flag: FlagState, entries: Iterable[AuditEntry]) -> str:
     if isinstance(percentage, int | float) and flag.rollout_percentage > percentage:
         return f"the audit log has {percentage:g} %: a write went past it"
     return ""
+
+
+def reset_problem(flag: FlagState, state: State) -> str:
+    """Return how the store is ahead of the rollout, or an empty text.
+
+    A reset of its workflow takes a rollout back, and not what it has written since.
+    """
+    fence = flag.fence
+    if fence.owner != state.run_id or fence.sequence <= state.sequence:
+        return ""
+    return (
+        f"its workflow was reset: the store has write {fence.sequence} of this rollout, which itself "
+        f"knows {state.sequence}; flag {flag.name} is at {flag.rollout_percentage:g} %. "
+        f"`sluice rollback {flag.name} --emergency` takes it to 0 %, then `sluice retry {flag.name}` goes on"
+    )
 
 
 def rollout_problem(flag: FlagState, run: WorkflowExecutionDescription) -> str:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from activities.rendering.plots import draw
 from sluice.rehearsal.results.monte_carlo import MonteCarloSummary
 from sluice.rehearsal.results.result import RehearsalRun
 from sluice.rollout.plan.schema import RolloutPlan
@@ -26,9 +27,7 @@ def render_html(
     summaries: Sequence[MonteCarloSummary],
     violations: Sequence[str],
 ) -> str:
-    """Render the page; plotting takes a second or two for each rehearsal."""
-    from activities.rendering.plots import draw  # noqa: PLC0415 - matplotlib
-
+    """Render the page with the plots of each rehearsal."""
     shown = []
     for one in runs:
         ending: ReportEnding = "Healthy" if one.state.has_ended else "Interim"

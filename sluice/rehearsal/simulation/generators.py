@@ -42,7 +42,9 @@ def random_plan(rng: Random) -> RolloutPlan:
     steps: list[dict[str, Any]] = []
     if chance(rng, 0.5):
         steps.append(_random_step(rng, "baseline", 1, record_baseline=True, percentage=None))
-    steps.append(_random_step(rng, "dark", 3, percentage=0))
+    learning = {"enable_feature_flags": True, "enable_online_learning": True}
+    dark = _random_step(rng, "dark", 3, percentage=0)
+    steps.append(dark | ({"phases": learning} if chance(rng, 0.5) else {}))
     for share in sorted(rng.sample(RAMPS, rng.randint(1, 4))):
         back = rng.choice([step["name"] for step in steps])
         step = _random_step(rng, f"ramp-{share}", 4, percentage=share, rollback_to=back)

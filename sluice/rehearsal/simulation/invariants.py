@@ -13,6 +13,8 @@ from sluice.rollout.plan.schema import RolloutPlan, Step
 
 EVENTS_TO_ZERO_MAX = 60
 SLACK = timedelta(minutes=10)
+RESET_NOTICED_WITHIN = timedelta(minutes=30)
+"""Two polls of the watch, and what comes between them."""
 
 
 class BrokenInvariantError(Exception):
@@ -32,6 +34,12 @@ class InvariantMonitor:
         self._p1_at: datetime | None = None
         self._cap = 0.0
         self.tampered = False
+        self.writes_refused_until: datetime | None = None
+        self._reset_at: datetime | None = None
+
+    def record_reset(self, now: datetime) -> None:
+        """Forget what the lost future found, as the rollout itself does."""
+        self._p1_at, self._reset_at = None, now
 
     def record_check(self, step: Step, *, healthy: bool) -> None:
         """Record a check of the live step; ``well`` is the true health, not the verdict."""
@@ -63,6 +71,7 @@ class InvariantMonitor:
         self, state: State, before: float, after: float, *, entering_step: bool
     ) -> None:
         """Check a write of the flag; ``raising`` when it switches a step on."""
+        self._reset_at = None
         if self._events_since_p0 is not None:
             if after > 0:
                 raise BrokenInvariantError(f"after a P0 the next percentage is {after:g}, not 0")
@@ -99,7 +108,7 @@ class InvariantMonitor:
         """Check the store after every event."""
         so_far = self._plan.steps[: state.step_index + 1]
         highest = max(100.0 if s.delete_flag else s.percentage or 0.0 for s in so_far)
-        if store > highest and not self.tampered:
+        if store > highest and not self.tampered and not self._is_reset_noticed_later(state, now):
             raise BrokenInvariantError(
                 f"{store:g} % is above the plan's current step, {highest:g} %"
             )
@@ -107,9 +116,28 @@ class InvariantMonitor:
             self._events_since_p0 += 1
             if self._events_since_p0 > EVENTS_TO_ZERO_MAX:
                 raise BrokenInvariantError(f"a P0 was found, and the flag stays at {store:g} %")
+        if self.writes_refused_until and now < self.writes_refused_until + SLACK:
+            return
         acts_after = self._plan.escalation.p1_rolls_back_after
         if self._p1_at is not None and store > 0 and now > self._p1_at + acts_after + SLACK:
             raise BrokenInvariantError(f"a P1 was not acted on and the flag stays at {store:g} %")
+
+    def _is_reset_noticed_later(self, state: State, now: datetime) -> bool:
+        """Return True while the watch need not have found that the store is ahead of a reset.
+
+        No watch compares the flag before the first percentage, nor while no step is live:
+        `sluice doctor` and `sluice status` find it then.
+        """
+        if self._reset_at is None:
+            return False
+        noticed_from = max(self._reset_at, self.writes_refused_until or self._reset_at)
+        is_watched = state.live.name and self._owns_flag(state.live.name)
+        return not is_watched or now <= noticed_from + RESET_NOTICED_WITHIN
+
+    def _owns_flag(self, step: str) -> bool:
+        reached = self._plan.steps[: self._plan.index(step) + 1]
+        is_created = any(past.percentage is not None for past in reached)
+        return is_created and not reached[-1].delete_flag
 
     def check_end(self, state: State, store: float) -> None:
         """Check the end: only two are legal, each with its flag value."""

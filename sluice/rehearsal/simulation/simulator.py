@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import NoReturn
 
 from activities.contract.errors import FlagRefusedError
-from sluice.rehearsal.simulation.generators import chance
+from sluice.rehearsal.simulation.generators import chance, random_command
 from sluice.rehearsal.simulation.invariants import BrokenInvariantError
 from sluice.rehearsal.simulation.world import SimulatedWorld, SimulationResult
 from sluice.rollout.analysis.verdict import Check
@@ -76,6 +76,10 @@ class Simulation(SimulatedWorld):
 
     async def write(self, write: FlagWrite) -> FlagReceipt:
         """Write the flag; the write may be dropped, and then land late."""
+        if self.now < self.writes_refused_until:
+            self.now += timedelta(minutes=5)
+            self.log(f"the store refuses write {write.sequence}; again")
+            raise _DroppedWriteError
         if self.state.abort is None and self.fault_occurs():
             self._drop(write)
         try:
@@ -84,7 +88,7 @@ class Simulation(SimulatedWorld):
             if write.is_rollback:
                 raise BrokenInvariantError(f"a rollback is refused for good: {refused}") from None
             raise WorldError(str(refused)) from refused
-        self.failure_runs, self.drift_count = {}, 0
+        self.failure_runs, self.drift_count, self.verdict_times = {}, 0, {}
         return receipt
 
     def _drop(self, write: FlagWrite) -> NoReturn:
@@ -101,7 +105,7 @@ class Simulation(SimulatedWorld):
         """Apply a write; its answer may be lost, and an older attempt of it may land later."""
         before = await self.stored_percentage()
         receipt = await self.apply(write)
-        self.last_sequence = write.sequence
+        self.last_sequence = max(self.last_sequence, write.sequence)
         if self.fault_occurs():
             self.log(f"the answer to write {write.sequence} is lost; it is repeated")
             receipt = await self.apply(write)
@@ -116,6 +120,8 @@ class Simulation(SimulatedWorld):
         step, is_failing = self.plan.step(request.step), self.fault_occurs(0.5)
         if self.state.is_live:
             self.monitor.record_check(step, healthy=not is_failing and self.is_healthy(step))
+        if self.fault_occurs(0.2):  # its answer comes when something else is under way
+            self.apply_command(*random_command(self.rng, self.state))
         if is_failing:
             self.log(f"the check of {step.name} fails")
             raise WorldError("the worker dies")

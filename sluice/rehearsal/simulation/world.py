@@ -1,12 +1,13 @@
 """The world of a simulated rollout: store, readings, people and failures."""
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from random import Random
 
 from activities.contract.errors import FlagRefusedError
 from activities.contract.models import WatchRequest
 from activities.doubles.flags import MemoryFlags
+from activities.measuring.blindness import BLIND, blind_finding, update_verdict_times
 from activities.measuring.flag_drift import flag_finding
 from sluice.rehearsal.simulation.generators import (
     HEALTH_STATES,
@@ -16,6 +17,7 @@ from sluice.rehearsal.simulation.generators import (
     simulate_reading,
 )
 from sluice.rehearsal.simulation.invariants import BrokenInvariantError, InvariantMonitor
+from sluice.rehearsal.simulation.second_plan import SecondPlan
 from sluice.rollout.analysis.failure_runs import FailureRun, is_lasting, update_failure_runs
 from sluice.rollout.analysis.gate import Gate, GateKind
 from sluice.rollout.analysis.judge import judge
@@ -61,6 +63,10 @@ class SimulatedWorld:
         self.last_sequence = 0
         self.failure_runs: dict[str, FailureRun] = {}
         self.drift_count = 0
+        self.verdict_times: dict[str, datetime] = {}
+        self.writes_refused_until = BEGIN
+        self._past_states: list[str] = []
+        self._second_plan = SecondPlan(self.flags, self.plan)
         self._cached_flag: tuple[FlagReceipt | None] | None = None
         self.result = SimulationResult(seed)
         self.fault_rate = self.rng.choice([0.02, 0.1, 0.3])
@@ -91,18 +97,39 @@ class SimulatedWorld:
         """Inject crashes, late writes, health changes and commands between two decisions."""
         if self.fault_occurs(0.3):
             self.crash_worker()
-        if self.late_writes and self.fault_occurs(2):
+        if self.late_writes and self.now >= self.writes_refused_until and self.fault_occurs(2):
             await self.deliver_late_write()
         if self.fault_occurs(0.7):
             self.health = self.rng.choice([*HEALTH_STATES, *["well"] * 8])
             self.log(f"the world is {self.health}")
         if self.fault_occurs(0.15):
             await self.manual_flag_write()
+        await self.inject_outage()
         if self.fault_occurs() or (
             isinstance(decide(self.state, self.now), Wait) and self.fault_occurs(3)
         ):
             self.apply_command(*random_command(self.rng, self.state))
         self.finish_revert()
+
+    async def inject_outage(self) -> None:
+        """Inject what is rare: a reset, a store that refuses writes, a second plan."""
+        if self.fault_occurs(0.1):
+            self._past_states.append(self.state.model_dump_json())
+        elif self._past_states and self.fault_occurs(0.1):
+            self.reset_workflow()
+        if self.fault_occurs(0.1):
+            self.writes_refused_until = self.now + timedelta(minutes=self.rng.randint(1, 60))
+            self.monitor.writes_refused_until = self.writes_refused_until
+            self.log(f"the store refuses writes until {self.writes_refused_until:%H:%M}")
+        if self.fault_occurs(0.1):
+            self.log(await self._second_plan.switch())
+
+    def reset_workflow(self) -> None:
+        """Reset the workflow to an earlier state; the store keeps what the lost future wrote."""
+        self.state = State.model_validate_json(self.rng.choice(self._past_states))
+        self.failure_runs, self.drift_count, self.verdict_times = {}, 0, {}
+        self.monitor.record_reset(self.now)
+        self.log(f"the workflow is reset to write {self.state.sequence}")
 
     def crash_worker(self) -> None:
         """Crash the worker: only the state in its wire form remains."""
@@ -110,6 +137,7 @@ class SimulatedWorld:
         if copy != self.state or decide(copy, self.now) != decide(self.state, self.now):
             raise BrokenInvariantError("the state changed through its wire form")
         self.state, self.failure_runs, self.drift_count = copy, {}, 0
+        self.verdict_times = {}
         self.log("the worker dies; another continues")
 
     async def deliver_late_write(self) -> None:
@@ -129,7 +157,7 @@ class SimulatedWorld:
     async def manual_flag_write(self) -> None:
         """Kill or set the flag in the store, by hand."""
         flags, flag = self.flags.environment(self.plan.environment), self.plan.flag
-        if flag not in (await flags.document()).flags:
+        if self.now < self.writes_refused_until or flag not in (await flags.document()).flags:
             return
         self._cached_flag = None
         if chance(self.rng, 0.5):
@@ -192,8 +220,9 @@ class SimulatedWorld:
             for g, v in zip(flags, verdicts, strict=True)
             if v.outcome is Outcome.FAILED and is_lasting(g, self.failure_runs)
         ]
-        if (flag := await self.flag_finding(step)) is not None:
-            found.append(flag)
+        found += [
+            one for one in (await self.flag_finding(step), self.blind(flags, verdicts)) if one
+        ]
         if not found:
             return False
         worst = min(found, key=lambda one: one.verdict.severity)
@@ -203,6 +232,15 @@ class SimulatedWorld:
         self.failure_runs = {}
         return True
 
+    def blind(self, flags: list[Gate], verdicts: tuple[Verdict, ...]) -> Finding | None:
+        """Return the finding of red flags that have had no verdict for too long."""
+        self.verdict_times = update_verdict_times(self.verdict_times, verdicts, self.now)
+        if BLIND in self.state.silent_findings:
+            return None
+        limits = self.plan.blind_limit, self.plan.blind_severity
+        pairs = zip(flags, verdicts, strict=True)
+        return blind_finding(pairs, self.verdict_times, limits, self.now)
+
     async def flag_finding(self, step: Step) -> Finding | None:
         """Return the watch's finding on the flag: a kill at once, a drift when it lasts."""
         index = self.plan.index(step.name)
@@ -210,7 +248,9 @@ class SimulatedWorld:
         if not ours or step.delete_flag:
             return None
         stored, wanted = await self.read_flag(), self.state.percentage
-        if stored is not None and not stored.killed and stored.percentage == wanted:
+        is_ahead = stored is not None and stored.sequence > self.state.sequence
+        is_same = stored is not None and not stored.killed and stored.percentage == wanted
+        if is_same and not is_ahead:
             self.drift_count = 0
             return None
         request = self.watch_request(step, wanted)
@@ -232,4 +272,6 @@ class SimulatedWorld:
             metrics=self.plan.metrics,
             red_flags=step.red_flags,
             baseline={},
+            run_id=self.state.run_id,
+            sequence=self.state.sequence,
         )

@@ -131,6 +131,7 @@ async def _roll_back(state: State, clock: Clock, decision: RollBack, world: Worl
     desired = flag_for_rollback(state, rollback)
     write = transitions.next_write(state, desired, rollback.actor, rollback.reason)
     receipt = await world.write(write)
+    transitions.catch_up(state, receipt)
     if state.rollback is rollback and state.abort is None:
         transitions.complete_rollback(state, clock(), rollback, receipt.percentage, receipt.version)
 
@@ -155,5 +156,6 @@ async def _write_zero(state: State, clock: Clock, abort: Abort, world: World) ->
     reason = abort.reason or "the rollout was aborted"
     write = transitions.next_write(state, flag_at_zero(state, kill=False), abort.actor, reason)
     receipt = await world.write(write)
+    transitions.catch_up(state, receipt)
     transitions.record_abort_write(state, clock(), receipt.percentage)
     transitions.confirm_abort(state, clock(), await world.confirm(receipt))

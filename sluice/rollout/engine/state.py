@@ -170,7 +170,7 @@ class Outbox(Model):
 class State(BaseModel):
     """Everything that a rollout remembers. Only ``engine.transitions`` changes it."""
 
-    model_config = ConfigDict(extra="forbid", validate_assignment=True)
+    model_config = ConfigDict(extra="forbid", validate_assignment=True, defer_build=True)
 
     rollout_id: str
     run_id: str

@@ -1,4 +1,4 @@
-"""Many rollouts on one worker share the reads of the flag document, and take turns at writing it."""
+"""Many rollouts on one worker share the reads of the flag document, and the commits."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -40,7 +40,7 @@ async def test_rollbacks_of_many_flags_at_once_do_not_undo_each_others_work(
     writes = (flags.apply(flag_write(1, flag=flag, **lower)) for flag in FLAGS)
     receipts = await asyncio.gather(*writes)
     assert len({receipt.version for receipt in receipts}) == len(FLAGS)
-    assert await calls(redis_url, "eval") == len(FLAGS)
+    assert await calls(redis_url, "eval") == 1
 
 
 async def test_the_document_is_read_once_for_all_who_ask(flags: RedisFlags, redis_url: str) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[3]
 OURS = {"activities", "router", "sluice", "worker.py", "workflows"}
-HEAVY = ("matplotlib", "neo4j", "numpy", "onnxruntime", "qdrant_client", "sklearn", "temporalio")
+HEAVY = ("neo4j", "numpy", "onnxruntime", "qdrant_client", "sklearn", "temporalio")
 MEGABYTES_MAX = 40
 FLAG_READER = (
     "import sys; from sluice.flags import FlagReader; print(*{modules} & set(sys.modules))"

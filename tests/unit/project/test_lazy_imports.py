@@ -7,7 +7,7 @@ import pytest
 
 from sluice.cli.registry import COMMANDS, build_app, help_text
 
-SDKS = {"anthropic", "openai", "matplotlib", "sklearn", "qdrant_client", "neo4j"}
+SDKS = {"anthropic", "openai", "sklearn", "qdrant_client", "neo4j"}
 DRIVERS = {*SDKS, "temporalio", "redis", "httpx", "numpy", "onnxruntime", "fastapi"}
 HELP = "from sluice.cli.main import _run; sys.argv = ['sluice', '--help']; _run()"
 REHEARSING = "import sluice.cli.commands.rehearse, sluice.rehearsal.runner.temporal_rehearsal, sluice.rehearsal.runner.time_skipping_server"

@@ -26,6 +26,7 @@ from sluice.rollout.engine.transitions.people import (
 )
 from sluice.rollout.engine.transitions.reminders import send_reminders
 from sluice.rollout.engine.transitions.rollbacks import (
+    catch_up,
     complete_rollback,
     confirm_abort,
     confirm_rollback,
@@ -53,6 +54,7 @@ __all__ = [
     "acknowledge",
     "add_event",
     "apply_command",
+    "catch_up",
     "complete_rollback",
     "confirm_abort",
     "confirm_rollback",

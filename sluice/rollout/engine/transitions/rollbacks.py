@@ -6,7 +6,7 @@ from typing import Literal
 from sluice.rollout.analysis.gate import Severity
 from sluice.rollout.engine.commands import Command
 from sluice.rollout.engine.escalation import APPROVAL_REMINDER
-from sluice.rollout.engine.flag_target import DesiredFlag, FlagWrite
+from sluice.rollout.engine.flag_target import DesiredFlag, FlagReceipt, FlagWrite
 from sluice.rollout.engine.rollback import resolve_target
 from sluice.rollout.engine.state import (
     KILL_LATCH_KINDS,
@@ -67,6 +67,15 @@ def next_write(state: State, desired: DesiredFlag, actor: str, reason: str) -> F
         reason=reason,
         **{name: getattr(desired, name) for name in DesiredFlag.model_fields},
     )
+
+
+def catch_up(state: State, receipt: FlagReceipt) -> None:
+    """Continue from the store's last write: it is ahead after a reset of the workflow.
+
+    A rollback is never refused for that, but the next step would be.
+    """
+    if receipt.run_id == state.run_id:
+        state.sequence = max(state.sequence, receipt.sequence)
 
 
 def start_rollback(state: State, now: datetime, kind: RollbackKind, command: Command) -> Rollback:

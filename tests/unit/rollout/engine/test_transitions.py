@@ -5,6 +5,7 @@ from datetime import timedelta
 from sluice.rollout.analysis.verdict import Outcome
 from sluice.rollout.engine import transitions
 from sluice.rollout.engine.commands import Verb
+from sluice.rollout.engine.flag_target import FlagReceipt
 from sluice.rollout.engine.state import Status
 from tests.unit.rollout.engine.test_decide import ALICE, RolloutMachine
 
@@ -88,3 +89,13 @@ def test_a_check_that_comes_a_little_late_is_no_gap() -> None:
     machine.now = due_at + machine.state.plan.steps[2].interval
     machine.run(steps=1)
     assert machine.state.clock.stable_since == stable_since
+
+
+def test_a_rollback_catches_up_with_the_store_after_a_reset() -> None:
+    """The next step's write would otherwise be refused as a late one of the lost future."""
+    state = RolloutMachine().state
+    receipt = FlagReceipt(percentage=0, run_id=state.run_id, sequence=7)
+    transitions.catch_up(state, receipt)
+    assert state.sequence == 7
+    transitions.catch_up(state, receipt.model_copy(update={"run_id": "other", "sequence": 9}))
+    assert state.sequence == 7
