@@ -1,6 +1,7 @@
 """A first plan for a service: error rate and latency from 0 % to everyone, valid as it is."""
 
 import json
+import math
 from dataclasses import dataclass
 from datetime import timedelta
 from importlib.resources import files
@@ -11,6 +12,11 @@ from sluice.rollout.units import format_duration
 SCHEMA_URL = "plan.schema.json"
 LONG_HOLD = timedelta(minutes=10)
 """Below this a plan is a trial: it watches each second, and rests on fewer samples."""
+FIRST_SHARE = 0.05
+QUIET_SHARE = 0.35
+"""Traffic of the quiet hours, as a part of the present one; a trial has no quiet hours."""
+WINDOW_MAX, RED_WINDOW_MAX = timedelta(days=2), timedelta(hours=6)
+SECONDS_PER_DAY = 86_400
 
 
 class PlanTemplate(Template):
@@ -43,7 +49,11 @@ class MetricSource:
 
 @dataclass(frozen=True)
 class StarterPlan:
-    """The choices of a first plan. ``error_rate`` is a share, ``latency`` in seconds."""
+    """The choices of a first plan. ``error_rate`` is a share, ``latency`` in seconds.
+
+    ``rate`` is the service's requests a second: windows are long enough for 5 % of them. None where
+    it is not known.
+    """
 
     flag: str
     job: str
@@ -52,6 +62,12 @@ class StarterPlan:
     hold: timedelta = timedelta(days=1)
     error_rate: float = 0.01
     latency: float = 1.0
+    rate: float | None = None
+
+    @property
+    def is_trial(self) -> bool:
+        """True for a hold of minutes."""
+        return self.hold < LONG_HOLD
 
     def render(self) -> str:
         """Return the plan as YAML."""
@@ -70,6 +86,7 @@ class StarterPlan:
             "environment": json.dumps(self.environment),
             "cohorts": _cohorts(source.cohorts),
             "job": json.dumps(self.job),
+            "traffic": self._traffic(),
             "requests": requests,
             "failures": failures,
             "buckets": source.selector(f"{source.latency}_bucket"),
@@ -84,17 +101,36 @@ class StarterPlan:
         is_middleware = self.source.requests == MetricSource.requests
         return _statistics(failures, requests, window) if is_middleware else NO_STATISTICS
 
+    def _traffic(self) -> str:
+        """Return the plan's line for its traffic, or none."""
+        if not self.rate:
+            return ""
+        per_day = max(1, round(self.rate * SECONDS_PER_DAY))
+        return f"\ntraffic: {{queries_per_day: {per_day}, error_rate: {self.error_rate / 2:g}}}"
+
+    def _window_for(self, samples: str, least: timedelta, most: timedelta) -> timedelta:
+        """Return a window in which 5 % of the traffic has so many samples, also in quiet hours."""
+        if not self.rate:
+            return least
+        quiet = self.rate * FIRST_SHARE * (1.0 if self.is_trial else QUIET_SHARE)
+        seconds = min(int(samples) / quiet, most.total_seconds())
+        step = 5 if seconds < 60 else 60  # noqa: PLR2004
+        return max(least, timedelta(seconds=step * math.ceil(seconds / step)))
+
     def _times(self) -> dict[str, str]:
-        hold, is_trial = self.hold, self.hold < LONG_HOLD
+        hold, is_trial = self.hold, self.is_trial
         interval = _clamp(hold / 24, timedelta(seconds=1), timedelta(hours=1))
-        window = _clamp(hold / 4, timedelta(seconds=10), timedelta(hours=1))
+        least = _clamp(hold / 4, timedelta(seconds=10), timedelta(hours=1))
+        red_least = _clamp(least, timedelta(seconds=10), timedelta(minutes=5))
+        limits = self._limits()
+        window = self._window_for(limits["samples"], least, WINDOW_MAX)
         times = {
             "watch_interval": timedelta(seconds=1 if is_trial else 3),
             "stale_after": timedelta(seconds=15 if is_trial else 120),
             "retry_every": timedelta(seconds=2 if is_trial else 60),
             "interval": interval,
             "window": window,
-            "red_window": _clamp(window, timedelta(seconds=10), timedelta(minutes=5)),
+            "red_window": self._window_for(limits["red_samples"], red_least, RED_WINDOW_MAX),
             "hold": max(hold, window),
             "dark_hold": window,
             "stable_for": 2 * interval,
@@ -103,7 +139,7 @@ class StarterPlan:
         return {name: format_duration(_whole_seconds(value)) for name, value in times.items()}
 
     def _limits(self) -> dict[str, str]:
-        is_trial = self.hold < LONG_HOLD
+        is_trial = self.is_trial
         return {
             "error_rate": f"{self.error_rate * 100:g}%",
             "error_spike": f"{min(5 * self.error_rate, 0.5) * 100:g}%",

@@ -1,13 +1,14 @@
 """The services of docs/your-service.md are rolled out, break, and are rolled back in every process."""
 
 import asyncio
+import re
 import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import httpx
@@ -163,8 +164,33 @@ async def assert_a_fault_is_rolled_back(service: OwnService) -> None:
                 assert reply.json()["ranking"] == "old"
 
 
-async def test_a_broken_ranking_is_rolled_back_in_every_process(services: OwnServices) -> None:
+async def start_follower(service: OwnService, flag: str, field: str, folder: Path) -> OwnService:
+    """Start another rollout on the service's readings, which must come after its own."""
+    text = (EXAMPLE / "plan.yaml").read_text().replace(f"flag: {PYTHON_FLAG}", f"flag: {flag}")
+    text = text.replace("environment:", f"{field}: [{PYTHON_FLAG}]\nenvironment:", 1)
+    plan = folder / f"{flag}.yaml"
+    plan.write_text(re.sub(r"\n    checklist:(\n      - .*)+", "", text))
+    await (await connect(service.environment)).start(load_plan(plan))
+    return replace(service, flag=flag)
+
+
+def reasons(state: State) -> str:
+    return " ".join(result.reason for result in state.item_results.values())
+
+
+async def test_a_broken_ranking_is_rolled_back_in_every_process(
+    services: OwnServices, tmp_path: Path
+) -> None:
+    """Beside it wait a plan that excludes the flag, and one that comes after its Healthy end."""
+    await services.python.wait_until(lambda state: state.percentage >= 5)
+    excluding = await start_follower(services.python, "other-search", "excludes", tmp_path)
+    following = await start_follower(services.python, "next-search", "after", tmp_path)
+    waiting = await excluding.wait_until(lambda state: "fast-search is at" in reasons(state))
+    assert waiting.percentage == 0
     await assert_a_fault_is_rolled_back(services.python)
+    await excluding.wait_until(lambda state: state.percentage >= 5)
+    held = await following.wait_until(lambda state: "fast-search" in reasons(state))
+    assert held.percentage == 0
 
 
 async def test_a_service_in_another_language_is_rolled_back_by_its_flags_server(

@@ -1,6 +1,7 @@
 """``sluice init``: a first plan for a service; ``sluice schema``: the JSON schema of a plan."""
 
 import json as json_module
+import math
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -68,6 +69,7 @@ def init(  # noqa: PLR0913 - one option for each thing that a first plan needs
             hold=parse_duration(hold),
             error_rate=parse_threshold(error_rate),
             latency=parse_threshold(latency),
+            rate=_request_rate(context, source),
         )
     except QuantityError as error:
         raise CliError(str(error), Exit.USAGE) from None
@@ -117,21 +119,43 @@ def _print_candidates(context: Context, label: str, *, has_source: bool) -> None
 
 
 def _metrics_with_label(context: Context, label: str) -> list[str] | None:
+    names = _ask_prometheus(context, "label/__name__/values", {"match[]": f'{{{label}!=""}}'})
+    return names and [name for name in names if name.endswith(("_total", "_bucket"))]
+
+
+def _ask_prometheus(context: Context, path: str, parameters: dict[str, str]) -> Any:  # noqa: ANN401  JSON
+    """Return the data of the answer; None where Prometheus does not answer."""
     credentials = context.prometheus_credentials()
     try:
         reply = httpx.get(
-            f"{context.prometheus_url}/api/v1/label/__name__/values",
-            params={"match[]": f'{{{label}!=""}}'},
+            f"{context.prometheus_url}/api/v1/{path}",
+            params=parameters,
             headers=dict(credentials.headers),
             verify=credentials.ssl_context(),
             timeout=REQUEST_SECONDS_MAX,
             trust_env=False,
         )
         reply.raise_for_status()
-        names = reply.json()["data"]
+        return reply.json()["data"]
     except (httpx.HTTPError, ValueError, KeyError):
         return None
-    return [name for name in names if name.endswith(("_total", "_bucket"))]
+
+
+def _request_rate(context: Context, source: MetricSource) -> float | None:
+    """Return the service's requests a second, or None where Prometheus does not have them."""
+    metric = f"{source.requests}{{{source.labels}}}"
+    answer = _ask_prometheus(context, "query", {"query": f"sum(rate({metric}[5m]))"})
+    try:
+        rate = float(answer["result"][0]["value"][1]) if answer else 0.0
+    except (KeyError, IndexError, ValueError):
+        rate = 0.0
+    if not math.isfinite(rate) or rate <= 0:
+        print_note(
+            f"the request rate of {metric} is not known: check the windows with `sluice lint`"
+        )
+        return None
+    print_note(f"{rate:.3g} requests a second: windows hold enough of them at 5 % of users")
+    return rate
 
 
 def _write(path: Path, text: str, *, force: bool) -> None:

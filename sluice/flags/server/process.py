@@ -11,6 +11,8 @@ from sluice.flags.server.event_stream import RevisionFeed
 from sluice.flags.server.limited_protocol import LimitedHttpProtocol
 
 GRACEFUL_SECONDS = 5
+KEEP_ALIVE_SECONDS = 60
+"""A client that fetches after an event should not have to connect first."""
 
 
 def run_server(app: Starlette, host: str, port: int) -> None:
@@ -24,6 +26,7 @@ def run_server(app: Starlette, host: str, port: int) -> None:
         log_level="warning",
         server_header=False,
         timeout_graceful_shutdown=GRACEFUL_SECONDS,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
     )
     _Server(config, app.state.feed).run()
 

@@ -34,6 +34,22 @@ def test_a_starter_plan_has_neither_mistakes_nor_warnings(
     assert [step.percentage for step in plan.steps] == [0, 5, 25, 50, 100]
 
 
+@pytest.mark.parametrize("source", [MIDDLEWARE, OWN], ids=["middleware", "own"])
+@pytest.mark.parametrize("seconds", [20, 3600, 86_400])
+@pytest.mark.parametrize("rate", [0.02, 0.5, 8, 300])
+def test_windows_suit_the_request_rate(source: MetricSource, seconds: int, rate: float) -> None:
+    """At 5 % of few requests a default window would never hold its samples."""
+    hold = timedelta(seconds=seconds)
+    plan = parse_plan(StarterPlan("shop", "shop", source, hold=hold, rate=rate).render())
+    assert plan.traffic is not None
+    assert plan.traffic.queries_per_day == pytest.approx(rate * 86_400, rel=0.01)
+    gate = plan.steps[1].gates[0]
+    has_samples = rate * 0.05 * gate.window.total_seconds() >= gate.min_samples
+    assert has_samples or gate.window == timedelta(days=2)
+    assert plan.steps[1].hold >= gate.window
+    assert [text for _, text in lint_warnings(plan, None) if "it will hold" in text] == []
+
+
 @pytest.mark.parametrize("name", ["demo.yaml", "phase4.yaml"])
 def test_the_schema_accepts_our_plans(name: str) -> None:
     document = yaml.safe_load((ROOT / "plans" / name).read_text())

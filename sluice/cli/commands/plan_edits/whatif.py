@@ -77,11 +77,11 @@ async def _whatif(rollout: str | None, wanted: Sequence[str], json: bool) -> Non
     print_result(
         json,
         whatif_document(rollout_id, wanted, changes, course),
-        whatif_text(rollout_id, changes, course, plan) + _amend_hint(state, wanted),
+        whatif_text(rollout_id, changes, course, plan) + amend_hint(state, wanted),
     )
 
 
-def _amend_hint(state: State | None, wanted: Sequence[str]) -> str:
+def amend_hint(state: State | None, wanted: Sequence[str]) -> str:
     """Return the command that gives a running rollout these rules, or nothing."""
     if state is None or state.has_ended:
         return ""

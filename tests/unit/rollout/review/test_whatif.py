@@ -1,20 +1,21 @@
 """Replay under edited rules: the same judge and decisions on recorded readings, and a reason for the rest."""
 
+import shlex
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from sluice.cli.commands.plan_edits.whatif import replay_with_overrides
+from sluice.cli.commands.plan_edits.whatif import amend_hint, replay_with_overrides
 from sluice.cli.views.whatif import whatif_document, whatif_text
 from sluice.rollout.analysis.gate import Gate, Metric, Severity
 from sluice.rollout.analysis.judge import judge
 from sluice.rollout.analysis.reading import GateReadings, Reading
 from sluice.rollout.analysis.verdict import Check, Outcome
 from sluice.rollout.engine.event_chain import Event
-from sluice.rollout.engine.state import Finding
+from sluice.rollout.engine.state import Finding, State, Status
 from sluice.rollout.errors import OverrideError
-from sluice.rollout.plan.overrides import RuleRef, parse_override, with_overrides
+from sluice.rollout.plan.overrides import RuleRef, override_plan, parse_override, with_overrides
 from sluice.rollout.plan.schema import RolloutPlan
 from sluice.rollout.review import whatif_replay
 from sluice.rollout.review.explain import RecordedCheck
@@ -280,3 +281,18 @@ def test_a_red_flag_of_low_severity_only_restarts_stability() -> None:
     record = (CHECKS, [low], [live_event("one", 0, 5), live_event("two", 4, 25)])
     _, course = replay_with_overrides(["two.p99.threshold=1"], record, PLAN)
     assert course[-1].after.kind != "rolled back"
+
+
+def test_a_better_rule_comes_with_the_command_that_amends_the_rollout() -> None:
+    """The command's own words give the rules that were replayed; an ended rollout has no command."""
+    state = State(rollout_id="r", run_id="1", plan=PLAN, started_at=BEGAN)
+    wanted = ["two.spike.threshold=8%", "one.p99.min_samples=50"]
+    command = shlex.split(amend_hint(state, wanted).partition(": ")[2])
+    assert command[:3] == ["sluice", "amend", "f"]
+    assert command[3::2] == ["--set", "--set", "-m"]
+    rules = editable_rules([], [], PLAN)
+    amended = override_plan(PLAN, [parse_override(text, rules) for text in command[4:8:2]])
+    assert amended.steps[1].red_flags[0].threshold == pytest.approx(0.08)
+    assert amended.steps[0].gates[0].min_samples == 50
+    assert amend_hint(state.model_copy(update={"status": Status.ABORTED}), wanted) == ""
+    assert amend_hint(None, wanted) == ""
