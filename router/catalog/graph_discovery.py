@@ -11,7 +11,7 @@ from typing import Any, LiteralString
 
 from neo4j.exceptions import Neo4jError
 
-from router.catalog.guesses import ColumnFacts, Roles, is_flag, roles_of
+from router.catalog.guesses import ColumnFacts, Roles, is_flag, roles_of, unit_of_text
 from router.catalog.identifiers import phrase_of
 from router.catalog.model import CatalogColumn, CatalogKind, CatalogLink, ColumnType
 
@@ -152,7 +152,9 @@ _TYPES: Mapping[type, ColumnType] = {
 def _unit(kind: ColumnType, values: Sequence[Any]) -> str:
     if kind == "integer" and _are_years(values):
         return "year"
-    return "flag" if kind in ("integer", "text") and is_flag(map(str, values)) else ""
+    if kind == "text":
+        return unit_of_text(values)
+    return "flag" if kind == "integer" and is_flag(map(str, values)) else ""
 
 
 def _are_years(values: Sequence[Any]) -> bool:

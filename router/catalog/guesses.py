@@ -3,11 +3,12 @@
 They rest on names and statistics. A wrong guess costs a person one line of the file.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from router.catalog.identifiers import singular, words_of
-from router.catalog.model import TEMPORAL, TEXTUAL, CatalogColumn
+from router.catalog.model import TEMPORAL, TEXTUAL, TIME_UNITS, CatalogColumn
 
 _PERSON_NAMES = (("first", "last"), ("given", "family"), ("fore", "sur"), ("first", "sur"))
 _TITLE_WORDS = ("name", "title", "label", "subject", "heading", "headline")
@@ -38,6 +39,17 @@ def is_flag(sampled: Iterable[str]) -> bool:
     """Return True for values that say yes and no only: 1 and 0, Y and N."""
     values = {value.lower() for value in sampled}
     return values in [{yes, no} for yes, no in zip(_TRUE, _FALSE, strict=True)]
+
+
+def unit_of_text(sampled: Iterable[str]) -> str:
+    """Return ``date`` for texts that are all ISO dates, ``flag`` for yes and no, else nothing."""
+    values = list(sampled)
+    if values and all(_ISO.match(value) for value in values):
+        return "date"
+    return "flag" if is_flag(values) else ""
+
+
+_ISO = re.compile(r"\d{4}-[01]\d-[0-3]\d(?:[T ][0-2]\d:|$)")
 
 
 def flag_value(sampled: Iterable[str]) -> str:
@@ -143,8 +155,7 @@ def _date(kind: str, facts: Mapping[str, ColumnFacts]) -> str | None:
     own = {singular(word) for word in words_of(kind)}
     ranked = []
     for place, (name, fact) in enumerate(facts.items()):
-        year = fact.column.unit == "year"
-        if fact.column.type not in TEMPORAL and not year:
+        if fact.column.type not in TEMPORAL and fact.column.unit not in TIME_UNITS:
             continue
         words = set(words_of(name))
         bookkeeping = bool(words & _BOOKKEEPING)

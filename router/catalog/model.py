@@ -27,6 +27,8 @@ ColumnType = Literal[
 ]
 NUMERIC: frozenset[ColumnType] = frozenset(("integer", "number"))
 TEMPORAL: frozenset[ColumnType] = frozenset(("date", "timestamp", "timestamptz"))
+TIME_UNITS = frozenset(("year", "date"))
+"""Units of columns of another type that hold times: a year as a number, a date as ISO text."""
 TEXTUAL: frozenset[ColumnType] = frozenset(("text", "enum"))
 
 

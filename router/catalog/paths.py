@@ -1,4 +1,4 @@
-"""Ways between kinds along the links, three at most."""
+"""Ways between kinds along the links: three at most, those to a join table counted as half."""
 
 from collections import defaultdict
 from dataclasses import dataclass
@@ -7,7 +7,8 @@ from itertools import pairwise
 
 from router.catalog.model import Catalog
 
-PATH_LINKS_MAX = 3
+PATH_LINKS_MAX, PATH_COST_MAX = 5, 3.0
+"""Links of a way, and what they cost together: a table that only joins two costs half a link."""
 PATHS_MAX = 40
 JOIN_TABLE_COST = 0.5
 LOOSE_COST = 1.5
@@ -86,7 +87,10 @@ class SchemaPaths:
 
     def _extend(self, here: str, end: str, path: SchemaPath, found: list[SchemaPath]) -> None:
         visited = {here, *(each.end for each in path), *(self._start(path) if path else ())}
+        cost = sum(step.cost for step in path)
         for step in self._steps[here]:
+            if cost + step.cost > PATH_COST_MAX:
+                continue
             onto_itself = step.end == here and not any(each.end == here for each in path)
             if step.end in visited and step.end != end and not onto_itself:
                 continue

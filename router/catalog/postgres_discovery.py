@@ -7,7 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from router.catalog import postgres_queries as queries
-from router.catalog.guesses import ColumnFacts, described_words, is_flag, is_join_table, roles_of
+from router.catalog.guesses import (
+    ColumnFacts,
+    described_words,
+    is_flag,
+    is_join_table,
+    roles_of,
+    unit_of_text,
+)
 from router.catalog.identifiers import parts_of, phrase_of, without_id
 from router.catalog.model import CatalogColumn, CatalogKind, CatalogLink, ColumnType
 
@@ -175,7 +182,9 @@ def _distinct(estimate: float | None, rows: int | None) -> int | None:
 def _unit(kind: ColumnType, name: str, sampled: Sequence[str]) -> str:
     if kind == "integer" and _are_years(name, sampled):
         return "year"
-    return "flag" if kind in ("integer", "text") and is_flag(sampled) else ""
+    if kind == "text":
+        return unit_of_text(sampled)
+    return "flag" if kind == "integer" and is_flag(sampled) else ""
 
 
 def _are_years(name: str, sampled: Sequence[str]) -> bool:

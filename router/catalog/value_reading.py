@@ -6,7 +6,7 @@ A column of a large table is read from Postgres's own statistics and from random
 from collections.abc import AsyncIterator
 from typing import Any
 
-from router.catalog.model import Catalog, CatalogKind, CatalogLink
+from router.catalog.model import TIME_UNITS, Catalog, CatalogKind, CatalogLink
 from router.catalog.values import ColumnValues
 
 VALUES_MAX = 20_000
@@ -79,6 +79,7 @@ def _columns(kind: CatalogKind) -> list[tuple[str, ...]]:
         (name,)
         for name, column in kind.visible.items()
         if column.type in ("text", "enum", "list") and name not in kind.text
+        if column.unit not in TIME_UNITS
     ]
     if len(kind.title) > 1 and all(name in kind.visible for name in kind.title):
         short.append(kind.title)

@@ -18,7 +18,7 @@ from router.catalog.identifiers import (
     without_id,
     words_of,
 )
-from router.catalog.model import TEMPORAL, Catalog, CatalogColumn, CatalogKind, CatalogLink
+from router.catalog.model import TEMPORAL, TIME_UNITS, Catalog, CatalogColumn, CatalogKind, CatalogLink
 from router.catalog.word_forms import abbreviates, base_form, shares_stem
 
 Sort = Literal["kind", "column", "link", "role"]
@@ -64,6 +64,11 @@ _GENERIC = frozenset(
         "and",
     ]
 )
+_COMPOUNDS = {
+    **dict.fromkeys(("email", "mail", "web", "street", "ip"), "address"),
+    **dict.fromkeys(("phone", "telephone", "fax", "mobile"), "number"),
+    **dict.fromkeys(("zip", "post"), "code"),
+}
 ABBREVIATED, SHORTENED, STEM = 0.85, 0.7, 0.85
 """Factors: a name abbreviates a word; the same, the name being a word; both share a stem."""
 STRANGE = 0.65
@@ -97,9 +102,13 @@ class Vocabulary:
             for name, kind in catalog.visible_kinds.items()
             if kind.store != "qdrant" and is_person_kind(kind, english)
         )
+        self.temporal = frozenset[tuple[str, str]]()
         for name, kind in catalog.visible_kinds.items():
             if kind.store != "qdrant":
                 self._add_kind(name, kind, english)
+        self.relationships = frozenset(
+            name for name, link in catalog.visible_links.items() if link.relationship
+        )
         for link in catalog.visible_links.values():
             self._add_link(link, english)
         self.person_verbs = _person_verbs(catalog, self.person_kinds, english)
@@ -172,6 +181,9 @@ class Vocabulary:
         for phrase in dict.fromkeys(names):
             self._add(phrase, Term("column", kind, NAME, column, exact=True))
             words = phrase.split()
+            if words[-1] in _COMPOUNDS:  # "email address", "phone number"
+                compound = f"{phrase} {_COMPOUNDS[words[-1]]}"
+                self._add(compound, Term("column", kind, NAME, column, exact=True))
             rest = [word for word in words if word not in _GENERIC and singular(word) not in own]
             if rest and rest != words:
                 self._add(" ".join(rest), Term("column", kind, PART, column))
@@ -183,7 +195,10 @@ class Vocabulary:
             if len(core) > 1:
                 self._add(core[-1], Term("column", kind, HEAD, column))
                 self._add(core[0], Term("column", kind, FIRST, column))
-            pos = "nv" if facts.type in TEMPORAL or set(words) & _TIME_PARTS else "nva"
+            timed = facts.type in TEMPORAL or facts.unit in TIME_UNITS
+            if timed:
+                self.temporal |= {(kind, column)}
+            pos = "nv" if timed or set(words) & _TIME_PARTS else "nva"
             flag = facts.type == "boolean" or facts.unit == "flag"
             for word, weight in english.related(singular(core[-1]), pos).items():
                 strange = STRANGE if flag and word[:4] != core[-1][:4] else 1.0

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from router.catalog.model import Catalog, CatalogLink
-from router.catalog.paths import SchemaPaths
+from router.catalog.paths import SchemaPaths, SchemaStep
 from router.catalog.vocabulary import Term, Vocabulary
 from router.question.columns import ColumnFinder
 from router.question.language.grammar import (
@@ -27,8 +27,11 @@ DOING = 0.4
 """What a verb adds for the people who do that: customers buy."""
 GRADED = 0.5
 """The kind whose column a superlative grades: "the highest freight"."""
+_COUNTED_OF = frozenset(("of",))
 HEADED = 0.6
 """What a category in the plural in front says is asked for."""
+DONE_MIN = 0.6
+"""Sureness from which a verb names the rows of what people did: "rented" the rentals."""
 FAR_END, STRANDED = 0.4, 0.75
 """The other end of a link that words name; the same where a preposition stays without its noun."""
 AS_COLUMN = 0.3
@@ -93,13 +96,17 @@ class CandidateFinder:
         """Yield what a category in the plural means: "nurses hired in 2020", "all droids"."""
         value = mentions.values[0] if mentions.values else None
         ahead = [t.folded for t in mentions.tokens[: value.start]] if value else []
-        if value is None or not set(ahead) <= FUNCTION_WORDS or set(ahead) & PREPOSITIONS:
+        if value is None or set(ahead) & PREPOSITIONS - _COUNTED_OF:
             return
+        graded = any(superlative(word) or word in EXTREMES for word in ahead)
+        if not graded and not set(ahead) <= FUNCTION_WORDS:
+            return
+        asks = graded or ahead[-1:] in (["which"], ["what"], ["many"], ["of"])
         for entry in value.entries:
-            if not entry.category or not entry.inflected:
+            if not entry.category or not (entry.inflected or asks):
                 continue
             if not entry.name:
-                yield Candidate(entry.kind, HEADED * entry.weight)
+                yield Candidate(entry.kind, (ASKED if asks else HEADED) * entry.weight)
             for step in self._paths.steps(entry.kind) if entry.name else ():
                 yield Candidate(step.end, HEADED * entry.weight)
 
@@ -139,10 +146,35 @@ class CandidateFinder:
             for owner in owners:
                 for step in self._paths.steps(owner):
                     yield Candidate(step.end, STRANDED)
+        if asks_for_others(mentions):
+            yield from self._contents(mentions, owners)
         for name, (mention, weight) in mentions.links.items():
             if not mention.negated:  # "who has no manager" asks for no manager
                 link = self._catalog.visible_links[name]
                 yield from _far_ends(link, (mention, weight), owners, mentions)
+
+    def _contents(self, mentions: Mentions, owners: set[str]) -> Iterator[Candidate]:
+        """Yield what "what did order 7 contain" and "what has Mary rented" ask for."""
+        numbered = {number.start for number in mentions.comparisons if not number.marked}
+        owners |= {t.kind for m in mentions.terms if m.end in numbered for t in m.of("kind")}
+        verbs = [m for m in mentions.terms if not any(t.exact for t in m.of("kind"))]
+        doing = {t.kind for m in verbs for t in m.of("kind") if t.weight >= DONE_MIN}
+        for owner in owners:
+            for step in self._paths.steps(owner):
+                if step.end in doing:
+                    yield Candidate(step.end, STRANDED)
+                elif not doing and step.reverse and self._is_part(step):
+                    yield from (
+                        Candidate(other.end, STRANDED)
+                        for other in self._paths.steps(step.end)
+                        if other.end != owner and not other.reverse and self._is_part(other)
+                    )
+
+    def _is_part(self, step: SchemaStep) -> bool:
+        """Return True for a key of rows that make up others: the order of an order's lines."""
+        link = self._catalog.visible_links[step.link]
+        key = self._catalog.kinds[link.start].key
+        return bool(link.columns) and {near for near, _ in link.columns} <= set(key)
 
     def _head(self, mentions: Mentions) -> TermMention | None:
         """Return the first words that name a kind and stand for rows of it, not beside a value."""
@@ -238,6 +270,17 @@ _MEASURE = re.compile(
     r"\b(?:by|with|has|have|had|most|least|fewest|highest|lowest|largest|greatest|biggest|smallest)"
     r"(?: the| a| an)?(?: highest| largest| greatest| lowest| smallest| total)? (?:number|count) of$"
 )
+
+
+def asks_for_others(mentions: Mentions) -> bool:
+    """Return True for "what did order 7 contain": the row that is named is not what it asks for."""
+    words = [token.folded for token in mentions.tokens if token.is_word]
+    asks = words[:1] in (["what"], ["whom"], ["which"]) and words[1:2] and words[1] in _ACTING
+    return bool(asks) and words[-1] not in _COLUMN_VERBS
+
+
+_ACTING = frozenset(("did", "does", "do", "has", "have", "had"))
+_COLUMN_VERBS = frozenset(("cost", "weigh", "measure", "earn", "mean"))
 
 
 def _is_stranded(mentions: Mentions) -> bool:

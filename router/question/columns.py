@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from router.catalog.identifiers import words_of
-from router.catalog.model import NUMERIC, TEMPORAL, Catalog, CatalogColumn, CatalogKind
+from router.catalog.model import NUMERIC, TEMPORAL, TIME_UNITS, Catalog, CatalogColumn, CatalogKind
 from router.catalog.paths import SchemaPath, SchemaPaths
 from router.catalog.vocabulary import Term, Vocabulary
 from router.question.draft import Branch, Draft
@@ -101,6 +101,8 @@ class ColumnFinder:
             gap = max(around[0] - mention.end, mention.start - around[1], 0)
             if gap > NEAR_TOKENS:
                 continue
+            if mention.negated and allowed == "temporal" and not self._is_denied(mentions, around):
+                continue  # "not shipped yet from May": it has no date of shipping
             own = {term.kind for term in mention.of("column") if term.exact}
             for term in mention.of("column"):
                 if term.kind in own and not term.exact:
@@ -111,8 +113,13 @@ class ColumnFinder:
                     path = self._way(target, term.kind)
                     if path is not None:
                         weight = term.weight - 0.04 * gap - LINK_COST * _length(path)
+                        weight += BESIDE * (gap <= BESIDE_GAP and not path)
                         place = (mention.start, mention.end)
                         yield ColumnChoice(path, term.kind, term.column, weight, place)
+
+    @staticmethod
+    def _is_denied(mentions: Mentions, around: tuple[int, int]) -> bool:
+        return any(each.negated for each in mentions.dates if each.start == around[0])
 
     def _properties(
         self, target: str, mention: TermMention, term: Term, near: tuple[int, str]
@@ -185,7 +192,9 @@ class ColumnFinder:
             if dimension and (by := self.dimension(kind, dimension)):
                 found.append(ColumnChoice(path, kind, by[0], 0.85 * by[1] - cost))
             if default := self.default_measure(kind):
-                found.append(ColumnChoice(path, kind, default[0], default[1] - cost))
+                verb = _verb_beside(kind, mentions, around[0]) if path else None
+                weight = default[1] - cost + DONE * (verb is not None)
+                found.append(ColumnChoice(path, kind, default[0], weight, verb))
         return sorted(found, key=lambda choice: -choice.weight)
 
     def _allowed(self, kind: str, allowed: str) -> Sequence[str]:
@@ -203,8 +212,21 @@ class ColumnFinder:
         return [kind for kind in dict.fromkeys((*named, *valued)) if kind != target]
 
 
+DONE = 0.4
+"""Bonus of the measure of what was done: "customers who paid more than 100" is of payments."""
+BESIDE, BESIDE_GAP = 0.15, 1
+"""Bonus of a column whose words are beside a number: "100 in stock" is no price."""
 LIFE_DATE = 0.35
 """Sureness of a person's own date: that they were hired or born then is rarely meant."""
+
+
+def _verb_beside(kind: str, mentions: Mentions, start: int) -> tuple[int, int] | None:
+    """Return the place of the word in front of a number that names ``kind`` by what is done."""
+    for mention in mentions.terms:
+        done = any(term.kind == kind and not term.exact for term in mention.of("kind"))
+        if done and mention.end == start:
+            return mention.start, mention.end
+    return None
 
 
 def branches_of(branch: Branch, path: SchemaPath = ()) -> Iterator[tuple[SchemaPath, Branch]]:
@@ -240,7 +262,7 @@ def is_measure(column: CatalogColumn) -> bool:
 
 def is_temporal(column: CatalogColumn) -> bool:
     """Return True for dates, times and years."""
-    return column.type in TEMPORAL or column.unit == "year"
+    return column.type in TEMPORAL or column.unit in TIME_UNITS
 
 
 def _length(path: SchemaPath) -> float:

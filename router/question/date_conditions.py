@@ -66,6 +66,8 @@ class DateReader:
         if not mention.negated:
             return tuple(conditions)
         outside = [_outside(each) for each in conditions]
+        if self._columns.facts(choice).nulls:
+            outside.append(ValueCondition(column=choice.column, operator="missing"))
         return (outside[0],) if len(outside) == 1 else (AnyCondition(conditions=tuple(outside)),)
 
 
@@ -76,10 +78,15 @@ def _bounds(
     years = column.unit == "year"
     if start is not None:
         first: Value = start.year if years else start
-        yield ValueCondition(column=name, operator=">=", values=(first,))
+        yield ValueCondition(column=name, operator=">=", values=(_written(first, column),))
     if end is not None:
         last: Value = end.year + (end > date(end.year, 1, 1)) if years else end
-        yield ValueCondition(column=name, operator="<", values=(last,))
+        yield ValueCondition(column=name, operator="<", values=(_written(last, column),))
+
+
+def _written(moment: Value, column: CatalogColumn) -> Value:
+    """Return a time as its column holds it: ISO text sorts as its dates do."""
+    return str(moment) if column.type == "text" else moment
 
 
 _OUTSIDE = {">=": "<", "<": ">="}

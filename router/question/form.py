@@ -1,7 +1,7 @@
 """The typed form of a question: one meaning between language and stores.
 
-A form names a kind of the catalogue and restricts it. Conditions form a tree along links, three
-links deep at most. Identifiers are names of the catalogue and values are data; neither is ever
+A form names a kind of the catalogue and restricts it. Conditions form a tree along links, five
+deep at most. Identifiers are names of the catalogue and values are data; neither is ever
 text of a query language.
 """
 
@@ -11,7 +11,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-LINKS_MAX = 3
+LINKS_MAX = 5
+"""Three links, two of which may pass a table that only joins its neighbours."""
 UNIT_LETTERS = {"year": len("2026"), "month": len("2026-11"), "day": len("2026-11-30")}
 """How much of an ISO date names a unit of time."""
 CONDITIONS_MAX = 20

@@ -6,6 +6,7 @@ them. Each that no condition, order or aggregate took up is returned in the ques
 
 from collections.abc import Iterator
 
+from router.question.candidates import asks_for_others
 from router.question.draft import Draft
 from router.question.form import AllCondition, AnyCondition, Condition, ValueCondition, walk
 from router.question.language.grammar import EXTREMES, MODIFIERS, NEGATIONS, superlative
@@ -28,6 +29,25 @@ def unused_modifiers(draft: Draft, mentions: Mentions) -> list[str]:
         if token.folded in MODIFIERS or (graded and token.folded not in _PLAIN):
             found.append(token.text)
     return list(dict.fromkeys(found))
+
+
+def unanswered(draft: Draft, mentions: Mentions, titled: frozenset[str]) -> list[str]:
+    """Return "who" or "what" where a draft only shows the row that the question names.
+
+    ``titled`` are the columns that name a row. "What did order 7 contain" does not ask for order 7.
+    """
+    words = [token.folded for token in mentions.tokens]
+    own = [each for each in draft.root.conditions if isinstance(each, ValueCondition)]
+    named = any(each.column in titled and not each.negated for each in own)
+    shown = bool(draft.select or draft.order or draft.aggregate is not None)
+    if not named or shown or words[:1] not in (["what"], ["who"], ["whom"]):
+        return []
+    of = "of" in words or any(token.possessive for token in mentions.tokens)
+    beside = len(words) > 1 and words[1] in _BEING and of
+    return [mentions.tokens[0].text] if asks_for_others(mentions) or beside else []
+
+
+_BEING = frozenset(("is", "was", "are", "were"))
 
 
 def _names_asked(draft: Draft, mentions: Mentions, place: int) -> bool:

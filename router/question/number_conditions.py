@@ -120,8 +120,10 @@ class NumberReader:
         """Add "with more than five orders": a number in front of another kind."""
         if not isinstance(number.value, int):
             return False
+        times = mentions.words(number.end, number.end + 1).lower() in ("times", "time")
         for mention in mentions.terms:
-            if not 0 <= mention.start - number.end <= 1:
+            done = times and 0 <= number.start - mention.end <= 1  # "rented more than 18 times"
+            if not done and not 0 <= mention.start - number.end <= 1:
                 continue
             for term in mention.of("kind"):
                 ways = self._paths.between(draft.kind, term.kind)
@@ -133,11 +135,11 @@ class NumberReader:
                 steps = tuple(LinkStep(link=s.link, reverse=s.reverse) for s in best.path)
                 measure = Measure(function="count", path=steps)
                 draft.measures += _measured(measure, number)
-                draft.use(number.start, mention.end, term.weight)
+                draft.use(min(mention.start, number.start), max(mention.end, number.end), term.weight)
                 for words, weight in best.mentions:
                     draft.use(words.start, words.end, weight)
                 draft.matches.append(
-                    f"{mentions.words(number.start, mention.end)} → count of {term.kind}"
+                    f"{mentions.words(number.start, number.end)} → count of {term.kind}"
                 )
                 return True
             if self._add_link_count(draft, mentions, number, mention):

@@ -100,9 +100,21 @@ class OrderReader:
             if measure is not None:
                 draft.use(mention.start, mention.end, 1.0)
                 return measure
+        if word in ("most", "least") and (used := self._used_most(draft, mentions, extreme.place)):
+            return used
         if word in ("most", "least") and self._spends(mentions, extreme.place):
             return self._earned(draft, mentions) or self._spent(draft, mentions)
         return None
+
+    def _used_most(self, draft: Draft, mentions: Mentions, place: int) -> Measure | None:
+        """Read "the most used tag": the rows that are linked to it, where one link leads there."""
+        if _behind(mentions, place) not in _USED:
+            return None
+        steps = [step for step in self._paths.steps(draft.kind) if step.reverse]
+        if len(steps) != 1:
+            return None
+        draft.use(place, place + 2, 1.0)
+        return Measure(function="count", path=(LinkStep(link=steps[0].link, reverse=True),))
 
     def _count_of(self, draft: Draft, mentions: Mentions, mention: TermMention) -> Measure | None:
         kind = self._other_kind(draft.kind, mention)
@@ -171,7 +183,10 @@ class OrderReader:
             named = [
                 choice
                 for choice in self._columns.mentioned(kind, mentions, around, allowed)
-                if not choice.path and choice.place and choice.weight >= NAMED_MIN
+                if not choice.path
+                and choice.place
+                and choice.place != around  # "last" names no "last update"
+                and choice.weight >= NAMED_MIN
             ]
             fitting = [choice for choice in named if _fits(extreme, allowed, choice)]
             if fitting:
@@ -189,6 +204,8 @@ class OrderReader:
         if adjective is not None and adjective.dimension not in ("size", "money"):
             return None
         default = self._columns.default_measure(kind)
+        if default and extreme.adjective is None and draft.limit is None:
+            draft.select.append(default[0])  # "the highest payment" asks for how much
         return default[0] if default else None
 
 
@@ -214,6 +231,7 @@ def _is_counted(mention: TermMention, mentions: Mentions, place: int) -> bool:
     return is_number_of(mentions, mention.start)
 
 
+_USED = frozenset(("used", "popular", "common", "frequent", "frequently", "widely"))
 _OFTEN = frozenset(("often", "frequently", "times"))
 
 

@@ -35,7 +35,7 @@ from router.question.language.mentions import (
     is_negated,
 )
 from router.question.language.near import NearWords
-from router.question.modifiers import unused_modifiers
+from router.question.modifiers import unanswered, unused_modifiers
 from router.question.number_conditions import NumberReader
 from router.question.order import OrderReader
 from router.question.remainder import RemainderReader
@@ -53,6 +53,10 @@ OWNED = 0.4
 """More of it behind "who has": what people have is not who has it."""
 NOT_ASKED = 0.5
 """Cost of an answer that is not of the kind right behind "how many"."""
+GUESSED = 0.3
+"""Cost of a kind that words only resemble, where other words are a kind's own name."""
+UNANSWERED = 0.4
+"""Cost of showing the row that a question names where it asks for another."""
 COVERAGE = 2.0
 MENTIONS_MAX = 64
 """A form holds 20 conditions; the time to read grows with the values times the size of the catalogue."""
@@ -196,6 +200,7 @@ class QuestionReader:
             if own:
                 draft.use(mention.start, mention.end, own[0])
         facts = self.catalog.kinds[candidate.kind]
+        draft.cost += GUESSED * self._is_guess(candidate, mentions)
         draft.cost += 0.05 * facts.view + JOIN_TABLE * facts.join_table
         asked = self._candidates.asked(mentions)
         draft.cost += NOT_ASKED * bool(asked and candidate.kind not in asked)
@@ -212,6 +217,13 @@ class QuestionReader:
         self._remainder.add_rest(draft, mentions, candidate)
         return self._scored(draft, mentions, candidate)
 
+    @staticmethod
+    def _is_guess(candidate: Candidate, mentions: Mentions) -> bool:
+        """Return True for a kind that words only resemble where others name one."""
+        if candidate.term is None or candidate.term.weight >= NAMED_MIN:
+            return False
+        return any(term.exact for mention in mentions.terms for term in mention.of("kind"))
+
     def _scored(self, draft: Draft, mentions: Mentions, candidate: Candidate) -> QuestionReading:
         total = gained = 0.0
         left_out: list[str] = []
@@ -226,6 +238,10 @@ class QuestionReader:
                 left_out.append(token.text)
         left_out += unused_modifiers(draft, mentions)
         left_out += _assumed(candidate, mentions)
+        facts = self.catalog.kinds[candidate.kind]
+        asked = unanswered(draft, mentions, frozenset((*facts.key, *facts.title)))
+        left_out += asked
+        draft.cost += UNANSWERED * bool(asked)
         if candidate.kind not in self.vocabulary.person_kinds and not draft.select:
             left_out += [t.text for t in mentions.tokens[:1] if t.folded in _PERSONS]
         coverage = gained / total if total else 0.0

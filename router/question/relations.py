@@ -50,16 +50,17 @@ class Relations:
         self, path: SchemaPath, value: ValueMention, mentions: Mentions, target: str
     ) -> ScoredPath:
         """Score one way from ``target`` to the kind of ``value``."""
-        score, named = 0.0, list[tuple[TermMention, float]]()
+        score, named, taken = 0.0, list[tuple[TermMention, float]](), list[TermMention]()
         for place, step in enumerate(path):
             score -= STEP_COST * step.cost
             mention = mentions.links.get(step.link)
             if mention is not None:
                 term, weight = mention
                 fits = self._fits(path, place, (term, value), (mentions, target))
-                fresh = all(term is not other for other, _ in named)
+                fresh = all(term is not other for other in taken)
                 score += LINK_NAMED * weight * fresh if fits else -WRONG_WAY
                 named.append((term, weight))
+                taken.append(term)
             score += USUAL * self._shares[step.link]
             if place < len(path) - 1:
                 between = self._kind_named(step.end, mentions)

@@ -93,7 +93,7 @@ class ShapeReader:
         different = {t.folded for t in mentions.tokens[place : place + 1]} <= _DIFFERENT
         noun = next((m for m in mentions.terms if m.start == place + different), None)
         if noun is None or _is_kind(noun, draft.kind):
-            return False
+            return self._add_stock(draft, mentions, place)
         column = self._quantity(draft, mentions, noun, different=different)
         if column is None:
             return False
@@ -105,6 +105,24 @@ class ShapeReader:
             draft.aggregate = Aggregate.model_validate({"function": function, "column": column})
         draft.bonus += 0.3
         return True
+
+    def _add_stock(self, draft: Draft, mentions: Mentions, place: int) -> bool:
+        """Read "how many trains are in stock": the pieces of what counts as a kind or a value."""
+        for mention in mentions.terms:
+            before = [t.folded for t in mentions.tokens[max(mention.start - 2, 0) : mention.start]]
+            stocked = mention.words_of(mentions) == ("stock",) and before == [*before[:-1], "in"]
+            all_of_them = {"altogether", "overall", "total"} & {t.folded for t in mentions.tokens}
+            if not stocked or not (all_of_them or self._is_single(draft)):
+                continue
+            numeric = self._columns.numeric(draft.kind)
+            for term in mention.of("column"):
+                if term.kind == draft.kind and term.column in numeric:
+                    draft.aggregate = Aggregate(function="sum", column=term.column)
+                    draft.use(place - 2, place, 1.0)
+                    draft.use(mention.start - 1, mention.end, 1.0)
+                    draft.bonus += 0.3
+                    return True
+        return False
 
     def _quantity(
         self, draft: Draft, mentions: Mentions, noun: TermMention, *, different: bool
@@ -246,7 +264,8 @@ class ShapeReader:
             column = self._dated(draft, mentions, place) if unit else None
             if unit is None or column is None:
                 continue
-            temporal = self._catalog.kinds[draft.kind].columns[column].type in TEMPORAL
+            facts = self._catalog.kinds[draft.kind].columns[column]
+            temporal = facts.type in TEMPORAL or facts.unit == "date"
             draft.aggregate = (draft.aggregate or Aggregate(function="count")).model_copy(
                 update={"group_by": (column,), "unit": unit if temporal else None}
             )

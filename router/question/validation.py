@@ -146,7 +146,8 @@ def _check_aggregate(aggregate: Aggregate, kind: str, catalog: Catalog) -> None:
         end = end_of(step, end, catalog)
     for name in aggregate.group_by:
         grouped = _column(catalog.kinds[end], end, name)
-        if aggregate.unit is not None and grouped.type not in TEMPORAL:
+        dated = grouped.type in TEMPORAL or grouped.unit == "date"
+        if aggregate.unit is not None and not dated:
             raise CatalogError(f"unit: column {name!r} is {grouped.type}, not a date")
     if aggregate.unit is not None and len(aggregate.group_by) != 1:
         raise CatalogError(f"unit: {aggregate.unit} needs one column in group_by")

@@ -96,6 +96,7 @@ _PHRASES_BEFORE = sorted(
     ((tuple(text.split()), sign) for text, sign in _BEFORE), key=lambda p: -len(p[0])
 )
 _PHRASES_AFTER = [(tuple(text.split()), sign) for text, sign in _AFTER]
+_SIGNED: dict[str, Sign] = {"negative": "<", "positive": ">"}
 SIGN_TOKENS_MAX = 16
 """Tokens before a number that may belong to its sign: the longest phrase and its fillers."""
 _NEGATIONS = frozenset(("not", "never", "no"))
@@ -140,7 +141,8 @@ def _at(tokens: Sequence[QuestionToken], place: int, taken: frozenset[int]) -> C
         return ranged
     read = number_at(tokens, place)
     if read is None:
-        return None
+        sign = _SIGNED.get(tokens[place].folded)
+        return None if sign is None else Comparison(sign, 0, place, place + 1)
     value, end = read
     plus = tokens[end - 1].text.endswith("+")
     start, sign, adjective = _sign_before(tokens, place)

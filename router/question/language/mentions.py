@@ -77,6 +77,7 @@ class Mentions:
                 named = term.sort in ("link", "role") and not term.column and not kinds
                 named = named and (term.exact or term.sort == "role" or not exact)
                 named = named and term.weight >= kind_weight
+                named = named and (term.exact or not _leads_to_named(mention, term))
                 if named and term.weight > best.get(term.link, (mention, 0.0))[1]:
                     best[term.link] = mention, term.weight
         return best
@@ -98,19 +99,70 @@ def find_mentions(
     busy = frozenset(place for start, end in spans for place in range(start, end))
     found = find_values(tokens, busy, vocabulary, values)
     dates = [each for each in dates if not any(_holds(value, each) for value in found)]
-    covered = busy | {place for each in found for place in range(each.start, each.end)}
+    found = [each for each in found if not _is_time_column(each, tokens, dates, vocabulary)]
+    named = {each.start for each in found if _is_column_name(each, tokens, vocabulary)}
+    covered = busy | {place for each in found for place in range(each.start, each.end)} - named
     units = frozenset(place for each in numbers for place in range(each.start, each.end))
     terms = _terms(tokens, covered - units, vocabulary)
     found, terms = _settled(tokens, found, terms)
     places = by_place(found)
+    denied = {each for each in found if is_negated(tokens, each.start, places)}
     return Mentions(
         question,
         tokens,
-        tuple(replace(each, negated=is_negated(tokens, each.start, places)) for each in found),
+        tuple(
+            replace(each, negated=each in denied and not _is_screened(tokens, each, terms, places))
+            for each in found
+        ),
         tuple(replace(each, negated=is_negated(tokens, each.start, places)) for each in terms),
-        tuple(replace(each, negated=is_negated(tokens, each.start, places)) for each in dates),
+        tuple(
+            replace(each, negated=is_negated(tokens, each.start, places) and not _is_pending(tokens, each))
+            for each in dates
+        ),
         tuple(numbers),
     )
+
+
+def _is_time_column(
+    value: ValueMention,
+    tokens: Sequence[QuestionToken],
+    dates: Sequence[DateMention],
+    vocabulary: Vocabulary,
+) -> bool:
+    """Return True where a state names a time instead: "shipped in May", "not shipped yet"."""
+    dated = any(0 <= each.start - value.end <= 1 for each in dates)
+    denied = is_negated(tokens, value.start, {}) and value.start + 1 == value.end
+    if not dated and not denied:
+        return False
+    kinds = {entry.kind for entry in value.entries}
+    words = [token.folded for token in tokens[value.start : value.end]]
+    return any(
+        (term.kind, term.column) in vocabulary.temporal
+        and term.kind in kinds
+        and term.weight >= TIME_NAMED_MIN
+        for term in vocabulary.find(words)
+        if term.sort == "column"
+    )
+
+
+TIME_NAMED_MIN = 0.7
+
+
+def _is_pending(tokens: Sequence[QuestionToken], date: DateMention) -> bool:
+    """Return True for "not shipped yet from May": what did not happen yet has no date."""
+    return any(token.folded == "yet" for token in tokens[max(date.start - 3, 0) : date.start])
+
+
+
+def _is_column_name(
+    value: ValueMention, tokens: Sequence[QuestionToken], vocabulary: Vocabulary
+) -> bool:
+    """Return True for a word that is a column's own name in another kind: "active"."""
+    if value.end - value.start != 1:
+        return False
+    kinds = {entry.kind for entry in value.entries}
+    terms = vocabulary.find([tokens[value.start].folded])
+    return any(term.sort == "column" and term.exact and term.kind not in kinds for term in terms)
 
 
 def _negations_apart(question: str, vocabulary: Vocabulary, values: ValueIndex) -> str:
@@ -205,6 +257,33 @@ def is_negated(
     return False
 
 
+def _is_screened(
+    tokens: Sequence[QuestionToken],
+    value: ValueMention,
+    terms: Sequence[TermMention],
+    places: Mapping[int, ValueMention],
+) -> bool:
+    """Return True where a negation governs a column in front: "without a state in Italy".
+
+    A preposition parts the two, and the column is none of the value's own.
+    """
+    columns = {(each.kind, column) for each in value.entries for column, _ in each.conditions}
+    for mention in terms:
+        between = [token.folded for token in tokens[mention.end : value.start]]
+        own = [term for term in mention.of("column") if not term.link]
+        exact = any(term.exact for term in own)
+        named = {(term.kind, term.column) for term in own if term.exact or not exact}
+        kinds = any(term.exact for term in mention.of("kind"))
+        parted = bool(between) and between[0] in PREPOSITIONS and len(between) <= SCREEN_GAP
+        if parted and named and not kinds and not named & columns:
+            if is_negated(tokens, mention.start, places):
+                return True
+    return False
+
+
+SCREEN_GAP = 3
+
+
 def _terms(
     tokens: Sequence[QuestionToken], busy: frozenset[int], vocabulary: Vocabulary
 ) -> list[TermMention]:
@@ -217,12 +296,35 @@ def _terms(
         terms = [term for term in vocabulary.find(words) if term.weight >= TERM_WEIGHT_MIN]
         if any(term.exact and term.sort == "kind" for term in terms):
             terms = [term for term in terms if term.exact or term.sort in ("kind", "role")]
+        if start + 1 == end and _is_verb(words[0], terms, vocabulary):
+            terms = [
+                replace(term, weight=term.weight * VERB, exact=False)
+                if term.sort == "kind" and term.exact
+                else term
+                for term in terms
+            ]
         if all(word in LIGHT_WORDS for word in words) and words != ["stock"]:
             terms = [t for t in terms if t.exact or t.sort == "role" or _is_link_word(t)]
         if terms:
             found.append(TermMention(start, end, tuple(terms)))
             taken |= set(range(start, end))
     return sorted(found, key=lambda each: each.start)
+
+
+def _leads_to_named(mention: TermMention, link: Term) -> bool:
+    """Return True for a link that words name only as its far end: "rent" for a key of rentals."""
+    kinds = {term.kind for term in mention.of("kind") if term.weight >= link.weight}
+    return link.link.rpartition(".")[2] in kinds
+
+
+VERB = 0.6
+"""Factor of a kind whose name is a verb here: "answered" is what answers do."""
+
+
+def _is_verb(word: str, terms: Sequence[Term], vocabulary: Vocabulary) -> bool:
+    """Return True for a participle that names a relationship as well as a kind."""
+    related = any(term.link in vocabulary.relationships for term in terms if term.sort == "link")
+    return related and word.endswith(("ed", "ing"))
 
 
 def _is_link_word(term: Term) -> bool:

@@ -67,6 +67,9 @@ def _may_hold_number(
     """Return True for "Apollo 13", "srv-03", and "postal code 12209"."""
     if end - start == 1:
         return any(True for _ in _columns_before(tokens, start, vocabulary))
+    numeric = all(token.text[:1].isdigit() or not token.is_word for token in tokens[start:end])
+    if numeric and _is_joined(tokens[start:end]):
+        return any(True for _ in _columns_before(tokens, start, vocabulary))  # "scale 1:700"
     return _names(tokens, start, end) or _is_code(tokens[start:end])
 
 
@@ -116,7 +119,9 @@ def _entries(
 ) -> tuple[Sequence[ValueEntry], str | None]:
     values, vocabulary = known
     inside = tokens[place[0] : place[1]]
-    entries = values.find(" ".join(words)) or list(_inflected(words, known))
+    entries = values.find(" ".join(words))
+    if all(entry.weight <= PART_MAX for entry in entries):  # "plane" is more than a part of a name
+        entries = [*_inflected(words, known), *entries]
     if not entries and len(words) > 1 and _is_joined(inside):
         entries = values.find("".join(words))  # "2024W"
     if entries:
@@ -188,6 +193,9 @@ def _worded(
     capital = sum(token.capital for token in inside[place[0] == 0 :])
     shouted = len(words) == 1 and inside[0].text.isupper() and len(inside[0].text) > 1
     if not content:
+        light = len(words) > 1 and any(word not in FUNCTION_WORDS for word in words)
+        if light and (states := [each for each in entries if each.category]):
+            return states  # "on hold"
         whole = len(words) > 1 and capital >= len(words) - 1
         exact = [each for each in entries if capital and _is_written(each, inside)]
         return list(entries) if shouted or whole else exact
