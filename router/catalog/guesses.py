@@ -10,7 +10,13 @@ from dataclasses import dataclass
 from router.catalog.identifiers import singular, words_of
 from router.catalog.model import TEMPORAL, TEXTUAL, TIME_UNITS, CatalogColumn
 
-_PERSON_NAMES = (("first", "last"), ("given", "family"), ("fore", "sur"), ("first", "sur"))
+_PERSON_NAMES = (
+    ("first", "last"),
+    ("given", "family"),
+    ("fore", "sur"),
+    ("first", "sur"),
+    ("", "sur"),
+)
 _TITLE_WORDS = ("name", "title", "label", "subject", "heading", "headline")
 _KEY_WORDS = ("id", "uuid", "guid", "key", "code", "slug")
 _BOOKKEEPING = frozenset(

@@ -51,6 +51,16 @@ class CatalogColumn(CatalogPart):
     hide: bool = False
 
 
+def is_temporal(column: CatalogColumn) -> bool:
+    """Return True for dates, times and years."""
+    return column.type in TEMPORAL or column.unit in TIME_UNITS
+
+
+def is_flag_column(column: CatalogColumn) -> bool:
+    """Return True for a column that says yes or no."""
+    return column.type == "boolean" or column.unit == "flag"
+
+
 class CatalogKind(CatalogPart):
     """A table, a node label or a collection.
 

@@ -5,12 +5,17 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 
-from router.catalog.model import Catalog
+from router.catalog.identifiers import kind_phrases, singular, without_id
+from router.catalog.model import Catalog, CatalogLink
 
-PATH_LINKS_MAX, PATH_COST_MAX = 5, 3.0
+PATH_LINKS_MAX, PATH_COST_MAX = 5, 3.4
 """Links of a way, and what they cost together: a table that only joins two costs half a link."""
 PATHS_MAX = 40
 JOIN_TABLE_COST = 0.5
+VIEW_COST = 1.5
+"""More of a link to a view, which repeats what the tables say."""
+ROLE_COST = 0.1
+"""Cost of a link in a role ("manager") where a plain one ("department") joins the same kinds."""
 LOOSE_COST = 1.5
 """Cost of two rows that only share a parent: more than the way over a table between them."""
 
@@ -34,9 +39,12 @@ class SchemaPaths:
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
         self._steps: dict[str, list[SchemaStep]] = defaultdict(list)
+        roles = _roles(catalog)
         for name, link in catalog.visible_links.items():
-            self._steps[link.start].append(SchemaStep(name, False, link.end, self._cost(link.end)))
-            self._steps[link.end].append(SchemaStep(name, True, link.start, self._cost(link.start)))
+            extra = ROLE_COST * (name in roles)
+            there, back = self._cost(link.end) + extra, self._cost(link.start) + extra
+            self._steps[link.start].append(SchemaStep(name, False, link.end, there))
+            self._steps[link.end].append(SchemaStep(name, True, link.start, back))
         self.between = lru_cache(maxsize=4096)(self._between)
 
     def steps(self, kind: str) -> list[SchemaStep]:
@@ -61,7 +69,8 @@ class SchemaPaths:
         return [(step, step) for step in own]
 
     def _cost(self, kind: str) -> float:
-        return JOIN_TABLE_COST if self._catalog.kinds[kind].join_table else 1.0
+        facts = self._catalog.kinds[kind]
+        return JOIN_TABLE_COST if facts.join_table else 1.0 + VIEW_COST * facts.view
 
     def _between(self, start: str, end: str) -> tuple[SchemaPath, ...]:
         found: list[SchemaPath] = []
@@ -94,9 +103,29 @@ class SchemaPaths:
             onto_itself = step.end == here and not any(each.end == here for each in path)
             if step.end in visited and step.end != end and not onto_itself:
                 continue
+            if step.end != end and self._catalog.kinds[step.end].view:
+                continue  # a view repeats other tables: it joins nothing
             longer = (*path, step)
             if step.end == end:
                 found.append(longer)
                 continue
             if len(longer) < PATH_LINKS_MAX and step.end != end and len(found) < PATHS_MAX * 8:
                 self._extend(step.end, end, longer, found)
+
+
+def _roles(catalog: Catalog) -> frozenset[str]:
+    """Return the foreign keys in a role, between kinds that a plain one joins too."""
+    links = {name: link for name, link in catalog.visible_links.items() if link.columns}
+    plain = {frozenset((link.start, link.end)) for link in links.values() if _is_plain(link)}
+    return frozenset(
+        name
+        for name, link in links.items()
+        if not _is_plain(link) and frozenset((link.start, link.end)) in plain
+    )
+
+
+def _is_plain(link: CatalogLink) -> bool:
+    """Return True for a foreign key that is called as the kind it leads to."""
+    return {singular(word) for word in without_id(link.name)} <= {
+        singular(word) for phrase in kind_phrases(link.end) for word in phrase.split()
+    }

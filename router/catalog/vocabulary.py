@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Literal
 
 from router.catalog.english import EnglishWords
+from router.catalog.hierarchy import HIERARCHY, superior_end
 from router.catalog.identifiers import (
     kind_phrases,
     parts_of,
@@ -18,7 +19,14 @@ from router.catalog.identifiers import (
     without_id,
     words_of,
 )
-from router.catalog.model import TEMPORAL, TIME_UNITS, Catalog, CatalogColumn, CatalogKind, CatalogLink
+from router.catalog.model import (
+    Catalog,
+    CatalogColumn,
+    CatalogKind,
+    CatalogLink,
+    is_flag_column,
+    is_temporal,
+)
 from router.catalog.word_forms import abbreviates, base_form, shares_stem
 
 Sort = Literal["kind", "column", "link", "role"]
@@ -80,7 +88,7 @@ _TIME_PARTS = frozenset(["date", "datetime", "time", "timestamp", "at", "on"])
 class Term:
     """A possible meaning of a phrase. A ``role`` is a person of a link: "director" for DIRECTED.
 
-    ``exact`` is True for the thing's own name.
+    ``exact`` is True for the thing's own name, ``opposite`` for a word that denies it.
     """
 
     sort: Sort
@@ -89,6 +97,7 @@ class Term:
     column: str = ""
     link: str = ""
     exact: bool = False
+    opposite: bool = False
 
 
 class Vocabulary:
@@ -102,7 +111,13 @@ class Vocabulary:
             for name, kind in catalog.visible_kinds.items()
             if kind.store != "qdrant" and is_person_kind(kind, english)
         )
-        self.temporal = frozenset[tuple[str, str]]()
+        columns = [
+            (name, column, facts)
+            for name, kind in catalog.visible_kinds.items()
+            for column, facts in kind.visible.items()
+        ]
+        self.temporal = frozenset((k, c) for k, c, facts in columns if is_temporal(facts))
+        self.flags = frozenset((k, c) for k, c, facts in columns if is_flag_column(facts))
         for name, kind in catalog.visible_kinds.items():
             if kind.store != "qdrant":
                 self._add_kind(name, kind, english)
@@ -195,11 +210,9 @@ class Vocabulary:
             if len(core) > 1:
                 self._add(core[-1], Term("column", kind, HEAD, column))
                 self._add(core[0], Term("column", kind, FIRST, column))
-            timed = facts.type in TEMPORAL or facts.unit in TIME_UNITS
-            if timed:
-                self.temporal |= {(kind, column)}
+            timed = (kind, column) in self.temporal
             pos = "nv" if timed or set(words) & _TIME_PARTS else "nva"
-            flag = facts.type == "boolean" or facts.unit == "flag"
+            flag = (kind, column) in self.flags
             for word, weight in english.related(singular(core[-1]), pos).items():
                 strange = STRANGE if flag and word[:4] != core[-1][:4] else 1.0
                 self._add(word, Term("column", kind, weight * factor * strange, column))
@@ -252,41 +265,6 @@ def _abbreviations(catalog: Catalog, english: EnglishWords) -> dict[str, dict[st
         for part in {part for each in (name, *kind.visible) for part in parts_of(each)}:
             parts[part[0]][part] = SHORTENED if english.knows(part) else ABBREVIATED
     return parts
-
-
-SUPERIORS = frozenset(
-    ["boss", "manager", "supervisor", "superior", "head", "chief", "leader", "parent"]
-)
-INFERIORS = frozenset(
-    ["subordinate", "subordinates", "report", "team", "child", "children", "underling"]
-)
-HIERARCHY = SUPERIORS | INFERIORS
-_ABOVE = frozenset(["manages", "supervises", "leads", "heads", "manage", "supervise", "lead"])
-_BELOW = frozenset(
-    [
-        "reports",
-        "report",
-        "manager",
-        "supervisor",
-        "boss",
-        "parent",
-        "superior",
-        "chief",
-        "leader",
-        "head",
-    ]
-)
-
-
-def superior_end(link: CatalogLink) -> str | None:
-    """Return which end of a hierarchy is above: ``end`` for "reports to", ``start`` for "manages".
-
-    None where the link is not a hierarchy.
-    """
-    words = set(words_of(link.name))
-    if words & _ABOVE:
-        return "start"
-    return "end" if words & _BELOW else None
 
 
 def _core_words(phrase: str) -> Iterator[str]:

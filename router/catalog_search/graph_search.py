@@ -9,7 +9,7 @@ from neo4j.exceptions import DriverError, Neo4jError
 from router.backends.base import SearchRequest
 from router.catalog.model import Catalog
 from router.catalog_search.form_search import FormResult, FormSearch
-from router.catalog_search.rows import row_hit, selected_value, value_hits, with_ties
+from router.catalog_search.rows import form_result
 from router.errors import StoreUnavailable
 from router.observability import trace
 from router.question.cypher import compile_cypher
@@ -44,13 +44,7 @@ class GraphFormSearch:
         )
         values = {f"p{place}": value for place, value in enumerate(statement.values, 1)}
         rows = await self._run(statement.text, values)
-        if form.aggregate is not None:
-            return FormResult(
-                value_hits(form, kind, rows[:limit]), value=selected_value(form, rows)
-            )
-        found = [_native(row["properties"]) for row in with_ties(form, rows)]
-        hits = [row_hit(form.kind, kind, row, place) for place, row in enumerate(found[:limit])]
-        return FormResult(hits, value=selected_value(form, found), more=len(found) > limit)
+        return form_result(form, kind, [_flat(row) for row in rows], limit)
 
     async def _run(self, cypher: str, values: dict[str, object]) -> list[dict[str, Any]]:
         query = Query(cypher, timeout=STATEMENT_SECONDS_MAX)
@@ -68,9 +62,10 @@ class GraphFormSearch:
         await self._run("RETURN 1 AS one", {})
 
 
-def _native(properties: dict[str, Any]) -> dict[str, Any]:
-    """Return the driver's times as Python's."""
+def _flat(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a node's properties and what is computed beside them, the driver's times as Python's."""
+    columns = row.pop("properties", {}) | row
     return {
         name: value.to_native() if hasattr(value, "to_native") else value
-        for name, value in properties.items()
+        for name, value in columns.items()
     }

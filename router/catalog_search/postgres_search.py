@@ -8,7 +8,7 @@ import asyncpg  # type: ignore[import-untyped]  # it ships no types
 from router.backends.base import SearchRequest
 from router.catalog.model import Catalog
 from router.catalog_search.form_search import FormResult, FormSearch
-from router.catalog_search.rows import row_hit, selected_value, value_hits, with_ties
+from router.catalog_search.rows import form_result
 from router.errors import StoreUnavailable
 from router.observability import trace
 from router.question.sql import compile_sql
@@ -75,13 +75,7 @@ class PostgresFormSearch:
             rows = await self._fetch(statement.text, statement.values)
         except ERRORS as error:
             raise StoreUnavailable(self.name, type(error).__name__, str(error)) from error
-        tied = with_ties(form, [dict(row) for row in rows])
-        shown = tied[:limit]
-        value = selected_value(form, tied)
-        if form.aggregate is not None:
-            return FormResult(value_hits(form, kind, shown), value=value)
-        hits = [row_hit(form.kind, kind, row, place) for place, row in enumerate(shown)]
-        return FormResult(hits, value=value, more=len(tied) > limit)
+        return form_result(form, kind, [dict(row) for row in rows], limit)
 
     async def _fetch(self, text: str, values: tuple[object, ...]) -> list[Any]:
         if not self.in_transactions:

@@ -8,9 +8,9 @@ from typing import Any
 from router.backends.base import Hit
 from router.catalog.identifiers import phrase_of
 from router.catalog.model import CatalogKind
-from router.catalog_search.form_search import AnswerValue
+from router.catalog_search.form_search import AnswerValue, FormResult
 from router.question.form import QuestionForm
-from router.question.statement import SORT_COLUMN
+from router.question.statement import SORT_COLUMN, VALUE_COLUMN
 
 TEXT_CHARS_MAX = 800
 VALUE_CHARS_MAX = 300
@@ -67,13 +67,26 @@ def selected_value(form: QuestionForm, rows: Sequence[Properties]) -> AnswerValu
     return values[0] if values.count(values[0]) == len(values) else None
 
 
+def form_result(
+    form: QuestionForm, kind: CatalogKind, rows: Sequence[Properties], limit: int
+) -> FormResult:
+    """Return what a store's ``rows`` answer; at most ``limit`` of them are shown."""
+    tied = with_ties(form, rows)
+    value, more = selected_value(form, tied), len(tied) > limit
+    if form.aggregate is not None:
+        return FormResult(value_hits(form, kind, tied[:limit]), value=value, more=more)
+    hits = [row_hit(form.kind, kind, row, place) for place, row in enumerate(tied[:limit])]
+    return FormResult(hits, value=value, more=more)
+
+
 def with_ties(form: QuestionForm, rows: Sequence[Properties]) -> Sequence[Properties]:
-    """Return the rows that the form's own limit allows, and those equal to the last of them."""
+    """Return the rows or groups that the form's own limit allows, and those equal to the last."""
     if form.limit is None or len(rows) <= form.limit:
         return rows
     first, others = rows[: form.limit], rows[form.limit :]
-    last = first[-1][SORT_COLUMN] if form.order is not None else None
-    return [*first, *(row for row in others if last is not None and row[SORT_COLUMN] == last)]
+    graded = VALUE_COLUMN if form.aggregate is not None else SORT_COLUMN
+    last = first[-1].get(graded)
+    return [*first, *(row for row in others if last is not None and row[graded] == last)]
 
 
 def plain_value(value: object) -> AnswerValue | None:

@@ -18,6 +18,7 @@ from router.intent import Intent
 from router.llm import LanguageModel
 from router.observability import trace
 from router.question.form import QuestionForm
+from router.question.modifiers import unapplied
 from router.question.reading import QuestionReading
 from router.question.validation import checked
 from router.question.wording import interpretation
@@ -189,7 +190,7 @@ class CatalogSearch:
             },
         )
         result = await self._backends[store].search(_form_search(question, form))
-        value = result.value if isinstance(result, FormResult) else None
+        value = result.value if isinstance(result, FormResult) and not reading.doubtful else None
         hits = tuple(replace(hit, scores={store: hit.score}) for hit in result.hits)
         return CatalogAnswer(
             store, hits, words, min(1.0, reading.coverage), _not_understood(reading), value
@@ -202,7 +203,12 @@ class CatalogSearch:
         hits = tuple(replace(hit, scores={"qdrant": hit.score}) for hit in result.hits)
         words = f"texts about “{question.text}”"
         return CatalogAnswer(
-            "qdrant", hits, words, _best(hits), tuple(result.left_out), failures=failures
+            "qdrant",
+            hits,
+            words,
+            _best(hits),
+            (*result.left_out, *(f"“{each}”" for each in unapplied(question.text, question.today))),
+            failures=failures,
         )
 
 

@@ -4,10 +4,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from router.catalog.model import Catalog, CatalogLink
-from router.catalog.paths import SchemaPaths, SchemaStep
+from router.catalog.model import Catalog
+from router.catalog.paths import SchemaPaths
 from router.catalog.vocabulary import Term, Vocabulary
 from router.question.columns import ColumnFinder
+from router.question.far_ends import FarEnds
 from router.question.language.grammar import (
     AGGREGATES,
     EXTREMES,
@@ -17,7 +18,8 @@ from router.question.language.grammar import (
     comparative,
     superlative,
 )
-from router.question.language.mentions import Mentions, TermMention
+from router.question.language.mentions import Mentions
+from router.question.language.term_mentions import TermMention
 
 HEAD, ASKED, OTHER = 0.7, 1.0, 0.15
 """Words that name the first kind; the kind behind "which"; any other kind."""
@@ -30,10 +32,8 @@ GRADED = 0.5
 _COUNTED_OF = frozenset(("of",))
 HEADED = 0.6
 """What a category in the plural in front says is asked for."""
-DONE_MIN = 0.6
-"""Sureness from which a verb names the rows of what people did: "rented" the rentals."""
-FAR_END, STRANDED = 0.4, 0.75
-"""The other end of a link that words name; the same where a preposition stays without its noun."""
+LOOKED_UP = 0.85
+"""What a row of a lookup table in the plural says: "sales managers" are people with that job."""
 AS_COLUMN = 0.3
 """Factor of a kind whose words are a column's own name."""
 CANDIDATES_MAX = 12
@@ -59,6 +59,7 @@ class CandidateFinder:
         self._vocabulary = vocabulary
         self._paths = paths
         self._columns = columns
+        self._far_ends = FarEnds(catalog, paths)
 
     def candidates(self, mentions: Mentions) -> list[Candidate]:
         """Return the kinds, likeliest first."""
@@ -85,11 +86,14 @@ class CandidateFinder:
         if mentions.tokens and any(token.folded in WHO for token in mentions.tokens[:6]):
             for kind in self._vocabulary.person_kinds:
                 yield Candidate(kind, PERSON + DOING * self._does(kind, mentions))
-        yield from self._other_ends(mentions)
+        for end in self._far_ends.ends(mentions):
+            yield Candidate(end.kind, end.prior, end.mention, end.term)
         yield from self._measured(mentions)
         for value in mentions.values:
             for entry in value.entries:
-                yield Candidate(entry.kind, OWNER * entry.weight * (1.0 if entry.name else 0.8))
+                key = self._catalog.kinds[entry.kind].key
+                own = entry.name or key == tuple(column for column, _ in entry.conditions)
+                yield Candidate(entry.kind, OWNER * entry.weight * (1.0 if own else 0.8))
         yield from self._headed(mentions)
 
     def _headed(self, mentions: Mentions) -> Iterator[Candidate]:
@@ -99,16 +103,17 @@ class CandidateFinder:
         if value is None or set(ahead) & PREPOSITIONS - _COUNTED_OF:
             return
         graded = any(superlative(word) or word in EXTREMES for word in ahead)
-        if not graded and not set(ahead) <= FUNCTION_WORDS:
+        summed = ahead[-1:] in (["of"], ["all"], ["the"]) and bool(set(ahead) & set(AGGREGATES))
+        if not graded and not summed and not set(ahead) <= FUNCTION_WORDS:
             return
-        asks = graded or ahead[-1:] in (["which"], ["what"], ["many"], ["of"])
+        asks = graded or summed or ahead[-1:] in (["which"], ["what"], ["many"], ["of"])
         for entry in value.entries:
             if not entry.category or not (entry.inflected or asks):
                 continue
             if not entry.name:
                 yield Candidate(entry.kind, (ASKED if asks else HEADED) * entry.weight)
             for step in self._paths.steps(entry.kind) if entry.name else ():
-                yield Candidate(step.end, HEADED * entry.weight)
+                yield Candidate(step.end, LOOKED_UP * entry.weight)
 
     def _does(self, kind: str, mentions: Mentions) -> float:
         """Return how surely the question's verb is what people of a kind do."""
@@ -138,43 +143,6 @@ class CandidateFinder:
                 for kind, facts in self._catalog.visible_kinds.items():
                     if facts.store != "qdrant" and self._columns.dimension(kind, graded.dimension):
                         yield Candidate(kind, OTHER)
-
-    def _other_ends(self, mentions: Mentions) -> Iterator[Candidate]:
-        """Yield what "has X directed" and "X's support rep" ask for: the far end of a link."""
-        owners = {entry.kind for value in mentions.values for entry in value.entries}
-        if _is_stranded(mentions):
-            for owner in owners:
-                for step in self._paths.steps(owner):
-                    yield Candidate(step.end, STRANDED)
-        if asks_for_others(mentions):
-            yield from self._contents(mentions, owners)
-        for name, (mention, weight) in mentions.links.items():
-            if not mention.negated:  # "who has no manager" asks for no manager
-                link = self._catalog.visible_links[name]
-                yield from _far_ends(link, (mention, weight), owners, mentions)
-
-    def _contents(self, mentions: Mentions, owners: set[str]) -> Iterator[Candidate]:
-        """Yield what "what did order 7 contain" and "what has Mary rented" ask for."""
-        numbered = {number.start for number in mentions.comparisons if not number.marked}
-        owners |= {t.kind for m in mentions.terms if m.end in numbered for t in m.of("kind")}
-        verbs = [m for m in mentions.terms if not any(t.exact for t in m.of("kind"))]
-        doing = {t.kind for m in verbs for t in m.of("kind") if t.weight >= DONE_MIN}
-        for owner in owners:
-            for step in self._paths.steps(owner):
-                if step.end in doing:
-                    yield Candidate(step.end, STRANDED)
-                elif not doing and step.reverse and self._is_part(step):
-                    yield from (
-                        Candidate(other.end, STRANDED)
-                        for other in self._paths.steps(step.end)
-                        if other.end != owner and not other.reverse and self._is_part(other)
-                    )
-
-    def _is_part(self, step: SchemaStep) -> bool:
-        """Return True for a key of rows that make up others: the order of an order's lines."""
-        link = self._catalog.visible_links[step.link]
-        key = self._catalog.kinds[link.start].key
-        return bool(link.columns) and {near for near, _ in link.columns} <= set(key)
 
     def _head(self, mentions: Mentions) -> TermMention | None:
         """Return the first words that name a kind and stand for rows of it, not beside a value."""
@@ -218,23 +186,6 @@ class CandidateFinder:
         return HEAD if mention is head else OTHER
 
 
-def _far_ends(
-    link: CatalogLink,
-    named: tuple[TermMention, float],
-    owners: set[str],
-    mentions: Mentions,
-) -> Iterator[Candidate]:
-    mention, weight = named
-    if link.relationship is None:
-        prior = HEAD if not any(term.sort == "kind" for term in mention.terms) else OTHER
-        yield Candidate(link.end, prior * weight, mention, Term("link", link.end, weight))
-    elif link.start in owners:
-        where = mentions.tokens[0].folded == "where"
-        yield Candidate(link.end, (STRANDED if where else FAR_END) * weight)
-    elif link.end in owners:
-        yield Candidate(link.start, FAR_END * weight)
-
-
 def _is_graded(mentions: Mentions, start: int) -> bool:
     before = mentions.tokens[start - 1].folded if start else ""
     return before in EXTREMES or before in AGGREGATES or superlative(before) is not None
@@ -269,27 +220,4 @@ def _asks_how_often(mentions: Mentions) -> bool:
 _MEASURE = re.compile(
     r"\b(?:by|with|has|have|had|most|least|fewest|highest|lowest|largest|greatest|biggest|smallest)"
     r"(?: the| a| an)?(?: highest| largest| greatest| lowest| smallest| total)? (?:number|count) of$"
-)
-
-
-def asks_for_others(mentions: Mentions) -> bool:
-    """Return True for "what did order 7 contain": the row that is named is not what it asks for."""
-    words = [token.folded for token in mentions.tokens if token.is_word]
-    asks = words[:1] in (["what"], ["whom"], ["which"]) and words[1:2] and words[1] in _ACTING
-    return bool(asks) and words[-1] not in _COLUMN_VERBS
-
-
-_ACTING = frozenset(("did", "does", "do", "has", "have", "had"))
-_COLUMN_VERBS = frozenset(("cost", "weigh", "measure", "earn", "mean"))
-
-
-def _is_stranded(mentions: Mentions) -> bool:
-    """Return True for "everything X appeared in": it asks for what X is linked to."""
-    words = [token.folded for token in mentions.tokens if token.is_word]
-    return len(words) > 1 and words[-1] in _STRANDED and words[0] in _WHATS
-
-
-_STRANDED = frozenset(["in", "with", "on", "for", "to", "by", "from", "at", "of", "about"])
-_WHATS = frozenset(
-    ["what", "everything", "anything", "which", "who", "all", "whatever", "where", "whom"]
 )

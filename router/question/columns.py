@@ -4,13 +4,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from router.catalog.identifiers import words_of
-from router.catalog.model import NUMERIC, TEMPORAL, TIME_UNITS, Catalog, CatalogColumn, CatalogKind
+from router.catalog.model import NUMERIC, Catalog, CatalogColumn, CatalogKind, is_temporal
 from router.catalog.paths import SchemaPath, SchemaPaths
 from router.catalog.vocabulary import Term, Vocabulary
 from router.question.draft import Branch, Draft
 from router.question.form import Condition, ValueCondition
 from router.question.language.grammar import DIMENSIONS, MONEY
-from router.question.language.mentions import Mentions, TermMention
+from router.question.language.mentions import Mentions
+from router.question.language.term_mentions import TermMention
 
 NEAR_TOKENS = 5
 LINK_COST = 0.3
@@ -78,11 +79,29 @@ class ColumnFinder:
         found = [
             (term.weight * 0.95**rank, -rank, term.column)
             for rank, word in enumerate(DIMENSIONS[dimension])
-            for term in self._vocabulary.find([word])
+            for term in (*self._vocabulary.find([word]), *self._vocabulary.derived(word))
             if term.sort == "column" and term.kind == kind and term.column in allowed
         ]
         best = max(found, default=None)
         return (best[2], best[0]) if best else None
+
+    def graded(self, kind: str, dimension: str) -> str | None:
+        """Return the column of a superlative's dimension; a person's only date is not an age."""
+        if dimension == "age" and (age := self.age(kind)):
+            return age
+        if found := self.dimension(kind, dimension):
+            return found[0]
+        if dimension == "date" or (dimension == "age" and not self.is_person(kind)):
+            return self._catalog.kinds[kind].date
+        return None
+
+    def is_person(self, kind: str) -> bool:
+        """Return True for a kind of people."""
+        return kind in self._vocabulary.person_kinds
+
+    def age(self, kind: str) -> str | None:
+        """Return the number that is an age."""
+        return next((name for name in self.numeric(kind) if "age" in words_of(name)), None)
 
     def default_measure(self, kind: str) -> tuple[str, float] | None:
         """Return the column that "invoices over 10" means."""
@@ -99,10 +118,10 @@ class ColumnFinder:
         """Yield the columns that words near ``around`` name; ``allowed``: numeric or temporal."""
         for mention in mentions.terms:
             gap = max(around[0] - mention.end, mention.start - around[1], 0)
-            if gap > NEAR_TOKENS:
+            # "not shipped yet from May" has no date of shipping.
+            absent = mention.negated and allowed == "temporal"
+            if gap > NEAR_TOKENS or (absent and not _is_denied(mentions, around)):
                 continue
-            if mention.negated and allowed == "temporal" and not self._is_denied(mentions, around):
-                continue  # "not shipped yet from May": it has no date of shipping
             own = {term.kind for term in mention.of("column") if term.exact}
             for term in mention.of("column"):
                 if term.kind in own and not term.exact:
@@ -110,16 +129,17 @@ class ColumnFinder:
                 if term.link:
                     yield from self._properties(target, mention, term, (gap, allowed))
                 elif term.column in self._allowed(term.kind, allowed):
-                    path = self._way(target, term.kind)
-                    if path is not None:
-                        weight = term.weight - 0.04 * gap - LINK_COST * _length(path)
-                        weight += BESIDE * (gap <= BESIDE_GAP and not path)
-                        place = (mention.start, mention.end)
-                        yield ColumnChoice(path, term.kind, term.column, weight, place)
+                    yield from self._named(target, mention, term, gap)
 
-    @staticmethod
-    def _is_denied(mentions: Mentions, around: tuple[int, int]) -> bool:
-        return any(each.negated for each in mentions.dates if each.start == around[0])
+    def _named(
+        self, target: str, mention: TermMention, term: Term, gap: int
+    ) -> Iterator[ColumnChoice]:
+        path = self._way(target, term.kind)
+        if path is not None:
+            weight = term.weight - 0.04 * gap - LINK_COST * _length(path)
+            weight += BESIDE * (gap <= BESIDE_GAP and not path)
+            place = (mention.start, mention.end)
+            yield ColumnChoice(path, term.kind, term.column, weight, place)
 
     def _properties(
         self, target: str, mention: TermMention, term: Term, near: tuple[int, str]
@@ -189,7 +209,10 @@ class ColumnFinder:
             if path is None:
                 continue
             cost = LINK_COST * _length(path)
-            if dimension and (by := self.dimension(kind, dimension)):
+            if dimension == "age":
+                age = self.age(kind)
+                found += [ColumnChoice(path, kind, age, 0.85 - cost)] if age else []
+            elif dimension and (by := self.dimension(kind, dimension)):
                 found.append(ColumnChoice(path, kind, by[0], 0.85 * by[1] - cost))
             if default := self.default_measure(kind):
                 verb = _verb_beside(kind, mentions, around[0]) if path else None
@@ -218,6 +241,10 @@ BESIDE, BESIDE_GAP = 0.15, 1
 """Bonus of a column whose words are beside a number: "100 in stock" is no price."""
 LIFE_DATE = 0.35
 """Sureness of a person's own date: that they were hired or born then is rarely meant."""
+
+
+def _is_denied(mentions: Mentions, around: tuple[int, int]) -> bool:
+    return any(each.negated for each in mentions.dates if each.start == around[0])
 
 
 def _verb_beside(kind: str, mentions: Mentions, start: int) -> tuple[int, int] | None:
@@ -258,11 +285,6 @@ def add_choice(draft: Draft, choice: ColumnChoice, conditions: Sequence[Conditio
 def is_measure(column: CatalogColumn) -> bool:
     """Return True for a number other than a year or a flag."""
     return column.type in NUMERIC and not column.unit
-
-
-def is_temporal(column: CatalogColumn) -> bool:
-    """Return True for dates, times and years."""
-    return column.type in TEMPORAL or column.unit in TIME_UNITS
 
 
 def _length(path: SchemaPath) -> float:

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from router.catalog.identifiers import words_of
 from router.catalog.model import Catalog
@@ -19,7 +19,9 @@ from router.question.form import (
     Value,
     ValueCondition,
 )
-from router.question.language.mentions import Mentions, TermMention
+from router.question.language.grammar import PREPOSITIONS
+from router.question.language.mentions import Mentions
+from router.question.language.term_mentions import TermMention
 from router.question.language.value_mentions import ValueMention
 from router.question.relations import Relations, ScoredPath, joined_by
 
@@ -136,6 +138,8 @@ class ConditionReader:
     ) -> None:
         mention, option = chosen
         path = option.way.path
+        if mention.negated and _is_beyond(mentions, mention, (draft.kind, path)):
+            mention = replace(mention, negated=False)
         conditions = self._equalities(mention, option.entry)
         apart = _are_both(mentions, before, chosen)
         draft.negated |= mention.negated
@@ -176,6 +180,22 @@ class ConditionReader:
         return [ValueCondition(column=name, values=tuple(each)) for name, each in values.items()]
 
 
+def _is_beyond(mentions: Mentions, value: ValueMention, way: tuple[str, SchemaPath]) -> bool:
+    """Return True where another kind is denied that the way to a value does not pass.
+
+    In "locations with no departments in Japan" the locations are in Japan.
+    """
+    target, path = way
+    for mention in mentions.terms:
+        between = [token.folded for token in mentions.tokens[mention.end : value.start]]
+        kinds = {term.kind for term in mention.of("kind") if term.exact}
+        parted = between[:1] and between[0] in PREPOSITIONS and len(between) <= DENIED_GAP
+        if mention.negated and kinds and parted and target not in kinds:
+            return not kinds & {step.end for step in path}
+    return False
+
+
+DENIED_GAP = 2
 MUTUAL = frozenset(
     (
         *("friend", "friends", "friendship", "knows", "know", "married", "spouse", "sibling"),

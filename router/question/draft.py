@@ -123,7 +123,8 @@ def _unique(conditions: Iterable[Condition]) -> Iterator[Condition]:
 class Draft:
     """A reading for one kind. ``used`` maps token places to how surely they are accounted for.
 
-    ``matches`` are lines for people; ``cost`` is what had to be assumed.
+    ``matches`` are lines for people; ``cost`` is what had to be assumed. ``left_out`` changes the
+    answer, ``assumed`` is a guess that the answer rests on.
     """
 
     kind: str
@@ -138,6 +139,7 @@ class Draft:
     measures: list[MeasureCondition | AnyCondition] = field(default_factory=list)
     matches: list[str] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
+    assumed: list[str] = field(default_factory=list)
     negated: bool = False
 
     def use(self, start: int, end: int, weight: float) -> None:

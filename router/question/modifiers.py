@@ -5,12 +5,24 @@ them. Each that no condition, order or aggregate took up is returned in the ques
 """
 
 from collections.abc import Iterator
+from datetime import date
 
-from router.question.candidates import asks_for_others
+from router.catalog.identifiers import words_of
+from router.catalog.model import CatalogKind
 from router.question.draft import Draft
+from router.question.far_ends import PLACES, asks_for_others
 from router.question.form import AllCondition, AnyCondition, Condition, ValueCondition, walk
-from router.question.language.grammar import EXTREMES, MODIFIERS, NEGATIONS, superlative
+from router.question.language.dates import date_ranges
+from router.question.language.grammar import (
+    EXTREMES,
+    FUNCTION_WORDS,
+    LIGHT_WORDS,
+    MODIFIERS,
+    NEGATIONS,
+    superlative,
+)
 from router.question.language.mentions import Mentions
+from router.question.language.tokens import tokens_of
 
 _PLAIN = frozenset(("first", "last", "late", "early", "best", "good"))
 
@@ -31,14 +43,50 @@ def unused_modifiers(draft: Draft, mentions: Mentions) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def unanswered(draft: Draft, mentions: Mentions, titled: frozenset[str]) -> list[str]:
-    """Return "who" or "what" where a draft only shows the row that the question names.
+def unapplied(question: str, today: date) -> list[str]:
+    """Return what a search by meaning cannot apply to a question for rows: a count, a superlative, a time.
 
-    ``titled`` are the columns that name a row. "What did order 7 contain" does not ask for order 7.
+    "How do I sort by the latest date" asks for a text and loses nothing.
+    """
+    tokens = tokens_of(question)
+    words = [token.folded for token in tokens]
+    counts = words[1:2] in (["many"], ["much"])
+    if words[:1] == ["why"] or (words[:1] == ["how"] and not counts):
+        return []
+    found = ["how many"] if words[:2] == ["how", "many"] else []
+    found += [
+        token.text
+        for token in tokens
+        if superlative(token.folded) is not None and token.folded not in _PLAIN
+    ]
+    return found + [question[slice(*each.place)] for each in date_ranges(question, today)]
+
+
+def is_miscounted(draft: Draft, mentions: Mentions) -> bool:
+    """Return True where a number, a time or the noun that is counted had no effect."""
+    spans = [(each.start, each.end) for each in mentions.dates]
+    spans += [(each.start, each.end) for each in mentions.comparisons if each.marked]
+    if any(not draft.used.get(end - 1) for _, end in spans):
+        return True
+    words = [token.folded for token in mentions.tokens]
+    counts = draft.aggregate is not None and draft.aggregate.function == "count"
+    if not counts or words[:2] != ["how", "many"] or len(words) < len(("how", "many", "what")):
+        return False
+    noun = words[2]
+    return noun not in FUNCTION_WORDS | LIGHT_WORDS and not draft.used.get(2)
+
+
+def unanswered(draft: Draft, mentions: Mentions, facts: CatalogKind) -> list[str]:
+    """Return "who", "what" or "where" where a draft only shows the row that the question names.
+
+    "What did order 7 contain" does not ask for order 7. A row says where it is if it has a place.
     """
     words = [token.folded for token in mentions.tokens]
     own = [each for each in draft.root.conditions if isinstance(each, ValueCondition)]
-    named = any(each.column in titled and not each.negated for each in own)
+    named = any(each.column in (*facts.key, *facts.title) and not each.negated for each in own)
+    if words[:1] == ["where"] and named:
+        placed = any(PLACES & {words_of(column)[-1]} for column in facts.visible)
+        return [] if placed else [mentions.tokens[0].text]
     shown = bool(draft.select or draft.order or draft.aggregate is not None)
     if not named or shown or words[:1] not in (["what"], ["who"], ["whom"]):
         return []

@@ -18,10 +18,11 @@ from router.question.form import (
 )
 from router.question.language.comparisons import Comparison
 from router.question.language.grammar import comparative
-from router.question.language.mentions import Mentions, TermMention
+from router.question.language.mentions import Mentions
+from router.question.language.term_mentions import TermMention
+from router.question.language.units import conversion, fitting_unit, is_unit, measures
 from router.question.language.value_mentions import ValueMention
 from router.question.relations import Relations
-from router.question.units import conversion, is_unit
 
 KEY_WORDS = frozenset(("number", "no", "nr", "id", "#", "num", "."))
 _MONEY_SIGNS = frozenset(
@@ -30,6 +31,10 @@ _MONEY_SIGNS = frozenset(
 NAMED_MIN = 0.6
 """Sureness of a column beside a lone number from which the number is its value: "rating 5"."""
 COUNTED_MIN = 0.6
+SIZED = 0.35
+"""Sureness of a column that only the unit of a number names."""
+CONVERTED, UNFIT = 2, 3
+"""Misfits of a unit and a column: another unit of the same dimension; none that fits."""
 
 
 class NumberReader:
@@ -135,7 +140,9 @@ class NumberReader:
                 steps = tuple(LinkStep(link=s.link, reverse=s.reverse) for s in best.path)
                 measure = Measure(function="count", path=steps)
                 draft.measures += _measured(measure, number)
-                draft.use(min(mention.start, number.start), max(mention.end, number.end), term.weight)
+                draft.use(
+                    min(mention.start, number.start), max(mention.end, number.end), term.weight
+                )
                 for words, weight in best.mentions:
                     draft.use(words.start, words.end, weight)
                 draft.matches.append(
@@ -159,12 +166,51 @@ class NumberReader:
         draft.matches.append(f"{words} → count of {step.link}")
         return True
 
-    @staticmethod
-    def _converted(draft: Draft, number: Comparison, unit: str, choice: ColumnChoice) -> Comparison:
+    def _measuring(
+        self, kind: str, what: tuple[Comparison, str], choices: list[ColumnChoice]
+    ) -> list[ColumnChoice]:
+        """Return the columns that may be measured in a unit, best first."""
+        number, unit = what
+        own = [
+            ColumnChoice((), kind, name, SIZED)
+            for name in self._columns.numeric(kind)
+            if measures(unit, words_of(name))
+        ]
+        misfits = [(self._misfit(unit, number, each), each) for each in (*choices, *own)]
+        order = sorted(
+            misfits, key=lambda pair: (pair[0] - (pair[0] == CONVERTED), -pair[1].weight, pair[0])
+        )
+        return [choice for _, choice in order]
+
+    def _misfit(self, unit: str, number: Comparison, choice: ColumnChoice) -> int:
+        """Return how badly a column measures in ``unit``, 0 for one whose name says it."""
+        words = words_of(choice.column)
+        if conversion(unit, words) is not None:
+            return 0
+        samples = [float(each) for each in self._columns.facts(choice).samples]
+        fitting = fitting_unit(unit, number.value, samples)
+        if fitting is None or not measures(unit, words):
+            return UNFIT
+        return 1 if conversion(unit, (fitting,)) == 1 else CONVERTED
+
+    def _converted(
+        self, draft: Draft, number: Comparison, unit: str, choice: ColumnChoice
+    ) -> Comparison:
         """Convert a number to the column's unit; an unknown one is left out by name."""
+        samples = [float(each) for each in self._columns.facts(choice).samples]
+        if unit in ("percent", "%") and samples and max(samples) <= 1 < number.value:
+            draft.use(number.end, number.end + 1, 1.0)
+            return replace(number, value=number.value / 100)  # a share from 0 to 1
         if not is_unit(unit):
             return number
         factor = conversion(unit, words_of(choice.column))
+        if factor is None:
+            fitting = fitting_unit(unit, number.value, samples)
+            factor = conversion(unit, (fitting,)) if fitting else None
+            if factor is not None and factor != 1:
+                draft.assumed.append(
+                    f"{number.value:g} {unit} (taken for {number.value * factor:g} {fitting})"
+                )
         if factor is None:
             draft.left_out.append(f"{number.value:g} {unit}")
             return number
@@ -184,17 +230,19 @@ class NumberReader:
         )
         if money:
             dimension = "money"
-        if dimension == "age":
-            dimension = ""
         choices = self._columns.number_choices(draft.kind, mentions, around, dimension)
+        if dimension == "age":  # "older than 50" is no salary
+            choices = [each for each in choices if each.column == self._columns.age(each.kind)]
         written = any(t.text[:1].isdigit() for t in mentions.tokens[number.start : number.end])
         named = [each for each in choices if each.place and each.weight >= NAMED_MIN and written]
+        if is_unit(unit):  # "2 hours" are of the column that measures time
+            choices = self._measuring(draft.kind, (number, unit), choices)
+            fitting = [each for each in choices if self._misfit(unit, number, each) < UNFIT]
+            named = fitting or named
         choices = choices if number.marked or money else named
         if not choices:
             draft.cost += 0.3
             return None
-        if is_unit(unit):  # "2 hours" are of the column that measures time
-            choices = sorted(choices, key=lambda c: conversion(unit, words_of(c.column)) is None)
         choice = choices[0]
         number = self._converted(draft, number, unit, choice)
         values = [

@@ -9,7 +9,8 @@ from router.question.columns import ColumnChoice, ColumnFinder
 from router.question.draft import Draft
 from router.question.form import LinkStep, Measure, SortKey
 from router.question.language.grammar import ADJECTIVES, EXTREMES, MONEY, Adjective, superlative
-from router.question.language.mentions import Mentions, TermMention
+from router.question.language.mentions import Mentions
+from router.question.language.term_mentions import TermMention
 from router.question.language.value_mentions import ValueMention
 from router.question.relations import Relations
 
@@ -52,7 +53,9 @@ class OrderReader:
             measure = self._measure(draft, mentions, extreme)
             if measure is None:
                 continue
-            draft.order = SortKey(measure=measure, descending=extreme.descending)
+            aged = extreme.adjective is not None and extreme.adjective.dimension == "age"
+            grows = aged and measure.column == self._columns.age(draft.kind)
+            draft.order = SortKey(measure=measure, descending=extreme.descending != grows)
             graded = (
                 mentions.tokens[extreme.place].folded in ("most", "least") and extreme.adjective
             ) or _behind(mentions, extreme.place) in _OFTEN
@@ -196,15 +199,21 @@ class OrderReader:
                     if draft.limit is None:
                         draft.select.append(best.column)  # "the highest freight" asks for it
                 return best.column
-        adjective = extreme.adjective
-        if adjective is not None and (found := self._columns.dimension(kind, adjective.dimension)):
-            return found[0]
-        if adjective is not None and adjective.dimension in ("age", "date"):
-            return self._catalog.kinds[kind].date
-        if adjective is not None and adjective.dimension not in ("size", "money"):
+        return self._graded(draft, mentions, extreme)
+
+    def _graded(self, draft: Draft, mentions: Mentions, extreme: Extreme) -> str | None:
+        """Return the column that a superlative grades by itself: "the oldest", "the highest"."""
+        kind, adjective = draft.kind, extreme.adjective
+        dimension = adjective.dimension if adjective is not None else ""
+        if mentions.tokens[extreme.place].folded in ("highest", "lowest"):
+            dimension = "height"
+        found = self._columns.graded(kind, dimension) if dimension else None
+        if found is not None:
+            return found
+        if adjective is not None and dimension not in ("size", "money"):
             return None
         default = self._columns.default_measure(kind)
-        if default and extreme.adjective is None and draft.limit is None:
+        if default and adjective is None and draft.limit is None:
             draft.select.append(default[0])  # "the highest payment" asks for how much
         return default[0] if default else None
 
@@ -250,8 +259,11 @@ def _extremes(mentions: Mentions) -> Iterator[Extreme]:
     for place, token in enumerate(tokens):
         word, behind = token.folded, tokens[place + 1].folded if place + 1 < len(tokens) else ""
         dated = any(each.start <= place < each.end for each in mentions.dates)
-        if dated or token.quoted or (place and tokens[place - 1].folded == "at"):
+        before = tokens[place - 1].folded if place else ""
+        if dated or token.quoted or before == "at":
             continue
+        if word in ("first", "last") and before in _CLAUSES:
+            continue  # "that first flew before 2010" orders nothing
         if word in ("most", "least"):
             graded = superlative(f"{behind.removesuffix('ly')}est") or _plain(behind)
             if graded is not None:
@@ -263,23 +275,11 @@ def _extremes(mentions: Mentions) -> Iterator[Extreme]:
             yield Extreme(place, graded.descending, graded)
 
 
+_CLAUSES = frozenset(("that", "who", "which", "was", "were", "been"))
 _BARE = frozenset(
     (
-        "most",
-        "least",
-        "fewest",
-        "top",
-        "bottom",
-        "highest",
-        "lowest",
-        "max",
-        "min",
-        "maximum",
-        "minimum",
-        "greatest",
-        "largest",
-        "biggest",
-        "smallest",
+        *("most", "least", "fewest", "top", "bottom", "highest", "lowest", "max"),
+        *("min", "maximum", "minimum", "greatest", "largest", "biggest", "smallest"),
     )
 )
 

@@ -29,13 +29,13 @@ from router.question.language.grammar import (
 )
 from router.question.language.mentions import (
     Mentions,
-    TermMention,
     by_place,
     find_mentions,
     is_negated,
 )
 from router.question.language.near import NearWords
-from router.question.modifiers import unanswered, unused_modifiers
+from router.question.language.term_mentions import TermMention
+from router.question.modifiers import is_miscounted, unanswered, unused_modifiers
 from router.question.number_conditions import NumberReader
 from router.question.order import OrderReader
 from router.question.remainder import RemainderReader
@@ -53,6 +53,8 @@ OWNED = 0.4
 """More of it behind "who has": what people have is not who has it."""
 NOT_ASKED = 0.5
 """Cost of an answer that is not of the kind right behind "how many"."""
+VIEW, KEYLESS = 0.05, 0.4
+"""Cost of a view, which repeats tables; of one whose rows have no key."""
 GUESSED = 0.3
 """Cost of a kind that words only resemble, where other words are a kind's own name."""
 UNANSWERED = 0.4
@@ -70,7 +72,8 @@ class QuestionReading:
     """A form, and how sure it is.
 
     ``coverage`` is the share of the question's words accounted for, 0 to 1; ``left_out`` are the
-    others; ``matches`` say which words led to what.
+    others; ``matches`` say which words led to what. A ``doubtful`` reading dropped a word that
+    changes the answer, so that no value is stated for it.
     """
 
     form: QuestionForm
@@ -79,6 +82,7 @@ class QuestionReading:
     left_out: tuple[str, ...]
     matches: tuple[str, ...]
     anchors: int
+    doubtful: bool = False
 
 
 @dataclass(slots=True)
@@ -201,7 +205,7 @@ class QuestionReader:
                 draft.use(mention.start, mention.end, own[0])
         facts = self.catalog.kinds[candidate.kind]
         draft.cost += GUESSED * self._is_guess(candidate, mentions)
-        draft.cost += 0.05 * facts.view + JOIN_TABLE * facts.join_table
+        draft.cost += (VIEW if facts.key else KEYLESS) * facts.view + JOIN_TABLE * facts.join_table
         asked = self._candidates.asked(mentions)
         draft.cost += NOT_ASKED * bool(asked and candidate.kind not in asked)
         first = {token.folded for token in mentions.tokens[:4]}
@@ -227,19 +231,21 @@ class QuestionReader:
     def _scored(self, draft: Draft, mentions: Mentions, candidate: Candidate) -> QuestionReading:
         total = gained = 0.0
         left_out: list[str] = []
+        alone = {each.start for each in mentions.values if each.end - each.start == 1}
         for place, token in enumerate(mentions.tokens):
             if not token.is_word:
                 continue
-            weight = _weight(token.folded)
+            weight = 1.0 if place in alone else _weight(token.folded)
             used = draft.used.get(place, 0.0)
             total += max(weight, 0.5 * bool(used and weight))
             gained += weight * min(used, 1.0)
             if weight == 1.0 and not used:
                 left_out.append(token.text)
-        left_out += unused_modifiers(draft, mentions)
-        left_out += _assumed(candidate, mentions)
+        dropped = unused_modifiers(draft, mentions)
+        left_out += dropped
+        left_out += [*_assumed(candidate, mentions), *draft.assumed]
         facts = self.catalog.kinds[candidate.kind]
-        asked = unanswered(draft, mentions, frozenset((*facts.key, *facts.title)))
+        asked = unanswered(draft, mentions, facts)
         left_out += asked
         draft.cost += UNANSWERED * bool(asked)
         if candidate.kind not in self.vocabulary.person_kinds and not draft.select:
@@ -254,6 +260,7 @@ class QuestionReader:
             tuple(dict.fromkeys((*left_out, *draft.left_out))),
             tuple(draft.matches),
             anchors,
+            bool(dropped or draft.left_out) or is_miscounted(draft, mentions),
         )
 
 

@@ -8,12 +8,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from router.catalog.hierarchy import HIERARCHY, SUPERIORS, superior_end
 from router.catalog.model import Catalog
 from router.catalog.paths import LOOSE_COST, SchemaPath, SchemaPaths, SchemaStep
-from router.catalog.vocabulary import HIERARCHY, SUPERIORS, superior_end
 from router.question.form import LinkStep
 from router.question.language.grammar import WHO
-from router.question.language.mentions import Mentions, TermMention
+from router.question.language.mentions import Mentions
+from router.question.language.term_mentions import TermMention
 from router.question.language.value_mentions import ValueMention
 
 STEP_COST = 0.3

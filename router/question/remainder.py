@@ -1,13 +1,14 @@
 """The rest of a question, besides values, times and numbers: columns asked for, flags, links."""
 
 from router.catalog.guesses import flag_value
-from router.catalog.model import NUMERIC, Catalog, CatalogColumn
+from router.catalog.model import NUMERIC, Catalog, CatalogColumn, is_flag_column
 from router.catalog.paths import SchemaPath, SchemaPaths
 from router.catalog.vocabulary import Term
 from router.question.candidates import Candidate
 from router.question.draft import Draft
 from router.question.form import ValueCondition
-from router.question.language.mentions import Mentions, TermMention
+from router.question.language.mentions import Mentions
+from router.question.language.term_mentions import TermMention
 
 SELECTED_MIN, EXISTS_MIN, KIND_MIN, NEGATED_MIN = 0.45, 0.7, 0.6, 0.7
 """Sureness from which words ask for a column, require a link, name another kind, are denied."""
@@ -70,7 +71,9 @@ class RemainderReader:
         if not counted or not (before == ["out", "of"] or before[-1:] == ["in"]):
             return False
         gone = before == ["out", "of"]
-        if not gone and (mention.words_of(mentions) != ("stock",) or draft.aggregate is not None):
+        if not gone and (
+            mention.words_of(mentions.tokens) != ("stock",) or draft.aggregate is not None
+        ):
             return False
         empty = gone != mention.negated
         condition = ValueCondition(column=column, operator="=" if empty else ">", values=(0,))
@@ -145,7 +148,8 @@ def _use_column(
         return False  # too unsure to turn it round
     if is_flag_column(column):
         if term.weight >= FLAG_MIN:
-            draft.root.add((), [_flagged(term.column, column, negated=mention.negated)])
+            negated = mention.negated != term.opposite
+            draft.root.add((), [_flagged(term.column, column, negated=negated)])
             draft.negated |= mention.negated
         return term.weight >= FLAG_MIN
     if mention.negated or demanded:
@@ -183,11 +187,6 @@ def _governs_own_value(draft: Draft, mentions: Mentions, mention: TermMention) -
 
 
 WORD_OF_VALUE = 0.6
-
-
-def is_flag_column(column: CatalogColumn) -> bool:
-    """Return True for a column that says yes or no."""
-    return column.type == "boolean" or column.unit == "flag"
 
 
 def _flagged(name: str, column: CatalogColumn, *, negated: bool) -> ValueCondition:

@@ -6,25 +6,23 @@ from router.catalog.vocabulary import Term, Vocabulary
 from router.question.columns import ColumnFinder
 from router.question.draft import Draft
 from router.question.form import UNIT_LETTERS, Aggregate, LinkStep
+from router.question.language.aggregates import ADVERBS, count_place, is_aggregate
 from router.question.language.grammar import (
     AGGREGATES,
     EXTREMES,
     MONEY,
     superlative,
 )
-from router.question.language.mentions import Mentions, TermMention
+from router.question.language.mentions import Mentions
 from router.question.language.numbers import number_at
+from router.question.language.term_mentions import TermMention
 from router.question.relations import Relations
 
 _MONEY_WORDS = frozenset((*MONEY, "money", "spent", "paid", "earned", "sold", "turnover"))
 _DIFFERENT = frozenset(("different", "distinct", "unique"))
 _COSTING = frozenset(("cost", "costs", "costing", "worth", "charge", "priced"))
-_ADVERBS = {"monthly": "month", "yearly": "year", "annually": "year", "daily": "day"}
 _GROUPING = frozenset(("per", "by", "each", "every"))
 _LIMITING = frozenset(("top", "first", "best", "bottom", "last"))
-_BEFORE_NUMBER = frozenset(
-    ("", "the", "total", "a", "me", "give", "show", "exact", "overall", *_ADVERBS)
-)
 LIMIT_MAX = 50
 AGGREGATED_GAP = 4
 """Words between "average" and the column that it is of."""
@@ -68,7 +66,7 @@ class ShapeReader:
     def add_aggregate(self, draft: Draft, mentions: Mentions, counted: TermMention | None) -> None:
         """Read "how many", "total of", "average", "how much", and the groups they are for."""
         words = [token.folded for token in mentions.tokens]
-        place = self._count_place(words, counted)
+        place = count_place(words, counted.end if counted else None)
         if place is None:
             self._add_function(draft, mentions, words)
         elif not self._add_quantity(draft, mentions, place):
@@ -76,17 +74,6 @@ class ShapeReader:
             draft.use(max(place - 2, 0), place, 1.0)
         if draft.aggregate is not None or "per" in words:
             self._add_group(draft, mentions)
-
-    def _count_place(self, words: list[str], counted: TermMention | None) -> int | None:
-        """Return the place behind "how many" or "number of", where rows are counted."""
-        for place, word in enumerate(words):
-            before = words[place - 1] if place else ""
-            behind = words[place + 1] if place + 1 < len(words) else ""
-            asks = word == "how" and behind in ("many", "often")
-            asks |= word in ("number", "count") and behind == "of" and before in _BEFORE_NUMBER
-            if asks:
-                return place + 2 if counted is None or counted.end > place else None
-        return 1 if words[:1] == ["count"] else None
 
     def _add_quantity(self, draft: Draft, mentions: Mentions, place: int) -> bool:
         """Read "how many units are in stock" and "how many countries": a column, not rows."""
@@ -110,7 +97,10 @@ class ShapeReader:
         """Read "how many trains are in stock": the pieces of what counts as a kind or a value."""
         for mention in mentions.terms:
             before = [t.folded for t in mentions.tokens[max(mention.start - 2, 0) : mention.start]]
-            stocked = mention.words_of(mentions) == ("stock",) and before == [*before[:-1], "in"]
+            stocked = mention.words_of(mentions.tokens) == ("stock",) and before == [
+                *before[:-1],
+                "in",
+            ]
             all_of_them = {"altogether", "overall", "total"} & {t.folded for t in mentions.tokens}
             if not stocked or not (all_of_them or self._is_single(draft)):
                 continue
@@ -148,7 +138,7 @@ class ShapeReader:
     def _add_function(self, draft: Draft, mentions: Mentions, words: list[str]) -> None:
         for place, word in enumerate(words):
             function = AGGREGATES.get(word)
-            if function is None or not self._is_aggregate(words, place):
+            if function is None or not is_aggregate(words, place):
                 continue
             column = self._aggregated(draft, mentions, place)
             if column is not None and function == "sum" and self._is_one_row(draft):
@@ -181,28 +171,6 @@ class ShapeReader:
         draft.aggregate = Aggregate.model_validate({"function": what[0], "column": what[1]})
         draft.use(place, place + 1, 1.0)
         draft.bonus += 0.3
-
-    def _is_aggregate(self, words: list[str], place: int) -> bool:
-        """Tell "the total of", "total value" and "average price" from "a total greater than"."""
-        before = words[place - 1] if place else ""
-        behind = words[place + 1 : place + 3]
-        if before == "in" and words[place] == "total":
-            return words[0] in ("what", "how")
-        if before in ("a", "with", "in", "by", "their", "its", "whose", "highest", "lowest"):
-            return False
-        if words[place] in ("overall", "altogether"):
-            return "how" in words[:place] or "what" in words[:place]
-        if behind[:1] and behind[0] in (
-            "is",
-            "greater",
-            "more",
-            "over",
-            "above",
-            "below",
-            "number",
-        ):
-            return False
-        return words[place] != "total" or bool(behind)
 
     def _is_single(self, draft: Draft) -> bool:
         """Return True where the conditions name one row."""
@@ -260,7 +228,7 @@ class ShapeReader:
         words = [token.folded for token in mentions.tokens]
         for place, word in enumerate(words[1:], start=1):
             spoken = word in UNIT_LETTERS and words[place - 1] in _GROUPING
-            unit = word if spoken else _ADVERBS.get(word)
+            unit = word if spoken else ADVERBS.get(word)
             column = self._dated(draft, mentions, place) if unit else None
             if unit is None or column is None:
                 continue

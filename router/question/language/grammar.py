@@ -37,6 +37,10 @@ EXTREMES: Mapping[str, bool] = {
     word: side == "more" for side, words in _WORDS["extremes"].items() for word in words.split()
 }
 """Superlatives of any number: the word behind them names the column."""
+ANTONYMS: Mapping[str, str] = {
+    one: other for pair in _WORDS["antonyms"] for one, other in (pair, reversed(pair))
+}
+"""States that deny each other: an open question is one that is not closed."""
 _IRREGULAR: Mapping[str, str] = _WORDS["irregular"]
 
 

@@ -5,7 +5,7 @@ tokens, so that whatever stays without a mention can be named.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
@@ -15,33 +15,12 @@ from router.catalog.vocabulary import Term, Vocabulary
 from router.question.language.comparisons import Comparison, comparisons_of
 from router.question.language.dates import DaySpan, date_ranges
 from router.question.language.grammar import (
-    FUNCTION_WORDS,
-    LIGHT_WORDS,
     NEGATIONS,
     PREPOSITIONS,
 )
+from router.question.language.term_mentions import TermMention, find_terms
 from router.question.language.tokens import QuestionToken, tokens_of
-from router.question.language.value_mentions import ValueMention, find_values, ngrams
-
-TERM_WEIGHT_MIN = 0.33
-
-
-@dataclass(frozen=True, slots=True)
-class TermMention:
-    """A phrase that names something of the catalogue, best meaning first."""
-
-    start: int
-    end: int
-    terms: tuple[Term, ...]
-    negated: bool = False
-
-    def words_of(self, mentions: "Mentions") -> tuple[str, ...]:
-        """Return the folded words of the phrase."""
-        return tuple(token.folded for token in mentions.tokens[self.start : self.end])
-
-    def of(self, sort: str) -> Iterator[Term]:
-        """Yield the meanings of one sort."""
-        return (term for term in self.terms if term.sort == sort)
+from router.question.language.value_mentions import ValueMention, find_values
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +82,7 @@ def find_mentions(
     named = {each.start for each in found if _is_column_name(each, tokens, vocabulary)}
     covered = busy | {place for each in found for place in range(each.start, each.end)} - named
     units = frozenset(place for each in numbers for place in range(each.start, each.end))
-    terms = _terms(tokens, covered - units, vocabulary)
+    terms = find_terms(tokens, covered - units, vocabulary)
     found, terms = _settled(tokens, found, terms)
     places = by_place(found)
     denied = {each for each in found if is_negated(tokens, each.start, places)}
@@ -116,7 +95,10 @@ def find_mentions(
         ),
         tuple(replace(each, negated=is_negated(tokens, each.start, places)) for each in terms),
         tuple(
-            replace(each, negated=is_negated(tokens, each.start, places) and not _is_pending(tokens, each))
+            replace(
+                each,
+                negated=is_negated(tokens, each.start, places) and not _is_pending(tokens, each),
+            )
             for each in dates
         ),
         tuple(numbers),
@@ -151,7 +133,6 @@ TIME_NAMED_MIN = 0.7
 def _is_pending(tokens: Sequence[QuestionToken], date: DateMention) -> bool:
     """Return True for "not shipped yet from May": what did not happen yet has no date."""
     return any(token.folded == "yet" for token in tokens[max(date.start - 3, 0) : date.start])
-
 
 
 def _is_column_name(
@@ -245,7 +226,7 @@ def is_negated(
             word == "than" and tokens[place - 1].folded in ("other", "rather")
         ):
             return not (word == "no" and tokens[place + 1].folded in ("more", "less", "later"))
-        if word in (";", "?", "but", "and", "who", "which"):
+        if word in (";", "?", "but", "and", "who", "which", "that"):
             return False
         if word == "," and tokens[place + 1].folded in PREPOSITIONS:
             return False  # "not discharged, in the ER"
@@ -275,66 +256,19 @@ def _is_screened(
         named = {(term.kind, term.column) for term in own if term.exact or not exact}
         kinds = any(term.exact for term in mention.of("kind"))
         parted = bool(between) and between[0] in PREPOSITIONS and len(between) <= SCREEN_GAP
-        if parted and named and not kinds and not named & columns:
-            if is_negated(tokens, mention.start, places):
-                return True
+        apart = parted and named and not kinds and not named & columns
+        if apart and is_negated(tokens, mention.start, places):
+            return True
     return False
 
 
 SCREEN_GAP = 3
 
 
-def _terms(
-    tokens: Sequence[QuestionToken], busy: frozenset[int], vocabulary: Vocabulary
-) -> list[TermMention]:
-    taken, found = set[int](), list[TermMention]()
-    for start, end, words in ngrams(tokens, busy, min(vocabulary.words_max, 4)):
-        if any(place in taken for place in range(start, end)):
-            continue
-        if all(word in FUNCTION_WORDS for word in words) and words[0] not in _NAMING:
-            continue
-        terms = [term for term in vocabulary.find(words) if term.weight >= TERM_WEIGHT_MIN]
-        if any(term.exact and term.sort == "kind" for term in terms):
-            terms = [term for term in terms if term.exact or term.sort in ("kind", "role")]
-        if start + 1 == end and _is_verb(words[0], terms, vocabulary):
-            terms = [
-                replace(term, weight=term.weight * VERB, exact=False)
-                if term.sort == "kind" and term.exact
-                else term
-                for term in terms
-            ]
-        if all(word in LIGHT_WORDS for word in words) and words != ["stock"]:
-            terms = [t for t in terms if t.exact or t.sort == "role" or _is_link_word(t)]
-        if terms:
-            found.append(TermMention(start, end, tuple(terms)))
-            taken |= set(range(start, end))
-    return sorted(found, key=lambda each: each.start)
-
-
 def _leads_to_named(mention: TermMention, link: Term) -> bool:
     """Return True for a link that words name only as its far end: "rent" for a key of rentals."""
     kinds = {term.kind for term in mention.of("kind") if term.weight >= link.weight}
     return link.link.rpartition(".")[2] in kinds
-
-
-VERB = 0.6
-"""Factor of a kind whose name is a verb here: "answered" is what answers do."""
-
-
-def _is_verb(word: str, terms: Sequence[Term], vocabulary: Vocabulary) -> bool:
-    """Return True for a participle that names a relationship as well as a kind."""
-    related = any(term.link in vocabulary.relationships for term in terms if term.sort == "link")
-    return related and word.endswith(("ed", "ing"))
-
-
-def _is_link_word(term: Term) -> bool:
-    """Return True for a link's own word: "based" for BASED_IN."""
-    return term.sort == "link" and term.weight >= LINK_WORD
-
-
-LINK_WORD = 1.0
-_NAMING = frozenset(("total", "amount", "count", "number", "name", "type"))
-"""Function words that are columns as often."""
 
 
 def _settled(

@@ -117,21 +117,27 @@ def _entries(
     words: list[str],
     known: tuple[ValueIndex, Vocabulary],
 ) -> tuple[Sequence[ValueEntry], str | None]:
-    values, vocabulary = known
+    values = known[0]
     inside = tokens[place[0] : place[1]]
     entries = values.find(" ".join(words))
     if all(entry.weight <= PART_MAX for entry in entries):  # "plane" is more than a part of a name
         entries = [*_inflected(words, known), *entries]
     if not entries and len(words) > 1 and _is_joined(inside):
         entries = values.find("".join(words))  # "2024W"
-    if entries:
-        return entries, None
+    return (entries, None) if entries else _corrected(inside, words, known)
+
+
+def _corrected(
+    inside: Sequence[QuestionToken], words: list[str], known: tuple[ValueIndex, Vocabulary]
+) -> tuple[Sequence[ValueEntry], str | None]:
+    """Return the values that one misspelt word hides, and the phrase as it should be."""
+    values, vocabulary = known
     unknown = [number for number, word in enumerate(words) if not values.knows(word)]
     if len(unknown) != 1 or words[unknown[0]] in FUNCTION_WORDS:
         return (), None
     if vocabulary.find([words[unknown[0]]]):
         return (), None  # a word of the catalogue is not misspelt
-    capital = any(token.capital for token in tokens[place[0] : place[1]])
+    capital = any(token.capital for token in inside)
     if len(words) == 1 and not (capital and len(words[0]) > len("word")):
         return (), None
     for correction in values.corrections(words[unknown[0]]):
@@ -189,6 +195,7 @@ def _worded(
     """Weigh what words other than a number may mean."""
     entries, vocabulary = known
     inside = tokens[place[0] : place[1]]
+    entries = [each for each in entries if not _is_pronoun(inside, each)]
     content = [word for word in words if word not in FUNCTION_WORDS and word not in LIGHT_WORDS]
     capital = sum(token.capital for token in inside[place[0] == 0 :])
     shouted = len(words) == 1 and inside[0].text.isupper() and len(inside[0].text) > 1
@@ -208,6 +215,15 @@ def _worded(
         return list(entries)
     entries = [each for each in entries if each.weight > PART_MAX]
     return _single(inside[0], entries, vocabulary, beside)
+
+
+def _is_pronoun(inside: Sequence[QuestionToken], entry: ValueEntry) -> bool:
+    """Return True for "it support", which is not the department "IT Support"."""
+    written = {word for _, value in entry.conditions for word in value.split()}
+    return any(
+        token.folded in FUNCTION_WORDS and token.text.islower() and token.text.upper() in written
+        for token in inside
+    )
 
 
 PART_MAX = 0.75

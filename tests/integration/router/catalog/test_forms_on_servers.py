@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from neo4j import READ_ACCESS, AsyncDriver, AsyncGraphDatabase
 
-from router.catalog_search.rows import plain_value
+from router.catalog_search.rows import form_result, plain_value
 from router.question.cypher import compile_cypher
-from router.question.form import QuestionForm
+from router.question.form import Aggregate, QuestionForm
 from router.question.sql import compile_sql
 from router.question.validation import checked
 from tests.clinic import clinic_catalog, fill_graph, fill_postgres
@@ -33,14 +33,20 @@ class _Stores:
     database: str
 
     def rows_of_sql(self, form: QuestionForm) -> list[tuple[Any, ...]]:
+        return _comparable(form, self.raw_of_sql(form))
+
+    def raw_of_sql(self, form: QuestionForm) -> list[dict[str, Any]]:
         statement = compile_sql(checked(form, SQL), SQL, ROWS, {})
         rows = self.loop.run_until_complete(self.postgres.fetch(statement.text, *statement.values))
-        return _comparable(form, [dict(row) for row in rows])
+        return [dict(row) for row in rows]
 
     def rows_of_cypher(self, form: QuestionForm) -> list[tuple[Any, ...]]:
+        return _comparable(form, self.raw_of_cypher(form))
+
+    def raw_of_cypher(self, form: QuestionForm) -> list[dict[str, Any]]:
         statement = compile_cypher(checked(form, CYPHER), CYPHER, ROWS, {})
         values = {f"p{place}": value for place, value in enumerate(statement.values, 1)}
-        return _comparable(form, self.loop.run_until_complete(self._run(statement.text, values)))
+        return self.loop.run_until_complete(self._run(statement.text, values))
 
     async def _run(self, cypher: str, values: dict[str, object]) -> list[dict[str, Any]]:
         async with self.driver.session(
@@ -108,6 +114,23 @@ async def _opened(
 @given(form=forms())
 def test_both_stores_give_the_same_rows(stores: _Stores, form: QuestionForm) -> None:
     assert stores.rows_of_sql(form) == stores.rows_of_cypher(form)
+
+
+def test_groups_that_tie_for_the_last_place_are_shown_by_both(stores: _Stores) -> None:
+    """Both stores cut "top 1 city by doctors" alike: Paris and no city have one doctor each."""
+    form = QuestionForm(
+        kind="doctor", limit=2, aggregate=Aggregate(function="count", group_by=("city",))
+    )
+    answers = [
+        [
+            (hit.title, hit.kind)
+            for hit in form_result(checked(form, catalog), kind, rows, ROWS).hits
+        ]
+        for catalog, rows in ((SQL, stores.raw_of_sql(form)), (CYPHER, stores.raw_of_cypher(form)))
+        for kind in (catalog.kinds["doctor"],)
+    ]
+    assert answers[0] == answers[1]
+    assert {title for title, _ in answers[0]} == {"Oslo: 2", "Paris: 1", "None: 1"}
 
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])

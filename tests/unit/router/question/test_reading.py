@@ -141,6 +141,21 @@ QUESTIONS = {
     ),
     "doctors hired on or after 7 January 2019": "doctors whose hired is at least 2019-01-07",
     "visits on or before 2 May 2024": "visits whose day is less than 2024-05-03",
+    # a negation governs the column or the kind behind it, and nothing beyond a preposition
+    "doctors without a fee in Oslo": "doctors whose city is “Oslo” and without fee",
+    "doctors without visits in Paris": "doctors whose city is “Paris” and without a visit",
+    "doctors that are outside Oslo": "doctors whose city is not “Oslo”",
+    # numbers by their words: a sign, how often, a unit that no column measures
+    "visits with a negative cost": "visits whose cost is less than 0",
+    "doctors who visited more than 3 times": "doctors whose number of visits is more than 3",
+    "visits costing 5 hours": "visits whose cost is 5 [hours, 5 hours]",
+    "doctors older than 50": "doctors [older, 50]",
+    "oldest doctor": "doctors [oldest]",
+    # "first" orders nothing behind "that"
+    "visits that first happened before May 2024": "visits whose day is less than 2024-05-01 [first]",
+    # the row that a question names is not what it asks for
+    "what did Marie Curie do": "patients whose name is “Marie Curie” [what]",
+    "what did Marie Curie cost": "visits with a patient whose name is “Marie Curie”: cost",
     # a question about people that rows of another kind answer says so
     "who has the most expensive visit": "visits, by cost descending, the first [who]",
     # what nobody understands is named
@@ -179,6 +194,21 @@ def test_a_modifier_without_effect_is_named(
     reader: QuestionReader, question: str, named: str
 ) -> None:
     assert named in best(reader, question).left_out
+
+
+@pytest.mark.parametrize(
+    ("question", "doubtful"),
+    [
+        ("how many visits over 200", False),
+        ("how many wards do doctors have", True),
+        ("how many doctors are older than 50", True),
+        ("average cost of visits only", True),
+    ],
+)
+def test_a_value_that_rests_on_a_dropped_word_is_doubtful(
+    reader: QuestionReader, question: str, doubtful: bool
+) -> None:
+    assert best(reader, question).doubtful is doubtful
 
 
 def test_equal_questions_have_one_form(reader: QuestionReader) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from router.question.units import conversion, is_unit
+from router.question.language.units import conversion, is_unit
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,9 @@ A number with a unit is converted to the unit that the column's name says. Where
 the same dimension, the unit cannot be applied and is named.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+
+from router.question.language.grammar import DIMENSIONS
 
 _UNITS: Mapping[str, Mapping[str, float]] = {
     "time": {
@@ -45,6 +47,33 @@ _FACTORS: Mapping[str, tuple[str, float]] = {
 def is_unit(word: str) -> bool:
     """Return True for a word that is a unit of measure."""
     return word in _FACTORS
+
+
+def fitting_unit(unit: str, value: float, samples: Sequence[float]) -> str | None:
+    """Return the unit in which ``value`` is of the size of a column's samples.
+
+    A name such as ``length`` has no unit, but films of 46 to 185 are measured in minutes. It is
+    ``unit`` itself where that fits, else the only one that does.
+    """
+    dimension, factor = _FACTORS[unit]
+    if not samples:
+        return None
+    low, high = min(samples) / RANGE, max(samples) * RANGE
+    names = [words.split()[0] for words in _UNITS[dimension]]
+    fits = [name for name in names if low <= value * factor / _FACTORS[name][1] <= high]
+    if low <= value <= high:
+        return unit
+    return fits[0] if len(fits) == 1 else None
+
+
+def measures(unit: str, column_words: Iterable[str]) -> bool:
+    """Return True where a column's words speak of the dimension of ``unit``."""
+    named = {"time": "length", "length": "height"}.get(_FACTORS[unit][0], _FACTORS[unit][0])
+    return bool(set(DIMENSIONS[named]) & set(column_words))
+
+
+RANGE = 3
+"""A number is of the size of samples up to this factor beyond them."""
 
 
 def conversion(unit: str, column_words: Iterable[str]) -> float | None:

@@ -1,0 +1,89 @@
+"""Names of the catalogue in a question: kinds, columns and links, longer phrases before shorter ones."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from router.catalog.vocabulary import Term, Vocabulary
+from router.question.language.grammar import ANTONYMS, FUNCTION_WORDS, LIGHT_WORDS
+from router.question.language.tokens import QuestionToken
+from router.question.language.value_mentions import ngrams
+
+TERM_WEIGHT_MIN = 0.33
+
+
+@dataclass(frozen=True, slots=True)
+class TermMention:
+    """A phrase that names something of the catalogue, best meaning first."""
+
+    start: int
+    end: int
+    terms: tuple[Term, ...]
+    negated: bool = False
+
+    def words_of(self, tokens: Sequence[QuestionToken]) -> tuple[str, ...]:
+        """Return the folded words of the phrase."""
+        return tuple(token.folded for token in tokens[self.start : self.end])
+
+    def of(self, sort: str) -> Iterator[Term]:
+        """Yield the meanings of one sort."""
+        return (term for term in self.terms if term.sort == sort)
+
+
+def find_terms(
+    tokens: Sequence[QuestionToken], busy: frozenset[int], vocabulary: Vocabulary
+) -> list[TermMention]:
+    taken, found = set[int](), list[TermMention]()
+    for start, end, words in ngrams(tokens, busy, min(vocabulary.words_max, 4)):
+        if any(place in taken for place in range(start, end)):
+            continue
+        if all(word in FUNCTION_WORDS for word in words) and words[0] not in _NAMING:
+            continue
+        terms = [term for term in vocabulary.find(words) if term.weight >= TERM_WEIGHT_MIN]
+        terms += _opposites(words, vocabulary)
+        if any(term.exact and term.sort == "kind" for term in terms):
+            terms = [term for term in terms if term.exact or term.sort in ("kind", "role")]
+        if start + 1 == end and _is_verb(words[0], terms, vocabulary):
+            terms = [
+                replace(term, weight=term.weight * VERB, exact=False)
+                if term.sort == "kind" and term.exact
+                else term
+                for term in terms
+            ]
+        if all(word in LIGHT_WORDS for word in words) and words != ["stock"]:
+            terms = [t for t in terms if t.exact or t.sort == "role" or _is_link_word(t)]
+        if terms:
+            found.append(TermMention(start, end, tuple(terms)))
+            taken |= set(range(start, end))
+    return sorted(found, key=lambda each: each.start)
+
+
+def _opposites(words: Sequence[str], vocabulary: Vocabulary) -> list[Term]:
+    """Return the flags that a word denies: "open" for ``closed``."""
+    other = ANTONYMS.get(words[0]) if len(words) == 1 else None
+    if other is None or any(term.exact for term in vocabulary.find(words)):
+        return []
+    return [
+        replace(term, opposite=True)
+        for term in vocabulary.find([other])
+        if term.exact and (term.kind, term.column) in vocabulary.flags
+    ]
+
+
+VERB = 0.6
+"""Factor of a kind whose name is a verb here: "answered" is what answers do."""
+
+
+def _is_verb(word: str, terms: Sequence[Term], vocabulary: Vocabulary) -> bool:
+    """Return True for a participle that names a relationship as well as a kind."""
+    related = any(term.link in vocabulary.relationships for term in terms if term.sort == "link")
+    return related and word.endswith(("ed", "ing"))
+
+
+def _is_link_word(term: Term) -> bool:
+    """Return True for a link's own word: "based" for BASED_IN."""
+    return term.sort == "link" and term.weight >= LINK_WORD
+
+
+LINK_WORD = 1.0
+_NAMING = frozenset(("total", "amount", "count", "number", "name", "type"))
+"""Function words that are columns as often."""
