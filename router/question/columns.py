@@ -238,7 +238,7 @@ class ColumnFinder:
 DONE = 0.4
 """Bonus of the measure of what was done: "customers who paid more than 100" is of payments."""
 BESIDE, BESIDE_GAP = 0.15, 1
-"""Bonus of a column whose words are beside a number: "100 in stock" is no price."""
+"""Bonus of a column whose words are beside a number: "100 in stock" are not a price."""
 LIFE_DATE = 0.35
 """Sureness of a person's own date: that they were hired or born then is rarely meant."""
 

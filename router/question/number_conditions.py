@@ -231,7 +231,7 @@ class NumberReader:
         if money:
             dimension = "money"
         choices = self._columns.number_choices(draft.kind, mentions, around, dimension)
-        if dimension == "age":  # "older than 50" is no salary
+        if dimension == "age":  # "older than 50" compares an age, not a salary
             choices = [each for each in choices if each.column == self._columns.age(each.kind)]
         written = any(t.text[:1].isdigit() for t in mentions.tokens[number.start : number.end])
         named = [each for each in choices if each.place and each.weight >= NAMED_MIN and written]

@@ -246,7 +246,7 @@ def _is_screened(
 ) -> bool:
     """Return True where a negation governs a column in front: "without a state in Italy".
 
-    A preposition parts the two, and the column is none of the value's own.
+    A preposition parts the two, and the column differs from the value's own.
     """
     columns = {(each.kind, column) for each in value.entries for column, _ in each.conditions}
     for mention in terms:
