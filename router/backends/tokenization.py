@@ -110,7 +110,9 @@ MIN_STEM_LENGTH = 3
 
 def tokenize(text: str) -> list[str]:
     """Return the words in order, as written, without a possessive ``'s``."""
-    return [word.removesuffix("'s") for word in TOKEN.findall(text.replace("\u2019", "'"))]
+    text = text.replace("\u2019", "'")
+    words: list[str] = TOKEN.findall(text)
+    return [word.removesuffix("'s") for word in words] if "'" in text else words
 
 
 @lru_cache(maxsize=8_192)  # the fusion folds the same records' texts for query after query
@@ -120,7 +122,7 @@ def fold(text: str) -> str:
     if not text.isascii():
         plain = unicodedata.normalize("NFKD", text)
         plain = "".join(c for c in plain if not unicodedata.combining(c))
-    return " ".join(word.lower() for word in tokenize(plain))
+    return " ".join(tokenize(plain)).lower()
 
 
 @lru_cache(maxsize=65_536)
@@ -143,7 +145,7 @@ def content_words(text: str) -> list[str]:
 @lru_cache(maxsize=16_384)  # the graph's ranking asks for the same records query after query
 def content_stems(text: str) -> frozenset[str]:
     """Stems of the words that carry meaning."""
-    return frozenset(stem(word) for word in content_words(text))
+    return frozenset(map(stem, content_words(text)))
 
 
 def is_identifier(word: str) -> bool:
