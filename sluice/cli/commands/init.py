@@ -22,6 +22,8 @@ from sluice.rollout.units import parse_duration, parse_threshold
 SERVICE_METRIC = "sluice_requests_total"
 CANDIDATES_MAX = 8
 REQUEST_SECONDS_MAX = 3.0
+RATE_WINDOWS = ("30s", "2m", "10m")
+"""The first with two scrapes counts: over a longer one a service that has just started seems idle."""
 SCHEMAS = {"plan": RolloutPlan}
 
 
@@ -144,11 +146,13 @@ def _ask_prometheus(context: Context, path: str, parameters: dict[str, str]) -> 
 def _request_rate(context: Context, source: MetricSource) -> float | None:
     """Return the service's requests a second, or None where Prometheus does not have them."""
     metric = f"{source.requests}{{{source.labels}}}"
-    answer = _ask_prometheus(context, "query", {"query": f"sum(rate({metric}[5m]))"})
-    try:
-        rate = float(answer["result"][0]["value"][1]) if answer else 0.0
-    except (KeyError, IndexError, ValueError):
-        rate = 0.0
+    answers = (
+        _ask_prometheus(context, "query", {"query": f"sum(rate({metric}[{window}]))"})
+        for window in RATE_WINDOWS
+    )
+    results = (answer["result"] for answer in answers if answer and answer.get("result"))
+    result: Any = next(results, None)
+    rate = float(result[0]["value"][1]) if result else 0.0
     if not math.isfinite(rate) or rate <= 0:
         print_note(
             f"the request rate of {metric} is not known: check the windows with `sluice lint`"
