@@ -27,6 +27,7 @@ from activities.identity import IdentityActivities
 from activities.measuring.shared_queries import SharedQueries
 from activities.notify import NoticeActivities
 from activities.report import ReportActivities
+from activities.timeline import TimelineActivities
 from activities.watch import WatchActivities
 from sluice.flags.errors import InvalidFlagError
 from sluice.flags.signatures import FlagKeyError
@@ -78,13 +79,14 @@ async def main(settings: WorkerSettings) -> None:
                 FlagActivities(flags).apply,
                 FlagActivities(flags).confirm,
                 CheckActivities(metrics, ledger).check,
-                WatchActivities(metrics, flags, ledger).watch,
+                WatchActivities(metrics, flags).watch,
                 ChecklistActivities(metrics, site).check_items,
                 notices.deliver,
                 notices.list_channels,
                 CodeRevertActivities(code).revert,
                 identity.verify,
                 ReportActivities(ledger, FileArchive(settings.report_root)).write_report,
+                TimelineActivities(ledger).record_end,
             ],
             **worker_options(settings),
         )

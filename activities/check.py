@@ -53,7 +53,10 @@ class CheckActivities:
             entry = await self.ledger.append(_entry(request, record))
         kept = CheckRecord.model_validate_json(entry.body)
         return CheckResult(
-            check=kept.check, baseline=kept.baseline, sequential_states=kept.sequential_states
+            check=kept.check,
+            baseline=kept.baseline,
+            sequential_states=kept.sequential_states,
+            digest=entry.digest,
         )
 
 
@@ -62,11 +65,11 @@ def _metric_names(request: CheckRequest) -> set[str]:
 
 
 def _entry(request: CheckRequest, record: CheckRecord) -> LedgerEntry:
-    return LedgerEntry(
+    entry = LedgerEntry(
         rollout_id=request.rollout_id,
-        # With the time: a check that the rollout dropped and asks for again is another check.
-        key=f"check-{request.id}-{request.at.isoformat()}",
+        key=request.ledger_key,
         kind="check",
         at=request.at,
-        body=record.model_dump_json(),
+        body=record.model_dump_json(exclude={"digest"}),
     )
+    return entry.linked_to(request.evidence_digest)

@@ -31,21 +31,32 @@ class ReportActivities:
 
     @activity.defn(name="write_report")
     async def write_report(self, request: ReportRequest) -> ReportReceipt:
-        """Write ``{flag}-{YYYY-MM-DD-HHMM}.md`` and ``.html``; writing again replaces them.
+        """Record the final state, then write the files, then record where they are.
 
         Raises:
             LedgerUnreachableError, ArchiveUnwritableError: retried.
             ApplicationError: type LedgerRefused, not retried.
         """
-        rollout_id = request.state.rollout_id
+        state = request.state
         with temporal_errors():
-            await record_events(self.ledger, rollout_id, request.state.timeline)
-            await self.ledger.append(_entry(request, "state", request.model_dump_json()))
-            full_request = await self._with_full_timeline(request)
-            checks = [record.check for record in await read_checks(self.ledger, rollout_id)]
-            receipt = await asyncio.to_thread(self._write_files, full_request, checks)
-            await self.ledger.append(_entry(request, "report", receipt.model_dump_json()))
-        return receipt
+            await record_events(self.ledger, state.rollout_id, state.timeline)
+            entry = _entry(request, "state", request.model_dump_json())
+            recorded = await self.ledger.append(entry.linked_to(state.evidence.digest))
+            receipt = await self.write_files(request)
+            entry = _entry(request, "report", receipt.model_dump_json(exclude={"digest"}))
+            recorded = await self.ledger.append(entry.linked_to(recorded.digest))
+        return receipt.model_copy(update={"digest": recorded.digest})
+
+    async def write_files(self, request: ReportRequest) -> ReportReceipt:
+        """Write ``{flag}-{YYYY-MM-DD-HHMM}.md`` and ``.html``; writing again replaces them.
+
+        Raises:
+            LedgerUnreachableError, ArchiveUnwritableError: transient.
+        """
+        full_request = await self._with_full_timeline(request)
+        records = await read_checks(self.ledger, request.state.rollout_id)
+        checks = [record.check for record in records]
+        return await asyncio.to_thread(self._write_files, full_request, checks)
 
     async def _with_full_timeline(self, request: ReportRequest) -> ReportRequest:
         """Return the request with the whole timeline; the state keeps only its last lines."""
@@ -68,7 +79,7 @@ class ReportActivities:
 def _entry(request: ReportRequest, kind: Literal["state", "report"], body: str) -> LedgerEntry:
     return LedgerEntry(
         rollout_id=request.state.rollout_id,
-        key=f"{kind}-{request.ending}-{request.at.isoformat()}",
+        key=request.ledger_key(kind),
         kind=kind,
         at=request.at,
         body=body,

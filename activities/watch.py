@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 
 from temporalio import activity
 
-from activities.contract.errors import EffectError, FlagsUnreachableError
+from activities.contract.errors import FlagsUnreachableError
 from activities.contract.heartbeat import heartbeating
-from activities.contract.models import LedgerEntry, WatchCheckpoint, WatchRequest, WatchResult
-from activities.contract.ports import Flags, Ledger, MetricsProvider
+from activities.contract.models import WatchCheckpoint, WatchRequest, WatchResult
+from activities.contract.ports import Flags, MetricsProvider
 from activities.measuring.blindness import (
     BLIND,
     blind_finding,
@@ -27,7 +27,6 @@ from sluice.rollout.engine.state import Finding
 
 FLAG_SECONDS_MAX = 2.0
 POLL_SECONDS_MAX = 5.0
-RECORD_SECONDS_MAX = 0.5
 READINGS_MAX = 20
 HEARTBEAT_SECONDS = 1.0
 TURN_GRID_SECONDS = 0.25
@@ -40,7 +39,6 @@ class WatchActivities:
 
     metrics: MetricsProvider
     flags: Flags
-    ledger: Ledger
     clock: Callable[[], datetime] | None = None
     """The time of readings; None: the time of Temporal's server."""
 
@@ -61,23 +59,7 @@ class WatchActivities:
             finding = await watch.run_until_finding()
         if finding is not None:
             guard_finding(self.flags, request, finding)
-            await self._record_finding(request, finding)
         return WatchResult(finding=finding, sequential_states=watch.checkpoint.sequential_states)
-
-    async def _record_finding(self, request: WatchRequest, finding: Finding) -> None:
-        """Keep the evidence if the ledger is quick: a rollback never waits for Postgres."""
-        entry = LedgerEntry(
-            rollout_id=request.rollout_id,
-            key=f"finding-{finding.name}-{finding.seen_at.isoformat()}",
-            kind="finding",
-            at=finding.seen_at,
-            body=finding.model_dump_json(),
-        )
-        try:
-            async with asyncio.timeout(RECORD_SECONDS_MAX):
-                await self.ledger.append(entry)
-        except (EffectError, TimeoutError) as error:
-            activity.logger.warning("the finding %s is not in the ledger: %s", finding.name, error)
 
 
 def _last_checkpoint() -> WatchCheckpoint:

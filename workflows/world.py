@@ -1,5 +1,8 @@
 """The world of a rollout on Temporal: every effect is an activity."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from temporalio import workflow
 from temporalio.exceptions import FailureError
 
@@ -9,10 +12,13 @@ with workflow.unsafe.imports_passed_through():
     from activities.contract.models import (
         ChecklistRequest,
         ChecklistResult,
+        EndRecord,
         ReportReceipt,
         ReportRequest,
     )
+    from sluice.rollout.engine import transitions
     from sluice.rollout.engine.state import Status
+    from sluice.rollout.engine.timeline import events_to_record
     from sluice.rollout.engine.world import CheckRequest, CheckResult, WorldError
     from sluice.rollout.plan.checklist import ChecklistItem, ItemResult
     from sluice.rollout.plan.schema import Step
@@ -45,10 +51,23 @@ class TemporalWorld:
         activity = workflow.start_activity_method(
             CheckActivities.check, request, summary=request.id, **activity_options.CHECK
         )
+        state = self._context.state
         try:
-            return await self._context.preemptible(activity)
+            with self._dropping(request.ledger_key):
+                result: CheckResult = await self._context.preemptible(activity)
         except FailureError as error:
             raise WorldError(root_cause(error)) from error
+        transitions.receive_evidence(state, result.digest)
+        return result
+
+    @contextmanager
+    def _dropping(self, *keys: str) -> Iterator[None]:
+        """Note the rows that an activity may have added when its result does not arrive."""
+        try:
+            yield
+        except BaseException:
+            transitions.drop_evidence(self._context.state, *keys)
+            raise
 
     async def run_checklist(
         self, step: Step, items: tuple[ChecklistItem, ...]
@@ -83,14 +102,26 @@ class TemporalWorld:
         if is_aborted:
             await self._code_reverter.wait_until_idle()
         self._context.publish_status("writing the post-mortem")
+        request = ReportRequest(
+            state=state, ending="Aborted" if is_aborted else "Healthy", at=workflow.now()
+        )
         work = workflow.start_activity(
             "write_report",  # by name: its templates have no business in workflow code
-            ReportRequest(
-                state=state, ending="Aborted" if is_aborted else "Healthy", at=workflow.now()
-            ),
+            request,
             result_type=ReportReceipt,
             summary="post-mortem",
             **activity_options.REPORT,
         )
-        receipt: ReportReceipt = await (work if is_aborted else self._context.preemptible(work))
+        with self._dropping(request.ledger_key("state"), request.ledger_key("report")):
+            receipt: ReportReceipt = await (work if is_aborted else self._context.preemptible(work))
+        if receipt.digest:  # a rehearsal writes no report
+            transitions.receive_evidence(state, receipt.digest, rows=2)
         return receipt.markdown
+
+    async def record_end(self) -> None:
+        """Put the last lines into the ledger, the end itself among them."""
+        state = self._context.state
+        ending = EndRecord(rollout_id=state.rollout_id, events=events_to_record(state))
+        await workflow.execute_activity(
+            "record_end", ending, summary="end", **activity_options.REPORT
+        )

@@ -52,7 +52,7 @@ class PostgresLedger:
             LedgerUnreachableError: transient.
             LedgerRefusedError: permanent.
         """
-        row = (entry.rollout_id, entry.key, entry.kind, entry.at, entry.body)
+        row = (entry.rollout_id, entry.key, entry.kind, entry.at, entry.body, entry.digest)
         async with self._connection() as connection:
             await connection.execute(self.statements["append"], *row)
             kept = await connection.fetchrow(self.statements["get"], entry.rollout_id, entry.key)
@@ -66,6 +66,16 @@ class PostgresLedger:
         """
         async with self._connection() as connection:
             rows = await connection.fetch(self.statements["entries"], rollout_id, kind)
+        return [_entry(row) for row in rows]
+
+    async def evidence(self, rollout_id: str) -> Sequence[LedgerEntry]:
+        """Return all entries but events, in the order of writing.
+
+        Raises:
+            LedgerUnreachableError: transient.
+        """
+        async with self._connection() as connection:
+            rows = await connection.fetch(self.statements["evidence"], rollout_id)
         return [_entry(row) for row in rows]
 
     async def endings(self, prefix: str) -> Sequence[LedgerEntry]:

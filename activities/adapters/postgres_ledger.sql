@@ -8,9 +8,11 @@ CREATE TABLE IF NOT EXISTS sluice_ledger (
     kind        text        NOT NULL,
     at          timestamptz NOT NULL,
     body        json        NOT NULL, -- json, not jsonb: evidence keeps its exact text
+    digest      text        NOT NULL DEFAULT '', -- of this row and the one before it
     recorded_at timestamptz NOT NULL DEFAULT now(),
     UNIQUE (rollout_id, key)
 );
+ALTER TABLE sluice_ledger ADD COLUMN IF NOT EXISTS digest text NOT NULL DEFAULT '';
 CREATE INDEX IF NOT EXISTS sluice_ledger_by_kind ON sluice_ledger (rollout_id, kind, at, id);
 CREATE INDEX IF NOT EXISTS sluice_ledger_by_rollout
     ON sluice_ledger ((rollout_id COLLATE "C"), id);
@@ -46,12 +48,12 @@ GRANT SELECT ON sluice_ledger TO {role};
 SELECT pg_advisory_xact_lock(hashtext('sluice_ledger'));
 
 -- name: append
-INSERT INTO sluice_ledger (rollout_id, key, kind, at, body)
-VALUES ($1, $2, $3, $4, $5)
+INSERT INTO sluice_ledger (rollout_id, key, kind, at, body, digest)
+VALUES ($1, $2, $3, $4, $5, $6)
 ON CONFLICT (rollout_id, key) DO NOTHING;
 
 -- name: get
-SELECT rollout_id, key, kind, at, body FROM sluice_ledger WHERE rollout_id = $1 AND key = $2;
+SELECT rollout_id, key, kind, at, body, digest FROM sluice_ledger WHERE rollout_id = $1 AND key = $2;
 
 -- name: newest
 SELECT rollout_id FROM sluice_ledger ORDER BY id DESC LIMIT 1;
@@ -74,10 +76,14 @@ SELECT rollouts.rollout_id FROM rollouts CROSS JOIN LATERAL (
 WHERE starts_with(rollouts.rollout_id, $1) ORDER BY last.id DESC LIMIT 1;
 
 -- name: endings
-SELECT rollout_id, key, kind, at, body FROM sluice_ledger
+SELECT rollout_id, key, kind, at, body, digest FROM sluice_ledger
 WHERE rollout_id COLLATE "C" >= $1 AND starts_with(rollout_id, $1) AND kind = 'state'
 ORDER BY id DESC LIMIT 50;
 
 -- name: entries
-SELECT rollout_id, key, kind, at, body FROM sluice_ledger
+SELECT rollout_id, key, kind, at, body, digest FROM sluice_ledger
 WHERE rollout_id = $1 AND kind = $2 ORDER BY at, id;
+
+-- name: evidence
+SELECT rollout_id, key, kind, at, body, digest FROM sluice_ledger
+WHERE rollout_id = $1 AND kind <> 'event' ORDER BY id;

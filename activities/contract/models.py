@@ -1,6 +1,7 @@
 """Requests and results of the activities: one model each way."""
 
-from datetime import datetime
+import json
+from datetime import UTC, datetime
 from typing import Literal
 
 from pydantic import Field
@@ -11,6 +12,8 @@ from sluice.rollout.analysis.reading import STALE_AFTER, Reading
 from sluice.rollout.analysis.sequential_state import EvidenceContext, SequentialState
 from sluice.rollout.engine.commands import Proof, Signer
 from sluice.rollout.engine.decision_context import DecisionContext
+from sluice.rollout.engine.event_chain import Event
+from sluice.rollout.engine.evidence_chain import link_evidence
 from sluice.rollout.engine.state import Finding, State
 from sluice.rollout.engine.world import CheckResult
 from sluice.rollout.plan.checklist import ChecklistItem, ItemResult
@@ -126,17 +129,31 @@ class WatchCheckpoint(Model):
     sequential_states: dict[str, SequentialState] = Field(default_factory=dict)
 
 
-LedgerKind = Literal["check", "finding", "flag", "report", "event", "state"]
+LedgerKind = Literal["check", "report", "event", "state"]
 
 
 class LedgerEntry(Model):
-    """One row of evidence; ``body`` is JSON. (rollout_id, key) is unique."""
+    """One row of evidence; ``body`` is JSON. (rollout_id, key) is unique.
+
+    ``digest`` links a row to the one before it (``evidence_chain``). Events have their own chain.
+    """
 
     rollout_id: str
     key: str
     kind: LedgerKind
     at: datetime
     body: str
+    digest: str = ""
+
+    @property
+    def content(self) -> str:
+        """The part that the digest covers."""
+        return json.dumps([self.key, self.kind, self.at.astimezone(UTC).isoformat(), self.body])
+
+    def linked_to(self, previous: str) -> "LedgerEntry":
+        """Return this row as the one after the row with digest ``previous``."""
+        digest = link_evidence(self.rollout_id, previous, self.content)
+        return self.model_copy(update={"digest": digest})
 
 
 class ReportRequest(Model):
@@ -146,12 +163,27 @@ class ReportRequest(Model):
     ending: Literal["Healthy", "Aborted", "Interim"]
     at: datetime
 
+    def ledger_key(self, kind: Literal["state", "report"]) -> str:
+        """Return the key of a row that the report adds."""
+        return f"{kind}-{self.ending}-{self.at.isoformat()}"
+
+
+class EndRecord(Model):
+    """The last lines of a timeline."""
+
+    rollout_id: str
+    events: tuple[Event, ...]
+
 
 class ReportReceipt(Model):
-    """Paths of the post-mortem, relative to the worker's directory unless the plan's is absolute."""
+    """Paths of the post-mortem, relative to the worker's directory unless the plan's is absolute.
+
+    ``digest`` is that of the last row which the report added to the ledger.
+    """
 
     markdown: str
     html: str
+    digest: str = ""
 
 
 class NoticeRequest(Model):

@@ -144,6 +144,14 @@ class Ledger(Protocol):
         """
         ...
 
+    async def evidence(self, rollout_id: str) -> Sequence[LedgerEntry]:
+        """Return all entries but events, in the order of writing.
+
+        Raises:
+            LedgerUnreachableError: transient.
+        """
+        ...
+
     async def entries(self, rollout_id: str, kind: LedgerKind) -> Sequence[LedgerEntry]:
         """Return all entries of one kind, oldest first.
 

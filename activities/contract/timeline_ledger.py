@@ -7,7 +7,7 @@ from pydantic_core import from_json, to_json
 from activities.contract.models import CheckRecord, LedgerEntry
 from activities.contract.ports import Ledger
 from sluice.rollout.engine.event_chain import Event
-from sluice.rollout.engine.state import Finding
+from sluice.rollout.engine.evidence_chain import EvidenceRow
 
 
 async def record_events(ledger: Ledger, rollout_id: str, events: Iterable[Event]) -> None:
@@ -49,10 +49,10 @@ def _parse_check(body: str, rules: dict[bytes, CheckRecord]) -> CheckRecord:
     return record.model_copy(update={"gates": rules[key].gates, "metrics": rules[key].metrics})
 
 
-async def read_findings(ledger: Ledger, rollout_id: str) -> list[Finding]:
-    """Everything that the watch came back with, oldest first."""
-    entries = await ledger.entries(rollout_id, "finding")
-    return [Finding.model_validate_json(entry.body, extra="ignore") for entry in entries]
+async def read_evidence(ledger: Ledger, rollout_id: str) -> list[EvidenceRow]:
+    """Return every row but the timeline's, in the order of writing."""
+    entries = await ledger.evidence(rollout_id)
+    return [EvidenceRow(entry.key, entry.content, entry.digest) for entry in entries]
 
 
 def merge_timelines(recorded: Sequence[Event], timeline: Sequence[Event]) -> tuple[Event, ...]:

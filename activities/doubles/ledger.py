@@ -33,6 +33,11 @@ class MemoryLedger:
         mine = [e for e in self._entries.values() if e.rollout_id.startswith(prefix)]
         return [entry for entry in reversed(mine) if entry.kind == "state"][:ENDINGS_MAX]
 
+    async def evidence(self, rollout_id: str) -> Sequence[LedgerEntry]:
+        """Return all entries but events, in the order of writing."""
+        mine = (e for e in self._entries.values() if e.rollout_id == rollout_id)
+        return [entry for entry in mine if entry.kind != "event"]
+
     async def entries(self, rollout_id: str, kind: LedgerKind) -> Sequence[LedgerEntry]:
         """Return all entries of one kind, oldest first."""
         mine = [e for e in self._entries.values() if (e.rollout_id, e.kind) == (rollout_id, kind)]

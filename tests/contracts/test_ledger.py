@@ -83,7 +83,17 @@ async def test_lists_one_rollout_and_kind_oldest_first(ledger: Ledger, rollout: 
     for one in (late, early, entry(f"{rollout}-other")):
         await ledger.append(one)
     assert list(await ledger.entries(rollout, "check")) == [early, late]
-    assert list(await ledger.entries(rollout, "finding")) == []
+    assert list(await ledger.entries(rollout, "report")) == []
+
+
+async def test_lists_evidence_in_the_order_of_writing(ledger: Ledger, rollout: str) -> None:
+    """The hash chain follows this order, whatever the rows' times are."""
+    late = entry(rollout, "late", 5).linked_to("")
+    early = entry(rollout, "early", 1).linked_to(late.digest)
+    event = entry(rollout, "event").model_copy(update={"kind": "event"})
+    for one in (late, event, early):
+        await ledger.append(one)
+    assert list(await ledger.evidence(rollout)) == [late, early]
 
 
 async def test_a_body_that_is_not_json_is_rejected(ledger: Ledger, rollout: str) -> None:

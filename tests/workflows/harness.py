@@ -18,6 +18,7 @@ from activities.doubles.ledger import MemoryLedger
 from activities.flags import FlagActivities
 from activities.identity import IdentityActivities
 from activities.notify import NoticeActivities
+from activities.timeline import TimelineActivities
 from activities.watch import WatchActivities
 from sluice.rollout.engine.commands import Acknowledgement, Command, Verb
 from sluice.rollout.engine.state import State
@@ -121,6 +122,7 @@ class RunningRollout:
     site: MemoryEnvironmentProbe
     notices: RecordingNotices
     code: ScriptedCodeRepository
+    ledger: MemoryLedger
 
     async def state(self) -> State:
         return await self.handle.query(RolloutWorkflow.get_state)
@@ -184,8 +186,9 @@ async def running_rollout(
                 FlagActivities(flags).apply,
                 FlagActivities(flags).confirm,
                 CheckActivities(metrics, ledger).check,
-                PollingWatch(WatchActivities(metrics, flags, ledger)).watch_red_flags,
+                PollingWatch(WatchActivities(metrics, flags)).watch_red_flags,
                 reports.write_report,
+                TimelineActivities(ledger).record_end,
                 NoticeActivities({"log": notices, "webhook": notices}).deliver,
                 CodeRevertActivities(code).revert,
                 (identity or IdentityActivities()).verify,
@@ -200,7 +203,7 @@ async def running_rollout(
                 id=rollout_id,
                 task_queue=queue,
             )
-            yield RunningRollout(env, handle, metrics, flags, reports, site, notices, code)
+            yield RunningRollout(env, handle, metrics, flags, reports, site, notices, code, ledger)
             await _end(handle)
     await _replay(client, handle)
 

@@ -23,6 +23,7 @@ from activities.contract.models import (
     ChecklistResult,
     Confirmation,
     ConfirmRequest,
+    EndRecord,
     ReportReceipt,
     ReportRequest,
     RevertReceipt,
@@ -33,6 +34,7 @@ from activities.contract.models import (
 )
 from activities.flags import FlagActivities
 from activities.identity import IdentityActivities
+from activities.timeline import TimelineActivities
 from activities.watch import RedFlagWatch, WatchActivities
 from sluice.rehearsal.runner.adapters import workflow_time
 from sluice.rehearsal.runner.clock_watchdog import ActivityTracker, keep_clock_running
@@ -85,6 +87,10 @@ class RolloutBatch:
             raise scene.reports_broken
         return ReportReceipt(markdown="report.md", html="report.html")
 
+    @activity.defn(name="record_end")
+    async def end(self, ending: EndRecord) -> None:
+        await TimelineActivities(self._case.ledger).record_end(ending)
+
     @activity.defn(name="revert_code")
     async def revert(self, request: RevertRequest) -> RevertReceipt:
         return await CodeRevertActivities(self._case.code).revert(request)
@@ -101,7 +107,7 @@ class RolloutBatch:
         if await scene.take_turn():
             return WatchResult()
         key = info.workflow_run_id, info.activity_id
-        ports = WatchActivities(scene.metrics, scene.flags, scene.ledger, clock=workflow_time)
+        ports = WatchActivities(scene.metrics, scene.flags, clock=workflow_time)
         last = scene.checkpoints.get(key, WatchCheckpoint())
         # Without the time: turns are far apart here, and each would report that nobody looked.
         watch = RedFlagWatch(ports, request, last.model_copy(update={"at": None}))
@@ -126,6 +132,7 @@ class RolloutBatch:
                 self.check,
                 self.items,
                 self.report,
+                self.end,
                 self.revert,
                 self.watch,
                 IdentityActivities().verify,

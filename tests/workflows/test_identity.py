@@ -9,12 +9,15 @@ from temporalio.client import Client, WorkflowFailureError, WorkflowUpdateFailed
 from temporalio.converter import DataConverter
 from temporalio.testing import WorkflowEnvironment
 
+from activities.contract.timeline_ledger import read_events, read_evidence
+from activities.doubles.ledger import MemoryLedger
 from activities.identity import IdentityActivities
 from sluice.identity.signing import SshKeygenSigner, new_nonce
 from sluice.identity.statement import statement_of
 from sluice.rollout.engine.commands import Command, Verb
 from sluice.rollout.engine.decision_context import DecisionContext, command_context, start_context
 from sluice.rollout.engine.event_chain import verify_chain
+from sluice.rollout.engine.evidence_chain import verify_evidence
 from sluice.rollout.engine.state import Status
 from sluice.worker.encryption import data_converter
 from tests.unit.identity.ssh_fixtures import keyring_line, make_key
@@ -115,12 +118,26 @@ async def test_decisions_of_a_whole_rollout_are_proven(
         assert (await rollout.state()).entry.approvals == ()
         assert "refused" in [event.kind for event in (await rollout.state()).timeline]
         await _approve_and_replay(rollout, people, plain, promoted)
+        await rollout.handle.result()
+        await _require_whole_record(rollout.ledger, rollout.handle.id)
         state = await rollout.state()
         proven = [event for event in state.timeline if event.signer is not None]
         assert [event.kind for event in proven] == ["start", "approve", "resume"]
         assert next(e for e in state.timeline if e.kind == "pause").signer is None
         head = verify_chain(state.timeline, state.rollout_id)
         assert head == state.timeline[-1].digest
+
+
+async def _require_whole_record(ledger: MemoryLedger, workflow_id: str) -> None:
+    """Require that the ledger alone holds the rollout from start to end, in two whole chains."""
+    rollout_id = await ledger.latest_rollout_id(workflow_id)
+    assert rollout_id is not None
+    events = await read_events(ledger, rollout_id)
+    assert [events[0].kind, events[-1].kind] == ["start", "end"]
+    verify_chain(events, rollout_id)
+    rows = await read_evidence(ledger, rollout_id)
+    assert len(rows) > 3
+    assert verify_evidence(rows, [event.evidence for event in events], rollout_id) == 0
 
 
 async def _approve_and_replay(

@@ -12,7 +12,6 @@ from activities.contract.timeline_ledger import (
     merge_timelines,
     read_checks,
     read_events,
-    read_findings,
 )
 from sluice.cli.clients.ledger import fetch_live_state, open_ledger, resolve_rollout_id
 from sluice.cli.context import Context
@@ -20,6 +19,8 @@ from sluice.cli.options import RolloutArgument
 from sluice.cli.output import JsonOption, print_result
 from sluice.cli.views.explain import explanation_document, print_explanations
 from sluice.rollout.engine.event_chain import Event
+from sluice.rollout.engine.state import Finding
+from sluice.rollout.engine.timeline import findings_of
 from sluice.rollout.review.explain import Explanation, RecordedCheck, explain
 
 
@@ -44,7 +45,7 @@ async def _explain(rollout: str | None, step: str, last: int, json: bool) -> Non
         recorded = await read_events(ledger, rollout_id)
         events = merge_timelines(recorded, state.timeline if state is not None else ())
         wanted = [event for event in events if not step or event.step == step][-last:]
-        selected = await _explain_events(ledger, rollout_id, wanted)
+        selected = await _explain_events(ledger, rollout_id, wanted, findings_of(events))
     if json:
         document = {
             "rollout": rollout_id,
@@ -56,10 +57,10 @@ async def _explain(rollout: str | None, step: str, last: int, json: bool) -> Non
 
 
 async def _explain_events(
-    ledger: PostgresLedger, rollout_id: str, events: Sequence[Event]
+    ledger: PostgresLedger, rollout_id: str, events: Sequence[Event], findings: Sequence[Finding]
 ) -> tuple[Explanation, ...]:
     checks = [
         RecordedCheck(check=record.check, gates=record.gates, metrics=record.metrics)
         for record in await read_checks(ledger, rollout_id)
     ]
-    return explain(events, checks, await read_findings(ledger, rollout_id))
+    return explain(events, checks, findings)

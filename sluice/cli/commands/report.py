@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from temporalio.exceptions import ApplicationError
 
 from activities.adapters.postgres_ledger import PostgresLedger
 from activities.adapters.report_archive import FileArchive
+from activities.contract.errors import ArchiveUnwritableError
 from activities.contract.models import ReportRequest
 from sluice.cli.clients.ledger import fetch_live_state, open_ledger, resolve_rollout_id
 from sluice.cli.context import Context
@@ -42,10 +42,14 @@ async def _write_report(rollout: str | None, directory: Path | None, json: bool)
         request = await _report_request(context, ledger, rollout_id, directory)
         try:
             archive = FileArchive(directory or Path())
-            receipt = await ReportActivities(ledger, archive).write_report(request)
-        except ApplicationError as error:
+            receipt = await ReportActivities(ledger, archive).write_files(request)
+        except ArchiveUnwritableError as error:
             raise CliError(f"The report cannot be written: {error}") from error
-    document = {"rollout": rollout_id, "ending": request.ending, **receipt.model_dump()}
+    document = {
+        "rollout": rollout_id,
+        "ending": request.ending,
+        **receipt.model_dump(exclude={"digest"}),
+    }
     print_result(json, document, f"{request.ending}: {receipt.markdown}\n{receipt.html}")
 
 

@@ -1,12 +1,13 @@
 """``sluice verify`` proves offline who decided what, ``sluice ledger grant`` who may write it down."""
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from activities.contract.timeline_ledger import merge_timelines, read_events
+from activities.contract.timeline_ledger import merge_timelines, read_events, read_evidence
 from sluice.cli.clients.ledger import fetch_live_state, open_ledger, resolve_rollout_id
 from sluice.cli.context import Context
 from sluice.cli.errors import CliError, Exit
@@ -15,6 +16,11 @@ from sluice.cli.output import JsonOption, print_result
 from sluice.identity import IdentityError, Keyring, parse_keyring
 from sluice.identity.audit import AuditedDecision, audit_decisions
 from sluice.rollout.engine.event_chain import Event, EventChainError, verify_chain
+from sluice.rollout.engine.evidence_chain import (
+    EvidenceChainError,
+    EvidenceRow,
+    verify_evidence,
+)
 from sluice.rollout.engine.state import State
 
 KeyringOption = Annotated[
@@ -40,9 +46,10 @@ def verify(
     head: HeadOption = "",
     json: JsonOption = False,
 ) -> None:
-    """Check the ledger's hash chain and every proof in it. Exit code 1 names the first bad entry.
+    """Check the ledger's hash chains and every proof in it. Exit code 1 names the first bad entry.
 
-    Needs only the ledger. With Temporal, or --head, missing last rows show too.
+    Covers the timeline, each check, the final state and the report. Needs only the ledger. With
+    Temporal, or --head, missing last rows show too.
     """
     asyncio.run(_verify(rollout, keyring, head, json))
 
@@ -52,18 +59,24 @@ async def _verify(rollout: str | None, keyring: Path | None, head: str, json: bo
     async with open_ledger(context) as ledger:
         rollout_id = await resolve_rollout_id(ledger, rollout)
         recorded = await read_events(ledger, rollout_id)
+        rows = await read_evidence(ledger, rollout_id)
     state = await fetch_live_state(context, rollout_id)
     events = merge_timelines(recorded, state.timeline if state else ())
     digest = _check_chain(events, rollout_id, head or _known_head(state))
+    unconfirmed = _check_evidence(events, rows, state, rollout_id)
     decisions = await asyncio.to_thread(_check_proofs, context, keyring, events, rollout_id)
     document = {
         "rollout": rollout_id,
         "events": len(events),
         "head": digest,
+        "evidence": {"rows": len(rows), "unconfirmed": unconfirmed},
         "decisions": [decision.model_dump(mode="json") for decision in decisions],
     }
     lines = [f"{decision.at:%Y-%m-%d %H:%M:%S} UTC  {decision.text}" for decision in decisions]
-    summary = f"{rollout_id}: {len(events)} events in one chain, head {digest}"
+    evidence = f"{len(rows)} rows of evidence"
+    if unconfirmed:
+        evidence += f", {unconfirmed} of them newer than the last event"
+    summary = f"{rollout_id}: {evidence}, {len(events)} events in one chain, head {digest}"
     print_result(json, document, "\n".join([*lines, summary]))
 
 
@@ -76,6 +89,23 @@ def _check_chain(events: tuple[Event, ...], rollout_id: str, head: str) -> str:
         return verify_chain(events, rollout_id, head)
     except EventChainError as error:
         raise CliError(f"The record of {rollout_id} was changed: {error}") from error
+
+
+def _check_evidence(
+    events: Sequence[Event], rows: Sequence[EvidenceRow], state: State | None, rollout_id: str
+) -> int:
+    """Return how many rows the rollout has not confirmed yet; after its end each must be."""
+    heads = [event.evidence for event in events]
+    if state is not None:
+        heads.append(state.evidence)
+    try:
+        unconfirmed = verify_evidence(rows, heads, rollout_id)
+    except EvidenceChainError as error:
+        raise CliError(f"The evidence of {rollout_id} was changed: {error}") from error
+    if unconfirmed and events and events[-1].kind == "end" and events[-1].evidence.count:
+        names = ", ".join(row.key for row in rows[-unconfirmed:])
+        raise CliError(f"The evidence of {rollout_id} was changed: added after its end: {names}")
+    return unconfirmed
 
 
 def _check_proofs(

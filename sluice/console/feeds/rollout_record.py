@@ -14,7 +14,6 @@ from activities.contract.timeline_ledger import (
     merge_timelines,
     read_checks,
     read_events,
-    read_findings,
 )
 from activities.rendering.report_text import render_markdown
 from sluice.cli.commands.plan_edits.whatif import replay_with_overrides
@@ -22,6 +21,7 @@ from sluice.cli.errors import CliError, Exit
 from sluice.cli.views.whatif import whatif_text
 from sluice.console.feeds.rollout_feed import RolloutFeed
 from sluice.rollout.engine.state import State, Status
+from sluice.rollout.engine.timeline import findings_of
 from sluice.rollout.errors import OverrideError
 from sluice.rollout.plan.schema import RolloutPlan
 from sluice.rollout.review.explain import Explanation, RecordedCheck, explain
@@ -76,10 +76,9 @@ class RolloutRecord:
                 RecordedCheck(check=record.check, gates=record.gates, metrics=record.metrics)
                 for record in await read_checks(self.ledger, rollout_id)
             ]
-            findings = await read_findings(self.ledger, rollout_id)
         except EffectError as error:
             raise LedgerAwayError(error) from error
-        return explain(events, checks, findings)[: -EXPLANATIONS_MAX - 1 : -1]
+        return explain(events, checks, findings_of(events))[: -EXPLANATIONS_MAX - 1 : -1]
 
     async def write_report(self, flag: str, now: datetime) -> str:
         """Write the post-mortem as Markdown; before the end, what it would be now.
@@ -112,7 +111,6 @@ class RolloutRecord:
             timeline = state.timeline if state else ()
             events = merge_timelines(await read_events(self.ledger, rollout_id), timeline)
             records = await read_checks(self.ledger, rollout_id)
-            findings = await read_findings(self.ledger, rollout_id)
         except EffectError as error:
             raise LedgerAwayError(error) from error
         checks = [RecordedCheck(check=r.check, gates=r.gates, metrics=r.metrics) for r in records]
@@ -120,7 +118,7 @@ class RolloutRecord:
             return WhatIf(plan, (), (), "")
         try:
             changes, replays = await asyncio.to_thread(
-                replay_with_overrides, edits, (checks, findings, events), plan
+                replay_with_overrides, edits, (checks, events), plan
             )
         except OverrideError as error:
             raise CliError(str(error), Exit.USAGE) from error

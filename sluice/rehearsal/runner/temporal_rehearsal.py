@@ -21,6 +21,7 @@ from activities.doubles.environment_probe import MemoryEnvironmentProbe
 from activities.doubles.ledger import MemoryLedger
 from activities.flags import FlagActivities
 from activities.identity import IdentityActivities
+from activities.timeline import TimelineActivities
 from activities.watch import WatchActivities
 from sluice.rehearsal.errors import ServerFailedError
 from sluice.rehearsal.recorder.client import RecorderClient
@@ -159,7 +160,7 @@ class RehearsalEnvironment:
 
     def _activities(self, course: RemoteTimeline, ledger: MemoryLedger) -> list[Callable[..., Any]]:
         metrics, flags = RecordedMetrics(course), RehearsalFlags(course)
-        watch = WatchActivities(metrics, flags, ledger, clock=workflow_time)
+        watch = WatchActivities(metrics, flags, clock=workflow_time)
         return [
             FlagActivities(flags).apply,
             FlagActivities(flags).confirm,
@@ -167,6 +168,7 @@ class RehearsalEnvironment:
             ChecklistActivities(metrics, MemoryEnvironmentProbe()).check_items,
             AcceleratedWatch(watch, course, self.env.client).watch_red_flags,
             skip_report,
+            TimelineActivities(ledger).record_end,
             IdentityActivities().verify,
             ApproverActivities(self.env.client).advance,
         ]

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from sluice.rollout.engine.commands import Proof, Signer
+from sluice.rollout.engine.evidence_chain import EvidenceHead
 from sluice.rollout.model import Model
 
 
@@ -17,6 +18,7 @@ class Event(Model):
     """One line of the timeline. ``actor`` is ``sluice`` unless a person did it.
 
     ``signer`` is set when a keyring has verified the person; ``proof`` is what was verified.
+    ``finding`` is a red flag's finding as JSON. ``evidence`` anchors the ledger's other rows.
     ``position`` counts from 1; ``digest`` links the event to all before it (``event_chain``).
     """
 
@@ -28,6 +30,8 @@ class Event(Model):
     percentage: float | None = None
     signer: Signer | None = None
     proof: Proof | None = None
+    finding: str = ""
+    evidence: EvidenceHead = EvidenceHead()
     position: int = 0
     digest: str = ""
 
@@ -83,6 +87,12 @@ def _genesis(rollout_id: str) -> str:
 
 
 def _digest(event: Event, previous: str) -> str:
-    content = event.model_dump(mode="json", exclude={"digest"})
+    content = event.model_dump(mode="json", exclude={"digest", *_absent_fields(event)})
     text = json.dumps([previous, content], sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _absent_fields(event: Event) -> set[str]:
+    """Leave out what an event of 0.2 did not have, so that its digest still fits."""
+    absent = {"finding"} if not event.finding else set[str]()
+    return absent | ({"evidence"} if event.evidence == EvidenceHead() else set[str]())

@@ -16,6 +16,7 @@ from sluice.rollout.analysis.sequential_state import SequentialState
 from sluice.rollout.analysis.verdict import Check, Verdict
 from sluice.rollout.engine.commands import DecisionMemory
 from sluice.rollout.engine.event_chain import Event
+from sluice.rollout.engine.evidence_chain import EvidenceHead
 from sluice.rollout.engine.step_progress import (
     CheckEvidence,
     LiveStep,
@@ -185,6 +186,7 @@ class State(BaseModel):
     live: LiveStep = LiveStep()
     checks: CheckEvidence = CheckEvidence()
     check_count: int = 0
+    evidence: EvidenceHead = EvidenceHead()
     red_flags: RedFlags = RedFlags()
     attestations: dict[str, Attestation] = Field(default_factory=dict)
     item_results: dict[str, ItemResult] = Field(default_factory=dict)

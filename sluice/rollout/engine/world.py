@@ -33,6 +33,7 @@ class CheckRequest(Model):
 
     ``baseline_gates`` are gates whose readings become the baseline (thresholds unused). ``events``
     are the timeline's lines since the last check: the ledger gets them with this one.
+    ``evidence_digest`` is the digest of the row before it.
     """
 
     id: str
@@ -44,20 +45,28 @@ class CheckRequest(Model):
     baseline: dict[str, Reading]
     baseline_gates: tuple[Gate, ...] = ()
     events: tuple[Event, ...] = ()
+    evidence_digest: str = ""
     evidence_context: EvidenceContext | None = None
     stale_after: Duration = STALE_AFTER
     live_since: datetime | None = None
+
+    @property
+    def ledger_key(self) -> str:
+        """The row's key. With the time: a check that is dropped and asked for again is another."""
+        return f"check-{self.id}-{self.at.isoformat()}"
 
 
 class CheckResult(Model):
     """The judged check, and by metric the usable baseline readings of ``baseline_gates``.
 
-    ``sequential_states`` is the statistical gates' evidence, by gate name.
+    ``sequential_states`` is the statistical gates' evidence, by gate name. ``digest`` is that of
+    the check's row.
     """
 
     check: Check
     baseline: dict[str, Reading] = Field(default_factory=dict)
     sequential_states: dict[str, SequentialState] = Field(default_factory=dict)
+    digest: str = ""
 
 
 class World(Protocol):
@@ -117,6 +126,7 @@ def build_check_request(state: State, now: datetime, decision: RunCheck) -> Chec
         baseline=state.baseline,
         baseline_gates=state.plan.baselines if decision.live and step.record_baseline else (),
         events=events_to_record(state),
+        evidence_digest=state.evidence.digest,
         evidence_context=build_evidence_context(state, "gates", step),
         stale_after=state.plan.stale_after,
         live_since=state.live.since,

@@ -122,7 +122,7 @@ def _explain_event(event: Event, index: _CheckIndex, findings: Sequence[Finding]
         source, measured_at = judged.check.id, judged.check.at
         evidence = list(_verdict_evidence(judged, index))
     return Explanation(
-        **event.model_dump(exclude={"proof", "position", "digest"}),
+        **event.model_dump(exclude={"proof", "finding", "evidence", "position", "digest"}),
         source=source,
         runbook=runbook,
         measured_at=measured_at,

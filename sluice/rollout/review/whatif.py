@@ -10,7 +10,6 @@ from sluice.rollout.analysis.gate import RELATIVE_KINDS, Gate, GateKind, Metric,
 from sluice.rollout.analysis.judge import judge
 from sluice.rollout.analysis.reading import GateReadings, Reading
 from sluice.rollout.analysis.verdict import Check, Outcome, Verdict
-from sluice.rollout.engine.event_chain import Event
 from sluice.rollout.engine.state import Finding
 from sluice.rollout.plan.overrides import Override, RuleRef, with_overrides
 from sluice.rollout.plan.schema import RolloutPlan
@@ -34,22 +33,6 @@ class VerdictChange(Model):
     @property
     def differs(self) -> bool:
         return self.before.outcome is not self.after.outcome
-
-
-def findings_acted_on(findings: Sequence[Finding], events: Sequence[Event]) -> list[Finding]:
-    """Return the findings that the rollout acted on: its timeline names each.
-
-    A watch that was just stopped may still find the rollout's own next change, and record that.
-    """
-    red_flags = [event for event in events if event.kind == "red_flag"]
-    return [
-        finding
-        for finding in findings
-        if any(
-            event.at >= finding.seen_at and event.text.endswith(finding.verdict.reason)
-            for event in red_flags
-        )
-    ]
 
 
 def editable_rules(

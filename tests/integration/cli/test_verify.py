@@ -7,10 +7,12 @@ import asyncpg  # type: ignore[import-untyped]  # asyncpg ships no type informat
 import pytest
 
 from activities.adapters.postgres_ledger import PostgresLedger
+from activities.contract.models import LedgerEntry
 from activities.contract.timeline_ledger import record_events
 from sluice.cli.commands.verify import verify
 from sluice.cli.errors import CliError
 from sluice.rollout.engine.event_chain import Event, link_event
+from sluice.rollout.engine.evidence_chain import EvidenceHead
 from tests.conftest import run_blocking
 from tests.free_port import free_port
 
@@ -18,20 +20,37 @@ pytestmark = pytest.mark.integration
 NOW = datetime(2026, 11, 30, 8, tzinfo=UTC)
 
 
+def check_rows(rollout_id: str) -> list[LedgerEntry]:
+    rows: list[LedgerEntry] = []
+    for number in range(3):
+        row = LedgerEntry(
+            rollout_id=rollout_id,
+            key=f"check-{number}",
+            kind="check",
+            at=NOW + timedelta(minutes=number),
+            body=f'{{"value": {number}}}',
+        )
+        rows.append(row.linked_to(rows[-1].digest if rows else ""))
+    return rows
+
+
 @pytest.fixture
 def rollout_id(postgres_dsn: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Record a rollout of three events; Temporal is away."""
+    """Record a rollout of three events and three checks; Temporal is away."""
     name = f"rollout-verify/{uuid.uuid4().hex}"
     monkeypatch.setenv("POSTGRES_DSN", postgres_dsn)
     monkeypatch.setenv("TEMPORAL_ADDRESS", f"127.0.0.1:{free_port()}")
-    events: list[Event] = []
-    for minute, kind in enumerate(("start", "pause", "abort")):
+    rows, events = check_rows(name), list[Event]()
+    heads = (EvidenceHead(), EvidenceHead(), EvidenceHead(count=3, digest=rows[-1].digest))
+    for minute, (kind, head) in enumerate(zip(("start", "pause", "end"), heads, strict=True)):
         at = NOW + timedelta(minutes=minute)
-        event = Event(at=at, kind=kind, text="because", actor="ada", percentage=5)
+        event = Event(at=at, kind=kind, text="because", actor="ada", percentage=5, evidence=head)
         events.append(link_event(event, events[-1] if events else None, name))
 
     async def record() -> None:
         ledger = PostgresLedger(postgres_dsn)
+        for row in rows:
+            await ledger.append(row)
         await record_events(ledger, name, events)
         await ledger.close()
 
@@ -45,7 +64,7 @@ def rewrite(postgres_dsn: str, statement: str, *values: str) -> None:
     async def run() -> None:
         connection = await asyncpg.connect(postgres_dsn)
         await connection.execute("SET session_replication_role = replica")
-        assert await connection.execute(statement, *values) != "UPDATE 0"
+        assert await connection.execute(statement, *values) not in ("UPDATE 0", "DELETE 0")
         await connection.close()
 
     run_blocking(run)
@@ -54,22 +73,56 @@ def rewrite(postgres_dsn: str, statement: str, *values: str) -> None:
 def test_untouched_record_is_verified(rollout_id: str, capsys: pytest.CaptureFixture[str]) -> None:
     verify(rollout_id)
     shown = capsys.readouterr().out
-    assert "abort by ada (unverified): because" in shown
-    assert "3 events in one chain" in shown
+    assert "pause by ada (unverified): because" in shown
+    assert "3 rows of evidence, 3 events in one chain" in shown
 
 
-def test_forged_name_shows(rollout_id: str, postgres_dsn: str) -> None:
-    """The attack that ``explain`` alone repeats as if it were true."""
-    statement = """
-        UPDATE sluice_ledger SET body = jsonb_set(body::jsonb, '{actor}', '"mallory"')
-        WHERE rollout_id = $1 AND key = 'event-000002'
-    """
+@pytest.mark.parametrize(
+    ("change", "first"),
+    [
+        ("UPDATE {t} SET body = '{{\"value\": 0}}' WHERE {r} AND key = 'check-1'", "check-1"),
+        ("UPDATE {t} SET at = at - interval '1 h' WHERE {r} AND key = 'check-2'", "check-2"),
+        ("UPDATE {t} SET kind = 'report' WHERE {r} AND key = 'check-0'", "check-0"),
+        ("DELETE FROM {t} WHERE {r} AND key = 'check-1'", "check-2"),
+        ("DELETE FROM {t} WHERE {r} AND key = 'check-2'", "1 rows are missing"),
+        (
+            "INSERT INTO {t} (rollout_id, key, kind, at, body, digest) "
+            "SELECT rollout_id, 'check-9', kind, at, body, digest FROM {t} "
+            "WHERE {r} AND key = 'check-2'",
+            "check-9",
+        ),
+        (
+            "UPDATE {t} SET body = jsonb_set(body::jsonb, '{{actor}}', '\"mallory\"') "
+            "WHERE {r} AND key = 'event-000002'",
+            "event 2",
+        ),
+        ("DELETE FROM {t} WHERE {r} AND key = 'event-000001'", "event 1"),
+    ],
+)
+def test_rewritten_row_shows(change: str, first: str, rollout_id: str, postgres_dsn: str) -> None:
+    """Timeline or evidence, altered, moved, removed or inserted: the first bad row is named."""
+    statement = change.format(t="sluice_ledger", r="rollout_id = $1")
     rewrite(postgres_dsn, statement, rollout_id)
-    with pytest.raises(CliError, match="event 2"):
+    with pytest.raises(CliError, match=first):
         verify(rollout_id)
 
 
-def test_removed_last_row_shows_against_a_noted_head(
+def test_row_added_after_the_end_shows(rollout_id: str, postgres_dsn: str) -> None:
+    """A digest that continues the chain does not help once the rollout is over."""
+    rows = check_rows(rollout_id)
+    added = rows[0].model_copy(update={"key": "check-later"}).linked_to(rows[-1].digest)
+
+    async def append() -> None:
+        ledger = PostgresLedger(postgres_dsn)
+        await ledger.append(added)
+        await ledger.close()
+
+    run_blocking(append)
+    with pytest.raises(CliError, match="added after its end: check-later"):
+        verify(rollout_id)
+
+
+def test_removed_last_event_shows_against_a_noted_head(
     rollout_id: str, postgres_dsn: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     verify(rollout_id)

@@ -24,6 +24,7 @@ from activities.doubles.environment_probe import MemoryEnvironmentProbe
 from activities.flags import FlagActivities
 from activities.identity import IdentityActivities
 from activities.notify import NoticeActivities
+from activities.timeline import TimelineActivities
 from activities.watch import WatchActivities
 from sluice.cli.clients.rollouts import Rollouts
 from sluice.cli.context import Context, stack_home
@@ -193,8 +194,9 @@ async def _worker(
             FlagActivities(flags).apply,
             FlagActivities(flags).confirm,
             CheckActivities(metrics, ledger).check,
-            WatchActivities(metrics, flags, ledger).watch,
+            WatchActivities(metrics, flags).watch,
             ScriptedReports().write_report,
+            TimelineActivities(ledger).record_end,
             NoticeActivities({"log": notices}).deliver,
             CodeRevertActivities(ScriptedCodeRepository()).revert,
             ChecklistActivities(metrics, probe).check_items,

@@ -154,7 +154,17 @@ def test_names_follow_flag_and_time_and_the_ledger_knows_them(
 ) -> None:
     assert Path(receipt.html).name == "phase4_online_learning-2026-03-01-1400.html"
     (entry,) = asyncio.run(ledger.entries("r", "report"))
-    assert ReportReceipt.model_validate_json(entry.body) == receipt
+    assert ReportReceipt.model_validate_json(entry.body).html == receipt.html
+    assert entry.digest == receipt.digest
+
+
+def test_final_state_and_report_continue_the_chain_of_evidence(
+    receipt: ReportReceipt, ledger: MemoryLedger
+) -> None:
+    (state,) = asyncio.run(ledger.entries("r", "state"))
+    (report,) = asyncio.run(ledger.entries("r", "report"))
+    assert state.linked_to("") == state, "finished_state has no checks of its own"
+    assert report.linked_to(state.digest).digest == receipt.digest
 
 
 def test_writing_again_replaces_and_leaves_nothing_behind(

@@ -11,12 +11,10 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.contract.errors import (
     FlagsUnreachableError,
-    LedgerUnreachableError,
     MetricsUnreachableError,
 )
-from activities.contract.models import LedgerEntry, WatchCheckpoint, WatchRequest
+from activities.contract.models import WatchCheckpoint, WatchRequest
 from activities.doubles.flags import MemoryFlags
-from activities.doubles.ledger import MemoryLedger
 from activities.doubles.metrics import MemoryMetrics
 from activities.watch import WatchActivities
 from sluice.rollout.analysis.failure_runs import FailureRun
@@ -43,7 +41,6 @@ class WatchWorld:
     def __init__(self) -> None:
         self.metrics = MemoryMetrics({"errors": 0.01})
         self.flags = MemoryFlags()
-        self.ledger = MemoryLedger()
         self.heartbeats: list[WatchCheckpoint] = []
         self.environment = ActivityEnvironment()
         self.environment.on_heartbeat = self._record_heartbeat
@@ -66,7 +63,7 @@ class WatchWorld:
         )
 
     async def watch(self, *red_flags: Gate, **fields: object) -> Finding:
-        activities = WatchActivities(self.metrics, self.flags, self.ledger, lambda: AT)
+        activities = WatchActivities(self.metrics, self.flags, lambda: AT)
         request = WatchRequest.model_validate(
             {
                 "rollout_id": "r",
@@ -118,23 +115,6 @@ async def test_fires_when_the_limit_is_broken(world: WatchWorld) -> None:
     assert (finding.kind, finding.name, finding.seen_at) == ("red_flag", "errors", AT)
     assert finding.verdict.outcome is Outcome.FAILED
     assert finding.gate == red_flag()
-
-
-async def test_a_finding_is_in_the_ledger(world: WatchWorld) -> None:
-    world.metrics.answers["errors"] = 0.2
-    finding = await world.watch()
-    (entry,) = await world.ledger.entries("r", "finding")
-    assert Finding.model_validate_json(entry.body) == finding
-
-
-async def test_a_ledger_that_is_away_delays_no_finding(world: WatchWorld) -> None:
-    class Away(MemoryLedger):
-        async def append(self, entry: LedgerEntry) -> LedgerEntry:
-            raise LedgerUnreachableError("away")
-
-    world.ledger = Away()
-    world.metrics.answers["errors"] = 0.2
-    assert (await world.watch()).name == "errors"
 
 
 async def test_a_healthy_step_is_watched_on(world: WatchWorld) -> None:

@@ -11,7 +11,6 @@ from temporalio.testing import ActivityEnvironment
 from activities.contract.errors import MetricsQueryError, MetricsUnreachableError
 from activities.contract.models import WatchCheckpoint, WatchRequest
 from activities.doubles.flags import MemoryFlags
-from activities.doubles.ledger import MemoryLedger
 from activities.doubles.metrics import MemoryMetrics
 from activities.measuring.server_clock import ServerClock
 from activities.watch import WatchActivities
@@ -60,7 +59,7 @@ async def watch(
             **fields,
         }
     )
-    activities = WatchActivities(source, MemoryFlags(), MemoryLedger(), clock)
+    activities = WatchActivities(source, MemoryFlags(), clock)
     try:
         return (await ActivityEnvironment().run(activities.watch, request)).finding
     except TimeoutError:

@@ -9,7 +9,6 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.contract.models import WatchCheckpoint, WatchRequest, WatchResult
 from activities.doubles.flags import MemoryFlags
-from activities.doubles.ledger import MemoryLedger
 from activities.doubles.metrics import MemoryMetrics
 from activities.watch import WatchActivities
 from sluice.rollout.analysis.blocks import coverage_query, increase_query, reset_query
@@ -47,7 +46,7 @@ class FrozenClockWatch:
         self.environment = ActivityEnvironment()
         self.environment.on_heartbeat = self._record_heartbeat
         at = SINCE + minutes * MINUTE
-        self.activities = WatchActivities(metrics, MemoryFlags(), MemoryLedger(), lambda: at)
+        self.activities = WatchActivities(metrics, MemoryFlags(), lambda: at)
 
     def _record_heartbeat(self, *details: Any) -> None:  # noqa: ANN401  whatever the activity sends
         self.heartbeats.append(WatchCheckpoint.model_validate(details[0]))

@@ -14,7 +14,6 @@ from activities.contract.timeline_ledger import (
     merge_timelines,
     read_checks,
     read_events,
-    read_findings,
 )
 from sluice.cli.clients.ledger import fetch_live_state, open_ledger, resolve_rollout_id
 from sluice.cli.context import Context
@@ -24,6 +23,7 @@ from sluice.cli.output import JsonOption, print_result
 from sluice.cli.views.whatif import whatif_document, whatif_text
 from sluice.rollout.engine.event_chain import Event
 from sluice.rollout.engine.state import Finding, State
+from sluice.rollout.engine.timeline import findings_of
 from sluice.rollout.errors import OverrideError
 from sluice.rollout.plan.overrides import override_plan, parse_override
 from sluice.rollout.plan.schema import RolloutPlan
@@ -31,7 +31,6 @@ from sluice.rollout.review.explain import RecordedCheck
 from sluice.rollout.review.whatif import (
     VerdictChange,
     editable_rules,
-    findings_acted_on,
     rejudge_checks,
     rejudge_finding,
     sorted_checks,
@@ -66,12 +65,11 @@ async def _whatif(rollout: str | None, wanted: Sequence[str], json: bool) -> Non
         state = await fetch_live_state(context, rollout_id)
         plan = state.plan if state else await _load_archived_plan(ledger, rollout_id)
         records = await read_checks(ledger, rollout_id)
-        findings = await read_findings(ledger, rollout_id)
         recorded = await read_events(ledger, rollout_id)
     events = merge_timelines(recorded, state.timeline if state else ())
     checks = [RecordedCheck(check=r.check, gates=r.gates, metrics=r.metrics) for r in records]
     try:
-        changes, course = replay_with_overrides(wanted, (checks, findings, events), plan)
+        changes, course = replay_with_overrides(wanted, (checks, events), plan)
     except OverrideError as error:
         raise CliError(str(error), Exit.USAGE) from error
     print_result(
@@ -99,7 +97,7 @@ async def _load_archived_plan(ledger: PostgresLedger, rollout_id: str) -> Rollou
     return ReportRequest.model_validate_json(states[-1].body, extra="ignore").state.plan
 
 
-RolloutRecords = tuple[Sequence[RecordedCheck], Sequence[Finding], Sequence[Event]]
+RolloutRecords = tuple[Sequence[RecordedCheck], Sequence[Event]]
 
 
 def replay_with_overrides(
@@ -110,7 +108,8 @@ def replay_with_overrides(
     Raises:
         EditError: an edit that can't be applied to what was recorded.
     """
-    checks, findings, events = records[0], findings_acted_on(records[1], records[2]), records[2]
+    checks, events = records
+    findings = findings_of(events)
     placed = [(_step_at(events, finding), finding) for finding in findings]
     edits = [parse_override(text, editable_rules(checks, placed, plan)) for text in override_texts]
     again = list(rejudge_checks(checks, edits))

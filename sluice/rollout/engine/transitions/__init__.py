@@ -4,6 +4,7 @@ from sluice.rollout.engine.transitions.acknowledgements import (
     acknowledge,
     expire_acknowledgements,
 )
+from sluice.rollout.engine.transitions.evidence import drop_evidence, receive_evidence
 from sluice.rollout.engine.transitions.notices import (
     add_event,
     enqueue_notice,
@@ -58,6 +59,7 @@ __all__ = [
     "complete_rollback",
     "confirm_abort",
     "confirm_rollback",
+    "drop_evidence",
     "enqueue_notice",
     "enter_step",
     "expire_acknowledgements",
@@ -71,6 +73,7 @@ __all__ = [
     "pause_automatically",
     "promote",
     "raise_finding",
+    "receive_evidence",
     "record_abort_write",
     "record_approvals_min",
     "record_check",

@@ -8,6 +8,7 @@ from sluice.rollout.engine.event_chain import Event, link_event
 from sluice.rollout.engine.runbook import runbook_for_alert
 from sluice.rollout.engine.state import State
 from sluice.rollout.engine.timeline import PAGING_SEVERITIES, has_route
+from sluice.rollout.engine.transitions.evidence import take_evidence_head
 from sluice.rollout.plan.notification import Notice
 
 TIMELINE_MAX = 300
@@ -15,15 +16,18 @@ TIMELINE_MAX = 300
 
 def add_event(state: State, now: datetime, kind: str, text: str, actor: str = "sluice") -> None:
     """Add a line to the timeline; the oldest lines go when there are too many."""
-    step = state.step.name if state.step else None
-    event = Event(at=now, kind=kind, text=text, actor=actor, step=step, percentage=state.percentage)
-    append_event(state, event)
+    append_event(state, Event(at=now, kind=kind, text=text, actor=actor))
 
 
 def append_event(state: State, event: Event) -> None:
-    """Link an event to the chain of the timeline and add it."""
+    """Add an event at the rollout's present place, linked to the chain of the timeline."""
     last = state.timeline[-1] if state.timeline else None
-    linked = link_event(event, last, state.rollout_id)
+    update = {
+        "step": state.step.name if state.step else None,
+        "percentage": state.percentage,
+        "evidence": take_evidence_head(state),
+    }
+    linked = link_event(event.model_copy(update=update), last, state.rollout_id)
     state.timeline = (*state.timeline, linked)[-TIMELINE_MAX:]
 
 

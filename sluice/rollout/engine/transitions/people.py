@@ -87,8 +87,6 @@ def _record_decision(
         kind=kind,
         text=text,
         actor=command.actor,
-        step=state.step.name if state.step else None,
-        percentage=state.percentage,
         signer=signer,
         proof=command.proof if signer else None,
     )

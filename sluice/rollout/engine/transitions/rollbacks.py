@@ -6,6 +6,7 @@ from typing import Literal
 from sluice.rollout.analysis.gate import Severity
 from sluice.rollout.engine.commands import Command
 from sluice.rollout.engine.escalation import APPROVAL_REMINDER
+from sluice.rollout.engine.event_chain import Event
 from sluice.rollout.engine.flag_target import DesiredFlag, FlagReceipt, FlagWrite
 from sluice.rollout.engine.rollback import resolve_target
 from sluice.rollout.engine.state import (
@@ -19,7 +20,11 @@ from sluice.rollout.engine.state import (
     Status,
 )
 from sluice.rollout.engine.step_progress import CheckEvidence, LiveStep, PendingEntry, StepClock
-from sluice.rollout.engine.transitions.notices import add_event, enqueue_notice
+from sluice.rollout.engine.transitions.notices import (
+    add_event,
+    append_event,
+    enqueue_notice,
+)
 from sluice.rollout.engine.transitions.reminders import drop_reminder
 
 REFUSED_ALERT = "rollback_refused"
@@ -44,7 +49,15 @@ def raise_finding(state: State, now: datetime, finding: Finding) -> None:
     key = f"red_flags/{finding.name}"
     if (acted_on := state.sequential_states.get(key)) is not None:
         state.sequential_states = {**state.sequential_states, key: acted_on.next_attempt()}
-    add_event(state, now, "red_flag", f"{severity} {reason}")
+    append_event(
+        state,
+        Event(
+            at=now,
+            kind="red_flag",
+            text=f"{severity} {reason}",
+            finding=finding.model_dump_json(),
+        ),
+    )
     enqueue_notice(state, now, severity, finding.name, reason)
 
 
