@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 import pytest
 import redis
@@ -123,8 +124,13 @@ def redis_url(redis_server_url: str) -> str:
 
 @pytest.fixture(scope="session")
 def postgres_dsn(shared_stack: Stack) -> str:
-    """Give the session's Postgres: choose table names of your own, or drop what you create."""
-    return _address(shared_stack, "postgres", "POSTGRES_DSN")
+    """Give the session's Postgres as its administrator, who may create databases and roles.
+
+    Choose table names of your own, or drop what you create.
+    """
+    address = urlsplit(_address(shared_stack, "postgres", "POSTGRES_DSN"))
+    password = (shared_stack.home / "data/postgres/password").read_text()
+    return f"postgresql://sluice:{password}@127.0.0.1:{address.port}/postgres"
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 
 from sluice.stack import Stack
+from sluice.stack.services.postgres_roles import WRITER
 
 ROUTER_COUNT = 2
 READY_SECONDS = 60.0
@@ -62,7 +63,8 @@ async def start_load(stack: Stack, routers: list[DemoRouter]) -> None:
 
 
 async def start_worker(stack: Stack) -> None:
-    await stack.spawn("worker", (sys.executable, "-m", "worker"))
+    environment = stack.ledger_environment(WRITER)
+    await stack.spawn("worker", (sys.executable, "-m", "worker"), env=environment)
 
 
 async def _wait_until_ready(router: DemoRouter) -> None:

@@ -14,6 +14,7 @@ from sluice.stack.lock import exclusive_lock
 from sluice.stack.port_allocator import PortAllocator
 from sluice.stack.service import PostStartHook, Service, ServiceContext
 from sluice.stack.services import SERVICE_NAMES, SERVICES_BY_NAME
+from sluice.stack.services.postgres import LEDGER_VARIABLE, ledger_dsn
 from sluice.stack.services.prometheus import add_scrape_target, write_scrape_targets
 from sluice.stack.state import (
     ServiceRecord,
@@ -155,6 +156,17 @@ class Stack:
     def environment(self) -> dict[str, str]:
         """Return the variables that reach the recorded services, external ones included."""
         return load_state(self._home).environment
+
+    def ledger_environment(self, role: str) -> dict[str, str]:
+        """Return the ledger's address for a role other than the readers'.
+
+        Empty while Postgres is external or stopped.
+        """
+        record = load_state(self._home).services.get("postgres")
+        if record is None or record.identity is None:
+            return {}
+        context = self._context(SERVICES_BY_NAME["postgres"])
+        return {LEDGER_VARIABLE: ledger_dsn(context, role)}
 
     def set_scrape_targets(self, addresses: Sequence[str], job: str = "router") -> None:
         """Make the stack's Prometheus scrape exactly these ``host:port`` as ``job``.

@@ -12,12 +12,14 @@ from prometheus_client import CollectorRegistry, Gauge, start_http_server
 from redis.asyncio import Redis
 from temporalio.client import Client
 
+from sluice.cli.clients.ledger import create_ledger
 from sluice.cli.clients.rollouts import Rollouts
 from sluice.cli.errors import CliError
 from sluice.flags import AuditEntry, FeatureFlags
 from sluice.rollout.engine.state import State
 from sluice.rollout.plan.loader import parse_plan
 from sluice.stack import Stack
+from sluice.stack.services.postgres_roles import WRITER
 from sluice.worker.payload_converter import DATA_CONVERTER
 
 FLAG = "learning"
@@ -78,6 +80,7 @@ class LiveRollout:
         cls, stack: Stack, worker_settings: Mapping[str, str] | None = None, plan: str = PLAN
     ) -> "LiveRollout":
         """Start exporter, worker and rollout, once Prometheus has the first reading."""
+        await create_ledger(stack)
         environment = stack.environment()
         registry = CollectorRegistry()
         errors = Gauge("test_errors", "Set by the test", ["cohort"], registry=registry)
@@ -103,7 +106,8 @@ class LiveRollout:
         self, settings: Mapping[str, str] | None = None, name: str = "worker"
     ) -> None:
         root = {"SLUICE_REPORT_ROOT": str(self.stack.home)}
-        environment = {**root, **(settings or {})}
+        ledger = self.stack.ledger_environment(WRITER)
+        environment = {**root, **ledger, **(settings or {})}
         await self.stack.spawn(name, (sys.executable, "-m", "worker"), env=environment)
 
     async def kill_worker(self) -> None:

@@ -21,7 +21,7 @@ async def live(make_stack: StackFactory) -> AsyncIterator[LiveRollout]:
 
 
 async def check_keys(live: LiveRollout) -> list[str]:
-    connection = await asyncpg.connect(live.stack.environment()["POSTGRES_DSN"])
+    connection = await asyncpg.connect(live.stack.environment()["SLUICE_LEDGER_DSN"])
     try:
         rows = await connection.fetch("SELECT key FROM sluice_ledger WHERE kind = 'check'")
     finally:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 from activities.adapters.postgres_ledger import PostgresLedger
 from activities.contract.errors import EffectError
@@ -12,8 +13,24 @@ from sluice.cli.output import print_note
 from sluice.rollout.engine.state import State
 from workflows.models import workflow_id
 
+if TYPE_CHECKING:
+    from sluice.stack import Stack
+
 ROLLOUT_ID_PREFIX = workflow_id("")
 TEMPORAL_TIMEOUT_SECONDS = 5
+
+
+async def create_ledger(stack: "Stack") -> None:
+    """Create the table in the stack's own Postgres, as the owner whom no process knows.
+
+    Raises:
+        CliError: UNREACHABLE.
+    """
+    from sluice.stack.services import postgres_roles as roles  # noqa: PLC0415  the extra `stack`
+
+    if environment := stack.ledger_environment(roles.OWNER):
+        async with open_ledger(Context(environment)) as ledger:
+            await ledger.grant((roles.WRITER,), (roles.READER,))
 
 
 async def fetch_live_state(context: Context, rollout_id: str) -> State | None:

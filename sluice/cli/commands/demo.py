@@ -12,6 +12,7 @@ from redis.asyncio import Redis
 from rich.console import Console
 from temporalio.service import RPCError
 
+from sluice.cli.clients.ledger import create_ledger
 from sluice.cli.clients.rollouts import Rollouts
 from sluice.cli.commands.console import start_console
 from sluice.cli.context import Context, stack_home
@@ -119,6 +120,7 @@ async def _start_servers(stack: Stack, began: float) -> None:
     await stack.up(
         on_progress=lambda name, state, s: print_note(f"  {name:<12} {state} ({s:.1f} s)")
     )
+    await create_ledger(stack)
     print_note(f"[{time.monotonic() - began:5.1f} s] servers are up")
 
 

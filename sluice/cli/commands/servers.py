@@ -57,6 +57,10 @@ def up(json: JsonOption = False) -> None:
         stack = _open_stack()
         try:
             await stack.up(on_progress=progress)
+            if not missing_packages("rollouts"):
+                from sluice.cli.clients.ledger import create_ledger  # noqa: PLC0415  the extra `rollouts`
+
+                await create_ledger(stack)
             link = await _start_console(stack)
         except StackError as error:
             raise CliError(str(error)) from error
@@ -142,7 +146,18 @@ def _exec_module(module: str, *arguments: str) -> NoReturn:
 def worker() -> None:
     """Run a worker, which carries rollouts out. One is enough; several may run."""
     require_extra("worker", "worker")
+    os.environ.update(_ledger_writer())
     _exec_module("worker")
+
+
+def _ledger_writer() -> dict[str, str]:
+    """Return the ledger's address for a worker, where the ledger is the one of `sluice up`."""
+    own = load_environment(stack_home()).get("SLUICE_LEDGER_DSN")
+    if own is None or own != Context.read().environment["SLUICE_LEDGER_DSN"]:
+        return {}
+    from sluice.stack.services.postgres_roles import WRITER  # noqa: PLC0415  the extra `stack`
+
+    return _open_stack().ledger_environment(WRITER)
 
 
 def router(

@@ -21,8 +21,10 @@ from sluice.stack.errors import StackError
 from sluice.stack.executables import find_executable, package_file
 from sluice.stack.port_allocator import LOOPBACK
 from sluice.stack.service import ServiceContext
+from sluice.stack.services import postgres_roles as roles
 
 USER = "sluice"
+LEDGER_VARIABLE = "SLUICE_LEDGER_DSN"
 UNPRIVILEGED = "nobody"
 
 
@@ -30,7 +32,7 @@ UNPRIVILEGED = "nobody"
 class Postgres:
     name: str = "postgres"
     address_variable: str = "POSTGRES_DSN"
-    companion_variables: tuple[str, ...] = ()
+    companion_variables: tuple[str, ...] = (LEDGER_VARIABLE,)
     port_names: tuple[str, ...] = ("postgres",)
     # Fast shutdown: SIGTERM would wait for every client to leave.
     stop_signal: int = signal.SIGINT
@@ -65,17 +67,41 @@ class Postgres:
         )
 
     async def check_health(self, context: ServiceContext) -> None:
-        connection = await asyncpg.connect(self.environment(context)[self.address_variable])
+        connection = await asyncpg.connect(_admin_dsn(context))
         try:
             await connection.execute("SELECT 1")
         finally:
             await connection.close()
 
+    async def post_start(self, context: ServiceContext) -> None:
+        """Create the roles that the processes use; none of them may change the ledger."""
+        passwords = {role: _role_password(context, role) for role in roles.ROLES}
+        await roles.create_roles(_admin_dsn(context), passwords)
+
     def environment(self, context: ServiceContext) -> dict[str, str]:
-        secret = load_or_create_password(_password_file(context))
         return {
-            self.address_variable: f"postgresql://{USER}:{secret}@{context.address('postgres')}/postgres"
+            self.address_variable: _role_dsn(context, roles.ROUTER, "postgres"),
+            LEDGER_VARIABLE: ledger_dsn(context, roles.READER),
         }
+
+
+def ledger_dsn(context: ServiceContext, role: str) -> str:
+    """Return the address by which a role uses the ledger."""
+    return _role_dsn(context, role, roles.LEDGER)
+
+
+def _admin_dsn(context: ServiceContext) -> str:
+    secret = load_or_create_password(_password_file(context))
+    return f"postgresql://{USER}:{secret}@{context.address('postgres')}/postgres"
+
+
+def _role_dsn(context: ServiceContext, role: str, database: str) -> str:
+    secret = _role_password(context, role)
+    return f"postgresql://{role}:{secret}@{context.address('postgres')}/{database}"
+
+
+def _role_password(context: ServiceContext, role: str) -> str:
+    return load_or_create_password(context.directory / f"password_{role}")
 
 
 def _cluster(place: ServiceContext) -> Path:

