@@ -62,7 +62,7 @@ async def main(settings: WorkerSettings) -> None:
     )
     site = LiveEnvironmentProbe.from_environment(os.environ, flags, metrics, ledger)
     keyring = Path(settings.keyring) if settings.keyring else None
-    identity = IdentityActivities(keyring, settings.approvals_min)
+    identity = IdentityActivities(keyring, settings.approvals_min, ledger)
     code = GitRepository(
         settings.code_repository, settings.deploy_hook, os.environ, settings.hook_variables
     )

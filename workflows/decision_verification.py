@@ -56,7 +56,12 @@ async def _verify(state: State, context: DecisionContext, proof: Proof | None) -
     try:
         result: VerificationResult = await workflow.execute_local_activity(
             VERIFY_DECISION,  # by name: cryptography has no business in workflow code
-            VerificationRequest(context=context, proof=proof),
+            VerificationRequest(
+                context=context,
+                proof=proof,
+                run_id=state.run_id,
+                approvals=state.entry.approvals if context.verb == Verb.APPROVE else (),
+            ),
             result_type=VerificationResult,
             **activity_options.VERIFY,
         )
@@ -64,10 +69,13 @@ async def _verify(state: State, context: DecisionContext, proof: Proof | None) -
         raise _refused("who decided could not be verified; try again") from error
     if result.rejection:
         raise _refused(result.rejection)
+    if state.decisions.has_keyring and not result.has_keyring:
+        raise _refused("this rollout needs signatures, and this worker has no SLUICE_KEYRING")
     if result.nonce in state.decisions.used_nonces:  # two were verified at the same moment
         raise _refused("the statement was used before; sign a new one")
     transitions.record_verification(state, workflow.now(), result.has_keyring, result.nonce)
     transitions.record_approvals_min(state, result.approvals_min)
+    transitions.revoke_approvals(state, workflow.now(), result.revoked)
     return result.signer
 
 

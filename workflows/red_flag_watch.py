@@ -7,6 +7,7 @@ from temporalio.exceptions import FailureError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from activities.contract.models import WatchRequest, WatchResult
+    from activities.measuring.flag_drift import KILLED
     from activities.watch import WatchActivities
     from sluice.rollout.analysis.gate import GateKind
     from sluice.rollout.analysis.reading import Reading
@@ -71,8 +72,10 @@ class RedFlagWatcher:
 
 def _desired_watch(state: State) -> WatchRequest | None:
     step = state.exposed_step
-    if step is None or state.has_ended:
+    if state.has_ended:
         return None
+    if step is None:
+        return _desired_watch_at_zero(state)
     is_settled = state.pending_rollback is None
     phases = phases_at(state.plan, state.plan.index(step.name))
     expected = state.percentage if is_settled and _owns_flag(state, step) else None
@@ -108,6 +111,28 @@ def _needed_baseline(state: State, step: Step) -> dict[str, Reading]:
     """Return the readings that red flags compare with; a new one of another would replace the watch."""
     needed = {gate.metric for gate in step.red_flags if gate.kind is GateKind.BASELINE}
     return {name: reading for name, reading in state.baseline.items() if name in needed}
+
+
+def _desired_watch_at_zero(state: State) -> WatchRequest | None:
+    """Watch the flag alone after a rollback to 0 %: only this rollout may raise it again."""
+    step = state.rollback_origin_step
+    is_settled = state.sequence > 0 and state.pending_rollback is None
+    if not is_settled or not _owns_flag(state, step) or not workflow.patched("watch-at-zero"):
+        return None
+    return WatchRequest(
+        rollout_id=state.rollout_id,
+        step=step.name,
+        environment=state.plan.environment,
+        flag=state.plan.flag,
+        percentage=state.percentage,
+        interval_seconds=state.plan.watch_interval.total_seconds(),
+        metrics={},
+        red_flags=(),
+        baseline={},
+        muted_findings=(KILLED,),
+        run_id=state.run_id,
+        sequence=state.sequence,
+    )
 
 
 def _owns_flag(state: State, step: Step) -> bool:

@@ -16,6 +16,7 @@ from sluice.rollout.engine.event_chain import Event
 from sluice.rollout.engine.evidence_chain import link_evidence
 from sluice.rollout.engine.state import Finding, State
 from sluice.rollout.engine.world import CheckResult
+from sluice.rollout.plan.approval_policy import ApprovalRecord
 from sluice.rollout.plan.checklist import ChecklistItem, ItemResult
 from sluice.rollout.plan.notification import Channel, Notice
 from sluice.rollout.plan.schema import PhaseSwitches
@@ -129,7 +130,7 @@ class WatchCheckpoint(Model):
     sequential_states: dict[str, SequentialState] = Field(default_factory=dict)
 
 
-LedgerKind = Literal["check", "report", "event", "state"]
+LedgerKind = Literal["check", "report", "event", "start", "state"]
 
 
 class LedgerEntry(Model):
@@ -241,16 +242,23 @@ class ProbeResult(Model):
 
 
 class VerificationRequest(Model):
-    """A decision that may raise traffic, and the proof that came with it."""
+    """A decision that may raise traffic, and the proof that came with it.
+
+    ``run_id`` is the run that asks: a signed start counts for one run. ``approvals`` are those that
+    the waiting step has already.
+    """
 
     context: DecisionContext
     proof: Proof | None = None
+    run_id: str = ""
+    approvals: tuple[ApprovalRecord, ...] = ()
 
 
 class VerificationResult(Model):
     """``signer`` is verified by the statement with ``nonce``; without a keyring it is None.
 
     ``approvals_min`` is the worker's minimum of approvals for a step that raises traffic.
+    ``revoked`` are the keys of earlier approvals that the keyring no longer accepts.
     """
 
     has_keyring: bool
@@ -258,3 +266,4 @@ class VerificationResult(Model):
     nonce: str = ""
     rejection: str = ""
     approvals_min: int = 0
+    revoked: tuple[str, ...] = ()

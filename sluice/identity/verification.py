@@ -67,6 +67,23 @@ def verify_signature(
     return Signer(name=entry.name, fingerprint=entry.fingerprint)
 
 
+def may_still_approve(
+    name: str, key: str, keyring: Keyring, environment: str, at: datetime
+) -> bool:
+    """Return True if the keyring still lets the author of an earlier approval approve.
+
+    ``key`` is the fingerprint of the verified signer.
+    """
+    usable = (e for e in keyring.entries if e.is_valid_at(at) and e.covers(environment))
+    for entry in usable:
+        roles = entry.roles if (entry.name, entry.fingerprint) == (name, key) else frozenset()
+        if Role.GATEWAY in entry.roles and key == _vouched_key(entry, name):
+            roles = keyring.roles_of(name, environment, at) or entry.roles
+        if Role.APPROVER in roles:
+            return True
+    return False
+
+
 def required_roles(verb: str) -> tuple[Role, ...]:
     """Return the roles of which one is needed for a verb that may raise traffic."""
     return _ROLES.get(verb, (Role.OPERATOR,))
@@ -119,8 +136,12 @@ def _vouched_signer(
     the roles that its login may give.
     """
     _require_role(statement, (person or gateway.roles) - {Role.GATEWAY}, statement.actor)
-    mark = f"{gateway.fingerprint}/{statement.actor}"
-    return Signer(name=statement.actor, fingerprint=mark, gateway=gateway.fingerprint)
+    key = _vouched_key(gateway, statement.actor)
+    return Signer(name=statement.actor, fingerprint=key, gateway=gateway.fingerprint)
+
+
+def _vouched_key(gateway: KeyringEntry, person: str) -> str:
+    return f"{gateway.fingerprint}/{person}"
 
 
 def _require_role(statement: Statement, roles: AbstractSet[Role], name: str) -> None:

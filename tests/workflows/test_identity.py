@@ -1,14 +1,17 @@
 """With a keyring at the worker, raising traffic takes a person's signature on exactly that decision."""
 
 import base64
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from temporalio import activity
 from temporalio.client import Client, WorkflowFailureError, WorkflowUpdateFailedError
 from temporalio.converter import DataConverter
 from temporalio.testing import WorkflowEnvironment
 
+from activities.contract.models import VerificationRequest, VerificationResult
 from activities.contract.timeline_ledger import read_events, read_evidence
 from activities.doubles.ledger import MemoryLedger
 from activities.identity import IdentityActivities
@@ -19,6 +22,7 @@ from sluice.rollout.engine.decision_context import DecisionContext, command_cont
 from sluice.rollout.engine.event_chain import verify_chain
 from sluice.rollout.engine.evidence_chain import verify_evidence
 from sluice.rollout.engine.state import Status
+from sluice.rollout.plan.schema import RolloutPlan
 from sluice.worker.encryption import data_converter
 from tests.unit.identity.ssh_fixtures import keyring_line, make_key
 from tests.workflows.harness import PLAN, RunningRollout, running_rollout, short_plan
@@ -31,7 +35,8 @@ class People:
     folder: Path
 
     def __post_init__(self) -> None:
-        self.keys = {name: make_key(self.folder, name) for name in ("ada", "bob", "eve")}
+        names = ("ada", "bob", "carol", "dan", "eve")
+        self.keys = {name: make_key(self.folder, name) for name in names}
         self.write("ada", "bob")
 
     @property
@@ -41,6 +46,16 @@ class People:
     def write(self, *names: str, roles: str = "operator,approver") -> None:
         lines = (keyring_line(name, self.keys[name], roles) for name in names)
         self.keyring.write_text("\n".join(lines), encoding="ascii")
+
+    @property
+    def identity(self) -> IdentityActivities:
+        return IdentityActivities(self.keyring, ledger=MemoryLedger())
+
+    async def sign_start(self, env: WorkflowEnvironment, plan: RolloutPlan, ident: str) -> Command:
+        """Sign ada's start of a plan, at the test server's own time."""
+        command = Command(actor="ada", reason="release 12")
+        context = start_context(ident, plan, command, await env.get_current_time())
+        return await self.sign("ada", context, command)
 
     async def sign(self, name: str, context: DecisionContext, command: Command) -> Command:
         proof = await SshKeygenSigner(self.keys[name]).sign(statement_of(context, new_nonce()))
@@ -71,7 +86,7 @@ async def test_start_without_a_right_changes_nothing(
     env: WorkflowEnvironment, people: People
 ) -> None:
     """A bare client starts no rollout; the flag is not touched."""
-    async with running_rollout(env, identity=IdentityActivities(people.keyring)) as rollout:
+    async with running_rollout(env, identity=people.identity) as rollout:
         with pytest.raises(WorkflowFailureError) as error:
             await rollout.handle.result()
         assert "needs a signature" in str(error.value.cause)
@@ -83,16 +98,10 @@ async def test_decisions_of_a_whole_rollout_are_proven(
 ) -> None:
     """Every forged, replayed or unauthorized way to raise fails; lowering stays open to everybody."""
 
-    async def sign_start(rollout_id: str) -> Command:
-        command = Command(actor="ada", reason="release 12")
-        now = await env.get_current_time()
-        return await people.sign(
-            "ada", start_context(rollout_id, short_plan(), command, now), command
-        )
+    async def sign_start(ident: str) -> Command:
+        return await people.sign_start(env, short_plan(), ident)
 
-    async with running_rollout(
-        env, identity=IdentityActivities(people.keyring), sign_start=sign_start
-    ) as rollout:
+    async with running_rollout(env, identity=people.identity, sign_start=sign_start) as rollout:
         state = await rollout.wait_until(
             lambda s: (
                 s.step is not None and s.step.name == "ramp-100" and s.checks.latest is not None
@@ -162,6 +171,71 @@ async def _approve_and_replay(
     assert "used before" in await refusal(rollout, Verb.RESUME, revoked)
     await rollout.command(Verb.ABORT, Command(actor="anybody", reason="enough"))
     assert (await rollout.state()).status in (Status.ABORTED, Status.PAUSED)
+
+
+@dataclass(frozen=True)
+class ChangingWorkers(IdentityActivities):
+    """Workers that replace each other on one task queue; the last one answers."""
+
+    workers: list[IdentityActivities] = field(default_factory=list)
+
+    @activity.defn(name="verify_decision")
+    async def verify(self, request: VerificationRequest) -> VerificationResult:
+        return await self.workers[-1].verify(request)
+
+
+async def test_keyring_swapped_between_two_approvals(
+    env: WorkflowEnvironment, people: People
+) -> None:
+    """A worker without the keyring decides nothing; an approval by a key that is gone is void."""
+    people.write("ada", "bob", "carol", "dan")
+    workers = ChangingWorkers(workers=[people.identity])
+    plan = short_plan(PLAN.replace("{required_approvals: 1}", "{required_approvals: 2}"))
+
+    async def sign_start(ident: str) -> Command:
+        return await people.sign_start(env, plan, ident)
+
+    async with running_rollout(env, plan, workers, sign_start) as rollout:
+        state = await rollout.wait_until(
+            lambda s: (
+                s.step is not None and s.step.name == "ramp-100" and s.checks.latest is not None
+            )
+        )
+        assert state.checks.latest is not None
+        evidence = state.checks.latest.id
+
+        async def approve(name: str) -> None:
+            command = Command(actor=name, reason="fine", evidence=evidence)
+            signed = await people.sign_command(name, rollout, Verb.APPROVE, command)
+            await rollout.command(Verb.APPROVE, signed)
+
+        await approve("bob")
+        workers.workers.append(IdentityActivities())
+        plain = Command(actor="carol", evidence=evidence)
+        assert "has no SLUICE_KEYRING" in await refusal(rollout, Verb.APPROVE, plain)
+        workers.workers.append(people.identity)
+        people.write("ada", "carol", "dan")
+        await approve("carol")
+        state = await rollout.state()
+        assert [record.actor for record in state.entry.approvals] == ["carol"]
+        assert any("approval of bob" in event.text for event in state.timeline)
+        assert max(rollout.flags.percentages) == 5
+        await approve("dan")
+        await rollout.wait_until(lambda s: s.percentage == 100, hours=1)
+
+
+async def test_signed_start_counts_for_one_run(people: People) -> None:
+    """Somebody who reads a start in Temporal cannot start the plan again in the person's name."""
+    context = start_context("rollout-x", short_plan(), Command(actor="ada"), datetime.now(UTC))
+    proof = (await people.sign("ada", context, Command(actor="ada"))).proof
+    identity = people.identity
+
+    async def verify(run_id: str) -> str:
+        request = VerificationRequest(context=context, proof=proof, run_id=run_id)
+        return (await identity.verify(request)).rejection
+
+    assert [await verify("first"), await verify("first")] == ["", ""], "a retry is the same run"
+    assert "for another run" in await verify("second")
 
 
 async def test_plan_cannot_lower_the_workers_minimum_of_approvals(env: WorkflowEnvironment) -> None:

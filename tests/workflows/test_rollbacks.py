@@ -193,3 +193,24 @@ async def test_an_emergency_does_not_wait_behind_a_stuck_step_back(
         assert (await rollout.flags.environment("default").document()).flags["learning"].killed
         assert (await rollout.state()).percentage == 0
         assert rollout.flags.percentages[-1] == 0
+
+
+async def test_flag_that_another_hand_raises_after_a_rollback_is_taken_back(
+    env: WorkflowEnvironment,
+) -> None:
+    """A raw write to the store clears the kill latch: it is found and undone."""
+    async with running_rollout(env, rollback_plan()) as rollout:
+        await rollout.wait_until(lambda s: s.percentage == 5)
+        await rollout.command(Verb.ROLLBACK, Command(actor="bob", emergency=True))
+        first = await rollout.wait_until(is_rolled_back, hours=1)
+        flags = rollout.flags.environment(first.plan.environment)
+        await flags.unkill(first.plan.flag)
+        await flags.set_rollout_percentage(first.plan.flag, 50)
+        state = await rollout.wait_until(lambda s: len(s.timeline) > len(first.timeline) + 2)
+        texts = [event.text for event in state.timeline if event.kind == "red_flag"]
+        assert "is at 50 % in the store, the rollout set 0 %" in texts[-1]
+        stored = await rollout.flags.read(first.plan.environment, first.plan.flag)
+        assert stored is not None
+        assert (stored.percentage, stored.killed) == (0, True)
+        assert state.rollback is not None
+        assert state.rollback.from_step == "ramp-5", "a retry enters the step that was rolled back"

@@ -266,7 +266,12 @@ class State(BaseModel):
 
     @property
     def rollback_origin_step(self) -> Step:
-        """The step that a rollback goes back from: the live one, else the one about to be."""
+        """The step that a rollback goes back from: the live one, else the one about to be.
+
+        Where nothing is live after a rollback, a second one goes back from the same step.
+        """
+        if self.exposed_step is None and self.rollback is not None:
+            return self.plan.step(self.rollback.from_step)
         return self.exposed_step or self.step or self.plan.steps[-1]
 
     def soak_time(self, now: datetime) -> timedelta:

@@ -200,7 +200,7 @@ async def _worker(
             NoticeActivities({"log": notices}).deliver,
             CodeRevertActivities(ScriptedCodeRepository()).revert,
             ChecklistActivities(metrics, probe).check_items,
-            IdentityActivities(Path(keyring) if keyring else None).verify,
+            IdentityActivities(Path(keyring) if keyring else None, ledger=ledger).verify,
         ],
         **worker_options(WorkerSettings(drain_seconds=1)),
     )

@@ -24,6 +24,7 @@ from sluice.rollout.engine.transitions.people import (
     record_approvals_min,
     record_start,
     record_verification,
+    revoke_approvals,
 )
 from sluice.rollout.engine.transitions.reminders import send_reminders
 from sluice.rollout.engine.transitions.rollbacks import (
@@ -88,6 +89,7 @@ __all__ = [
     "request_abort",
     "resume",
     "retry",
+    "revoke_approvals",
     "send_reminders",
     "start_rollback",
     "take_notices",

@@ -9,7 +9,11 @@ from sluice.rollout.engine.rollback import rollback_kind
 from sluice.rollout.engine.state import State
 from sluice.rollout.engine.transitions.acknowledgements import acknowledge
 from sluice.rollout.engine.transitions.amendments import amend
-from sluice.rollout.engine.transitions.notices import append_event, resolve_alerts
+from sluice.rollout.engine.transitions.notices import (
+    add_event,
+    append_event,
+    resolve_alerts,
+)
 from sluice.rollout.engine.transitions.pauses import pause, resume
 from sluice.rollout.engine.transitions.rollbacks import (
     confirm_revert,
@@ -65,6 +69,18 @@ def record_start(state: State, now: datetime, command: Command, signer: Signer |
 def record_approvals_min(state: State, minimum: int) -> None:
     """Keep the worker's minimum of approvals, which counts from now on."""
     state.decisions = state.decisions.model_copy(update={"approvals_min": minimum})
+
+
+def revoke_approvals(state: State, now: datetime, keys: tuple[str, ...]) -> None:
+    """Void the approvals of keys that the keyring no longer accepts."""
+    revoked = [record for record in state.entry.approvals if record.fingerprint in keys]
+    if not revoked:
+        return
+    approvals = tuple(record for record in state.entry.approvals if record not in revoked)
+    state.entry = state.entry.model_copy(update={"approvals": approvals})
+    names = ", ".join(record.actor for record in revoked)
+    text = f"the keyring no longer accepts the approval of {names}; another person must approve"
+    add_event(state, now, "approval_needed", text)
 
 
 def record_verification(state: State, now: datetime, has_keyring: bool, nonce: str) -> None:
