@@ -32,6 +32,8 @@ from sluice.rollout.engine.rollback import rollback_targets
 from sluice.rollout.engine.state import State
 
 router = APIRouter()
+SILENCE = "6h"
+"""The time that the page proposes for an acknowledgement."""
 Text = Annotated[str, Query(max_length=200)]
 EXPLANATIONS = {
     Verb.APPROVE: "Lets the next step start, on the readings shown here.",
@@ -62,7 +64,9 @@ async def decision_page(
     """Show what a decision would bind to; without ``evidence``, the newest check."""
     session = require_session(request)
     snapshot = await services_of(request).feed.read(flag)
-    wanted = DecisionRequest(verb, evidence or _newest_evidence(snapshot.state, verb), item)
+    wanted = DecisionRequest(
+        verb, evidence or _newest_evidence(snapshot.state, verb), item, duration=SILENCE
+    )
     return _render(request, session, snapshot, wanted)
 
 
@@ -110,7 +114,7 @@ async def _read_own_form(request: Request, session: Session) -> dict[str, str]:
 
 def _wanted(verb: Verb, form: Mapping[str, str]) -> DecisionRequest:
     """Read the form; the lines of a reason become one line, as the timeline shows it."""
-    names = ("evidence", "item", "target", "reason", "step")
+    names = ("evidence", "item", "target", "reason", "step", "duration")
     return DecisionRequest(verb, **{name: " ".join(form.get(name, "").split()) for name in names})
 
 
@@ -121,6 +125,8 @@ async def _send(
     login: tuple[Session, Mapping[str, str]],
 ) -> str:
     session, form = login
+    if wanted.verb is Verb.ACKNOWLEDGE and not wanted.reason:
+        raise CliError("an acknowledgement needs a reason: say why the finding may stay silent")
     if wanted.verb is Verb.ABORT:
         return await send_abort(services, flag, wanted, session.actor)
     command = wanted.command(session.actor)
@@ -153,7 +159,8 @@ def _render(
 ) -> Response:
     state, now = snapshot.state, services_of(request).now()
     services = services_of(request)
-    seen = replace(wanted, reason="")  # a reason that is refused is shown again, not judged again
+    # What was refused is shown again, not judged again.
+    seen = replace(wanted, reason="", duration=SILENCE)
     rejection = rejection_reason(state, wanted.verb, seen.command(session.actor), now)
     newest = _newest_evidence(state, wanted.verb)
     values: dict[str, Any] = {

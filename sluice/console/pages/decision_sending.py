@@ -1,6 +1,7 @@
 """Sending a decision to its rollout, from a form or from a button in Slack."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from pydantic import ValidationError
 
@@ -8,12 +9,17 @@ from sluice.cli.errors import CliError, Exit
 from sluice.console.services import ConsoleServices
 from sluice.rollout.engine.commands import Acknowledgement, Command, Verb
 from sluice.rollout.engine.state import State
+from sluice.rollout.errors import QuantityError
 from sluice.rollout.printable import unprintable_problem
+from sluice.rollout.units import parse_duration
 
 
 @dataclass(frozen=True, slots=True)
 class DecisionRequest:
-    """A decision as a link or a form names it; ``step`` is the one that the person has seen."""
+    """A decision as a link or a form names it; ``step`` is the one that the person has seen.
+
+    ``duration`` belongs to acknowledge, for which a reason is required.
+    """
 
     verb: Verb
     evidence: str = ""
@@ -21,6 +27,7 @@ class DecisionRequest:
     target: str = ""
     reason: str = ""
     step: str = ""
+    duration: str = ""
 
     def command(self, actor: str) -> Command:
         """Return the command of this person.
@@ -30,6 +37,7 @@ class DecisionRequest:
         """
         if problem := unprintable_problem(self.reason, one_line=True):
             raise CliError(f"the reason {problem}")
+        duration = self._parse_duration() if self.verb is Verb.ACKNOWLEDGE else None
         try:
             return Command(
                 actor=actor,
@@ -37,10 +45,17 @@ class DecisionRequest:
                 evidence=self.evidence,
                 item=self.item,
                 to=self.target,
+                duration=duration,
             )
         except ValidationError as error:
             problem = error.errors()[0]["msg"]
             raise CliError(f"{error.errors()[0]['loc'][0]}: {problem}") from error
+
+    def _parse_duration(self) -> timedelta:
+        try:
+            return parse_duration(self.duration)
+        except QuantityError as error:
+            raise CliError(f"the time for which the finding stays silent: {error}") from error
 
 
 def require_same_step(state: State, wanted: DecisionRequest) -> None:

@@ -1,7 +1,9 @@
 """The pages of a rollout's record: explain, what-if, plan and post-mortem."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -10,6 +12,8 @@ from starlette.responses import Response
 from sluice.cli.errors import CliError, Exit
 from sluice.console.pages.rendering import render_page
 from sluice.console.services import require_session, services_of
+from sluice.rollout.engine.commands import Verb
+from sluice.rollout.engine.event_chain import Event
 from sluice.rollout.plan.overrides import REPLAYABLE_FIELDS
 from sluice.rollout.plan.schema import RolloutPlan, Step
 from sluice.rollout.review.explain import summarize_rule
@@ -28,6 +32,17 @@ class PlanStepView:
     red_flags: list[str]
 
 
+@dataclass(frozen=True, slots=True)
+class PlanAmendment:
+    """One change of the running plan: who made it, why, and each difference."""
+
+    at: datetime
+    actor: str
+    reason: str
+    proof: str
+    changes: list[str]
+
+
 @router.get("/rollouts/{flag}/explain")
 async def explain_page(request: Request, flag: str) -> Response:
     """Show each decision with the readings and rules that it rests on."""
@@ -44,7 +59,21 @@ async def plan_page(request: Request, flag: str) -> Response:
     plan = snapshot.state.plan
     steps = [_step_view(plan, step) for step in plan.steps]
     current = snapshot.state.step.name if snapshot.state.step else ""
-    return _render(request, "plan.html", flag, plan=plan, steps=steps, current=current)
+    amendments = plan_amendments(snapshot.course.events)
+    values = {"plan": plan, "steps": steps, "current": current, "amendments": amendments}
+    return _render(request, "plan.html", flag, **values)
+
+
+def plan_amendments(events: Sequence[Event]) -> list[PlanAmendment]:
+    """List the amendments of the running plan, newest first.
+
+    The decision follows the differences in the timeline.
+    """
+    pairs = [(a, b) for a, b in pairwise(events) if (a.kind, b.kind) == ("plan", Verb.AMEND)]
+    return [
+        PlanAmendment(made.at, made.actor, made.text, made.proof_text, changes.text.split("; "))
+        for changes, made in reversed(pairs)
+    ]
 
 
 @router.get("/rollouts/{flag}/report")

@@ -6,10 +6,11 @@ from datetime import datetime, timedelta
 
 from markupsafe import Markup
 
+from sluice.console.charts.effect_chart import describe_effect, effect_chart
 from sluice.console.charts.gate_chart import gate_chart, gate_readings
 from sluice.console.charts.percentage_chart import percentage_chart
 from sluice.console.feeds.rollout_feed import RolloutSnapshot
-from sluice.rollout.analysis.gate import Gate
+from sluice.rollout.analysis.gate import Gate, Severity
 from sluice.rollout.analysis.verdict import Check, Verdict
 from sluice.rollout.engine.approvals import (
     approval_expires_at,
@@ -21,7 +22,7 @@ from sluice.rollout.engine.event_chain import Event
 from sluice.rollout.engine.evidence_context import alpha_summary
 from sluice.rollout.engine.preconditions import ChecklistRow, checklist_rows
 from sluice.rollout.engine.runbook import runbook_for_alert
-from sluice.rollout.engine.state import State, Status
+from sluice.rollout.engine.state import AcknowledgedFinding, State, Status
 from sluice.rollout.plan.approval_policy import ApprovalRecord
 
 EVENTS_SHOWN = 100
@@ -44,10 +45,25 @@ class StageMark:
 
 @dataclass(frozen=True, slots=True)
 class JudgedGate:
-    """One gate's newest verdict and its recent course."""
+    """One gate's newest verdict and its recent course; ``effect`` is that of a statistical gate."""
 
     verdict: Verdict
     chart: Markup
+    effect: Markup
+    effect_text: str
+
+
+@dataclass(frozen=True, slots=True)
+class FindingView:
+    """A finding since the last rollback. A P0 takes traffic away, so nobody acknowledges it."""
+
+    name: str
+    severity: Severity
+    acknowledged: AcknowledgedFinding | None
+
+    @property
+    def may_be_acknowledged(self) -> bool:
+        return self.severity is not Severity.P0 and self.acknowledged is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +102,7 @@ class RolloutView:
     check: Check | None
     gates: Sequence[JudgedGate]
     red_flags: Sequence[Gate]
+    findings: Sequence[FindingView]
     checklist: Sequence[ChecklistRow]
     approval: ApprovalView | None
     soak: SoakView | None
@@ -108,6 +125,7 @@ def build_rollout_view(snapshot: RolloutSnapshot, now: datetime) -> RolloutView:
         check=check,
         gates=_gates(check, snapshot.course.checks),
         red_flags=live.red_flags if live and not state.has_ended else (),
+        findings=() if state.has_ended else _findings(state),
         checklist=_checklist(state, now),
         approval=_approval(state),
         soak=_soak(state, now),
@@ -147,7 +165,19 @@ def _gates(check: Check | None, checks: Sequence[Check]) -> list[JudgedGate]:
     course = [one for one in checks if one.step == check.step]
     if not course or course[-1].id != check.id:
         course.append(check)
-    return [JudgedGate(v, gate_chart(gate_readings(course, v.gate))) for v in check.verdicts]
+    return [_judged_gate(verdict, course) for verdict in check.verdicts]
+
+
+def _judged_gate(verdict: Verdict, course: Sequence[Check]) -> JudgedGate:
+    readings = gate_readings(course, verdict.gate)
+    text = describe_effect(verdict.effect) if verdict.effect else ""
+    return JudgedGate(verdict, gate_chart(readings), effect_chart(readings), text)
+
+
+def _findings(state: State) -> list[FindingView]:
+    acknowledged = {finding.name: finding for finding in state.red_flags.acknowledged}
+    raised = state.red_flags.raised.items()
+    return [FindingView(name, severity, acknowledged.get(name)) for name, severity in raised]
 
 
 def _checklist(state: State, now: datetime) -> list[ChecklistRow]:

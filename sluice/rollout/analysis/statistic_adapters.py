@@ -30,8 +30,8 @@ from sluice.rollout.analysis.stats.user_hazards import (
     HazardBlock,
     HazardCounts,
     UserHazardTest,
-    hazard_ratio,
-    hazard_ratio_interval,
+    rate_ratio,
+    rate_ratio_interval,
 )
 from sluice.rollout.analysis.verdict import Effect
 
@@ -89,7 +89,17 @@ def _rate_adapter(statistic: EventRate, name: str) -> StatisticAdapter:
         block=lambda b: CountBlock(treatment=counts(b.treatment), control=counts(b.control)),
         samples=lambda state: state.treatment.units,
         log_peak=lambda state: state.wealth.log_peak,
+        effect=lambda state, alpha: _ratio_effect(state, alpha, statistic.margin),
     )
+
+
+def _ratio_effect(state: Any, alpha: float, margin: float) -> Effect:  # noqa: ANN401  any state with counts of both cohorts
+    counts = state.treatment, state.control
+    return Effect.ratio(rate_ratio(*counts), rate_ratio_interval(*counts, alpha), margin)
+
+
+def _worst_edge(state: Any) -> Any:  # noqa: ANN401  the state of one edge
+    return max(state.edges, key=lambda edge: edge.wealth.log_e)
 
 
 def _tail_adapter(statistic: LatencyTail, name: str) -> StatisticAdapter:
@@ -101,6 +111,7 @@ def _tail_adapter(statistic: LatencyTail, name: str) -> StatisticAdapter:
         test=LatencyTailTest(name=name, edges=statistic.edges, margin=statistic.margin),
         block=lambda b: LatencyTailBlock(treatment=counts(b.treatment), control=counts(b.control)),
         samples=lambda state: state.edges[0].treatment.units,
+        effect=lambda state, alpha: _ratio_effect(_worst_edge(state), alpha, statistic.margin),
     )
 
 
@@ -111,15 +122,20 @@ def _mean_adapter(statistic: MeanValue, name: str) -> StatisticAdapter:
     test = MeanTest(name=name, **statistic.model_dump(exclude=PLAN_ONLY_FIELDS))
     return StatisticAdapter(
         test=test,
-        effect=lambda state, alpha: Effect.of(
-            "difference",
+        effect=lambda state, alpha: Effect.difference(
             state.difference / state.weight if state.weight else math.nan,
             test.interval(state, alpha),
+            _harmful_difference(statistic),
         ),
         block=lambda b: MeanBlock(treatment=moments(b.treatment), control=moments(b.control)),
         samples=lambda state: state.treatment.units,
         log_peak=lambda state: state.log_peak_harm,
     )
+
+
+def _harmful_difference(statistic: MeanValue | BoundedMean) -> float:
+    """Return the difference beyond which the treatment's mean is worse by more than the margin."""
+    return -statistic.margin if statistic.higher_is_better else statistic.margin
 
 
 def _bounded_mean_adapter(statistic: BoundedMean, name: str) -> StatisticAdapter:
@@ -129,10 +145,10 @@ def _bounded_mean_adapter(statistic: BoundedMean, name: str) -> StatisticAdapter
     test = BoundedMeanTest(name=name, **statistic.model_dump(exclude=PLAN_ONLY_FIELDS))
     return StatisticAdapter(
         test=test,
-        effect=lambda state, alpha: Effect.of(
-            "difference",
+        effect=lambda state, alpha: Effect.difference(
             state.treatment.mean - state.control.mean,
             test.interval(state, alpha),
+            _harmful_difference(statistic),
         ),
         block=lambda b: BoundedMeanBlock(
             treatment=moments(b.treatment), control=moments(b.control), share=b.share
@@ -152,9 +168,7 @@ def _hazard_adapter(statistic: UserHazards, name: str) -> StatisticAdapter:
 
     return StatisticAdapter(
         test=UserHazardTest(name=name, strata=statistic.strata, margin=statistic.margin),
-        effect=lambda state, alpha: Effect.of(
-            "ratio", hazard_ratio(state), hazard_ratio_interval(state, alpha)
-        ),
+        effect=lambda state, alpha: _ratio_effect(state.strata[0], alpha, statistic.margin),
         block=lambda b: HazardBlock(treatment=counts(b.treatment), control=counts(b.control)),
         samples=lambda state: state.strata[0].treatment.units,
     )

@@ -25,20 +25,25 @@ class Effect(Model):
     """The treatment's effect against the control beside it, with an interval valid at any time.
 
     ``kind``: the treatment's rate over control's, or its mean less control's. None: not known yet.
+    ``limit``: beyond it the treatment does harm.
     """
 
     kind: Literal["ratio", "difference"]
     estimate: float | None = None
     low: float | None = None
     high: float | None = None
+    limit: float | None = None
 
     @classmethod
-    def of(
-        cls, kind: Literal["ratio", "difference"], estimate: float, interval: tuple[float, float]
-    ) -> "Effect":
-        """Build it; numbers that are not finite are not known."""
+    def ratio(cls, estimate: float, interval: tuple[float, float], margin: float) -> "Effect":
+        """Build a ratio; numbers that are not finite are not known."""
         known = [value if math.isfinite(value) else None for value in (estimate, *interval)]
-        return cls(kind=kind, estimate=known[0], low=known[1], high=known[2])
+        return cls(kind="ratio", estimate=known[0], low=known[1], high=known[2], limit=margin)
+
+    @classmethod
+    def difference(cls, estimate: float, interval: tuple[float, float], limit: float) -> "Effect":
+        """Build a difference; numbers that are not finite are not known."""
+        return cls.ratio(estimate, interval, limit).model_copy(update={"kind": "difference"})
 
 
 class Verdict(Model):

@@ -75,6 +75,7 @@ steps:
       - {{metric: reward, threshold: 0.5, direction: above, window: 1m, min_samples: 10}}
     red_flags: &red_flags
       - {{name: error_spike, metric: errors, threshold: 5%, window: 1m, min_samples: 5}}
+      - {{name: unhappy, metric: reward, threshold: 0.3, direction: above, window: 1m, severity: P2}}
   - name: half
     title: {title}
     stage: 4

@@ -128,3 +128,23 @@ async def test_whatif_judges_recorded_readings_by_another_limit(live: LiveConsol
         wrong = (await client.get(path, params={**edit, "value": "<b>many"})).text
         assert 'role="alert"' in wrong
         assert "<b>many" not in wrong
+
+
+async def test_finding_is_acknowledged_for_a_time_with_a_reason(live: LiveConsole) -> None:
+    """The page proposes a time; without a reason, or for too long, nothing is decided."""
+    path = f"/rollouts/{live.flag}/decide/acknowledge"
+    async with live.logged_in() as ada:
+        await wait_for(live, ada, "1 more approval needed")
+        live.metrics.values["reward"] = 0.1
+        await wait_for(live, ada, "Acknowledge")
+        page = (await ada.get(f"{path}?item=unhappy")).text
+        assert 'name="duration" value="6h"' in page
+        sent = await ada.post(path, data=form_of(page, duration="1h"))
+        assert "needs a reason" in sent.text
+        await asyncio.sleep(1)  # a decision a second
+        form = form_of(page, reason="known batch job", duration="9d")
+        assert "at most 7d" in (await ada.post(path, data=form)).text
+        await asyncio.sleep(1)
+        form = form_of(page, reason="known batch job", duration="1h")
+        assert (await ada.post(path, data=form)).status_code == 303
+        await wait_for(live, ada, "acknowledged by ada until")

@@ -4,9 +4,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from sluice.console.charts.effect_chart import effect_chart
 from sluice.console.charts.gate_chart import gate_chart, gate_readings
 from sluice.console.charts.percentage_chart import percentage_chart
-from sluice.rollout.analysis.verdict import Check, Outcome, Verdict
+from sluice.rollout.analysis.verdict import Check, Effect, Outcome, Verdict
 from sluice.rollout.engine.event_chain import Event
 
 NOW = datetime(2026, 11, 30, tzinfo=UTC)
@@ -47,3 +48,31 @@ def test_failed_reading_is_marked() -> None:
     svg = gate_chart(gate_readings(checks, "errors"))
     assert svg.count('class="spark-bad"') == 1
     assert "<b>" not in svg
+
+
+def _effects(*intervals: tuple[float, float]) -> list[tuple[datetime, Verdict]]:
+    return [
+        (
+            NOW + timedelta(hours=hour),
+            Verdict(
+                gate="reward",
+                outcome=Outcome.SUCCESSFUL,
+                reason="",
+                effect=Effect.difference((low + high) / 2, (low, high), -0.05),
+            ),
+        )
+        for hour, (low, high) in enumerate(intervals)
+    ]
+
+
+def test_effect_shows_interval_no_difference_and_limit() -> None:
+    """The band of every look, a line at no difference, and the harmful limit."""
+    svg = effect_chart(_effects((-0.4, 0.5), (-0.1, 0.2), (-0.02, 0.06)))
+    for part in ("effect-interval", "effect-unchanged", "spark-limit", "spark-line"):
+        assert svg.count(f'class="{part}"') == 1
+    assert "+0.02 against the control (-0.02 to +0.06; harm beyond -0.05)" in svg
+
+
+def test_effect_with_an_open_end_is_not_drawn() -> None:
+    """An interval without an upper bound must not look like a narrow one."""
+    assert effect_chart(_effects((-0.4, float("inf")), (-0.1, 0.2))) == ""

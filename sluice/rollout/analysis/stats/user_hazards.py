@@ -106,12 +106,13 @@ class UserHazardTest(Model):
         number = max(range(len(self.strata)), key=lambda at: state.strata[at].wealth.log_e)
         stratum = state.strata[number]
         t, c = stratum.treatment, stratum.control
+        t1, c1 = state.strata[0].treatment, state.strata[0].control
         margin = f", margin {self.margin:g} ×" if self.margin > 1 else ""
         return (
             f"{self.name} ({self.strata[number]}): {format_count(t.events)} users in "
             f"{format_count(t.units)} requests at risk (treatment) against "
             f"{format_count(c.events)} in {format_count(c.units)} (control{margin}), "
-            f"{_format_ratio(hazard_ratio(state), hazard_ratio_interval(state, alpha))}"
+            f"{_format_ratio(rate_ratio(t1, c1), rate_ratio_interval(t1, c1, alpha))}"
         )
 
 
@@ -127,22 +128,20 @@ def _split_by_stratum(block: HazardBlock) -> list[CountBlock]:
     return [CountBlock(treatment=t, control=c) for t, c in pairs]
 
 
-def hazard_ratio(state: HazardState) -> float:
-    """Return the treatment's hazard of the first stratum over the control's; NaN without events of both."""
-    t, c = state.strata[0].treatment, state.strata[0].control
+def rate_ratio(t: Counts, c: Counts) -> float:
+    """Return the treatment's rate over the control's; NaN without events of both."""
     if not (t.units and c.units and c.events):
         return math.nan
     return (t.events / t.units) / (c.events / c.units)
 
 
-def hazard_ratio_interval(state: HazardState, alpha: float) -> tuple[float, float]:
+def rate_ratio_interval(t: Counts, c: Counts, alpha: float) -> tuple[float, float]:
     """Return bounds of that ratio, valid at all times together at ``alpha``.
 
     The treated part of the events is binomial. Its likelihood ratio against a uniform mixture is a
     martingale (Robbins, 1970), and the bounds are the parts at which it stays below 1/α. It takes the
     treatment's part of the requests at risk as constant, as it is within a step.
     """
-    t, c = state.strata[0].treatment, state.strata[0].control
     events = t.events + c.events
     if not (events and t.units and c.units):
         return 0.0, math.inf

@@ -12,9 +12,8 @@ from sluice.rollout.analysis.sequential_state import Block, EvidenceContext, Seq
 from sluice.rollout.analysis.statistic import UserHazards
 from sluice.rollout.analysis.stats.counts import Counts
 from sluice.rollout.analysis.stats.user_hazards import (
-    HazardState,
     UserHazardTest,
-    hazard_ratio_interval,
+    rate_ratio_interval,
 )
 from sluice.rollout.analysis.tracks import FIRST_ATTEMPT_SHARE, alpha_share
 from sluice.rollout.analysis.verdict import Outcome, Verdict
@@ -143,7 +142,7 @@ def test_the_interval_of_the_ratio_keeps_its_promise_at_every_look() -> None:
             )
             for number, (treated, others) in enumerate(events, start=1)
         ]
-        intervals = [hazard_ratio_interval(HazardState(strata=(look,)), 0.1) for look in looks]
+        intervals = [rate_ratio_interval(look.treatment, look.control, 0.1) for look in looks]
         missed += any(not low <= 2 <= high for low, high in intervals)
     assert missed / 200 <= 0.1
     assert 1 < intervals[-1][0] < 2 < intervals[-1][1] < 4
