@@ -106,8 +106,7 @@ class PollingWatch:
             return WatchResult(finding=finding)
         raise ApplicationError(
             "nothing yet",
-            # The flag alone is watched for hours after a rollback, and each turn takes real time.
-            next_retry_delay=timedelta(minutes=1 if request.red_flags else 30),
+            next_retry_delay=timedelta(minutes=1),
             category=ApplicationErrorCategory.BENIGN,
         )
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 
 from router.knowledge.records import Attribute
 from router.knowledge.sources.dates import DateColumn, DateVotes
+from router.knowledge.sources.numbers import NumberFormat, NumberVotes
+from router.knowledge.sources.source import ReadOptions
 
 DATE_FIELDS = ("occurred_on", "date")
 _NULLS = frozenset({"n/a", "#n/a", "null", "nan", "<na>"})
@@ -39,7 +41,8 @@ class ColumnProfile:
 
     values: int = 0
     numbers: int = 0
-    votes: DateVotes = field(default_factory=DateVotes)
+    dates: DateVotes = field(default_factory=DateVotes)
+    formats: NumberVotes = field(default_factory=NumberVotes)
 
     def add(self, value: object) -> None:
         """Count one value. Empty cells and null markers do not count."""
@@ -49,16 +52,20 @@ class ColumnProfile:
             return
         cell = parse_cell(value) if isinstance(value, str) else value
         self.values += 1
+        if isinstance(value, str):
+            self.formats.add(value)
         if isinstance(cell, int | float) and not isinstance(cell, bool):
             self.numbers += 1
         if isinstance(cell, str):
-            self.votes.add(cell)
+            self.dates.add(cell)
 
-    def reader(self, name: str, wanted_order: str, *, typed: bool) -> "CellReader":
+    def reader(self, name: str, options: ReadOptions, *, typed: bool) -> "CellReader":
         """Return the reader of the column's cells. ``typed``: a text is one, as in JSON."""
-        dates = self.votes.column(wanted_order, is_date=name in DATE_FIELDS)
+        dates = self.dates.column(options.date_format, is_date=name in DATE_FIELDS)
+        numbers = None if typed else self.formats.format(options.decimal)
         has_numbers = bool(self.values) and self.numbers * 2 >= self.values
-        return CellReader(has_numbers or dates is not None, dates, typed)
+        is_wide = has_numbers or bool(dates or numbers)
+        return CellReader(is_wide, dates, typed, numbers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +75,7 @@ class CellReader:
     nulls_are_wide: bool = False
     dates: DateColumn | None = None
     typed: bool = False
+    numbers: NumberFormat | None = None
 
     def read(self, value: object) -> object:
         """Return the value; None for an empty cell, a null marker, or a marker among numbers."""
@@ -76,11 +84,21 @@ class CellReader:
         nulls = _NULLS_BESIDE_NUMBERS if self.nulls_are_wide else _NULLS
         if not value.strip() or _is_marker(value, nulls):
             return None
-        cell = value.strip() if self.typed else parse_cell(value)
+        cell = value.strip() if self.typed else self._parse(value.strip())
         if self.dates and not self.dates.is_ambiguous and isinstance(cell, str):
             day = self.dates.parse(cell)
             return _with_time(day.isoformat(), cell) if day else cell
         return cell
+
+    def _parse(self, text: str) -> Attribute | None:
+        """Read a cell by its column's decimal sign. Where that is not known, the text stays."""
+        if self.numbers is None:
+            return parse_cell(text)
+        number = self.numbers.parse(text)
+        if number is not None:
+            return number
+        cell = parse_cell(text)
+        return text if isinstance(cell, float) else cell
 
 
 def _is_marker(value: str, markers: frozenset[str]) -> bool:

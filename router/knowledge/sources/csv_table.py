@@ -5,6 +5,7 @@ The rows are read twice: first for a profile of the columns, then for the record
 
 import csv
 from collections.abc import Iterator
+from dataclasses import replace
 
 from router.knowledge.sources.naming import column_names
 from router.knowledge.sources.row_records import RowRecords
@@ -35,7 +36,7 @@ def parse_csv(source: Source, options: ReadOptions) -> ParsedItems:
             f"{source.origin}: no column {options.id_column!r}; there are "
             f"{', '.join(list(profile.columns)[:20])}"
         )
-    chosen = ReadOptions(id_field, options.date_format, options.encoding)
+    chosen = replace(options, id_column=id_field)
     rows = RowRecords(source, chosen, profile, typed=False)
     yield from rows.parse(_rows(source, delimiter))
 

@@ -201,11 +201,16 @@ def _plain(inline: Token) -> str:
     """Return the text of an inline token without its markup."""
     pieces = []
     for child in inline.children or ():
-        if child.type in ("softbreak", "hardbreak"):
+        if child.type in ("softbreak", "hardbreak") or _is_line_break(child):
             pieces.append(" ")
         elif child.type in ("text", "code_inline", "image"):
             pieces.append(child.content)
     return "".join(pieces).strip()
+
+
+def _is_line_break(token: Token) -> bool:
+    """Return True for HTML's ``<br>``, which writers use within table cells."""
+    return token.type == "html_inline" and token.content.lower().startswith("<br")
 
 
 def _document_links(origin: str, tokens: list[Token]) -> Iterator[Link]:

@@ -48,7 +48,7 @@ class RowRecords:
         self._ids_required = bool(options.id_column)
         self._ids_serve = self._ids_required or profile.ids_are_unique
         self._readers = {
-            name: column.reader(name, options.date_format, typed=typed)
+            name: column.reader(name, options, typed=typed)
             for name, column in profile.columns.items()
         }
         self._repeats: Counter[str] = Counter()
@@ -89,6 +89,12 @@ class RowRecords:
                     self._source.origin,
                     f"the dates of {name!r} may be day or month first: they stay text. "
                     "Say --date-format dmy or mdy",
+                )
+            if reader.numbers and reader.numbers.is_ambiguous:
+                yield SourceProblem(
+                    self._source.origin,
+                    f"the comma in the numbers of {name!r} may be a decimal sign or not: they stay "
+                    "text. Say --decimal point or comma",
                 )
 
     def records(self, line: int, row: Row) -> Iterator[Record]:

@@ -24,12 +24,13 @@ class ReadOptions:
 
     ``id_column`` names the column or field that identifies a row. ``date_format`` is ``dmy``,
     ``mdy``, ``ymd`` or a ``strptime`` format, for dates that fit more than one order. ``encoding``
-    replaces detection.
+    replaces detection. ``decimal`` is ``point`` or ``comma``, for numbers that fit both.
     """
 
     id_column: str = ""
     date_format: str = ""
     encoding: str = ""
+    decimal: str = ""
 
 
 @dataclass(frozen=True, slots=True)

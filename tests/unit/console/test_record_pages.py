@@ -19,4 +19,7 @@ def test_amendments_name_person_reason_and_each_difference() -> None:
     ]
     newest, first = plan_amendments(events)
     assert (newest.actor, newest.changes) == ("bob", ["ramp-50 title"])
-    assert (first.reason, first.changes) == ("slower", ["ramp-25 hold: 1d → 2d", "steps: + ramp-50"])
+    assert (first.reason, first.changes) == (
+        "slower",
+        ["ramp-25 hold: 1d → 2d", "steps: + ramp-50"],
+    )

@@ -28,6 +28,7 @@ from router.knowledge.sources import (
     normalize_origin,
     parse_source,
 )
+from router.knowledge.sources.numbers import DECIMALS
 from router.knowledge.store_errors import StoreWriteFailed
 from router.settings import Settings
 from router.store_clients import open_redis, open_stores
@@ -64,6 +65,9 @@ def ingest(  # noqa: PLR0913 - each is an option
     encoding: Annotated[
         str, typer.Option("--encoding", help="Such as cp1252; default: detected.")
     ] = "",
+    decimal: Annotated[
+        str, typer.Option("--decimal", help="point or comma: the decimal sign in tables.")
+    ] = "",
     json: JsonOption = False,
 ) -> None:
     """Put documents, text, JSONL and tables into every store, so that the router can search them.
@@ -77,7 +81,9 @@ def ingest(  # noqa: PLR0913 - each is an option
         summary = asyncio.run(_remove(names))
         print_result(json, asdict(summary), f"{summary.removed} records removed")
         return
-    options = ReadOptions(id_column, date_format, encoding)
+    if decimal and decimal not in DECIMALS:
+        raise CliError(f"--decimal {decimal!r}: write point or comma", Exit.USAGE)
+    options = ReadOptions(id_column, date_format, encoding, decimal)
     try:
         summary = (
             _dry_run(names, options) if dry_run else _run(names, options, mirror=mirror, yes=yes)

@@ -22,10 +22,10 @@ def test_headings_are_read_as_commonmark_has_them() -> None:
 
 
 def test_a_table_row_carries_the_names_of_its_columns() -> None:
-    text = "# Limits\n\n| plan | users |\n|---|---|\n| free | 5 |\n| team | `50` |\n"
+    text = "# Limits\n\n| plan | users |\n|---|---|\n| free | 5 |\n| team<br>wide | `50` |\n"
     assert [part.text for part in records(text)[1:]] == [
         "plan: free; users: 5",
-        "plan: team; users: 50",
+        "plan: team wide; users: 50",
     ]
 
 

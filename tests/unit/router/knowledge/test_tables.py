@@ -115,6 +115,39 @@ def test_a_bad_date_loses_the_date_and_not_the_row() -> None:
     assert "line 3, '2014-13-45'" in problems(items)[0].reason
 
 
+@pytest.mark.parametrize(
+    ("cells", "numbers"),
+    [
+        (("1.234,56", "12,5", "1.000"), [1234.56, 12.5, 1000]),
+        (("1,234.56", "12.5", "1,000"), [1234.56, 12.5, 1000]),
+        (("1.234.567", "-0,75", "12"), [1234567, -0.75, 12]),
+        (("1 234,5", "1\u00a0234", "7"), [1234.5, 1234, 7]),
+        (("1'234.50", "12'000", "+3"), [1234.5, 12000, 3]),
+        (("1.234", "2.5", "3"), [1.234, 2.5, 3]),
+        (("1.234", "5.678", "9.012"), [1.234, 5.678, 9.012]),
+        (("1.234,5", "N/A", "2"), [1234.5, None, 2]),
+        (("10.0.0.1", "192.168.100.200", "10.1.1.1"), ["10.0.0.1", "192.168.100.200", "10.1.1.1"]),
+        (("01.234", "00123", "1.234,5"), ["01.234", "00123", "1.234,5"]),
+    ],
+)
+def test_a_column_of_numbers_is_read_by_one_decimal_sign(
+    cells: tuple[str, ...], numbers: list[object]
+) -> None:
+    """The same ``1.000`` is a thousand beside ``12,5``, and one beside ``12.5``."""
+    text = "id;price\n" + "".join(f'{n};"{cell}"\n' for n, cell in enumerate(cells))
+    assert [r.attributes.get("price") for r in records(parse(".csv", text))] == numbers
+
+
+@pytest.mark.parametrize("cells", [("1,234", "5,678"), ("1.234,5", "1,234.5")])
+def test_ambiguous_numbers_stay_text_and_ask_for_the_decimal_sign(cells: tuple[str, ...]) -> None:
+    text = "id;price\n" + "".join(f"{n};{cell}\n" for n, cell in enumerate(cells))
+    items = parse(".csv", text)
+    assert ["--decimal" in problem.reason for problem in problems(items)] == [True]
+    assert [record.attributes["price"] for record in records(items)] == list(cells)
+    chosen = records(parse(".csv", text, decimal="comma"))
+    assert chosen[0].attributes["price"] in (1.234, 1234.5)
+
+
 def test_a_null_marker_among_numbers_is_no_value() -> None:
     found = records(parse(".csv", "id,price,town\n1,5,NA\n2,N/A,Kiel\n3,-,Ulm\n"))
     assert [record.attributes.get("price") for record in found] == [5, None, None]
