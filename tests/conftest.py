@@ -158,16 +158,25 @@ def real_neo4j_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     running.__exit__(None, None, None)
 
 
+SCREENSHOTS_VARIABLE = "SLUICE_SCREENSHOTS"
 NO_NEO4J = "NOT RUN ON A REAL NEO4J"
 NO_NODE = "NOT RUN WITH THE JAVASCRIPT PROVIDER"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--coverage-gate", action="store_true", help="measure and limit the coverage")
+    parser.addoption("--screenshots", action="store_true", help="write the pictures of docs/images")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     register_coverage(config)
+    if config.getoption("--screenshots"):
+        os.environ[SCREENSHOTS_VARIABLE] = str(Path(__file__).parents[1] / "docs" / "images")
+
+
+def screenshot_folder(otherwise: Path) -> Path:
+    """Return docs/images with ``--screenshots``, else a folder that the test throws away."""
+    return Path(os.environ.get(SCREENSHOTS_VARIABLE, otherwise))
 
 
 def pytest_collection_finish() -> None:

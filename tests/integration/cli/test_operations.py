@@ -18,6 +18,7 @@ from sluice.cli.errors import Exit
 from sluice.flags import FeatureFlags
 from sluice.rollout.plan.metric_catalog import WORKER_SERIES
 from sluice.stack import Stack
+from tests.conftest import screenshot_folder
 from tests.faults.live_rollout import FLAG, SERVICES, SLOW_PLAN, LiveRollout
 from tests.free_port import free_port
 from tests.integration.cli.browser import chromium, running_browser
@@ -30,8 +31,6 @@ pytestmark = [
 ]
 METRICS_VARIABLE, METRICS = "SLUICE_WORKER_METRICS_ADDRESS", f"127.0.0.1:{free_port()}"
 ONLY_WHEN_BROKEN = "temporal_workflow_task_execution_failed_total"
-SCREENSHOT_VARIABLE = "SLUICE_TEST_PICTURE"
-"""Where the test puts its picture of the page; docs/temporal-ui.png is one of them."""
 IFRAMES_TEXT_SCRIPT = (
     "[...document.querySelectorAll('iframe')].map(f => f.contentDocument.body.innerText).join()"
 )
@@ -97,7 +96,7 @@ async def test_someone_who_never_saw_the_code_can_read_the_temporal_ui(
         )
         for text in ("Rollout of learning by plan seconds", "sluice abort learning", "below 1.00%"):
             assert text in shown
-        await page.save_screenshot(Path(os.environ.get(SCREENSHOT_VARIABLE, tmp_path / "page.png")))
+        await page.save_screenshot(screenshot_folder(tmp_path) / "temporal-ui.png")
         fields = await page.open(f"{address}/search-attributes", "SluiceStatus")
         for text in ('"SluiceFlag": "learning"', '"SluicePercentage": 5', '"ramp-5"'):
             assert text in fields

@@ -38,6 +38,7 @@ from sluice.rollout.engine.state import State
 from sluice.rollout.plan.loader import parse_plan
 from sluice.worker.options import worker_options
 from sluice.worker.settings import WorkerSettings
+from tests.conftest import SCREENSHOTS_VARIABLE
 from tests.free_port import free_port
 from tests.workflows.doubles import (
     RecordingNotices,
@@ -50,7 +51,7 @@ from workflows.notice_workflow import NoticeWorkflow
 from workflows.rollout_workflow import RolloutWorkflow
 
 SLACK_SECRET = "8f742231b10e8888abcd99yyyzzz85a5"  # Slack's own example
-FOR_DOCS = "SLUICE_SCREENSHOTS" in os.environ
+FOR_DOCS = SCREENSHOTS_VARIABLE in os.environ
 """Pictures for the docs show plain names; the tests show markup, which must appear as text."""
 TITLE = "Half of the users" if FOR_DOCS else "Half of the <b>users</b>"
 PLAN = """

@@ -1,10 +1,10 @@
 """A person with a browser: desktop and phone, light and dark, with nothing but clicks and typing."""
 
-import os
 from pathlib import Path
 
 import pytest
 
+from tests.conftest import screenshot_folder
 from tests.integration.cli.browser import BrowserPage, chromium, running_browser
 from tests.integration.console.consoles import LiveConsole
 
@@ -43,7 +43,8 @@ async def test_approver_decides_by_clicks(
     size: tuple[int, int], live: LiveConsole, tmp_path: Path
 ) -> None:
     """From the login link to an approved step, then aborted in two clicks; nothing overflows."""
-    program, shots = chromium(), Path(os.environ.get("SLUICE_SCREENSHOTS", str(tmp_path)))
+    program = chromium()
+    pictures = screenshot_folder(tmp_path)
     assert program is not None
     async with running_browser(program, tmp_path / "profile") as page:
         await resize(page, size)
@@ -54,17 +55,16 @@ async def test_approver_decides_by_clicks(
         await page.wait_for_text("document.body.innerText", "Attest:")
         await click(page, "Attest as ada")
         await page.wait_for_text("document.body.innerText", "Support is informed", "Approve…")
-        await page.save_screenshot(shots / f"console-live-{size[0]}.png")
+        await page.save_screenshot(pictures / f"console-live-{size[0]}.png")
         await click(page, "Approve…")
         await page.wait_for_text("document.body.innerText", "The evidence", "internal/")
-        await page.save_screenshot(shots / f"console-approve-{size[0]}.png")
+        await page.save_screenshot(pictures / f"console-approve-{size[0]}.png")
         await click(page, "Approve on internal/")
         # The page that follows is the live one: the new step arrives without a reload.
         await page.wait_for_text("document.body.innerText", "50 %", "approve")
         await page.wait_for_text("document.querySelector('.stages .here').innerText", "half")
         overflow = "document.documentElement.scrollWidth - innerWidth"
         assert await page.evaluate(overflow) == 0
-        await page.save_screenshot(shots / f"console-half-{size[0]}.png")
         await click(page, "Stop…")
         await page.wait_for_text("document.body.innerText", f"Abort {live.flag}")
         await click(page, f"Abort {live.flag}")

@@ -3,10 +3,11 @@
 import asyncio
 import os
 import sys
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
@@ -36,6 +37,9 @@ from sluice.cli.context import Context
 from sluice.cli.errors import CliError, Exit
 from sluice.cli.output import JsonOption, print_result
 from sluice.cli.views.ingest import format_lost_sources, format_summary
+
+WATCH_TICK_MS = 1000
+WATCH_RETRY_SECONDS = 5.0
 
 
 def ingest(  # noqa: PLR0913 - each is an option
@@ -85,12 +89,12 @@ def ingest(  # noqa: PLR0913 - each is an option
         raise CliError(f"--decimal {decimal!r}: write point or comma", Exit.USAGE)
     options = ReadOptions(id_column, date_format, encoding, decimal)
     try:
+        if watch and not dry_run:
+            _watch(names, options, mirror=mirror, yes=yes)
         summary = (
             _dry_run(names, options) if dry_run else _run(names, options, mirror=mirror, yes=yes)
         )
         print_result(json, asdict(summary), format_summary(summary, dry_run=dry_run))
-        if watch:
-            _watch(names, options)
     except SourceError as error:
         raise CliError(str(error), Exit.USAGE) from error
     except KeyboardInterrupt as error:
@@ -200,14 +204,33 @@ async def _open_ingestion(options: ReadOptions) -> AsyncIterator[Ingestion]:
         await redis.aclose()
 
 
-def _watch(names: list[str], options: ReadOptions) -> None:
-    """Ingest again whenever a file changes, until the person stops it."""
+def _watch(names: list[str], options: ReadOptions, *, mirror: bool, yes: bool) -> NoReturn:
+    """Ingest at first and whenever a file changes, until the person stops it.
+
+    The watch begins before the first reading, so no change is missed. After an error the same is
+    tried again.
+    """
     from watchfiles import watch as watch_files  # noqa: PLC0415 - only --watch needs it
 
+    if mirror and not yes:
+        raise CliError("--watch cannot ask: say --yes with --mirror", Exit.USAGE)
     paths = [name for name in names if not is_url(name)]
-    for _ in watch_files(*paths, step=500):
-        summary = _run(names, options, mirror=False, yes=True)
-        typer.echo(format_summary(summary, dry_run=False))
+    if not paths:
+        raise CliError("--watch needs a file or a folder: web pages are not watched", Exit.USAGE)
+    _readable(names)
+    is_due = True
+    for changes in watch_files(*paths, rust_timeout=WATCH_TICK_MS, yield_on_timeout=True):
+        if not (is_due or changes):
+            continue
+        try:
+            summary = _run(names, options, mirror=mirror, yes=True)
+            typer.echo(format_summary(summary, dry_run=False))
+            is_due = False
+        except (SourceError, CliError) as error:
+            typer.echo(f"{error} Trying again.", err=True)
+            is_due = True
+            time.sleep(WATCH_RETRY_SECONDS)
+    raise typer.Exit(Exit.INTERRUPTED)
 
 
 def _progress() -> Progress:
