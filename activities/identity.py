@@ -36,7 +36,7 @@ class IdentityActivities:
         A keyring that cannot be read rejects: who may decide is then unknown.
 
         Raises:
-            LedgerUnreachableError: transient: a start cannot be told from a replay.
+            LedgerUnreachableError: transient: a replay would look like a start.
         """
         result = await asyncio.to_thread(self._verify, request)
         if result.signer is not None and request.context.verb == START:

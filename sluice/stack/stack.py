@@ -158,22 +158,14 @@ class Stack:
         return load_state(self._home).environment
 
     def ledger_environment(self, role: str) -> dict[str, str]:
-        """Return the ledger's address for a role other than the readers'.
-
-        Empty while Postgres is external or stopped.
-        """
+        """Return the ledger's address for a role; empty while Postgres is external or stopped."""
         record = load_state(self._home).services.get("postgres")
-        if record is None or record.identity is None:
-            return {}
+        is_own = record is not None and record.identity is not None
         context = self._context(SERVICES_BY_NAME["postgres"])
-        return {LEDGER_VARIABLE: ledger_dsn(context, role)}
+        return {LEDGER_VARIABLE: ledger_dsn(context, role)} if is_own else {}
 
     def set_scrape_targets(self, addresses: Sequence[str], job: str = "router") -> None:
-        """Make the stack's Prometheus scrape exactly these ``host:port`` as ``job``.
-
-        It takes up to 6 s: Prometheus forwards discovered targets every 5 s and scrapes each second.
-        The configuration of an external Prometheus stays unchanged.
-        """
+        """Make the stack's own Prometheus scrape exactly these ``host:port`` as ``job``, within 6 s."""
         place = self._context(SERVICES_BY_NAME["prometheus"])
         write_scrape_targets(place, job, tuple(addresses))
 

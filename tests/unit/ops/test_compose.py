@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[3]
 TEXT = (ROOT / "docker-compose.yml").read_text()
 COMPOSE: dict[str, Any] = yaml.safe_load(TEXT)
 SERVICES: dict[str, Any] = COMPOSE["services"]
-ONE_SHOT = {"temporal-schema", "temporal-namespace"}
+ONE_SHOT = {"ledger", "temporal-schema", "temporal-namespace"}
 LONG_RUNNING = sorted(set(SERVICES) - ONE_SHOT)
 VARIABLE = re.compile(r"\$\{(\w+)(:\?[^}]*|:-[^}]*)?\}")
 SECRET = re.compile(r"PASSWORD|PWD|AUTH|KEY|DSN")
@@ -166,7 +166,7 @@ def test_grafana_is_where_the_guide_says() -> None:
 def test_containers_run_without_root() -> None:
     """By `user`, or by an image that is documented to run as another user."""
     by_image = {"qdrant", "router", "temporal", "temporal-namespace", "temporal-schema"}
-    by_image |= {"temporal-ui", "worker"}
+    by_image |= {"ledger", "temporal-ui", "worker"}
     assert {name for name in SERVICES if "user" not in SERVICES[name]} == by_image
     assert "\nUSER sluice\n" in (ROOT / "Dockerfile").read_text()
     assert SERVICES["qdrant"]["image"].endswith("-unprivileged")

@@ -35,7 +35,7 @@ def test_whole_chain_is_confirmed() -> None:
 
 
 def test_rows_after_the_last_event_are_counted() -> None:
-    """A check whose result is on its way is no forgery yet."""
+    """A check whose result is on its way is not a forgery."""
     heads = [EvidenceHead(count=2, digest=ROWS[1].digest)]
     assert verify_evidence(ROWS, heads, ID) == 1
 
