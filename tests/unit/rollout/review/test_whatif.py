@@ -228,7 +228,7 @@ def test_samples_of_control_that_were_not_recorded_are_not_made_up(
 
 def test_a_metric_that_was_not_recorded_leaves_its_verdict() -> None:
     check = CHECKS[0].model_copy(update={"metrics": {}})
-    (change, *_), _ = replay_with_overrides(["one.p99.threshold=0.1"], ([check], [], []), None)
+    (change, *_), _ = replay_with_overrides(["one.p99.threshold=0.1"], ([check], []), None)
     assert not change.differs
     verdict, unknown = rejudge(check.check.verdicts[0], (GATE, GATE), {})
     assert (verdict, unknown) == (check.check.verdicts[0], "what p99 is was not recorded")
@@ -270,7 +270,7 @@ def test_a_red_flag_of_low_severity_only_restarts_stability() -> None:
     low = noted.model_copy(
         update={"verdict": noted.verdict.model_copy(update={"severity": Severity.P3})}
     )
-    record = (CHECKS, [low], [live_event("one", 0, 5), live_event("two", 4, 25)])
+    record = (CHECKS, [live_event("one", 0, 5), live_event("two", 4, 25), red_flag_event(low)])
     _, course = replay_with_overrides(["two.p99.threshold=1"], record, PLAN)
     assert course[-1].after.kind != "rolled back"
 
