@@ -5,23 +5,33 @@ from typing import Annotated
 
 import typer
 
-from sluice.cli.errors import Exit
+from sluice.cli.errors import CliError, Exit
 from sluice.cli.output import JsonOption, print_note, print_result
+from sluice.cli.views.forecast import forecast_document, forecast_lines
 from sluice.rollout.errors import PlanError
 from sluice.rollout.plan.fit import fit_plan
+from sluice.rollout.plan.forecast.forecast import forecast_rollout
 from sluice.rollout.plan.lint import lint_warnings
 from sluice.rollout.plan.loader import load_plan
 from sluice.rollout.plan.schema import ExpectedTraffic, RolloutPlan
 from sluice.rollout.yaml_document import with_lines
 
+SECONDS_PER_DAY = 86_400
 QueriesPerDayOption = Annotated[
     float | None, typer.Option(min=1, help="Expected queries a day, of both cohorts together.")
+]
+QueriesPerSecondOption = Annotated[
+    float | None, typer.Option(min=0.00002, help="The same as mean queries a second.")
 ]
 UsersOption = Annotated[
     float | None, typer.Option(min=1, help="Users who send them, both cohorts together.")
 ]
 FitOption = Annotated[
     bool, typer.Option("--fit", help="List the windows and samples that suit the traffic.")
+]
+ForecastOption = Annotated[
+    bool,
+    typer.Option("--forecast", help="State the chances of false actions and of verdicts in time."),
 ]
 StrictOption = Annotated[
     bool, typer.Option("--strict", help="Exit with 2 when there are warnings.")
@@ -31,21 +41,28 @@ StrictOption = Annotated[
 def lint(  # noqa: PLR0913, PLR0917  each is an option of the command line
     plans: Annotated[list[Path], typer.Argument(metavar="PLAN…", help="Plans, YAML files.")],
     qpd: QueriesPerDayOption = None,
+    qps: QueriesPerSecondOption = None,
     users: UsersOption = None,
     fit: FitOption = False,
+    forecast: ForecastOption = False,
     strict: StrictOption = False,
     json: JsonOption = False,
 ) -> None:
     """Check plans: one line per mistake and per gate that cannot decide, with field and line.
 
-    The time to detection is computed from the plan's traffic:, or from --qpd and --users. --fit
-    lists the windows and sample counts that keep chance from deciding at this traffic. Exit code: 2
-    for mistakes and, with --strict, for warnings.
+    The times to detection are computed from the plan's traffic:, or from --qpd (or --qps) and --users.
+    --fit lists the windows and sample counts that keep chance from deciding at this traffic.
+    --forecast states, by step and gate, the chance that it acts on a healthy rollout, and that it
+    passes by the deadline; with --fit those of the fitted plan. Exit code: 2 for mistakes and, with
+    --strict, for warnings.
     """
+    if qpd is not None and qps is not None:
+        raise CliError("--qpd and --qps state the same; give one of them.", Exit.USAGE)
+    qpd = qpd if qps is None else qps * SECONDS_PER_DAY
     failed = False
     for plan in plans:
         try:
-            warnings = _lint_plan(plan, (qpd, users), fit, json)
+            warnings = _lint_plan(plan, (qpd, users), (fit, forecast), json)
         except typer.Exit:
             failed = True
         else:
@@ -66,12 +83,15 @@ def _expected_traffic(
 
 
 def _lint_plan(
-    plan: Path, options: tuple[float | None, float | None], fit: bool, json: bool
+    plan: Path, options: tuple[float | None, float | None], wants: tuple[bool, bool], json: bool
 ) -> int:
     """Print what is wrong with one plan; return the number of warnings."""
     checked = load_plan_or_exit(plan, json)
     traffic = _expected_traffic(checked.traffic, *options)
-    changes = [one.text() for one in fit_plan(checked, traffic)[1]] if fit and traffic else []
+    fit, forecast = wants
+    fitted, fits = fit_plan(checked, traffic) if fit and traffic else (checked, [])
+    changes = [one.text() for one in fits]
+    steps = forecast_rollout(fitted, traffic) if forecast and traffic else ()
     warnings = dict.fromkeys(
         with_lines(plan.read_text(encoding="utf-8"), lint_warnings(checked, traffic))
     )
@@ -81,9 +101,11 @@ def _lint_plan(
         "diagnostics": [],
         "warnings": [{"line": w.line, "field": w.field, "message": w.message} for w in warnings],
         "fit": changes,
+        "forecast": forecast_document(steps),
     }
     lines = [f"{plan}: warning: {warning}" for warning in warnings]
     lines += [f"{plan}: fit: {change}" for change in changes]
+    lines += [f"{plan}: forecast: {line}" for line in forecast_lines(steps)] if steps else []
     summary = f"{plan}: {checked.name} is fine ({len(checked.steps)} steps)"
     if warnings:
         summary = f"{plan}: {checked.name} is valid ({len(checked.steps)} steps), {len(warnings)} warnings"

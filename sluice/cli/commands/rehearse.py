@@ -8,16 +8,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sluice.cli.commands.lint import load_plan_or_exit, print_diagnostics
+from sluice.cli.commands.lint import SECONDS_PER_DAY, load_plan_or_exit, print_diagnostics
 from sluice.cli.errors import CliError, Exit
 from sluice.cli.options import PlanArgument
 from sluice.cli.output import JsonOption, print_note, print_result
-from sluice.cli.views.rehearse import monte_carlo_text, rehearsal_text, rehearsals_document
+from sluice.cli.views.rehearse import (
+    comparison_lines,
+    monte_carlo_text,
+    rehearsal_text,
+    rehearsals_document,
+)
 from sluice.rehearsal.errors import NotRehearsableError, RehearsalError
 from sluice.rehearsal.results.budget_check import violations
 from sluice.rehearsal.results.monte_carlo import MonteCarloSummary, summarize
 from sluice.rehearsal.results.result import RehearsalResult, expectation_mismatch
-from sluice.rehearsal.runner.session import rehearsal_environment, require_scenario_fits, run_core
+from sluice.rehearsal.runner.session import rehearsal_environment, require_scenario_fits
 from sluice.rehearsal.traffic.modeled_plan import ModeledPlan, model_rehearsal
 from sluice.rehearsal.traffic.scenario import (
     HEALTHY_SCENARIO,
@@ -28,6 +33,7 @@ from sluice.rehearsal.traffic.scenario import (
 )
 from sluice.rollout.errors import PlanError
 from sluice.rollout.plan.fit import fit_plan
+from sluice.rollout.plan.forecast.forecast import forecast_rollout
 from sluice.rollout.plan.schema import ExpectedTraffic, RolloutPlan
 from sluice.stack.errors import StackError
 
@@ -56,13 +62,17 @@ def rehearse(  # noqa: PLR0913, PLR0917  each is an option of the command line
     users: Annotated[
         int | None, typer.Option(min=20, max=20_000, help="How many users send them.")
     ] = None,
+    fit: Annotated[
+        bool, typer.Option("--fit/--no-fit", help="Fit the plan to --qps and --users, or do not.")
+    ] = True,
     html: Annotated[Path | None, typer.Option(help="Write a page with plots to this file.")] = None,
     json: JsonOption = False,
 ) -> None:
     """Rehearse a plan: the real workflow, four weeks in seconds, on synthetic traffic.
 
     Without --scenario the traffic is healthy; --check alone rehearses every scenario of the budget.
-    With --qps or --users the plan is first fitted to that traffic (`sluice lint --fit` shows how).
+    With --qps or --users the plan is first fitted to that traffic (`sluice lint --fit` shows how),
+    unless --no-fit. With --runs, the healthy scenario prints `sluice lint --forecast` beside the outcome.
     Exit code: 1 when a scenario does not end as its file expects, or a budget is exceeded; 2 when plan
     or scenario have mistakes or do not fit each other; 3 when a server is missing or fails.
     """
@@ -74,7 +84,9 @@ def rehearse(  # noqa: PLR0913, PLR0917  each is an option of the command line
     if has_traffic:
         scenarios = [_with_traffic(one, qps, users) for one in scenarios]
     modeled, scenarios = model_rehearsal(checked, scenarios)
-    checked = _fit_to_traffic(modeled.plan, scenarios[0]) if has_traffic else modeled.plan
+    checked = modeled.plan
+    if has_traffic and fit:
+        checked = _fit_to_traffic(checked, scenarios[0])
     _print_model(modeled, scenarios)
     try:
         began = time.monotonic()
@@ -92,11 +104,23 @@ def rehearse(  # noqa: PLR0913, PLR0917  each is an option of the command line
     seconds = time.monotonic() - began
     sections = [rehearsal_text(outcome, scenarios[i].title) for i, outcome in enumerate(outcomes)]
     sections += [monte_carlo_text(study) for study in studies]
+    sections += _forecast_sections(checked, scenarios, studies)
     sections += [f"took {seconds:.1f} s", *(f"UNEXPECTED: {one}" for one in wrong)]
     document = rehearsals_document(checked.name, outcomes, studies, wrong)
     document["signals"] = list(modeled.describe())
     print_result(json, document, "\n\n".join(sections))
     raise typer.Exit(Exit.FAILED if wrong else Exit.OK)
+
+
+def _forecast_sections(
+    plan: RolloutPlan, scenarios: Sequence[Scenario], studies: Sequence[MonteCarloSummary]
+) -> list[str]:
+    """Return a table of the forecast beside the runs of each scenario without faults."""
+    return [
+        "\n".join(comparison_lines(forecast_rollout(plan, _expected_traffic(scenario)), study))
+        for scenario, study in zip(scenarios, studies, strict=False)
+        if not scenario.faults
+    ]
 
 
 def _write_page(
@@ -134,18 +158,22 @@ def _with_traffic(scenario: Scenario, qps: float | None, users: int | None) -> S
 
 def _fit_to_traffic(plan: RolloutPlan, scenario: Scenario) -> RolloutPlan:
     traffic = scenario.traffic
-    expected = ExpectedTraffic(
-        queries_per_day=86_400 * traffic.queries_per_second,
-        users=traffic.users,
-        error_rate=traffic.error_rate,
-        feedback_share=traffic.feedback_share,
-    )
-    fitted, changes = fit_plan(plan, expected)
+    fitted, changes = fit_plan(plan, _expected_traffic(scenario))
     print_note(
         f"{plan.name} is fitted to {traffic.queries_per_second:g} queries a second of "
         f"{traffic.users:,} users: {len(changes)} gates changed (sluice lint --fit lists them)"
     )
     return fitted
+
+
+def _expected_traffic(scenario: Scenario) -> ExpectedTraffic:
+    traffic = scenario.traffic
+    return ExpectedTraffic(
+        queries_per_day=SECONDS_PER_DAY * traffic.queries_per_second,
+        users=traffic.users,
+        error_rate=traffic.error_rate,
+        feedback_share=traffic.feedback_share,
+    )
 
 
 def _scenario_names(plan: RolloutPlan, scenario: str, check: bool) -> list[str]:
@@ -174,15 +202,21 @@ async def _rehearse(
         require_scenario_fits(plan, scenario)
     async with rehearsal_environment(plan, scenarios[0], seed) as shared:
         played = [await shared.rehearse(plan, scenario, seed) for scenario in scenarios]
+    return played, _run_many(plan, scenarios, seed, runs) if runs else []
+
+
+def _run_many(
+    plan: RolloutPlan, scenarios: Sequence[Scenario], seed: int, runs: int
+) -> list[MonteCarloSummary]:
+    from sluice.rehearsal.runner.core_runs import run_core  # noqa: PLC0415 - only for --runs
+
     studies = []
-    for scenario in scenarios if runs else ():
+    for scenario in scenarios:
         print_note(f"{scenario.name}: {runs} runs by the pure core …")
         seeds = range(seed, seed + runs)
-        outcomes = await run_core(
-            plan, scenario, seeds, lambda done: print_note(f"  {done}/{runs}")
-        )
+        outcomes = run_core(plan, scenario, seeds, lambda done: print_note(f"  {done}/{runs}"))
         studies.append(summarize(outcomes))
-    return played, studies
+    return studies
 
 
 def _unmet_expectations(

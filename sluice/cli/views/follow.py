@@ -17,6 +17,7 @@ from sluice.rollout.analysis.value_format import format_value
 from sluice.rollout.analysis.verdict import Check, Outcome
 from sluice.rollout.engine.state import State, Status
 from sluice.rollout.plan.alpha_budget import allocate_alpha
+from sluice.rollout.review.outlook import expected_verdict_at, live_exposure
 
 REFRESH_SECONDS = 0.5
 UNREACHABLE_SECONDS_MAX = 60.0
@@ -32,7 +33,23 @@ def state_document(state: State, waiting: WaitingFor) -> dict[str, Any]:
     more = {"flag": state.plan.flag, "plan": state.plan.name, "step": step, "outcome": outcome}
     split = allocate_alpha(state.plan, state.sequential_states)
     alpha = {"total": split.total, "spent": split.spent} if split else None
-    return {**document, **more, "alpha": alpha, "waiting_for": waiting[0], "next_at": waiting[1]}
+    return {
+        **document,
+        **more,
+        **_outlook_document(state),
+        "alpha": alpha,
+        "waiting_for": waiting[0],
+        "next_at": waiting[1],
+    }
+
+
+def _outlook_document(state: State) -> dict[str, Any]:
+    now = datetime.now(UTC)
+    exposure = live_exposure(state, now)
+    return {
+        "expected_verdict_at": expected_verdict_at(state, now),
+        "exposure": exposure.model_dump(mode="json") if exposure else None,
+    }
 
 
 class View(Protocol):

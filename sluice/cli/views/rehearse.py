@@ -1,10 +1,12 @@
 """The output of ``sluice rehearse``: text and JSON."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sluice.rehearsal.results.monte_carlo import MonteCarloSummary
+from sluice.cli.views.forecast import CHANCE_SHOWN_MIN, format_chance
+from sluice.rehearsal.results.monte_carlo import MonteCarloSummary, wilson_interval
 from sluice.rehearsal.results.result import RehearsalResult
+from sluice.rollout.plan.forecast.forecast import StepForecast, false_action_chance
 from sluice.rollout.units import format_duration
 
 
@@ -61,6 +63,31 @@ def monte_carlo_text(summary: MonteCarloSummary) -> str:
             between = " to ".join(format_duration(one) for one in interval)
             lines.append(f"detection delay, {name}: {format_duration(delay)} (95 %: {between})")
     return "\n".join(lines)
+
+
+def comparison_lines(steps: Sequence[StepForecast], summary: MonteCarloSummary) -> Iterator[str]:
+    """Yield a Markdown table: the forecast of each first false action beside that of healthy runs."""
+    counts = dict(summary.first_actions)
+    yield "| first false action | forecast | rehearsals | 95 % interval |"
+    yield "|---|---|---|---|"
+    reached = 1.0
+    for step in steps:
+        for gate in step.gates:
+            key = f"{step.step}/{gate.gate}"
+            acts = gate.decides and not gate.is_bound
+            chance = reached * (gate.false_action or 0) if acts else 0.0
+            if chance >= CHANCE_SHOWN_MIN or key in counts:
+                yield _comparison_row(key, chance, counts.pop(key, 0), summary.runs)
+        reached *= 1 - step.false_action
+    for key, count in counts.items():
+        yield _comparison_row(key, 0.0, count, summary.runs)
+    stopped = sum(summary.first_actions.values())
+    yield _comparison_row("any", false_action_chance(steps), stopped, summary.runs)
+
+
+def _comparison_row(name: str, chance: float, count: int, runs: int) -> str:
+    low, high = wilson_interval(count, runs)
+    return f"| {name} | {format_chance(chance)} | {count} of {runs} | {low:.1%} to {high:.1%} |"
 
 
 def rehearsals_document(

@@ -14,6 +14,7 @@ from sluice.rollout.engine.escalation import describe_acknowledged
 from sluice.rollout.engine.evidence_context import alpha_summary
 from sluice.rollout.engine.runbook import runbook_for_alert
 from sluice.rollout.engine.state import State, Status
+from sluice.rollout.review.outlook import describe_outlook
 from sluice.rollout.units import format_duration
 
 STATUS_STYLES = {
@@ -89,7 +90,9 @@ def _progress(state: State, waiting: tuple[str, datetime | None], now: datetime)
         lines.append(
             f"  ·  next in {_format_remaining(max(until - now, timedelta(0)))}", style="dim"
         )
-    return Group(row, lines, _red_flags_line(state), *_acknowledged_lines(state))
+    outlook = describe_outlook(state, now)
+    more = [Text(outlook, style="dim")] if outlook else []
+    return Group(row, lines, *more, _red_flags_line(state), *_acknowledged_lines(state))
 
 
 def _acknowledged_lines(state: State) -> list[Text]:

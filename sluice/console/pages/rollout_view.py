@@ -24,6 +24,7 @@ from sluice.rollout.engine.preconditions import ChecklistRow, checklist_rows
 from sluice.rollout.engine.runbook import runbook_for_alert
 from sluice.rollout.engine.state import AcknowledgedFinding, State, Status
 from sluice.rollout.plan.approval_policy import ApprovalRecord
+from sluice.rollout.review.outlook import describe_outlook
 
 EVENTS_SHOWN = 100
 VERBS_BY_STATUS = {
@@ -110,6 +111,7 @@ class RolloutView:
     chart: Markup
     verbs: Sequence[Verb]
     alpha: str
+    outlook: str
     runbook: str
 
 
@@ -133,6 +135,7 @@ def build_rollout_view(snapshot: RolloutSnapshot, now: datetime) -> RolloutView:
         chart=percentage_chart(snapshot.course.events, state.percentage, state.finished_at or now),
         verbs=available_verbs(state),
         alpha=alpha_summary(state),
+        outlook=describe_outlook(state, now),
         runbook=runbook_for_alert(state, "rolled_back") if rolled_back else "",
     )
 

@@ -5,7 +5,10 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import timedelta
 
+from pydantic import Field
+
 from sluice.rehearsal.results.result import RehearsalResult
+from sluice.rehearsal.traffic.scenario import RehearsalEnding
 from sluice.rollout.analysis.gate import Model
 from sluice.rollout.units import Duration
 
@@ -14,7 +17,10 @@ _Z = 1.96
 
 
 class MonteCarloSummary(Model):
-    """Results over many seeds. A false rollback precedes the fault or lacks one; delays are of the others."""
+    """Results over many seeds. A false rollback precedes the fault or lacks one; delays are of the others.
+
+    ``first_actions``: by step and rule, the runs that were paused or rolled back without a fault.
+    """
 
     scenario: str
     runner: str
@@ -22,6 +28,7 @@ class MonteCarloSummary(Model):
     false_rollbacks: int
     endings: dict[str, int]
     detection_delays: tuple[Duration, ...]
+    first_actions: dict[str, int] = Field(default_factory=dict)
 
     @property
     def false_rollback_rate(self) -> float:
@@ -69,6 +76,7 @@ def summarize(results: Sequence[RehearsalResult]) -> MonteCarloSummary:
                 for result in results
             )
         ),
+        first_actions=dict(Counter(filter(None, map(_false_action, results)))),
         detection_delays=tuple(
             sorted(
                 o.detection_delay
@@ -77,6 +85,15 @@ def summarize(results: Sequence[RehearsalResult]) -> MonteCarloSummary:
             )
         ),
     )
+
+
+def _false_action(result: RehearsalResult) -> str:
+    """Return the step and the rules that stopped a run without a fault; nothing for the others."""
+    has_fault = result.fault_at is not None and result.fault_at <= result.ended_at
+    if result.ending is RehearsalEnding.HEALTHY or has_fault:
+        return ""
+    names = result.trigger.names if result.trigger is not None else ()
+    return f"{result.step}/{', '.join(names) or result.ending}"
 
 
 def wilson_interval(hits: int, runs: int) -> tuple[float, float]:

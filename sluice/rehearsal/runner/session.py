@@ -1,6 +1,6 @@
-"""Rehearsal sessions: shared servers, one or many rehearsals, and their progress."""
+"""Rehearsal sessions: shared servers, and rehearsals of the workflow."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -9,7 +9,6 @@ from sluice.rehearsal.errors import NotRehearsableError
 from sluice.rehearsal.prometheus.ephemeral_server import ephemeral_prometheus
 from sluice.rehearsal.recorder.client import recorder_process
 from sluice.rehearsal.recorder.requests import TimelineSpec
-from sluice.rehearsal.results.result import RehearsalResult, build_result
 from sluice.rehearsal.ticks import tick_seconds
 from sluice.rehearsal.traffic.scenario import (
     HEALTHY_SCENARIO,
@@ -28,8 +27,6 @@ if TYPE_CHECKING:
 
 CORE_RUN_BEGIN = datetime(2024, 1, 1, 8, tzinfo=UTC)
 """A Monday at eight, the begin of core runs."""
-RUNS_PER_SERVER = 4
-Progress = Callable[[int], None]
 
 
 @asynccontextmanager
@@ -64,30 +61,6 @@ async def rehearse(plan: RolloutPlan, scenario: Scenario, seed: int) -> "Rehears
     require_scenario_fits(plan, scenario)
     async with rehearsal_environment(plan, scenario, seed) as shared:
         return await shared.rehearse(plan, scenario, seed)
-
-
-async def run_core(
-    plan: RolloutPlan, scenario: Scenario, seeds: Sequence[int], progress: Progress
-) -> list[RehearsalResult]:
-    """Run the pure core once for each seed; call ``progress`` with the number done."""
-    from sluice.rehearsal.prometheus.range_query import open_client  # noqa: PLC0415
-    from sluice.rehearsal.runner.core_runner import CoreRunner  # noqa: PLC0415
-    from sluice.rehearsal.timeline.step_recording import RecordingPool  # noqa: PLC0415
-    from sluice.rehearsal.timeline.timeline import Timeline  # noqa: PLC0415 - only here, as all that it needs
-
-    require_recorded_series(plan)
-    require_scenario_fits(plan, scenario)
-    done: list[RehearsalResult] = []
-    for start in range(0, len(seeds), RUNS_PER_SERVER):
-        with ephemeral_prometheus(tick_seconds(plan)) as url, open_client(url) as ranges:
-            studio = RecordingPool(ranges)  # one per server, so that its recordings never overlap
-            for seed in seeds[start : start + RUNS_PER_SERVER]:
-                course = Timeline(plan, scenario, seed, studio, CORE_RUN_BEGIN)
-                walk = CoreRunner(course)
-                state = await walk.run()
-                done.append(build_result(state, course, walk.now, "the pure core"))
-                progress(len(done))
-    return done
 
 
 def require_scenario_fits(plan: RolloutPlan, scenario: Scenario) -> None:

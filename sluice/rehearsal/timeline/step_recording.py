@@ -16,6 +16,7 @@ from sluice.rehearsal.prometheus.range_query import PrometheusClient
 from sluice.rehearsal.timeline.read_ahead_cache import ReadAheadCache
 from sluice.rehearsal.traffic.synthetic_metrics import (
     ACTIVITY_WINDOW_TICKS,
+    SeriesKey,
     TrafficGenerator,
     TreatmentTraffic,
 )
@@ -37,6 +38,7 @@ class StepRecording:
     _end_epoch: float = field(init=False)
     _treatment_traffic: list[TreatmentTraffic] = field(default_factory=list)
     _sample_ages: Floats = field(default_factory=lambda: np.zeros(0))
+    _recorded: dict[SeriesKey, bool] = field(default_factory=dict)
     lock: RLock = field(default_factory=RLock)
     readings: ReadAheadCache = field(init=False)
 
@@ -79,7 +81,11 @@ class StepRecording:
         if seen.any():
             # A separate instance: Prometheus accepts a series' samples only in order of time.
             mine = ("instance", f"tape-{self.base_epoch:.0f}")
-            series = {tuple(sorted((mine, *key))): v[seen] for key, v in chunk.items()}
+            series = {
+                tuple(sorted((mine, *key))): values[seen]
+                for key, values in chunk.items()
+                if self._is_recorded(key)
+            }
             self.client.write(seconds[seen], series)
         self._treatment_traffic.append(exposure)
         last = self._sample_ages[-1] + self.tick_seconds if len(self._sample_ages) else math.inf
@@ -89,6 +95,12 @@ class StepRecording:
             [self._sample_ages, seconds - np.maximum.accumulate(since)]
         )
         self._end_epoch = self.base_epoch + self._traffic.next_tick * self.tick_seconds
+
+    def _is_recorded(self, key: SeriesKey) -> bool:
+        if key not in self._recorded:
+            wanted = self.spec.series
+            self._recorded[key] = wanted is None or wanted.includes(key)
+        return self._recorded[key]
 
     def sample_age_at(self, tick: int) -> tuple[float | None] | None:
         """Return the sample age at a recorded tick in a tuple; None where nothing is recorded."""

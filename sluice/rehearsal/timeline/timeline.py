@@ -14,6 +14,7 @@ from sluice.rehearsal.ticks import START_HOUR, locate_tick, sample_age_queries, 
 from sluice.rehearsal.timeline.step_recording import RecordingPool, StepRecording
 from sluice.rehearsal.traffic.fault_schedule import FaultSchedule, ScheduledFault
 from sluice.rehearsal.traffic.scenario import Scenario, ScenarioFault
+from sluice.rehearsal.traffic.series_filter import step_series
 from sluice.rehearsal.traffic.synthetic_metrics import ACTIVITY_WINDOW_TICKS
 from sluice.rehearsal.traffic.traffic_spec import RouterState, TrafficSpec
 from sluice.rollout.engine.flag_target import phases_at
@@ -151,6 +152,7 @@ class Timeline:
             learning_hours=learning_hours(self.plan),
             faults=FaultSchedule(tuple(one for one in placed if one is not None)),
             seed=self.seed,
+            series=step_series(self.plan, index),
         )
 
     def _learned_hours(self, index: int, at: datetime) -> float:

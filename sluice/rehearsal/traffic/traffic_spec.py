@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from sluice.rehearsal.traffic.fault_schedule import FaultSchedule
 from sluice.rehearsal.traffic.scenario import TrafficModel
+from sluice.rehearsal.traffic.series_filter import SeriesFilter
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class TrafficSpec:
     """The spec of one recording: ``lead`` ticks under ``before``, then ``now``.
 
     Tick 0 is ``hours`` after Monday 0:00. ``learned_hours`` is the time that the treatment had learned
-    at the end of the lead.
+    at the end of the lead. ``series``: those to record; all of them unless given.
     """
 
     traffic: TrafficModel
@@ -34,3 +35,4 @@ class TrafficSpec:
     seed: int
     learning_hours: float = 150.0
     """Hours in which the learner gains about two thirds of what it can."""
+    series: SeriesFilter | None = None

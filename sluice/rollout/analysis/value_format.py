@@ -9,6 +9,7 @@ _THOUSAND = 999.5
 """Three digits round up to a thousand from here on."""
 _BYTE_SCALES = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
 _DIGITS_MAX = 16
+_BASE_SUFFIXES = {"seconds": " s", "bytes": " B"}
 
 
 def gate_unit(gate: Gate, metric: Metric) -> str:
@@ -48,6 +49,9 @@ def format_distinct(pair: tuple[float | None, float | None], unit: str) -> tuple
         texts = f"{first * scale:.{digits}f}{suffix}", f"{second * scale:.{digits}f}{suffix}"
         if texts[0] != texts[1]:
             return texts
+    # Scaled, they could be one number: every digit of the metric's own unit tells them apart.
+    pace = " an hour" if unit.endswith(PER_HOUR) else ""
+    suffix = f"{_BASE_SUFFIXES.get(unit.removesuffix(PER_HOUR), '')}{pace}"
     return f"{first!r}{suffix}", f"{second!r}{suffix}"
 
 

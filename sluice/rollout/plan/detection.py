@@ -2,6 +2,8 @@
 
 import math
 
+import numpy as np
+
 from sluice.rollout.analysis.statistic import (
     AnyStatistic,
     BoundedMean,
@@ -11,11 +13,14 @@ from sluice.rollout.analysis.statistic import (
     UserHazards,
 )
 from sluice.rollout.analysis.statistic_adapters import PLAN_ONLY_FIELDS
-from sluice.rollout.analysis.stats.bounded_means import BoundedMeanTest
+from sluice.rollout.analysis.stats.bounded_means import BoundedMeanTest, log_e_lower_mean
 from sluice.rollout.analysis.stats.counts import CountTest
 from sluice.rollout.analysis.stats.latency_tail import LatencyTailTest
 from sluice.rollout.analysis.stats.means import MeanTest
 from sluice.rollout.analysis.stats.power import (
+    HOURS_MAX,
+    REWARD_DEVIATION,
+    REWARD_MEAN,
     CohortRates,
     TrafficForecast,
     hours_to_detect,
@@ -85,3 +90,27 @@ def _time_to_detect_hazard(
     return "three times as many of the slowest 1 %", hours_to_detect_hazard(
         users, traffic, slow, alpha
     )
+
+
+def hours_to_show_non_inferiority(
+    statistic: AnyStatistic | None, share: float, traffic: ExpectedTraffic, alpha: float
+) -> float:
+    """Return the hours until the claim is shown of a treatment that equals control; else infinity."""
+    if not isinstance(statistic, MeanValue | BoundedMean):
+        return math.inf
+    rated = traffic.feedback_share if "reward" in statistic.units else 1.0
+    comes = TrafficForecast(
+        per_hour=traffic.queries_per_day / 24 * rated, share=share, users=traffic.users or math.inf
+    )
+    if isinstance(statistic, MeanValue):
+        test = MeanTest(**statistic.model_dump(exclude=PLAN_ONLY_FIELDS))
+        return hours_to_detect_mean(test, comes, test.margin + test.tolerance, alpha)
+    hours = np.geomspace(1 / 60, HOURS_MAX, 1_000)
+    users = comes.users_with_event(1.0, 1.0, hours)
+    lost = 1 - REWARD_MEAN  # mirrored: "worse" is a higher mean of what is missing
+    treatment, control = (
+        (n, n * lost, n * REWARD_DEVIATION**2) for n in (users * share, users * (1 - share))
+    )
+    log_es = log_e_lower_mean(treatment, control, statistic.tolerance, share)
+    enough = np.flatnonzero(log_es >= -math.log(alpha))
+    return float(hours[enough[0]]) if len(enough) else math.inf

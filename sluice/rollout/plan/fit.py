@@ -9,8 +9,11 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from importlib.util import find_spec
 
 from sluice.rollout.analysis.gate import RELATIVE_KINDS, Gate, GateKind, Metric
+from sluice.rollout.analysis.tracks import FIRST_ATTEMPT_SHARE
+from sluice.rollout.plan.alpha_budget import gate_alpha
 from sluice.rollout.plan.schema import ExpectedTraffic, RolloutPlan, Step
 from sluice.rollout.units import format_duration
 
@@ -103,6 +106,8 @@ def _fit_gate(
     plan: RolloutPlan, gate: Gate, comes: tuple[ExpectedTraffic, float], *, is_red_flag: bool
 ) -> Gate:
     metric, (traffic, share) = plan.metrics[gate.metric], comes
+    if gate.claim == "non_inferiority":
+        return _fit_success_criterion(plan, gate, comes)
     per_second = traffic.queries_per_day / _SECONDS_PER_DAY
     part = {"treatment": share, "control": 1 - share, "all": 1.0}[gate.cohort]
     if metric.unit == "per_second" and gate.direction == "above" and gate.cohort == "control":
@@ -128,6 +133,23 @@ def _fit_gate(
     )
 
 
+def _fit_success_criterion(
+    plan: RolloutPlan, gate: Gate, comes: tuple[ExpectedTraffic, float]
+) -> Gate:
+    """Make it a dry run where a treatment as good as control could not show it in the step's hold."""
+    traffic, share = comes
+    if find_spec("numpy") is None or not 0 < share < 1:
+        return gate
+    from sluice.rollout.plan.detection import hours_to_show_non_inferiority  # noqa: PLC0415  numpy
+
+    alpha = gate_alpha(plan, "gates", gate) * FIRST_ATTEMPT_SHARE
+    statistic = plan.metrics[gate.metric].statistic
+    hours = hours_to_show_non_inferiority(statistic, share, traffic, alpha)
+    holds = [step.hold - step.stable_for for step in plan.steps if gate in step.gates]
+    is_late = any(hours > hold.total_seconds() / 3600 for hold in holds)
+    return gate.model_copy(update={"dry_run": True}) if is_late else gate
+
+
 def samples_needed(gate: Gate, metric: Metric, traffic: ExpectedTraffic) -> int:
     """Return how many queries keep chance from deciding the gate; 0 where none are counted."""
     if gate.kind in (GateKind.STATISTICAL, GateKind.TREND, GateKind.PRESENCE):
@@ -145,8 +167,8 @@ def samples_needed(gate: Gate, metric: Metric, traffic: ExpectedTraffic) -> int:
 
 
 def _with_longer_hold(step: Step, gates: tuple[Gate, ...], red_flags: tuple[Gate, ...]) -> Step:
-    """Hold at least as long as the longest window, and until checks were stable after it."""
-    longest = max((gate.window for gate in gates), default=timedelta(0))
+    """Hold at least as long as the longest window that decides, and until checks were stable after it."""
+    longest = max((gate.window for gate in gates if not gate.dry_run), default=timedelta(0))
     hold = max(step.hold, min(longest, WINDOWS[-1]) + step.stable_for)
     deadline = step.deadline + (hold - step.hold)
     update = {"gates": gates, "red_flags": red_flags, "hold": hold, "deadline": deadline}

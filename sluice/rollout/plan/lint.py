@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from sluice.rollout.analysis.gate import Gate, GateKind
 from sluice.rollout.plan.alpha_budget import RuleGroup, gate_alpha
 from sluice.rollout.plan.checks.expressions import cohort_warning
+from sluice.rollout.plan.forecast.forecast import forecast_warnings
 from sluice.rollout.plan.schema import ExpectedTraffic, RolloutPlan, Step
 from sluice.rollout.units import format_duration, format_hours
 from sluice.rollout.yaml_document import Problem
@@ -59,6 +60,8 @@ def lint_warnings(plan: RolloutPlan, traffic: ExpectedTraffic | None) -> Iterato
         spot = GateContext(step, shares[int(place[1])], gate, traffic)
         for text in _gate_warnings(plan, spot, in_gates=place[2] == "gates"):
             yield place, f"{step.name}/{gate.name}: {text}"
+    if traffic is not None:
+        yield from forecast_warnings(plan, traffic)
     if traffic is not None and not _HAS_NUMPY:
         yield ("steps",), "the gates' times to detection are not computed: numpy is not installed"
 

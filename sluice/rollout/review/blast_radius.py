@@ -75,14 +75,15 @@ def _seconds(begin: datetime, end: datetime) -> float:
 def _query_rate(state: State, rollback: Rollback, checks: Sequence[Check]) -> float | None:
     """Estimate the treatment's queries per second: each check's most counted gate, averaged."""
     gates = {gate.name: gate for gate in state.plan.step(rollback.from_step).gates}
-    rates = [rate for check in checks if (rate := _check_rate(gates, check)) is not None]
+    rates = [rate for check in checks if (rate := check_query_rate(gates, check)) is not None]
     finding = rollback.finding
     if not rates and finding is not None and finding.gate is not None:
         rates = list(_gate_rates(finding.gate, finding.verdict.samples))
     return fmean(rates) if rates else None
 
 
-def _check_rate(gates: dict[str, Gate], check: Check) -> float | None:
+def check_query_rate(gates: dict[str, Gate], check: Check) -> float | None:
+    """Estimate the treatment's queries per second from the most counted gate of a check."""
     rates = [
         rate
         for verdict in check.verdicts
