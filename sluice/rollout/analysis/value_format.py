@@ -49,7 +49,7 @@ def format_distinct(pair: tuple[float | None, float | None], unit: str) -> tuple
         texts = f"{first * scale:.{digits}f}{suffix}", f"{second * scale:.{digits}f}{suffix}"
         if texts[0] != texts[1]:
             return texts
-    # Scaled, they could be one number: every digit of the metric's own unit tells them apart.
+    # Scaled, they could be one number: every digit of the metric's own unit shows that they differ.
     pace = " an hour" if unit.endswith(PER_HOUR) else ""
     suffix = f"{_BASE_SUFFIXES.get(unit.removesuffix(PER_HOUR), '')}{pace}"
     return f"{first!r}{suffix}", f"{second!r}{suffix}"

@@ -55,13 +55,16 @@ def lint_warnings(plan: RolloutPlan, traffic: ExpectedTraffic | None) -> Iterato
             yield ("steps", index, "delete_flag"), f"{step.name}: {_exposure_jump(share)}"
         share = share if step.percentage is None else step.percentage / 100
         shares.append(1.0 if step.delete_flag else share)
+    named = set()
     for place, gate in plan.rules():
         step = plan.steps[int(place[1])]
         spot = GateContext(step, shares[int(place[1])], gate, traffic)
         for text in _gate_warnings(plan, spot, in_gates=place[2] == "gates"):
+            named.add(place)
             yield place, f"{step.name}/{gate.name}: {text}"
     if traffic is not None:
-        yield from forecast_warnings(plan, traffic)
+        # A gate whose reason is named above needs no second warning of its consequence.
+        yield from (one for one in forecast_warnings(plan, traffic) if one[0] not in named)
     if traffic is not None and not _HAS_NUMPY:
         yield ("steps",), "the gates' times to detection are not computed: numpy is not installed"
 

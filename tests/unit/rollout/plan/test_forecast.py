@@ -64,7 +64,7 @@ def test_a_night_has_less_traffic_than_a_day_and_a_weekend_than_a_week() -> None
 def test_a_fitted_plan_is_stopped_by_chance_in_less_than_one_of_twenty(
     per_second: float, users: float
 ) -> None:
-    """What rehearsals measure (docs/decisions-measured.md), before any is made."""
+    """The forecast agrees with the bar of rehearsals before any is made."""
     comes = traffic(per_second, users)
     fitted, _ = fit_plan(PHASE4, comes)
     steps = forecast_rollout(fitted, comes)
