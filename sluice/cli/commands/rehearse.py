@@ -41,6 +41,19 @@ if TYPE_CHECKING:
     from sluice.rehearsal.results.result import RehearsalRun
 
 RUNS_MAX = 10_000
+RunsOption = Annotated[
+    int, typer.Option(min=0, max=RUNS_MAX, help="Also run N seeds on the pure core, for rates.")
+]
+QpsOption = Annotated[
+    float | None,
+    typer.Option(min=0.01, help="Mean queries a second; the plan is fitted to it."),
+]
+UserCountOption = Annotated[
+    int | None, typer.Option(min=20, max=20_000, help="How many users send them.")
+]
+FitToTrafficOption = Annotated[
+    bool, typer.Option("--fit/--no-fit", help="Fit the plan to --qps and --users, or do not.")
+]
 
 
 def rehearse(  # noqa: PLR0913, PLR0917  each is an option of the command line
@@ -49,22 +62,13 @@ def rehearse(  # noqa: PLR0913, PLR0917  each is an option of the command line
         str, typer.Option(help="The fault: a scenario of the library, or a YAML file.")
     ] = "",
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same traffic.")] = 1,
-    runs: Annotated[
-        int, typer.Option(min=0, max=RUNS_MAX, help="Also run N seeds on the pure core, for rates.")
-    ] = 0,
+    runs: RunsOption = 0,
     check: Annotated[
         bool, typer.Option("--check", help="Fail when the plan exceeds its own budget.")
     ] = False,
-    qps: Annotated[
-        float | None,
-        typer.Option(min=0.01, help="Mean queries a second; the plan is fitted to it."),
-    ] = None,
-    users: Annotated[
-        int | None, typer.Option(min=20, max=20_000, help="How many users send them.")
-    ] = None,
-    fit: Annotated[
-        bool, typer.Option("--fit/--no-fit", help="Fit the plan to --qps and --users, or do not.")
-    ] = True,
+    qps: QpsOption = None,
+    users: UserCountOption = None,
+    fit: FitToTrafficOption = True,
     html: Annotated[Path | None, typer.Option(help="Write a page with plots to this file.")] = None,
     json: JsonOption = False,
 ) -> None:

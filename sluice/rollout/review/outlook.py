@@ -10,7 +10,7 @@ from sluice.rollout.units import format_duration
 _MINUTE = timedelta(minutes=1)
 
 
-class Exposure(Model):
+class LiveExposure(Model):
     """Users and queries that the treatment has served since ``since``, at its present share.
 
     ``users``: where the plan states its traffic. ``queries``: from the samples of the newest check.
@@ -35,14 +35,14 @@ def expected_verdict_at(state: State, now: datetime) -> datetime | None:
     return min(max(held, stable, now), max(started_at + state.soak_deadline, now))
 
 
-def live_exposure(state: State, now: datetime) -> Exposure | None:
+def live_exposure(state: State, now: datetime) -> LiveExposure | None:
     """Return the exposure of what is live; None while nobody has the treatment, or after the end."""
     since, step = state.live.since, state.exposed_step
     if since is None or step is None or not state.percentage or state.has_ended:
         return None
     traffic, check = state.plan.traffic, state.latest_check
     rate = check_query_rate({gate.name: gate for gate in step.gates}, check) if check else None
-    return Exposure(
+    return LiveExposure(
         since=since,
         percentage=state.percentage,
         users=traffic.users * state.percentage / 100 if traffic and traffic.users else None,

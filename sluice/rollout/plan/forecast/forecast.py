@@ -15,7 +15,7 @@ from sluice.rollout.model import Model
 from sluice.rollout.plan.alpha_budget import RuleGroup, gate_alpha
 from sluice.rollout.plan.forecast.rhythm import START_HOUR
 from sluice.rollout.plan.forecast.scan import NODES, normal_beyond
-from sluice.rollout.plan.forecast.signals import Signal, healthy_signal
+from sluice.rollout.plan.forecast.signals import HealthyReading, healthy_signal
 from sluice.rollout.plan.schema import ExpectedTraffic, RolloutPlan, Step
 from sluice.rollout.yaml_document import Problem
 
@@ -193,7 +193,7 @@ def _alpha(plan: RolloutPlan, group: RuleGroup, gate: Gate, visit: _Visit) -> fl
     return gate_alpha(plan, group, gate) if 0 < visit.share < 1 else 0.0
 
 
-def _firing_chance(signal: Signal, visit: _Visit) -> float:
+def _firing_chance(signal: HealthyReading, visit: _Visit) -> float:
     """Return the chance that a red flag fires at any time of a healthy step."""
     hours = range(max(1, math.ceil(visit.hours - 1e-6)))
     if _is_always_quiet(signal, visit):
@@ -205,7 +205,7 @@ def _firing_chance(signal: Signal, visit: _Visit) -> float:
     return min(1.0, max(0.0, 1 - quiet))
 
 
-def _is_always_quiet(signal: Signal, visit: _Visit) -> bool:
+def _is_always_quiet(signal: HealthyReading, visit: _Visit) -> bool:
     """Return True when even an extreme hour of a day would practically never fire it."""
     edges = (NODES[0][0], NODES[-1][0])
     extremes = [(mix, offset) for mix in edges for offset in edges]
@@ -213,12 +213,12 @@ def _is_always_quiet(signal: Signal, visit: _Visit) -> bool:
     return all(signal.fails(hour, *state) < _NEGLIGIBLE for hour in hours for state in extremes)
 
 
-def _offsets(signal: Signal) -> Sequence[tuple[float, float]]:
+def _offsets(signal: HealthyReading) -> Sequence[tuple[float, float]]:
     """Return the errors of the reference that matter, in standard deviations, with their weights."""
     return NODES if signal.has_reference else ((0.0, 1.0),)
 
 
-def _quiet_hour(signal: Signal, visit: _Visit, number: int, offset: float) -> float:
+def _quiet_hour(signal: HealthyReading, visit: _Visit, number: int, offset: float) -> float:
     """Return the chance that a red flag keeps quiet in one hour of the step."""
     hour = visit.begin + number + 1
     length = min(1.0, visit.hours - number)
@@ -229,7 +229,7 @@ def _quiet_hour(signal: Signal, visit: _Visit, number: int, offset: float) -> fl
 
 
 def _fires(
-    signal: Signal, hour: float, state: tuple[float, float], look: tuple[bool, float]
+    signal: HealthyReading, hour: float, state: tuple[float, float], look: tuple[bool, float]
 ) -> float:
     """Return the chance that it fires in a part of an hour, the first look of the step included."""
     is_first, length = look

@@ -33,7 +33,7 @@ def _load(hour: float, length: float) -> float:
 
 
 @dataclass(frozen=True)
-class CohortTraffic:
+class CohortLoad:
     """The queries that one gate reads: a ``part`` of all traffic."""
 
     traffic: ExpectedTraffic

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 from sluice.rollout.analysis.gate import RELATIVE_KINDS, Gate, GateKind, Metric
-from sluice.rollout.plan.forecast.rhythm import CohortTraffic
+from sluice.rollout.plan.forecast.rhythm import CohortLoad
 from sluice.rollout.plan.forecast.scan import (
     count_crossings,
     mean_crossings,
@@ -32,11 +32,11 @@ _BUCKET_FACTOR, _BUCKET_FIRST = 1.25, 0.001
 
 
 @dataclass(frozen=True)
-class Signal:
+class HealthyReading:
     """A gate's healthy readings. ``baseline_queries``: those of a recorded baseline's window."""
 
     gate: Gate
-    comes: CohortTraffic
+    comes: CohortLoad
     baseline_queries: float = math.inf
 
     @cached_property
@@ -69,7 +69,7 @@ class Signal:
 
 
 @dataclass(frozen=True)
-class ErrorShare(Signal):
+class ErrorShare(HealthyReading):
     """Failures among queries, of a healthy ``rate``."""
 
     rate: float = 0.0
@@ -88,7 +88,7 @@ class ErrorShare(Signal):
 
 
 @dataclass(frozen=True)
-class SlowQuantile(Signal):
+class SlowQuantile(HealthyReading):
     """A quantile of times: it fails when too many queries are slower than the limit."""
 
     quantile: float = 0.99
@@ -148,7 +148,7 @@ class SlowQuantile(Signal):
 
 
 @dataclass(frozen=True)
-class MeanReward(Signal):
+class MeanReward(HealthyReading):
     """A mean of rewards, which feedback brings for a part of the queries."""
 
     typical: float = 0.6
@@ -166,7 +166,7 @@ class MeanReward(Signal):
 
 
 @dataclass(frozen=True)
-class QueryRate(Signal):
+class QueryRate(HealthyReading):
     """Queries a second: their rhythm alone can fail it, every night."""
 
     def fails(self, hour: float, mix: float, offset: float) -> float:
@@ -182,20 +182,20 @@ class QueryRate(Signal):
 
 def healthy_signal(
     plan: RolloutPlan, gate: Gate, traffic: ExpectedTraffic, share: float
-) -> Signal | None:
+) -> HealthyReading | None:
     """Return a gate's healthy readings; None where the traffic says nothing about them."""
     metric = plan.metrics[gate.metric]
     part = {"treatment": share, "control": 1 - share, "all": 1.0}[gate.cohort]
     if part <= 0 or gate.kind in (GateKind.STATISTICAL, GateKind.TREND, GateKind.PRESENCE):
         return None
-    comes = CohortTraffic(traffic, part)
+    comes = CohortLoad(traffic, part)
     if metric.unit == "per_second" and QUERIES_METRIC in metric.query:
         return QueryRate(gate, comes)
     if REWARDS_METRIC in (metric.samples or "") and gate.kind is GateKind.ABSOLUTE:
         rated = traffic.model_copy(
             update={"queries_per_day": traffic.queries_per_day * traffic.feedback_share}
         )
-        return MeanReward(gate, CohortTraffic(rated, part), typical=_typical_reward(plan, gate))
+        return MeanReward(gate, CohortLoad(rated, part), typical=_typical_reward(plan, gate))
     if QUERIES_METRIC not in (metric.samples or ""):
         return None
     if metric.unit == "seconds" and (found := _QUANTILE.search(metric.query)):

@@ -14,7 +14,7 @@ from sluice.rollout.plan.forecast.forecast import (
     false_action_chance,
     forecast_rollout,
 )
-from sluice.rollout.plan.forecast.rhythm import CohortTraffic, load_factor
+from sluice.rollout.plan.forecast.rhythm import CohortLoad, load_factor
 from sluice.rollout.plan.forecast.scan import count_crossings, poisson_at_least
 from sluice.rollout.plan.loader import load_plan
 from sluice.rollout.plan.schema import ExpectedTraffic
@@ -54,7 +54,7 @@ def test_poisson_tails_are_scipys(mean: float, distance: int) -> None:
 
 
 def test_a_night_has_less_traffic_than_a_day_and_a_weekend_than_a_week() -> None:
-    comes = CohortTraffic(traffic(10, 2000), 1.0)
+    comes = CohortLoad(traffic(10, 2000), 1.0)
     assert comes.queries(27, 1) < 0.6 * comes.queries(39, 1)
     assert comes.queries(5 * 24 + 15, 1) < 0.8 * comes.queries(4 * 24 + 15, 1)
     assert sum(map(load_factor, range(7 * 24))) / 7 / 24 == pytest.approx(0.914, abs=0.01)
