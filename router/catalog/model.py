@@ -4,6 +4,7 @@ A *kind* is a table, a node label or a collection. Names are unique in one catal
 is frozen, so one catalogue serves all requests of a process.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Literal
@@ -30,6 +31,10 @@ TEMPORAL: frozenset[ColumnType] = frozenset(("date", "timestamp", "timestamptz")
 TIME_UNITS = frozenset(("year", "date"))
 """Units of columns of another type that hold times: a year as a number, a date as ISO text."""
 TEXTUAL: frozenset[ColumnType] = frozenset(("text", "enum"))
+
+
+SCOPE = re.compile(r"^\s*(?P<column>\w+)\s*=\s*\$(?P<variable>tenant|user)\s*$")
+"""A row condition that binds rows to the tenant or the user who asks."""
 
 
 class CatalogPart(BaseModel):
@@ -91,6 +96,18 @@ class CatalogKind(CatalogPart):
     def visible(self) -> Mapping[str, CatalogColumn]:
         """The columns that questions may use."""
         return {name: column for name, column in self.columns.items() if not column.hide}
+
+    @property
+    def scopes(self) -> tuple[tuple[str, str], ...] | None:
+        """The columns that must equal the caller's ``tenant`` or ``user``; None for other conditions.
+
+        Values of such a kind are known to those callers alone, values of a kind with other
+        conditions to nobody.
+        """
+        found = [SCOPE.match(text) for text in self.where]
+        if any(match is None for match in found):
+            return None
+        return tuple((match["column"], match["variable"]) for match in found if match)
 
     @model_validator(mode="after")
     def _roles_are_columns(self) -> "CatalogKind":

@@ -3,7 +3,8 @@
 A column of a large table is read from Postgres's own statistics and from random blocks.
 """
 
-from collections.abc import AsyncIterator
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 from router.catalog.model import TIME_UNITS, Catalog, CatalogKind, CatalogLink
@@ -23,14 +24,27 @@ async def postgres_values(
 ) -> AsyncIterator[tuple[str, list[ColumnValues]]]:
     """Yield the values of each kind in turn."""
     for name, kind in catalog.of_store("postgres"):
-        found = []
+        found: list[ColumnValues] = []
         for columns in _columns(kind):
             rows = await connection.fetch(
                 _statement(kind, columns), VALUE_CHARS_MAX, VALUES_MAX + 1
             )
-            values = [tuple(row) for row in rows]
-            found.append(ColumnValues(columns, values[:VALUES_MAX], len(values) <= VALUES_MAX))
+            found += _by_scope(kind, columns, [tuple(row) for row in rows])
         yield name, found
+
+
+def _by_scope(
+    kind: CatalogKind, columns: tuple[str, ...], rows: list[tuple[str, ...]]
+) -> Iterator[ColumnValues]:
+    """Yield the values by whose rows hold them; the scope's values end each row."""
+    complete = len(rows) <= VALUES_MAX
+    variables = [variable for _, variable in kind.scopes or ()]
+    groups: dict[tuple[tuple[str, str], ...], list[tuple[str, ...]]] = defaultdict(list)
+    for row in rows[:VALUES_MAX]:
+        scope = zip(variables, row[len(columns) :], strict=True)
+        groups[tuple(scope)].append(row[: len(columns)])
+    for held, values in groups.items():
+        yield ColumnValues(columns, values, complete, held)
 
 
 async def graph_values(
@@ -39,16 +53,18 @@ async def graph_values(
 ) -> AsyncIterator[tuple[str, list[ColumnValues]]]:
     """Yield the values of each label in turn."""
     for name, kind in catalog.of_store("graph"):
-        found = []
+        found: list[ColumnValues] = []
         for columns in _columns(kind):
             listed = kind.columns[columns[0]].type == "list"
-            cypher = _cypher(f"(n:{_label(kind.source)})", columns, listed=listed)
+            scopes = tuple(column for column, _ in kind.scopes or ())
+            cypher = _cypher(f"(n:{_label(kind.source)})", (columns, scopes), listed=listed)
             result = await session.run(cypher, {"limit": VALUES_MAX + 1, "chars": VALUE_CHARS_MAX})
-            values = [tuple(str(part) for part in record["row"]) async for record in result]
-            found.append(ColumnValues(columns, values[:VALUES_MAX], len(values) <= VALUES_MAX))
+            rows = [tuple(str(part) for part in record["row"]) async for record in result]
+            found += _by_scope(kind, columns, rows)
         yield name, found
     for link in catalog.visible_links.values():
-        if link.relationship is not None:
+        limited = catalog.kinds[link.start].where or catalog.kinds[link.end].where
+        if link.relationship is not None and not limited:
             yield link.id, [each async for each in _link_values(session, catalog, link)]
 
 
@@ -63,7 +79,7 @@ async def _link_values(
             continue
         ends = [_label(catalog.kinds[name].source) for name in (link.start, link.end)]
         source = f"(:{ends[0]})-[n:{_label(link.relationship or '')}]->(:{ends[1]})"
-        cypher = _cypher(source, (column,), listed=facts.type == "list")
+        cypher = _cypher(source, ((column,), ()), listed=facts.type == "list")
         result = await session.run(cypher, {"limit": VALUES_MAX + 1, "chars": VALUE_CHARS_MAX})
         values = [tuple(str(part) for part in record["row"]) async for record in result]
         yield ColumnValues((column,), values[:VALUES_MAX], len(values) <= VALUES_MAX)
@@ -74,7 +90,12 @@ def _label(name: str) -> str:
 
 
 def _columns(kind: CatalogKind) -> list[tuple[str, ...]]:
-    """Return the columns to read: short texts, and a title over several columns."""
+    """Return the columns to read: short texts, and a title over several columns.
+
+    None of a kind whose rows are limited by other conditions than the tenant's and the user's.
+    """
+    if kind.scopes is None:
+        return []
     short: list[tuple[str, ...]] = [
         (name,)
         for name, column in kind.visible.items()
@@ -99,6 +120,7 @@ def _statement(kind: CatalogKind, columns: tuple[str, ...]) -> str:
         source += f", unnest({value[0]}) AS element"
         value = ["element"]
     texts = [f"{each}::text" for each in value]
+    texts += [f"{_quoted(column)}::text" for column, _ in kind.scopes or ()]
     where = " AND ".join(f"{each} <> '' AND length({each}) <= $1" for each in texts)
     return (
         f"SELECT {', '.join(texts)} FROM {source} WHERE {where} "  # noqa: S608 - quoted names
@@ -107,15 +129,17 @@ def _statement(kind: CatalogKind, columns: tuple[str, ...]) -> str:
     )
 
 
-def _cypher(source: str, columns: tuple[str, ...], *, listed: bool) -> str:
-    """Return the statement for the properties of ``n``, which ``source`` matches."""
-    names = [f"n.{_label(name)}" for name in columns]
+def _cypher(source: str, columns: tuple[tuple[str, ...], tuple[str, ...]], *, listed: bool) -> str:
+    """Return the statement for the properties of ``n``, which ``source`` matches, and its scopes."""
+    names = [f"n.{_label(name)}" for part in columns for name in part]
     missing = " AND ".join(f"{name} IS NOT NULL" for name in names)
     if listed:
+        scopes = "".join(f", toString({name})" for name in names[1:])
         return (
-            f"MATCH {source} WHERE {missing} UNWIND {names[0]} AS v WITH toString(v) AS v "
-            "WHERE size(v) <= $chars WITH v, count(*) AS c ORDER BY c DESC LIMIT $limit "
-            "RETURN [v] AS row"
+            f"MATCH {source} WHERE {missing} UNWIND {names[0]} AS v "
+            f"WITH [toString(v){scopes}] AS row "
+            "WHERE size(row[0]) <= $chars WITH row, count(*) AS c ORDER BY c DESC LIMIT $limit "
+            "RETURN row"
         )
     texts = ", ".join(f"toString({name})" for name in names)
     return (

@@ -8,7 +8,8 @@ lead to one condition for each column.
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from router.catalog.folding import fold_text
 from router.catalog.identifiers import words_of
@@ -17,6 +18,8 @@ from router.catalog.model import Catalog, CatalogLink
 CATEGORIES_MAX = 60
 """Up to this many distinct values, a column holds categories: its values are words of the field."""
 PHRASE_WORDS_MAX = 9
+CALLERS_MAX = 32
+"""Indexes of single tenants or users that are kept."""
 TYPO_LETTERS_MIN = 4
 _ARTICLE = re.compile(r"^(?:the|a|an) (?=\w)")
 _TAIL = re.compile(r"\s*(?:[\[(].*[\])]|\s[-–:/]\s.*)\s*$")
@@ -26,12 +29,14 @@ _TAIL = re.compile(r"\s*(?:[\[(].*[\])]|\s[-–:/]\s.*)\s*$")
 class ColumnValues:
     """Distinct values of one column, or of several together, most frequent first.
 
-    ``complete`` is False where the bound cut some off.
+    ``complete`` is False where the bound cut some off. ``scope`` are the tenant and the user whose
+    rows hold them, as ``(variable, value)``; empty where everybody may know them.
     """
 
     columns: tuple[str, ...]
     values: Sequence[tuple[str, ...]]
     complete: bool = True
+    scope: tuple[tuple[str, str], ...] = ()
 
 
 KindValues = Mapping[str, Sequence[ColumnValues]]
@@ -61,12 +66,19 @@ class ValueIndex:
     def __init__(
         self, catalog: Catalog, values: KindValues, places: Iterable[tuple[str, ...]] = ()
     ) -> None:
+        """Index the values that everybody may know; ``seen_by`` adds those of one caller."""
         self._entries: dict[str, list[ValueEntry]] = defaultdict(list)
         self._lemmas: Mapping[str, Sequence[str]] | None = None
+        self._source = catalog, values, tuple(places)
+        self._scopes = frozenset(
+            each.scope for columns in values.values() for each in columns if each.scope
+        )
+        self.seen_by = lru_cache(maxsize=CALLERS_MAX)(self._seen_by)
         self._places, self._codes = _places(places)
         for name, columns in values.items():
             for each in columns:
-                self._add_values(catalog, name, each)
+                if not each.scope:
+                    self._add_values(catalog, name, each)
         words = {word for phrase in self._entries for word in phrase.split()}
         self._words = frozenset(words)
         self._typos: dict[str, list[str]] = defaultdict(list)
@@ -75,6 +87,22 @@ class ValueIndex:
                 for variant in deletions(word):
                     self._typos[variant].append(word)
         self.words_max = max((phrase.count(" ") + 1 for phrase in self._entries), default=0)
+
+    def _seen_by(self, caller: frozenset[tuple[str, str]]) -> "ValueIndex":
+        """Return the index with the values of the rows that ``caller`` may see, itself without any."""
+        scopes = {scope for scope in self._scopes if set(scope) <= caller}
+        if not scopes:
+            return self
+        catalog, values, places = self._source
+        known = {
+            name: [
+                replace(each, scope=())
+                for each in columns
+                if not each.scope or each.scope in scopes
+            ]
+            for name, columns in values.items()
+        }
+        return ValueIndex(catalog, known, places)
 
     def __len__(self) -> int:
         return len(self._entries)

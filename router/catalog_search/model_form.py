@@ -177,7 +177,7 @@ def _is_category(column: str, text: str, kinds: Iterable[CatalogKind]) -> bool:
     """Return True for a value of a column that holds few of them."""
     for kind in kinds:
         facts = kind.visible.get(column)
-        if facts is None or facts.distinct is None or facts.distinct > CATEGORIES_MAX:
+        if kind.where or facts is None or facts.distinct is None or facts.distinct > CATEGORIES_MAX:
             continue
         if fold_text(text) in map(fold_text, facts.samples):
             return True
@@ -218,7 +218,7 @@ def describe_catalog(catalog: Catalog, kinds: Mapping[str, CatalogKind]) -> str:
     lines = []
     for name, kind in kinds.items():
         columns = (
-            f"{column} ({facts.type}{_samples(facts.samples)})"
+            f"{column} ({facts.type}{'' if kind.where else _samples(facts.samples)})"
             for column, facts in kind.visible.items()
         )
         lines.append(f"kind {name}: {', '.join(columns)}")

@@ -41,9 +41,11 @@ class CatalogReader:
         self._reader = self._built({})
         self._values_read = asyncio.Event()
 
-    def read(self, question: str, today: date) -> list[QuestionReading]:
+    def read(
+        self, question: str, today: date, caller: Mapping[str, str | None]
+    ) -> list[QuestionReading]:
         """Return the readings, surest first. Blocks for milliseconds: call it on a thread."""
-        return self._reader.read(question, today)
+        return self._reader.read(question, today, caller)
 
     @property
     def values_read(self) -> bool:

@@ -99,12 +99,14 @@ class CatalogSearch:
             for condition in kind.where
         )
 
-    def plan(self, text: str, intent: Intent, today: date) -> QuestionPlan:
+    def plan(
+        self, text: str, intent: Intent, today: date, caller: Mapping[str, str | None]
+    ) -> QuestionPlan:
         """Read a question and choose the way. Blocks for milliseconds: call it on a thread.
 
         Raises InvalidQuestion where a form cannot hold the question, such as 21 conditions.
         """
-        readings = self._read(text, today)
+        readings = self._read(text, today, caller)
         form = None
         for reading in readings:
             try:
@@ -118,9 +120,11 @@ class CatalogSearch:
         choice = choose_way(first, intent, has_texts=self._has_texts)
         return QuestionPlan(tuple(readings), choice, form)
 
-    def _read(self, text: str, today: date) -> list[QuestionReading]:
+    def _read(
+        self, text: str, today: date, caller: Mapping[str, str | None]
+    ) -> list[QuestionReading]:
         try:
-            readings = self.reader.read(text, today)
+            readings = self.reader.read(text, today, caller)
         except ValidationError as error:
             first = error.errors()[0]
             field = ".".join(str(part) for part in first["loc"])

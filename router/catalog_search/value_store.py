@@ -25,7 +25,7 @@ FRESH_SECONDS = 3600.0
 def fingerprint(catalog: Catalog) -> str:
     """Return a digest of what the index depends on."""
     kinds: dict[str, object] = {
-        name: (kind.source, sorted(kind.visible), list(kind.title))
+        name: (kind.source, sorted(kind.visible), list(kind.title), list(kind.where))
         for name, kind in catalog.visible_kinds.items()
     }
     kinds |= {name: sorted(link.properties) for name, link in catalog.visible_links.items()}
@@ -51,7 +51,10 @@ class ValueStore:
         return {
             kind: [
                 ColumnValues(
-                    tuple(each["columns"]), [tuple(v) for v in each["values"]], each["complete"]
+                    tuple(each["columns"]),
+                    [tuple(v) for v in each["values"]],
+                    each["complete"],
+                    tuple((variable, value) for variable, value in each["scope"]),
                 )
                 for each in columns
             ]
@@ -65,7 +68,12 @@ class ValueStore:
             "saved_at": time.time(),
             "kinds": {
                 kind: [
-                    {"columns": each.columns, "values": each.values, "complete": each.complete}
+                    {
+                        "columns": each.columns,
+                        "values": each.values,
+                        "complete": each.complete,
+                        "scope": each.scope,
+                    }
                     for each in columns
                 ]
                 for kind, columns in values.items()

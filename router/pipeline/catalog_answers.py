@@ -36,7 +36,7 @@ class CatalogAnswers:
             understood.text, understood.vector, understood.intent, request.limit, today, caller
         )
         plan = await self.understanding.run(
-            lambda: self.search.plan(understood.text, understood.intent, today)
+            lambda: self.search.plan(understood.text, understood.intent, today, caller)
         )
         return question, await self.search.read_with_model(understood.text, plan)
 

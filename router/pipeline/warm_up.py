@@ -114,4 +114,4 @@ async def _search(backend: Backend, models: QueryUnderstanding) -> SearchResult:
 async def _read_question(catalog: CatalogSearch, models: QueryUnderstanding) -> None:
     await catalog.reader.wait_until_read()
     today = datetime.now(UTC).date()
-    await models.run(lambda: catalog.plan(QUESTION, Intent("semantic", 1.0, "rules"), today))
+    await models.run(lambda: catalog.plan(QUESTION, Intent("semantic", 1.0, "rules"), today, {}))

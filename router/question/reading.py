@@ -115,30 +115,33 @@ class QuestionReader:
     _candidates: CandidateFinder = field(init=False)
     _remainder: RemainderReader = field(init=False)
 
-    def read(self, question: str, today: date) -> list[QuestionReading]:
+    def read(
+        self, question: str, today: date, caller: Mapping[str, str | None] | None = None
+    ) -> list[QuestionReading]:
         """Return the readings, surest first; none where nothing of the catalogue is mentioned.
 
+        ``caller`` has the tenant and the user, whose rows' values a question may name.
         A text with more than ``MENTIONS_MAX`` values, times and numbers has no reading.
 
         Raises:
             TimeoutError: the query's deadline passed.
             ValidationError: a form cannot hold the question.
         """
-        mentions = find_mentions(question, self.vocabulary, self.values, today)
+        seen = frozenset((name, value) for name, value in (caller or {}).items() if value)
+        mentions = find_mentions(question, self.vocabulary, self.values.seen_by(seen), today)
         if sum(map(len, (mentions.values, mentions.dates, mentions.comparisons))) > MENTIONS_MAX:
             return []
         readings = self._readings(mentions)
-        if self.near is not None and _worth_more(readings, mentions):
-            widened = self._widened(mentions, readings)
-            if widened is not mentions:
-                readings = self._readings(widened)
-        return readings
+        if self.near is None or not _worth_more(readings, mentions):
+            return readings
+        widened = self._widened(mentions)
+        return readings if widened is mentions else self._readings(widened)
 
     def _readings(self, mentions: Mentions) -> list[QuestionReading]:
         found = [self._drafted(each, mentions) for each in self._candidates.candidates(mentions)]
         return sorted(found, key=lambda reading: -reading.score)
 
-    def _widened(self, mentions: Mentions, readings: Sequence[QuestionReading]) -> Mentions:
+    def _widened(self, mentions: Mentions) -> Mentions:
         """Look for the words that no reading accounts for by their meaning."""
         weak = {m.start: m for m in mentions.terms if all(t.weight < WEAK for t in m.terms)}
         strong = [m for m in mentions.terms if m.start not in weak]
@@ -153,7 +156,6 @@ class QuestionReader:
         ]
         if not missing or self.near is None:
             return mentions
-        del readings
         words = [mentions.tokens[place].folded for place in missing]
         terms = self._with_links(mentions, missing, self.near(words))
         named = {

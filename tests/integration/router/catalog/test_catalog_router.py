@@ -114,8 +114,14 @@ async def test_no_tenant_sees_another_s_rows(
         assert (await router.query("how many doctors", tenant="Oslo")).value == 2
         best = await router.query("doctor with the most visits", tenant="Paris")
         assert [hit.id for hit in best.results] == ["doctor:2"]
-        linked = await router.query("visits of doctor Ada Brandt", tenant="Paris")
-        assert not [hit for hit in linked.results if hit.kind == "visit"]
+        hidden = await router.query("visits of doctor Ada Brandt", tenant="Paris")
+        invented = await router.query("visits of doctor Uma Oddson", tenant="Paris")
+        assert hidden.results == invented.results  # a hidden name is as unknown as an invented one
+        assert "Brandt" not in hidden.interpretation
+        typo = await router.query("doctor Brandtt", tenant="Paris")
+        assert "Ada" not in f"{typo.interpretation} {typo.left_out}"
+        seen = await router.query("visits of doctor Ada Brandt", tenant="Oslo")
+        assert {hit.id for hit in seen.results} == {"visit:100", "visit:101"}
 
 
 async def test_nothing_can_be_written_by_the_router_s_sessions(clinic: Settings) -> None:

@@ -211,6 +211,18 @@ def test_a_value_that_rests_on_a_dropped_word_is_doubtful(
     assert best(reader, question).doubtful is doubtful
 
 
+def test_a_caller_s_values_are_unknown_to_others(reader: QuestionReader) -> None:
+    """Neither a whole name, nor a part, nor a typo leads to a value of another tenant's rows."""
+    scoped = [ColumnValues(("name",), [("Ada Brandt",)], scope=(("tenant", "oslo"),))]
+    index = ValueIndex(reader.catalog, {"doctor": scoped})
+    limited = QuestionReader(reader.catalog, reader.vocabulary, index)
+    for question in ("doctor Ada Brandt", "doctor Brandt", "doctor Ada Brant"):
+        own = limited.read(question, TODAY, {"tenant": "oslo"})[0]
+        other = limited.read(question, TODAY, {"tenant": "paris"})[0]
+        assert own.form.conditions, question
+        assert (other.form.conditions, bool(other.left_out)) == ((), True), question
+
+
 def test_equal_questions_have_one_form(reader: QuestionReader) -> None:
     """The form is a key of the cache: wording must not matter, meaning must."""
     same = ["patients in Oslo", "which patients live in Oslo?", "show me all patients from Oslo"]
