@@ -24,6 +24,11 @@ from sluice.rollout.analysis.stats.e_process import log_sum
 from sluice.rollout.analysis.stats.means import MeanTest, log_mixture
 from sluice.rollout.analysis.stats.sample_ratio import SampleRatioTest
 from sluice.rollout.analysis.stats.user_hazards import UserHazardTest
+from sluice.rollout.analysis.stats.user_means import (
+    UserMeansTest,
+    difference_variance,
+    log_e_worse,
+)
 from sluice.rollout.analysis.tracks import alpha_share
 from sluice.rollout.plan.alpha_budget import RuleGroup, gate_alpha
 from sluice.rollout.plan.loader import load_plan
@@ -61,8 +66,9 @@ def _shipped_gate(name: str) -> tuple[RuleGroup, Gate]:
 FAILURES: UserHazardTest = shipped_test("error_evidence")
 SLOW: UserHazardTest = shipped_test("latency_tail_evidence")
 SLOW_PLACES = [EDGE_LABELS.index(edge) for edge in SLOW.strata]
-LOG_TIME: MeanTest = shipped_test("latency_evidence")
-REWARD: BoundedMeanTest = shipped_test("reward_evidence")
+LOG_TIME: UserMeansTest = shipped_test("latency_evidence")
+REWARD: UserMeansTest = shipped_test("reward_evidence")
+FIRST_REWARDS = BoundedMeanTest()
 REWARD_0_1 = MeanTest(margin=0.05)
 
 
@@ -99,8 +105,8 @@ def evidence_now(traffic: RolloutCounters) -> Evidence:
             (t.slow[..., SLOW_PLACES], t.slow_risk[..., SLOW_PLACES]),
             (c.slow[..., SLOW_PLACES], c.slow_risk[..., SLOW_PLACES]),
         ),
-        "latency_evidence": mean_evidence(LOG_TIME, t.log_times, c.log_times),
-        "reward_evidence": bounded_mean_evidence(REWARD, t.rewards, c.rewards, traffic.share),
+        "latency_evidence": user_means_evidence(LOG_TIME, t.mean_log_times, c.mean_log_times),
+        "reward_evidence": user_means_evidence(REWARD, t.mean_rewards, c.mean_rewards),
     }
 
 
@@ -108,20 +114,30 @@ def hazard_evidence(
     test: UserHazardTest, treatment: tuple[Array, Array], control: tuple[Array, Array]
 ) -> Array:
     """``treatment`` and ``control`` are (users hit, requests at risk), by stratum."""
-    return _average(
-        [
-            gates_sluice.count_evidence(
-                test.stratum_test(),
-                (treatment[0][..., at], control[0][..., at]),
-                (treatment[1][..., at], control[1][..., at]),
-            )
-            for at in range(len(test.strata))
-        ]
-    )
+    logs = [
+        gates_sluice.count_evidence(
+            test.stratum_test(),
+            (treatment[0][..., at], control[0][..., at]),
+            (treatment[1][..., at], control[1][..., at]),
+        )
+        for at in range(len(test.strata))
+    ]
+    return log_sum(np.stack(logs, axis=-1) + np.log(test.parts))
 
 
 def _average(logs: list[Array]) -> Array:
     return np.asarray(log_sum(np.stack(logs, axis=-1)) - np.log(len(logs)))
+
+
+def user_means_evidence(test: UserMeansTest, treatment: Array, control: Array) -> Array:
+    """Of sums over users, in the order of ``SUMS``, in blocks of one hour."""
+    t, c = (list(np.moveaxis(np.cumsum(one, axis=1), -1, 0)) for one in (treatment, control))
+    worse_by = t[1] / np.maximum(t[0], 1e-9) - c[1] / np.maximum(c[0], 1e-9)
+    worse_by = (-worse_by if test.higher_is_better else worse_by) - test.margin
+    information = 1 / np.maximum(difference_variance(t, c), 1e-12)
+    users = np.minimum(*(one[0] ** 2 / np.maximum(one[4], 1e-9) for one in (t, c)))
+    found = log_e_worse(worse_by, information, test.effect)
+    return np.asarray(np.where(users < test.users_min, 0.0, found))
 
 
 def mean_evidence(test: MeanTest, treatment: Array, control: Array) -> Array:

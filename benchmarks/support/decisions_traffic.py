@@ -22,15 +22,15 @@ from benchmarks.support.gates_traffic import (
     TrafficScenario,
     draw_users,
 )
-from sluice.flags.service.user_record import (
-    BATCH_SIZES,
-    REQUESTS_COUNTED_MAX,
-    USER_FAILURE_STRATA,
-    shrinkage,
-)
+from sluice.flags.service import user_means
+from sluice.flags.service.user_means import UserMean
+from sluice.flags.service.user_record import REQUESTS_COUNTED_MAX, USER_FAILURE_STRATA
 
-LOG_TIME_SPREAD, USER_SPEED_SPREAD = 0.52, 0.3
-"""Standard deviations of log time: of one user's answers, and of users."""
+LOG_TIME_MEAN, LOG_TIME_SPREAD, USER_SPEED_SPREAD = 5.5, 0.52, 0.3
+"""The mean of log milliseconds; its standard deviations of one user's answers, and of users."""
+WEEK_HOURS = 168.0
+PAST_COUNTED_MAX = 50
+"""Values of a user before the rollout that a router keeps."""
 WHITELIST_SHARE, WHITELIST_FAILURES = 0.02, 0.05
 
 
@@ -55,6 +55,7 @@ class World:
     latency_factor: float = 1.0
     tail_factor: float = 1.0
     reward_change: float = 0.0
+    past_hours: float = WEEK_HOURS
 
 
 @dataclass(frozen=True)
@@ -70,8 +71,9 @@ class CohortCounters:
     first_slow: Array
     slow: Array
     slow_risk: Array
-    log_times: Array
     rewards: Array
+    mean_log_times: Array
+    mean_rewards: Array
 
 
 @dataclass(frozen=True)
@@ -128,6 +130,7 @@ class _Rollouts:
             )
         failures, risk = self._failures()
         first_slow, slow, slow_risk = self._slow(treated=treated)
+        rewards, mean_rewards = self._rewards(treated=treated)
         return CohortCounters(
             requests=requests,
             errors=errors,
@@ -138,8 +141,9 @@ class _Rollouts:
             first_slow=first_slow,
             slow=slow,
             slow_risk=slow_risk,
-            log_times=self._log_times(),
-            rewards=self._rewards(treated=treated),
+            rewards=rewards,
+            mean_log_times=self._log_times(),
+            mean_rewards=mean_rewards,
         )
 
     def _wait(self, rate: Array, events: float = 1.0) -> Array:
@@ -207,46 +211,75 @@ class _Rollouts:
         return found[0], found[1], found[2]
 
     def _log_times(self) -> Array:
-        """Moments of users' log times at doubling numbers of uncached answers."""
-        speed = SPEEDS[self._users.speed] * USER_SPEED_SPREAD
-        speed = speed + np.where(self._treated, np.log(self._world.latency_factor), 0.0)
-        draws = self._rng.standard_normal((len(BATCH_SIZES), *speed.shape))
-        means = [
-            speed + LOG_TIME_SPREAD * z / np.sqrt(n)
-            for z, n in zip(draws, BATCH_SIZES, strict=True)
-        ]
-        return self._batch_moments(means, self._answered)
+        """Return sums over users of mean log times of uncached answers."""
+        rate = self._answered[self._mask]
+        speed = (SPEEDS[self._users.speed] * USER_SPEED_SPREAD)[self._mask]
+        past = self._past(speed, rate, LOG_TIME_SPREAD)
+        level = LOG_TIME_MEAN + speed
+        level += np.where(self._treated[self._mask], np.log(self._world.latency_factor), 0.0)
+        shape = (len(rate), user_means.LOG_TIME.values_max)
+        values = level[:, None] + LOG_TIME_SPREAD * self._rng.standard_normal(shape)
+        return self._mean_sums(user_means.LOG_TIME, values, past, self._times(rate, shape))
 
-    def _rewards(self, *, treated: bool) -> Array:
-        """Moments of users' first rewards."""
-        taste = self._users.mean_reward - REWARD + self._mean_reward(treated=treated)
-        if self._world.thumbs_up is None:
-            value = np.asarray(
-                np.clip(taste + REWARD_SIGMA * self._rng.standard_normal(taste.shape), 0, 1)
-            )
+    def _rewards(self, *, treated: bool) -> tuple[Array, Array]:
+        """Return moments of users' first rewards, and sums over users of mean rewards."""
+        rule, world, mean = user_means.REWARD, self._world, self._mean_reward(treated=treated)
+        rate = self._rate[self._mask] * FEEDBACK_SHARE
+        shape = (len(rate), rule.values_max)
+        taste, spread = (self._users.mean_reward - REWARD)[self._mask], REWARD_SIGMA
+        if world.thumbs_up is None:
+            noise = spread * self._rng.standard_normal(shape)
+            values = np.clip(taste[:, None] + mean + noise, 0, 1)
         else:
-            thumbs = self._rng.random(taste.shape) < self._mean_reward(treated=treated)
-            value = thumbs.astype(np.float64)
-        when = self._wait(self._rate * FEEDBACK_SHARE)
-        moments = (None, value, value**2)
-        return np.stack([self._per_hour(when, one) for one in moments], axis=-1)
+            taste, spread = np.zeros(len(rate)), float(np.sqrt(mean * (1 - mean)))
+            values = (self._rng.random(shape) < mean).astype(np.float64)
+        past = self._past(taste, rate, spread)
+        when, first = self._times(rate, shape), values[:, :1]
+        moments = [self._by_hour(when[:, :1], one) for one in (None, first, first**2)]
+        return np.stack(moments, axis=-1), self._mean_sums(rule, values, past, when)
+
+    def _past(self, level: Array, rate: Array, spread: float) -> tuple[Array, Array]:
+        """Return how many values each user had before the rollout, and their mean."""
+        count = np.minimum(self._rng.poisson(rate * self._world.past_hours), PAST_COUNTED_MAX)
+        noise = spread * self._rng.standard_normal(rate.shape)
+        return count, level + noise / np.sqrt(np.maximum(count, 1))
 
     def _mean_reward(self, *, treated: bool) -> float:
         usual = REWARD if self._world.thumbs_up is None else self._world.thumbs_up
         return usual + (self._world.reward_change if treated else 0.0)
 
-    def _batch_moments(self, means: list[Array], rate: Array) -> Array:
-        """Units, sum and sum of squares of the batches' values, each at its last answer."""
-        found = np.zeros((*rate.shape[:1], len(self._clock.cumulative), 3))
-        when: Array = np.zeros(rate.shape)
-        total: Array = np.zeros(rate.shape)
-        answers = 0
-        for mean, size in zip(means, BATCH_SIZES, strict=True):
-            when = when + self._wait(rate, size)
-            past = np.asarray(total / max(answers, 1))
-            weight = shrinkage(answers)
-            value = (mean - weight * past) / (1 - weight)  # as router.users.user_record
-            for number, one in enumerate((None, value, value**2)):
-                found[..., number] += self._per_hour(when, one)
-            total, answers = np.asarray(total + size * mean), answers + size
-        return found
+    def _times(self, rate: Array, shape: tuple[int, int]) -> Array:
+        with np.errstate(divide="ignore"):
+            waits = self._rng.standard_exponential(shape) / rate[:, None]
+        return np.asarray(np.cumsum(waits, axis=-1))
+
+    def _mean_sums(
+        self, rule: UserMean, values: Array, past: tuple[Array, Array], when: Array
+    ) -> Array:
+        """Return the sums over users by run and hour, as a router exports them."""
+        known, past_mean = past
+        everyone = (known * past_mean).sum() / max(known.sum(), 1)
+        forecast = known / (known + rule.within_to_between) * (past_mean - everyone)
+        precision = (rule.within_to_between + known)[:, None]
+        count = np.arange(rule.values_max + 1)
+        total = np.concatenate([np.zeros((len(values), 1)), np.cumsum(values, axis=1)], axis=1)
+        weight = precision * count / (precision + count)
+        value = weight * (total / np.maximum(count, 1) - forecast[:, None] + rule.offset)
+        by_sum = {
+            "weight": weight,
+            "value": value,
+            "square": value**2,
+            "product": weight * value,
+            "weight_square": weight**2,
+        }
+        sums = [self._by_hour(when, np.diff(by_sum[name], axis=1)) for name in user_means.SUMS]
+        return np.stack(sums, axis=-1)
+
+    def _by_hour(self, when: Array, values: Array | None = None) -> Array:
+        """Return the cohort's values by run and hour; rows are its users."""
+        runs, hours = len(self._mask), len(self._clock.cumulative)
+        run = np.nonzero(self._mask)[0][:, None]
+        place = run * (hours + 1) + np.searchsorted(self._clock.cumulative, when)
+        flat = None if values is None else values.ravel()
+        found = np.bincount(place.ravel(), flat, minlength=runs * (hours + 1))
+        return found.reshape(runs, hours + 1)[:, :hours].astype(float)

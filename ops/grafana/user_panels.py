@@ -39,16 +39,27 @@ USER_PANELS = (
         (
             (
                 "{{cohort}}, {{since}}",
-                f"{increase('router_users_log_time_sum', 'cohort, since')}"
-                f" / {increase('router_users_log_time_count', 'cohort, since')}",
-            ),
-            (
-                "{{cohort}}, {{since}}, squared",
-                f"{increase('router_users_log_time_squares_total', 'cohort, since')}"
-                f" / {increase('router_users_log_time_count', 'cohort, since')}",
+                "sum by (cohort, since) "
+                '(increase(router_users_mean_log_time_total{sum="value"}[1h])) '
+                "/ sum by (cohort, since) "
+                '(increase(router_users_mean_log_time_total{sum="weight"}[1h])) - 100',
             ),
         ),
         description="0.1 more is a tenth slower: what latency evidence rests on.",
+    ),
+    Panel(
+        "Users' mean reward",
+        "short",
+        (
+            (
+                "{{cohort}}, {{since}}",
+                "sum by (cohort, since) "
+                '(increase(router_users_mean_reward_total{sum="value"}[1h])) '
+                "/ sum by (cohort, since) "
+                '(increase(router_users_mean_reward_total{sum="weight"}[1h])) - 4',
+            ),
+        ),
+        description="All rewards of a user: what reward evidence rests on.",
     ),
     Panel(
         "Users' first reward",

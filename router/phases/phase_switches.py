@@ -103,11 +103,13 @@ class PhaseController:
         started = time.perf_counter()
         answer = self.flags.evaluate(PHASE4_FLAG, user_id or "")
         self._metrics.flag_evaluation_seconds.observe(time.perf_counter() - started)
-        if not (now.learning and self._running):
-            return Assignment("control")
-        cohort: Cohort = "treatment" if answer.enabled else "control"
         place = (self.flags.reader, PHASE4_FLAG, answer, user_id)
-        return Assignment(cohort, counted_user(*place), is_compared(*place))
+        user = counted_user(*place)
+        if not (now.learning and self._running):
+            is_before = user is not None and not user.epoch
+            return Assignment("control", user if is_before else None)
+        cohort: Cohort = "treatment" if answer.enabled else "control"
+        return Assignment(cohort, user, is_compared(*place))
 
     @property
     def _is_killed(self) -> bool:
@@ -121,10 +123,10 @@ class PhaseController:
         return flag is not None and 0 < flag.rollout_percentage < FULL_PERCENTAGE
 
     @property
-    def epoch(self) -> int:
-        """Of the flag, as this process sees it; 0 without a flag."""
+    def counted_epoch(self) -> int:
+        """The epoch in which users are counted now; 0 at 0 % and without a flag."""
         flag = self.flags.reader.snapshot().flags.get(PHASE4_FLAG)
-        return flag.epoch if flag else 0
+        return flag.epoch if flag and flag.rollout_percentage else 0
 
     def _combine_with_features(self, flags: bool, learning: bool) -> EffectiveSwitches:
         return EffectiveSwitches(

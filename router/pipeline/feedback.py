@@ -123,7 +123,7 @@ def _count_reward(query_id: QueryId, value: float, sinks: FeedbackSinks) -> None
     sinks.metrics.feedback.labels(label).inc()
     sinks.metrics.feedback_reward.labels(label).observe(value)
     user = query_id.counted_user
-    if user is not None and user.epoch == sinks.phases.epoch:
+    if user is not None and user.epoch == sinks.phases.counted_epoch:
         sinks.users.record_reward(user, query_id.cohort, value)
 
 

@@ -3,7 +3,7 @@
 An id carries the cohort, the time and the user's tags, so feedback needs no store to find them. Its
 HMAC covers them and the tenant, so feedback with any other id is refused before it is counted:
 
-``{c|t}-{UUID version 7}-{user tag}[-{epoch}.{slot}]-{HMAC-SHA256, 128 bits}``
+``{c|t}-{UUID version 7}-{user tag}[-{epoch}.{slot}.{lasting slot}]-{HMAC-SHA256, 128 bits}``
 
 All router processes of an environment share the key: SLUICE_QUERY_ID_KEY, or one in Redis.
 """
@@ -35,7 +35,7 @@ CLOCK_SKEW_SECONDS = 60.0
 _COHORTS: dict[str, Cohort] = {"c": "control", "t": "treatment"}
 _QUERY_ID = re.compile(
     r"(?P<signed>(?P<cohort>[ct])-(?P<milliseconds>[0-9a-f]{12})7[0-9a-f]{3}[89ab][0-9a-f]{15}"
-    r"-(?P<user>[0-9a-f]{12})(?:-(?P<counted>[0-9a-f]{1,16}\.[0-9a-f]{1,8}))?)"
+    r"-(?P<user>[0-9a-f]{12})(?:-(?P<counted>[0-9a-f]{1,16}\.[0-9a-f]{1,8}\.[0-9a-f]{1,8}))?)"
     r"-(?P<mac>[0-9a-f]{32})"
 )
 _VERSION, _RANDOM = 7 << 76, (1 << 80) - 1 - (0xF << 76)

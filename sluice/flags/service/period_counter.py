@@ -16,20 +16,26 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from sluice.flags.service.counted_user import SLOTS, Cohort, CountedUser
+from sluice.flags.service.user_means import (
+    LOG_TIME,
+    REWARD,
+    UserMean,
+)
 from sluice.flags.service.user_record import (
     HOURLY_REQUESTS_COUNTED_MAX,
-    LOG_STEPS,
     REQUESTS_COUNTED_MAX,
     CountedRequest,
     UserIncrements,
     UserRecord,
-    batch_value,
     count_requests,
 )
 
 Since = Literal["step", "hour"]
+MeanKind = Literal["log_time", "reward"]
 FLUSH_TIMEOUT_SECONDS = 2.0
 USERS_PER_CALL = 500
+LASTING_TTL_SECONDS = 60 * 24 * 3600
+"""Users ever seen, and their past, live as long after their last change."""
 PENDING_MAX = 20_000
 COUNT_USERS = (Path(__file__).parent / "count_users.lua").read_text(encoding="utf-8")
 DROP_REASONS = ("queue_full", "redis", "lost")
@@ -55,7 +61,7 @@ class Period:
 
 
 PERIODS = (
-    Period("step", None, REQUESTS_COUNTED_MAX, 60 * 24 * 3600),
+    Period("step", None, REQUESTS_COUNTED_MAX, LASTING_TTL_SECONDS),
     Period("hour", 3600, HOURLY_REQUESTS_COUNTED_MAX, 2 * 3600),
 )
 
@@ -69,8 +75,10 @@ class UserMetrics(Protocol):
     def count_requests(self, cohort: Cohort, since: Since, increments: UserIncrements) -> None:
         """Count failures, slow answers, and requests of users at risk of them."""
 
-    def count_log_time(self, cohort: Cohort, since: Since, value: float) -> None:
-        """Count one batch of a user's log times."""
+    def count_mean(
+        self, kind: MeanKind, cohort: Cohort, since: Since, increments: Sequence[float]
+    ) -> None:
+        """Add to the sums over users' means; `increments` in the order of `user_means.SUMS`."""
 
     def count_rated(self, cohort: Cohort, since: Since, score: float) -> None:
         """Count a user's first score, 0 to 1."""
@@ -87,26 +95,43 @@ class PendingUser:
     """A user's requests since the last flush."""
 
     cohort: Cohort
-    lasting_slot: int = -1
+    lasting_slot: int
     requests: list[CountedRequest] = field(default_factory=list)
-    reward: float | None = None
+    rewards: list[float] = field(default_factory=list)
 
-    def arguments(self, slot: int) -> list[int | str]:
+    def arguments(self, slot: int, *, counts_seen: bool) -> list[int | str]:
         """Return the user's arguments of `count_users.lua`."""
-        answers = [request for request in self.requests if request.seconds is not None]
         return [
             slot,
             self.lasting_slot,
+            int(counts_seen and bool(self.requests)),
             len(self.requests),
             sum(request.failed for request in self.requests),
-            max((answer.slow_edges for answer in answers), default=0),
-            int(self.reward is not None),
-            ",".join(str(answer.log_steps) for answer in answers),
+            max((request.slow_edges for request in self.requests), default=0),
+            *(",".join(map(str, values)) for _, _, values in self.values()),
         ]
+
+    def values(self) -> tuple[tuple[MeanKind, UserMean, list[int]], ...]:
+        """Return the user's log times (answers that no cache gave) and rewards, as Redis keeps them."""
+        log_times = [request.log_steps for request in self.requests if request.seconds is not None]
+        rewards = [reward_steps(reward) for reward in self.rewards]
+        return ("log_time", LOG_TIME, log_times), ("reward", REWARD, rewards)
+
+
+def reward_steps(reward: float) -> int:
+    """Return the reward in thousandths."""
+    return round(reward * REWARD.steps)
+
+
+def past_keys(prefix: str) -> list[str]:
+    """Return the keys of users' values before the rollout, and of their totals."""
+    return [f"{prefix}:past", f"{prefix}:past:totals"]
 
 
 Row = Sequence[int]
 """What `count_users.lua` returns of one user."""
+Totals = Sequence[str | bytes | None]
+"""Numbers and sums of all users' log times and rewards before the rollout."""
 
 
 class PeriodCounter:
@@ -136,17 +161,16 @@ class PeriodCounter:
             return
         self._pending_count += 1
         self._counted_requests[user.slot] += 1
-        pending = self._pending.setdefault(user.slot, PendingUser(cohort))
-        pending.requests.append(request)
-        if user.lasting_slot is not None and self._period.seconds is None:
-            pending.lasting_slot = user.lasting_slot
+        self._pending_user(user, cohort).requests.append(request)
 
     def record_reward(self, user: CountedUser, cohort: Cohort, reward: float) -> None:
-        """Note the reward of a feedback, 0 to 1; a user's first one counts."""
+        """Note the reward of a feedback, 0 to 1; a user's first ones count."""
         if self._accepts(user):
             self._pending_count += 1
-            pending = self._pending.setdefault(user.slot, PendingUser(cohort))
-            pending.reward = reward if pending.reward is None else pending.reward
+            self._pending_user(user, cohort).rewards.append(reward)
+
+    def _pending_user(self, user: CountedUser, cohort: Cohort) -> PendingUser:
+        return self._pending.setdefault(user.slot, PendingUser(cohort, user.lasting_slot))
 
     def _accepts(self, user: CountedUser) -> bool:
         key = (user.epoch, self._period.number(time.time()))
@@ -173,7 +197,7 @@ class PeriodCounter:
         key = self._key
         try:
             async with asyncio.timeout(FLUSH_TIMEOUT_SECONDS):
-                counted_since, *rows = await self._add_to_records(batch, key)
+                counted_since, totals, *rows = await self._add_to_records(batch, key)
         except (RedisError, OSError, TimeoutError) as error:
             # Some may have been added: their users are lost, in both cohorts alike.
             self._metrics.count_dropped("redis", len(batch))
@@ -185,7 +209,8 @@ class PeriodCounter:
             self._metrics.count_dropped("lost", len(batch))
             return
         for (_, pending), row in zip(batch, rows, strict=True):
-            self._count(pending, row)
+            self._count_firsts(pending, row)
+            self._count_means(pending, row[4:], totals)
 
     def _continues(self, counted_since: float) -> bool:
         """Take the time since which the records count; return False if the hour can't go on.
@@ -203,28 +228,43 @@ class PeriodCounter:
 
     async def _add_to_records(
         self, batch: Sequence[tuple[int, PendingUser]], key: tuple[int, int]
-    ) -> tuple[str, *tuple[Row, ...]]:
-        """Return the time since which the records count, and each record as it was before."""
-        arguments: list[int | str] = [self._period.record_ttl_seconds]
+    ) -> tuple[str, Totals, *tuple[Row, ...]]:
+        """Return the time since which the records count, the past's totals, and each record before."""
+        arguments: list[int | str] = [self._period.record_ttl_seconds, LASTING_TTL_SECONDS]
         for slot, pending in batch:
-            arguments += pending.arguments(slot)
+            arguments += pending.arguments(slot, counts_seen=self._period.seconds is None)
         epoch, number = key
         name = f"{self._prefix}:{epoch}" + (f":{number}" if self._period.seconds else "")
-        keys = [f"{name}:records", f"{self._prefix}:ever", f"{name}:since"]
-        since, *rows = await self._count_users(keys=keys, args=arguments)
-        return (since.decode() if isinstance(since, bytes) else since, *rows)
+        keys = [
+            f"{name}:records",
+            f"{name}:since",
+            f"{self._prefix}:ever",
+            *past_keys(self._prefix),
+        ]
+        since, totals, *rows = await self._count_users(keys=keys, args=arguments)
+        return (since.decode() if isinstance(since, bytes) else since, totals, *rows)
 
-    def _count(self, pending: PendingUser, row: Row) -> None:
-        requests, failures, slow_edges, rated, ever_seen, *batches = row
+    def _count_firsts(self, pending: PendingUser, row: Row) -> None:
+        requests, failures, slow_edges, ever_seen, _, _, rewards, *_ = row
         metrics, cohort, since = self._metrics, pending.cohort, self._period.since
         if pending.requests and not requests and self._period.seconds is None:
             metrics.count_seen(cohort, new=not ever_seen)
         record = UserRecord(requests, failures, slow_edges)
         increments = count_requests(record, pending.requests, self._period.requests_max)
         metrics.count_requests(cohort, since, increments)
-        for at in range(0, len(batches), 3):
-            answers, past_sum, sum_ = batches[at : at + 3]
-            value = batch_value(answers, past_sum / LOG_STEPS, sum_ / LOG_STEPS)
-            metrics.count_log_time(cohort, since, value)
-        if pending.reward is not None and not rated:
-            metrics.count_rated(cohort, since, pending.reward)
+        if pending.rewards and not rewards:
+            metrics.count_rated(cohort, since, pending.rewards[0])
+
+    def _count_means(self, pending: PendingUser, sums: Row, totals: Totals) -> None:
+        """Add to the sums over users' means; `sums`: numbers and sums of its values, then of its past."""
+        for at, (kind, rule, values) in enumerate(pending.values()):
+            count, total = sums[2 * at : 2 * at + 2]
+            new = values[: max(rule.values_max - count, 0)]
+            if not new:
+                continue
+            past = rule.observed(*sums[4 + 2 * at : 6 + 2 * at])
+            past_mean = rule.observed(*(int(x or 0) for x in totals[2 * at : 2 * at + 2])).mean
+            before = rule.observed(count, total)
+            after = rule.observed(count + len(new), total + sum(new))
+            increments = rule.increments(before, after, past, past_mean)
+            self._metrics.count_mean(kind, pending.cohort, self._period.since, increments)

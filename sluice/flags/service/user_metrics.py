@@ -1,6 +1,6 @@
 """Prometheus counters of users, for the router and for every other service."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Summary
@@ -8,7 +8,8 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from sluice.flags.service.cohort_labels import DEFAULT_LABELS, CohortLabels
 from sluice.flags.service.counted_user import Cohort
-from sluice.flags.service.period_counter import DROP_REASONS, PERIODS, Since
+from sluice.flags.service.period_counter import DROP_REASONS, PERIODS, MeanKind, Since
+from sluice.flags.service.user_means import SUMS
 from sluice.flags.service.user_record import (
     USER_EDGES_SECONDS,
     USER_FAILURE_STRATA,
@@ -48,10 +49,14 @@ class UserFamilies:
         self.slow_at_risk = counter(
             "users_slow_at_risk", "Uncached answers to users who never waited longer", "edge"
         )
-        self.log_time = summary(
-            "users_log_time", "Users' mean log milliseconds of uncached answers, in batches"
-        )
-        self.log_time_squares = counter("users_log_time_squares", "Squares of users' log times")
+        self.means: dict[MeanKind, Counter] = {
+            "log_time": counter(
+                "users_mean_log_time", "Sums over users' mean log ms of uncached answers", "sum"
+            ),
+            "reward": counter(
+                f"users_mean_{score}", f"Sums over users' mean {score}, 0 to 1", "sum"
+            ),
+        }
         self.score = summary(f"users_{score}", f"Users' first {score}, 0 to 1")
         self.score_squares = counter(f"users_{score}_squares", f"Squares of users' first {score}")
         self.counted_since = Gauge(
@@ -68,8 +73,8 @@ class UserFamilies:
         )
 
     def by_since(self) -> Iterator[MetricWrapperBase]:
-        """Yield the families of moments."""
-        yield from (self.log_time, self.log_time_squares, self.score, self.score_squares)
+        """Yield the families of first scores."""
+        yield from (self.score, self.score_squares)
 
 
 @dataclass(frozen=True)
@@ -95,6 +100,8 @@ class LabeledUserMetrics:
                 for family in families.by_since():
                     family.labels(*self._labels_of(cohort), period.since)
                 self.count_requests(cohort, period.since, UserIncrements())
+                for kind in families.means:
+                    self.count_mean(kind, cohort, period.since, [0.0] * len(SUMS))
 
     def count_seen(self, cohort: Cohort, *, new: bool) -> None:
         """Count a user's first request in the epoch; `new`: the first one ever."""
@@ -114,10 +121,12 @@ class LabeledUserMetrics:
             for name, number in zip(names, numbers, strict=True):
                 family.labels(*self._labels_of(cohort), since, name).inc(number)
 
-    def count_log_time(self, cohort: Cohort, since: Since, value: float) -> None:
-        """Count one batch of a user's log times."""
-        self.families.log_time.labels(*self._labels_of(cohort), since).observe(value)
-        self.families.log_time_squares.labels(*self._labels_of(cohort), since).inc(value**2)
+    def count_mean(
+        self, kind: MeanKind, cohort: Cohort, since: Since, increments: Sequence[float]
+    ) -> None:
+        """Add to the sums over users' means; `increments` in the order of `SUMS`."""
+        for name, increment in zip(SUMS, increments, strict=True):
+            self.families.means[kind].labels(*self._labels_of(cohort), since, name).inc(increment)
 
     def count_rated(self, cohort: Cohort, since: Since, score: float) -> None:
         """Count a user's first score, 0 to 1."""

@@ -1,15 +1,16 @@
 """The record of one user in an epoch or an hour, and the counts that more requests add. Pure.
 
 A user's own number of requests is the clock (survival analysis): only the first ones count, so a user
-who asks more is not counted more often, and a heavy user does not outweigh others. Log times are
-averaged in batches that double what is known of the user; each batch, less what the user's past
-predicts, is one value. `docs/statistics.md` says which test reads which counter.
+who asks more is not counted more often, and a heavy user does not outweigh others. Failures and slow
+answers are here, means of values in `user_means`. `docs/statistics.md` says which test reads which counter.
 """
 
 import math
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+
+from sluice.flags.service.user_means import LOG_TIME
 
 LATENCY_BUCKETS_SECONDS = tuple(round(0.001 * 1.25**exponent, 6) for exponent in range(46))
 """Bucket edges from 1 ms to 23 s, a factor of 1.25 apart: coarser ones hide changes of the tail."""
@@ -21,12 +22,6 @@ REQUESTS_COUNTED_MAX = 64
 """Requests of a user that count in an epoch."""
 HOURLY_REQUESTS_COUNTED_MAX = 16
 """Requests of a user that count in an hour."""
-BATCH_SIZES = (1, 1, 2, 4, 8)
-"""How many uncached answers each batch of log times has; later answers do not count."""
-WITHIN_TO_BETWEEN = 3.0
-"""Variance of one user's log times over the variance between users."""
-LOG_STEPS = 100
-"""Log times are kept in hundredths."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +34,7 @@ class CountedRequest:
     @property
     def log_steps(self) -> int:
         """The logarithm of its milliseconds, at least 0, in hundredths."""
-        return round(LOG_STEPS * math.log(max((self.seconds or 0.0) * 1000, 1.0)))
+        return round(LOG_TIME.steps * math.log(max((self.seconds or 0.0) * 1000, 1.0)))
 
     @property
     def slow_edges(self) -> int:
@@ -97,20 +92,3 @@ def _count_answer(slow_edges: int, exceeded: int, counted: UserIncrements) -> No
     for edge in range(slow_edges, len(USER_EDGES_SECONDS)):
         counted.slow_at_risk[edge] += 1
         counted.slow[edge] += edge < exceeded
-
-
-def shrinkage(answers: int) -> float:
-    """Return the weight of a user's past mean in the best linear forecast of the next answers."""
-    return answers / (answers + WITHIN_TO_BETWEEN)
-
-
-def batch_value(answers: int, past_sum: float, sum_: float) -> float:
-    """Return the value of a complete batch: its expectation is the user's own.
-
-    `answers`: of the user, with the batch. Values of one user are uncorrelated (innovations of a
-    random-effects model), so each may count as a unit of its own.
-    """
-    past = answers // 2
-    weight = shrinkage(past)
-    past_mean = past_sum / past if past else 0.0
-    return ((sum_ - past_sum) / (answers - past) - weight * past_mean) / (1 - weight)

@@ -16,7 +16,13 @@ from sluice.rollout.analysis.cohorts import ROUTER_COHORTS
 from sluice.rollout.analysis.gate import Gate, GateKind, Metric
 from sluice.rollout.analysis.metric_model import SignalKind
 from sluice.rollout.analysis.promql import Selector, parse_selectors
-from sluice.rollout.analysis.statistic import BoundedMean, EventRate, LatencyTail, MeanValue
+from sluice.rollout.analysis.statistic import (
+    BoundedMean,
+    EventRate,
+    LatencyTail,
+    MeanValue,
+    UserMeans,
+)
 from sluice.rollout.analysis.value_format import format_value
 from sluice.rollout.plan.schema import RolloutPlan
 
@@ -150,7 +156,11 @@ def _kind_of_statistic(metric: Metric) -> SignalKind | None:
             return SignalKind.ERROR_RATE
         case LatencyTail():
             return SignalKind.LATENCY
-        case BoundedMean(higher_is_better=higher) | MeanValue(higher_is_better=higher):
+        case (
+            BoundedMean(higher_is_better=higher)
+            | MeanValue(higher_is_better=higher)
+            | UserMeans(higher_is_better=higher)
+        ):
             return SignalKind.REWARD if higher else SignalKind.LATENCY
     return None
 

@@ -17,8 +17,8 @@ FAILURE_STRATA = np.array([1, 2, 4, 8])
 REQUESTS_COUNTED_MAX, HOURLY_REQUESTS_COUNTED_MAX = 64, 16
 HOURLY_USERS_MAX = 4000
 """Users whose hours are rehearsed, at random: more would take most of a rehearsal's time."""
-BATCH_ENDS = (1, 2, 4, 8, 16)
-WITHIN_TO_BETWEEN = 3.0
+MEAN_RULES = {"mean_log_time": (3.0, 100.0, 32), "mean_reward": (4.0, 4.0, 8)}
+"""Of users' means: the weight of what is known beforehand, the offset, and the values that count."""
 _SLOW_LOGS = np.log(1000 * np.array(SLOW_EDGES))
 Mask = NDArray[np.bool_]
 CounterIncrements = tuple[str, dict[str, str], Floats]
@@ -74,7 +74,10 @@ class PeriodRecords:
         self._requests, self._failures, self._answers, self._slow = (
             np.zeros(self._size, dtype=np.int64) for _ in range(4)
         )
-        self._log_sum, self._batch_start = np.zeros(self._size), np.zeros(self._size)
+        self._mean_values = {
+            kind: (np.zeros(self._size, dtype=np.int64), np.zeros(self._size))
+            for kind in MEAN_RULES
+        }
         self._rated = np.zeros(self._size, dtype=bool)
 
     @property
@@ -90,8 +93,10 @@ class PeriodRecords:
         self._count_failures(mine, counts)
         answers = mine.select(mine.uncached)
         self._count_slow(answers, counts)
-        self._count_log_times(answers, counts)
-        self._count_rewards(mine, counts)
+        self._count_means("mean_log_time", answers, answers.log_time, counts)
+        rated = mine.select(mine.rated)
+        self._count_means("mean_reward", rated, rated.reward, counts)
+        self._count_first_rewards(rated, counts)
         return seen
 
     def _count_failures(self, requests: Requests, counts: "UserCounts") -> None:
@@ -116,25 +121,25 @@ class PeriodRecords:
             counts.add(f"{self._since} slow {edge:g}", answers, at_risk & (exceeded > number))
         np.maximum.at(self._slow, answers.users, exceeded)
 
-    def _count_log_times(self, answers: Requests, counts: "UserCounts") -> None:
-        number = self._answers[answers.users] + answers.rank + 1
-        sums = self._log_sum[answers.users] + _running_sum(answers, answers.log_time)
-        for end in BATCH_ENDS:
-            rows = number == end
-            done = answers.select(rows)
-            past, start = end // 2, self._batch_start[done.users]
-            weight = past / (past + WITHIN_TO_BETWEEN)
-            mean = (sums[rows] - start) / (end - past)
-            value = (mean - weight * start / max(past, 1)) / (1 - weight)
-            counts.add_moments(f"{self._since} log_time", done, value)
-            self._batch_start[done.users] = sums[rows]
-        self._answers += np.bincount(answers.users, minlength=self._size)
-        self._log_sum += np.bincount(answers.users, answers.log_time, self._size)
+    def _count_means(self, kind: str, rows: Requests, values: Floats, counts: "UserCounts") -> None:
+        """Add to the sums over users' means; nothing is known of users before the rollout."""
+        known, offset, values_max = MEAN_RULES[kind]
+        numbers, totals = self._mean_values[kind]
+        number = numbers[rows.users] + rows.rank + 1
+        total = totals[rows.users] + _running_sum(rows, values)
+        counted = number <= values_max
+        sums = []
+        for n, s in ((number, total), (number - 1, total - values)):
+            weight = known * n / (known + n)
+            value = weight * (s / np.maximum(n, 1) + offset)
+            sums.append((weight, value, value**2, weight * value, weight**2))
+        for name, now, before in zip(MEAN_SUMS, *sums, strict=True):
+            counts.add(f"{self._since} {kind} {name}", rows, np.where(counted, now - before, 0.0))
+        numbers += np.bincount(rows.users, minlength=self._size)
+        totals += np.bincount(rows.users, values, self._size)
 
-    def _count_rewards(self, requests: Requests, counts: "UserCounts") -> None:
-        """Count users' first rewards."""
-        rated = requests.select(requests.rated & ~self._rated[requests.users])
-        first = rated.select(rated.rank == 0)
+    def _count_first_rewards(self, rated: Requests, counts: "UserCounts") -> None:
+        first = rated.select((rated.rank == 0) & ~self._rated[rated.users])
         counts.add_moments(f"{self._since} reward", first, first.reward)
         self._rated[first.users] = True
 
@@ -146,7 +151,8 @@ class UserCounts:
         self._shape = (2, ticks)
         names = [f"{kind} {nth}" for kind in ("failed", "failed_at_risk") for nth in FAILURE_STRATA]
         names += [f"{kind} {edge:g}" for kind in ("slow", "slow_at_risk") for edge in SLOW_EDGES]
-        names += [f"{kind} {moment}" for kind in ("log_time", "reward") for moment in _MOMENTS]
+        names += [f"reward {moment}" for moment in _MOMENTS]
+        names += [f"{kind} {name}" for kind in MEAN_RULES for name in MEAN_SUMS]
         by_period = [f"{since} {name}" for since in ("step", "hour") for name in names]
         keys = ("step seen", "step new", *by_period)
         self._counts = {key: np.zeros(self._shape) for key in keys}
@@ -166,13 +172,13 @@ class UserCounts:
         """Yield the counters under the router's names."""
         for treated, cohort in enumerate(("control", "treatment")):
             for key, values in self._counts.items():
-                since, kind, *strata = key.split()
-                stratum = "".join(strata)
+                since, kind, stratum = (*key.split(), "")[:3]
                 name = _SERIES[kind].format(stratum=stratum)
                 yield name, _labels(kind, (cohort, since), stratum), values[treated]
 
 
 _MOMENTS = ("count", "sum", "squares_total")
+MEAN_SUMS = ("weight", "value", "square", "product", "weight_square")
 _SERIES = {
     "seen": "router_users_total",
     "new": "router_users_new_total",
@@ -180,7 +186,8 @@ _SERIES = {
     "failed_at_risk": "router_users_failed_at_risk_total",
     "slow": "router_users_slow_total",
     "slow_at_risk": "router_users_slow_at_risk_total",
-    "log_time": "router_users_log_time_{stratum}",
+    "mean_log_time": "router_users_mean_log_time_total",
+    "mean_reward": "router_users_mean_reward_total",
     "reward": "router_users_reward_{stratum}",
 }
 
@@ -188,6 +195,12 @@ _SERIES = {
 def _labels(kind: str, place: tuple[str, str], stratum: str) -> dict[str, str]:
     if kind in ("seen", "new"):
         return {"cohort": place[0]}
-    label = {"failed": "nth", "failed_at_risk": "nth", "slow": "edge", "slow_at_risk": "edge"}
+    label = {
+        "failed": "nth",
+        "failed_at_risk": "nth",
+        "slow": "edge",
+        "slow_at_risk": "edge",
+        **dict.fromkeys(MEAN_RULES, "sum"),
+    }
     more = {label[kind]: stratum} if kind in label else {}
     return {"cohort": place[0], "since": place[1], **more}

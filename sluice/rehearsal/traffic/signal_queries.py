@@ -20,6 +20,7 @@ from sluice.rollout.analysis.statistic import (
     MeanValue,
     SampleRatio,
     UserHazards,
+    UserMeans,
     UserStatistic,
 )
 
@@ -152,20 +153,23 @@ def _modeled_statistic(
     return statistic and _modeled_mean(statistic, signal)
 
 
-def _modeled_mean(statistic: BoundedMean | MeanValue, signal: Signal) -> AnyStatistic:
+def _modeled_mean(statistic: BoundedMean | MeanValue | UserMeans, signal: Signal) -> AnyStatistic:
     """Return a test of users' rewards, or of their log times with the guide's margins."""
-    if signal.kind is not SignalKind.LATENCY:
+    is_latency = signal.kind is SignalKind.LATENCY
+    kind = "log_time" if is_latency else "reward"
+    sums = f'router_users_mean_{kind}_total{{cohort=~"$cohort",since="{_since(statistic)}",sum="$sum"}}'
+    if isinstance(statistic, UserMeans):
+        recorded = {"sums": sums, "counted_since": _counted_since(statistic)}
+        return statistic.model_copy(update=recorded)
+    if not is_latency:
         return statistic.model_copy(update=_user_values("reward", statistic))
-    return MeanValue.model_validate(
-        {
-            **_user_values("log_time", statistic),
-            "restarts_every": statistic.restarts_every,
-            "higher_is_better": False,
-            "per_user": True,
-            "margin": 0.02,
-            "tolerance": 0.08,
-            "deviation": 0.7,
-        }
+    return UserMeans(
+        sums=sums,
+        counted_since=_counted_since(statistic),
+        restarts_every=statistic.restarts_every,
+        higher_is_better=False,
+        margin=0.02,
+        tolerance=0.08,
     )
 
 

@@ -17,6 +17,7 @@ from sluice.rollout.analysis.statistic_adapters import StatisticAdapter, adapter
 from sluice.rollout.analysis.stats.bounded_means import BoundedMeanTest
 from sluice.rollout.analysis.stats.means import MeanTest
 from sluice.rollout.analysis.stats.result import PRINTED_MAX_LOG, SequentialResult
+from sluice.rollout.analysis.stats.user_means import UserMeansTest
 from sluice.rollout.analysis.tracks import Segment, alpha_share, enter_segment, split_into_segments
 from sluice.rollout.analysis.verdict import Outcome, Verdict
 from sluice.rollout.units import format_duration
@@ -73,7 +74,7 @@ class _Judge:
     ) -> tuple[SequentialResult, SequentialResult | None]:
         """Return the evidence of harm and, where the gate asks for it, of non-inferiority."""
         alpha, test = self.alpha_of(track), self.tool.test
-        if isinstance(test, MeanTest | BoundedMeanTest):
+        if isinstance(test, MeanTest | BoundedMeanTest | UserMeansTest):
             is_asked = self.gate.claim == "non_inferiority"
             return test.harm(state, alpha), test.non_inferiority(state, alpha) if is_asked else None
         return test.result(state, alpha), None

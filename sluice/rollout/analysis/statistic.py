@@ -9,9 +9,9 @@ extrapolates, and extrapolated events are not evidence.
 
 from itertools import pairwise
 from string import Template
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from sluice.rollout.model import Model
 from sluice.rollout.units import Duration
@@ -21,6 +21,8 @@ Margin = Annotated[float, Field(ge=1, le=10)]
 Edge = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 EDGES_SECONDS = tuple(round(0.001 * 1.25**step, 6) for step in range(21, 37, 3))
 """Every third of the router's × 1.25 buckets, 0.11 to 3.1 s: fits a service with a p99 near 1 s."""
+USER_SUMS = ("value", "square", "product", "weight_square", "weight")
+"""The sums of ``UserMeans``; the last one grows whenever a user counts."""
 Stratum = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:-]+$")]
 
 
@@ -128,10 +130,31 @@ class BoundedMean(UserStatistic):
         return {"units": self.units, "total": self.total, "squares": self.squares}
 
 
+class UserMeans(UserStatistic):
+    """A mean over users of each user's own mean, such as log time (``stats.user_means``).
+
+    The counter has ``$sum`` among its matchers: sums over users of weights w, of weighted means v, of
+    v², of w v, and of w². ``effect``: the size of harm that the test is tuned for. ``tolerance``: how
+    much worse still counts as sound.
+    """
+
+    test: Literal["user_means"] = "user_means"
+    sums: SelectorTemplate
+    higher_is_better: bool = True
+    margin: Annotated[float, Field(ge=0)] = 0.0
+    effect: Annotated[float, Field(gt=0)] = 0.1
+    tolerance: Annotated[float, Field(gt=0)] = 0.02
+
+    def counters(self) -> dict[str, str]:
+        """Return one counter for each sum."""
+        return {name: Template(self.sums).safe_substitute(sum=name) for name in USER_SUMS}
+
+
 class UserHazards(UserStatistic):
     """Users hit by an event, among requests of users at risk of it (``stats.user_hazards``).
 
-    Both counters have ``$stratum`` among their matchers; ``strata`` are its values.
+    Both counters have ``$stratum`` among their matchers; ``strata`` are its values, and ``weights``
+    their parts of the evidence, even unless given.
     """
 
     test: Literal["user_hazards"] = "user_hazards"
@@ -140,7 +163,19 @@ class UserHazards(UserStatistic):
     strata: Annotated[
         tuple[Stratum, ...], BeforeValidator(_list_to_tuple), Field(min_length=1, max_length=16)
     ]
+    weights: Annotated[
+        tuple[Annotated[float, Field(gt=0, allow_inf_nan=False)], ...],
+        BeforeValidator(_list_to_tuple),
+    ] = ()
     margin: Margin = 1.0
+
+    @model_validator(mode="after")
+    def _require_weight_of_each_stratum(self) -> Self:
+        if self.weights and len(self.weights) != len(self.strata):
+            raise ValueError(
+                f"{len(self.weights)} weights for {len(self.strata)} strata: give one for each"
+            )
+        return self
 
     def counters(self) -> dict[str, str]:
         """Return two counters for each stratum; the last one grows most."""
@@ -163,7 +198,9 @@ class SampleRatio(UserStatistic):
         return {"users": self.users}
 
 
-AnyStatistic = EventRate | LatencyTail | MeanValue | BoundedMean | UserHazards | SampleRatio
+AnyStatistic = (
+    EventRate | LatencyTail | MeanValue | BoundedMean | UserMeans | UserHazards | SampleRatio
+)
 Statistic = Annotated[AnyStatistic, Field(discriminator="test")]
 
 
@@ -173,7 +210,7 @@ def counts_users(statistic: AnyStatistic) -> bool:
     Those counters start at zero in each step. The same users are in them again, so such evidence must
     not be multiplied from step to step: each step has a track of its own, at a part of α.
     """
-    return isinstance(statistic, BoundedMean | UserHazards | SampleRatio) or (
+    return isinstance(statistic, BoundedMean | UserMeans | UserHazards | SampleRatio) or (
         isinstance(statistic, MeanValue) and statistic.per_user
     )
 

@@ -16,6 +16,7 @@ from sluice.rollout.analysis.statistic import (
     MeanValue,
     SampleRatio,
     UserHazards,
+    UserMeans,
 )
 from sluice.rollout.analysis.stats.bounded_means import BoundedMeanBlock, BoundedMeanTest
 from sluice.rollout.analysis.stats.counts import CountBlock, Counts, CountTest
@@ -33,10 +34,11 @@ from sluice.rollout.analysis.stats.user_hazards import (
     rate_ratio,
     rate_ratio_interval,
 )
+from sluice.rollout.analysis.stats.user_means import UserMeansBlock, UserMeansTest, UserSums
 from sluice.rollout.analysis.verdict import Effect
 
 PLAN_ONLY_FIELDS = {
-    *("test", "units", "total", "squares", "per_user"),
+    *("test", "units", "total", "squares", "sums", "per_user"),
     *("counted_since", "restarts_every"),
 }
 """Fields of a statistic that are not the test's."""
@@ -62,6 +64,7 @@ def adapter_for(statistic: AnyStatistic, gate: Gate) -> StatisticAdapter:
         LatencyTail: _tail_adapter,
         MeanValue: _mean_adapter,
         BoundedMean: _bounded_mean_adapter,
+        UserMeans: _user_means_adapter,
         UserHazards: _hazard_adapter,
         SampleRatio: _sample_ratio_adapter,
     }
@@ -133,7 +136,7 @@ def _mean_adapter(statistic: MeanValue, name: str) -> StatisticAdapter:
     )
 
 
-def _harmful_difference(statistic: MeanValue | BoundedMean) -> float:
+def _harmful_difference(statistic: MeanValue | BoundedMean | UserMeans) -> float:
     """Return the difference beyond which the treatment's mean is worse by more than the margin."""
     return -statistic.margin if statistic.higher_is_better else statistic.margin
 
@@ -158,6 +161,21 @@ def _bounded_mean_adapter(statistic: BoundedMean, name: str) -> StatisticAdapter
     )
 
 
+def _user_means_adapter(statistic: UserMeans, name: str) -> StatisticAdapter:
+    test = UserMeansTest(name=name, **statistic.model_dump(exclude=PLAN_ONLY_FIELDS))
+    return StatisticAdapter(
+        test=test,
+        effect=lambda state, alpha: Effect.difference(
+            test.difference(state), test.interval(state, alpha), _harmful_difference(statistic)
+        ),
+        block=lambda b: UserMeansBlock(
+            treatment=UserSums(**b.treatment), control=UserSums(**b.control)
+        ),
+        samples=lambda state: state.treatment.users,
+        log_peak=lambda state: state.log_peak_harm,
+    )
+
+
 def _hazard_adapter(statistic: UserHazards, name: str) -> StatisticAdapter:
     def counts(increases: Increases) -> HazardCounts:
         users, at_risk = (
@@ -167,7 +185,12 @@ def _hazard_adapter(statistic: UserHazards, name: str) -> StatisticAdapter:
         return HazardCounts(users=users, at_risk=at_risk)
 
     return StatisticAdapter(
-        test=UserHazardTest(name=name, strata=statistic.strata, margin=statistic.margin),
+        test=UserHazardTest(
+            name=name,
+            strata=statistic.strata,
+            weights=statistic.weights,
+            margin=statistic.margin,
+        ),
         effect=lambda state, alpha: _ratio_effect(state.strata[0], alpha, statistic.margin),
         block=lambda b: HazardBlock(treatment=counts(b.treatment), control=counts(b.control)),
         samples=lambda state: state.strata[0].treatment.units,

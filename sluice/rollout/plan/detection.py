@@ -11,6 +11,7 @@ from sluice.rollout.analysis.statistic import (
     LatencyTail,
     MeanValue,
     UserHazards,
+    UserMeans,
 )
 from sluice.rollout.analysis.statistic_adapters import PLAN_ONLY_FIELDS
 from sluice.rollout.analysis.stats.bounded_means import BoundedMeanTest, log_e_lower_mean
@@ -27,8 +28,10 @@ from sluice.rollout.analysis.stats.power import (
     hours_to_detect_bounded_mean,
     hours_to_detect_hazard,
     hours_to_detect_mean,
+    hours_to_detect_user_means,
 )
 from sluice.rollout.analysis.stats.user_hazards import UserHazardTest
+from sluice.rollout.analysis.stats.user_means import UserMeansTest
 from sluice.rollout.plan.schema import ExpectedTraffic
 
 REWARD_CHANGE = 0.05
@@ -73,16 +76,41 @@ def time_to_detect(
                 rewards, people.model_copy(update=rates), lost_by, alpha
             )
             return f"a mean worse by {lost_by:g}", hours
-        case UserHazards() as hazards:
-            return _time_to_detect_hazard(hazards, people, doubled, alpha)
+        case UserMeans() | UserHazards() as counted:
+            return _time_to_detect_of_users(counted, people, traffic, alpha)
         case _:
             return None
+
+
+def _time_to_detect_of_users(
+    statistic: UserMeans | UserHazards,
+    people: TrafficForecast,
+    traffic: ExpectedTraffic,
+    alpha: float,
+) -> tuple[str, float]:
+    if isinstance(statistic, UserMeans):
+        return _time_to_detect_user_means(statistic, people, traffic.feedback_share, alpha)
+    doubled = CohortRates(control=traffic.error_rate, treatment=min(2 * traffic.error_rate, 0.99))
+    return _time_to_detect_hazard(statistic, people, doubled, alpha)
+
+
+def _time_to_detect_user_means(
+    statistic: UserMeans, traffic: TrafficForecast, feedback_share: float, alpha: float
+) -> tuple[str, float]:
+    """Return the figure of a mean that is worse by the effect that the test is tuned for."""
+    test = UserMeansTest(**statistic.model_dump(exclude=PLAN_ONLY_FIELDS))
+    part = feedback_share if statistic.higher_is_better else 1.0
+    rated = traffic.model_copy(update={"per_hour": traffic.per_hour * part})
+    worse_by = statistic.margin + statistic.effect
+    return f"a mean worse by {worse_by:g}", hours_to_detect_user_means(test, rated, worse_by, alpha)
 
 
 def _time_to_detect_hazard(
     statistic: UserHazards, traffic: TrafficForecast, doubled: CohortRates, alpha: float
 ) -> tuple[str, float]:
-    users = UserHazardTest(strata=statistic.strata, margin=statistic.margin)
+    users = UserHazardTest(
+        strata=statistic.strata, weights=statistic.weights, margin=statistic.margin
+    )
     if set(statistic.strata) & FAILURE_STRATA:
         hours = hours_to_detect_hazard(users, traffic, doubled, alpha)
         return f"a doubling of a {doubled.control:.2%} error rate", hours

@@ -12,6 +12,7 @@ from router.observability.metrics import RouterMetrics
 from sluice.flags.service import period_counter
 from sluice.flags.service.counted_user import SLOTS, CountedUser
 from sluice.flags.service.unique_users import UniqueUserCounter
+from sluice.flags.service.user_means import LOG_TIME, REWARD, SUMS
 from sluice.flags.service.user_record import HOURLY_REQUESTS_COUNTED_MAX, REQUESTS_COUNTED_MAX
 
 pytestmark = pytest.mark.integration
@@ -57,10 +58,6 @@ async def test_a_user_counts_once_whichever_process_answers(redis_url: str) -> N
         "router_users_reward_count": [10, 0],
         "router_users_reward_sum": [5.0, 0],
         "router_users_reward_squares_total": [2.5, 0],
-        "router_users_log_time_count": [
-            10,
-            10,
-        ],  # a value for the first answer and one for the second
     }
     for name, expected in treated.items():
         found = [one.read(name, cohort="treatment") for one in (here, there)]
@@ -77,19 +74,68 @@ async def test_a_user_counts_once_whichever_process_answers(redis_url: str) -> N
     assert here.read("router_users_total", cohort="control") == 30
 
 
-async def test_log_times_of_one_user_add_up_over_processes(redis_url: str) -> None:
-    """Batches of 1, 1 and 2 answers; a user's past is taken out of each, but not its expectation."""
+def mean_sums(processes: list[CountingProcess], kind: str, cohort: str) -> list[float]:
+    name = f"router_users_mean_{kind}_total"
+    return [sum(p.read(name, cohort=cohort, sum=one) for p in processes) for one in SUMS]
+
+
+async def test_a_user_counts_with_one_mean_over_processes(redis_url: str) -> None:
+    """Squares are of the user, not of the answers, whichever process gave them."""
     async with Redis.from_url(redis_url) as redis:
         processes = [CountingProcess.connect(redis) for _ in range(2)]
         for number in range(4):
             process = processes[number % 2]
             process.counts.record_query(user_member(1), "control", 0.2, failed=False)
             process.counts.record_query(user_member(1), "control", None, failed=False)  # cached
+            process.counts.record_reward(user_member(1), "control", 0.25)
             await process.counts.flush()
-    names = ("router_users_log_time_count", "router_users_log_time_sum")
-    count, total = (sum(one.read(name, cohort="control") for one in processes) for name in names)
-    assert count == 3
-    assert total == pytest.approx(3 * math.log(200), abs=0.02)
+    for kind, rule, mean in (("log_time", LOG_TIME, math.log(200)), ("reward", REWARD, 0.25)):
+        weight = 4 * rule.within_to_between / (4 + rule.within_to_between)
+        value = weight * (mean + rule.offset)
+        expected = [weight, value, value**2, weight * value, weight**2]
+        assert mean_sums(processes, kind, "control") == pytest.approx(expected, rel=1e-3)
+
+
+async def test_a_users_past_is_taken_out_of_its_mean(redis_url: str) -> None:
+    """A user who was slow before the rollout is no evidence when it is slow in it."""
+    async with Redis.from_url(redis_url) as redis:
+        process = CountingProcess.connect(redis)
+        for number, seconds in ((1, 0.8), (2, 0.2)):
+            for _ in range(40):
+                before = CountedUser.before_rollout(f"user-{number}")
+                process.counts.record_query(before, "control", seconds, failed=False)
+                process.counts.record_reward(before, "control", seconds)
+        await process.counts.flush()
+        assert mean_sums([process], "log_time", "control") == [0] * len(SUMS)
+        for number, cohort, seconds in ((1, "treatment", 0.8), (2, "control", 0.2)):
+            user = user_member(number)
+            process.counts.record_query(user, cohort, seconds, failed=False)  # type: ignore[arg-type]
+            process.counts.record_reward(user, cohort, seconds)  # type: ignore[arg-type]
+        await process.counts.flush()
+    for kind, rule, difference in (("log_time", LOG_TIME, math.log(4)), ("reward", REWARD, 0.6)):
+        means = []
+        for cohort in ("treatment", "control"):
+            weight, value, *_ = mean_sums([process], kind, cohort)
+            assert weight == pytest.approx(44 / 45, abs=0.01)
+            means.append(value / weight)
+        left = 1 - 40 / (40 + rule.within_to_between)
+        assert means[0] - means[1] == pytest.approx(left * difference, abs=0.01)
+
+
+async def test_the_newest_values_before_a_rollout_weigh_most(redis_url: str) -> None:
+    async with Redis.from_url(redis_url) as redis:
+        process = CountingProcess.connect(redis)
+        before = CountedUser.before_rollout("user-1")
+        for seconds in (0.1, 0.4):
+            for _ in range(150):
+                process.counts.record_query(before, "control", seconds, failed=False)
+                await process.counts.flush()
+        count, total = await redis.execute_command(  # type: ignore[no-untyped-call]
+            *("BITFIELD", "sluice:users-test:users:past", "GET", "u8", before.slot * 64),
+            *("GET", "u16", before.slot * 64 + 8),
+        )
+    assert 25 <= count <= 50
+    assert total / count / LOG_TIME.steps == pytest.approx(math.log(400), abs=0.1)
 
 
 async def test_only_the_first_requests_of_a_user_count(redis_url: str) -> None:
@@ -210,7 +256,9 @@ async def test_without_redis_marks_are_dropped_and_counted(monkeypatch: pytest.M
     assert process.read("router_redis_errors_total") == 2
 
 
-@pytest.mark.parametrize("text", ["", "1", "x.y", "1.2.3", "-1.2", f"1.{SLOTS:x}", "0.1"])
+@pytest.mark.parametrize(
+    "text", ["", "1", "x.y.1", "1.2", "1.2.3.4", "-1.2.3", f"1.{SLOTS:x}.1", f"1.2.{SLOTS:x}"]
+)
 def test_only_a_members_own_text_is_read(text: str) -> None:
     member = user_member(7)
     assert CountedUser.parse(member.token) == member

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sluice.flags.service import user_record
+from sluice.flags.service import user_means, user_record
 from sluice.rehearsal.arrays import Floats
 from sluice.rehearsal.traffic import period_records
 from sluice.rehearsal.traffic.fault_schedule import FaultSchedule, ScheduledFault
@@ -10,6 +10,7 @@ from sluice.rehearsal.traffic.period_records import HOURLY_REQUESTS_COUNTED_MAX,
 from sluice.rehearsal.traffic.scenario import FaultKind, ScenarioFault, TrafficModel
 from sluice.rehearsal.traffic.synthetic_metrics import TrafficGenerator
 from sluice.rehearsal.traffic.traffic_spec import RouterState, TrafficSpec
+from sluice.rollout.analysis.stats.user_means import spread_of_users
 
 USERS, LEAD, TICK_COUNT = 400, 120, 10
 WORLD = TrafficModel(users=USERS, queries_per_second=1, error_rate=0.02, cache_hit_rate=0.5)
@@ -25,7 +26,7 @@ def counters(before: float, now: float, trouble: FaultSchedule | None = None) ->
         labels = dict(key)
         if labels["__name__"].startswith("router_users"):
             name = labels["__name__"].removeprefix("router_users_")
-            stratum = labels.get("edge", labels.get("nth", ""))
+            stratum = labels.get("edge", labels.get("nth", labels.get("sum", "")))
             since = labels.get("since", "step")
             place = "" if since == "step" else f"{since} "
             found[f"{place}{name} {labels.get('cohort', '')} {stratum}".strip()] = values
@@ -36,7 +37,10 @@ def test_the_router_counts_as_many_requests_of_a_user() -> None:
     assert period_records.REQUESTS_COUNTED_MAX == user_record.REQUESTS_COUNTED_MAX
     assert period_records.HOURLY_REQUESTS_COUNTED_MAX == user_record.HOURLY_REQUESTS_COUNTED_MAX
     assert tuple(period_records.FAILURE_STRATA) == user_record.USER_FAILURE_STRATA
-    assert np.cumsum(user_record.BATCH_SIZES).tolist() == list(period_records.BATCH_ENDS)
+    for kind, rule in (("mean_log_time", user_means.LOG_TIME), ("mean_reward", user_means.REWARD)):
+        expected = (rule.within_to_between, rule.offset, rule.values_max)
+        assert period_records.MEAN_RULES[kind] == expected
+    assert period_records.MEAN_SUMS == user_means.SUMS
     assert SLOW_EDGES == user_record.USER_EDGES_SECONDS
 
 
@@ -55,12 +59,20 @@ def test_nobody_is_counted_before_the_flag_splits_users() -> None:
 
 def test_values_of_users_have_the_mean_of_the_traffic() -> None:
     found = counters(0, 25)
-    for kind, mean in (("log_time", np.log(1000 * WORLD.latency_p50)), ("reward", 0.6)):
-        count, total, squares = (
-            found[f"{kind}_{moment} control"][-1] for moment in ("count", "sum", "squares_total")
-        )
-        spread = np.sqrt(squares / count - (total / count) ** 2)
-        assert abs(total / count - mean) < 4 * spread / np.sqrt(count) + 0.02, kind
+    count, total, squares = (
+        found[f"reward_{moment} control"][-1] for moment in ("count", "sum", "squares_total")
+    )
+    spread = np.sqrt(squares / count - (total / count) ** 2)
+    assert abs(total / count - 0.6) < 4 * spread / np.sqrt(count) + 0.02
+    for kind, expected, rule in (
+        ("mean_log_time", np.log(1000 * WORLD.latency_p50), user_means.LOG_TIME),
+        ("mean_reward", 0.6, user_means.REWARD),
+    ):
+        sums = [found[f"{kind}_total control {name}"] for name in user_means.SUMS]
+        assert all(np.all(np.diff(one) >= 0) for one in sums), "counters do not fall"
+        last = [np.array(one[-1]) for one in sums]
+        spread = np.sqrt(spread_of_users(last)) / last[0]
+        assert abs(last[1] / last[0] - rule.offset - expected) < 4 * spread + 0.02, kind
 
 
 def test_failures_come_as_often_as_the_traffic_has_errors() -> None:

@@ -13,11 +13,11 @@ block: the mixture over starting times of the e-detectors of Shin, Ramdas and Ri
 
 import math
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from sluice.rollout.analysis.gate import Model
 
@@ -27,20 +27,38 @@ Count = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class BettingStrategy(Model):
-    """The split of the wealth over bets. ``odds`` are the alternatives' odds ratios, relative to the margin."""
+    """The split of the wealth over bets. ``odds`` are the alternatives' odds ratios, relative to the margin.
+
+    ``weights`` are their parts of the wealth, even unless given. Small harm takes longest to show, so it
+    gains most from a larger part.
+    """
 
     odds: tuple[Annotated[float, Field(gt=1, le=1000)], ...] = (1.25, 1.5, 2, 3, 5, 10, 20)
+    weights: tuple[Annotated[float, Field(gt=0)], ...] = ()
     reserve: Share = 0.25
     restart: Share = 0.005
 
+    @model_validator(mode="after")
+    def _require_weight_of_each(self) -> Self:
+        if self.weights and len(self.weights) != len(self.odds):
+            raise ValueError(
+                f"{len(self.weights)} weights for {len(self.odds)} odds: give one each"
+            )
+        return self
+
     def start(self) -> "Wealth":
-        stake = math.log((1 - self.reserve) / len(self.odds))
-        return Wealth(log_stakes=(stake,) * len(self.odds), log_reserve=math.log(self.reserve))
+        stakes = math.log1p(-self.reserve) + self._log_parts
+        return Wealth(log_stakes=tuple(stakes.tolist()), log_reserve=math.log(self.reserve))
 
     @property
-    def log_restart(self) -> float:
-        """The part of the reserve that one alternative gets at each block, as a logarithm."""
-        return math.log(self.restart / len(self.odds))
+    def log_restart(self) -> Array:
+        """The part of the reserve that each alternative gets at each block, as a logarithm."""
+        return np.asarray(math.log(self.restart) + self._log_parts)
+
+    @property
+    def _log_parts(self) -> Array:
+        weights = np.array(self.weights or (1.0,) * len(self.odds))
+        return np.asarray(np.log(weights / weights.sum()))
 
     @property
     def log_retained(self) -> float:
@@ -73,7 +91,7 @@ def wealth_after(
     rows = np.array([one.log_reserve for one in wealth])
     reserves = rows + bets.log_retained * np.arange(len(log_ratios) + 1)[:, None]
     paid = np.cumsum(log_ratios, axis=0)
-    fresh = (reserves[:-1] + bets.log_restart)[..., None] - (paid - log_ratios)
+    fresh = reserves[:-1, :, None] + bets.log_restart - (paid - log_ratios)
     begun = np.array([[one.log_stakes for one in wealth]])
     stakes = paid + np.logaddexp.accumulate(np.concatenate([begun, fresh]))[1:]
     log_es = np.logaddexp(log_sum(stakes), reserves[1:])

@@ -17,11 +17,15 @@ from sluice.rollout.analysis.stats.counts import CountTest, count_log_ratios
 from sluice.rollout.analysis.stats.e_process import Array, BettingStrategy, Share
 from sluice.rollout.analysis.stats.means import MeanTest, log_mixture
 from sluice.rollout.analysis.stats.user_hazards import UserHazardTest
+from sluice.rollout.analysis.stats.user_means import UserMeansTest, log_e_worse
 
 HOURS_MAX = 24 * 365.0
 REQUESTS_COUNTED_MAX = 64
 """The router counts so many requests of a user in a step (``router/users/user_record.py``)."""
-REWARD_MEAN, REWARD_DEVIATION = 0.65, 0.25
+REWARD_MEAN, REWARD_DEVIATION, LOG_TIME_DEVIATION = 0.65, 0.25, 0.55
+_WITHIN_TO_BETWEEN = 3.0
+USER_VALUES_MAX = 32
+"""The router counts so many values of a user in a step (``sluice/flags/service/user_means.py``)."""
 _BISECTIONS = 60
 _GRID_POINTS, _SECONDS_PER_HOUR = 2_000, 3600
 
@@ -63,7 +67,7 @@ def hours_to_detect(
         np.array(rates.control),
         test,
     )
-    return _hours_to_reach(float(paid.max()), test.bets, alpha)
+    return _hours_to_reach(paid, test.bets, alpha)
 
 
 def hours_to_detect_hazard(
@@ -82,9 +86,8 @@ def hours_to_detect_hazard(
         np.full(len(units[0]), rates.control),
         test.stratum_test(),
     )
-    wealth = np.cumsum(logs, axis=0).max(axis=1)
-    needed = _required_log_growth(test.bets, alpha) + math.log(len(test.strata))
-    enough = np.flatnonzero(wealth >= needed)
+    needed = _required_log_growth(test.bets, alpha) - math.log(test.parts[0])
+    enough = np.flatnonzero((np.cumsum(logs, axis=0) >= needed).any(axis=1))
     return float(hours[enough[0] + 1]) if len(enough) else math.inf
 
 
@@ -125,16 +128,38 @@ def hours_to_detect_mean(
     return high
 
 
+def hours_to_detect_user_means(
+    test: UserMeansTest, traffic: TrafficForecast, worse_by: float, alpha: float
+) -> float:
+    """Return the same for a mean of users' own means that is worse by ``worse_by``.
+
+    Nothing is known of users' past. A user's own values have three times the variance between users.
+    """
+    hours = np.geomspace(1 / _SECONDS_PER_HOUR, HOURS_MAX, _GRID_POINTS)
+    values = traffic.per_hour * hours
+    users = traffic.users_with_event(1.0, 1.0, hours)
+    each = np.minimum(values / users, USER_VALUES_MAX)
+    spread = REWARD_DEVIATION if test.higher_is_better else LOG_TIME_DEVIATION
+    of_user = spread**2 * (1 / each + 1 / _WITHIN_TO_BETWEEN)
+    share = traffic.share
+    information = users * share * (1 - share) / of_user
+    log_es = log_e_worse((worse_by - test.margin) * information, information, test.effect)
+    few = users * min(share, 1 - share) < test.users_min
+    enough = np.flatnonzero((log_es >= -math.log(alpha)) & ~few)
+    return float(hours[enough[0]]) if len(enough) else math.inf
+
+
 def _mean_log_e(test: MeanTest, weight: float, lost: float) -> float:
     spread = np.array(weight * test.deviation**2)
     return float(log_mixture(np.array(weight * lost), spread, test.widths))
 
 
-def _hours_to_reach(growth_per_hour: float, bets: BettingStrategy, alpha: float) -> float:
-    hours = _required_log_growth(bets, alpha) / growth_per_hour if growth_per_hour > 0 else math.inf
+def _hours_to_reach(growth_per_hour: Array, bets: BettingStrategy, alpha: float) -> float:
+    growth = np.maximum(growth_per_hour, 1e-12)
+    hours = float((_required_log_growth(bets, alpha) / growth).min())
     return hours if hours <= HOURS_MAX else math.inf
 
 
-def _required_log_growth(bets: BettingStrategy, alpha: float) -> float:
-    """By how much, as a logarithm, the best alternative's stake must grow."""
-    return -math.log(alpha) - math.log((1 - bets.reserve) / len(bets.odds))
+def _required_log_growth(bets: BettingStrategy, alpha: float) -> Array:
+    """By how much, as a logarithm, each alternative's stake must grow."""
+    return -math.log(alpha) - np.array(bets.start().log_stakes)

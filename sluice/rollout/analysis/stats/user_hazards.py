@@ -27,7 +27,7 @@ from sluice.rollout.analysis.stats.counts import (
     CountState,
     CountTest,
 )
-from sluice.rollout.analysis.stats.e_process import BettingStrategy, log_average
+from sluice.rollout.analysis.stats.e_process import Array, BettingStrategy, log_sum
 from sluice.rollout.analysis.stats.result import SequentialResult, format_count, judge_evidence
 
 
@@ -63,13 +63,30 @@ class HazardState(Model):
     log_peak: float = 0.0
 
 
+USER_BETS = BettingStrategy(
+    odds=(1.5, 2, 3, 5, 10), weights=(0.3, 0.35, 0.2, 0.1, 0.05), reserve=0.1
+)
+
+
 class UserHazardTest(Model):
-    """Does an event hit users at risk more often with treatment, in any of the ``strata``?"""
+    """Does an event hit users at risk more often with treatment, in any of the ``strata``?
+
+    ``weights`` are the strata's parts of the wealth, even unless given.
+    """
 
     name: str = "failures"
     strata: Annotated[tuple[str, ...], Field(min_length=1, max_length=16)] = ("1", "2", "4", "8")
+    weights: tuple[Annotated[float, Field(gt=0)], ...] = ()
     margin: Annotated[float, Field(ge=1, le=10)] = 1.0
-    bets: BettingStrategy = BettingStrategy(odds=(1.5, 2, 3, 5, 10))
+    bets: BettingStrategy = USER_BETS
+
+    @model_validator(mode="after")
+    def _require_weight_of_each(self) -> Self:
+        if self.weights and len(self.weights) != len(self.strata):
+            raise ValueError(
+                f"{len(self.weights)} weights for {len(self.strata)} strata: give one each"
+            )
+        return self
 
     def stratum_test(self) -> CountTest:
         """Return the test of one stratum."""
@@ -88,13 +105,18 @@ class UserHazardTest(Model):
         if wrong := {len(row) for row in rows} - {len(self.strata)}:
             raise ValueError(f"counts of {wrong.pop()} strata; the test has {len(self.strata)}")
         states, log_es = self.stratum_test().update_many(state.strata, rows)
-        weights = [1 / len(self.strata)] * len(self.strata)
-        peak = max(log_average(row.tolist(), weights) for row in log_es)
+        peak = float(log_sum(log_es + np.log(self.parts)).max())
         return HazardState(strata=tuple(states), log_peak=max(state.log_peak, peak))
 
     def log_e(self, state: HazardState) -> float:
-        weights = [1 / len(self.strata)] * len(self.strata)
-        return log_average([stratum.wealth.log_e for stratum in state.strata], weights)
+        logs = np.array([stratum.wealth.log_e for stratum in state.strata])
+        return float(log_sum(logs + np.log(self.parts)))
+
+    @property
+    def parts(self) -> Array:
+        """The strata's parts of the wealth; they add up to 1."""
+        weights = np.array(self.weights or (1.0,) * len(self.strata))
+        return np.asarray(weights / weights.sum())
 
     def result(self, state: HazardState, alpha: float) -> SequentialResult:
         return judge_evidence(

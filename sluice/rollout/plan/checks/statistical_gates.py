@@ -11,6 +11,7 @@ from sluice.rollout.analysis.statistic import (
     LatencyTail,
     MeanValue,
     UserHazards,
+    UserMeans,
 )
 from sluice.rollout.plan.checks.expressions import cohort_matcher_problem
 from sluice.rollout.plan.schema import RolloutPlan
@@ -71,11 +72,11 @@ def _check_gates(plan: RolloutPlan) -> Iterator[Problem]:
         elif (
             metric is not None
             and gate.claim == "non_inferiority"
-            and not isinstance(metric.statistic, MeanValue | BoundedMean)
+            and not isinstance(metric.statistic, MeanValue | BoundedMean | UserMeans)
         ):
             yield (
                 (*place, "claim"),
-                "non_inferiority needs a statistic with test: mean or bounded_mean",
+                "non_inferiority needs a statistic with test: mean, bounded_mean or user_means",
             )
         key = f"{place[2]}/{gate.name}"
         if _evidence_key(first.setdefault(key, gate)) != _evidence_key(gate):

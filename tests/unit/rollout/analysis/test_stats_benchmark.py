@@ -6,12 +6,13 @@ import pytest
 from benchmarks.support import decisions_gates as gates
 from benchmarks.support import gates_sluice
 from benchmarks.support.decisions_traffic import RolloutCounters, World, draw_rollouts
-from benchmarks.support.gates_edges import Array
+from sluice.flags.service.user_means import SUMS
 from sluice.rollout.analysis.stats.bounded_means import BoundedMeanBlock
 from sluice.rollout.analysis.stats.counts import CountBlock, Counts
-from sluice.rollout.analysis.stats.means import MeanBlock, Moments
+from sluice.rollout.analysis.stats.means import Moments
 from sluice.rollout.analysis.stats.sample_ratio import SampleRatioBlock, SampleRatioTest
 from sluice.rollout.analysis.stats.user_hazards import HazardBlock, HazardCounts
+from sluice.rollout.analysis.stats.user_means import UserMeansBlock, UserSums
 
 RUN, HOURS = 1, 30
 
@@ -48,30 +49,30 @@ def test_errors_of_requests_match_the_tests_update(traffic: RolloutCounters) -> 
         assert state.wealth.log_e == pytest.approx(found[RUN, hour], abs=1e-9)
 
 
-def moments_at(values: Array, hour: int) -> Moments:
-    units, total, squares = values[RUN, hour]
-    return Moments(units=units, total=total, squares=squares)
-
-
-def test_log_times_match_the_tests_update(traffic: RolloutCounters) -> None:
-    t, c = traffic.treatment.log_times, traffic.control.log_times
-    found, state = gates.mean_evidence(gates.LOG_TIME, t, c), gates.LOG_TIME.start()
+@pytest.mark.parametrize("metric", ["mean_log_times", "mean_rewards"])
+def test_users_means_match_the_tests_update(traffic: RolloutCounters, metric: str) -> None:
+    test = gates.LOG_TIME if metric == "mean_log_times" else gates.REWARD
+    t, c = (getattr(cohort, metric) for cohort in (traffic.treatment, traffic.control))
+    found, state = gates.user_means_evidence(test, t, c), test.start()
     for hour in range(HOURS):
-        block = MeanBlock(treatment=moments_at(t, hour), control=moments_at(c, hour))
-        state = gates.LOG_TIME.update(state, block)
-        assert gates.LOG_TIME.log_e_harm(state) == pytest.approx(found[RUN, hour], abs=1e-6)
+        sums = [UserSums(**dict(zip(SUMS, x[RUN, hour], strict=True))) for x in (t, c)]
+        state = test.update(state, UserMeansBlock(treatment=sums[0], control=sums[1]))
+        assert test.log_e_harm(state) == pytest.approx(found[RUN, hour], abs=1e-6)
 
 
-def test_rewards_match_the_tests_update(traffic: RolloutCounters) -> None:
+def test_first_rewards_match_the_tests_update(traffic: RolloutCounters) -> None:
     t, c = traffic.treatment.rewards, traffic.control.rewards
-    found = gates.bounded_mean_evidence(gates.REWARD, t, c, 0.25)
-    state = gates.REWARD.start()
+    found = gates.bounded_mean_evidence(gates.FIRST_REWARDS, t, c, 0.25)
+    state = gates.FIRST_REWARDS.start()
     for hour in range(HOURS):
-        block = BoundedMeanBlock(
-            treatment=moments_at(t, hour), control=moments_at(c, hour), share=0.25
+        treated, control = (
+            Moments(units=units, total=total, squares=squares)
+            for units, total, squares in (t[RUN, hour], c[RUN, hour])
         )
-        state = gates.REWARD.update(state, block)
-        assert gates.REWARD.log_e_harm(state) == pytest.approx(found[RUN, hour], abs=1e-9)
+        block = BoundedMeanBlock(treatment=treated, control=control, share=0.25)
+        state = gates.FIRST_REWARDS.update(state, block)
+        found_now = gates.FIRST_REWARDS.log_e_harm(state)
+        assert found_now == pytest.approx(found[RUN, hour], abs=1e-9)
 
 
 def test_the_sample_ratio_matches_the_tests_update(traffic: RolloutCounters) -> None:

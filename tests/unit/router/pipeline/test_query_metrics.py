@@ -48,7 +48,7 @@ def error_counts(metrics: RouterMetrics) -> tuple[float, float]:
     return counts, sample_value(metrics, "router_query_duration_seconds_count")
 
 
-MEMBER = CountedUser(1, 7)
+MEMBER = CountedUser(1, 7, 9)
 DEADLINE_ERRORS = [TimeoutError(), StoreUnavailable("graph", "no answer within 0 s")]
 
 

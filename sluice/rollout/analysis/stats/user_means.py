@@ -1,0 +1,208 @@
+"""Difference of two means over users, each user with many values: log times, all rewards.
+
+A user's values are alike, so the unit is the user (Deng, Knoblich and Lu, "Applying the delta method in
+metric analytics", KDD 2018): each has a weight w and a weighted mean v, and the mean over users is a
+ratio of sums. Its variance comes from the sums of v², w v and w². It includes whatever the users of a
+cohort have in common with themselves, so no model of a user's values has to hold.
+
+The evidence is a half-normal mixture over the effect (Robbins 1970; Howard, Ramdas, McAuliffe and
+Sekhon, Annals of Statistics 2021), an asymptotic confidence sequence as in Waudby-Smith, Arbour, Sinha,
+Kennedy and Ramdas (Annals of Statistics 2024). Differences at two looks have at least the correlation
+of independent increments, because a user's values are never negatively related. So the boundary is
+crossed at most as often (Slepian's inequality).
+
+A difference of few events is skewed. The variance is the larger of two: each cohort's own, and
+that of both together, as the null hypothesis has it. The first errs where harm means fewer events, the
+second where it means more. Before ``users_min`` users of equal weight in each cohort the test is silent.
+"""
+
+import math
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Annotated
+
+import numpy as np
+from pydantic import Field
+
+from sluice.rollout.analysis.gate import Model
+from sluice.rollout.analysis.stats.e_process import Array, Count
+from sluice.rollout.analysis.stats.means import boundary, log_mixture
+from sluice.rollout.analysis.stats.result import SequentialResult, compare_means, judge_evidence
+
+USERS_MIN = 50.0
+
+
+class UserSums(Model):
+    """Sums over one cohort's users: of weights w, of weighted means v, of v², of w v, and of w²."""
+
+    weight: Count = 0.0
+    value: Annotated[float, Field(allow_inf_nan=False)] = 0.0
+    square: Count = 0.0
+    product: Annotated[float, Field(allow_inf_nan=False)] = 0.0
+    weight_square: Count = 0.0
+
+    def add(self, more: "UserSums", center: float) -> "UserSums":
+        """Add a block's sums, with its values less ``center``: large sums would lose digits."""
+        w, v, vv, wv, ww = more.columns()
+        return UserSums(
+            weight=self.weight + w,
+            value=self.value + v - center * w,
+            square=max(self.square + vv - 2 * center * wv + center**2 * ww, 0.0),
+            product=self.product + wv - center * ww,
+            weight_square=self.weight_square + ww,
+        )
+
+    def columns(self) -> tuple[float, float, float, float, float]:
+        """Return the sums in their order."""
+        return self.weight, self.value, self.square, self.product, self.weight_square
+
+    @property
+    def mean(self) -> float:
+        """The mean over users."""
+        return self.value / self.weight if self.weight else 0.0
+
+    @property
+    def users(self) -> float:
+        """The number of users of equal weight that would tell as much."""
+        return self.weight**2 / self.weight_square if self.weight_square else 0.0
+
+
+class UserMeansBlock(Model):
+    """What the sums of both cohorts grew by between two looks."""
+
+    treatment: UserSums
+    control: UserSums
+
+
+class UserMeansState(Model):
+    """Both cohorts' sums, with their values less ``center``, and the peaks of both claims."""
+
+    treatment: UserSums = UserSums()
+    control: UserSums = UserSums()
+    center: float | None = None
+    log_peak_harm: float = 0.0
+    log_peak_non_inferiority: float = 0.0
+
+
+class UserMeansTest(Model):
+    """Is the treatment's mean over users worse by more than ``margin``, or shown not to be by ``tolerance``?"""
+
+    name: str = "log time"
+    higher_is_better: bool = True
+    margin: Annotated[float, Field(ge=0)] = 0.0
+    effect: Annotated[float, Field(gt=0)] = 0.1
+    tolerance: Annotated[float, Field(gt=0)] = 0.02
+    users_min: Annotated[float, Field(ge=10)] = USERS_MIN
+
+    def start(self) -> UserMeansState:
+        return UserMeansState()
+
+    def update(self, state: UserMeansState, *blocks: UserMeansBlock) -> UserMeansState:
+        """Add the blocks, with a look after each."""
+        for block in blocks:
+            state = self._add_block(state, block)
+        return state
+
+    def _add_block(self, state: UserMeansState, block: UserMeansBlock) -> UserMeansState:
+        center = state.center
+        if center is None and block.control.weight:
+            center = block.control.mean
+        sums = {
+            "treatment": state.treatment.add(block.treatment, center or 0.0),
+            "control": state.control.add(block.control, center or 0.0),
+        }
+        after = state.model_copy(update={**sums, "center": center})
+        peaks = {
+            "log_peak_harm": max(state.log_peak_harm, self.log_e_harm(after)),
+            "log_peak_non_inferiority": max(
+                state.log_peak_non_inferiority, self.log_e_non_inferiority(after)
+            ),
+        }
+        return after.model_copy(update=peaks)
+
+    def log_e_harm(self, state: UserMeansState) -> float:
+        """Log e-value against "worse by at most the margin"."""
+        return self._log_e(state, -self._gain(state) - self.margin)
+
+    def log_e_non_inferiority(self, state: UserMeansState) -> float:
+        """Log e-value against "worse by the tolerance or more"."""
+        return self._log_e(state, self._gain(state) + self.tolerance)
+
+    def _gain(self, state: UserMeansState) -> float:
+        gain = state.treatment.mean - state.control.mean
+        return gain if self.higher_is_better else -gain
+
+    def _log_e(self, state: UserMeansState, worse_by: float) -> float:
+        information = self.information(state)
+        if not information:
+            return 0.0
+        return float(log_e_worse(np.array(worse_by), np.array(information), self.effect))
+
+    def information(self, state: UserMeansState) -> float:
+        """Return one over the variance of the difference; 0 while there are too few users."""
+        cohorts = (state.treatment, state.control)
+        if min(cohort.users for cohort in cohorts) < self.users_min:
+            return 0.0
+        columns = [[np.array(number) for number in cohort.columns()] for cohort in cohorts]
+        variance = float(difference_variance(columns[0], columns[1]))
+        return 1 / variance if variance > 0 else 0.0
+
+    def difference(self, state: UserMeansState) -> float:
+        """Return the treatment's mean less control's; NaN without users."""
+        known = state.treatment.weight and state.control.weight
+        return state.treatment.mean - state.control.mean if known else math.nan
+
+    def interval(self, state: UserMeansState, alpha: float) -> tuple[float, float]:
+        """Bounds of the difference (treatment less control), each valid at all times at ``alpha``."""
+        information = self.information(state)
+        if not information:
+            return -math.inf, math.inf
+        half = _half_width(information, self.effect, alpha)
+        return self.difference(state) - half, self.difference(state) + half
+
+    def harm(self, state: UserMeansState, alpha: float) -> SequentialResult:
+        """Judge whether harm is shown."""
+        evidence = (self.log_e_harm(state), state.log_peak_harm)
+        return judge_evidence("worse", self.facts(state, alpha), evidence, alpha)
+
+    def non_inferiority(self, state: UserMeansState, alpha: float) -> SequentialResult:
+        """Judge whether the treatment is shown to be not worse by ``tolerance``: for promotion."""
+        evidence = (self.log_e_non_inferiority(state), state.log_peak_non_inferiority)
+        claim = f"shown to be less than {self.tolerance:g} worse"
+        return judge_evidence(claim, self.facts(state, alpha), evidence, alpha)
+
+    def facts(self, state: UserMeansState, alpha: float) -> str:
+        """Return the means, the users, and the interval of the difference."""
+        treatment, control = (
+            ((state.center or 0.0) + c.mean, c.users) for c in (state.treatment, state.control)
+        )
+        return compare_means(self.name, treatment, control, self.interval(state, alpha))
+
+
+def difference_variance(treatment: Sequence[Array], control: Sequence[Array]) -> Array:
+    """Return the variance of the difference of two means; arguments are the sums, each of shape (…)."""
+    cohorts = (treatment, control)
+    weights = [np.maximum(sums[0], 1e-12) for sums in cohorts]
+    own = [spread_of_users(sums) / weight**2 for sums, weight in zip(cohorts, weights, strict=True)]
+    together = [t + c for t, c in zip(treatment, control, strict=True)]
+    of_one = spread_of_users(together) / np.maximum(together[4], 1e-12)
+    pooled = [of_one * sums[4] / weight**2 for sums, weight in zip(cohorts, weights, strict=True)]
+    return np.asarray(np.maximum(own[0] + own[1], pooled[0] + pooled[1]))
+
+
+def spread_of_users(sums: Sequence[Array]) -> Array:
+    """Return the sum over users of (v - mean w)², never below 0."""
+    weight, value, square, product, weight_square = sums
+    mean = value / np.maximum(weight, 1e-12)
+    return np.asarray(np.maximum(square - 2 * mean * product + mean**2 * weight_square, 0.0))
+
+
+def log_e_worse(worse_by: Array, information: Array, effect: float) -> Array:
+    """Log e-value against "worse by 0 at most", arguments of shape (…)."""
+    return log_mixture(worse_by * information, information, np.array([effect**-2.0]))
+
+
+@lru_cache(maxsize=256)
+def _half_width(information: float, effect: float, alpha: float) -> float:
+    """Return the difference at which the evidence reaches 1/alpha."""
+    return boundary(information, np.array([effect**-2.0]), alpha) / information
