@@ -97,7 +97,7 @@ async def test_a_user_counts_with_one_mean_over_processes(redis_url: str) -> Non
 
 
 async def test_a_users_past_is_taken_out_of_its_mean(redis_url: str) -> None:
-    """A user who was slow before the rollout is no evidence when it is slow in it."""
+    """A user who was slow before the rollout counts as usual when it is slow in it."""
     async with Redis.from_url(redis_url) as redis:
         process = CountingProcess.connect(redis)
         for number, seconds in ((1, 0.8), (2, 0.2)):

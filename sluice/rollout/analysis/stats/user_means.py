@@ -68,7 +68,7 @@ class UserSums(Model):
 
 
 class UserMeansBlock(Model):
-    """What the sums of both cohorts grew by between two looks."""
+    """Increases of both cohorts' sums between two looks."""
 
     treatment: UserSums
     control: UserSums
