@@ -1,13 +1,14 @@
 """Statistical gates in worlds that break tests: bots, whitelists, success, cold caches, few rewards.
 
 Each null world asks how often a gate of the shipped plan fails although the treatment harms nobody;
-each fault asks how many hours pass until it fails. The gates of version 0.1 read the same rollouts.
-`python -m benchmarks.decisions --runs 100` takes about three minutes of one core.
+each fault asks how many hours pass until it fails. The gates of version 0.1 and other tools read the
+same rollouts. `python -m benchmarks.decisions --runs 100` takes about five minutes of one core.
 """
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,17 +19,29 @@ from benchmarks.support.decisions_gates import (
     Evidence,
     evidence_0_1,
     evidence_now,
-    fired_share,
+    evidence_of_attempts,
+    fired_of_peers,
     first_hours,
+    oracle_evidence,
     shipped_alpha,
 )
-from benchmarks.support.decisions_traffic import RolloutCounters, World, draw_rollouts
+from benchmarks.support.decisions_traffic import (
+    DAY_HOURS,
+    RolloutCounters,
+    World,
+    draw_days,
+    draw_rollouts,
+)
+from benchmarks.support.gates_edges import Array
+from benchmarks.support.gates_traffic import ERROR_RATE
 
 SHARES = (0.05, 0.25, 0.5)
-HOURS = 14 * 24
+HOURS = 14 * DAY_HOURS
 BATCH = 50
 ALPHA_0_1 = 0.03 / 18
 """A gate's part of α in one step of version 0.1."""
+NORMAL_95 = 1.96
+PEERS = ("fixed", "Kayenta", "GrowthBook")
 NULLS = (
     World("sticky users"),
     World("a bot, 0.5 % of traffic", bot_share=0.005),
@@ -37,8 +50,13 @@ NULLS = (
     World("users ask 10 % more", asks=1.1),
     World("users ask 30 % more", asks=1.3),
     World("users ask 100 % more", asks=2.0),
+    World("treated before, users return 10 % more", returns=1.1),
     World("cold cache: three times the misses", missed=(0.3, 0.1)),
     World("thumbs up 95 %", thumbs_up=0.95),
+    World("no past of any user", past_hours=0.0),
+    World("counters reset once a day", resets_daily=True),
+    World("records lost, or the flag lowered and set back, daily", recounts_daily=True),
+    World("a person resumes daily", resumes_daily=True),
 )
 FAULTS = (
     ("error_evidence", World("errors 0.5 → 1 %", error_rate=0.01)),
@@ -49,77 +67,154 @@ FAULTS = (
     ("latency_tail_evidence", World("slowest 3 % × 2", tail_factor=2.0)),
     ("reward_evidence", World("reward 0.05 lower", reward_change=-0.05)),
 )  # fmt: skip
+METRICS = {"error_evidence": "errors", "reward_evidence": "reward"}
+GATES = (
+    "sample_ratio",
+    "error_evidence",
+    "latency_evidence",
+    "latency_tail_evidence",
+    "reward_evidence",
+)
+Judge = Callable[[World, float, tuple[int, int], np.random.Generator], Evidence]
 
 
-GATES = ("error_evidence", "latency_evidence", "latency_tail_evidence", "reward_evidence")
-
-
-def shipped_alphas() -> dict[str, float]:
-    """Return each gate's part of α in one step of the shipped plan."""
-    return {name: shipped_alpha(name) for name in GATES}
-
-
-def evidence_in_batches(
-    world: World, share: float, runs: int, judge: Callable[[RolloutCounters], Evidence]
+def judge_now(
+    world: World, share: float, size: tuple[int, int], rng: np.random.Generator
 ) -> Evidence:
+    """Return the shipped gates' evidence, over the attempts of the world."""
+    if world.recounts_daily:
+        return evidence_of_attempts((day, 0) for day in draw_days(rng, world, share, size))
+    traffic = draw_rollouts(rng, world, share, size)
+    if world.resumes_daily:
+        return evidence_of_attempts(_resumed_daily(traffic, size[1]))
+    return evidence_now(traffic)
+
+
+def _resumed_daily(traffic: RolloutCounters, hours: int) -> Iterable[tuple[RolloutCounters, int]]:
+    for since in range(0, hours, DAY_HOURS):
+        yield traffic.until(since + DAY_HOURS), since
+
+
+def judge_others(
+    world: World, share: float, size: tuple[int, int], rng: np.random.Generator
+) -> Evidence:
+    """Return the evidence of 0.1, of the oracle, and infinite evidence where another tool's rule fires."""
+    traffic = draw_rollouts(rng, world, share, size)
+    found = {f"0.1 {gate}": logs for gate, logs in evidence_0_1(traffic).items()}
+    for tool, by_metric in fired_of_peers(traffic).items():
+        for metric in METRICS.values():
+            found[f"{tool} {metric}"] = np.where(by_metric[metric], np.inf, 0.0)
+    if world.error_rate != ERROR_RATE:
+        found["oracle errors"] = oracle_evidence(traffic, (ERROR_RATE, world.error_rate))
+    return found
+
+
+def evidence_in_batches(world: World, share: float, runs: int, judge: Judge) -> Evidence:
     """Return the evidence of all runs; a batch has its own seed, the same on any machine."""
     parts = []
     for start in range(0, runs, BATCH):
         rng = np.random.default_rng([start, round(share * 100), *world.name.encode()])
-        size = (min(BATCH, runs - start), HOURS)
-        parts.append(judge(draw_rollouts(rng, world, share, size)))
+        parts.append(judge(world, share, (min(BATCH, runs - start), HOURS), rng))
     return {gate: np.concatenate([part[gate] for part in parts]) for gate in parts[0]}
 
 
-def print_false_failures(runs: int) -> list[str]:
-    """Print the table of null worlds; return the worlds in which a gate exceeds its α."""
-    alphas, missed = shipped_alphas(), []
-    print(f"\n| healthy rollouts that fail in 14 days ({runs} runs) | gate | 5% | 25% | 50% |")
-    print("|---|---|---|---|---|")
+def false_failures(world: World, runs: int, judge: Judge) -> dict[str, list[Array]]:
+    """Return by gate the highest evidence of each run, at each share."""
+    by_share = [evidence_in_batches(world, share, runs, judge) for share in SHARES]
+    return {gate: [one[gate].max(axis=1) for one in by_share] for gate in by_share[0]}
+
+
+def print_false_failures(runs: int, peer_runs: int) -> list[str]:
+    """Print the table of null worlds; return the gates that exceed their α."""
+    alphas, missed = {name: shipped_alpha(name) for name in GATES}, []
+    print(f"\n| healthy rollouts that fail in 14 days ({runs} runs; others {peer_runs}), at 5 / 25 / 50 % |"
+          " worst gate as shipped (its α) | runs | 95 % interval of the worst |"
+          f" 0.1 | {' | '.join(PEERS)} |")  # fmt: skip
+    print("|---|---|---|---|---|---|---|---|")
     for world in NULLS:
-        for version, judge in (("0.1", evidence_0_1), ("now", evidence_now)):
-            by_share = [evidence_in_batches(world, share, runs, judge) for share in SHARES]
-            for gate in by_share[0]:
-                alpha = ALPHA_0_1 if version == "0.1" else alphas[gate]
-                shares = [fired_share(evidence[gate], alpha) for evidence in by_share]
-                if version == "0.1" and max(shares) <= ALPHA_0_1:
-                    continue
-                cells = " | ".join(f"{share:.1%}" for share in shares)
-                print(f"| {world.name} | {version}: {gate} (α {alpha:.2%}) | {cells} |", flush=True)
-                if version == "now" and max(shares) > _binomial_limit(alpha, runs):
-                    missed.append(f"{world.name}: {gate} {max(shares):.1%}")
+        shares = {
+            gate: [float((peak >= -np.log(alphas[gate])).mean()) for peak in peaks]
+            for gate, peaks in false_failures(world, runs, judge_now).items()
+        }
+        worst = max(shares, key=lambda gate: max(shares[gate]) - alphas[gate])
+        low, high = binomial_interval(max(shares[worst]), runs)
+        cells = [_percent(shares[worst]), f"{low:.1%} to {high:.1%}", *_others(world, peer_runs)]
+        name = f"{worst} ({alphas[worst]:.2%})"
+        print(f"| {world.name} | {name} | {' | '.join(cells)} |", flush=True)
+        missed += [
+            f"{world.name}: {gate} {max(found):.1%}"
+            for gate, found in shares.items()
+            if binomial_interval(max(found), runs)[0] > alphas[gate]
+        ]
     return missed
 
 
-def _binomial_limit(alpha: float, runs: int) -> float:
-    """Return the share of runs that chance alone exceeds once in a thousand times."""
-    return alpha + 3.1 * float(np.sqrt(alpha * (1 - alpha) / runs)) + 1 / runs
+def _others(world: World, runs: int) -> list[str]:
+    """Return the share of runs in which any gate of 0.1, or any rule of another tool, fires."""
+    peaks = false_failures(world, runs, judge_others)
+    groups = [[v for name, v in peaks.items() if name.startswith(tool)] for tool in ("0.1", *PEERS)]
+    bar = -np.log(ALPHA_0_1)
+    return [
+        _percent([float((np.max([g[at] for g in group], axis=0) >= bar).mean()) for at in range(len(SHARES))])
+        for group in groups
+    ]  # fmt: skip
+
+
+def _percent(shares: list[float]) -> str:
+    return " / ".join(f"{100 * share:.3g}" for share in shares) + " %"
+
+
+def binomial_interval(part: float, runs: int) -> tuple[float, float]:
+    """Return Wilson's 95 % interval of a share of runs."""
+    square = NORMAL_95**2 / runs
+    middle = part + square / 2
+    half = NORMAL_95 * np.sqrt(part * (1 - part) / runs + square / (4 * runs))
+    return float(max(0.0, middle - half) / (1 + square)), float((middle + half) / (1 + square))
 
 
 def print_detections(runs: int) -> None:
     """Print the median hours to detect each fault."""
-    alphas = shipped_alphas()
-    print(f"\n| median hours to detect ({runs} runs) | gate | 5% | 25% | 50% |")
-    print("|---|---|---|---|---|")
+    columns = ("as shipped", "no past", "0.1", "oracle", *PEERS)
+    print(f"\n| median hours to detect at 5 / 25 / 50 % ({runs} runs) | {' | '.join(columns)} |")
+    print(f"|---|{'---|' * len(columns)}")
     for gate, world in FAULTS:
-        for version, judge in (("0.1", evidence_0_1), ("now", evidence_now)):
-            name = gate if version == "now" else gate.replace("_tail", "")
-            alpha = ALPHA_0_1 if version == "0.1" else alphas[gate]
-            cells = []
-            for share in SHARES:
-                hours = first_hours(evidence_in_batches(world, share, runs, judge)[name], alpha)
-                median = float(np.quantile(hours, 0.5, method="inverted_cdf"))
-                cells.append(f"{median:g}" if np.isfinite(median) else "–")
-            print(f"| {world.name} | {version}: {name} | {' | '.join(cells)} |", flush=True)
+        alpha, metric = shipped_alpha(gate), METRICS.get(gate, "")
+        now, blind, others = (
+            [evidence_in_batches(one, share, runs, judge) for share in SHARES]
+            for one, judge in (
+                (world, judge_now),
+                (replace(world, past_hours=0.0), judge_now),
+                (world, judge_others),
+            )
+        )
+        cells = [_median_hours(now, gate, alpha), _median_hours(blind, gate, alpha)]
+        cells.append(_median_hours(others, f"0.1 {gate.replace('_tail', '')}", ALPHA_0_1))
+        cells += [_median_hours(others, f"{tool} {metric}", alpha) for tool in ("oracle", *PEERS)]
+        print(f"| {world.name} ({gate}, α {alpha:.2%}) | {' | '.join(cells)} |", flush=True)
+
+
+def _median_hours(by_share: list[Evidence], gate: str, alpha: float) -> str:
+    """Return the medians, or nothing where nobody has such a gate."""
+    if gate not in by_share[0]:
+        return ""
+    medians = []
+    for evidence in by_share:
+        hours = first_hours(evidence[gate], alpha)
+        median = float(np.quantile(hours, 0.5, method="inverted_cdf"))
+        medians.append(f"{median:g}" if np.isfinite(median) else "–")
+    return " / ".join(medians)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=500, help="null runs per world and share")
+    parser.add_argument(
+        "--peer-runs", type=int, default=50, help="the same, of 0.1 and other tools"
+    )
     parser.add_argument("--detection-runs", type=int, default=50)
     arguments = parser.parse_args()
-    missed = print_false_failures(arguments.runs)
     print_detections(arguments.detection_runs)
+    missed = print_false_failures(arguments.runs, min(arguments.runs, arguments.peer_runs))
     print(f"\n{'MISSED: ' + '; '.join(missed) if missed else 'every gate within its α'}")
 
 

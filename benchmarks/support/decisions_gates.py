@@ -1,7 +1,7 @@
 """Gates over many rollouts at once: those of version 0.1, and those that the shipped plans have."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -9,18 +9,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.support import gates_sluice
-from benchmarks.support.decisions_traffic import RolloutCounters
+from benchmarks.support import gates_peers, gates_sluice
+from benchmarks.support.decisions_traffic import CohortCounters, RolloutCounters
 from benchmarks.support.first_failures import FirstFailures
 from benchmarks.support.gates_edges import Array
-from benchmarks.support.gates_traffic import USER_EDGES
+from benchmarks.support.gates_traffic import EDGES, USER_EDGES, Cohort, Fired, SimulatedTraffic
+from benchmarks.support.gates_traffic import REWARD as REWARD_USUAL
 from sluice.flags.service.user_metrics import EDGE_LABELS
 from sluice.rollout.analysis.gate import Gate
 from sluice.rollout.analysis.sequential_state import SequentialState
 from sluice.rollout.analysis.statistic_adapters import adapter_for
 from sluice.rollout.analysis.stats.bounded_means import BoundedMeanTest, log_e_lower_mean
-from sluice.rollout.analysis.stats.counts import CountTest
-from sluice.rollout.analysis.stats.e_process import log_sum
+from sluice.rollout.analysis.stats.counts import CountTest, count_log_ratios
+from sluice.rollout.analysis.stats.e_process import BettingStrategy, log_sum
 from sluice.rollout.analysis.stats.means import MeanTest, log_mixture
 from sluice.rollout.analysis.stats.sample_ratio import SampleRatioTest
 from sluice.rollout.analysis.stats.user_hazards import UserHazardTest
@@ -29,7 +30,7 @@ from sluice.rollout.analysis.stats.user_means import (
     difference_variance,
     log_e_worse,
 )
-from sluice.rollout.analysis.tracks import alpha_share
+from sluice.rollout.analysis.tracks import FIRST_ATTEMPT_SHARE, alpha_share
 from sluice.rollout.plan.alpha_budget import RuleGroup, gate_alpha
 from sluice.rollout.plan.loader import load_plan
 
@@ -69,6 +70,7 @@ SLOW_PLACES = [EDGE_LABELS.index(edge) for edge in SLOW.strata]
 LOG_TIME: UserMeansTest = shipped_test("latency_evidence")
 REWARD: UserMeansTest = shipped_test("reward_evidence")
 FIRST_REWARDS = BoundedMeanTest()
+RATIO: SampleRatioTest = shipped_test("sample_ratio")
 REWARD_0_1 = MeanTest(margin=0.05)
 
 
@@ -93,10 +95,12 @@ def evidence_0_1(traffic: RolloutCounters) -> Evidence:
     }
 
 
-def evidence_now(traffic: RolloutCounters) -> Evidence:
-    """Return the red flags of the shipped plans."""
-    t, c = traffic.treatment, traffic.control
+def evidence_now(traffic: RolloutCounters, since: int = 0) -> Evidence:
+    """Return the red flags and checks of the shipped plans, on a track that begins at the hour ``since``."""
+    whole = traffic.treatment, traffic.control
+    t, c = (cohort.between(since, None) for cohort in whole)
     return {
+        "sample_ratio": ratio_evidence(RATIO, t.new, c.new, traffic.share),
         "error_evidence": hazard_evidence(
             FAILURES, (t.failures, t.failure_risk), (c.failures, c.failure_risk)
         ),
@@ -105,8 +109,12 @@ def evidence_now(traffic: RolloutCounters) -> Evidence:
             (t.slow[..., SLOW_PLACES], t.slow_risk[..., SLOW_PLACES]),
             (c.slow[..., SLOW_PLACES], c.slow_risk[..., SLOW_PLACES]),
         ),
-        "latency_evidence": user_means_evidence(LOG_TIME, t.mean_log_times, c.mean_log_times),
-        "reward_evidence": user_means_evidence(REWARD, t.mean_rewards, c.mean_rewards),
+        "latency_evidence": user_means_evidence(
+            LOG_TIME, whole[0].mean_log_times, whole[1].mean_log_times, since
+        ),
+        "reward_evidence": user_means_evidence(
+            REWARD, whole[0].mean_rewards, whole[1].mean_rewards, since
+        ),
     }
 
 
@@ -129,12 +137,71 @@ def _average(logs: list[Array]) -> Array:
     return np.asarray(log_sum(np.stack(logs, axis=-1)) - np.log(len(logs)))
 
 
-def user_means_evidence(test: UserMeansTest, treatment: Array, control: Array) -> Array:
-    """Of sums over users, in the order of ``SUMS``, in blocks of one hour."""
-    t, c = (list(np.moveaxis(np.cumsum(one, axis=1), -1, 0)) for one in (treatment, control))
-    worse_by = t[1] / np.maximum(t[0], 1e-9) - c[1] / np.maximum(c[0], 1e-9)
+def evidence_of_attempts(traffic: Iterable[tuple[RolloutCounters, int]]) -> Evidence:
+    """Return the evidence of tracks one after the other, less the α that those before have spent."""
+    tracks = [evidence_now(*one) for one in traffic]
+    spent = [number * math.log(1 / (1 - FIRST_ATTEMPT_SHARE)) for number in range(len(tracks))]
+    return {
+        gate: np.concatenate([one[gate] - s for one, s in zip(tracks, spent, strict=True)], axis=1)
+        for gate in tracks[0]
+    }
+
+
+def oracle_evidence(traffic: RolloutCounters, rates: tuple[float, float]) -> Array:
+    """Return the likelihood ratio of failed requests for someone who knows both ``rates``, control's first."""
+    t, c = traffic.treatment, traffic.control
+    odds = [rate / (1 - rate) for rate in rates]
+    test = CountTest(margin=1, bets=BettingStrategy(odds=(odds[1] / odds[0],)))
+    known = np.full(t.errors.shape, rates[0])
+    ratios = count_log_ratios((t.errors, t.requests), (c.errors, c.requests), known, test)
+    return np.cumsum(ratios[..., 0], axis=1)
+
+
+def fired_of_peers(traffic: RolloutCounters) -> dict[str, dict[str, Fired]]:
+    """Return by tool and metric where its rule fires: fixed limits, Kayenta, GrowthBook."""
+    shown = SimulatedTraffic(
+        traffic.share,
+        traffic.treatment.requests.shape[1],
+        *(_as_peers_see(cohort) for cohort in (traffic.treatment, traffic.control)),
+    )
+    return {
+        "fixed": gates_peers.argo(shown),
+        "Kayenta": gates_peers.kayenta(shown),
+        "GrowthBook": gates_peers.growthbook(shown),
+    }
+
+
+def _as_peers_see(cohort: CohortCounters) -> Cohort:
+    """Return the counters in the peers' form; latency is left out, `benchmarks.gates` has it."""
+    count, total = cohort.rewards[..., 0], cohort.rewards[..., 1]
+    none = np.zeros((*count.shape, len(EDGES)))
+    return Cohort(
+        errors=cohort.errors,
+        requests=cohort.requests,
+        first_errors=cohort.first_failures,
+        first_seen=cohort.seen,
+        requests_above_edge=none,
+        first_above_edge=none,
+        reward_moments=cohort.rewards,
+        mean_reward=np.where(count > 0, total / np.maximum(count, 1), REWARD_USUAL),
+    )
+
+
+def user_means_evidence(
+    test: UserMeansTest, treatment: Array, control: Array, since: int = 0
+) -> Array:
+    """Of sums over users, in the order of ``SUMS``, in blocks of one hour, from the hour ``since``."""
+    whole = [np.moveaxis(np.cumsum(one, axis=1), -1, 0) for one in (treatment, control)]
+    t, c = (list(one[..., since:]) for one in whole)
+    before = [list(one[..., max(since - 1, 0)][..., None] * bool(since)) for one in whole]
+    weights = [np.maximum(x[0] - b[0], 1e-9) for x, b in zip((t, c), before, strict=True)]
+    means = [(x[1] - b[1]) / w for x, b, w in zip((t, c), before, weights, strict=True)]
+    worse_by = means[0] - means[1]
     worse_by = (-worse_by if test.higher_is_better else worse_by) - test.margin
-    information = 1 / np.maximum(difference_variance(t, c), 1e-12)
+    variance = difference_variance(t, c, weights)
+    if since:
+        variance = 2 * (variance + difference_variance(before[0], before[1], weights))
+    information = 1 / np.maximum(variance, 1e-12)
     users = np.minimum(*(one[0] ** 2 / np.maximum(one[4], 1e-9) for one in (t, c)))
     found = log_e_worse(worse_by, information, test.effect)
     return np.asarray(np.where(users < test.users_min, 0.0, found))

@@ -5,7 +5,8 @@ user are drawn in time; the counters of requests, of first events and of users a
 same draw, so today's gates and earlier ones see the same rollout.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -28,7 +29,9 @@ from sluice.flags.service.user_record import REQUESTS_COUNTED_MAX, USER_FAILURE_
 
 LOG_TIME_MEAN, LOG_TIME_SPREAD, USER_SPEED_SPREAD = 5.5, 0.52, 0.3
 """The mean of log milliseconds; its standard deviations of one user's answers, and of users."""
-WEEK_HOURS = 168.0
+WEEK_HOURS, DAY_HOURS = 168.0, 24
+NEW_USERS_SHARE, EARLIER_SHARE = 0.15, 0.5
+"""Users never seen before, and treated ones of the others whom an earlier step treated."""
 PAST_COUNTED_MAX = 50
 """Values of a user before the rollout that a router keeps."""
 WHITELIST_SHARE, WHITELIST_FAILURES = 0.02, 0.05
@@ -41,7 +44,10 @@ class World:
     ``bot_share``: of all traffic, by one treated user whose requests all fail. ``asks``: how many
     times as much treated users ask. ``missed``: shares of answers not from the cache (treatment,
     control). ``thumbs_up``: rewards are 0 or 1, this share of them 1. ``harmed_share``: of users,
-    who alone have the additional errors. ``counts_lost``: how often a day Redis loses its data.
+    who alone have the additional errors. ``past_hours``: before the rollout, in which users' values
+    were kept. ``returns``: how much more those ask whom an earlier step treated. ``resets_daily``:
+    the processes restart once a day. ``recounts_daily``: Redis loses the records each day, or a person
+    lowers the flag and sets it back. ``resumes_daily``: a person resumes, so the gates begin again.
     """
 
     name: str
@@ -56,6 +62,10 @@ class World:
     tail_factor: float = 1.0
     reward_change: float = 0.0
     past_hours: float = WEEK_HOURS
+    returns: float = 1.0
+    resets_daily: bool = False
+    recounts_daily: bool = False
+    resumes_daily: bool = False
 
 
 @dataclass(frozen=True)
@@ -65,6 +75,7 @@ class CohortCounters:
     requests: Array
     errors: Array
     seen: Array
+    new: Array
     first_failures: Array
     failures: Array
     failure_risk: Array
@@ -75,6 +86,10 @@ class CohortCounters:
     mean_log_times: Array
     mean_rewards: Array
 
+    def between(self, first: int, end: int | None) -> "CohortCounters":
+        """Return the hours from ``first`` to before ``end``."""
+        return CohortCounters(**{f.name: getattr(self, f.name)[:, first:end] for f in fields(self)})
+
 
 @dataclass(frozen=True)
 class RolloutCounters:
@@ -84,16 +99,47 @@ class RolloutCounters:
     treatment: CohortCounters
     control: CohortCounters
 
+    def until(self, hour: int) -> "RolloutCounters":
+        """Return the hours before ``hour``."""
+        cohorts = [one.between(0, hour) for one in (self.treatment, self.control)]
+        return RolloutCounters(self.share, *cohorts)
+
 
 def draw_rollouts(
     rng: np.random.Generator, world: World, share: float, size: tuple[int, int]
 ) -> RolloutCounters:
     """Draw ``size`` = (runs, hours) of the world."""
-    runs, hours = size
-    users = draw_users(rng, runs, share, "sticky")
+    users = draw_users(rng, size[0], share, "sticky")
+    return _draw_hours(rng, world, (share, users), size[1])
+
+
+def draw_days(
+    rng: np.random.Generator, world: World, share: float, size: tuple[int, int]
+) -> Iterator[RolloutCounters]:
+    """Draw ``size`` = (runs, hours) in days, each with the same users counted again."""
+    users = draw_users(rng, size[0], share, "sticky")
+    for _ in range(size[1] // DAY_HOURS):
+        yield _draw_hours(rng, world, (share, users), DAY_HOURS)
+
+
+def _draw_hours(
+    rng: np.random.Generator, world: World, crowd: tuple[float, SimulatedUsers], hours: int
+) -> RolloutCounters:
     clock = HourlyPattern.draw(hours, TrafficScenario(""), rng)
-    draw = _Rollouts(rng, world, users, clock)
-    return RolloutCounters(share, draw.cohort(treated=True), draw.cohort(treated=False))
+    draw = _Rollouts(rng, world, crowd[1], clock)
+    cohorts = [draw.cohort(treated=treated) for treated in (True, False)]
+    if world.resets_daily:
+        cohorts = [_without_an_hour_a_day(cohort, hours) for cohort in cohorts]
+    return RolloutCounters(crowd[0], *cohorts)
+
+
+def _without_an_hour_a_day(cohort: CohortCounters, hours: int) -> CohortCounters:
+    """Return the counters as read: the block in which the processes restarted does not count."""
+    counts = np.arange(hours) % DAY_HOURS != DAY_HOURS // 2
+    columns = {field.name: getattr(cohort, field.name) for field in fields(cohort)}
+    return CohortCounters(
+        **{name: x * counts.reshape((-1,) + (1,) * (x.ndim - 2)) for name, x in columns.items()}
+    )
 
 
 class _Rollouts:
@@ -110,6 +156,9 @@ class _Rollouts:
             self._treated[:, 0], failing[:, 0] = True, 1.0
             rate[:, 0] = REQUESTS_PER_HOUR * world.bot_share
         self._rate = np.where(self._treated, world.asks, 1.0) * rate
+        self._is_new = rng.random(rate.shape) < NEW_USERS_SHARE
+        was_treated = self._treated & ~self._is_new & (rng.random(rate.shape) < EARLIER_SHARE)
+        self._rate = np.where(was_treated, world.returns, 1.0) * self._rate
         harmed = self._treated & (rng.random(rate.shape) < world.harmed_share)
         added = (world.error_rate - ERROR_RATE) / world.harmed_share
         self._failing = np.minimum(failing + np.where(harmed, added, 0.0), 1.0)
@@ -131,10 +180,12 @@ class _Rollouts:
         failures, risk = self._failures()
         first_slow, slow, slow_risk = self._slow(treated=treated)
         rewards, mean_rewards = self._rewards(treated=treated)
+        first_seen = self._wait(self._rate)
         return CohortCounters(
             requests=requests,
             errors=errors,
-            seen=self._per_hour(self._wait(self._rate)),
+            seen=self._per_hour(first_seen),
+            new=self._per_hour(np.where(self._is_new, first_seen, np.inf)),
             first_failures=failures[..., 0],
             failures=failures,
             failure_risk=risk,

@@ -17,7 +17,7 @@ from sluice.rollout.analysis.statistic_adapters import StatisticAdapter, adapter
 from sluice.rollout.analysis.stats.bounded_means import BoundedMeanTest
 from sluice.rollout.analysis.stats.means import MeanTest
 from sluice.rollout.analysis.stats.result import PRINTED_MAX_LOG, SequentialResult
-from sluice.rollout.analysis.stats.user_means import UserMeansTest
+from sluice.rollout.analysis.stats.user_means import UserMeansState, UserMeansTest
 from sluice.rollout.analysis.tracks import Segment, alpha_share, enter_segment, split_into_segments
 from sluice.rollout.analysis.verdict import Outcome, Verdict
 from sluice.rollout.units import format_duration
@@ -36,8 +36,11 @@ class _Judge:
     alpha: float
 
     def parse_state(self, track: SequentialState) -> Model:
-        start: Model = self.tool.test.start()
-        return type(start).model_validate(track.test_state) if track.test_state else start
+        test, start = self.tool.test, self.tool.test.start()
+        if track.earlier and not track.test_state and isinstance(test, UserMeansTest):
+            return test.resume(UserMeansState.model_validate(track.earlier))
+        state: Model = type(start).model_validate(track.test_state) if track.test_state else start
+        return state
 
     def alpha_of(self, track: SequentialState) -> float:
         return self.alpha * alpha_share(track, self.statistic)

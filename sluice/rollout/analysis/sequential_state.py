@@ -16,6 +16,7 @@ class SequentialState(Model):
     ``attempt`` counts the tracks before this one: each had a part of α, which is spent.
     ``counted_since``: when the counting of users began. ``period``: the number of the restart
     (``restarts_every``) in the step. ``harm``: the sentence with which harm was shown, or empty.
+    ``earlier``: the test's state at the end of the attempt before, over the same counting of users.
     """
 
     until: datetime | None = None
@@ -26,11 +27,18 @@ class SequentialState(Model):
     counted_since: float | None = None
     period: int = 0
     harm: str = ""
+    earlier: dict[str, Any] = Field(default_factory=dict)
 
     def next_attempt(self) -> "SequentialState":
         """Return a track without evidence that continues here, at what is left of α."""
         spent = self.attempt + 1 if self.blocks else self.attempt
-        return SequentialState(until=self.until, attempt=spent)
+        return SequentialState(
+            until=self.until,
+            attempt=spent,
+            counted_since=self.counted_since,
+            period=self.period,
+            earlier=self.test_state or self.earlier,
+        )
 
 
 class EvidenceContext(Model):

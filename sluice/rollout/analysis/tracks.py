@@ -71,9 +71,9 @@ def enter_segment(track: SequentialState, segment: Segment) -> tuple[SequentialS
     known, period, is_new = segment.counted_since, segment.period, False
     if None not in (known, track.counted_since) and known != track.counted_since:
         restarted = track.next_attempt()
-        track = restarted.model_copy(update={"period": track.period, "harm": track.harm})
+        track = restarted.model_copy(update={"harm": track.harm, "earlier": {}})
         is_new = True
     if period not in (None, track.period):
-        track = track.model_copy(update={"test_state": {}, "period": period})
+        track = track.model_copy(update={"test_state": {}, "earlier": {}, "period": period})
         is_new = True
     return track.model_copy(update={"counted_since": known or track.counted_since}), is_new

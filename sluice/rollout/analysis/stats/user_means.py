@@ -75,13 +75,44 @@ class UserMeansBlock(Model):
 
 
 class UserMeansState(Model):
-    """Both cohorts' sums, with their values less ``center``, and the peaks of both claims."""
+    """Both cohorts' sums, with their values less ``center``, and the peaks of both claims.
+
+    ``treatment_before`` and ``control_before``: the sums at which this attempt began; the same users go on.
+    """
 
     treatment: UserSums = UserSums()
     control: UserSums = UserSums()
+    treatment_before: UserSums = UserSums()
+    control_before: UserSums = UserSums()
     center: float | None = None
     log_peak_harm: float = 0.0
     log_peak_non_inferiority: float = 0.0
+
+    @property
+    def weights(self) -> tuple[float, float]:
+        """The weights of treatment and control in this attempt."""
+        return (
+            self.treatment.weight - self.treatment_before.weight,
+            self.control.weight - self.control_before.weight,
+        )
+
+    @property
+    def means(self) -> tuple[float, float]:
+        """The means of treatment and control in this attempt, less the center; 0 without users."""
+        values = (
+            self.treatment.value - self.treatment_before.value,
+            self.control.value - self.control_before.value,
+        )
+        treated, control = (
+            value / weight if weight > 0 else 0.0
+            for value, weight in zip(values, self.weights, strict=True)
+        )
+        return treated, control
+
+    def variance(self, treatment: UserSums, control: UserSums) -> float:
+        """Return the variance of a difference of sums over users, at this attempt's weights."""
+        columns = [[np.array(x) for x in sums.columns()] for sums in (treatment, control)]
+        return float(difference_variance(columns[0], columns[1], self.weights))
 
 
 class UserMeansTest(Model):
@@ -96,6 +127,16 @@ class UserMeansTest(Model):
 
     def start(self) -> UserMeansState:
         return UserMeansState()
+
+    def resume(self, state: UserMeansState) -> UserMeansState:
+        """Return a state without evidence that goes on with the same users."""
+        return UserMeansState(
+            treatment=state.treatment,
+            control=state.control,
+            treatment_before=state.treatment,
+            control_before=state.control,
+            center=state.center,
+        )
 
     def update(self, state: UserMeansState, *blocks: UserMeansBlock) -> UserMeansState:
         """Add the blocks, with a look after each."""
@@ -129,7 +170,7 @@ class UserMeansTest(Model):
         return self._log_e(state, self._gain(state) + self.tolerance)
 
     def _gain(self, state: UserMeansState) -> float:
-        gain = state.treatment.mean - state.control.mean
+        gain = state.means[0] - state.means[1]
         return gain if self.higher_is_better else -gain
 
     def _log_e(self, state: UserMeansState, worse_by: float) -> float:
@@ -139,18 +180,21 @@ class UserMeansTest(Model):
         return float(log_e_worse(np.array(worse_by), np.array(information), self.effect))
 
     def information(self, state: UserMeansState) -> float:
-        """Return one over the variance of the difference; 0 while there are too few users."""
-        cohorts = (state.treatment, state.control)
-        if min(cohort.users for cohort in cohorts) < self.users_min:
+        """Return one over the variance of the difference; 0 while there are too few users.
+
+        What a user adds in a later attempt has at most twice the squares at its end and at its start.
+        """
+        is_few = min(state.treatment.users, state.control.users) < self.users_min
+        if is_few or min(state.weights) <= 0:
             return 0.0
-        columns = [[np.array(number) for number in cohort.columns()] for cohort in cohorts]
-        variance = float(difference_variance(columns[0], columns[1]))
+        variance = state.variance(state.treatment, state.control)
+        if state.control_before.weight:
+            variance = 2 * (variance + state.variance(state.treatment_before, state.control_before))
         return 1 / variance if variance > 0 else 0.0
 
     def difference(self, state: UserMeansState) -> float:
         """Return the treatment's mean less control's; NaN without users."""
-        known = state.treatment.weight and state.control.weight
-        return state.treatment.mean - state.control.mean if known else math.nan
+        return state.means[0] - state.means[1] if min(state.weights) > 0 else math.nan
 
     def interval(self, state: UserMeansState, alpha: float) -> tuple[float, float]:
         """Bounds of the difference (treatment less control), each valid at all times at ``alpha``."""
@@ -174,15 +218,23 @@ class UserMeansTest(Model):
     def facts(self, state: UserMeansState, alpha: float) -> str:
         """Return the means, the users, and the interval of the difference."""
         treatment, control = (
-            ((state.center or 0.0) + c.mean, c.users) for c in (state.treatment, state.control)
+            ((state.center or 0.0) + mean, cohort.users)
+            for mean, cohort in zip(state.means, (state.treatment, state.control), strict=True)
         )
         return compare_means(self.name, treatment, control, self.interval(state, alpha))
 
 
-def difference_variance(treatment: Sequence[Array], control: Sequence[Array]) -> Array:
-    """Return the variance of the difference of two means; arguments are the sums, each of shape (…)."""
+def difference_variance(
+    treatment: Sequence[Array],
+    control: Sequence[Array],
+    divisors: Sequence[Array | float] | None = None,
+) -> Array:
+    """Return the variance of the difference of two means; arguments are the sums, each of shape (…).
+
+    ``divisors``: the weights that the sums are divided by, where they are not the sums' own.
+    """
     cohorts = (treatment, control)
-    weights = [np.maximum(sums[0], 1e-12) for sums in cohorts]
+    weights = [np.maximum(weight, 1e-12) for weight in divisors or (treatment[0], control[0])]
     own = [spread_of_users(sums) / weight**2 for sums, weight in zip(cohorts, weights, strict=True)]
     together = [t + c for t, c in zip(treatment, control, strict=True)]
     of_one = spread_of_users(together) / np.maximum(together[4], 1e-12)

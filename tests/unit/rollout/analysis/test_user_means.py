@@ -138,3 +138,25 @@ def test_no_sum_falls_whatever_a_users_values(rule: UserMean, highest: float) ->
             increments = rule.increments(before, after, past, highest / 2)
             assert all(increment > 0 for increment in increments)
             before = after
+
+
+def test_a_later_attempt_is_not_misled_by_users_who_are_all_alike() -> None:
+    """Late values of the same users: their squares stop growing, and the spread must not vanish."""
+    rng, test, fired, runs = np.random.default_rng(6), UserMeansTest(), 0, 150
+    for _ in range(runs):
+        treated = rng.random(USERS) < 0.5
+        values = rng.normal(0, 1, (USERS, 32))
+        state, sums = test.start(), [UserSums(), UserSums()]
+        for n in (4, 8, 16, 32):
+            weights = np.full(USERS, 3 * n / (3 + n))
+            now = [
+                user_sums(values[m, :n].mean(axis=1) + 100, weights[m]) for m in (treated, ~treated)
+            ]
+            grown = [
+                UserSums(**{key: getattr(late, key) - getattr(early, key) for key in SUMS})
+                for late, early in zip(now, sums, strict=True)
+            ]
+            state = test.update(state, UserMeansBlock(treatment=grown[0], control=grown[1]))
+            state, sums = (test.resume(state) if n == 4 else state), now
+        fired += test.harm(state, ALPHA).rejected
+    assert fired <= reference.binom.ppf(0.999, runs, ALPHA), f"{fired} of {runs}"
