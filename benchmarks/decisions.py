@@ -27,6 +27,7 @@ from benchmarks.support.decisions_gates import (
 )
 from benchmarks.support.decisions_traffic import (
     DAY_HOURS,
+    PARTS,
     RolloutCounters,
     World,
     draw_days,
@@ -67,6 +68,14 @@ FAULTS = (
     ("latency_tail_evidence", World("slowest 3 % × 2", tail_factor=2.0)),
     ("reward_evidence", World("reward 0.05 lower", reward_change=-0.05)),
 )  # fmt: skip
+READ = {
+    "error_evidence": frozenset({"failures"}),
+    "latency_evidence": frozenset({"log_times"}),
+    "latency_tail_evidence": frozenset({"slow"}),
+    "reward_evidence": frozenset({"rewards"}),
+}
+"""The counters that a gate reads; version 0.1 read the slow ones for both of latency."""
+WITH_PAST = frozenset({"log_times", "rewards"})
 METRICS = {"error_evidence": "errors", "reward_evidence": "reward"}
 GATES = (
     "sample_ratio",
@@ -75,16 +84,17 @@ GATES = (
     "latency_tail_evidence",
     "reward_evidence",
 )
-Judge = Callable[[World, float, tuple[int, int], np.random.Generator], Evidence]
+Judge = Callable[[World, tuple[float, int], np.random.Generator, frozenset[str]], Evidence]
 
 
 def judge_now(
-    world: World, share: float, size: tuple[int, int], rng: np.random.Generator
+    world: World, where: tuple[float, int], rng: np.random.Generator, parts: frozenset[str]
 ) -> Evidence:
-    """Return the shipped gates' evidence, over the attempts of the world."""
+    """Return the shipped gates' evidence, over the attempts of the world; ``where``: share and runs."""
+    share, size = where[0], (where[1], HOURS)
     if world.recounts_daily:
         return evidence_of_attempts((day, 0) for day in draw_days(rng, world, share, size))
-    traffic = draw_rollouts(rng, world, share, size)
+    traffic = draw_rollouts(rng, world, share, size, parts)
     if world.resumes_daily:
         return evidence_of_attempts(_resumed_daily(traffic, size[1]))
     return evidence_now(traffic)
@@ -96,10 +106,11 @@ def _resumed_daily(traffic: RolloutCounters, hours: int) -> Iterable[tuple[Rollo
 
 
 def judge_others(
-    world: World, share: float, size: tuple[int, int], rng: np.random.Generator
+    world: World, where: tuple[float, int], rng: np.random.Generator, parts: frozenset[str]
 ) -> Evidence:
     """Return the evidence of 0.1, of the oracle, and infinite evidence where another tool's rule fires."""
-    traffic = draw_rollouts(rng, world, share, size)
+    share, size = where[0], (where[1], HOURS)
+    traffic = draw_rollouts(rng, world, share, size, parts)
     found = {f"0.1 {gate}": logs for gate, logs in evidence_0_1(traffic).items()}
     for tool, by_metric in fired_of_peers(traffic).items():
         for metric in METRICS.values():
@@ -109,18 +120,20 @@ def judge_others(
     return found
 
 
-def evidence_in_batches(world: World, share: float, runs: int, judge: Judge) -> Evidence:
+def evidence_in_batches(
+    world: World, where: tuple[float, int], judge: Judge, parts: frozenset[str] = PARTS
+) -> Evidence:
     """Return the evidence of all runs; a batch has its own seed, the same on any machine."""
-    parts = []
+    (share, runs), found = where, []
     for start in range(0, runs, BATCH):
         rng = np.random.default_rng([start, round(share * 100), *world.name.encode()])
-        parts.append(judge(world, share, (min(BATCH, runs - start), HOURS), rng))
-    return {gate: np.concatenate([part[gate] for part in parts]) for gate in parts[0]}
+        found.append(judge(world, (share, min(BATCH, runs - start)), rng, parts))
+    return {gate: np.concatenate([one[gate] for one in found]) for gate in found[0]}
 
 
 def false_failures(world: World, runs: int, judge: Judge) -> dict[str, list[Array]]:
     """Return by gate the highest evidence of each run, at each share."""
-    by_share = [evidence_in_batches(world, share, runs, judge) for share in SHARES]
+    by_share = [evidence_in_batches(world, (share, runs), judge) for share in SHARES]
     return {gate: [one[gate].max(axis=1) for one in by_share] for gate in by_share[0]}
 
 
@@ -180,14 +193,20 @@ def print_detections(runs: int) -> None:
     for gate, world in FAULTS:
         alpha, metric = shipped_alpha(gate), METRICS.get(gate, "")
         now, blind, others = (
-            [evidence_in_batches(one, share, runs, judge) for share in SHARES]
-            for one, judge in (
-                (world, judge_now),
-                (replace(world, past_hours=0.0), judge_now),
-                (world, judge_others),
+            [evidence_in_batches(one, (share, runs), judge, parts) for share in SHARES]
+            for one, judge, parts in (
+                (world, judge_now, READ[gate]),
+                (replace(world, past_hours=0.0), judge_now, READ[gate] & WITH_PAST),
+                (
+                    world,
+                    judge_others,
+                    READ[gate.replace("latency_evidence", "latency_tail_evidence")],
+                ),
             )
         )
-        cells = [_median_hours(now, gate, alpha), _median_hours(blind, gate, alpha)]
+        has_past = READ[gate] <= WITH_PAST
+        cells = [_median_hours(now, gate, alpha)]
+        cells.append(_median_hours(blind, gate, alpha) if has_past else "")
         cells.append(_median_hours(others, f"0.1 {gate.replace('_tail', '')}", ALPHA_0_1))
         cells += [_median_hours(others, f"{tool} {metric}", alpha) for tool in ("oracle", *PEERS)]
         print(f"| {world.name} ({gate}, α {alpha:.2%}) | {' | '.join(cells)} |", flush=True)

@@ -29,6 +29,7 @@ from sluice.flags.service.user_record import REQUESTS_COUNTED_MAX, USER_FAILURE_
 
 LOG_TIME_MEAN, LOG_TIME_SPREAD, USER_SPEED_SPREAD = 5.5, 0.52, 0.3
 """The mean of log milliseconds; its standard deviations of one user's answers, and of users."""
+PARTS = frozenset({"failures", "slow", "rewards", "log_times"})
 WEEK_HOURS, DAY_HOURS = 168.0, 24
 NEW_USERS_SHARE, EARLIER_SHARE = 0.15, 0.5
 """Users never seen before, and treated ones of the others whom an earlier step treated."""
@@ -106,11 +107,15 @@ class RolloutCounters:
 
 
 def draw_rollouts(
-    rng: np.random.Generator, world: World, share: float, size: tuple[int, int]
+    rng: np.random.Generator,
+    world: World,
+    share: float,
+    size: tuple[int, int],
+    parts: frozenset[str] = PARTS,
 ) -> RolloutCounters:
-    """Draw ``size`` = (runs, hours) of the world."""
+    """Draw ``size`` = (runs, hours) of the world; counters of other ``parts`` stay at zero."""
     users = draw_users(rng, size[0], share, "sticky")
-    return _draw_hours(rng, world, (share, users), size[1])
+    return _draw_hours(rng, world, (share, users), size[1], parts)
 
 
 def draw_days(
@@ -123,10 +128,15 @@ def draw_days(
 
 
 def _draw_hours(
-    rng: np.random.Generator, world: World, crowd: tuple[float, SimulatedUsers], hours: int
+    rng: np.random.Generator,
+    world: World,
+    crowd: tuple[float, SimulatedUsers],
+    hours: int,
+    parts: frozenset[str] = PARTS,
 ) -> RolloutCounters:
     clock = HourlyPattern.draw(hours, TrafficScenario(""), rng)
     draw = _Rollouts(rng, world, crowd[1], clock)
+    draw.parts = parts
     cohorts = [draw.cohort(treated=treated) for treated in (True, False)]
     if world.resets_daily:
         cohorts = [_without_an_hour_a_day(cohort, hours) for cohort in cohorts]
@@ -143,7 +153,9 @@ def _without_an_hour_a_day(cohort: CohortCounters, hours: int) -> CohortCounters
 
 
 class _Rollouts:
-    """One batch: every user's events in time, counted by cohort."""
+    """One batch: every user's events in time, counted by cohort. ``parts``: the counters to draw."""
+
+    parts: frozenset[str] = PARTS
 
     def __init__(
         self, rng: np.random.Generator, world: World, users: SimulatedUsers, clock: HourlyPattern
@@ -177,9 +189,17 @@ class _Rollouts:
                 requests + more,
                 errors + self._rng.binomial(more, WHITELIST_FAILURES),
             )
-        failures, risk = self._failures()
-        first_slow, slow, slow_risk = self._slow(treated=treated)
-        rewards, mean_rewards = self._rewards(treated=treated)
+        zeros = np.zeros((*requests.shape, len(USER_EDGES)))
+        failures, risk, first_slow, slow, slow_risk = (zeros,) * 5
+        rewards, mean_rewards, log_times = zeros[..., :3], zeros[..., :5], zeros[..., :5]
+        if "failures" in self.parts:
+            failures, risk = self._failures()
+        if "slow" in self.parts:
+            first_slow, slow, slow_risk = self._slow(treated=treated)
+        if "rewards" in self.parts:
+            rewards, mean_rewards = self._rewards(treated=treated)
+        if "log_times" in self.parts:
+            log_times = self._log_times()
         first_seen = self._wait(self._rate)
         return CohortCounters(
             requests=requests,
@@ -193,7 +213,7 @@ class _Rollouts:
             slow=slow,
             slow_risk=slow_risk,
             rewards=rewards,
-            mean_log_times=self._log_times(),
+            mean_log_times=log_times,
             mean_rewards=mean_rewards,
         )
 

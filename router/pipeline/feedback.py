@@ -47,7 +47,9 @@ class FeedbackSinks:
 
     def label(self, query_id: QueryId) -> str:
         """Return the cohort label of the feedback's metrics."""
-        is_other = query_id.counted_user is None and self.phases.splits_users
+        user = query_id.counted_user
+        is_compared = user is not None and user.epoch > 0
+        is_other = not is_compared and self.phases.splits_users
         return OTHER_TRAFFIC if is_other else query_id.cohort
 
 

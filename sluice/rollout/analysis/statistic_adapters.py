@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any
 
 from sluice.rollout.analysis.gate import Gate
@@ -59,6 +60,11 @@ class StatisticAdapter:
 
 def adapter_for(statistic: AnyStatistic, gate: Gate) -> StatisticAdapter:
     """Return the test of ``sluice.rollout.analysis.stats`` that a plan's statistic asks for, at the gate's window."""
+    return _build_adapter(statistic, gate.metric.replace("_", " "), gate.window)
+
+
+@lru_cache(maxsize=256)
+def _build_adapter(statistic: AnyStatistic, name: str, window: timedelta) -> StatisticAdapter:
     builders: dict[type, Callable[..., StatisticAdapter]] = {
         EventRate: _rate_adapter,
         LatencyTail: _tail_adapter,
@@ -68,8 +74,8 @@ def adapter_for(statistic: AnyStatistic, gate: Gate) -> StatisticAdapter:
         UserHazards: _hazard_adapter,
         SampleRatio: _sample_ratio_adapter,
     }
-    tool = builders[type(statistic)](statistic, gate.metric.replace("_", " "))
-    return replace(tool, test=_scale_to_window(tool.test, gate.window / timedelta(hours=1)))
+    tool = builders[type(statistic)](statistic, name)
+    return replace(tool, test=_scale_to_window(tool.test, window / timedelta(hours=1)))
 
 
 def _scale_to_window(test: Any, hours: float) -> Any:  # noqa: ANN401  each statistic has its own

@@ -13,6 +13,7 @@ block: the mixture over starting times of the e-detectors of Shin, Ramdas and Ri
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Annotated, Self
 
 import numpy as np
@@ -47,16 +48,16 @@ class BettingStrategy(Model):
         return self
 
     def start(self) -> "Wealth":
-        stakes = math.log1p(-self.reserve) + self._log_parts
-        return Wealth(log_stakes=tuple(stakes.tolist()), log_reserve=math.log(self.reserve))
+        return _start(self)
 
     @property
     def log_restart(self) -> Array:
         """The part of the reserve that each alternative gets at each block, as a logarithm."""
-        return np.asarray(math.log(self.restart) + self._log_parts)
+        return np.asarray(math.log(self.restart) + self.log_parts)
 
     @property
-    def _log_parts(self) -> Array:
+    def log_parts(self) -> Array:
+        """Logarithms of the alternatives' parts of the wealth that is staked."""
         weights = np.array(self.weights or (1.0,) * len(self.odds))
         return np.asarray(np.log(weights / weights.sum()))
 
@@ -76,6 +77,13 @@ class Wealth(Model):
     def log_e(self) -> float:
         """Logarithm of the e-value now: all stakes and the reserve."""
         return float(np.logaddexp(log_sum(np.array(self.log_stakes)), self.log_reserve))
+
+
+@lru_cache(maxsize=64)
+def _start(bets: BettingStrategy) -> Wealth:
+    """Return the wealth before the first bet; each look begins with it."""
+    stakes = math.log(1 - bets.reserve) + bets.log_parts
+    return Wealth(log_stakes=tuple(stakes.tolist()), log_reserve=math.log(bets.reserve))
 
 
 def wealth_after(

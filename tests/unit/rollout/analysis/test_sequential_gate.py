@@ -41,9 +41,23 @@ STATISTICS = {
         "at_risk": 'r{c="$cohort",nth="$stratum"}',
         "strata": ["1", "2"],
     },
+    "means": {"test": "user_means", "sums": 'w{c="$cohort",sum="$sum"}'},
     "ratio": {"test": "sample_ratio", "users": 'v{c="$cohort"}'},
 }
 CohortCounts = tuple[dict[str, float], dict[str, float]]
+
+
+def user_sums(users: float, total: float, squares: float) -> dict[str, float]:
+    """Return sums over users, each of weight 1."""
+    return {
+        "weight": users,
+        "value": total,
+        "square": squares,
+        "product": total,
+        "weight_square": users,
+    }
+
+
 SOUND_COUNTS: dict[str, CohortCounts] = {
     "rate": ({"events": 1, "units": 500}, {"events": 3, "units": 1500}),
     "tail": ({"0.5": 450, "1": 495, "all": 500}, {"0.5": 1350, "1": 1485, "all": 1500}),
@@ -59,6 +73,7 @@ SOUND_COUNTS: dict[str, CohortCounts] = {
         {"users 1": 10, "users 2": 2, "at_risk 1": 500, "at_risk 2": 20},
         {"users 1": 30, "users 2": 6, "at_risk 1": 1500, "at_risk 2": 60},
     ),
+    "means": (user_sums(500, 350, 265), user_sums(1500, 1050, 795)),
     "ratio": ({"users": 250}, {"users": 750}),
 }
 HARMED_COUNTS: dict[str, CohortCounts] = {
@@ -70,6 +85,7 @@ HARMED_COUNTS: dict[str, CohortCounts] = {
         {"users 1": 60, "users 2": 10, "at_risk 1": 500, "at_risk 2": 40},
         SOUND_COUNTS["hazards"][1],
     ),
+    "means": (user_sums(500, 250, 145), SOUND_COUNTS["means"][1]),
     "ratio": ({"users": 500}, SOUND_COUNTS["ratio"][1]),
 }
 KINDS = list(STATISTICS)
@@ -139,7 +155,7 @@ def test_evidence_goes_on_from_its_saved_state(kind: str) -> None:
 def test_a_track_is_small(kind: str) -> None:
     """Two strata here; six stay below 2 kB. It travels with every check."""
     _, track = evaluate_gate(kind, block(SOUND_COUNTS[kind]))
-    assert len(track.model_dump_json()) < 460 * (2 if kind in ("tail", "hazards") else 1)
+    assert len(track.model_dump_json()) < 460 * (2 if kind in ("tail", "hazards", "means") else 1)
 
 
 def test_the_message_contains_the_numbers() -> None:
