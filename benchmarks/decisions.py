@@ -26,13 +26,11 @@ from benchmarks.support.decisions_gates import (
     shipped_alpha,
 )
 from benchmarks.support.decisions_traffic import (
-    DAY_HOURS,
     PARTS,
-    RolloutCounters,
-    World,
     draw_days,
     draw_rollouts,
 )
+from benchmarks.support.decisions_world import DAY_HOURS, RolloutCounters, World
 from benchmarks.support.gates_edges import Array
 from benchmarks.support.gates_traffic import ERROR_RATE
 

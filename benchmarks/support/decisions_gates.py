@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.support import gates_peers, gates_sluice
-from benchmarks.support.decisions_traffic import CohortCounters, RolloutCounters
+from benchmarks.support.decisions_world import CohortCounters, RolloutCounters
 from benchmarks.support.first_failures import FirstFailures
 from benchmarks.support.gates_edges import Array
 from benchmarks.support.gates_traffic import EDGES, USER_EDGES, Cohort, Fired, SimulatedTraffic

@@ -6,10 +6,16 @@ same draw, so today's gates and earlier ones see the same rollout.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import fields
 
 import numpy as np
 
+from benchmarks.support.decisions_world import (
+    DAY_HOURS,
+    CohortCounters,
+    RolloutCounters,
+    World,
+)
 from benchmarks.support.gates_edges import SPEEDS, Array, share_above_edges
 from benchmarks.support.gates_traffic import (
     ERROR_RATE,
@@ -30,80 +36,11 @@ from sluice.flags.service.user_record import REQUESTS_COUNTED_MAX, USER_FAILURE_
 LOG_TIME_MEAN, LOG_TIME_SPREAD, USER_SPEED_SPREAD = 5.5, 0.52, 0.3
 """The mean of log milliseconds; its standard deviations of one user's answers, and of users."""
 PARTS = frozenset({"failures", "slow", "rewards", "log_times"})
-WEEK_HOURS, DAY_HOURS = 168.0, 24
 NEW_USERS_SHARE, EARLIER_SHARE = 0.15, 0.5
 """Users never seen before, and treated ones of the others whom an earlier step treated."""
 PAST_COUNTED_MAX = 50
 """Values of a user before the rollout that a router keeps."""
 WHITELIST_SHARE, WHITELIST_FAILURES = 0.02, 0.05
-
-
-@dataclass(frozen=True)
-class World:
-    """A team's traffic, and the treatment's effect on it.
-
-    ``bot_share``: of all traffic, by one treated user whose requests all fail. ``asks``: how many
-    times as much treated users ask. ``missed``: shares of answers not from the cache (treatment,
-    control). ``thumbs_up``: rewards are 0 or 1, this share of them 1. ``harmed_share``: of users,
-    who alone have the additional errors. ``past_hours``: before the rollout, in which users' values
-    were kept. ``returns``: how much more those ask whom an earlier step treated. ``resets_daily``:
-    the processes restart once a day. ``recounts_daily``: Redis loses the records each day, or a person
-    lowers the flag and sets it back. ``resumes_daily``: a person resumes, so the gates begin again.
-    """
-
-    name: str
-    bot_share: float = 0.0
-    whitelist: bool = False
-    asks: float = 1.0
-    missed: tuple[float, float] = (1.0, 1.0)
-    thumbs_up: float | None = None
-    error_rate: float = ERROR_RATE
-    harmed_share: float = 1.0
-    latency_factor: float = 1.0
-    tail_factor: float = 1.0
-    reward_change: float = 0.0
-    past_hours: float = WEEK_HOURS
-    returns: float = 1.0
-    resets_daily: bool = False
-    recounts_daily: bool = False
-    resumes_daily: bool = False
-
-
-@dataclass(frozen=True)
-class CohortCounters:
-    """One cohort by run and hour: shape (runs, hours, …); the last axis is stratum or moment."""
-
-    requests: Array
-    errors: Array
-    seen: Array
-    new: Array
-    first_failures: Array
-    failures: Array
-    failure_risk: Array
-    first_slow: Array
-    slow: Array
-    slow_risk: Array
-    rewards: Array
-    mean_log_times: Array
-    mean_rewards: Array
-
-    def between(self, first: int, end: int | None) -> "CohortCounters":
-        """Return the hours from ``first`` to before ``end``."""
-        return CohortCounters(**{f.name: getattr(self, f.name)[:, first:end] for f in fields(self)})
-
-
-@dataclass(frozen=True)
-class RolloutCounters:
-    """Both cohorts of one batch of rollouts."""
-
-    share: float
-    treatment: CohortCounters
-    control: CohortCounters
-
-    def until(self, hour: int) -> "RolloutCounters":
-        """Return the hours before ``hour``."""
-        cohorts = [one.between(0, hour) for one in (self.treatment, self.control)]
-        return RolloutCounters(self.share, *cohorts)
 
 
 def draw_rollouts(

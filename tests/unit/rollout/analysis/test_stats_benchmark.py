@@ -5,7 +5,8 @@ import pytest
 
 from benchmarks.support import decisions_gates as gates
 from benchmarks.support import gates_sluice
-from benchmarks.support.decisions_traffic import RolloutCounters, World, draw_rollouts
+from benchmarks.support.decisions_traffic import draw_rollouts
+from benchmarks.support.decisions_world import RolloutCounters, World
 from sluice.flags.service.user_means import SUMS
 from sluice.rollout.analysis.stats.bounded_means import BoundedMeanBlock
 from sluice.rollout.analysis.stats.counts import CountBlock, Counts
