@@ -2,7 +2,7 @@
 
 Each null world asks how often a gate of the shipped plan fails although the treatment harms nobody;
 each fault asks how many hours pass until it fails. The gates of version 0.1 and other tools read the
-same rollouts. `python -m benchmarks.decisions --runs 100` takes about five minutes of one core.
+same rollouts. `python -m benchmarks.decisions --runs 20 --peer-runs 10` takes about four minutes of one core.
 """
 
 import argparse
