@@ -124,6 +124,12 @@ def hours_to_show_non_inferiority(
     statistic: AnyStatistic | None, share: float, traffic: ExpectedTraffic, alpha: float
 ) -> float:
     """Return the hours until the claim is shown of a treatment that equals control; else infinity."""
+    if isinstance(statistic, UserMeans):
+        people = TrafficForecast(
+            per_hour=traffic.queries_per_day / 24, share=share, users=traffic.users or math.inf
+        )
+        sound = statistic.model_copy(update={"margin": 0.0, "effect": statistic.tolerance})
+        return _time_to_detect_user_means(sound, people, traffic.feedback_share, alpha)[1]
     if not isinstance(statistic, MeanValue | BoundedMean):
         return math.inf
     rated = traffic.feedback_share if "reward" in statistic.units else 1.0

@@ -63,7 +63,7 @@ def test_the_plan_of_these_tests_is_valid() -> None:
         (
             "metric: errors, kind: statistical, window: 5m}\n  -",
             "metric: errors, kind: statistical, claim: non_inferiority, window: 5m}\n  -",
-            "test: mean or bounded_mean",
+            "test: mean, bounded_mean or user_means",
         ),
         (SECOND_GATE, "gates: [{name: evidence, metric: failing_users,", "another statistical"),
         ("percentage: 50", "percentage: 100", "has no second cohort at 100 %"),
