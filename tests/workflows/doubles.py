@@ -10,6 +10,7 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from activities.contract.errors import (
     FlagsUnreachableError,
     MetricsUnreachableError,
+    NoticeRefusedError,
     NoticeUndeliveredError,
 )
 from activities.contract.models import (
@@ -70,8 +71,11 @@ class RecordingNotices:
 
     delivered: list[Notice] = field(default_factory=list)
     unreachable: bool = False
+    refuses: bool = False
 
     async def send(self, notice: Notice) -> str:
+        if self.refuses:
+            raise NoticeRefusedError("the address is unknown")
         if self.unreachable:
             raise NoticeUndeliveredError("nobody answers")
         self.delivered.append(notice)

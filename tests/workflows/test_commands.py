@@ -151,6 +151,19 @@ async def test_signals_twice_and_out_of_order_change_nothing_more(env: WorkflowE
         assert rollout.flags.percentages[-1] == 0
 
 
+async def test_each_signal_is_judged_by_its_own_rule(env: WorkflowEnvironment) -> None:
+    """A promotion fits a live step; the other signals are noted with the reason of their refusal."""
+    async with running_rollout(env) as rollout:
+        before = await rollout.wait_until(is_exposed)
+        for verb in ("retry", "acknowledge", "attest", "approve", "promote"):
+            await rollout.handle.signal(verb, ALICE)
+        state = await rollout.wait_until(lambda s: s.step_index > before.step_index, hours=1)
+        refused = [
+            event.text.partition(":")[0] for event in state.timeline if event.kind == "refused"
+        ]
+        assert sorted(refused) == ["acknowledge", "approve", "attest", "retry"]
+
+
 async def test_a_second_start_for_the_same_flag_is_refused(env: WorkflowEnvironment) -> None:
     """The first rollout goes on untouched; the refusal says how to see and to end it."""
     async with running_rollout(env) as rollout:

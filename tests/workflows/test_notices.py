@@ -147,3 +147,15 @@ async def test_an_unreachable_channel_delays_nothing_and_is_retried(
 
 def _kinds(state: State) -> list[str]:
     return [event.kind for event in state.timeline]
+
+
+async def test_a_channel_that_refuses_a_notice_is_noted(env: WorkflowEnvironment) -> None:
+    """Its answer is the result of the notice's own workflow; the rollout does not wait for it."""
+    async with running_rollout(env, plan_with_severity("P1")) as rollout:
+        await rollout.wait_until(is_exposed)
+        rollout.notices.refuses = True
+        rollout.metrics.values["errors"] = 0.2
+        state = await rollout.wait_until(lambda s: s.status is Status.DEGRADED, hours=1)
+        assert state.percentage == 0
+        await rollout.pass_time(5)
+        assert delivered_alerts(rollout) == []

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 from temporalio.testing import WorkflowEnvironment
 
-from activities.contract.errors import CodeConflictError, FlagsUnreachableError
+from activities.contract.errors import CodeConflictError, FlagRefusedError, FlagsUnreachableError
 from sluice.rollout.engine.commands import Command, Verb
 from sluice.rollout.engine.state import RollbackKind, State, Status
 from sluice.rollout.plan.schema import RolloutPlan
@@ -214,3 +214,18 @@ async def test_flag_that_another_hand_raises_after_a_rollback_is_taken_back(
         assert (stored.percentage, stored.killed) == (0, True)
         assert state.rollback is not None
         assert state.rollback.from_step == "ramp-5", "a retry enters the step that was rolled back"
+async def test_a_refused_rollback_pages_and_is_tried_until_it_is_done(
+    env: WorkflowEnvironment,
+) -> None:
+    """Nothing but the write itself ends it: the store may take it a moment later."""
+    async with running_rollout(env, rollback_plan()) as rollout:
+        await rollout.wait_until(lambda s: s.percentage > 0)
+        rollout.flags.broken = FlagRefusedError("the store refuses it")
+        await rollout.handle.signal("rollback", Command(actor="ui", emergency=True))
+        state = await rollout.wait_until(
+            lambda s: any(event.kind == "problem" for event in s.timeline), hours=1
+        )
+        assert "can't lower the flag, trying again" in state.timeline[-1].text
+        await rollout.pass_time(2)
+        rollout.flags.broken = None
+        await rollout.wait_until(is_rolled_back, hours=1)
