@@ -48,13 +48,13 @@ class WatchWorld:
     def _record_heartbeat(self, *details: Any) -> None:  # noqa: ANN401  whatever the activity sends
         self.heartbeats.append(WatchCheckpoint.model_validate(details[0]))
 
-    async def set_percentage(self, percentage: float) -> None:
+    async def set_percentage(self, percentage: float, sequence: int = 1) -> None:
         await self.flags.apply(
             FlagWrite(
                 environment="default",
                 flag=FLAG,
                 run_id="run",
-                sequence=1,
+                sequence=sequence,
                 actor="sluice",
                 reason="",
                 percentage=percentage,
@@ -265,7 +265,7 @@ async def test_phases_that_the_rollout_did_not_set_are_found(
 
 
 async def test_a_kill_in_the_cleanup_reaches_the_rollout(world: WatchWorld) -> None:
-    await world.set_percentage(100)
+    await world.set_percentage(100, sequence=2)
     await world.flags.environment("default").kill(FLAG)
-    found = await world.watch(percentage=None, is_permanent=True, run_id="run", sequence=1)
+    found = await world.watch(percentage=None, is_permanent=True, run_id="run", sequence=2)
     assert found.kind == "killed"
