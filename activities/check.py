@@ -31,14 +31,14 @@ class CheckActivities:
             LedgerUnreachableError: retried.
             ApplicationError: type LedgerRefused, not retried.
         """
-        known = EvaluationContext(
+        context = EvaluationContext(
             request.metrics,
             request.baseline,
             request.evidence_context,
             request.stale_after,
             request.live_since,
         )
-        sampler = GateEvaluator(self.metrics, request.at, known)
+        sampler = GateEvaluator(self.metrics, request.at, context)
         verdicts = await sampler.evaluate(request.gates)
         readings = await sampler.measure(request.baseline_gates)
         record = CheckRecord(
@@ -51,11 +51,11 @@ class CheckActivities:
         with temporal_errors():
             await record_events(self.ledger, request.rollout_id, request.events)
             entry = await self.ledger.append(_entry(request, record))
-        kept = CheckRecord.model_validate_json(entry.body)
+        stored_record = CheckRecord.model_validate_json(entry.body)
         return CheckResult(
-            check=kept.check,
-            baseline=kept.baseline,
-            sequential_states=kept.sequential_states,
+            check=stored_record.check,
+            baseline=stored_record.baseline,
+            sequential_states=stored_record.sequential_states,
             digest=entry.digest,
         )
 

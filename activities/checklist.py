@@ -36,12 +36,12 @@ class ChecklistActivities:
     async def _check_item(self, item: ChecklistItem, request: ChecklistRequest) -> ItemResult:
         try:
             async with asyncio.timeout(ITEM_SECONDS_MAX):
-                found = await self._probe_item(item, request)
+                result = await self._probe_item(item, request)
         except EffectError as error:
-            found = ProbeResult(passed=False, reason=str(error))
+            result = ProbeResult(passed=False, reason=str(error))
         except TimeoutError:
-            found = ProbeResult(passed=False, reason=f"no answer within {ITEM_SECONDS_MAX:g} s")
-        return ItemResult(item=item.name, passed=found.passed, reason=found.reason, at=request.at)
+            result = ProbeResult(passed=False, reason=f"no answer within {ITEM_SECONDS_MAX:g} s")
+        return ItemResult(item=item.name, passed=result.passed, reason=result.reason, at=request.at)
 
     async def _probe_item(self, item: ChecklistItem, request: ChecklistRequest) -> ProbeResult:
         site, environment = self.probe, request.environment
@@ -59,10 +59,10 @@ class ChecklistActivities:
         return await look() if look else await self._measure_item(item, request)
 
     async def _measure_item(self, item: ChecklistItem, request: ChecklistRequest) -> ProbeResult:
-        known = EvaluationContext(
+        context = EvaluationContext(
             request.metrics, request.baseline, stale_after=request.stale_after
         )
-        sampler = GateEvaluator(self.metrics, request.at, known)
+        sampler = GateEvaluator(self.metrics, request.at, context)
         if item.gate is not None:
             (verdict,) = await sampler.evaluate((item.gate,))
             passed = verdict.outcome is Outcome.SUCCESSFUL

@@ -136,7 +136,9 @@ def _build_retrieval(
     backends: Iterable[Backend], settings: Settings, features: Features, metrics: RouterMetrics
 ) -> Retrieval:
     seconds = settings.limits.backend_seconds
-    return Retrieval([ResilientBackend(each, metrics, seconds) for each in backends], features)
+    return Retrieval(
+        [ResilientBackend(backend, metrics, seconds) for backend in backends], features
+    )
 
 
 def _build_fault_watcher(

@@ -67,22 +67,22 @@ class _VectorCache:
         self, texts: Sequence[str], compute: Callable[[list[str]], Vectors], dimension: int
     ) -> Vectors:
         """Return rows for ``texts``; missing ones are computed outside the lock."""
-        found = self._look_up(texts)
-        missing = [text for text in dict.fromkeys(texts) if text not in found]
+        vectors = self._look_up(texts)
+        missing = [text for text in dict.fromkeys(texts) if text not in vectors]
         if missing:
             fresh = dict(zip(missing, compute(missing), strict=True))
             self._insert(fresh)
-            found |= fresh
+            vectors |= fresh
         if not texts:
             return np.empty((0, dimension), dtype=np.float32)
-        return np.stack([found[text] for text in texts])
+        return np.stack([vectors[text] for text in texts])
 
     def _look_up(self, texts: Sequence[str]) -> dict[str, Vectors]:
         with self._lock:
-            found = {text: self._vectors[text] for text in texts if text in self._vectors}
-            for text in found:
+            vectors = {text: self._vectors[text] for text in texts if text in self._vectors}
+            for text in vectors:
                 self._vectors.move_to_end(text)
-        return found
+        return vectors
 
     def _insert(self, fresh: dict[str, Vectors]) -> None:
         with self._lock:
@@ -117,7 +117,7 @@ class LocalEmbedder:
         def fill(rows: list[int]) -> None:
             vectors[rows] = self._run([tokens[row] for row in rows])
 
-        groups = list(_group_by_length([len(each) for each in tokens]))
+        groups = list(_group_by_length([len(ids) for ids in tokens]))
         for _ in self._pool.map(fill, groups) if self._pool else map(fill, groups):
             pass  # the iteration raises what a batch raised
         return vectors
@@ -125,9 +125,9 @@ class LocalEmbedder:
     def _run(self, tokens: list[list[int]]) -> Vectors:
         ids = np.zeros((len(tokens), max(map(len, tokens)) + 2), dtype=np.int64)
         mask = np.zeros_like(ids)
-        for row, kept in enumerate(tokens):
-            ids[row, : len(kept) + 2] = [_START, *kept, _END]
-            mask[row, : len(kept) + 2] = 1
+        for row, token_ids in enumerate(tokens):
+            ids[row, : len(token_ids) + 2] = [_START, *token_ids, _END]
+            mask[row, : len(token_ids) + 2] = 1
         inputs = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
         hidden = np.asarray(self._session.run(None, inputs)[0], dtype=np.float32)
         weights = mask[..., np.newaxis].astype(np.float32)

@@ -136,8 +136,8 @@ class DrainingServer(uvicorn.Server):
         self._seconds = drain_seconds
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        again, self._state.draining = self._state.draining, True
-        if again or not self._seconds:
+        was_draining, self._state.draining = self._state.draining, True
+        if was_draining or not self._seconds:
             super().handle_exit(sig, frame)
             return
         logger.info("draining", seconds=self._seconds)

@@ -55,7 +55,7 @@ def _packages_of(extra: str) -> set[str]:
             continue
         name, nested = _split_requirement(requirement)
         if name == DISTRIBUTION:
-            names |= {package for each in nested for package in _packages_of(each)}
+            names |= {package for nested_extra in nested for package in _packages_of(nested_extra)}
         else:
             names.add(name)
     return names
@@ -65,7 +65,7 @@ def _split_requirement(requirement: str) -> tuple[str, list[str]]:
     """Return the name and the extras of ``name[extra,…]>=1``."""
     match = re.match(r"([\w.-]+)(?:\[([^\]]*)\])?", requirement.strip())
     assert match is not None  # noqa: S101  metadata.requires gives valid requirements only
-    return match[1], [each.strip() for each in (match[2] or "").split(",") if each]
+    return match[1], [extra.strip() for extra in (match[2] or "").split(",") if extra]
 
 
 def _is_installed(name: str) -> bool:

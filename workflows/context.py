@@ -99,7 +99,7 @@ def abandon(task: asyncio.Future[T]) -> None:
     ``activity_options``). Each activity that is abandoned ends by itself: its attempts are limited,
     or the store refuses what it would raise.
     """
-    task.add_done_callback(lambda done: done.cancelled() or done.exception())
+    task.add_done_callback(lambda future: future.cancelled() or future.exception())
 
 
 def root_cause(error: BaseException) -> str:

@@ -87,7 +87,7 @@ class RolloutWorkflow:
         """Apply the signals, lowering ones first; the timeline gets the reason of a refusal."""
         signals = self.context.signals
         while signals:
-            lowering = (one for one in signals if one[0] in LOWERING_VERBS)
+            lowering = (candidate for candidate in signals if candidate[0] in LOWERING_VERBS)
             verb, command = signal = next(lowering, signals[0])
             signals.remove(signal)
             try:

@@ -51,15 +51,16 @@ def search_attributes(state: State) -> AttributeUpdates:
 def current_details(state: State, waiting_for: str, until: datetime | None, now: datetime) -> str:
     """Return the page's details in Markdown: the step, the reason to wait, and the next event."""
     step = state.step
-    where = step.heading if step else "All stages done"
+    heading = step.heading if step else "All stages done"
     if step and step.audience:
-        where += f", for {step.audience}"
+        heading += f", for {step.audience}"
     lines = [
-        f"### {state.status}: {escape_markdown(where)}",
+        f"### {state.status}: {escape_markdown(heading)}",
         f"**{state.plan.flag}** at **{state.percentage:g} %**: {escape_markdown(waiting_for)}",
     ]
     lines += [
-        f"\n{escape_markdown(describe_acknowledged(one))}" for one in state.red_flags.acknowledged
+        f"\n{escape_markdown(describe_acknowledged(acknowledgement))}"
+        for acknowledgement in state.red_flags.acknowledged
     ]
     if choices := _COMMANDS.get(state.status):
         commands = ", ".join(f"`sluice {verb} {state.plan.flag}`" for verb in choices)

@@ -85,9 +85,13 @@ class LiveEnvironmentProbe:
         if not processes:
             return ProbeResult(passed=False, reason=NO_PROCESS)
         wrong = await asyncio.gather(*(self._readiness_problem(process) for process in processes))
-        bad = [f"{process.id}: {why}" for process, why in zip(processes, wrong, strict=True) if why]
+        failures = [
+            f"{process.id}: {problem}"
+            for process, problem in zip(processes, wrong, strict=True)
+            if problem
+        ]
         well = f"every store answers {len(processes)} processes"
-        return ProbeResult(passed=not bad, reason="; ".join(bad) or well)
+        return ProbeResult(passed=not failures, reason="; ".join(failures) or well)
 
     async def check_scrape_targets(
         self, environment: str, jobs: tuple[str, ...] = ()
@@ -108,9 +112,9 @@ class LiveEnvironmentProbe:
             f"Prometheus scrapes {scraped or 0:g} targets of job {names}, {up or 0:g} up, "
             f"of {count} live processes"
         )
-        enough = scraped is not None and scraped >= count > 0
-        advice = "" if enough else f"; {TOO_FEW_TARGETS}"
-        return ProbeResult(passed=enough and up == scraped, reason=text + advice)
+        is_complete = scraped is not None and scraped >= count > 0
+        advice = "" if is_complete else f"; {TOO_FEW_TARGETS}"
+        return ProbeResult(passed=is_complete and up == scraped, reason=text + advice)
 
     async def check_dashboards(self, titles: tuple[str, ...]) -> ProbeResult:
         """See ``activities.contract.ports.EnvironmentProbe``."""
@@ -150,10 +154,12 @@ class LiveEnvironmentProbe:
             return f"does not answer: {error!r}"
         if not reply.is_success:
             return f"not ready: {body.get('detail', reply.status_code)}"
-        bad = {name: state for name, state in body.get("stores", {}).items() if state != "ok"}
+        unhealthy_stores = {
+            name: state for name, state in body.get("stores", {}).items() if state != "ok"
+        }
         if not body.get("stores"):
             return "names no store"
-        return ", ".join(f"{name} is not well: {state}" for name, state in bad.items())
+        return ", ".join(f"{name} is not well: {state}" for name, state in unhealthy_stores.items())
 
 
 def _up_selector(jobs: tuple[str, ...]) -> str:

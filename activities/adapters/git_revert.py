@@ -62,8 +62,8 @@ class GitRepository:
         result = (
             f"{revert[:10]} reverts {request.commit}" if revert else f"{request.commit} was undone"
         )
-        where = f"on {request.remote}/{request.branch}"
-        return RevertReceipt(commit=revert, text=f"{result} {where}; {deployed}")
+        branch_text = f"on {request.remote}/{request.branch}"
+        return RevertReceipt(commit=revert, text=f"{result} {branch_text}; {deployed}")
 
     async def _open_clone(self) -> "GitClient":
         folder = Path(self.repository)
@@ -76,11 +76,11 @@ class GitRepository:
         await git.run_checked("rev-parse", "--git-dir", error=CodeRefusedError)
         return git
 
-    def _passed(self, named: frozenset[str] = frozenset()) -> dict[str, str]:
+    def _passed(self, allowed_names: frozenset[str] = frozenset()) -> dict[str, str]:
         return {
             name: value
             for name, value in self.environment.items()
-            if name in named or PASSED_VARIABLES.fullmatch(name)
+            if name in allowed_names or PASSED_VARIABLES.fullmatch(name)
         }
 
     async def _deploy(self, request: RevertRequest, commit: str) -> str:
@@ -145,10 +145,10 @@ class GitClient:
         listing = await self.run("ls-remote", "--exit-code", "--heads", remote, branch)
         if listing.returncode == NO_REF_EXIT_CODE:
             raise CodeRefusedError(f"{remote} has no branch {branch}")
-        ours = f"refs/remotes/{remote}/{branch}"
-        fetch = ("fetch", "--no-tags", remote, f"+refs/heads/{branch}:{ours}")
+        local_ref = f"refs/remotes/{remote}/{branch}"
+        fetch = ("fetch", "--no-tags", remote, f"+refs/heads/{branch}:{local_ref}")
         await self.run_checked(*fetch, error=CodeUnreachableError)
-        return ours
+        return local_ref
 
     async def find_revert(self, request: RevertRequest, branch: str) -> str:
         """Return the commit that an earlier attempt pushed, or an empty text."""

@@ -54,13 +54,15 @@ class MonitoringProbe:
             MetricsUnreachableError: Grafana does not answer, or refuses the token.
         """
         if self.grafana_url:
-            there, place = await self._grafana_titles(), "in Grafana"
+            existing_titles, place = await self._grafana_titles(), "in Grafana"
         else:
-            there = await asyncio.to_thread(_folder_titles, self.dashboards_folder)
+            existing_titles = await asyncio.to_thread(_folder_titles, self.dashboards_folder)
             place = (
                 f"in {self.dashboards_folder.name}/ for Grafana to load (GRAFANA_URL is not set)"
             )
-        wrong = [f"no dashboard {title!r} {place}" for title in titles if title not in there]
+        wrong = [
+            f"no dashboard {title!r} {place}" for title in titles if title not in existing_titles
+        ]
         return _probe_result(wrong, f"{len(titles)} dashboards {place}")
 
     async def _grafana_titles(self) -> set[str]:

@@ -55,8 +55,8 @@ class PostgresLedger:
         row = (entry.rollout_id, entry.key, entry.kind, entry.at, entry.body, entry.digest)
         async with self._connection() as connection:
             await connection.execute(self.statements["append"], *row)
-            kept = await connection.fetchrow(self.statements["get"], entry.rollout_id, entry.key)
-        return _entry(kept)
+            stored = await connection.fetchrow(self.statements["get"], entry.rollout_id, entry.key)
+        return _entry(stored)
 
     async def entries(self, rollout_id: str, kind: LedgerKind) -> Sequence[LedgerEntry]:
         """Return all entries of one kind, oldest first.
@@ -172,5 +172,5 @@ def ledger_error(error: Exception) -> LedgerRefusedError | LedgerUnreachableErro
     sqlstate = getattr(error, "sqlstate", None) or ""
     if isinstance(error, ValueError) or sqlstate[:2] in _PERMANENT_CLASSES:
         return LedgerRefusedError(f"Postgres refuses the ledger entry: {error}")
-    why = str(error) or type(error).__name__
-    return LedgerUnreachableError(f"Postgres can't be reached for the ledger: {why}")
+    reason = str(error) or type(error).__name__
+    return LedgerUnreachableError(f"Postgres can't be reached for the ledger: {reason}")

@@ -49,8 +49,8 @@ class PrometheusMetrics:
         self._client = PrometheusConnect(self.url, session=self._session, timeout=timeout)
         # The constructor mounts an adapter that turns 1 s into 10 s of retries: replace it.
         # read=False: a timeout is raised as one, not as a lost connection after zero retries.
-        once = Retry(total=0, read=False)
-        adapter = HTTPAdapter(max_retries=once, pool_maxsize=CONNECTIONS_MAX)
+        single_attempt = Retry(total=0, read=False)
+        adapter = HTTPAdapter(max_retries=single_attempt, pool_maxsize=CONNECTIONS_MAX)
         self._session.mount(self.url, adapter)
 
     def __enter__(self) -> Self:
@@ -92,7 +92,7 @@ class PrometheusMetrics:
             # The client library would put the query into the address, which proxies limit.
             reply = self._session.post(f"{self.url}/api/v1/query", data=form, timeout=timeout)
             series = split_union(len(promqls), reply.json()["data"]["result"])
-        return [_batch_answer(*pair) for pair in zip(promqls, series, strict=True)]
+        return [_batch_answer(*query_series) for query_series in zip(promqls, series, strict=True)]
 
     @contextmanager
     def _connection_errors(self) -> Iterator[None]:
@@ -120,11 +120,11 @@ class PrometheusMetrics:
                 )
             raise self._unreachable_error(f"HTTP status {response.status_code}")
 
-    def _unreachable_error(self, why: str) -> MetricsUnreachableError:
-        return MetricsUnreachableError(self._problem(why))
+    def _unreachable_error(self, reason: str) -> MetricsUnreachableError:
+        return MetricsUnreachableError(self._problem(reason))
 
-    def _problem(self, why: str) -> str:
-        return f"Prometheus at {self.url} can't be asked: {why}"
+    def _problem(self, reason: str) -> str:
+        return f"Prometheus at {self.url} can't be asked: {reason}"
 
 
 def _parameters(at: datetime) -> dict[str, str]:

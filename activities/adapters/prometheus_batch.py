@@ -22,6 +22,6 @@ def split_union(count: int, result: Sequence[Any]) -> list[list[Any]]:
         KeyError, ValueError, IndexError: the result is not one of a union.
     """
     series: list[list[Any]] = [[] for _ in range(count)]
-    for one in result:
-        series[int(one["metric"][NUMBER_LABEL])].append(one)
+    for entry in result:
+        series[int(entry["metric"][NUMBER_LABEL])].append(entry)
     return series

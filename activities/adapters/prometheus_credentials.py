@@ -41,8 +41,8 @@ class PrometheusCredentials:
             path = environment.get(variable, "")
             if path and not Path(path).is_file():
                 raise ValueError(f"{variable}={path}: the file does not exist")
-        pair = (certificate, key) if certificate else None
-        return cls(headers, environment.get(CA_VARIABLE, ""), pair)
+        client_certificate = (certificate, key) if certificate else None
+        return cls(headers, environment.get(CA_VARIABLE, ""), client_certificate)
 
     def ssl_context(self) -> ssl.SSLContext:
         """Return the TLS settings for httpx."""

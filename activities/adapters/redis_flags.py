@@ -70,16 +70,18 @@ class RedisFlags(StoredFlags):
             async with store_errors():
                 document = await self.document(request.environment)
                 processes = await list_processes(self._redis, request.environment)
-            wanted = _permitted_flag(document, request)
+            permitted_flag = _permitted_flag(document, request)
             # A flag that is held when stale has no lease that would end a silent process's answers.
-            asked = processes.live + (processes.silent if wanted.on_stale == "hold" else ())
-            is_verified = await read_back.poll(asked, wanted)
+            polled_processes = processes.live + (
+                processes.silent if permitted_flag.on_stale == "hold" else ()
+            )
+            is_verified = await read_back.poll(polled_processes, permitted_flag)
             # An older document means that the store lost the write: nothing is confirmed then.
             if is_verified and document.version >= request.version:
                 return Confirmation(
                     processes=len(read_back.by_answer),
                     expired=len(read_back.by_lease),
-                    silent=len(processes.silent) if wanted.on_stale == "off" else 0,
+                    silent=len(processes.silent) if permitted_flag.on_stale == "off" else 0,
                     seconds=read_back.seconds,
                 )
             await asyncio.sleep(POLL_SECONDS)

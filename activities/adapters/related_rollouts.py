@@ -57,9 +57,9 @@ class RelatedRollouts:
         """See ``check_required_rollouts`` of ``activities.contract.ports.EnvironmentProbe``."""
         results = []
         for key in keys:
-            flag, named = parse_rollout_key(key)
+            flag, key_environment = parse_rollout_key(key)
             entries = await self.ledger.endings(f"rollout-{flag}/")
-            results.append(_describe_ending(flag, named or environment, entries))
+            results.append(_describe_ending(flag, key_environment or environment, entries))
         return ProbeResult(
             passed=all(passed for passed, _ in results), reason="; ".join(t for _, t in results)
         )

@@ -44,13 +44,13 @@ def slack_message(notice: Notice, *, has_buttons: bool) -> dict[str, Any]:
     page = f"what to do: {notice.runbook}\n" if notice.runbook else ""
     link = f"<{notice.link}|open in the console> · " if notice.link else ""
     title, text = _escape(headline(notice)), _escape(notice.text)
-    whole = f"{mark} *{title}*\n{text}\n{page}{link}{about} · {notice.key}"
+    message = f"{mark} *{title}*\n{text}\n{page}{link}{about} · {notice.key}"
     if not has_buttons or notice.resolved or notice.alert != "approval_needed":
-        return {"text": whole}
-    section = {"type": "mrkdwn", "text": whole[:SECTION_CHARACTERS_MAX]}
+        return {"text": message}
+    section = {"type": "mrkdwn", "text": message[:SECTION_CHARACTERS_MAX]}
     buttons = [_button(notice, "approve", "primary"), _button(notice, "abort", "danger")]
     blocks = [{"type": "section", "text": section}, {"type": "actions", "elements": buttons}]
-    return {"text": whole, "blocks": blocks}
+    return {"text": message, "blocks": blocks}
 
 
 def _button(notice: Notice, verb: str, style: str) -> dict[str, Any]:

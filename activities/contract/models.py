@@ -45,12 +45,12 @@ class Confirmation(Model):
 
     @property
     def text(self) -> str:
-        gone = f"; {self.silent} without a heartbeat were not asked" if self.silent else ""
+        unasked = f"; {self.silent} without a heartbeat were not asked" if self.silent else ""
         if not self.processes and not self.expired:
-            return f"in the store only: no process to ask{gone} ({self.seconds:.2f} s)"
+            return f"in the store only: no process to ask{unasked} ({self.seconds:.2f} s)"
         silent = f", {self.expired} silent past their lease" if self.expired else ""
-        who = "process reports" if self.processes == 1 else "processes report"
-        return f"{self.processes} {who} it{silent}{gone} ({self.seconds:.2f} s)"
+        reporters = "process reports" if self.processes == 1 else "processes report"
+        return f"{self.processes} {reporters} it{silent}{unasked} ({self.seconds:.2f} s)"
 
 
 class CheckRecord(CheckResult):

@@ -48,9 +48,9 @@ class MemoryEnvironmentProbe:
         """See ``activities.contract.ports.EnvironmentProbe``."""
         return self._probe("drill")
 
-    def _probe(self, what: str) -> ProbeResult:
-        self.calls.append(what)
-        wrong = self.problems.get(what)
+    def _probe(self, probe_name: str) -> ProbeResult:
+        self.calls.append(probe_name)
+        wrong = self.problems.get(probe_name)
         if isinstance(wrong, EffectError):
             raise wrong
         return ProbeResult(passed=wrong is None, reason=wrong or "in memory: nothing to look at")

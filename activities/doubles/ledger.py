@@ -30,8 +30,8 @@ class MemoryLedger:
 
     async def endings(self, prefix: str) -> Sequence[LedgerEntry]:
         """Return the last states of ended rollouts, newest first."""
-        mine = [e for e in self._entries.values() if e.rollout_id.startswith(prefix)]
-        return [entry for entry in reversed(mine) if entry.kind == "state"][:ENDINGS_MAX]
+        matches = [e for e in self._entries.values() if e.rollout_id.startswith(prefix)]
+        return [entry for entry in reversed(matches) if entry.kind == "state"][:ENDINGS_MAX]
 
     async def evidence(self, rollout_id: str) -> Sequence[LedgerEntry]:
         """Return all entries but events, in the order of writing."""
@@ -40,5 +40,7 @@ class MemoryLedger:
 
     async def entries(self, rollout_id: str, kind: LedgerKind) -> Sequence[LedgerEntry]:
         """Return all entries of one kind, oldest first."""
-        mine = [e for e in self._entries.values() if (e.rollout_id, e.kind) == (rollout_id, kind)]
-        return sorted(mine, key=lambda entry: entry.at)
+        matches = [
+            e for e in self._entries.values() if (e.rollout_id, e.kind) == (rollout_id, kind)
+        ]
+        return sorted(matches, key=lambda entry: entry.at)

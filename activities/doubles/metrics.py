@@ -26,8 +26,8 @@ class MemoryMetrics:
         """See ``activities.contract.ports.MetricsProvider``."""
         self.queries.append((promql, at))
         asks_for_age = promql.startswith("time() - (")
-        given = self.age_seconds if asks_for_age else None
-        answer = self.down or self.answers.get(promql, given)
+        default = self.age_seconds if asks_for_age else None
+        answer = self.down or self.answers.get(promql, default)
         if isinstance(answer, EffectError):
             raise answer
         return answer if answer is not None and math.isfinite(answer) else None

@@ -38,17 +38,17 @@ def flag_finding(
 
 def _drifts(request: WatchRequest, stored: FlagReceipt | None) -> Iterator[tuple[str, Severity]]:
     """Yield the reason and the severity of each difference."""
-    actual, wanted = stored.percentage if stored else 0.0, request.percentage
+    actual, expected = stored.percentage if stored else 0.0, request.percentage
     if stored is not None and _is_ahead(request, stored):
         text = (
             f"the store has write {stored.sequence} of this rollout, which itself knows "
             f"{request.sequence}: its workflow was reset; flag {request.flag} is at {actual:g} %"
         )
-        yield text, Severity.P0 if actual > (wanted or 0.0) else Severity.P1
-    if wanted is not None and actual != wanted:
+        yield text, Severity.P0 if actual > (expected or 0.0) else Severity.P1
+    if expected is not None and actual != expected:
         holds = f"is at {actual:g} % in the store" if stored else "is not in the store"
-        text = f"flag {request.flag} {holds}, the rollout set {wanted:g} %"
-        yield text, Severity.P0 if actual > wanted else Severity.P1
+        text = f"flag {request.flag} {holds}, the rollout set {expected:g} %"
+        yield text, Severity.P0 if actual > expected else Severity.P1
     if stored is not None and request.phases is not None and stored.phases != request.phases:
         yield from _phases_drift(request.phases, stored.phases)
 
@@ -70,7 +70,7 @@ def _is_ahead(request: WatchRequest, stored: FlagReceipt) -> bool:
 
 
 def _phases_drift(
-    wanted: PhaseSwitches, actual: PhaseSwitches | None
+    expected: PhaseSwitches, actual: PhaseSwitches | None
 ) -> Iterator[tuple[str, Severity]]:
     """Yield the drift of the router's switches; None: they belong to no flag, or to another."""
     treats_all = (
@@ -78,7 +78,7 @@ def _phases_drift(
     )
     holds = f"are {actual}" if actual else "are off, or belong to another flag"
     yield (
-        f"the router's phases {holds}; the rollout set {wanted}",
+        f"the router's phases {holds}; the rollout set {expected}",
         Severity.P0 if treats_all else Severity.P1,
     )
 

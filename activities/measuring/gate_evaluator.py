@@ -67,13 +67,13 @@ class GateEvaluator:
 
         Statistical gates come last: their many counts must not delay an emergency's few queries.
         """
-        wanted = tuple(gates)
+        all_gates = tuple(gates)
         verdicts: dict[str, Verdict] = {}
         for last in (False, True):
-            part = [gate for gate in wanted if (gate.kind is GateKind.STATISTICAL) is last]
-            judged = await asyncio.gather(*(self._evaluate_gate(gate) for gate in part))
-            verdicts.update(zip((gate.name for gate in part), judged, strict=True))
-        return tuple(verdicts[gate.name] for gate in wanted)
+            part = [gate for gate in all_gates if (gate.kind is GateKind.STATISTICAL) is last]
+            part_verdicts = await asyncio.gather(*(self._evaluate_gate(gate) for gate in part))
+            verdicts.update(zip((gate.name for gate in part), part_verdicts, strict=True))
+        return tuple(verdicts[gate.name] for gate in all_gates)
 
     async def measure(self, gates: Iterable[Gate]) -> tuple[Reading, ...]:
         """Measure every gate's own reading, without judging it."""
@@ -95,9 +95,9 @@ class GateEvaluator:
         if (
             reading.samples == 0
             and not reading.stale
-            and (gone := await self._vanished(gate, metric))
+            and (vanished_reason := await self._vanished(gate, metric))
         ):
-            reading = reading.model_copy(update={"error": gone})
+            reading = reading.model_copy(update={"error": vanished_reason})
         return judge(gate, metric, GateReadings(reading=reading, reference=reference))
 
     async def _vanished(self, gate: Gate, metric: Metric) -> str:

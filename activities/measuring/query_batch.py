@@ -28,8 +28,8 @@ class QueryBatch:
         Raises:
             MetricsUnreachableError, MetricsQueryError: as the port's, or when time is up.
         """
-        if self._cache is not None and (known := self._cache.cached(promql, at)):
-            return known[0]
+        if self._cache is not None and (cached := self._cache.cached(promql, at)):
+            return cached[0]
         key = (promql, at)
         if key not in self._tasks:
             self._tasks[key] = asyncio.create_task(self._run_query(promql, at))

@@ -52,7 +52,7 @@ class SharedQueries:
         if question not in self._answers:
             loop = asyncio.get_running_loop()
             self._answers[question] = answer = loop.create_future()
-            answer.add_done_callback(lambda done: done.cancelled() or done.exception())
+            answer.add_done_callback(lambda future: future.cancelled() or future.exception())
             self._enqueue(promql, at)
         return await asyncio.shield(self._answers[question])
 

@@ -34,11 +34,11 @@ class Plots:
 
 def draw(report: Report) -> Plots:
     """Draw the percentage and each metric over time."""
-    shown = report.series[:METRICS_MAX]
+    plotted = report.series[:METRICS_MAX]
     return Plots(
         percentage=_plot_percentage(report.percentages),
-        metrics=[Plot(series.title, _plot_metric(series)) for series in shown],
-        left_out=len(report.series) - len(shown),
+        metrics=[Plot(series.title, _plot_metric(series)) for series in plotted],
+        left_out=len(report.series) - len(plotted),
     )
 
 

@@ -122,12 +122,12 @@ class DecisionLog:
         deleted_at = 0.0
         now = asyncio.get_running_loop().time
         while True:
-            written = await self._write_batch()
+            is_written = await self._write_batch()
             if self._schema_created and now() - deleted_at > RETENTION_INTERVAL_SECONDS:
                 deleted_at = now()
                 await self._delete_expired()
-            full = written and len(self._rows) >= BATCH_ROWS
-            pause = self._settings.flush_seconds if written else RETRY_SECONDS
+            full = is_written and len(self._rows) >= BATCH_ROWS
+            pause = self._settings.flush_seconds if is_written else RETRY_SECONDS
             await asyncio.sleep(0 if full else pause)
 
     async def close(self) -> None:

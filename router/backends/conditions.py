@@ -81,16 +81,18 @@ class Filter:
 
     def _contradictory_pairs(self) -> Iterator[tuple[Condition, Condition]]:
         for place, condition in enumerate(self.conditions):
-            for other in self.conditions[place + 1 :]:
-                if condition.attribute == other.attribute and self._is_contradiction(
-                    condition, other
+            for later in self.conditions[place + 1 :]:
+                if condition.attribute == later.attribute and self._is_contradiction(
+                    condition, later
                 ):
-                    yield condition, other
+                    yield condition, later
 
-    def _is_contradiction(self, first: Condition, other: Condition) -> bool:
-        if first.operator == "=" == other.operator:
-            return first.value != other.value and first.attribute not in self.alternative_attributes
-        return not (_is_compatible(first, other) and _is_compatible(other, first))
+    def _is_contradiction(self, first: Condition, second: Condition) -> bool:
+        if first.operator == "=" == second.operator:
+            return (
+                first.value != second.value and first.attribute not in self.alternative_attributes
+            )
+        return not (_is_compatible(first, second) and _is_compatible(second, first))
 
     def relax(self, steps: int = 1) -> "Filter":
         """Return a wider filter, with one condition fewer for each step.
@@ -122,28 +124,30 @@ class Filter:
         """Return the filter with either of two contradictory values, or without contradictory bounds."""
         if self.time_range and self.time_range.is_empty:
             return self._without(str(self.time_range), time_range=None)
-        first, other = next(self._contradictory_pairs())
-        both = f"{first} and {other}"
-        if first.operator == "=" == other.operator:
+        first, second = next(self._contradictory_pairs())
+        description = f"{first} and {second}"
+        if first.operator == "=" == second.operator:
             either = self.alternative_attributes | {first.attribute}
-            return self._without(f"{both} together (either will do)", alternative_attributes=either)
-        consistent = tuple(c for c in self.conditions if c not in (first, other))
-        return self._without(both, conditions=consistent)
+            return self._without(
+                f"{description} together (either will do)", alternative_attributes=either
+            )
+        consistent = tuple(c for c in self.conditions if c not in (first, second))
+        return self._without(description, conditions=consistent)
 
     def _without(self, condition_text: str, **changes: object) -> "Filter":
         return replace(self, left_out=(*self.left_out, condition_text), **changes)  # type: ignore[arg-type]  # its own fields
 
 
-def _is_compatible(first: Condition, other: Condition) -> bool:
-    """Return true unless ``one`` fixes or bounds the value so that ``other`` cannot hold."""
-    if type(first.value) is not type(other.value):
+def _is_compatible(first: Condition, second: Condition) -> bool:
+    """Return true unless ``first`` fixes or bounds the value so that ``second`` cannot hold."""
+    if type(first.value) is not type(second.value):
         return True
     if first.operator == "=":
-        return _satisfies(first.value, other)
-    if first.operator in _LOWER and other.operator in _UPPER:
+        return _satisfies(first.value, second)
+    if first.operator in _LOWER and second.operator in _UPPER:
         # A strict comparison on either side excludes the bound itself.
-        both = first.operator == ">=" and other.operator == "<="
-        return other.value >= first.value if both else other.value > first.value  # type: ignore[operator]  # same type
+        is_inclusive = first.operator == ">=" and second.operator == "<="
+        return second.value >= first.value if is_inclusive else second.value > first.value  # type: ignore[operator]  # same type
     return True
 
 

@@ -100,13 +100,13 @@ async def detect_dialect(driver: AsyncDriver, database: str) -> Dialect:
 
     A server without indexes is checked again at the next call. Raises the driver's errors.
     """
-    known = _detected_dialects.setdefault(driver, {})
-    if database not in known:
+    dialects = _detected_dialects.setdefault(driver, {})
+    if database not in dialects:
         dialect = await _detect(driver, database)
         if dialect is PLAIN:
             return dialect
-        known[database] = dialect
-    return known[database]
+        dialects[database] = dialect
+    return dialects[database]
 
 
 _detected_dialects: WeakKeyDictionary[AsyncDriver, dict[str, Dialect]] = WeakKeyDictionary()

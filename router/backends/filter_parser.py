@@ -103,8 +103,8 @@ def _alternative_attributes(conditions: Iterable[Condition], folded: str) -> Ite
     for condition in conditions:
         if condition.operator == "=":
             values.setdefault(condition.attribute, []).append(fold(condition.value_text))
-    for attribute, named in values.items():
-        at = [folded.find(value) for value in named]
+    for attribute, listed_values in values.items():
+        at = [folded.find(value) for value in listed_values]
         between = folded[min(at) : max(at)].split() if min(at) >= 0 else []
         if "or" in between and "and" not in between:
             yield attribute
@@ -232,8 +232,8 @@ def _preferred_attribute(names: frozenset[str], folded: str, catalogue: SchemaCa
     kinds = {catalogue.find_kind(word) for word in words}
 
     def preference(name: str) -> tuple[bool, bool, str]:
-        named = any(part in words for part in name.split("_"))
-        return (not named, not (catalogue.attributes[name].kinds & kinds), name)
+        is_named = any(part in words for part in name.split("_"))
+        return (not is_named, not (catalogue.attributes[name].kinds & kinds), name)
 
     return min(names, key=preference)
 
@@ -250,7 +250,7 @@ def _parse_order(
         if a.type == "number" and (not kinds or a.kinds & kinds)
     ]
     words = fold(question).split()
-    named = [a for a in numeric if any(part in words for part in a.name.split("_"))]
+    named_columns = [a for a in numeric if any(part in words for part in a.name.split("_"))]
     money = [a for a in numeric if any(part in _MONEY_WORDS for part in a.name.split("_"))]
-    best = next(iter(named or money or numeric), None)
+    best = next(iter(named_columns or money or numeric), None)
     return (best.name if best else None), descending

@@ -95,24 +95,24 @@ async def _expand(session: AsyncSession, search: SearchRequest, dialect: Dialect
     """Search in two round trips: the names, then the links from them and the indexes together."""
     keys = name_candidates(search.query)
     parameters: dict[str, object] = {"keys": keys, "limit": MAX_ENTRIES}
-    named = await _fetch_rows(session, ENTRY_POINTS_QUERY, parameters) if keys else []
-    named = _most_specific(named)
-    ids = sorted({entry["id"] for entry in named})
+    entries = await _fetch_rows(session, ENTRY_POINTS_QUERY, parameters) if keys else []
+    entries = _most_specific(entries)
+    ids = sorted({entry["id"] for entry in entries})
     statements: list[LiteralString] = [ONE_HOP_QUERY, TWO_HOPS_QUERY] if ids else []
     words = _index_words(search)
-    if not any(is_identifier(word) for entry in named for word in entry["key"].split()):
+    if not any(is_identifier(word) for entry in entries for word in entry["key"].split()):
         by_index = dialect.hybrid_search if words else dialect.vector_search
         statements += [by_index] if by_index is not None else []
     if not statements:
-        return Subgraph(named, [])
+        return Subgraph(entries, [])
     parameters = {"ids": ids, "words": words, "vector": search.embedding.tolist()}
     parameters |= {"limit": MAX_NEAREST, "rows": MAX_NEIGHBOURS}
     rows = await _fetch_rows(session, " UNION ALL ".join(statements), parameters)
     paths = [row for row in rows if row["entry_kind"] is None]
-    beside = [row for row in rows if row["entry_kind"] is not None]
-    nearest = {row["entry"]: _entry_record(row) for row in beside}
-    linked = [row for row in beside if row["id"] is not None]
-    return Subgraph(named, paths, list(nearest.values()), linked)
+    index_rows = [row for row in rows if row["entry_kind"] is not None]
+    nearest = {row["entry"]: _entry_record(row) for row in index_rows}
+    link_rows = [row for row in index_rows if row["id"] is not None]
+    return Subgraph(entries, paths, list(nearest.values()), link_rows)
 
 
 def _index_words(search: SearchRequest) -> str:
@@ -122,8 +122,8 @@ def _index_words(search: SearchRequest) -> str:
 
 def _entry_record(row: GraphRow) -> GraphRow:
     """Return the record that a row starts from."""
-    own = ("near", "kind", "title", "text", "source", "occurred_on")
-    columns = {name: row[f"entry_{name}"] for name in own}
+    field_names = ("near", "kind", "title", "text", "source", "occurred_on")
+    columns = {name: row[f"entry_{name}"] for name in field_names}
     return {**columns, "id": row["entry"]}
 
 
@@ -157,5 +157,8 @@ def _most_specific(entries: list[GraphRow]) -> list[GraphRow]:
     return [
         entry
         for entry in entries
-        if not any(entry["key"] != other and f" {entry['key']} " in f" {other} " for other in keys)
+        if not any(
+            entry["key"] != longer_key and f" {entry['key']} " in f" {longer_key} "
+            for longer_key in keys
+        )
     ]

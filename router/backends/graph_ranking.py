@@ -141,11 +141,13 @@ def _records_between(paths: Iterable[GraphRow]) -> set[str]:
 
 
 def _similarity_scores(question: _Question, reached: Subgraph) -> Iterator[tuple[GraphRow, float]]:
-    own = {entry["id"]: _similarity_score(entry, question) for entry in reached.similar_records}
+    scores_by_id = {
+        entry["id"]: _similarity_score(entry, question) for entry in reached.similar_records
+    }
     for entry in reached.similar_records:
-        yield entry, own[entry["id"]]
+        yield entry, scores_by_id[entry["id"]]
     for row in reached.similar_links:
-        yield row, (own[row["entry"]] + _similarity_score(row, question)) / 2
+        yield row, (scores_by_id[row["entry"]] + _similarity_score(row, question)) / 2
 
 
 def _similarity_score(row: GraphRow, question: _Question) -> float:
@@ -161,11 +163,11 @@ def _target_kinds(
 
     Kinds of the entry records are left out. Example: "Which customer does the contract behind INV-7 belong to": contract at one hop, customer at two.
     """
-    known = {entry["kind"] for entry in entries}
+    entry_kinds = {entry["kind"] for entry in entries}
     kinds: dict[str, int] = {}
     for row in rows:
         kind, hops = row["kind"], len(row["via"])
-        if kind not in known and stem(kind) in stems:
+        if kind not in entry_kinds and stem(kind) in stems:
             kinds[kind] = min(hops, kinds.get(kind, hops))
     return kinds
 

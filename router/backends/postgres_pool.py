@@ -25,8 +25,8 @@ def split_pooler_option(dsn: str) -> tuple[str, bool]:
     """Return the address without ``pgbouncer=true``, and whether it had the option."""
     parts = urlsplit(dsn)
     options = parse_qsl(parts.query, keep_blank_values=True)
-    others = [(name, value) for name, value in options if name != "pgbouncer"]
+    remaining_options = [(name, value) for name, value in options if name != "pgbouncer"]
     is_pooled = ("pgbouncer", "true") in options
-    if len(others) == len(options):
+    if len(remaining_options) == len(options):
         return dsn, False
-    return urlunsplit(parts._replace(query=urlencode(others))), is_pooled
+    return urlunsplit(parts._replace(query=urlencode(remaining_options))), is_pooled

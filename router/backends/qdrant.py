@@ -15,20 +15,20 @@ class QdrantBackend:
 
     async def search(self, search: SearchRequest) -> SearchResult:
         points = await self.vectors.find_nearest(search.embedding.tolist(), search.limit)
-        return SearchResult([_hit(near) for near in points if near.score > 0])
+        return SearchResult([_hit(point) for point in points if point.score > 0])
 
     async def health(self) -> None:
         await self.vectors.health()
 
 
-def _hit(near: ScoredPoint) -> Hit:
-    payload = near.payload
+def _hit(point: ScoredPoint) -> Hit:
+    payload = point.payload
     return Hit(
         id=payload["id"],
         title=payload["title"],
         text=payload["text"],
         source=payload["source"],
-        score=min(1.0, near.score),
+        score=min(1.0, point.score),
         kind=payload["kind"],
         backend="qdrant",
         occurred_on=payload.get("occurred_on"),

@@ -52,10 +52,10 @@ class ResilientBackend:
             self._record_failure(str(error))
             raise StoreUnavailable(self.name, error.reason) from error
         except TimeoutError:
-            why = f"no answer within {seconds:.3g} s"
+            reason = f"no answer within {seconds:.3g} s"
             if seconds == self.timeout_seconds:  # a hurried query says nothing of the store
-                self._record_failure(why)
-            raise StoreUnavailable(self.name, why) from None
+                self._record_failure(reason)
+            raise StoreUnavailable(self.name, reason) from None
         except Exception as error:
             # A driver bug or garbage from a store must not fail the query.
             self._record_failure(repr(error))
@@ -77,7 +77,7 @@ class ResilientBackend:
         except StoreUnavailable as error:
             raise StoreUnavailable(self.name, error.reason) from error
 
-    def _record_failure(self, why: str) -> None:
+    def _record_failure(self, reason: str) -> None:
         self.breaker.record_failure()
         if (in_a_row := self.breaker.consecutive_failures) in (1, FAILURES_MAX):
-            logger.warning("backend_failed", backend=self.name, why=why, in_a_row=in_a_row)
+            logger.warning("backend_failed", backend=self.name, why=reason, in_a_row=in_a_row)

@@ -120,8 +120,8 @@ def build_catalog(
     """Build the catalogue from the rows of the statements above."""
     attributes: dict[str, Attribute] = {}
     for row in attribute_rows:
-        known = attributes.get(row["key"])
-        kinds_of_key = frozenset({row["kind"]}) | (known.kinds if known else frozenset())
+        earlier = attributes.get(row["key"])
+        kinds_of_key = frozenset({row["kind"]}) | (earlier.kinds if earlier else frozenset())
         attributes[row["key"]] = Attribute(row["key"], _attribute_type(row), kinds_of_key)
     values: dict[str, set[str]] = {}
     spelled: dict[tuple[str, str], str] = {}

@@ -48,7 +48,7 @@ class ServerVectorStore:
             raise store_unavailable(error) from error
 
     async def delete(self, record_ids: Sequence[str]) -> None:
-        ids: list[models.ExtendedPointId] = [point_id(each) for each in record_ids]
+        ids: list[models.ExtendedPointId] = [point_id(record_id) for record_id in record_ids]
         try:
             await self.client.delete(self.collection, models.PointIdsList(points=ids), wait=True)
         except SERVER_ERRORS as error:

@@ -36,11 +36,11 @@ def build_select(record_filter: Filter, limit: int) -> tuple[str, list[SqlParame
     """
     parameters = _Parameters()
     rank = _rank_expression(record_filter, parameters)
-    where = " AND ".join(_where_clauses(record_filter, parameters)) or "TRUE"
+    predicate = " AND ".join(_where_clauses(record_filter, parameters)) or "TRUE"
     order = _order_expression(record_filter, parameters)
     statement = (
         f"SELECT {_COLUMNS}, {rank} AS rank, count(*) OVER () AS total "  # noqa: S608 - fragments are constants; values are parameters
-        f"FROM records WHERE {where} ORDER BY {order} LIMIT {parameters.add(limit)}"
+        f"FROM records WHERE {predicate} ORDER BY {order} LIMIT {parameters.add(limit)}"
     )
     return statement, parameters.values
 

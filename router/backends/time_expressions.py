@@ -81,9 +81,9 @@ def _adjacent_range(text: str, today: date) -> tuple[date, date] | None:
 
 
 def _bounds(text: str, today: date) -> tuple[date | None, date | None]:
-    beside = _adjacent_range(text, today)
-    if beside:
-        return beside
+    adjacent = _adjacent_range(text, today)
+    if adjacent:
+        return adjacent
     between = re.search(r"\b(?:between|from) (.+?) (?:and|to|until|till) (.+?)(?:[?.,]|$)", text)
     if between:
         second = _first_span(between[2], today)
@@ -132,11 +132,11 @@ _OPEN_BOUNDS: dict[str, _BoundsOf] = {
 
 def _first_span(text: str, today: date, *, anchored: bool = False) -> tuple[date, date] | None:
     """Return the first date expression of ``text`` as (first day, day after the last)."""
-    for pattern, read in _SPAN_READERS:
+    for pattern, reader in _SPAN_READERS:
         match = (pattern.match if anchored else pattern.search)(text)
         if match:
             try:
-                return read(match, today)
+                return reader(match, today)
             except (ValueError, OverflowError):  # 31 June, year 0: not a date after all
                 continue
     return None

@@ -81,7 +81,7 @@ class EmbeddedVectorStore:
         )
 
     async def delete(self, record_ids: Sequence[str]) -> None:
-        ids: list[Any] = [point_id(each) for each in record_ids]
+        ids: list[Any] = [point_id(record_id) for record_id in record_ids]
         await self._run_in_thread(
             lambda: self._shard_or_open().update(edge.UpdateOperation.delete_points(ids))
         )

@@ -132,20 +132,20 @@ def _is_redundant_article(word: str, rest: list[str]) -> bool:
 
 def _normalize_numbers(tokens: list[str]) -> list[str]:
     """Write whole numbers in one spelling: twenty-one is 21, five hundred is 500, third is 3rd."""
-    written: list[str] = []
+    normalized: list[str] = []
     tens_before = False
     for token in tokens:
         tens, _, unit = token.partition("-")
         if unit in _UNITS and tens in _TENS:
-            written.append(str(_NUMBERS[tens] + _NUMBERS[unit]))
+            normalized.append(str(_NUMBERS[tens] + _NUMBERS[unit]))
         elif tens_before and token in _UNITS:
-            written[-1] = str(int(written[-1]) + _NUMBERS[token])
-        elif token in _SCALES and written and _is_below_thousand(written[-1]):
-            written[-1] = str(int(written[-1]) * _SCALES[token])
+            normalized[-1] = str(int(normalized[-1]) + _NUMBERS[token])
+        elif token in _SCALES and normalized and _is_below_thousand(normalized[-1]):
+            normalized[-1] = str(int(normalized[-1]) * _SCALES[token])
         else:
-            written.append(_normalize_number(token))
+            normalized.append(_normalize_number(token))
         tens_before = token in _TENS
-    return written
+    return normalized
 
 
 def _is_below_thousand(word: str) -> bool:

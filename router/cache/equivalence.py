@@ -26,8 +26,8 @@ RIVAL_MARGIN = 0.2
 CONTRADICTION_SCORE = -1.0
 
 _OPPOSITES = tuple(
-    frozenset(map(stem, pair.split()))
-    for pair in split_words(
+    frozenset(map(stem, opposites.split()))
+    for opposites in split_words(
         "before after|first last|highest lowest|high low|most least|most fewest|more less|more fewer|"
         "large small|largest smallest|biggest smallest|greatest smallest|longest shortest|"
         "fastest slowest|maximum minimum|max min|above below|over under|increase decrease|"
@@ -62,9 +62,13 @@ class QuestionMatch:
     threshold_max: float
 
 
-def similarity(one: str, other: str, cosine: float) -> float:
+def similarity(question: str, candidate: str, cosine: float) -> float:
     """Return the cosine minus the difference of words; ``CONTRADICTION`` for different questions."""
-    return cosine if is_same_question(one, other) else _similarity_by_words(one, other, cosine)
+    return (
+        cosine
+        if is_same_question(question, candidate)
+        else _similarity_by_words(question, candidate, cosine)
+    )
 
 
 def _similarity_by_words(one: str, other: str, cosine: float) -> float:
@@ -76,9 +80,9 @@ def _similarity_by_words(one: str, other: str, cosine: float) -> float:
     return cosine - DIFFERENCE_PENALTY - UNSHARED_WORDS_PENALTY * _unshared_weight(first, second)
 
 
-def is_same_question(one: str, other: str) -> bool:
+def is_same_question(question: str, candidate: str) -> bool:
     """Return True only when both certainly ask for the same."""
-    return canonicalize(one) == canonicalize(other)
+    return canonicalize(question) == canonicalize(candidate)
 
 
 def best_match(
@@ -90,19 +94,23 @@ def best_match(
     core, all by default. None where all contradict the query.
     """
     same = _find_same(query, candidates, range(len(candidates)) if alike is None else alike)
-    place, found = _most_similar(query, candidates) if same is None else (same, candidates[same][1])
-    if found <= CONTRADICTION_SCORE:
+    place, score = _most_similar(query, candidates) if same is None else (same, candidates[same][1])
+    if score <= CONTRADICTION_SCORE:
         return None
-    others = [candidate for at, candidate in enumerate(candidates) if at != place]
-    sure = found - _margin_penalty(found, (cosine for _, cosine in others), NEIGHBOUR_MARGIN)
-    chosen = candidates[place][0]
+    other_candidates = [candidate for at, candidate in enumerate(candidates) if at != place]
+    sure = score - _margin_penalty(
+        score, (cosine for _, cosine in other_candidates), NEIGHBOUR_MARGIN
+    )
+    matched_question = candidates[place][0]
     if same is not None:
-        return QuestionMatch(place, sure, found)
-    if not _has_same_wording(query, chosen):
+        return QuestionMatch(place, sure, score)
+    if not _has_same_wording(query, matched_question):
         return QuestionMatch(place, sure, sure)
-    near = ((question, cosine) for question, cosine in others if cosine > found - RIVAL_MARGIN)
-    rivals = (similarity(query, question, cosine) for question, cosine in near)
-    return QuestionMatch(place, sure, found - _margin_penalty(found, rivals, RIVAL_MARGIN))
+    near_candidates = (
+        (question, cosine) for question, cosine in other_candidates if cosine > score - RIVAL_MARGIN
+    )
+    rivals = (similarity(query, question, cosine) for question, cosine in near_candidates)
+    return QuestionMatch(place, sure, score - _margin_penalty(score, rivals, RIVAL_MARGIN))
 
 
 def _find_same(
@@ -113,78 +121,87 @@ def _find_same(
 
 def _most_similar(query: str, candidates: Sequence[tuple[str, float]]) -> tuple[int, float]:
     """Return the most similar candidate; none of them is the question itself."""
-    best, most = 0, CONTRADICTION_SCORE
+    best, best_score = 0, CONTRADICTION_SCORE
     for place, (question, cosine) in enumerate(candidates):
-        if cosine <= most:
+        if cosine <= best_score:
             break  # likeness is at most the cosine: nobody from here on is more like it
-        found = _similarity_by_words(query, question, cosine)
-        if found > most:
-            best, most = place, found
-    return best, most
+        score = _similarity_by_words(query, question, cosine)
+        if score > best_score:
+            best, best_score = place, score
+    return best, best_score
 
 
-def _margin_penalty(found: float, rivals: Iterable[float], within: float) -> float:
-    return max(0.0, max(rivals, default=CONTRADICTION_SCORE) + within - found)
+def _margin_penalty(score: float, rivals: Iterable[float], within: float) -> float:
+    return max(0.0, max(rivals, default=CONTRADICTION_SCORE) + within - score)
 
 
-def _has_same_wording(one: str, other: str) -> bool:
+def _has_same_wording(question: str, candidate: str) -> bool:
     """Return True for nearly equal wording."""
-    return canonicalize_loosely(one) == canonicalize_loosely(other)
+    return canonicalize_loosely(question) == canonicalize_loosely(candidate)
 
 
-def _is_contradiction(one: QuestionFeatures, other: QuestionFeatures) -> bool:
+def _is_contradiction(question: QuestionFeatures, candidate: QuestionFeatures) -> bool:
     return (
-        one.numbers != other.numbers
-        or one.times != other.times
-        or one.comparisons != other.comparisons
-        or one.is_negated != other.is_negated
-        or _has_different_ask(one, other)
-        or _has_different_names(one, other)
-        or _has_opposites(one.stems - other.stems, other.stems - one.stems)
-        or _is_reversed(one, other)
+        question.numbers != candidate.numbers
+        or question.times != candidate.times
+        or question.comparisons != candidate.comparisons
+        or question.is_negated != candidate.is_negated
+        or _has_different_ask(question, candidate)
+        or _has_different_names(question, candidate)
+        or _has_opposites(question.stems - candidate.stems, candidate.stems - question.stems)
+        or _is_reversed(question, candidate)
     )
 
 
-def _unshared_weight(one: QuestionFeatures, other: QuestionFeatures) -> float:
+def _unshared_weight(question: QuestionFeatures, candidate: QuestionFeatures) -> float:
     """Return the weighted share of words that only one of the two has."""
-    first, second = one.content, other.content
+    first, second = question.content, candidate.content
     total = sum(first.values()) + sum(second.values())
-    apart = sum(weight for word, weight in first.items() if word not in second)
-    apart += sum(weight for word, weight in second.items() if word not in first)
-    return apart / total if total else 0.0
+    unshared = sum(weight for word, weight in first.items() if word not in second)
+    unshared += sum(weight for word, weight in second.items() if word not in first)
+    return unshared / total if total else 0.0
 
 
-def _has_different_ask(one: QuestionFeatures, other: QuestionFeatures) -> bool:
-    first, second = one.ask_types & _SPECIFIC_ASKS, other.ask_types & _SPECIFIC_ASKS
+def _has_different_ask(question: QuestionFeatures, candidate: QuestionFeatures) -> bool:
+    first, second = question.ask_types & _SPECIFIC_ASKS, candidate.ask_types & _SPECIFIC_ASKS
     return bool(first and second and not first & second)
 
 
-def _has_different_names(one: QuestionFeatures, other: QuestionFeatures) -> bool:
+def _has_different_names(question: QuestionFeatures, candidate: QuestionFeatures) -> bool:
     """Return True when each has a name that the other lacks."""
-    mine = any(name not in other.stems for name in one.names)
-    return mine and any(name not in one.stems for name in other.names)
+    has_own_name = any(name not in candidate.stems for name in question.names)
+    return has_own_name and any(name not in question.stems for name in candidate.names)
 
 
-def _has_opposites(mine: frozenset[str], theirs: frozenset[str]) -> bool:
-    if any(pair & mine and pair & theirs and not pair <= mine for pair in _OPPOSITES):
+def _has_opposites(question_words: frozenset[str], candidate_words: frozenset[str]) -> bool:
+    if any(
+        opposites & question_words
+        and opposites & candidate_words
+        and not opposites <= question_words
+        for opposites in _OPPOSITES
+    ):
         return True
-    return _has_negated_word(mine, theirs) or _has_negated_word(theirs, mine)
+    return _has_negated_word(question_words, candidate_words) or _has_negated_word(
+        candidate_words, question_words
+    )
 
 
-def _has_negated_word(mine: Iterable[str], theirs: frozenset[str]) -> bool:
-    return any(prefix + word in theirs for word in mine for prefix in _NEGATING_PREFIXES)
+def _has_negated_word(words: Iterable[str], negated_words: frozenset[str]) -> bool:
+    return any(prefix + word in negated_words for word in words for prefix in _NEGATING_PREFIXES)
 
 
-def _is_reversed(one: QuestionFeatures, other: QuestionFeatures) -> bool:
+def _is_reversed(question: QuestionFeatures, candidate: QuestionFeatures) -> bool:
     """Return True when shared words have another order that changes subject and object."""
-    common = set(one.content_order) & set(other.content_order)
-    first = [word for word in dict.fromkeys(one.content_order) if word in common]
-    second = [word for word in dict.fromkeys(other.content_order) if word in common]
+    common = set(question.content_order) & set(candidate.content_order)
+    first = [word for word in dict.fromkeys(question.content_order) if word in common]
+    second = [word for word in dict.fromkeys(candidate.content_order) if word in common]
     if first == second:
         return False
     places = {word: place for place, word in enumerate(second)}
-    named = [places[word] for word in first if word in one.names or word in other.names]
-    swapped_names = any(left > right for left, right in pairwise(named))
+    name_places = [
+        places[word] for word in first if word in question.names or word in candidate.names
+    ]
+    swapped_names = any(left > right for left, right in pairwise(name_places))
     return swapped_names or bool(
-        (one.prepositions | other.prepositions) - {"for", "with", "between"}
+        (question.prepositions | candidate.prepositions) - {"for", "with", "between"}
     )

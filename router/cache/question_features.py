@@ -13,9 +13,9 @@ from math import log
 from router.backends.tokenization import STOPWORDS, fold, stem
 
 
-def split_words(words: str, apart: str | None = None) -> list[str]:
+def split_words(words: str, separator: str | None = None) -> list[str]:
     """Split a text of words, which is more readable than a list."""
-    return words.split(apart)
+    return words.split(separator)
 
 
 # Words that change how one asks, not what one asks for.

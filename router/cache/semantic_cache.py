@@ -94,21 +94,21 @@ class SemanticCache:
         self, scope: CacheScope, query: str, vector: NDArray[np.float32]
     ) -> CacheEntry | None:
         """Return the answer to an equivalent question."""
-        near, first = await self._find_neighbours(scope.key, vector)
+        ranked, first = await self._find_neighbours(scope.key, vector)
         digest = _digest(query)
-        while near and near[0].cosine >= self._limits.threshold:
-            alike = [at for at, neighbour in enumerate(near) if neighbour.digest == digest]
-            pairs = [(neighbour.query, neighbour.cosine) for neighbour in near]
+        while ranked and ranked[0].cosine >= self._limits.threshold:
+            alike = [at for at, neighbour in enumerate(ranked) if neighbour.digest == digest]
+            pairs = [(neighbour.query, neighbour.cosine) for neighbour in ranked]
             match = best_match(query, pairs, alike)
             if match is None or match.threshold_max < self._limits.threshold:
                 return None
-            chosen = near.pop(match.index)
-            key = self._entry_key(scope.key, chosen.digest)
-            body = first.get(chosen.digest) or await self._read_body(key)
+            equivalent = ranked.pop(match.index)
+            key = self._entry_key(scope.key, equivalent.digest)
+            body = first.get(equivalent.digest) or await self._read_body(key)
             entry = _parse_entry(body, "similar")
             if entry is not None:
                 return replace(entry, similarity=match.similarity)
-            await self._delete(scope.key, [chosen.digest])
+            await self._delete(scope.key, [equivalent.digest])
         return None
 
     async def put(
@@ -196,10 +196,10 @@ class SemanticCache:
         except ResponseError as error:
             self._disable_vectors(error)
             return [], {}
-        near, body = reply
-        first = {_decode(near[0]): dict(zip(body[::2], body[1::2], strict=True))} if body else {}
-        names = map(_decode, near[::2])
-        return rank_by_cosine(vector, map(decode_entry, names, near[1::2])), first
+        rows, body = reply
+        first = {_decode(rows[0]): dict(zip(body[::2], body[1::2], strict=True))} if body else {}
+        names = map(_decode, rows[::2])
+        return rank_by_cosine(vector, map(decode_entry, names, rows[1::2])), first
 
     def _check_replies(self, replies: Iterable[object]) -> None:
         for reply in replies:
@@ -262,14 +262,14 @@ def _digest(query: str) -> str:
     return xxh3_64_hexdigest(canonicalize(query).encode())
 
 
-def _parse_entry(body: Mapping[bytes, bytes], how: str) -> CacheEntry | None:
+def _parse_entry(body: Mapping[bytes, bytes], match_kind: str) -> CacheEntry | None:
     """Return the entry; None when absent or written by another program."""
     try:
         return CacheEntry(
             query=body[b"query"].decode(),
             answer=json.loads(body[b"answer"]),
             decision=body[b"decision"].decode(),
-            match_kind=how,
+            match_kind=match_kind,
         )
     except (KeyError, ValueError):
         return None

@@ -59,8 +59,8 @@ def rank_by_cosine(
     rows = np.stack([entry.vector for entry in same_size]).astype(np.float32)
     lengths = np.linalg.norm(rows, axis=1) * np.linalg.norm(vector)
     cosines = np.clip(rows @ vector / np.maximum(lengths, _TINY), -1.0, 1.0).tolist()
-    near = [
+    neighbours = [
         SimilarQuestion(entry.digest, cosine, entry.query)
         for entry, cosine in zip(same_size, cosines, strict=True)
     ]
-    return sorted(near, key=lambda neighbour: -neighbour.cosine)
+    return sorted(neighbours, key=lambda neighbour: -neighbour.cosine)

@@ -15,13 +15,13 @@ def merged(parts: Iterable[StoreParts]) -> Catalog:
     """
     kinds: dict[str, CatalogKind] = {}
     links: list[CatalogLink] = []
-    for found, linked in parts:
-        taken = {name.lower() for name in kinds}
+    for store_kinds, linked in parts:
+        used_names = {name.lower() for name in kinds}
         names = {
-            name: f"{kind.store}.{name}" if name.lower() in taken else name
-            for name, kind in found.items()
+            name: f"{kind.store}.{name}" if name.lower() in used_names else name
+            for name, kind in store_kinds.items()
         }
-        kinds |= {names[name]: kind for name, kind in found.items()}
+        kinds |= {names[name]: kind for name, kind in store_kinds.items()}
         links += [
             link.model_copy(update={"start": names[link.start], "end": names[link.end]})
             for link in linked

@@ -28,11 +28,13 @@ def load_catalog(path: Path) -> Catalog:
         raise CatalogError(f"{path}: no *.yaml file; write one with `sluice catalog discover`")
     kinds: dict[str, Any] = {}
     links: list[Any] = []
-    for each in paths:
-        document = _document(each)
-        twice = sorted(set(kinds) & set(document.get("kinds") or {}))
-        if twice:
-            raise CatalogError(f"{each}: kinds: {twice[0]!r} is in another file too; rename one")
+    for file in paths:
+        document = _document(file)
+        duplicates = sorted(set(kinds) & set(document.get("kinds") or {}))
+        if duplicates:
+            raise CatalogError(
+                f"{file}: kinds: {duplicates[0]!r} is in another file too; rename one"
+            )
         kinds |= document.get("kinds") or {}
         links += document.get("links") or []
     return _validated({"version": 1, "kinds": kinds, "links": links}, path)
@@ -71,5 +73,5 @@ def _validated(document: Mapping[str, Any], path: Path) -> Catalog:
         return Catalog.model_validate(document)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise CatalogError(f"{path}: {where}: {first['msg']}") from error
+        location = ".".join(str(part) for part in first["loc"])
+        raise CatalogError(f"{path}: {location}: {first['msg']}") from error

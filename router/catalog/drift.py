@@ -25,35 +25,39 @@ def drift(file: Catalog, stores: Catalog) -> Iterator[Drift]:
     """
     now = {(kind.store, kind.source): (name, kind) for name, kind in stores.kinds.items()}
     for name, kind in file.kinds.items():
-        found = now.pop((kind.store, kind.source), None)
-        if found is None:
+        current = now.pop((kind.store, kind.source), None)
+        if current is None:
             yield Drift("lost", name, f"{kind.store} has no {kind.source} any more")
         else:
-            yield from _columns(name, kind, found[1])
+            yield from _columns(name, kind, current[1])
     for name, kind in now.values():
         yield Drift("added", name, f"{kind.store} has {kind.source}; the file lacks it")
     yield from _links(file, stores)
 
 
 def _columns(name: str, file: CatalogKind, store: CatalogKind) -> Iterator[Drift]:
-    lost = [column for column in file.columns if column not in store.columns]
+    missing = [column for column in file.columns if column not in store.columns]
     added = [column for column in store.columns if column not in file.columns]
-    for column in lost:
-        same = [each for each in added if store.columns[each].type == file.columns[column].type]
-        hint = f"; renamed to {same[0]}?" if len(same) == 1 else ""
+    for column in missing:
+        candidates = [
+            new_column
+            for new_column in added
+            if store.columns[new_column].type == file.columns[column].type
+        ]
+        hint = f"; renamed to {candidates[0]}?" if len(candidates) == 1 else ""
         yield Drift("lost", f"{name}.{column}", f"{file.source} has no such column{hint}")
     for column in added:
         yield Drift("added", f"{name}.{column}", f"{store.columns[column].type}; the file lacks it")
     for column, facts in file.columns.items():
-        other = store.columns.get(column)
-        if other is not None and other.type != facts.type:
-            yield Drift("changed", f"{name}.{column}", f"{facts.type} is {other.type} now")
+        store_column = store.columns.get(column)
+        if store_column is not None and store_column.type != facts.type:
+            yield Drift("changed", f"{name}.{column}", f"{facts.type} is {store_column.type} now")
 
 
 def _links(file: Catalog, stores: Catalog) -> Iterator[Drift]:
-    known = {_identity(file, link.start, link.end, link.name) for link in file.links}
+    file_links = {_identity(file, link.start, link.end, link.name) for link in file.links}
     for link in stores.links:
-        if _identity(stores, link.start, link.end, link.name) not in known:
+        if _identity(stores, link.start, link.end, link.name) not in file_links:
             yield Drift(
                 "added", f"{link.start} → {link.end}", f"link {link.name}; the file lacks it"
             )

@@ -98,17 +98,17 @@ class EnglishWords:
 
     def related(self, word: str, pos: str = "nv") -> dict[str, float]:
         """Return words near ``word`` with a weight from 0.36 to 1; ``pos``: n, v, a."""
-        found: dict[str, float] = {word: 1.0}
+        weights: dict[str, float] = {word: 1.0}
         for form in self.base(word):
-            found.setdefault(form, 0.98)
-            for weight, near in self._near(form, pos):
-                if weight >= WEIGHT_MIN and weight > found.get(near, 0):
-                    found[near] = weight
+            weights.setdefault(form, 0.98)
+            for weight, related_word in self._near(form, pos):
+                if weight >= WEIGHT_MIN and weight > weights.get(related_word, 0):
+                    weights[related_word] = weight
         return {
-            near.replace("_", " "): round(weight, 3)
-            for near, weight in found.items()
-            if not _PARTICLES & set(near.split("_")[:-1] if "_" in near else ())
-            and near.rpartition("_")[2] not in (_PARTICLES if "_" in near else ())
+            related_word.replace("_", " "): round(weight, 3)
+            for related_word, weight in weights.items()
+            if not _PARTICLES & set(related_word.split("_")[:-1] if "_" in related_word else ())
+            and related_word.rpartition("_")[2] not in (_PARTICLES if "_" in related_word else ())
         }
 
     def verbs(self, noun: str) -> Iterator[str]:
@@ -164,11 +164,13 @@ class EnglishWords:
     def _climbs(self, index: int, target: str) -> bool:
         seen, layer = set[int](), {index}
         for _ in range(_DEPTH_MAX):
-            for each in layer:
-                if (target, 0) in self._synsets[each].words:
+            for synset_index in layer:
+                if (target, 0) in self._synsets[synset_index].words:
                     return True
             seen |= layer
-            layer = {up for each in layer for up in self._synsets[each].broader} - seen
+            layer = {
+                up for synset_index in layer for up in self._synsets[synset_index].broader
+            } - seen
         return False
 
 
@@ -207,7 +209,7 @@ def _synset(line: str) -> Synset:
         tuple(int(number) for number in broader.split()),
         tuple(
             (source, int(number), form)
-            for source, _, rest in (each.partition(">") for each in derived.split())
+            for source, _, rest in (entry.partition(">") for entry in derived.split())
             for number, _, form in (rest.partition("."),)
         ),
     )

@@ -82,7 +82,7 @@ async def _kind(session: Session, label: str, indexed: Sequence[str]) -> Catalog
         limit=SAMPLE_NODES,
     )
     facts = _facts([row["p"] for row in sample], counted[0]["n"])
-    key = next((each for each in indexed if each in facts and facts[each].unique), None)
+    key = next((field for field in indexed if field in facts and facts[field].unique), None)
     roles: Roles = roles_of(label, (key,) if key else (), facts)
     return CatalogKind(
         store="graph",
@@ -94,7 +94,7 @@ async def _kind(session: Session, label: str, indexed: Sequence[str]) -> Catalog
         words=(phrase_of(label),),
         rows=counted[0]["n"],
         certainty=roles.certainty,
-        columns={each: fact.column for each, fact in facts.items()},
+        columns={field: fact.column for field, fact in facts.items()},
     )
 
 
@@ -103,7 +103,7 @@ def _facts(sample: Sequence[Mapping[str, Any]], rows: int) -> dict[str, ColumnFa
     for properties in sample:
         for name, value in properties.items():
             values.setdefault(name, []).append(value)
-    return {name: _fact(each, len(sample), rows) for name, each in sorted(values.items())}
+    return {name: _fact(samples, len(sample), rows) for name, samples in sorted(values.items())}
 
 
 def _fact(values: Sequence[Any], sampled: int, rows: int) -> ColumnFacts:
@@ -186,7 +186,7 @@ async def _links(
             relationship=name,
             words=(phrase_of(name),),
             rows=counted[0]["n"] * ends[start, end] // max(len(rows), 1),
-            properties={each: fact.column for each, fact in properties.items()},
+            properties={field: fact.column for field, fact in properties.items()},
         )
         for start, end in sorted(ends)
     ]

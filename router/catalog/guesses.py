@@ -37,8 +37,8 @@ _FALSE = ("0", "n", "no", "f", "false")
 def described_words(comment: str | None) -> tuple[str, ...]:
     """Return a comment that is a name by itself: "patients", and not a sentence."""
     words = (comment or "").rstrip(".").split()
-    named = 0 < len(words) <= DESCRIBED_WORDS_MAX and all(word.isalpha() for word in words)
-    return (" ".join(words).lower(),) if named else ()
+    is_name = 0 < len(words) <= DESCRIBED_WORDS_MAX and all(word.isalpha() for word in words)
+    return (" ".join(words).lower(),) if is_name else ()
 
 
 def is_flag(sampled: Iterable[str]) -> bool:
@@ -101,7 +101,7 @@ def roles_of(kind: str, key: Sequence[str], facts: Mapping[str, ColumnFacts]) ->
 
 def _key(kind: str, facts: Mapping[str, ColumnFacts]) -> tuple[str, ...]:
     """Return the likeliest unique column: ``customer_id``, then ``name``, then any text."""
-    own = {singular(word) for word in words_of(kind)}
+    kind_words = {singular(word) for word in words_of(kind)}
     ranked: list[tuple[bool | int, ...]] = []
     names = list(facts)
     for place, (name, fact) in enumerate(facts.items()):
@@ -113,8 +113,13 @@ def _key(kind: str, facts: Mapping[str, ColumnFacts]) -> tuple[str, ...]:
         titles = words[-1] in _TITLE_WORDS
         keyed = identifies or name.lower().endswith("id")
         textual = fact.column.type in (*TEXTUAL, "uuid")
-        rank = (identifies and rest <= own, titles and rest <= own, keyed and textual, textual)
-        ranked.append((*(not each for each in rank), not keyed, place))
+        rank = (
+            identifies and rest <= kind_words,
+            titles and rest <= kind_words,
+            keyed and textual,
+            textual,
+        )
+        ranked.append((*(not flag for flag in rank), not keyed, place))
     return (names[min(ranked)[-1]],) if ranked else ()
 
 
@@ -123,12 +128,12 @@ def _title(kind: str, facts: Mapping[str, ColumnFacts], key: Sequence[str]) -> t
     person = _person(texts)
     if person:
         return person
-    named = _named(kind, texts)
-    if named:
-        return (named,)
+    named_column = _named(kind, texts)
+    if named_column:
+        return (named_column,)
     distinct = [name for name in texts if facts[name].unique and facts[name].width < LONG_TEXT]
-    others = [name for name in distinct if name not in key] or distinct
-    return tuple(others[:1])
+    candidates = [name for name in distinct if name not in key] or distinct
+    return tuple(candidates[:1])
 
 
 def _person(texts: Iterable[str]) -> tuple[str, ...]:
@@ -141,7 +146,7 @@ def _person(texts: Iterable[str]) -> tuple[str, ...]:
 
 def _named(kind: str, texts: Sequence[str]) -> str | None:
     """Return the title column: ``name``, then ``customer_name`` of customers, then any ``…_name``."""
-    own = {singular(word) for word in words_of(kind)}
+    kind_words = {singular(word) for word in words_of(kind)}
     ranked = []
     for place, name in enumerate(texts):
         words = words_of(name)
@@ -149,7 +154,7 @@ def _named(kind: str, texts: Sequence[str]) -> str | None:
             if title not in words:
                 continue
             rest = {singular(word) for word in words} - {title}
-            distance = 0 if not rest else 1 if rest <= own else 3
+            distance = 0 if not rest else 1 if rest <= kind_words else 3
             ranked.append((distance, rank, place, name))
     exact = [entry for entry in ranked if entry[0] < len(("own", "kind", "words"))]
     chosen = min(exact or ranked, default=None)
@@ -158,15 +163,15 @@ def _named(kind: str, texts: Sequence[str]) -> str | None:
 
 def _date(kind: str, facts: Mapping[str, ColumnFacts]) -> str | None:
     """Return the date that a question without a named date means."""
-    own = {singular(word) for word in words_of(kind)}
+    kind_words = {singular(word) for word in words_of(kind)}
     ranked = []
     for place, (name, fact) in enumerate(facts.items()):
         if fact.column.type not in TEMPORAL and fact.column.unit not in TIME_UNITS:
             continue
         words = set(words_of(name))
         bookkeeping = bool(words & _BOOKKEEPING)
-        named = bool({singular(word) for word in words} & own)
-        ranked.append((bookkeeping, bool(words & _LESS_LIKELY), not named, place, name))
+        names_kind = bool({singular(word) for word in words} & kind_words)
+        ranked.append((bookkeeping, bool(words & _LESS_LIKELY), not names_kind, place, name))
     return min(ranked)[-1] if ranked else None
 
 
@@ -174,11 +179,11 @@ def is_join_table(
     key: Sequence[str], columns: Iterable[str], foreign: Iterable[Sequence[str]]
 ) -> bool:
     """Return True for a table that only links two others."""
-    linked = [tuple(pair) for pair in foreign]
-    covered = {name for pair in linked for name in pair}
-    others = [
+    linked = [tuple(foreign_key) for foreign_key in foreign]
+    covered = {name for foreign_key in linked for name in foreign_key}
+    other_columns = [
         name
         for name in columns
         if name not in covered and name not in key and not set(words_of(name)) & _BOOKKEEPING
     ]
-    return len(linked) == len(("one", "other")) and set(key) <= covered and not others
+    return len(linked) == len(("one", "other")) and set(key) <= covered and not other_columns

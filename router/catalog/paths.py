@@ -55,8 +55,8 @@ class SchemaPaths:
         """Return how often a way only shares a parent: students and courses of one faculty."""
         links = self._catalog.visible_links
         return sum(
-            not one.reverse and two.reverse and not links[one.link].relationship
-            for one, two in pairwise(path)
+            not first.reverse and second.reverse and not links[first.link].relationship
+            for first, second in pairwise(path)
         )
 
     def _start(self, path: SchemaPath) -> tuple[str, ...]:
@@ -65,52 +65,58 @@ class SchemaPaths:
 
     def _twice(self, kind: str) -> list[SchemaPath]:
         """Return two steps along one link of a kind to itself: a manager's manager."""
-        own = [step for step in self._steps[kind] if step.end == kind]
-        return [(step, step) for step in own]
+        self_steps = [step for step in self._steps[kind] if step.end == kind]
+        return [(step, step) for step in self_steps]
 
     def _cost(self, kind: str) -> float:
         facts = self._catalog.kinds[kind]
         return JOIN_TABLE_COST if facts.join_table else 1.0 + VIEW_COST * facts.view
 
     def _between(self, start: str, end: str) -> tuple[SchemaPath, ...]:
-        found: list[SchemaPath] = []
-        self._extend(start, end, (), found)
+        paths: list[SchemaPath] = []
+        self._extend(start, end, (), paths)
         if start == end:
-            found += self._twice(start)
-        found.sort(
+            paths += self._twice(start)
+        paths.sort(
             key=lambda path: (
                 sum(step.cost for step in path) + LOOSE_COST * self.loose(path),
                 len(path),
             )
         )
-        return tuple(path for path in found if not self._returns(path))[:PATHS_MAX]
+        return tuple(path for path in paths if not self._returns(path))[:PATHS_MAX]
 
     def _returns(self, path: SchemaPath) -> bool:
         """Return True for a way along a foreign key and straight back: rows beside the first."""
         return any(
-            one.link == two.link
-            and one.reverse != two.reverse
-            and not self._catalog.visible_links[one.link].relationship
-            for one, two in pairwise(path)
+            first.link == second.link
+            and first.reverse != second.reverse
+            and not self._catalog.visible_links[first.link].relationship
+            for first, second in pairwise(path)
         )
 
-    def _extend(self, here: str, end: str, path: SchemaPath, found: list[SchemaPath]) -> None:
-        visited = {here, *(each.end for each in path), *(self._start(path) if path else ())}
+    def _extend(self, current: str, end: str, path: SchemaPath, paths: list[SchemaPath]) -> None:
+        visited = {
+            current,
+            *(earlier_step.end for earlier_step in path),
+            *(self._start(path) if path else ()),
+        }
         cost = sum(step.cost for step in path)
-        for step in self._steps[here]:
+        for step in self._steps[current]:
             if cost + step.cost > PATH_COST_MAX:
                 continue
-            onto_itself = step.end == here and not any(each.end == here for each in path)
+            onto_itself = step.end == current and not any(
+                earlier_step.end == current for earlier_step in path
+            )
             if step.end in visited and step.end != end and not onto_itself:
                 continue
             if step.end != end and self._catalog.kinds[step.end].view:
                 continue  # a view repeats other tables: it joins nothing
             longer = (*path, step)
             if step.end == end:
-                found.append(longer)
+                paths.append(longer)
                 continue
-            if len(longer) < PATH_LINKS_MAX and step.end != end and len(found) < PATHS_MAX * 8:
-                self._extend(step.end, end, longer, found)
+            if len(longer) < PATH_LINKS_MAX and step.end != end and len(paths) < PATHS_MAX * 8:
+                self._extend(step.end, end, longer, paths)
 
 
 def _roles(catalog: Catalog) -> frozenset[str]:

@@ -251,8 +251,8 @@ def _implied(
 
 
 def _link(start: str, end: str, columns: list[tuple[str, str]]) -> CatalogLink:
-    named = columns[-1][0]
-    words = (" ".join(without_id(named)), " ".join(without_id(named, parts_of)))
+    last_column = columns[-1][0]
+    words = (" ".join(without_id(last_column)), " ".join(without_id(last_column, parts_of)))
     return CatalogLink(
         name=words[1].replace(" ", "_"),
         start=start,

@@ -26,8 +26,8 @@ class _Vector:
 
 async def discover_qdrant(client: httpx.AsyncClient) -> dict[str, CatalogKind]:
     """Read the collections behind ``client``, whose base URL is Qdrant's. Raises httpx.HTTPError."""
-    listed = await _get(client, "/collections")
-    names = sorted(each["name"] for each in listed["collections"])
+    reply = await _get(client, "/collections")
+    names = sorted(collection["name"] for collection in reply["collections"])
     kinds = {}
     for name in names:
         points = await _post(client, name, {"limit": SAMPLE_POINTS, "with_payload": True})
@@ -64,7 +64,9 @@ def _kind(
     for point in points:
         for field, value in (point.get("payload") or {}).items():
             values.setdefault(field, []).append(value)
-    facts = {field: _fact(each, len(points)) for field, each in sorted(values.items())}
+    facts = {
+        field: _fact(field_values, len(points)) for field, field_values in sorted(values.items())
+    }
     roles = roles_of(name, ("id",), facts)
     vector = _vector(described["config"]["params"].get("vectors") or {})
     return CatalogKind(
@@ -88,9 +90,11 @@ def _vector(configured: Mapping[str, Any]) -> _Vector | None:
     """Return the unnamed vector, or the named one that our model fits, or the first."""
     if "size" in configured:
         return _Vector(None, configured["size"])
-    named = [_Vector(name, each["size"]) for name, each in sorted(configured.items())]
-    fitting = [vector for vector in named if vector.size == LOCAL_DIMENSION]
-    return next(iter(fitting or named), None)
+    vectors = [
+        _Vector(name, vector_config["size"]) for name, vector_config in sorted(configured.items())
+    ]
+    fitting = [vector for vector in vectors if vector.size == LOCAL_DIMENSION]
+    return next(iter(fitting or vectors), None)
 
 
 def _fact(values: Sequence[Any], sampled: int) -> ColumnFacts:

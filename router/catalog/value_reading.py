@@ -24,13 +24,13 @@ async def postgres_values(
 ) -> AsyncIterator[tuple[str, list[ColumnValues]]]:
     """Yield the values of each kind in turn."""
     for name, kind in catalog.of_store("postgres"):
-        found: list[ColumnValues] = []
+        kind_values: list[ColumnValues] = []
         for columns in _columns(kind):
             rows = await connection.fetch(
                 _statement(kind, columns), VALUE_CHARS_MAX, VALUES_MAX + 1
             )
-            found += _by_scope(kind, columns, [tuple(row) for row in rows])
-        yield name, found
+            kind_values += _by_scope(kind, columns, [tuple(row) for row in rows])
+        yield name, kind_values
 
 
 def _by_scope(
@@ -53,19 +53,22 @@ async def graph_values(
 ) -> AsyncIterator[tuple[str, list[ColumnValues]]]:
     """Yield the values of each label in turn."""
     for name, kind in catalog.of_store("graph"):
-        found: list[ColumnValues] = []
+        kind_values: list[ColumnValues] = []
         for columns in _columns(kind):
             listed = kind.columns[columns[0]].type == "list"
             scopes = tuple(column for column, _ in kind.scopes or ())
             cypher = _cypher(f"(n:{_label(kind.source)})", (columns, scopes), listed=listed)
             result = await session.run(cypher, {"limit": VALUES_MAX + 1, "chars": VALUE_CHARS_MAX})
             rows = [tuple(str(part) for part in record["row"]) async for record in result]
-            found += _by_scope(kind, columns, rows)
-        yield name, found
+            kind_values += _by_scope(kind, columns, rows)
+        yield name, kind_values
     for link in catalog.visible_links.values():
         limited = catalog.kinds[link.start].where or catalog.kinds[link.end].where
         if link.relationship is not None and not limited:
-            yield link.id, [each async for each in _link_values(session, catalog, link)]
+            yield (
+                link.id,
+                [column_values async for column_values in _link_values(session, catalog, link)],
+            )
 
 
 async def _link_values(
@@ -119,11 +122,11 @@ def _statement(kind: CatalogKind, columns: tuple[str, ...]) -> str:
     if kind.columns[columns[0]].type == "list":
         source += f", unnest({value[0]}) AS element"
         value = ["element"]
-    texts = [f"{each}::text" for each in value]
+    texts = [f"{expression}::text" for expression in value]
     texts += [f"{_quoted(column)}::text" for column, _ in kind.scopes or ()]
-    where = " AND ".join(f"{each} <> '' AND length({each}) <= $1" for each in texts)
+    predicate = " AND ".join(f"{text} <> '' AND length({text}) <= $1" for text in texts)
     return (
-        f"SELECT {', '.join(texts)} FROM {source} WHERE {where} "  # noqa: S608 - quoted names
+        f"SELECT {', '.join(texts)} FROM {source} WHERE {predicate} "  # noqa: S608 - quoted names
         f"GROUP BY {', '.join(str(n) for n in range(1, len(texts) + 1))} "
         "ORDER BY count(*) DESC LIMIT $2"
     )

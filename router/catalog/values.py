@@ -71,14 +71,17 @@ class ValueIndex:
         self._lemmas: Mapping[str, Sequence[str]] | None = None
         self._source = catalog, values, tuple(places)
         self._scopes = frozenset(
-            each.scope for columns in values.values() for each in columns if each.scope
+            column_values.scope
+            for columns in values.values()
+            for column_values in columns
+            if column_values.scope
         )
         self.seen_by = lru_cache(maxsize=CALLERS_MAX)(self._seen_by)
         self._places, self._codes = _places(places)
         for name, columns in values.items():
-            for each in columns:
-                if not each.scope:
-                    self._add_values(catalog, name, each)
+            for column_values in columns:
+                if not column_values.scope:
+                    self._add_values(catalog, name, column_values)
         words = {word for phrase in self._entries for word in phrase.split()}
         self._words = frozenset(words)
         self._typos: dict[str, list[str]] = defaultdict(list)
@@ -129,8 +132,12 @@ class ValueIndex:
         """Return the words of values that are one edit away from ``word``."""
         if len(word) < TYPO_LETTERS_MIN:
             return []
-        near = {each for variant in deletions(word) for each in self._typos.get(variant, ())}
-        return sorted(each for each in near if abs(len(each) - len(word)) <= 1 and each != word)
+        neighbours = {
+            known for variant in deletions(word) for known in self._typos.get(variant, ())
+        }
+        return sorted(
+            known for known in neighbours if abs(len(known) - len(word)) <= 1 and known != word
+        )
 
     def _add_values(self, catalog: Catalog, name: str, values: ColumnValues) -> None:
         """Add the values of a kind, or of a link; what the catalogue hides is passed over."""
@@ -191,13 +198,13 @@ def _places(
     groups: Iterable[tuple[str, ...]],
 ) -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[str, ...]]]:
     """Return the names of places by each of them, and by the code that a group begins with "="."""
-    named: dict[str, tuple[str, ...]] = {}
-    coded: dict[str, tuple[str, ...]] = {}
+    by_name: dict[str, tuple[str, ...]] = {}
+    by_code: dict[str, tuple[str, ...]] = {}
     for group in groups:
         names = tuple(name for name in group if not name.startswith("="))
-        named |= dict.fromkeys(map(fold_text, names), names)
-        coded |= {code[1:]: names for code in group if code.startswith("=")}
-    return named, coded
+        by_name |= dict.fromkeys(map(fold_text, names), names)
+        by_code |= {code[1:]: names for code in group if code.startswith("=")}
+    return by_name, by_code
 
 
 def _parts(title: str) -> Iterator[tuple[str, float]]:

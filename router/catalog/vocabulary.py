@@ -136,10 +136,10 @@ class Vocabulary:
         """Return the meanings of a phrase, best first; ``words`` are folded."""
         words = list(words)
         key = " ".join(self.lemma(word) for word in words)
-        found = list(self._terms.get(key, {}).values())
-        if len(words) == 1 and all(term.weight < HEAD for term in found):
-            found += self.derived(words[0])
-        return sorted(found, key=lambda term: -term.weight)
+        terms = list(self._terms.get(key, {}).values())
+        if len(words) == 1 and all(term.weight < HEAD for term in terms):
+            terms += self.derived(words[0])
+        return sorted(terms, key=lambda term: -term.weight)
 
     def _derived(self, word: str) -> tuple[Term, ...]:
         """Return the meanings of parts of names that abbreviate a word or share its stem."""
@@ -177,21 +177,21 @@ class Vocabulary:
         for phrase in dict.fromkeys((*kind_phrases(name), *kind.words)):
             self._add(phrase, Term("kind", name, NAME, exact=True))
             words = phrase.split()
-            near = english.related(singular(words[-1]), "n")
+            related_words = english.related(singular(words[-1]), "n")
             factor = NEAR if len(words) == 1 else NEAR * HEAD
             if len(words) > 1:
                 self._add(words[-1], Term("kind", name, HEAD))
                 self._add("".join(words), Term("kind", name, NAME, exact=True))
-            for word, weight in near.items():
+            for word, weight in related_words.items():
                 self._add(word, Term("kind", name, weight * factor))
         for column, facts in kind.visible.items():
             self._add_column(name, (column, facts), english)
 
     def _add_column(
-        self, kind: str, named: tuple[str, CatalogColumn], english: EnglishWords
+        self, kind: str, column_and_facts: tuple[str, CatalogColumn], english: EnglishWords
     ) -> None:
-        column, facts = named
-        own = {singular(word) for word in words_of(kind)}
+        column, facts = column_and_facts
+        kind_words = {singular(word) for word in words_of(kind)}
         names = (phrase_of(column), " ".join(parts_of(column)), *facts.words)
         for phrase in dict.fromkeys(names):
             self._add(phrase, Term("column", kind, NAME, column, exact=True))
@@ -199,10 +199,12 @@ class Vocabulary:
             if words[-1] in _COMPOUNDS:  # "email address", "phone number"
                 compound = f"{phrase} {_COMPOUNDS[words[-1]]}"
                 self._add(compound, Term("column", kind, NAME, column, exact=True))
-            rest = [word for word in words if word not in _GENERIC and singular(word) not in own]
+            rest = [
+                word for word in words if word not in _GENERIC and singular(word) not in kind_words
+            ]
             if rest and rest != words:
                 self._add(" ".join(rest), Term("column", kind, PART, column))
-            bare = [word for word in words if singular(word) not in own]
+            bare = [word for word in words if singular(word) not in kind_words]
             if bare and bare != words:
                 self._add(" ".join(bare), Term("column", kind, NAME, column, exact=True))
             core = rest or bare or words
@@ -234,10 +236,10 @@ class Vocabulary:
 
     def _add_link_word(self, word: str, link: CatalogLink, english: EnglishWords) -> None:
         self._add(word, Term("link", link.start, NAME, link=link.id))
-        for near, weight in english.related(word, "nv").items():
-            if " " not in near:
-                self._add(near, Term("link", link.start, weight * NEAR, link=link.id))
-                self._add_role(near, weight, link, english)
+        for related_word, weight in english.related(word, "nv").items():
+            if " " not in related_word:
+                self._add(related_word, Term("link", link.start, weight * NEAR, link=link.id))
+                self._add_role(related_word, weight, link, english)
 
     def _add_role(self, word: str, weight: float, link: CatalogLink, english: EnglishWords) -> None:
         if link.relationship and link.start in self.person_kinds and english.is_person(word):
@@ -248,21 +250,21 @@ def _person_verbs(
     catalog: Catalog, kinds: Iterable[str], english: EnglishWords
 ) -> dict[str, dict[str, float]]:
     """Return what people of a kind do, in base form: customers are buyers, and "buy"."""
-    found: dict[str, dict[str, float]] = defaultdict(dict)
+    kinds_by_verb: dict[str, dict[str, float]] = defaultdict(dict)
     for name in kinds:
         head = (catalog.kinds[name].words or (phrase_of(name),))[0].split()[-1]
-        for near, weight in english.related(singular(head), "n").items():
-            for verb in english.verbs(near) if near.endswith(("er", "or")) else ():
+        for related_word, weight in english.related(singular(head), "n").items():
+            for verb in english.verbs(related_word) if related_word.endswith(("er", "or")) else ():
                 base = base_form(verb, english.irregular)
-                found[base][name] = max(weight, found[base].get(name, 0.0))
-    return found
+                kinds_by_verb[base][name] = max(weight, kinds_by_verb[base].get(name, 0.0))
+    return kinds_by_verb
 
 
 def _abbreviations(catalog: Catalog, english: EnglishWords) -> dict[str, dict[str, float]]:
     """Return the parts of names by first letter, each with the factor of what it abbreviates."""
     parts: dict[str, dict[str, float]] = defaultdict(dict)
     for name, kind in catalog.visible_kinds.items():
-        for part in {part for each in (name, *kind.visible) for part in parts_of(each)}:
+        for part in {part for identifier in (name, *kind.visible) for part in parts_of(identifier)}:
             parts[part[0]][part] = SHORTENED if english.knows(part) else ABBREVIATED
     return parts
 

@@ -25,11 +25,13 @@ def abbreviates(part: str, word: str) -> bool:
     return not set(part[1:]) & _VOWELS and all(letter in letters for letter in part[1:])
 
 
-def shares_stem(word: str, other: str) -> bool:
+def shares_stem(word: str, candidate: str) -> bool:
     """Return True for two derivations of one stem: "insurance" and "insurer"."""
-    pairs = zip(word, other, strict=False)
-    same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
-    return same >= STEM_MIN and {word[same:], other[same:]} <= _ENDINGS
+    pairs = zip(word, candidate, strict=False)
+    shared_length = sum(1 for _ in takewhile(lambda letters: letters[0] == letters[1], pairs))
+    return (
+        shared_length >= STEM_MIN and {word[shared_length:], candidate[shared_length:]} <= _ENDINGS
+    )
 
 
 def base_form(word: str, irregular: Mapping[str, str]) -> str:

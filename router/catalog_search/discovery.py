@@ -46,10 +46,10 @@ async def _postgres(stores: StoreSettings) -> StoreParts:
     try:
         async with connection.transaction(readonly=True):
             await connection.execute(f"SET LOCAL statement_timeout = '{DISCOVERY_SECONDS}s'")
-            found = await discover_postgres(connection)
+            discovery = await discover_postgres(connection)
     finally:
         await connection.close()
-    return found.kinds, found.links
+    return discovery.kinds, discovery.links
 
 
 async def _graph(stores: StoreSettings) -> StoreParts:
@@ -62,10 +62,10 @@ async def _graph(stores: StoreSettings) -> StoreParts:
         async with driver.session(
             database=stores.neo4j_database, default_access_mode=READ_ACCESS
         ) as session:
-            found = await discover_graph(session)
+            discovery = await discover_graph(session)
     finally:
         await driver.close()
-    return found.kinds, found.links
+    return discovery.kinds, discovery.links
 
 
 async def _qdrant(stores: StoreSettings) -> StoreParts:

@@ -85,7 +85,7 @@ def to_form(answer: ModelForm) -> QuestionForm:
         )
     return QuestionForm(
         kind=answer.kind,
-        conditions=tuple(_condition(each) for each in answer.conditions),
+        conditions=tuple(_condition(condition) for condition in answer.conditions),
         order=order,
         limit=answer.limit,
         aggregate=aggregate,
@@ -117,31 +117,31 @@ def unaccounted_words(question: str, form: QuestionForm, catalog: Catalog) -> tu
     """
     words = fold_text(question).split()
     kinds = list(_kinds(form, catalog))
-    known = {stem(word) for word in _form_words(form, kinds)}
-    left = [word for word in words if not _is_empty(word) and stem(word) not in known]
+    form_stems = {stem(word) for word in _form_words(form, kinds)}
+    unaccounted = [word for word in words if not _is_empty(word) and stem(word) not in form_stems]
     question_words = {*words, *_NUMBER.findall(question)}
     for column, text in _asked_values(form):
         if text in question_words or (
             fold_text(text) and set(fold_text(text).split()) <= question_words
         ):
             continue
-        if not left or not _is_category(column, text, kinds):
+        if not unaccounted or not _is_category(column, text, kinds):
             raise CatalogError(f"{column}: {text!r} is not in the question")
-        left = left[1:]
-    left = _without_order(form, kinds, words, left)
+        unaccounted = unaccounted[1:]
+    unaccounted = _without_order(form, kinds, words, unaccounted)
     if form.limit is not None and str(form.limit) not in question_words:
         raise CatalogError(f"limit: {form.limit} is not in the question")
     if not _negates(form):
-        left += [word for word in words if word in NEGATIONS]
-    return tuple(dict.fromkeys(left))
+        unaccounted += [word for word in words if word in NEGATIONS]
+    return tuple(dict.fromkeys(unaccounted))
 
 
 def _without_order(
-    form: QuestionForm, kinds: Sequence[CatalogKind], words: Sequence[str], left: list[str]
+    form: QuestionForm, kinds: Sequence[CatalogKind], words: Sequence[str], unaccounted: list[str]
 ) -> list[str]:
     """Return the words that are left once the order took its own: its column's name, or "latest"."""
     if form.order is None:
-        return left
+        return unaccounted
     column = form.order.measure.column or ""
     names = [
         column,
@@ -150,10 +150,10 @@ def _without_order(
     if {stem(word) for name in names for word in fold_text(phrase_of(name)).split()} & set(
         map(stem, words)
     ):
-        return left
-    if not left:
+        return unaccounted
+    if not unaccounted:
         raise CatalogError(f"order: {column!r} is not in the question")
-    return left[1:]
+    return unaccounted[1:]
 
 
 def _asked_values(form: QuestionForm) -> Iterator[tuple[str, str]]:
@@ -231,5 +231,5 @@ def describe_catalog(catalog: Catalog, kinds: Mapping[str, CatalogKind]) -> str:
 
 
 def _samples(samples: Iterable[str]) -> str:
-    shown = ", ".join(list(samples)[:5])
-    return f": {shown}" if shown else ""
+    sample_text = ", ".join(list(samples)[:5])
+    return f": {sample_text}" if sample_text else ""

@@ -55,18 +55,18 @@ class ModelReader:
         except (CatalogError, ValidationError) as error:
             trace.add_note("model_refused", str(error))
             return None
-        best = max((each.coverage for each in local), default=0.0)
+        best = max((local_reading.coverage for local_reading in local), default=0.0)
         return reading if reading is not None and reading.coverage > best else None
 
     def _kinds(self, local: Sequence[QuestionReading]) -> dict[str, CatalogKind]:
         kinds = dict(self.catalog.visible_kinds)
         if len(kinds) <= KINDS_MAX:
             return kinds
-        near = {reading.form.kind for reading in local}
+        near_kinds = {reading.form.kind for reading in local}
         for link in self.catalog.visible_links.values():
             if {link.start, link.end} & {reading.form.kind for reading in local}:
-                near |= {link.start, link.end}
-        return {name: kind for name, kind in kinds.items() if name in near}
+                near_kinds |= {link.start, link.end}
+        return {name: kind for name, kind in kinds.items() if name in near_kinds}
 
     def _checked(self, question: str, answer: ModelForm) -> QuestionReading | None:
         if not answer.kind:
@@ -75,14 +75,14 @@ class ModelReader:
         left_out = unaccounted_words(question, form, self.catalog)
         content = [word for word in fold_text(question).split() if word not in FUNCTION_WORDS]
         coverage = 1.0 - min(1.0, len(left_out) / max(1, len(content)))
-        named = tuple(
+        unexpressed_words = tuple(
             word for word in answer.not_expressed if fold_text(word) in fold_text(question)
         )
         return QuestionReading(
             form=form,
             score=coverage,
             coverage=coverage,
-            left_out=tuple(dict.fromkeys((*left_out, *named))),
+            left_out=tuple(dict.fromkeys((*left_out, *unexpressed_words))),
             matches=(f"language model → {form.kind}",),
             anchors=0,
         )

@@ -60,7 +60,9 @@ class CatalogReader:
         """Read the values from Redis, else from the stores, and use them from now on."""
         values: Mapping[str, Sequence[ColumnValues]] | None = await self._store.load(self.catalog)
         if values is None:
-            values = {name: each async for name, each in self._source.read(self.catalog)}
+            values = {
+                name: column_values async for name, column_values in self._source.read(self.catalog)
+            }
             await self._store.save(self.catalog, values)
         self._reader = await asyncio.to_thread(self._built, values)
         self._values_read.set()

@@ -41,11 +41,11 @@ def value_hits(form: QuestionForm, kind: CatalogKind, rows: Sequence[Properties]
     for place, row in enumerate(rows):
         value = plain_value(row["value"])
         group = row.get("group")
-        shown = "none" if value is None else str(value)
+        value_text = "none" if value is None else str(value)
         hits.append(
             Hit(
                 id=f"{function}/{form.kind}" + (f"/{group}" if "group" in row else ""),
-                title=f"{group}: {shown}" if "group" in row else shown,
+                title=f"{group}: {value_text}" if "group" in row else value_text,
                 text=f"{function} of {phrase_of(form.kind)}",
                 source=f"{kind.store}:{kind.source}",
                 score=1 / (1 + 0.01 * place),
@@ -59,8 +59,8 @@ def value_hits(form: QuestionForm, kind: CatalogKind, rows: Sequence[Properties]
 def selected_value(form: QuestionForm, rows: Sequence[Properties]) -> AnswerValue | None:
     """Return the one value that the form asks for: an aggregate, or a column of a single row."""
     if form.aggregate is not None:
-        whole = len(rows) == 1 and not form.aggregate.group_by
-        return plain_value(rows[0]["value"]) if whole else None
+        is_single = len(rows) == 1 and not form.aggregate.group_by
+        return plain_value(rows[0]["value"]) if is_single else None
     if len(form.select) != 1 or not rows:
         return None
     values = [plain_value(row.get(form.select[0])) for row in rows]
@@ -83,10 +83,10 @@ def with_ties(form: QuestionForm, rows: Sequence[Properties]) -> Sequence[Proper
     """Return the rows or groups that the form's own limit allows, and those equal to the last."""
     if form.limit is None or len(rows) <= form.limit:
         return rows
-    first, others = rows[: form.limit], rows[form.limit :]
+    first, further_rows = rows[: form.limit], rows[form.limit :]
     graded = VALUE_COLUMN if form.aggregate is not None else SORT_COLUMN
     last = first[-1].get(graded)
-    return [*first, *(row for row in others if last is not None and row[graded] == last)]
+    return [*first, *(row for row in further_rows if last is not None and row[graded] == last)]
 
 
 def plain_value(value: object) -> AnswerValue | None:

@@ -89,17 +89,17 @@ class SchemaRouter:
         if "qdrant" in stores:
             scores[stores.index("qdrant")] += TEXT + self._manner(query)
         best = max(range(len(stores)), key=scores.__getitem__)
-        others = [score for place, score in enumerate(scores) if place != best]
-        margin = scores[best] - max(others, default=-math.inf)
+        other_scores = [score for place, score in enumerate(scores) if place != best]
+        margin = scores[best] - max(other_scores, default=-math.inf)
         return StoreEvidence(stores[best], 1 / (1 + math.exp(-STEEPNESS * margin)))
 
     def _score(self, words: list[str], vector: NDArray[np.float32], names: StoreNames) -> float:
         count = max(len(words), 1)
-        named = sum(word in names.names for word in words) / count
+        name_share = sum(word in names.names for word in words) / count
         kinds = sum(word in names.kinds for word in words) / count
-        near = sum(1.0 if w in names.names else names.near.get(w, 0.0) for w in words) / count
+        near_share = sum(1.0 if w in names.names else names.near.get(w, 0.0) for w in words) / count
         cosine = float((names.vectors @ vector).max()) if len(names.vectors) else 0.0
-        return NAMED * named + NAMED_KIND * kinds + NEAR * near + COSINE * cosine
+        return NAMED * name_share + NAMED_KIND * kinds + NEAR * near_share + COSINE * cosine
 
     def _manner(self, query: str) -> float:
         """Return how much the way of asking speaks for texts, by its words and the intent model."""
@@ -118,21 +118,29 @@ class SchemaRouter:
         tables, _, relations = text.partition("relationships")
         kinds = _KIND.findall(tables)
         types = _RELATIONSHIP.findall(relations)
-        named = {word for name in (*(n for n, _ in kinds), *types) for word in words_of(name)}
-        every = named | {w for _, columns in kinds for c in columns.split(",") for w in words_of(c)}
-        near: dict[str, float] = {}
+        strong_names = {
+            word for name in (*(n for n, _ in kinds), *types) for word in words_of(name)
+        }
+        every = strong_names | {
+            w for _, columns in kinds for c in columns.split(",") for w in words_of(c)
+        }
+        near_weights: dict[str, float] = {}
         for word in every:
-            for other, weight in self._near(word).items():
-                near[other] = max(near.get(other, 0.0), weight)
+            for near_word, weight in self._near(word).items():
+                near_weights[near_word] = max(near_weights.get(near_word, 0.0), weight)
         phrases = [*map(phrase_of, (name for name, _ in kinds)), *_described(kinds)]
         vectors = self._embedder.embed(phrases)
-        return StoreNames(self._bases(every), self._bases(named), near, vectors)
+        return StoreNames(self._bases(every), self._bases(strong_names), near_weights, vectors)
 
     def _near_of(self, word: str) -> Mapping[str, float]:
         if len(word) <= len("id"):
             return {}
         related = self._english.related(word, "nva")
-        return {self._base(each): weight for each, weight in related.items() if " " not in each}
+        return {
+            self._base(related_word): weight
+            for related_word, weight in related.items()
+            if " " not in related_word
+        }
 
     def _base(self, word: str) -> str:
         return base_form(word, self._english.irregular)

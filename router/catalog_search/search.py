@@ -114,7 +114,10 @@ class CatalogSearch:
             except CatalogError as error:
                 trace.add_note("refused", str(error))
                 continue
-            readings = [reading, *(each for each in readings if each is not reading)]
+            readings = [
+                reading,
+                *(other_reading for other_reading in readings if other_reading is not reading),
+            ]
             break
         first = readings[0] if form is not None else None
         choice = choose_way(first, intent, has_texts=self._has_texts)
@@ -130,7 +133,9 @@ class CatalogSearch:
             field = ".".join(str(part) for part in first["loc"])
             raise InvalidQuestion(f"{field}: {first['msg']}: ask for less at once") from None
         return [
-            each for each in readings if self._catalog.kinds[each.form.kind].store in self._backends
+            reading
+            for reading in readings
+            if self._catalog.kinds[reading.form.kind].store in self._backends
         ]
 
     async def read_with_model(self, text: str, plan: QuestionPlan) -> QuestionPlan:
@@ -163,10 +168,10 @@ class CatalogSearch:
         answer = await self._run(question, first)
         if answer.hits or answer.value is not None:
             return answer
-        for other in plan.readings[1:3]:
-            near = first.score - other.score <= SECOND_SCORE_GAP
-            if near and other.form.kind != first.form.kind:
-                second = await self._try(question, other)
+        for runner_up in plan.readings[1:3]:
+            is_close = first.score - runner_up.score <= SECOND_SCORE_GAP
+            if is_close and runner_up.form.kind != first.form.kind:
+                second = await self._try(question, runner_up)
                 if second is not None and second.hits:
                     return second
         return answer

@@ -58,13 +58,13 @@ class TextSearch:
         caller = search.caller if isinstance(search, FormSearch) else {}
         kinds = list(self.catalog.of_store("qdrant"))
         try:
-            found = await asyncio.gather(
+            hits_by_collection = await asyncio.gather(
                 *(self._collection(name, kind, search, caller) for name, kind in kinds)
             )
         except (httpx.HTTPError, OSError, KeyError, ValueError) as error:
             raise StoreUnavailable(self.name, type(error).__name__, str(error)) from error
-        near = [hit for each in found for hit in each]
-        hits = rank_by_words(search.query, near)
+        all_hits = [hit for collection_hits in hits_by_collection for hit in collection_hits]
+        hits = rank_by_words(search.query, all_hits)
         by_words = [name for name, kind in kinds if kind.embedding != LOCAL_MODEL]
         left_out = tuple(
             f"the meaning of the question in {name}: its vectors are of another model, so it was "
@@ -96,10 +96,10 @@ class TextSearch:
         self,
         name: str,
         kind: CatalogKind,
-        wanted: tuple[Vector, int],
+        vector_and_limit: tuple[Vector, int],
         rights: Mapping[str, Any],
     ) -> list[Hit]:
-        vector, limit = wanted[0], max(wanted[1], CANDIDATES)
+        vector, limit = vector_and_limit[0], max(vector_and_limit[1], CANDIDATES)
         body: dict[str, Any] = {
             "query": vector.tolist(),
             "limit": limit,

@@ -51,12 +51,12 @@ class ValueStore:
         return {
             kind: [
                 ColumnValues(
-                    tuple(each["columns"]),
-                    [tuple(v) for v in each["values"]],
-                    each["complete"],
-                    tuple((variable, value) for variable, value in each["scope"]),
+                    tuple(entry["columns"]),
+                    [tuple(v) for v in entry["values"]],
+                    entry["complete"],
+                    tuple((variable, value) for variable, value in entry["scope"]),
                 )
-                for each in columns
+                for entry in columns
             ]
             for kind, columns in document["kinds"].items()
         }
@@ -69,12 +69,12 @@ class ValueStore:
             "kinds": {
                 kind: [
                     {
-                        "columns": each.columns,
-                        "values": each.values,
-                        "complete": each.complete,
-                        "scope": each.scope,
+                        "columns": entry.columns,
+                        "values": entry.values,
+                        "complete": entry.complete,
+                        "scope": entry.scope,
                     }
-                    for each in columns
+                    for entry in columns
                 ]
                 for kind, columns in values.items()
             },

@@ -31,8 +31,8 @@ def rank_by_words(query: str, hits: Sequence[Hit]) -> list[Hit]:
     total = sum(weights.values()) or 1.0
 
     def score(place: int) -> float:
-        found = sum(weights[word] for word in weights.keys() & texts[place])
-        return hits[place].score + WORDS_SHARE * found / total
+        matched_weight = sum(weights[word] for word in weights.keys() & texts[place])
+        return hits[place].score + WORDS_SHARE * matched_weight / total
 
     order = sorted(range(len(hits)), key=lambda place: (-score(place), hits[place].id))
     return [hits[place] for place in order]

@@ -74,7 +74,9 @@ _DESCRIPTIONS = {
 
 
 def _error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    return {each: {"model": ErrorBody, "description": _DESCRIPTIONS[each]} for each in statuses}
+    return {
+        status: {"model": ErrorBody, "description": _DESCRIPTIONS[status]} for status in statuses
+    }
 
 
 @dataclass(slots=True)
@@ -267,7 +269,9 @@ def _error_handler(status: int) -> Handler:
 async def _handle_validation_error(_: Request, error: Exception) -> Response:
     """Name the field and the error, without the value: it may be a secret or invalid text."""
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class only
-    details = [{name: each[name] for name in ("loc", "msg", "type")} for each in error.errors()]
+    details = [
+        {name: problem[name] for name in ("loc", "msg", "type")} for problem in error.errors()
+    ]
     for detail in details:
         if detail["type"] == "model_attributes_type":
             detail["msg"] = "send a JSON object, with the header content-type: application/json"

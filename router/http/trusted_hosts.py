@@ -14,8 +14,8 @@ class TrustedHosts:
     """
 
     def __init__(self, names: Iterable[str]) -> None:
-        own = {"localhost", socket.gethostname()}
-        self._names = {name.lower().rstrip(".") for name in (*own, *names) if name}
+        own_names = {"localhost", socket.gethostname()}
+        self._names = {name.lower().rstrip(".") for name in (*own_names, *names) if name}
         self._trusts_any = ANY_HOST in self._names
 
     def is_trusted(self, host_header: str) -> bool:

@@ -32,10 +32,12 @@ def with_background(examples: Iterable[Example]) -> list[Example]:
 
     A few hundred examples alone cover few wordings, and no question out of scope.
     """
-    mine = list(examples)
-    known_queries = {example.query.lower() for example in mine}
+    team_examples = list(examples)
+    known_queries = {example.query.lower() for example in team_examples}
     shipped = read_examples(Path(__file__).parent / "questions.jsonl")
-    return mine + [example for example in shipped if example.query.lower() not in known_queries]
+    return team_examples + [
+        example for example in shipped if example.query.lower() not in known_queries
+    ]
 
 
 def require_trainable(rows: Sequence[Example], known: Collection[str] | None = INTENTS) -> None:
@@ -73,9 +75,9 @@ def _parse_line(line: bytes, known: Collection[str] | None) -> Example:
         raise ValueError(f"byte {error.start + 1} is not UTF-8; save the file as UTF-8") from error
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
+        location = ".".join(str(part) for part in first["loc"])
         raise ValueError(
-            f"expected {_EXPECTED_FORMAT} on a line of its own, but {where}{': ' * bool(where)}{first['msg']}"
+            f"expected {_EXPECTED_FORMAT} on a line of its own, but {location}{': ' * bool(location)}{first['msg']}"
         ) from error
     if not example.query.strip():
         raise ValueError("query is empty")

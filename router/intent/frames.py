@@ -114,7 +114,7 @@ def frame_grams(query: str) -> list[str]:
         for size in range(1, 5)
         for start in range(len(signs) - size + 1)
     ]
-    rows += [f"{sign} .. {other}" for sign, other in skip_bigrams(signs)]
+    rows += [f"{sign} .. {later_sign}" for sign, later_sign in skip_bigrams(signs)]
     return [row for row in rows if not _EMPTY_SYMBOLS.issuperset(row.split())]
 
 

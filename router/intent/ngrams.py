@@ -19,9 +19,9 @@ def split_tokens(query: str) -> list[str]:
 def skip_bigrams(row: Sequence[str]) -> Iterator[tuple[str, str]]:
     """Return pairs of items two to four places apart, the nearest first."""
     return (
-        (token, other)
+        (token, later_token)
         for gap in _SKIP_DISTANCES
-        for token, other in zip(row, row[gap:], strict=False)
+        for token, later_token in zip(row, row[gap:], strict=False)
     )
 
 

@@ -38,28 +38,28 @@ class NoveltyDetector:
 
     def novelty_score(self, score: float, vector: Floats) -> float:
         """Return a probability-like figure; above one half the question is out of scope."""
-        apart = self.familiarity(score, vector) - self.familiarity_threshold
-        return 1.0 / (1.0 + exp(min(50.0, max(-50.0, 2.0 * apart))))
+        margin = self.familiarity(score, vector) - self.familiarity_threshold
+        return 1.0 / (1.0 + exp(min(50.0, max(-50.0, 2.0 * margin))))
 
 
 def fit_novelty_detector(scores: Sequence[float] | Floats, vectors: Floats) -> NoveltyDetector:
     """Fit to held-out best scores and the vectors of the same training questions."""
     best = np.asarray(scores, np.float64)
-    near = _leave_one_out_proximity(vectors)
-    score_spread, near_spread = float(best.std()) or 1.0, float(near.std()) or 1.0
-    familiar = best / score_spread + near / near_spread
+    proximities = _leave_one_out_proximity(vectors)
+    score_spread, near_spread = float(best.std()) or 1.0, float(proximities.std()) or 1.0
+    familiar = best / score_spread + proximities / near_spread
     threshold = float(np.quantile(familiar, FALSE_REJECTION_RATE))
     return NoveltyDetector(vectors, score_spread, near_spread, threshold)
 
 
 def _leave_one_out_proximity(vectors: Floats) -> NDArray[np.float64]:
-    near = np.empty(len(vectors))
+    proximities = np.empty(len(vectors))
     for start in range(0, len(vectors), _BLOCK_ROWS):
         cosines = vectors[start : start + _BLOCK_ROWS] @ vectors.T
         rows = np.arange(len(cosines))
         cosines[rows, start + rows] = -1.0
-        near[start : start + _BLOCK_ROWS] = [_proximity(row) for row in cosines]
-    return near
+        proximities[start : start + _BLOCK_ROWS] = [_proximity(row) for row in cosines]
+    return proximities
 
 
 def _proximity(cosines: Floats) -> float:

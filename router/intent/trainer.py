@@ -82,8 +82,10 @@ def train(
     Raises:
         IntentModelError: an unknown intent, or too few examples of one.
     """
-    chosen = hyperparameters or (OWN_LABELS_HYPERPARAMETERS if known is None else Hyperparameters())
-    return fit_intent_model(list(examples), embedder, chosen, known).model
+    parameters = hyperparameters or (
+        OWN_LABELS_HYPERPARAMETERS if known is None else Hyperparameters()
+    )
+    return fit_intent_model(list(examples), embedder, parameters, known).model
 
 
 def train_and_evaluate(

@@ -78,15 +78,15 @@ class BatchWriter:
         complete: Sequence[OpenSource],
     ) -> None:
         """Write a batch, make the links, and clean up after the sources that are ``complete``."""
-        written = await self._write_or_split(batch)
-        await self._ledger.record([(each.record, each.source.origin) for each in written])
-        await self._link([*written, *unlinked])
-        await self._invalidate_answers({each.record.source for each in written})
-        for each in batch.records:
-            each.source.on_progress(1)
-        for each in written:
-            each.source.report.written += 1
-        self._summary.written += len(written)
+        records = await self._write_or_split(batch)
+        await self._ledger.record([(item.record, item.source.origin) for item in records])
+        await self._link([*records, *unlinked])
+        await self._invalidate_answers({item.record.source for item in records})
+        for item in batch.records:
+            item.source.on_progress(1)
+        for item in records:
+            item.source.report.written += 1
+        self._summary.written += len(records)
         for source in complete:
             # With something left out nobody knows whose record it was: nothing is removed.
             if not source.report.left_out:
@@ -96,9 +96,9 @@ class BatchWriter:
         """Make the links whose other end came later."""
         pending, self._pending = self._pending, []
         for batch in batches(pending, BATCH):
-            made, _ = await self._make_links(batch)
-            self._summary.links += made
-            self._summary.dangling -= made
+            link_count, _ = await self._make_links(batch)
+            self._summary.links += link_count
+            self._summary.dangling -= link_count
 
     async def delete(self, ids: list[str]) -> None:
         """Delete records from every store. Cached answers are filed by the records' sources."""
@@ -113,11 +113,11 @@ class BatchWriter:
         if not batch.records:
             return []
         try:
-            await self._write_patiently([each.record for each in batch.records], batch.vectors)
+            await self._write_patiently([item.record for item in batch.records], batch.vectors)
         except REFUSALS as error:
             if len(batch.records) > 1:
                 halves = [await self._write_or_split(half) for half in batch.halves()]
-                return [each for half in halves for each in half]
+                return [item for half in halves for item in half]
             record, source = batch.records[0].record, batch.records[0].source
             await delete_records(self._stores, [record.id])
             problem = SourceProblem(record.id, f"a store refuses the record: {first_line(error)}")
@@ -146,27 +146,35 @@ class BatchWriter:
         """Make the links of new, changed and waiting records, as far as their other ends exist."""
         outgoing = [
             _OutgoingLinks(
-                each.record.id, each.source.origin, tuple(dict.fromkeys(each.record.links))
+                item.record.id, item.source.origin, tuple(dict.fromkeys(item.record.links))
             )
-            for each in records
-            if each.record.links
+            for item in records
+            if item.record.links
         ]
         for batch in batches(outgoing, BATCH):
-            made, waiting = await self._make_links(batch)
-            wanted = sum(len(each.links) for each in batch)
-            self._summary.links += made
-            self._summary.dangling += wanted - made
+            link_count, waiting = await self._make_links(batch)
+            expected_count = sum(len(record_links.links) for record_links in batch)
+            self._summary.links += link_count
+            self._summary.dangling += expected_count - link_count
             self._pending += waiting[: max(0, PENDING_MAX - len(self._pending))]
 
     async def _make_links(self, batch: list[_OutgoingLinks]) -> tuple[int, list[_OutgoingLinks]]:
         """Return the number of links made, and the links that still wait."""
-        targets = await self._ledger.link_targets([link for each in batch for link in each.links])
-        resolved = {each.record_id: _resolve(each, targets) for each in batch}
-        made = await make_links(self._stores, resolved)
-        waiting = [each for each in (_unresolved(each, targets) for each in batch) if each.links]
-        still = {each.record_id for each in waiting}
-        await self._ledger.mark_linked([e.record_id for e in batch if e.record_id not in still])
-        return made, waiting
+        targets = await self._ledger.link_targets(
+            [link for outgoing in batch for link in outgoing.links]
+        )
+        resolved = {outgoing.record_id: _resolve(outgoing, targets) for outgoing in batch}
+        link_count = await make_links(self._stores, resolved)
+        waiting = [
+            outgoing
+            for outgoing in (_unresolved(outgoing, targets) for outgoing in batch)
+            if outgoing.links
+        ]
+        waiting_ids = {outgoing.record_id for outgoing in waiting}
+        await self._ledger.mark_linked(
+            [e.record_id for e in batch if e.record_id not in waiting_ids]
+        )
+        return link_count, waiting
 
     async def _invalidate_answers(self, sources: Iterable[str]) -> None:
         """Drop cached answers that show what changed. Without Redis they go when they are old."""

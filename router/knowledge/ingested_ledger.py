@@ -70,9 +70,9 @@ class LinkTargets:
         """
         if target in self.ids:
             return target
-        named = self.by_local_id.get(target, ())
-        own = [record_id for record_id, place in named if place == origin]
-        candidates = own or [record_id for record_id, _ in named]
+        matches = self.by_local_id.get(target, ())
+        own_ids = [record_id for record_id, place in matches if place == origin]
+        candidates = own_ids or [record_id for record_id, _ in matches]
         return candidates[0] if len(candidates) == 1 else None
 
 
@@ -91,19 +91,21 @@ class IngestedLedger:
         rows = await self._pool.fetch(SELECT_KNOWN, list(ids))
         return {row["id"]: KnownRecord(row["digest"], row["linked"]) for row in rows}
 
-    async def ids_without(self, origin: str, seen: NDArray[np.int64]) -> AsyncIterator[list[str]]:
-        """Yield the ids that came from a source, without those whose hash is in ``seen`` (sorted)."""
+    async def ids_without(
+        self, origin: str, seen_hashes: NDArray[np.int64]
+    ) -> AsyncIterator[list[str]]:
+        """Yield the ids that came from a source, without those whose hash is in ``seen_hashes`` (sorted)."""
         last = ""
         while rows := await self._pool.fetch(SELECT_IDS, origin, last, PAGE):
             last = rows[-1]["id"]
             hashes = np.array([hash(row["id"]) for row in rows], dtype=np.int64)
-            places = np.searchsorted(seen, hashes)
-            inside = places < len(seen)
-            inside[inside] = seen[places[inside]] == hashes[inside]
-            if gone := [
+            places = np.searchsorted(seen_hashes, hashes)
+            inside = places < len(seen_hashes)
+            inside[inside] = seen_hashes[places[inside]] == hashes[inside]
+            if missing_ids := [
                 row["id"] for row, is_seen in zip(rows, inside, strict=True) if not is_seen
             ]:
-                yield gone
+                yield missing_ids
 
     async def sources_of(self, ids: Sequence[str]) -> list[str]:
         """Return what readers are shown as the sources of these records."""
@@ -120,14 +122,14 @@ class IngestedLedger:
 
     async def link_targets(self, links: Sequence[Link]) -> LinkTargets:
         """Return the records that these links may mean."""
-        wanted = list({link.target for link in links})
-        rows = await self._pool.fetch(SELECT_TARGETS, wanted) if wanted else []
-        named: dict[str, list[tuple[str, str]]] = defaultdict(list)
+        targets = list({link.target for link in links})
+        rows = await self._pool.fetch(SELECT_TARGETS, targets) if targets else []
+        places_by_name: dict[str, list[tuple[str, str]]] = defaultdict(list)
         for row in rows:
-            named[row["local_id"]].append((row["id"], row["origin"]))
+            places_by_name[row["local_id"]].append((row["id"], row["origin"]))
         return LinkTargets(
             frozenset(row["id"] for row in rows),
-            {name: tuple(places) for name, places in named.items()},
+            {name: tuple(places) for name, places in places_by_name.items()},
         )
 
     async def record(self, records: Sequence[tuple[Record, str]]) -> None:

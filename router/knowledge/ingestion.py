@@ -97,11 +97,11 @@ class Ingestion:
         prefix = "" if folder == "." else f"{folder}/"
         with store_errors():
             origins = await self._ledger.origins()
-        there = set(present)
+        present_origins = set(present)
         return {
             origin: count
             for origin, count in origins.items()
-            if origin not in there and _is_below(origin, prefix)
+            if origin not in present_origins and _is_below(origin, prefix)
         }
 
     async def wait_until_searchable(self) -> None:
@@ -117,7 +117,7 @@ class Ingestion:
         complete, self._complete = self._complete, []
         try:
             changed, unlinked = await self._changed_records(batch)
-            vectors = await embed_batch([each.record for each in changed], self._embedder)
+            vectors = await embed_batch([item.record for item in changed], self._embedder)
         finally:
             await self._wait_for_writing()
         work = self._writer.write(EmbeddedRecords(changed, vectors), unlinked, complete)
@@ -132,19 +132,19 @@ class Ingestion:
         self, batch: list[SourcedRecord]
     ) -> tuple[list[SourcedRecord], list[SourcedRecord]]:
         """Return the records to write, and those that only wait for a link."""
-        known = await self._ledger.known([each.record.id for each in batch])
+        known_records = await self._ledger.known([item.record.id for item in batch])
         changed: list[SourcedRecord] = []
         unlinked: list[SourcedRecord] = []
-        for each in batch:
-            before = known.get(each.record.id)
-            if before is None or before.digest != record_digest(each.record):
-                changed.append(each)
+        for item in batch:
+            before = known_records.get(item.record.id)
+            if before is None or before.digest != record_digest(item.record):
+                changed.append(item)
                 continue
             if not before.linked:
-                unlinked.append(each)
-            each.source.report.unchanged += 1
+                unlinked.append(item)
+            item.source.report.unchanged += 1
             self.summary.unchanged += 1
-            each.source.on_progress(1)
+            item.source.on_progress(1)
         return changed, unlinked
 
 

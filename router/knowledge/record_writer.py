@@ -68,12 +68,12 @@ async def ingest_records(
     for batch in batches(everything, BATCH):
         await write_batch(stores, batch, await embed_batch(batch, embedder))
     # Links last: both ends must exist.
-    made = 0
+    link_count = 0
     for batch in batches(everything, BATCH):
-        made += await make_links(stores, {record.id: record.links for record in batch})
-    wanted = sum(len(record.links) for record in everything)
+        link_count += await make_links(stores, {record.id: record.links for record in batch})
+    expected_count = sum(len(record.links) for record in everything)
     await wait_for_indexes(stores)
-    return WriteSummary(len(everything), made, wanted - made)
+    return WriteSummary(len(everything), link_count, expected_count - link_count)
 
 
 async def prepare_stores(stores: StoreClients) -> None:
@@ -209,12 +209,12 @@ async def make_links(stores: StoreClients, links: Mapping[str, Sequence[Link]]) 
 async def _merge_links(
     tx: AsyncManagedTransaction, by_kind: Mapping[str, list[dict[str, str]]]
 ) -> int:
-    made = 0
+    link_count = 0
     for kind, rows in by_kind.items():
         result = await tx.run(_merge_links_statement(kind), {"rows": rows})
         answer = await result.single()
-        made += int(answer["made"]) if answer else 0
-    return made
+        link_count += int(answer["made"]) if answer else 0
+    return link_count
 
 
 async def _write_rows(stores: StoreClients, batch: list[Record]) -> None:

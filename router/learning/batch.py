@@ -132,4 +132,4 @@ def _add_dead_letter(batch: Batch, entry: FeedbackEntry, error: LearningError) -
 
 
 def _flatten(fields: Mapping[str, str]) -> list[str]:
-    return [part for pair in fields.items() for part in pair]
+    return [part for entry in fields.items() for part in entry]

@@ -49,8 +49,8 @@ class UserFeedback:
         _check_query_id(self.query_id)
         if self.clicked is not None and not isinstance(self.clicked, bool):
             raise InvalidFeedbackError("clicked", self.clicked, "send true, false or nothing")
-        _check_count("click_position", self.click_position, least=1)
-        _check_count("result_count", self.result_count, least=0)
+        _check_count("click_position", self.click_position, minimum=1)
+        _check_count("result_count", self.result_count, minimum=0)
         _check_number("dwell_time_seconds", self.dwell_time_seconds, 0.0, math.inf)
         _check_number("latency_ms", self.latency_ms, 0.0, math.inf)
         _check_number("explicit_rating", self.explicit_rating, RATING_MIN, RATING_MAX)
@@ -65,10 +65,10 @@ class UserFeedback:
     @classmethod
     def from_dict(cls, data: Mapping[str, object]) -> "UserFeedback":
         """Invert ``to_dict``. Raises InvalidFeedbackError, also for an unknown field."""
-        known = {field.name for field in fields(cls)}
+        field_names = {field.name for field in fields(cls)}
         for name, value in data.items():
-            if name not in known:
-                raise InvalidFeedbackError(name, value, f"known: {', '.join(sorted(known))}")
+            if name not in field_names:
+                raise InvalidFeedbackError(name, value, f"known: {', '.join(sorted(field_names))}")
         return cls(**{"query_id": "", **data})  # type: ignore[arg-type]  # __post_init__ checks every type
 
 
@@ -118,18 +118,18 @@ def _check_query_id(query_id: str) -> None:
         raise InvalidFeedbackError("query_id", query_id, "send printable characters only")
 
 
-def _check_count(name: str, value: int | None, least: int) -> None:
+def _check_count(name: str, value: int | None, minimum: int) -> None:
     if value is None:
         return
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= COUNT_MAX:
-        fix = f"send a whole number from {least} to {COUNT_MAX}, or leave it out"
+    if isinstance(value, bool) or not isinstance(value, int) or not minimum <= value <= COUNT_MAX:
+        fix = f"send a whole number from {minimum} to {COUNT_MAX}, or leave it out"
         raise InvalidFeedbackError(name, value, fix)
 
 
-def _check_number(name: str, value: float | None, least: float, most: float) -> None:
+def _check_number(name: str, value: float | None, minimum: float, maximum: float) -> None:
     if value is None:
         return
     number = not isinstance(value, bool) and isinstance(value, int | float)
-    if not number or not math.isfinite(value) or not least <= value <= most:
-        limit = f"from {least:g}" + (f" to {most:g}" if most < math.inf else " up")
+    if not number or not math.isfinite(value) or not minimum <= value <= maximum:
+        limit = f"from {minimum:g}" + (f" to {maximum:g}" if maximum < math.inf else " up")
         raise InvalidFeedbackError(name, value, f"send a finite number {limit}, or leave it out")

@@ -95,9 +95,9 @@ class LinUCB:
         """Draw an arm. ``context`` has shape (d,). Raises InvalidContextError."""
         scores = self.scores(context)
         probabilities = self._probabilities(scores)
-        chosen = _draw(probabilities, rng.random())
-        named = dict(zip(self.arms, scores, strict=True))
-        return Choice(self.arms[chosen], probabilities[chosen], named)
+        arm_index = _draw(probabilities, rng.random())
+        scores_by_arm = dict(zip(self.arms, scores, strict=True))
+        return Choice(self.arms[arm_index], probabilities[arm_index], scores_by_arm)
 
     def estimate(self, arm: str, context: ArrayLike) -> float:
         """Return the expected reward of an arm, without the confidence width."""

@@ -83,10 +83,10 @@ def estimate(log: Sequence[LogEntry], targets: Sequence[Mapping[str, float]]) ->
     rewards, propensities = _columns(log)
     for target in targets:
         _check_probabilities(target)
-    chosen = np.array(
+    target_probabilities = np.array(
         [target.get(entry.arm, 0.0) for entry, target in zip(log, targets, strict=True)]
     )
-    weights = chosen / propensities
+    weights = target_probabilities / propensities
     if not weights.any():
         raise NoEvidenceError("the log never took an arm that this policy would take")
     return Estimate(
@@ -111,10 +111,10 @@ def bandit_policy(
     model: LinUCB, alpha: float | None = None, epsilon: float | None = None
 ) -> Policy:
     """Return the policy of this model without further learning, optionally with another α or ε."""
-    other = model.with_exploration(
+    policy_model = model.with_exploration(
         model.alpha if alpha is None else alpha, model.epsilon if epsilon is None else epsilon
     )
-    return other.propensities
+    return policy_model.propensities
 
 
 def fixed_policy(arm: str) -> Policy:

@@ -295,5 +295,5 @@ class OnlineLearningRouter:
                 stored.require_shape(self._arms, self._dimension)
                 self._snapshot.install_if_newer(stored)
                 return stored
-            ours = self._snapshot.weights
-            await store.replace(0, replace(ours, version=ours.version + 1))
+            weights = self._snapshot.weights
+            await store.replace(0, replace(weights, version=weights.version + 1))

@@ -42,16 +42,16 @@ async def read_log(redis: Redis, environment: str, cohort: str | None = None) ->
 
 
 def _parse_entry(entry_id: bytes | str, fields: Mapping[Any, Any]) -> LogEntry:
-    named = {decode_text(name): decode_text(value) for name, value in fields.items()}
+    text_fields = {decode_text(name): decode_text(value) for name, value in fields.items()}
     try:
         return LogEntry(
-            context=decode_vector(named["context"]),
-            arm=named["arm"],
-            propensity=float(named["propensity"]),
-            reward=float(named["reward"]),
-            query_id=named["query_id"],
-            cohort=named["cohort"],
-            weights_version=int(named["weights_version"]),
+            context=decode_vector(text_fields["context"]),
+            arm=text_fields["arm"],
+            propensity=float(text_fields["propensity"]),
+            reward=float(text_fields["reward"]),
+            query_id=text_fields["query_id"],
+            cohort=text_fields["cohort"],
+            weights_version=int(text_fields["weights_version"]),
         )
     except (KeyError, ValueError) as error:
         raise NoEvidenceError(f"log entry {decode_text(entry_id)} is damaged: {error!r}") from error

@@ -162,8 +162,8 @@ class LearningStore:
             pipe.xlen(keys.dead_letters)
             pipe.hgetall(keys.counters)
             head, queued, dead, counters = await pipe.execute()
-        named = {decode_text(name): int(count) for name, count in counters.items()}
-        return QueueState(parse_version(decode_text(head)), int(queued), int(dead), named)
+        counts_by_name = {decode_text(name): int(count) for name, count in counters.items()}
+        return QueueState(parse_version(decode_text(head)), int(queued), int(dead), counts_by_name)
 
     # The one learner's lock
 
@@ -199,8 +199,12 @@ class LearningStore:
         reply: Any = await self._redis.xreadgroup(
             GROUP, CONSUMER, streams, count=count, block=block_ms
         )
-        batches = reply.values() if isinstance(reply, dict) else [pair[1] for pair in reply or []]
-        return [_parse_entry(*pair) for batch in batches for pair in _unwrap_pairs(batch)]
+        batches = (
+            reply.values()
+            if isinstance(reply, dict)
+            else [stream_reply[1] for stream_reply in reply or []]
+        )
+        return [_parse_entry(*entry) for batch in batches for entry in _unwrap_pairs(batch)]
 
 
 def decode_text(value: bytes | str) -> str:

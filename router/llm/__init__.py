@@ -31,8 +31,8 @@ def create_language_model(
     Only the provider's own SDK is imported: each takes a second or two.
     """
     keys = {"anthropic": settings.anthropic_api_key, "openai": settings.openai_api_key}
-    wanted = [settings.provider] if settings.provider else list(keys)
-    provider = next((name for name in wanted if keys[name]), None)
+    providers = [settings.provider] if settings.provider else list(keys)
+    provider = next((name for name in providers if keys[name]), None)
     if provider == "anthropic":
         from router.llm.anthropic_model import AnthropicModel  # noqa: PLC0415 - slow
 

@@ -46,10 +46,10 @@ PROVIDERS: tuple[Literal["anthropic", "openai"], ...] = ("anthropic", "openai")
 def read_llm_settings(env: Mapping[str, str]) -> LLMSettings:
     """Read the process's environment. Raises RouterSettingsError."""
     default = LLMSettings()
-    chosen = read_choice(env, "SLUICE_LLM_PROVIDER", (*PROVIDERS, ""), "")
+    provider = read_choice(env, "SLUICE_LLM_PROVIDER", (*PROVIDERS, ""), "")
     model = env.get("SLUICE_LLM_MODEL")
     return LLMSettings(
-        provider=next((name for name in PROVIDERS if name == chosen), None),
+        provider=next((name for name in PROVIDERS if name == provider), None),
         openai_api_key=env.get("OPENAI_API_KEY"),
         openai_base_url=env.get("OPENAI_BASE_URL"),
         openai_model=model or default.openai_model,

@@ -20,7 +20,7 @@ def configure_logging(level_name: str, log_format: str) -> None:
     """
     level = logging.getLevelNamesMapping()[level_name.upper()]
     text = log_format == "text" or (log_format == "auto" and sys.stderr.isatty())
-    shown = structlog.dev.ConsoleRenderer() if text else structlog.processors.JSONRenderer()
+    renderer = structlog.dev.ConsoleRenderer() if text else structlog.processors.JSONRenderer()
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         _add_trace_id,
@@ -29,14 +29,14 @@ def configure_logging(level_name: str, log_format: str) -> None:
         structlog.processors.format_exc_info,
     ]
     structlog.configure(
-        processors=[*shared, shown],
+        processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processor=shown)
+        structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processor=renderer)
     )
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
 

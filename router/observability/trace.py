@@ -94,11 +94,11 @@ def add_note(name: str, value: object) -> None:
         trace.notes[name] = value
 
 
-def record_failure(part: str, why: str) -> None:
+def record_failure(part: str, reason: str) -> None:
     """Record a missing optional part (language model, cache): the answer is degraded."""
     trace = _current.get()
     if trace is not None:
-        trace.failures[part] = why
+        trace.failures[part] = reason
 
 
 def set_attributes(**attributes: str | int) -> None:

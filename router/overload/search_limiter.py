@@ -107,7 +107,10 @@ class SearchLimiter:
 
     def _wake_waiters(self) -> None:
         """Give free slots to the first query of each tenant in turn."""
-        while tenant := next((each for each in self._queues if self._has_slot(each)), None):
+        while tenant := next(
+            (waiting_tenant for waiting_tenant in self._queues if self._has_slot(waiting_tenant)),
+            None,
+        ):
             queue = self._queues.pop(tenant)
             slot = queue.popleft()
             if queue:

@@ -142,10 +142,10 @@ class PhaseController:
 
     async def reconcile(self) -> None:
         """Bring the learner to where the switches are; what fails is tried again next time."""
-        wanted = self.effective_switches().learning
-        if wanted == self._running:
+        should_run = self.effective_switches().learning
+        if should_run == self._running:
             return
-        if not wanted:
+        if not should_run:
             await self.stop()
             return
         try:

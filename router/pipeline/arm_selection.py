@@ -120,14 +120,14 @@ class ArmSelector:
         return Choice(best if lower_bound > expected[default] else default, 1.0, bounds)
 
 
-def _arms_to_query(chosen: str, *, several: bool) -> tuple[str, ...]:
+def _arms_to_query(arm: str, *, several: bool) -> tuple[str, ...]:
     """When several arms are queried, always include Qdrant.
 
     Vector search still works if the intent was misclassified.
     """
     if not several:
-        return (chosen,)
-    return tuple(dict.fromkeys((chosen, SECOND_ARM[chosen], "qdrant")))
+        return (arm,)
+    return tuple(dict.fromkeys((arm, SECOND_ARM[arm], "qdrant")))
 
 
 def explain_plan(plan: RoutingPlan, intent: str) -> dict[str, Any]:

@@ -53,17 +53,19 @@ class FanoutResult:
     @property
     def contradiction(self) -> str:
         """The first condition that no record can meet, or an empty string."""
-        return next((each.contradiction for each in self.searched if each.contradiction), "")
+        return next((result.contradiction for result in self.searched if result.contradiction), "")
 
     @property
     def left_out(self) -> tuple[str, ...]:
         """Conditions of the question that the hits need not meet, in words."""
         strict = [
-            each for each in self.searched if each.hits and (each.requirements or each.left_out)
+            result
+            for result in self.searched
+            if result.hits and (result.requirements or result.left_out)
         ]
-        words = [word for each in strict or self.searched for word in each.left_out]
+        words = [word for result in strict or self.searched for word in result.left_out]
         if not strict:  # the hits, if any, come from backends that apply no conditions
-            words += [word for each in self.searched for word in each.requirements]
+            words += [word for result in self.searched for word in result.requirements]
         return tuple(dict.fromkeys(words))
 
     def merge(self, later: "FanoutResult") -> "FanoutResult":
@@ -79,20 +81,20 @@ class FanoutResult:
 async def fan_out(searches: Iterable[BackendSearch]) -> FanoutResult:
     """Run all searches at once. A failing backend raises nothing."""
     searches = tuple(searches)
-    is_alone = len({each.backend.name for each in searches}) == 1
+    is_alone = len({search.backend.name for search in searches}) == 1
     share = SINGLE_BACKEND_SHARE if is_alone else 1.0
-    outcomes = await asyncio.gather(*(_search_backend(each, share) for each in searches))
+    outcomes = await asyncio.gather(*(_search_backend(search, share) for search in searches))
     failures = {out.store: out.reason for out in outcomes if isinstance(out, StoreUnavailable)}
     answered = [
-        (each, outcome)
-        for each, outcome in zip(searches, outcomes, strict=True)
+        (search, outcome)
+        for search, outcome in zip(searches, outcomes, strict=True)
         if isinstance(outcome, SearchResult)
     ]
     return FanoutResult(
-        tuple(Ranking(each.backend.name, out.hits, each.weight) for each, out in answered),
+        tuple(Ranking(search.backend.name, out.hits, search.weight) for search, out in answered),
         failures,
         tuple(outcome for _, outcome in answered),
-        frozenset(each.key for each in searches if each.backend.name not in failures),
+        frozenset(search.key for search in searches if search.backend.name not in failures),
     )
 
 

@@ -47,8 +47,8 @@ class FaultyPipeline:
         async with asyncio.timeout(request.seconds):
             await inject(fault)
             is_irrelevant = fault.kind == "reward" and fault.applies()
-            chosen = self._irrelevant if is_irrelevant else self._uncached
-            answer = await chosen.answer(request)
+            pipeline = self._irrelevant if is_irrelevant else self._uncached
+            answer = await pipeline.answer(request)
         return replace(answer, latency_ms=round((time.perf_counter() - started) * 1000, 3))
 
 

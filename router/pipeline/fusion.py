@@ -42,11 +42,11 @@ def fuse(rankings: Sequence[Ranking], limit: int) -> list[Hit]:
             )
     total = sum(weights.values())
     fused: dict[str, _FusedRecord] = {}
-    same: dict[str, str] = {}
+    ids_by_key: dict[str, str] = {}
     for ranking in rankings:
         for place, hit in enumerate(ranking.hits):
             gain = effective_weight(ranking) / total * (_rank_score(place) + hit.score) / 2
-            record = fused.setdefault(_key(hit, same), _FusedRecord(hit))
+            record = fused.setdefault(_key(hit, ids_by_key), _FusedRecord(hit))
             record.add(ranking.backend, gain, hit.score)
     hits = [record.result() for record in fused.values()]
     return sorted(hits, key=lambda hit: (-hit.score, hit.id))[:limit]
@@ -75,9 +75,11 @@ class _FusedRecord:
         return replace(self.hit, score=min(1.0, sum(self.gains.values())), scores=self.scores)
 
 
-def _key(hit: Hit, same: dict[str, str]) -> str:
+def _key(hit: Hit, ids_by_key: dict[str, str]) -> str:
     content = fold(f"{hit.title} {hit.text}")
-    return same.setdefault(f"id {hit.id}", same.setdefault(f"content {content}", hit.id))
+    return ids_by_key.setdefault(
+        f"id {hit.id}", ids_by_key.setdefault(f"content {content}", hit.id)
+    )
 
 
 def _rank_score(place: int) -> float:

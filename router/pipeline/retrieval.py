@@ -116,12 +116,12 @@ class Retrieval:
             request.intent, before.attempt, contradictory=before.is_contradictory
         )
         # Without conditions a relaxed search equals the earlier one.
-        has_conditions = any(each.requirements for each in before.fanout.searched)
+        has_conditions = any(result.requirements for result in before.fanout.searched)
         relaxed = attempt.relaxed_conditions if has_conditions else 0
         searches = self._backend_searches(
             replace(request, arms=attempt.arms), relaxed=relaxed, weight=SECONDARY_WEIGHT
         )
-        new = [each for key, each in searches.items() if key not in before.fanout.completed]
+        new = [search for key, search in searches.items() if key not in before.fanout.completed]
         if not new:
             return None
         later = await fan_out(new)
@@ -201,6 +201,8 @@ def _arms_for(part: SubQuery, arms: tuple[str, ...]) -> tuple[str, ...]:
 def _describe_correction(
     reason: str | None, searches: Iterable[BackendSearch], later: FanoutResult
 ) -> str:
-    names = ", ".join(dict.fromkeys(each.backend.name for each in searches))
-    without = "; ".join(dict.fromkeys(word for each in later.searched for word in each.left_out))
+    names = ", ".join(dict.fromkeys(search.backend.name for search in searches))
+    without = "; ".join(
+        dict.fromkeys(word for result in later.searched for word in result.left_out)
+    )
     return f"{reason}: asked {names}" + (f" leaving out {without}" if without else "")

@@ -64,11 +64,11 @@ class CandidateFinder:
     def candidates(self, mentions: Mentions) -> list[Candidate]:
         """Return the kinds, likeliest first."""
         best: dict[str, Candidate] = {}
-        for each in self._proposed(mentions):
-            before = best.get(each.kind)
-            if before is None or before.prior < each.prior:
-                best[each.kind] = each
-        return sorted(best.values(), key=lambda each: -each.prior)[:CANDIDATES_MAX]
+        for candidate in self._proposed(mentions):
+            before = best.get(candidate.kind)
+            if before is None or before.prior < candidate.prior:
+                best[candidate.kind] = candidate
+        return sorted(best.values(), key=lambda candidate: -candidate.prior)[:CANDIDATES_MAX]
 
     def asked(self, mentions: Mentions) -> frozenset[str]:
         """Return the kinds that words right behind "which" or "how many" name exactly."""
@@ -152,15 +152,15 @@ class CandidateFinder:
             if not any(term.sort in ("kind", "role") for term in mention.terms):
                 continue
             before = mentions.tokens[mention.start - 1].folded if mention.start else ""
-            two = mentions.tokens[mention.start - 2].folded if mention.start > 1 else ""
+            two_before = mentions.tokens[mention.start - 2].folded if mention.start > 1 else ""
             governed = before in PREPOSITIONS or (
-                before in ("the", "a", "an") and two in PREPOSITIONS
+                before in ("the", "a", "an") and two_before in PREPOSITIONS
             )
             if mention.end in starts or _is_measure(mentions, mention.start):
                 continue
             if _is_column(mention) or _names_value(mentions, mention):
                 continue
-            if governed and two not in ("number", "count", "list"):
+            if governed and two_before not in ("number", "count", "list"):
                 continue
             return mention
         return None
@@ -170,14 +170,14 @@ class CandidateFinder:
             token.folded for token in mentions.tokens[max(mention.start - 3, 0) : mention.start]
         ]
         text = " ".join(before)
-        asked = bool(before) and before[-1] in ("which", "what", "many")
-        asked = asked or text.endswith(("number of", "count of", "count the", "count"))
+        is_asked = bool(before) and before[-1] in ("which", "what", "many")
+        is_asked = is_asked or text.endswith(("number of", "count of", "count the", "count"))
         apposed = any(value.start == mention.end for value in mentions.values) or any(
             number.start == mention.end and not number.marked for number in mentions.comparisons
         )
         if _is_measure(mentions, mention.start):
             return OTHER
-        if asked and (not apposed or before[-1] == "many"):
+        if is_asked and (not apposed or before[-1] == "many"):
             return ASKED
         if mention is not head and _asks_how_often(mentions):
             return ASKED
@@ -193,13 +193,15 @@ def _is_graded(mentions: Mentions, start: int) -> bool:
 
 def _is_column(mention: TermMention) -> bool:
     """Return True for a column's own name that only resembles a kind: "countries"."""
-    exact = {term.sort for term in mention.terms if term.exact}
-    return "column" in exact and "kind" not in exact
+    exact_sorts = {term.sort for term in mention.terms if term.exact}
+    return "column" in exact_sorts and "kind" not in exact_sorts
 
 
 def _names_value(mentions: Mentions, mention: TermMention) -> bool:
     """Return True for "in the IT department", where the kind explains a value behind "in"."""
-    value = next((each for each in mentions.values if each.end == mention.start), None)
+    value = next(
+        (candidate for candidate in mentions.values if candidate.end == mention.start), None
+    )
     if value is None:
         return False
     before = [token.folded for token in mentions.tokens[max(value.start - 2, 0) : value.start]]

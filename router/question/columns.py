@@ -49,11 +49,11 @@ class ColumnFinder:
     def is_key(self, kind: str, column: str) -> bool:
         """Return True for a key or foreign key, which nobody sums or compares."""
         facts = self._catalog.kinds[kind]
-        named = words_of(column)[-1] in ("id", "key", "uuid")
+        has_key_name = words_of(column)[-1] in ("id", "key", "uuid")
         return (
             (column in facts.key and facts.store == "postgres")
             or (kind, column) in self._joined
-            or named
+            or has_key_name
         )
 
     def numeric(self, kind: str) -> list[str]:
@@ -76,13 +76,13 @@ class ColumnFinder:
         """Return the column of a dimension ("length"): by its words, the likeliest first."""
         temporal = dimension in ("age", "date")
         allowed = self.temporal(kind) if temporal else self.numeric(kind)
-        found = [
+        candidates = [
             (term.weight * 0.95**rank, -rank, term.column)
             for rank, word in enumerate(DIMENSIONS[dimension])
             for term in (*self._vocabulary.find([word]), *self._vocabulary.derived(word))
             if term.sort == "column" and term.kind == kind and term.column in allowed
         ]
-        best = max(found, default=None)
+        best = max(candidates, default=None)
         return (best[2], best[0]) if best else None
 
     def graded(self, kind: str, dimension: str) -> str | None:
@@ -122,9 +122,9 @@ class ColumnFinder:
             absent = mention.negated and allowed == "temporal"
             if gap > NEAR_TOKENS or (absent and not _is_denied(mentions, around)):
                 continue
-            own = {term.kind for term in mention.of("column") if term.exact}
+            exact_kinds = {term.kind for term in mention.of("column") if term.exact}
             for term in mention.of("column"):
-                if term.kind in own and not term.exact:
+                if term.kind in exact_kinds and not term.exact:
                     continue  # "freight" is a column, not a date of shipping
                 if term.link:
                     yield from self._properties(target, mention, term, (gap, allowed))
@@ -142,10 +142,10 @@ class ColumnFinder:
             yield ColumnChoice(path, term.kind, term.column, weight, place)
 
     def _properties(
-        self, target: str, mention: TermMention, term: Term, near: tuple[int, str]
+        self, target: str, mention: TermMention, term: Term, gap_and_allowed: tuple[int, str]
     ) -> Iterator[ColumnChoice]:
         """Yield a relationship's property where the asked kind is one of its ends."""
-        gap, allowed = near
+        gap, allowed = gap_and_allowed
         facts = self._catalog.visible_links[term.link].properties[term.column]
         fits = is_temporal(facts) if allowed == "temporal" else is_measure(facts)
         for step in self._paths.steps(target) if fits else ():
@@ -184,26 +184,26 @@ class ColumnFinder:
     ) -> list[ColumnChoice]:
         """Return the date columns that a time may restrict, best first."""
         target = draft.kind
-        found = list(self.mentioned(target, mentions, around, "temporal"))
+        choices = list(self.mentioned(target, mentions, around, "temporal"))
         facts = self._catalog.visible_kinds[target]
-        own = LIFE_DATE if target in self._vocabulary.person_kinds else 0.45
-        found += [
-            ColumnChoice((), target, column, own if column == facts.date else 0.25)
+        date_weight = LIFE_DATE if target in self._vocabulary.person_kinds else 0.45
+        choices += [
+            ColumnChoice((), target, column, date_weight if column == facts.date else 0.25)
             for column in self.temporal(target)
         ]
-        found += [*self._on_the_way(draft), *self._link_dates(target, mentions)]
+        choices += [*self._on_the_way(draft), *self._link_dates(target, mentions)]
         for kind in self._neighbours(target, mentions):
             date = self._catalog.visible_kinds[kind].date
             path = self._way(target, kind)
             if date in self._catalog.visible_kinds[kind].visible and date and path:
-                found.append(ColumnChoice(path, kind, date, 0.4 - LINK_COST * _length(path) / 2))
-        return sorted(found, key=lambda choice: -choice.weight)
+                choices.append(ColumnChoice(path, kind, date, 0.4 - LINK_COST * _length(path) / 2))
+        return sorted(choices, key=lambda choice: -choice.weight)
 
     def number_choices(
         self, target: str, mentions: Mentions, around: tuple[int, int], dimension: str
     ) -> list[ColumnChoice]:
         """Return the columns that a number may compare with, best first."""
-        found = list(self.mentioned(target, mentions, around, "numeric"))
+        choices = list(self.mentioned(target, mentions, around, "numeric"))
         for kind in dict.fromkeys((target, *self._neighbours(target, mentions))):
             path = self._way(target, kind)
             if path is None:
@@ -211,14 +211,14 @@ class ColumnFinder:
             cost = LINK_COST * _length(path)
             if dimension == "age":
                 age = self.age(kind)
-                found += [ColumnChoice(path, kind, age, 0.85 - cost)] if age else []
+                choices += [ColumnChoice(path, kind, age, 0.85 - cost)] if age else []
             elif dimension and (by := self.dimension(kind, dimension)):
-                found.append(ColumnChoice(path, kind, by[0], 0.85 * by[1] - cost))
+                choices.append(ColumnChoice(path, kind, by[0], 0.85 * by[1] - cost))
             if default := self.default_measure(kind):
                 verb = _verb_beside(kind, mentions, around[0]) if path else None
                 weight = default[1] - cost + DONE * (verb is not None)
-                found.append(ColumnChoice(path, kind, default[0], weight, verb))
-        return sorted(found, key=lambda choice: -choice.weight)
+                choices.append(ColumnChoice(path, kind, default[0], weight, verb))
+        return sorted(choices, key=lambda choice: -choice.weight)
 
     def _allowed(self, kind: str, allowed: str) -> Sequence[str]:
         return self.numeric(kind) if allowed == "numeric" else self.temporal(kind)
@@ -230,9 +230,9 @@ class ColumnFinder:
 
     def _neighbours(self, target: str, mentions: Mentions) -> list[str]:
         """Return the other kinds that the question names or has values of."""
-        named = [term.kind for mention in mentions.terms for term in mention.of("kind")]
+        named_kinds = [term.kind for mention in mentions.terms for term in mention.of("kind")]
         valued = [entry.kind for mention in mentions.values for entry in mention.entries]
-        return [kind for kind in dict.fromkeys((*named, *valued)) if kind != target]
+        return [kind for kind in dict.fromkeys((*named_kinds, *valued)) if kind != target]
 
 
 DONE = 0.4
@@ -276,8 +276,10 @@ def use_choice(draft: Draft, choice: ColumnChoice, place: tuple[int, int]) -> No
 def add_choice(draft: Draft, choice: ColumnChoice, conditions: Sequence[Condition]) -> None:
     """Put conditions where a choice's column is: on a row or on a relationship."""
     if choice.link:
-        own = [each for each in conditions if isinstance(each, ValueCondition)]
-        draft.root.restrict(choice.path, own)
+        link_conditions = [
+            condition for condition in conditions if isinstance(condition, ValueCondition)
+        ]
+        draft.root.restrict(choice.path, link_conditions)
     else:
         draft.root.add(choice.path, conditions)
 

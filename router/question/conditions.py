@@ -60,88 +60,94 @@ class ConditionReader:
         self._relations = Relations(catalog, paths)
         self._links_to = _links_by_end(catalog)
 
-    def add_values(self, draft: Draft, mentions: Mentions, asked: AskedWords) -> None:
+    def add_values(self, draft: Draft, mentions: Mentions, asked_words: AskedWords) -> None:
         """Add every value, the surest meaning of each.
 
-        ``asked`` is the link whose person is asked for (actors did act), and the words that name
+        ``asked_words`` is the link whose person is asked for (actors did act), and the words that name
         the asked kind.
         """
         before: tuple[ValueMention, ValueOption] | None = None
         for mention in mentions.values:
             require_time()
-            options = self._options(draft.kind, mention, mentions, asked)
-            chosen = max(options, key=lambda option: option.score, default=None)
-            if chosen is None:
+            options = self._options(draft.kind, mention, mentions, asked_words)
+            best_option = max(options, key=lambda option: option.score, default=None)
+            if best_option is None:
                 continue
-            self._add_value(draft, mentions, (mention, chosen), before)
-            before = mention, chosen
+            self._add_value(draft, mentions, (mention, best_option), before)
+            before = mention, best_option
 
     def _options(
-        self, target: str, mention: ValueMention, mentions: Mentions, asked: AskedWords
+        self, target: str, mention: ValueMention, mentions: Mentions, asked_words: AskedWords
     ) -> Iterator[ValueOption]:
-        role = asked[0]
+        role = asked_words[0]
         for entry in mention.entries:
             apposed, bonus = self._apposed(entry, mention, mentions)
             bonus += _direction(mention, mentions, _columns(entry))
             if entry.link:
                 for step in self._paths.steps(target):
                     if step.link == entry.link:
-                        way = self._relations.scored((step,), mention, mentions, target)
-                        yield ValueOption(entry, way, entry.weight + way.score + bonus, apposed)
+                        scored_path = self._relations.scored((step,), mention, mentions, target)
+                        yield ValueOption(
+                            entry, scored_path, entry.weight + scored_path.score + bonus, apposed
+                        )
                 continue
             if entry.kind == target:
                 direct = ScoredPath((), 0.0, ())
-                named = _governed(mention, mentions, asked[1]) and not apposed
-                odd = OWN_NAME_GOVERNED if entry.name and named else 0.0
+                is_governed = _governed(mention, mentions, asked_words[1]) and not apposed
+                odd = OWN_NAME_GOVERNED if entry.name and is_governed else 0.0
                 yield ValueOption(entry, direct, entry.weight + bonus + 0.1 - odd, apposed)
             related = entry.kind != target or entry.name
             for path in self._paths.between(target, entry.kind) if related else ():
-                way = self._relations.scored(path, mention, mentions, target)
-                score = entry.weight + way.score + bonus
+                scored_path = self._relations.scored(path, mention, mentions, target)
+                score = entry.weight + scored_path.score + bonus
                 score += _direction(
                     mention, mentions, (self._catalog.visible_links[path[0].link].name,)
                 )
                 if role:
                     score += ROLE_FIRST if path[0].link == role else -ROLE_FIRST
-                yield ValueOption(entry, way, score, apposed)
+                yield ValueOption(entry, scored_path, score, apposed)
 
     def _apposed(
         self, entry: ValueEntry, value: ValueMention, mentions: Mentions
     ) -> tuple[tuple[TermMention, ...], float]:
         """Return the kind or column words beside a value that say what it is: "album Frank"."""
-        found, bonus = [], 0.05 * entry.name + 0.03 * entry.category
+        apposed_terms, bonus = [], 0.05 * entry.name + 0.03 * entry.category
         columns = {column for column, _ in entry.conditions}
         for mention in mentions.terms:
             before = 0 <= value.start - mention.end <= GAP_TOKENS_MAX
             gap = {token.folded for token in mentions.tokens[mention.end : value.start] if before}
             near = before and gap <= _COLUMN_GAP
             tight = before and gap <= _KIND_GAP
-            behind = mention.start == value.end
+            is_behind = mention.start == value.end
             for term in mention.terms:
                 column = (
                     term.sort == "column" and term.column in columns and term.kind == entry.kind
                 )
-                kind = term.sort == "kind" and term.kind == entry.kind and (entry.name or behind)
+                kind = term.sort == "kind" and term.kind == entry.kind and (entry.name or is_behind)
                 link = term.sort == "link" and term.link in self._links_to[entry.kind]
-                if (column and near) or (kind and (tight or behind)) or (link and tight and column):
-                    found.append(mention)
+                if (
+                    (column and near)
+                    or (kind and (tight or is_behind))
+                    or (link and tight and column)
+                ):
+                    apposed_terms.append(mention)
                     bonus += APPOSED * term.weight
                     break
-        return tuple(found), bonus
+        return tuple(apposed_terms), bonus
 
     def _add_value(
         self,
         draft: Draft,
         mentions: Mentions,
-        chosen: tuple[ValueMention, ValueOption],
+        mention_and_option: tuple[ValueMention, ValueOption],
         before: tuple[ValueMention, ValueOption] | None,
     ) -> None:
-        mention, option = chosen
+        mention, option = mention_and_option
         path = option.way.path
         if mention.negated and _is_beyond(mentions, mention, (draft.kind, path)):
             mention = replace(mention, negated=False)
         conditions = self._equalities(mention, option.entry)
-        apart = _are_both(mentions, before, chosen)
+        apart = _are_both(mentions, before, mention_and_option)
         draft.negated |= mention.negated
         if option.entry.link:
             _add_property(draft, path, conditions, negated=mention.negated)
@@ -150,7 +156,9 @@ class ConditionReader:
         elif mention.negated and path:
             draft.root.deny(path, conditions)
         elif mention.negated:
-            draft.root.add((), [each.model_copy(update={"negated": True}) for each in conditions])
+            draft.root.add(
+                (), [condition.model_copy(update={"negated": True}) for condition in conditions]
+            )
         else:
             draft.root.add(path, conditions, apart=apart)
         draft.use(mention.start, mention.end, min(option.entry.weight, 1.0))
@@ -171,13 +179,16 @@ class ConditionReader:
         """Return conditions; several values that one short phrase begins are alternatives."""
         columns = _columns(entry)
         values: dict[str, list[Value]] = {column: [] for column in columns}
-        for other in mention.entries:
-            same = other.kind == entry.kind and _columns(other) == columns
-            if same and abs(other.weight - entry.weight) <= SHORTENING:
-                for column, value in other.conditions:
+        for alternative in mention.entries:
+            has_same_columns = alternative.kind == entry.kind and _columns(alternative) == columns
+            if has_same_columns and abs(alternative.weight - entry.weight) <= SHORTENING:
+                for column, value in alternative.conditions:
                     if value not in values[column]:
                         values[column].append(value)
-        return [ValueCondition(column=name, values=tuple(each)) for name, each in values.items()]
+        return [
+            ValueCondition(column=name, values=tuple(column_values))
+            for name, column_values in values.items()
+        ]
 
 
 def _is_beyond(mentions: Mentions, value: ValueMention, way: tuple[str, SchemaPath]) -> bool:
@@ -218,7 +229,7 @@ def _add_property(
 def _either_way(
     step: SchemaStep, conditions: list[ValueCondition], *, negated: bool
 ) -> AnyCondition | AllCondition:
-    ways = tuple(
+    directions = tuple(
         LinkCondition(
             step=LinkStep(link=step.link, reverse=reverse),
             conditions=tuple(conditions),
@@ -226,7 +237,7 @@ def _either_way(
         )
         for reverse in (False, True)
     )
-    return AllCondition(conditions=ways) if negated else AnyCondition(conditions=ways)
+    return AllCondition(conditions=directions) if negated else AnyCondition(conditions=directions)
 
 
 def _direction(mention: ValueMention, mentions: Mentions, names: Sequence[str]) -> float:
@@ -234,8 +245,8 @@ def _direction(mention: ValueMention, mentions: Mentions, names: Sequence[str]) 
     before = mentions.tokens[mention.start - 1].folded if mention.start else ""
     words = {word for name in names for word in words_of(name)}
     sides = {"from": (_ORIGINS, _TARGETS), "to": (_TARGETS, _ORIGINS)}
-    fitting, opposite = sides.get(before, (frozenset(), frozenset()))
-    return DIRECTED * bool(words & fitting) - DIRECTED * bool(words & opposite)
+    matching, opposite = sides.get(before, (frozenset(), frozenset()))
+    return DIRECTED * bool(words & matching) - DIRECTED * bool(words & opposite)
 
 
 DIRECTED = 0.3
@@ -261,13 +272,13 @@ def _links_by_end(catalog: Catalog) -> Mapping[str, frozenset[str]]:
 def _are_both(
     mentions: Mentions,
     before: tuple[ValueMention, ValueOption] | None,
-    chosen: tuple[ValueMention, ValueOption],
+    mention_and_option: tuple[ValueMention, ValueOption],
 ) -> bool:
     """Return True for "Chai and Chang" along one way, which two rows must hold."""
-    path, entry = chosen[1].way.path, chosen[1].entry
+    path, entry = mention_and_option[1].way.path, mention_and_option[1].entry
     if before is None or not path or before[1].way.path != path:
         return False
-    words = joined_by(mentions, before[0], chosen[0])
+    words = joined_by(mentions, before[0], mention_and_option[0])
     return "and" in words and _columns(before[1].entry) == _columns(entry)
 
 

@@ -48,7 +48,10 @@ def compile_cypher(
     root = scope.alias()
     clauses = [f"MATCH {_node(scope, form.kind, root)}"]
     clauses += _filtered(scope, form.kind, root, form.conditions)
-    if any(isinstance(each, LinkCondition) and not each.negated for each in form.conditions):
+    if any(
+        isinstance(condition, LinkCondition) and not condition.negated
+        for condition in form.conditions
+    ):
         clauses.append(f"WITH DISTINCT {root}")
     if form.aggregate is not None:
         clauses += _aggregated(scope, form.aggregate, form.kind, root)
@@ -71,10 +74,14 @@ def _filtered(
     scope: StatementScope, kind: str, alias: str, conditions: tuple[Condition, ...]
 ) -> Iterator[str]:
     """Yield the WHERE of one node, then a MATCH for each link that must hold."""
-    links = [each for each in conditions if isinstance(each, LinkCondition) and not each.negated]
-    others = [each for each in conditions if each not in links]
+    links = [
+        condition
+        for condition in conditions
+        if isinstance(condition, LinkCondition) and not condition.negated
+    ]
+    node_conditions = [condition for condition in conditions if condition not in links]
     tests = [*_rights(scope, kind, alias)]
-    tests += [_condition(scope, each, kind, alias) for each in others]
+    tests += [_condition(scope, condition, kind, alias) for condition in node_conditions]
     if tests:
         yield f"WHERE {' AND '.join(tests)}"
     for link in links:
@@ -84,14 +91,14 @@ def _filtered(
 def _matched(
     scope: StatementScope, condition: LinkCondition, kind: str, alias: str
 ) -> Iterator[str]:
-    end, there, edge = end_of(condition.step, kind, scope.catalog), scope.alias(), scope.alias()
-    yield f"MATCH ({alias}){_edge(scope, condition.step, edge)}{_node(scope, end, there)}"
+    end, end_alias, edge = end_of(condition.step, kind, scope.catalog), scope.alias(), scope.alias()
+    yield f"MATCH ({alias}){_edge(scope, condition.step, edge)}{_node(scope, end, end_alias)}"
     tests = [*_edge_tests(scope, condition, edge)]
     if condition.distinct:
-        tests.append(f"{there} <> t1")
+        tests.append(f"{end_alias} <> t1")
     if tests:
         yield f"WHERE {' AND '.join(tests)} WITH *"
-    yield from _filtered(scope, end, there, condition.conditions)
+    yield from _filtered(scope, end, end_alias, condition.conditions)
 
 
 def _edge(scope: StatementScope, step: LinkStep, alias: str) -> str:
@@ -102,8 +109,8 @@ def _edge(scope: StatementScope, step: LinkStep, alias: str) -> str:
 
 def _edge_tests(scope: StatementScope, condition: LinkCondition, edge: str) -> Iterator[str]:
     columns = scope.catalog.visible_links[condition.step.link].properties
-    for each in condition.properties:
-        yield _value_condition(scope, each, columns[each.column], edge)
+    for property_condition in condition.properties:
+        yield _value_condition(scope, property_condition, columns[property_condition.column], edge)
 
 
 def _rows(scope: StatementScope, form: QuestionForm, root: str) -> Iterator[str]:
@@ -132,7 +139,7 @@ def _measured(scope: StatementScope, measure: Measure, kind: str, root: str) -> 
         end, alias = end_of(step, end, scope.catalog), scope.alias()
         pattern += f"{_edge(scope, step, '')}{_node(scope, end, alias)}"
         tests += _rights(scope, end, alias)
-    tests += [_condition(scope, each, end, alias) for each in measure.conditions]
+    tests += [_condition(scope, condition, end, alias) for condition in measure.conditions]
     yield f"OPTIONAL MATCH {pattern}"
     if tests:
         yield f"WHERE {' AND '.join(tests)}"
@@ -149,9 +156,9 @@ def _aggregated(scope: StatementScope, aggregate: Aggregate, kind: str, root: st
         return
     alias, end = root, kind
     for step in aggregate.path:
-        here, end = alias, end_of(step, end, scope.catalog)
+        start_alias, end = alias, end_of(step, end, scope.catalog)
         alias = scope.alias()
-        yield f"MATCH ({here}){_edge(scope, step, '')}{_node(scope, end, alias)}"
+        yield f"MATCH ({start_alias}){_edge(scope, step, '')}{_node(scope, end, alias)}"
         tests = [*_rights(scope, end, alias)]
         if tests:
             yield f"WHERE {' AND '.join(tests)}"
@@ -179,7 +186,7 @@ def _condition(scope: StatementScope, condition: Condition, kind: str, alias: st
         case LinkCondition():
             return _exists(scope, condition, kind, alias)
         case AnyCondition() | AllCondition():
-            inner = [_condition(scope, each, kind, alias) for each in condition.conditions]
+            inner = [_condition(scope, nested, kind, alias) for nested in condition.conditions]
             joint = " OR " if isinstance(condition, AnyCondition) else " AND "
             return f"({joint.join(inner)})"
         case MeasureCondition():
@@ -187,14 +194,14 @@ def _condition(scope: StatementScope, condition: Condition, kind: str, alias: st
 
 
 def _exists(scope: StatementScope, condition: LinkCondition, kind: str, alias: str) -> str:
-    end, there, edge = end_of(condition.step, kind, scope.catalog), scope.alias(), scope.alias()
-    tests = [*_edge_tests(scope, condition, edge), *_rights(scope, end, there)]
-    tests += [_condition(scope, each, end, there) for each in condition.conditions]
+    end, end_alias, edge = end_of(condition.step, kind, scope.catalog), scope.alias(), scope.alias()
+    tests = [*_edge_tests(scope, condition, edge), *_rights(scope, end, end_alias)]
+    tests += [_condition(scope, nested, end, end_alias) for nested in condition.conditions]
     if condition.distinct:
-        tests.append(f"{there} <> t1")
-    where = f" WHERE {' AND '.join(tests)}" if tests else ""
-    pattern = f"({alias}){_edge(scope, condition.step, edge)}{_node(scope, end, there)}"
-    text = f"EXISTS {{ MATCH {pattern}{where} }}"
+        tests.append(f"{end_alias} <> t1")
+    where_clause = f" WHERE {' AND '.join(tests)}" if tests else ""
+    pattern = f"({alias}){_edge(scope, condition.step, edge)}{_node(scope, end, end_alias)}"
+    text = f"EXISTS {{ MATCH {pattern}{where_clause} }}"
     return f"NOT {text}" if condition.negated else text
 
 
@@ -203,20 +210,20 @@ def _compared(scope: StatementScope, condition: MeasureCondition, kind: str, ali
     number = f"$p{scope.bind(condition.value)}"
     if not measure.path:
         return f"{alias}.{escaped(measure.column or '')} {condition.operator} {number}"
-    pattern, end, there, tests = f"({alias})", kind, alias, list[str]()
+    pattern, end, end_alias, tests = f"({alias})", kind, alias, list[str]()
     for step in measure.path:
-        end, there = end_of(step, end, scope.catalog), scope.alias()
-        pattern += f"{_edge(scope, step, '')}{_node(scope, end, there)}"
-        tests += _rights(scope, end, there)
-    tests += [_condition(scope, each, end, there) for each in measure.conditions]
-    where = f" WHERE {' AND '.join(tests)}" if tests else ""
-    subquery = f"MATCH {pattern}{where} RETURN DISTINCT {there}"
+        end, end_alias = end_of(step, end, scope.catalog), scope.alias()
+        pattern += f"{_edge(scope, step, '')}{_node(scope, end, end_alias)}"
+        tests += _rights(scope, end, end_alias)
+    tests += [_condition(scope, nested, end, end_alias) for nested in measure.conditions]
+    where_clause = f" WHERE {' AND '.join(tests)}" if tests else ""
+    subquery = f"MATCH {pattern}{where_clause} RETURN DISTINCT {end_alias}"
     if measure.function == "count":
         return f"COUNT {{ {subquery} }} {condition.operator} {number}"
     # Cypher has no aggregate over a subquery inside WHERE but this: reduce over a collected list.
-    column = f"{there}.{escaped(measure.column or '')}"
+    column = f"{end_alias}.{escaped(measure.column or '')}"
     call = aggregate_call(measure.function or "sum", column)
-    values = f"COLLECT {{ MATCH {pattern}{where} WITH DISTINCT {there} RETURN {call} }}"
+    values = f"COLLECT {{ MATCH {pattern}{where_clause} WITH DISTINCT {end_alias} RETURN {call} }}"
     return f"{values}[0] {condition.operator} {number}"
 
 
@@ -235,8 +242,8 @@ def _test(
 ) -> str:
     if condition.operator == "contains":
         tests = [
-            f"toLower(toString({value})) CONTAINS toLower($p{scope.bind(each)})"
-            for each in condition.values
+            f"toLower(toString({value})) CONTAINS toLower($p{scope.bind(allowed_value)})"
+            for allowed_value in condition.values
         ]
         return tests[0] if len(tests) == 1 else f"({' OR '.join(tests)})"
     if column.type == "list":

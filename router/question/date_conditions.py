@@ -51,7 +51,7 @@ class DateReader:
         if len(pending) > 1 and (either or len(closed) == len(pending)):
             columns = {(choice.path, choice.column) for choice, _ in pending}
             if len(columns) == 1:
-                every = tuple(AllCondition(conditions=each) for _, each in pending)
+                every = tuple(AllCondition(conditions=alternative) for _, alternative in pending)
                 draft.root.add(pending[0][0].path, [AnyCondition(conditions=every)])
                 return
         for choice, conditions in pending:
@@ -65,7 +65,7 @@ class DateReader:
         conditions = self._within(choice, mention)
         if not mention.negated:
             return tuple(conditions)
-        outside = [_outside(each) for each in conditions]
+        outside = [_outside(condition) for condition in conditions]
         if self._columns.facts(choice).nulls:
             outside.append(ValueCondition(column=choice.column, operator="missing"))
         return (outside[0],) if len(outside) == 1 else (AnyCondition(conditions=tuple(outside)),)

@@ -44,9 +44,9 @@ class Branch:
 
     def restrict(self, path: SchemaPath, properties: Iterable[ValueCondition]) -> None:
         """Put ``properties`` on the last link of ``path``."""
-        near = self.at(path[:-1])
-        near.at(path[-1:])
-        link = near.branch(path[-1])
+        parent = self.at(path[:-1])
+        parent.at(path[-1:])
+        link = parent.branch(path[-1])
         if link is not None:
             link.properties.extend(properties)
 
@@ -65,20 +65,20 @@ class Branch:
     def branch(self, step: SchemaStep) -> "DraftLink | None":
         """Return the shared branch that begins with ``step``."""
         return next(
-            (each for each in self.branches if each.step == step and not each.negated), None
+            (link for link in self.branches if link.step == step and not link.negated), None
         )
 
     def conditions_at(self, path: SchemaPath) -> list[Condition]:
         """Return what a shared branch at ``path`` holds so far."""
-        here: Branch | None = self
+        branch: Branch | None = self
         for step in path:
-            link = here.branch(step) if here else None
-            here = link.branch if link else None
-        return here.conditions if here else []
+            link = branch.branch(step) if branch else None
+            branch = link.branch if link else None
+        return branch.conditions if branch else []
 
     def compiled(self, root: str, depth: int = 0) -> tuple[Condition, ...]:
         """Return the conditions of the form; ``root`` is the kind that it asks for."""
-        links = [each.compiled(root, depth) for each in self.branches]
+        links = [link.compiled(root, depth) for link in self.branches]
         return (*_unique(self.conditions), *links)
 
 
@@ -105,18 +105,22 @@ class DraftLink:
 def _unique(conditions: Iterable[Condition]) -> Iterator[Condition]:
     """Yield conditions once; equalities of one column are alternatives."""
     equal: dict[str, ValueCondition] = {}
-    others: list[Condition] = []
-    for each in conditions:
-        plain = isinstance(each, ValueCondition) and each.operator == "=" and not each.negated
-        if plain and isinstance(each, ValueCondition):
-            before = equal.get(each.column)
-            values = (*before.values, *each.values) if before else each.values
-            merged = each.model_copy(update={"values": tuple(dict.fromkeys(values))})
-            equal[each.column] = merged
-        elif each not in others:
-            others.append(each)
+    distinct_conditions: list[Condition] = []
+    for condition in conditions:
+        plain = (
+            isinstance(condition, ValueCondition)
+            and condition.operator == "="
+            and not condition.negated
+        )
+        if plain and isinstance(condition, ValueCondition):
+            before = equal.get(condition.column)
+            values = (*before.values, *condition.values) if before else condition.values
+            merged = condition.model_copy(update={"values": tuple(dict.fromkeys(values))})
+            equal[condition.column] = merged
+        elif condition not in distinct_conditions:
+            distinct_conditions.append(condition)
     yield from equal.values()
-    yield from others
+    yield from distinct_conditions
 
 
 @dataclass(slots=True)

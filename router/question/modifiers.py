@@ -29,18 +29,23 @@ _PLAIN = frozenset(("first", "last", "late", "early", "best", "good"))
 
 def unused_modifiers(draft: Draft, mentions: Mentions) -> list[str]:
     """Return the modifiers without effect, each once."""
-    taken = _taken(mentions)
-    found = [*_negations(draft, mentions, taken), *_alternatives(draft, mentions, taken)]
+    places = _taken(mentions)
+    unused = [*_negations(draft, mentions, places), *_alternatives(draft, mentions, places)]
     for place, token in enumerate(mentions.tokens):
         before = mentions.tokens[place - 1].folded if place else ""
-        if place in taken or draft.used.get(place) or token.quoted or before in ("other", "rather"):
+        if (
+            place in places
+            or draft.used.get(place)
+            or token.quoted
+            or before in ("other", "rather")
+        ):
             continue
         if token.folded in _DETERMINERS and _names_asked(draft, mentions, place + 1):
             continue
         graded = token.folded in EXTREMES or superlative(token.folded) is not None
         if token.folded in MODIFIERS or (graded and token.folded not in _PLAIN):
-            found.append(token.text)
-    return list(dict.fromkeys(found))
+            unused.append(token.text)
+    return list(dict.fromkeys(unused))
 
 
 def unapplied(question: str, today: date) -> list[str]:
@@ -100,13 +105,13 @@ _BEING = frozenset(("is", "was", "are", "were"))
 
 def _names_asked(draft: Draft, mentions: Mentions, place: int) -> bool:
     """Return True for "every doctor" of a list of doctors, which means all of them."""
-    asked = any(
+    names_kind = any(
         term.kind == draft.kind
         for mention in mentions.terms
         if mention.start == place
         for term in mention.of("kind")
     )
-    return asked and draft.aggregate is None and draft.order is None
+    return names_kind and draft.aggregate is None and draft.order is None
 
 
 _DETERMINERS = frozenset(("each", "every"))
@@ -114,27 +119,32 @@ _DETERMINERS = frozenset(("each", "every"))
 
 def _taken(mentions: Mentions) -> frozenset[int]:
     """Return the places of numbers, times and values, whose words mean nothing by themselves."""
-    spans = [(each.start, each.end) for each in mentions.comparisons if each.marked]
-    spans += [(each.start, each.end) for each in mentions.dates]
-    spans += [(each.start, each.end) for each in mentions.values]
+    spans = [(number.start, number.end) for number in mentions.comparisons if number.marked]
+    spans += [(mention.start, mention.end) for mention in mentions.dates]
+    spans += [(mention.start, mention.end) for mention in mentions.values]
     return frozenset(place for start, end in spans for place in range(start, end))
 
 
-def _negations(draft: Draft, mentions: Mentions, taken: frozenset[int]) -> Iterator[str]:
-    if draft.negated or any(each.negated for each in mentions.dates):
+def _negations(draft: Draft, mentions: Mentions, places: frozenset[int]) -> Iterator[str]:
+    if draft.negated or any(mention.negated for mention in mentions.dates):
         return
     for place, token in enumerate(mentions.tokens):
-        if token.folded in NEGATIONS and place not in taken and not token.quoted:
+        if token.folded in NEGATIONS and place not in places and not token.quoted:
             yield token.text
 
 
-def _alternatives(draft: Draft, mentions: Mentions, taken: frozenset[int]) -> Iterator[str]:
+def _alternatives(draft: Draft, mentions: Mentions, places: frozenset[int]) -> Iterator[str]:
     """Yield "or" where no condition has alternatives."""
     conditions = draft.form().conditions
-    if any(_has_alternatives(each) for each in walk(conditions)):
+    if any(_has_alternatives(condition) for condition in walk(conditions)):
         return
     for place, token in enumerate(mentions.tokens):
-        if token.folded == "or" and place not in taken and not token.quoted and len(conditions) > 1:
+        if (
+            token.folded == "or"
+            and place not in places
+            and not token.quoted
+            and len(conditions) > 1
+        ):
             yield token.text
 
 

@@ -49,20 +49,20 @@ class NumberReader:
     def add_numbers(self, draft: Draft, mentions: Mentions) -> None:
         """Add every comparison, key and count that a number states."""
         before: tuple[ColumnChoice, Comparison, list[ValueCondition]] | None = None
-        for each in mentions.comparisons:
+        for number in mentions.comparisons:
             require_time()
-            if draft.used.get(each.end - 1):
+            if draft.used.get(number.end - 1):
                 continue  # a limit, or part of a name
-            if self._add_key(draft, mentions, each) or self._add_count(draft, mentions, each):
+            if self._add_key(draft, mentions, number) or self._add_count(draft, mentions, number):
                 continue
-            added = self._add_comparison(draft, mentions, each)
+            added = self._add_comparison(draft, mentions, number)
             if (
                 added is not None
                 and before is not None
-                and _joined_by_or(mentions, before[1], each)
+                and _joined_by_or(mentions, before[1], number)
             ):
                 _join_alternatives(draft, before, added)
-            before = (added[0], each, added[1]) if added else None
+            before = (added[0], number, added[1]) if added else None
 
     def _add_key(self, draft: Draft, mentions: Mentions, number: Comparison) -> bool:
         """Add "invoice 299", "order no. 7", "#12": a number behind the kind that it identifies."""
@@ -97,11 +97,11 @@ class NumberReader:
     ) -> bool:
         kind, number = key
         place = ValueMention(number.start, number.end, ())
-        ways = list(self._paths.between(draft.kind, kind))
-        scored = [self._relations.scored(way, place, mentions, draft.kind) for way in ways]
+        paths = list(self._paths.between(draft.kind, kind))
+        scored = [self._relations.scored(route, place, mentions, draft.kind) for route in paths]
         if kind == draft.kind:
-            scored = [each for each in scored if each.score > 0]  # its own key otherwise
-        best = max(scored, key=lambda each: each.score, default=None)
+            scored = [option for option in scored if option.score > 0]  # its own key otherwise
+        best = max(scored, key=lambda option: option.score, default=None)
         if kind != draft.kind and best is None:
             return False
         column = self._catalog.kinds[kind].key[0]
@@ -131,12 +131,14 @@ class NumberReader:
             if not done and not 0 <= mention.start - number.end <= 1:
                 continue
             for term in mention.of("kind"):
-                ways = self._paths.between(draft.kind, term.kind)
-                if term.kind == draft.kind or not ways or term.weight < COUNTED_MIN:
+                paths = self._paths.between(draft.kind, term.kind)
+                if term.kind == draft.kind or not paths or term.weight < COUNTED_MIN:
                     continue
                 place = ValueMention(mention.start, mention.end, ())
-                scored = [self._relations.scored(way, place, mentions, draft.kind) for way in ways]
-                best = max(scored, key=lambda each: each.score)
+                scored = [
+                    self._relations.scored(path, place, mentions, draft.kind) for path in paths
+                ]
+                best = max(scored, key=lambda option: option.score)
                 steps = tuple(LinkStep(link=s.link, reverse=s.reverse) for s in best.path)
                 measure = Measure(function="count", path=steps)
                 draft.measures += _measured(measure, number)
@@ -232,14 +234,20 @@ class NumberReader:
             dimension = "money"
         choices = self._columns.number_choices(draft.kind, mentions, around, dimension)
         if dimension == "age":  # "older than 50" compares an age, not a salary
-            choices = [each for each in choices if each.column == self._columns.age(each.kind)]
-        written = any(t.text[:1].isdigit() for t in mentions.tokens[number.start : number.end])
-        named = [each for each in choices if each.place and each.weight >= NAMED_MIN and written]
+            choices = [
+                option for option in choices if option.column == self._columns.age(option.kind)
+            ]
+        has_digits = any(t.text[:1].isdigit() for t in mentions.tokens[number.start : number.end])
+        named_choices = [
+            option
+            for option in choices
+            if option.place and option.weight >= NAMED_MIN and has_digits
+        ]
         if is_unit(unit):  # "2 hours" are of the column that measures time
             choices = self._measuring(draft.kind, (number, unit), choices)
-            fitting = [each for each in choices if self._misfit(unit, number, each) < UNFIT]
-            named = fitting or named
-        choices = choices if number.marked or money else named
+            fitting = [option for option in choices if self._misfit(unit, number, option) < UNFIT]
+            named_choices = fitting or named_choices
+        choices = choices if number.marked or money else named_choices
         if not choices:
             draft.cost += 0.3
             return None
@@ -272,14 +280,14 @@ def _join_alternatives(
     if before[0].path != added[0].path or before[0].column != added[0].column:
         return
     conditions = draft.root.conditions_at(added[0].path)
-    for each in (*before[2], *added[1]):
-        conditions.remove(each)
-    every = (AllCondition(conditions=tuple(each)) for each in (before[2], added[1]))
+    for condition in (*before[2], *added[1]):
+        conditions.remove(condition)
+    every = (AllCondition(conditions=tuple(alternative)) for alternative in (before[2], added[1]))
     conditions.append(AnyCondition(conditions=tuple(every)))
 
 
 def _measured(measure: Measure, number: Comparison) -> list[MeasureCondition | AnyCondition]:
-    found = [MeasureCondition(measure=measure, operator=number.sign, value=number.value)]
+    conditions = [MeasureCondition(measure=measure, operator=number.sign, value=number.value)]
     if number.high is not None:
-        found.append(MeasureCondition(measure=measure, operator="<=", value=number.high))
-    return list(found)
+        conditions.append(MeasureCondition(measure=measure, operator="<=", value=number.high))
+    return list(conditions)

@@ -75,12 +75,14 @@ class OrderReader:
                 continue
             sorting = before[0] in _SORTING
             for term in mention.of("column"):
-                own = term.kind == draft.kind and not term.link and (sorting or term.exact)
-                if own and (sorting or not _has_extreme(mentions)):
-                    behind = {token.folded for token in tokens[mention.end : mention.end + 2]}
+                is_own = term.kind == draft.kind and not term.link and (sorting or term.exact)
+                if is_own and (sorting or not _has_extreme(mentions)):
+                    words_after = {token.folded for token in tokens[mention.end : mention.end + 2]}
                     measure = Measure(column=term.column)
-                    draft.order = SortKey(measure=measure, descending=bool(behind & _DOWNWARDS))
-                    draft.use(mention.start - 2, mention.end + bool(behind & _DOWNWARDS), 1.0)
+                    draft.order = SortKey(
+                        measure=measure, descending=bool(words_after & _DOWNWARDS)
+                    )
+                    draft.use(mention.start - 2, mention.end + bool(words_after & _DOWNWARDS), 1.0)
                     return True
         return False
 
@@ -128,30 +130,32 @@ class OrderReader:
 
     def _earned(self, draft: Draft, mentions: Mentions) -> Measure | None:
         """Read "earns the most" of a kind that has a salary itself."""
-        found = self._columns.dimension(draft.kind, "income")
-        if found is None:
+        dimension_column = self._columns.dimension(draft.kind, "income")
+        if dimension_column is None:
             return None
         for place, token in enumerate(mentions.tokens):
             if token.folded in _MONEY_WORDS:
                 draft.use(place, place + 1, 0.9)
-        return Measure(column=found[0])
+        return Measure(column=dimension_column[0])
 
     @staticmethod
     def _other_kind(kind: str, mention: TermMention) -> str | None:
         """Return the kind that words name, where it is another one than ``kind``."""
-        named = [term for term in mention.of("kind") if term.weight >= KIND_MIN]
-        if not named or any(term.kind == kind for term in mention.of("kind")):
+        kind_terms = [term for term in mention.of("kind") if term.weight >= KIND_MIN]
+        if not kind_terms or any(term.kind == kind for term in mention.of("kind")):
             return None
-        own = [term.weight for term in mention.of("column") if term.kind == kind]
-        return named[0].kind if named[0].weight > max(own, default=0.0) else None
+        column_weights = [term.weight for term in mention.of("column") if term.kind == kind]
+        return (
+            kind_terms[0].kind if kind_terms[0].weight > max(column_weights, default=0.0) else None
+        )
 
     def _over(
         self, draft: Draft, mentions: Mentions, mention: TermMention, kind: str
     ) -> Measure | None:
-        ways = self._paths.between(draft.kind, kind)
+        paths = self._paths.between(draft.kind, kind)
         place = ValueMention(mention.start, mention.end, ())
-        scored = [self._relations.scored(way, place, mentions, draft.kind) for way in ways]
-        best = max(scored, key=lambda each: each.score, default=None)
+        scored = [self._relations.scored(path, place, mentions, draft.kind) for path in paths]
+        best = max(scored, key=lambda option: option.score, default=None)
         if best is None:
             return None
         for words, weight in best.mentions:
@@ -161,29 +165,29 @@ class OrderReader:
 
     @staticmethod
     def _spends(mentions: Mentions, place: int) -> bool:
-        near = mentions.tokens[max(place - 4, 0) : place + 3]
-        return any(token.folded in _MONEY_WORDS for token in near)
+        nearby_tokens = mentions.tokens[max(place - 4, 0) : place + 3]
+        return any(token.folded in _MONEY_WORDS for token in nearby_tokens)
 
     def _spent(self, draft: Draft, mentions: Mentions) -> Measure | None:
         """Sum the money column of the nearest kind with many rows for one of the asked kind."""
         for kind in self._catalog.visible_kinds:
             if kind == draft.kind:
                 continue
-            ways = self._paths.between(draft.kind, kind)
-            if ways and len(ways[0]) == 1 and ways[0][0].reverse:
+            paths = self._paths.between(draft.kind, kind)
+            if paths and len(paths[0]) == 1 and paths[0][0].reverse:
                 money = self._columns.dimension(kind, "money")
                 if money is not None and money[1] > MONEY_MIN:
                     for place, token in enumerate(mentions.tokens):
                         if token.folded in _MONEY_WORDS:
                             draft.use(place, place + 1, 0.9)
-                    step = LinkStep(link=ways[0][0].link, reverse=True)
+                    step = LinkStep(link=paths[0][0].link, reverse=True)
                     return Measure(function="sum", path=(step,), column=money[0])
         return None
 
     def _column(self, draft: Draft, mentions: Mentions, extreme: Extreme) -> str | None:
         kind, around = draft.kind, (extreme.place, extreme.place + 1)
         for allowed in ("numeric", "temporal"):
-            named = [
+            named_choices = [
                 choice
                 for choice in self._columns.mentioned(kind, mentions, around, allowed)
                 if not choice.path
@@ -191,7 +195,7 @@ class OrderReader:
                 and choice.place != around  # "last" names no "last update"
                 and choice.weight >= NAMED_MIN
             ]
-            fitting = [choice for choice in named if _fits(extreme, allowed, choice)]
+            fitting = [choice for choice in named_choices if _fits(extreme, allowed, choice)]
             if fitting:
                 best = max(fitting, key=lambda choice: choice.weight)
                 if best.place:
@@ -221,8 +225,8 @@ class OrderReader:
 def _fits(extreme: Extreme, allowed: str, choice: ColumnChoice) -> bool:
     """Return True where a superlative may grade a column: "the latest" no number."""
     if extreme.adjective is None:
-        beside = choice.place is not None and choice.place[0] == extreme.place + 1
-        return allowed == "numeric" or beside
+        is_adjacent = choice.place is not None and choice.place[0] == extreme.place + 1
+        return allowed == "numeric" or is_adjacent
     temporal = extreme.adjective.dimension in ("age", "date")
     return temporal == (allowed == "temporal")
 
@@ -257,15 +261,15 @@ def is_number_of(mentions: Mentions, start: int) -> bool:
 def _extremes(mentions: Mentions) -> Iterator[Extreme]:
     tokens = mentions.tokens
     for place, token in enumerate(tokens):
-        word, behind = token.folded, tokens[place + 1].folded if place + 1 < len(tokens) else ""
-        dated = any(each.start <= place < each.end for each in mentions.dates)
+        word, next_word = token.folded, tokens[place + 1].folded if place + 1 < len(tokens) else ""
+        dated = any(mention.start <= place < mention.end for mention in mentions.dates)
         before = tokens[place - 1].folded if place else ""
         if dated or token.quoted or before == "at":
             continue
         if word in ("first", "last") and before in _CLAUSES:
             continue  # "that first flew before 2010" orders nothing
         if word in ("most", "least"):
-            graded = superlative(f"{behind.removesuffix('ly')}est") or _plain(behind)
+            graded = superlative(f"{next_word.removesuffix('ly')}est") or _plain(next_word)
             if graded is not None:
                 yield Extreme(place, graded.descending == (word == "most"), graded)
                 continue

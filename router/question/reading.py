@@ -138,27 +138,27 @@ class QuestionReader:
         return readings if widened is mentions else self._readings(widened)
 
     def _readings(self, mentions: Mentions) -> list[QuestionReading]:
-        found = [self._drafted(each, mentions) for each in self._candidates.candidates(mentions)]
-        return sorted(found, key=lambda reading: -reading.score)
+        drafts = (self._drafted(c, mentions) for c in self._candidates.candidates(mentions))
+        return sorted(drafts, key=lambda reading: -reading.score)
 
     def _widened(self, mentions: Mentions) -> Mentions:
         """Look for the words that no reading accounts for by their meaning."""
         weak = {m.start: m for m in mentions.terms if all(t.weight < WEAK for t in m.terms)}
         strong = [m for m in mentions.terms if m.start not in weak]
-        spans = [(each.start, each.end) for each in mentions.values]
-        spans += [(each.start, each.end) for each in mentions.dates]
-        spans += [(each.start, each.end) for each in strong]
-        known = {place for start, end in spans for place in range(start, end)}
+        spans = [(mention.start, mention.end) for mention in mentions.values]
+        spans += [(mention.start, mention.end) for mention in mentions.dates]
+        spans += [(mention.start, mention.end) for mention in strong]
+        known_places = {place for start, end in spans for place in range(start, end)}
         missing = [
             place
             for place, token in enumerate(mentions.tokens)
-            if place not in known and _is_content(token.folded) and token.folded.isalpha()
+            if place not in known_places and _is_content(token.folded) and token.folded.isalpha()
         ]
         if not missing or self.near is None:
             return mentions
         words = [mentions.tokens[place].folded for place in missing]
         terms = self._with_links(mentions, missing, self.near(words))
-        named = {
+        named_kinds = {
             term.kind
             for m in mentions.terms
             for term in m.terms
@@ -167,12 +167,12 @@ class QuestionReader:
         added, values = [], by_place(mentions.values)
         for place, word in zip(missing, words, strict=True):
             # Another word than the kind's own name means another kind.
-            fitting = [t for t in terms[word] if t.sort != "kind" or t.kind not in named]
+            fits = [t for t in terms[word] if t.sort != "kind" or t.kind not in named_kinds]
             before = weak.pop(place, None)
-            fitting = [*(before.terms if before else ()), *fitting]
-            if fitting:
+            fits = [*(before.terms if before else ()), *fits]
+            if fits:
                 negated = is_negated(mentions.tokens, place, values)
-                added.append(TermMention(place, place + 1, tuple(fitting), negated))
+                added.append(TermMention(place, place + 1, tuple(fits), negated))
         if not added:
             return mentions
         every = sorted((*strong, *weak.values(), *added), key=lambda mention: mention.start)
@@ -182,7 +182,7 @@ class QuestionReader:
         self, mentions: Mentions, missing: Sequence[int], terms: Mapping[str, Sequence[Term]]
     ) -> dict[str, list[Term]]:
         """Compare words with the relationships of the values' kinds, in their context."""
-        found = {word: list(each) for word, each in terms.items()}
+        terms_by_word = {word: list(word_terms) for word, word_terms in terms.items()}
         owners = {entry.kind for value in mentions.values for entry in value.entries}
         ends = {
             link.end
@@ -192,9 +192,9 @@ class QuestionReader:
         phrases = {mentions.tokens[place].folded: _in_context(mentions, place) for place in missing}
         for end in sorted(ends):
             for word, links in self.near.links(phrases, end).items() if self.near else ():
-                others = [each for each in found.get(word, ()) if each.sort != "link"]
-                found[word] = [*others, *links]
-        return found
+                other_terms = [term for term in terms_by_word.get(word, ()) if term.sort != "link"]
+                terms_by_word[word] = [*other_terms, *links]
+        return terms_by_word
 
     def _drafted(self, candidate: Candidate, mentions: Mentions) -> QuestionReading:
         require_time()
@@ -202,14 +202,14 @@ class QuestionReader:
         if candidate.mention is not None and candidate.term is not None:
             draft.use(candidate.mention.start, candidate.mention.end, candidate.term.weight)
         for mention in mentions.terms:
-            own = [t.weight for t in mention.of("kind") if t.kind == candidate.kind and t.exact]
-            if own:
-                draft.use(mention.start, mention.end, own[0])
+            weights = [t.weight for t in mention.of("kind") if t.kind == candidate.kind and t.exact]
+            if weights:
+                draft.use(mention.start, mention.end, weights[0])
         facts = self.catalog.kinds[candidate.kind]
         draft.cost += GUESSED * self._is_guess(candidate, mentions)
         draft.cost += (VIEW if facts.key else KEYLESS) * facts.view + JOIN_TABLE * facts.join_table
-        asked = self._candidates.asked(mentions)
-        draft.cost += NOT_ASKED * bool(asked and candidate.kind not in asked)
+        asked_kinds = self._candidates.asked(mentions)
+        draft.cost += NOT_ASKED * bool(asked_kinds and candidate.kind not in asked_kinds)
         first = {token.folded for token in mentions.tokens[:4]}
         if first & _PERSONS and candidate.kind not in self.vocabulary.person_kinds:
             draft.cost += NO_PERSON + OWNED * bool(first & {"has", "have", "had"})
@@ -277,9 +277,9 @@ def _assumed(candidate: Candidate, mentions: Mentions) -> list[str]:
 
 def _in_context(mentions: Mentions, place: int) -> str:
     """Return a word with the preposition behind it: "appeared in"."""
-    behind = mentions.tokens[place + 1].folded if place + 1 < len(mentions.tokens) else ""
+    next_word = mentions.tokens[place + 1].folded if place + 1 < len(mentions.tokens) else ""
     word = mentions.tokens[place].folded
-    return f"{word} {behind}" if behind in PREPOSITIONS else word
+    return f"{word} {next_word}" if next_word in PREPOSITIONS else word
 
 
 def _is_content(word: str) -> bool:

@@ -51,42 +51,42 @@ class Relations:
         self, path: SchemaPath, value: ValueMention, mentions: Mentions, target: str
     ) -> ScoredPath:
         """Score one way from ``target`` to the kind of ``value``."""
-        score, named, taken = 0.0, list[tuple[TermMention, float]](), list[TermMention]()
+        score, named_terms, taken = 0.0, list[tuple[TermMention, float]](), list[TermMention]()
         for place, step in enumerate(path):
             score -= STEP_COST * step.cost
             mention = mentions.links.get(step.link)
             if mention is not None:
                 term, weight = mention
                 fits = self._fits(path, place, (term, value), (mentions, target))
-                fresh = all(term is not other for other in taken)
+                fresh = all(term is not earlier for earlier in taken)
                 score += LINK_NAMED * weight * fresh if fits else -WRONG_WAY
-                named.append((term, weight))
+                named_terms.append((term, weight))
                 taken.append(term)
             score += USUAL * self._shares[step.link]
             if place < len(path) - 1:
                 between = self._kind_named(step.end, mentions)
                 if between is not None:
                     score += KIND_NAMED
-                    named.append((between, 0.9))
+                    named_terms.append((between, 0.9))
         score -= LOOSE_COST * STEP_COST * self._paths.loose(path)
-        return ScoredPath(path, score + self._peers(path, mentions), tuple(named))
+        return ScoredPath(path, score + self._peers(path, mentions), tuple(named_terms))
 
     @staticmethod
     def _peers(path: SchemaPath, mentions: Mentions) -> float:
         """There and back along one link is meant by "co-stars" and "fellow members" only."""
-        pair = len(path) == len(("there", "back")) and path[0].link == path[1].link
-        if not pair or path[0].reverse == path[1].reverse:
+        repeats_link = len(path) == len(("there", "back")) and path[0].link == path[1].link
+        if not repeats_link or path[0].reverse == path[1].reverse:
             return 0.0
         return PEERS_SAME if any(t.folded in _PEERS for t in mentions.tokens) else -WRONG_WAY
 
     def counted(self, kind: str, mention: TermMention, mentions: Mentions) -> LinkStep | None:
         """Return the link that a noun counts: "dependencies" for DEPENDS_ON, "followers" back."""
-        others = max((t.weight for t in mention.terms if t.sort != "link"), default=0.0)
+        other_weight = max((t.weight for t in mention.terms if t.sort != "link"), default=0.0)
         for term in mention.of("link"):
             link = self._links[term.link]
             if (
                 term.column
-                or term.weight <= others
+                or term.weight <= other_weight
                 or term.weight < COUNTED_MIN
                 or kind not in (link.start, link.end)
             ):
@@ -119,21 +119,21 @@ class Relations:
         """Return False where the words say the opposite direction."""
         step, (mention, value), (mentions, target) = path[place], words, question
         link = self._links[step.link]
-        exact = mention.end - mention.start > 1 and any(t.exact for t in mention.of("link"))
+        is_exact = mention.end - mention.start > 1 and any(t.exact for t in mention.of("link"))
         spoken = mentions.tokens[mention.start].folded
-        own = link.relationship is None or self._singular(spoken) in HIERARCHY
-        if link.start == link.end and own and not exact:
+        is_hierarchical = link.relationship is None or self._singular(spoken) in HIERARCHY
+        if link.start == link.end and is_hierarchical and not is_exact:
             between = {t.folded for t in mentions.tokens[mention.end : value.start]}
-            behind = value.start >= mention.end
-            return self._hierarchy(step, spoken, apposed=behind and between <= _APPOSING)
+            is_behind = value.start >= mention.end
+            return self._hierarchy(step, spoken, apposed=is_behind and between <= _APPOSING)
         if link.relationship is None and link.start != link.end:
             return True
         agent = agent_of(mention, mentions)
         if agent is None:  # the asked kind does it
             possible = link.start == target
             return not possible or (place == 0 and not step.reverse)
-        mine = (agent.start, agent.end) == (value.start, value.end)
-        return place == len(path) - 1 and step.reverse if mine else place != len(path) - 1
+        is_agent = (agent.start, agent.end) == (value.start, value.end)
+        return place == len(path) - 1 and step.reverse if is_agent else place != len(path) - 1
 
     def _hierarchy(self, step: SchemaStep, spoken: str, *, apposed: bool) -> bool:
         """Return True where the end near the asked kind is the one that "boss" or "team" names.
@@ -161,13 +161,13 @@ def _shares(catalog: Catalog) -> Mapping[str, float]:
         Counter[frozenset[str]](),
     )
     for link in links.values():
-        pair = frozenset((link.start, link.end))
-        rows[pair] += link.rows or 0
-        counts[pair] += 1
+        ends = frozenset((link.start, link.end))
+        rows[ends] += link.rows or 0
+        counts[ends] += 1
     pairs = {name: frozenset((link.start, link.end)) for name, link in links.items()}
     return {
-        name: (links[name].rows or 0) / max(rows[pair], 1) if counts[pair] > 1 else 0.0
-        for name, pair in pairs.items()
+        name: (links[name].rows or 0) / max(rows[ends], 1) if counts[ends] > 1 else 0.0
+        for name, ends in pairs.items()
     }
 
 
@@ -177,13 +177,13 @@ def agent_of(mention: TermMention, mentions: Mentions) -> ValueMention | None:
     "by X" behind a verb is its agent, else the value right before it, else, in "did X direct", the
     one between the auxiliary and the verb. "director X" names the agent itself.
     """
-    behind = [value for value in mentions.values if value.start >= mention.end]
-    if behind:
-        between = [token.folded for token in mentions.tokens[mention.end : behind[0].start]]
+    values_after = [value for value in mentions.values if value.start >= mention.end]
+    if values_after:
+        between = [token.folded for token in mentions.tokens[mention.end : values_after[0].start]]
         role = next(mention.of("role"), None) is not None
-        asked = mention.start > 0 and mentions.tokens[mention.start - 1].folded in WHO
-        if "by" in between or (role and not between and not asked):
-            return behind[0]
+        follows_who = mention.start > 0 and mentions.tokens[mention.start - 1].folded in WHO
+        if "by" in between or (role and not between and not follows_who):
+            return values_after[0]
         if role:
             return None
     article = [token.folded for token in mentions.tokens[max(mention.start - 2, 0) : mention.start]]

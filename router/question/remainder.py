@@ -31,9 +31,9 @@ class RemainderReader:
             if any(draft.used.get(place) for place in range(mention.start, mention.end)):
                 continue
             self._add_column(draft, mentions, mention)
-        asked = candidate.term
-        if asked is not None and asked.sort == "role":
-            self._require_link(draft, candidate, asked)
+        asked_term = candidate.term
+        if asked_term is not None and asked_term.sort == "role":
+            self._require_link(draft, candidate, asked_term)
         for link, (mention, weight) in mentions.links.items():
             if draft.used.get(mention.start) and not mention.negated:
                 continue
@@ -41,9 +41,14 @@ class RemainderReader:
         self._add_denied(draft, mentions)
 
     def _require_link(self, draft: Draft, candidate: Candidate, role: Term) -> None:
-        used = {each.step.link for each in draft.root.branches}
+        used = {branch.step.link for branch in draft.root.branches}
         step = next(
-            (each for each in self._paths.steps(candidate.kind) if each.link == role.link), None
+            (
+                link_step
+                for link_step in self._paths.steps(candidate.kind)
+                if link_step.link == role.link
+            ),
+            None,
         )
         if step is not None and role.link not in used and not draft.order:
             draft.root.at((step,))
@@ -70,23 +75,23 @@ class RemainderReader:
         counted = self._catalog.kinds[draft.kind].columns[column].type in NUMERIC
         if not counted or not (before == ["out", "of"] or before[-1:] == ["in"]):
             return False
-        gone = before == ["out", "of"]
-        if not gone and (
+        is_out = before == ["out", "of"]
+        if not is_out and (
             mention.words_of(mentions.tokens) != ("stock",) or draft.aggregate is not None
         ):
             return False
-        empty = gone != mention.negated
+        empty = is_out != mention.negated
         condition = ValueCondition(column=column, operator="=" if empty else ">", values=(0,))
         draft.root.add((), [condition])
         draft.negated |= mention.negated
-        draft.use(mention.start - (2 if gone else 1), mention.end, 1.0)
+        draft.use(mention.start - (2 if is_out else 1), mention.end, 1.0)
         return True
 
     def _add_link(
-        self, draft: Draft, mentions: Mentions, mention: TermMention, named: tuple[str, float]
+        self, draft: Draft, mentions: Mentions, mention: TermMention, named_link: tuple[str, float]
     ) -> None:
         """Require a link that words name ("people who directed something"), or deny it."""
-        link, weight = named
+        link, weight = named_link
         if draft.used.get(mention.start) or _governs_own_value(draft, mentions, mention):
             return
         steps = [step for step in self._paths.steps(draft.kind) if step.link == link]
@@ -95,7 +100,7 @@ class RemainderReader:
         if mention.negated:
             draft.root.deny((steps[0],), ())
             draft.negated = True
-        elif not any(each.step.link == link for each in draft.root.branches):
+        elif not any(branch.step.link == link for branch in draft.root.branches):
             draft.root.at((steps[0],))
         draft.use(mention.start, mention.end, weight)
 
@@ -103,7 +108,9 @@ class RemainderReader:
         """Return True where a condition names a row, which needs no further link to exist."""
         facts = self._catalog.kinds[draft.kind]
         columns = {
-            each.column for each in draft.root.conditions if isinstance(each, ValueCondition)
+            condition.column
+            for condition in draft.root.conditions
+            if isinstance(condition, ValueCondition)
         }
         return bool(columns & {*facts.key, *facts.title})
 
@@ -113,16 +120,16 @@ class RemainderReader:
             if draft.used.get(mention.start):
                 continue
             for term in mention.of("kind"):
-                ways = self._paths.between(draft.kind, term.kind)
-                if term.kind == draft.kind or not ways or term.weight < KIND_MIN:
+                paths = self._paths.between(draft.kind, term.kind)
+                if term.kind == draft.kind or not paths or term.weight < KIND_MIN:
                     continue
                 if mention.negated:
                     draft.negated = True
-                    if not _is_denied(draft, ways[0]):
-                        draft.root.deny(ways[0], ())
+                    if not _is_denied(draft, paths[0]):
+                        draft.root.deny(paths[0], ())
                     draft.use(mention.start, mention.end, term.weight)
                 elif self._requires(mentions, mention):
-                    draft.root.at(ways[0])
+                    draft.root.at(paths[0])
                     draft.use(mention.start, mention.end, term.weight)
                 break
 
@@ -134,16 +141,16 @@ class RemainderReader:
         return bool(before & {"with", "have", "has", "having", "had"})
 
 
-def _is_denied(draft: Draft, way: SchemaPath) -> bool:
+def _is_denied(draft: Draft, path: SchemaPath) -> bool:
     """Return True where a condition already denies rows on this way: "no orders in 1998"."""
-    return any(link.negated and link.step == way[0] for link in draft.root.branches)
+    return any(link.negated and link.step == path[0] for link in draft.root.branches)
 
 
 def _use_column(
-    draft: Draft, column: CatalogColumn, mention: TermMention, named: tuple[Term, bool]
+    draft: Draft, column: CatalogColumn, mention: TermMention, term_and_demand: tuple[Term, bool]
 ) -> bool:
     """Restrict by a flag or by a missing value, else show the column; False: left out."""
-    term, demanded = named
+    term, demanded = term_and_demand
     if mention.negated and term.weight < NEGATED_MIN:
         return False  # too unsure to turn it round
     if is_flag_column(column):
@@ -176,11 +183,17 @@ def _demanded(mentions: Mentions, mention: TermMention) -> bool:
 
 def _governs_own_value(draft: Draft, mentions: Mentions, mention: TermMention) -> bool:
     """Return True for a verb in front of a value of the row itself: "run Windows" names no link."""
-    behind = next((v for v in mentions.values if v.start == mention.end and not v.negated), None)
-    if behind is None or not draft.used.get(behind.start):
+    value_after = next(
+        (v for v in mentions.values if v.start == mention.end and not v.negated), None
+    )
+    if value_after is None or not draft.used.get(value_after.start):
         return False
-    own = {v for c in draft.root.conditions if isinstance(c, ValueCondition) for v in c.values}
-    if not any(value in own for entry in behind.entries for _, value in entry.conditions):
+    row_values = {
+        v for c in draft.root.conditions if isinstance(c, ValueCondition) for v in c.values
+    }
+    if not any(
+        value in row_values for entry in value_after.entries for _, value in entry.conditions
+    ):
         return False
     draft.use(mention.start, mention.end, WORD_OF_VALUE)
     return True

@@ -49,13 +49,16 @@ class ShapeReader:
         tokens = mentions.tokens
         for place, token in enumerate(tokens):
             extreme = token.folded in _LIMITING or token.folded in EXTREMES
-            if any(each.marked and each.start <= place < each.end for each in mentions.comparisons):
+            if any(
+                comparison.marked and comparison.start <= place < comparison.end
+                for comparison in mentions.comparisons
+            ):
                 continue  # "at least 13"
             if not extreme and superlative(token.folded) is None:
                 continue
-            behind = number_at(tokens, place + 1) if place + 1 < len(tokens) else None
+            number_after = number_at(tokens, place + 1) if place + 1 < len(tokens) else None
             in_front = number_at(tokens, place - 1) if place else None
-            number = behind if behind and isinstance(behind[0], int) else None
+            number = number_after if number_after and isinstance(number_after[0], int) else None
             if number and 0 < number[0] <= LIMIT_MAX:
                 draft.limit = int(number[0])
                 draft.use(place, number[1], 1.0)
@@ -120,8 +123,10 @@ class ShapeReader:
         """Return the column that the noun and further words name best, and use them."""
         numeric = self._columns.numeric(draft.kind)
         columns = [t for t in noun.of("column") if t.kind == draft.kind and not t.link]
-        least = DIFFERENT_MIN if different else 1.0
-        scores = {t.column: t.weight for t in columns if t.column in numeric or t.weight >= least}
+        weight_min = DIFFERENT_MIN if different else 1.0
+        scores = {
+            t.column: t.weight for t in columns if t.column in numeric or t.weight >= weight_min
+        }
         parts: dict[str, list[TermMention]] = {column: [noun] for column in scores}
         for mention in mentions.terms:
             for term in mention.of("column") if mention is not noun else ():
@@ -167,28 +172,28 @@ class ShapeReader:
             if AGGREGATES.get(word) == "sum" or word in _COSTING:
                 draft.use(number, number + 1, 1.0)
 
-    def _set(self, draft: Draft, what: tuple[str, str], place: int) -> None:
-        draft.aggregate = Aggregate.model_validate({"function": what[0], "column": what[1]})
+    def _set(self, draft: Draft, measure: tuple[str, str], place: int) -> None:
+        draft.aggregate = Aggregate.model_validate({"function": measure[0], "column": measure[1]})
         draft.use(place, place + 1, 1.0)
         draft.bonus += 0.3
 
     def _is_single(self, draft: Draft) -> bool:
         """Return True where the conditions name one row."""
         facts = self._catalog.kinds[draft.kind]
-        named = {*facts.key, *facts.title}
-        columns = {getattr(each, "column", None) for each in draft.root.conditions}
-        return bool(columns & named)
+        naming_columns = {*facts.key, *facts.title}
+        columns = {getattr(condition, "column", None) for condition in draft.root.conditions}
+        return bool(columns & naming_columns)
 
     def _is_one_row(self, draft: Draft) -> bool:
         """Return True where the conditions give the whole key."""
         key = self._catalog.kinds[draft.kind].key
-        columns = {getattr(each, "column", None) for each in draft.root.conditions}
+        columns = {getattr(condition, "column", None) for condition in draft.root.conditions}
         return bool(key) and set(key) <= columns
 
     def _aggregated(self, draft: Draft, mentions: Mentions, place: int) -> str | None:
         numeric = self._columns.numeric(draft.kind)
-        near = sorted(mentions.terms, key=lambda mention: abs(mention.start - place))
-        for mention in near:
+        nearest_mentions = sorted(mentions.terms, key=lambda mention: abs(mention.start - place))
+        for mention in nearest_mentions:
             for term in mention.of("column"):
                 near_by = abs(mention.start - place) <= AGGREGATED_GAP
                 if (
@@ -205,8 +210,8 @@ class ShapeReader:
         return default[0] if default else None
 
     def _money(self, kind: str) -> str | None:
-        found = self._columns.dimension(kind, "money") or self._columns.default_measure(kind)
-        return found[0] if found else None
+        money_column = self._columns.dimension(kind, "money") or self._columns.default_measure(kind)
+        return money_column[0] if money_column else None
 
     def _add_group(self, draft: Draft, mentions: Mentions) -> None:
         """Read "per country", "for each genre", "by year", "each month"."""
@@ -243,25 +248,25 @@ class ShapeReader:
 
     def _dated(self, draft: Draft, mentions: Mentions, place: int) -> str | None:
         """Return the date by which rows are grouped: the one that words name, else the kind's."""
-        named = self._columns.mentioned(draft.kind, mentions, (place, place + 1), "temporal")
-        own = [choice for choice in named if not choice.path]
-        best = max(own, key=lambda choice: choice.weight, default=None)
+        choices = self._columns.mentioned(draft.kind, mentions, (place, place + 1), "temporal")
+        own_choices = [choice for choice in choices if not choice.path]
+        best = max(own_choices, key=lambda choice: choice.weight, default=None)
         return best.column if best else self._catalog.kinds[draft.kind].date
 
     def _grouped(self, draft: Draft, term: Term) -> bool:
         """Group by a column, or by the rows of another kind, called by their titles."""
-        other = term.kind != draft.kind
-        if term.sort not in ("kind", "column") or (term.sort == "kind" and not other):
+        is_other_kind = term.kind != draft.kind
+        if term.sort not in ("kind", "column") or (term.sort == "kind" and not is_other_kind):
             return False
-        each = term.sort == "kind"
+        by_rows = term.sort == "kind"
         facts = self._catalog.kinds[term.kind]
-        names = (facts.title or facts.key) if each else (term.column,)
-        ways = list(self._paths.between(draft.kind, term.kind)) if other else [()]
-        if not names or not ways:
+        names = (facts.title or facts.key) if by_rows else (term.column,)
+        paths = list(self._paths.between(draft.kind, term.kind)) if is_other_kind else [()]
+        if not names or not paths:
             return False
-        steps = tuple(LinkStep(link=step.link, reverse=step.reverse) for step in ways[0])
+        steps = tuple(LinkStep(link=step.link, reverse=step.reverse) for step in paths[0])
         draft.aggregate = (draft.aggregate or Aggregate(function="count")).model_copy(
-            update={"group_by": names, "path": steps, "each": each}
+            update={"group_by": names, "path": steps, "each": by_rows}
         )
         return True
 

@@ -56,13 +56,13 @@ def compile_sql(
     """
     scope = StatementScope(catalog, caller)
     root = scope.alias()
-    where = [*_rights(scope, form.kind, root)]
-    where += [_condition(scope, each, form.kind, root) for each in form.conditions]
+    predicates = [*_rights(scope, form.kind, root)]
+    predicates += [_condition(scope, condition, form.kind, root) for condition in form.conditions]
     source = f"{_table(scope, form.kind)} AS {root}"
     if form.aggregate is not None:
-        text = _aggregated(scope, form.aggregate, form.kind, (root, source, where))
+        text = _aggregated(scope, form.aggregate, form.kind, (root, source, predicates))
     else:
-        text = _rows(scope, form, (root, source, where))
+        text = _rows(scope, form, (root, source, predicates))
     text += f" LIMIT ${scope.bind(limit)}::bigint"
     return CompiledStatement(text, tuple(scope.values))
 
@@ -85,17 +85,17 @@ _Parts = tuple[str, str, list[str]]
 
 
 def _rows(scope: StatementScope, form: QuestionForm, parts: _Parts) -> str:
-    root, source, where = parts
+    root, source, predicates = parts
     kind = scope.kind(form.kind)
     columns = [_output(root, name, column) for name, column in kind.visible.items()]
     order = []
     if form.order is not None:
-        joined, value = _sorted(scope, form.order, form.kind, root)
-        source += joined
+        join_clause, value = _sorted(scope, form.order, form.kind, root)
+        source += join_clause
         order.append(f"{value} {'DESC' if form.order.descending else 'ASC'} NULLS LAST")
         columns.append(f"{value} AS {quoted(SORT_COLUMN)}")
     order += [f"{root}.{quoted(name)}" for name in kind.key]
-    text = f"SELECT {', '.join(columns) or '1'} FROM {source}{_where(where)}"
+    text = f"SELECT {', '.join(columns) or '1'} FROM {source}{_where(predicates)}"
     return text + (f" ORDER BY {', '.join(order)}" if order else "")
 
 
@@ -131,20 +131,20 @@ def _measured(scope: StatementScope, measure: Measure, kind: str) -> tuple[str, 
     alias, end = scope.alias(), end_of(first, kind, scope.catalog)
     pairs = _pairs(scope, first)
     source = f"{_table(scope, end)} AS {alias}"
-    where = [*_rights(scope, end, alias)]
+    predicates = [*_rights(scope, end, alias)]
     keys = [f"{alias}.{quoted(far)} AS k{place}" for place, (_, far) in enumerate(pairs)]
     for step in later:
-        here, end = alias, end_of(step, end, scope.catalog)
+        start_alias, end = alias, end_of(step, end, scope.catalog)
         alias = scope.alias()
-        source += f" JOIN {_table(scope, end)} AS {alias} ON {_on(scope, step, here, alias)}"
-        where += _rights(scope, end, alias)
-    where += [_condition(scope, each, end, alias) for each in measure.conditions]
+        source += f" JOIN {_table(scope, end)} AS {alias} ON {_on(scope, step, start_alias, alias)}"
+        predicates += _rights(scope, end, alias)
+    predicates += [_condition(scope, condition, end, alias) for condition in measure.conditions]
     values = [
         f"{alias}.{quoted(name)} AS d{place}" for place, name in enumerate(scope.kind(end).key)
     ]
     values.append(f"{alias}.{quoted(measure.column)} AS v" if measure.column else "1 AS v")
     distinct = "DISTINCT " if later and scope.kind(end).key else ""
-    rows = f"SELECT {distinct}{', '.join([*keys, *values])} FROM {source}{_where(where)}"
+    rows = f"SELECT {distinct}{', '.join([*keys, *values])} FROM {source}{_where(predicates)}"
     names = ", ".join(f"k{place}" for place in range(len(keys)))
     call = aggregate_call(measure.function or "count", "v")
     text = f"SELECT {names}, {call} AS v FROM ({rows}) AS r GROUP BY {names}"
@@ -152,25 +152,27 @@ def _measured(scope: StatementScope, measure: Measure, kind: str) -> tuple[str, 
 
 
 def _aggregated(scope: StatementScope, aggregate: Aggregate, kind: str, parts: _Parts) -> str:
-    root, source, where = parts
+    root, source, predicates = parts
     argument = f"{root}.{quoted(aggregate.column)}" if aggregate.column else "*"
     value = f"{aggregate_call(aggregate.function, argument)} AS {quoted(VALUE_COLUMN)}"
     if not aggregate.group_by:
-        return f"SELECT {value} FROM {source}{_where(where)}"
+        return f"SELECT {value} FROM {source}{_where(predicates)}"
     alias, end = root, kind
     for step in aggregate.path:
-        here, end = alias, end_of(step, end, scope.catalog)
+        start_alias, end = alias, end_of(step, end, scope.catalog)
         alias = scope.alias()
-        source += f" JOIN {_table(scope, end)} AS {alias} ON {_on(scope, step, here, alias)}"
-        where += _rights(scope, end, alias)
+        source += f" JOIN {_table(scope, end)} AS {alias} ON {_on(scope, step, start_alias, alias)}"
+        predicates += _rights(scope, end, alias)
     names = [f"{alias}.{quoted(name)}" for name in aggregate.group_by]
     group = names[0] if len(names) == 1 else f"concat_ws(' ', {', '.join(names)})"
     if aggregate.unit is not None:
         group = f"left({group}::text, {UNIT_LETTERS[aggregate.unit]})"
-    apart = [f"{alias}.{quoted(name)}" for name in scope.kind(end).key] if aggregate.each else []
+    key_columns = (
+        [f"{alias}.{quoted(name)}" for name in scope.kind(end).key] if aggregate.each else []
+    )
     return (
-        f"SELECT {group} AS {quoted(GROUP_COLUMN)}, {value} FROM {source}{_where(where)}"
-        f" GROUP BY {', '.join([group, *apart])} ORDER BY 2 DESC NULLS LAST, 1"
+        f"SELECT {group} AS {quoted(GROUP_COLUMN)}, {value} FROM {source}{_where(predicates)}"
+        f" GROUP BY {', '.join([group, *key_columns])} ORDER BY 2 DESC NULLS LAST, 1"
     )
 
 
@@ -186,7 +188,7 @@ def _condition(scope: StatementScope, condition: Condition, kind: str, alias: st
         case LinkCondition():
             return _exists(scope, condition, kind, alias)
         case AnyCondition() | AllCondition():
-            inner = [_condition(scope, each, kind, alias) for each in condition.conditions]
+            inner = [_condition(scope, nested, kind, alias) for nested in condition.conditions]
             joint = " OR " if isinstance(condition, AnyCondition) else " AND "
             return f"({joint.join(inner)})"
         case MeasureCondition():
@@ -194,21 +196,21 @@ def _condition(scope: StatementScope, condition: Condition, kind: str, alias: st
 
 
 def _exists(scope: StatementScope, condition: LinkCondition, kind: str, alias: str) -> str:
-    end, there = end_of(condition.step, kind, scope.catalog), scope.alias()
-    inner = [_on(scope, condition.step, alias, there), *_rights(scope, end, there)]
-    inner += [_condition(scope, each, end, there) for each in condition.conditions]
+    end, end_alias = end_of(condition.step, kind, scope.catalog), scope.alias()
+    inner = [_on(scope, condition.step, alias, end_alias), *_rights(scope, end, end_alias)]
+    inner += [_condition(scope, nested, end, end_alias) for nested in condition.conditions]
     if condition.distinct:
-        inner.append(_different(scope, end, there))
-    text = f"EXISTS (SELECT 1 FROM {_table(scope, end)} AS {there}{_where(inner)})"
+        inner.append(_different(scope, end, end_alias))
+    text = f"EXISTS (SELECT 1 FROM {_table(scope, end)} AS {end_alias}{_where(inner)})"
     return f"NOT {text}" if condition.negated else text
 
 
 def _different(scope: StatementScope, kind: str, alias: str) -> str:
     """Return that the row is not the one the form asks for, whose alias is always t1."""
     columns = scope.kind(kind).key
-    here = ", ".join(f"{alias}.{quoted(name)}" for name in columns)
+    row_key = ", ".join(f"{alias}.{quoted(name)}" for name in columns)
     root = ", ".join(f"t1.{quoted(name)}" for name in columns)
-    return f"({here}) IS DISTINCT FROM ({root})" if columns else "true"
+    return f"({row_key}) IS DISTINCT FROM ({root})" if columns else "true"
 
 
 def _compared(scope: StatementScope, condition: MeasureCondition, kind: str, alias: str) -> str:
@@ -230,9 +232,10 @@ def _pairs(scope: StatementScope, step: LinkStep) -> list[tuple[str, str]]:
     return [(far, near) for near, far in pairs] if step.reverse else list(pairs)
 
 
-def _on(scope: StatementScope, step: LinkStep, here: str, there: str) -> str:
+def _on(scope: StatementScope, step: LinkStep, start_alias: str, end_alias: str) -> str:
     return " AND ".join(
-        f"{there}.{quoted(far)} = {here}.{quoted(near)}" for near, far in _pairs(scope, step)
+        f"{end_alias}.{quoted(far)} = {start_alias}.{quoted(near)}"
+        for near, far in _pairs(scope, step)
     )
 
 
@@ -243,7 +246,10 @@ def _value_condition(
     value = f"{alias}.{quoted(condition.column)}"
     if condition.operator == "missing":
         return f"{value} IS {'NOT ' if condition.negated else ''}NULL"
-    tests = [_test(scope, (value, condition.operator, each), column) for each in condition.values]
+    tests = [
+        _test(scope, (value, condition.operator, allowed_value), column)
+        for allowed_value in condition.values
+    ]
     text = tests[0] if len(tests) == 1 else f"({' OR '.join(tests)})"
     return f"({text}) IS NOT TRUE" if condition.negated else text
 

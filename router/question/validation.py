@@ -61,12 +61,12 @@ def end_of(step: LinkStep, start: str, catalog: Catalog) -> str:
         HiddenError: the catalogue has no such link from ``start``.
     """
     link = catalog.visible_links.get(step.link)
-    here, there = (None, None) if link is None else (link.start, link.end)
+    near_kind, far_kind = (None, None) if link is None else (link.start, link.end)
     if step.reverse:
-        here, there = there, here
-    if there is None or here != start:
+        near_kind, far_kind = far_kind, near_kind
+    if far_kind is None or near_kind != start:
         raise HiddenError(f"link {step.link!r}: the catalogue has no such link from {start!r}")
-    return there
+    return far_kind
 
 
 def _kind(catalog: Catalog, name: str) -> CatalogKind:
@@ -77,16 +77,16 @@ def _kind(catalog: Catalog, name: str) -> CatalogKind:
 
 
 def _column(kind: CatalogKind, name: str, column: str) -> CatalogColumn:
-    found = kind.visible.get(column)
-    if found is None:
+    facts = kind.visible.get(column)
+    if facts is None:
         raise HiddenError(f"column {column!r}: the catalogue has no such column of {name!r}")
-    return found
+    return facts
 
 
 def _conditions(
     conditions: tuple[Condition, ...], kind: str, catalog: Catalog, depth: int
 ) -> tuple[Condition, ...]:
-    return tuple(_condition(each, kind, catalog, depth) for each in conditions)
+    return tuple(_condition(condition, kind, catalog, depth) for condition in conditions)
 
 
 def _condition(condition: Condition, kind: str, catalog: Catalog, depth: int) -> Condition:
@@ -110,11 +110,13 @@ def _link(condition: LinkCondition, kind: str, catalog: Catalog, depth: int) -> 
     end = end_of(condition.step, kind, catalog)
     columns = catalog.visible_links[condition.step.link].properties
     properties = []
-    for each in condition.properties:
-        column = columns.get(each.column)
+    for property_condition in condition.properties:
+        column = columns.get(property_condition.column)
         if column is None or column.hide:
-            raise HiddenError(f"column {each.column!r}: link {condition.step.link!r} has none")
-        properties.append(typed(each, column))
+            raise HiddenError(
+                f"column {property_condition.column!r}: link {condition.step.link!r} has none"
+            )
+        properties.append(typed(property_condition, column))
     inner = _conditions(condition.conditions, end, catalog, depth + 1)
     return condition.model_copy(update={"conditions": inner, "properties": tuple(properties)})
 

@@ -105,26 +105,26 @@ def _link(condition: LinkCondition, kind: str, catalog: Catalog) -> str:
     link = catalog.visible_links[condition.step.link]
     verb = "without" if condition.negated else "with"
     via = phrase_of(link.name)
-    named = phrase_of(end)
-    how = "" if via == named or via == phrase_of(kind) else f" ({via})"
+    end_phrase = phrase_of(end)
+    via_text = "" if via == end_phrase or via == phrase_of(kind) else f" ({via})"
     inner = [
-        *(_value(each) for each in condition.properties),
+        *(_value(value_condition) for value_condition in condition.properties),
         *_conditions(condition.conditions, end, catalog),
     ]
-    other = "another " if condition.distinct else "a "
-    return f"{verb} {other}{named}{how}" + (f" {' and '.join(inner)}" if inner else "")
+    article = "another " if condition.distinct else "a "
+    return f"{verb} {article}{end_phrase}{via_text}" + (f" {' and '.join(inner)}" if inner else "")
 
 
 def _measure(measure: Measure, kind: str, catalog: Catalog) -> str:
     if not measure.path:
         return phrase_of(measure.column or "")
     end = _end(measure.path, kind, catalog)
-    what = (
+    subject = (
         plural(phrase_of(end))
         if measure.column is None
         else f"{phrase_of(end)} {phrase_of(measure.column)}"
     )
-    return f"{_FUNCTIONS[measure.function or 'count']} of {what}"
+    return f"{_FUNCTIONS[measure.function or 'count']} of {subject}"
 
 
 def _end(path: tuple[LinkStep, ...], kind: str, catalog: Catalog) -> str:

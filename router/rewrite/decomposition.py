@@ -40,11 +40,11 @@ def decompose(query: str) -> tuple[str, ...]:
     undivided = (query.strip(),)
     if not 1 < len(pieces) <= MAX_PARTS:
         return undivided
-    alone = all(
+    are_independent = all(
         _ASK_START.match(piece) and len(piece.split()) >= _PART_WORDS_MIN for piece in pieces
     )
     refers = any(_BACK_REFERENCE.search(piece) for piece in pieces[1:])
-    return tuple(pieces) if alone and not refers else undivided
+    return tuple(pieces) if are_independent and not refers else undivided
 
 
 def _pieces(query: str) -> list[str]:

@@ -138,7 +138,7 @@ def _repair(match: re.Match[str], lexicon: Lexicon) -> str:
         or _COMPANY_SUFFIX.match(match.string, match.end())
     ):
         return word
-    candidates = {near for near in _single_edits(word) if _is_known(near, vocabulary)}
+    candidates = {edit for edit in _single_edits(word) if _is_known(edit, vocabulary)}
     if len(candidates) != 1:
         return word
     candidate = candidates.pop()

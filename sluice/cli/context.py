@@ -81,10 +81,10 @@ class Context:
     @property
     def actor(self) -> str:
         """Return SLUICE_ACTOR, else the login name, else (in a bare container) the user id."""
-        if named := self.environment.get("SLUICE_ACTOR"):
-            if problem := unprintable_problem(named, one_line=True):
+        if configured_actor := self.environment.get("SLUICE_ACTOR"):
+            if problem := unprintable_problem(configured_actor, one_line=True):
                 raise CliError(f"SLUICE_ACTOR {problem}", Exit.USAGE)
-            return named
+            return configured_actor
         try:
             return getpass.getuser()
         except (KeyError, OSError):

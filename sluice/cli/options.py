@@ -42,12 +42,12 @@ COHORTS_DEFAULT = "cohort=treatment,control"
 
 def parse_cohorts(text: str) -> tuple[str, str, str]:
     """Split LABEL=TREATMENT,CONTROL into its three names."""
-    found = re.fullmatch(r"([^=,\s]+)=([^=,\s]+),([^=,\s]+)", text.strip())
-    if found is None:
+    match = re.fullmatch(r"([^=,\s]+)=([^=,\s]+),([^=,\s]+)", text.strip())
+    if match is None:
         raise typer.BadParameter(
             f"cohorts {text!r}: write LABEL=TREATMENT,CONTROL, for example variant=new,old"
         )
-    return found[1], found[2], found[3]
+    return match[1], match[2], match[3]
 
 
 PlanArgument = Annotated[

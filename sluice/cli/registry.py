@@ -118,8 +118,8 @@ def words_to_complete(environment: Mapping[str, str]) -> list[str]:
     return [] if is_first else words
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
+def _print_version(is_requested: bool) -> None:
+    if is_requested:
         print(f"sluice {installation.version()}")
         raise typer.Exit
 

@@ -176,8 +176,8 @@ def _statistics(failures: str, requests: str, window: str) -> dict[str, str]:
     }
 
 
-def _clamp(value: timedelta, least: timedelta, most: timedelta) -> timedelta:
-    return max(least, min(value, most))
+def _clamp(value: timedelta, minimum: timedelta, maximum: timedelta) -> timedelta:
+    return max(minimum, min(value, maximum))
 
 
 def _whole_seconds(value: timedelta) -> timedelta:

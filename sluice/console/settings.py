@@ -135,11 +135,11 @@ def _read_oidc(environment: Mapping[str, str]) -> OidcSettings | None:
 def _read_slack_people(environment: Mapping[str, str]) -> dict[str, str]:
     """Read ``USER=person,…``: Slack's user ids and the keyring's names."""
     people: dict[str, str] = {}
-    for pair in filter(None, environment.get("SLUICE_SLACK_PEOPLE", "").split(",")):
-        user, _, person = pair.strip().partition("=")
+    for entry in filter(None, environment.get("SLUICE_SLACK_PEOPLE", "").split(",")):
+        user, _, person = entry.strip().partition("=")
         if not user or not person:
             raise ConsoleSettingsError(
-                f"SLUICE_SLACK_PEOPLE: {pair.strip()!r} must be USER=PERSON, as U012AB3CD=ada"
+                f"SLUICE_SLACK_PEOPLE: {entry.strip()!r} must be USER=PERSON, as U012AB3CD=ada"
             )
         people[user] = person
     return people
@@ -151,11 +151,11 @@ def _read_roles(environment: Mapping[str, str]) -> dict[str, Role]:
     if not text:
         return {role.value: role for role in LOGIN_ROLES}
     roles: dict[str, Role] = {}
-    for pair in text.split(","):
-        group, _, role = pair.strip().rpartition("=")
+    for entry in text.split(","):
+        group, _, role = entry.strip().rpartition("=")
         if not group or role not in LOGIN_ROLES:
             raise ConsoleSettingsError(
-                f"SLUICE_OIDC_ROLES: {pair.strip()!r} must be GROUP=ROLE with one of "
+                f"SLUICE_OIDC_ROLES: {entry.strip()!r} must be GROUP=ROLE with one of "
                 f"{', '.join(LOGIN_ROLES)}"
             )
         roles[group] = Role(role)

@@ -83,5 +83,5 @@ def is_answer_in_top(question: LabeledQuestion, results: list[dict[str, object]]
     return place is not None and place <= TOP_RANKS
 
 
-def _share(part: float, whole: int) -> float | None:
-    return round(part / whole, 4) if whole else None
+def _share(part: float, total: int) -> float | None:
+    return round(part / total, 4) if total else None

@@ -100,6 +100,6 @@ async def _is_seeded(
         answer = await (await session.run(COUNT_NODES)).single(strict=True)
     last = records[-1]
     vector = embedder.embed([f"{last.title}. {last.text}"])[0].tolist()
-    near = await stores.vectors.find_nearest(vector, 1)
-    has_last = bool(near) and near[0].payload.get("id") == last.id
+    neighbours = await stores.vectors.find_nearest(vector, 1)
+    has_last = bool(neighbours) and neighbours[0].payload.get("id") == last.id
     return rows == len(records) and answer["nodes"] >= len(records) and has_last

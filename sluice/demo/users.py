@@ -46,13 +46,16 @@ class UserPopulation:
         Raises:
             ValueError: fewer users than the team has.
         """
-        others = count - len(INTERNAL_TEAM)
-        if others < 1:
+        external_count = count - len(INTERNAL_TEAM)
+        if external_count < 1:
             raise ValueError(f"users is {count}; expected at least {len(INTERNAL_TEAM) + 1}")
         rng = random_stream(seed, "users")
-        activity = [rng.lognormvariate(0, ACTIVITY_SIGMA) for _ in range(others)]
+        activity = [rng.lognormvariate(0, ACTIVITY_SIGMA) for _ in range(external_count)]
         team = math.fsum(activity) * INTERNAL_SHARE / (1 - INTERNAL_SHARE) / len(INTERNAL_TEAM)
-        self.ids = (*INTERNAL_TEAM, *(f"user_{number:04d}" for number in range(1, others + 1)))
+        self.ids = (
+            *INTERNAL_TEAM,
+            *(f"user_{number:04d}" for number in range(1, external_count + 1)),
+        )
         self._sums = list(accumulate([*(team for _ in INTERNAL_TEAM), *activity]))
 
     def draw(self, rng: random.Random) -> str:

@@ -83,11 +83,11 @@ def fnv1a_32(text: str) -> int:
 def murmur3_32(data: bytes, seed: int = 0) -> int:
     """Return MurmurHash3_x86_32 (Appleby)."""
     digest = seed
-    whole = len(data) & ~3
-    for start in range(0, whole, 4):
+    aligned_length = len(data) & ~3
+    for start in range(0, aligned_length, 4):
         digest ^= _murmur_scramble(int.from_bytes(data[start : start + 4], "little"))
         digest = (_rotl32(digest, 13) * 5 + 0xE6546B64) & _MASK32
-    digest ^= _murmur_scramble(int.from_bytes(data[whole:], "little"))
+    digest ^= _murmur_scramble(int.from_bytes(data[aligned_length:], "little"))
     digest ^= len(data)
     digest = (digest ^ digest >> 16) * 0x85EBCA6B & _MASK32
     digest = (digest ^ digest >> 13) * 0xC2B2AE35 & _MASK32

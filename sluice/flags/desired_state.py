@@ -123,10 +123,10 @@ def _require_alone(document: FlagDocument, desired: DesiredState) -> None:
     if desired.is_rollback or not desired.percentage:
         return
     for name in sorted(desired.excludes & set(document.flags)):
-        other = document.flags[name]
-        if not other.killed and 0 < other.rollout_percentage < FULL_PERCENTAGE:
+        excluded_flag = document.flags[name]
+        if not excluded_flag.killed and 0 < excluded_flag.rollout_percentage < FULL_PERCENTAGE:
             raise ExcludedError(
-                f"flag {desired.flag!r} excludes {name!r}, which is at {other.rollout_percentage:g} %"
+                f"flag {desired.flag!r} excludes {name!r}, which is at {excluded_flag.rollout_percentage:g} %"
             )
 
 
@@ -234,8 +234,8 @@ def _without_raises(document: FlagDocument, desired: DesiredState) -> DesiredSta
     )
 
 
-def _phases_expose(present: RouterPhases, wanted: Mapping[str, bool]) -> bool:
-    after = present.model_copy(update=dict(wanted))
+def _phases_expose(present: RouterPhases, desired_phases: Mapping[str, bool]) -> bool:
+    after = present.model_copy(update=dict(desired_phases))
     learns = after.enable_online_learning and not present.enable_online_learning
     return learns or (after.treats_everyone and not present.treats_everyone)
 

@@ -159,8 +159,8 @@ def _parse(text: str | bytes) -> FlagDocument:
         return FlagDocument.model_validate_json(text)
     except ValidationError as error:
         problem = error.errors()[0]
-        where = ".".join(str(part) for part in problem["loc"]) or "document"
+        location = ".".join(str(part) for part in problem["loc"]) or "document"
         raise FlagStoreError(
-            f"the stored flag document is not readable: {where}: {problem['msg']}. "
+            f"the stored flag document is not readable: {location}: {problem['msg']}. "
             "Restore it, or replace it with `sluice kill FLAG`"
         ) from None

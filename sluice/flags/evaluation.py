@@ -140,17 +140,17 @@ def _constant_decider(answer: CountedEvaluation) -> Decider:
 
 
 def _targeting_decider(flag: FlagState, answers: EvaluationTable) -> Decider:
-    chosen = answers.add_evaluation(True, Reason.TARGETING_MATCH, "WHITELIST")
-    barred = answers.add_evaluation(False, Reason.TARGETING_MATCH, "BLACKLIST")
+    whitelisted = answers.add_evaluation(True, Reason.TARGETING_MATCH, "WHITELIST")
+    blacklisted = answers.add_evaluation(False, Reason.TARGETING_MATCH, "BLACKLIST")
     inside = answers.add_evaluation(True, Reason.SPLIT)
     outside = answers.add_evaluation(flag.default_enabled, Reason.DEFAULT)
     bucket, limit = BUCKET_FUNCTIONS[flag.hash_version], threshold(flag.rollout_percentage)
 
     def decide(user: str) -> CountedEvaluation:
         if user in flag.blacklist:
-            return barred
+            return blacklisted
         if user in flag.whitelist:
-            return chosen
+            return whitelisted
         return inside if bucket(flag.name, user) < limit else outside
 
     return decide

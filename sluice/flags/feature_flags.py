@@ -108,8 +108,8 @@ class FeatureFlags:
         self, name: str, percentage: float, *, metadata: WriteMetadata | None = None
     ) -> FlagState:
         """Set the share of users treated, 0 to 100 with at most two decimals."""
-        wanted = {"rollout_percentage": validate_percentage(percentage), "confirmed": True}
-        return await self._edit(name, "percentage", lambda _flag: wanted, metadata)
+        changes = {"rollout_percentage": validate_percentage(percentage), "confirmed": True}
+        return await self._edit(name, "percentage", lambda _flag: changes, metadata)
 
     async def add_to_whitelist(
         self, name: str, user_id: str, *, metadata: WriteMetadata | None = None
@@ -150,8 +150,8 @@ class FeatureFlags:
         self, name: str, users: Iterable[str], *, metadata: WriteMetadata | None = None
     ) -> FlagState:
         """Replace the whole whitelist in one step."""
-        wanted = {"whitelist": validate_users(users)}
-        return await self._edit(name, "whitelist", lambda _flag: wanted, metadata)
+        changes = {"whitelist": validate_users(users)}
+        return await self._edit(name, "whitelist", lambda _flag: changes, metadata)
 
     async def delete_flag(self, name: str, *, metadata: WriteMetadata | None = None) -> None:
         """Delete the flag: it evaluates to off everywhere. Refused while it is killed."""
@@ -186,8 +186,8 @@ class FeatureFlags:
 
     async def unkill(self, name: str, *, metadata: WriteMetadata | None = None) -> FlagState:
         """Clear the kill latch. The percentage stays 0 until it is set; the whitelist counts again."""
-        wanted = {"killed": False, "confirmed": True}
-        return await self._edit(name, "unkill", lambda _flag: wanted, metadata)
+        changes = {"killed": False, "confirmed": True}
+        return await self._edit(name, "unkill", lambda _flag: changes, metadata)
 
     async def claim(
         self, name: str, run_id: str, metadata: WriteMetadata | None = None
@@ -238,11 +238,11 @@ class FeatureFlags:
         remove: Iterable[str] = (),
         metadata: WriteMetadata | None,
     ) -> FlagState:
-        more, fewer = validate_users(add), validate_users(remove)
+        added, removed = validate_users(add), validate_users(remove)
 
         def changes(flag: FlagState) -> dict[str, object]:
-            listed: frozenset[str] = getattr(flag, field)
-            return {field: validate_users((listed | more) - fewer)}
+            users: frozenset[str] = getattr(flag, field)
+            return {field: validate_users((users | added) - removed)}
 
         return await self._edit(name, field, changes, metadata)
 

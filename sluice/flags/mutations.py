@@ -213,7 +213,7 @@ def claim(name: str, run_id: str) -> Mutation:
     return mutate
 
 
-def set_phases(wanted: Mapping[str, bool]) -> Mutation:
+def set_phases(desired_phases: Mapping[str, bool]) -> Mutation:
     """Switch the router's phases; a run other than the last one takes them over once.
 
     Phases that are all off belong to no flag.
@@ -224,7 +224,7 @@ def set_phases(wanted: Mapping[str, bool]) -> Mutation:
         if change.fence is not None:
             state = fencing.claim(state, "the phases", change.fence.run_id)
         state = fencing.advance(state, "the phases", change.fence)
-        phases = document.phases.model_copy(update=dict(wanted))
+        phases = document.phases.model_copy(update=dict(desired_phases))
         update: dict[str, object] = {"phases": phases, "phases_fence": state}
         if phases == RouterPhases():
             update["phases_flag"] = ""
@@ -239,8 +239,8 @@ def require_flag(document: FlagDocument, name: str) -> FlagState:
     """Return the flag, or raise UnknownFlagError with the known names."""
     if flag := document.flags.get(name):
         return flag
-    known = ", ".join(sorted(document.flags)[:10]) or "none"
-    raise UnknownFlagError(f"no flag {name!r} in this environment (flags: {known})")
+    flag_names = ", ".join(sorted(document.flags)[:10]) or "none"
+    raise UnknownFlagError(f"no flag {name!r} in this environment (flags: {flag_names})")
 
 
 def exposes_more(old: FlagState, new: FlagState) -> bool:
@@ -269,13 +269,13 @@ def _with_flag(document: FlagDocument, flag: FlagState) -> FlagDocument:
 
 
 def _require_same_definition(old: FlagState, new: FlagState) -> None:
-    same = {
+    runtime_fields = {
         "fence": old.fence,
         "version": old.version,
         "epoch": old.epoch,
         "asserted_on": old.asserted_on,
     }
-    if old != new.model_copy(update=same):
+    if old != new.model_copy(update=runtime_fields):
         raise FlagExistsError(
             f"flag {new.name!r} exists already, with other settings; change it with "
             "set_rollout_percentage, or delete it first"

@@ -71,9 +71,9 @@ class FlagView:
 
     def unknown_flags(self) -> dict[str, float]:
         """Return the flags that were asked for and are not there: seconds since the last time."""
-        now, known = _monotonic(), self.snapshot().flags
-        asked = tuple(self._unknown_since.items())
-        return {name: now - at for name, at in asked if name not in known}
+        now, flags = _monotonic(), self.snapshot().flags
+        unknown_since = tuple(self._unknown_since.items())
+        return {name: now - at for name, at in unknown_since if name not in flags}
 
     def snapshot(self) -> Snapshot:
         """Return the last accepted document; an empty one before the first."""

@@ -74,8 +74,8 @@ class Keyring:
 
     def roles_of(self, name: str, environment: str | None, at: datetime) -> frozenset[Role]:
         """Collect the roles of every valid key of a person."""
-        mine = (e for e in self.entries if e.name == name and e.is_valid_at(at))
-        usable = (e for e in mine if environment is None or e.covers(environment))
+        person_entries = (e for e in self.entries if e.name == name and e.is_valid_at(at))
+        usable = (e for e in person_entries if environment is None or e.covers(environment))
         return frozenset(role for entry in usable for role in entry.roles)
 
 
@@ -91,7 +91,7 @@ def parse_keyring(text: str) -> Keyring:
             entry = _parse_line(line)
         except (ValueError, SignatureFormatError) as error:
             raise KeyringError(f"keyring line {number}: {error}") from error
-        if any(other.key_blob == entry.key_blob for other in entries):
+        if any(earlier.key_blob == entry.key_blob for earlier in entries):
             raise KeyringError(f"keyring line {number}: key {entry.fingerprint} is listed twice")
         entries.append(entry)
     return Keyring(tuple(entries))
@@ -147,10 +147,10 @@ def _parse_comment(text: str) -> dict[str, tuple[str, ...]]:
 
 
 def _parse_roles(names: tuple[str, ...]) -> frozenset[Role]:
-    known = ", ".join(Role)
+    role_names = ", ".join(Role)
     for name in names:
         if name not in tuple(Role):
-            raise ValueError(f"role {name!r} is unknown; known: {known}")
+            raise ValueError(f"role {name!r} is unknown; known: {role_names}")
     return frozenset(Role(name) for name in names) or frozenset({Role.VIEWER})
 
 

@@ -19,8 +19,8 @@ class WireReader:
         end = self._position + count
         if end > len(self._data):
             raise SignatureFormatError(f"SSH data ends {end - len(self._data)} bytes too early")
-        taken, self._position = self._data[self._position : end], end
-        return taken
+        chunk, self._position = self._data[self._position : end], end
+        return chunk
 
     def integer(self) -> int:
         return int.from_bytes(self.take(LENGTH_BYTES), "big")

@@ -42,6 +42,6 @@ def sample_age_queries(plan: RolloutPlan) -> Iterator[str]:
     """Return every sample-age query that the plan's gates can cause."""
     for gate in (*plan.baselines, *(gate for _, gate in plan.rules())):
         for cohort in COHORTS:
-            asked = sample_age_query(plan.metrics[gate.metric].value_query(gate, cohort))
-            if asked is not None:
-                yield asked
+            query = sample_age_query(plan.metrics[gate.metric].value_query(gate, cohort))
+            if query is not None:
+                yield query

@@ -52,8 +52,8 @@ def parse_duration(value: object) -> timedelta:
         seconds = value.total_seconds()
     elif isinstance(value, int | float) and not isinstance(value, bool):
         seconds = _to_float(value)
-    elif isinstance(value, str) and (read := _parse_seconds(value)) is not None:
-        seconds = read
+    elif isinstance(value, str) and (parsed := _parse_seconds(value)) is not None:
+        seconds = parsed
     else:
         hint = _sexagesimal_hint(value) or DURATION_EXAMPLES
         raise QuantityError(f"{_shorten(value)} is not a duration; write for example {hint}")
@@ -103,7 +103,10 @@ def format_hours(hours: float) -> str:
     seconds = math.ceil(round(hours * _SECONDS["h"], 6))
     if seconds < _SECONDS["m"]:
         return f"{seconds} s"
-    counts = ((math.ceil(seconds / _SECONDS[unit]), name, most) for unit, name, most in _LONG_UNITS)
+    counts = (
+        (math.ceil(seconds / _SECONDS[unit]), name, count_max)
+        for unit, name, count_max in _LONG_UNITS
+    )
     count, name, _ = next(entry for entry in counts if entry[0] <= entry[2])
     return f"{count} {name}" if count == 1 else f"{count} {name}s"
 

@@ -56,7 +56,7 @@ def parse(text: str, kind: str, required_fields: str, validate: Validator[Docume
     replaced = {diagnostic.field for diagnostic in diagnostics}
     document, problems = validate(construct(node, kind))
     located = [_locate(place, message, lines, kind) for place, message in problems]
-    diagnostics += [one for one in located if one.field not in replaced]
+    diagnostics += [diagnostic for diagnostic in located if diagnostic.field not in replaced]
     if document is None or diagnostics:
         raise PlanError(_deduplicate(diagnostics))
     return document
@@ -90,9 +90,9 @@ def _deduplicate(diagnostics: list[Diagnostic]) -> tuple[Diagnostic, ...]:
         groups.setdefault((diagnostic.line, diagnostic.message, field), []).append(diagnostic)
     unique = (
         first
-        if not more
-        else replace(first, field=f"{first.field} (and {len(more)} aliases of it)")
-        for first, *more in groups.values()
+        if not aliases
+        else replace(first, field=f"{first.field} (and {len(aliases)} aliases of it)")
+        for first, *aliases in groups.values()
     )
     return tuple(sorted(unique, key=lambda diagnostic: diagnostic.line or 0))
 

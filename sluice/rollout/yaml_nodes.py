@@ -99,7 +99,7 @@ def _inspect_mapping(node: yaml.MappingNode, lines: Lines, place: Location) -> I
         if not isinstance(key, yaml.ScalarNode):
             message = "has a list or mapping as a key; put {{ … }} in quotes"
             yield Diagnostic(key.start_mark.line + 1, format_location(place, "file"), message)
-    node.value = [pair for pair in node.value if isinstance(pair[0], yaml.ScalarNode)]
+    node.value = [entry for entry in node.value if isinstance(entry[0], yaml.ScalarNode)]
     for key, value in node.value:
         inner = (*place, key.value)
         line = key.start_mark.line + 1

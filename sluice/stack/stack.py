@@ -209,10 +209,10 @@ class Stack:
 
     def _record_external(self, service: Service) -> None:
         names = (service.address_variable, *service.companion_variables)
-        known = {name: self._environ[name] for name in names if name in self._environ}
+        environment = {name: self._environ[name] for name in names if name in self._environ}
         address = self._environ[service.address_variable]
         self._supervisor.save_record(
-            ServiceRecord(name=service.name, address=address, environment=known)
+            ServiceRecord(name=service.name, address=address, environment=environment)
         )
 
     async def _is_healthy(self, service: Service) -> bool:
@@ -259,13 +259,13 @@ class Stack:
             return ServiceStatus(name, "stopped")
         if entry.pid is None:
             return ServiceStatus(name, "external", _without_credentials(entry.address))
-        known = (_without_credentials(entry.address), entry.pid, entry.log)
+        facts = (_without_credentials(entry.address), entry.pid, entry.log)
         if is_dead(entry):
-            return ServiceStatus(name, "stopped", *known, detail="ended by itself; see its log")
+            return ServiceStatus(name, "stopped", *facts, detail="ended by itself; see its log")
         trouble = await self._health_failure(entry)
         if trouble is None:
-            return ServiceStatus(name, "running", *known)
-        return ServiceStatus(name, "unhealthy", *known, detail=trouble)
+            return ServiceStatus(name, "running", *facts)
+        return ServiceStatus(name, "unhealthy", *facts, detail=trouble)
 
     async def _health_failure(self, entry: ServiceRecord) -> str | None:
         if entry.name in SERVICES_BY_NAME:

@@ -93,10 +93,10 @@ def load_environment(home: Path) -> dict[str, str]:
 
 def without_own_addresses(environ: Mapping[str, str], home: DataDirectory) -> dict[str, str]:
     """Return the environment without addresses of our own ``stack.json``; they are not external."""
-    own = {
+    own_variables = {
         item
         for entry in load_state(home).services.values()
         if entry.pid is not None
         for item in entry.environment.items()
     }
-    return {name: value for name, value in environ.items() if (name, value) not in own}
+    return {name: value for name, value in environ.items() if (name, value) not in own_variables}

@@ -133,8 +133,8 @@ async def await_health(
             return f"not healthy after {timeout_seconds:.0f} s ({trouble})"
         await asyncio.sleep(POLL_SECONDS)
     # Another program on the port may have answered for a process that failed to bind it.
-    gone = process.find(identity) is None
-    return "ended while another process answers at its address" if gone else None
+    has_ended = process.find(identity) is None
+    return "ended while another process answers at its address" if has_ended else None
 
 
 def _with_process(entry: ServiceRecord, identity: process.ProcessId, log: Path) -> ServiceRecord:

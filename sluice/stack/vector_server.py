@@ -118,8 +118,8 @@ def delete_points(name: str, body: Body, store: Store) -> ResponseBody:
     if isinstance(selected, models.PointIdsList):
         operation = edge.UpdateOperation.delete_points(list(selected.points))
     else:
-        chosen = convert_filter(selected.filter) or edge.Filter()
-        operation = edge.UpdateOperation.delete_points_by_filter(chosen)
+        point_filter = convert_filter(selected.filter) or edge.Filter()
+        operation = edge.UpdateOperation.delete_points_by_filter(point_filter)
     return _apply_update(store, name, operation)
 
 

@@ -46,12 +46,12 @@ async def _connect(
 ) -> Client:
     config = ClientConfig.load_client_connect_config()
     address = config.setdefault("target_host", "localhost:7233")
-    has_keyring, ours = bool(settings.keyring), build_runtime(settings)
+    has_keyring, runtime = bool(settings.keyring), build_runtime(settings)
     converter = data_converter(settings.payload_keys, require_encryption=has_keyring)
     while True:
         try:
             return await Client.connect(
-                **config, data_converter=converter, interceptors=interceptors, runtime=ours
+                **config, data_converter=converter, interceptors=interceptors, runtime=runtime
             )
         except RuntimeError as error:
             problem = (

@@ -214,6 +214,8 @@ async def test_flag_that_another_hand_raises_after_a_rollback_is_taken_back(
         assert (stored.percentage, stored.killed) == (0, True)
         assert state.rollback is not None
         assert state.rollback.from_step == "ramp-5", "a retry enters the step that was rolled back"
+
+
 async def test_a_refused_rollback_pages_and_is_tried_until_it_is_done(
     env: WorkflowEnvironment,
 ) -> None:

@@ -36,8 +36,8 @@ def parse_csv(source: Source, options: ReadOptions) -> ParsedItems:
             f"{source.origin}: no column {options.id_column!r}; there are "
             f"{', '.join(list(profile.columns)[:20])}"
         )
-    chosen = replace(options, id_column=id_field)
-    rows = RowRecords(source, chosen, profile, typed=False)
+    read_options = replace(options, id_column=id_field)
+    rows = RowRecords(source, read_options, profile, typed=False)
     yield from rows.parse(_rows(source, delimiter))
 
 

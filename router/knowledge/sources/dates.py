@@ -103,23 +103,23 @@ class DateVotes:
             if parse_date(text, order) is not None:
                 self._reads[order] += 1
 
-    def column(self, wanted: str, *, is_date: bool) -> DateColumn | None:
+    def column(self, stated_format: str, *, is_date: bool) -> DateColumn | None:
         """Return the orders of the column; None when it holds other things.
 
-        ``wanted`` is the person's order or format. ``is_date``: the column's name says that it holds
+        ``stated_format`` is the person's order or format. ``is_date``: the column's name says that it holds
         dates, so that a few values are enough.
         """
         needed = 1 if is_date else max(1, _COLUMN_SHARE_MIN * self._values)
         day_first, month_first = self._reads["dmy"], self._reads["mdy"]
         numeric = max(day_first, month_first)
-        named = self._reads["d month y"] + self._reads["month d y"]
-        if wanted and is_date:
-            return DateColumn((wanted, *_others(self._reads)))
-        if numeric + named + self._reads["ymd"] < needed:
+        named_months = self._reads["d month y"] + self._reads["month d y"]
+        if stated_format and is_date:
+            return DateColumn((stated_format, *_others(self._reads)))
+        if numeric + named_months + self._reads["ymd"] < needed:
             return None
         orders = list(_others(self._reads))
-        if numeric and wanted in ORDERS:
-            orders.append(wanted)
+        if numeric and stated_format in ORDERS:
+            orders.append(stated_format)
         elif numeric:
             orders += [o for o, n in (("dmy", day_first), ("mdy", month_first)) if n == numeric]
         return DateColumn(tuple(orders))

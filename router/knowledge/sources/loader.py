@@ -185,8 +185,10 @@ def normalize_origin(name: str) -> str:
     if is_url(name):
         return name
     full = Path(name).resolve()
-    here = Path.cwd().resolve()
-    return (full.relative_to(here) if full.is_relative_to(here) else full).as_posix()
+    working_directory = Path.cwd().resolve()
+    return (
+        full.relative_to(working_directory) if full.is_relative_to(working_directory) else full
+    ).as_posix()
 
 
 def is_url(name: str) -> bool:

@@ -219,6 +219,6 @@ def _document_links(origin: str, tokens: list[Token]) -> Iterator[Link]:
             target = str(child.attrGet("href") or "") if child.type == "link_open" else ""
             path = target.partition("#")[0]
             if "://" not in path and path.endswith((".md", ".markdown")):
-                linked = posixpath.normpath(posixpath.join(posixpath.dirname(origin), path))
-                if linked != origin:
-                    yield Link("LINKS_TO", linked)
+                target_path = posixpath.normpath(posixpath.join(posixpath.dirname(origin), path))
+                if target_path != origin:
+                    yield Link("LINKS_TO", target_path)

@@ -55,7 +55,7 @@ def column_names(headers: Iterable[str]) -> list[str]:
     for position, header in enumerate(headers, start=1):
         text = "".join(_SIGN_WORDS.get(sign, sign) for sign in header.strip().lower())
         name = re.sub(r"[^\w]+", "_", text).strip("_") or f"column_{position}"
-        repeats = sum(other == name or other.rpartition("_")[0] == name for other in names)
+        repeats = sum(earlier == name or earlier.rpartition("_")[0] == name for earlier in names)
         while name in names:
             repeats += 1
             name = f"{name}_{repeats}"

@@ -119,18 +119,18 @@ class RowRecords:
             )
 
     def _local_id(self, line: int, fields: dict[str, Any], row: Row) -> str:
-        own = fields.pop(self._id_field, None) if self._ids_serve else fields.get(self._id_field)
-        if self._ids_serve and own is not None:
+        row_id = fields.pop(self._id_field, None) if self._ids_serve else fields.get(self._id_field)
+        if self._ids_serve and row_id is not None:
             key = hash(str(row[self._id_field]))
             if key in self._profile.repeated_ids and self._id_lines.setdefault(key, line) != line:
                 first = self._id_lines[key]
-                raise ValueError(f"{self._id_field} {own!r} is that of line {first} already")
-            return str(own)
+                raise ValueError(f"{self._id_field} {row_id!r} is that of line {first} already")
+            return str(row_id)
         if self._ids_required:
             raise ValueError(f"{self._id_field}: the row has no id")
-        if own is not None and not self._ids_serve:
+        if row_id is not None and not self._ids_serve:
             fields.pop(self._id_field)
-            fields["id_value"] = own
+            fields["id_value"] = row_id
         return f"{self._stem}-{self._content_name(row)}"
 
     def _content_name(self, row: Row) -> str:
@@ -199,8 +199,8 @@ def _nested_records(
     if nesting >= NESTING_MAX:
         raise ValueError(f"{name}: nested more than {NESTING_MAX} levels deep")
     for number, item in enumerate(items, start=1):
-        own = item.get("id", number)
-        local_id = f"{parent.local_id}/{name}/{own}"
+        item_id = item.get("id", number)
+        local_id = f"{parent.local_id}/{name}/{item_id}"
         fields = {key: CellReader(typed=True).read(v) for key, v in item.items() if key != "id"}
         fields = {key: value for key, value in fields.items() if value not in (None, "")}
         first, *rest = _to_records(source, name, local_id, fields, nesting + 1)
@@ -221,7 +221,7 @@ def _flatten(
             if depth >= NESTING_MAX:
                 raise ValueError(f"{name}: nested more than {NESTING_MAX} levels deep")
             pending += [(f"{name}.{key}", v, depth + 1) for key, v in reversed(list(value.items()))]
-        elif isinstance(value, list) and value and all(isinstance(one, dict) for one in value):
+        elif isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
             nested[name] = value
         elif value is not None and value != []:
             attributes[name] = _to_attribute(name, value)

@@ -62,8 +62,8 @@ def _repeated(hashes: "array[int]") -> tuple[frozenset[int], int]:
     if not hashes:
         return frozenset(), 0
     ordered = np.sort(np.frombuffer(hashes, dtype=np.int64))
-    again = ordered[1:][ordered[1:] == ordered[:-1]]
-    return frozenset(again.tolist()), len(again)
+    repetitions = ordered[1:][ordered[1:] == ordered[:-1]]
+    return frozenset(repetitions.tolist()), len(repetitions)
 
 
 def row_text(row: Row) -> str:

@@ -121,48 +121,50 @@ class Comparison:
 
 
 def comparisons_of(
-    tokens: Sequence[QuestionToken], taken: frozenset[int] = frozenset()
+    tokens: Sequence[QuestionToken], excluded: frozenset[int] = frozenset()
 ) -> list[Comparison]:
-    """Return the comparisons outside of the places ``taken``, in order."""
-    found, place = list[Comparison](), 0
+    """Return the comparisons outside of the places ``excluded``, in order."""
+    comparisons, place = list[Comparison](), 0
     while place < len(tokens):
-        read = None if place in taken else _at(tokens, place, taken)
-        if read is None:
+        comparison = None if place in excluded else _at(tokens, place, excluded)
+        if comparison is None:
             place += 1
         else:
-            found.append(read)
-            place = read.end
-    return found
+            comparisons.append(comparison)
+            place = comparison.end
+    return comparisons
 
 
-def _at(tokens: Sequence[QuestionToken], place: int, taken: frozenset[int]) -> Comparison | None:
-    ranged = _range(tokens, place, taken)
+def _at(tokens: Sequence[QuestionToken], place: int, excluded: frozenset[int]) -> Comparison | None:
+    ranged = _range(tokens, place, excluded)
     if ranged is not None:
         return ranged
-    read = number_at(tokens, place)
-    if read is None:
+    number = number_at(tokens, place)
+    if number is None:
         sign = _SIGNED.get(tokens[place].folded)
         return None if sign is None else Comparison(sign, 0, place, place + 1)
-    value, end = read
+    value, end = number
     plus = tokens[end - 1].text.endswith("+")
     start, sign, adjective = _sign_before(tokens, place)
-    behind = _sign_after(tokens, end)
+    sign_after = _sign_after(tokens, end)
     if sign is not None:
         return Comparison(sign, value, start, end, adjective)
-    if behind is not None:
-        return Comparison(behind[0], value, place, behind[1])
+    if sign_after is not None:
+        return Comparison(sign_after[0], value, place, sign_after[1])
     return Comparison(">=" if plus else "=", value, place, end, marked=plus)
 
 
-def _range(tokens: Sequence[QuestionToken], place: int, taken: frozenset[int]) -> Comparison | None:
+def _range(
+    tokens: Sequence[QuestionToken], place: int, excluded: frozenset[int]
+) -> Comparison | None:
     """Read "between A and B", "from A to B" and "A to B"; dates were taken before."""
     opening = tokens[place].folded in ("between", "from", "ranging")
     start = place + 1 if opening else place
-    first = number_at(tokens, start) if start < len(tokens) and start not in taken else None
+    first = number_at(tokens, start) if start < len(tokens) and start not in excluded else None
     if first is None or first[1] >= len(tokens) - 1:
         return None
     joint = tokens[first[1]].folded
-    if joint not in (("and", "to", "-") if opening else ("to", "-")) or first[1] + 1 in taken:
+    if joint not in (("and", "to", "-") if opening else ("to", "-")) or first[1] + 1 in excluded:
         return None
     second = number_at(tokens, first[1] + 1)
     if second is None or second[0] < first[0]:

@@ -46,25 +46,25 @@ class DaySpan:
 def date_ranges(text: str, today: date) -> list[DaySpan]:
     """Return the ranges of a question, which do not overlap, in order."""
     lowered = text.lower()
-    found: list[DaySpan] = []
-    for each in _candidates(lowered, today):
-        if not any(_overlap(each.place, other.place) for other in found):
-            found.append(each)
-    return sorted(found, key=lambda each: each.place)
+    spans: list[DaySpan] = []
+    for span in _candidates(lowered, today):
+        if not any(_overlap(span.place, earlier.place) for earlier in spans):
+            spans.append(span)
+    return sorted(spans, key=lambda span: span.place)
 
 
-def _overlap(one: tuple[int, int], other: tuple[int, int]) -> bool:
-    return one[0] < other[1] and other[0] < one[1]
+def _overlap(first: tuple[int, int], second: tuple[int, int]) -> bool:
+    return first[0] < second[1] and second[0] < first[1]
 
 
 def _candidates(text: str, today: date) -> Iterator[DaySpan]:
     yield from _between(text, today)
     spans = list(spans_of(text, today))
-    taken: list[tuple[int, int]] = []
+    places: list[tuple[int, int]] = []
     for span, place, years in spans:
-        if any(_overlap(place, other) for other in taken):
+        if any(_overlap(place, earlier) for earlier in places):
             continue
-        taken.append(place)
+        places.append(place)
         yield _placed(text, span, place, years=years)
 
 
@@ -85,12 +85,12 @@ def _placed(text: str, span: Span, place: tuple[int, int], *, years: bool) -> Da
         if side:
             start, end = cut(span)
             return DaySpan(start, end, (side.start(), place[1]), years=years)
-    said = re.search(r"\b(?:the\s+)?year\s+$|\bthe\s+$", before)
+    article = re.search(r"\b(?:the\s+)?year\s+$|\bthe\s+$", before)
     return DaySpan(
         span[0],
         span[1],
-        (said.start() if said else place[0], place[1]),
-        bare=years and said is None,
+        (article.start() if article else place[0], place[1]),
+        bare=years and article is None,
         years=years,
     )
 
@@ -114,12 +114,14 @@ def _between(text: str, today: date) -> Iterator[DaySpan]:
         r"\b(?:between|from)\s{1,3}(?P<first>[^,;?]{1,30}?)\s{1,3}(?:and|to|until|till|through|[-–])\s{1,3}(?P<last>[^,;?]{1,40})"
     )
     for match in pattern.finditer(text):
-        found = _pair(match["first"], match["last"], today)
-        if found:
-            span, length = found
+        span_and_length = _pair(match["first"], match["last"], today)
+        if span_and_length:
+            span, length = span_and_length
             yield DaySpan(span[0], span[1], (match.start(), match.start("last") + length))
-    both = re.compile(r"(?P<first>\b(?:19|20)\d{2})\s*(?:-|–|to)\s*(?P<last>(?:19|20)\d{2})\b")
-    for match in both.finditer(text):
+    year_pattern = re.compile(
+        r"(?P<first>\b(?:19|20)\d{2})\s*(?:-|–|to)\s*(?P<last>(?:19|20)\d{2})\b"
+    )
+    for match in year_pattern.finditer(text):
         first, last = int(match["first"]), int(match["last"])
         if first <= last:
             yield DaySpan(date(first, 1, 1), date(last + 1, 1, 1), match.span())

@@ -51,13 +51,13 @@ class Mentions:
         for mention in self.terms:
             kinds = any(term.sort == "kind" and term.exact for term in mention.terms)
             exact = any(term.exact for term in mention.terms)
-            kind_weight = max((each.weight for each in mention.of("kind")), default=0.0)
+            kind_weight = max((kind_term.weight for kind_term in mention.of("kind")), default=0.0)
             for term in mention.terms:
-                named = term.sort in ("link", "role") and not term.column and not kinds
-                named = named and (term.exact or term.sort == "role" or not exact)
-                named = named and term.weight >= kind_weight
-                named = named and (term.exact or not _leads_to_named(mention, term))
-                if named and term.weight > best.get(term.link, (mention, 0.0))[1]:
+                names_link = term.sort in ("link", "role") and not term.column and not kinds
+                names_link = names_link and (term.exact or term.sort == "role" or not exact)
+                names_link = names_link and term.weight >= kind_weight
+                names_link = names_link and (term.exact or not _leads_to_named(mention, term))
+                if names_link and term.weight > best.get(term.link, (mention, 0.0))[1]:
                     best[term.link] = mention, term.weight
         return best
 
@@ -76,22 +76,22 @@ def find_mentions(
         (each.start, each.end) for each in numbers
     ]
     busy = frozenset(place for start, end in spans for place in range(start, end))
-    found = find_values(tokens, busy, vocabulary, values)
-    dates = [each for each in dates if not any(_holds(value, each) for value in found)]
-    found = [each for each in found if not _is_time_column(each, tokens, dates, vocabulary)]
-    named = {each.start for each in found if _is_column_name(each, tokens, vocabulary)}
-    covered = busy | {place for each in found for place in range(each.start, each.end)} - named
+    matches = find_values(tokens, busy, vocabulary, values)
+    dates = [each for each in dates if not any(_holds(value, each) for value in matches)]
+    matches = [each for each in matches if not _is_time_column(each, tokens, dates, vocabulary)]
+    named = {each.start for each in matches if _is_column_name(each, tokens, vocabulary)}
+    covered = busy | {place for each in matches for place in range(each.start, each.end)} - named
     units = frozenset(place for each in numbers for place in range(each.start, each.end))
     terms = find_terms(tokens, covered - units, vocabulary)
-    found, terms = _settled(tokens, found, terms)
-    places = by_place(found)
-    denied = {each for each in found if is_negated(tokens, each.start, places)}
+    matches, terms = _settled(tokens, matches, terms)
+    places = by_place(matches)
+    denied = {each for each in matches if is_negated(tokens, each.start, places)}
     return Mentions(
         question,
         tokens,
         tuple(
             replace(each, negated=each in denied and not _is_screened(tokens, each, terms, places))
-            for each in found
+            for each in matches
         ),
         tuple(replace(each, negated=is_negated(tokens, each.start, places)) for each in terms),
         tuple(
@@ -150,8 +150,8 @@ def _negations_apart(question: str, vocabulary: Vocabulary, values: ValueIndex) 
     """Write "unpaid" as "non paid" where only "paid" is a value or a column."""
 
     def apart(match: re.Match[str]) -> str:
-        whole, rest = match[0].lower(), match["rest"].lower()
-        known = values.knows(whole) or any(term.exact for term in vocabulary.find([whole]))
+        word, rest = match[0].lower(), match["rest"].lower()
+        known = values.knows(word) or any(term.exact for term in vocabulary.find([word]))
         category = any(entry.category for entry in values.find(rest))
         column = any(t.sort == "column" and t.weight >= UNDONE_MIN for t in vocabulary.find([rest]))
         return f"non {match['rest']}" if not known and (category or column) else match[0]
@@ -168,20 +168,20 @@ def _quantities(
 ) -> tuple[list[DateMention], list[Comparison]]:
     text, places = _joined(tokens)
     dates = [
-        DateMention(*_token_places(places, each.place), each) for each in date_ranges(text, today)
+        DateMention(*_token_places(places, span.place), span) for span in date_ranges(text, today)
     ]
     everything = comparisons_of(tokens)
-    bare = {place for each in dates if each.range.bare for place in range(each.start, each.end)}
+    bare = {place for dated in dates if dated.range.bare for place in range(dated.start, dated.end)}
     measured = {
         place
-        for each in everything
-        if each.marked
-        for place in range(each.start, each.end)
+        for number in everything
+        if number.marked
+        for place in range(number.start, number.end)
         if place in bare
     }
-    dates = [each for each in dates if each.start not in measured]
-    taken = frozenset(place for each in dates for place in range(each.start, each.end))
-    return dates, comparisons_of(tokens, taken)
+    dates = [dated for dated in dates if dated.start not in measured]
+    dated_places = frozenset(place for dated in dates for place in range(dated.start, dated.end))
+    return dates, comparisons_of(tokens, dated_places)
 
 
 def _joined(tokens: Sequence[QuestionToken]) -> tuple[str, list[int]]:
@@ -200,7 +200,7 @@ def _token_places(places: Sequence[int], span: tuple[int, int]) -> tuple[int, in
 
 def by_place(values: Iterable[ValueMention]) -> Mapping[int, ValueMention]:
     """Return the value that each token belongs to."""
-    return {place: each for each in values for place in range(each.start, each.end)}
+    return {place: value for value in values for place in range(value.start, value.end)}
 
 
 def _holds(value: ValueMention, date: DateMention) -> bool:
@@ -276,4 +276,4 @@ def _settled(
 ) -> tuple[list[ValueMention], list[TermMention]]:
     """Order the values, and drop lone doubtful ones of a question."""
     del tokens
-    return sorted(values, key=lambda each: each.start), terms
+    return sorted(values, key=lambda value: value.start), terms

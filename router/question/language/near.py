@@ -29,9 +29,9 @@ class NearWords:
 
     def __init__(self, catalog: Catalog, embedder: Embedder) -> None:
         self._embedder = embedder
-        named = list(_named(catalog))
-        self._terms = [term for _, term in named]
-        self._vectors = embedder.embed([phrase for phrase, _ in named])
+        phrases_and_terms = list(_named(catalog))
+        self._terms = [term for _, term in phrases_and_terms]
+        self._vectors = embedder.embed([phrase for phrase, _ in phrases_and_terms])
         self._links = {
             end: (
                 terms,
@@ -64,14 +64,14 @@ class NearWords:
             return {}
         terms, vectors = links
         texts = [f"{phrase} a {phrase_of(end)}" for phrase in phrases.values()]
-        found = self._embedder.embed(texts) @ vectors.T
+        cosines = self._embedder.embed(texts) @ vectors.T
         return {
             word: tuple(
                 Term(term.sort, term.kind, round(float(row[index]) * DOUBT, 3), link=term.link)
                 for index, term in enumerate(terms)
                 if row[index] >= PHRASE_COSINE_MIN
             )
-            for word, row in zip(phrases, found, strict=True)
+            for word, row in zip(phrases, cosines, strict=True)
         }
 
     def _keep(self, word: str, terms: tuple[Term, ...]) -> None:
@@ -83,7 +83,7 @@ class NearWords:
     def _nearest(
         self, cosines: "np.ndarray[tuple[int, ...], np.dtype[np.float32]]"
     ) -> tuple[Term, ...]:
-        found: list[Term] = []
+        terms: list[Term] = []
         counts = dict.fromkeys(("kind", "column", "link"), 0)
         for index in np.argsort(-cosines):
             cosine, term = float(cosines[index]), self._terms[index]
@@ -94,20 +94,20 @@ class NearWords:
             limit = KINDS_MAX if term.sort == "kind" else OTHERS_MAX
             if counts[term.sort] < limit:
                 counts[term.sort] += 1
-                found.append(
+                terms.append(
                     Term(term.sort, term.kind, round(cosine * DOUBT, 3), term.column, term.link)
                 )
-        return tuple(found)
+        return tuple(terms)
 
 
 def _ends(catalog: Catalog) -> dict[str, list[Term]]:
     """Return the relationships by the kind that they lead to, where there are several."""
-    found: dict[str, list[Term]] = {}
+    links_by_end: dict[str, list[Term]] = {}
     for link in catalog.visible_links.values():
         if link.relationship:
             term = Term("link", link.start, 1.0, link=link.id)
-            found.setdefault(link.end, []).append(term)
-    return {end: terms for end, terms in found.items() if len(terms) > 1}
+            links_by_end.setdefault(link.end, []).append(term)
+    return {end: terms for end, terms in links_by_end.items() if len(terms) > 1}
 
 
 def _named(catalog: Catalog) -> Iterator[tuple[str, Term]]:

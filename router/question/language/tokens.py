@@ -47,10 +47,10 @@ def tokens_of(question: str) -> tuple[QuestionToken, ...]:
     for pattern, full in _CONTRACTIONS:
         text = pattern.sub(full, text)
     quotes = [match.span() for match in _QUOTE.finditer(text)]
-    found = []
+    tokens = []
     for match in _TOKEN.finditer(text):
         quoted = any(start < match.start() < end for start, end in quotes)
         possessive = match[0].endswith(("'s", "’s"))
         folded = fold_word(match[0])
-        found.append(QuestionToken(match[0], folded, match.start(), quoted, possessive))
-    return tuple(found)
+        tokens.append(QuestionToken(match[0], folded, match.start(), quoted, possessive))
+    return tuple(tokens)

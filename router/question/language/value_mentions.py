@@ -46,9 +46,9 @@ def find_values(
     vocabulary: Vocabulary,
     values: ValueIndex,
 ) -> list[ValueMention]:
-    taken, found = set[int](), list[ValueMention]()
+    used_places, mentions = set[int](), list[ValueMention]()
     for start, end, words in ngrams(tokens, frozenset(), values.words_max):
-        if any(place in taken for place in range(start, end)):
+        if any(place in used_places for place in range(start, end)):
             continue
         busy_here = any(place in busy for place in range(start, end))
         if busy_here and not _may_hold_number(tokens, start, end, vocabulary):
@@ -56,9 +56,9 @@ def find_values(
         entries, corrected = _entries(tokens, (start, end), words, (values, vocabulary))
         weighed = _weighed(tokens, (start, end), words, (entries, vocabulary))
         if weighed:
-            found.append(ValueMention(start, end, tuple(weighed), corrected=corrected or ""))
-            taken |= set(range(start, end))
-    return found
+            mentions.append(ValueMention(start, end, tuple(weighed), corrected=corrected or ""))
+            used_places |= set(range(start, end))
+    return mentions
 
 
 def _may_hold_number(
@@ -93,7 +93,7 @@ def _is_code(inside: Sequence[QuestionToken]) -> bool:
 
 
 def _is_joined(inside: Sequence[QuestionToken]) -> bool:
-    return all(one.start + len(one.text) == two.start for one, two in pairwise(inside))
+    return all(left.start + len(left.text) == right.start for left, right in pairwise(inside))
 
 
 _BETWEEN = frozenset(("is", "=", "no", "number", "#", "."))
@@ -181,8 +181,10 @@ def _weighed(
     if not known[0] or all(token.quoted for token in inside):
         return list(known[0])
     if words[0].isdigit() and len(words) == 1:
-        named = set(_columns_before(tokens, place[0], known[1]))
-        return [each for each in known[0] if (each.kind, each.conditions[0][0]) in named]
+        columns_before = set(_columns_before(tokens, place[0], known[1]))
+        return [
+            entry for entry in known[0] if (entry.kind, entry.conditions[0][0]) in columns_before
+        ]
     return _worded(tokens, place, words, known)
 
 
@@ -195,25 +197,25 @@ def _worded(
     """Weigh what words other than a number may mean."""
     entries, vocabulary = known
     inside = tokens[place[0] : place[1]]
-    entries = [each for each in entries if not _is_pronoun(inside, each)]
+    entries = [entry for entry in entries if not _is_pronoun(inside, entry)]
     content = [word for word in words if word not in FUNCTION_WORDS and word not in LIGHT_WORDS]
     capital = sum(token.capital for token in inside[place[0] == 0 :])
     shouted = len(words) == 1 and inside[0].text.isupper() and len(inside[0].text) > 1
     if not content:
         light = len(words) > 1 and any(word not in FUNCTION_WORDS for word in words)
-        if light and (states := [each for each in entries if each.category]):
+        if light and (states := [entry for entry in entries if entry.category]):
             return states  # "on hold"
-        whole = len(words) > 1 and capital >= len(words) - 1
-        exact = [each for each in entries if capital and _is_written(each, inside)]
-        return list(entries) if shouted or whole else exact
+        is_capitalized = len(words) > 1 and capital >= len(words) - 1
+        exact = [entry for entry in entries if capital and _is_written(entry, inside)]
+        return list(entries) if shouted or is_capitalized else exact
     if len(words) > 1:
-        common = not capital and any(not each.category for each in entries)
+        common = not capital and any(not entry.category for entry in entries)
         factor = 0.8 if common and len(content) == 1 else 1.0
-        return [replace(each, weight=each.weight * factor) for each in entries]
+        return [replace(entry, weight=entry.weight * factor) for entry in entries]
     beside = tokens[place[0] - 1].folded if place[0] else ""
     if beside in ("called", "named", "titled") or capital or shouted:
         return list(entries)
-    entries = [each for each in entries if each.weight > PART_MAX]
+    entries = [entry for entry in entries if entry.weight > PART_MAX]
     return _single(inside[0], entries, vocabulary, beside)
 
 
@@ -248,8 +250,8 @@ def _single(
         term.sort == "column" for term in vocabulary.find([beside])
     ):
         return []  # "staff" names the table, not a level of engineers
-    kept = [each for each in entries if each.category and not (exact and each.name)]
-    return kept or ([] if exact else list(_apposed(token, entries, vocabulary, beside)))
+    categories = [entry for entry in entries if entry.category and not (exact and entry.name)]
+    return categories or ([] if exact else list(_apposed(token, entries, vocabulary, beside)))
 
 
 def _apposed(
@@ -262,4 +264,4 @@ def _apposed(
         else set()
     )
     alone = token.start == 0
-    return (each for each in entries if each.kind in kinds or alone)
+    return (entry for entry in entries if entry.kind in kinds or alone)

@@ -120,14 +120,16 @@ class PropagationReport:
 
 
 def _propagation_report(
-    views: Sequence[ProcessPoll], wanted: FlagState, seconds: float
+    views: Sequence[ProcessPoll], permitted_flag: FlagState, seconds: float
 ) -> PropagationReport:
-    safe = verify(views, wanted, acknowledged_seconds_ago=seconds)
-    have_it = [v.process.id for v in views if v.response and v.response.version >= wanted.version]
+    verification = verify(views, permitted_flag, acknowledged_seconds_ago=seconds)
+    have_it = [
+        v.process.id for v in views if v.response and v.response.version >= permitted_flag.version
+    ]
     return PropagationReport(
         confirmed=have_it,
-        lease_expired=tuple(safe.by_lease),
-        unconfirmed=(*safe.disobeying, *safe.not_verified),
+        lease_expired=tuple(verification.by_lease),
+        unconfirmed=(*verification.disobeying, *verification.not_verified),
         live=len(views),
         seconds=seconds,
         errors={view.process.id: view.error for view in views if view.error},

@@ -55,8 +55,12 @@ async def ask_each_query(context: Context, plan: RolloutPlan) -> QueryReport:
         problems = await asyncio.gather(*(asker.query_problem(text) for _, text in queries))
         counts = await asyncio.gather(*(asker.count_series(name) for _, name in names))
         unmatched = await _unmatched_counters(asker, plan)
-    errors = [(place, why) for (place, _), why in zip(queries, problems, strict=True) if why]
-    absent = [(place, name) for (place, name), some in zip(names, counts, strict=True) if not some]
+    errors = [
+        (place, problem) for (place, _), problem in zip(queries, problems, strict=True) if problem
+    ]
+    absent = [
+        (place, name) for (place, name), count in zip(names, counts, strict=True) if not count
+    ]
     unknown = [(place, _missing(name)) for place, name in absent if name not in ROUTER_SERIES]
     later = [(place, _missing(name)) for place, name in absent if name in ROUTER_SERIES]
     return QueryReport(errors=(*errors, *unknown), missing=(*later, *unmatched))
@@ -72,8 +76,8 @@ async def _unmatched_counters(asker: "_Asker", plan: RolloutPlan) -> list[Proble
     counts = await asyncio.gather(*(asker.count_matches(selector) for _, selector in places))
     return [
         (place, f"Prometheus has no series that matches {selector}; its gate can't decide on it")
-        for (place, selector), some in zip(places, counts, strict=True)
-        if not some
+        for (place, selector), count in zip(places, counts, strict=True)
+        if not count
     ]
 
 

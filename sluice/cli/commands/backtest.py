@@ -65,17 +65,17 @@ def backtest(  # noqa: PLR0913, PLR0917  each is an option of the command line
         with _open_source(checked, url, tsdb) as ranges:
             recorded = PrometheusHistory(checked, ranges, *times, treatment)
             require_data(recorded, tsdb, now)
-            done = replay(recorded, often)
+            result = replay(recorded, often)
     except NothingRecordedError as error:
         raise CliError(str(error), Exit.NOT_FOUND) from error
     except (RehearsalError, StackError) as error:
         hint = "" if tsdb else "; is it the right one (--prometheus, or PROMETHEUS_URL)?"
         raise CliError(without_password(str(error)) + hint, Exit.UNREACHABLE) from error
-    done = done.model_copy(update={"source": str(tsdb or without_password(url))})
+    result = result.model_copy(update={"source": str(tsdb or without_password(url))})
     if json:
-        print_result(True, backtest_document(done), "")
+        print_result(True, backtest_document(result), "")
     else:
-        print_backtest(done)
+        print_backtest(result)
 
 
 def _open_source(

@@ -64,9 +64,9 @@ async def start_console(stack: Stack) -> str:
     return login_link(stack.home)
 
 
-def _free_port(wanted: int) -> int:
+def _free_port(preferred_port: int) -> int:
     """Return the wanted loopback port, or any free one when it is taken."""
-    for port in (wanted, 0):
+    for port in (preferred_port, 0):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:

@@ -113,9 +113,9 @@ async def attest_all(rollouts: Rollouts, plan: RolloutPlan) -> None:
 
 
 async def _start_servers(stack: Stack, began: float) -> None:
-    left = await stack.down()
-    if left:
-        print_note(f"stopped processes of an earlier run: {', '.join(left)}")
+    stopped_names = await stack.down()
+    if stopped_names:
+        print_note(f"stopped processes of an earlier run: {', '.join(stopped_names)}")
     print_note(f"starting the servers (data and logs in {stack.home.name}/)")
     await stack.up(
         on_progress=lambda name, state, s: print_note(f"  {name:<12} {state} ({s:.1f} s)")
@@ -159,13 +159,17 @@ def _print_rollback(state: State, injector: FaultInjector) -> None:
     print(
         f"fault {fault.kind!r} ({fault.description}) injected at {_format_time(injector.injected_at)}"
     )
-    seen_at, done, confirmed = state.red_flags.last_at, rollback.completed_at, rollback.confirmed_at
-    if seen_at is None or done is None:
+    seen_at, completed_at, confirmed = (
+        state.red_flags.last_at,
+        rollback.completed_at,
+        rollback.confirmed_at,
+    )
+    if seen_at is None or completed_at is None:
         return
     print(f"red flag at {_format_time(seen_at)}: {state.red_flags.last_reason}")
     if rollback.finding is None:
         print(f"P1 pauses first; then {rollback.reason}")
-    last = confirmed or done
+    last = confirmed or completed_at
     print(f"0 % at {_format_time(last)} in every process: {rollback.confirmation}")
     print(f"breach → 0 %: {(last - seen_at).total_seconds():.2f} s")
     print(f"fault → 0 %: {(last - injector.injected_at).total_seconds():.2f} s, detection included")

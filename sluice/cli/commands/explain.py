@@ -44,8 +44,8 @@ async def _explain(rollout: str | None, step: str, last: int, json: bool) -> Non
         state = await fetch_live_state(context, rollout_id)
         recorded = await read_events(ledger, rollout_id)
         events = merge_timelines(recorded, state.timeline if state is not None else ())
-        wanted = [event for event in events if not step or event.step == step][-last:]
-        selected = await _explain_events(ledger, rollout_id, wanted, findings_of(events))
+        step_events = [event for event in events if not step or event.step == step][-last:]
+        selected = await _explain_events(ledger, rollout_id, step_events, findings_of(events))
     if json:
         document = {
             "rollout": rollout_id,

@@ -74,14 +74,16 @@ def show(
         async with flag_client(Context.read()) as session:
             flag = await session.flags.get_flag(name)
             views = await session.poll_processes()
-        placed = user_assignment(flag, user) if user else None
+        assignment = user_assignment(flag, user) if user else None
         if json:
             processes = [process_document(view) for view in views]
-            print_result(True, {**flag_document(flag), "processes": processes, "user": placed}, "")
+            print_result(
+                True, {**flag_document(flag), "processes": processes, "user": assignment}, ""
+            )
             return
         Console().print(flag_details(flag, views))
-        if placed:
-            print(assignment_line(placed))
+        if assignment:
+            print(assignment_line(assignment))
 
     asyncio.run(run())
 
@@ -146,15 +148,15 @@ def whitelist(  # noqa: PLR0913  two ways to change a list, and the usual option
     if not user_ids and not replace:
         _print_whitelist(name, json)
         return
-    listed = user_ids or []
+    users = user_ids or []
 
     def changed(session: FlagClient, change: WriteMetadata) -> Awaitable[FlagState]:
         flags = session.flags
         if replace:
-            return flags.set_whitelist(name, listed, metadata=change)
+            return flags.set_whitelist(name, users, metadata=change)
         if remove:
-            return flags.edit_whitelist(name, remove=listed, metadata=change)
-        return flags.edit_whitelist(name, add=listed, metadata=change)
+            return flags.edit_whitelist(name, remove=users, metadata=change)
+        return flags.edit_whitelist(name, add=users, metadata=change)
 
     _apply_edit(changed, reason, json)
 
@@ -263,8 +265,8 @@ def _apply_edit(edit: FlagEdit, reason: str, json: bool) -> FlagState:
 def _summary_text(flag: FlagState) -> str:
     if flag.killed:
         return f"{flag.name} is killed: 0 % for all users"
-    listed = f" and {len(flag.whitelist)} whitelisted" if flag.whitelist else ""
-    return f"{flag.name} is at {flag.rollout_percentage:g} %{listed}"
+    whitelist_text = f" and {len(flag.whitelist)} whitelisted" if flag.whitelist else ""
+    return f"{flag.name} is at {flag.rollout_percentage:g} %{whitelist_text}"
 
 
 def _warn_of_owner(flag: FlagState) -> None:

@@ -113,10 +113,10 @@ def _print_candidates(context: Context, label: str, *, has_source: bool) -> None
     if names is None:
         print_note(f"Prometheus at {context.prometheus_url} does not answer: names are not checked")
     elif SERVICE_METRIC not in names:
-        shown = ", ".join(names[:CANDIDATES_MAX]) or "none"
+        candidates = ", ".join(names[:CANDIDATES_MAX]) or "none"
         print_note(
             f"Prometheus has no {SERVICE_METRIC} yet: add SluiceMiddleware to the service, or give "
-            f"--requests and --histogram. Metrics with the label {label!r}: {shown}"
+            f"--requests and --histogram. Metrics with the label {label!r}: {candidates}"
         )
 
 

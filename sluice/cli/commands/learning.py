@@ -53,7 +53,7 @@ def evaluate(
     comparison SNIPS and IPS (all intervals with --json). `samples` are effective samples: the
     evidence that the log has of a policy. The warm start, the policy before learning, is always shown.
     """
-    if wrong := [one for one in alpha or () if not (math.isfinite(one) and one >= 0)]:
+    if wrong := [value for value in alpha or () if not (math.isfinite(value) and value >= 0)]:
         raise CliError(f"--alpha {wrong[0]}: expected a finite number of 0 or more.", Exit.USAGE)
     options = EvaluateOptions(
         tuple(alpha or (0.0, 0.5, 1.0)), tuple(version or ()), tuple(arm or ()), epsilon
@@ -97,15 +97,17 @@ def _comparison_table(comparison: PolicyComparison) -> Table:
     for name, (samples, mean) in comparison.logged.items():
         table.add_row(f"{name}, as logged", _interval(mean), "", "", str(samples), style="bold")
     for row in comparison.rows:
-        own = row.estimate
-        samples_cell = Text(f"{own.effective_samples:.0f}", style="" if own.is_reliable else "red")
-        others = (f"{own.snips.value:.3f}", f"{own.ips.value:.3f}")
+        estimate = row.estimate
+        samples_cell = Text(
+            f"{estimate.effective_samples:.0f}", style="" if estimate.is_reliable else "red"
+        )
+        importance_cells = (f"{estimate.snips.value:.3f}", f"{estimate.ips.value:.3f}")
         table.add_row(
             row.policy,
-            _interval(own.dr),
-            *others,
+            _interval(estimate.dr),
+            *importance_cells,
             samples_cell,
-            style="" if own.is_reliable else "dim",
+            style="" if estimate.is_reliable else "dim",
         )
     return table
 

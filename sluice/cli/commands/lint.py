@@ -90,7 +90,7 @@ def _lint_plan(
     traffic = _expected_traffic(checked.traffic, *options)
     fit, forecast = wants
     fitted, fits = fit_plan(checked, traffic) if fit and traffic else (checked, [])
-    changes = [one.text() for one in fits]
+    changes = [change.text() for change in fits]
     steps = forecast_rollout(fitted, traffic) if forecast and traffic else ()
     warnings = dict.fromkeys(
         with_lines(plan.read_text(encoding="utf-8"), lint_warnings(checked, traffic))

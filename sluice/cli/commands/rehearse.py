@@ -86,7 +86,7 @@ def rehearse(  # noqa: PLR0913, PLR0917  each is an option of the command line
     scenarios = [_load_scenario(name) for name in _scenario_names(checked, scenario, check)]
     has_traffic = qps is not None or users is not None
     if has_traffic:
-        scenarios = [_with_traffic(one, qps, users) for one in scenarios]
+        scenarios = [_with_traffic(fault_scenario, qps, users) for fault_scenario in scenarios]
     modeled, scenarios = model_rehearsal(checked, scenarios)
     checked = modeled.plan
     if has_traffic and fit:
@@ -94,22 +94,22 @@ def rehearse(  # noqa: PLR0913, PLR0917  each is an option of the command line
     _print_model(modeled, scenarios)
     try:
         began = time.monotonic()
-        played, studies = asyncio.run(_rehearse(checked, scenarios, seed, runs))
+        rehearsals, studies = asyncio.run(_rehearse(checked, scenarios, seed, runs))
     except NotRehearsableError as error:
         raise CliError(str(error), Exit.USAGE) from error
     except (RehearsalError, StackError) as error:
         raise CliError(str(error), Exit.UNREACHABLE) from error
-    outcomes = [one.result for one in played]
+    outcomes = [run.result for run in rehearsals]
     wrong = [*_unmet_expectations(checked, scenarios, outcomes)]
     if check and checked.budget is not None:
         wrong += violations(checked.budget, outcomes, studies)
     if html is not None:
-        _write_page(html, checked, (played, studies, wrong))
+        _write_page(html, checked, (rehearsals, studies, wrong))
     seconds = time.monotonic() - began
     sections = [rehearsal_text(outcome, scenarios[i].title) for i, outcome in enumerate(outcomes)]
     sections += [monte_carlo_text(study) for study in studies]
     sections += _forecast_sections(checked, scenarios, studies)
-    sections += [f"took {seconds:.1f} s", *(f"UNEXPECTED: {one}" for one in wrong)]
+    sections += [f"took {seconds:.1f} s", *(f"UNEXPECTED: {problem}" for problem in wrong)]
     document = rehearsals_document(checked.name, outcomes, studies, wrong)
     document["signals"] = list(modeled.describe())
     print_result(json, document, "\n\n".join(sections))
@@ -130,12 +130,12 @@ def _forecast_sections(
 def _write_page(
     path: Path,
     plan: RolloutPlan,
-    done: tuple[list["RehearsalRun"], list[MonteCarloSummary], list[str]],
+    report_parts: tuple[list["RehearsalRun"], list[MonteCarloSummary], list[str]],
 ) -> None:
     """Write the page of the runs, the studies and the violations."""
     from sluice.rehearsal.results.html_report import render_html  # noqa: PLC0415 - only a page takes it
 
-    path.write_text(render_html(plan, *done), encoding="utf-8")
+    path.write_text(render_html(plan, *report_parts), encoding="utf-8")
 
 
 def _print_model(modeled: ModeledPlan, scenarios: Sequence[Scenario]) -> None:
@@ -190,9 +190,9 @@ def _load_scenario(name: str) -> Scenario:
     try:
         return load_scenario(name)
     except KeyError:
-        known = ", ".join(scenario_names())
+        names = ", ".join(scenario_names())
         raise CliError(
-            f"Unknown scenario {name!r}; use a file or one of {known}.", Exit.USAGE
+            f"Unknown scenario {name!r}; use a file or one of {names}.", Exit.USAGE
         ) from None
     except PlanError as error:
         print_diagnostics(name, error)
@@ -205,8 +205,8 @@ async def _rehearse(
     for scenario in scenarios:
         require_scenario_fits(plan, scenario)
     async with rehearsal_environment(plan, scenarios[0], seed) as shared:
-        played = [await shared.rehearse(plan, scenario, seed) for scenario in scenarios]
-    return played, _run_many(plan, scenarios, seed, runs) if runs else []
+        rehearsals = [await shared.rehearse(plan, scenario, seed) for scenario in scenarios]
+    return rehearsals, _run_many(plan, scenarios, seed, runs) if runs else []
 
 
 def _run_many(

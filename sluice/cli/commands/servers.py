@@ -115,12 +115,12 @@ def status(
 
 def _print_stack_status(json: bool) -> None:
     rows = asyncio.run(_open_stack().status())
-    bad = any(row.state == "unhealthy" for row in rows)
+    has_unhealthy = any(row.state == "unhealthy" for row in rows)
     if json:
         print_result(True, [_status_document(row) for row in rows], "")
     else:
         Console().print(_table(rows))
-    if bad:
+    if has_unhealthy:
         raise typer.Exit(Exit.FAILED)
 
 

@@ -32,7 +32,7 @@ async def check_channels(context: Context, plan: Path | None) -> list[DoctorFind
     try:
         client = await context.connect_temporal()
         plans = [*await _running_plans(Rollouts(client)), *([load_plan(plan)] if plan else [])]
-        if not any(one.notify for one in plans):
+        if not any(rollout_plan.notify for rollout_plan in plans):
             return []
         return list(_channel_findings(plans, await _worker_channels(client)))
     except (CliError, PlanError, RPCError) as error:
@@ -65,9 +65,11 @@ def _channel_findings(
         for route in plan.notify:
             needed.setdefault(route.channel, set()).add(plan.flag)
     for channel, flags in sorted(needed.items()):
-        who = f"the plan of {', '.join(sorted(flags))}"
+        plan_text = f"the plan of {', '.join(sorted(flags))}"
         if channel in configured:
-            yield DoctorFinding(f"channel {channel}", GOOD, f"configured; {who} uses it")
+            yield DoctorFinding(f"channel {channel}", GOOD, f"configured; {plan_text} uses it")
             continue
-        text = f"{who} uses it, but the worker lacks {CHANNEL_VARIABLES.get(channel, channel)}"
+        text = (
+            f"{plan_text} uses it, but the worker lacks {CHANNEL_VARIABLES.get(channel, channel)}"
+        )
         yield DoctorFinding(f"channel {channel}", BAD, f"{text}: its notices are not sent")

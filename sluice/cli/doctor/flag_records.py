@@ -14,12 +14,12 @@ def audit_problem(flag: FlagState, entries: Iterable[AuditEntry]) -> str:
 
     ``entries``: the flag's audit log, newest first.
     """
-    written: dict[str, object] = {}
+    audited_fields: dict[str, object] = {}
     for entry in entries:
         if isinstance(entry.after, dict):
-            written = {**entry.after, **written}
-    percentage = written.get("rollout_percentage")
-    if written.get("killed") is True and not flag.killed:
+            audited_fields = {**entry.after, **audited_fields}
+    percentage = audited_fields.get("rollout_percentage")
+    if audited_fields.get("killed") is True and not flag.killed:
         return "its kill latch was cleared by a write that is not in the audit log"
     if isinstance(percentage, int | float) and flag.rollout_percentage > percentage:
         return f"the audit log has {percentage:g} %: a write went past it"

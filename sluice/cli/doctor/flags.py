@@ -57,11 +57,11 @@ async def fence_orphans(context: Context, orphans: Orphans) -> list[DoctorFindin
                 await flags.claim(flag.name, f"doctor-{uuid.uuid4()}", change)
                 await flags.set_rollout_percentage(flag.name, 0, metadata=change)
                 await flags.set_whitelist(flag.name, (), metadata=change)
-                left = await flags.get_flag(flag.name)
+                fenced_flag = await flags.get_flag(flag.name)
             except FlagError as error:
                 findings.append(DoctorFinding(f"flag {flag.name}", BAD, f"not fenced: {error}"))
                 continue
-            text = f"fenced: {left.rollout_percentage:g} %, its old run is fenced off"
+            text = f"fenced: {fenced_flag.rollout_percentage:g} %, its old run is fenced off"
             findings.append(DoctorFinding(f"flag {flag.name}", GOOD, text))
     return findings
 

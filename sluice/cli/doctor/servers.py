@@ -43,8 +43,8 @@ async def check_redis(context: Context) -> list[DoctorFinding]:
         findings = await redis_health(redis, FlagKeys(context.environment_name))
         processes = await live_processes(redis, context.environment_name)
     except (RedisError, FlagStoreError) as error:
-        why = str(error).rstrip(".")
-        return [DoctorFinding("redis", BAD, f"{why}. Set REDIS_URL, or `sluice up`.")]
+        problem = str(error).rstrip(".")
+        return [DoctorFinding("redis", BAD, f"{problem}. Set REDIS_URL, or `sluice up`.")]
     finally:
         await redis.aclose()
     if not processes:
@@ -66,12 +66,10 @@ async def redis_health(redis: Redis, keys: FlagKeys) -> list[DoctorFinding]:
         text = f"answers, but refuses writes ({error}): no kill and no rollback can land"
         return [DoctorFinding("redis", BAD, text)]
     memory = await redis.info("memory")
-    used, most = int(memory["used_memory"]), int(memory["maxmemory"])
-    if most and used >= MEMORY_SHARE_MAX * most:
+    used, memory_max = int(memory["used_memory"]), int(memory["maxmemory"])
+    if memory_max and used >= MEMORY_SHARE_MAX * memory_max:
         policy = memory["maxmemory_policy"]
-        text = (
-            f"uses {used / most:.0%} of maxmemory ({policy}); raise it, or give the cache its own"
-        )
+        text = f"uses {used / memory_max:.0%} of maxmemory ({policy}); raise it, or give the cache its own"
         return [DoctorFinding("redis", "warn", f"answers and takes writes, but {text}")]
     return [DoctorFinding("redis", GOOD, "answers and takes writes")]
 

@@ -59,15 +59,21 @@ async def _check_search_attributes(client: Client) -> DoctorFinding:
     registered = await client.operator_service.list_search_attributes(
         ListSearchAttributesRequest(namespace=client.namespace)
     )
-    wanted = {key.name: _value_type(key) for key in SEARCH_ATTRIBUTES}
-    wrong = [n for n in wanted if registered.custom_attributes.get(n, wanted[n]) != wanted[n]]
+    expected_types = {key.name: _value_type(key) for key in SEARCH_ATTRIBUTES}
+    wrong = [
+        n
+        for n in expected_types
+        if registered.custom_attributes.get(n, expected_types[n]) != expected_types[n]
+    ]
     if wrong:
         return DoctorFinding("search attributes", BAD, f"of another type: {', '.join(wrong)}")
     missing = {
-        name: kind for name, kind in wanted.items() if name not in registered.custom_attributes
+        name: kind
+        for name, kind in expected_types.items()
+        if name not in registered.custom_attributes
     }
     if not missing:
-        return DoctorFinding("search attributes", GOOD, ", ".join(wanted))
+        return DoctorFinding("search attributes", GOOD, ", ".join(expected_types))
     await client.operator_service.add_search_attributes(
         AddSearchAttributesRequest(namespace=client.namespace, search_attributes=missing)
     )

@@ -147,9 +147,9 @@ def user_assignment(flag: FlagState, user: str) -> dict[str, Any]:
 
 def assignment_line(assignment: dict[str, Any]) -> str:
     """Return a user's assignment as one line."""
-    why = f"{assignment['reason']} {assignment['detail']}".rstrip()
+    reason = f"{assignment['reason']} {assignment['detail']}".rstrip()
     above = f"bucket {assignment['bucket']}, so treated above {assignment['treated_above_percentage']:g} %"
-    return f"{assignment['user']}: {assignment['variant']} ({why}); {above}"
+    return f"{assignment['user']}: {assignment['variant']} ({reason}); {above}"
 
 
 def history_table(entries: Sequence[AuditEntry]) -> RenderableType:
@@ -160,16 +160,16 @@ def history_table(entries: Sequence[AuditEntry]) -> RenderableType:
     for entry in entries:
         at = f"{changed_at(entry):%Y-%m-%d %H:%M:%S}"
         change = Text(change_text(entry))
-        who, why = Text(entry.metadata.actor), Text(entry.metadata.reason)
-        table.add_row(at, entry.flag or "(phases)", entry.action, change, who, why)
+        actor, reason = Text(entry.metadata.actor), Text(entry.metadata.reason)
+        table.add_row(at, entry.flag or "(phases)", entry.action, change, actor, reason)
     return table
 
 
 def change_line(entry: AuditEntry) -> str:
     """Return one change as a line."""
-    why = f": {entry.metadata.reason}" if entry.metadata.reason else ""
-    what = f"{entry.flag or '(phases)'} {entry.action} {change_text(entry)}".rstrip()
-    return f"{changed_at(entry):%Y-%m-%d %H:%M:%S} {what} by {entry.metadata.actor}{why}"
+    reason = f": {entry.metadata.reason}" if entry.metadata.reason else ""
+    change = f"{entry.flag or '(phases)'} {entry.action} {change_text(entry)}".rstrip()
+    return f"{changed_at(entry):%Y-%m-%d %H:%M:%S} {change} by {entry.metadata.actor}{reason}"
 
 
 def changed_at(entry: AuditEntry) -> datetime:
@@ -206,8 +206,8 @@ def _field_change(field: str, before: object, after: object) -> str:
 def user_list(user_ids: frozenset[str]) -> str:
     """Return the first users of a list, and the number of the rest."""
     names = sorted(user_ids)
-    more = f" and {len(names) - USERS_SHOWN} more" if len(names) > USERS_SHOWN else ""
-    return (", ".join(names[:USERS_SHOWN]) + more) or "nobody"
+    remainder = f" and {len(names) - USERS_SHOWN} more" if len(names) > USERS_SHOWN else ""
+    return (", ".join(names[:USERS_SHOWN]) + remainder) or "nobody"
 
 
 def truncate(text: str, length: int = CELL_LENGTH_MAX) -> str:

@@ -30,12 +30,12 @@ def state_document(state: State, waiting: WaitingFor) -> dict[str, Any]:
     document = state.model_dump(mode="json", exclude={"plan"})
     step = state.step.name if state.step else None
     outcome = state.clock.check.outcome if state.clock.check else None
-    more = {"flag": state.plan.flag, "plan": state.plan.name, "step": step, "outcome": outcome}
+    summary = {"flag": state.plan.flag, "plan": state.plan.name, "step": step, "outcome": outcome}
     split = allocate_alpha(state.plan, state.sequential_states)
     alpha = {"total": split.total, "spent": split.spent} if split else None
     return {
         **document,
-        **more,
+        **summary,
         **_outlook_document(state),
         "alpha": alpha,
         "waiting_for": waiting[0],

@@ -11,19 +11,19 @@ SOURCES_SHOWN = 20
 def format_summary(summary: IngestionSummary, *, dry_run: bool) -> str:
     """Return a line per source, what was left out, and the totals last."""
     lines = [_source_line(report, dry_run=dry_run) for report in summary.reports[:SOURCES_SHOWN]]
-    if (more := len(summary.reports) - SOURCES_SHOWN) > 0:
-        lines.append(f"… and {more} more sources (--json has all)")
+    if (unlisted_count := len(summary.reports) - SOURCES_SHOWN) > 0:
+        lines.append(f"… and {unlisted_count} more sources (--json has all)")
     lines += [
         f"{problem.location}: {problem.reason}" for problem in summary.problems[:PROBLEMS_SHOWN]
     ]
-    if (more := len(summary.problems) - PROBLEMS_SHOWN) > 0:
-        lines.append(f"… and {more} more left out (--json has all)")
+    if (unlisted_count := len(summary.problems) - PROBLEMS_SHOWN) > 0:
+        lines.append(f"… and {unlisted_count} more left out (--json has all)")
     return "\n".join([*lines, _totals(summary, dry_run=dry_run)])
 
 
-def format_lost_sources(lost: Mapping[str, int]) -> str:
+def format_lost_sources(lost_counts: Mapping[str, int]) -> str:
     """Return the sources that --mirror removes, with their records."""
-    lines = [f"  {origin}: {count} records" for origin, count in lost.items()]
+    lines = [f"  {origin}: {count} records" for origin, count in lost_counts.items()]
     return "\n".join(["No longer in the folder:", *lines])
 
 

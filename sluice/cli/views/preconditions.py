@@ -30,8 +30,8 @@ def precondition_parts(state: State, now: datetime) -> list[RenderableType]:
         parts.append(_checklist(state, step, now))
     if approval_policy(state, step) is not None:
         parts.append(_approvals_text(state, step))
-    if (held := active_freeze(state.plan.freezes, now)) is not None:
-        parts.append(Text(held.text, style="yellow"))
+    if (freeze := active_freeze(state.plan.freezes, now)) is not None:
+        parts.append(Text(freeze.text, style="yellow"))
     return [Text(), *parts] if parts else []
 
 
@@ -47,11 +47,16 @@ def _checklist(state: State, step: Step, now: datetime) -> RenderableType:
 def _checklist_cells(line: ChecklistRow) -> tuple[RenderableType, ...]:
     mark, style = _ITEM_MARK[line.done]
     item = line.item
-    who = item.check if item.check != "attested" else "a person"
+    checker = item.check if item.check != "attested" else "a person"
     because = line.reason if line.done is not None else f"sluice attest {item.name}"
     if line.done is None and item.check != "attested":
         because = line.reason
-    return Text(mark, style=style), Text(item.title), Text(because, style="dim"), Text(who, "dim")
+    return (
+        Text(mark, style=style),
+        Text(item.title),
+        Text(because, style="dim"),
+        Text(checker, "dim"),
+    )
 
 
 def _approvals_text(state: State, step: Step) -> RenderableType:

@@ -13,9 +13,9 @@ from sluice.rollout.units import format_duration
 def rehearsal_text(outcome: RehearsalResult, title: str) -> str:
     """Return the timeline, the trigger, the delay and the exposure."""
     lines = [f"{outcome.scenario} (seed {outcome.seed}): {title}", *_timeline(outcome), ""]
-    where = f" in {outcome.step}" if outcome.step and outcome.ending != "Healthy" else ""
+    step_text = f" in {outcome.step}" if outcome.step and outcome.ending != "Healthy" else ""
     lines.append(
-        f"{outcome.ending}{where} after {format_duration(outcome.duration)}, by {outcome.runner}"
+        f"{outcome.ending}{step_text} after {format_duration(outcome.duration)}, by {outcome.runner}"
     )
     if outcome.trigger is not None:
         names = ", ".join(outcome.trigger.names) or outcome.trigger.kind
@@ -60,7 +60,7 @@ def monte_carlo_text(summary: MonteCarloSummary) -> str:
     for name, share in (("median", 0.5), ("p90", 0.9)):
         delay, interval = summary.delay_quantile(share), summary.delay_interval(share)
         if delay is not None and interval is not None:
-            between = " to ".join(format_duration(one) for one in interval)
+            between = " to ".join(format_duration(bound) for bound in interval)
             lines.append(f"detection delay, {name}: {format_duration(delay)} (95 %: {between})")
     return "\n".join(lines)
 
@@ -107,8 +107,11 @@ def rehearsals_document(
 
 def _result_document(outcome: RehearsalResult) -> dict[str, Any]:
     delay = outcome.detection_delay.total_seconds() if outcome.detection_delay is not None else None
-    more = {"detection_delay_seconds": delay, "duration_seconds": outcome.duration.total_seconds()}
-    return {**outcome.model_dump(mode="json", exclude={"detection_delay", "duration"}), **more}
+    durations = {
+        "detection_delay_seconds": delay,
+        "duration_seconds": outcome.duration.total_seconds(),
+    }
+    return {**outcome.model_dump(mode="json", exclude={"detection_delay", "duration"}), **durations}
 
 
 def _summary_document(study: MonteCarloSummary) -> dict[str, Any]:
@@ -123,7 +126,7 @@ def _summary_document(study: MonteCarloSummary) -> dict[str, Any]:
             k: v.total_seconds() for k, v in quantiles.items() if v is not None
         },
         "detection_delay_interval_seconds": {
-            name: [one.total_seconds() for one in between]
+            name: [bound.total_seconds() for bound in between]
             for name, between in intervals.items()
             if between is not None
         },

@@ -69,8 +69,10 @@ def _status_line(state: State) -> RenderableType:
 def _steps_line(state: State) -> RenderableType:
     text = Text()
     for index, step in enumerate(state.plan.steps):
-        done, here = index < state.step_index, index == state.step_index
-        mark, style = ("●", "green") if done else ("◉", "bold cyan") if here else ("○", "dim")
+        is_done, is_current = index < state.step_index, index == state.step_index
+        mark, style = (
+            ("●", "green") if is_done else ("◉", "bold cyan") if is_current else ("○", "dim")
+        )
         text.append(f"{mark} {step.name}  ", style=style)
     return text
 
@@ -80,11 +82,11 @@ def _progress(state: State, waiting: tuple[str, datetime | None], now: datetime)
     row = Table.grid(padding=(0, 2))
     step = state.step
     if step is not None and state.clock.started_at is not None:
-        held = state.soak_time(now)
+        soak_time = state.soak_time(now)
         total = max(step.hold.total_seconds(), 0.001)
-        bar = ProgressBar(total, min(held.total_seconds(), total), width=BAR_WIDTH)
-        left = max(step.hold - held, timedelta(0))
-        row.add_row(bar, f"{_format_remaining(left)} left of {_format_remaining(step.hold)}")
+        bar = ProgressBar(total, min(soak_time.total_seconds(), total), width=BAR_WIDTH)
+        remaining = max(step.hold - soak_time, timedelta(0))
+        row.add_row(bar, f"{_format_remaining(remaining)} left of {_format_remaining(step.hold)}")
     lines = Text(because, style="italic")
     if until is not None:
         lines.append(
@@ -97,7 +99,8 @@ def _progress(state: State, waiting: tuple[str, datetime | None], now: datetime)
 
 def _acknowledged_lines(state: State) -> list[Text]:
     return [
-        Text(describe_acknowledged(one), style="yellow") for one in state.red_flags.acknowledged
+        Text(describe_acknowledged(acknowledgement), style="yellow")
+        for acknowledgement in state.red_flags.acknowledged
     ]
 
 
@@ -141,7 +144,9 @@ def _timeline(state: State) -> RenderableType:
     table.add_column(no_wrap=True, min_width=len("checklist"))
     table.add_column(no_wrap=True, overflow="ellipsis")
     for event in state.timeline[-EVENTS_SHOWN:]:
-        who = "" if event.actor == "sluice" else f"{event.actor}: "
+        actor_prefix = "" if event.actor == "sluice" else f"{event.actor}: "
         style = EVENT_STYLES.get(event.kind, "dim")
-        table.add_row(f"{event.at:%H:%M:%S}", event.kind, f"{who}{event.text}", style=style)
+        table.add_row(
+            f"{event.at:%H:%M:%S}", event.kind, f"{actor_prefix}{event.text}", style=style
+        )
     return table

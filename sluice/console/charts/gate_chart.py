@@ -17,8 +17,8 @@ Reading = tuple[datetime, Verdict]
 
 def gate_readings(checks: Sequence[Check], gate: str) -> tuple[Reading, ...]:
     """Collect the gate's last verdicts, oldest first."""
-    found = [(c.at, v) for c in checks for v in c.verdicts if v.gate == gate]
-    return tuple(found[-POINTS_MAX:])
+    readings = [(c.at, v) for c in checks for v in c.verdicts if v.gate == gate]
+    return tuple(readings[-POINTS_MAX:])
 
 
 def gate_chart(readings: Sequence[Reading]) -> Markup:

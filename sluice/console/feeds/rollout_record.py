@@ -132,10 +132,10 @@ class RolloutRecord:
             return None
 
     async def _latest_id(self, flag: str) -> str:
-        found = await self.ledger.latest_rollout_id(f"{workflow_id(flag)}/")
-        if found is None:
+        rollout_id = await self.ledger.latest_rollout_id(f"{workflow_id(flag)}/")
+        if rollout_id is None:
             raise CliError(f"Nothing is recorded of a rollout of {flag}.", Exit.NOT_FOUND)
-        return found
+        return rollout_id
 
     async def _recorded_state(self, flag: str) -> State:
         entries = await self.ledger.entries(await self._latest_id(flag), "state")

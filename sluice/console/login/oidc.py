@@ -133,8 +133,10 @@ def person_of(claims: Mapping[str, Any], settings: OidcSettings) -> OidcPerson:
             "SLUICE_OIDC_NAME_CLAIM can name another claim."
         )
     values = claims.get(settings.roles_claim)
-    listed = [values] if isinstance(values, str) else values if isinstance(values, list) else []
-    names = {value for value in listed if isinstance(value, str)}
+    claim_values = (
+        [values] if isinstance(values, str) else values if isinstance(values, list) else []
+    )
+    names = {value for value in claim_values if isinstance(value, str)}
     return OidcPerson(name, frozenset(settings.roles[n] for n in names if n in settings.roles))
 
 

@@ -166,7 +166,7 @@ class Passkeys:
             credential = json.loads(answer)["id"]
         except (ValueError, KeyError, TypeError) as error:
             raise LoginRejectedError("The passkey's answer cannot be read.") from error
-        found = next((p for p in passkeys if p.credential == credential), None)
-        if found is None:
+        passkey = next((p for p in passkeys if p.credential == credential), None)
+        if passkey is None:
             raise LoginRejectedError("This passkey is not known here. Log in another way first.")
-        return found
+        return passkey

@@ -64,10 +64,10 @@ async def decision_page(
     """Show what a decision would bind to; without ``evidence``, the newest check."""
     session = require_session(request)
     snapshot = await services_of(request).feed.read(flag)
-    wanted = DecisionRequest(
+    decision = DecisionRequest(
         verb, evidence or _newest_evidence(snapshot.state, verb), item, duration=SILENCE
     )
-    return _render(request, session, snapshot, wanted)
+    return _render(request, session, snapshot, decision)
 
 
 @router.post("/rollouts/{flag}/decide/{verb}")
@@ -79,12 +79,12 @@ async def decide(request: Request, flag: str, verb: Verb) -> Response:
         return render_error(
             request, "Too many decisions", "Wait a second, then send it again.", 429
         )
-    wanted = _wanted(verb, form)
+    decision = _wanted(verb, form)
     try:
-        text = await _send(services, flag, wanted, (session, form))
+        text = await _send(services, flag, decision, (session, form))
     except CliError as error:
         snapshot = await services.feed.read(flag)
-        return _render(request, session, snapshot, wanted, problem=page_message(error))
+        return _render(request, session, snapshot, decision, problem=page_message(error))
     services.sessions.put_note(session.id, text)
     return RedirectResponse(f"/rollouts/{quote(flag, safe='')}", 303)
 
@@ -94,13 +94,13 @@ async def begin_passkey_signature(request: Request, flag: str, verb: Verb) -> Re
     """Return the statement of the decision and what the browser needs to sign it."""
     session, services = require_session(request), services_of(request)
     form = await _read_own_form(request, session)
-    wanted = _wanted(verb, form)
+    decision = _wanted(verb, form)
     try:
         state = await services.source.fetch_state(flag)
-        require_same_step(state, wanted)
+        require_same_step(state, decision)
     except CliError as error:
         return PlainTextResponse(page_message(error), 409)
-    context = command_context(state, verb, wanted.command(session.actor), services.now())
+    context = command_context(state, verb, decision.command(session.actor), services.now())
     statement = statement_of(context, new_nonce())
     return JSONResponse(services.passkeys.signing_options(session.actor, statement))
 
@@ -121,23 +121,23 @@ def _wanted(verb: Verb, form: Mapping[str, str]) -> DecisionRequest:
 async def _send(
     services: ConsoleServices,
     flag: str,
-    wanted: DecisionRequest,
+    decision: DecisionRequest,
     login: tuple[Session, Mapping[str, str]],
 ) -> str:
     session, form = login
-    if wanted.verb is Verb.ACKNOWLEDGE and not wanted.reason:
+    if decision.verb is Verb.ACKNOWLEDGE and not decision.reason:
         raise CliError("an acknowledgement needs a reason: say why the finding may stay silent")
-    if wanted.verb is Verb.ABORT:
-        return await send_abort(services, flag, wanted, session.actor)
-    command = wanted.command(session.actor)
+    if decision.verb is Verb.ABORT:
+        return await send_abort(services, flag, decision, session.actor)
+    command = decision.command(session.actor)
     state = await services.source.fetch_state(flag)
     if form.get("answer"):
         command = _with_passkey(services, command, form)
-    elif services.signer.needs_passkey(wanted.verb, session):
+    elif services.signer.needs_passkey(decision.verb, session):
         raise CliError("this login signs with its passkey: use the button with the passkey")
     else:
-        command = await services.signer.sign(state, wanted.verb, command, session)
-    return await send_signed(services, (flag, state), wanted, command)
+        command = await services.signer.sign(state, decision.verb, command, session)
+    return await send_signed(services, (flag, state), decision, command)
 
 
 def _with_passkey(services: ConsoleServices, command: Command, form: Mapping[str, str]) -> Command:
@@ -154,27 +154,29 @@ def _render(
     request: Request,
     session: Session,
     snapshot: RolloutSnapshot,
-    wanted: DecisionRequest,
+    decision: DecisionRequest,
     problem: str = "",
 ) -> Response:
     state, now = snapshot.state, services_of(request).now()
     services = services_of(request)
     # What was refused is shown again, not judged again.
-    seen = replace(wanted, reason="", duration=SILENCE)
-    rejection = rejection_reason(state, wanted.verb, seen.command(session.actor), now)
-    newest = _newest_evidence(state, wanted.verb)
+    decision_without_reason = replace(decision, reason="", duration=SILENCE)
+    rejection = rejection_reason(
+        state, decision.verb, decision_without_reason.command(session.actor), now
+    )
+    newest = _newest_evidence(state, decision.verb)
     values: dict[str, Any] = {
         "flag": state.plan.flag,
         "names_are_claims": not state.decisions.has_keyring,
         "state": state,
-        "wanted": wanted,
-        "explanation": EXPLANATIONS[wanted.verb],
-        "check": _find_check(snapshot, wanted.evidence),
-        "newest": newest if newest != wanted.evidence else "",
+        "decision": decision,
+        "explanation": EXPLANATIONS[decision.verb],
+        "check": _find_check(snapshot, decision.evidence),
+        "newest": newest if newest != decision.evidence else "",
         "targets": rollback_targets(state.rollback_origin_step),
         "rejection": rejection,
         "missing": missing_approvals(state, state.step) if state.step and not state.is_live else 0,
-        "proof": _proof_kinds(services, wanted.verb, session),
+        "proof": _proof_kinds(services, decision.verb, session),
         "problem": problem,
         "problems": snapshot.problems,
         "read_at": snapshot.read_at,

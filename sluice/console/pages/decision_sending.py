@@ -58,19 +58,24 @@ class DecisionRequest:
             raise CliError(f"the time for which the finding stays silent: {error}") from error
 
 
-def require_same_step(state: State, wanted: DecisionRequest) -> None:
+def require_same_step(state: State, decision: DecisionRequest) -> None:
     """Refuse a decision about another step than the one that the person has seen.
 
     Raises:
         CliError: the rollout is elsewhere now.
     """
-    here = state.step.name if state.step else ""
-    if wanted.step and wanted.step != here:
-        raise CliError(f"the rollout went on from {wanted.step} to {here or 'its end'}; look again")
+    current_step = state.step.name if state.step else ""
+    if decision.step and decision.step != current_step:
+        raise CliError(
+            f"the rollout went on from {decision.step} to {current_step or 'its end'}; look again"
+        )
 
 
 async def send_signed(
-    services: ConsoleServices, rollout: tuple[str, State], wanted: DecisionRequest, command: Command
+    services: ConsoleServices,
+    rollout: tuple[str, State],
+    decision: DecisionRequest,
+    command: Command,
 ) -> str:
     """Send a command that was signed for the rollout's state; return the answer in words.
 
@@ -78,12 +83,12 @@ async def send_signed(
         CliError: refused, or no worker answers.
     """
     flag, state = rollout
-    require_same_step(state, wanted)
-    return _words(await services.source.send_command(flag, wanted.verb, command))
+    require_same_step(state, decision)
+    return _words(await services.source.send_command(flag, decision.verb, command))
 
 
 async def send_abort(
-    services: ConsoleServices, flag: str, wanted: DecisionRequest, actor: str
+    services: ConsoleServices, flag: str, decision: DecisionRequest, actor: str
 ) -> str:
     """Abort; without a worker, kill the flag, which needs only Redis.
 
@@ -91,11 +96,11 @@ async def send_abort(
         CliError: refused, or neither a worker nor Redis answers.
     """
     try:
-        answer = await services.source.send_command(flag, Verb.ABORT, wanted.command(actor))
+        answer = await services.source.send_command(flag, Verb.ABORT, decision.command(actor))
     except CliError as error:
         if error.code is not Exit.UNREACHABLE:
             raise
-        await services.flags.kill(flag, actor, wanted.reason or "abort without a worker")
+        await services.flags.kill(flag, actor, decision.reason or "abort without a worker")
         return f"No worker answered: {flag} is killed instead, 0 % for everyone. Abort again later."
     return _words(answer)
 

@@ -104,7 +104,7 @@ async def whatif_page(
         "result": result,
         "rules": editable_rule_names(result.plan),
         "fields": sorted(REPLAYABLE_FIELDS),
-        "wanted": {"rule": rule, "field": field, "value": value},
+        "edit": {"rule": rule, "field": field, "value": value},
         "problem": problem,
     }
     return _render(request, "whatif.html", flag, **values)

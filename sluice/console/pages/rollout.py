@@ -46,14 +46,14 @@ async def rollout_events(request: Request, flag: str) -> Response:
 
 
 async def _stream(services: ConsoleServices, flag: str) -> AsyncIterator[str]:
-    sent: dict[str, str] = {}
+    sent_fragments: dict[str, str] = {}
     yield f"retry: {RETRY_MILLISECONDS}\n\n"
     async for snapshot in services.feed.follow(flag):
         current = render_fragments(services, snapshot)
         for name, html in current.items():
-            if sent.get(name) != html:
+            if sent_fragments.get(name) != html:
                 yield f"event: fragment\ndata: {json.dumps({'id': name, 'html': html})}\n\n"
-        sent = current
+        sent_fragments = current
 
 
 def render_fragments(services: ConsoleServices, snapshot: RolloutSnapshot) -> dict[str, str]:

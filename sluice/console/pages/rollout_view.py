@@ -165,7 +165,7 @@ def _stages(state: State) -> list[StageMark]:
 def _gates(check: Check | None, checks: Sequence[Check]) -> list[JudgedGate]:
     if check is None:
         return []
-    course = [one for one in checks if one.step == check.step]
+    course = [step_check for step_check in checks if step_check.step == check.step]
     if not course or course[-1].id != check.id:
         course.append(check)
     return [_judged_gate(verdict, course) for verdict in check.verdicts]

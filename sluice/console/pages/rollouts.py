@@ -20,14 +20,14 @@ async def rollouts_page(
 ) -> Response:
     """Show all rollouts, newest first, filtered by text and status."""
     require_session(request)
-    listed = await services_of(request).rollouts.read()
+    overview = await services_of(request).rollouts.read()
     values = {
-        "rows": filter_rows(listed.rows, search, status),
-        "total": len(listed.rows),
+        "rows": filter_rows(overview.rows, search, status),
+        "total": len(overview.rows),
         "search": search,
         "status": status,
         "statuses": tuple(Status),
-        "problems": (listed.problem,) if listed.problem else (),
-        "read_at": listed.read_at,
+        "problems": (overview.problem,) if overview.problem else (),
+        "read_at": overview.read_at,
     }
     return render_page(request, "rollouts.html", values)

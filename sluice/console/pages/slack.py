@@ -60,13 +60,13 @@ async def _decide(services: ConsoleServices, click: SlackClick) -> None:
 
 async def _send(services: ConsoleServices, click: SlackClick) -> str:
     actor = services.settings.slack_people.get(click.user, "")
-    wanted = DecisionRequest(
+    decision = DecisionRequest(
         click.verb, evidence=click.evidence, step=click.step, reason=f"{click.verb} in Slack"
     )
     if click.verb is Verb.ABORT:
-        return await send_abort(services, click.flag, wanted, actor or f"slack:{click.user}")
+        return await send_abort(services, click.flag, decision, actor or f"slack:{click.user}")
     if not actor:
         raise CliError(f"Slack user {click.user} is not in SLUICE_SLACK_PEOPLE")
     state = await services.source.fetch_state(click.flag)
-    command = await services.signer.vouch(state, wanted.verb, wanted.command(actor))
-    return await send_signed(services, (click.flag, state), wanted, command)
+    command = await services.signer.vouch(state, decision.verb, decision.command(actor))
+    return await send_signed(services, (click.flag, state), decision, command)

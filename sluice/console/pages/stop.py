@@ -16,15 +16,15 @@ async def stop_page(request: Request, flag: str = "") -> Response:
     """Show the buttons that take traffic away: of one flag, or of all that could have any."""
     require_session(request)
     services = services_of(request)
-    listed, board = await services.rollouts.read(), await services.flags.read()
-    running = {row.flag: row for row in listed.rows if row.is_running}
+    overview, board = await services.rollouts.read(), await services.flags.read()
+    running = {row.flag: row for row in overview.rows if row.is_running}
     names = sorted({*running, *(state.name for state in board.flags)})
     values = {
         "flag": flag or None,
         "names": [flag] if flag else names,
         "running": running,
         "killed": {state.name for state in board.flags if state.killed},
-        "problems": [text for text in (listed.problem, board.problem) if text],
+        "problems": [text for text in (overview.problem, board.problem) if text],
         "read_at": board.read_at,
     }
     return render_page(request, "stop.html", values)

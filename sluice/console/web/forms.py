@@ -85,7 +85,7 @@ def local_path(target: str) -> str:
         parts = urlsplit(target)
     except ValueError:  # such as "//[": an address that is not one
         return "/"
-    safe = target.startswith("/") and not target.startswith(("//", "/\\"))
-    if parts.scheme or parts.netloc or not safe or any(c in target for c in "\r\n\t\\"):
+    is_local = target.startswith("/") and not target.startswith(("//", "/\\"))
+    if parts.scheme or parts.netloc or not is_local or any(c in target for c in "\r\n\t\\"):
         return "/"
     return target

@@ -35,7 +35,7 @@ def require_slack_signature(
     Raises:
         FormRejectedError: not signed with the secret, or older than five minutes.
     """
-    timestamp, sent = (
+    timestamp, signature = (
         headers.get("x-slack-request-timestamp", ""),
         headers.get("x-slack-signature", ""),
     )
@@ -45,9 +45,9 @@ def require_slack_signature(
         raise FormRejectedError("the request is older than five minutes")
     text = f"v0:{timestamp}:".encode() + body
     expected = f"v0={hmac.new(secret.encode(), text, hashlib.sha256).hexdigest()}"
-    if not hmac.compare_digest(expected.encode(), sent.encode()):
+    if not hmac.compare_digest(expected.encode(), signature.encode()):
         raise FormRejectedError("the request is not signed by Slack")
-    return sent
+    return signature
 
 
 def parse_click(body: bytes) -> SlackClick | None:

@@ -80,20 +80,20 @@ def incidents(
         rng.sample(shipments, INCIDENT_COUNT),
         key=lambda shipment: (shipment.departed_on, shipment.id),
     )
-    trucks, others = by_id(fleet), cycle(shuffled(rng, OTHER_TEMPLATES))
+    trucks, other_templates = by_id(fleet), cycle(shuffled(rng, OTHER_TEMPLATES))
     dispatchers = {
         employee.depot: employee.id for employee in staff if employee.kind == "dispatcher"
     }
-    made = []
+    records = []
     for at, shipment in enumerate(hit):
         cold = shipment.goods in CHILLED_GOODS and rng.random() < COLD_CHAIN_SHARE
-        story = rng.choice(COLD_CHAIN_TEMPLATES) if cold else next(others)
+        story = rng.choice(COLD_CHAIN_TEMPLATES) if cold else next(other_templates)
         depot = trucks[shipment.truck].depot
         people = (shipment.driver, dispatchers[depot])
-        made.append(
+        records.append(
             _incident(rng, story, _IncidentContext(f"INC-{41 + at}", shipment, depot, people))
         )
-    return tuple(made)
+    return tuple(records)
 
 
 @dataclass(frozen=True, slots=True)

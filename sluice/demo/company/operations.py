@@ -43,13 +43,13 @@ def shipments(
         for contract in _draw_contracts(rng, contracts)
     ]
     agreements, industries = by_id(contracts), {buyer.id: buyer.industry for buyer in customers}
-    made = []
+    records = []
     for at, (day, contract_id) in enumerate(sorted(days)):
         contract = agreements[contract_id]
         truck = _pick_truck(rng, contract, fleet)
         goods = vocabulary.GOODS[industries[contract.customer]]
-        made.append(_make_shipment(rng, (f"SHP-{5001 + at}", day, goods), contract, truck))
-    return tuple(made)
+        records.append(_make_shipment(rng, (f"SHP-{5001 + at}", day, goods), contract, truck))
+    return tuple(records)
 
 
 def _draw_contracts(rng: random.Random, signed: tuple[Contract, ...]) -> list[Contract]:
@@ -106,11 +106,11 @@ def inspections(
     """Generate one inspection per truck in the last year, by the mechanic of its depot."""
     rng = random_stream(seed, "inspections")
     mechanics = {person.depot: person.id for person in staff if person.kind == "mechanic"}
-    made = []
+    records = []
     for at in range(INSPECTION_COUNT):
         truck = fleet[at % len(fleet)]
         failed = rng.random() < DEFECT_SHARE
-        made.append(
+        records.append(
             Inspection(
                 f"INS-{701 + at}",
                 truck.id,
@@ -120,4 +120,4 @@ def inspections(
                 rng.choice(vocabulary.FINDINGS) if failed else "no defects were found",
             )
         )
-    return tuple(made)
+    return tuple(records)

@@ -44,8 +44,8 @@ def contracts(
 ) -> tuple[Contract, ...]:
     """Generate a contract for every customer, and second ones for random customers."""
     rng = random_stream(seed, "contracts")
-    again = rng.sample(list(customers), CONTRACT_COUNT - len(customers))
-    signing = [*shuffled(rng, customers), *again]
+    repeat_customers = rng.sample(list(customers), CONTRACT_COUNT - len(customers))
+    signing = [*shuffled(rng, customers), *repeat_customers]
     return tuple(_make_contract(rng, 301 + at, buyer, depots) for at, buyer in enumerate(signing))
 
 

@@ -35,7 +35,7 @@ def read_networks(environment: Mapping[str, str]) -> tuple[Network, ...]:
 @lru_cache(maxsize=8)
 def _parse_networks(text: str) -> tuple[Network, ...]:
     try:
-        return tuple(ipaddress.ip_network(each) for each in text.replace(",", " ").split())
+        return tuple(ipaddress.ip_network(network) for network in text.replace(",", " ").split())
     except ValueError as error:
         raise InvalidFlagError(
             f"{NETWORKS_VARIABLE}={text!r}: {error}; write networks such as 10.0.0.0/8,fd00::/8"
@@ -45,7 +45,7 @@ def _parse_networks(text: str) -> tuple[Network, ...]:
 async def resolve_address(host: str, port: int, networks: Sequence[Network]) -> str:
     """Return the first address of `host` inside the networks. Raises AddressRefusedError."""
     addresses = [host] if _is_address(host) else await _addresses_of(host, port)
-    allowed = next((each for each in addresses if _is_inside(each, networks)), None)
+    allowed = next((address for address in addresses if _is_inside(address, networks)), None)
     if allowed is None:
         raise AddressRefusedError(
             f"{host!r} is {', '.join(addresses)}, outside of the networks of processes; "
@@ -57,10 +57,10 @@ async def resolve_address(host: str, port: int, networks: Sequence[Network]) -> 
 async def _addresses_of(name: str, port: int) -> list[str]:
     loop = asyncio.get_running_loop()
     try:
-        found = await loop.getaddrinfo(name, port, type=socket.SOCK_STREAM)
+        address_infos = await loop.getaddrinfo(name, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         raise AddressRefusedError(f"{name!r} cannot be resolved: {error}") from error
-    return [str(sockaddr[0]) for *_, sockaddr in found]
+    return [str(sockaddr[0]) for *_, sockaddr in address_infos]
 
 
 def _is_address(host: str) -> bool:

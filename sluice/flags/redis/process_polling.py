@@ -32,17 +32,17 @@ class ProcessPoll:
     response: FlagsResponse | None
     error: str = ""
 
-    def exposes_at_most(self, wanted: FlagState) -> bool | None:
-        """Return False if it treats a user whom `wanted` does not; None without an answer."""
+    def exposes_at_most(self, permitted_flag: FlagState) -> bool | None:
+        """Return False if it treats a user whom `permitted_flag` does not; None without an answer."""
         if self.response is None:
             return None
-        flag = self.response.flags.get(wanted.name)
+        flag = self.response.flags.get(permitted_flag.name)
         if flag is None or flag.killed or (self.response.stale and flag.on_stale == "off"):
             return True
         return (
-            not wanted.killed
-            and flag.rollout_percentage <= wanted.rollout_percentage
-            and flag.whitelist <= wanted.whitelist
+            not permitted_flag.killed
+            and flag.rollout_percentage <= permitted_flag.rollout_percentage
+            and flag.whitelist <= permitted_flag.whitelist
         )
 
 
@@ -86,34 +86,36 @@ class ReadBack:
         """Seconds since the write was acknowledged."""
         return time.monotonic() - self._began
 
-    async def poll(self, processes: Iterable[ServiceProcess], wanted: FlagState) -> bool:
+    async def poll(self, processes: Iterable[ServiceProcess], permitted_flag: FlagState) -> bool:
         """Poll the processes that are not verified yet; return True when all are.
 
         Another value of the flag than in the last poll begins again.
         """
-        if wanted != self._wanted:
-            self._wanted = wanted
+        if permitted_flag != self._wanted:
+            self._wanted = permitted_flag
             self.by_answer.clear()
             self.by_lease.clear()
         verified = self.by_answer | self.by_lease
-        polls = await poll_processes(each for each in processes if each.id not in verified)
-        result = verify(polls, wanted, acknowledged_seconds_ago=self.seconds)
+        polls = await poll_processes(process for process in processes if process.id not in verified)
+        result = verify(polls, permitted_flag, acknowledged_seconds_ago=self.seconds)
         self.by_answer.update(result.by_answer)
         self.by_lease.update(result.by_lease)
         return result.is_verified
 
 
 def verify(
-    polls: Iterable[ProcessPoll], wanted: FlagState, *, acknowledged_seconds_ago: float
+    polls: Iterable[ProcessPoll], permitted_flag: FlagState, *, acknowledged_seconds_ago: float
 ) -> Verification:
-    """Sort the processes by whether each treats at most the users of `wanted`.
+    """Sort the processes by whether each treats at most the users of `permitted_flag`.
 
     The lease counts only for flags that are off when stale: a held one needs the process's answer.
     """
-    lease_expired = wanted.on_stale == "off" and acknowledged_seconds_ago >= LEASE_SECONDS_MAX
+    lease_expired = (
+        permitted_flag.on_stale == "off" and acknowledged_seconds_ago >= LEASE_SECONDS_MAX
+    )
     outcome: dict[str, list[str]] = {"answer": [], "lease": [], "not_verified": [], "refuted": []}
     for poll in polls:
-        obeys = poll.exposes_at_most(wanted)
+        obeys = poll.exposes_at_most(permitted_flag)
         if obeys is None:
             outcome["lease" if lease_expired else "not_verified"].append(poll.process.id)
         else:

@@ -69,8 +69,8 @@ def registry_entry(process: ServiceProcess, reported_at: float) -> str:
 
 async def live_processes(redis: Redis, environment: str) -> list[ServiceProcess]:
     """Return the processes with a heartbeat within 5 s whose entry is readable."""
-    listed = (await list_processes(redis, environment)).live
-    return [process for process in listed if not process.problem]
+    live = (await list_processes(redis, environment)).live
+    return [process for process in live if not process.problem]
 
 
 async def list_processes(redis: Redis, environment: str) -> RegisteredProcesses:
@@ -83,16 +83,21 @@ async def list_processes(redis: Redis, environment: str) -> RegisteredProcesses:
         now = _unix_seconds(await redis.time())
         entries = cast("Mapping[Any, Any]", await cast("Any", redis.hgetall(key)))
         processes = [_parse_entry(name, entry, now) for name, entry in entries.items()]
-        gone = [each.id for each in processes if now - each.reported_at > DEREGISTER_SECONDS]
-        unreadable = [each.id for each in processes if each.problem]
-        if gone or unreadable:
-            await cast("Any", redis.hdel(key, *gone, *unreadable))
+        expired_ids = [
+            process.id for process in processes if now - process.reported_at > DEREGISTER_SECONDS
+        ]
+        unreadable = [process.id for process in processes if process.problem]
+        if expired_ids or unreadable:
+            await cast("Any", redis.hdel(key, *expired_ids, *unreadable))
     except (RedisError, OSError) as error:
         raise FlagStoreError(f"Redis did not list the processes: {error!r}") from error
-    known = sorted((each for each in processes if each.id not in gone), key=lambda each: each.id)
+    remaining = sorted(
+        (process for process in processes if process.id not in expired_ids),
+        key=lambda process: process.id,
+    )
     return RegisteredProcesses(
-        live=tuple(each for each in known if now - each.reported_at <= LIVE_SECONDS),
-        silent=tuple(each for each in known if now - each.reported_at > LIVE_SECONDS),
+        live=tuple(process for process in remaining if now - process.reported_at <= LIVE_SECONDS),
+        silent=tuple(process for process in remaining if now - process.reported_at > LIVE_SECONDS),
     )
 
 

@@ -88,27 +88,27 @@ class RedisFlagStore:
 
     async def history(self, flag: str | None, limit: int) -> list[AuditEntry]:
         """Walk the stream from its newest entry until `limit` entries match."""
-        found: list[AuditEntry] = []
+        matches: list[AuditEntry] = []
         upto = "+"
-        while len(found) < limit:
+        while len(matches) < limit:
             async with self._timeout("history"):
                 page = await self._redis.xrevrange(self._keys.audit, upto, "-", AUDIT_PAGE)
             entries = [_parse_entry(_decode(key), fields or {}) for key, fields in page or []]
-            found += [entry for entry in entries if flag is None or entry.flag == flag]
+            matches += [entry for entry in entries if flag is None or entry.flag == flag]
             if len(entries) < AUDIT_PAGE:
                 break
             upto = f"({entries[-1].id}"
-        return found[:limit]
+        return matches[:limit]
 
     @asynccontextmanager
-    async def _timeout(self, what: str) -> AsyncIterator[None]:
+    async def _timeout(self, operation: str) -> AsyncIterator[None]:
         try:
             async with asyncio.timeout(self._timeout_seconds):
                 yield
         except (RedisError, OSError, TimeoutError) as error:
-            why = str(error) or f"no answer within {self._timeout_seconds} s"
+            reason = str(error) or f"no answer within {self._timeout_seconds} s"
             raise FlagStoreError(
-                f"Redis did not {what} the flags: {type(error).__name__}: {why}"
+                f"Redis did not {operation} the flags: {type(error).__name__}: {reason}"
             ) from error
 
 

@@ -203,8 +203,8 @@ class SyncThread:
         self._newest_seen_version = document.version
         if self._trust is not None:
             document = self._trust.apply(document)
-        held = self._document = mark_doubtful(document, self._server_run)
-        self._notify(lambda view: view.on_document(held))
+        served_document = self._document = mark_doubtful(document, self._server_run)
+        self._notify(lambda view: view.on_document(served_document))
 
     def _renew_lease(self, read_at: float) -> None:
         self._good_read_at = read_at
@@ -217,8 +217,8 @@ class SyncThread:
         """Turn treatments off over a store that lost writes, and raise the watermark for others."""
         self._good_read_at = -math.inf
         self._notify(lambda view: view.on_revoked())
-        lost = f"the store holds version {version}; {self._newest_seen_version} has been seen"
-        self._report_health(healthy=False, error=lost)
+        problem = f"the store holds version {version}; {self._newest_seen_version} has been seen"
+        self._report_health(healthy=False, error=problem)
         if floor.version < self._newest_seen_version:
             flags = self._document.flags.items() if self._document else ()
             killed = frozenset(name for name, flag in flags if flag.killed)
@@ -226,10 +226,10 @@ class SyncThread:
                 VersionWatermark(self._newest_seen_version, killed | floor.killed)
             )
 
-    def _notify(self, what: Callable[[FlagListener], None]) -> None:
+    def _notify(self, callback: Callable[[FlagListener], None]) -> None:
         with self._lock:
             for view in tuple(self._listeners):
-                what(view)
+                callback(view)
 
     def _report_health(self, *, healthy: bool, error: str = "") -> None:
         """Log changes only: an hour without Redis is one line, not fourteen thousand."""

@@ -92,8 +92,8 @@ def _connect_to_master(
 ) -> object:
     names = ("socket_timeout", "socket_connect_timeout")
     limits = {name: options[name] for name in names if name in options}
-    asked = sentinel(address.sentinels, sentinel_kwargs=address.sentinel_options | limits)
-    return asked.master_for(
+    sentinel_client = sentinel(address.sentinels, sentinel_kwargs=address.sentinel_options | limits)
+    return sentinel_client.master_for(
         address.service, connection_pool_class=pool, **address.master_options, **options
     )
 

@@ -165,8 +165,8 @@ class FlagsServer:
             outcomes = parse_outcomes(await _read_body(request))
         except BadRequestError as error:
             return JSONResponse({"errorCode": error.code, "errorDetails": error.details}, 400)
-        known = self.reader.snapshot().flags
-        if unknown := {outcome.flag for outcome in outcomes} - set(known):
+        flags = self.reader.snapshot().flags
+        if unknown := {outcome.flag for outcome in outcomes} - set(flags):
             details = f"the environment has no flag {min(unknown)!r}"
             return JSONResponse({"errorCode": FLAG_NOT_FOUND, "errorDetails": details}, 404)
         for outcome in outcomes:

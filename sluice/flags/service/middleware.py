@@ -40,11 +40,11 @@ logger = logging.getLogger(__name__)
 
 def user_from_header(name: str = USER_HEADER) -> UserId:
     """Return a function that reads the user id from a request header."""
-    wanted = name.lower().encode("latin-1")
+    header_name = name.lower().encode("latin-1")
 
     def user_id(scope: Scope) -> str | None:
         for key, value in scope["headers"]:
-            if key == wanted:
+            if key == header_name:
                 return str(value, "utf-8", "replace") or None
         return None
 
@@ -53,8 +53,8 @@ def user_from_header(name: str = USER_HEADER) -> UserId:
 
 def exposure(scope: Scope) -> Exposure | None:
     """Return the request's exposure; None without a user id. Starlette: `exposure(request.scope)`."""
-    found: Exposure | None = scope.get(SCOPE_KEY)
-    return found
+    request_exposure: Exposure | None = scope.get(SCOPE_KEY)
+    return request_exposure
 
 
 class SluiceMiddleware:

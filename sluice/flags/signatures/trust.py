@@ -49,8 +49,8 @@ class TrustFilter:
             return stored
         self._versions[name] = max(version, min(stored.version, document.version))
         logger.warning("flag %s has no new valid signature: it can only be lowered", name)
-        held = self._accepted[name][1] if name in self._accepted else None
-        return lower_flag(held or FlagState(name=name), stored)
+        accepted_flag = self._accepted[name][1] if name in self._accepted else None
+        return lower_flag(accepted_flag or FlagState(name=name), stored)
 
     def is_signed(self, flag: FlagState) -> bool:
         """Return True if a trusted key has signed exactly this flag."""

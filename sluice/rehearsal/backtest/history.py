@@ -49,8 +49,8 @@ class PrometheusHistory:
         values = self._read(
             slope_query(promql, gate) if gate.kind is GateKind.TREND else promql, interval
         )
-        if asked := freshness_query(promql, self.plan.stale_after):
-            values = np.where(self._read(asked, interval) == 1, values, np.nan)
+        if freshness_promql := freshness_query(promql, self.plan.stale_after):
+            values = np.where(self._read(freshness_promql, interval) == 1, values, np.nan)
         counting = metric.samples_query(gate, cohort)
         if counting is None:
             return SampleColumn(values)
@@ -68,15 +68,20 @@ class PrometheusHistory:
     def explain_missing(self, gate: Gate, cohort: Cohort) -> str:
         """Return the series that a gate without data lacks."""
         metric = self.plan.metrics[gate.metric]
-        label, wanted = metric.cohorts.label, metric.cohorts.value(self._recorded_cohort(cohort))
+        label, cohort_value = (
+            metric.cohorts.label,
+            metric.cohorts.value(self._recorded_cohort(cohort)),
+        )
         for name, labels in _selected_series(metric, gate, self._recorded_cohort(cohort)):
-            found = self.client.get_metadata("series", **{"match[]": name, **self._span}) or []
-            if not found:
+            series = self.client.get_metadata("series", **{"match[]": name, **self._span}) or []
+            if not series:
                 return f"the series {name} was not recorded"
-            cohorts = sorted({one[label] for one in found if label in one})
-            if label in labels and wanted not in (*cohorts, EVERY_VALUE):
+            cohorts = sorted(
+                {series_labels[label] for series_labels in series if label in series_labels}
+            )
+            if label in labels and cohort_value not in (*cohorts, EVERY_VALUE):
                 has = f"only of {', '.join(cohorts)}" if cohorts else f"without the label {label!r}"
-                return f"{name} was recorded {has}, not of {wanted}"
+                return f"{name} was recorded {has}, not of {cohort_value}"
             if label in labels and not cohorts:
                 return f"{name} was recorded without the label {label!r}"
         return "its series were recorded, but the query gave no value over them"

@@ -69,32 +69,32 @@ def run_backtest(history: PrometheusHistory, interval: timedelta) -> BacktestRes
 
 
 def _rules(plan: RolloutPlan, every: timedelta) -> Iterator[_Rule]:
-    found: dict[tuple[str, Gate, timedelta], list[Step]] = {}
+    steps_by_rule: dict[tuple[str, Gate, timedelta], list[Step]] = {}
     for step in plan.steps:
         for place, gates, often in (
             ("gates", step.gates, step.interval),
             ("red_flags", step.red_flags, every),
         ):
             for gate in gates:
-                weighed = gate.kind is GateKind.STATISTICAL  # per block, at any interval
-                key = (place, gate, gate.window if weighed else often)
-                found.setdefault(key, []).append(step)
-    for (place, gate, often), steps in found.items():
+                is_statistical = gate.kind is GateKind.STATISTICAL  # per block, at any interval
+                key = (place, gate, gate.window if is_statistical else often)
+                steps_by_rule.setdefault(key, []).append(step)
+    for (place, gate, often), steps in steps_by_rule.items():
         yield _Rule(gate, place, often, tuple(steps))
 
 
 def _usable_baselines(recorded: PrometheusHistory) -> dict[str, Reading]:
     """Return the first valid reading of each baseline, at the intervals of the plan's checks."""
-    found: dict[str, Reading] = {}
+    baselines: dict[str, Reading] = {}
     every = _baseline_interval(recorded.plan)
     for gate in recorded.plan.baselines:
         column = recorded.gate_column(gate, gate.cohort, every)
-        enough = True if column.samples is None else column.samples >= gate.min_samples
-        for number in np.flatnonzero(np.isfinite(column.values) & enough)[:1].tolist():
+        has_samples = True if column.samples is None else column.samples >= gate.min_samples
+        for number in np.flatnonzero(np.isfinite(column.values) & has_samples)[:1].tolist():
             at = (number, recorded.begin + number * every)
             reading = recorded.reading(gate, gate.cohort, column, at)
-            found |= usable_baseline((gate,), (reading,))
-    return found
+            baselines |= usable_baseline((gate,), (reading,))
+    return baselines
 
 
 def _baseline_interval(plan: RolloutPlan) -> timedelta:
@@ -162,11 +162,11 @@ class _ThresholdReplay:
         )
 
     def _baseline_column(self) -> SampleColumn | None:
-        kept = self._baseline_reading
-        if kept is None or kept.value is None:
+        reading = self._baseline_reading
+        if reading is None or reading.value is None:
             return None
-        samples = None if kept.samples is None else np.array([kept.samples])
-        return SampleColumn(np.array([kept.value]), samples)
+        samples = None if reading.samples is None else np.array([reading.samples])
+        return SampleColumn(np.array([reading.value]), samples)
 
     def _no_data_mask(self) -> Ints:
         """Return a mask of the checks without data, of the gate or of its reference."""
@@ -187,8 +187,10 @@ class _ThresholdReplay:
 
     def _no_baseline_reason(self) -> str:
         metric = self._rule.gate.metric
-        asked = [baseline for baseline in self._history.plan.baselines if baseline.metric == metric]
-        for gate in asked:
+        metric_baselines = [
+            baseline for baseline in self._history.plan.baselines if baseline.metric == metric
+        ]
+        for gate in metric_baselines:
             column = self._history.gate_column(
                 gate, gate.cohort, _baseline_interval(self._history.plan)
             )
@@ -239,20 +241,20 @@ def _replay_statistical_rule(
     if metric.statistic is None or split is None:
         return blank.model_copy(update={"note": f"metric {gate.metric} has no statistic"})
     if not compares or recorded.treatment != "treatment":
-        why = "compares two cohorts side by side; this asks for one only"
-        return blank.model_copy(update={"note": why})
+        reason = "compares two cohorts side by side; this asks for one only"
+        return blank.model_copy(update={"note": reason})
     share = (compares[0].percentage or 0) / 100
     alphas = {gate.name: split.alpha(f"{rule.section}/{gate.name}")}
     exposure = EvidenceContext(since=recorded.begin, share=share, alphas=alphas)
     spans = block_spans(gate, exposure, recorded.end)
     context = BlockContext(share, recorded.plan.stale_after, recorded.begin, resets=True)
     measured = measure_blocks(recorded.read_columns, metric, spans, context)
-    weighed = evaluate_blocks(gate, metric, exposure, measured)
+    evidence = evaluate_blocks(gate, metric, exposure, measured)
     counted = [block for block in measured if not block.problem]
-    failed = () if weighed.failed_at is None else (weighed.failed_at,)
-    because = weighed.verdict.reason
+    failed = () if evidence.failed_at is None else (evidence.failed_at,)
+    because = evidence.verdict.reason
     verdict_reason = VerdictInterval(
-        outcome=weighed.verdict.outcome,
+        outcome=evidence.verdict.outcome,
         begin=failed[0] if failed else recorded.begin,
         end=recorded.end,
         evaluations=len(measured),
@@ -276,6 +278,6 @@ def _no_blocks_reason(recorded: PrometheusHistory, gate: Gate, counted: bool) ->
     if counted:
         return ""
     for cohort in ("treatment", "control"):
-        if why := recorded.explain_missing(gate, cohort):
-            return why
+        if reason := recorded.explain_missing(gate, cohort):
+            return reason
     return ""

@@ -101,10 +101,10 @@ class BacktestResult(Model):
     @property
     def alarms(self) -> tuple[tuple[RuleReplay, Alarm], ...]:
         """Return the alarms of red flags that would have acted, oldest first."""
-        found = [
+        rule_alarms = [
             (rule, alarm) for rule in self.rules if rule.can_reduce_traffic for alarm in rule.alarms
         ]
-        return tuple(sorted(found, key=lambda one: one[1].begin))
+        return tuple(sorted(rule_alarms, key=lambda rule_alarm: rule_alarm[1].begin))
 
     @property
     def alarms_per_week(self) -> float:

@@ -56,9 +56,9 @@ def require_data(history: PrometheusHistory, folder: Path | None, now: datetime)
     if history.has_data():
         return
     span = f"from {history.begin:%Y-%m-%d %H:%M} to {history.end:%Y-%m-%d %H:%M} UTC"
-    why = "it lies in the future" if history.begin > now else ""
-    why = why or (_describe_blocks(folder) if folder else _describe_retention(history, now))
-    raise NothingRecordedError(f"Nothing was recorded {span}: {why}")
+    reason = "it lies in the future" if history.begin > now else ""
+    reason = reason or (_describe_blocks(folder) if folder else _describe_retention(history, now))
+    raise NothingRecordedError(f"Nothing was recorded {span}: {reason}")
 
 
 def _describe_blocks(folder: Path) -> str:

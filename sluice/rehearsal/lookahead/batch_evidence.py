@@ -46,23 +46,23 @@ def evaluate_ahead(
     """Evaluate every block of ``gate`` that is complete by ``until``."""
     spans = block_spans(gate, exposure, until)
     # Evidence from before a step's entry was read from the previous step.
-    known = (
+    cache_key = (
         len(timeline.entries),
         gate.name,
         exposure.since,
         spans[0][0] if spans else until,
         len(spans),
     )
-    if known not in timeline.evidence_cache:
+    if cache_key not in timeline.evidence_cache:
         measured = measure_blocks(
             timeline.read_columns,
             metric,
             spans,
             BlockContext(exposure.share, timeline.plan.stale_after, exposure.since),
         )
-        timeline.evidence_cache[known] = evaluate_blocks(gate, metric, exposure, measured)
-    weighed: EvidenceAhead = timeline.evidence_cache[known]
-    return weighed
+        timeline.evidence_cache[cache_key] = evaluate_blocks(gate, metric, exposure, measured)
+    evidence: EvidenceAhead = timeline.evidence_cache[cache_key]
+    return evidence
 
 
 def evaluate_blocks(
@@ -75,11 +75,11 @@ def evaluate_blocks(
     # A failing gap is a failure of its own, which later evidence does not show.
     at_once = BLOCKS_PER_BATCH if gate.on_no_data == "hold" else 1
     for start in range(0, len(measured), at_once):
-        some = measured[start : start + at_once]
-        known = with_evidence(exposure, {gate.name: track})
-        verdict, after = judge_blocks(gate, metric, known, some)
+        batch = measured[start : start + at_once]
+        context = with_evidence(exposure, {gate.name: track})
+        verdict, after = judge_blocks(gate, metric, context, batch)
         if verdict.outcome is Outcome.FAILED:
-            return _first_failure(gate, metric, known, some)
+            return _first_failure(gate, metric, context, batch)
         track = after
     return EvidenceAhead(None, track, verdict)
 
@@ -167,19 +167,19 @@ def block_queries(
 def _build_block(
     span: blocks.Span, context: BlockContext, values: dict[tuple[str, str], float]
 ) -> Block:
-    read = {name: value for (part, name), value in values.items() if part == "block"}
+    block_values = {name: value for (part, name), value in values.items() if part == "block"}
     counts = {
         cohort: {name: value for (part, name), value in values.items() if part == cohort}
         for cohort in COHORTS
     }
     problem, counted_since = "", None
-    if not read["coverage"] >= blocks.expected_coverage(span, context.stale_after):
+    if not block_values["coverage"] >= blocks.expected_coverage(span, context.stale_after):
         problem = "nothing was scraped"
     elif not all(value >= 0 for cohort in counts.values() for value in cohort.values()):
         problem = "a cohort has no counts"  # NaN counts as missing
-    elif "counted since" in read:
+    elif "counted since" in block_values:
         before, after = (
-            None if np.isnan(read[name]) else read[name]
+            None if np.isnan(block_values[name]) else block_values[name]
             for name in ("counted since, before", "counted since")
         )
         problem = blocks.counted_since_problem(before, after, context.live_since)

@@ -111,8 +111,8 @@ def _may_lack_data(timeline: Timeline, entry: StepEntry, gate: Gate, spec: Watch
 
 def _gives_nothing(entry: StepEntry, gate: Gate, spec: WatchSpec) -> bool:
     tape, limit = entry.recording, spec.blind_after or timedelta(0)
-    wanted = tape.entry_epoch + (limit + gate.window).total_seconds()
-    at = min(tape.tick_of(wanted), tape.tick_of(tape.end_epoch) - 1)
+    check_epoch = tape.entry_epoch + (limit + gate.window).total_seconds()
+    at = min(tape.tick_of(check_epoch), tape.tick_of(tape.end_epoch) - 1)
     time = np.array([tape.base_epoch + at * tape.tick_seconds])
     promql, *_ = tick_queries(gate, spec.metrics[gate.metric], gate.cohort)
     return not bool(np.isfinite(tape.client.read(promql, time, tape.tick_seconds)).all())

@@ -49,10 +49,10 @@ def next_breach(timeline: Timeline, spec: WatchSpec, now: datetime, until: datet
             or not has_both_cohorts(exposure)
         ):
             continue
-        weighed = evaluate_ahead(timeline, gate, spec.metrics[gate.metric], exposure, at)
-        tracks[gate.name] = weighed.track
-        if weighed.failed_at is not None and not gate.dry_run:
-            fired[gate.name] = max(now, weighed.failed_at)
+        evidence = evaluate_ahead(timeline, gate, spec.metrics[gate.metric], exposure, at)
+        tracks[gate.name] = evidence.track
+        if evidence.failed_at is not None and not gate.dry_run:
+            fired[gate.name] = max(now, evidence.failed_at)
             at = min(at, fired[gate.name])
     names = tuple(name for name, when in fired.items() if when == at)
     return Breach(at, names, tracks, blind.since if blind else {})
@@ -91,7 +91,7 @@ def _gates_to_judge(
     """
     tape = course.entries[-1].recording
     screens = {gate.name: violation_query(gate, guarded) for gate in flags}
-    tape.readings.prefetch([one for one in screens.values() if one], span[1])
+    tape.readings.prefetch([query for query in screens.values() if query], span[1])
     suspects = [
         gate
         for gate in flags

@@ -95,8 +95,8 @@ def _record_step(course: Timeline, until: datetime) -> Iterator[None]:
 def expected_exit(timeline: Timeline, following: Step) -> datetime:
     """Return the time at which a rollout without faults leaves the last step."""
     entry, since = timeline.entries[-1], _percentage_reached_at(timeline)
-    held = (since + item.at_least for item in following.checklist if item.at_least)
-    return max(entry.at + expected_duration(entry.step), *held, entry.at)
+    item_due_times = (since + item.at_least for item in following.checklist if item.at_least)
+    return max(entry.at + expected_duration(entry.step), *item_due_times, entry.at)
 
 
 def _percentage_reached_at(course: Timeline) -> datetime:

@@ -39,8 +39,8 @@ def judge_column(
     """Judge every reading; ``reference`` belongs to baseline and control gates."""
     codes = _compare_to_limits(gate, reading.values, _limits(gate, reference))
     if gate.min_events and reading.samples is not None:
-        few = reading.values * np.nan_to_num(reading.samples) < gate.min_events - EVENTS_SLACK
-        codes[few & (codes == OutcomeCode.FAILED)] = _policy_code(gate.on_inconclusive)
+        too_few = reading.values * np.nan_to_num(reading.samples) < gate.min_events - EVENTS_SLACK
+        codes[too_few & (codes == OutcomeCode.FAILED)] = _policy_code(gate.on_inconclusive)
     relative = gate.kind in RELATIVE_KINDS
     if relative and reference is None:
         codes[:] = _policy_code(gate.on_no_data)
@@ -98,10 +98,10 @@ def _limits(gate: Gate, reference: SampleColumn | None) -> Floats:
 
 def _compare_to_limits(gate: Gate, values: Floats, limits: Floats) -> OutcomeCodes:
     if gate.direction == "above":
-        kept = values >= limits
+        is_within = values >= limits
     else:
-        kept = values <= limits if gate.kind in RELATIVE_KINDS else values < limits
-    return np.where(kept, OutcomeCode.SUCCESSFUL, OutcomeCode.FAILED).astype(np.int8)
+        is_within = values <= limits if gate.kind in RELATIVE_KINDS else values < limits
+    return np.where(is_within, OutcomeCode.SUCCESSFUL, OutcomeCode.FAILED).astype(np.int8)
 
 
 def _overwrite_unjudgeable(
@@ -109,8 +109,8 @@ def _overwrite_unjudgeable(
 ) -> None:
     """Overwrite the outcomes without data or with too few samples."""
     if column.samples is not None:
-        few = np.nan_to_num(column.samples) < gate.min_samples
-        codes[np.broadcast_to(few, codes.shape)] = _policy_code(gate.on_inconclusive)
+        too_few = np.nan_to_num(column.samples) < gate.min_samples
+        codes[np.broadcast_to(too_few, codes.shape)] = _policy_code(gate.on_inconclusive)
     elif gate.min_samples and counted:
         codes[:] = _policy_code(gate.on_inconclusive)
     empty = ~np.isfinite(column.values)

@@ -86,9 +86,9 @@ class PrometheusClient:
         """Return the values of several expressions, in as few requests as possible."""
         columns: list[Floats] = []
         for start in range(0, len(promqls), QUERIES_PER_REQUEST_MAX):
-            some = promqls[start : start + QUERIES_PER_REQUEST_MAX]
+            chunk = promqls[start : start + QUERIES_PER_REQUEST_MAX]
             parts = [
-                self._read_chunk(some, times[first : first + POINTS_MAX], step)
+                self._read_chunk(chunk, times[first : first + POINTS_MAX], step)
                 for first in range(0, len(times), POINTS_MAX)
             ]
             columns += [np.concatenate(column) for column in zip(*parts, strict=True)]
@@ -114,14 +114,14 @@ class PrometheusClient:
     def _read_chunk(self, promqls: Sequence[str], times: Floats, step: float) -> list[Floats]:
         query = promqls[0] if len(promqls) == 1 else _combine_queries(promqls)
         columns = [np.full(len(times), np.nan) for _ in promqls]
-        seen = [0] * len(promqls)
+        series_counts = [0] * len(promqls)
         for series in self._query_range(query, times, step):
             number = int(series["metric"].get(_QUERY_LABEL, 0))
-            seen[number] += 1
+            series_counts[number] += 1
             index = np.array([at for at, _ in series["values"]])
             index = np.round((index - times[0]) / step).astype(np.int64)
             columns[number][index] = [float(value) for _, value in series["values"]]
-        for promql, count in zip(promqls, seen, strict=True):
+        for promql, count in zip(promqls, series_counts, strict=True):
             if count > 1:
                 raise PrometheusFailedError(f"{promql!r} gives {count} series; aggregate to one")
         return [np.where(np.isfinite(column), column, np.nan) for column in columns]
@@ -132,12 +132,12 @@ class PrometheusClient:
         if answer.is_error:
             raise PrometheusFailedError(f"Prometheus refuses {query!r}: {_error_message(answer)}")
         try:
-            found: list[dict[str, Any]] = from_json(answer.content)["data"]["result"]
+            series: list[dict[str, Any]] = from_json(answer.content)["data"]["result"]
         except (ValueError, KeyError, TypeError):
             raise PrometheusFailedError(
                 f"{self.url} does not answer like Prometheus; check the address"
             ) from None
-        return found
+        return series
 
     def _send(self, method: str, path: str, **more: Any) -> httpx.Response:  # noqa: ANN401  httpx's own
         try:

@@ -30,10 +30,12 @@ def encode_write_requests(
     labels = [_encode_labels(key) for key in series]
     samples = _encode_samples(np.round(seconds * 1000).astype(np.int64), list(series.values()))
     for first in range(0, len(seconds), ticks):
-        some = samples[:, first : first + ticks]
-        timestamps = zip(labels, some, strict=True)
+        chunk = samples[:, first : first + ticks]
+        timestamps = zip(labels, chunk, strict=True)
         yield _encode_snappy(
-            b"".join(_encode_field(1, named + rows.tobytes()) for named, rows in timestamps)
+            b"".join(
+                _encode_field(1, label_bytes + rows.tobytes()) for label_bytes, rows in timestamps
+            )
         )
 
 
@@ -52,8 +54,8 @@ def _encode_samples(milliseconds: Ints, columns: Sequence[Floats]) -> Ints:
     rows[..., 3:11] = values.view(np.uint8).reshape(*values.shape, 8)
     rows[..., 11] = 0x10
     for byte in range(_TIME_BYTES):
-        more = 0x80 if byte < _TIME_BYTES - 1 else 0
-        rows[..., 12 + byte] = (milliseconds >> (7 * byte)) & 0x7F | more
+        continuation_bit = 0x80 if byte < _TIME_BYTES - 1 else 0
+        rows[..., 12 + byte] = (milliseconds >> (7 * byte)) & 0x7F | continuation_bit
     return rows
 
 

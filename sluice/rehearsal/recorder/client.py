@@ -62,15 +62,15 @@ class RecorderClient:
 @contextmanager
 def recorder_process() -> Iterator[RecorderClient]:
     """Start the recorder process; it ends with the block."""
-    ours, theirs = Pipe()
-    number = str(theirs.fileno())
+    parent_end, child_end = Pipe()
+    number = str(child_end.fileno())
     # -P: keeps files of the current folder out of its modules.
     argv = [sys.executable, "-P", "-m", "sluice.rehearsal.recorder.process", number]
-    process = subprocess.Popen(argv, pass_fds=[theirs.fileno()])  # noqa: S603  our own arguments
-    theirs.close()
+    process = subprocess.Popen(argv, pass_fds=[child_end.fileno()])  # noqa: S603  our own arguments
+    child_end.close()
     try:
-        yield RecorderClient(ours)
+        yield RecorderClient(parent_end)
     finally:
-        ours.close()
+        parent_end.close()
         process.kill()  # it has no state to save
         process.wait()

@@ -64,16 +64,16 @@ class RemoteTimeline:
             RehearsalError: Prometheus or the recorder process failed.
         """
         with self._lock:
-            if (known := self.cached(promql, at)) is not None:
-                return known[0]
+            if (cached := self.cached(promql, at)) is not None:
+                return cached[0]
             number, tick = locate_tick(self._entry_times, at, self._tick)
             if promql in self._age_queries:
                 column = self.client.call(FetchSampleAges(at))
                 self._sample_ages[number] = column
                 return nan_to_none(float(column[tick]))
             new_readings = self.client.call(FetchReadings(promql, at))
-            for each, read in new_readings.items():
-                self._readings[number].setdefault(each, {}).update(read)
+            for expression, readings in new_readings.items():
+                self._readings[number].setdefault(expression, {}).update(readings)
             return nan_to_none(self._readings[number][promql][tick])
 
     def cached(self, promql: str, at: datetime) -> tuple[float | None] | None:

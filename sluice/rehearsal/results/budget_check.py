@@ -18,16 +18,16 @@ def violations(
     for outcome in results:
         yield from _result_violations(budget, outcome)
     for study in summaries:
-        most = budget.false_rollback_max
+        rate_max = budget.false_rollback_max
         if (
             study.scenario == HEALTHY_SCENARIO
-            and most is not None
-            and study.false_rollback_rate > most
+            and rate_max is not None
+            and study.false_rollback_rate > rate_max
         ):
             low, high = study.false_rollback_interval
             yield (
                 f"{study.false_rollbacks} of {study.runs} healthy rollouts were rolled back: "
-                f"{study.false_rollback_rate:.1%} ({low:.1%} to {high:.1%}), the budget is {most:.1%}"
+                f"{study.false_rollback_rate:.1%} ({low:.1%} to {high:.1%}), the budget is {rate_max:.1%}"
             )
 
 
@@ -36,11 +36,11 @@ def _result_violations(budget: RehearsalBudget, outcome: RehearsalResult) -> Ite
         if outcome.is_false_alarm:
             yield f"the healthy rollout was rolled back in {outcome.step}"
         return
-    most = budget.detection_delay_max.get(outcome.scenario)
-    if most is None:
+    delay_max = budget.detection_delay_max.get(outcome.scenario)
+    if delay_max is None:
         return
     if outcome.detection_delay is None:
-        yield f"{outcome.scenario} was never rolled back, the budget is {format_duration(most)}"
-    elif outcome.detection_delay > most:
+        yield f"{outcome.scenario} was never rolled back, the budget is {format_duration(delay_max)}"
+    elif outcome.detection_delay > delay_max:
         took = format_duration(outcome.detection_delay)
-        yield f"{outcome.scenario} took {took}, the budget is {format_duration(most)}"
+        yield f"{outcome.scenario} took {took}, the budget is {format_duration(delay_max)}"

@@ -28,15 +28,15 @@ def render_html(
     violations: Sequence[str],
 ) -> str:
     """Render the page with the plots of each rehearsal."""
-    shown = []
-    for one in runs:
-        ending: ReportEnding = "Healthy" if one.state.has_ended else "Interim"
-        report = build_report(one.state, ending, one.result.ended_at, one.checks)
-        shown.append((one.result, draw(report)))
+    plotted_results = []
+    for run in runs:
+        ending: ReportEnding = "Healthy" if run.state.has_ended else "Interim"
+        report = build_report(run.state, ending, run.result.ended_at, run.checks)
+        plotted_results.append((run.result, draw(report)))
     template = _TEMPLATES.get_template("rehearsal.html.j2")
     return template.render(
         plan=plan,
-        shown=shown,
+        shown=plotted_results,
         studies=summaries,
         wrong=violations,
         duration=format_duration,

@@ -48,8 +48,8 @@ class AcceleratedWatch:
         ahead = await asyncio.to_thread(self._next_breach, request, now, span)
         if ahead.names and ahead.at <= now:
             # The look ahead reads whole windows, so the turn that confirms it does too.
-            whole = request.model_copy(update={"live_since": None})
-            watch = RedFlagWatch(self.watch, whole, _checkpoint(request, ahead))
+            whole_window_request = request.model_copy(update={"live_since": None})
+            watch = RedFlagWatch(self.watch, whole_window_request, _checkpoint(request, ahead))
             if finding := await watch.poll_once():
                 if finding.kind == "blind":
                     await self._announce_pause()

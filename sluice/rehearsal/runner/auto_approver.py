@@ -143,9 +143,9 @@ def next_command(state: State, now: datetime) -> tuple[Verb, Command] | None:
         word = Command(actor=APPROVER, reason=REASON, item=item.name)
         if not rejection_reason(state, Verb.ATTEST, word, now):
             return Verb.ATTEST, word
-    seen = state.checks.latest.id if state.checks.latest else ""
+    latest_id = state.checks.latest.id if state.checks.latest else ""
     for actor in _approvers(step):
-        approval = Command(actor=actor, reason=REASON, evidence=seen)
+        approval = Command(actor=actor, reason=REASON, evidence=latest_id)
         if not rejection_reason(state, Verb.APPROVE, approval, now):
             return Verb.APPROVE, approval
     return None

@@ -140,13 +140,17 @@ class CoreRunner:
             transitions.raise_finding(self.state, self.now, finding)
         return finding is not None
 
-    def _finding(self, breach: Breach, judged: tuple[tuple[Gate, Verdict], ...]) -> Finding | None:
+    def _finding(
+        self, breach: Breach, gate_verdicts: tuple[tuple[Gate, Verdict], ...]
+    ) -> Finding | None:
         name, plan = breach.names[0], self.state.plan
         if name == BLIND:
-            blind = [(gate, verdict) for gate, verdict in judged if verdict.is_unmeasured]
+            blind = [(gate, verdict) for gate, verdict in gate_verdicts if verdict.is_unmeasured]
             limits = plan.blind_limit, plan.blind_severity
             return blind_finding(blind, breach.blind_since, limits, self.now)
-        gate, verdict = next(pair for pair in judged if pair[0].name == name)
+        gate, verdict = next(
+            gate_verdict for gate_verdict in gate_verdicts if gate_verdict[0].name == name
+        )
         if verdict.outcome != "Failed":
             return None
         return Finding(name=name, kind="red_flag", verdict=verdict, gate=gate, seen_at=self.now)

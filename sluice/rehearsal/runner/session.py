@@ -74,10 +74,10 @@ def require_scenario_fits(plan: RolloutPlan, scenario: Scenario) -> None:
         if step is not None:
             _require_begins_in_time(plan, scenario, fault, step)
         else:
-            where = fault.step or f"{fault.percentage:g} % or more"
+            fault_place = fault.step or f"{fault.percentage:g} % or more"
             steps = ", ".join(step.name for step in plan.steps)
             raise NotRehearsableError(
-                f"scenario {scenario.name} begins its {fault.kind} fault in {where}; "
+                f"scenario {scenario.name} begins its {fault.kind} fault in {fault_place}; "
                 f"plan {plan.name} has {steps}"
             )
 
@@ -86,7 +86,7 @@ def _require_begins_in_time(
     plan: RolloutPlan, scenario: Scenario, fault: ScenarioFault, step: Step
 ) -> None:
     later = plan.steps[plan.index(step.name) :]
-    rest = sum((one.hold for one in later), timedelta())
+    rest = sum((later_step.hold for later_step in later), timedelta())
     if fault.after >= rest:
         raise NotRehearsableError(
             f"scenario {scenario.name} begins its {fault.kind} fault {format_duration(fault.after)} "
@@ -97,10 +97,12 @@ def _require_begins_in_time(
 
 def require_recorded_series(plan: RolloutPlan) -> None:
     """Raise NotRehearsableError when gates need series that a rehearsal does not record."""
-    known, missing = series_names(), set[str]()
+    recorded_series, missing = series_names(), set[str]()
     for _, gate in plan.rules():
         promql = plan.metrics[gate.metric].value_query(gate, gate.cohort)
-        missing |= {selector.metric for selector in parse_selectors(promql).selectors} - known
+        missing |= {
+            selector.metric for selector in parse_selectors(promql).selectors
+        } - recorded_series
     if missing:
         raise NotRehearsableError(
             f"plan {plan.name} asks for series that a rehearsal does not record: "

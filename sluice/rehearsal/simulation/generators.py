@@ -105,18 +105,18 @@ def _random_red_flags(rng: Random) -> dict[str, Any]:
 
 
 def _random_preconditions(rng: Random) -> dict[str, Any]:
-    kept: dict[str, Any] = {}
+    preconditions: dict[str, Any] = {}
     if chance(rng, 0.5):
-        kept["approval"] = {
+        preconditions["approval"] = {
             "required_approvals": rng.randint(1, 2),
             "expires_after": rng.choice([None, "3h"]),
             "on_expiry": rng.choice(["hold", "abort"]),
         }
     if chance(rng, 0.3):
-        kept["checklist"] = [{"name": "trained", "title": "Team trained"}]
+        preconditions["checklist"] = [{"name": "trained", "title": "Team trained"}]
     if chance(rng, 0.3):
-        kept["whitelist"] = ["user_alice"]
-    return kept
+        preconditions["whitelist"] = ["user_alice"]
+    return preconditions
 
 
 def simulate_reading(health: str, reading: Reading) -> Reading:
@@ -142,19 +142,21 @@ USUAL_VERBS = {
 
 def random_command(rng: Random, state: State) -> tuple[Verb, Command]:
     """Generate a person's command, mostly a fitting one, on the current readings."""
-    usual = USUAL_VERBS.get(state.status, [])
-    verb = rng.choice(usual if usual and chance(rng, 0.8) else list(Verb))
-    shown = state.checks.latest.id if state.checks.latest else ""
-    more: dict[str, object] = {}
+    usual_verbs = USUAL_VERBS.get(state.status, [])
+    verb = rng.choice(usual_verbs if usual_verbs and chance(rng, 0.8) else list(Verb))
+    latest_id = state.checks.latest.id if state.checks.latest else ""
+    arguments: dict[str, object] = {}
     if verb is Verb.APPROVE:
-        more["evidence"] = shown if chance(rng, 0.9) else rng.choice(["", "old/1"])
+        arguments["evidence"] = latest_id if chance(rng, 0.9) else rng.choice(["", "old/1"])
     elif verb is Verb.ATTEST:
-        more["item"] = "trained"
+        arguments["item"] = "trained"
     elif verb is Verb.ACKNOWLEDGE:
-        more["item"] = rng.choice([*state.red_flags.raised, "unknown"])
-        more["duration"] = timedelta(hours=rng.choice([1, 6, 48]))
+        arguments["item"] = rng.choice([*state.red_flags.raised, "unknown"])
+        arguments["duration"] = timedelta(hours=rng.choice([1, 6, 48]))
     elif verb is Verb.ROLLBACK:
-        more = rng.choice(
+        arguments = rng.choice(
             [{}, {"emergency": True}, {"graceful": True}, {"code": True, "confirmed": True}]
         )
-    return verb, Command.model_validate({"actor": rng.choice(ACTORS), "reason": "drawn", **more})
+    return verb, Command.model_validate(
+        {"actor": rng.choice(ACTORS), "reason": "drawn", **arguments}
+    )

@@ -80,8 +80,8 @@ class SimulatedWorld:
 
     async def stored_percentage(self) -> float:
         """Return the stored percentage; 0 for a missing or killed flag."""
-        found = await self.read_flag()
-        return 0.0 if found is None or found.killed else found.percentage
+        stored = await self.read_flag()
+        return 0.0 if stored is None or stored.killed else stored.percentage
 
     async def read_flag(self) -> FlagReceipt | None:
         """Return the stored flag, read again only after a change."""
@@ -215,17 +215,19 @@ class SimulatedWorld:
         self.failure_runs = update_failure_runs(
             self.failure_runs, zip(flags, verdicts, strict=True), self.now
         )
-        found = [
+        findings = [
             Finding(name=g.name, kind="red_flag", verdict=v, gate=g, seen_at=self.now)
             for g, v in zip(flags, verdicts, strict=True)
             if v.outcome is Outcome.FAILED and is_lasting(g, self.failure_runs)
         ]
-        found += [
-            one for one in (await self.flag_finding(step), self.blind(flags, verdicts)) if one
+        findings += [
+            finding
+            for finding in (await self.flag_finding(step), self.blind(flags, verdicts))
+            if finding
         ]
-        if not found:
+        if not findings:
             return False
-        worst = min(found, key=lambda one: one.verdict.severity)
+        worst = min(findings, key=lambda finding: finding.verdict.severity)
         self.log(f"red flag {worst.verdict.severity}: {worst.verdict.reason}")
         self.monitor.record_finding(worst, state, self.now)
         transitions.raise_finding(state, self.now, worst)
@@ -244,16 +246,20 @@ class SimulatedWorld:
     async def flag_finding(self, step: Step) -> Finding | None:
         """Return the watch's finding on the flag: a kill at once, a drift when it lasts."""
         index = self.plan.index(step.name)
-        ours = any(one.percentage is not None for one in self.plan.steps[: index + 1])
-        if not ours or step.delete_flag:
+        owns_flag = any(
+            plan_step.percentage is not None for plan_step in self.plan.steps[: index + 1]
+        )
+        if not owns_flag or step.delete_flag:
             return None
-        stored, wanted = await self.read_flag(), self.state.percentage
+        stored, expected_percentage = await self.read_flag(), self.state.percentage
         is_ahead = stored is not None and stored.sequence > self.state.sequence
-        is_same = stored is not None and not stored.killed and stored.percentage == wanted
+        is_same = (
+            stored is not None and not stored.killed and stored.percentage == expected_percentage
+        )
         if is_same and not is_ahead:
             self.drift_count = 0
             return None
-        request = self.watch_request(step, wanted)
+        request = self.watch_request(step, expected_percentage)
         finding = flag_finding(request, stored, self.now)
         self.drift_count = self.drift_count + 1 if finding else 0
         if finding is None or finding.name in self.state.silent_findings:

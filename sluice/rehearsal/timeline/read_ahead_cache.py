@@ -59,13 +59,13 @@ class ReadAheadCache:
     def value_at(self, promql: str, epoch: float, step: float) -> float | None:
         """Return one reading; prefetch at ``step`` intervals, or at shorter ones when queried so."""
         with self._recording.lock:
-            known = self._check_readings.setdefault(promql, {})
+            readings = self._check_readings.setdefault(promql, {})
             tick = self._recording.tick_of(epoch)
-            if tick not in known:
+            if tick not in readings:
                 since = epoch - self._last_query_epoch.get(promql, epoch)
                 self._read_ahead(promql, epoch, since if 0 < since < step else step)
             self._last_query_epoch[promql] = epoch
-            return nan_to_none(known[tick])
+            return nan_to_none(readings[tick])
 
     def cached_value(self, promql: str | None, epoch: float) -> tuple[float | None] | None:
         """Return a prefetched reading (None: the sample age) in a tuple.
@@ -78,11 +78,11 @@ class ReadAheadCache:
             tick = self._recording.tick_of(epoch)
             if promql is None:
                 return self._recording.sample_age_at(tick)
-            known = self._check_readings.get(promql, {})
-            if tick not in known:
+            readings = self._check_readings.get(promql, {})
+            if tick not in readings:
                 return None
             self._last_query_epoch[promql] = epoch
-            return (nan_to_none(known[tick]),)
+            return (nan_to_none(readings[tick]),)
         finally:
             self._recording.lock.release()
 
@@ -98,13 +98,13 @@ class ReadAheadCache:
         ``sent_counts`` is updated.
         """
         with self._recording.lock:
-            lead, more = self._recording.spec.lead_ticks, {}
-            for promql, known in self._check_readings.items():
-                new = islice(known.items(), sent_counts.get(promql, 0), None)
-                if found := {tick - lead: value for tick, value in new}:
-                    more[promql] = found
-                sent_counts[promql] = len(known)
-            return more
+            lead, unsent = self._recording.spec.lead_ticks, {}
+            for promql, readings in self._check_readings.items():
+                new = islice(readings.items(), sent_counts.get(promql, 0), None)
+                if new_values := {tick - lead: value for tick, value in new}:
+                    unsent[promql] = new_values
+                sent_counts[promql] = len(readings)
+            return unsent
 
     def _read_ahead(self, promql: str, epoch: float, step: float) -> None:
         self._recording.record_until(epoch + self._recording.tick_seconds)
@@ -118,8 +118,8 @@ class ReadAheadCache:
         )
         times = epoch + step * np.arange(count)
         values = self._recording.client.read(promql, times, step)
-        known = self._check_readings[promql]
-        known.update(zip(map(self._recording.tick_of, times), values.tolist(), strict=True))
+        readings = self._check_readings[promql]
+        readings.update(zip(map(self._recording.tick_of, times), values.tolist(), strict=True))
 
     def read_columns(self, promqls: Sequence[str], epochs: Floats, every: float) -> list[Floats]:
         """Return columns of readings at ``epochs``, ``every`` seconds apart to within a tick.
@@ -162,23 +162,27 @@ class ReadAheadCache:
         """Prefetch every tick of several expressions up to ``end``, in parallel."""
         with self._recording.lock:
             self._recording.record_until(end)
-            missing = [one for one in dict.fromkeys(promqls) if self._is_missing_ticks(one, end)]
+            missing = [
+                expression
+                for expression in dict.fromkeys(promqls)
+                if self._is_missing_ticks(expression, end)
+            ]
             if not missing:
                 return
             with ThreadPoolExecutor(min(READERS, len(missing))) as pool:
-                for promql, more in zip(
+                for promql, new_readings in zip(
                     missing, pool.map(self._read_missing_ticks, missing), strict=True
                 ):
-                    known = self._tick_readings.get(promql, np.zeros(0))
-                    self._tick_readings[promql] = np.concatenate([known, more])
+                    earlier_readings = self._tick_readings.get(promql, np.zeros(0))
+                    self._tick_readings[promql] = np.concatenate([earlier_readings, new_readings])
 
     def _is_missing_ticks(self, promql: str, end: float) -> bool:
         return len(self._tick_readings.get(promql, ())) < self._recording.tick_of(end)
 
     def _read_missing_ticks(self, promql: str) -> Floats:
         """Read every tick that is recorded and was not read yet."""
-        known = len(self._tick_readings.get(promql, ()))
+        read_count = len(self._tick_readings.get(promql, ()))
         times = self._recording.base_epoch + self._recording.tick_seconds * np.arange(
-            known, self._recording.tick_of(self._recording.end_epoch)
+            read_count, self._recording.tick_of(self._recording.end_epoch)
         )
         return self._recording.client.read(promql, times, self._recording.tick_seconds)

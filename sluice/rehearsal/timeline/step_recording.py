@@ -77,19 +77,19 @@ class StepRecording:
     def _record_windows(self, spells: int) -> None:
         seconds, chunk, exposure = self._traffic.next_chunk(spells)
         ticks = np.round((seconds - self.base_epoch) / self.tick_seconds).astype(np.int64)
-        seen = self._traffic.scrape_mask(ticks)
-        if seen.any():
+        is_scraped = self._traffic.scrape_mask(ticks)
+        if is_scraped.any():
             # A separate instance: Prometheus accepts a series' samples only in order of time.
-            mine = ("instance", f"tape-{self.base_epoch:.0f}")
+            instance_label = ("instance", f"tape-{self.base_epoch:.0f}")
             series = {
-                tuple(sorted((mine, *key))): values[seen]
+                tuple(sorted((instance_label, *key))): values[is_scraped]
                 for key, values in chunk.items()
                 if self._is_recorded(key)
             }
-            self.client.write(seconds[seen], series)
+            self.client.write(seconds[is_scraped], series)
         self._treatment_traffic.append(exposure)
         last = self._sample_ages[-1] + self.tick_seconds if len(self._sample_ages) else math.inf
-        since = np.where(seen, seconds, -np.inf)
+        since = np.where(is_scraped, seconds, -np.inf)
         since[0] = max(since[0], seconds[0] - last)
         self._sample_ages = np.concatenate(
             [self._sample_ages, seconds - np.maximum.accumulate(since)]
@@ -140,9 +140,11 @@ class StepRecording:
         first, last = (
             round((epoch - self.base_epoch) / self.tick_seconds) for epoch in (begin, end)
         )
-        queries = np.concatenate([one.queries for one in self._treatment_traffic])[first:last]
-        errors = np.concatenate([one.errors for one in self._treatment_traffic])[first:last]
-        users = np.concatenate([one.active_users for one in self._treatment_traffic])
+        queries = np.concatenate([traffic.queries for traffic in self._treatment_traffic])[
+            first:last
+        ]
+        errors = np.concatenate([traffic.errors for traffic in self._treatment_traffic])[first:last]
+        users = np.concatenate([traffic.active_users for traffic in self._treatment_traffic])
         spells = users[first // ACTIVITY_WINDOW_TICKS : last // ACTIVITY_WINDOW_TICKS + 1]
         return int(queries.sum()), int(errors.sum()), int(spells.max(initial=0))
 
@@ -159,12 +161,12 @@ class RecordingPool:
     def recording_for(self, spec: TrafficSpec, longest_seconds: float) -> StepRecording:
         """Return the recording of a traffic spec; ``longest_seconds`` limits its length."""
         with self._lock:
-            for one in self._matching(spec):
-                return one
-            made = StepRecording(spec, self.client, self._next_epoch)
+            for recording in self._matching(spec):
+                return recording
+            new_recording = StepRecording(spec, self.client, self._next_epoch)
             self._next_epoch += math.ceil(longest_seconds / 3600 + 24) * 3600
-            self._recordings.append(made)
-            return made
+            self._recordings.append(new_recording)
+            return new_recording
 
     def _matching(self, scene: TrafficSpec) -> Iterator[StepRecording]:
         return (recording for recording in self._recordings if recording.spec == scene)

@@ -72,7 +72,7 @@ class Timeline:
 
     def locate(self, at: datetime) -> tuple[StepEntry, float]:
         """Return the entry that covers ``at``, and the recorded time of the last tick before it."""
-        number, ticks = locate_tick([one.at for one in self.entries], at, self._tick)
+        number, ticks = locate_tick([step_entry.at for step_entry in self.entries], at, self._tick)
         entry = self.entries[number]
         return entry, entry.recording.entry_epoch + ticks * self._tick
 
@@ -97,14 +97,14 @@ class Timeline:
     ) -> list[Floats]:
         """Return columns of the answers of ``query`` at times ``every`` apart."""
         columns: list[list[Floats]] = [[] for _ in promqls]
-        placed = [self.locate(at) for at in ends]
-        for _, group in groupby(placed, key=lambda one: id(one[0])):
-            some = list(group)
-            epochs = np.array([epoch for _, epoch in some])
-            read = some[0][0].recording.readings.read_columns(
+        locations = [self.locate(at) for at in ends]
+        for _, group in groupby(locations, key=lambda location: id(location[0])):
+            members = list(group)
+            epochs = np.array([epoch for _, epoch in members])
+            column_values = members[0][0].recording.readings.read_columns(
                 promqls, epochs, every.total_seconds()
             )
-            for column, values in zip(columns, read, strict=True):
+            for column, values in zip(columns, column_values, strict=True):
                 column.append(values)
         return [np.concatenate(column) for column in columns]
 
@@ -122,11 +122,11 @@ class Timeline:
     def exposure(self, begin: datetime, end: datetime) -> tuple[int, int, int]:
         """Return treatment queries, failures and users between two times, over all recordings."""
         queries = errors = users = 0
-        ends = [one.at for one in self.entries[1:]] + [end]
+        ends = [next_entry.at for next_entry in self.entries[1:]] + [end]
         for entry, until in zip(self.entries, ends, strict=True):
             first, last = max(begin, entry.at), min(end, until)
             if first < last:
-                offsets = ((one - entry.at).total_seconds() for one in (first, last))
+                offsets = ((boundary - entry.at).total_seconds() for boundary in (first, last))
                 q, e, u = entry.recording.exposure(
                     *(entry.recording.entry_epoch + o for o in offsets)
                 )
@@ -140,7 +140,9 @@ class Timeline:
             * ACTIVITY_WINDOW_TICKS
         )
         hours = START_HOUR + _whole_hours(at - self.begin) - lead * self._tick / 3600
-        placed = (self._schedule_fault(fault, index, at, lead) for fault in self.scenario.faults)
+        scheduled_faults = (
+            self._schedule_fault(fault, index, at, lead) for fault in self.scenario.faults
+        )
         return TrafficSpec(
             traffic=self.scenario.traffic,
             previous_state=router_state_at(self.plan, index - 1),
@@ -150,7 +152,7 @@ class Timeline:
             start_hour=hours,
             learned_hours=self._learned_hours(index, at),
             learning_hours=learning_hours(self.plan),
-            faults=FaultSchedule(tuple(one for one in placed if one is not None)),
+            faults=FaultSchedule(tuple(fault for fault in scheduled_faults if fault is not None)),
             seed=self.seed,
             series=step_series(self.plan, index),
         )

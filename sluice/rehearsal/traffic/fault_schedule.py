@@ -24,8 +24,8 @@ class ScheduledFault:
     def strength(self, ticks: Ints) -> Floats:
         """Return the strength at each tick, from 0 (absent) to 1 (full)."""
         age = ticks - self.start_tick
-        there = (age >= 0) & (ticks < self.end_tick if self.end_tick is not None else True)
-        return there * np.clip((age + 1) / max(self.ramp_ticks, 1), 0, 1)
+        is_active = (age >= 0) & (ticks < self.end_tick if self.end_tick is not None else True)
+        return is_active * np.clip((age + 1) / max(self.ramp_ticks, 1), 0, 1)
 
 
 @dataclass(frozen=True)
@@ -37,19 +37,21 @@ class FaultSchedule:
     def added_size(self, kind: FaultKind, cohort: str, ticks: Ints) -> Floats:
         """Return the sum of the sizes at each tick (a fault without a size counts as 1)."""
         total = np.zeros(len(ticks))
-        for one in self._matching(kind, cohort):
-            total += (one.fault.size or 1.0) * one.strength(ticks)
+        for scheduled in self._matching(kind, cohort):
+            total += (scheduled.fault.size or 1.0) * scheduled.strength(ticks)
         return total
 
     def factor(self, kind: FaultKind, cohort: str, ticks: Ints) -> Floats:
         """Return the product of the factors at each tick; 1 without a fault."""
         product = np.ones(len(ticks))
-        for one in self._matching(kind, cohort):
-            product *= 1 + ((one.fault.size or 1.0) - 1) * one.strength(ticks)
+        for scheduled in self._matching(kind, cohort):
+            product *= 1 + ((scheduled.fault.size or 1.0) - 1) * scheduled.strength(ticks)
         return product
 
     def _matching(self, kind: FaultKind, cohort: str) -> list[ScheduledFault]:
-        found = [fault for fault in self.faults if fault.fault.kind is kind]
+        faults_of_kind = [fault for fault in self.faults if fault.fault.kind is kind]
         return [
-            one for one in found if cohort == SYSTEM_COHORT or one.fault.cohort in (cohort, "all")
+            scheduled
+            for scheduled in faults_of_kind
+            if cohort == SYSTEM_COHORT or scheduled.fault.cohort in (cohort, "all")
         ]

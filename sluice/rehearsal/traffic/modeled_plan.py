@@ -94,7 +94,7 @@ def model_plan(plan: RolloutPlan, traffic: TrafficModel) -> ModeledPlan:
         return ModeledPlan(plan, traffic, {})
     gates = [gate for _, gate in plan.rules()]
     signals = {
-        name: _signal(name, metric, [one for one in gates if one.metric == name])
+        name: _signal(name, metric, [gate for gate in gates if gate.metric == name])
         for name, metric in foreign.items()
     }
     traffic = _with_error_rate(traffic, signals.values())
@@ -122,7 +122,9 @@ def _is_recorded(metric: Metric, recorded: frozenset[str]) -> bool:
     if metric.cohorts != ROUTER_COHORTS:
         return False
     text = metric.query.replace("$cohort", "x").replace("$window", "5m")
-    return all(_is_recorded_series(one, recorded) for one in parse_selectors(text).selectors)
+    return all(
+        _is_recorded_series(selector, recorded) for selector in parse_selectors(text).selectors
+    )
 
 
 def _is_recorded_series(selector: Selector, recorded: frozenset[str]) -> bool:
@@ -202,10 +204,10 @@ def _infer_typical(kind: SignalKind, gates: Iterable[Gate]) -> float | None:
 
 def _quantile(name: str, query: str) -> float | None:
     """Return the quantile that the query computes, or the metric's name says; None for a mean."""
-    if found := re.search(r"quantile\s*\(\s*(0?\.\d+)|quantile=~?\"(0?\.\d+)\"", query):
-        return float(found[1] or found[2])
-    if found := re.search(r"p(\d{2,3})\b", name.replace("_", " ")):
-        return float(f"0.{found[1]}")
+    if match := re.search(r"quantile\s*\(\s*(0?\.\d+)|quantile=~?\"(0?\.\d+)\"", query):
+        return float(match[1] or match[2])
+    if match := re.search(r"p(\d{2,3})\b", name.replace("_", " ")):
+        return float(f"0.{match[1]}")
     return None
 
 
@@ -238,10 +240,10 @@ def model_rehearsal(
         return modeled, fitted
     rate = modeled.traffic.error_rate
     with_traffic = [
-        one.model_copy(
-            update={"traffic": _own_traffic(plan, one).model_copy(update={"error_rate": rate})}
+        scenario.model_copy(
+            update={"traffic": _own_traffic(plan, scenario).model_copy(update={"error_rate": rate})}
         )
-        for one in fitted
+        for scenario in fitted
     ]
     return modeled, with_traffic
 

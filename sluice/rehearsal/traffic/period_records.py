@@ -87,17 +87,19 @@ class PeriodRecords:
 
     def count(self, requests: Requests, counts: "UserCounts") -> Requests:
         """Count the first requests, and return the users that are seen for the first time."""
-        mine = requests.select(requests.rank < self.remaining[requests.users])
-        seen = mine.select((mine.rank == 0) & (self._requests[mine.users] == 0))
-        self._requests += np.bincount(mine.users, minlength=self._size)
-        self._count_failures(mine, counts)
-        answers = mine.select(mine.uncached)
+        first_requests = requests.select(requests.rank < self.remaining[requests.users])
+        new_users = first_requests.select(
+            (first_requests.rank == 0) & (self._requests[first_requests.users] == 0)
+        )
+        self._requests += np.bincount(first_requests.users, minlength=self._size)
+        self._count_failures(first_requests, counts)
+        answers = first_requests.select(first_requests.uncached)
         self._count_slow(answers, counts)
         self._count_means("mean_log_time", answers, answers.log_time, counts)
-        rated = mine.select(mine.rated)
+        rated = first_requests.select(first_requests.rated)
         self._count_means("mean_reward", rated, rated.reward, counts)
         self._count_first_rewards(rated, counts)
-        return seen
+        return new_users
 
     def _count_failures(self, requests: Requests, counts: "UserCounts") -> None:
         failed = requests.failed
@@ -160,8 +162,8 @@ class UserCounts:
     def add(self, name: str, requests: Requests, values: Floats | Mask | None = None) -> None:
         """Add one for each request, or its value."""
         place = requests.treated * self._shape[1] + requests.ticks
-        more = np.bincount(place, values, self._shape[0] * self._shape[1])
-        self._counts[name] += more.reshape(self._shape)
+        increments = np.bincount(place, values, self._shape[0] * self._shape[1])
+        self._counts[name] += increments.reshape(self._shape)
 
     def add_moments(self, name: str, requests: Requests, values: Floats) -> None:
         """Add the values' count, sum and sum of squares."""
@@ -202,5 +204,5 @@ def _labels(kind: str, place: tuple[str, str], stratum: str) -> dict[str, str]:
         "slow_at_risk": "edge",
         **dict.fromkeys(MEAN_RULES, "sum"),
     }
-    more = {label[kind]: stratum} if kind in label else {}
-    return {"cohort": place[0], "since": place[1], **more}
+    stratum_label = {label[kind]: stratum} if kind in label else {}
+    return {"cohort": place[0], "since": place[1], **stratum_label}

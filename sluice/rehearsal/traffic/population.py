@@ -57,18 +57,20 @@ class Population:
     ) -> tuple[CohortTraffic, CohortTraffic, UserActivity]:
         """Return control and treatment in windows of these percentages; monotone, like the flag."""
         activity = rng.gamma(_BURSTINESS, 1 / _BURSTINESS, (len(percentages), len(self._weight)))
-        asked = activity * self._weight
+        demand = activity * self._weight
         treated = self._bucket < percentages[:, None]
-        control, treatment = (self._aggregate(asked * one, activity) for one in (~treated, treated))
-        return control, treatment, UserActivity(asked, treated)
+        control, treatment = (
+            self._aggregate(demand * cohort_mask, activity) for cohort_mask in (~treated, treated)
+        )
+        return control, treatment, UserActivity(demand, treated)
 
-    def _aggregate(self, asked: Floats, activity: Floats) -> CohortTraffic:
-        volume = asked.sum(axis=1)
-        safe = np.maximum(volume, 1e-12)
-        busy = (asked > 0) & (activity > 0.05)  # noqa: PLR2004  less than a question in a spell
+    def _aggregate(self, demand: Floats, activity: Floats) -> CohortTraffic:
+        volume = demand.sum(axis=1)
+        nonzero_volume = np.maximum(volume, 1e-12)
+        busy = (demand > 0) & (activity > 0.05)  # noqa: PLR2004  less than a question in a spell
         return CohortTraffic(
             volume=volume,
-            error_factor=asked @ self.error_factors / safe,
-            latency_shift=asked @ self.latency_shifts / safe,
+            error_factor=demand @ self.error_factors / nonzero_volume,
+            latency_shift=demand @ self.latency_shifts / nonzero_volume,
             active_users=busy.sum(axis=1).astype(float),
         )

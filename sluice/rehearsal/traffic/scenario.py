@@ -97,11 +97,13 @@ class ScenarioFault(Model):
     def find_step(self, plan: RolloutPlan) -> Step | None:
         """Return the step of ``plan`` in which the fault begins, or None."""
         by_name = (step for step in plan.steps if step.name == self.step)
-        least = self.percentage
+        percentage_min = self.percentage
         exposing = (
             step
             for step in plan.steps
-            if least is not None and step.percentage is not None and step.percentage >= least
+            if percentage_min is not None
+            and step.percentage is not None
+            and step.percentage >= percentage_min
         )
         return next(chain(by_name, exposing), None)
 
@@ -165,9 +167,9 @@ def load_scenario(name: str) -> Scenario:
         PlanError: with one Diagnostic for each mistake.
         KeyError: neither a scenario nor a file has this name.
     """
-    known = SCENARIO_FOLDER / f"{name}.yaml"
+    library_file = SCENARIO_FOLDER / f"{name}.yaml"
     if name in scenario_names():
-        return parse_scenario(read_text(known))
+        return parse_scenario(read_text(library_file))
     if not Path(name).suffix and not Path(name).exists():
         raise KeyError(name)
     return parse_scenario(read_text(Path(name)))

@@ -46,8 +46,8 @@ def _fit_fault(fault: ScenarioFault, written_for: timedelta, plan: RolloutPlan) 
 def _visible(duration: timedelta, ratio: float, step: Step) -> timedelta:
     """Return the duration in proportion, long enough that the step's windows show it."""
     windows = [gate.window for gate in (*step.gates, *step.red_flags)]
-    shown = WINDOWS_MIN * max(windows, default=timedelta(0))
-    return max(_whole_seconds(duration * ratio), min(duration, shown), timedelta(seconds=1))
+    visible_min = WINDOWS_MIN * max(windows, default=timedelta(0))
+    return max(_whole_seconds(duration * ratio), min(duration, visible_min), timedelta(seconds=1))
 
 
 def _most_exposing_step(plan: RolloutPlan) -> Step:

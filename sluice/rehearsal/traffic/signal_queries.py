@@ -108,7 +108,7 @@ class Signal:
     def _healthy_latency(self, traffic: TrafficModel) -> float:
         if self.quantile is None:
             return traffic.latency_p50 * MEAN_OVER_MEDIAN
-        nearest = min(_NORMAL_QUANTILES, key=lambda one: abs(one - (self.quantile or 0)))
+        nearest = min(_NORMAL_QUANTILES, key=lambda quantile: abs(quantile - (self.quantile or 0)))
         return traffic.latency_p50 * math.exp(traffic.latency_spread * _NORMAL_QUANTILES[nearest])
 
 

@@ -49,10 +49,10 @@ class TrafficGenerator:
         self._population = Population(scene.traffic.users, np.random.default_rng([scene.seed, 0]))
         entropy = [scene.seed, 1, scene.lead_ticks, int(scene.start_hour * 3600) % 2**32]
         self._rng = np.random.default_rng(entropy)
-        apart = np.random.default_rng([*entropy, 2])
+        user_rng = np.random.default_rng([*entropy, 2])
         changes = scene.previous_state.percentage != scene.current_state.percentage
         lead = scene.lead_ticks if changes else None
-        self._user_counters = UserCounters(self._population, scene, lead, apart)
+        self._user_counters = UserCounters(self._population, scene, lead, user_rng)
         self._user_counters.set_earlier_percentage(scene.previous_state.percentage)
 
     def next_chunk(self, spells: int) -> tuple[Floats, Chunk, "TreatmentTraffic"]:
@@ -64,14 +64,14 @@ class TrafficGenerator:
         percentages = np.where(np.isnan(before), self.spec.current_state.percentage, before)[
             ::ACTIVITY_WINDOW_TICKS
         ]
-        control, treatment, asked = self._population.split_by_cohort(self._rng, percentages)
+        control, treatment, user_activity = self._population.split_by_cohort(self._rng, percentages)
         self._add_cohort("control", control, ticks, chunk)
         exposure = self._add_cohort("treatment", treatment, ticks, chunk)
         conditions = [self._conditions(cohort, ticks) for cohort in COHORTS]
-        for name, labels, more in self._user_counters.counter_increments(
-            asked, percentages, ticks, conditions
+        for name, labels, increments in self._user_counters.counter_increments(
+            user_activity, percentages, ticks, conditions
         ):
-            self._add_counter(chunk, more, name, **labels)
+            self._add_counter(chunk, increments, name, **labels)
         self._add_system(ticks, chunk, exposure)
         return (
             self.base_epoch + ticks * self.spec.tick_seconds,
@@ -164,8 +164,8 @@ class TrafficGenerator:
         )
 
     def _hit_rate(self, cohort: str, ticks: Ints) -> Floats:
-        lost = self.spec.faults.added_size(FaultKind.CACHE, cohort, ticks)
-        return np.asarray(np.clip(self.spec.traffic.cache_hit_rate - lost, 0, 1))
+        loss = self.spec.faults.added_size(FaultKind.CACHE, cohort, ticks)
+        return np.asarray(np.clip(self.spec.traffic.cache_hit_rate - loss, 0, 1))
 
     def _median_latency(self, cohort: str, ticks: Ints) -> Floats:
         swing = 1 + 0.02 * (self._load_factor(ticks) - 1)  # a busy hour is a little slower
@@ -174,16 +174,16 @@ class TrafficGenerator:
 
     def _add_probes(self, cohort: str, ticks: Ints, chunk: Chunk) -> None:
         """Add golden questions, one per second and cohort; the treatment's while it learns."""
-        asked = np.full(len(ticks), round(self.spec.tick_seconds))
+        question_counts = np.full(len(ticks), round(self.spec.tick_seconds))
         world, right = self.spec.traffic, np.full(len(ticks), self.spec.traffic.accuracy)
         if cohort == "treatment":
-            asked = asked * self._switch_values("learning_on", ticks)
+            question_counts = question_counts * self._switch_values("learning_on", ticks)
             right += world.accuracy_gain * (
                 1 - np.exp(-self._learning_hours(ticks) / self.spec.learning_hours)
             )
         for kind, accuracy in (("intent", np.full(len(ticks), 0.988)), ("routing", right)):
-            good = self._rng.binomial(asked, np.clip(accuracy, 0, 1))
-            for correct, count in (("true", good), ("false", asked - good)):
+            hits = self._rng.binomial(question_counts, np.clip(accuracy, 0, 1))
+            for correct, count in (("true", hits), ("false", question_counts - hits)):
                 self._add_counter(
                     chunk, count, "router_probe_total", kind=kind, correct=correct, cohort=cohort
                 )
@@ -213,12 +213,12 @@ class TrafficGenerator:
         self._add_gauge(chunk, 1.0 - down, "up")
         redis = trouble.added_size(FaultKind.REDIS, SYSTEM_COHORT, ticks) * scene.tick_seconds / 60
         self._add_counter(chunk, self._rng.poisson(redis), "router_redis_errors_total")
-        asked = self._switch_values("flags_on", ticks) * self._rng.poisson(
+        evaluations = self._switch_values("flags_on", ticks) * self._rng.poisson(
             scene.traffic.queries_per_second * scene.tick_seconds, n
         )
         for edge, below in zip((*_FLAG_EDGES, "+Inf"), (*_FLAG_BELOW, 1.0), strict=True):
             name = "router_flag_evaluation_seconds_bucket"
-            self._add_counter(chunk, np.round(asked * below), name, le=str(edge))
+            self._add_counter(chunk, np.round(evaluations * below), name, le=str(edge))
 
     def _with_nan_faults(self, ticks: Ints, chunk: Chunk) -> Chunk:
         """Apply scrape outages, which drop whole ticks, and NaN faults."""
@@ -272,9 +272,9 @@ class TrafficGenerator:
     def _hold_latest(self, times: Floats) -> Floats:
         """Hold the latest time so far, like the gauge of a dead task."""
         key = (("__name__", "beat"),)
-        held = np.maximum.accumulate(np.maximum(times, self._totals.get(key, 0.0)))
-        self._totals[key] = float(held[-1])
-        return held
+        latest = np.maximum.accumulate(np.maximum(times, self._totals.get(key, 0.0)))
+        self._totals[key] = float(latest[-1])
+        return latest
 
 
 @dataclass(frozen=True)
@@ -287,8 +287,8 @@ class TreatmentTraffic:
 
 
 def _series_key(name: str, labels: Mapping[str, str]) -> SeriesKey:
-    more = {"intent": "semantic"} if name == "router_queries_total" else {}
-    every = {"__name__": name, "job": "router", **more, **labels}
+    intent_label = {"intent": "semantic"} if name == "router_queries_total" else {}
+    every = {"__name__": name, "job": "router", **intent_label, **labels}
     return tuple(sorted(every.items()))
 
 

@@ -71,7 +71,7 @@ class UserCounters:
 
     def counter_increments(
         self,
-        asked: UserActivity,
+        activity: UserActivity,
         percentages: Floats,
         ticks: Ints,
         conditions: Sequence[QueryConditions],
@@ -85,35 +85,35 @@ class UserCounters:
             if (number - self._first_window) % self._windows_per_hour == 0:
                 self._hour.reset()
             if 0 < percentages[window] < 100:  # noqa: PLR2004  per cent
-                self._count_window(asked, window, conditions, counts)
+                self._count_window(activity, window, conditions, counts)
         yield from counts.labeled()
 
     def _count_window(
         self,
-        asked: UserActivity,
+        activity: UserActivity,
         window: int,
         conditions: Sequence[QueryConditions],
         counts: UserCounts,
     ) -> None:
-        requests = self._draw_requests(asked, window, conditions)
+        requests = self._draw_requests(activity, window, conditions)
         if not len(requests.users):
             return
-        seen = self._step.count(requests, counts)
-        counts.add("step seen", seen)
-        counts.add("step new", seen, self._is_new[seen.users])
+        new_users = self._step.count(requests, counts)
+        counts.add("step seen", new_users)
+        counts.add("step new", new_users, self._is_new[new_users.users])
         self._hour.count(requests, counts)
 
     def _draw_requests(
-        self, asked: UserActivity, window: int, conditions: Sequence[QueryConditions]
+        self, activity: UserActivity, window: int, conditions: Sequence[QueryConditions]
     ) -> Requests:
         """Draw the requests that any counter counts, and what comes of them."""
         ticks = slice(window * ACTIVITY_WINDOW_TICKS, (window + 1) * ACTIVITY_WINDOW_TICKS)
-        number = self._rng.poisson(conditions[0].queries[ticks].sum() * asked.volume[window])
+        number = self._rng.poisson(conditions[0].queries[ticks].sum() * activity.volume[window])
         number = np.minimum(number, np.maximum(self._step.remaining, self._hour.remaining))
         users = np.repeat(np.arange(self._size), number)
         at = self._rng.integers(ticks.start, ticks.stop, len(users))
         at = at[np.lexsort((at, users))]
-        treated = asked.treated[window, users].astype(np.int64)
+        treated = activity.treated[window, users].astype(np.int64)
         place = (users, at, treated)
         failed = self._rng.random(len(users)) < self._failure_chance(place, conditions)
         hit = self._rng.random(len(users)) < _at(conditions, "hit_rate", place)
@@ -125,8 +125,8 @@ class UserCounters:
         )
 
     def _failure_chance(self, place: Place, conditions: Sequence[QueryConditions]) -> Floats:
-        usual = self._world.error_rate * self._crowd.error_factors[place[0]]
-        return np.asarray(usual + _at(conditions, "errors_added", place))
+        base_rate = self._world.error_rate * self._crowd.error_factors[place[0]]
+        return np.asarray(base_rate + _at(conditions, "errors_added", place))
 
     def _draw_log_times(self, place: Place, conditions: Sequence[QueryConditions]) -> Floats:
         score = self._rng.standard_normal(len(place[0]))

@@ -20,11 +20,11 @@ class FailureRun(Model):
 
 
 def update_failure_runs(
-    runs: Mapping[str, FailureRun], judged: Iterable[tuple[Gate, Verdict]], now: datetime
+    runs: Mapping[str, FailureRun], gate_verdicts: Iterable[tuple[Gate, Verdict]], now: datetime
 ) -> dict[str, FailureRun]:
     """Count failures in a row; a success ends the row, a gate without a verdict changes nothing."""
     after = dict(runs)
-    for gate, verdict in judged:
+    for gate, verdict in gate_verdicts:
         if verdict.outcome is Outcome.SUCCESSFUL:
             after.pop(gate.name, None)
         elif verdict.outcome is Outcome.FAILED:

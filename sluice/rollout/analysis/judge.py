@@ -18,11 +18,11 @@ def judge(gate: Gate, metric: Metric, readings: GateReadings) -> Verdict:
         return verdict.model_copy(update={"is_unmeasured": _is_unmeasured(gate, readings)})
     assert reading.value is not None  # noqa: S101  _problem has refused None
     limit = _limit(gate, reference)
-    kept = _is_within_limit(gate, reading.value, limit)
-    outcome = Outcome.SUCCESSFUL if kept else Outcome.FAILED
-    because = _message(gate, metric, readings, kept)
+    is_within_limit = _is_within_limit(gate, reading.value, limit)
+    outcome = Outcome.SUCCESSFUL if is_within_limit else Outcome.FAILED
+    because = _message(gate, metric, readings, is_within_limit)
     events = reading.value * (reading.samples or 0.0)
-    if not kept and gate.min_events and events < gate.min_events - EVENTS_SLACK:
+    if not is_within_limit and gate.min_events and events < gate.min_events - EVENTS_SLACK:
         outcome = _policy_outcome(gate.on_inconclusive)
         because += f", but only {events:.0f} of {gate.min_events} events"
     return _verdict(gate, metric, readings, outcome, because)
@@ -38,20 +38,20 @@ def _is_within_limit(gate: Gate, value: float, limit: float) -> bool:
 def _data_problem(
     gate: Gate, reading: Reading, reference: Reading | None
 ) -> tuple[Outcome, str] | None:
-    for which, one in (("", reading), (_reference_name(gate), reference)):
-        if one is None:
-            if gate.kind in RELATIVE_KINDS and which:
-                return _no_data(gate, f"no {which} to compare with")
+    for source, measured in (("", reading), (_reference_name(gate), reference)):
+        if measured is None:
+            if gate.kind in RELATIVE_KINDS and source:
+                return _no_data(gate, f"no {source} to compare with")
             continue
-        if one.error:
-            return Outcome.ERROR, f"could not measure {which}: {one.error}".replace(" :", ":")
-        if not one.is_usable:
-            why = f": {one.stale_reason}" if one.stale else ""
-            return _no_data(gate, f"no data {which}".rstrip() + why)
-        if one.samples is not None and one.samples < gate.min_samples:
-            enough = f"{one.samples:.0f} of {gate.min_samples} samples {which}".rstrip()
-            return _policy_outcome(gate.on_inconclusive), f"only {enough}"
-        if one.samples is None and gate.min_samples and which != "recorded baseline":
+        if measured.error:
+            return Outcome.ERROR, f"could not measure {source}: {measured.error}".replace(" :", ":")
+        if not measured.is_usable:
+            stale_text = f": {measured.stale_reason}" if measured.stale else ""
+            return _no_data(gate, f"no data {source}".rstrip() + stale_text)
+        if measured.samples is not None and measured.samples < gate.min_samples:
+            count_text = f"{measured.samples:.0f} of {gate.min_samples} samples {source}".rstrip()
+            return _policy_outcome(gate.on_inconclusive), f"only {count_text}"
+        if measured.samples is None and gate.min_samples and source != "recorded baseline":
             return _policy_outcome(gate.on_inconclusive), "sample count is unknown"
     return None
 
@@ -90,11 +90,11 @@ def _limit(gate: Gate, reference: Reading | None) -> float:
     return gate.threshold
 
 
-def _message(gate: Gate, metric: Metric, measured: GateReadings, kept: bool) -> str:
+def _message(gate: Gate, metric: Metric, measured: GateReadings, is_within_limit: bool) -> str:
     reading, reference = measured.reading, measured.reference
     unit = gate_unit(gate, metric)
     value, limit = format_distinct((reading.value, _limit(gate, reference)), unit)
-    side = {True: "is", False: "is not"}[kept]
+    side = {True: "is", False: "is not"}[is_within_limit]
     text = f"{gate.name} {value} {side} {gate.direction} {limit}"
     if gate.kind in RELATIVE_KINDS and reference is not None:
         text += f" ({_reference_name(gate)} {format_value(reference.value, metric.unit)}"

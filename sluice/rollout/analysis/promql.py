@@ -139,8 +139,8 @@ def _selector(node: promql_parser.VectorSelector, absent: set[str] | None = None
         for matcher in node.matchers.matchers
     )
     name = node.name or next((m.value for m in matchers if m.label == "__name__"), "")
-    written = ",".join(matcher.text for matcher in matchers)
-    text = f"{node.name or ''}{{{written}}}" if written else name
+    matcher_text = ",".join(matcher.text for matcher in matchers)
+    text = f"{node.name or ''}{{{matcher_text}}}" if matcher_text else name
     return Selector(name, matchers, text, text in (absent or ()))
 
 

@@ -59,8 +59,8 @@ class _Judge:
                     problem = f"impossible counts: {_first_line(wrong)}"
         if counted:
             state = self.tool.test.update(state, *counted)
-        weighed = track.blocks + len(counted)
-        after = {"until": blocks[-1].until, "problem": problem, "blocks": weighed}
+        block_count = track.blocks + len(counted)
+        after = {"until": blocks[-1].until, "problem": problem, "blocks": block_count}
         track = track.model_copy(update=after)
         if not track.harm and self.shows_harm(track, state):
             track = track.model_copy(update={"harm": self.results(track, state)[0].reason})
@@ -99,11 +99,11 @@ def judge_blocks(
     track = context.sequential_states.get(gate.name, SequentialState())
     measured = list(blocks)
     error = next((block.error for block in measured if block.error), "")
-    known = list(takewhile(lambda block: not block.error, measured))
+    usable = list(takewhile(lambda block: not block.error, measured))
     track, state = _add_segments(
-        judge, track, split_into_segments(metric.statistic, context.since, known)
+        judge, track, split_into_segments(metric.statistic, context.since, usable)
     )
-    if known and track.blocks:
+    if usable and track.blocks:
         track = track.model_copy(update={"test_state": round_floats(state.model_dump(mode="json"))})
     return _verdict(judge, (track, state), (context, error)), track
 
@@ -134,29 +134,29 @@ def _first_line(error: Exception) -> str:
 def _verdict(
     judge: _Judge,
     evidence: tuple[SequentialState, Model],
-    looked: tuple[EvidenceContext, str],
+    context_and_error: tuple[EvidenceContext, str],
 ) -> Verdict:
-    gate, (track, state), (exposure, error) = judge.gate, evidence, looked
+    gate, (track, state), (exposure, error) = judge.gate, evidence, context_and_error
     samples = judge.tool.samples(state)
-    worse, sound = judge.results(track, state)
-    outcome, because = _outcome(gate, (worse, sound), samples, track)
+    harm_result, non_inferiority_result = judge.results(track, state)
+    outcome, because = _outcome(gate, (harm_result, non_inferiority_result), samples, track)
     if error and not track.harm:
         outcome, because = Outcome.ERROR, f"could not measure: {error}"
     elif not track.harm and (track.until is None or track.until <= exposure.since):
         outcome, because = _policy_outcome(gate.on_inconclusive), _waiting_reason(gate, exposure)
-    shown = worse.log_e_peak if worse.rejected else worse.log_e
+    log_e = harm_result.log_e_peak if harm_result.rejected else harm_result.log_e
     return Verdict(
         gate=gate.name,
         outcome=outcome,
         reason=f"{gate.name}: {because}",
-        value=math.exp(min(shown, PRINTED_MAX_LOG)) if track.blocks else None,
-        limit=1 / worse.alpha,
+        value=math.exp(min(log_e, PRINTED_MAX_LOG)) if track.blocks else None,
+        limit=1 / harm_result.alpha,
         samples=samples,
         unit=E_VALUE_UNIT,
         dry_run=gate.dry_run,
         severity=gate.severity,
         is_unmeasured=bool(error or track.problem) and not track.harm,
-        effect=judge.tool.effect(state, worse.alpha) if track.blocks else None,
+        effect=judge.tool.effect(state, harm_result.alpha) if track.blocks else None,
     )
 
 
@@ -166,19 +166,19 @@ def _outcome(
     samples: float,
     track: SequentialState,
 ) -> tuple[Outcome, str]:
-    worse, sound = results
+    harm_result, non_inferiority_result = results
     if track.harm:  # shown once is shown: no later gap takes it back
         return Outcome.FAILED, track.harm
     if samples < gate.min_samples:
-        enough = f"only {samples:,.0f} of {gate.min_samples:,} samples so far"
-        return _policy_outcome(gate.on_inconclusive), enough
+        count_text = f"only {samples:,.0f} of {gate.min_samples:,} samples so far"
+        return _policy_outcome(gate.on_inconclusive), count_text
     if track.problem:
         return _policy_outcome(gate.on_no_data), f"no data: {track.problem}"
-    if sound is None:
-        return Outcome.SUCCESSFUL, worse.reason
-    if sound.rejected:
-        return Outcome.SUCCESSFUL, sound.reason
-    return _policy_outcome(gate.on_inconclusive), sound.reason
+    if non_inferiority_result is None:
+        return Outcome.SUCCESSFUL, harm_result.reason
+    if non_inferiority_result.rejected:
+        return Outcome.SUCCESSFUL, non_inferiority_result.reason
+    return _policy_outcome(gate.on_inconclusive), non_inferiority_result.reason
 
 
 def _policy_outcome(policy: str) -> Outcome:

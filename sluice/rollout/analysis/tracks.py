@@ -54,7 +54,9 @@ def split_into_segments(
     for block in blocks:
         counted_since = block.counted_since or counted_since
         keys.append((_period(block, live_since, interval), counted_since))
-    for (period, since), pairs in groupby(zip(keys, blocks, strict=True), key=lambda pair: pair[0]):
+    for (period, since), pairs in groupby(
+        zip(keys, blocks, strict=True), key=lambda keyed_block: keyed_block[0]
+    ):
         yield Segment(period, since, tuple(block for _, block in pairs))
 
 
@@ -68,12 +70,12 @@ def _period(block: Block, live_since: datetime, interval: timedelta | None) -> i
 
 def enter_segment(track: SequentialState, segment: Segment) -> tuple[SequentialState, bool]:
     """Return the track on which the segment's blocks count, and True if it has no evidence yet."""
-    known, period, is_new = segment.counted_since, segment.period, False
-    if None not in (known, track.counted_since) and known != track.counted_since:
+    counted_since, period, is_new = segment.counted_since, segment.period, False
+    if None not in (counted_since, track.counted_since) and counted_since != track.counted_since:
         restarted = track.next_attempt()
         track = restarted.model_copy(update={"harm": track.harm, "earlier": {}})
         is_new = True
     if period not in (None, track.period):
         track = track.model_copy(update={"test_state": {}, "earlier": {}, "period": period})
         is_new = True
-    return track.model_copy(update={"counted_since": known or track.counted_since}), is_new
+    return track.model_copy(update={"counted_since": counted_since or track.counted_since}), is_new

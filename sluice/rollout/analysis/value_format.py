@@ -35,12 +35,12 @@ def format_value(value: float | None, unit: str) -> str:
 
 
 def _byte_scale(value: float) -> tuple[float, str]:
-    return next((one for one in _BYTE_SCALES if abs(value) >= one[0] * 0.9995), (1.0, "B"))
+    return next((scale for scale in _BYTE_SCALES if abs(value) >= scale[0] * 0.9995), (1.0, "B"))
 
 
-def format_distinct(pair: tuple[float | None, float | None], unit: str) -> tuple[str, str]:
+def format_distinct(values: tuple[float | None, float | None], unit: str) -> tuple[str, str]:
     """Format two values with the same number of digits, as many as tell them apart."""
-    first, second = pair
+    first, second = values
     texts = format_value(first, unit), format_value(second, unit)
     if first is None or second is None or texts[0] != texts[1] or first == second:
         return texts

@@ -111,11 +111,11 @@ def _retry_rejection(state: State, command: Command, now: datetime) -> str:
 
 
 def _attest_rejection(state: State, command: Command, now: datetime) -> str:
-    known = {
+    items = {
         item.name: item for step in state.plan.steps[state.step_index :] for item in step.checklist
     }
-    item = known.get(command.item)
-    attestable = [name for name, item in known.items() if item.check == "attested"]
+    item = items.get(command.item)
+    attestable = [name for name, item in items.items() if item.check == "attested"]
     if item is None:
         return (
             f"no item {command.item!r} on a checklist still to come; {_list_attestable(attestable)}"
@@ -151,7 +151,7 @@ def _amend_rejection(state: State, command: Command, now: datetime) -> str:
     changes = compare_plans(state.plan, command.plan, rollout_position(state))
     if not changes:
         return "the plan is the one that runs: nothing to amend"
-    return "; ".join(f"{one.text}: {one.refusal}" for one in changes if one.refusal)
+    return "; ".join(f"{change.text}: {change.refusal}" for change in changes if change.refusal)
 
 
 def _list_attestable(names: list[str]) -> str:

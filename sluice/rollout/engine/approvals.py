@@ -128,22 +128,22 @@ def _evidence_rejections(
             yield f"check {evidence} does not exist: nothing is live; approve without evidence"
         return
     hint = f"read {newest.id} and approve that"
-    shown = next((check for check in state.checks.recent if check.id == evidence), None)
+    seen_check = next((check for check in state.checks.recent if check.id == evidence), None)
     if not evidence:
         yield f"name the readings that you saw: --evidence {newest.id} is the newest check"
-    elif shown is None:
+    elif seen_check is None:
         yield f"check {evidence} does not exist, or it is long past; {hint}"
     else:
-        yield from _age_rejections(approval, newest, shown, now)
-        yield from _check_rejections(state, newest, shown)
+        yield from _age_rejections(approval, newest, seen_check, now)
+        yield from _check_rejections(state, newest, seen_check)
 
 
-def _check_rejections(state: State, newest: Check, shown: CheckSummary) -> Iterator[str]:
+def _check_rejections(state: State, newest: Check, seen_check: CheckSummary) -> Iterator[str]:
     red_flags = state.red_flags
-    if red_flags.last_at is not None and red_flags.last_at >= shown.at:
-        yield f"a red flag has fired since {shown.id}: {red_flags.last_reason}; look again"
-    if worst_outcome((newest.outcome, shown.outcome)) is not shown.outcome:
-        yield f"since {shown.id} it got worse, {newest.id} is {newest.outcome}: {newest.reason}"
+    if red_flags.last_at is not None and red_flags.last_at >= seen_check.at:
+        yield f"a red flag has fired since {seen_check.id}: {red_flags.last_reason}; look again"
+    if worst_outcome((newest.outcome, seen_check.outcome)) is not seen_check.outcome:
+        yield f"since {seen_check.id} it got worse, {newest.id} is {newest.outcome}: {newest.reason}"
     if newest.outcome is not Outcome.SUCCESSFUL and not state.entry.overridden_by:
         yield (
             f"{newest.id} is {newest.outcome}: {newest.reason}; wait for a Successful check, "
@@ -152,12 +152,12 @@ def _check_rejections(state: State, newest: Check, shown: CheckSummary) -> Itera
 
 
 def _age_rejections(
-    approval: ApprovalPolicy, newest: Check, shown: CheckSummary, now: datetime
+    approval: ApprovalPolicy, newest: Check, seen_check: CheckSummary, now: datetime
 ) -> Iterator[str]:
-    age, limit = now - shown.at, approval.evidence_max_age
+    age, limit = now - seen_check.at, approval.evidence_max_age
     if age > limit:
         age = timedelta(seconds=round(age.total_seconds()))
         yield (
-            f"{shown.id} is {format_duration(age)} old, the plan allows {format_duration(limit)};"
+            f"{seen_check.id} is {format_duration(age)} old, the plan allows {format_duration(limit)};"
             f" look at {newest.id}"
         )

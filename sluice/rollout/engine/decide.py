@@ -192,8 +192,8 @@ def _decide_degraded(state: State, now: datetime) -> Decision:
         return Wait(None, "rolled back; waiting for retry or abort")
     if now >= rollback.next_level_at:
         return RollBack(RollbackKind.GRACEFUL, rollback.reason)
-    then = f"watching {state.percentage:g} %, then {rollback.remaining_levels[0]:g} %"
-    return Wait(rollback.next_level_at, f"graceful rollback: {then}")
+    next_action = f"watching {state.percentage:g} %, then {rollback.remaining_levels[0]:g} %"
+    return Wait(rollback.next_level_at, f"graceful rollback: {next_action}")
 
 
 def _decide_paused(pause: ActivePause, now: datetime) -> Decision:
@@ -253,9 +253,9 @@ def missing_baselines(state: State) -> list[str]:
 def _decide_overdue(state: State, step: Step, check: Check, now: datetime) -> Decision:
     if check.outcome is Outcome.FAILED and has_persistent_failure(state, check.step):
         return RollBack(RollbackKind.STEP_BACK, f"deadline of {step.title}: {check.reason}")
-    more = f"resume gives it {format_duration(step.deadline)} more"
+    extension = f"resume gives it {format_duration(step.deadline)} more"
     reason = _waiting_reason(state, step, now)
-    return Pause(f"deadline of {step.title} passed without a clear verdict: {reason}; {more}")
+    return Pause(f"deadline of {step.title} passed without a clear verdict: {reason}; {extension}")
 
 
 def has_persistent_failure(state: State, step_name: str) -> bool:

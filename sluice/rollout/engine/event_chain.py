@@ -58,9 +58,9 @@ class EventChainError(Exception):
 def link_event(event: Event, last: Event | None, rollout_id: str) -> Event:
     """Append an event to the chain that ends in ``last``, or begin the rollout's chain."""
     position = last.position + 1 if last else 1
-    linked = event.model_copy(update={"position": position})
+    positioned = event.model_copy(update={"position": position})
     previous = last.digest if last else _genesis(rollout_id)
-    return linked.model_copy(update={"digest": _digest(linked, previous)})
+    return positioned.model_copy(update={"digest": _digest(positioned, previous)})
 
 
 def verify_chain(events: Sequence[Event], rollout_id: str, head: str = "") -> str:

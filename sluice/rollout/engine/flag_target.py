@@ -125,9 +125,9 @@ def increases_exposure(state: State, step: Step) -> bool:
     if (step.percentage or 0) > state.percentage or step.whitelist or step.delete_flag:
         return True
     index = state.plan.index(step.name)
-    wanted = phases_at(state.plan, index)
+    phases = phases_at(state.plan, index)
     before = phases_at(state.plan, index - 1) if index else None
-    if wanted is None:
+    if phases is None:
         return False
-    names = type(wanted).model_fields
-    return any(getattr(wanted, name) and not (before and getattr(before, name)) for name in names)
+    names = type(phases).model_fields
+    return any(getattr(phases, name) and not (before and getattr(before, name)) for name in names)

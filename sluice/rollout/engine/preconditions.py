@@ -59,12 +59,12 @@ def _checklist_blockers(state: State, step: Step, now: datetime) -> Iterator[Blo
     missing = [row for row in rows if not row.done]
     if not missing:
         return
-    done = len(rows) - len(missing)
-    shown = [_describe_row(row) for row in missing[:_LISTED_ITEMS_MAX]]
-    more = len(missing) - len(shown)
-    text = "; ".join([*shown, *([f"{more} more"] if more else [])])
+    done_count = len(rows) - len(missing)
+    descriptions = [_describe_row(row) for row in missing[:_LISTED_ITEMS_MAX]]
+    unlisted_count = len(missing) - len(descriptions)
+    text = "; ".join([*descriptions, *([f"{unlisted_count} more"] if unlisted_count else [])])
     yield Blocker(
-        reason=f"checklist of {step.title}, {done} of {len(rows)} done: {text}",
+        reason=f"checklist of {step.title}, {done_count} of {len(rows)} done: {text}",
         until=next_recheck_at(state, step, now),
     )
 

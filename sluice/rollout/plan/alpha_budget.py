@@ -64,7 +64,8 @@ def gate_alpha(
     if not gate_counts_users(plan, gate):
         return part
     steps = sum(
-        any(other.name == gate.name for other in gates) for gates in _two_cohort_gates(plan, group)
+        any(step_gate.name == gate.name for step_gate in gates)
+        for gates in _two_cohort_gates(plan, group)
     )
     return part / max(steps, 1)
 

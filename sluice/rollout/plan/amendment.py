@@ -64,8 +64,8 @@ def compare_plans(
 
 
 def _tree(plan: RolloutPlan) -> dict[str, Any]:
-    named: dict[str, Any] = _by_name(plan.model_dump(mode="json"))
-    return named
+    tree: dict[str, Any] = _by_name(plan.model_dump(mode="json"))
+    return tree
 
 
 def _by_name(value: Any) -> Any:  # noqa: ANN401  JSON is anything
@@ -103,12 +103,14 @@ def _order_changes(
     running: RolloutPlan, amended: RolloutPlan, position: RolloutPosition
 ) -> Iterator[PlanChange]:
     """Yield the change of the steps that were entered: their names and their order are history."""
-    kept = position.entered + 1
+    entered_count = position.entered + 1
     before = [step.name for step in running.steps]
     after = [step.name for step in amended.steps]
-    if before[:kept] != after[:kept]:
+    if before[:entered_count] != after[:entered_count]:
         refusal = "these steps were entered; keep them in this order and change the later ones"
-        yield PlanChange(("steps",), ", ".join(before[:kept]), ", ".join(after[:kept]), refusal)
+        yield PlanChange(
+            ("steps",), ", ".join(before[:entered_count]), ", ".join(after[:entered_count]), refusal
+        )
     elif before != after and sorted(before) == sorted(after):
         yield PlanChange(("steps",), ", ".join(before), ", ".join(after))
 

@@ -61,13 +61,13 @@ def time_to_detect(
             hours = hours_to_detect(edge, comes, slow, alpha / len(tail.edges))
             return "three times as many of the slowest 1 %", hours
         case MeanValue() as mean:
-            lost = MeanTest(**mean.model_dump(exclude=PLAN_ONLY_FIELDS))
+            mean_test = MeanTest(**mean.model_dump(exclude=PLAN_ONLY_FIELDS))
             share_rated = traffic.feedback_share if "reward" in mean.units else 1.0
             rates = {"per_hour": comes.per_hour * share_rated}
             rated = (people if mean.per_user else comes).model_copy(update=rates)
             worse_by = mean.margin + mean.tolerance
             change = f"a mean worse by {worse_by:g}"
-            return change, hours_to_detect_mean(lost, rated, worse_by, alpha)
+            return change, hours_to_detect_mean(mean_test, rated, worse_by, alpha)
         case BoundedMean() as bounded:
             rewards = BoundedMeanTest(**bounded.model_dump(exclude=PLAN_ONLY_FIELDS))
             rates = {"per_hour": comes.per_hour * traffic.feedback_share}

@@ -99,7 +99,7 @@ def _window(samples: int, traffic: ExpectedTraffic, part: float) -> timedelta:
     """Return the shortest window in which a ``part`` of all queries has so many samples at night."""
     per_second = traffic.queries_per_day / _SECONDS_PER_DAY
     seconds = samples / (per_second * max(part, 1e-9) * NIGHT_SHARE)
-    return next((each for each in WINDOWS if each.total_seconds() >= seconds), WINDOWS[-1])
+    return next((window for window in WINDOWS if window.total_seconds() >= seconds), WINDOWS[-1])
 
 
 def _fit_gate(

@@ -40,14 +40,14 @@ class DateRange(Model):
 def _parse_days(value: object) -> object:
     """Read ``sat``, ``fri-mon`` or a list of these into weekdays in order of the week."""
     parts = value if isinstance(value, list | tuple) else [value]
-    found: set[str] = set()
+    days: set[str] = set()
     for part in parts:
         first, dash, last = str(part).lower().partition("-")
         if first not in DAYS or (dash and last not in DAYS):
             raise ValueError(f"{part!r} is not a weekday; write for example sat, or fri-mon")
         begin, end = DAYS.index(first), DAYS.index(last or first)
-        found.update(DAYS[(begin + n) % 7] for n in range((end - begin) % 7 + 1))
-    return tuple(sorted(found, key=DAYS.index))
+        days.update(DAYS[(begin + n) % 7] for n in range((end - begin) % 7 + 1))
+    return tuple(sorted(days, key=DAYS.index))
 
 
 def _parse_hours(value: object) -> object:
@@ -92,7 +92,7 @@ def _format_hours(hours: DailyHours | None) -> str | None:
 
 
 def _format_dates(dates: tuple[DateRange, ...]) -> list[str]:
-    return [f"{one.first}..{one.last}" for one in dates]
+    return [f"{date_range.first}..{date_range.last}" for date_range in dates]
 
 
 class Freeze(Model):
@@ -146,8 +146,8 @@ class ActiveFreeze(Model):
     @property
     def text(self) -> str:
         local = self.until.astimezone(ZoneInfo(self.zone))
-        why = f" ({self.reason})" if self.reason else ""
-        return f"freeze {self.name}{why} until {local:%a %Y-%m-%d %H:%M} {self.zone}"
+        reason_text = f" ({self.reason})" if self.reason else ""
+        return f"freeze {self.name}{reason_text} until {local:%a %Y-%m-%d %H:%M} {self.zone}"
 
 
 def active_freeze(freezes: Iterable[Freeze], now: datetime) -> ActiveFreeze | None:
@@ -158,7 +158,7 @@ def active_freeze(freezes: Iterable[Freeze], now: datetime) -> ActiveFreeze | No
         ends = [(end, freeze) for freeze in freezes for end in _window_ends(freeze, until)]
         if not ends:
             break
-        until, last = max(ends, key=lambda pair: pair[0])
+        until, last = max(ends, key=lambda end: end[0])
         first = first or last
     if first is None:
         return None
@@ -171,8 +171,8 @@ def covers_whole_week(freezes: Iterable[Freeze]) -> bool:
     start = datetime(
         2026, 1, 5, tzinfo=UTC
     )  # a Monday of today's time zones: Apia's changed its day
-    found = active_freeze(weekly, start)
-    return found is not None and found.until - start > timedelta(days=8)
+    active = active_freeze(weekly, start)
+    return active is not None and active.until - start > timedelta(days=8)
 
 
 def _window_ends(freeze: Freeze, at: datetime) -> Iterator[datetime]:
@@ -187,7 +187,9 @@ def _window_ends(freeze: Freeze, at: datetime) -> Iterator[datetime]:
 
 
 def _applies_on(freeze: Freeze, day: date) -> bool:
-    in_dates = not freeze.dates or any(one.first <= day <= one.last for one in freeze.dates)
+    in_dates = not freeze.dates or any(
+        date_range.first <= day <= date_range.last for date_range in freeze.dates
+    )
     return in_dates and (not freeze.days or DAYS[day.weekday()] in freeze.days)
 
 

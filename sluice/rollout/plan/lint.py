@@ -114,12 +114,12 @@ def _sample_warnings(plan: RolloutPlan, spot: GateContext) -> Iterator[str]:
         return
     expected = _queries_per_window(spot, spot.traffic)
     if 0 < expected < gate.min_samples:
-        enough = gate.window * (gate.min_samples / expected)
+        sufficient_window = gate.window * (gate.min_samples / expected)
         yield (
             f"expects {format_small(expected)} queries in {format_duration(gate.window)} "
             f"({spot.query_share:.0%} of {spot.traffic.queries_per_day:,.0f} a day) but needs "
             f"{gate.min_samples:,}: it will hold; a window of "
-            f"{format_hours(enough.total_seconds() / 3600)} has them"
+            f"{format_hours(sufficient_window.total_seconds() / 3600)} has them"
         )
 
 
@@ -153,8 +153,10 @@ def probability_at_least(events: int, units: int, rate: float) -> float:
 
 
 def _log_binomial(events: int, units: int, rate: float) -> float:
-    ways = math.lgamma(units + 1) - math.lgamma(events + 1) - math.lgamma(units - events + 1)
-    return ways + events * math.log(rate) + (units - events) * math.log1p(-rate)
+    log_coefficient = (
+        math.lgamma(units + 1) - math.lgamma(events + 1) - math.lgamma(units - events + 1)
+    )
+    return log_coefficient + events * math.log(rate) + (units - events) * math.log1p(-rate)
 
 
 def _queries_per_window(spot: GateContext, traffic: ExpectedTraffic) -> float:
@@ -190,8 +192,10 @@ def _margin_cause(plan: RolloutPlan, spot: GateContext, alpha: float) -> str:
         return ""
     neutral = 0.0 if metric.statistic.test in ("mean", "bounded_mean") else 1.0
     statistic = metric.statistic.model_copy(update={"margin": neutral})
-    bare = metric.model_copy(update={"statistic": statistic})
-    without = plan.model_copy(update={"metrics": {**plan.metrics, spot.gate.metric: bare}})
+    neutral_metric = metric.model_copy(update={"statistic": statistic})
+    without = plan.model_copy(
+        update={"metrics": {**plan.metrics, spot.gate.metric: neutral_metric}}
+    )
     detection = _time_to_detect(without, spot, spot.share, alpha)
     if margin == neutral or detection is None or detection[1] == math.inf:
         return ""

@@ -36,8 +36,8 @@ def _validate(data: Any) -> tuple[RolloutPlan | None, list[Problem]]:  # noqa: A
     try:
         plan = RolloutPlan.model_validate(data)
     except ValidationError as error:
-        found = problems_in(error)
-        return None, found + _remaining_problems(data, [place for place, _ in found])
+        problems = problems_in(error)
+        return None, problems + _remaining_problems(data, [place for place, _ in problems])
     return plan, list(_run_checks(plan, data))
 
 

@@ -70,13 +70,13 @@ def parse_override(text: str, rules: Sequence[RuleRef]) -> Override:
             f"--set {text!r}: no such step; recorded are {_join_names(r.step for r in rules)}"
         )
     gate = path.removeprefix(f"{step}.")
-    named = [rule for rule in rules if (rule.step, rule.gate.name) == (step, gate)]
-    if not named:
+    matching_rules = [rule for rule in rules if (rule.step, rule.gate.name) == (step, gate)]
+    if not matching_rules:
         has = _join_names(rule.gate.name for rule in rules if rule.step == step)
         raise OverrideError(f"--set {text!r}: {step} has no gate {gate!r}; it has {has}")
-    _check_field(text, field, named)
+    _check_field(text, field, matching_rules)
     edit = Override(step, gate, field, value.strip())
-    for rule in named:
+    for rule in matching_rules:
         with_overrides(rule.gate, [edit])
     return edit
 
@@ -92,7 +92,8 @@ def with_overrides(gate: Gate, overrides: Iterable[Override]) -> Gate:
         return Gate.model_validate({**gate.model_dump(), **changes}) if changes else gate
     except ValidationError as error:
         details = "; ".join(
-            f"{'.'.join(map(str, place)) or 'gate'}: {why}" for place, why in problems_in(error)
+            f"{'.'.join(map(str, place)) or 'gate'}: {problem}"
+            for place, problem in problems_in(error)
         )
         raise OverrideError(f"--set {gate.name}: {details}") from error
 
@@ -101,10 +102,10 @@ def override_plan(plan: RolloutPlan, overrides: Sequence[Override]) -> RolloutPl
     """Return the plan with these edits; raise OverrideError as ``with_overrides``."""
     steps = []
     for step in plan.steps:
-        mine = [edit for edit in overrides if edit.step == step.name]
+        step_overrides = [edit for edit in overrides if edit.step == step.name]
         rules = {
             group: tuple(
-                with_overrides(gate, [edit for edit in mine if edit.gate == gate.name])
+                with_overrides(gate, [edit for edit in step_overrides if edit.gate == gate.name])
                 for gate in getattr(step, group)
             )
             for group in ("gates", "red_flags")
@@ -113,10 +114,14 @@ def override_plan(plan: RolloutPlan, overrides: Sequence[Override]) -> RolloutPl
     return plan.model_copy(update={"steps": tuple(steps)})
 
 
-def _check_field(text: str, field: str, named: Sequence[RuleRef]) -> None:
+def _check_field(text: str, field: str, matching_rules: Sequence[RuleRef]) -> None:
     if field in UNREPLAYABLE_FIELDS:
-        known = getattr(named[0].gate, field)
-        recorded = format_duration(known) if isinstance(known, timedelta) else known
+        recorded_value = getattr(matching_rules[0].gate, field)
+        recorded = (
+            format_duration(recorded_value)
+            if isinstance(recorded_value, timedelta)
+            else recorded_value
+        )
         raise OverrideError(
             f"--set {text!r}: {field} can't be judged again: {UNREPLAYABLE_FIELDS[field]} "
             f"(recorded: {recorded}). `sluice backtest` measures it again"
@@ -125,7 +130,7 @@ def _check_field(text: str, field: str, named: Sequence[RuleRef]) -> None:
         raise OverrideError(
             f"--set {text!r}: no field {field!r}; there are {', '.join(REPLAYABLE_FIELDS)}"
         )
-    if named[0].gate.kind is GateKind.STATISTICAL and field not in _STATISTICAL_FIELDS:
+    if matching_rules[0].gate.kind is GateKind.STATISTICAL and field not in _STATISTICAL_FIELDS:
         raise OverrideError(
             f"--set {text!r}: a statistical gate has no {field} to judge by again; "
             f"it has {', '.join(_STATISTICAL_FIELDS)}"

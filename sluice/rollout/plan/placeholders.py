@@ -36,7 +36,9 @@ def with_placeholders(data: dict[str, YamlValue], broken: list[Location]) -> dic
 
 def overlaps(place: Location, broken: list[Location]) -> bool:
     """Return True if a problem at ``place`` may come from a placeholder."""
-    return any(place[: len(each)] == each or each[: len(place)] == place for each in broken)
+    return any(
+        place[: len(location)] == location or location[: len(place)] == place for location in broken
+    )
 
 
 def _placeholder_gate(data: dict[str, YamlValue]) -> dict[str, YamlValue]:

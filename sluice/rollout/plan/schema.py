@@ -197,7 +197,7 @@ class RolloutPlan(Model):
             cohorts = CohortMapping.model_validate(data["cohorts"])
         except (KeyError, ValidationError):  # a broken one is reported at its own place
             return data
-        metrics = {name: _with_cohorts(one, cohorts) for name, one in data["metrics"].items()}
+        metrics = {name: _with_cohorts(metric, cohorts) for name, metric in data["metrics"].items()}
         return {**data, "metrics": metrics}
 
     @model_validator(mode="after")
@@ -229,7 +229,8 @@ class RolloutPlan(Model):
         if not step.percentage:
             return step.checklist
         required = tuple(
-            rollout_key(one.flag, one.environment or self.environment) for one in self.after
+            rollout_key(prerequisite.flag, prerequisite.environment or self.environment)
+            for prerequisite in self.after
         )
         related = {
             "excludes": ("No excluded rollout treats a part of the users", self.excludes),

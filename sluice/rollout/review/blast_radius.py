@@ -40,8 +40,10 @@ def blast_radii(
             if event.kind == "step" and event.at <= rollback.requested_at
         ]
         if lives and lives[-1].percentage:
-            mine = [check for check in checks if lives[-1].at <= check.at <= rollback.requested_at]
-            yield _blast_radius(state, rollback, (lives[-1].at, lives[-1].percentage), mine)
+            live_checks = [
+                check for check in checks if lives[-1].at <= check.at <= rollback.requested_at
+            ]
+            yield _blast_radius(state, rollback, (lives[-1].at, lives[-1].percentage), live_checks)
 
 
 def _blast_radius(
@@ -50,8 +52,8 @@ def _blast_radius(
     live_at, percentage = live
     found_at = rollback.finding.seen_at if rollback.finding else rollback.requested_at
     ended_at = rollback.completed_at or rollback.requested_at
-    good = [check.at for check in checks if check.outcome is Outcome.SUCCESSFUL]
-    last_good_at = max(good, default=live_at)
+    success_times = [check.at for check in checks if check.outcome is Outcome.SUCCESSFUL]
+    last_good_at = max(success_times, default=live_at)
     rate = _query_rate(state, rollback, checks)
     traffic = state.plan.traffic
     users = traffic.users * percentage / 100 if traffic and traffic.users else None

@@ -118,9 +118,9 @@ def _explain_event(event: Event, index: _CheckIndex, findings: Sequence[Finding]
         runbook = runbook_for_finding(finding)
         rule = summarize_rule(finding.gate, None) if finding.gate else None
         evidence = [VerdictEvidence(verdict=finding.verdict, rule=rule)]
-    elif judged := _matching_check(event, index):
-        source, measured_at = judged.check.id, judged.check.at
-        evidence = list(_verdict_evidence(judged, index))
+    elif recorded_check := _matching_check(event, index):
+        source, measured_at = recorded_check.check.id, recorded_check.check.at
+        evidence = list(_verdict_evidence(recorded_check, index))
     return Explanation(
         **event.model_dump(exclude={"proof", "finding", "evidence", "position", "digest"}),
         source=source,
@@ -145,11 +145,13 @@ def _matching_check(event: Event, index: _CheckIndex) -> RecordedCheck | None:
     return index.last_before(event.at, None if event.kind == "approve" else event.step)
 
 
-def _verdict_evidence(judged: RecordedCheck, index: _CheckIndex) -> Iterator[VerdictEvidence]:
-    gates = {gate.name: gate for gate in judged.gates}
-    for verdict in judged.check.verdicts:
+def _verdict_evidence(
+    recorded_check: RecordedCheck, index: _CheckIndex
+) -> Iterator[VerdictEvidence]:
+    gates = {gate.name: gate for gate in recorded_check.gates}
+    for verdict in recorded_check.check.verdicts:
         gate = gates.get(verdict.gate)
-        metric = judged.metrics.get(gate.metric) if gate else None
+        metric = recorded_check.metrics.get(gate.metric) if gate else None
         rule = index.rule(gate, metric) if gate else None
         yield VerdictEvidence(verdict=verdict, rule=rule)
 

@@ -53,9 +53,9 @@ def _went_well(report: Report) -> Iterator[str]:
     passed = [event for event in report.events if event.kind == "promote"]
     if passed:
         yield f"Steps promoted: {len(passed)}, the last one {passed[-1].text}."
-    good, total = _count(report, Outcome.SUCCESSFUL)
-    if good:
-        yield f"{good} of {total} checks were Successful."
+    successful_count, total = _count(report, Outcome.SUCCESSFUL)
+    if successful_count:
+        yield f"{successful_count} of {total} checks were Successful."
     for impact in report.impacts:
         if impact.is_improvement and _is_notable(impact):
             yield f"{impact.metric} improved: {_format_change(impact)}."

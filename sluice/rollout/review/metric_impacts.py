@@ -52,7 +52,7 @@ def metric_impacts(state: State, checks: Sequence[Check]) -> Iterator[MetricImpa
     after = _last_measured(state, checks)
     for gate in state.plan.baselines:
         before = state.baseline.get(gate.metric)
-        step, judged, verdict = after.get(gate.metric, ("", gate, None))
+        step, last_gate, verdict = after.get(gate.metric, ("", gate, None))
         yield MetricImpact(
             group=impact_group(gate.metric, state.plan.metrics[gate.metric].unit),
             metric=gate.metric,
@@ -60,27 +60,29 @@ def metric_impacts(state: State, checks: Sequence[Check]) -> Iterator[MetricImpa
             before=before.value if before else None,
             after=verdict.value if verdict else None,
             after_step=step,
-            direction=judged.direction,
-            is_significant=_is_significant(state, checks, (step, judged)),
+            direction=last_gate.direction,
+            is_significant=_is_significant(state, checks, (step, last_gate)),
         )
 
 
 def _is_significant(state: State, checks: Sequence[Check], after: tuple[str, Gate]) -> bool:
     """Compare the readings of the steps that record the baseline with those of the last step."""
     step, gate = after
-    baseline_steps = {one.name for one in state.plan.steps if one.record_baseline}
+    baseline_steps = {plan_step.name for plan_step in state.plan.steps if plan_step.record_baseline}
     before = _readings(state, checks, (baseline_steps, gate))
     return is_significant(before, _readings(state, checks, ({step}, gate)))
 
 
-def _readings(state: State, checks: Sequence[Check], wanted: tuple[set[str], Gate]) -> list[float]:
+def _readings(
+    state: State, checks: Sequence[Check], steps_and_gate: tuple[set[str], Gate]
+) -> list[float]:
     """Return the values of a metric in these steps, one a window: overlapping ones repeat."""
-    steps, judged = wanted
+    steps, target_gate = steps_and_gate
     values: list[float] = []
     last_at: datetime | None = None
     for check in checks:
         for gate, verdict in gate_verdicts(state.plan.step(check.step), check):
-            is_wanted = check.step in steps and gate.metric == judged.metric
+            is_wanted = check.step in steps and gate.metric == target_gate.metric
             if not is_wanted or gate.kind in SERIES_SUFFIX or verdict.value is None:
                 continue
             if last_at is None or check.at - last_at >= gate.window:

@@ -117,7 +117,9 @@ def build_report(
     """Put together what happened. Pure: the same arguments give the same report."""
     plan = state.plan
     steps = {step.name: step for step in plan.steps}
-    known = sorted((check for check in checks if check.step in steps), key=lambda check: check.at)
+    plan_checks = sorted(
+        (check for check in checks if check.step in steps), key=lambda check: check.at
+    )
     percentages = tuple(_percentages(state, at))
     rollbacks = (*state.rollbacks, *([state.rollback] if state.rollback else []))
     return Report(
@@ -130,16 +132,16 @@ def build_report(
         started_at=state.started_at,
         written_at=at,
         percentage_max=max((point.value for point in percentages), default=0.0),
-        stages=tuple(_stages(state, known, at)),
-        impacts=tuple(metric_impacts(state, known)),
+        stages=tuple(_stages(state, plan_checks, at)),
+        impacts=tuple(metric_impacts(state, plan_checks)),
         decisions=tuple(event for event in state.timeline if event.actor != "sluice"),
         red_flag_events=tuple(event for event in state.timeline if event.kind == "red_flag"),
         rollbacks=rollbacks,
-        blast_radii=tuple(blast_radii(state, rollbacks, known)),
-        steps=tuple(_steps(steps, known)),
+        blast_radii=tuple(blast_radii(state, rollbacks, plan_checks)),
+        steps=tuple(_steps(steps, plan_checks)),
         events=state.timeline,
         percentages=percentages,
-        series=tuple(sorted(_series(steps, known), key=_series_rank)),
+        series=tuple(sorted(_series(steps, plan_checks), key=_series_rank)),
         names_are_claims=not state.decisions.has_keyring,
         chain_head=state.timeline[-1].digest if state.timeline else "",
     )
@@ -147,8 +149,8 @@ def build_report(
 
 def _series_rank(series: Series) -> int:
     """Latency, errors and reward first: they are what the guide watches; a plot may lack room."""
-    shown = (word in series.title for word in ("latency_p99", "error", "reward"))
-    return next((rank for rank, is_shown in enumerate(shown) if is_shown), 3)
+    matches = (word in series.title for word in ("latency_p99", "error", "reward"))
+    return next((rank for rank, is_shown in enumerate(matches) if is_shown), 3)
 
 
 def _title_case(name: str) -> str:
@@ -166,14 +168,14 @@ def _percentages(state: State, at: datetime) -> Iterator[SeriesPoint]:
 
 
 def _stages(state: State, checks: Sequence[Check], at: datetime) -> Iterator[StageSpan]:
-    seen = [(event.step, event.at) for event in state.timeline if event.kind == "step"]
-    seen += [(check.step, check.at) for check in checks]
+    occurrences = [(event.step, event.at) for event in state.timeline if event.kind == "step"]
+    occurrences += [(check.step, check.at) for check in checks]
     groups: dict[int | str, list[Step]] = {}
     for step in state.plan.steps:
         groups.setdefault(step.stage or step.name, []).append(step)
     began: dict[int | str, datetime] = {}
     for key, steps in groups.items():
-        if times := [at for name, at in seen if name in {step.name for step in steps}]:
+        if times := [at for name, at in occurrences if name in {step.name for step in steps}]:
             began[key] = min(times)
     ends = dict(pairwise(began))
     for key, steps in groups.items():
@@ -185,16 +187,16 @@ def _stages(state: State, checks: Sequence[Check], at: datetime) -> Iterator[Sta
 
 def _steps(steps: dict[str, Step], checks: Sequence[Check]) -> Iterator[StepChecks]:
     for step in steps.values():
-        mine = [check for check in checks if check.step == step.name]
-        if mine:
+        step_checks = [check for check in checks if check.step == step.name]
+        if step_checks:
             yield StepChecks(
                 step=step.name,
                 title=step.title,
                 percentage=step.percentage,
-                first=mine[0].at,
-                last=mine[-1].at,
-                outcomes=Counter(check.outcome for check in mine),
-                gates=tuple(_gate_rows(step, mine)),
+                first=step_checks[0].at,
+                last=step_checks[-1].at,
+                outcomes=Counter(check.outcome for check in step_checks),
+                gates=tuple(_gate_rows(step, step_checks)),
             )
 
 

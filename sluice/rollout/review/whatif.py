@@ -55,25 +55,29 @@ def rejudge_checks(
     checks: Sequence[RecordedCheck], overrides: Sequence[Override]
 ) -> Iterator[tuple[RecordedCheck, list[VerdictChange]]]:
     """Yield each check by the edited rules, with every verdict that an edit concerns."""
-    for one in checks:
-        gates = {gate.name: gate for gate in one.gates}
+    for recorded in checks:
+        gates = {gate.name: gate for gate in recorded.gates}
         verdicts, changes = [], list[VerdictChange]()
-        for verdict in one.check.verdicts:
-            mine = [e for e in overrides if (e.step, e.gate) == (one.check.step, verdict.gate)]
+        for verdict in recorded.check.verdicts:
+            verdict_overrides = [
+                e for e in overrides if (e.step, e.gate) == (recorded.check.step, verdict.gate)
+            ]
             gate = gates.get(verdict.gate)
-            if not mine or gate is None:
+            if not verdict_overrides or gate is None:
                 verdicts.append(verdict)
                 continue
-            after, unknown = rejudge(verdict, (gate, with_overrides(gate, mine)), one.metrics)
+            after, unknown = rejudge(
+                verdict, (gate, with_overrides(gate, verdict_overrides)), recorded.metrics
+            )
             verdicts.append(after)
             changes.append(
                 VerdictChange(
-                    at=one.check.at, step=one.check.step, source=one.check.id,
+                    at=recorded.check.at, step=recorded.check.step, source=recorded.check.id,
                     before=verdict, after=after, unknown=unknown,
                 )
             )  # fmt: skip
-        check = one.check.model_copy(update={"verdicts": tuple(verdicts)})
-        yield one.model_copy(update={"check": check}), changes
+        check = recorded.check.model_copy(update={"verdicts": tuple(verdicts)})
+        yield recorded.model_copy(update={"check": check}), changes
 
 
 def rejudge(
@@ -84,18 +88,20 @@ def rejudge(
     ``gates`` are the rule before and after the edit.
     """
     before, after = gates
-    shown = {"dry_run": after.dry_run, "severity": after.severity}
+    rule_fields = {"dry_run": after.dry_run, "severity": after.severity}
     metric = metrics.get(after.metric)
     if verdict.outcome is Outcome.ERROR or after.kind is GateKind.STATISTICAL:
-        return verdict.model_copy(update=shown), ""
+        return verdict.model_copy(update=rule_fields), ""
     if metric is None:
         return verdict, f"what {after.metric} is was not recorded"
     if unknown := _unknown_reason(verdict, before, after):
-        return verdict.model_copy(update=shown), unknown
-    judged = judge(after, metric, _recorded_readings(verdict, before, after))
-    if verdict.value is None and judged.outcome is verdict.outcome:
-        judged = judged.model_copy(update={"reason": verdict.reason})  # it says why there was none
-    return judged, ""
+        return verdict.model_copy(update=rule_fields), unknown
+    new_verdict = judge(after, metric, _recorded_readings(verdict, before, after))
+    if verdict.value is None and new_verdict.outcome is verdict.outcome:
+        new_verdict = new_verdict.model_copy(
+            update={"reason": verdict.reason}
+        )  # it says why there was none
+    return new_verdict, ""
 
 
 def _unknown_reason(verdict: Verdict, before: Gate, after: Gate) -> str:
@@ -109,8 +115,8 @@ def _unknown_reason(verdict: Verdict, before: Gate, after: Gate) -> str:
         return ""
     if verdict.samples is not None and verdict.samples < after.min_samples:
         return ""  # too few of its own, whatever control had
-    few = ": only " in verdict.reason
-    if not few and after.min_samples <= before.min_samples:
+    is_too_few = ": only " in verdict.reason
+    if not is_too_few and after.min_samples <= before.min_samples:
         return ""
     still_few = _has_few_control_samples(verdict) and after.min_samples >= before.min_samples
     return "" if still_few else UNKNOWN_SAMPLES
@@ -138,12 +144,16 @@ def rejudge_finding(
     step: str, finding: Finding, overrides: Sequence[Override], plan: RolloutPlan | None
 ) -> VerdictChange:
     """Judge a red flag that fired by its edited rule, on the same reading."""
-    mine = [edit for edit in overrides if (edit.step, edit.gate) == (step, finding.name)]
+    finding_overrides = [
+        edit for edit in overrides if (edit.step, edit.gate) == (step, finding.name)
+    ]
     after, unknown = finding.verdict, ""
-    if mine and finding.gate is not None:
+    if finding_overrides and finding.gate is not None:
         metrics = plan.metrics if plan else {}
         after, unknown = rejudge(
-            finding.verdict, (finding.gate, with_overrides(finding.gate, mine)), metrics
+            finding.verdict,
+            (finding.gate, with_overrides(finding.gate, finding_overrides)),
+            metrics,
         )
     return VerdictChange(
         at=finding.seen_at, step=step, source=f"red flag {finding.name}",
@@ -156,6 +166,6 @@ def would_fire(change: VerdictChange) -> bool:
     return change.after.outcome is Outcome.FAILED and not change.after.dry_run
 
 
-def sorted_checks(judged: Sequence[RecordedCheck]) -> list[Check]:
+def sorted_checks(records: Sequence[RecordedCheck]) -> list[Check]:
     """Return the checks alone, oldest first."""
-    return sorted((record.check for record in judged), key=lambda check: check.at)
+    return sorted((record.check for record in records), key=lambda check: check.at)

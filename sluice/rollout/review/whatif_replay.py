@@ -80,8 +80,8 @@ def replay_steps(
     lives = [event for event in events if event.kind == "step" and event.step is not None]
     for number, live in enumerate(lives):
         until = lives[number + 1].at if number + 1 < len(lives) else None
-        mine = [e for e in events if e.at > live.at and (until is None or e.at < until)]
-        ended = next((e for e in mine if e.kind in ENDING_EVENT_KINDS), None)
+        step_events = [e for e in events if e.at > live.at and (until is None or e.at < until)]
+        ended = next((e for e in step_events if e.kind in ENDING_EVENT_KINDS), None)
         visit = StepReplay(
             step=live.step or "",
             entered_at=live.at,

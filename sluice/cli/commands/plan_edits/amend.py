@@ -49,12 +49,12 @@ def amend(  # noqa: PLR0913, PLR0917  each is an option of the command line
 
 
 async def _amend(
-    flag: str, wanted: RolloutPlan | list[str], command: Command, output: tuple[bool, bool]
+    flag: str, edit: RolloutPlan | list[str], command: Command, output: tuple[bool, bool]
 ) -> None:
     dry_run, json = output
     rollouts = await open_rollouts(Context.read())
     state = await rollouts.fetch_state(flag)
-    amended = _with_overrides(state, wanted) if isinstance(wanted, list) else wanted
+    amended = _with_overrides(state, edit) if isinstance(edit, list) else edit
     changes = compare_plans(state.plan, amended, rollout_position(state))
     if not changes:
         raise CliError("The plan is the one that runs: nothing to amend.")
@@ -82,12 +82,12 @@ def _with_overrides(state: State, texts: list[str]) -> RolloutPlan:
 def _document(changes: list[PlanChange], *, applied: bool) -> dict[str, object]:
     rows = [
         {
-            "path": ".".join(one.path),
-            "before": one.before,
-            "after": one.after,
-            "refusal": one.refusal,
+            "path": ".".join(change.path),
+            "before": change.before,
+            "after": change.after,
+            "refusal": change.refusal,
         }
-        for one in changes
+        for change in changes
     ]
     return {"applied": applied, "changes": rows}
 

@@ -58,7 +58,7 @@ def whatif(
     asyncio.run(_whatif(rollout, overrides, json))
 
 
-async def _whatif(rollout: str | None, wanted: Sequence[str], json: bool) -> None:
+async def _whatif(rollout: str | None, override_texts: Sequence[str], json: bool) -> None:
     context = Context.read()
     async with open_ledger(context) as ledger:
         rollout_id = await resolve_rollout_id(ledger, rollout)
@@ -69,13 +69,13 @@ async def _whatif(rollout: str | None, wanted: Sequence[str], json: bool) -> Non
     events = merge_timelines(recorded, state.timeline if state else ())
     checks = [RecordedCheck(check=r.check, gates=r.gates, metrics=r.metrics) for r in records]
     try:
-        changes, course = replay_with_overrides(wanted, (checks, events), plan)
+        changes, course = replay_with_overrides(override_texts, (checks, events), plan)
     except OverrideError as error:
         raise CliError(str(error), Exit.USAGE) from error
     print_result(
         json,
-        whatif_document(rollout_id, wanted, changes, course),
-        whatif_text(rollout_id, changes, course, plan) + amend_hint(state, wanted),
+        whatif_document(rollout_id, override_texts, changes, course),
+        whatif_text(rollout_id, changes, course, plan) + amend_hint(state, override_texts),
     )
 
 
@@ -110,23 +110,33 @@ def replay_with_overrides(
     """
     checks, events = records
     findings = findings_of(events)
-    placed = [(_step_at(events, finding), finding) for finding in findings]
-    edits = [parse_override(text, editable_rules(checks, placed, plan)) for text in override_texts]
-    again = list(rejudge_checks(checks, edits))
-    changes = [change for _, some in again for change in some]
-    found = [rejudge_finding(step, finding, edits, plan) for step, finding in placed]
-    changes += [c for c in found if any((e.step, e.gate) == (c.step, c.before.gate) for e in edits)]
+    step_findings = [(_step_at(events, finding), finding) for finding in findings]
+    edits = [
+        parse_override(text, editable_rules(checks, step_findings, plan)) for text in override_texts
+    ]
+    rejudged_checks = list(rejudge_checks(checks, edits))
+    changes = [change for _, check_changes in rejudged_checks for change in check_changes]
+    finding_changes = [
+        rejudge_finding(step, finding, edits, plan) for step, finding in step_findings
+    ]
+    changes += [
+        c
+        for c in finding_changes
+        if any((e.step, e.gate) == (c.step, c.before.gate) for e in edits)
+    ]
     changes.sort(key=lambda change: change.at)
     if plan is None:
         return changes, []
-    still = [
+    firing_findings = [
         finding.model_copy(update={"verdict": change.after})
-        for (_, finding), change in zip(placed, found, strict=True)
+        for (_, finding), change in zip(step_findings, finding_changes, strict=True)
         if would_fire(change)
     ]
     before = RecordedEvidence(plan, sorted_checks(checks), findings)
     after = RecordedEvidence(
-        override_plan(plan, edits), sorted_checks([one for one, _ in again]), still
+        override_plan(plan, edits),
+        sorted_checks([check for check, _ in rejudged_checks]),
+        firing_findings,
     )
     return changes, list(replay_steps(events, before, after))
 

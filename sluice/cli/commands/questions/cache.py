@@ -47,8 +47,8 @@ def forget(
         context = Context.read()
         async with redis_connection(context.redis_cache_url) as redis:
             cache = SemanticCache(redis, context.environment_name, CacheLimits())
-            dropped = {one: await cache.invalidate(one) for one in source}
-        lines = [f"{one}: {_dropped_text(count)}" for one, count in dropped.items()]
+            dropped = {reference: await cache.invalidate(reference) for reference in source}
+        lines = [f"{reference}: {_dropped_text(count)}" for reference, count in dropped.items()]
         print_result(json, {"forgotten": dropped}, "\n".join(lines))
 
     asyncio.run(run())

@@ -75,14 +75,17 @@ def check(catalog: CatalogOption = None, json: JsonOption = False) -> None:
     stores = asyncio.run(
         discover_stores(settings.stores, lambda store, text: print_note(f"{store}: {text}"))
     )
-    found = list(drift(document, stores))
-    lines = [f"{each.change:<8} {each.place}: {each.message}" for each in found]
+    differences = list(drift(document, stores))
+    lines = [
+        f"{difference.change:<8} {difference.place}: {difference.message}"
+        for difference in differences
+    ]
     print_result(
         json,
-        [asdict(each) for each in found],
+        [asdict(difference) for difference in differences],
         "\n".join(lines) or "the stores are as the file says",
     )
-    if found:
+    if differences:
         raise typer.Exit(1)
 
 
@@ -95,10 +98,10 @@ def show(
     """Print one kind: its columns, what it is linked to, examples."""
     document = _load(catalog, _settings())
     if kind not in document.kinds:
-        known = ", ".join(sorted(document.kinds))
-        raise CliError(f"No kind {kind!r}; the catalogue has {known}", Exit.USAGE)
-    shown = document.kinds[kind].model_dump(mode="json", exclude_defaults=True)
-    print_result(json, shown, "\n".join(_kind_lines(document, kind)))
+        kind_names = ", ".join(sorted(document.kinds))
+        raise CliError(f"No kind {kind!r}; the catalogue has {kind_names}", Exit.USAGE)
+    kind_document = document.kinds[kind].model_dump(mode="json", exclude_defaults=True)
+    print_result(json, kind_document, "\n".join(_kind_lines(document, kind)))
 
 
 @app.command()
@@ -115,11 +118,11 @@ def _settings() -> Settings:
 
 
 def _load(path: Path | None, settings: Settings) -> Catalog:
-    chosen = path or settings.catalog
-    if chosen is None:
+    file = path or settings.catalog
+    if file is None:
         raise CliError("Give --catalog FILE or set SLUICE_CATALOG", Exit.USAGE)
     try:
-        return load_catalog(chosen)
+        return load_catalog(file)
     except CatalogError as error:
         raise CliError(str(error), Exit.USAGE) from error
 
@@ -136,7 +139,7 @@ async def _index(catalog: Catalog, settings: Settings) -> tuple[dict[str, int], 
         raise CliError(f"Not indexed: {error}", Exit.UNREACHABLE) from error
     finally:
         await asyncio.gather(pool.close(), driver.close(), redis.aclose())
-    return {name: sum(len(c.values) for c in each) for name, each in values.items()}, size
+    return {name: sum(len(c.values) for c in columns) for name, columns in values.items()}, size
 
 
 async def _read_values(source: ValueSource, catalog: Catalog) -> dict[str, list[ColumnValues]]:

@@ -106,11 +106,11 @@ def ingest(  # noqa: PLR0913 - each is an option
 
 def _readable(names: list[str]) -> tuple[list[str], list[SourceProblem]]:
     """Return the files and addresses to read, and the files that are skipped."""
-    found = list(find_sources(names))
-    if not found:
+    sources = list(find_sources(names))
+    if not sources:
         raise SourceError("nothing to read there: no file of a format that is read")
-    skipped = [SourceProblem(f.name, f.reason) for f in found if isinstance(f, SkippedFile)]
-    return [name for name in found if isinstance(name, str)], skipped
+    skipped = [SourceProblem(f.name, f.reason) for f in sources if isinstance(f, SkippedFile)]
+    return [name for name in sources if isinstance(name, str)], skipped
 
 
 def _dry_run(names: list[str], options: ReadOptions) -> IngestionSummary:
@@ -161,16 +161,16 @@ async def _mirror(
     ingestion: Ingestion, names: list[str], present: Sequence[str], *, yes: bool
 ) -> None:
     """Remove what a folder no longer has, after it was shown."""
-    lost: dict[str, int] = {}
+    lost_counts: dict[str, int] = {}
     for name in names:
         if not is_url(name):
-            lost |= await ingestion.lost_origins(normalize_origin(name), present)
-    if not lost:
+            lost_counts |= await ingestion.lost_origins(normalize_origin(name), present)
+    if not lost_counts:
         return
-    typer.echo(format_lost_sources(lost), err=True)
+    typer.echo(format_lost_sources(lost_counts), err=True)
     if not yes and not (sys.stdin.isatty() and typer.confirm("Remove them?", err=True)):
         raise CliError("Nothing was removed: say --yes to remove them.", Exit.USAGE)
-    for origin in lost:
+    for origin in lost_counts:
         await ingestion.remove_origin(origin)
 
 

@@ -122,8 +122,8 @@ def _route_schemas(classifier: IntentClassifier) -> None:
         except (ValueError, KeyError, TypeError) as error:
             message = f'line {number}: {error}: expected {{"query": …, "schema": …}}'
             raise CliError(message, Exit.USAGE) from error
-        found = {"store": evidence.store, "confidence": round(evidence.confidence, 4)}
-        print(jsonlib.dumps(found), flush=True)
+        choice = {"store": evidence.store, "confidence": round(evidence.confidence, 4)}
+        print(jsonlib.dumps(choice), flush=True)
 
 
 def evaluate(

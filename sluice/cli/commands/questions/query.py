@@ -68,27 +68,27 @@ async def _ask(question: str, url: str, user: str, explain: bool, json: bool) ->
 
 async def _find_router(context: Context) -> str:
     async with redis_connection(context.redis_url) as redis:
-        found = await live_processes(redis, context.environment_name)
-    if not found:
+        processes = await live_processes(redis, context.environment_name)
+    if not processes:
         raise CliError("No router runs. Start one with `sluice router`.", Exit.UNREACHABLE)
-    return found[0].url
+    return processes[0].url
 
 
 def _result_lines(document: Mapping[str, Any]) -> Iterator[str]:
     head = f"{document['intent']} ({document['confidence']:.0%})"
     head += f" from {', '.join(document['backends']) or 'no store'}"
     yield f"{head}, {document['latency_ms']:.0f} ms" + (", cached" if document["cached"] else "")
-    for part, why in document["failures"].items():
-        yield f"degraded: without {part}: {why}"
+    for part, reason in document["failures"].items():
+        yield f"degraded: without {part}: {reason}"
     if document["interpretation"]:
         yield f"understood: {document['interpretation']}"
     if document["value"] is not None:
         yield f"value: {document['value']}"
     if document["left_out"]:
         yield f"need not meet: {'; '.join(document['left_out'])}"
-    for place, one in enumerate(document["results"], 1):
-        yield f"{place}. {one['title']}  [{one['source']}]"
-        yield f"   {one['text'][:300]}"
+    for place, result in enumerate(document["results"], 1):
+        yield f"{place}. {result['title']}  [{result['source']}]"
+        yield f"   {result['text'][:300]}"
     if not document["results"]:
         yield "no results"
 
@@ -112,9 +112,9 @@ def _explanation_lines(document: Mapping[str, Any]) -> Iterator[str]:
         "time": ", ".join(f"{name} {ms:.1f} ms" for name, ms in document["phases_ms"].items()),
         "trace": document["trace_id"],
     }
-    for name, said in rows.items():
-        if said:
-            yield f"{name:<11} {said}"
+    for name, text in rows.items():
+        if text:
+            yield f"{name:<11} {text}"
     yield ""
 
 
@@ -126,29 +126,29 @@ def _choice_text(choice: Mapping[str, Any] | None) -> str:
     if not choice:
         return ""
     arms = " and ".join(choice["arms"])
-    why = f"the intent's default is {choice['default_of_intent']}; by {choice['by']}"
+    reason = f"the intent's default is {choice['default_of_intent']}; by {choice['by']}"
     scores = ", ".join(f"{arm} {score:.2f}" for arm, score in choice["scores"].items())
-    return f"{arms} ({why}; {f'scores {scores}; ' if scores else ''}propensity {choice['propensity']:g})"
+    return f"{arms} ({reason}; {f'scores {scores}; ' if scores else ''}propensity {choice['propensity']:g})"
 
 
 def _rewrite_text(rewrite: Mapping[str, Any] | None) -> str:
     if not rewrite:
         return ""
     parts = rewrite["parts"]
-    said = " | ".join(parts) if len(parts) > 1 else rewrite["text"]
-    return f"{said} (by {rewrite['by']})"
+    text = " | ".join(parts) if len(parts) > 1 else rewrite["text"]
+    return f"{text} (by {rewrite['by']})"
 
 
 def _form_text(question: Mapping[str, Any] | None) -> str:
     return jsonlib.dumps(question["form"], ensure_ascii=False) if question else ""
 
 
-def _pairs_text(found: Mapping[str, Any] | None) -> str:
-    shown = {
+def _pairs_text(values: Mapping[str, Any] | None) -> str:
+    texts = {
         name: ", ".join(map(str, value)) if isinstance(value, list) else value
-        for name, value in (found or {}).items()
+        for name, value in (values or {}).items()
     }
-    return "; ".join(f"{name} {value}" for name, value in shown.items() if value not in ("", None))
+    return "; ".join(f"{name} {value}" for name, value in texts.items() if value not in ("", None))
 
 
 def latency(
@@ -176,18 +176,20 @@ def latency(
         finally:
             await pool.close()
 
-    found = asyncio.run(run())
-    print_result(json, {name: asdict(row) for name, row in found.items()}, _latency_table(found))
+    latencies = asyncio.run(run())
+    print_result(
+        json, {name: asdict(row) for name, row in latencies.items()}, _latency_table(latencies)
+    )
 
 
-def _latency_table(found: Mapping[str, PhaseLatency]) -> str:
-    if not found:
+def _latency_table(latencies: Mapping[str, PhaseLatency]) -> str:
+    if not latencies:
         return "no query was logged in that time"
     head = f"{'phase':<18} {'queries':>8} {'mean ms':>9} {'P50':>9} {'P90':>9} {'P99':>9}"
     rows = (
-        f"{name:<18} {one.queries:>8} {one.mean_ms:>9.2f} {one.p50_ms:>9.2f} "
-        f"{one.p90_ms:>9.2f} {one.p99_ms:>9.2f}"
-        for name, one in found.items()
+        f"{name:<18} {row.queries:>8} {row.mean_ms:>9.2f} {row.p50_ms:>9.2f} "
+        f"{row.p90_ms:>9.2f} {row.p99_ms:>9.2f}"
+        for name, row in latencies.items()
     )
     return "\n".join([head, *rows])
 

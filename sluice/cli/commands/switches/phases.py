@@ -28,9 +28,9 @@ def phases(
     json: JsonOption = False,
 ) -> None:
     """Show the router's phases and their flag, or set them by hand; needs only Redis."""
-    wanted = dict.fromkeys(PHASES, False) if off else _parse(switches or [])
+    desired_phases = dict.fromkeys(PHASES, False) if off else _parse(switches or [])
     context = Context.read()
-    document = asyncio.run(_read_or_set(context, wanted, reason))
+    document = asyncio.run(_read_or_set(context, desired_phases, reason))
     switched = document.phases.model_dump()
     body = {"flag": document.phases_flag, "phases": switched}
     states = ", ".join(f"{name} {'on' if on else 'off'}" for name, on in switched.items())
@@ -38,20 +38,22 @@ def phases(
     print_result(json, body, f"{states}; they {owner}")
 
 
-async def _read_or_set(context: Context, wanted: dict[str, bool], reason: str) -> FlagDocument:
+async def _read_or_set(
+    context: Context, desired_phases: dict[str, bool], reason: str
+) -> FlagDocument:
     async with flag_client(context) as session:
-        if not wanted:
+        if not desired_phases:
             return await session.flags.document()
         change = WriteMetadata(actor=context.actor, reason=reason)
-        return await session.flags.set_phases(wanted, metadata=change)
+        return await session.flags.set_phases(desired_phases, metadata=change)
 
 
 def _parse(switches: list[str]) -> dict[str, bool]:
     """Parse ``NAME=on`` and ``NAME=off``; the store checks the names."""
-    wanted: dict[str, bool] = {}
+    desired_phases: dict[str, bool] = {}
     for switch in switches:
         name, _, state = switch.partition("=")
         if state not in SWITCH_STATES:
             raise CliError(f"{switch!r}: write it as {PHASES[0]}=on or =off", Exit.USAGE)
-        wanted[name] = SWITCH_STATES[state]
-    return wanted
+        desired_phases[name] = SWITCH_STATES[state]
+    return desired_phases

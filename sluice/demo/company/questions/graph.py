@@ -144,7 +144,7 @@ def _loads(world: Company, rng: random.Random) -> Iterator[LabeledQuestion]:
         yield make_question(text, "graph", _related_ids(shipment))
     for shipment in rng.sample(world.shipments, QUESTIONS_PER_KIND):
         driver, customer = world.person[shipment.driver], world.customer[shipment.customer]
-        both = {
+        answer_ids = {
             shipment.id
             for shipment in world.shipments
             if shipment.driver == driver.id and shipment.customer == customer.id
@@ -155,7 +155,7 @@ def _loads(world: Company, rng: random.Random) -> Iterator[LabeledQuestion]:
                 f"What links {customer.name} and {driver.name}?",
             )
         )
-        yield make_question(text, "graph", both)
+        yield make_question(text, "graph", answer_ids)
     for truck in rng.sample(
         [driven for driven in world.trucks if driven.driver], QUESTIONS_PER_KIND
     ):

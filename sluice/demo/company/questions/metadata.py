@@ -41,8 +41,8 @@ def _invoices(world: Company) -> QuestionAnswers:
         "Show all overdue invoices below 5,000 euro",
         {invoice.id for invoice in overdue} - _ids_above(overdue, "amount", 4_999),
     )
-    yield "How many invoices are overdue?", {one.id for one in overdue}
-    yield "list all open invoices", {one.id for one in unpaid}
+    yield "How many invoices are overdue?", {invoice.id for invoice in overdue}
+    yield "list all open invoices", {invoice.id for invoice in unpaid}
     yield (
         "invoices where status = 'open' and amount > 15000",
         _ids_above(unpaid, "amount", 15_000),
@@ -65,9 +65,9 @@ def _invoices_of_customers(world: Company, rng: random.Random) -> QuestionAnswer
     ):
         name = world.customer[invoice.customer].name
         same_amount = {
-            other.id
-            for other in world.invoices
-            if other.customer == invoice.customer and other.status == "overdue"
+            candidate.id
+            for candidate in world.invoices
+            if candidate.customer == invoice.customer and candidate.status == "overdue"
         }
         text = rng.choice(
             (f"List the overdue invoices of {name}", f"Which invoices of {name} are overdue?")
@@ -87,17 +87,20 @@ def _contracts(world: Company) -> QuestionAnswers:
         "Show all terminated contracts",
         {contract.id for contract in world.contracts if contract.status == "terminated"},
     )
-    yield "list expired contracts", {one.id for one in expired}
-    yield "How many contracts are active?", {one.id for one in active}
+    yield "list expired contracts", {contract.id for contract in expired}
+    yield "How many contracts are active?", {contract.id for contract in active}
     yield (
         "contracts where service = 'groupage' and status = 'active'",
         {contract.id for contract in active if contract.service == "groupage"},
     )
     yield (
         "Which active contracts cover refrigerated transport?",
-        {one.id for one in active if one.service == "refrigerated transport"},
+        {contract.id for contract in active if contract.service == "refrigerated transport"},
     )
-    yield "active contract with the highest value", {max(active, key=lambda one: one.value).id}
+    yield (
+        "active contract with the highest value",
+        {max(active, key=lambda contract: contract.value).id},
+    )
 
 
 def _trucks(world: Company, rng: random.Random) -> QuestionAnswers:

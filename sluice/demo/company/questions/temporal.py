@@ -25,7 +25,7 @@ DateFilter = Callable[[date], bool]
 
 
 def _in_month(day: date) -> DateFilter:
-    return lambda other: (other.year, other.month) == (day.year, day.month)
+    return lambda candidate: (candidate.year, candidate.month) == (day.year, day.month)
 
 
 def _in_period(start: date, end: date) -> DateFilter:

@@ -31,8 +31,8 @@ class AlphaBudget(Model):
     @model_validator(mode="after")
     def _require_unique_names(self) -> Self:
         names = [claim.name for claim in self.claims]
-        if twice := {name for name in names if names.count(name) > 1}:
-            raise ValueError(f"{', '.join(sorted(twice))}: each claim may be named once")
+        if duplicates := {name for name in names if names.count(name) > 1}:
+            raise ValueError(f"{', '.join(sorted(duplicates))}: each claim may be named once")
         return self
 
     @classmethod
@@ -45,7 +45,7 @@ class AlphaBudget(Model):
         """Return the part of the claim ``name``; KeyError, with the known names, when it is unknown."""
         for claim in self.claims:
             if claim.name == name:
-                return self.total * claim.weight / sum(one.weight for one in self.claims)
+                return self.total * claim.weight / sum(entry.weight for entry in self.claims)
         raise KeyError(f"{name}: not in the budget; known: {', '.join(self.names)}")
 
     @property

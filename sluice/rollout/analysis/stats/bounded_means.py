@@ -111,8 +111,8 @@ class BoundedMeanTest(Model):
             return state
         history = list(accumulate(blocks, self._add_block, initial=state))[1:]
         logs = {
-            "log_peak_harm": self._log_es(history, -self.margin, worse=True),
-            "log_peak_non_inferiority": self._log_es(history, self.tolerance, worse=False),
+            "log_peak_harm": self._log_es(history, -self.margin, harm=True),
+            "log_peak_non_inferiority": self._log_es(history, self.tolerance, harm=False),
         }
         peaks = {name: max(getattr(state, name), float(log.max())) for name, log in logs.items()}
         return history[-1].model_copy(update=peaks)
@@ -130,15 +130,15 @@ class BoundedMeanTest(Model):
 
     def log_e_harm(self, state: BoundedMeanState) -> float:
         """Log e-value against "worse by at most the margin"."""
-        return float(self._log_es([state], -self.margin, worse=True)[0])
+        return float(self._log_es([state], -self.margin, harm=True)[0])
 
     def log_e_non_inferiority(self, state: BoundedMeanState) -> float:
         """Log e-value against "worse by the tolerance or more"."""
-        return float(self._log_es([state], self.tolerance, worse=False)[0])
+        return float(self._log_es([state], self.tolerance, harm=False)[0])
 
-    def _log_es(self, states: Sequence[BoundedMeanState], shift: float, *, worse: bool) -> Array:
+    def _log_es(self, states: Sequence[BoundedMeanState], shift: float, *, harm: bool) -> Array:
         """Against "treatment's mean ≥ control's + shift", mirrored where better is meant."""
-        low = worse == self.higher_is_better
+        low = harm == self.higher_is_better
         treatment, control = (
             tuple(
                 np.array(column)
@@ -192,7 +192,7 @@ def log_e_lower_mean(
     odds = share / (1 - share)
     bets_t, bets_c = BETS * min(1.0, 1 / odds), BETS * min(1.0, odds)
     (n_t, s_t, v_t), (n_c, s_c, v_c) = (
-        tuple(x[..., None] for x in one) for one in (treatment, control)
+        tuple(x[..., None] for x in columns) for columns in (treatment, control)
     )
     fixed = -bets_t * s_t + bets_c * s_c - _psi(bets_t) * v_t - _psi(bets_c) * v_c
     fixed = fixed + bets_t * n_t * np.asarray(shift)[..., None]

@@ -66,11 +66,11 @@ class EdgesTest(Model, Generic[StateT, BlockT_contra]):
         Raises:
             ValueError: when there are not as many blocks, or states, as edges.
         """
-        if wrong := {len(one) for one in (state.edges, *rows)} - {len(self.edges)}:
+        if wrong := {len(row) for row in (state.edges, *rows)} - {len(self.edges)}:
             raise ValueError(f"counts at {wrong.pop()} edges; the test has {len(self.edges)}")
-        found, log_es = self.edge_test(self.edges[0]).update_many(state.edges, rows)
+        new_states, log_es = self.edge_test(self.edges[0]).update_many(state.edges, rows)
         peak = float((log_sum(log_es) - math.log(len(self.edges))).max())
-        return kind(edges=tuple(found), log_peak=max(state.log_peak, peak))
+        return kind(edges=tuple(new_states), log_peak=max(state.log_peak, peak))
 
     def log_e(self, state: EdgesState[StateT]) -> float:
         count = len(self.edges)
@@ -89,4 +89,4 @@ class EdgesTest(Model, Generic[StateT, BlockT_contra]):
     def strongest_edge(self, state: EdgesState[StateT]) -> tuple[float, StateT]:
         """Return the edge with the most evidence, and its state."""
         pairs = zip(self.edges, state.edges, strict=True)
-        return max(pairs, key=lambda pair: pair[1].wealth.log_e)
+        return max(pairs, key=lambda edge_state: edge_state[1].wealth.log_e)

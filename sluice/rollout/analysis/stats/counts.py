@@ -97,8 +97,8 @@ class CountTest(Model):
         self, states: Sequence[CountState], rows: Sequence[Sequence[CountBlock]]
     ) -> tuple[list[CountState], Array]:
         """Several bettors' states after rows of blocks, one for each of them; see ``after_all``."""
-        treatment = np.array([[_as_array(one.treatment) for one in row] for row in rows])
-        control = np.array([[_as_array(one.control) for one in row] for row in rows])
+        treatment = np.array([[_as_array(block.treatment) for block in row] for row in rows])
+        control = np.array([[_as_array(block.control) for block in row] for row in rows])
         recent = self._faded_counts(
             np.array([_as_array(state.recent) for state in states]), control
         )
@@ -110,7 +110,7 @@ class CountTest(Model):
         )
         wealth, log_es = wealth_after([state.wealth for state in states], self.bets, paid)
         sums = treatment.sum(axis=0), control.sum(axis=0)
-        found = [
+        new_states = [
             CountState(
                 wealth=wealth[i],
                 recent=_as_counts(recent[-1, i]),
@@ -119,7 +119,7 @@ class CountTest(Model):
             )
             for i, state in enumerate(states)
         ]
-        return found, log_es
+        return new_states, log_es
 
     def _faded_counts(self, before: Array, control: Array) -> Array:
         """Return the control's faded counts before each block, and after the last one."""
@@ -149,8 +149,8 @@ def _as_array(counts: Counts) -> Array:
     return np.array((counts.events, counts.units))
 
 
-def _as_counts(pair: Array) -> Counts:
-    return Counts(events=float(pair[0]), units=float(pair[1]))
+def _as_counts(events_and_units: Array) -> Counts:
+    return Counts(events=float(events_and_units[0]), units=float(events_and_units[1]))
 
 
 CohortCounts = tuple[Array, Array]
@@ -186,5 +186,5 @@ def closest_null(treatment: CohortCounts, control: CohortCounts, margin: float) 
 
 
 def _log_likelihood(events: Array, units: Array, rate: Array, null: Array) -> Array:
-    others = (units - events) * (np.log1p(-rate) - np.log1p(-null))
-    return np.asarray(events * np.log(rate / null) + others)
+    non_event_term = (units - events) * (np.log1p(-rate) - np.log1p(-null))
+    return np.asarray(events * np.log(rate / null) + non_event_term)

@@ -96,14 +96,14 @@ def wealth_after(
     takes part in later products only, so it is divided by the earlier ones first:
     then all blocks are one sum that runs on, where a rehearsal would take ten thousands of steps.
     """
-    rows = np.array([one.log_reserve for one in wealth])
+    rows = np.array([bettor.log_reserve for bettor in wealth])
     reserves = rows + bets.log_retained * np.arange(len(log_ratios) + 1)[:, None]
     paid = np.cumsum(log_ratios, axis=0)
     fresh = reserves[:-1, :, None] + bets.log_restart - (paid - log_ratios)
-    begun = np.array([[one.log_stakes for one in wealth]])
+    begun = np.array([[bettor.log_stakes for bettor in wealth]])
     stakes = paid + np.logaddexp.accumulate(np.concatenate([begun, fresh]))[1:]
     log_es = np.logaddexp(log_sum(stakes), reserves[1:])
-    peaks = np.maximum(log_es.max(axis=0), [one.log_peak for one in wealth])
+    peaks = np.maximum(log_es.max(axis=0), [bettor.log_peak for bettor in wealth])
     last = zip(stakes[-1].tolist(), reserves[-1].tolist(), peaks.tolist(), strict=True)
     return [Wealth(log_stakes=tuple(s), log_reserve=r, log_peak=p) for s, r, p in last], log_es
 

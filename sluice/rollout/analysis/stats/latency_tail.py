@@ -93,8 +93,8 @@ def _split_by_edge(block: LatencyTailBlock) -> list[CountBlock]:
     t, c = block.treatment, block.control
     return [
         CountBlock(
-            treatment=Counts(events=treated, units=t.requests),
-            control=Counts(events=others, units=c.requests),
+            treatment=Counts(events=treatment_slower, units=t.requests),
+            control=Counts(events=control_slower, units=c.requests),
         )
-        for treated, others in zip(t.slower, c.slower, strict=True)
+        for treatment_slower, control_slower in zip(t.slower, c.slower, strict=True)
     ]

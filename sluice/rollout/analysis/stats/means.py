@@ -184,8 +184,8 @@ class MeanTest(Model):
 def _interval(test: MeanTest, state: MeanState, alpha: float) -> tuple[float, float]:
     """Return the bounds; each look without a new block takes them again."""
     spread = variance(state) if state.weight else 0.0
-    few = min(state.treatment.units, state.control.units) < test.units_min
-    if few or not 0 < spread < math.inf:
+    too_few = min(state.treatment.units, state.control.units) < test.units_min
+    if too_few or not 0 < spread < math.inf:
         return -math.inf, math.inf
     half = boundary(spread, test.widths, alpha) / state.weight
     middle = state.difference / state.weight
@@ -200,9 +200,9 @@ def variance(state: MeanState) -> float:
 
 def log_mixture(sums: Array, spread: Array, widths: Array) -> Array:
     """Log of the average, over ``widths``, of half-normal mixtures; arguments of shape (…)."""
-    whole = spread[..., None] + widths
-    score = sums[..., None] / np.sqrt(whole)
-    logs: Array = math.log(2) + (np.log(widths) - np.log(whole)) / 2 + score**2 / 2
+    total_spread = spread[..., None] + widths
+    score = sums[..., None] / np.sqrt(total_spread)
+    logs: Array = math.log(2) + (np.log(widths) - np.log(total_spread)) / 2 + score**2 / 2
     return log_sum(logs + _log_normal_below(score)) - math.log(len(widths))
 
 

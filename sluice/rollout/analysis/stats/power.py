@@ -87,8 +87,8 @@ def hours_to_detect_hazard(
         test.stratum_test(),
     )
     needed = _required_log_growth(test.bets, alpha) - math.log(test.parts[0])
-    enough = np.flatnonzero((np.cumsum(logs, axis=0) >= needed).any(axis=1))
-    return float(hours[enough[0] + 1]) if len(enough) else math.inf
+    detections = np.flatnonzero((np.cumsum(logs, axis=0) >= needed).any(axis=1))
+    return float(hours[detections[0] + 1]) if len(detections) else math.inf
 
 
 def hours_to_detect_bounded_mean(
@@ -103,23 +103,23 @@ def hours_to_detect_bounded_mean(
         for n, mean in zip((users * traffic.share, users * (1 - traffic.share)), means, strict=True)
     ]
     log_es = log_e_lower_mean(columns[0], columns[1], -test.margin, traffic.share)
-    enough = np.flatnonzero(log_es >= -math.log(alpha))
-    return float(hours[enough[0]]) if len(enough) else math.inf
+    detections = np.flatnonzero(log_es >= -math.log(alpha))
+    return float(hours[detections[0]]) if len(detections) else math.inf
 
 
 def hours_to_detect_mean(
     test: MeanTest, traffic: TrafficForecast, worse_by: float, alpha: float
 ) -> float:
     """Return the same for a mean that is worse by ``worse_by`` (in the metric's unit, positive)."""
-    lost, share = worse_by - test.margin, traffic.share
+    excess, share = worse_by - test.margin, traffic.share
 
     def shown(hours: float) -> bool:
         units = float(traffic.users_with_event(1.0, 1.0, np.array(hours)))
-        few = units * min(share, 1 - share) < test.units_min
-        enough = _mean_log_e(test, units * share * (1 - share), lost) >= -math.log(alpha)
-        return enough and not few
+        too_few = units * min(share, 1 - share) < test.units_min
+        is_detected = _mean_log_e(test, units * share * (1 - share), excess) >= -math.log(alpha)
+        return is_detected and not too_few
 
-    if lost <= 0 or not shown(HOURS_MAX):
+    if excess <= 0 or not shown(HOURS_MAX):
         return math.inf
     low, high = 0.0, HOURS_MAX
     for _ in range(_BISECTIONS):
@@ -149,9 +149,9 @@ def hours_to_detect_user_means(
     return float(hours[enough[0]]) if len(enough) else math.inf
 
 
-def _mean_log_e(test: MeanTest, weight: float, lost: float) -> float:
+def _mean_log_e(test: MeanTest, weight: float, excess: float) -> float:
     spread = np.array(weight * test.deviation**2)
-    return float(log_mixture(np.array(weight * lost), spread, test.widths))
+    return float(log_mixture(np.array(weight * excess), spread, test.widths))
 
 
 def _hours_to_reach(growth_per_hour: Array, bets: BettingStrategy, alpha: float) -> float:

@@ -39,9 +39,9 @@ def judge_evidence(
     if math.isnan(log_e) or math.isnan(log_e_peak):
         raise ValueError("the evidence is not a number; measure again")
     rejected = log_e_peak >= -math.log(alpha)
-    shown = format_e_value(log_e_peak if rejected else log_e)
+    e_value_text = format_e_value(log_e_peak if rejected else log_e)
     side, end = ("≥", claim) if rejected else ("<", f"not {claim}")
-    because = f"{facts}, e-value {shown} {side} {1 / alpha:,.0f}: {end} at α = {alpha:g}"
+    because = f"{facts}, e-value {e_value_text} {side} {1 / alpha:,.0f}: {end} at α = {alpha:g}"
     return SequentialResult(
         claim=claim,
         log_e=log_e,

@@ -20,12 +20,14 @@ def acknowledge(state: State, now: datetime, command: Command) -> None:
         until=now + command.duration,
     )
     flags = state.red_flags
-    others = tuple(other for other in flags.acknowledged if other.name != name)
+    other_records = tuple(
+        acknowledgement for acknowledgement in flags.acknowledged if acknowledgement.name != name
+    )
     is_pending = flags.finding is not None and flags.finding.name == name
     state.red_flags = flags.model_copy(
         update={
-            "acknowledged": (*others, record),
-            "muted": tuple(other for other in flags.muted if other != name),
+            "acknowledged": (*other_records, record),
+            "muted": tuple(finding for finding in flags.muted if finding != name),
             "finding": None if is_pending else flags.finding,
         }
     )
@@ -37,7 +39,7 @@ def _keep_pause(state: State, now: datetime, name: str) -> None:
     """Leave a pause to people once every P1 that caused it is acknowledged."""
     if state.pause is None or name not in state.pause.findings:
         return
-    findings = tuple(other for other in state.pause.findings if other != name)
+    findings = tuple(finding_name for finding_name in state.pause.findings if finding_name != name)
     state.pause = state.pause.model_copy(update={"findings": findings})
     if not findings:
         state.pause = state.pause.model_copy(update={"auto_rollback_at": None})

@@ -18,9 +18,9 @@ def amend(state: State, now: datetime, command: Command) -> None:
     amended = command.plan
     assert amended is not None  # noqa: S101  admission requires it
     changes = compare_plans(state.plan, amended, rollout_position(state))
-    shown = [change.text for change in changes[:CHANGES_SHOWN]]
-    rest = len(changes) - len(shown)
-    text = "; ".join(shown + ([f"and {rest} more"] if rest else []))
+    listed_changes = [change.text for change in changes[:CHANGES_SHOWN]]
+    rest = len(changes) - len(listed_changes)
+    text = "; ".join(listed_changes + ([f"and {rest} more"] if rest else []))
     _forget_changed_items(state, amended)
     _void_changed_entry(state, amended)
     state.clock = state.clock.model_copy(update={"stable_since": None})
@@ -41,6 +41,6 @@ def _forget_changed_items(state: State, amended: RolloutPlan) -> None:
     before, after = (
         {i.name: i for s in p.steps for i in s.checklist} for p in (state.plan, amended)
     )
-    same = {name for name, item in after.items() if before.get(name) == item}
-    state.item_results = {k: v for k, v in state.item_results.items() if k in same}
-    state.attestations = {k: v for k, v in state.attestations.items() if k in same}
+    unchanged = {name for name, item in after.items() if before.get(name) == item}
+    state.item_results = {k: v for k, v in state.item_results.items() if k in unchanged}
+    state.attestations = {k: v for k, v in state.attestations.items() if k in unchanged}

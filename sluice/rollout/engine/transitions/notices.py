@@ -27,8 +27,8 @@ def append_event(state: State, event: Event) -> None:
         "percentage": state.percentage,
         "evidence": take_evidence_head(state),
     }
-    linked = link_event(event.model_copy(update=update), last, state.rollout_id)
-    state.timeline = (*state.timeline, linked)[-TIMELINE_MAX:]
+    linked_event = link_event(event.model_copy(update=update), last, state.rollout_id)
+    state.timeline = (*state.timeline, linked_event)[-TIMELINE_MAX:]
 
 
 def enqueue_notice(state: State, now: datetime, severity: Severity, alert: str, text: str) -> None:
@@ -54,7 +54,10 @@ def enqueue_notice(state: State, now: datetime, severity: Severity, alert: str, 
     )
     open_alerts = state.outbox.open_alerts
     if severity in PAGING_SEVERITIES:
-        open_alerts = (*(other for other in open_alerts if other.alert != alert), notice)
+        open_alerts = (
+            *(open_notice for open_notice in open_alerts if open_notice.alert != alert),
+            notice,
+        )
     _update_outbox(state, notices=(*state.outbox.notices, notice), open_alerts=open_alerts)
 
 

@@ -24,7 +24,7 @@ def add_reminder(state: State, now: datetime, name: str, reason: str) -> None:
 
 def drop_reminder(state: State, name: str) -> None:
     """Drop a reminder whose subject is over."""
-    state.reminders = tuple(other for other in state.reminders if other.name != name)
+    state.reminders = tuple(reminder for reminder in state.reminders if reminder.name != name)
 
 
 def send_reminders(state: State, now: datetime) -> None:

@@ -137,8 +137,8 @@ def complete_rollback(
 ) -> None:
     """Record that the store has the target: the rollout is Degraded until a person decides."""
     next_at = now + state.plan.rollbacks.graceful.watch if rollback.remaining_levels else None
-    written = {"completed_at": now, "version": version, "next_level_at": next_at}
-    state.rollback = rollback.model_copy(update=written)
+    completion = {"completed_at": now, "version": version, "next_level_at": next_at}
+    state.rollback = rollback.model_copy(update=completion)
     state.status = Status.DEGRADED
     state.percentage = percentage
     state.live = LiveStep(name=rollback.to_step or "", since=now)

@@ -107,8 +107,8 @@ def add_evidence(state: State, check: Check) -> None:
 
 def merge_evidence(state: State, group: RuleGroup, states: Mapping[str, SequentialState]) -> None:
     """Put the sequential states that a check or a watch returned into the state."""
-    named = {f"{group}/{name}": sequential for name, sequential in states.items()}
-    state.sequential_states = {**state.sequential_states, **named}
+    states_by_rule = {f"{group}/{name}": sequential for name, sequential in states.items()}
+    state.sequential_states = {**state.sequential_states, **states_by_rule}
 
 
 def mark_recorded(state: State, until: datetime) -> None:

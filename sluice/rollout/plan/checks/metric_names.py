@@ -21,10 +21,10 @@ def check_metric_names(plan: RolloutPlan) -> Iterator[Problem]:
         for field, template in _templates(metric):
             text = template.replace("$cohort", "treatment").replace("$window", "5m")
             try:
-                found = parse_selectors(text.replace("$le", "1")).selectors
+                selectors = parse_selectors(text.replace("$le", "1")).selectors
             except ValueError:
                 continue  # Prometheus says so, or the check of statistics does
-            for selector in found:
+            for selector in selectors:
                 if problem := _selector_problem(selector):
                     yield ("metrics", name, *field), problem
 
@@ -44,10 +44,10 @@ def _selector_problem(selector: Selector) -> str:
         if not name.startswith(ROUTER_PREFIX):
             return ""
         return f"no router exports {name!r}{_suggestion(name, tuple(ROUTER_SERIES))}"
-    known = {*ROUTER_SERIES[name], *SCRAPE_LABELS}
-    known |= {"le"} if name.endswith(HISTOGRAM_SUFFIX) else set()
-    for label in sorted(selector.labels - known):
-        return f"{name} has no label {label!r}{_suggestion(label, tuple(known))}"
+    known_labels = {*ROUTER_SERIES[name], *SCRAPE_LABELS}
+    known_labels |= {"le"} if name.endswith(HISTOGRAM_SUFFIX) else set()
+    for label in sorted(selector.labels - known_labels):
+        return f"{name} has no label {label!r}{_suggestion(label, tuple(known_labels))}"
     return ""
 
 

@@ -22,8 +22,11 @@ def check_prerequisites(plan: RolloutPlan) -> Iterator[Problem]:
 def _check_related_rollouts(plan: RolloutPlan) -> Iterator[Problem]:
     if plan.flag in plan.excludes:
         yield ("excludes",), f"names the plan's own flag {plan.flag!r}, so nothing could be raised"
-    for i, one in enumerate(plan.after):
-        if (one.flag, one.environment or plan.environment) == (plan.flag, plan.environment):
+    for i, prerequisite in enumerate(plan.after):
+        if (prerequisite.flag, prerequisite.environment or plan.environment) == (
+            plan.flag,
+            plan.environment,
+        ):
             yield (
                 ("after", i),
                 f"waits for the plan's own rollout {plan.flag!r}; name another environment",

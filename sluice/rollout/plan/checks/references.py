@@ -43,25 +43,25 @@ def _rollback_targets(step: Step) -> Iterator[tuple[str, str]]:
 
 
 def _check_rule_names(s: int, step: Step) -> Iterator[Problem]:
-    for which in ("gates", "red_flags"):
-        names = [gate.name for gate in getattr(step, which)]
+    for group in ("gates", "red_flags"):
+        names = [gate.name for gate in getattr(step, group)]
         for g, name in enumerate(names):
             if name in names[:g]:
-                yield ("steps", s, which, g), f"{name!r} is used twice; set name: on one of them"
+                yield ("steps", s, group, g), f"{name!r} is used twice; set name: on one of them"
 
 
 def _check_gates(plan: RolloutPlan) -> Iterator[Problem]:
-    known = ", ".join(sorted(plan.metrics))
+    metric_names = ", ".join(sorted(plan.metrics))
     recorded = {gate.metric for gate in plan.baselines}
     for b, gate in enumerate(plan.baselines):
         if gate.metric not in plan.metrics:
             yield (
                 ("baselines", b, "metric"),
-                f"{gate.metric!r} is not under metrics; known: {known}",
+                f"{gate.metric!r} is not under metrics; known: {metric_names}",
             )
     for place, gate in plan.rules():
         if gate.metric not in plan.metrics:
-            yield (*place, "metric"), f"{gate.metric!r} is not under metrics; known: {known}"
+            yield (*place, "metric"), f"{gate.metric!r} is not under metrics; known: {metric_names}"
         elif gate.kind is GateKind.BASELINE and gate.metric not in recorded:
             yield (*place, "kind"), f"{gate.metric!r} has no recorded baseline; add it to baselines"
         elif gate.min_samples and plan.metrics[gate.metric].samples is None:

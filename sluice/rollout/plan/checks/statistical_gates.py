@@ -57,8 +57,8 @@ def _selector_problem(template: str, matcher: str, cohorts: CohortMapping) -> st
         return f"is not a PromQL selector: {error}"
     if len(selectors) != 1 or "{" not in text or not text.rstrip().endswith("}"):
         return "must be one counter with matchers, without function, range or offset"
-    of_cohort = (one for one in selectors[0].matchers if _COHORT_MARK in one.value)
-    return next(filter(None, (cohort_matcher_problem(one, cohorts) for one in of_cohort)), "")
+    of_cohort = (label for label in selectors[0].matchers if _COHORT_MARK in label.value)
+    return next(filter(None, (cohort_matcher_problem(label, cohorts) for label in of_cohort)), "")
 
 
 def _check_gates(plan: RolloutPlan) -> Iterator[Problem]:
@@ -99,9 +99,9 @@ def _check_second_cohort(plan: RolloutPlan) -> Iterator[Problem]:
             continue
         for g, gate in enumerate(step.gates):
             if gate.kind is GateKind.STATISTICAL and not gate.dry_run:
-                where = "after the flag is gone" if step.delete_flag else f"at {percentage:g} %"
+                place = "after the flag is gone" if step.delete_flag else f"at {percentage:g} %"
                 yield (
                     ("steps", s, "gates", g, "kind"),
-                    f"a statistical gate has no second cohort {where}, so it could never pass; "
+                    f"a statistical gate has no second cohort {place}, so it could never pass; "
                     "remove it here",
                 )

@@ -29,54 +29,52 @@ def check_thresholds(plan: RolloutPlan, data: Any) -> Iterator[Problem]:  # noqa
         elif gate.min_events and metric.samples is None:
             yield (*place, "min_events"), f"needs samples: of the metric {gate.metric!r}"
         for field, problem_of in (("threshold", threshold_problem), ("floor", floor_problem)):
-            written = _look_up(data, (*place, field))
-            if written is not None and (problem := problem_of(gate, metric.unit, written)):
+            raw_value = _look_up(data, (*place, field))
+            if raw_value is not None and (problem := problem_of(gate, metric.unit, raw_value)):
                 yield (*place, field), problem
 
 
-def threshold_problem(gate: Gate, unit: str, written: object) -> str:
+def threshold_problem(gate: Gate, unit: str, raw_value: object) -> str:
     """Return the reason why the written threshold does not fit the gate, or an empty text."""
-    form = threshold_form(written)
+    form = threshold_form(raw_value)
     if form is None:
         return ""
     if gate.kind in RELATIVE_KINDS:
-        return _relative_problem(gate, written, form)
-    return _absolute_problem(gate, unit, written, form)
+        return _relative_problem(gate, raw_value, form)
+    return _absolute_problem(gate, unit, raw_value, form)
 
 
-def floor_problem(gate: Gate, unit: str, written: object) -> str:
+def floor_problem(gate: Gate, unit: str, raw_value: object) -> str:
     """Return the reason why the written floor does not fit the metric, or an empty text."""
-    form = threshold_form(written)
-    return "" if form is None else _absolute_problem(gate, unit, written, form)
+    form = threshold_form(raw_value)
+    return "" if form is None else _absolute_problem(gate, unit, raw_value, form)
 
 
-def _relative_problem(gate: Gate, written: object, form: ThresholdForm) -> str:
+def _relative_problem(gate: Gate, raw_value: object, form: ThresholdForm) -> str:
     if form in (ThresholdForm.CHANGE, ThresholdForm.FACTOR):
         return ""
-    value = parse_threshold(written)
+    value = parse_threshold(raw_value)
     if form is ThresholdForm.DURATION:
         return (
-            f"{written!r} is a time, but a {gate.kind} gate takes a change of its reference; "
+            f"{raw_value!r} is a time, but a {gate.kind} gate takes a change of its reference; "
             "write for example +10% or 2x"
         )
     if value == 0:
         return ""
     meaning = f"{round(100 * value, 6):+g}%"
-    fix = f"{meaning} or, as a factor, {written}x" if form is ThresholdForm.NUMBER else meaning
-    return (
-        f"{written!r} of a {gate.kind} gate is ambiguous: it would change by {meaning}; write {fix}"
-    )
+    fix = f"{meaning} or, as a factor, {raw_value}x" if form is ThresholdForm.NUMBER else meaning
+    return f"{raw_value!r} of a {gate.kind} gate is ambiguous: it would change by {meaning}; write {fix}"
 
 
-def _absolute_problem(gate: Gate, unit: str, written: object, form: ThresholdForm) -> str:
+def _absolute_problem(gate: Gate, unit: str, raw_value: object, form: ThresholdForm) -> str:
     if form is ThresholdForm.FACTOR:
-        return f"{written!r} is relative; set kind: baseline or control, or write a plain value"
+        return f"{raw_value!r} is relative; set kind: baseline or control, or write a plain value"
     if form is ThresholdForm.CHANGE and not (gate.kind is GateKind.TREND and unit == "ratio"):
-        return f"{written!r} is relative; set kind: baseline or control, or leave out the sign"
+        return f"{raw_value!r} is relative; set kind: baseline or control, or leave out the sign"
     if form is ThresholdForm.DURATION and unit != "seconds":
-        return f"{written!r} is a time, but the metric's unit is {unit}; write a plain number"
+        return f"{raw_value!r} is a time, but the metric's unit is {unit}; write a plain number"
     if form is ThresholdForm.PERCENT and unit not in _PERCENT_UNITS:
-        return f"{written!r} is a share, but the metric's unit is {unit}; write a plain number"
+        return f"{raw_value!r} is a share, but the metric's unit is {unit}; write a plain number"
     return ""
 
 
