@@ -22,6 +22,7 @@ from pathlib import Path
 from redis.asyncio import Redis
 from temporalio.client import Client
 
+from sluice.cli.clients.ledger import create_ledger
 from sluice.cli.clients.rollouts import Rollouts
 from sluice.cli.errors import CliError
 from sluice.flags import FeatureFlags
@@ -29,6 +30,7 @@ from sluice.rollout.engine.commands import Command, Verb
 from sluice.rollout.plan.loader import parse_plan
 from sluice.rollout.plan.schema import RolloutPlan
 from sluice.stack import Stack
+from sluice.stack.services.postgres_roles import WRITER
 from sluice.worker.payload_converter import DATA_CONVERTER
 
 P99_BAR_MS = 250.0
@@ -60,7 +62,9 @@ async def running_stack(folder: Path) -> AsyncIterator[Stack]:
     stack = Stack(folder / "stack", {**os.environ, **UNREACHABLE_PROMETHEUS})
     try:
         await stack.up(SERVICES)
-        await stack.spawn("worker", (sys.executable, "-m", "worker"))
+        await create_ledger(stack)
+        settings = stack.ledger_environment(WRITER)
+        await stack.spawn("worker", (sys.executable, "-m", "worker"), env=settings)
         yield stack
     finally:
         await stack.down()

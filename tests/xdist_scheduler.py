@@ -14,6 +14,7 @@ from xdist.workermanage import WorkerController  # type: ignore[import-untyped] 
 ROOT = Path(__file__).parents[1]
 LONGEST_FIRST = (
     "graph",
+    "tests/docs/test_own_service.py",
     "tests/integration/stack/test_stack.py",
     "tests/integration/rehearsal/test_rehearsal.py",
     "tests/faults/test_worker_killed.py",
