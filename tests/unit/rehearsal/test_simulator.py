@@ -24,7 +24,7 @@ from sluice.rollout.engine.decide import (
 )
 from sluice.rollout.engine.state import State, Status
 
-SEEDS = 600
+SEEDS = 400
 SEED_PARTS = 4
 OUTAGES = (
     "the store refuses write",
