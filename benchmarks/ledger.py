@@ -20,11 +20,13 @@ import asyncpg  # type: ignore[import-untyped]  # asyncpg ships no type informat
 
 from activities.adapters.postgres_ledger import PostgresLedger
 from activities.contract.models import CheckRecord, LedgerEntry
+from sluice.cli.clients.ledger import create_ledger
 from sluice.rollout.analysis.verdict import Check, Outcome, Verdict
 from sluice.rollout.engine.event_chain import Event
 from sluice.rollout.plan.loader import load_plan
 from sluice.rollout.plan.schema import RolloutPlan
 from sluice.stack import Stack
+from sluice.stack.services.postgres_roles import OWNER
 
 SECONDS_BAR = 0.5
 PLAN = Path(__file__).parents[1] / "plans" / "phase4.yaml"
@@ -97,7 +99,8 @@ async def measure(rows: int, rounds: int) -> dict[str, float]:
             await stack.up(("postgres",))
             environment = {**os.environ, **stack.environment()}
             environment["TEMPORAL_ADDRESS"] = "127.0.0.1:9"
-            await fill(environment["POSTGRES_DSN"], rows)
+            await create_ledger(stack)
+            await fill(stack.ledger_environment(OWNER)["SLUICE_LEDGER_DSN"], rows)
             return {
                 command[0]: min(time_command(command, environment) for _ in range(rounds))
                 for command in COMMANDS
