@@ -25,12 +25,12 @@ from temporalio.client import Client
 from sluice.cli.clients.ledger import create_ledger
 from sluice.cli.clients.rollouts import Rollouts
 from sluice.cli.errors import CliError
+from sluice.demo.processes import start_worker
 from sluice.flags import FeatureFlags
 from sluice.rollout.engine.commands import Command, Verb
 from sluice.rollout.plan.loader import parse_plan
 from sluice.rollout.plan.schema import RolloutPlan
 from sluice.stack import Stack
-from sluice.stack.services.postgres_roles import WRITER
 from sluice.worker.payload_converter import DATA_CONVERTER
 
 P99_BAR_MS = 250.0
@@ -63,8 +63,7 @@ async def running_stack(folder: Path) -> AsyncIterator[Stack]:
     try:
         await stack.up(SERVICES)
         await create_ledger(stack)
-        settings = stack.ledger_environment(WRITER)
-        await stack.spawn("worker", (sys.executable, "-m", "worker"), env=settings)
+        await start_worker(stack)
         yield stack
     finally:
         await stack.down()

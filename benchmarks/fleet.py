@@ -26,11 +26,11 @@ from temporalio.client import Client
 from sluice.cli.clients.ledger import create_ledger
 from sluice.cli.clients.rollouts import Rollouts
 from sluice.cli.errors import CliError
+from sluice.demo.processes import start_worker
 from sluice.flags import FeatureFlags
 from sluice.rollout.plan.loader import parse_plan
 from sluice.rollout.plan.schema import RolloutPlan
 from sluice.stack import Stack
-from sluice.stack.services.postgres_roles import WRITER
 from sluice.worker.payload_converter import DATA_CONVERTER
 
 P99_BAR_SECONDS = 5.0
@@ -130,9 +130,7 @@ async def measure_stack(stack: Stack, count: int, quiet: float) -> dict[str, obj
     source = MetricsSource(names)
     stack.set_scrape_targets([source.address], "fleet")
     await create_ledger(stack)
-    settings = stack.ledger_environment(WRITER)
-    record = await stack.spawn("worker", (sys.executable, "-m", "worker"), env=settings)
-    worker = psutil.Process(record.pid)
+    worker = psutil.Process((await start_worker(stack)).pid)
     environment = stack.environment()
     client = await Client.connect(environment["TEMPORAL_ADDRESS"], data_converter=DATA_CONVERTER)
     async with Redis.from_url(environment["REDIS_URL"]) as redis:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import socket
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import httpx
 
 from sluice.stack import Stack
 from sluice.stack.services.postgres_roles import WRITER
+from sluice.stack.state import ServiceRecord
 
 ROUTER_COUNT = 2
 READY_SECONDS = 60.0
@@ -62,9 +64,12 @@ async def start_load(stack: Stack, routers: list[DemoRouter]) -> None:
     await stack.spawn("load", (sys.executable, "-m", "sluice.demo.load_generator", *options))
 
 
-async def start_worker(stack: Stack) -> None:
-    environment = stack.ledger_environment(WRITER)
-    await stack.spawn("worker", (sys.executable, "-m", "worker"), env=environment)
+async def start_worker(
+    stack: Stack, settings: Mapping[str, str] | None = None, name: str = "worker"
+) -> ServiceRecord:
+    """Start a worker with these settings, in the role that may write to the stack's ledger."""
+    environment = {**stack.ledger_environment(WRITER), **(settings or {})}
+    return await stack.spawn(name, (sys.executable, "-m", "worker"), env=environment)
 
 
 async def _wait_until_ready(router: DemoRouter) -> None:

@@ -19,11 +19,11 @@ from temporalio.client import Client
 from sluice.cli.clients.ledger import create_ledger
 from sluice.cli.clients.rollouts import Rollouts
 from sluice.cli.errors import CliError
+from sluice.demo.processes import start_worker
 from sluice.flags import FeatureFlags
 from sluice.rollout.engine.state import State, Status
 from sluice.rollout.plan.loader import load_plan
 from sluice.stack import Stack
-from sluice.stack.services.postgres_roles import WRITER
 from sluice.worker.payload_converter import DATA_CONVERTER
 from tests.conftest import NO_NODE, clean_environ, run_blocking
 from tests.free_port import free_port
@@ -76,8 +76,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory, stack_guard: None) -> Iterat
     stack = Stack(folder / "stack", clean_environ())
     run_blocking(lambda: stack.up(SERVICES))
     run_blocking(lambda: create_ledger(stack))
-    settings = {"SLUICE_REPORT_ROOT": str(folder), **stack.ledger_environment(WRITER)}
-    run_blocking(lambda: stack.spawn("worker", (sys.executable, "-m", "worker"), env=settings))
+    settings = {"SLUICE_REPORT_ROOT": str(folder)}
+    run_blocking(lambda: start_worker(stack, settings))
     yield stack
     run_blocking(stack.down)
 

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from wsgiref.simple_server import WSGIServer
@@ -15,11 +14,11 @@ from temporalio.client import Client
 from sluice.cli.clients.ledger import create_ledger
 from sluice.cli.clients.rollouts import Rollouts
 from sluice.cli.errors import CliError
+from sluice.demo.processes import start_worker
 from sluice.flags import AuditEntry, FeatureFlags
 from sluice.rollout.engine.state import State
 from sluice.rollout.plan.loader import parse_plan
 from sluice.stack import Stack
-from sluice.stack.services.postgres_roles import WRITER
 from sluice.worker.payload_converter import DATA_CONVERTER
 
 FLAG = "learning"
@@ -106,9 +105,7 @@ class LiveRollout:
         self, settings: Mapping[str, str] | None = None, name: str = "worker"
     ) -> None:
         root = {"SLUICE_REPORT_ROOT": str(self.stack.home)}
-        ledger = self.stack.ledger_environment(WRITER)
-        environment = {**root, **ledger, **(settings or {})}
-        await self.stack.spawn(name, (sys.executable, "-m", "worker"), env=environment)
+        await start_worker(self.stack, {**root, **(settings or {})}, name)
 
     async def kill_worker(self) -> None:
         """SIGKILL: no chance to hand anything over."""
