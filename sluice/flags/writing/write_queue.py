@@ -105,8 +105,8 @@ class WriteQueue:
     def _take_entries(self) -> list[_Entry]:
         """Take the lowering writes, or all: a refused step must not refuse a rollback with it."""
         lowering = [entry for entry in self._waiting if entry.request.replacement is not None]
-        entries = lowering or self._waiting
-        self._waiting = [entry for entry in self._waiting if entry not in entries]
+        raising = [entry for entry in self._waiting if entry.request.replacement is None]
+        entries, self._waiting = (lowering, raising) if lowering else (raising, [])
         return entries
 
     async def _commit(self, entries: Sequence[_Entry]) -> None:

@@ -109,12 +109,13 @@ def _forecast_step(plan: RolloutPlan, traffic: ExpectedTraffic, visit: _Visit) -
     gates: list[GateForecast] = []
     together = [1.0] * len(looks.hours)
     for gate in step.gates:
-        passes, fails = _look_chances(plan, gate, traffic, visit, looks)
+        signal = healthy_signal(plan, gate, traffic, visit.share)
+        passes, fails = _look_chances(signal, looks)
         verdict, failed = looks.verdict(passes, fails)
         if gate.claim == "non_inferiority":
             verdict = success_chance(plan, gate, traffic, visit.share)
         bound = _alpha(plan, "gates", gate, visit)
-        unknown = bound is None and healthy_signal(plan, gate, traffic, visit.share) is None
+        unknown = bound is None and signal is None
         gates.append(
             GateForecast(
                 step=step.name,
@@ -277,11 +278,8 @@ class _Looks:
         return min(1.0, ended), sum(before) * fails[-1] if ended < 1 else 0.0
 
 
-def _look_chances(
-    plan: RolloutPlan, gate: Gate, traffic: ExpectedTraffic, visit: _Visit, looks: _Looks
-) -> tuple[list[float], list[float]]:
+def _look_chances(signal: HealthyReading | None, looks: _Looks) -> tuple[list[float], list[float]]:
     """Return the chances that each check of a gate is Successful, and that it is Failed."""
-    signal = healthy_signal(plan, gate, traffic, visit.share)
     if signal is None:
         return [1.0] * len(looks.hours), [0.0] * len(looks.hours)
     passes, fails = [], []
