@@ -128,7 +128,10 @@ class RedFlagWatch:
             problem=flag.problem or _first_error(verdicts),
             sequential_states={**self.checkpoint.sequential_states, **sampler.sequential_states},
         )
-        findings = [*self._findings(flag, verdicts, now), *self._unwatched(last_poll_at, now)]
+        findings = [
+            *self._findings(flag, verdicts, now),
+            *self._unwatched_findings(last_poll_at, now),
+        ]
         return min(findings, key=_severity, default=None)
 
     def _record_lateness(self, last_poll_at: datetime | None, now: datetime) -> float:
@@ -142,7 +145,9 @@ class RedFlagWatch:
         ).record(late)
         return late.total_seconds()
 
-    def _unwatched(self, last_poll_at: datetime | None, now: datetime) -> Iterator[Finding]:
+    def _unwatched_findings(
+        self, last_poll_at: datetime | None, now: datetime
+    ) -> Iterator[Finding]:
         limit = self._request.blind_after
         if limit is None or not self._gates:
             return

@@ -117,7 +117,7 @@ def _desired_watch_at_zero(state: State) -> WatchRequest | None:
     """Watch the flag alone after a rollback to 0 %: only this rollout may raise it again."""
     step = state.rollback_origin_step
     is_settled = state.sequence > 0 and state.pending_rollback is None
-    if not is_settled or not _owns_flag(state, step) or not workflow.patched("watch-at-zero"):
+    if not is_settled or not _owns_flag(state, step):
         return None
     return WatchRequest(
         rollout_id=state.rollout_id,

@@ -77,8 +77,7 @@ class RolloutWorkflow:
                 continue
         self.watcher.cancel()
         self.context.publish_status("finished")
-        if workflow.patched("record-end"):
-            await self.world.record_end()
+        await self.world.record_end()
         await self.notices.drain(state)
         await workflow.wait_condition(workflow.all_handlers_finished)
         return RolloutResult(status=state.status, percentage=state.percentage, report=state.report)

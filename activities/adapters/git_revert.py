@@ -71,12 +71,12 @@ class GitRepository:
             raise CodeRefusedError(
                 f"no clone at {self.repository!r}: set SLUICE_CODE_REPOSITORY for the worker"
             )
-        passed = {n: v for n, v in self._passed().items() if n not in HIDDEN_VARIABLES}
+        passed = {n: v for n, v in self._hook_environment().items() if n not in HIDDEN_VARIABLES}
         git = GitClient(folder, {**NON_INTERACTIVE_ENVIRONMENT, **passed, "LC_ALL": "C"})
         await git.run_checked("rev-parse", "--git-dir", error=CodeRefusedError)
         return git
 
-    def _passed(self, allowed_names: frozenset[str] = frozenset()) -> dict[str, str]:
+    def _hook_environment(self, allowed_names: frozenset[str] = frozenset()) -> dict[str, str]:
         return {
             name: value
             for name, value in self.environment.items()
@@ -94,7 +94,7 @@ class GitRepository:
             "SLUICE_REVERTED_COMMIT": request.commit,
             "SLUICE_REVERT_COMMIT": commit,
         }
-        environment = {**self._passed(self.hook_variables), **hook_variables}
+        environment = {**self._hook_environment(self.hook_variables), **hook_variables}
         try:
             end = await run_command(command, Path(self.repository), environment, HOOK_SECONDS_MAX)
         except OSError as error:

@@ -63,10 +63,10 @@ class CheckRecord(CheckResult):
 class WatchRequest(Model):
     """Evaluate ``red_flags`` every ``interval_seconds`` until one fires.
 
-    With statistical ones (``exposure``) the watch also returns, with its evidence, after
-    ``shift_seconds``; without them never otherwise.
-    ``percentage`` is what the store must hold: the watch asserts it too. ``noted`` red flags were
-    reported already and stay silent. ``percentage`` None: the flag isn't the rollout's yet.
+    With ``evidence_context`` the watch weighs statistical red flags, and returns its evidence
+    after ``handover_seconds``; without it only a finding ends the watch.
+    ``percentage`` is the stored percentage that the watch asserts; None: the flag is not yet the
+    rollout's. ``muted_findings`` were reported before and are not reported again.
     ``blind_after``: a red flag without a verdict for so long is a finding (None: never).
     ``live_since``: readings of the treatment reach no further back.
     """

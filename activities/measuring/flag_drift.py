@@ -31,7 +31,7 @@ def flag_finding(
     if stored is not None and stored.killed and is_ours:
         text = f"flag {request.flag} was killed by a person"
         return _finding(request, KILLED, (text, Severity.P0), stored, now)
-    drifts = (*_drifts(request, stored), *_asked_deleted(request, askers))
+    drifts = (*_drifts(request, stored), *_askers_drift(request, askers))
     worst = min(drifts, key=lambda drift: drift[1], default=None)
     return _finding(request, DRIFT, worst, stored, now) if worst else None
 
@@ -53,9 +53,7 @@ def _drifts(request: WatchRequest, stored: FlagReceipt | None) -> Iterator[tuple
         yield from _phases_drift(request.phases, stored.phases)
 
 
-def _asked_deleted(
-    request: WatchRequest, askers: tuple[str, ...]
-) -> Iterator[tuple[str, Severity]]:
+def _askers_drift(request: WatchRequest, askers: tuple[str, ...]) -> Iterator[tuple[str, Severity]]:
     if askers:
         count = f"{len(askers)} process{'es' if len(askers) > 1 else ''}"
         yield (

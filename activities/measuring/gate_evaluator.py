@@ -95,12 +95,12 @@ class GateEvaluator:
         if (
             reading.samples == 0
             and not reading.stale
-            and (vanished_reason := await self._vanished(gate, metric))
+            and (vanished_reason := await self._vanished_reason(gate, metric))
         ):
             reading = reading.model_copy(update={"error": vanished_reason})
         return judge(gate, metric, GateReadings(reading=reading, reference=reference))
 
-    async def _vanished(self, gate: Gate, metric: Metric) -> str:
+    async def _vanished_reason(self, gate: Gate, metric: Metric) -> str:
         """Return the reason to call the treatment cohort vanished, or an empty text."""
         share = self._context.share
         if gate.cohort != "treatment" or metric.samples is None or not share or share >= 1:

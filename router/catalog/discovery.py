@@ -7,7 +7,7 @@ from router.catalog.model import Catalog, CatalogKind, CatalogLink
 StoreParts = tuple[Mapping[str, CatalogKind], Iterable[CatalogLink]]
 
 
-def merged(parts: Iterable[StoreParts]) -> Catalog:
+def merge_catalogs(parts: Iterable[StoreParts]) -> Catalog:
     """Join the parts of several stores.
 
     A name that two stores use gets its store in front in the later one: ``graph.movie``. Names

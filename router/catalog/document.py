@@ -37,7 +37,7 @@ def load_catalog(path: Path) -> Catalog:
             )
         kinds |= document.get("kinds") or {}
         links += document.get("links") or []
-    return _validated({"version": 1, "kinds": kinds, "links": links}, path)
+    return _validate({"version": 1, "kinds": kinds, "links": links}, path)
 
 
 def dump_catalog(catalog: Catalog) -> str:
@@ -68,7 +68,7 @@ def _document(path: Path) -> Mapping[str, Any]:
     return document
 
 
-def _validated(document: Mapping[str, Any], path: Path) -> Catalog:
+def _validate(document: Mapping[str, Any], path: Path) -> Catalog:
     try:
         return Catalog.model_validate(document)
     except ValidationError as error:

@@ -96,7 +96,7 @@ class EnglishWords:
                     forms.append(form[:-1])
         return tuple(dict.fromkeys(forms)) or (word,)
 
-    def related(self, word: str, pos: str = "nv") -> dict[str, float]:
+    def related_words(self, word: str, pos: str = "nv") -> dict[str, float]:
         """Return words near ``word`` with a weight from 0.36 to 1; ``pos``: n, v, a."""
         weights: dict[str, float] = {word: 1.0}
         for form in self.base(word):

@@ -74,7 +74,7 @@ async def _unique(session: Session, labels: Sequence[str]) -> dict[str, tuple[st
 
 
 async def _kind(session: Session, label: str, indexed: Sequence[str]) -> CatalogKind:
-    name = _escaped(label)
+    name = _escape(label)
     counted = await _rows(session, f"MATCH (n:{name}) RETURN count(n) AS n")
     sample = await _rows(
         session,
@@ -166,7 +166,7 @@ async def _links(
 ) -> list[CatalogLink]:
     rows = await _rows(
         session,
-        f"MATCH (a)-[r:{_escaped(name)}]->(b) WITH a, r, b LIMIT $limit "
+        f"MATCH (a)-[r:{_escape(name)}]->(b) WITH a, r, b LIMIT $limit "
         "RETURN labels(a) AS start, labels(b) AS end, properties(r) AS p",
         limit=SAMPLE_NODES,
     )
@@ -177,7 +177,7 @@ async def _links(
         for end in _labels(row["end"], kinds)
     )
     properties = _facts([row["p"] for row in rows], len(rows))
-    counted = await _rows(session, f"MATCH ()-[r:{_escaped(name)}]->() RETURN count(r) AS n")
+    counted = await _rows(session, f"MATCH ()-[r:{_escape(name)}]->() RETURN count(r) AS n")
     return [
         CatalogLink(
             name=name,
@@ -196,5 +196,5 @@ def _labels(labels: Iterable[str], kinds: Mapping[str, CatalogKind]) -> list[str
     return [label for label in labels if label in kinds]
 
 
-def _escaped(name: str) -> str:
+def _escape(name: str) -> str:
     return "`" + name.replace("`", "``") + "`"

@@ -128,7 +128,7 @@ def _title(kind: str, facts: Mapping[str, ColumnFacts], key: Sequence[str]) -> t
     person = _person(texts)
     if person:
         return person
-    named_column = _named(kind, texts)
+    named_column = _title_column(kind, texts)
     if named_column:
         return (named_column,)
     distinct = [name for name in texts if facts[name].unique and facts[name].width < LONG_TEXT]
@@ -144,7 +144,7 @@ def _person(texts: Iterable[str]) -> tuple[str, ...]:
     return ()
 
 
-def _named(kind: str, texts: Sequence[str]) -> str | None:
+def _title_column(kind: str, texts: Sequence[str]) -> str | None:
     """Return the title column: ``name``, then ``customer_name`` of customers, then any ``…_name``."""
     kind_words = {singular(word) for word in words_of(kind)}
     ranked = []

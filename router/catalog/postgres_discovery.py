@@ -229,11 +229,11 @@ def _links(
         if start is not None and end is not None:
             declared.add((start, tuple(row["near"])))
             yield _link(start, end, list(zip(row["near"], row["far"], strict=True)))
-    yield from _implied(schema, names, declared)
-    yield from _undeclared(kinds, declared)
+    yield from _implied_links(schema, names, declared)
+    yield from _undeclared_links(kinds, declared)
 
 
-def _implied(
+def _implied_links(
     schema: _Schema, names: Mapping[str, str], declared: set[tuple[str, tuple[str, ...]]]
 ) -> Iterable[CatalogLink]:
     """Yield what a key of several columns implies: its part refers to what the far part refers to."""
@@ -262,7 +262,7 @@ def _link(start: str, end: str, columns: list[tuple[str, str]]) -> CatalogLink:
     )
 
 
-def _undeclared(
+def _undeclared_links(
     kinds: Mapping[str, CatalogKind], declared: set[tuple[str, tuple[str, ...]]]
 ) -> Iterable[CatalogLink]:
     """Guess links that no constraint declares: a column called as another kind's one-column key."""

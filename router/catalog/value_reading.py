@@ -110,20 +110,20 @@ def _columns(kind: CatalogKind) -> list[tuple[str, ...]]:
     return short
 
 
-def _quoted(name: str) -> str:
+def _quote(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
 def _statement(kind: CatalogKind, columns: tuple[str, ...]) -> str:
-    source = ".".join(_quoted(part) for part in kind.source.split(".", 1))
+    source = ".".join(_quote(part) for part in kind.source.split(".", 1))
     if (kind.rows or 0) > SCAN_ROWS_MAX and not kind.view:
         source += f" TABLESAMPLE SYSTEM ({100 * SCAN_ROWS_MAX / (kind.rows or 1):.4f})"
-    value = [_quoted(name) for name in columns]
+    value = [_quote(name) for name in columns]
     if kind.columns[columns[0]].type == "list":
         source += f", unnest({value[0]}) AS element"
         value = ["element"]
     texts = [f"{expression}::text" for expression in value]
-    texts += [f"{_quoted(column)}::text" for column, _ in kind.scopes or ()]
+    texts += [f"{_quote(column)}::text" for column, _ in kind.scopes or ()]
     predicate = " AND ".join(f"{text} <> '' AND length({text}) <= $1" for text in texts)
     return (
         f"SELECT {', '.join(texts)} FROM {source} WHERE {predicate} "  # noqa: S608 - quoted names

@@ -130,7 +130,7 @@ class Vocabulary:
         self._parts = _abbreviations(catalog, english)
         self.words_max = max((key.count(" ") + 1 for key in self._terms), default=1)
         self.lemma = lru_cache(maxsize=32_768)(self._lemma)
-        self.derived = lru_cache(maxsize=4096)(self._derived)
+        self.derived = lru_cache(maxsize=4096)(self._derive_terms)
 
     def find(self, words: Iterable[str]) -> list[Term]:
         """Return the meanings of a phrase, best first; ``words`` are folded."""
@@ -141,7 +141,7 @@ class Vocabulary:
             terms += self.derived(words[0])
         return sorted(terms, key=lambda term: -term.weight)
 
-    def _derived(self, word: str) -> tuple[Term, ...]:
+    def _derive_terms(self, word: str) -> tuple[Term, ...]:
         """Return the meanings of parts of names that abbreviate a word or share its stem."""
         factors = {}
         for part, factor in self._parts.get(word[:1], {}).items():
@@ -177,7 +177,7 @@ class Vocabulary:
         for phrase in dict.fromkeys((*kind_phrases(name), *kind.words)):
             self._add(phrase, Term("kind", name, NAME, exact=True))
             words = phrase.split()
-            related_words = english.related(singular(words[-1]), "n")
+            related_words = english.related_words(singular(words[-1]), "n")
             factor = NEAR if len(words) == 1 else NEAR * HEAD
             if len(words) > 1:
                 self._add(words[-1], Term("kind", name, HEAD))
@@ -215,7 +215,7 @@ class Vocabulary:
             timed = (kind, column) in self.temporal
             pos = "nv" if timed or set(words) & _TIME_PARTS else "nva"
             flag = (kind, column) in self.flags
-            for word, weight in english.related(singular(core[-1]), pos).items():
+            for word, weight in english.related_words(singular(core[-1]), pos).items():
                 strange = STRANGE if flag and word[:4] != core[-1][:4] else 1.0
                 self._add(word, Term("column", kind, weight * factor * strange, column))
 
@@ -236,7 +236,7 @@ class Vocabulary:
 
     def _add_link_word(self, word: str, link: CatalogLink, english: EnglishWords) -> None:
         self._add(word, Term("link", link.start, NAME, link=link.id))
-        for related_word, weight in english.related(word, "nv").items():
+        for related_word, weight in english.related_words(word, "nv").items():
             if " " not in related_word:
                 self._add(related_word, Term("link", link.start, weight * NEAR, link=link.id))
                 self._add_role(related_word, weight, link, english)
@@ -253,7 +253,7 @@ def _person_verbs(
     kinds_by_verb: dict[str, dict[str, float]] = defaultdict(dict)
     for name in kinds:
         head = (catalog.kinds[name].words or (phrase_of(name),))[0].split()[-1]
-        for related_word, weight in english.related(singular(head), "n").items():
+        for related_word, weight in english.related_words(singular(head), "n").items():
             for verb in english.verbs(related_word) if related_word.endswith(("er", "or")) else ():
                 base = base_form(verb, english.irregular)
                 kinds_by_verb[base][name] = max(weight, kinds_by_verb[base].get(name, 0.0))

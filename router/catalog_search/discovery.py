@@ -6,7 +6,7 @@ from typing import Any
 import asyncpg  # type: ignore[import-untyped]  # it ships no types
 import httpx
 
-from router.catalog.discovery import StoreParts, merged
+from router.catalog.discovery import StoreParts, merge_catalogs
 from router.catalog.model import Catalog
 from router.catalog.postgres_discovery import discover_postgres
 from router.catalog.qdrant_discovery import discover_qdrant
@@ -22,14 +22,14 @@ Progress = Callable[[str, str], None]
 async def discover(stores: StoreSettings, progress: Progress) -> Catalog:
     """Read every store that answers; one that does not is reported and left out."""
     parts = [
-        await _tried("postgres", _postgres(stores), progress),
-        await _tried("graph", _graph(stores), progress),
-        await _tried("qdrant", _qdrant(stores), progress),
+        await _discover_or_report("postgres", _postgres(stores), progress),
+        await _discover_or_report("graph", _graph(stores), progress),
+        await _discover_or_report("qdrant", _qdrant(stores), progress),
     ]
-    return merged(part for part in parts if part is not None)
+    return merge_catalogs(part for part in parts if part is not None)
 
 
-async def _tried(
+async def _discover_or_report(
     name: str, work: Coroutine[Any, Any, StoreParts], progress: Progress
 ) -> StoreParts | None:
     try:

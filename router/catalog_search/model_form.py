@@ -120,7 +120,7 @@ def unaccounted_words(question: str, form: QuestionForm, catalog: Catalog) -> tu
     form_stems = {stem(word) for word in _form_words(form, kinds)}
     unaccounted = [word for word in words if not _is_empty(word) and stem(word) not in form_stems]
     question_words = {*words, *_NUMBER.findall(question)}
-    for column, text in _asked_values(form):
+    for column, text in _compared_values(form):
         if text in question_words or (
             fold_text(text) and set(fold_text(text).split()) <= question_words
         ):
@@ -156,7 +156,7 @@ def _without_order(
     return unaccounted[1:]
 
 
-def _asked_values(form: QuestionForm) -> Iterator[tuple[str, str]]:
+def _compared_values(form: QuestionForm) -> Iterator[tuple[str, str]]:
     """Yield each value that a form compares with, and its column."""
     for condition in walk(form.conditions):
         if isinstance(condition, ValueCondition):
@@ -196,7 +196,7 @@ def _kinds(form: QuestionForm, catalog: Catalog) -> Iterator[CatalogKind]:
 def _form_words(form: QuestionForm, kinds: Iterable[CatalogKind]) -> Iterator[str]:
     """Yield the folded words of a form's names and values."""
     kinds = list(kinds)
-    columns = [column for column, _ in _asked_values(form)]
+    columns = [column for column, _ in _compared_values(form)]
     if form.order is not None:
         columns.append(form.order.measure.column or "")
     if form.aggregate is not None:
@@ -204,7 +204,7 @@ def _form_words(form: QuestionForm, kinds: Iterable[CatalogKind]) -> Iterator[st
     names = [form.kind, *columns, *(word for kind in kinds for word in kind.words)]
     for kind in kinds:
         names += [w for c in columns if c in kind.columns for w in kind.columns[c].words]
-    values = [text for _, text in _asked_values(form)]
+    values = [text for _, text in _compared_values(form)]
     for name in [*map(phrase_of, names), *values, str(form.limit or "")]:
         yield from fold_text(name).split()
 

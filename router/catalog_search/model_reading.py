@@ -23,7 +23,7 @@ from router.llm import LanguageModel, LanguageModelError
 from router.observability import trace
 from router.question.language.grammar import FUNCTION_WORDS
 from router.question.reading import QuestionReading
-from router.question.validation import checked
+from router.question.validation import validate_form
 
 KINDS_MAX = 40
 """Kinds that a model is shown. Of a larger catalogue it sees those of the local readings."""
@@ -49,7 +49,7 @@ class ModelReader:
         system = SYSTEM + describe_catalog(self.catalog, self._kinds(local))
         try:
             answer = await self.model.complete(system=system, prompt=question, schema=ModelForm)
-            reading = self._checked(question, answer)
+            reading = self._validate_answer(question, answer)
         except LanguageModelError:
             return None  # the model records its failure
         except (CatalogError, ValidationError) as error:
@@ -68,10 +68,10 @@ class ModelReader:
                 near_kinds |= {link.start, link.end}
         return {name: kind for name, kind in kinds.items() if name in near_kinds}
 
-    def _checked(self, question: str, answer: ModelForm) -> QuestionReading | None:
+    def _validate_answer(self, question: str, answer: ModelForm) -> QuestionReading | None:
         if not answer.kind:
             return None
-        form = checked(to_form(answer), self.catalog)
+        form = validate_form(to_form(answer), self.catalog)
         left_out = unaccounted_words(question, form, self.catalog)
         content = [word for word in fold_text(question).split() if word not in FUNCTION_WORDS]
         coverage = 1.0 - min(1.0, len(left_out) / max(1, len(content)))

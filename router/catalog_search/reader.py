@@ -38,7 +38,7 @@ class CatalogReader:
         self._near = NearWords(catalog, embedder)
         self._source = source
         self._store = store
-        self._reader = self._built({})
+        self._reader = self._build_reader({})
         self._values_read = asyncio.Event()
 
     def read(
@@ -64,7 +64,7 @@ class CatalogReader:
                 name: column_values async for name, column_values in self._source.read(self.catalog)
             }
             await self._store.save(self.catalog, values)
-        self._reader = await asyncio.to_thread(self._built, values)
+        self._reader = await asyncio.to_thread(self._build_reader, values)
         self._values_read.set()
 
     async def run(self) -> None:
@@ -77,6 +77,6 @@ class CatalogReader:
                 logger.exception("catalog_values_not_read")
                 await asyncio.sleep(RETRY_SECONDS)
 
-    def _built(self, values: KindValues) -> QuestionReader:
+    def _build_reader(self, values: KindValues) -> QuestionReader:
         index = ValueIndex(self.catalog, values, self._places)
         return QuestionReader(self.catalog, self._vocabulary, index, self._near)

@@ -128,14 +128,14 @@ class SchemaRouter:
         for word in every:
             for near_word, weight in self._near(word).items():
                 near_weights[near_word] = max(near_weights.get(near_word, 0.0), weight)
-        phrases = [*map(phrase_of, (name for name, _ in kinds)), *_described(kinds)]
+        phrases = [*map(phrase_of, (name for name, _ in kinds)), *_describe_kinds(kinds)]
         vectors = self._embedder.embed(phrases)
         return StoreNames(self._bases(every), self._bases(strong_names), near_weights, vectors)
 
     def _near_of(self, word: str) -> Mapping[str, float]:
         if len(word) <= len("id"):
             return {}
-        related = self._english.related(word, "nva")
+        related = self._english.related_words(word, "nva")
         return {
             self._base(related_word): weight
             for related_word, weight in related.items()
@@ -153,7 +153,7 @@ def _is_content(word: str) -> bool:
     return word not in FUNCTION_WORDS and not word.isdigit() and len(word) > 1
 
 
-def _described(kinds: Iterable[tuple[str, str]]) -> list[str]:
+def _describe_kinds(kinds: Iterable[tuple[str, str]]) -> list[str]:
     """Return each kind with its first columns, as one phrase."""
     return [
         f"{phrase_of(name)}: "

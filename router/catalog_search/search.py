@@ -18,9 +18,9 @@ from router.intent import Intent
 from router.llm import LanguageModel
 from router.observability import trace
 from router.question.form import QuestionForm
-from router.question.modifiers import unapplied
+from router.question.modifiers import unapplied_words
 from router.question.reading import QuestionReading
-from router.question.validation import checked
+from router.question.validation import validate_form
 from router.question.wording import interpretation
 
 SECOND_SCORE_GAP = 0.35
@@ -110,7 +110,7 @@ class CatalogSearch:
         form = None
         for reading in readings:
             try:
-                form = checked(reading.form, self._catalog)
+                form = validate_form(reading.form, self._catalog)
             except CatalogError as error:
                 trace.add_note("refused", str(error))
                 continue
@@ -185,7 +185,7 @@ class CatalogSearch:
             return None
 
     async def _run(self, question: CatalogQuestion, reading: QuestionReading) -> CatalogAnswer:
-        form = checked(reading.form, self._catalog)
+        form = validate_form(reading.form, self._catalog)
         store = self._catalog.kinds[form.kind].store
         words = interpretation(form, self._catalog)
         trace.add_note(
@@ -216,7 +216,10 @@ class CatalogSearch:
             hits,
             words,
             _best(hits),
-            (*result.left_out, *(f"“{each}”" for each in unapplied(question.text, question.today))),
+            (
+                *result.left_out,
+                *(f"“{each}”" for each in unapplied_words(question.text, question.today)),
+            ),
             failures=failures,
         )
 

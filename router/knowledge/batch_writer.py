@@ -167,7 +167,7 @@ class BatchWriter:
         link_count = await make_links(self._stores, resolved)
         waiting = [
             outgoing
-            for outgoing in (_unresolved(outgoing, targets) for outgoing in batch)
+            for outgoing in (_unresolved_links(outgoing, targets) for outgoing in batch)
             if outgoing.links
         ]
         waiting_ids = {outgoing.record_id for outgoing in waiting}
@@ -198,7 +198,7 @@ def _resolve(outgoing: _OutgoingLinks, targets: LinkTargets) -> list[Link]:
     return [replace(link, target=target) for link, target in pairs if target]
 
 
-def _unresolved(outgoing: _OutgoingLinks, targets: LinkTargets) -> _OutgoingLinks:
+def _unresolved_links(outgoing: _OutgoingLinks, targets: LinkTargets) -> _OutgoingLinks:
     """Return the links whose other end no store has yet."""
     links = tuple(link for link in outgoing.links if not _target(link, outgoing, targets))
     return replace(outgoing, links=links)

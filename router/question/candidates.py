@@ -64,13 +64,13 @@ class CandidateFinder:
     def candidates(self, mentions: Mentions) -> list[Candidate]:
         """Return the kinds, likeliest first."""
         best: dict[str, Candidate] = {}
-        for candidate in self._proposed(mentions):
+        for candidate in self._propose(mentions):
             before = best.get(candidate.kind)
             if before is None or before.prior < candidate.prior:
                 best[candidate.kind] = candidate
         return sorted(best.values(), key=lambda candidate: -candidate.prior)[:CANDIDATES_MAX]
 
-    def asked(self, mentions: Mentions) -> frozenset[str]:
+    def asked_kinds(self, mentions: Mentions) -> frozenset[str]:
         """Return the kinds that words right behind "which" or "how many" name exactly."""
         return frozenset(
             term.kind
@@ -79,24 +79,24 @@ class CandidateFinder:
             if term.exact and not mention.negated and self._prior(mention, mentions, None) == ASKED
         )
 
-    def _proposed(self, mentions: Mentions) -> Iterator[Candidate]:
+    def _propose(self, mentions: Mentions) -> Iterator[Candidate]:
         head = self._head(mentions)
         for mention in mentions.terms:
-            yield from self._named(mention, mentions, head)
+            yield from self._from_term(mention, mentions, head)
         if mentions.tokens and any(token.folded in WHO for token in mentions.tokens[:6]):
             for kind in self._vocabulary.person_kinds:
                 yield Candidate(kind, PERSON + DOING * self._does(kind, mentions))
         for end in self._far_ends.ends(mentions):
             yield Candidate(end.kind, end.prior, end.mention, end.term)
-        yield from self._measured(mentions)
+        yield from self._from_superlatives(mentions)
         for value in mentions.values:
             for entry in value.entries:
                 key = self._catalog.kinds[entry.kind].key
                 own = entry.name or key == tuple(column for column, _ in entry.conditions)
                 yield Candidate(entry.kind, OWNER * entry.weight * (1.0 if own else 0.8))
-        yield from self._headed(mentions)
+        yield from self._plural_categories(mentions)
 
-    def _headed(self, mentions: Mentions) -> Iterator[Candidate]:
+    def _plural_categories(self, mentions: Mentions) -> Iterator[Candidate]:
         """Yield what a category in the plural means: "nurses hired in 2020", "all droids"."""
         value = mentions.values[0] if mentions.values else None
         ahead = [t.folded for t in mentions.tokens[: value.start]] if value else []
@@ -121,7 +121,7 @@ class CandidateFinder:
         lemmas = (self._vocabulary.lemma(token.folded) for token in mentions.tokens)
         return max((verbs[word].get(kind, 0.0) for word in lemmas if word in verbs), default=0.0)
 
-    def _named(
+    def _from_term(
         self, mention: TermMention, mentions: Mentions, head: TermMention | None
     ) -> Iterator[Candidate]:
         for term in mention.terms:
@@ -135,7 +135,7 @@ class CandidateFinder:
                 graded = term.exact and _is_graded(mentions, mention.start)
                 yield Candidate(term.kind, (GRADED if graded else OTHER) * term.weight)
 
-    def _measured(self, mentions: Mentions) -> Iterator[Candidate]:
+    def _from_superlatives(self, mentions: Mentions) -> Iterator[Candidate]:
         """Yield the kinds that have a column for a superlative: "the shortest"."""
         for token in mentions.tokens:
             graded = superlative(token.folded) or comparative(token.folded)

@@ -85,7 +85,7 @@ class ColumnFinder:
         best = max(candidates, default=None)
         return (best[2], best[0]) if best else None
 
-    def graded(self, kind: str, dimension: str) -> str | None:
+    def graded_column(self, kind: str, dimension: str) -> str | None:
         """Return the column of a superlative's dimension; a person's only date is not an age."""
         if dimension == "age" and (age := self.age(kind)):
             return age
@@ -112,7 +112,7 @@ class ColumnFinder:
                     return name, 0.6
         return (columns[0], 0.5) if len(columns) == 1 else None
 
-    def mentioned(
+    def mentioned_columns(
         self, target: str, mentions: Mentions, around: tuple[int, int], allowed: str
     ) -> Iterator[ColumnChoice]:
         """Yield the columns that words near ``around`` name; ``allowed``: numeric or temporal."""
@@ -128,10 +128,10 @@ class ColumnFinder:
                     continue  # "freight" is a column, not a date of shipping
                 if term.link:
                     yield from self._properties(target, mention, term, (gap, allowed))
-                elif term.column in self._allowed(term.kind, allowed):
-                    yield from self._named(target, mention, term, gap)
+                elif term.column in self._allowed_columns(term.kind, allowed):
+                    yield from self._choose_by_term(target, mention, term, gap)
 
-    def _named(
+    def _choose_by_term(
         self, target: str, mention: TermMention, term: Term, gap: int
     ) -> Iterator[ColumnChoice]:
         path = self._way(target, term.kind)
@@ -184,7 +184,7 @@ class ColumnFinder:
     ) -> list[ColumnChoice]:
         """Return the date columns that a time may restrict, best first."""
         target = draft.kind
-        choices = list(self.mentioned(target, mentions, around, "temporal"))
+        choices = list(self.mentioned_columns(target, mentions, around, "temporal"))
         facts = self._catalog.visible_kinds[target]
         date_weight = LIFE_DATE if target in self._vocabulary.person_kinds else 0.45
         choices += [
@@ -203,7 +203,7 @@ class ColumnFinder:
         self, target: str, mentions: Mentions, around: tuple[int, int], dimension: str
     ) -> list[ColumnChoice]:
         """Return the columns that a number may compare with, best first."""
-        choices = list(self.mentioned(target, mentions, around, "numeric"))
+        choices = list(self.mentioned_columns(target, mentions, around, "numeric"))
         for kind in dict.fromkeys((target, *self._neighbours(target, mentions))):
             path = self._way(target, kind)
             if path is None:
@@ -220,7 +220,7 @@ class ColumnFinder:
                 choices.append(ColumnChoice(path, kind, default[0], weight, verb))
         return sorted(choices, key=lambda choice: -choice.weight)
 
-    def _allowed(self, kind: str, allowed: str) -> Sequence[str]:
+    def _allowed_columns(self, kind: str, allowed: str) -> Sequence[str]:
         return self.numeric(kind) if allowed == "numeric" else self.temporal(kind)
 
     def _way(self, target: str, kind: str) -> SchemaPath | None:

@@ -81,24 +81,24 @@ class ConditionReader:
     ) -> Iterator[ValueOption]:
         role = asked_words[0]
         for entry in mention.entries:
-            apposed, bonus = self._apposed(entry, mention, mentions)
+            apposed, bonus = self._apposition(entry, mention, mentions)
             bonus += _direction(mention, mentions, _columns(entry))
             if entry.link:
                 for step in self._paths.steps(target):
                     if step.link == entry.link:
-                        scored_path = self._relations.scored((step,), mention, mentions, target)
+                        scored_path = self._relations.score_path((step,), mention, mentions, target)
                         yield ValueOption(
                             entry, scored_path, entry.weight + scored_path.score + bonus, apposed
                         )
                 continue
             if entry.kind == target:
                 direct = ScoredPath((), 0.0, ())
-                is_governed = _governed(mention, mentions, asked_words[1]) and not apposed
+                is_governed = _relates_to_rows(mention, mentions, asked_words[1]) and not apposed
                 odd = OWN_NAME_GOVERNED if entry.name and is_governed else 0.0
                 yield ValueOption(entry, direct, entry.weight + bonus + 0.1 - odd, apposed)
             related = entry.kind != target or entry.name
             for path in self._paths.between(target, entry.kind) if related else ():
-                scored_path = self._relations.scored(path, mention, mentions, target)
+                scored_path = self._relations.score_path(path, mention, mentions, target)
                 score = entry.weight + scored_path.score + bonus
                 score += _direction(
                     mention, mentions, (self._catalog.visible_links[path[0].link].name,)
@@ -107,7 +107,7 @@ class ConditionReader:
                     score += ROLE_FIRST if path[0].link == role else -ROLE_FIRST
                 yield ValueOption(entry, scored_path, score, apposed)
 
-    def _apposed(
+    def _apposition(
         self, entry: ValueEntry, value: ValueMention, mentions: Mentions
     ) -> tuple[tuple[TermMention, ...], float]:
         """Return the kind or column words beside a value that say what it is: "album Frank"."""
@@ -254,7 +254,7 @@ _ORIGINS = frozenset(("origin", "source", "from", "departure", "start", "sender"
 _TARGETS = frozenset(("destination", "target", "to", "arrival", "end", "recipient", "dest", "dst"))
 
 
-def _governed(mention: ValueMention, mentions: Mentions, kind: TermMention | None) -> bool:
+def _relates_to_rows(mention: ValueMention, mentions: Mentions, kind: TermMention | None) -> bool:
     """Return True where the value relates to the asked rows and does not name one."""
     before = mentions.tokens[mention.start - 1].folded if mention.start else ""
     if mention.negated or before in ("called", "named", "titled", "is"):

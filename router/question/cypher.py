@@ -47,30 +47,30 @@ def compile_cypher(
     scope = StatementScope(catalog, caller)
     root = scope.alias()
     clauses = [f"MATCH {_node(scope, form.kind, root)}"]
-    clauses += _filtered(scope, form.kind, root, form.conditions)
+    clauses += _filter_clauses(scope, form.kind, root, form.conditions)
     if any(
         isinstance(condition, LinkCondition) and not condition.negated
         for condition in form.conditions
     ):
         clauses.append(f"WITH DISTINCT {root}")
     if form.aggregate is not None:
-        clauses += _aggregated(scope, form.aggregate, form.kind, root)
+        clauses += _aggregate_clauses(scope, form.aggregate, form.kind, root)
     else:
         clauses += _rows(scope, form, root)
     clauses.append(f"LIMIT $p{scope.bind(limit)}")
     return CompiledStatement(" ".join(clauses), tuple(scope.values))
 
 
-def escaped(name: str) -> str:
+def escape_identifier(name: str) -> str:
     """Return ``name`` as an escaped identifier."""
     return "`" + name.replace("`", "``") + "`"
 
 
 def _node(scope: StatementScope, kind: str, alias: str) -> str:
-    return f"({alias}:{escaped(scope.kind(kind).source)})"
+    return f"({alias}:{escape_identifier(scope.kind(kind).source)})"
 
 
-def _filtered(
+def _filter_clauses(
     scope: StatementScope, kind: str, alias: str, conditions: tuple[Condition, ...]
 ) -> Iterator[str]:
     """Yield the WHERE of one node, then a MATCH for each link that must hold."""
@@ -85,10 +85,10 @@ def _filtered(
     if tests:
         yield f"WHERE {' AND '.join(tests)}"
     for link in links:
-        yield from _matched(scope, link, kind, alias)
+        yield from _match_clauses(scope, link, kind, alias)
 
 
-def _matched(
+def _match_clauses(
     scope: StatementScope, condition: LinkCondition, kind: str, alias: str
 ) -> Iterator[str]:
     end, end_alias, edge = end_of(condition.step, kind, scope.catalog), scope.alias(), scope.alias()
@@ -98,11 +98,11 @@ def _matched(
         tests.append(f"{end_alias} <> t1")
     if tests:
         yield f"WHERE {' AND '.join(tests)} WITH *"
-    yield from _filtered(scope, end, end_alias, condition.conditions)
+    yield from _filter_clauses(scope, end, end_alias, condition.conditions)
 
 
 def _edge(scope: StatementScope, step: LinkStep, alias: str) -> str:
-    name = escaped(scope.catalog.visible_links[step.link].relationship or "")
+    name = escape_identifier(scope.catalog.visible_links[step.link].relationship or "")
     edge = f"-[{alias}:{name}]-"
     return f"<{edge}" if step.reverse else f"{edge}>"
 
@@ -118,21 +118,23 @@ def _rows(scope: StatementScope, form: QuestionForm, root: str) -> Iterator[str]
     value = "null"
     if form.order is not None:
         measure = form.order.measure
-        value = f"{root}.{escaped(measure.column or '')}"
+        value = f"{root}.{escape_identifier(measure.column or '')}"
         if measure.path:
-            yield from _measured(scope, measure, form.kind, root)
+            yield from _measure_clauses(scope, measure, form.kind, root)
             value = "v"
-    columns = ", ".join(f".{escaped(name)}" for name in kind.visible)
+    columns = ", ".join(f".{escape_identifier(name)}" for name in kind.visible)
     yield f"WITH {root}, {value} AS v"
-    yield f"RETURN {root} {{{columns}}} AS properties, v AS {escaped(SORT_COLUMN)}"
-    order = [f"{root}.{escaped(name)}" for name in kind.key]
+    yield f"RETURN {root} {{{columns}}} AS properties, v AS {escape_identifier(SORT_COLUMN)}"
+    order = [f"{root}.{escape_identifier(name)}" for name in kind.key]
     if form.order is not None:
         order = ["v IS NULL", f"v {'DESC' if form.order.descending else 'ASC'}", *order]
     if order:
         yield f"ORDER BY {', '.join(order)}"
 
 
-def _measured(scope: StatementScope, measure: Measure, kind: str, root: str) -> Iterator[str]:
+def _measure_clauses(
+    scope: StatementScope, measure: Measure, kind: str, root: str
+) -> Iterator[str]:
     """Yield clauses after which ``root`` and ``v`` are bound."""
     pattern, end, alias, tests = f"({root})", kind, root, list[str]()
     for step in measure.path:
@@ -144,13 +146,15 @@ def _measured(scope: StatementScope, measure: Measure, kind: str, root: str) -> 
     if tests:
         yield f"WHERE {' AND '.join(tests)}"
     yield f"WITH DISTINCT {root}, {alias}"
-    argument = f"{alias}.{escaped(measure.column)}" if measure.column else alias
+    argument = f"{alias}.{escape_identifier(measure.column)}" if measure.column else alias
     yield f"WITH {root}, {aggregate_call(measure.function or 'count', argument)} AS v"
 
 
-def _aggregated(scope: StatementScope, aggregate: Aggregate, kind: str, root: str) -> Iterator[str]:
-    argument = f"{root}.{escaped(aggregate.column)}" if aggregate.column else "*"
-    value = f"{aggregate_call(aggregate.function, argument)} AS {escaped(VALUE_COLUMN)}"
+def _aggregate_clauses(
+    scope: StatementScope, aggregate: Aggregate, kind: str, root: str
+) -> Iterator[str]:
+    argument = f"{root}.{escape_identifier(aggregate.column)}" if aggregate.column else "*"
+    value = f"{aggregate_call(aggregate.function, argument)} AS {escape_identifier(VALUE_COLUMN)}"
     if not aggregate.group_by:
         yield f"RETURN {value}"
         return
@@ -162,14 +166,14 @@ def _aggregated(scope: StatementScope, aggregate: Aggregate, kind: str, root: st
         tests = [*_rights(scope, end, alias)]
         if tests:
             yield f"WHERE {' AND '.join(tests)}"
-    group = " + ' ' + ".join(f"{alias}.{escaped(name)}" for name in aggregate.group_by)
+    group = " + ' ' + ".join(f"{alias}.{escape_identifier(name)}" for name in aggregate.group_by)
     if aggregate.unit is not None:
         group = f"substring(toString({group}), 0, {UNIT_LETTERS[aggregate.unit]})"
     if aggregate.each:
         yield f"WITH {alias}, {value}"
-        value = escaped(VALUE_COLUMN)
-    yield f"RETURN {group} AS {escaped(GROUP_COLUMN)}, {value}"
-    yield f"ORDER BY {escaped(VALUE_COLUMN)} DESC, {escaped(GROUP_COLUMN)}"
+        value = escape_identifier(VALUE_COLUMN)
+    yield f"RETURN {group} AS {escape_identifier(GROUP_COLUMN)}, {value}"
+    yield f"ORDER BY {escape_identifier(VALUE_COLUMN)} DESC, {escape_identifier(GROUP_COLUMN)}"
 
 
 def _rights(scope: StatementScope, kind: str, alias: str) -> Iterator[str]:
@@ -190,7 +194,7 @@ def _condition(scope: StatementScope, condition: Condition, kind: str, alias: st
             joint = " OR " if isinstance(condition, AnyCondition) else " AND "
             return f"({joint.join(inner)})"
         case MeasureCondition():
-            return _compared(scope, condition, kind, alias)
+            return _compare_measure(scope, condition, kind, alias)
 
 
 def _exists(scope: StatementScope, condition: LinkCondition, kind: str, alias: str) -> str:
@@ -205,11 +209,13 @@ def _exists(scope: StatementScope, condition: LinkCondition, kind: str, alias: s
     return f"NOT {text}" if condition.negated else text
 
 
-def _compared(scope: StatementScope, condition: MeasureCondition, kind: str, alias: str) -> str:
+def _compare_measure(
+    scope: StatementScope, condition: MeasureCondition, kind: str, alias: str
+) -> str:
     measure = condition.measure
     number = f"$p{scope.bind(condition.value)}"
     if not measure.path:
-        return f"{alias}.{escaped(measure.column or '')} {condition.operator} {number}"
+        return f"{alias}.{escape_identifier(measure.column or '')} {condition.operator} {number}"
     pattern, end, end_alias, tests = f"({alias})", kind, alias, list[str]()
     for step in measure.path:
         end, end_alias = end_of(step, end, scope.catalog), scope.alias()
@@ -221,7 +227,7 @@ def _compared(scope: StatementScope, condition: MeasureCondition, kind: str, ali
     if measure.function == "count":
         return f"COUNT {{ {subquery} }} {condition.operator} {number}"
     # Cypher has no aggregate over a subquery inside WHERE but this: reduce over a collected list.
-    column = f"{end_alias}.{escaped(measure.column or '')}"
+    column = f"{end_alias}.{escape_identifier(measure.column or '')}"
     call = aggregate_call(measure.function or "sum", column)
     values = f"COLLECT {{ MATCH {pattern}{where_clause} WITH DISTINCT {end_alias} RETURN {call} }}"
     return f"{values}[0] {condition.operator} {number}"
@@ -230,7 +236,7 @@ def _compared(scope: StatementScope, condition: MeasureCondition, kind: str, ali
 def _value_condition(
     scope: StatementScope, condition: ValueCondition, column: CatalogColumn, alias: str
 ) -> str:
-    value = f"{alias}.{escaped(condition.column)}"
+    value = f"{alias}.{escape_identifier(condition.column)}"
     if condition.operator == "missing":
         return f"{value} IS {'NOT ' if condition.negated else ''}NULL"
     text = _test(scope, condition, column, value)

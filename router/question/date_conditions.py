@@ -27,7 +27,7 @@ class DateReader:
                 draft.cost += 0.5
                 continue
             choice = choices[0]
-            conditions = self._dated(choice, mention)
+            conditions = self._build_conditions(choice, mention)
             if mention.negated and choice.path:
                 draft.root.deny(choice.path, self._within(choice, mention))
                 draft.use(mention.start, mention.end, 1.0)
@@ -61,7 +61,9 @@ class DateReader:
         column = self._columns.facts(choice)
         return list(_bounds(choice.column, column, (mention.range.start, mention.range.end)))
 
-    def _dated(self, choice: ColumnChoice, mention: DateMention) -> tuple[Condition, ...]:
+    def _build_conditions(
+        self, choice: ColumnChoice, mention: DateMention
+    ) -> tuple[Condition, ...]:
         conditions = self._within(choice, mention)
         if not mention.negated:
             return tuple(conditions)
@@ -78,13 +80,13 @@ def _bounds(
     years = column.unit == "year"
     if start is not None:
         first: Value = start.year if years else start
-        yield ValueCondition(column=name, operator=">=", values=(_written(first, column),))
+        yield ValueCondition(column=name, operator=">=", values=(_column_value(first, column),))
     if end is not None:
         last: Value = end.year + (end > date(end.year, 1, 1)) if years else end
-        yield ValueCondition(column=name, operator="<", values=(_written(last, column),))
+        yield ValueCondition(column=name, operator="<", values=(_column_value(last, column),))
 
 
-def _written(moment: Value, column: CatalogColumn) -> Value:
+def _column_value(moment: Value, column: CatalogColumn) -> Value:
     """Return a time as its column holds it: ISO text sorts as its dates do."""
     return str(moment) if column.type == "text" else moment
 

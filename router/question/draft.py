@@ -76,9 +76,9 @@ class Branch:
             branch = link.branch if link else None
         return branch.conditions if branch else []
 
-    def compiled(self, root: str, depth: int = 0) -> tuple[Condition, ...]:
+    def build_conditions(self, root: str, depth: int = 0) -> tuple[Condition, ...]:
         """Return the conditions of the form; ``root`` is the kind that it asks for."""
-        links = [link.compiled(root, depth) for link in self.branches]
+        links = [link.build_condition(root, depth) for link in self.branches]
         return (*_unique(self.conditions), *links)
 
 
@@ -91,11 +91,11 @@ class DraftLink:
     negated: bool = False
     properties: list[ValueCondition] = field(default_factory=list)
 
-    def compiled(self, root: str, depth: int) -> LinkCondition:
+    def build_condition(self, root: str, depth: int) -> LinkCondition:
         """Return the condition; a row of the asked kind further out is another one than itself."""
         return LinkCondition(
             step=LinkStep(link=self.step.link, reverse=self.step.reverse),
-            conditions=self.branch.compiled(root, depth + 1),
+            conditions=self.branch.build_conditions(root, depth + 1),
             properties=tuple(dict.fromkeys(self.properties)),
             negated=self.negated,
             distinct=depth > 0 and self.branch.kind == root,
@@ -153,7 +153,7 @@ class Draft:
 
     def form(self) -> QuestionForm:
         """Return the form."""
-        conditions = (*self.root.compiled(self.kind), *self.measures)
+        conditions = (*self.root.build_conditions(self.kind), *self.measures)
         return QuestionForm(
             kind=self.kind,
             conditions=conditions,

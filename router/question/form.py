@@ -147,7 +147,7 @@ class QuestionForm(FormPart):
         )
 
 
-def nested(condition: Condition) -> tuple[Condition, ...]:
+def nested_conditions(condition: Condition) -> tuple[Condition, ...]:
     """Return the conditions directly inside ``condition``."""
     if isinstance(condition, LinkCondition | AnyCondition | AllCondition):
         return condition.conditions
@@ -160,7 +160,7 @@ def walk(conditions: tuple[Condition, ...]) -> Iterator[Condition]:
     """Every condition of a tree, outer ones first."""
     for condition in conditions:
         yield condition
-        yield from walk(nested(condition))
+        yield from walk(nested_conditions(condition))
 
 
 LinkCondition.model_rebuild()

@@ -29,7 +29,7 @@ _PLAIN = frozenset(("first", "last", "late", "early", "best", "good"))
 
 def unused_modifiers(draft: Draft, mentions: Mentions) -> list[str]:
     """Return the modifiers without effect, each once."""
-    places = _taken(mentions)
+    places = _covered_places(mentions)
     unused = [*_negations(draft, mentions, places), *_alternatives(draft, mentions, places)]
     for place, token in enumerate(mentions.tokens):
         before = mentions.tokens[place - 1].folded if place else ""
@@ -48,7 +48,7 @@ def unused_modifiers(draft: Draft, mentions: Mentions) -> list[str]:
     return list(dict.fromkeys(unused))
 
 
-def unapplied(question: str, today: date) -> list[str]:
+def unapplied_words(question: str, today: date) -> list[str]:
     """Return what a search by meaning cannot apply to a question for rows: a count, a superlative, a time.
 
     "How do I sort by the latest date" asks for a text and loses nothing.
@@ -81,7 +81,7 @@ def is_miscounted(draft: Draft, mentions: Mentions) -> bool:
     return noun not in FUNCTION_WORDS | LIGHT_WORDS and not draft.used.get(2)
 
 
-def unanswered(draft: Draft, mentions: Mentions, facts: CatalogKind) -> list[str]:
+def unanswered_words(draft: Draft, mentions: Mentions, facts: CatalogKind) -> list[str]:
     """Return "who", "what" or "where" where a draft only shows the row that the question names.
 
     "What did order 7 contain" does not ask for order 7. A row says where it is if it has a place.
@@ -117,7 +117,7 @@ def _names_asked(draft: Draft, mentions: Mentions, place: int) -> bool:
 _DETERMINERS = frozenset(("each", "every"))
 
 
-def _taken(mentions: Mentions) -> frozenset[int]:
+def _covered_places(mentions: Mentions) -> frozenset[int]:
     """Return the places of numbers, times and values, whose words mean nothing by themselves."""
     spans = [(number.start, number.end) for number in mentions.comparisons if number.marked]
     spans += [(mention.start, mention.end) for mention in mentions.dates]

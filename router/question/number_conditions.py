@@ -98,7 +98,7 @@ class NumberReader:
         kind, number = key
         place = ValueMention(number.start, number.end, ())
         paths = list(self._paths.between(draft.kind, kind))
-        scored = [self._relations.scored(route, place, mentions, draft.kind) for route in paths]
+        scored = [self._relations.score_path(route, place, mentions, draft.kind) for route in paths]
         if kind == draft.kind:
             scored = [option for option in scored if option.score > 0]  # its own key otherwise
         best = max(scored, key=lambda option: option.score, default=None)
@@ -136,12 +136,12 @@ class NumberReader:
                     continue
                 place = ValueMention(mention.start, mention.end, ())
                 scored = [
-                    self._relations.scored(path, place, mentions, draft.kind) for path in paths
+                    self._relations.score_path(path, place, mentions, draft.kind) for path in paths
                 ]
                 best = max(scored, key=lambda option: option.score)
                 steps = tuple(LinkStep(link=s.link, reverse=s.reverse) for s in best.path)
                 measure = Measure(function="count", path=steps)
-                draft.measures += _measured(measure, number)
+                draft.measures += _measure_conditions(measure, number)
                 draft.use(
                     min(mention.start, number.start), max(mention.end, number.end), term.weight
                 )
@@ -159,10 +159,10 @@ class NumberReader:
         self, draft: Draft, mentions: Mentions, number: Comparison, mention: TermMention
     ) -> bool:
         """Add "with at least two followers": a number in front of a link's noun."""
-        step = self._relations.counted(draft.kind, mention, mentions)
+        step = self._relations.counted_link(draft.kind, mention, mentions)
         if step is None:
             return False
-        draft.measures += _measured(Measure(function="count", path=(step,)), number)
+        draft.measures += _measure_conditions(Measure(function="count", path=(step,)), number)
         draft.use(number.start, mention.end, 0.9)
         words = mentions.words(number.start, mention.end)
         draft.matches.append(f"{words} → count of {step.link}")
@@ -195,7 +195,7 @@ class NumberReader:
             return UNFIT
         return 1 if conversion(unit, (fitting,)) == 1 else CONVERTED
 
-    def _converted(
+    def _convert_unit(
         self, draft: Draft, number: Comparison, unit: str, choice: ColumnChoice
     ) -> Comparison:
         """Convert a number to the column's unit; an unknown one is left out by name."""
@@ -252,7 +252,7 @@ class NumberReader:
             draft.cost += 0.3
             return None
         choice = choices[0]
-        number = self._converted(draft, number, unit, choice)
+        number = self._convert_unit(draft, number, unit, choice)
         values = [
             ValueCondition(column=choice.column, operator=number.sign, values=(number.value,))
         ]
@@ -286,7 +286,9 @@ def _join_alternatives(
     conditions.append(AnyCondition(conditions=tuple(every)))
 
 
-def _measured(measure: Measure, number: Comparison) -> list[MeasureCondition | AnyCondition]:
+def _measure_conditions(
+    measure: Measure, number: Comparison
+) -> list[MeasureCondition | AnyCondition]:
     conditions = [MeasureCondition(measure=measure, operator=number.sign, value=number.value)]
     if number.high is not None:
         conditions.append(MeasureCondition(measure=measure, operator="<=", value=number.high))

@@ -87,13 +87,13 @@ class OrderReader:
         return False
 
     def _measure(self, draft: Draft, mentions: Mentions, extreme: Extreme) -> Measure | None:
-        counted = self._counted(draft, mentions, extreme)
+        counted = self._count_measure(draft, mentions, extreme)
         if counted is not None:
             return counted
         column = self._column(draft, mentions, extreme)
         return Measure(column=column) if column else None
 
-    def _counted(self, draft: Draft, mentions: Mentions, extreme: Extreme) -> Measure | None:
+    def _count_measure(self, draft: Draft, mentions: Mentions, extreme: Extreme) -> Measure | None:
         """Read "the most albums" and "spent the most money"."""
         word = mentions.tokens[extreme.place].folded
         if extreme.adjective is not None:
@@ -105,13 +105,17 @@ class OrderReader:
             if measure is not None:
                 draft.use(mention.start, mention.end, 1.0)
                 return measure
-        if word in ("most", "least") and (used := self._used_most(draft, mentions, extreme.place)):
+        if word in ("most", "least") and (
+            used := self._use_measure(draft, mentions, extreme.place)
+        ):
             return used
         if word in ("most", "least") and self._spends(mentions, extreme.place):
-            return self._earned(draft, mentions) or self._spent(draft, mentions)
+            return self._earnings_measure(draft, mentions) or self._spending_measure(
+                draft, mentions
+            )
         return None
 
-    def _used_most(self, draft: Draft, mentions: Mentions, place: int) -> Measure | None:
+    def _use_measure(self, draft: Draft, mentions: Mentions, place: int) -> Measure | None:
         """Read "the most used tag": the rows that are linked to it, where one link leads there."""
         if _behind(mentions, place) not in _USED:
             return None
@@ -125,10 +129,10 @@ class OrderReader:
         kind = self._other_kind(draft.kind, mention)
         if kind is not None:
             return self._over(draft, mentions, mention, kind)
-        step = self._relations.counted(draft.kind, mention, mentions)
+        step = self._relations.counted_link(draft.kind, mention, mentions)
         return Measure(function="count", path=(step,)) if step else None
 
-    def _earned(self, draft: Draft, mentions: Mentions) -> Measure | None:
+    def _earnings_measure(self, draft: Draft, mentions: Mentions) -> Measure | None:
         """Read "earns the most" of a kind that has a salary itself."""
         dimension_column = self._columns.dimension(draft.kind, "income")
         if dimension_column is None:
@@ -154,7 +158,7 @@ class OrderReader:
     ) -> Measure | None:
         paths = self._paths.between(draft.kind, kind)
         place = ValueMention(mention.start, mention.end, ())
-        scored = [self._relations.scored(path, place, mentions, draft.kind) for path in paths]
+        scored = [self._relations.score_path(path, place, mentions, draft.kind) for path in paths]
         best = max(scored, key=lambda option: option.score, default=None)
         if best is None:
             return None
@@ -168,7 +172,7 @@ class OrderReader:
         nearby_tokens = mentions.tokens[max(place - 4, 0) : place + 3]
         return any(token.folded in _MONEY_WORDS for token in nearby_tokens)
 
-    def _spent(self, draft: Draft, mentions: Mentions) -> Measure | None:
+    def _spending_measure(self, draft: Draft, mentions: Mentions) -> Measure | None:
         """Sum the money column of the nearest kind with many rows for one of the asked kind."""
         for kind in self._catalog.visible_kinds:
             if kind == draft.kind:
@@ -189,7 +193,7 @@ class OrderReader:
         for allowed in ("numeric", "temporal"):
             named_choices = [
                 choice
-                for choice in self._columns.mentioned(kind, mentions, around, allowed)
+                for choice in self._columns.mentioned_columns(kind, mentions, around, allowed)
                 if not choice.path
                 and choice.place
                 and choice.place != around  # "last" names no "last update"
@@ -203,15 +207,15 @@ class OrderReader:
                     if draft.limit is None:
                         draft.select.append(best.column)  # "the highest freight" asks for it
                 return best.column
-        return self._graded(draft, mentions, extreme)
+        return self._graded_column(draft, mentions, extreme)
 
-    def _graded(self, draft: Draft, mentions: Mentions, extreme: Extreme) -> str | None:
+    def _graded_column(self, draft: Draft, mentions: Mentions, extreme: Extreme) -> str | None:
         """Return the column that a superlative grades by itself: "the oldest", "the highest"."""
         kind, adjective = draft.kind, extreme.adjective
         dimension = adjective.dimension if adjective is not None else ""
         if mentions.tokens[extreme.place].folded in ("highest", "lowest"):
             dimension = "height"
-        found = self._columns.graded(kind, dimension) if dimension else None
+        found = self._columns.graded_column(kind, dimension) if dimension else None
         if found is not None:
             return found
         if adjective is not None and dimension not in ("size", "money"):

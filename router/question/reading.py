@@ -35,7 +35,7 @@ from router.question.language.mentions import (
 )
 from router.question.language.near import NearWords
 from router.question.language.term_mentions import TermMention
-from router.question.modifiers import is_miscounted, unanswered, unused_modifiers
+from router.question.modifiers import is_miscounted, unanswered_words, unused_modifiers
 from router.question.number_conditions import NumberReader
 from router.question.order import OrderReader
 from router.question.remainder import RemainderReader
@@ -134,14 +134,14 @@ class QuestionReader:
         readings = self._readings(mentions)
         if self.near is None or not _worth_more(readings, mentions):
             return readings
-        widened = self._widened(mentions)
+        widened = self._widen(mentions)
         return readings if widened is mentions else self._readings(widened)
 
     def _readings(self, mentions: Mentions) -> list[QuestionReading]:
-        drafts = (self._drafted(c, mentions) for c in self._candidates.candidates(mentions))
+        drafts = (self._draft(c, mentions) for c in self._candidates.candidates(mentions))
         return sorted(drafts, key=lambda reading: -reading.score)
 
-    def _widened(self, mentions: Mentions) -> Mentions:
+    def _widen(self, mentions: Mentions) -> Mentions:
         """Look for the words that no reading accounts for by their meaning."""
         weak = {m.start: m for m in mentions.terms if all(t.weight < WEAK for t in m.terms)}
         strong = [m for m in mentions.terms if m.start not in weak]
@@ -196,7 +196,7 @@ class QuestionReader:
                 terms_by_word[word] = [*other_terms, *links]
         return terms_by_word
 
-    def _drafted(self, candidate: Candidate, mentions: Mentions) -> QuestionReading:
+    def _draft(self, candidate: Candidate, mentions: Mentions) -> QuestionReading:
         require_time()
         draft = Draft(candidate.kind, Branch(candidate.kind))
         if candidate.mention is not None and candidate.term is not None:
@@ -208,7 +208,7 @@ class QuestionReader:
         facts = self.catalog.kinds[candidate.kind]
         draft.cost += GUESSED * self._is_guess(candidate, mentions)
         draft.cost += (VIEW if facts.key else KEYLESS) * facts.view + JOIN_TABLE * facts.join_table
-        asked_kinds = self._candidates.asked(mentions)
+        asked_kinds = self._candidates.asked_kinds(mentions)
         draft.cost += NOT_ASKED * bool(asked_kinds and candidate.kind not in asked_kinds)
         first = {token.folded for token in mentions.tokens[:4]}
         if first & _PERSONS and candidate.kind not in self.vocabulary.person_kinds:
@@ -221,7 +221,7 @@ class QuestionReader:
         self._shape.add_aggregate(draft, mentions, candidate.mention)
         self._order.add_order(draft, mentions)
         self._remainder.add_rest(draft, mentions, candidate)
-        return self._scored(draft, mentions, candidate)
+        return self._score(draft, mentions, candidate)
 
     @staticmethod
     def _is_guess(candidate: Candidate, mentions: Mentions) -> bool:
@@ -230,7 +230,7 @@ class QuestionReader:
             return False
         return any(term.exact for mention in mentions.terms for term in mention.of("kind"))
 
-    def _scored(self, draft: Draft, mentions: Mentions, candidate: Candidate) -> QuestionReading:
+    def _score(self, draft: Draft, mentions: Mentions, candidate: Candidate) -> QuestionReading:
         total = gained = 0.0
         left_out: list[str] = []
         alone = {each.start for each in mentions.values if each.end - each.start == 1}
@@ -245,9 +245,9 @@ class QuestionReader:
                 left_out.append(token.text)
         dropped = unused_modifiers(draft, mentions)
         left_out += dropped
-        left_out += [*_assumed(candidate, mentions), *draft.assumed]
+        left_out += [*_assumed_words(candidate, mentions), *draft.assumed]
         facts = self.catalog.kinds[candidate.kind]
-        asked = unanswered(draft, mentions, facts)
+        asked = unanswered_words(draft, mentions, facts)
         left_out += asked
         draft.cost += UNANSWERED * bool(asked)
         if candidate.kind not in self.vocabulary.person_kinds and not draft.select:
@@ -266,7 +266,7 @@ class QuestionReader:
         )
 
 
-def _assumed(candidate: Candidate, mentions: Mentions) -> list[str]:
+def _assumed_words(candidate: Candidate, mentions: Mentions) -> list[str]:
     """Return the asked kind's words where they are only near its name: a guess is named."""
     mention, term = candidate.mention, candidate.term
     if mention is None or term is None or term.exact or term.weight >= NAMED_MIN:

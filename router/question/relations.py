@@ -47,7 +47,7 @@ class Relations:
         self._links = catalog.visible_links
         self._shares = _shares(catalog)
 
-    def scored(
+    def score_path(
         self, path: SchemaPath, value: ValueMention, mentions: Mentions, target: str
     ) -> ScoredPath:
         """Score one way from ``target`` to the kind of ``value``."""
@@ -79,7 +79,7 @@ class Relations:
             return 0.0
         return PEERS_SAME if any(t.folded in _PEERS for t in mentions.tokens) else -WRONG_WAY
 
-    def counted(self, kind: str, mention: TermMention, mentions: Mentions) -> LinkStep | None:
+    def counted_link(self, kind: str, mention: TermMention, mentions: Mentions) -> LinkStep | None:
         """Return the link that a noun counts: "dependencies" for DEPENDS_ON, "followers" back."""
         other_weight = max((t.weight for t in mention.terms if t.sort != "link"), default=0.0)
         for term in mention.of("link"):

@@ -62,7 +62,7 @@ class RemainderReader:
                 return
             if term.weight < SELECTED_MIN:
                 continue
-            demanded = _demanded(mentions, mention)
+            demanded = _demands_presence(mentions, mention)
             if _use_column(draft, column, mention, (term, demanded)):
                 draft.use(mention.start, mention.end, term.weight)
             return
@@ -156,7 +156,7 @@ def _use_column(
     if is_flag_column(column):
         if term.weight >= FLAG_MIN:
             negated = mention.negated != term.opposite
-            draft.root.add((), [_flagged(term.column, column, negated=negated)])
+            draft.root.add((), [_flag_condition(term.column, column, negated=negated)])
             draft.negated |= mention.negated
         return term.weight >= FLAG_MIN
     if mention.negated or demanded:
@@ -170,7 +170,7 @@ def _use_column(
     return draft.aggregate is None
 
 
-def _demanded(mentions: Mentions, mention: TermMention) -> bool:
+def _demands_presence(mentions: Mentions, mention: TermMention) -> bool:
     """Return True for "with a fax": the rows that have one."""
     before = [t.folded for t in mentions.tokens[max(mention.start - 2, 0) : mention.start]]
     return before[-1:] in (["a"], ["an"], ["any"]) and before[0] in (
@@ -202,7 +202,7 @@ def _governs_own_value(draft: Draft, mentions: Mentions, mention: TermMention) -
 WORD_OF_VALUE = 0.6
 
 
-def _flagged(name: str, column: CatalogColumn, *, negated: bool) -> ValueCondition:
+def _flag_condition(name: str, column: CatalogColumn, *, negated: bool) -> ValueCondition:
     """Return that a flag is set, or that it is not; an unknown one is neither."""
     if column.type == "boolean":
         return ValueCondition(column=name, values=(not negated,))

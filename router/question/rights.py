@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from router.catalog.errors import CatalogError
 from router.catalog.model import CatalogKind
 from router.question.form import Operator, Value, ValueCondition
-from router.question.validation import typed
+from router.question.validation import validate_condition
 
 _PATTERN = re.compile(
     r"^\s*(?P<column>\w+)\s*(?:(?P<operator>=|!=|<>|<=|>=|<|>)\s*(?P<value>\S.*?)"
@@ -54,12 +54,12 @@ def _condition(
     if match["null"]:
         return ValueCondition(column=column, operator="missing", negated=bool(match["not"]))
     operator, negated = _OPERATORS[match["operator"]]
-    value = _bound(match["value"], name, caller)
+    value = _bind_variable(match["value"], name, caller)
     condition = ValueCondition(column=column, operator=operator, values=(value,), negated=negated)
-    return typed(condition, kind.columns[column])
+    return validate_condition(condition, kind.columns[column])
 
 
-def _bound(text: str, name: str, caller: Mapping[str, str | None]) -> Value:
+def _bind_variable(text: str, name: str, caller: Mapping[str, str | None]) -> Value:
     if not text.startswith("$"):
         return text.strip("'\"")
     variable = text.removeprefix("$")

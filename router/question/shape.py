@@ -145,7 +145,7 @@ class ShapeReader:
             function = AGGREGATES.get(word)
             if function is None or not is_aggregate(words, place):
                 continue
-            column = self._aggregated(draft, mentions, place)
+            column = self._aggregate_column(draft, mentions, place)
             if column is not None and function == "sum" and self._is_one_row(draft):
                 draft.select.append(column)  # the total of invoice 404 is a column of it
                 draft.use(place, place + 1, 1.0)
@@ -159,7 +159,7 @@ class ShapeReader:
     def _add_amount(self, draft: Draft, mentions: Mentions, words: list[str]) -> None:
         """Read "how much": the price of a named row, else the sum over the rows."""
         place = words.index("much")
-        column = self._aggregated(draft, mentions, place) or self._money(draft.kind)
+        column = self._aggregate_column(draft, mentions, place) or self._money(draft.kind)
         if column is None:
             return
         if self._is_single(draft):
@@ -190,7 +190,7 @@ class ShapeReader:
         columns = {getattr(condition, "column", None) for condition in draft.root.conditions}
         return bool(key) and set(key) <= columns
 
-    def _aggregated(self, draft: Draft, mentions: Mentions, place: int) -> str | None:
+    def _aggregate_column(self, draft: Draft, mentions: Mentions, place: int) -> str | None:
         numeric = self._columns.numeric(draft.kind)
         nearest_mentions = sorted(mentions.terms, key=lambda mention: abs(mention.start - place))
         for mention in nearest_mentions:
@@ -225,7 +225,7 @@ class ShapeReader:
                 draft.use(mention.start - 1, mention.end, 1.0)  # "average freight per order"
                 continue
             for term in mention.terms:
-                if self._grouped(draft, term):
+                if self._group(draft, term):
                     draft.use(mention.start - 1, mention.end, term.weight)
                     return
 
@@ -234,7 +234,7 @@ class ShapeReader:
         for place, word in enumerate(words[1:], start=1):
             spoken = word in UNIT_LETTERS and words[place - 1] in _GROUPING
             unit = word if spoken else ADVERBS.get(word)
-            column = self._dated(draft, mentions, place) if unit else None
+            column = self._grouping_date(draft, mentions, place) if unit else None
             if unit is None or column is None:
                 continue
             facts = self._catalog.kinds[draft.kind].columns[column]
@@ -246,14 +246,16 @@ class ShapeReader:
             return True
         return False
 
-    def _dated(self, draft: Draft, mentions: Mentions, place: int) -> str | None:
+    def _grouping_date(self, draft: Draft, mentions: Mentions, place: int) -> str | None:
         """Return the date by which rows are grouped: the one that words name, else the kind's."""
-        choices = self._columns.mentioned(draft.kind, mentions, (place, place + 1), "temporal")
+        choices = self._columns.mentioned_columns(
+            draft.kind, mentions, (place, place + 1), "temporal"
+        )
         own_choices = [choice for choice in choices if not choice.path]
         best = max(own_choices, key=lambda choice: choice.weight, default=None)
         return best.column if best else self._catalog.kinds[draft.kind].date
 
-    def _grouped(self, draft: Draft, term: Term) -> bool:
+    def _group(self, draft: Draft, term: Term) -> bool:
         """Group by a column, or by the rows of another kind, called by their titles."""
         is_other_kind = term.kind != draft.kind
         if term.sort not in ("kind", "column") or (term.sort == "kind" and not is_other_kind):

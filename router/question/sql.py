@@ -60,21 +60,25 @@ def compile_sql(
     predicates += [_condition(scope, condition, form.kind, root) for condition in form.conditions]
     source = f"{_table(scope, form.kind)} AS {root}"
     if form.aggregate is not None:
-        text = _aggregated(scope, form.aggregate, form.kind, (root, source, predicates))
+        text = _aggregate_statement(scope, form.aggregate, form.kind, (root, source, predicates))
     else:
         text = _rows(scope, form, (root, source, predicates))
     text += f" LIMIT ${scope.bind(limit)}::bigint"
     return CompiledStatement(text, tuple(scope.values))
 
 
-def quoted(name: str) -> str:
+def quote_identifier(name: str) -> str:
     """Return ``name`` as a quoted identifier."""
     return '"' + name.replace('"', '""') + '"'
 
 
 def _table(scope: StatementScope, kind: str) -> str:
     schema, _, table = scope.kind(kind).source.partition(".")
-    return f"{quoted(schema)}.{quoted(table)}" if table else quoted(schema)
+    return (
+        f"{quote_identifier(schema)}.{quote_identifier(table)}"
+        if table
+        else quote_identifier(schema)
+    )
 
 
 def _where(conditions: list[str]) -> str:
@@ -90,34 +94,35 @@ def _rows(scope: StatementScope, form: QuestionForm, parts: _Parts) -> str:
     columns = [_output(root, name, column) for name, column in kind.visible.items()]
     order = []
     if form.order is not None:
-        join_clause, value = _sorted(scope, form.order, form.kind, root)
+        join_clause, value = _sort_parts(scope, form.order, form.kind, root)
         source += join_clause
         order.append(f"{value} {'DESC' if form.order.descending else 'ASC'} NULLS LAST")
-        columns.append(f"{value} AS {quoted(SORT_COLUMN)}")
-    order += [f"{root}.{quoted(name)}" for name in kind.key]
+        columns.append(f"{value} AS {quote_identifier(SORT_COLUMN)}")
+    order += [f"{root}.{quote_identifier(name)}" for name in kind.key]
     text = f"SELECT {', '.join(columns) or '1'} FROM {source}{_where(predicates)}"
     return text + (f" ORDER BY {', '.join(order)}" if order else "")
 
 
 def _output(alias: str, name: str, column: CatalogColumn) -> str:
-    value = f"{alias}.{quoted(name)}"
+    value = f"{alias}.{quote_identifier(name)}"
     if column.type in ("text", "other", "enum"):
         value = f"left({value}::text, {TEXT_CHARS_MAX})"
-    return f"{value} AS {quoted(name)}"
+    return f"{value} AS {quote_identifier(name)}"
 
 
-def _sorted(scope: StatementScope, order: SortKey, kind: str, root: str) -> tuple[str, str]:
+def _sort_parts(scope: StatementScope, order: SortKey, kind: str, root: str) -> tuple[str, str]:
     measure = order.measure
     if not measure.path:
-        return "", f"{root}.{quoted(measure.column or '')}"
-    return _joined(scope, measure, kind, root)
+        return "", f"{root}.{quote_identifier(measure.column or '')}"
+    return _join_measure(scope, measure, kind, root)
 
 
-def _joined(scope: StatementScope, measure: Measure, kind: str, root: str) -> tuple[str, str]:
+def _join_measure(scope: StatementScope, measure: Measure, kind: str, root: str) -> tuple[str, str]:
     alias = scope.alias()
-    subquery, pairs = _measured(scope, measure, kind)
+    subquery, pairs = _measure_subquery(scope, measure, kind)
     on = " AND ".join(
-        f"{alias}.{quoted(f'k{place}')} = {root}.{quoted(near)}" for place, near in enumerate(pairs)
+        f"{alias}.{quote_identifier(f'k{place}')} = {root}.{quote_identifier(near)}"
+        for place, near in enumerate(pairs)
     )
     value = f"{alias}.v"
     if measure.function in ("count", "sum"):
@@ -125,14 +130,14 @@ def _joined(scope: StatementScope, measure: Measure, kind: str, root: str) -> tu
     return f" LEFT JOIN ({subquery}) AS {alias} ON {on}", value
 
 
-def _measured(scope: StatementScope, measure: Measure, kind: str) -> tuple[str, list[str]]:
+def _measure_subquery(scope: StatementScope, measure: Measure, kind: str) -> tuple[str, list[str]]:
     """Return a subquery with columns k0…, v, and the columns of ``kind`` that k0… equal."""
     first, *later = measure.path
     alias, end = scope.alias(), end_of(first, kind, scope.catalog)
     pairs = _pairs(scope, first)
     source = f"{_table(scope, end)} AS {alias}"
     predicates = [*_rights(scope, end, alias)]
-    keys = [f"{alias}.{quoted(far)} AS k{place}" for place, (_, far) in enumerate(pairs)]
+    keys = [f"{alias}.{quote_identifier(far)} AS k{place}" for place, (_, far) in enumerate(pairs)]
     for step in later:
         start_alias, end = alias, end_of(step, end, scope.catalog)
         alias = scope.alias()
@@ -140,9 +145,12 @@ def _measured(scope: StatementScope, measure: Measure, kind: str) -> tuple[str, 
         predicates += _rights(scope, end, alias)
     predicates += [_condition(scope, condition, end, alias) for condition in measure.conditions]
     values = [
-        f"{alias}.{quoted(name)} AS d{place}" for place, name in enumerate(scope.kind(end).key)
+        f"{alias}.{quote_identifier(name)} AS d{place}"
+        for place, name in enumerate(scope.kind(end).key)
     ]
-    values.append(f"{alias}.{quoted(measure.column)} AS v" if measure.column else "1 AS v")
+    values.append(
+        f"{alias}.{quote_identifier(measure.column)} AS v" if measure.column else "1 AS v"
+    )
     distinct = "DISTINCT " if later and scope.kind(end).key else ""
     rows = f"SELECT {distinct}{', '.join([*keys, *values])} FROM {source}{_where(predicates)}"
     names = ", ".join(f"k{place}" for place in range(len(keys)))
@@ -151,10 +159,12 @@ def _measured(scope: StatementScope, measure: Measure, kind: str) -> tuple[str, 
     return text, [near for near, _ in pairs]
 
 
-def _aggregated(scope: StatementScope, aggregate: Aggregate, kind: str, parts: _Parts) -> str:
+def _aggregate_statement(
+    scope: StatementScope, aggregate: Aggregate, kind: str, parts: _Parts
+) -> str:
     root, source, predicates = parts
-    argument = f"{root}.{quoted(aggregate.column)}" if aggregate.column else "*"
-    value = f"{aggregate_call(aggregate.function, argument)} AS {quoted(VALUE_COLUMN)}"
+    argument = f"{root}.{quote_identifier(aggregate.column)}" if aggregate.column else "*"
+    value = f"{aggregate_call(aggregate.function, argument)} AS {quote_identifier(VALUE_COLUMN)}"
     if not aggregate.group_by:
         return f"SELECT {value} FROM {source}{_where(predicates)}"
     alias, end = root, kind
@@ -163,15 +173,17 @@ def _aggregated(scope: StatementScope, aggregate: Aggregate, kind: str, parts: _
         alias = scope.alias()
         source += f" JOIN {_table(scope, end)} AS {alias} ON {_on(scope, step, start_alias, alias)}"
         predicates += _rights(scope, end, alias)
-    names = [f"{alias}.{quoted(name)}" for name in aggregate.group_by]
+    names = [f"{alias}.{quote_identifier(name)}" for name in aggregate.group_by]
     group = names[0] if len(names) == 1 else f"concat_ws(' ', {', '.join(names)})"
     if aggregate.unit is not None:
         group = f"left({group}::text, {UNIT_LETTERS[aggregate.unit]})"
     key_columns = (
-        [f"{alias}.{quoted(name)}" for name in scope.kind(end).key] if aggregate.each else []
+        [f"{alias}.{quote_identifier(name)}" for name in scope.kind(end).key]
+        if aggregate.each
+        else []
     )
     return (
-        f"SELECT {group} AS {quoted(GROUP_COLUMN)}, {value} FROM {source}{_where(predicates)}"
+        f"SELECT {group} AS {quote_identifier(GROUP_COLUMN)}, {value} FROM {source}{_where(predicates)}"
         f" GROUP BY {', '.join([group, *key_columns])} ORDER BY 2 DESC NULLS LAST, 1"
     )
 
@@ -192,7 +204,7 @@ def _condition(scope: StatementScope, condition: Condition, kind: str, alias: st
             joint = " OR " if isinstance(condition, AnyCondition) else " AND "
             return f"({joint.join(inner)})"
         case MeasureCondition():
-            return _compared(scope, condition, kind, alias)
+            return _compare_measure(scope, condition, kind, alias)
 
 
 def _exists(scope: StatementScope, condition: LinkCondition, kind: str, alias: str) -> str:
@@ -208,18 +220,22 @@ def _exists(scope: StatementScope, condition: LinkCondition, kind: str, alias: s
 def _different(scope: StatementScope, kind: str, alias: str) -> str:
     """Return that the row is not the one the form asks for, whose alias is always t1."""
     columns = scope.kind(kind).key
-    row_key = ", ".join(f"{alias}.{quoted(name)}" for name in columns)
-    root = ", ".join(f"t1.{quoted(name)}" for name in columns)
+    row_key = ", ".join(f"{alias}.{quote_identifier(name)}" for name in columns)
+    root = ", ".join(f"t1.{quote_identifier(name)}" for name in columns)
     return f"({row_key}) IS DISTINCT FROM ({root})" if columns else "true"
 
 
-def _compared(scope: StatementScope, condition: MeasureCondition, kind: str, alias: str) -> str:
+def _compare_measure(
+    scope: StatementScope, condition: MeasureCondition, kind: str, alias: str
+) -> str:
     measure = condition.measure
     value = f"${scope.bind(Decimal(str(condition.value)))}::numeric"
     if not measure.path:
-        return f"{alias}.{quoted(measure.column or '')} {condition.operator} {value}"
-    subquery, pairs = _measured(scope, measure, kind)
-    on = " AND ".join(f"m.k{place} = {alias}.{quoted(near)}" for place, near in enumerate(pairs))
+        return f"{alias}.{quote_identifier(measure.column or '')} {condition.operator} {value}"
+    subquery, pairs = _measure_subquery(scope, measure, kind)
+    on = " AND ".join(
+        f"m.k{place} = {alias}.{quote_identifier(near)}" for place, near in enumerate(pairs)
+    )
     number = f"(SELECT m.v FROM ({subquery}) AS m WHERE {on})"
     if measure.function in ("count", "sum"):
         number = f"coalesce({number}, 0)"
@@ -234,7 +250,7 @@ def _pairs(scope: StatementScope, step: LinkStep) -> list[tuple[str, str]]:
 
 def _on(scope: StatementScope, step: LinkStep, start_alias: str, end_alias: str) -> str:
     return " AND ".join(
-        f"{end_alias}.{quoted(far)} = {start_alias}.{quoted(near)}"
+        f"{end_alias}.{quote_identifier(far)} = {start_alias}.{quote_identifier(near)}"
         for near, far in _pairs(scope, step)
     )
 
@@ -243,7 +259,7 @@ def _value_condition(
     scope: StatementScope, condition: ValueCondition, kind: str, alias: str
 ) -> str:
     column = scope.kind(kind).columns[condition.column]
-    value = f"{alias}.{quoted(condition.column)}"
+    value = f"{alias}.{quote_identifier(condition.column)}"
     if condition.operator == "missing":
         return f"{value} IS {'NOT ' if condition.negated else ''}NULL"
     tests = [

@@ -30,7 +30,7 @@ _TRUE = frozenset(("true", "yes", "1"))
 _FALSE = frozenset(("false", "no", "0"))
 
 
-def checked(form: QuestionForm, catalog: Catalog) -> QuestionForm:
+def validate_form(form: QuestionForm, catalog: Catalog) -> QuestionForm:
     """Return ``form`` with typed values.
 
     Raises:
@@ -93,7 +93,7 @@ def _condition(condition: Condition, kind: str, catalog: Catalog, depth: int) ->
     match condition:
         case ValueCondition():
             column = _column(catalog.kinds[kind], kind, condition.column)
-            return typed(condition, column)
+            return validate_condition(condition, column)
         case LinkCondition():
             return _link(condition, kind, catalog, depth)
         case MeasureCondition():
@@ -116,7 +116,7 @@ def _link(condition: LinkCondition, kind: str, catalog: Catalog, depth: int) -> 
             raise HiddenError(
                 f"column {property_condition.column!r}: link {condition.step.link!r} has none"
             )
-        properties.append(typed(property_condition, column))
+        properties.append(validate_condition(property_condition, column))
     inner = _conditions(condition.conditions, end, catalog, depth + 1)
     return condition.model_copy(update={"conditions": inner, "properties": tuple(properties)})
 
@@ -160,7 +160,7 @@ def _require_number(function: str | None, column: CatalogColumn, name: str) -> N
         raise CatalogError(f"{function}: column {name!r} is {column.type}, not a number")
 
 
-def typed(condition: ValueCondition, column: CatalogColumn) -> ValueCondition:
+def validate_condition(condition: ValueCondition, column: CatalogColumn) -> ValueCondition:
     name, operator = condition.column, condition.operator
     if operator == "missing":
         if condition.values:

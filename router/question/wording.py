@@ -87,7 +87,7 @@ def _value(condition: ValueCondition) -> str:
     column = phrase_of(condition.column)
     if condition.operator == "missing":
         return f"{'with' if condition.negated else 'without'} {column}"
-    values = " or ".join(_shown(value) for value in condition.values[:VALUES_MAX])
+    values = " or ".join(_format_value(value) for value in condition.values[:VALUES_MAX])
     if len(condition.values) > VALUES_MAX:
         values += f" or {len(condition.values) - VALUES_MAX} more"
     operator = _OPERATORS[condition.operator]
@@ -96,7 +96,7 @@ def _value(condition: ValueCondition) -> str:
     return f"whose {column} {operator} {values}"
 
 
-def _shown(value: Value) -> str:
+def _format_value(value: Value) -> str:
     return f"“{value}”" if isinstance(value, str) else str(value)
 
 

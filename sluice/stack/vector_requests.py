@@ -78,7 +78,7 @@ def _range(model: models.RangeInterface) -> edge.RangeFloat | edge.RangeDateTime
     return edge.RangeDateTime(**model.model_dump(mode="json"))
 
 
-def _nested(model: models.NestedCondition) -> edge.NestedCondition:
+def _convert_nested(model: models.NestedCondition) -> edge.NestedCondition:
     return edge.NestedCondition(
         model.nested.key, convert_filter(model.nested.filter) or edge.Filter()
     )
@@ -87,7 +87,7 @@ def _nested(model: models.NestedCondition) -> edge.NestedCondition:
 CONDITIONS: dict[type, Callable[[Any], Any]] = {
     models.Filter: convert_filter,
     models.FieldCondition: _field,
-    models.NestedCondition: _nested,
+    models.NestedCondition: _convert_nested,
     models.IsEmptyCondition: lambda condition: edge.IsEmptyCondition(condition.is_empty.key),
     models.IsNullCondition: lambda condition: edge.IsNullCondition(condition.is_null.key),
     models.HasIdCondition: lambda condition: edge.HasIdCondition(set(condition.has_id)),

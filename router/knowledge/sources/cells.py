@@ -80,7 +80,7 @@ class CellReader:
     def read(self, value: object) -> object:
         """Return the value; None for an empty cell, a null marker, or a marker among numbers."""
         if not isinstance(value, str):
-            return _bounded(value)
+            return _bound_integer(value)
         nulls = _NULLS_BESIDE_NUMBERS if self.nulls_are_wide else _NULLS
         if not value.strip() or _is_marker(value, nulls):
             return None
@@ -110,6 +110,6 @@ def _with_time(day: str, cell: str) -> str:
     return cell if cell.startswith(day) else day
 
 
-def _bounded(value: object) -> object:
+def _bound_integer(value: object) -> object:
     is_long = isinstance(value, int) and not isinstance(value, bool) and abs(value) > INTEGER_MAX
     return str(value) if is_long else value

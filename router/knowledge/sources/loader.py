@@ -88,7 +88,7 @@ def load_source(name: str, options: ReadOptions | None = None) -> Source:
     suffix = path.suffix.lower()
     try:
         if suffix in _STREAMED:
-            return _streamed(name, path, options)
+            return _open_file(name, path, options)
         if path.stat().st_size > WHOLE_BYTES_MAX:
             raise SourceError(f"{name}: larger than {WHOLE_BYTES_MAX // 2**20} MiB: split it")
         return _from_bytes(name, normalize_origin(name), suffix, path.read_bytes(), options)
@@ -96,7 +96,7 @@ def load_source(name: str, options: ReadOptions | None = None) -> Source:
         raise SourceError(f"{name}: {error.strerror}") from error
 
 
-def _streamed(name: str, path: Path, options: ReadOptions) -> Source:
+def _open_file(name: str, path: Path, options: ReadOptions) -> Source:
     encoding, notes = _choose_encoding(name, _chunks(path), options)
     return Source(normalize_origin(name), path.suffix.lower(), path, encoding, notes)
 
@@ -138,7 +138,7 @@ def _fetch(url: str) -> tuple[str, bytes]:
             for _ in range(REDIRECTS_MAX + 1):
                 with client.stream("GET", address) as reply:
                     if reply.has_redirect_location:
-                        address = _redirected(url, address, reply.headers["location"])
+                        address = _redirect_target(url, address, reply.headers["location"])
                         continue
                     reply.raise_for_status()
                     return _page_suffix(url, reply), _read_page(url, reply)
@@ -151,7 +151,7 @@ def _fetch(url: str) -> tuple[str, bytes]:
     raise SourceError(f"{url}: more than {REDIRECTS_MAX} redirects")
 
 
-def _redirected(url: str, address: str, location: str) -> str:
+def _redirect_target(url: str, address: str, location: str) -> str:
     target = urljoin(address, location)
     if urlsplit(target).netloc != urlsplit(url).netloc or not is_url(target):
         raise SourceError(f"{url}: redirects to {target}, another host: name that address instead")

@@ -35,10 +35,10 @@ def parse_source(source: Source, options: ReadOptions | None = None) -> ParsedIt
     for note in source.notes:
         yield SourceNote(source.origin, note)
     for item in _PARSERS[source.suffix](source, options or ReadOptions()):
-        yield from _checked(source, item)
+        yield from _validate_item(source, item)
 
 
-def _checked(source: Source, item: ParsedItem) -> Iterator[ParsedItem]:
+def _validate_item(source: Source, item: ParsedItem) -> Iterator[ParsedItem]:
     if isinstance(item, Record):
         try:
             validate_record(item)

@@ -37,10 +37,10 @@ class TableProfile:
         for _, row in rows():
             if not isinstance(row, str):
                 profile._add(row, id_field)
-        profile.repeated_ids, profile.repeats = _repeated(profile._id_hashes)
+        profile.repeated_ids, profile.repeats = _repeated_hashes(profile._id_hashes)
         if profile.repeats or profile.ids < profile.rows:
             hashes = array("q", (hash(row_text(r)) for _, r in rows() if not isinstance(r, str)))
-            profile.repeated_rows, _ = _repeated(hashes)
+            profile.repeated_rows, _ = _repeated_hashes(hashes)
         return profile
 
     def _add(self, row: Row, id_field: str) -> None:
@@ -57,7 +57,7 @@ class TableProfile:
         return not self.repeats
 
 
-def _repeated(hashes: "array[int]") -> tuple[frozenset[int], int]:
+def _repeated_hashes(hashes: "array[int]") -> tuple[frozenset[int], int]:
     """Return the hashes that occur more than once, and the number of their repetitions."""
     if not hashes:
         return frozenset(), 0

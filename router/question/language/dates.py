@@ -65,10 +65,10 @@ def _candidates(text: str, today: date) -> Iterator[DaySpan]:
         if any(_overlap(place, earlier) for earlier in places):
             continue
         places.append(place)
-        yield _placed(text, span, place, years=years)
+        yield _apply_context(text, span, place, years=years)
 
 
-def _placed(text: str, span: Span, place: tuple[int, int], *, years: bool) -> DaySpan:
+def _apply_context(text: str, span: Span, place: tuple[int, int], *, years: bool) -> DaySpan:
     """Apply the words in front of a span, and "or later" behind it."""
     before, behind = text[: place[0]], text[place[1] :]
     onwards = re.match(r"\s*(?:onwards?|or later|or after|and later|and after|forward)\b", behind)

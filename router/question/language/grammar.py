@@ -64,17 +64,17 @@ def superlative(word: str) -> Adjective | None:
     """Return the adjective whose superlative ``word`` is: "longest"."""
     if word in _IRREGULAR and not word.endswith("er") and word not in ("better", "worse"):
         return ADJECTIVES.get(_IRREGULAR[word])
-    return _stripped(word, "est")
+    return _strip_ending(word, "est")
 
 
 def comparative(word: str) -> Adjective | None:
     """Return the adjective whose comparative ``word`` is: "longer"."""
     if word in _IRREGULAR and word.endswith(("er", "se")):
         return ADJECTIVES.get(_IRREGULAR[word])
-    return _stripped(word, "er")
+    return _strip_ending(word, "er")
 
 
-def _stripped(word: str, ending: str) -> Adjective | None:
+def _strip_ending(word: str, ending: str) -> Adjective | None:
     if not word.endswith(ending):
         return None
     stem = word[: -len(ending)]

@@ -83,7 +83,7 @@ def find_mentions(
     covered = busy | {place for each in matches for place in range(each.start, each.end)} - named
     units = frozenset(place for each in numbers for place in range(each.start, each.end))
     terms = find_terms(tokens, covered - units, vocabulary)
-    matches, terms = _settled(tokens, matches, terms)
+    matches, terms = _settle_readings(tokens, matches, terms)
     places = by_place(matches)
     denied = {each for each in matches if is_negated(tokens, each.start, places)}
     return Mentions(
@@ -166,7 +166,7 @@ UNDONE_MIN = 0.7
 def _quantities(
     tokens: tuple[QuestionToken, ...], today: date
 ) -> tuple[list[DateMention], list[Comparison]]:
-    text, places = _joined(tokens)
+    text, places = _join_tokens(tokens)
     dates = [
         DateMention(*_token_places(places, span.place), span) for span in date_ranges(text, today)
     ]
@@ -184,7 +184,7 @@ def _quantities(
     return dates, comparisons_of(tokens, dated_places)
 
 
-def _joined(tokens: Sequence[QuestionToken]) -> tuple[str, list[int]]:
+def _join_tokens(tokens: Sequence[QuestionToken]) -> tuple[str, list[int]]:
     """Return the tokens as one text, and where each begins in it."""
     text, places = "", []
     for token in tokens:
@@ -271,7 +271,7 @@ def _leads_to_named(mention: TermMention, link: Term) -> bool:
     return link.link.rpartition(".")[2] in kinds
 
 
-def _settled(
+def _settle_readings(
     tokens: Sequence[QuestionToken], values: list[ValueMention], terms: list[TermMention]
 ) -> tuple[list[ValueMention], list[TermMention]]:
     """Order the values, and drop lone doubtful ones of a question."""

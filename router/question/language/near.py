@@ -29,7 +29,7 @@ class NearWords:
 
     def __init__(self, catalog: Catalog, embedder: Embedder) -> None:
         self._embedder = embedder
-        phrases_and_terms = list(_named(catalog))
+        phrases_and_terms = list(_catalog_phrases(catalog))
         self._terms = [term for _, term in phrases_and_terms]
         self._vectors = embedder.embed([phrase for phrase, _ in phrases_and_terms])
         self._links = {
@@ -110,7 +110,7 @@ def _ends(catalog: Catalog) -> dict[str, list[Term]]:
     return {end: terms for end, terms in links_by_end.items() if len(terms) > 1}
 
 
-def _named(catalog: Catalog) -> Iterator[tuple[str, Term]]:
+def _catalog_phrases(catalog: Catalog) -> Iterator[tuple[str, Term]]:
     for name, kind in catalog.visible_kinds.items():
         if kind.store == "qdrant" or kind.join_table:
             continue

@@ -36,9 +36,9 @@ def number_at(tokens: Sequence[QuestionToken], place: int) -> tuple[Number, int]
         value = digits_value(match["digits"])
         if match["scale"]:
             value *= SCALES[match["scale"].lower()]
-        return _scaled(value, tokens, place + 1)
-    spelled, place = _spelled(tokens, place)
-    return None if spelled is None else _scaled(spelled, tokens, place)
+        return _apply_scales(value, tokens, place + 1)
+    spelled, place = _read_number_words(tokens, place)
+    return None if spelled is None else _apply_scales(spelled, tokens, place)
 
 
 def digits_value(digits: str) -> Number:
@@ -54,7 +54,7 @@ def digits_value(digits: str) -> Number:
     return float(digits) if "." in digits else int(digits)
 
 
-def _spelled(tokens: Sequence[QuestionToken], place: int) -> tuple[Number | None, int]:
+def _read_number_words(tokens: Sequence[QuestionToken], place: int) -> tuple[Number | None, int]:
     word = tokens[place].folded
     following = tokens[place + 1].folded if place + 1 < len(tokens) else ""
     if word in _TENS:
@@ -72,7 +72,7 @@ def _spelled(tokens: Sequence[QuestionToken], place: int) -> tuple[Number | None
     return (0.5, place + 2) if half else (None, place)
 
 
-def _scaled(value: Number, tokens: Sequence[QuestionToken], place: int) -> tuple[Number, int]:
+def _apply_scales(value: Number, tokens: Sequence[QuestionToken], place: int) -> tuple[Number, int]:
     while place < len(tokens) and tokens[place].folded in SCALES:
         value *= SCALES[tokens[place].folded]
         place += 1

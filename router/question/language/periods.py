@@ -61,12 +61,12 @@ def _years(first: int, count: int) -> Span:
     return date(first, 1, 1), date(first + count, 1, 1)
 
 
-def _written(match: re.Match[str], today: date) -> Span:
+def _calendar_day(match: re.Match[str], today: date) -> Span:
     year = int(match["year"]) if match["year"] else today.year
     return _one_day(date(year, _month_of(match["month"]), int(match["day"])))
 
 
-def _named_month(match: re.Match[str], today: date) -> Span:
+def _calendar_month(match: re.Match[str], today: date) -> Span:
     month = _month_of(match["month"])
     year = int(match["year"]) if match["year"] else today.year - (month > today.month)
     return _month(year, month)
@@ -145,9 +145,9 @@ _PATTERNS: tuple[tuple[re.Pattern[str], _Reader], ...] = tuple(
             r"\b(?P<day>\d{1,2})[./](?P<m>\d{1,2})[./](?P<year>(?:19|20)\d{2})\b",
             lambda match, _: _one_day(date(int(match["year"]), int(match["m"]), int(match["day"]))),
         ),
-        (rf"\b{_DAY}(?: of)? (?P<month>{MONTH})\b\.?,?(?: (?P<year>\d{{4}})\b)?", _written),
-        (rf"\b(?P<month>{MONTH})\.? {_DAY}\b(?!\d),?(?: (?P<year>\d{{4}})\b)?", _written),
-        (rf"\b(?P<month>{MONTH})\.?,?(?: of)? (?P<year>\d{{4}})\b", _named_month),
+        (rf"\b{_DAY}(?: of)? (?P<month>{MONTH})\b\.?,?(?: (?P<year>\d{{4}})\b)?", _calendar_day),
+        (rf"\b(?P<month>{MONTH})\.? {_DAY}\b(?!\d),?(?: (?P<year>\d{{4}})\b)?", _calendar_day),
+        (rf"\b(?P<month>{MONTH})\.?,?(?: of)? (?P<year>\d{{4}})\b", _calendar_month),
         (
             r"\bq(?P<q>[1-4])(?: of)? ?(?P<year>\d{4})?\b|\b(?P<year2>\d{4}) ?q(?P<q2>[1-4])\b",
             lambda match, today: _quarter(
@@ -180,10 +180,10 @@ _PATTERNS: tuple[tuple[re.Pattern[str], _Reader], ...] = tuple(
         (r"\byesterday\b", lambda _, today: _one_day(today - timedelta(days=1))),
         (r"\btoday\b", lambda _, today: _one_day(today)),
         (r"\btomorrow\b", lambda _, today: _one_day(today + timedelta(days=1))),
-        (rf"(?<=\bin )(?P<month>{'|'.join(MONTHS)})\b(?P<year>)", _named_month),
+        (rf"(?<=\bin )(?P<month>{'|'.join(MONTHS)})\b(?P<year>)", _calendar_month),
         (
             rf"(?<=\bsince )(?P<month>{'|'.join(MONTHS)})\b(?P<year>)",
-            _named_month,
+            _calendar_month,
         ),
         (
             r"(?<![\d.,#$€£-])\b(?P<year>1[0-9]\d{2}|20\d{2}|21\d{2})\b(?![-.,]?\d)(?!\s*(?:%|€|\$|usd|eur))",

@@ -54,7 +54,7 @@ def find_values(
         if busy_here and not _may_hold_number(tokens, start, end, vocabulary):
             continue
         entries, corrected = _entries(tokens, (start, end), words, (values, vocabulary))
-        weighed = _weighed(tokens, (start, end), words, (entries, vocabulary))
+        weighed = _weigh(tokens, (start, end), words, (entries, vocabulary))
         if weighed:
             mentions.append(ValueMention(start, end, tuple(weighed), corrected=corrected or ""))
             used_places |= set(range(start, end))
@@ -121,13 +121,13 @@ def _entries(
     inside = tokens[place[0] : place[1]]
     entries = values.find(" ".join(words))
     if all(entry.weight <= PART_MAX for entry in entries):  # "plane" is more than a part of a name
-        entries = [*_inflected(words, known), *entries]
+        entries = [*_inflected_categories(words, known), *entries]
     if not entries and len(words) > 1 and _is_joined(inside):
         entries = values.find("".join(words))  # "2024W"
-    return (entries, None) if entries else _corrected(inside, words, known)
+    return (entries, None) if entries else _correct_spelling(inside, words, known)
 
 
-def _corrected(
+def _correct_spelling(
     inside: Sequence[QuestionToken], words: list[str], known: tuple[ValueIndex, Vocabulary]
 ) -> tuple[Sequence[ValueEntry], str | None]:
     """Return the values that one misspelt word hides, and the phrase as it should be."""
@@ -148,7 +148,9 @@ def _corrected(
     return (), None
 
 
-def _inflected(words: list[str], known: tuple[ValueIndex, Vocabulary]) -> Iterator[ValueEntry]:
+def _inflected_categories(
+    words: list[str], known: tuple[ValueIndex, Vocabulary]
+) -> Iterator[ValueEntry]:
     """Yield the categories that words name in another form: "nurses" for ``nurse``."""
     values, vocabulary = known
     last = words[-1]
@@ -170,7 +172,7 @@ def base_noun(word: str) -> str:
     return word.removesuffix("es") if word.endswith("es") else word
 
 
-def _weighed(
+def _weigh(
     tokens: Sequence[QuestionToken],
     place: tuple[int, int],
     words: list[str],
@@ -185,10 +187,10 @@ def _weighed(
         return [
             entry for entry in known[0] if (entry.kind, entry.conditions[0][0]) in columns_before
         ]
-    return _worded(tokens, place, words, known)
+    return _weigh_words(tokens, place, words, known)
 
 
-def _worded(
+def _weigh_words(
     tokens: Sequence[QuestionToken],
     place: tuple[int, int],
     words: list[str],
@@ -251,10 +253,12 @@ def _single(
     ):
         return []  # "staff" names the table, not a level of engineers
     categories = [entry for entry in entries if entry.category and not (exact and entry.name)]
-    return categories or ([] if exact else list(_apposed(token, entries, vocabulary, beside)))
+    return categories or (
+        [] if exact else list(_titles_behind_kind(token, entries, vocabulary, beside))
+    )
 
 
-def _apposed(
+def _titles_behind_kind(
     token: QuestionToken, entries: Sequence[ValueEntry], vocabulary: Vocabulary, beside: str
 ) -> Iterator[ValueEntry]:
     """Yield the titles that a kind's name right before allows: "the track rehab"."""

@@ -109,7 +109,7 @@ class Rollouts:
         """Start a rollout and return its id; raise CliError when the flag already has one."""
         rollout = workflow_id(plan.flag)
         if command is not None and self._signer is not None:
-            command = await _signed(sign_start(plan, rollout, command, self._signer))
+            command = await _sign(sign_start(plan, rollout, command, self._signer))
         try:
             handle = await self.client.start_workflow(
                 ROLLOUT_WORKFLOW,
@@ -196,7 +196,7 @@ class Rollouts:
         """Send an update and wait for its answer; raise CliError with the reason of a refusal."""
         if self._signer is not None and verb not in LOWERING_VERBS:
             state = await self.fetch_state(flag)
-            command = await _signed(sign_command(state, verb, command, self._signer))
+            command = await _sign(sign_command(state, verb, command, self._signer))
         update = self._handle(flag).execute_update(str(verb), command, result_type=Acknowledgement)
         try:
             async with asyncio.timeout(seconds):
@@ -271,7 +271,7 @@ def _signer_of(context: Context) -> StatementSigner | None:
     return SshKeygenSigner(Path(key).expanduser()) if key else None
 
 
-async def _signed(work: Awaitable[Command]) -> Command:
+async def _sign(work: Awaitable[Command]) -> Command:
     try:
         return await work
     except SigningError as error:

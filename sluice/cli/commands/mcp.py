@@ -76,12 +76,14 @@ async def list_rollouts() -> str:
 
 async def status(flag: str) -> str:
     """Show a rollout: step, share of users, readings, what it waits for."""
-    return await _run_command("status", "--json", "--", _checked(flag))
+    return await _run_command("status", "--json", "--", _require_flag_name(flag))
 
 
 async def explain(flag: str, last: int = 10) -> str:
     """Explain the last decisions of a rollout: reading, limit, samples, rule."""
-    return await _run_command("explain", "--last", str(last), "--json", "--", _checked(flag))
+    return await _run_command(
+        "explain", "--last", str(last), "--json", "--", _require_flag_name(flag)
+    )
 
 
 async def report(rollout: str) -> str:
@@ -124,7 +126,7 @@ async def propose(verb: RaisingVerb, subject: str, reason: str) -> str:
     """Propose a command that may raise traffic (subject: a flag, or a plan for start). Runs nothing."""
     words = f"flags {verb}" if verb == "unkill" else verb
     safe_reason = reason.replace("'", "’")
-    target = subject.replace("'", "’") if verb == "start" else _checked(subject)
+    target = subject.replace("'", "’") if verb == "start" else _require_flag_name(subject)
     message = "" if verb == "start" else f" -m '{safe_reason}'"
     return (
         f"Not run: this may raise traffic, so a person decides. Proposed because: {reason}\n"
@@ -139,7 +141,7 @@ TOOLS: tuple[Tool, ...] = (
 
 
 async def _lower(verb: str, flag: str, reason: str) -> str:
-    words = ("--by", ACTOR, f"--reason={reason}", "--json", "--", _checked(flag))
+    words = ("--by", ACTOR, f"--reason={reason}", "--json", "--", _require_flag_name(flag))
     return await _run_command(verb, *words)
 
 
@@ -149,7 +151,7 @@ def _checked_rollout(rollout: str) -> str:
     return rollout
 
 
-def _checked(flag: str) -> str:
+def _require_flag_name(flag: str) -> str:
     if not FLAG_PATTERN.fullmatch(flag):
         raise ToolError(f"flag {flag!r}: write the flag's name, such as new-ranking")
     return flag

@@ -53,11 +53,11 @@ def _evidence_columns(decision: Explanation) -> Text:
     rows = [tuple(Text(name, style="dim") for name in _HEADER)]
     rows += [_evidence_cells(evidence) for evidence in decision.evidence]
     widths = [max(cell.cell_len for cell in column) for column in zip(*rows, strict=True)]
-    lines = [Text("  ") + Text("    ").join(_aligned(row, widths)) for row in rows]
+    lines = [Text("  ") + Text("    ").join(_align(row, widths)) for row in rows]
     return Text("\n").join(lines)
 
 
-def _aligned(row: Sequence[Text], widths: Sequence[int]) -> Iterator[Text]:
+def _align(row: Sequence[Text], widths: Sequence[int]) -> Iterator[Text]:
     for number, (cell, width) in enumerate(zip(row, widths, strict=True)):
         if number in _RIGHT:
             cell.pad_left(width - cell.cell_len)

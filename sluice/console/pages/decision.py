@@ -79,7 +79,7 @@ async def decide(request: Request, flag: str, verb: Verb) -> Response:
         return render_error(
             request, "Too many decisions", "Wait a second, then send it again.", 429
         )
-    decision = _wanted(verb, form)
+    decision = _read_request(verb, form)
     try:
         text = await _send(services, flag, decision, (session, form))
     except CliError as error:
@@ -94,7 +94,7 @@ async def begin_passkey_signature(request: Request, flag: str, verb: Verb) -> Re
     """Return the statement of the decision and what the browser needs to sign it."""
     session, services = require_session(request), services_of(request)
     form = await _read_own_form(request, session)
-    decision = _wanted(verb, form)
+    decision = _read_request(verb, form)
     try:
         state = await services.source.fetch_state(flag)
         require_same_step(state, decision)
@@ -112,7 +112,7 @@ async def _read_own_form(request: Request, session: Session) -> dict[str, str]:
     return form
 
 
-def _wanted(verb: Verb, form: Mapping[str, str]) -> DecisionRequest:
+def _read_request(verb: Verb, form: Mapping[str, str]) -> DecisionRequest:
     """Read the form; the lines of a reason become one line, as the timeline shows it."""
     names = ("evidence", "item", "target", "reason", "step", "duration")
     return DecisionRequest(verb, **{name: " ".join(form.get(name, "").split()) for name in names})

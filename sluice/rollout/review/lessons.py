@@ -41,7 +41,7 @@ def lessons_learned(report: Report) -> Lessons:
     return Lessons(
         went_well=tuple(_went_well(report)),
         went_wrong=tuple(_went_wrong(report)),
-        unexpected=tuple(_unexpected(report)),
+        unexpected=tuple(_unexpected_issues(report)),
         recommendations=tuple(dict.fromkeys(_recommendations(report))),
     )
 
@@ -80,7 +80,7 @@ def _went_wrong(report: Report) -> Iterator[str]:
             yield f"{impact.metric} got worse: {_format_change(impact)}."
 
 
-def _unexpected(report: Report) -> Iterator[str]:
+def _unexpected_issues(report: Report) -> Iterator[str]:
     for outcome in (Outcome.ERROR, Outcome.INCONCLUSIVE):
         for step, row in _rows(report):
             if row.outcomes.get(outcome):

@@ -113,18 +113,18 @@ def hours_to_detect_mean(
     """Return the same for a mean that is worse by ``worse_by`` (in the metric's unit, positive)."""
     excess, share = worse_by - test.margin, traffic.share
 
-    def shown(hours: float) -> bool:
+    def is_detected_by(hours: float) -> bool:
         units = float(traffic.users_with_event(1.0, 1.0, np.array(hours)))
         too_few = units * min(share, 1 - share) < test.units_min
         is_detected = _mean_log_e(test, units * share * (1 - share), excess) >= -math.log(alpha)
         return is_detected and not too_few
 
-    if excess <= 0 or not shown(HOURS_MAX):
+    if excess <= 0 or not is_detected_by(HOURS_MAX):
         return math.inf
     low, high = 0.0, HOURS_MAX
     for _ in range(_BISECTIONS):
         middle = (low + high) / 2
-        low, high = (low, middle) if shown(middle) else (middle, high)
+        low, high = (low, middle) if is_detected_by(middle) else (middle, high)
     return high
 
 

@@ -226,7 +226,7 @@ def _quiet_hour(signal: HealthyReading, visit: _Visit, number: int, offset: floa
     fires = sum(
         weight * _fires(signal, hour, (mix, offset), (number == 0, length)) for mix, weight in NODES
     )
-    return 1 - signal.judged(hour) * fires
+    return 1 - signal.judged_chance(hour) * fires
 
 
 def _fires(
@@ -289,7 +289,7 @@ def _look_chances(signal: HealthyReading | None, looks: _Looks) -> tuple[list[fl
             for mix, a in NODES
             for offset, b in _offsets(signal)
         )
-        judged = signal.judged(hour)
+        judged = signal.judged_chance(hour)
         passes.append(judged * (1 - failing))
         fails.append(judged * failing)
     return passes, fails

@@ -47,7 +47,7 @@ class HealthyReading:
         """Return the expected samples of the window that ends at ``hour``."""
         return self.comes.queries(hour, self.window_hours)
 
-    def judged(self, hour: float) -> float:
+    def judged_chance(self, hour: float) -> float:
         """Return the chance that the window holds enough samples to be judged."""
         return poisson_at_least(self.gate.min_samples, self.samples(hour))
 
@@ -64,7 +64,7 @@ class HealthyReading:
         """Return True when the limit itself is a reading, so that it varies too."""
         return False
 
-    def counted(self, hour: float) -> float:
+    def counted_samples(self, hour: float) -> float:
         return max(self.samples(hour), self.gate.min_samples, 1.0)
 
 
@@ -75,7 +75,7 @@ class ErrorShare(HealthyReading):
     rate: float = 0.0
 
     def _events(self, hour: float, mix: float) -> tuple[int, float]:
-        counted = self.counted(hour)
+        counted = self.counted_samples(hour)
         factor = max(0.05, 1 + mix * ERROR_SPREAD / math.sqrt(self.comes.even_users))
         limit = max(math.ceil(self.gate.threshold * counted - 1e-9), self.gate.min_events)
         return limit, counted * self.rate * factor
@@ -101,7 +101,7 @@ class SlowQuantile(HealthyReading):
         return self._baseline_error > 0
 
     def _events(self, hour: float, mix: float, offset: float) -> tuple[int, float]:
-        counted = self.counted(hour)
+        counted = self.counted_samples(hour)
         shift = mix * LATENCY_SPREAD_OF_USERS / math.sqrt(self.comes.even_users)
         shift += offset * self._baseline_error
         mean = counted * self._share_beyond(self._limit * math.exp(-shift))
@@ -154,7 +154,7 @@ class MeanReward(HealthyReading):
     typical: float = 0.6
 
     def _deviations(self, hour: float) -> float:
-        error = REWARD_DEVIATION / math.sqrt(self.counted(hour))
+        error = REWARD_DEVIATION / math.sqrt(self.counted_samples(hour))
         distance = self.typical - self.gate.threshold
         return (distance if self.gate.direction == "above" else -distance) / error
 

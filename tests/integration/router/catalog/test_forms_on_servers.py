@@ -14,7 +14,7 @@ from router.catalog_search.rows import form_result, plain_value
 from router.question.cypher import compile_cypher
 from router.question.form import Aggregate, QuestionForm
 from router.question.sql import compile_sql
-from router.question.validation import checked
+from router.question.validation import validate_form
 from tests.clinic import clinic_catalog, fill_graph, fill_postgres
 from tests.conftest import Neo4jSettings
 from tests.unit.router.question.forms import forms
@@ -36,7 +36,7 @@ class _Stores:
         return _comparable(form, self.raw_of_sql(form))
 
     def raw_of_sql(self, form: QuestionForm) -> list[dict[str, Any]]:
-        statement = compile_sql(checked(form, SQL), SQL, ROWS, {})
+        statement = compile_sql(validate_form(form, SQL), SQL, ROWS, {})
         rows = self.loop.run_until_complete(self.postgres.fetch(statement.text, *statement.values))
         return [dict(row) for row in rows]
 
@@ -44,7 +44,7 @@ class _Stores:
         return _comparable(form, self.raw_of_cypher(form))
 
     def raw_of_cypher(self, form: QuestionForm) -> list[dict[str, Any]]:
-        statement = compile_cypher(checked(form, CYPHER), CYPHER, ROWS, {})
+        statement = compile_cypher(validate_form(form, CYPHER), CYPHER, ROWS, {})
         values = {f"p{place}": value for place, value in enumerate(statement.values, 1)}
         return self.loop.run_until_complete(self._run(statement.text, values))
 
@@ -124,7 +124,7 @@ def test_groups_that_tie_for_the_last_place_are_shown_by_both(stores: _Stores) -
     answers = [
         [
             (hit.title, hit.kind)
-            for hit in form_result(checked(form, catalog), kind, rows, ROWS).hits
+            for hit in form_result(validate_form(form, catalog), kind, rows, ROWS).hits
         ]
         for catalog, rows in ((SQL, stores.raw_of_sql(form)), (CYPHER, stores.raw_of_cypher(form)))
         for kind in (catalog.kinds["doctor"],)
@@ -137,6 +137,6 @@ def test_groups_that_tie_for_the_last_place_are_shown_by_both(stores: _Stores) -
 @given(form=forms())
 def test_the_servers_accept_every_form_as_a_plan(stores: _Stores, form: QuestionForm) -> None:
     """EXPLAIN parses and plans with the real parameter types, and runs nothing."""
-    sql = compile_sql(checked(form, SQL), SQL, ROWS, {})
+    sql = compile_sql(validate_form(form, SQL), SQL, ROWS, {})
     explain = stores.postgres.fetch(f"EXPLAIN {sql.text}", *sql.values)
     assert stores.loop.run_until_complete(explain)

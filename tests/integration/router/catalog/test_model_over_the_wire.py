@@ -12,7 +12,7 @@ from router.llm import ClosableModel, LanguageModelError, LLMSettings, Usage
 from router.llm.anthropic_model import AnthropicModel
 from router.llm.openai_model import OpenAIModel
 from router.observability.trace import open_trace
-from router.question.validation import checked
+from router.question.validation import validate_form
 from tests.free_port import free_port
 from tests.unit.router.catalog.test_model_reading import CATALOG
 
@@ -68,7 +68,7 @@ async def test_a_small_models_form_is_sound_or_refused(
     assert usages, "the server did not answer"
     assert usages[0].tokens.output > 0
     if reading is not None:
-        assert checked(reading.form, CATALOG) == reading.form
+        assert validate_form(reading.form, CATALOG) == reading.form
         assert set(unaccounted_words(QUESTION, reading.form, CATALOG)) <= set(reading.left_out)
 
 

@@ -12,7 +12,7 @@ from router.catalog.values import ColumnValues, ValueIndex
 from router.catalog.vocabulary import Vocabulary
 from router.catalog.word_forms import abbreviates, shares_stem
 from router.question.reading import QuestionReader
-from router.question.validation import checked
+from router.question.validation import validate_form
 from router.question.wording import interpretation
 
 
@@ -131,5 +131,5 @@ def reader() -> QuestionReader:
 )
 def test_a_question_finds_its_column(reader: QuestionReader, question: str, meaning: str) -> None:
     reading = reader.read(question, date(2025, 6, 16))[0]
-    assert interpretation(checked(reading.form, reader.catalog), reader.catalog) == meaning
+    assert interpretation(validate_form(reading.form, reader.catalog), reader.catalog) == meaning
     assert reading.left_out == ()

@@ -20,7 +20,7 @@ from router.question.form import (
     ValueCondition,
 )
 from router.question.sql import compile_sql
-from router.question.validation import checked
+from router.question.validation import validate_form
 from tests.clinic import SCHEMA, TABLES, clinic_catalog
 from tests.unit.router.question.forms import TEXTS, forms
 
@@ -33,7 +33,7 @@ CYPHER_WRITES = re.compile(r"\b(CREATE|MERGE|SET|DELETE|REMOVE|DROP|CALL|LOAD)\b
 
 @given(forms())
 def test_sql_is_one_select_over_the_catalogue_s_tables(form: QuestionForm) -> None:
-    statement = compile_sql(checked(form, CATALOG), CATALOG, 10, {})
+    statement = compile_sql(validate_form(form, CATALOG), CATALOG, 10, {})
     parsed = sqlglot.parse(statement.text, dialect="postgres")
     assert len(parsed) == 1
     assert isinstance(parsed[0], exp.Select)
@@ -46,8 +46,8 @@ def test_sql_is_one_select_over_the_catalogue_s_tables(form: QuestionForm) -> No
 
 @given(forms())
 def test_no_value_reaches_the_text_of_a_statement(form: QuestionForm) -> None:
-    sql = compile_sql(checked(form, CATALOG), CATALOG, 10, {})
-    cypher = compile_cypher(checked(form, GRAPH), GRAPH, 10, {})
+    sql = compile_sql(validate_form(form, CATALOG), CATALOG, 10, {})
+    cypher = compile_cypher(validate_form(form, GRAPH), GRAPH, 10, {})
     for text in HARMFUL:
         assert text not in sql.text
         assert text not in cypher.text
@@ -59,7 +59,7 @@ def test_a_form_survives_json_and_keeps_its_key(form: QuestionForm) -> None:
     """The key decides what the cache shares, so the order of conditions must not matter."""
     again = QuestionForm.model_validate_json(form.model_dump_json())
     turned = form.model_copy(update={"conditions": tuple(reversed(form.conditions))})
-    assert checked(again, CATALOG).key == checked(form, CATALOG).key
+    assert validate_form(again, CATALOG).key == validate_form(form, CATALOG).key
     assert turned.key == form.key
 
 
@@ -105,8 +105,8 @@ def test_what_is_hidden_cannot_be_reached(form: QuestionForm) -> None:
     }
     hidden = Catalog(kinds=kinds, links=CATALOG.links)
     with pytest.raises(HiddenError, match="the catalogue has no such column"):
-        checked(form, hidden)
-    rows = compile_sql(checked(QuestionForm(kind="patient"), hidden), hidden, 10, {})
+        validate_form(form, hidden)
+    rows = compile_sql(validate_form(QuestionForm(kind="patient"), hidden), hidden, 10, {})
     assert '"city"' not in rows.text
 
 
@@ -115,7 +115,7 @@ def test_a_kind_left_out_takes_its_links_with_it() -> None:
     hidden = Catalog(kinds=kinds, links=CATALOG.links)
     step = LinkStep(link="visit.patient.patient")
     with pytest.raises(HiddenError, match="no such link"):
-        checked(QuestionForm(kind="visit", conditions=(LinkCondition(step=step),)), hidden)
+        validate_form(QuestionForm(kind="visit", conditions=(LinkCondition(step=step),)), hidden)
 
 
 def test_row_conditions_hold_wherever_a_kind_is_reached() -> None:
@@ -136,9 +136,9 @@ def test_row_conditions_hold_wherever_a_kind_is_reached() -> None:
     linked = QuestionForm(kind="visit", conditions=(LinkCondition(step=step, negated=True),))
     for form in (measured, grouped, linked):
         for text in (
-            compile_sql(checked(form, limited), limited, 10, {}).text,
+            compile_sql(validate_form(form, limited), limited, 10, {}).text,
             compile_cypher(
-                checked(form, GRAPH), clinic_catalog("graph", where=("id >= 0",)), 10, {}
+                validate_form(form, GRAPH), clinic_catalog("graph", where=("id >= 0",)), 10, {}
             ).text,
         ):
             assert len(re.findall(r"id[\"`] >= \$", text)) == 2, text
@@ -162,7 +162,7 @@ def test_a_row_condition_that_cannot_be_decided_refuses(
     }
     limited = Catalog(kinds=kinds, links=CATALOG.links)
     with pytest.raises(CatalogError, match=message):
-        compile_sql(checked(QuestionForm(kind="doctor"), limited), limited, 10, caller)
+        compile_sql(validate_form(QuestionForm(kind="doctor"), limited), limited, 10, caller)
 
 
 @pytest.mark.parametrize(
@@ -191,4 +191,4 @@ def test_a_form_that_does_not_fit_is_refused_with_its_field(
 ) -> None:
     """Such forms come from a language model; none of them is run."""
     with pytest.raises(CatalogError, match=message):
-        checked(form, CATALOG)
+        validate_form(form, CATALOG)

@@ -10,7 +10,7 @@ from router.catalog.model import Catalog
 from router.catalog.values import ColumnValues, ValueIndex
 from router.catalog.vocabulary import Vocabulary
 from router.question.reading import QuestionReader, QuestionReading
-from router.question.validation import checked
+from router.question.validation import validate_form
 from router.question.wording import interpretation
 from tests.clinic import TABLES, clinic_catalog
 
@@ -42,7 +42,7 @@ def reader() -> QuestionReader:
 def words(reader: QuestionReader, question: str) -> str:
     """Return the interpretation, and in brackets what was left out."""
     reading = best(reader, question)
-    text = interpretation(checked(reading.form, reader.catalog), reader.catalog)
+    text = interpretation(validate_form(reading.form, reader.catalog), reader.catalog)
     return text + (f" [{', '.join(reading.left_out)}]" if reading.left_out else "")
 
 
