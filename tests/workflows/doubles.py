@@ -110,7 +110,7 @@ class PollingWatch:
             return WatchResult(finding=finding)
         raise ApplicationError(
             "nothing yet",
-            next_retry_delay=timedelta(minutes=1),
+            next_retry_delay=timedelta(minutes=4),
             category=ApplicationErrorCategory.BENIGN,
         )
 

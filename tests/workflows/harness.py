@@ -148,12 +148,12 @@ class RunningRollout:
         await self.env.sleep(minutes * 60)
 
     async def wait_until(self, condition: Callable[[State], bool], hours: int = 24) -> State:
-        """Let time pass, two minutes at a time, until the state is as wanted."""
-        for _ in range(hours * 30):
+        """Let time pass, five minutes at a time, until the state is as wanted."""
+        for _ in range(hours * 12):
             state = await self.state()
             if condition(state):
                 return state
-            await self.pass_time(2)
+            await self.pass_time(5)
         raise AssertionError(f"not reached; the state is {state!r}")
 
 
