@@ -46,7 +46,7 @@ from workflows.rollout_workflow import RolloutWorkflow
 
 QUEUE = "rollout-batch"
 IDLE_CHECKS = 6
-POLL_INTERVAL = timedelta(minutes=21)
+POLL_INTERVAL = timedelta(minutes=29)
 REAL_SECONDS_MAX = 240
 SETTLE_TIME = timedelta(hours=6)
 
