@@ -17,6 +17,14 @@ def forecast_lines(steps: Sequence[StepForecast]) -> Iterator[str]:
         )
         yield from (f"  {_gate_text(gate)}" for gate in step.gates if _is_shown(gate))
     yield f"the whole plan: false action {format_chance(false_action_chance(steps))} by fixed thresholds"
+    if names := _unknown_rules(steps):
+        yield f"without {', '.join(names)}: the traffic does not say how they vary by chance"
+
+
+def _unknown_rules(steps: Sequence[StepForecast]) -> list[str]:
+    """Return the rules that act and have no chance, so that no figure includes them."""
+    unknown = [gate for step in steps for gate in step.gates if gate.false_action is None]
+    return sorted({gate.gate for gate in unknown if gate.decides})
 
 
 def _is_shown(gate: GateForecast) -> bool:

@@ -1,10 +1,8 @@
 """A plan of any service, on the recorded traffic: each metric becomes the signal that it resembles.
 
-``model:`` of a metric names its kind and typical value. What it leaves out is inferred: the kind from
-statistic, unit and gates, the typical value from the strictest fixed limit of the gates.
+The kind and the typical value are those of ``sluice.rollout.analysis.signal_inference``.
 """
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -13,36 +11,13 @@ from sluice.rehearsal.traffic.scenario_times import fit_scenario
 from sluice.rehearsal.traffic.signal_queries import Signal, modeled_metric
 from sluice.rehearsal.traffic.synthetic_metrics import series_names
 from sluice.rollout.analysis.cohorts import ROUTER_COHORTS
-from sluice.rollout.analysis.gate import Gate, GateKind, Metric
+from sluice.rollout.analysis.gate import Metric
 from sluice.rollout.analysis.metric_model import SignalKind
 from sluice.rollout.analysis.promql import Selector, parse_selectors
-from sluice.rollout.analysis.statistic import (
-    BoundedMean,
-    EventRate,
-    LatencyTail,
-    MeanValue,
-    UserMeans,
-)
+from sluice.rollout.analysis.signal_inference import infer_signal
 from sluice.rollout.analysis.value_format import format_value
 from sluice.rollout.plan.schema import RolloutPlan
 
-_PART_OF_LIMIT = {
-    SignalKind.ERROR_RATE: 0.3,
-    SignalKind.LATENCY: 0.75,
-    SignalKind.QUEUE: 0.2,
-    SignalKind.HEARTBEAT: 0.1,
-}
-"""The typical value as a part of an upper limit; half of it for other kinds."""
-_MULTIPLE_OF_LIMIT = {SignalKind.REQUESTS: 3.0, SignalKind.HIT_RATE: 1.1}
-"""The typical value as a multiple of a lower limit; a fifth above it for other kinds."""
-_KIND_BY_UNIT = {
-    "seconds": SignalKind.LATENCY,
-    "score": SignalKind.REWARD,
-    "bytes": SignalKind.MEMORY,
-    "per_second": SignalKind.REQUESTS,
-}
-SUCCESS_RATE_MIN = 0.9
-"""A ratio that must stay above this counts successes."""
 USERS_MIN, USERS_MAX = 20, 20_000
 _SECONDS_PER_DAY = 86_400
 _EFFECTS = {
@@ -94,7 +69,7 @@ def model_plan(plan: RolloutPlan, traffic: TrafficModel) -> ModeledPlan:
         return ModeledPlan(plan, traffic, {})
     gates = [gate for _, gate in plan.rules()]
     signals = {
-        name: _signal(name, metric, [gate for gate in gates if gate.metric == name])
+        name: Signal.of(infer_signal(name, metric, [gate for gate in gates if gate.metric == name]))
         for name, metric in foreign.items()
     }
     traffic = _with_error_rate(traffic, signals.values())
@@ -130,85 +105,6 @@ def _is_recorded(metric: Metric, recorded: frozenset[str]) -> bool:
 def _is_recorded_series(selector: Selector, recorded: frozenset[str]) -> bool:
     jobs = [matcher.value for matcher in selector.matchers if matcher.label == "job"]
     return selector.metric in recorded and all("router" in job for job in jobs)
-
-
-def _signal(name: str, metric: Metric, gates: list[Gate]) -> Signal:
-    kind = metric.model.kind if metric.model else _infer_kind(name, metric, gates)
-    typical = metric.model.typical if metric.model else None
-    quantile = _quantile(name, metric.query) if kind is SignalKind.LATENCY else None
-    return Signal(kind, typical or _infer_typical(kind, gates), quantile)
-
-
-def _infer_kind(name: str, metric: Metric, gates: list[Gate]) -> SignalKind:
-    """Infer the kind from the statistic, else from the unit and the gates."""
-    if (kind := _kind_of_statistic(metric)) is not None:
-        return kind
-    if re.search(r"\bup\b", metric.query):
-        return SignalKind.UP
-    if metric.unit == "ratio":
-        return _infer_ratio(gates)
-    if metric.unit == "seconds" and any(gate.kind is GateKind.PRESENCE for gate in gates):
-        return SignalKind.HEARTBEAT
-    return _KIND_BY_UNIT.get(metric.unit) or _infer_count(name, metric)
-
-
-def _kind_of_statistic(metric: Metric) -> SignalKind | None:
-    match metric.statistic:
-        case EventRate() if metric.unit == "ratio":
-            return SignalKind.ERROR_RATE
-        case LatencyTail():
-            return SignalKind.LATENCY
-        case (
-            BoundedMean(higher_is_better=higher)
-            | MeanValue(higher_is_better=higher)
-            | UserMeans(higher_is_better=higher)
-        ):
-            return SignalKind.REWARD if higher else SignalKind.LATENCY
-    return None
-
-
-def _infer_ratio(gates: list[Gate]) -> SignalKind:
-    lowest = [gate.threshold for gate in gates if gate.direction == "above" and _is_fixed(gate)]
-    if not lowest:
-        return SignalKind.ERROR_RATE
-    return SignalKind.SUCCESS_RATE if max(lowest) >= SUCCESS_RATE_MIN else SignalKind.HIT_RATE
-
-
-def _infer_count(name: str, metric: Metric) -> SignalKind:
-    if metric.statistic is not None:
-        return SignalKind.USERS
-    text = f"{name} {metric.query}".lower()
-    if any(word in text for word in ("queue", "backlog", "lag", "pending")):
-        return SignalKind.QUEUE
-    if "complain" in text:
-        return SignalKind.COMPLAINTS
-    is_counter = any(word in text for word in ("increase(", "rate(", "changes("))
-    return SignalKind.DEPENDENCY_ERRORS if is_counter else SignalKind.GAUGE
-
-
-def _is_fixed(gate: Gate) -> bool:
-    return gate.kind in (GateKind.ABSOLUTE, GateKind.PRESENCE) and not gate.dry_run
-
-
-def _infer_typical(kind: SignalKind, gates: Iterable[Gate]) -> float | None:
-    """Return a healthy value inside the strictest fixed limit; None without such a limit."""
-    limits = [(gate.direction, gate.threshold) for gate in gates if _is_fixed(gate)]
-    upper = min((limit for side, limit in limits if side == "below" and limit > 0), default=None)
-    lower = max((limit for side, limit in limits if side == "above" and limit > 0), default=None)
-    if kind is SignalKind.SUCCESS_RATE:
-        return None if lower is None else 1 - _PART_OF_LIMIT[SignalKind.ERROR_RATE] * (1 - lower)
-    if upper is not None:
-        return _PART_OF_LIMIT.get(kind, 0.5) * upper
-    return None if lower is None else _MULTIPLE_OF_LIMIT.get(kind, 1.2) * lower
-
-
-def _quantile(name: str, query: str) -> float | None:
-    """Return the quantile that the query computes, or the metric's name says; None for a mean."""
-    if match := re.search(r"quantile\s*\(\s*(0?\.\d+)|quantile=~?\"(0?\.\d+)\"", query):
-        return float(match[1] or match[2])
-    if match := re.search(r"p(\d{2,3})\b", name.replace("_", " ")):
-        return float(f"0.{match[1]}")
-    return None
 
 
 def _with_error_rate(traffic: TrafficModel, signals: Iterable[Signal]) -> TrafficModel:

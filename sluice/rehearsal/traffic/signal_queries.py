@@ -12,6 +12,7 @@ from sluice.rehearsal.traffic.scenario import TrafficModel
 from sluice.rollout.analysis.cohorts import ROUTER_COHORTS
 from sluice.rollout.analysis.gate import Metric
 from sluice.rollout.analysis.metric_model import SignalKind
+from sluice.rollout.analysis.signal_inference import InferredSignal
 from sluice.rollout.analysis.statistic import (
     AnyStatistic,
     BoundedMean,
@@ -74,12 +75,13 @@ _NORMAL_QUANTILES = {0.5: 0.0, 0.75: 0.6745, 0.9: 1.2816, 0.95: 1.6449, 0.99: 2.
 
 
 @dataclass(frozen=True)
-class Signal:
-    """A metric's signal. ``quantile`` is that of a latency, None for its mean."""
+class Signal(InferredSignal):
+    """A metric's signal on the recorded traffic."""
 
-    kind: SignalKind
-    typical: float | None
-    quantile: float | None = None
+    @classmethod
+    def of(cls, signal: InferredSignal) -> "Signal":
+        """Return the inferred signal with what the recorded traffic knows of its kind."""
+        return cls(signal.kind, signal.typical, signal.quantile)
 
     def healthy_value(self, traffic: TrafficModel) -> float:
         """Return the value that the recorded signal has without faults; 0 where it counts events."""

@@ -11,10 +11,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from importlib.util import find_spec
 
-from sluice.rollout.analysis.gate import RELATIVE_KINDS, Gate, GateKind, Metric
+from sluice.rollout.analysis.gate import RELATIVE_KINDS, Gate, GateKind
+from sluice.rollout.analysis.metric_model import SignalKind
+from sluice.rollout.analysis.signal_inference import InferredSignal
 from sluice.rollout.analysis.tracks import FIRST_ATTEMPT_SHARE
 from sluice.rollout.plan.alpha_budget import gate_alpha
 from sluice.rollout.plan.schema import ExpectedTraffic, RolloutPlan, Step
+from sluice.rollout.plan.traffic_signal import counts_requests, healthy_error_rate, traffic_signal
 from sluice.rollout.units import format_duration
 
 WINDOWS = tuple(
@@ -29,8 +32,6 @@ EVENTS_SPREAD, DEVIATIONS = 4.0, 5.0
 """Failures of one user come together: their count varies four times as much as independent ones."""
 REWARDS_GATE, REWARDS_RED_FLAG = 400, 100
 """Rewards whose mean keeps within 0.06, and within 0.12, of the true one."""
-_QUERIES_METRIC = "router_queries_total"
-_REWARD_METRIC = "router_feedback_reward_count"
 _SECONDS_PER_DAY = 86_400
 
 
@@ -88,7 +89,7 @@ def _changes(step: Step, fitted: dict[str, tuple[Gate, ...]]) -> Iterator[Fitted
 def _fit_baseline(plan: RolloutPlan, gate: Gate, traffic: ExpectedTraffic) -> Gate:
     """Record it over a window with as many samples as the strictest relative gate needs."""
     metric = plan.metrics[gate.metric]
-    if metric.unit != "seconds" or _QUERIES_METRIC not in (metric.samples or ""):
+    if metric.unit != "seconds" or not counts_requests(plan, gate.metric):
         return gate
     return gate.model_copy(
         update={"window": max(gate.window, _window(P99_SAMPLES_TENTH, traffic, 1.0))}
@@ -113,8 +114,8 @@ def _fit_gate(
     if metric.unit == "per_second" and gate.direction == "above" and gate.cohort == "control":
         lowest = round(0.1 * per_second, 3)
         return gate.model_copy(update={"threshold": min(gate.threshold, lowest)})
-    needed = samples_needed(gate, metric, traffic)
-    if _REWARD_METRIC in (metric.samples or "") and gate.kind is GateKind.ABSOLUTE:
+    needed = samples_needed(plan, gate, traffic)
+    if _is_reward(plan, gate) and metric.samples and gate.kind is GateKind.ABSOLUTE:
         needed, part = (
             REWARDS_RED_FLAG if is_red_flag else REWARDS_GATE,
             part * traffic.feedback_share,
@@ -150,20 +151,37 @@ def _fit_success_criterion(
     return gate.model_copy(update={"dry_run": True}) if is_late else gate
 
 
-def samples_needed(gate: Gate, metric: Metric, traffic: ExpectedTraffic) -> int:
+def _is_reward(plan: RolloutPlan, gate: Gate) -> bool:
+    signal = traffic_signal(plan, gate.metric)
+    return signal is not None and signal.kind is SignalKind.REWARD
+
+
+def samples_needed(plan: RolloutPlan, gate: Gate, traffic: ExpectedTraffic) -> int:
     """Return how many queries keep chance from deciding the gate; 0 where none are counted."""
+    metric = plan.metrics[gate.metric]
     if gate.kind in (GateKind.STATISTICAL, GateKind.TREND, GateKind.PRESENCE):
         return 0
-    if _QUERIES_METRIC not in (metric.samples or ""):
+    if not counts_requests(plan, gate.metric):
         return 0
     if metric.unit == "seconds":
         if gate.kind in RELATIVE_KINDS:
             return P99_SAMPLES_DOUBLED if gate.threshold >= 1 else P99_SAMPLES_TENTH
         return P99_SAMPLES_ABSOLUTE
-    rate = traffic.error_rate
-    if metric.unit != "ratio" or gate.direction == "above" or gate.threshold <= rate:
+    rate, allowed = healthy_error_rate(plan, gate.metric, traffic), _failures_allowed(plan, gate)
+    if allowed is None or allowed <= rate:
         return 0
-    return math.ceil(DEVIATIONS**2 * EVENTS_SPREAD * rate / (gate.threshold - rate) ** 2)
+    return math.ceil(DEVIATIONS**2 * EVENTS_SPREAD * rate / (allowed - rate) ** 2)
+
+
+def _failures_allowed(plan: RolloutPlan, gate: Gate) -> float | None:
+    """Return the share of failures at which the gate fails; None for a metric of another kind."""
+    signal = traffic_signal(plan, gate.metric)
+    match signal:
+        case InferredSignal(kind=SignalKind.ERROR_RATE) if gate.direction == "below":
+            return gate.threshold
+        case InferredSignal(kind=SignalKind.SUCCESS_RATE) if gate.direction == "above":
+            return 1 - gate.threshold
+    return None
 
 
 def _with_longer_hold(step: Step, gates: tuple[Gate, ...], red_flags: tuple[Gate, ...]) -> Step:

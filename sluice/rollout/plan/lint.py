@@ -9,16 +9,17 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 
 from sluice.rollout.analysis.gate import Gate, GateKind
+from sluice.rollout.analysis.metric_model import SignalKind
 from sluice.rollout.plan.alpha_budget import RuleGroup, gate_alpha
 from sluice.rollout.plan.checks.expressions import cohort_warning
 from sluice.rollout.plan.forecast.forecast import forecast_warnings
 from sluice.rollout.plan.schema import ExpectedTraffic, RolloutPlan, Step
+from sluice.rollout.plan.traffic_signal import counts_requests, healthy_error_rate, traffic_signal
 from sluice.rollout.units import format_duration, format_hours
 from sluice.rollout.yaml_document import Problem
 
 FALSE_ALARM_RATE_MIN = 0.05
 SMALL_COUNT = 10
-_QUERIES_METRIC = "router_queries_total"
 _AVERAGED_UNITS = ("ratio", "seconds", "score")
 _SINGLE_COHORT_SHARES = (0.0, 1.0)
 _HAS_NUMPY = find_spec("numpy") is not None
@@ -110,7 +111,7 @@ def _sample_warnings(plan: RolloutPlan, spot: GateContext) -> Iterator[str]:
     compared = gate.kind in (GateKind.ABSOLUTE, GateKind.BASELINE, GateKind.CONTROL)
     if compared and metric.samples and not gate.min_samples and metric.unit in _AVERAGED_UNITS:
         yield "without min_samples a single request decides; say how many it needs"
-    if spot.traffic is None or _QUERIES_METRIC not in (metric.samples or ""):
+    if spot.traffic is None or not counts_requests(plan, gate.metric):
         return
     expected = _queries_per_window(spot, spot.traffic)
     if 0 < expected < gate.min_samples:
@@ -127,17 +128,19 @@ def _false_alarm_warnings(plan: RolloutPlan, spot: GateContext) -> Iterator[str]
     """Yield a warning when chance alone passes a fixed threshold of the error rate too often."""
     gate, traffic = spot.gate, spot.traffic
     fixed = gate.kind is GateKind.ABSOLUTE and gate.direction == "below"
-    if traffic is None or not fixed or 'outcome="error"' not in plan.metrics[gate.metric].query:
+    signal = traffic_signal(plan, gate.metric)
+    if traffic is None or not fixed or signal is None or signal.kind is not SignalKind.ERROR_RATE:
         return
     units = math.floor(_queries_per_window(spot, traffic))
-    if units < max(gate.min_samples, 1) or traffic.error_rate >= gate.threshold:
+    rate = healthy_error_rate(plan, gate.metric, traffic)
+    if units < max(gate.min_samples, 1) or rate >= gate.threshold:
         return
-    chance = probability_at_least(math.ceil(gate.threshold * units), units, traffic.error_rate)
+    chance = probability_at_least(math.ceil(gate.threshold * units), units, rate)
     chance **= gate.consecutive
     if chance >= FALSE_ALARM_RATE_MIN:
         yield (
             f"with {units:,} queries in {format_duration(gate.window)}, a healthy error rate of "
-            f"{traffic.error_rate:.2%} is not below {gate.threshold:.2%} in {chance:.0%} of looks "
+            f"{rate:.2%} is not below {gate.threshold:.2%} in {chance:.0%} of looks "
             "by chance; widen the window, or use a statistical gate"
         )
 

@@ -19,11 +19,6 @@ class SequentialResult(Model):
     rejected: bool
     reason: str
 
-    @property
-    def p_value(self) -> float:
-        """The anytime-valid p-value, 1 / the highest e-value, at most 1."""
-        return math.exp(-max(self.log_e_peak, 0.0))
-
 
 def judge_evidence(
     claim: str, facts: str, evidence: tuple[float, float], alpha: float

@@ -5,11 +5,12 @@ hour, so a window's events vary more than independent ones would (``sluice.rehea
 """
 
 import math
-import re
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 from sluice.rollout.analysis.gate import RELATIVE_KINDS, Gate, GateKind, Metric
+from sluice.rollout.analysis.metric_model import SignalKind
+from sluice.rollout.analysis.signal_inference import InferredSignal
 from sluice.rollout.plan.forecast.rhythm import CohortLoad
 from sluice.rollout.plan.forecast.scan import (
     count_crossings,
@@ -18,6 +19,7 @@ from sluice.rollout.plan.forecast.scan import (
     poisson_at_least,
 )
 from sluice.rollout.plan.schema import ExpectedTraffic, RolloutPlan
+from sluice.rollout.plan.traffic_signal import healthy_error_rate, traffic_signal
 
 ERROR_SPREAD, LATENCY_SPREAD_OF_USERS = 0.53, 0.12
 """Coefficient of variation of users' error rates, and deviation of their log time."""
@@ -25,9 +27,7 @@ MEDIAN_SECONDS, LOG_TIME_DEVIATION = 0.2, 0.6
 """The guide's healthy router: P50 about 200 ms, P99 about 800 ms."""
 REWARD_DEVIATION, REWARD_TYPICAL = 0.25, 1.2
 LATENCY_TYPICAL = 0.75
-QUERIES_METRIC, REWARDS_METRIC = "router_queries_total", "router_feedback_reward_count"
 _ROUTER_TIMES = "router_query_duration_seconds"
-_QUANTILE = re.compile(r"histogram_quantile\(\s*([0-9.]+)")
 _BUCKET_FACTOR, _BUCKET_FIRST = 1.25, 0.001
 
 
@@ -70,14 +70,16 @@ class HealthyReading:
 
 @dataclass(frozen=True)
 class ErrorShare(HealthyReading):
-    """Failures among queries, of a healthy ``rate``."""
+    """Failures among queries, of a healthy ``rate``; a gate may limit the share of successes."""
 
     rate: float = 0.0
 
     def _events(self, hour: float, mix: float) -> tuple[int, float]:
         counted = self.counted_samples(hour)
         factor = max(0.05, 1 + mix * ERROR_SPREAD / math.sqrt(self.comes.even_users))
-        limit = max(math.ceil(self.gate.threshold * counted - 1e-9), self.gate.min_events)
+        threshold = self.gate.threshold
+        allowed = threshold if self.gate.direction == "below" else 1 - threshold
+        limit = max(math.ceil(allowed * counted - 1e-9), self.gate.min_events)
         return limit, counted * self.rate * factor
 
     def fails(self, hour: float, mix: float, offset: float) -> float:
@@ -184,27 +186,34 @@ def healthy_signal(
     plan: RolloutPlan, gate: Gate, traffic: ExpectedTraffic, share: float
 ) -> HealthyReading | None:
     """Return a gate's healthy readings; None where the traffic says nothing about them."""
-    metric = plan.metrics[gate.metric]
     part = {"treatment": share, "control": 1 - share, "all": 1.0}[gate.cohort]
     if part <= 0 or gate.kind in (GateKind.STATISTICAL, GateKind.TREND, GateKind.PRESENCE):
         return None
-    comes = CohortLoad(traffic, part)
-    if metric.unit == "per_second" and QUERIES_METRIC in metric.query:
-        return QueryRate(gate, comes)
-    if REWARDS_METRIC in (metric.samples or "") and gate.kind is GateKind.ABSOLUTE:
-        rated = traffic.model_copy(
-            update={"queries_per_day": traffic.queries_per_day * traffic.feedback_share}
-        )
-        return MeanReward(gate, CohortLoad(rated, part), typical=_typical_reward(plan, gate))
-    if QUERIES_METRIC not in (metric.samples or ""):
-        return None
-    if metric.unit == "seconds" and (found := _QUANTILE.search(metric.query)):
-        reference = _reference_queries(plan, gate, traffic, share)
-        typical, is_routers = _typical_seconds(gate, metric, float(found[1]))
-        return SlowQuantile(gate, comes, reference, float(found[1]), typical, is_routers)
-    fails = metric.unit == "ratio" and 'outcome="error"' in metric.query
-    is_fixed = gate.kind is GateKind.ABSOLUTE and gate.direction == "below"
-    return ErrorShare(gate, comes, rate=traffic.error_rate) if fails and is_fixed else None
+    signal, comes = traffic_signal(plan, gate.metric), CohortLoad(traffic, part)
+    match signal:
+        case InferredSignal(kind=SignalKind.REQUESTS):
+            return QueryRate(gate, comes)
+        case InferredSignal(kind=SignalKind.REWARD) if gate.kind is GateKind.ABSOLUTE:
+            return _mean_reward(plan, gate, traffic, part)
+        case InferredSignal(kind=SignalKind.LATENCY, quantile=float(quantile)):
+            reference = _reference_queries(plan, gate, traffic, share)
+            typical, is_routers = _typical_seconds(gate, plan.metrics[gate.metric], quantile)
+            return SlowQuantile(gate, comes, reference, quantile, typical, is_routers)
+        case InferredSignal(kind=SignalKind.ERROR_RATE | SignalKind.SUCCESS_RATE as kind):
+            side = "below" if kind is SignalKind.ERROR_RATE else "above"
+            rate = healthy_error_rate(plan, gate.metric, traffic)
+            is_fixed = gate.kind is GateKind.ABSOLUTE and gate.direction == side
+            return ErrorShare(gate, comes, rate=rate) if is_fixed else None
+    return None
+
+
+def _mean_reward(
+    plan: RolloutPlan, gate: Gate, traffic: ExpectedTraffic, part: float
+) -> MeanReward:
+    rated = traffic.model_copy(
+        update={"queries_per_day": traffic.queries_per_day * traffic.feedback_share}
+    )
+    return MeanReward(gate, CohortLoad(rated, part), typical=_typical_reward(plan, gate))
 
 
 def _reference_queries(

@@ -41,7 +41,7 @@ def test_a_window_holds_the_samples_that_its_gate_needs_at_night(plan: RolloutPl
     for name in ("latency_p99", "error_rate"):
         gate = gates[name]
         at_night = 10 * 0.25 * gate.window.total_seconds() * NIGHT_SHARE
-        assert at_night >= samples_needed(gate, plan.metrics[gate.metric], comes)
+        assert at_night >= samples_needed(plan, gate, comes)
         assert gate.min_samples <= at_night
 
 
@@ -69,7 +69,6 @@ def test_each_change_says_what_it_was_and_is(plan: RolloutPlan) -> None:
 def test_a_gate_that_chance_always_decides_needs_no_samples(plan: RolloutPlan) -> None:
     """A threshold at or below the healthy rate is lint's to report: no count of samples helps."""
     gate = gates_by_name(plan, "ramp-5", "gates")["error_rate"]
-    metric = plan.metrics[gate.metric]
     strict = gate.model_copy(update={"threshold": 0.0001})
-    assert samples_needed(gate, metric, traffic(10)) > 0
-    assert samples_needed(strict, metric, traffic(10)) == 0
+    assert samples_needed(plan, gate, traffic(10)) > 0
+    assert samples_needed(plan, strict, traffic(10)) == 0
