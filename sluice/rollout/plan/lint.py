@@ -10,6 +10,7 @@ from importlib.util import find_spec
 
 from sluice.rollout.analysis.gate import Gate, GateKind
 from sluice.rollout.analysis.metric_model import SignalKind
+from sluice.rollout.analysis.statistic import BoundedMean, MeanValue, UserMeans
 from sluice.rollout.plan.alpha_budget import RuleGroup, gate_alpha
 from sluice.rollout.plan.checks.expressions import cohort_warning
 from sluice.rollout.plan.forecast.forecast import forecast_warnings
@@ -190,11 +191,10 @@ def _power_warnings(plan: RolloutPlan, spot: GateContext, place: RuleGroup) -> I
 def _margin_cause(plan: RolloutPlan, spot: GateContext, alpha: float) -> str:
     """Return the margin that hides the change, when the test would show it without."""
     metric = plan.metrics[spot.gate.metric]
-    margin = getattr(metric.statistic, "margin", None)
-    if metric.statistic is None or margin is None:
-        return ""
-    neutral = 0.0 if metric.statistic.test in ("mean", "bounded_mean") else 1.0
-    statistic = metric.statistic.model_copy(update={"margin": neutral})
+    is_difference = isinstance(metric.statistic, MeanValue | BoundedMean | UserMeans)
+    neutral = 0.0 if is_difference else 1.0
+    margin = getattr(metric.statistic, "margin", neutral)
+    statistic = metric.statistic and metric.statistic.model_copy(update={"margin": neutral})
     neutral_metric = metric.model_copy(update={"statistic": statistic})
     without = plan.model_copy(
         update={"metrics": {**plan.metrics, spot.gate.metric: neutral_metric}}

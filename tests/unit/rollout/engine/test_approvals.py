@@ -7,7 +7,7 @@ import pytest
 from sluice.rollout.analysis.gate import Severity
 from sluice.rollout.analysis.verdict import Outcome, Verdict
 from sluice.rollout.engine import transitions
-from sluice.rollout.engine.approvals import signer_rejection
+from sluice.rollout.engine.approvals import rejections, signer_rejection
 from sluice.rollout.engine.commands import DecisionMemory, Signer, Verb
 from sluice.rollout.engine.state import Finding, Status
 from sluice.rollout.plan.approval_policy import ApprovalRecord
@@ -36,6 +36,11 @@ def test_only_listed_approvers_may_approve_once_each(
     """The plan's people only, each once."""
     assert world.submit(Verb.APPROVE, command_by("ann", world.newest_evidence_id())) == ""
     assert what in world.submit(Verb.APPROVE, command_by(actor, world.newest_evidence_id()))
+
+
+def test_without_a_waiting_step_nothing_is_approved(world: PreconditionWorld) -> None:
+    state = world.state.model_copy(update={"step_index": len(world.state.plan.steps)})
+    assert list(rejections(state, "alice", "", world.now)) == ["nothing waits for approval"]
 
 
 def test_an_approval_names_readings_that_exist(world: PreconditionWorld) -> None:

@@ -15,7 +15,7 @@ from sluice.rollout.plan.forecast.forecast import (
     forecast_rollout,
 )
 from sluice.rollout.plan.forecast.rhythm import CohortLoad, load_factor
-from sluice.rollout.plan.forecast.scan import count_crossings, poisson_at_least
+from sluice.rollout.plan.forecast.scan import count_crossings, poisson_at, poisson_at_least
 from sluice.rollout.plan.loader import load_plan
 from sluice.rollout.plan.schema import ExpectedTraffic
 
@@ -104,3 +104,33 @@ def test_a_success_criterion_needs_users() -> None:
 
 def gates(comes: ExpectedTraffic) -> list[GateForecast]:
     return [gate for step in forecast_rollout(PHASE4, comes) for gate in step.gates]
+
+
+def test_without_any_events_nothing_happens_and_a_limit_of_none_is_always_crossed() -> None:
+    assert [poisson_at(count, 0.0) for count in (0, 1)] == [1.0, 0.0]
+    assert count_crossings(0, 1.0, 1.0) == math.inf
+
+
+def test_a_success_criterion_needs_both_cohorts() -> None:
+    """At 100 % there is nobody to compare with: it can't pass, and fitting leaves it alone."""
+    criterion = next(g for s in PHASE4.steps for g in s.gates if g.claim == "non_inferiority")
+    steps = [
+        step.model_copy(update={"gates": (criterion,)}) if step.percentage == 100 else step
+        for step in PHASE4.steps
+    ]
+    plan = PHASE4.model_copy(update={"steps": tuple(steps)})
+    comes = traffic(100, 20_000)
+    for one in (plan, fit_plan(plan, comes)[0]):
+        step = next(step for step in one.steps if step.percentage == 100)
+        assert [gate.dry_run for gate in step.gates] == [False]
+        forecast = next(f for f in forecast_rollout(one, comes) if f.step == step.name)
+        assert forecast.gates[0].verdict == 0.0
+
+
+def test_users_without_number_never_run_out() -> None:
+    """Each request brings another user, so the evidence grows with the requests."""
+    chance = [
+        next(gate.verdict for gate in gates(comes) if gate.gate == "reward_not_worse")
+        for comes in (traffic(100, 20_000), traffic(100, 20_000).model_copy(update={"users": None}))
+    ]
+    assert (chance[1] or 0) >= (chance[0] or 0) > 0.9

@@ -20,6 +20,8 @@ def test_an_edit_reads_back_as_it_was_written() -> None:
     ("text", "words"),
     [
         ("ramp.evidence.threshold=2%", "a statistical gate has no threshold to judge by again"),
+        ("ramp.fixed.window=2h", "window"),
+        ("ramp.fixed.cohort=all", "another cohort was never measured"),
         ("threshold", "write STEP.GATE.FIELD=VALUE, for example ramp.fixed.threshold=0.01"),
     ],
 )

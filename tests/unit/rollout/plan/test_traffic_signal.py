@@ -11,6 +11,7 @@ from sluice.rollout.plan.schema import ExpectedTraffic, RolloutPlan
 from sluice.rollout.plan.traffic_signal import healthy_error_rate, traffic_signal
 
 TRAFFIC = ExpectedTraffic(queries_per_day=86_400, users=5_000, error_rate=0.003, feedback_share=0.3)
+BUSY = TRAFFIC.model_copy(update={"queries_per_day": 8_640_000.0})
 PLAN = """
 name: shop
 flag: shop
@@ -34,6 +35,7 @@ steps:
     hold: 1d
     deadline: 2d
     gates: [GATES]
+    red_flags: [{name: quiet, metric: load, threshold: 0.15, direction: above, window: 5m, dry_run: true}]
 """
 FAILURES = "{name: g, metric: failures, threshold: 1%, window: 1h, min_samples: 200}"
 ANSWERED = (
@@ -47,7 +49,7 @@ def plan_of(*gates: str, name: str = "shop_requests", model: str = "") -> Rollou
 
 
 def chance(plan: RolloutPlan) -> tuple[float | None, float | None]:
-    (gate,) = forecast_rollout(plan, TRAFFIC)[0].gates
+    gate = forecast_rollout(plan, TRAFFIC)[0].gates[0]
     return gate.false_action, gate.verdict
 
 
@@ -110,3 +112,9 @@ def test_what_traffic_says_nothing_of_is_named(gate: str, is_known: bool) -> Non
     assert (traffic_signal(plan, metric) is not None) == is_known
     last = list(forecast_lines(forecast_rollout(plan, TRAFFIC)))[-1]
     assert ("without g: the traffic does not say" in last) != is_known
+
+
+def test_a_red_flag_of_too_few_requests_fires_at_night() -> None:
+    """The rhythm of a day is no fault; the forecast says what a fixed lower limit makes of it."""
+    flags = [forecast_rollout(plan_of(FAILURES), comes)[0].gates[1] for comes in (TRAFFIC, BUSY)]
+    assert (flags[0].false_action or 0) > 0.5 > (flags[1].false_action or 0)
