@@ -101,9 +101,13 @@ class PollingWatch:
     """The watch, one turn per attempt: the server skips time between attempts, never during one."""
 
     watch: WatchActivities
+    failures: list[str] = field(default_factory=list)
+    """Reasons for which the next turns end the whole activity."""
 
     @activity.defn(name="watch_red_flags")
     async def watch_red_flags(self, request: WatchRequest) -> WatchResult:
+        if self.failures:
+            raise ApplicationError(self.failures.pop(), non_retryable=True)
         if finding := await RedFlagWatch(
             self.watch, request, WatchCheckpoint(flag_drift_count=1)
         ).poll_once():

@@ -123,6 +123,7 @@ class RunningRollout:
     notices: RecordingNotices
     code: ScriptedCodeRepository
     ledger: MemoryLedger
+    watch: PollingWatch
 
     async def state(self) -> State:
         return await self.handle.query(RolloutWorkflow.get_state)
@@ -174,6 +175,7 @@ async def running_rollout(
     metrics, flags, ledger = ScriptedMetrics(), RecordingFlags(), MemoryLedger()
     reports, site = ScriptedReports(), MemoryEnvironmentProbe()
     notices, code = RecordingNotices(), ScriptedCodeRepository()
+    watch = PollingWatch(WatchActivities(metrics, flags))
     queue = f"test-{id(metrics)}"
     rollout_id = f"{workflow_id(rollout_plan.flag)}-{queue}"
     command = await sign_start(rollout_id) if sign_start else None
@@ -186,7 +188,7 @@ async def running_rollout(
                 FlagActivities(flags).apply,
                 FlagActivities(flags).confirm,
                 CheckActivities(metrics, ledger).check,
-                PollingWatch(WatchActivities(metrics, flags)).watch_red_flags,
+                watch.watch_red_flags,
                 reports.write_report,
                 TimelineActivities(ledger).record_end,
                 NoticeActivities({"log": notices, "webhook": notices}).deliver,
@@ -203,7 +205,9 @@ async def running_rollout(
                 id=rollout_id,
                 task_queue=queue,
             )
-            yield RunningRollout(env, handle, metrics, flags, reports, site, notices, code, ledger)
+            yield RunningRollout(
+                env, handle, metrics, flags, reports, site, notices, code, ledger, watch
+            )
             await _end(handle)
     await _replay(client, handle)
 

@@ -115,6 +115,6 @@ def test_what_traffic_says_nothing_of_is_named(gate: str, is_known: bool) -> Non
 
 
 def test_a_red_flag_of_too_few_requests_fires_at_night() -> None:
-    """The rhythm of a day is no fault; the forecast says what a fixed lower limit makes of it."""
+    """The rhythm of a day is not a fault; the forecast says what a fixed lower limit makes of it."""
     flags = [forecast_rollout(plan_of(FAILURES), comes)[0].gates[1] for comes in (TRAFFIC, BUSY)]
     assert (flags[0].false_action or 0) > 0.5 > (flags[1].false_action or 0)
