@@ -14,6 +14,7 @@ import asyncpg  # type: ignore[import-untyped]  # it ships no types
 import httpx
 from redis.asyncio import BlockingConnectionPool, Redis
 
+from router.backends.point_search import ConnectionLimits, PointSearch
 from router.backends.postgres_pool import PostgresPool, split_pooler_option
 from router.backends.vector_store import EmbeddedVectorStore, VectorStore
 from router.errors import RouterSettingsError
@@ -90,17 +91,22 @@ def open_vectors(stores: StoreSettings) -> VectorStore:
             check_compatibility=False,
             limits=limits,
         )
-        return server_vector_store(client)
+        return server_vector_store(client, stores.qdrant_url)
     if stores.qdrant_path:
         return EmbeddedVectorStore(Path(stores.qdrant_path))
     raise RouterSettingsError("set QDRANT_URL (a server) or QDRANT_PATH (a folder for the engine)")
 
 
-def server_vector_store(client: "AsyncQdrantClient") -> VectorStore:
-    """Return the vector store on a Qdrant server."""
+def server_vector_store(client: "AsyncQdrantClient", url: str | None = None) -> VectorStore:
+    """Return the vector store on a Qdrant server; with its ``url`` the searches go around ``client``."""
     from router.backends.server_vector_store import ServerVectorStore  # noqa: PLC0415 - slow
 
-    return ServerVectorStore(client)
+    return ServerVectorStore(client, searches=open_point_search(url) if url else None)
+
+
+def open_point_search(url: str) -> PointSearch:
+    """Return the searches of a Qdrant server, without contacting it yet."""
+    return PointSearch(url, ConnectionLimits(POOL_SIZE, KEEP_ALIVE_SECONDS, CONNECT_SECONDS))
 
 
 async def open_postgres(stores: StoreSettings) -> PostgresPool:

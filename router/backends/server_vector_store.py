@@ -8,6 +8,7 @@ from qdrant_client import AsyncQdrantClient, models
 from qdrant_client.common.client_exceptions import QdrantException
 from qdrant_client.http.exceptions import ApiException
 
+from router.backends.point_search import POINT_SEARCH_ERRORS, PointSearch
 from router.backends.vector_store import (
     COLLECTION,
     EMBEDDING_DIMENSION,
@@ -22,10 +23,11 @@ SERVER_ERRORS = (ApiException, QdrantException, httpx.HTTPError, OSError, ValueE
 
 @dataclass(frozen=True, slots=True)
 class ServerVectorStore:
-    """``client`` talks to a Qdrant server."""
+    """``client`` talks to a Qdrant server; ``searches``, where there is one, takes the searches."""
 
     client: AsyncQdrantClient
     collection: str = COLLECTION
+    searches: PointSearch | None = None
 
     async def ensure_collection(self) -> None:
         try:
@@ -55,6 +57,8 @@ class ServerVectorStore:
             raise store_unavailable(error) from error
 
     async def find_nearest(self, vector: list[float], limit: int) -> list[ScoredPoint]:
+        if self.searches is not None:
+            return await self._search(self.searches, vector, limit)
         try:
             response = await self.client.query_points(
                 self.collection, query=vector, limit=limit, with_payload=True
@@ -62,6 +66,16 @@ class ServerVectorStore:
         except SERVER_ERRORS as error:
             raise store_unavailable(error) from error
         return [ScoredPoint(point.score, point.payload or {}) for point in response.points]
+
+    async def _search(
+        self, searches: PointSearch, vector: list[float], limit: int
+    ) -> list[ScoredPoint]:
+        request = {"query": vector, "limit": limit, "with_payload": True}
+        try:
+            points = await searches.post(self.collection, "query", request)
+            return [ScoredPoint(point["score"], point["payload"] or {}) for point in points]
+        except POINT_SEARCH_ERRORS as error:
+            raise store_unavailable(error) from error
 
     async def health(self) -> None:
         try:
@@ -71,3 +85,5 @@ class ServerVectorStore:
 
     async def close(self) -> None:
         await self.client.close()
+        if self.searches is not None:
+            await self.searches.close()

@@ -25,5 +25,7 @@ def fold_word(word: str) -> str:
 
 def fold_text(text: str) -> str:
     """Return the folded words of ``text``, separated by one blank; ``O'Reilly`` is one word."""
-    joined = _APOSTROPHE.sub("", text)
-    return " ".join(fold_word(match[0]) for match in WORD.finditer(joined))
+    words = WORD.findall(_APOSTROPHE.sub("", text))
+    if text.isascii():  # no Python per word: an apostrophe is left in possessive endings only
+        return " ".join(words).lower().replace("'s", "")
+    return " ".join(map(fold_word, words))

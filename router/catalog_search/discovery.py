@@ -10,11 +10,11 @@ from router.catalog.discovery import StoreParts, merge_catalogs
 from router.catalog.model import Catalog
 from router.catalog.postgres_discovery import discover_postgres
 from router.catalog.qdrant_discovery import discover_qdrant
-from router.catalog_search.text_search import open_qdrant
 from router.settings import StoreSettings
 from router.store_clients import open_neo4j
 
 DISCOVERY_SECONDS = 60
+QDRANT_SECONDS = 2
 Progress = Callable[[str, str], None]
 """Called with a store's name and what came of it."""
 
@@ -71,5 +71,7 @@ async def _graph(stores: StoreSettings) -> StoreParts:
 async def _qdrant(stores: StoreSettings) -> StoreParts:
     if not stores.qdrant_url:
         raise httpx.UnsupportedProtocol("QDRANT_URL is not set")
-    async with open_qdrant(stores.qdrant_url) as client:
+    async with httpx.AsyncClient(
+        base_url=stores.qdrant_url, timeout=QDRANT_SECONDS, trust_env=False
+    ) as client:
         return await discover_qdrant(client), ()

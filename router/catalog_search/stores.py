@@ -4,21 +4,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
 from redis.asyncio import Redis
 
 from router.backends.base import Backend
+from router.backends.point_search import PointSearch
 from router.catalog.document import load_catalog
 from router.catalog.errors import CatalogError
 from router.catalog_search.postgres_search import PostgresFormSearch, open_read_only_pool
 from router.catalog_search.reader import CatalogReader
-from router.catalog_search.text_search import TextSearch, open_qdrant
+from router.catalog_search.text_search import TextSearch
 from router.catalog_search.value_source import ValueSource
 from router.catalog_search.value_store import ValueStore
 from router.embedding import Embedder
 from router.errors import RouterSettingsError
 from router.settings import Settings
-from router.store_clients import StoreClients
+from router.store_clients import StoreClients, open_point_search
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +28,13 @@ class CatalogStores:
     reader: CatalogReader
     backends: Sequence[Backend]
     pool: Any
-    qdrant: httpx.AsyncClient | None
+    qdrant: PointSearch | None
 
     async def close(self) -> None:
         """Close the pool and the client."""
         await self.pool.close()
         if self.qdrant is not None:
-            await self.qdrant.aclose()
+            await self.qdrant.close()
 
 
 async def open_catalog_stores(
@@ -57,7 +57,7 @@ async def open_catalog_stores(
     if any(catalog.of_store("qdrant")) and not url:
         raise RouterSettingsError("SLUICE_CATALOG: it has collections: set QDRANT_URL (a server)")
     pool = await open_read_only_pool(dsn)
-    qdrant = open_qdrant(url) if url else None
+    qdrant = open_point_search(url) if url else None
     backends: list[Backend] = []
     if any(catalog.of_store("postgres")):
         backends.append(PostgresFormSearch(pool, catalog, "pgbouncer=true" in dsn))

@@ -1,7 +1,6 @@
 """Texts of a team's Qdrant collections, by meaning; by words where no model of ours fits.
 
-One HTTP request a collection. The client's own library takes seconds to import and adds
-nothing here.
+One HTTP request a collection.
 """
 
 import asyncio
@@ -9,9 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
-
 from router.backends.base import Hit, SearchRequest, Vector
+from router.backends.point_search import POINT_SEARCH_ERRORS, PointSearch
 from router.catalog.folding import fold_text
 from router.catalog.model import Catalog, CatalogKind
 from router.catalog.qdrant_discovery import LOCAL_MODEL
@@ -22,8 +20,6 @@ from router.errors import StoreUnavailable
 from router.question.language.grammar import FUNCTION_WORDS
 from router.question.rights import row_conditions
 
-CONNECT_SECONDS = 2
-KEEP_ALIVE_SECONDS = 2.0
 WORDS_MAX = 12
 CANDIDATES = 15
 """Neighbours whose words are compared with the question's."""
@@ -31,20 +27,11 @@ WORDS_ONLY_SCORE = 0.5
 """Score of a hit by words alone at most: it is not comparable with a cosine."""
 
 
-def open_qdrant(url: str, api_key: str | None = None) -> httpx.AsyncClient:
-    """Return a client; nothing is contacted here."""
-    limits = httpx.Limits(keepalive_expiry=KEEP_ALIVE_SECONDS)
-    headers = {"api-key": api_key} if api_key else {}
-    return httpx.AsyncClient(
-        base_url=url, timeout=CONNECT_SECONDS, limits=limits, headers=headers, trust_env=False
-    )
-
-
 @dataclass(frozen=True, slots=True)
 class TextSearch:
     """Searches every visible collection. ``client`` belongs to the caller, who closes it."""
 
-    client: httpx.AsyncClient
+    client: PointSearch
     catalog: Catalog
     name: str = "qdrant"
 
@@ -61,7 +48,7 @@ class TextSearch:
             hits_by_collection = await asyncio.gather(
                 *(self._collection(name, kind, search, caller) for name, kind in kinds)
             )
-        except (httpx.HTTPError, OSError, KeyError, ValueError) as error:
+        except POINT_SEARCH_ERRORS as error:
             raise StoreUnavailable(self.name, type(error).__name__, str(error)) from error
         all_hits = [hit for collection_hits in hits_by_collection for hit in collection_hits]
         hits = rank_by_words(search.query, all_hits)
@@ -76,8 +63,8 @@ class TextSearch:
     async def health(self) -> None:
         """Return when the store answers. Raises StoreUnavailable."""
         try:
-            (await self.client.get("/collections")).raise_for_status()
-        except (httpx.HTTPError, OSError) as error:
+            await self.client.require_available()
+        except POINT_SEARCH_ERRORS as error:
             raise StoreUnavailable(self.name, type(error).__name__, str(error)) from error
 
     async def _collection(
@@ -108,7 +95,7 @@ class TextSearch:
         }
         if kind.vector is not None:
             body["using"] = kind.vector
-        points = await self._post(f"/collections/{kind.source}/points/query", body)
+        points = await self._post(kind.source, "query", body)
         return [_hit(name, kind, point, point["score"]) for point in points if point["score"] > 0]
 
     async def _by_words(
@@ -129,14 +116,14 @@ class TextSearch:
             "limit": 10 * search.limit,
             "with_payload": list(kind.visible),
         }
-        points = await self._post(f"/collections/{kind.source}/points/scroll", body)
+        points = await self._post(kind.source, "scroll", body)
         return [_hit(name, kind, point, _share(words, point)) for point in points]
 
-    async def _post(self, path: str, body: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-        reply = await self.client.post(path, json={k: v for k, v in body.items() if v is not None})
-        reply.raise_for_status()
-        points: Sequence[Mapping[str, Any]] = reply.json()["result"]["points"]
-        return points
+    async def _post(
+        self, collection: str, operation: str, body: Mapping[str, Any]
+    ) -> Sequence[Mapping[str, Any]]:
+        request = {key: value for key, value in body.items() if value is not None}
+        return await self.client.post(collection, operation, request)
 
 
 def _share(words: Sequence[str], point: Mapping[str, Any]) -> float:

@@ -7,6 +7,7 @@ that it holds, rare ones counting more (inverse frequency among the texts found;
 import math
 from collections import Counter
 from collections.abc import Sequence
+from functools import lru_cache
 
 from router.backends.base import Hit
 from router.catalog.folding import fold_text
@@ -38,10 +39,12 @@ def rank_by_words(query: str, hits: Sequence[Hit]) -> list[Hit]:
     return [hits[place] for place in order]
 
 
-def _stems(text: str) -> set[str]:
-    return {_stem(word) for word in fold_text(text).split() if word not in FUNCTION_WORDS}
+@lru_cache(maxsize=1024)  # the same texts answer question after question
+def _stems(text: str) -> frozenset[str]:
+    return frozenset(map(_stem, set(fold_text(text).split()) - FUNCTION_WORDS))
 
 
+@lru_cache(maxsize=65_536)
 def _stem(word: str) -> str:
     word = singular(word)
     for ending in _ENDINGS:

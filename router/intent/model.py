@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from io import BytesIO
-from math import log, sqrt
+from math import sqrt
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -33,10 +33,11 @@ class NgramBlock:
 
     def row(self, query: str) -> tuple[NDArray[np.int64], Floats]:
         """Return column numbers and values of the non-zero entries."""
-        counts = Counter(gram for gram in self.analyzer(query) if gram in self.vocabulary)
-        columns = np.array([self.vocabulary[gram] for gram in counts], dtype=np.int64)
-        weights = np.array([1.0 + log(count) for count in counts.values()], dtype=np.float32)
-        values = weights * self.idf[columns]
+        counts = Counter(map(self.vocabulary.get, self.analyzer(query)))  # no Python per gram
+        del counts[None]
+        columns = np.fromiter(counts, np.int64, len(counts))
+        occurrences = np.fromiter(counts.values(), np.float64, len(counts))
+        values = (1.0 + np.log(occurrences)).astype(np.float32) * self.idf[columns]
         length = sqrt(float(values @ values))
         return columns, np.asarray(values * (self.scale / length if length else 0.0), np.float32)
 

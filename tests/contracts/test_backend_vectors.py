@@ -1,4 +1,4 @@
-"""A Qdrant server and the embedded engine keep the same contract."""
+"""A Qdrant server, searched with and without its own client, and the engine keep one contract."""
 
 import uuid
 from collections.abc import AsyncIterator, Callable
@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from qdrant_client import AsyncQdrantClient
 
+from router.backends.point_search import ConnectionLimits, PointSearch
 from router.backends.server_vector_store import ServerVectorStore
 from router.backends.vector_store import (
     EMBEDDING_DIMENSION,
@@ -17,6 +18,7 @@ from router.backends.vector_store import (
 from router.errors import StoreUnavailable
 
 pytestmark = pytest.mark.integration
+LIMITS = ConnectionLimits(connections=4, keep_alive_seconds=2.0, timeout_seconds=2.0)
 
 
 def axis(number: int) -> list[float]:
@@ -27,13 +29,14 @@ def point(name: str, number: int, text: str = "text") -> VectorPoint:
     return VectorPoint(name, axis(number), {"id": name, "text": text})
 
 
-@pytest.fixture(params=["server", "engine"])
+@pytest.fixture(params=["server", "client", "engine"])
 async def vectors(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[VectorStore]:
     store: VectorStore
-    if request.param == "server":
+    if request.param != "engine":
         url: str = request.getfixturevalue("qdrant_url")
         client = AsyncQdrantClient(url=url, check_compatibility=False)
-        store = ServerVectorStore(client, collection=f"contract-{uuid.uuid4().hex}")
+        searches = PointSearch(url, LIMITS) if request.param == "server" else None
+        store = ServerVectorStore(client, f"contract-{uuid.uuid4().hex}", searches)
     else:
         store = EmbeddedVectorStore(tmp_path)
     await store.ensure_collection()
@@ -87,9 +90,14 @@ async def test_what_the_engine_stored_is_there_after_reopening(tmp_path: Path) -
 
 
 async def test_a_server_that_is_away_is_unavailable() -> None:
-    client = AsyncQdrantClient(url="http://127.0.0.1:9", check_compatibility=False)
-    away = ServerVectorStore(client)
-    calls: list[Callable[[], object]] = [away.health, away.ensure_collection]
+    url = "http://127.0.0.1:9"
+    client = AsyncQdrantClient(url=url, check_compatibility=False)
+    away = ServerVectorStore(client, searches=PointSearch(url, LIMITS))
+    calls: list[Callable[[], object]] = [
+        away.health,
+        away.ensure_collection,
+        lambda: away.find_nearest(axis(0), 1),
+    ]
     for call in calls:
         with pytest.raises(StoreUnavailable):
             await call()  # type: ignore[misc]  # both are coroutine functions

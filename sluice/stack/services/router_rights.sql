@@ -1,4 +1,5 @@
--- The router's role owns what it stores, and creates what it needs.
+-- The router's role owns what it stores, and creates what it needs: databases of a team's data too.
+ALTER ROLE router CREATEDB;
 CREATE EXTENSION IF NOT EXISTS vector;
 GRANT CREATE ON DATABASE postgres TO router;
 GRANT USAGE, CREATE ON SCHEMA public TO router;

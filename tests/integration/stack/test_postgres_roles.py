@@ -74,3 +74,14 @@ async def test_router_stores_its_own_and_cannot_enter_the_ledger(
     ledger = urlunsplit(urlsplit(dsn)._replace(path="/ledger"))
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         await execute(ledger, "SELECT 1")
+
+
+async def test_router_creates_databases_for_data_but_no_copy_of_the_ledger(
+    addresses: dict[str, str],
+) -> None:
+    """A team loads its own database beside, by the address that `sluice up` prints."""
+    dsn = addresses["router"]
+    await execute(dsn, "CREATE DATABASE roles_test TEMPLATE template0 ENCODING 'UTF8'")
+    await execute(dsn, "DROP DATABASE roles_test")
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await execute(dsn, "CREATE DATABASE roles_copy TEMPLATE ledger")
