@@ -1,6 +1,10 @@
-"""Temporal's development server with its UI, its state in one database file."""
+"""Temporal's development server with its UI, its state in one database file.
+
+The advertised UI is that of ``sluice.stack.temporal_ui``, which only reads.
+"""
 
 import signal
+import sys
 from dataclasses import dataclass
 
 import httpx
@@ -25,7 +29,7 @@ class Temporal:
     name: str = "temporal"
     address_variable: str = "TEMPORAL_ADDRESS"
     companion_variables: tuple[str, ...] = ("TEMPORAL_NAMESPACE", "TEMPORAL_UI_URL")
-    port_names: tuple[str, ...] = ("grpc", "ui", "http", "metrics")
+    port_names: tuple[str, ...] = ("grpc", "ui", "own_ui", "http", "metrics")
     stop_signal: int = signal.SIGTERM
 
     def require_installed(self) -> None:
@@ -35,7 +39,7 @@ class Temporal:
         """Do nothing: the server creates its database file."""
 
     def argv(self, context: ServiceContext) -> tuple[str, ...]:
-        flags = {"grpc": "--port", "ui": "--ui-port", "http": "--http-port"}
+        flags = {"grpc": "--port", "own_ui": "--ui-port", "http": "--http-port"}
         flags["metrics"] = "--metrics-port"
         ports = tuple(part for key in flags for part in (flags[key], str(context.ports[key])))
         attributes = tuple(
@@ -43,11 +47,16 @@ class Temporal:
         )
         storage = ("--db-filename", str(context.directory / "temporal.db"))
         start = (find_executable("temporal"), "server", "start-dev", "--ip", LOOPBACK)
-        return (*start, *ports, *storage, *attributes, "--log-level", "warn")
+        interface_ports = (str(context.ports["ui"]), str(context.ports["own_ui"]))
+        interface = (sys.executable, "-m", "sluice.stack.temporal_server", *interface_ports)
+        return (*interface, *start, *ports, *storage, *attributes, "--log-level", "warn")
 
     async def check_health(self, context: ServiceContext) -> None:
         async with _client(context) as client:
             (await client.get(NAMESPACE)).raise_for_status()
+            # The UI connects to the server by itself, so its own answer shows that it works too.
+            interface = f"http://{context.address('ui')}/api/v1/namespaces/{NAMESPACE}"
+            (await client.get(interface)).raise_for_status()
 
     async def post_start(self, context: ServiceContext) -> None:
         """Keep histories for 90 days."""

@@ -218,6 +218,37 @@ async def test_temporal_keeps_histories_for_90_days_and_knows_our_attributes(
     assert ours <= set(attributes.custom_attributes)
 
 
+async def test_the_temporal_ui_shows_workflows_and_refuses_to_change_them(
+    temporal_address: str, shared_stack: Stack
+) -> None:
+    """The advertised UI only reads; its settings hide the buttons of what it refuses."""
+    client = await Client.connect(temporal_address)
+    handle = await client.start_workflow("Note", id="read-only-ui", task_queue="nobody")
+    workflows = "/api/v1/namespaces/default/workflows"
+    ui = shared_stack.environment()["TEMPORAL_UI_URL"]
+    async with httpx.AsyncClient(base_url=ui, trust_env=False) as browser:
+        assert "<html" in (await browser.get(workflows.removeprefix("/api/v1"))).text
+        assert (await browser.get("/api/v1/settings")).json()["DisableWriteActions"] is True
+        token = {"X-CSRF-Token": browser.cookies["_csrf"]}
+        for method, action in [
+            ("POST", "terminate"),
+            ("POST", "signal/abort"),
+            ("POST", "query/../terminate"),
+            ("POST", "terminate/query/a%2F..%2F..%2Fterminate"),
+            ("PUT", "terminate"),
+            ("DELETE", ""),
+            ("PATCH", "terminate"),
+        ]:
+            path = f"{workflows}/read-only-ui/{action}"
+            answer = await browser.request(method, path, json={}, headers=token)
+            assert answer.status_code == 403, (method, action)
+        answer = await browser.post(f"{workflows}/absent/query/status", json={}, headers=token)
+        assert "workflow not found" in answer.text  # the server's own words: a query passes
+        shown = (await browser.get(f"{workflows}/read-only-ui")).json()["workflowExecutionInfo"]
+        assert shown["status"] == "WORKFLOW_EXECUTION_STATUS_RUNNING"
+    await handle.terminate()
+
+
 async def test_prometheus_scrapes_the_configured_targets(make_stack: StackFactory) -> None:
     """New targets are scraped within seconds, as job router, and forgotten when taken away."""
     stack = await asyncio.to_thread(make_stack, ["prometheus"])
