@@ -75,8 +75,7 @@ def current_details(state: State, waiting_for: str, until: datetime | None, now:
     ]
     if (check := state.latest_check) is not None:
         lines += ["", f"Check {check.id} at {check.at:%Y-%m-%d %H:%M:%S} UTC"]
-        lines += ["", "| gate | reading | limit | verdict |", "|---|---|---|---|"]
-        lines += [_gate_row(verdict) for verdict in check.verdicts]
+        lines += ["", *(_gate_line(verdict) for verdict in check.verdicts)]
     if alpha := alpha_summary(state):
         lines += ["", alpha]
     events = [
@@ -98,11 +97,13 @@ def _checklist_rows(state: State, now: datetime) -> list[ChecklistRow]:
     return checklist_rows(state, step, now)
 
 
-def _gate_row(verdict: Verdict) -> str:
+def _gate_line(verdict: Verdict) -> str:
+    """Return a list item: the UI's tables have no space between their columns."""
     value, limit = format_verdict(verdict)
     limit = f"{verdict.direction} {limit}"
     dry = " (dry run)" if verdict.dry_run else ""
-    return f"| {verdict.gate} | {value} | {limit} | {_OUTCOME_ICONS[verdict.outcome]} {verdict.outcome}{dry} |"
+    outcome = f"{_OUTCOME_ICONS[verdict.outcome]} {verdict.outcome}{dry}"
+    return f"- {outcome}: **{verdict.gate}** {value}, must be {limit}"
 
 
 def _recent(state: State) -> list[Event]:

@@ -39,7 +39,8 @@ def percentage_chart(events: Sequence[Event], percentage: float, now: datetime) 
     parts = [head.format(WIDTH, HEIGHT, label)]
     parts += [_grid_line(level, y) for level in LEVELS]
     parts += _time_ticks(events[0].at, end, x)
-    line = step_path([*_points(events, x, y), (x.pixel(end.timestamp()), y.pixel(percentage))])
+    last = max(now, events[-1].at).timestamp()
+    line = step_path([*_points(events, x, y), (x.pixel(last), y.pixel(percentage))])
     parts.append(Markup('<path class="chart-line" d="{}"/>').format(line))
     parts += _markers(events, x, y)
     return Markup("").join([*parts, Markup("</svg>")])

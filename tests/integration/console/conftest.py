@@ -18,6 +18,7 @@ from sluice.rollout.engine.commands import Command
 from tests.free_port import free_port
 from tests.integration.console.consoles import (
     SLACK_SECRET,
+    JsonInbox,
     LiveConsole,
     ProvenConsole,
     RunningConsole,
@@ -109,8 +110,20 @@ def oidc(issuer: str) -> dict[str, str]:
 
 
 @pytest.fixture
+async def inbox() -> AsyncIterator[tuple[JsonInbox, str]]:
+    """Run the receiver of the worker's webhook; gives its address too."""
+    receiver = JsonInbox()
+    async with receiver.serving() as url:
+        yield receiver, url
+
+
+@pytest.fixture
 async def proven(
-    login_folder: None, stores: dict[str, str], oidc: dict[str, str], tmp_path: Path
+    login_folder: None,
+    stores: dict[str, str],
+    oidc: dict[str, str],
+    tmp_path: Path,
+    inbox: tuple[JsonInbox, str],
 ) -> AsyncIterator[ProvenConsole]:
     key, keyring = make_key(tmp_path, "ada"), tmp_path / "keyring"
     console_key = tmp_path / "console-key"
@@ -124,6 +137,8 @@ async def proven(
         "SLUICE_ACTOR": "ada",
         "SLUICE_SLACK_SIGNING_SECRET": SLACK_SECRET,
         "SLUICE_SLACK_PEOPLE": "UBOB=bob@example.org",
+        "SLUICE_WEBHOOK_URL": inbox[1],
+        "SLUICE_WEBHOOK_SECRET": "a webhook's secret",
         **oidc,
     }
     async with live_console(environment, SshKeygenSigner(key)) as live:

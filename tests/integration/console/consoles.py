@@ -4,22 +4,26 @@ Only the readings are scripted: a test decides when the release is bad.
 """
 
 import asyncio
+import json
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import uvicorn
 from temporalio.client import Client
 from temporalio.worker import Worker
 
+from activities.adapters.channels import WebhookChannel
 from activities.adapters.postgres_ledger import PostgresLedger
 from activities.adapters.redis_flags import RedisFlags
 from activities.check import CheckActivities
 from activities.checklist import ChecklistActivities
 from activities.code_revert import CodeRevertActivities
+from activities.contract.ports import NoticeChannel
 from activities.doubles.environment_probe import MemoryEnvironmentProbe
 from activities.flags import FlagActivities
 from activities.identity import IdentityActivities
@@ -36,6 +40,7 @@ from sluice.identity.signing import StatementSigner
 from sluice.rollout.engine.commands import Command
 from sluice.rollout.engine.state import State
 from sluice.rollout.plan.loader import parse_plan
+from sluice.rollout.plan.notification import Channel
 from sluice.worker.options import worker_options
 from sluice.worker.settings import WorkerSettings
 from tests.conftest import SCREENSHOTS_VARIABLE
@@ -51,15 +56,13 @@ from workflows.notice_workflow import NoticeWorkflow
 from workflows.rollout_workflow import RolloutWorkflow
 
 SLACK_SECRET = "8f742231b10e8888abcd99yyyzzz85a5"  # Slack's own example
-FOR_DOCS = SCREENSHOTS_VARIABLE in os.environ
-"""Pictures for the docs show plain names; the tests show markup, which must appear as text."""
-TITLE = "Half of the users" if FOR_DOCS else "Half of the <b>users</b>"
 PLAN = """
 name: quick
 description: "<script>alert('plan')</script>"
 flag: {flag}
 environment: console
 watch_interval: 1s
+notify: [{{channel: webhook}}]
 metrics:
   errors: {{query: 'errors{{cohort=~"$cohort"}}', samples: 'queries{{cohort=~"$cohort"}}', unit: ratio}}
   reward: {{query: 'reward{{cohort=~"$cohort"}}', samples: 'queries{{cohort=~"$cohort"}}', unit: score}}
@@ -93,6 +96,11 @@ steps:
 """
 
 
+def is_for_docs() -> bool:
+    """Return True if pictures are taken: they show plain names, the tests show markup as text."""
+    return SCREENSHOTS_VARIABLE in os.environ
+
+
 @dataclass(frozen=True)
 class RunningConsole:
     """One console that listens; ``environment`` holds the addresses that it was given."""
@@ -120,6 +128,30 @@ class RunningConsole:
             yield client
 
 
+class JsonInbox:
+    """A real HTTP server that accepts every JSON document: a webhook's receiver."""
+
+    def __init__(self) -> None:
+        self._documents: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+
+    async def next(self) -> dict[str, Any]:
+        return await asyncio.wait_for(self._documents.get(), 20)
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[str]:
+        server = await asyncio.start_server(self._answer, "127.0.0.1", 0)
+        async with server:
+            yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/inbox"
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+        length = int(head.partition("content-length: ")[2].partition("\r\n")[0])
+        self._documents.put_nowait(json.loads(await reader.readexactly(length)))
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+
 @dataclass(frozen=True)
 class LiveConsole(RunningConsole):
     """A console and a rollout under way, whose readings the test scripts."""
@@ -129,7 +161,8 @@ class LiveConsole(RunningConsole):
     flag: str
 
     async def start(self, command: Command | None = None) -> None:
-        await self.rollouts.start(parse_plan(PLAN.format(flag=self.flag, title=TITLE)), command)
+        title = "Half of the users" if is_for_docs() else "Half of the <b>users</b>"
+        await self.rollouts.start(parse_plan(PLAN.format(flag=self.flag, title=title)), command)
 
 
 @dataclass(frozen=True)
@@ -152,8 +185,17 @@ async def live_console(
 ) -> AsyncIterator[LiveConsole]:
     """Serve a console beside a worker with the environment's keyring; ``start`` starts a rollout."""
     client, metrics = await Context(environment).connect_temporal(), ScriptedMetrics()
-    async with running_console(environment) as running, _worker(client, environment, metrics):
-        flag = "checkout" if FOR_DOCS else f"flag-{running.url.rpartition(':')[2]}"
+    async with (
+        httpx.AsyncClient(trust_env=False) as http,
+        running_console(environment) as running,
+        _worker(
+            client,
+            environment,
+            metrics,
+            NoticeActivities(_channels(http, environment), console_url=running.url),
+        ),
+    ):
+        flag = "checkout" if is_for_docs() else f"flag-{running.url.rpartition(':')[2]}"
         rollouts = Rollouts(client, signer)
         yield LiveConsole(running.services, environment, metrics, rollouts, flag)
         await _terminate(client, flag)
@@ -180,13 +222,23 @@ async def running_console(environment: dict[str, str]) -> AsyncIterator[RunningC
         await serving
 
 
+def _channels(http: httpx.AsyncClient, environment: dict[str, str]) -> dict[Channel, NoticeChannel]:
+    """Return the webhook of the environment, or one that keeps the notices."""
+    if url := environment.get("SLUICE_WEBHOOK_URL"):
+        return {"webhook": WebhookChannel(http, url, environment["SLUICE_WEBHOOK_SECRET"])}
+    return {"webhook": RecordingNotices()}
+
+
 @asynccontextmanager
 async def _worker(
-    client: Client, environment: dict[str, str], metrics: ScriptedMetrics
+    client: Client,
+    environment: dict[str, str],
+    metrics: ScriptedMetrics,
+    notices: NoticeActivities,
 ) -> AsyncIterator[None]:
     flags = RedisFlags.from_url(environment["REDIS_URL"])
     ledger = PostgresLedger(environment["POSTGRES_DSN"])
-    notices, probe = RecordingNotices(), MemoryEnvironmentProbe()
+    probe = MemoryEnvironmentProbe()
     keyring = environment.get("SLUICE_KEYRING")
     worker = Worker(
         client,
@@ -199,7 +251,7 @@ async def _worker(
             WatchActivities(metrics, flags).watch,
             ScriptedReports().write_report,
             TimelineActivities(ledger).record_end,
-            NoticeActivities({"log": notices}).deliver,
+            notices.deliver,
             CodeRevertActivities(ScriptedCodeRepository()).revert,
             ChecklistActivities(metrics, probe).check_items,
             IdentityActivities(Path(keyring) if keyring else None, ledger=ledger).verify,

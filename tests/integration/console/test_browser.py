@@ -1,12 +1,14 @@
 """A person with a browser: desktop and phone, light and dark, with nothing but clicks and typing."""
 
+import time
 from pathlib import Path
 
 import pytest
 
+from sluice.rollout.engine.commands import Command, Verb
 from tests.conftest import screenshot_folder
 from tests.integration.cli.browser import BrowserPage, chromium, running_browser
-from tests.integration.console.consoles import LiveConsole
+from tests.integration.console.consoles import JsonInbox, LiveConsole, ProvenConsole
 
 pytestmark = [
     pytest.mark.integration,
@@ -73,3 +75,34 @@ async def test_approver_decides_by_clicks(
     assert state.abort is not None
     assert state.abort.actor == "ada"
     assert [record.actor for record in state.entry.approvals] in (["ada"], [])
+
+
+async def test_approver_comes_from_a_notice_and_needs_three_clicks(
+    proven: ProvenConsole, inbox: tuple[JsonInbox, str], tmp_path: Path
+) -> None:
+    """Bob has no session: the webhook's link leads through his login to the decision it asks for."""
+    program, live = chromium(), proven.live
+    assert program is not None
+    notice = await inbox[0].next()
+    assert notice["alert"] == "approval_needed"
+    async with running_browser(program, tmp_path / "profile") as page:
+        await resize(page, PHONE)
+        begun = time.monotonic()
+        await page.open(notice["link"], "Log in with your organisation")
+        await click(page, "Log in with your organisation")
+        await page.wait_for_text("document.body.innerText", "bob@example.org")
+        await click(page, "bob@example.org")
+        shown = await page.wait_for_text("document.body.innerText", "The evidence", "Approve on")
+        assert f"Approve on {notice['evidence']} as bob@example.org" in shown
+        limit_edge = "document.querySelector('[data-label]').getBoundingClientRect().right"
+        assert await page.evaluate(f"{limit_edge} <= innerWidth"), "a phone shows the limits"
+        await click(page, "Approve on")
+        await page.wait_for_text("document.body.innerText", "approve: accepted")
+        seconds = time.monotonic() - begun
+        (record,) = (await proven.state()).entry.approvals
+        assert record.evidence == notice["evidence"]
+        assert record.fingerprint.endswith("/bob@example.org")
+        attest = Command(actor="ada", item="informed")
+        await live.rollouts.send_command(live.flag, Verb.ATTEST, attest)
+        await page.wait_for_text("document.querySelector('.headline').innerText", "50 %")
+    assert seconds < 60, "an approver decides in under a minute"
