@@ -82,7 +82,7 @@ def current_details(state: State, waiting_for: str, until: datetime | None, now:
         f"- {event.at:%m-%d %H:%M:%S} {escape_markdown(f'{event.actor}: {event.text}')}"
         for event in _recent(state)
     ]
-    lines += ["", *events]
+    lines += ["", "Latest events:", "", *events]
     return "\n".join(lines)
 
 

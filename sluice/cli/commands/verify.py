@@ -19,6 +19,7 @@ from sluice.rollout.engine.event_chain import Event, EventChainError, verify_cha
 from sluice.rollout.engine.evidence_chain import (
     EvidenceChainError,
     EvidenceRow,
+    UnchainedEvidenceError,
     verify_evidence,
 )
 from sluice.rollout.engine.state import State
@@ -100,6 +101,11 @@ def _check_evidence(
         heads.append(state.evidence)
     try:
         unconfirmed = verify_evidence(rows, heads, rollout_id)
+    except UnchainedEvidenceError as error:
+        raise CliError(
+            f"The evidence of {rollout_id} cannot be verified: {error}. A rollout that began under"
+            " 0.2.0 has such rows; in a later one somebody else than the worker added it."
+        ) from error
     except EvidenceChainError as error:
         raise CliError(f"The evidence of {rollout_id} was changed: {error}") from error
     if unconfirmed and events and events[-1].kind == "end" and events[-1].evidence.count:

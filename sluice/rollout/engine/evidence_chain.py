@@ -37,6 +37,10 @@ class EvidenceChainError(Exception):
     """Rows that are not the evidence that the rollout received. The message names the first."""
 
 
+class UnchainedEvidenceError(EvidenceChainError):
+    """A row without a digest: it is of the format before evidence was chained, or no worker wrote it."""
+
+
 def link_evidence(rollout_id: str, previous: str, content: str) -> str:
     """Return the digest of a row that follows the row with digest ``previous``, if there is one."""
     text = json.dumps([rollout_id, previous, content], separators=(",", ":"))
@@ -50,8 +54,12 @@ def verify_evidence(
 
     Raises:
         EvidenceChainError: the first row that was altered, removed, inserted or moved.
+        UnchainedEvidenceError: the first row of a format that cannot be verified.
     """
     dropped = {key for head in heads for key in head.dropped}
+    for row in rows:
+        if not row.digest and row.key not in dropped:
+            raise UnchainedEvidenceError(f"{row.key} has no digest")
     confirmed = {head.count: head.digest for head in heads if head.count}
     if not confirmed:
         return len(rows)

@@ -6,6 +6,7 @@ from sluice.rollout.engine.evidence_chain import (
     EvidenceChainError,
     EvidenceHead,
     EvidenceRow,
+    UnchainedEvidenceError,
     link_evidence,
     verify_evidence,
 )
@@ -47,6 +48,13 @@ def test_row_that_the_rollout_dropped_is_left_out() -> None:
     assert verify_evidence([*ROWS, stale], heads, ID) == 0
     with pytest.raises(EvidenceChainError, match="check-late"):
         verify_evidence([*ROWS, stale], HEADS, ID)
+
+
+@pytest.mark.parametrize("heads", [HEADS, [EvidenceHead()]], ids=["anchored", "not anchored"])
+def test_row_without_a_digest_is_unverifiable_and_not_altered(heads: list[EvidenceHead]) -> None:
+    """A rollout that began before evidence was chained has such rows; they prove nothing."""
+    with pytest.raises(UnchainedEvidenceError, match="check-0 has no digest"):
+        verify_evidence([EvidenceRow("check-0", "errors 1 %", ""), *ROWS], heads, ID)
 
 
 @pytest.mark.parametrize(
