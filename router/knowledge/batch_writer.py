@@ -185,7 +185,7 @@ class BatchWriter:
         except (RedisError, OSError) as error:
             self._cache = None
             reason = f"cached answers stay until they expire: Redis does not answer ({error})"
-            self._summary.problems.append(SourceProblem("cache", reason))
+            self._summary.add_problem(SourceProblem("cache", reason))
 
 
 def _target(link: Link, outgoing: _OutgoingLinks, targets: LinkTargets) -> str | None:

@@ -9,6 +9,9 @@ from router.knowledge.sources import (
     SourceProblem,
 )
 
+PROBLEMS_MAX = 1000
+"""Problems that are kept word for word. Of a large file each line may be one."""
+
 
 @dataclass(slots=True)
 class SourceReport:
@@ -25,7 +28,10 @@ class SourceReport:
 
 @dataclass(slots=True)
 class IngestionSummary:
-    """Counts of all sources. ``dangling`` links wait for records that no store has yet."""
+    """Counts of all sources. ``dangling`` links wait for records that no store has yet.
+
+    ``unlisted`` is the number of problems beyond those that are kept.
+    """
 
     sources: int = 0
     written: int = 0
@@ -33,6 +39,7 @@ class IngestionSummary:
     removed: int = 0
     links: int = 0
     dangling: int = 0
+    unlisted: int = 0
     problems: list[SourceProblem] = field(default_factory=list)
     reports: list[SourceReport] = field(default_factory=list)
 
@@ -50,4 +57,11 @@ class IngestionSummary:
             report.notes.append(item.text)
         else:
             report.left_out += 1
-            self.problems.append(item)
+            self.add_problem(item)
+
+    def add_problem(self, problem: SourceProblem) -> None:
+        """Keep a problem, or count it when there are too many."""
+        if len(self.problems) < PROBLEMS_MAX:
+            self.problems.append(problem)
+        else:
+            self.unlisted += 1

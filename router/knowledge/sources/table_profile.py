@@ -9,8 +9,11 @@ from typing import Any
 import numpy as np
 
 from router.knowledge.sources.cells import ColumnProfile
+from router.knowledge.sources.source import SourceError
 
 Row = Mapping[str, Any]
+COLUMNS_MAX = 10_000
+"""Different columns of a source. Where each row has names of its own, they are values."""
 
 
 @dataclass
@@ -47,6 +50,11 @@ class TableProfile:
         self.rows += 1
         for name, value in row.items():
             self.columns.setdefault(name, ColumnProfile()).add(value)
+        if len(self.columns) > COLUMNS_MAX:
+            raise SourceError(
+                f"row {self.rows} makes more than {COLUMNS_MAX} different columns: "
+                "write such names as values"
+            )
         if (key := row.get(id_field)) not in (None, ""):
             self.ids += 1
             self._id_hashes.append(hash(str(key)))

@@ -16,8 +16,8 @@ def format_summary(summary: IngestionSummary, *, dry_run: bool) -> str:
     lines += [
         f"{problem.location}: {problem.reason}" for problem in summary.problems[:PROBLEMS_SHOWN]
     ]
-    if (unlisted_count := len(summary.problems) - PROBLEMS_SHOWN) > 0:
-        lines.append(f"… and {unlisted_count} more left out (--json has all)")
+    if (unlisted_count := len(summary.problems) + summary.unlisted - PROBLEMS_SHOWN) > 0:
+        lines.append(f"… and {unlisted_count} more left out (--json has {len(summary.problems)})")
     return "\n".join([*lines, _totals(summary, dry_run=dry_run)])
 
 

@@ -4,10 +4,15 @@ import asyncio
 import json
 import os
 import random
+import signal
+import sys
+from asyncio.subprocess import DEVNULL
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import asyncpg  # type: ignore[import-untyped]  # it ships no types
 import pytest
 from typer.testing import CliRunner
 
@@ -163,6 +168,16 @@ async def stores(addresses: StoreSettings) -> AsyncIterator[StoreClients]:
     await opened.close()
 
 
+async def assert_mirror_shows_what_goes(stores: StoreClients, before: dict[str, set[str]]) -> None:
+    """Without an answer nothing is removed, and each file that would go is shown with its records."""
+    arguments = ["ingest", "files", "--mirror"]
+    result = await asyncio.to_thread(CliRunner().invoke, build_app(arguments), arguments)
+    assert "Nothing was removed: say --yes" in str(result.exception)
+    assert "  files/table.md: 3 records" in result.stderr
+    assert "movies.csv" not in result.stderr.partition("No longer")[2]
+    assert await stored_ids(stores) == before
+
+
 async def test_a_folder_goes_in_as_stated_and_a_killed_run_goes_on(
     in_folders_parent: Path, addresses: StoreSettings, stores: StoreClients
 ) -> None:
@@ -186,7 +201,50 @@ async def test_a_folder_goes_in_as_stated_and_a_killed_run_goes_on(
     for name in FILES:
         if name not in ("movies.csv", "binary.txt"):
             (folder / name).unlink()
+    await assert_mirror_shows_what_goes(stores, ids)
     _, mirrored = await ingest("--mirror", "--yes")
     assert mirrored["removed"] == sum(RECORDS.values()) - RECORDS["movies.csv"]
     ids = await stored_ids(stores)
     assert set(map(frozenset, ids.values())) == {frozenset({"files/movies.csv#1"})}
+
+
+async def test_a_watched_folder_is_ingested_again_when_it_changes(
+    in_folders_parent: Path, stores: StoreClients
+) -> None:
+    """New, changed and removed files arrive without a command; Ctrl-C ends the watch."""
+    folder = in_folders_parent
+    for name in FILES:
+        (folder / name).unlink()
+    (folder / "first.csv").write_text("id,name\n1,Axle\n")
+    command = [
+        str(Path(sys.executable).with_name("sluice")),
+        "ingest",
+        "--watch",
+        "--mirror",
+        "--yes",
+    ]
+    process = await asyncio.create_subprocess_exec(*command, "files", stdout=DEVNULL)
+    try:
+        await wait_for_names(stores, {"Axle"})
+        (folder / "second.csv").write_text("id,name\n1,Brake\n")
+        (folder / "first.csv").write_text("id,name\n1,Axis\n2,Hub\n")
+        await wait_for_names(stores, {"Axis", "Hub", "Brake"})
+        (folder / "first.csv").unlink()
+        await wait_for_names(stores, {"Brake"})
+        process.send_signal(signal.SIGINT)
+        assert await asyncio.wait_for(process.wait(), 20) == 130
+    finally:
+        with suppress(ProcessLookupError):
+            process.kill()
+
+
+async def wait_for_names(stores: StoreClients, names: set[str]) -> None:
+    query = "SELECT title FROM records WHERE starts_with(id, 'files/')"
+    seen: set[str] = set()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(40):
+            while seen != names:
+                with suppress(asyncpg.UndefinedTableError):
+                    seen = {row["title"] for row in await stores.postgres.fetch(query)}
+                await asyncio.sleep(0.1)
+    assert seen == names

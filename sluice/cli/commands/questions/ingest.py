@@ -140,7 +140,8 @@ async def _ingest(
 ) -> IngestionSummary:
     readable, skipped = _readable(names)
     async with _open_ingestion(options) as ingestion:
-        ingestion.summary.problems += skipped
+        for problem in skipped:
+            ingestion.summary.add_problem(problem)
         with _progress() as progress:
             for name in readable:
                 try:
@@ -148,7 +149,7 @@ async def _ingest(
                     await ingestion.ingest_source(source, _progress_callback(progress, name))
                 except SourceError as error:
                     # One file that cannot be read does not keep the others out.
-                    ingestion.summary.problems.append(_problem(name, error))
+                    ingestion.summary.add_problem(_problem(name, error))
             await ingestion.finish()
         if mirror:
             present = [normalize_origin(name) for name in readable]

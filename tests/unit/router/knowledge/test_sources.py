@@ -1,9 +1,14 @@
 """Files become records: stable ids, typed values, links; a bad line is named by its place."""
 
+import threading
+import zipfile
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
+from router.knowledge.ingestion_summary import PROBLEMS_MAX, IngestionSummary
 from router.knowledge.records import Link, Record
 from router.knowledge.sources import (
     ParsedItem,
@@ -15,6 +20,8 @@ from router.knowledge.sources import (
     load_source,
     parse_source,
 )
+from router.knowledge.sources.table_profile import COLUMNS_MAX
+from sluice.cli.views.ingest import format_summary
 
 
 def load_records(suffix: str, text: str, origin: str = "notes") -> list[ParsedItem]:
@@ -192,3 +199,83 @@ def test_a_page_is_named_by_its_title_and_read_without_its_navigation(tmp_path: 
     (record,) = parse_source(load_source(str(page)))
     assert isinstance(record, Record)
     assert (record.title, record.text) == ("About us", "We deliver.")
+
+
+def test_a_small_document_that_expands_without_bound_is_refused(tmp_path: Path) -> None:
+    bomb = tmp_path / "bomb.docx"
+    with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("word/document.xml", bytes(65 * 2**20))
+    with pytest.raises(SourceError, match="unpacked it has 65 MiB"):
+        load_source(str(bomb))
+
+
+def test_memory_does_not_grow_with_bad_lines_or_new_names() -> None:
+    """A million bad lines are counted, the first are shown; names that never repeat are refused."""
+    summary = IngestionSummary()
+    report = summary.open_report("notes.jsonl")
+    for item in load_records(".jsonl", "x\n" * (PROBLEMS_MAX + 7)):
+        summary.add(report, item)
+    assert (len(summary.problems), summary.unlisted) == (PROBLEMS_MAX, 7)
+    assert "… and 987 more left out (--json has 1000)" in format_summary(summary, dry_run=True)
+    names = ", ".join(f'"name-{number}": 1' for number in range(COLUMNS_MAX + 1))
+    with pytest.raises(SourceError, match="row 1 makes more than 10000 different columns"):
+        load_records(".jsonl", f"{{{names}}}")
+
+
+class Site(BaseHTTPRequestHandler):
+    """A web site whose paths ``/to?ADDRESS`` redirect to the address."""
+
+    def do_GET(self) -> None:
+        path, _, target = self.path.partition("?")
+        if path == "/to":
+            self.send_response(302)
+            self.send_header("Location", target)
+            self.end_headers()
+            return
+        body = b"# Policy\nDrive slowly.\n"
+        self.send_response(200)
+        self.send_header("Content-Type", "text/markdown; charset=utf-8")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
+        """Log nothing."""
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Site) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_a_redirect_within_the_host_is_followed(site: str) -> None:
+    """The records keep the address that was named: the second run finds the same ones."""
+    for target in ("/policy", f"{site}/policy", "/to?/policy"):
+        source = load_source(f"{site}/to?{target}")
+        assert (source.origin, source.suffix) == (f"{site}/to?{target}", ".md")
+        assert "Drive slowly" in source.read_text()
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "http://169.254.169.254/latest/meta-data/",
+        "http://127.0.0.1:1/policy",
+        "//localhost/policy",
+        "http://user@{host}/policy",
+        "file:///etc/passwd",
+        "gopher://{host}/",
+    ],
+)
+def test_a_redirect_away_from_the_host_is_refused(site: str, target: str) -> None:
+    address = f"{site}/to?{target.format(host=site.removeprefix('http://'))}"
+    with pytest.raises(SourceError, match="another host"):
+        load_source(address)
+
+
+def test_a_redirect_without_end_is_refused(site: str) -> None:
+    with pytest.raises(SourceError, match="more than 5 redirects"):
+        load_source(f"{site}/to?" + "/to?" * 9 + "/policy")
