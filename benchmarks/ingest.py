@@ -50,7 +50,7 @@ def ingest(
     path: Path, options: tuple[str, ...], environment: dict[str, str]
 ) -> tuple[float, float]:
     """Run the command; return its seconds, and the peak memory of its process in MiB."""
-    command = [Path(sys.executable).with_name("sluice"), "ingest", *options, path.name]
+    command = [str(Path(sys.executable).with_name("sluice")), "ingest", *options, path.name]
     begun = time.monotonic()
     subprocess.run(command, cwd=path.parent, env=environment, check=True)  # noqa: S603 - ours
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
