@@ -25,7 +25,9 @@ METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 # A query only reads, but the UI posts it. A word as last segment fits no path of another method.
 QUERY_PATH = re.compile(r"/api/v1/namespaces/[^/]+/workflows/.+/query/\w+")
 # Headers of one connection, which a proxy does not pass on, and those of a replaced body.
-HOP_HEADERS = frozenset({"connection", "host", "keep-alive", "te", "transfer-encoding", "upgrade"})
+HOP_HEADERS = frozenset(
+    {"connection", "host", "keep-alive", "trailer", "transfer-encoding", "upgrade"}
+)
 BODY_HEADERS = frozenset({"content-encoding", "content-length", "content-type"})
 # The UI waits for new events with requests that stay open.
 TIMEOUT = httpx.Timeout(10.0, read=None)

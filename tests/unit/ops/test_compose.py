@@ -102,6 +102,15 @@ def test_the_router_requires_keys_and_keeps_its_operations_inside() -> None:
     assert job["dns_sd_configs"][0]["port"] == int(operations_port)
 
 
+def test_every_image_has_a_full_version_and_the_docs_pin_it_by_digest() -> None:
+    """A digest can't be known without the registry: people resolve them, by the documented command."""
+    lines = (ROOT / "Dockerfile").read_text().splitlines()
+    bases = [line.split()[1] for line in lines if line.startswith("FROM ")]
+    images = [*(service["image"] for service in SERVICES.values() if "image" in service), *bases]
+    assert [name for name in images if not re.search(r":v?\d+\.\d+\S*$", name)] == []
+    assert "--resolve-image-digests" in (ROOT / "docs/operations.md").read_text()
+
+
 def test_the_temporal_ui_only_shows() -> None:
     assert environment("temporal-ui")["TEMPORAL_DISABLE_WRITE_ACTIONS"] == "true"
 
