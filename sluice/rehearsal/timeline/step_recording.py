@@ -14,12 +14,9 @@ import numpy as np
 from sluice.rehearsal.arrays import Floats, nan_to_none
 from sluice.rehearsal.prometheus.range_query import PrometheusClient
 from sluice.rehearsal.timeline.read_ahead_cache import ReadAheadCache
-from sluice.rehearsal.traffic.synthetic_metrics import (
-    ACTIVITY_WINDOW_TICKS,
-    SeriesKey,
-    TrafficGenerator,
-    TreatmentTraffic,
-)
+from sluice.rehearsal.traffic.period_records import ACTIVITY_WINDOW_TICKS
+from sluice.rehearsal.traffic.series_filter import SeriesKey
+from sluice.rehearsal.traffic.synthetic_metrics import TrafficGenerator, TreatmentTraffic
 from sluice.rehearsal.traffic.traffic_spec import TrafficSpec
 
 BASE_EPOCH_MIN = 1_000_000_000.0 // 3600 * 3600

@@ -13,9 +13,9 @@ from sluice.rehearsal.arrays import Floats, nan_to_none
 from sluice.rehearsal.ticks import START_HOUR, locate_tick, sample_age_queries, tick_seconds
 from sluice.rehearsal.timeline.step_recording import RecordingPool, StepRecording
 from sluice.rehearsal.traffic.fault_schedule import FaultSchedule, ScheduledFault
+from sluice.rehearsal.traffic.period_records import ACTIVITY_WINDOW_TICKS
 from sluice.rehearsal.traffic.scenario import Scenario, ScenarioFault
 from sluice.rehearsal.traffic.series_filter import step_series
-from sluice.rehearsal.traffic.synthetic_metrics import ACTIVITY_WINDOW_TICKS
 from sluice.rehearsal.traffic.traffic_spec import RouterState, TrafficSpec
 from sluice.rollout.engine.flag_target import phases_at
 from sluice.rollout.plan.schema import RolloutPlan, Step

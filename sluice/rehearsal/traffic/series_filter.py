@@ -5,7 +5,7 @@ to counters that no rule of the live step reads.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from sluice.rollout.analysis.blocks import render_selector
@@ -16,6 +16,14 @@ from sluice.rollout.analysis.statistic import counted_since_selector
 from sluice.rollout.plan.schema import RolloutPlan
 
 SeriesKey = tuple[tuple[str, str], ...]
+"""A series, by its labels in order, ``__name__`` included."""
+
+
+def series_key(name: str, labels: Mapping[str, str]) -> SeriesKey:
+    """Return the key of a router's series."""
+    intent_label = {"intent": "semantic"} if name == "router_queries_total" else {}
+    every = {"__name__": name, "job": "router", **intent_label, **labels}
+    return tuple(sorted(every.items()))
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ The same seeded spec gives the same numbers. Counts are drawn from Poisson and b
 for users with windows of activity and a fixed cohort, over a daily and weekly cycle.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,23 +15,21 @@ from sluice.rehearsal.traffic.latency_histogram import (
     LatencyDistribution,
     draw_bucket_counts,
 )
+from sluice.rehearsal.traffic.period_records import ACTIVITY_WINDOW_TICKS, COHORTS
 from sluice.rehearsal.traffic.population import CohortTraffic, Population
 from sluice.rehearsal.traffic.scenario import FaultKind, TrafficModel
+from sluice.rehearsal.traffic.series_filter import SeriesKey, series_key
 from sluice.rehearsal.traffic.traffic_spec import RouterState, TrafficSpec
 from sluice.rehearsal.traffic.user_counters import QueryConditions, UserCounters
 
-SeriesKey = tuple[tuple[str, str], ...]
-"""A series, by its labels in order, ``__name__`` included."""
 Chunk = dict[SeriesKey, Floats]
 
-ACTIVITY_WINDOW_TICKS = 60
 _DAY_HOURS, _WEEKEND_DAYS = 24.0, (5, 6)
 _MISS_COST = 1.0
 """An answer that the cache no longer gives takes twice the time."""
 _FEEDBACK_PER_BATCH = 100
 _FLAG_EDGES = (1e-6, 5e-6, 5e-5, 1e-3, 5e-3)
 _FLAG_BELOW = (0.62, 0.985, 0.9999, 1.0, 1.0)
-COHORTS = ("control", "treatment")
 
 
 @dataclass
@@ -258,11 +255,11 @@ class TrafficGenerator:
     def _add_counter(
         self, chunk: Chunk, increments: Ints | Floats, name: str, **labels: str
     ) -> None:
-        key = _series_key(name, labels)
+        key = series_key(name, labels)
         chunk[key] = self._accumulate(increments.astype(float), key)
 
     def _add_gauge(self, chunk: Chunk, values: Ints | Floats, name: str) -> None:
-        chunk[_series_key(name, {})] = values.astype(float)
+        chunk[series_key(name, {})] = values.astype(float)
 
     def _accumulate(self, increments: Floats, key: SeriesKey) -> Floats:
         total = self._totals.get(key, 0.0) + np.cumsum(increments)
@@ -284,12 +281,6 @@ class TreatmentTraffic:
     queries: Ints
     errors: Ints
     active_users: Floats
-
-
-def _series_key(name: str, labels: Mapping[str, str]) -> SeriesKey:
-    intent_label = {"intent": "semantic"} if name == "router_queries_total" else {}
-    every = {"__name__": name, "job": "router", **intent_label, **labels}
-    return tuple(sorted(every.items()))
 
 
 def series_names() -> frozenset[str]:

@@ -12,26 +12,28 @@ import numpy as np
 
 from sluice.rehearsal.arrays import Floats, Ints
 from sluice.rehearsal.traffic.period_records import (
+    ACTIVITY_WINDOW_TICKS,
+    COUNTERS,
     HOURLY_REQUESTS_COUNTED_MAX,
     REQUESTS_COUNTED_MAX,
     CounterIncrements,
     PeriodRecords,
     Requests,
+    Rows,
     UserCounts,
+    counter_labels,
     rank_in_group,
 )
 from sluice.rehearsal.traffic.population import Population, UserActivity
+from sluice.rehearsal.traffic.series_filter import SeriesFilter, series_key
 from sluice.rehearsal.traffic.traffic_spec import TrafficSpec
 
 _SECONDS_PER_HOUR = 3600
-ACTIVITY_WINDOW_TICKS = 60
 NEW_USERS_SHARE = 0.15
 """Part of the users of a step that no earlier step has seen: users come and go."""
 _REWARD_SPREAD = 0.25
 _TAIL_SCORE = 1.8808
 """The normal quantile beyond which the slowest 3 % lie."""
-Place = tuple[Ints, Ints, Ints]
-"""The user, the tick and the cohort (1: treatment) of each request."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,9 @@ class UserCounters:
     ) -> None:
         self._crowd, self._world, self._lead, self._rng = crowd, spec.traffic, lead, rng
         self._size = len(crowd.error_factors)
+        self._failure_rates = spec.traffic.error_rate * crowd.error_factors
         self._is_new = np.ones(self._size, dtype=bool)
+        self._counters = [name for name in COUNTERS if _is_recorded(name, spec.series)]
         self._step = PeriodRecords("step", self._size, REQUESTS_COUNTED_MAX)
         self._hour = PeriodRecords("hour", self._size, HOURLY_REQUESTS_COUNTED_MAX)
         seconds = ACTIVITY_WINDOW_TICKS * spec.tick_seconds
@@ -77,7 +81,7 @@ class UserCounters:
         conditions: Sequence[QueryConditions],
     ) -> Iterator[CounterIncrements]:
         """Yield every counter's increase at each tick; ``conditions``: control's, treatment's."""
-        counts = UserCounts(len(ticks))
+        counts = UserCounts(self._counters, len(percentages))
         for window in range(len(percentages)):
             number = ticks[0] // ACTIVITY_WINDOW_TICKS + window
             if self._lead is not None and number == self._first_window:
@@ -85,58 +89,74 @@ class UserCounters:
             if (number - self._first_window) % self._windows_per_hour == 0:
                 self._hour.reset()
             if 0 < percentages[window] < 100:  # noqa: PLR2004  per cent
-                self._count_window(activity, window, conditions, counts)
+                counts.enter_window(window)
+                present = _WindowConditions(conditions, window)
+                self._count_window(activity.slice_windows(window, window + 1), present, counts)
         yield from counts.labeled()
 
     def _count_window(
-        self,
-        activity: UserActivity,
-        window: int,
-        conditions: Sequence[QueryConditions],
-        counts: UserCounts,
+        self, activity: UserActivity, present: "_WindowConditions", counts: UserCounts
     ) -> None:
-        requests = self._draw_requests(activity, window, conditions)
-        if not len(requests.users):
+        requests = self._draw_requests(activity, present)
+        rows = requests.rows
+        if not len(rows.users):
             return
-        new_users = self._step.count(requests, counts)
-        counts.add("step seen", new_users)
-        counts.add("step new", new_users, self._is_new[new_users.users])
+        new_rows = self._step.new_users(rows)
+        counts.add("step seen", new_rows.places)
+        counts.add("step new", new_rows.places[self._is_new[new_rows.users]])
+        self._step.count(requests, counts)
         self._hour.count(requests, counts)
 
-    def _draw_requests(
-        self, activity: UserActivity, window: int, conditions: Sequence[QueryConditions]
-    ) -> Requests:
+    def _draw_requests(self, activity: UserActivity, present: "_WindowConditions") -> Requests:
         """Draw the requests that any counter counts, and what comes of them."""
-        ticks = slice(window * ACTIVITY_WINDOW_TICKS, (window + 1) * ACTIVITY_WINDOW_TICKS)
-        number = self._rng.poisson(conditions[0].queries[ticks].sum() * activity.volume[window])
+        number = self._rng.poisson(present.queries.sum() * activity.volume[0])
         number = np.minimum(number, np.maximum(self._step.remaining, self._hour.remaining))
         users = np.repeat(np.arange(self._size), number)
-        at = self._rng.integers(ticks.start, ticks.stop, len(users))
-        at = at[np.lexsort((at, users))]
-        treated = activity.treated[window, users].astype(np.int64)
-        place = (users, at, treated)
-        failed = self._rng.random(len(users)) < self._failure_chance(place, conditions)
-        hit = self._rng.random(len(users)) < _at(conditions, "hit_rate", place)
-        rated = self._rng.random(len(users)) < self._world.feedback_share
-        reward = np.clip(self._rng.normal(_at(conditions, "reward", place), _REWARD_SPREAD), 0, 1)
-        return Requests(
-            *(*place, rank_in_group(users), failed, ~failed & ~hit),
-            *(self._draw_log_times(place, conditions), rated, reward),
+        at = self._rng.integers(0, ACTIVITY_WINDOW_TICKS, len(users))
+        in_order = np.sort(users * ACTIVITY_WINDOW_TICKS + at)
+        places = in_order - users * ACTIVITY_WINDOW_TICKS
+        places += ACTIVITY_WINDOW_TICKS * activity.treated[0][users]
+        failed = self._rng.random(len(users)) < (
+            self._failure_rates[users] + present.at("errors_added", places)
         )
+        hit = self._rng.random(len(users)) < present.at("hit_rate", places)
+        rated = self._rng.random(len(users)) < self._world.feedback_share
+        reward = self._rng.standard_normal(len(users)) * _REWARD_SPREAD
+        reward = np.clip(present.at("reward", places) + reward, 0, 1)
+        log_times = self._draw_log_times(users, places, present)
+        rows = Rows(users, places, rank_in_group(users))
+        return Requests(rows, failed, ~failed & ~hit, log_times, rated, reward)
 
-    def _failure_chance(self, place: Place, conditions: Sequence[QueryConditions]) -> Floats:
-        base_rate = self._world.error_rate * self._crowd.error_factors[place[0]]
-        return np.asarray(base_rate + _at(conditions, "errors_added", place))
-
-    def _draw_log_times(self, place: Place, conditions: Sequence[QueryConditions]) -> Floats:
-        score = self._rng.standard_normal(len(place[0]))
-        log_time = np.log(1000 * _at(conditions, "median", place))
-        log_time += self._crowd.latency_shifts[place[0]] + self._world.latency_spread * score
-        log_time += np.where(score > _TAIL_SCORE, np.log(_at(conditions, "tail", place)), 0)
-        return np.asarray(log_time)
+    def _draw_log_times(self, users: Ints, places: Ints, present: "_WindowConditions") -> Floats:
+        score = self._rng.standard_normal(len(users))
+        log_time = np.log(1000 * present.by_place("median"))[places]
+        log_time += self._crowd.latency_shifts[users] + self._world.latency_spread * score
+        slow = score > _TAIL_SCORE
+        log_time[slow] += np.log(present.at("tail", places[slow]))
+        return log_time
 
 
-def _at(conditions: Sequence[QueryConditions], name: str, place: Place) -> Floats:
-    """Return a condition of each request, by its cohort and tick."""
-    _, ticks, treated = place
-    return np.stack([getattr(condition, name) for condition in conditions])[treated, ticks]
+class _WindowConditions:
+    """The conditions of both cohorts in one window of a chunk."""
+
+    def __init__(self, conditions: Sequence[QueryConditions], window: int) -> None:
+        self._conditions = conditions
+        self._ticks = slice(window * ACTIVITY_WINDOW_TICKS, (window + 1) * ACTIVITY_WINDOW_TICKS)
+
+    @property
+    def queries(self) -> Floats:
+        """The queries of all users together, at each tick."""
+        return self._conditions[0].queries[self._ticks]
+
+    def by_place(self, name: str) -> Floats:
+        """Return a condition at each tick, control's before the treatment's."""
+        return np.concatenate([getattr(one, name)[self._ticks] for one in self._conditions])
+
+    def at(self, name: str, places: Ints) -> Floats:
+        """Return a condition of each request."""
+        return np.asarray(self.by_place(name)[places])
+
+
+def _is_recorded(counter: str, wanted: SeriesFilter | None) -> bool:
+    keys = (series_key(name, labels) for _, _, name, labels in counter_labels(counter))
+    return wanted is None or any(wanted.includes(key) for key in keys)
