@@ -1,6 +1,6 @@
 """Blocks of counts for statistical gates, measured at the block's own end."""
 
-import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -13,6 +13,7 @@ from sluice.rollout.analysis.sequential_state import Block
 from sluice.rollout.analysis.statistic import AnyStatistic, counted_since_selector
 
 CounterIncreases = dict[str, float | None]
+_COHORTS: tuple[Cohort, ...] = ("treatment", "control")
 
 
 async def measure_block(
@@ -27,32 +28,40 @@ async def measure_block(
     """
     live_since, stale_after = times
     assert metric.statistic is not None  # noqa: S101  plans are checked for it
-    measured = _BlockQueries(queries, (metric, metric.statistic), block, stale_after)
+    block_queries = _BlockQueries((metric, metric.statistic), block, stale_after)
     try:
-        treatment, control, gap, counted_since = await asyncio.gather(
-            measured.increases("treatment"),
-            measured.increases("control"),
-            measured.describe_scrape_gap(),
-            measured.counted_since(),
-        )
+        values = await queries.query_many(block_queries.promqls(), block.until)
     except EffectError as error:
         return block.model_copy(update={"error": str(error)})
-    problem = gap or _describe_gap("treatment", treatment) or _describe_gap("control", control)
-    if counted_since is not None and not problem:
-        problem = blocks.counted_since_problem(*counted_since, live_since)
+    measured = block_queries.read(values)
+    problem = (
+        measured.scrape_gap
+        or _describe_gap("treatment", measured.treatment)
+        or _describe_gap("control", measured.control)
+    )
+    if measured.counted_since and not problem:
+        problem = blocks.counted_since_problem(*measured.counted_since, live_since)
     if problem:
         return block.model_copy(update={"problem": f"{problem} in {_format_span(block)}"})
-    since = counted_since[1] if counted_since else None
-    return block.model_copy(
-        update={"treatment": treatment, "control": control, "counted_since": since}
-    )
+    increases = {"treatment": measured.treatment, "control": measured.control}
+    since = measured.counted_since[1] if measured.counted_since else None
+    return block.model_copy(update={**increases, "counted_since": since})
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """The answers for one block. ``counted_since``: at both ends, for a statistic that has it."""
+
+    treatment: CounterIncreases
+    control: CounterIncreases
+    scrape_gap: str
+    counted_since: tuple[float | None, float | None] | None
 
 
 @dataclass(frozen=True)
 class _BlockQueries:
     """The queries that measure one block."""
 
-    queries: QueryBatch
     counted: tuple[Metric, AnyStatistic]
     block: Block
     stale_after: timedelta
@@ -61,42 +70,46 @@ class _BlockQueries:
     def span(self) -> timedelta:
         return self.block.until - self.block.since
 
-    async def increases(self, cohort: Cohort) -> CounterIncreases:
-        """Return the increase of each counter. Processes that restarted meanwhile do not count."""
-        metric, statistic = self.counted
-        counters, pattern = statistic.counters(), metric.cohorts.pattern(cohort)
-        indicator = blocks.reset_indicator(statistic)
-        reset = blocks.reset_query(indicator, self.span, self.stale_after)
-        values = await asyncio.gather(
-            *(
-                self._query(blocks.increase_query(selector, pattern, self.span, reset))
-                for selector in counters.values()
-            )
-        )
-        return dict(zip(counters, values, strict=True))
+    def promqls(self) -> list[str]:
+        """Return the increases of both cohorts' counters, the scrapes, and since when users are counted.
 
-    async def describe_scrape_gap(self) -> str:
+        Processes that restarted meanwhile do not count.
+        """
+        metric, statistic = self.counted
+        indicator, selector = blocks.reset_indicator(statistic), counted_since_selector(statistic)
+        reset = blocks.reset_query(indicator, self.span, self.stale_after)
+        promqls = [
+            blocks.increase_query(counter, metric.cohorts.pattern(cohort), self.span, reset)
+            for cohort in _COHORTS
+            for counter in statistic.counters().values()
+        ]
+        promqls.append(blocks.coverage_query(indicator, self.span, self.stale_after))
+        if selector is not None:
+            promqls.append(blocks.counted_since_query(selector, self.span))
+            promqls.append(blocks.counted_since_query(selector))
+        return promqls
+
+    def read(self, values: Sequence[float | None]) -> _Measured:
+        """Return the answers to these queries."""
+        names = list(self.counted[1].counters())
+        treatment, control, (looks, *since) = (
+            values[: len(names)],
+            values[len(names) : 2 * len(names)],
+            values[2 * len(names) :],
+        )
+        return _Measured(
+            dict(zip(names, treatment, strict=True)),
+            dict(zip(names, control, strict=True)),
+            self._describe_scrape_gap(looks),
+            (since[0], since[1]) if since else None,
+        )
+
+    def _describe_scrape_gap(self, looks: float | None) -> str:
         """Return the reason why scrapes are missing, or an empty text."""
-        counter = blocks.reset_indicator(self.counted[1])
-        looks = await self._query(blocks.coverage_query(counter, self.span, self.stale_after))
         expected = blocks.expected_coverage((self.block.since, self.block.until), self.stale_after)
         if (looks or 0) < expected:
             return f"nothing was scraped for {self.stale_after.total_seconds():.0f} s"
         return ""
-
-    async def counted_since(self) -> tuple[float | None, float | None] | None:
-        """Return since when users are counted, at both ends; None for a statistic without it."""
-        selector = counted_since_selector(self.counted[1])
-        if selector is None:
-            return None
-        before, after = await asyncio.gather(
-            self._query(blocks.counted_since_query(selector, self.span)),
-            self._query(blocks.counted_since_query(selector)),
-        )
-        return before, after
-
-    async def _query(self, promql: str) -> float | None:
-        return await self.queries.query(promql, self.block.until)
 
 
 def _describe_gap(cohort: str, increases: CounterIncreases) -> str:

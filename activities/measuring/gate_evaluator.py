@@ -156,23 +156,19 @@ class GateEvaluator:
         metric = self._context.metrics[gate.metric]
         promql = metric.value_query(gate, cohort)
         counting = metric.samples_query(gate, cohort)
-        value, samples, freshness = await asyncio.gather(
-            self._query(slope_query(promql, gate) if gate.kind is GateKind.TREND else promql),
-            self._query(counting),
-            self._query_sample_age(promql),
-        )
-        # No series that counts samples means that nothing was counted.
-        counted = {"samples": samples or 0.0, "samples_missing": samples is None}
-        return {"value": value, **(counted if counting else {}), **freshness}
-
-    async def _query_sample_age(self, promql: str) -> dict[str, float | bool | None]:
-        """Return the age of the expression's newest sample in seconds, and True if that is too old."""
         age_query = sample_age_query(promql)
-        if age_query is None:
-            return {}
-        seconds = await self._query(age_query)
-        stale = seconds is None or seconds > self._context.stale_after.total_seconds()
-        return {"age_seconds": seconds, "stale": stale}
+        value_query = slope_query(promql, gate) if gate.kind is GateKind.TREND else promql
+        wanted = [value_query, *(query for query in (counting, age_query) if query)]
+        answers = iter(await self._queries.query_many(wanted, self._at))
+        readings: dict[str, float | bool | None] = {"value": next(answers)}
+        if counting:  # no series that counts samples means that nothing was counted
+            samples = next(answers)
+            readings |= {"samples": samples or 0.0, "samples_missing": samples is None}
+        if age_query:
+            seconds = next(answers)
+            stale = seconds is None or seconds > self._context.stale_after.total_seconds()
+            readings |= {"age_seconds": seconds, "stale": stale}
+        return readings
 
     async def _query(self, promql: str | None) -> float | None:
         return await self._queries.query(promql, self._at) if promql else None

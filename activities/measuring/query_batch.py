@@ -1,6 +1,7 @@
 """Asking Prometheus: each expression once per moment, side by side, all within one limit."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import datetime
 
 from activities.contract.errors import MetricsUnreachableError
@@ -28,12 +29,24 @@ class QueryBatch:
         Raises:
             MetricsUnreachableError, MetricsQueryError: as the port's, or when time is up.
         """
+        return (await self.query_many((promql,), at))[0]
+
+    async def query_many(self, promqls: Sequence[str], at: datetime) -> list[float | None]:
+        """Return the value of each expression at ``at``, in their order. Errors are those of ``query``."""
+        answers = [self._cached_or_task(promql, at) for promql in promqls]
+        if tasks := [answer for answer in answers if not isinstance(answer, tuple)]:
+            await asyncio.gather(*tasks)
+        return [one[0] if isinstance(one, tuple) else one.result() for one in answers]
+
+    def _cached_or_task(
+        self, promql: str, at: datetime
+    ) -> "tuple[float | None] | asyncio.Task[float | None]":
         if self._cache is not None and (cached := self._cache.cached(promql, at)):
-            return cached[0]
+            return cached
         key = (promql, at)
         if key not in self._tasks:
             self._tasks[key] = asyncio.create_task(self._run_query(promql, at))
-        return await self._tasks[key]
+        return self._tasks[key]
 
     async def _run_query(self, promql: str, at: datetime) -> float | None:
         try:

@@ -94,7 +94,8 @@ def rehearse(  # noqa: PLR0913, PLR0917  each is an option of the command line
     _print_model(modeled, scenarios)
     try:
         began = time.monotonic()
-        rehearsals, studies = asyncio.run(_rehearse(checked, scenarios, seed, runs))
+        rehearsals = asyncio.run(_rehearse(checked, scenarios, seed))
+        studies = _run_many(checked, scenarios, seed, runs) if runs else []
     except NotRehearsableError as error:
         raise CliError(str(error), Exit.USAGE) from error
     except (RehearsalError, StackError) as error:
@@ -200,13 +201,12 @@ def _load_scenario(name: str) -> Scenario:
 
 
 async def _rehearse(
-    plan: RolloutPlan, scenarios: Sequence[Scenario], seed: int, runs: int
-) -> tuple[list["RehearsalRun"], list[MonteCarloSummary]]:
+    plan: RolloutPlan, scenarios: Sequence[Scenario], seed: int
+) -> list["RehearsalRun"]:
     for scenario in scenarios:
         require_scenario_fits(plan, scenario)
     async with rehearsal_environment(plan, scenarios[0], seed) as shared:
-        rehearsals = [await shared.rehearse(plan, scenario, seed) for scenario in scenarios]
-    return rehearsals, _run_many(plan, scenarios, seed, runs) if runs else []
+        return [await shared.rehearse(plan, scenario, seed) for scenario in scenarios]
 
 
 def _run_many(

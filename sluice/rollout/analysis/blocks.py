@@ -6,6 +6,7 @@ finds the same blocks with the same counts, so evidence never depends on who gat
 """
 
 from datetime import datetime, timedelta
+from functools import lru_cache
 from math import ceil
 from string import Template
 
@@ -90,6 +91,7 @@ def expected_coverage(span: Span, stale_after: timedelta) -> int:
     return end // step - -(-start // step) + 1
 
 
+@lru_cache(maxsize=1024)
 def render_selector(selector: str, pattern: str) -> str:
     """Return the selector of the cohorts whose label's value matches ``pattern``."""
     return Template(selector).safe_substitute(cohort=pattern)
@@ -97,4 +99,4 @@ def render_selector(selector: str, pattern: str) -> str:
 
 def reset_indicator(statistic: AnyStatistic) -> str:
     """Return the counter that grows most: its resets and gaps are the whole block's."""
-    return list(statistic.counters().values())[-1]
+    return next(reversed(statistic.counters().values()))

@@ -1,6 +1,7 @@
 """Metrics, and the gates that their readings must pass."""
 
 from enum import StrEnum
+from functools import lru_cache
 from string import Template
 from typing import Annotated, Literal, Self
 
@@ -148,8 +149,12 @@ def render_query(
     Raises:
         KeyError, ValueError: when the template names a variable other than $cohort and $window.
     """
-    values = {"cohort": cohorts.pattern(cohort), "window": format_duration(gate.window)}
-    return complete_absence(Template(template).substitute(values))
+    return _fill(template, cohorts.pattern(cohort), format_duration(gate.window))
+
+
+@lru_cache(maxsize=1024)
+def _fill(template: str, pattern: str, window: str) -> str:
+    return complete_absence(Template(template).substitute(cohort=pattern, window=window))
 
 
 def slope_query(promql: str, gate: Gate) -> str:

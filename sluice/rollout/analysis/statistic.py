@@ -7,6 +7,7 @@ counter was reset or not scraped in between, which makes the block *no data*. ``
 extrapolates, and extrapolated events are not evidence.
 """
 
+from functools import lru_cache
 from itertools import pairwise
 from string import Template
 from typing import Annotated, Literal, Self
@@ -147,7 +148,7 @@ class UserMeans(UserStatistic):
 
     def counters(self) -> dict[str, str]:
         """Return one counter for each sum."""
-        return {name: Template(self.sums).safe_substitute(sum=name) for name in USER_SUMS}
+        return {name: _fill(self.sums, "sum", name) for name in USER_SUMS}
 
 
 class UserHazards(UserStatistic):
@@ -181,7 +182,7 @@ class UserHazards(UserStatistic):
         """Return two counters for each stratum; the last one grows most."""
         names = [("users", self.users), ("at_risk", self.at_risk)]
         return {
-            f"{name} {stratum}": Template(selector).safe_substitute(stratum=stratum)
+            f"{name} {stratum}": _fill(selector, "stratum", stratum)
             for name, selector in names
             for stratum in (*self.strata[1:], self.strata[0])
         }
@@ -230,7 +231,13 @@ def render_edge(selector: str, edge: float | None) -> str:
     Clients write 1 s as ``1`` or as ``1.0``: both match.
     """
     if edge is None:
-        return Template(selector).safe_substitute(le="[+]Inf")
+        return _fill(selector, "le", "[+]Inf")
     forms = dict.fromkeys((f"{edge:g}", repr(float(edge))))
     matching = "|".join(form.replace(".", "[.]") for form in forms)
-    return Template(selector).safe_substitute(le=matching)
+    return _fill(selector, "le", matching)
+
+
+@lru_cache(maxsize=1024)
+def _fill(selector: str, name: str, value: str) -> str:
+    """Return the selector with one variable filled in; every check asks for the same few."""
+    return Template(selector).safe_substitute({name: value})

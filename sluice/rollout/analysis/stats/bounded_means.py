@@ -16,6 +16,7 @@ control's bet is the treatment's times the odds of the share: then a mean that d
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate
 from typing import Annotated, Self
@@ -31,10 +32,12 @@ from sluice.rollout.analysis.stats.result import SequentialResult, compare_means
 BETS = np.array([0.004, 0.01, 0.025, 0.06, 0.15, 0.4, 0.8])
 """λ of the mixture: they suit differences of means from about 0.002 to 0.5."""
 SLACK = 1e-6
-_SEARCH_STEPS, _INTERVAL_STEPS = 30, 12
-"""Bisections for an e-value, and for the ends of an interval, which people read."""
-_ROUNDS, _PARTS = 2, 50
-"""An interval's ends are looked for among 50 parts of the last part: to a thousandth."""
+FEW_LOOKS = 8
+"""Up to so many looks one after the other cost less than all at once in arrays."""
+_NEWTON_STEPS_MAX = 60
+"""Newton's method needs about eight steps, and more where the smallest value is at an end."""
+_LAST_STEP = 1e-9
+"""The change of the bets' logarithms in a step after which Newton's method ends."""
 
 
 class BoundedMeanBlock(Model):
@@ -139,6 +142,9 @@ class BoundedMeanTest(Model):
     def _log_es(self, states: Sequence[BoundedMeanState], shift: float, *, harm: bool) -> Array:
         """Against "treatment's mean ≥ control's + shift", mirrored where better is meant."""
         low = harm == self.higher_is_better
+        if len(states) <= FEW_LOOKS:
+            looks = (_Look.of(state, low=low).log_e(shift) for state in states)
+            return np.array([log_e for log_e, _ in looks])
         treatment, control = (
             tuple(
                 np.array(column)
@@ -182,12 +188,11 @@ def log_e_lower_mean(
     control: CohortColumns,
     shift: Array | float,
     share: float,
-    steps: int = _SEARCH_STEPS,
 ) -> Array:
     """Log e-value against "treatment's mean ≥ control's mean + shift", shape (…).
 
-    The smallest over control's mean m: a sum of exponentials is convex in m, so bisection of its
-    slope finds it.
+    The smallest over control's mean m: a sum of exponentials is convex in m, so Newton's method finds
+    it, and bisection where that would leave the part in which the smallest lies.
     """
     odds = share / (1 - share)
     bets_t, bets_c = BETS * min(1.0, 1 / odds), BETS * min(1.0, odds)
@@ -198,41 +203,96 @@ def log_e_lower_mean(
     fixed = fixed + bets_t * n_t * np.asarray(shift)[..., None]
     slope = bets_t * n_t - bets_c * n_c
 
-    low, high = np.zeros(fixed.shape[:-1]), np.ones(fixed.shape[:-1])
-    for _ in range(steps):
-        middle = (low + high) / 2
-        logs = fixed + slope * middle[..., None]
-        weights = np.exp(logs - logs.max(axis=-1, keepdims=True))
-        falls = (weights * slope).sum(axis=-1) < 0
-        low, high = np.where(falls, middle, low), np.where(falls, high, middle)
-    return log_sum(fixed + slope * ((low + high) / 2)[..., None]) - math.log(len(BETS))
+    steepest = np.abs(slope).max(axis=-1)
+    low, mean, high = (np.full(fixed.shape[:-1], end) for end in (0.0, 0.5, 1.0))
+    for _ in range(_NEWTON_STEPS_MAX):
+        logs = fixed + slope * mean[..., None]
+        parts = np.exp(logs - logs.max(axis=-1, keepdims=True))
+        parts /= parts.sum(axis=-1, keepdims=True)
+        rises = (parts * slope).sum(axis=-1)
+        bends = (parts * slope**2).sum(axis=-1) - rises**2
+        low, high = np.where(rises < 0, mean, low), np.where(rises < 0, high, mean)
+        following = mean - np.divide(rises, bends, out=np.full(mean.shape, 2.0), where=bends > 0)
+        is_between = (low < following) & (following < high)
+        following = np.where(is_between, following, (low + high) / 2)
+        if (steepest * np.abs(following - mean) < _LAST_STEP).all():
+            break
+        mean = following
+    return log_sum(fixed + slope * mean[..., None]) - math.log(len(BETS))
 
 
 def _psi(bet: Array) -> Array:
     return np.asarray(-np.log1p(-bet) - bet)
 
 
+@dataclass(frozen=True)
+class _Look:
+    """``log_e_lower_mean`` of one look, in plain numbers: each bet is ``fixed`` + ``slope`` × mean + ``by_shift`` × shift."""
+
+    fixed: tuple[float, ...]
+    slope: tuple[float, ...]
+    by_shift: tuple[float, ...]
+
+    @classmethod
+    def of(cls, state: BoundedMeanState, *, low: bool) -> "_Look":
+        (n_t, s_t, v_t), (n_c, s_c, v_c) = (
+            _columns(cohort, low) for cohort in (state.treatment, state.control)
+        )
+        bets = _bets(state.share)
+        return cls(
+            tuple(-t * s_t + c * s_c - psi_t * v_t - psi_c * v_c for t, c, psi_t, psi_c in bets),
+            tuple(t * n_t - c * n_c for t, c, _, _ in bets),
+            tuple(t * n_t for t, *_ in bets),
+        )
+
+    def log_e(self, shift: float) -> tuple[float, float]:
+        """Return the log e-value, the smallest over control's mean, and its change by the shift."""
+        fixed = [f + by * shift for f, by in zip(self.fixed, self.by_shift, strict=True)]
+        steepest = max(abs(slope) for slope in self.slope)
+        low, mean, high = 0.0, 0.5, 1.0
+        for _ in range(_NEWTON_STEPS_MAX):
+            logs = [f + s * mean for f, s in zip(fixed, self.slope, strict=True)]
+            top = max(logs)
+            parts = [math.exp(log - top) for log in logs]
+            total = sum(parts)
+            rises = sum(p * s for p, s in zip(parts, self.slope, strict=True)) / total
+            bends = (
+                sum(p * s * s for p, s in zip(parts, self.slope, strict=True)) / total - rises**2
+            )
+            low, high = (mean, high) if rises < 0 else (low, mean)
+            following = mean - rises / bends if bends > 0 else low
+            following = following if low < following < high else (low + high) / 2
+            if steepest * abs(following - mean) < _LAST_STEP:
+                break
+            mean = following
+        by_shift = sum(p * by for p, by in zip(parts, self.by_shift, strict=True)) / total
+        return top + math.log(total / len(BETS)), by_shift
+
+    def smallest_shift(self, log_e: float) -> float:
+        """Return the smallest shift with that much evidence against it, at most 1."""
+        low, shift, high = -1.0, 0.0, 1.0
+        for _ in range(_NEWTON_STEPS_MAX):
+            evidence, change = self.log_e(shift)
+            low, high = (shift, high) if evidence < log_e else (low, shift)
+            following = shift + (log_e - evidence) / change if change > 0 else low
+            following = following if low < following < high else (low + high) / 2
+            if abs(following - shift) < SLACK:
+                break
+            shift = following
+        return high
+
+
+@lru_cache(maxsize=64)
+def _bets(share: float) -> tuple[tuple[float, float, float, float], ...]:
+    """Return the bets on both cohorts, and what they pay for a squared distance."""
+    odds = share / (1 - share)
+    bets = BETS * min(1.0, 1 / odds), BETS * min(1.0, odds)
+    columns = (*bets, _psi(bets[0]), _psi(bets[1]))
+    return tuple(zip(*(column.tolist() for column in columns), strict=True))
+
+
 @lru_cache(maxsize=256)
 def _interval(state: BoundedMeanState, alpha: float) -> tuple[float, float]:
     """Return the bounds; each look without a new block takes them again."""
-    low = _smallest_rejected_shift(state, alpha, mirrored=True)
-    return -low, _smallest_rejected_shift(state, alpha, mirrored=False)
-
-
-def _smallest_rejected_shift(state: BoundedMeanState, alpha: float, *, mirrored: bool) -> float:
-    """Return the smallest shift at which "treatment ≥ control + shift" is rejected, at most 1."""
-    columns = [
-        tuple(
-            np.array(v) for v in (x.units, x.units - x.total if mirrored else x.total, x.deviations)
-        )
-        for x in (state.treatment, state.control)
-    ]
-    low, high = -1.0, 1.0
-    for _ in range(_ROUNDS):
-        shifts = np.linspace(low, high, _PARTS + 1)
-        wide = [tuple(np.broadcast_to(v, shifts.shape) for v in cohort) for cohort in columns]
-        logs = log_e_lower_mean(wide[0], wide[1], shifts, state.share, _INTERVAL_STEPS)
-        rejected = logs >= -math.log(alpha)
-        first = max(1, int(np.argmax(rejected))) if rejected.any() else _PARTS
-        low, high = float(shifts[first - 1]), float(shifts[first])
-    return high
+    high, low = (_Look.of(state, low=low).smallest_shift(-math.log(alpha)) for low in (True, False))
+    return -low, high

@@ -96,9 +96,20 @@ class CountTest(Model):
     def update_many(
         self, states: Sequence[CountState], rows: Sequence[Sequence[CountBlock]]
     ) -> tuple[list[CountState], Array]:
-        """Several bettors' states after rows of blocks, one for each of them; see ``after_all``."""
-        treatment = np.array([[_as_array(block.treatment) for block in row] for row in rows])
-        control = np.array([[_as_array(block.control) for block in row] for row in rows])
+        """Return several bettors' states after rows of blocks, one for each of them."""
+        treatment, control = (
+            np.array([[(counts.events, counts.units) for counts in row] for row in cohort])
+            for cohort in (
+                [[block.treatment for block in row] for row in rows],
+                [[block.control for block in row] for row in rows],
+            )
+        )
+        return self.update_arrays(states, treatment, control)
+
+    def update_arrays(
+        self, states: Sequence[CountState], treatment: Array, control: Array
+    ) -> tuple[list[CountState], Array]:
+        """Do the same for events and units of shape (blocks, bettors, 2)."""
         recent = self._faded_counts(
             np.array([_as_array(state.recent) for state in states]), control
         )

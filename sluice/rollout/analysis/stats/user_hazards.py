@@ -15,6 +15,7 @@ over show in the strata of the later failures.
 """
 
 import math
+from functools import lru_cache
 from typing import Annotated, Self
 
 import numpy as np
@@ -22,7 +23,6 @@ from pydantic import Field, model_validator
 
 from sluice.rollout.analysis.gate import Model
 from sluice.rollout.analysis.stats.counts import (
-    CountBlock,
     Counts,
     CountState,
     CountTest,
@@ -43,10 +43,10 @@ class HazardCounts(Model):
             raise ValueError("each stratum needs its users and its requests at risk")
         return self
 
-    def strata(self) -> tuple[Counts, ...]:
-        """Return the strata's counts. A request that is still to be scraped is made up for."""
+    def strata(self) -> list[tuple[float, float]]:
+        """Return each stratum's events and units. A request that is still to be scraped is made up for."""
         pairs = zip(self.users, self.at_risk, strict=True)
-        return tuple(Counts(events=events, units=max(events, units)) for events, units in pairs)
+        return [(events, max(events, units)) for events, units in pairs]
 
 
 class HazardBlock(Model):
@@ -101,10 +101,15 @@ class UserHazardTest(Model):
         Raises:
             ValueError: a block has not as many strata as the test.
         """
-        rows = [_split_by_stratum(block) for block in blocks]
-        if wrong := {len(row) for row in rows} - {len(self.strata)}:
+        cohorts = [(block.treatment, block.control) for block in blocks]
+        sizes = {len(counts.users) for pair in cohorts for counts in pair}
+        if wrong := sizes - {len(self.strata)}:
             raise ValueError(f"counts of {wrong.pop()} strata; the test has {len(self.strata)}")
-        states, log_es = self.stratum_test().update_many(state.strata, rows)
+        treatment, control = (
+            np.array([counts.strata() for counts in column])
+            for column in zip(*cohorts, strict=True)
+        )
+        states, log_es = self.stratum_test().update_arrays(state.strata, treatment, control)
         peak = float(log_sum(log_es + np.log(self.parts)).max())
         return HazardState(strata=tuple(states), log_peak=max(state.log_peak, peak))
 
@@ -145,11 +150,6 @@ def _format_ratio(ratio: float, interval: tuple[float, float]) -> str:
     return f"ratio {ratio:.2f} ({low:.2f} to {f'{high:.2f}' if math.isfinite(high) else 'any'})"
 
 
-def _split_by_stratum(block: HazardBlock) -> list[CountBlock]:
-    pairs = zip(block.treatment.strata(), block.control.strata(), strict=True)
-    return [CountBlock(treatment=t, control=c) for t, c in pairs]
-
-
 def rate_ratio(t: Counts, c: Counts) -> float:
     """Return the treatment's rate over the control's; NaN without events of both."""
     if not (t.units and c.units and c.events):
@@ -164,15 +164,23 @@ def rate_ratio_interval(t: Counts, c: Counts, alpha: float) -> tuple[float, floa
     martingale (Robbins, 1970), and the bounds are the parts at which it stays below 1/α. It takes the
     treatment's part of the requests at risk as constant, as it is within a step.
     """
-    events = t.events + c.events
-    if not (events and t.units and c.units):
+    return _rate_ratio_interval((t.events, t.units), (c.events, c.units), alpha)
+
+
+@lru_cache(maxsize=256)
+def _rate_ratio_interval(
+    treatment: tuple[float, float], control: tuple[float, float], alpha: float
+) -> tuple[float, float]:
+    (t_events, t_units), (c_events, c_units) = treatment, control
+    events = t_events + c_events
+    if not (events and t_units and c_units):
         return 0.0, math.inf
-    mixture = math.lgamma(t.events + 1) + math.lgamma(c.events + 1) - math.lgamma(events + 2)
-    logs = t.events * np.log(_PARTS) + c.events * np.log1p(-_PARTS)
+    mixture = math.lgamma(t_events + 1) + math.lgamma(c_events + 1) - math.lgamma(events + 2)
+    logs = t_events * np.log(_PARTS) + c_events * np.log1p(-_PARTS)
     inside = _PARTS[mixture - logs < -math.log(alpha)]
     if not len(inside):  # the interval is narrower than a step of the grid
-        inside = np.array([t.events / events])
-    scale = c.units / t.units
+        inside = np.array([t_events / events])
+    scale = c_units / t_units
     low, high = (float(part / (1 - part)) * scale for part in (inside[0], inside[-1]))
     return (low if inside[0] > _PARTS[0] else 0.0), (high if inside[-1] < _PARTS[-1] else math.inf)
 

@@ -166,29 +166,33 @@ class UserMeansTest(Model):
             "control": state.control.add(block.control, center or 0.0),
         }
         after = state.model_copy(update={**sums, "center": center})
+        harm, non_inferiority = self._log_es(after)
         peaks = {
-            "log_peak_harm": max(state.log_peak_harm, self.log_e_harm(after)),
-            "log_peak_non_inferiority": max(
-                state.log_peak_non_inferiority, self.log_e_non_inferiority(after)
-            ),
+            "log_peak_harm": max(state.log_peak_harm, harm),
+            "log_peak_non_inferiority": max(state.log_peak_non_inferiority, non_inferiority),
         }
         return after.model_copy(update=peaks)
 
     def log_e_harm(self, state: UserMeansState) -> float:
         """Log e-value against "worse by at most the margin"."""
-        return self._log_e(state, -self._gain(state) - self.margin)
+        return self._log_es(state)[0]
 
     def log_e_non_inferiority(self, state: UserMeansState) -> float:
         """Log e-value against "worse by the tolerance or more"."""
-        return self._log_e(state, self._gain(state) + self.tolerance)
+        return self._log_es(state)[1]
+
+    def _log_es(self, state: UserMeansState) -> tuple[float, float]:
+        information, gain = self.information(state), self._gain(state)
+        if not information:
+            return 0.0, 0.0
+        worse_by = (-gain - self.margin, gain + self.tolerance)
+        harm, non_inferiority = (_log_e(w, information, self.effect) for w in worse_by)
+        return harm, non_inferiority
 
     def _gain(self, state: UserMeansState) -> float:
-        gain = state.means[0] - state.means[1]
+        treatment, control = state.means
+        gain = treatment - control
         return gain if self.higher_is_better else -gain
-
-    def _log_e(self, state: UserMeansState, worse_by: float) -> float:
-        information = self.information(state)
-        return _log_e(worse_by, information, self.effect) if information else 0.0
 
     def information(self, state: UserMeansState) -> float:
         """Return one over the variance of the difference; 0 while there are too few users.
