@@ -34,8 +34,8 @@ BETS = np.array([0.004, 0.01, 0.025, 0.06, 0.15, 0.4, 0.8])
 SLACK = 1e-6
 FEW_LOOKS = 8
 """Up to so many looks one after the other cost less than all at once in arrays."""
-_NEWTON_STEPS_MAX = 60
-"""Newton's method needs about eight steps, and more where the smallest value is at an end."""
+_NEWTON_STEPS_MAX, _BENDS_MIN = 60, 1e-200
+"""Newton's method needs about eight steps."""
 _LAST_STEP = 1e-9
 """The change of the bets' logarithms in a step after which Newton's method ends."""
 
@@ -204,7 +204,7 @@ def log_e_lower_mean(
     slope = bets_t * n_t - bets_c * n_c
 
     steepest = np.abs(slope).max(axis=-1)
-    low, mean, high = (np.full(fixed.shape[:-1], end) for end in (0.0, 0.5, 1.0))
+    low, mean, high = (np.full(fixed.shape[:-1], end) for end in (-1.0, 0.5, 2.0))
     for _ in range(_NEWTON_STEPS_MAX):
         logs = fixed + slope * mean[..., None]
         parts = np.exp(logs - logs.max(axis=-1, keepdims=True))
@@ -212,9 +212,9 @@ def log_e_lower_mean(
         rises = (parts * slope).sum(axis=-1)
         bends = (parts * slope**2).sum(axis=-1) - rises**2
         low, high = np.where(rises < 0, mean, low), np.where(rises < 0, high, mean)
-        following = mean - np.divide(rises, bends, out=np.full(mean.shape, 2.0), where=bends > 0)
-        is_between = (low < following) & (following < high)
-        following = np.where(is_between, following, (low + high) / 2)
+        following = np.clip(mean - rises / np.maximum(bends, _BENDS_MIN), 0.0, 1.0)
+        middle = (np.maximum(low, 0.0) + np.minimum(high, 1.0)) / 2
+        following = np.where((low < following) & (following < high), following, middle)
         if (steepest * np.abs(following - mean) < _LAST_STEP).all():
             break
         mean = following
@@ -249,7 +249,7 @@ class _Look:
         """Return the log e-value, the smallest over control's mean, and its change by the shift."""
         fixed = [f + by * shift for f, by in zip(self.fixed, self.by_shift, strict=True)]
         steepest = max(abs(slope) for slope in self.slope)
-        low, mean, high = 0.0, 0.5, 1.0
+        low, mean, high = -1.0, 0.5, 2.0
         for _ in range(_NEWTON_STEPS_MAX):
             logs = [f + s * mean for f, s in zip(fixed, self.slope, strict=True)]
             top = max(logs)
@@ -260,8 +260,9 @@ class _Look:
                 sum(p * s * s for p, s in zip(parts, self.slope, strict=True)) / total - rises**2
             )
             low, high = (mean, high) if rises < 0 else (low, mean)
-            following = mean - rises / bends if bends > 0 else low
-            following = following if low < following < high else (low + high) / 2
+            following = min(max(mean - rises / max(bends, _BENDS_MIN), 0.0), 1.0)
+            if not low < following < high:
+                following = (max(low, 0.0) + min(high, 1.0)) / 2
             if steepest * abs(following - mean) < _LAST_STEP:
                 break
             mean = following
