@@ -6,7 +6,9 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from sluice.cli.registry import build_app
 from sluice.rehearsal.lookahead.lookahead import next_breach
 from sluice.rehearsal.lookahead.prefetch import expected_exit, prefetch_steps
 from sluice.rehearsal.lookahead.watch_spec import WatchSpec
@@ -35,6 +37,20 @@ pytestmark = pytest.mark.integration
 DEMO = Path(__file__).parents[3] / "plans" / "demo.yaml"
 WORKFLOW_SCENARIOS = ["memory_leak", "nan"]
 """What the workflow itself rehearses here; the pure core does all of the library."""
+ONE_STEP = """
+name: small
+flag: small
+metrics:
+  answers: {query: 'sum(rate(router_queries_total{cohort=~"$cohort"}[$window]))', unit: per_second}
+steps:
+  - name: half
+    title: Half
+    percentage: 50
+    interval: 10m
+    hold: 10m
+    deadline: 1h
+    gates: [{metric: answers, threshold: 0.001, direction: above, window: 10m}]
+"""
 
 
 @pytest.fixture(scope="module")
@@ -137,3 +153,12 @@ async def test_a_burst_is_found_within_minutes_and_its_cost_is_counted(
     assert outcome.errors > 0
     assert outcome.queries > outcome.errors
     assert 0 < outcome.users <= scenario.traffic.users
+
+
+def test_one_run_needs_no_second_process(tmp_path: Path) -> None:
+    """On one processor, and with few runs, the pure core runs in the command's own process."""
+    (tmp_path / "plan.yaml").write_text(ONE_STEP)
+    arguments = ["rehearse", str(tmp_path / "plan.yaml"), "--runs", "1", "--no-fit", "--qps", "1"]
+    outcome = CliRunner().invoke(build_app(arguments), arguments)
+    assert "1 runs by the pure core: 1 × Healthy" in outcome.output
+    assert outcome.exit_code == 0
