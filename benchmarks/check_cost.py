@@ -104,7 +104,7 @@ async def measure_checks(
     }
     every, metrics = min(gate.window for gate in statistical), RememberedMetrics({})
     tracks: dict[str, SequentialState] = {}
-    largest, began = 0, 0.0
+    began = 0.0
     for number in range(1, checks + 1):
         if number == checks // 4 + 1:  # the first quarter fills caches
             began = time.process_time()
@@ -135,13 +135,14 @@ def main() -> int:
     plan = load_plan(PLAN)
     step = plan.step("ramp-50")
     is_met = True
-    for title, group, gates in (
-        ("a check", "gates", step.gates),
-        ("a look of the watch", "red_flags", step.red_flags),
-        ("its statistical red flags", "red_flags", statistical_gates(step.red_flags)),
-    ):
+    looks: tuple[tuple[str, RuleGroup, tuple[Gate, ...]], ...] = (
+        ("a check", "gates", tuple(step.gates)),
+        ("a look of the watch", "red_flags", tuple(step.red_flags)),
+        ("its statistical red flags", "red_flags", statistical_gates(tuple(step.red_flags))),
+    )
+    for title, group, gates in looks:
         cost = asyncio.run(measure_checks(plan, group, gates, checks))
-        statistical = len(statistical_gates(tuple(gates)))
+        statistical = len(statistical_gates(gates))
         print(
             f"{title}: {len(gates)} gates, {statistical} of them statistical: "
             f"{cost.milliseconds:.2f} ms of CPU beside the queries (at most {CPU_MS_MAX:g}); "

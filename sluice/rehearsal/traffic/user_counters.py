@@ -133,7 +133,7 @@ class UserCounters:
         log_time += self._crowd.latency_shifts[users] + self._world.latency_spread * score
         slow = score > _TAIL_SCORE
         log_time[slow] += np.log(present.at("tail", places[slow]))
-        return log_time
+        return np.asarray(log_time)
 
 
 class _WindowConditions:
