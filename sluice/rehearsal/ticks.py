@@ -16,10 +16,11 @@ _LOOKAHEAD_TICKS, _HANDOVER_TICKS = 1440, 360
 
 
 def tick_seconds(plan: RolloutPlan) -> float:
-    """Return the scrape interval: a minute, or less for plans with short windows."""
+    """Return the scrape interval: a minute, or less for plans with short windows or strict freshness."""
     windows = [gate.window for _, gate in plan.rules()]
     shortest = min([*windows, *(step.interval for step in plan.steps)]).total_seconds()
-    return next((tick for tick in _TICK_CHOICES if 4 * tick <= shortest), _TICK_CHOICES[-1])
+    longest = min(shortest / 4, plan.stale_after.total_seconds())
+    return next((tick for tick in _TICK_CHOICES if tick <= longest), _TICK_CHOICES[-1])
 
 
 def lookahead_span(plan: RolloutPlan) -> timedelta:

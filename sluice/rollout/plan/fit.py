@@ -6,7 +6,7 @@ a red flag becomes a dry run: the statistical red flags beside it take its place
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from importlib.util import find_spec
@@ -20,9 +20,8 @@ from sluice.rollout.plan.schema import ExpectedTraffic, RolloutPlan, Step
 from sluice.rollout.plan.traffic_signal import counts_requests, healthy_error_rate, traffic_signal
 from sluice.rollout.units import format_duration
 
-WINDOWS = tuple(
-    timedelta(minutes=minutes) for minutes in (5, 10, 15, 30, 60, 120, 180, 360, 720, 1440, 2880)
-)
+_WINDOW_MINUTES = (1 / 6, 1 / 2, 1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1440, 2880)
+WINDOWS = tuple(timedelta(minutes=minutes) for minutes in _WINDOW_MINUTES)
 RED_FLAG_WINDOW_MAX = timedelta(hours=6)
 NIGHT_SHARE = 0.35
 """Traffic at night and at weekends, as a part of the mean."""
@@ -33,6 +32,8 @@ EVENTS_SPREAD, DEVIATIONS = 4.0, 5.0
 REWARDS_GATE, REWARDS_RED_FLAG = 400, 100
 """Rewards whose mean keeps within 0.06, and within 0.12, of the true one."""
 _SECONDS_PER_DAY = 86_400
+CHECKS_MAX, BLOCKS_MAX = 1_344, 2_880
+"""Checks and blocks of evidence in a whole fitted rollout: twice the guide's, at an hour each."""
 
 
 @dataclass(frozen=True)
@@ -74,9 +75,42 @@ def fit_plan(plan: RolloutPlan, traffic: ExpectedTraffic) -> tuple[RolloutPlan, 
         }
         changes += _changes(step, fitted)
         steps.append(_with_longer_hold(step, fitted["gates"], fitted["red_flags"]))
+    for number, (before, after) in enumerate(zip(steps, _slower(plan.steps, steps), strict=True)):
+        for group in ("gates", "red_flags"):
+            changes += _changes(before, {group: getattr(after, group)})
+        steps[number] = after
     baselines = tuple(_fit_baseline(plan, gate, traffic) for gate in plan.baselines)
     update = {"steps": tuple(steps), "baselines": baselines, "traffic": traffic}
     return plan.model_copy(update=update), changes
+
+
+def _slower(written: Sequence[Step], fitted: Sequence[Step]) -> list[Step]:
+    """Check less often in a rollout that became much longer, and gather evidence in longer blocks."""
+    total, before = (sum((step.hold for step in steps), timedelta()) for steps in (fitted, written))
+    if total <= 2 * before:
+        return list(fitted)
+    interval = timedelta(minutes=math.ceil(total / CHECKS_MAX / timedelta(minutes=1)))
+    block = next(window for window in (*WINDOWS, total) if window >= total / BLOCKS_MAX)
+    return [
+        step.model_copy(
+            update={
+                "interval": max(step.interval, interval),
+                "deadline": max(step.deadline, step.hold + step.stable_for + 2 * interval),
+                **{name: _in_blocks(getattr(step, name), block) for name in ("gates", "red_flags")},
+            }
+        )
+        for step in fitted
+    ]
+
+
+def _in_blocks(gates: tuple[Gate, ...], block: timedelta) -> tuple[Gate, ...]:
+    """Return the gates with statistical ones' blocks at least so long."""
+    return tuple(
+        gate.model_copy(update={"window": max(gate.window, block)})
+        if gate.kind is GateKind.STATISTICAL
+        else gate
+        for gate in gates
+    )
 
 
 def _changes(step: Step, fitted: dict[str, tuple[Gate, ...]]) -> Iterator[FittedGate]:

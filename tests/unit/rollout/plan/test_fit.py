@@ -72,3 +72,15 @@ def test_a_gate_that_chance_always_decides_needs_no_samples(plan: RolloutPlan) -
     strict = gate.model_copy(update={"threshold": 0.0001})
     assert samples_needed(plan, gate, traffic(10)) > 0
     assert samples_needed(plan, strict, traffic(10)) == 0
+
+
+def test_a_rollout_that_becomes_much_longer_checks_less_often() -> None:
+    """A plan of seconds that must wait hours for its samples would be checked each second."""
+    example = load_plan(Path(__file__).parents[4] / "examples" / "own_service" / "plan.yaml")
+    fitted, changes = fit_plan(example, traffic(10))
+    total = sum((step.hold for step in fitted.steps), timedelta())
+    assert all(total / step.interval < 1400 for step in fitted.steps)
+    assert all(step.deadline > step.hold + step.stable_for for step in fitted.steps)
+    assert any("error_evidence: window: 10s → 2m" in change.text() for change in changes)
+    unchanged, _ = fit_plan(example, traffic(1_000_000))
+    assert [step.interval for step in unchanged.steps] == [step.interval for step in example.steps]
