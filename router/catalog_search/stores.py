@@ -10,6 +10,7 @@ from router.backends.base import Backend
 from router.backends.point_search import PointSearch
 from router.catalog.document import load_catalog
 from router.catalog.errors import CatalogError
+from router.catalog.model import Catalog
 from router.catalog_search.postgres_search import PostgresFormSearch, open_read_only_pool
 from router.catalog_search.reader import CatalogReader
 from router.catalog_search.text_search import TextSearch
@@ -53,6 +54,21 @@ async def open_catalog_stores(
         catalog = load_catalog(settings.catalog)
     except CatalogError as error:
         raise RouterSettingsError(f"SLUICE_CATALOG: {error}") from error
+    return await open_catalog(catalog, settings, stores, (embedder, redis))
+
+
+async def open_catalog(
+    catalog: Catalog,
+    settings: Settings,
+    stores: StoreClients,
+    embedder_and_redis: tuple[Embedder, Redis],
+) -> CatalogStores:
+    """Open the stores that ``catalog`` names, and contact none of them.
+
+    Raises:
+        RouterSettingsError: it names a store without an address.
+    """
+    embedder, redis = embedder_and_redis
     dsn, url = settings.stores.postgres_dsn, settings.stores.qdrant_url
     if any(catalog.of_store("qdrant")) and not url:
         raise RouterSettingsError("SLUICE_CATALOG: it has collections: set QDRANT_URL (a server)")

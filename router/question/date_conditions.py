@@ -1,19 +1,33 @@
 """Times of a question, as conditions of a draft."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date
 
-from router.catalog.model import CatalogColumn
+from router.catalog.model import Catalog, CatalogColumn
+from router.catalog.paths import SchemaPaths
 from router.question.columns import ColumnChoice, ColumnFinder, add_choice, use_choice
 from router.question.draft import Draft
-from router.question.form import AllCondition, AnyCondition, Condition, Value, ValueCondition
+from router.question.form import (
+    AllCondition,
+    AnyCondition,
+    Condition,
+    LinkStep,
+    Value,
+    ValueCondition,
+)
 from router.question.language.mentions import DateMention, Mentions
+from router.question.validation import end_of
+
+MEASURED_DATE = 0.4
+"""Sureness of a date that the question does not name."""
 
 
 class DateReader:
     """Adds the times of a question to a draft."""
 
-    def __init__(self, columns: ColumnFinder) -> None:
+    def __init__(self, catalog: Catalog, paths: SchemaPaths, columns: ColumnFinder) -> None:
+        self._catalog = catalog
+        self._paths = paths
         self._columns = columns
 
     def add_dates(self, draft: Draft, mentions: Mentions) -> None:
@@ -26,7 +40,7 @@ class DateReader:
             if not choices:
                 draft.cost += 0.5
                 continue
-            choice = choices[0]
+            choice = _attached(choices, mentions, mention.start)
             conditions = self._build_conditions(choice, mention)
             if mention.negated and choice.path:
                 draft.root.deny(choice.path, self._within(choice, mention))
@@ -38,7 +52,26 @@ class DateReader:
                 f"{mention.range.words}"
             )
             pending.append((choice, conditions))
+            if choice.place is None and not choice.path:
+                draft.own_times[mention.start] = list(conditions)
         self._merge_dates(draft, mentions, pending)
+
+    def add_measured_dates(self, draft: Draft, mentions: Mentions) -> None:
+        """Give times without a column of their own to what is measured: "spent most last year"."""
+        measure = draft.order.measure if draft.order else None
+        if measure is None or not measure.path:
+            return
+        choice = _measured_date(draft.kind, measure.path, self._catalog, self._paths)
+        for mention in mentions.dates if choice is not None else ():
+            if choice is None or mention.negated or not _is_free(mention, draft, mentions):
+                continue
+            for condition in draft.own_times.pop(mention.start, ()):
+                if condition in draft.root.conditions:
+                    draft.root.conditions.remove(condition)
+            use_choice(draft, choice, (mention.start, mention.end))
+            words = mentions.words(mention.start, mention.end)
+            draft.matches.append(f"{words} → {choice.kind}.{choice.column} {mention.range.words}")
+            add_choice(draft, choice, self._build_conditions(choice, mention))
 
     def _merge_dates(
         self,
@@ -71,6 +104,44 @@ class DateReader:
         if self._columns.facts(choice).nulls:
             outside.append(ValueCondition(column=choice.column, operator="missing"))
         return (outside[0],) if len(outside) == 1 else (AnyCondition(conditions=tuple(outside)),)
+
+
+def _measured_date(
+    target: str, steps: Sequence[LinkStep], catalog: Catalog, paths: SchemaPaths
+) -> ColumnChoice | None:
+    """Return the date of the rows that are measured, if they have one."""
+    kind = target
+    for step in steps:
+        kind = end_of(step, kind, catalog)
+    date = catalog.visible_kinds[kind].date
+    way = [(step.link, step.reverse) for step in steps]
+    for path in paths.between(target, kind) if date else ():
+        if date and [(step.link, step.reverse) for step in path] == way:
+            return ColumnChoice(path, kind, date, MEASURED_DATE)
+    return None
+
+
+def _is_free(mention: DateMention, draft: Draft, mentions: Mentions) -> bool:
+    """Return True where no column took the time, or only the row's own by default.
+
+    "Customers of 2024 with the most orders" are customers of that year.
+    """
+    if mention.start not in draft.used:
+        return True
+    first = min((m.start for m in mentions.terms if m.of("kind")), default=0)
+    is_apposed = any(m.end == mention.start for m in mentions.terms if m.start == first)
+    return mention.start in draft.own_times and not is_apposed
+
+
+def _attached(choices: Sequence[ColumnChoice], mentions: Mentions, start: int) -> ColumnChoice:
+    """Return the date of the kind right before the time, unless a column is named."""
+    if choices[0].place is None:
+        for mention in mentions.terms:
+            for term in mention.of("kind") if mention.end == start else ():
+                for choice in choices if term.exact else ():
+                    if choice.kind == term.kind and choice.path:
+                        return choice
+    return choices[0]
 
 
 def _bounds(

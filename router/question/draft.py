@@ -1,8 +1,9 @@
 """A form in the making: a tree of conditions for one kind, and which words it accounts for."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from router.catalog.model import Catalog, CatalogKind
 from router.catalog.paths import SchemaPath, SchemaStep
 from router.question.form import (
     Aggregate,
@@ -10,11 +11,13 @@ from router.question.form import (
     Condition,
     LinkCondition,
     LinkStep,
+    Measure,
     MeasureCondition,
     QuestionForm,
     SortKey,
     ValueCondition,
 )
+from router.question.validation import end_of
 
 
 @dataclass(slots=True)
@@ -145,6 +148,8 @@ class Draft:
     left_out: list[str] = field(default_factory=list)
     assumed: list[str] = field(default_factory=list)
     negated: bool = False
+    own_times: dict[int, list[Condition]] = field(default_factory=dict)
+    """Times of the row itself that name no column, by the place of their first word."""
 
     def use(self, start: int, end: int, weight: float) -> None:
         """Account for the tokens ``start <= place < end``."""
@@ -162,3 +167,78 @@ class Draft:
             aggregate=self.aggregate,
             select=tuple(dict.fromkeys(self.select)),
         )
+
+
+def narrow_measures(form: QuestionForm, catalog: Catalog) -> QuestionForm:
+    """Return the form with its measures over those linked rows that it restricts.
+
+    "The most orders in 2024" are those of 2024, not all of a customer who has one of that year.
+    """
+    conditions = [_narrow_condition(each, form, catalog) for each in form.conditions]
+    order = form.order
+    if order is not None:
+        order = SortKey(measure=_narrow(order.measure, form, catalog), descending=order.descending)
+    measures = [each.measure for each in conditions if isinstance(each, MeasureCondition)]
+    if order is not None and not order.descending:
+        measures.append(order.measure)  # "the fewest" may be none at all
+    kept = [each for each in conditions if not _is_covered(each, measures)]
+    return form.model_copy(update={"conditions": tuple(kept), "order": order})
+
+
+def _end(kind: str, steps: Sequence[LinkStep], catalog: Catalog) -> str:
+    for step in steps:
+        kind = end_of(step, kind, catalog)
+    return kind
+
+
+def _narrow_condition(condition: Condition, form: QuestionForm, catalog: Catalog) -> Condition:
+    if not isinstance(condition, MeasureCondition):
+        return condition
+    measure = _narrow(condition.measure, form, catalog)
+    return condition.model_copy(update={"measure": measure})
+
+
+def _narrow(measure: Measure, form: QuestionForm, catalog: Catalog) -> Measure:
+    if not measure.path or measure.conditions:
+        return measure
+    kind = _end(form.kind, measure.path, catalog)
+    there = _at(form.conditions, measure.path)
+    fitting = [each for each in there if not _names_row(each, catalog.kinds[kind])]
+    return measure.model_copy(update={"conditions": tuple(fitting)})
+
+
+def _at(conditions: Iterable[Condition], path: Sequence[LinkStep]) -> tuple[Condition, ...]:
+    """Return the conditions at the end of ``path``, where one link leads there."""
+    links = [
+        each
+        for each in conditions
+        if isinstance(each, LinkCondition) and each.step == path[0] and _is_plain(each)
+    ]
+    if len(links) != 1:
+        return ()
+    return links[0].conditions if len(path) == 1 else _at(links[0].conditions, path[1:])
+
+
+def _is_plain(link: LinkCondition) -> bool:
+    return not (link.negated or link.distinct or link.properties)
+
+
+def _names_row(condition: Condition, kind: CatalogKind) -> bool:
+    """Return True for the name of one row: the actors of "The Matrix" with the most movies."""
+    return (
+        isinstance(condition, ValueCondition)
+        and condition.operator == "="
+        and condition.column in (*kind.title, *kind.key)
+    )
+
+
+def _is_covered(condition: Condition, measures: Iterable[Measure]) -> bool:
+    """Return True for a link whose conditions a measure holds completely."""
+    return (
+        isinstance(condition, LinkCondition)
+        and _is_plain(condition)
+        and any(
+            measure.path == (condition.step,) and measure.conditions == condition.conditions
+            for measure in measures
+        )
+    )

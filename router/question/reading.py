@@ -18,7 +18,7 @@ from router.question.candidates import Candidate, CandidateFinder
 from router.question.columns import ColumnFinder
 from router.question.conditions import ConditionReader
 from router.question.date_conditions import DateReader
-from router.question.draft import Branch, Draft
+from router.question.draft import Branch, Draft, narrow_measures
 from router.question.form import QuestionForm
 from router.question.language.grammar import (
     FUNCTION_WORDS,
@@ -99,7 +99,7 @@ class QuestionReader:
         self.paths = SchemaPaths(self.catalog)
         self._columns = ColumnFinder(self.catalog, self.vocabulary, self.paths)
         self._conditions = ConditionReader(self.catalog, self.paths, self._columns)
-        self._dates = DateReader(self._columns)
+        self._dates = DateReader(self.catalog, self.paths, self._columns)
         self._numbers = NumberReader(self.catalog, self.paths, self._columns)
         self._shape = ShapeReader(self.catalog, self.vocabulary, self.paths, self._columns)
         self._order = OrderReader(self.catalog, self.paths, self._columns)
@@ -220,6 +220,7 @@ class QuestionReader:
         self._numbers.add_numbers(draft, mentions)
         self._shape.add_aggregate(draft, mentions, candidate.mention)
         self._order.add_order(draft, mentions)
+        self._dates.add_measured_dates(draft, mentions)
         self._remainder.add_rest(draft, mentions, candidate)
         return self._score(draft, mentions, candidate)
 
@@ -243,12 +244,10 @@ class QuestionReader:
             gained += weight * min(used, 1.0)
             if weight == 1.0 and not used:
                 left_out.append(token.text)
-        dropped = unused_modifiers(draft, mentions)
-        left_out += dropped
+        left_out += (dropped := unused_modifiers(draft, mentions))
         left_out += [*_assumed_words(candidate, mentions), *draft.assumed]
         facts = self.catalog.kinds[candidate.kind]
-        asked = unanswered_words(draft, mentions, facts)
-        left_out += asked
+        left_out += (asked := unanswered_words(draft, mentions, facts))
         draft.cost += UNANSWERED * bool(asked)
         if candidate.kind not in self.vocabulary.person_kinds and not draft.select:
             left_out += [t.text for t in mentions.tokens[:1] if t.folded in _PERSONS]
@@ -256,7 +255,7 @@ class QuestionReader:
         anchors = len(mentions.values) + len(mentions.dates) + bool(candidate.mention)
         score = COVERAGE * coverage + candidate.prior + draft.bonus - draft.cost
         return QuestionReading(
-            draft.form(),
+            narrow_measures(draft.form(), self.catalog),
             score,
             coverage,
             tuple(dict.fromkeys((*left_out, *draft.left_out))),

@@ -124,7 +124,10 @@ def _measure(measure: Measure, kind: str, catalog: Catalog) -> str:
         if measure.column is None
         else f"{phrase_of(end)} {phrase_of(measure.column)}"
     )
-    return f"{_FUNCTIONS[measure.function or 'count']} of {subject}"
+    inner = " and ".join(_conditions(measure.conditions, end, catalog))
+    return f"{_FUNCTIONS[measure.function or 'count']} of {subject}" + (
+        f" {inner}" if inner else ""
+    )
 
 
 def _end(path: tuple[LinkStep, ...], kind: str, catalog: Catalog) -> str:

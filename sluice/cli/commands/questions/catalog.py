@@ -2,7 +2,7 @@
 
 import asyncio
 import json as jsonlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +11,7 @@ import typer
 from redis.exceptions import RedisError
 from rich.progress import Progress
 
+from router.backends.resilient_backend import ResilientBackend
 from router.catalog.document import dump_catalog, json_schema, load_catalog
 from router.catalog.drift import drift
 from router.catalog.errors import CatalogError
@@ -18,11 +19,22 @@ from router.catalog.model import Catalog
 from router.catalog.values import ColumnValues
 from router.catalog_search.discovery import discover as discover_stores
 from router.catalog_search.postgres_search import open_read_only_pool
+from router.catalog_search.question_check import (
+    ExpectedQuestion,
+    QuestionCheck,
+    QuestionChecker,
+    load_questions,
+)
+from router.catalog_search.search import CatalogSearch
+from router.catalog_search.stores import open_catalog
 from router.catalog_search.value_source import ValueSource
 from router.catalog_search.value_store import ValueStore
+from router.embedding import LocalEmbedder
 from router.errors import RouterSettingsError
+from router.intent import IntentClassifier
+from router.observability.metrics import RouterMetrics
 from router.settings import Settings
-from router.store_clients import open_neo4j, open_redis
+from router.store_clients import open_neo4j, open_redis, open_stores
 from sluice.cli.context import Context
 from sluice.cli.errors import CliError, Exit
 from sluice.cli.output import JsonOption, print_note, print_result
@@ -68,24 +80,33 @@ def index(catalog: CatalogOption = None, json: JsonOption = False) -> None:
 
 
 @app.command()
-def check(catalog: CatalogOption = None, json: JsonOption = False) -> None:
-    """Compare the catalogue with the stores; ends with 1 where they differ."""
+def check(
+    catalog: CatalogOption = None,
+    questions: Annotated[
+        Path | None,
+        typer.Option(help="Ask these too: a question a line, or JSON with `query` and `store`."),
+    ] = None,
+    tenant: Annotated[str, typer.Option(help="The tenant who asks.")] = "default",
+    json: JsonOption = False,
+) -> None:
+    """Compare the catalogue with the stores and with questions; ends with 1 where they differ."""
     settings = _settings()
     document = _load(catalog, settings)
+    expected = _load_questions(questions) if questions else []
     stores = asyncio.run(
         discover_stores(settings.stores, lambda store, text: print_note(f"{store}: {text}"))
     )
     differences = list(drift(document, stores))
+    caller = {"tenant": tenant, "user": "cli"}
+    checks = _ask_all(document, settings, expected, caller) if expected else []
     lines = [
-        f"{difference.change:<8} {difference.place}: {difference.message}"
-        for difference in differences
+        *(f"{each.change:<8} {each.place}: {each.message}" for each in differences),
+        *map(_question_line, checks),
     ]
-    print_result(
-        json,
-        [asdict(difference) for difference in differences],
-        "\n".join(lines) or "the stores are as the file says",
-    )
-    if differences:
+    drift_document = [asdict(difference) for difference in differences]
+    check_document = {"drift": drift_document, "questions": [asdict(check) for check in checks]}
+    print_result(json, check_document, "\n".join(lines) or "the stores are as the file says")
+    if differences or any(check.problem for check in checks):
         raise typer.Exit(1)
 
 
@@ -125,6 +146,56 @@ def _load(path: Path | None, settings: Settings) -> Catalog:
         return load_catalog(file)
     except CatalogError as error:
         raise CliError(str(error), Exit.USAGE) from error
+
+
+def _load_questions(path: Path) -> list[ExpectedQuestion]:
+    try:
+        return load_questions(path)
+    except CatalogError as error:
+        raise CliError(str(error), Exit.USAGE) from error
+
+
+def _ask_all(
+    catalog: Catalog,
+    settings: Settings,
+    questions: Sequence[ExpectedQuestion],
+    caller: Mapping[str, str],
+) -> list[QuestionCheck]:
+    try:
+        return asyncio.run(_ask(catalog, settings, questions, caller))
+    except RouterSettingsError as error:
+        raise CliError(str(error), Exit.USAGE) from error
+
+
+async def _ask(
+    catalog: Catalog,
+    settings: Settings,
+    questions: Sequence[ExpectedQuestion],
+    caller: Mapping[str, str],
+) -> list[QuestionCheck]:
+    """Ask the questions, over values that are read from Redis or the stores first."""
+    embedder = LocalEmbedder()
+    redis = open_redis(settings.stores.redis_url)
+    clients = await open_stores(settings.stores)
+    opened = await open_catalog(catalog, settings, clients, (embedder, redis))
+    metrics, seconds = RouterMetrics(), settings.limits.backend_seconds
+    backends = {each.name: ResilientBackend(each, metrics, seconds) for each in opened.backends}
+    search = CatalogSearch(opened.reader, backends)
+    checker = QuestionChecker(search, embedder, IntentClassifier.load(embedder), caller)
+    try:
+        await opened.reader.refresh()
+        return [await checker.check(question) for question in questions]
+    except (RedisError, OSError, TimeoutError) as error:
+        raise CliError(f"Values not read: {error}", Exit.UNREACHABLE) from error
+    finally:
+        await asyncio.gather(opened.close(), clients.close(), redis.aclose())
+
+
+def _question_line(check: QuestionCheck) -> str:
+    sign = "unsure" if check.problem else "ok"
+    value = "" if check.value is None else f", value {check.value}"
+    read = f"{check.interpretation} [{check.store}, {check.results} results{value}]"
+    return f"{sign:<8} {check.query}: {read if check.store else ''} {check.problem}".rstrip()
 
 
 async def _index(catalog: Catalog, settings: Settings) -> tuple[dict[str, int], int]:

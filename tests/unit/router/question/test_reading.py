@@ -100,6 +100,31 @@ QUESTIONS = {
     # aggregates
     "how many patients are there in Lyon?": "number of patients whose city is “Lyon”",
     "number of visits": "number of visits",
+    # what is measured is what the question restricts
+    "doctor with the most visits in 2024": (
+        "doctors with a visit whose day is at least 2024-01-01 and whose day is less than 2025-01-01, "
+        "by number of visits whose day is at least 2024-01-01 and whose day is less than 2025-01-01 "
+        "descending, the first"
+    ),
+    "patients with more than 1 visit in 2024": (
+        "patients whose number of visits whose day is at least 2024-01-01 and whose day is less than "
+        "2025-01-01 is more than 1"
+    ),
+    "doctor with the fewest new visits": (
+        "doctors, by number of visits whose status is “new” ascending, the first"
+    ),
+    "doctors who treated Ola Nordmann with the most patients": (
+        "doctors with a visit with a patient whose name is “Ola Nordmann”, by number of patients "
+        "descending, the first"
+    ),
+    "doctors from 2012 with the most visits": (
+        "doctors whose hired is at least 2012-01-01 and whose hired is less than 2013-01-01, by number "
+        "of visits descending, the first"
+    ),
+    "which doctor spent the most since 2024": (
+        "doctors with a visit whose day is at least 2024-01-01, by sum of visit cost whose day is at "
+        "least 2024-01-01 descending, the first"
+    ),
     "average cost of visits": "average of cost of visits",
     "total cost of visits in 2024": (
         "sum of cost of visits whose day is at least 2024-01-01 and whose day is less than 2025-01-01"
