@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
@@ -29,6 +30,11 @@ def render_html(report: Report, plots: "Plots") -> str:
 
 
 def _render(template: str, **values: object) -> str:
+    return _environment().get_template(template).render(**values)
+
+
+@cache
+def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("activities.rendering"),
         autoescape=select_autoescape(("html.j2",)),
@@ -36,7 +42,7 @@ def _render(template: str, **values: object) -> str:
         keep_trailing_newline=True,
     )
     environment.filters.update(_FILTERS)
-    return environment.get_template(template).render(**values)
+    return environment
 
 
 def _format_time(at: datetime) -> str:

@@ -3,10 +3,10 @@
 import asyncio
 import getpass
 import os
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from sluice.cli.errors import CliError, Exit
 from sluice.rollout.printable import unprintable_problem
@@ -14,11 +14,21 @@ from sluice.stack import default_home, load_environment
 
 if TYPE_CHECKING:
     from temporalio.client import Client
+    from temporalio.envconfig import ClientConnectConfig
+    from temporalio.service import ServiceClient
 
     from activities.adapters.prometheus_credentials import PrometheusCredentials
 
 CONNECT_TIMEOUT_SECONDS = 5
 PROBE_SECONDS_MAX = 1.0
+Connection = TypeVar("Connection")
+
+
+class TemporalService(NamedTuple):
+    """A connection to Temporal's service, and the namespace of the rollouts."""
+
+    client: "ServiceClient"
+    namespace: str
 
 
 def stack_home() -> Path:
@@ -96,12 +106,8 @@ class Context:
         Raises:
             CliError: UNREACHABLE, with how to start a server; USAGE for a payload key.
         """
-        address = self.environment.get("TEMPORAL_ADDRESS", "")
-        if not await _accepts_connections(address):
-            raise _temporal_error(address)
+        config = await self._temporal_config()
         from temporalio.client import Client  # noqa: PLC0415 - slow
-        from temporalio.envconfig import ClientConfig  # noqa: PLC0415 - slow
-        from temporalio.service import RPCError  # noqa: PLC0415 - slow
 
         from sluice.worker.encryption import KEYS_VARIABLE, PayloadKeyError, data_converter  # noqa: PLC0415 - slow
 
@@ -109,13 +115,46 @@ class Context:
             converter = data_converter(self.environment.get(KEYS_VARIABLE, ""))
         except PayloadKeyError as error:
             raise CliError(str(error), Exit.USAGE) from error
+        connecting = Client.connect(**config, data_converter=converter)
+        return await _connect(connecting, config["target_host"])
+
+    async def connect_temporal_service(self) -> TemporalService:
+        """Connect by the same configuration, without the client: payloads and workflows are slow.
+
+        Raises:
+            CliError: UNREACHABLE, with how to start a server.
+        """
+        config = await self._temporal_config()
+        from temporalio.service import ConnectConfig, ServiceClient  # noqa: PLC0415 - slow
+
+        namespace = config.pop("namespace", "default")
+        connecting = ServiceClient.connect(ConnectConfig(**config))
+        return TemporalService(await _connect(connecting, config["target_host"]), namespace)
+
+    async def _temporal_config(self) -> "ClientConnectConfig":
+        """Return how to reach Temporal, if anything listens there.
+
+        Raises:
+            CliError: UNREACHABLE.
+        """
+        address = self.environment.get("TEMPORAL_ADDRESS", "")
+        if not await _accepts_connections(address):
+            raise _temporal_error(address)
+        from temporalio.envconfig import ClientConfig  # noqa: PLC0415 - slow
+
         config = ClientConfig.load_client_connect_config(override_env_vars=dict(self.environment))
-        address = config.setdefault("target_host", "localhost:7233")
-        try:
-            async with asyncio.timeout(CONNECT_TIMEOUT_SECONDS):
-                return await Client.connect(**config, data_converter=converter)
-        except (RuntimeError, RPCError, TimeoutError, OSError) as error:
-            raise _temporal_error(address) from error
+        config.setdefault("target_host", "localhost:7233")
+        return config
+
+
+async def _connect(connecting: Awaitable[Connection], address: str) -> Connection:
+    from temporalio.service import RPCError  # noqa: PLC0415 - slow
+
+    try:
+        async with asyncio.timeout(CONNECT_TIMEOUT_SECONDS):
+            return await connecting
+    except (RuntimeError, RPCError, TimeoutError, OSError) as error:
+        raise _temporal_error(address) from error
 
 
 async def _accepts_connections(address: str) -> bool:

@@ -2,8 +2,6 @@
 
 from enum import IntEnum
 
-from sluice.installation import install_command, missing_packages
-
 
 class Exit(IntEnum):
     """Exit codes; scripts rely on them."""
@@ -28,12 +26,16 @@ class CliError(Exception):
 
 def require_extra(command: str, extra: str) -> None:
     """Raise CliError unless every package of ``extra`` is installed."""
+    from sluice.installation import missing_packages  # noqa: PLC0415  reads package metadata: slow
+
     if missing_packages(extra):
         raise CliError(missing_extra_message(command, extra))
 
 
 def missing_extra_message(command: str, extra: str) -> str:
     """Return one line that names the missing packages and the pip command that installs them."""
+    from sluice.installation import install_command, missing_packages  # noqa: PLC0415  the same
+
     hint = " `sluice kill FLAG` works without it." if command in ("abort", "rollback") else ""
     packages = ", ".join(missing_packages(extra))
     return (

@@ -2,10 +2,11 @@
 
 import contextlib
 import errno
+import gc
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NoReturn
 
 import typer
@@ -13,7 +14,6 @@ import typer
 from sluice.cli.errors import CliError, Exit, missing_extra_message
 from sluice.cli.output import print_note
 from sluice.cli.registry import COMMANDS, build_app, called_command, words_to_complete
-from sluice.installation import missing_packages
 from sluice.rollout.printable import unprintable_problem
 
 UNWRITABLE_ERRORS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
@@ -47,7 +47,9 @@ def _end_with_children(_number: int, _frame: object) -> None:
 def _run() -> int:
     try:
         _require_printable(sys.argv[1:])
-        result = build_app(sys.argv[1:] or words_to_complete(os.environ))(standalone_mode=False)
+        with _without_collections():
+            app = build_app(sys.argv[1:] or words_to_complete(os.environ))
+        result = app(standalone_mode=False)
     except CliError as error:
         print_note(f"sluice: {error}")
         return error.code
@@ -62,6 +64,17 @@ def _run() -> int:
     except (KeyboardInterrupt, typer.Abort):
         return Exit.INTERRUPTED
     return result if isinstance(result, int) else Exit.OK
+
+
+@contextlib.contextmanager
+def _without_collections() -> Iterator[None]:
+    """Import without garbage collections, now or later: they find nothing, and take a twentieth."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def _report_unwritable(error: OSError) -> int:
@@ -91,6 +104,8 @@ def _report_missing_extra(error: ModuleNotFoundError, arguments: Sequence[str]) 
     Raises:
         ModuleNotFoundError: all packages of the extra are there, so the fault lies with us.
     """
+    from sluice.installation import missing_packages  # noqa: PLC0415  reads package metadata: slow
+
     name = called_command(arguments)
     extra = COMMANDS[name].extra if name in COMMANDS else ""
     if not extra or not missing_packages(extra):

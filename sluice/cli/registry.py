@@ -12,8 +12,6 @@ from typing import Annotated, NamedTuple
 
 import typer
 
-from sluice import installation
-
 
 class CommandSpec(NamedTuple):
     """A command's place in the help and in the code.
@@ -35,11 +33,11 @@ COMMANDS = {
     "lint": CommandSpec("Rollouts", "lint", "lint"),
     "status": CommandSpec("Rollouts", "servers", "status", "rollouts"),
     "watch": CommandSpec("Rollouts", "rollouts", "watch", "rollouts"),
-    "list": CommandSpec("Rollouts", "rollouts", "list_rollouts", "rollouts"),
-    "explain": CommandSpec("Rollouts", "explain", "explain_rollout", "rollouts"),
+    "list": CommandSpec("Rollouts", "records.listing", "list_rollouts", "rollouts"),
+    "explain": CommandSpec("Rollouts", "records.explain", "explain_rollout", "rollouts"),
     "ledger": CommandSpec("Servers", "verify", "app", "rollouts"),
     "verify": CommandSpec("Rollouts", "verify", "verify"),
-    "report": CommandSpec("Rollouts", "report", "report", "worker"),
+    "report": CommandSpec("Rollouts", "records.report", "report", "worker"),
     "whatif": CommandSpec("Rollouts", "plan_edits.whatif", "whatif", "rollouts"),
     "rehearse": CommandSpec("Before", "rehearse", "rehearse", "rehearsal"),
     "backtest": CommandSpec("Before", "backtest", "backtest", "rehearsal"),
@@ -120,6 +118,8 @@ def words_to_complete(environment: Mapping[str, str]) -> list[str]:
 
 def _print_version(is_requested: bool) -> None:
     if is_requested:
+        from sluice import installation  # noqa: PLC0415  reads package metadata: slow
+
         print(f"sluice {installation.version()}")
         raise typer.Exit
 

@@ -9,22 +9,15 @@ import os
 import signal
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
+from sluice.stack.state import ProcessId
+
 START_TOLERANCE_SECONDS = 0.05  # the kernel counts in hundredths
 CHILDREN_GRACE_SECONDS = 2.0
 POLL_SECONDS = 0.02
-
-
-@dataclass(frozen=True, slots=True)
-class ProcessId:
-    """A pid and when that process started, in seconds after boot."""
-
-    pid: int
-    start_seconds: float
 
 
 def launch(argv: Sequence[str], env: Mapping[str, str], log: Path) -> ProcessId:

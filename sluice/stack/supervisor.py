@@ -11,7 +11,7 @@ import httpx
 from sluice.stack import process
 from sluice.stack.data_directory import DataDirectory
 from sluice.stack.errors import ServiceEndedError, ServiceFailedError
-from sluice.stack.state import ServiceRecord, load_state, save_state
+from sluice.stack.state import ProcessId, ServiceRecord, load_state, save_state
 
 HealthCheck = Callable[[], Awaitable[None]]
 
@@ -119,7 +119,7 @@ def http_check(url: str) -> HealthCheck:
 
 
 async def await_health(
-    check: HealthCheck | None, identity: process.ProcessId, timeout_seconds: float
+    check: HealthCheck | None, identity: ProcessId, timeout_seconds: float
 ) -> str | None:
     """Return None once healthy, else the problem (it ended, or the time is over)."""
     if check is None:
@@ -137,7 +137,7 @@ async def await_health(
     return "ended while another process answers at its address" if has_ended else None
 
 
-def _with_process(entry: ServiceRecord, identity: process.ProcessId, log: Path) -> ServiceRecord:
+def _with_process(entry: ServiceRecord, identity: ProcessId, log: Path) -> ServiceRecord:
     return ServiceRecord(
         name=entry.name,
         address=entry.address,

@@ -1,7 +1,7 @@
 """Client of the ledger: the newest rollout of a flag, and the state of a running one."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -10,6 +10,7 @@ from activities.contract.errors import EffectError
 from sluice.cli.context import Context
 from sluice.cli.errors import CliError, Exit
 from sluice.cli.output import print_note
+from sluice.rollout.engine.event_chain import Event
 from sluice.rollout.engine.state import State
 from workflows.models import workflow_id
 
@@ -33,8 +34,16 @@ async def create_ledger(stack: "Stack") -> None:
             await ledger.grant((roles.WRITER,), (roles.READER,))
 
 
-async def fetch_live_state(context: Context, rollout_id: str) -> State | None:
-    """Return the state of exactly this rollout, or None when its workflow does not answer."""
+async def fetch_live_state(
+    context: Context, rollout_id: str, recorded: Sequence[Event] = ()
+) -> State | None:
+    """Return the state of exactly this rollout while it runs, or None.
+
+    The ledger has everything about a rollout whose end it recorded: Temporal's client, which is
+    slow to load, has nothing to add.
+    """
+    if any(event.kind == "end" for event in recorded):
+        return None
     flag = rollout_id.removeprefix(ROLLOUT_ID_PREFIX).partition("/")[0]
     try:
         async with asyncio.timeout(TEMPORAL_TIMEOUT_SECONDS):

@@ -1,18 +1,16 @@
 """Client of the rollout workflows: start, query, command. Temporal errors become CliErrors."""
 
 import asyncio
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from pydantic import ValidationError
 from temporalio.client import (
     Client,
     RPCError,
-    WorkflowExecution,
-    WorkflowExecutionStatus,
     WorkflowFailureError,
     WorkflowHandle,
     WorkflowQueryFailedError,
@@ -42,7 +40,6 @@ from sluice.rollout.plan.schema import RolloutPlan
 from sluice.rollout.printable import escape_markdown
 from workflows.activity_options import TASK_QUEUE
 from workflows.models import ROLLOUT_WORKFLOW, RolloutInput, RolloutResult, workflow_id
-from workflows.temporal_ui import PERCENTAGE, STAGE, STATUS
 
 T = TypeVar("T")
 WaitingFor = tuple[str, datetime | None]
@@ -59,43 +56,6 @@ MAY_STILL_RUN = (
 ROLLOUT_ID_PREFIX = workflow_id("")
 PHASES_MEMO = "phases_environment"
 """The memo with the environment whose phases the plan sets; empty when it sets none."""
-CONTINUED = WorkflowExecutionStatus.CONTINUED_AS_NEW.name.lower()
-
-
-class ListedRollout(NamedTuple):
-    """One line of ``sluice list``; ``workflow`` is Temporal's status, ``status`` the rollout's."""
-
-    flag: str
-    workflow: str
-    status: str
-    step: str
-    percentage: float | None
-    started_at: datetime
-
-
-def fold_runs(runs: Iterable[ListedRollout]) -> list[ListedRollout]:
-    """Return each rollout once, newest first: its last run, with its first run's start."""
-    rollouts: list[ListedRollout] = []
-    first_starts: dict[str, datetime] = {}
-    for run in sorted(runs, key=lambda run: run.started_at):
-        started_at = first_starts.pop(run.flag, run.started_at)
-        if run.workflow == CONTINUED:
-            first_starts[run.flag] = started_at
-        else:
-            rollouts.append(run._replace(started_at=started_at))
-    return sorted(rollouts, key=lambda rollout: rollout.started_at, reverse=True)
-
-
-def _listed_run(workflow: WorkflowExecution) -> ListedRollout:
-    attributes = workflow.typed_search_attributes
-    return ListedRollout(
-        flag=workflow.id.removeprefix(ROLLOUT_ID_PREFIX),
-        workflow=(workflow.status.name if workflow.status else "UNKNOWN").lower(),
-        status=attributes.get(STATUS, ""),
-        step=attributes.get(STAGE, ""),
-        percentage=attributes.get(PERCENTAGE),
-        started_at=workflow.start_time,
-    )
 
 
 class Rollouts:
@@ -163,11 +123,6 @@ class Rollouts:
             async for workflow in self.client.list_workflows(query)
             if await workflow.memo_value(PHASES_MEMO, "") == environment
         ]
-
-    async def list_all(self) -> list[ListedRollout]:
-        """Return every rollout in Temporal's retention, as its search attributes show it."""
-        workflows = self.client.list_workflows(f'WorkflowType = "{ROLLOUT_WORKFLOW}"')
-        return fold_runs([_listed_run(workflow) async for workflow in workflows])
 
     async def resolve_flag(self, flag: str | None) -> str:
         """Return ``flag``, or without it the flag of the only running rollout."""

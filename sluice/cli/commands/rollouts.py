@@ -1,17 +1,15 @@
-"""The commands that start and show rollouts: start, status, watch, list."""
+"""The commands that start and show rollouts: start, status, watch."""
 
 import asyncio
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
-from sluice.cli.clients.rollouts import ListedRollout, Rollouts, open_rollouts
+from sluice.cli.clients.rollouts import Rollouts, open_rollouts
 from sluice.cli.commands.lint import load_plan_or_exit
 from sluice.cli.context import Context
 from sluice.cli.doctor.finding import GOOD
@@ -25,8 +23,6 @@ from sluice.rollout.engine.start_step import start_step_problem
 from sluice.rollout.engine.state import State, Status
 from sluice.rollout.plan.schema import RolloutPlan
 from sluice.rollout.yaml_document import read_text, with_lines
-
-RUNNING = "running"
 
 
 def start(  # noqa: PLR0913, PLR0917  each is an option of the command line
@@ -154,42 +150,3 @@ async def _follow(flag: str | None, json: bool) -> Status:
     name = await rollouts.resolve_flag(flag)
     view = choose_view(Console(), context.links, json)
     return (await follow(rollouts, name, view)).status
-
-
-def list_rollouts(
-    status: Annotated[
-        Status | None, typer.Option(help="Only rollouts of this status.", case_sensitive=False)
-    ] = None,
-    running: Annotated[bool, typer.Option("--running", help="Only those that run.")] = False,
-    json: JsonOption = False,
-) -> None:
-    """List all rollouts, running and ended, newest first: status, step and share of users."""
-
-    async def run() -> None:
-        rows = await Rollouts(await Context.read().connect_temporal()).list_all()
-        selected = [
-            row
-            for row in rows
-            if (status is None or row.status == status) and (not running or row.workflow == RUNNING)
-        ]
-        if json:
-            print_result(True, [row._asdict() for row in selected], "")
-        else:
-            Console().print(_rollout_table(selected) if selected else _empty_text(rows))
-
-    asyncio.run(run())
-
-
-def _rollout_table(rows: Sequence[ListedRollout]) -> Table:
-    table = Table("flag", "status", "step", "users", "workflow", "started")
-    for row in rows:
-        share = "" if row.percentage is None else f"{row.percentage:g} %"
-        started = f"{row.started_at:%Y-%m-%d %H:%M:%S}"
-        table.add_row(row.flag, row.status, row.step, share, row.workflow, started)
-    return table
-
-
-def _empty_text(rows: Sequence[ListedRollout]) -> str:
-    if rows:
-        return f"none of {len(rows)} rollouts matches"
-    return "no rollouts yet; start one with `sluice start PLAN`"

@@ -80,10 +80,10 @@ def _readings(
     steps, target_gate = steps_and_gate
     values: list[float] = []
     last_at: datetime | None = None
-    for check in checks:
+    for check in (check for check in checks if check.step in steps):
         for gate, verdict in gate_verdicts(state.plan.step(check.step), check):
-            is_wanted = check.step in steps and gate.metric == target_gate.metric
-            if not is_wanted or gate.kind in SERIES_SUFFIX or verdict.value is None:
+            is_wanted = gate.metric == target_gate.metric and gate.kind not in SERIES_SUFFIX
+            if not is_wanted or verdict.value is None:
                 continue
             if last_at is None or check.at - last_at >= gate.window:
                 values.append(verdict.value)

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from sluice.cli.clients.rollouts import ListedRollout, fold_runs
+from sluice.cli.clients.listing import ListedRollout, fold_runs
 from sluice.cli.doctor.flag_records import audit_problem, reset_problem
 from sluice.flags import AuditEntry, FlagState
 from sluice.flags.document import FenceState

@@ -11,6 +11,8 @@ SDKS = {"anthropic", "openai", "sklearn", "qdrant_client", "neo4j"}
 DRIVERS = {*SDKS, "temporalio", "redis", "httpx", "numpy", "onnxruntime", "fastapi"}
 HELP = "from sluice.cli.main import _run; sys.argv = ['sluice', '--help']; _run()"
 REHEARSING = "import sluice.cli.commands.rehearse, sluice.rehearsal.runner.temporal_rehearsal, sluice.rehearsal.runner.time_skipping_server"
+LISTING = "import sluice.cli.main, sluice.cli.commands.records.listing, sluice.cli.clients.listing"
+RECORDS = "import sluice.cli.main, sluice.cli.commands.records.explain, sluice.cli.commands.records.report, sluice.cli.commands.plan_edits.whatif, activities.rendering.report_files"
 SERVING = "import router.main, sluice.cli.commands.questions.query, sluice.cli.commands.kill, sluice.cli.commands.flags"
 
 
@@ -18,11 +20,13 @@ SERVING = "import router.main, sluice.cli.commands.questions.query, sluice.cli.c
     ("code", "kept_out"),
     [
         (HELP, DRIVERS),
+        (LISTING, {"temporalio.client", "asyncpg", "sluice.rollout.plan.schema", *SDKS}),
+        (RECORDS, {"temporalio", "psutil", "httpx", *SDKS}),
         (SERVING, {*SDKS, "temporalio"}),
         ("import worker, sluice.cli.commands.decisions, sluice.cli.commands.rehearse", SDKS),
         (REHEARSING, {*SDKS, "redis", "httpx", "asyncpg", "jinja2"}),
     ],
-    ids=["help", "router and flags", "worker and rehearsal", "rehearsing"],
+    ids=["help", "list", "records", "router and flags", "worker and rehearsal", "rehearsing"],
 )
 def test_drivers_are_loaded_where_they_are_used(code: str, kept_out: set[str]) -> None:
     shown = f"import sys; {code}; print('loaded', *{kept_out!r} & set(sys.modules))"

@@ -62,10 +62,10 @@ async def _whatif(rollout: str | None, override_texts: Sequence[str], json: bool
     context = Context.read()
     async with open_ledger(context) as ledger:
         rollout_id = await resolve_rollout_id(ledger, rollout)
-        state = await fetch_live_state(context, rollout_id)
+        recorded = await read_events(ledger, rollout_id)
+        state = await fetch_live_state(context, rollout_id, recorded)
         plan = state.plan if state else await _load_archived_plan(ledger, rollout_id)
         records = await read_checks(ledger, rollout_id)
-        recorded = await read_events(ledger, rollout_id)
     events = merge_timelines(recorded, state.timeline if state else ())
     checks = [RecordedCheck(check=r.check, gates=r.gates, metrics=r.metrics) for r in records]
     try:

@@ -41,8 +41,8 @@ async def _explain(rollout: str | None, step: str, last: int, json: bool) -> Non
     context = Context.read()
     async with open_ledger(context) as ledger:
         rollout_id = await resolve_rollout_id(ledger, rollout)
-        state = await fetch_live_state(context, rollout_id)
         recorded = await read_events(ledger, rollout_id)
+        state = await fetch_live_state(context, rollout_id, recorded)
         events = merge_timelines(recorded, state.timeline if state is not None else ())
         step_events = [event for event in events if not step or event.step == step][-last:]
         selected = await _explain_events(ledger, rollout_id, step_events, findings_of(events))

@@ -11,6 +11,7 @@ from activities.adapters.postgres_ledger import PostgresLedger
 from activities.adapters.report_archive import FileArchive
 from activities.contract.errors import ArchiveUnwritableError
 from activities.contract.models import ReportRequest
+from activities.contract.timeline_ledger import read_events
 from sluice.cli.clients.ledger import fetch_live_state, open_ledger, resolve_rollout_id
 from sluice.cli.context import Context
 from sluice.cli.errors import CliError, Exit
@@ -34,7 +35,7 @@ def report(
 
 
 async def _write_report(rollout: str | None, directory: Path | None, json: bool) -> None:
-    from activities.report import ReportActivities  # noqa: PLC0415  plots: seconds of imports
+    from activities.rendering.report_files import write_report  # noqa: PLC0415  templates: slow
 
     context = Context.read()
     async with open_ledger(context) as ledger:
@@ -42,7 +43,7 @@ async def _write_report(rollout: str | None, directory: Path | None, json: bool)
         request = await _report_request(context, ledger, rollout_id, directory)
         try:
             archive = FileArchive(directory or Path())
-            receipt = await ReportActivities(ledger, archive).write_files(request)
+            receipt = await write_report(ledger, archive, request)
         except ArchiveUnwritableError as error:
             raise CliError(f"The report cannot be written: {error}") from error
     document = {
@@ -58,7 +59,7 @@ async def _report_request(
 ) -> ReportRequest:
     """Build the request from the workflow's state, or else from the ledger's final state."""
     now = datetime.now(UTC)
-    state = await fetch_live_state(context, rollout_id)
+    state = await fetch_live_state(context, rollout_id, await read_events(ledger, rollout_id))
     if state is None:
         states = await ledger.entries(rollout_id, "state")
         if not states:

@@ -1,0 +1,43 @@
+"""The two files of a post-mortem, from the evidence in the ledger. It needs no Temporal."""
+
+import asyncio
+from datetime import UTC
+
+from activities.contract.models import ReportReceipt, ReportRequest
+from activities.contract.ports import Archive, Ledger
+from activities.contract.timeline_ledger import merge_timelines, read_checks, read_events
+from activities.rendering import report_text
+from activities.rendering.plots import draw
+from sluice.rollout.analysis.verdict import Check
+from sluice.rollout.review.report import build_report
+
+
+async def write_report(ledger: Ledger, archive: Archive, request: ReportRequest) -> ReportReceipt:
+    """Write ``{flag}-{YYYY-MM-DD-HHMM}.md`` and ``.html``; writing again replaces them.
+
+    Raises:
+        LedgerUnreachableError, ArchiveUnwritableError: transient.
+    """
+    full_request = await _with_full_timeline(ledger, request)
+    records = await read_checks(ledger, request.state.rollout_id)
+    checks = [record.check for record in records]
+    return await asyncio.to_thread(_write_files, archive, full_request, checks)
+
+
+async def _with_full_timeline(ledger: Ledger, request: ReportRequest) -> ReportRequest:
+    """Return the request with the whole timeline; the state keeps only its last lines."""
+    recorded = await read_events(ledger, request.state.rollout_id)
+    timeline = merge_timelines(recorded, request.state.timeline)
+    state = request.state.model_copy(update={"timeline": timeline})
+    return request.model_copy(update={"state": state})
+
+
+def _write_files(archive: Archive, request: ReportRequest, checks: list[Check]) -> ReportReceipt:
+    state = request.state
+    report = build_report(state, request.ending, request.at, checks)
+    name = f"{state.plan.flag}-{request.at.astimezone(UTC):%Y-%m-%d-%H%M}"
+    html = report_text.render_html(report, draw(report))
+    return ReportReceipt(
+        markdown=archive.write(state, f"{name}.md", report_text.render_markdown(report)),
+        html=archive.write(state, f"{name}.html", html),
+    )

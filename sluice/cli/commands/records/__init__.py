@@ -1,0 +1,1 @@
+"""Commands that read what rollouts left behind: list, explain, report."""
