@@ -3,12 +3,15 @@
 import asyncio
 import os
 import signal
+import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from wsgiref.simple_server import WSGIServer
 
 from prometheus_client import CollectorRegistry, Gauge, start_http_server
 from redis.asyncio import Redis
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import Client
 
 from sluice.cli.clients.ledger import create_ledger
@@ -20,6 +23,7 @@ from sluice.rollout.engine.state import State
 from sluice.rollout.plan.loader import parse_plan
 from sluice.stack import Stack
 from sluice.worker.payload_converter import DATA_CONVERTER
+from workflows.models import workflow_id
 
 FLAG = "learning"
 SERVICES = ("temporal", "redis", "postgres", "prometheus")
@@ -127,6 +131,22 @@ class LiveRollout:
                 if condition(state):
                     return state
                 await asyncio.sleep(0.2)
+
+    async def reset_workflow(self) -> None:
+        """Reset the workflow to its first task, as from Temporal's UI, before any percentage."""
+        client, run = (
+            self.rollouts.client,
+            await self.rollouts.client.get_workflow_handle(workflow_id(FLAG)).describe(),
+        )
+        await client.workflow_service.reset_workflow_execution(
+            ResetWorkflowExecutionRequest(
+                namespace=client.namespace,
+                workflow_execution=WorkflowExecution(workflow_id=run.id, run_id=run.run_id),
+                reason="a test",
+                request_id=uuid.uuid4().hex,
+                workflow_task_finish_event_id=4,
+            )
+        )
 
     async def history(self) -> list[AuditEntry]:
         """Every write of the flag, oldest first."""

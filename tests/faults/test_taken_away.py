@@ -6,10 +6,12 @@ One rollout on one stack for all of it: each test brings it back to 5 %.
 import asyncio
 import json
 import os
+import random
 import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +19,12 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from sluice.flags import FeatureFlags
+from sluice.flags import FeatureFlags, FlagState
 from sluice.rollout.engine.commands import Command, Verb
 from sluice.rollout.engine.state import State, Status
 from sluice.stack import Stack
 from tests.conftest import clean_environ
+from tests.faults.disturbances import DISTURBANCES
 from tests.faults.live_rollout import FLAG, SERVICES, SLOW_PLAN, LiveRollout
 from tests.free_port import free_port
 
@@ -37,6 +40,15 @@ notify: [{{channel: log}}]
 """
 SCRAPE_SECONDS, PROMISED_SECONDS = 1.0, 2.0
 BUSY_MACHINE_SECONDS = 60.0
+LIVENESS_SECONDS = 30.0
+FAULT_SECONDS = 6.0
+"""Longer than a statement of the ledger and a heartbeat of the watch may take."""
+
+
+def draw_disturbances(seed: int) -> list[tuple[str, ...]]:
+    """Return every disturbance once, in two groups that happen at the same time."""
+    names = random.Random(seed).sample(sorted(DISTURBANCES), len(DISTURBANCES))  # noqa: S311
+    return [tuple(names[:3]), tuple(names[3:])]
 
 
 class RouterClient:
@@ -147,6 +159,44 @@ async def test_with_redis_stopped_a_rollback_is_tried_until_it_is_back(
     assert await live.percentages() == [0, 5, 0, 5, 0]
 
 
+@pytest.mark.parametrize("names", draw_disturbances(seed=14), ids=" + ".join)
+async def test_when_all_parts_are_back_the_rollout_acts_within_seconds(
+    live: LiveRollout, names: tuple[str, ...]
+) -> None:
+    """Liveness, after faults at the same time: the next breach takes traffic away by itself."""
+    await retry_after_recovery(live)
+    async with AsyncExitStack() as faults:
+        for name in names:
+            await faults.enter_async_context(DISTURBANCES[name](live))
+        await asyncio.sleep(FAULT_SECONDS)
+    live.errors.labels("treatment").set(0.5)
+    state = await live.wait_until(lambda s: s.percentage == 0, LIVENESS_SECONDS)
+    assert state.status is Status.DEGRADED
+    assert (await live.percentages())[-1] == 0
+
+
+async def test_a_reset_to_before_the_first_percentage_is_found_and_safe_to_go_on_from(
+    live: LiveRollout,
+) -> None:
+    """The store keeps what the lost future wrote: that is a P0, and the next write comes after it."""
+    await retry_after_recovery(live)
+    before = (await flag_of(live)).fence.sequence
+    await live.reset_workflow()
+    state = await live.wait_until(
+        lambda s: s.status is Status.DEGRADED and s.check_count == 0, LIVENESS_SECONDS
+    )
+    assert state.rollback is not None
+    assert f"the store has write {before} of this rollout" in state.rollback.reason
+    assert ((await flag_of(live)).rollout_percentage, state.sequence) == (0, before + 1)
+    await live.rollouts.send_command(FLAG, Verb.RETRY, Command(actor="ann"))
+    await live.wait_until(lambda s: s.percentage == 5)
+    assert (await flag_of(live)).rollout_percentage == 5
+
+
+async def flag_of(live: LiveRollout) -> FlagState:
+    return await FeatureFlags(live.redis).get_flag(FLAG)
+
+
 async def abort(live: LiveRollout) -> Any:  # noqa: ANN401  any JSON document
     process = await asyncio.create_subprocess_exec(
         str(Path(sys.executable).parent / "sluice"),
@@ -163,7 +213,6 @@ async def test_abort_takes_traffic_away_without_worker_and_without_temporal(
     live: LiveRollout,
 ) -> None:
     """The latch needs only Redis; a signal waits for the worker, and the rollout ends Aborted."""
-    await retry_after_recovery(live)
     flags = FeatureFlags(live.redis)
     await live.kill_worker()
     assert await abort(live) == KILLED
