@@ -47,7 +47,7 @@ class ChecklistActivities:
         site, environment = self.probe, request.environment
         looks: dict[str, Callable[[], Awaitable[ProbeResult]]] = {
             "stores": lambda: site.check_stores(environment),
-            "targets": lambda: site.check_scrape_targets(environment, item.names),
+            "targets": lambda: site.check_scrape_targets(environment, request.at, item.names),
             "dashboards": lambda: site.check_dashboards(item.names),
             "alerts": lambda: site.check_alert_rules(item.names),
             "flags": lambda: site.check_flag_propagation(environment),

@@ -5,7 +5,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Self
 
@@ -94,14 +94,13 @@ class LiveEnvironmentProbe:
         return ProbeResult(passed=not failures, reason="; ".join(failures) or well)
 
     async def check_scrape_targets(
-        self, environment: str, jobs: tuple[str, ...] = ()
+        self, environment: str, at: datetime, jobs: tuple[str, ...] = ()
     ) -> ProbeResult:
         """See ``activities.contract.ports.EnvironmentProbe``."""
-        now = datetime.now(UTC)
         targets = _up_selector(jobs or ROUTER_JOBS)
         up, scraped, processes = await asyncio.gather(
-            asyncio.to_thread(self.metrics.query, f"sum({targets})", now),
-            asyncio.to_thread(self.metrics.query, f"count({targets})", now),
+            asyncio.to_thread(self.metrics.query, f"sum({targets})", at),
+            asyncio.to_thread(self.metrics.query, f"count({targets})", at),
             self._live_processes(environment),
         )
         count = len(processes)

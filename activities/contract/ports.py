@@ -172,9 +172,9 @@ class EnvironmentProbe(Protocol):
         ...
 
     async def check_scrape_targets(
-        self, environment: str, jobs: tuple[str, ...] = ()
+        self, environment: str, at: datetime, jobs: tuple[str, ...] = ()
     ) -> ProbeResult:
-        """Check that Prometheus scrapes as many router processes as are live, all of them up."""
+        """Check that Prometheus scrapes at ``at`` each live router process, all of them up."""
         ...
 
     async def check_dashboards(self, titles: tuple[str, ...]) -> ProbeResult:

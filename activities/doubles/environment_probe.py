@@ -1,5 +1,7 @@
 """The site port without a site: for tests and rehearsals, where nothing is there to be looked at."""
 
+from datetime import datetime
+
 from activities.contract.errors import EffectError
 from activities.contract.models import ProbeResult
 
@@ -19,7 +21,7 @@ class MemoryEnvironmentProbe:
         return self._probe("stores")
 
     async def check_scrape_targets(
-        self, environment: str, jobs: tuple[str, ...] = ()
+        self, environment: str, at: datetime, jobs: tuple[str, ...] = ()
     ) -> ProbeResult:
         """See ``activities.contract.ports.EnvironmentProbe``."""
         return self._probe("targets")

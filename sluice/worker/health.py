@@ -5,7 +5,8 @@ Temporal for the pollers of the queue.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
@@ -16,14 +17,29 @@ from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-POLL_AGE_MAX = timedelta(seconds=90)
+POLL_SECONDS_MAX = 90.0
 """An idle worker polls once a minute."""
 TEMPORAL_SECONDS_MAX = 3.0
 REQUEST_SECONDS_MAX = 5.0
 LINE_BYTES_MAX = 4096
 
 
-async def polling_problem(client: Client, task_queue: str) -> str:
+class PollAge:
+    """The age of the worker's last poll. The clocks of this machine and of Temporal may differ."""
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._polled_at: datetime | None = None
+        self._changed_seconds = 0.0
+
+    def is_recent(self, polled_at: datetime) -> bool:
+        """Return True unless Temporal has named the same time for longer than an idle poll takes."""
+        if polled_at != self._polled_at:
+            self._polled_at, self._changed_seconds = polled_at, self._monotonic()
+        return self._monotonic() - self._changed_seconds < POLL_SECONDS_MAX
+
+
+async def polling_problem(client: Client, task_queue: str, age: PollAge) -> str:
     """Return the reason that this client's worker is not polling ``task_queue``, or an empty string."""
     request = DescribeTaskQueueRequest(
         namespace=client.namespace,
@@ -36,11 +52,11 @@ async def polling_problem(client: Client, task_queue: str) -> str:
         )
     except RPCError as error:
         return f"Temporal does not answer: {error}"
-    now = datetime.now(UTC)
     for poller in answer.pollers:
-        fresh = now - poller.last_access_time.ToDatetime(UTC) < POLL_AGE_MAX
-        if fresh and poller.identity == client.identity:
-            return ""
+        if poller.identity == client.identity:
+            if age.is_recent(poller.last_access_time.ToDatetime(UTC)):
+                return ""
+            break
     return f"Temporal has not seen {client.identity} poll {task_queue} in the last 90 s"
 
 
@@ -51,10 +67,12 @@ async def serve_health(address: str, client: Client, task_queue: str) -> AsyncIt
         yield
         return
 
+    age = PollAge()
+
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             async with asyncio.timeout(REQUEST_SECONDS_MAX):
-                status, text = await _route(await _read_path(reader), client, task_queue)
+                status, text = await _route(await _read_path(reader), client, task_queue, age)
                 writer.write(_response(status, text))
                 await writer.drain()
         except (TimeoutError, OSError, ValueError, asyncio.IncompleteReadError):
@@ -74,11 +92,13 @@ async def _read_path(reader: asyncio.StreamReader) -> str:
     return path
 
 
-async def _route(path: str, client: Client, task_queue: str) -> tuple[HTTPStatus, str]:
+async def _route(
+    path: str, client: Client, task_queue: str, age: PollAge
+) -> tuple[HTTPStatus, str]:
     if path == "/healthz":
         return HTTPStatus.OK, "alive"
     if path == "/readyz":
-        problem = await polling_problem(client, task_queue)
+        problem = await polling_problem(client, task_queue, age)
         return (HTTPStatus.SERVICE_UNAVAILABLE, problem) if problem else (HTTPStatus.OK, "ready")
     return HTTPStatus.NOT_FOUND, "use /healthz or /readyz"
 

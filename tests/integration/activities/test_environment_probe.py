@@ -5,6 +5,7 @@ import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -155,7 +156,7 @@ async def test_prometheus_must_scrape_every_router(
     probe_setup: ProbeSetup, router: StubServer
 ) -> None:
     """A router that nobody measures would pass every gate."""
-    result = await probe_setup.probe.check_scrape_targets("default")
+    result = await probe_setup.probe.check_scrape_targets("default", datetime.now(UTC))
     assert not result.passed
     assert "of job router, 0 up, of 1 live processes" in result.reason
 
