@@ -17,6 +17,12 @@ from activities.measuring.blindness import (
     unwatched_finding,
     update_verdict_times,
 )
+from activities.measuring.cohort_presence import (
+    VANISHED,
+    CohortSamples,
+    control_seen_at,
+    vanished_finding,
+)
 from activities.measuring.finding_guard import guard_finding
 from activities.measuring.flag_drift import flag_finding
 from activities.measuring.gate_evaluator import EvaluationContext, GateEvaluator
@@ -113,7 +119,9 @@ class RedFlagWatch:
             self._ports.metrics, now, self._evaluation_context(), POLL_SECONDS_MAX
         )
         # Side by side: one that is slow mustn't add to the other.
-        flag, verdicts = await asyncio.gather(self._poll_flag(now), sampler.evaluate(self._gates))
+        flag, verdicts, samples = await asyncio.gather(
+            self._poll_flag(now), sampler.evaluate(self._gates), sampler.count_cohorts(self._gates)
+        )
         self.checkpoint = WatchCheckpoint(
             at=now,
             poll_count=self.checkpoint.poll_count + 1,
@@ -124,13 +132,14 @@ class RedFlagWatch:
             ),
             flag_drift_count=self._count_flag_drift(flag),
             verdict_times=update_verdict_times(self.checkpoint.verdict_times, verdicts, now),
+            control_seen_at=control_seen_at(self.checkpoint.control_seen_at, samples, now),
             readings=tuple(verdict.reason for verdict in verdicts[:READINGS_MAX]),
             problem=flag.problem or _first_error(verdicts),
             sequential_states={**self.checkpoint.sequential_states, **sampler.sequential_states},
         )
         findings = [
             *self._findings(flag, verdicts, now),
-            *self._unwatched_findings(last_poll_at, now),
+            *self._unseen_findings(last_poll_at, samples, now),
         ]
         return min(findings, key=_severity, default=None)
 
@@ -145,13 +154,17 @@ class RedFlagWatch:
         ).record(late)
         return late.total_seconds()
 
-    def _unwatched_findings(
-        self, last_poll_at: datetime | None, now: datetime
+    def _unseen_findings(
+        self, last_poll_at: datetime | None, samples: CohortSamples | None, now: datetime
     ) -> Iterator[Finding]:
-        limit = self._request.blind_after
+        request, limit = self._request, self._request.blind_after
         if limit is None or not self._gates:
             return
         if finding := unwatched_finding(last_poll_at, now, limit):
+            yield finding
+        limits = (limit, request.blind_severity)
+        finding = vanished_finding(samples, self.checkpoint.control_seen_at, limits, now)
+        if finding and VANISHED not in request.muted_findings:
             yield finding
 
     async def _poll_flag(self, now: datetime) -> "_FlagObservation":

@@ -113,8 +113,8 @@ class WatchCheckpoint(Model):
 
     ``late_seconds``: how much later than its interval the last turn came; a worker with too many
     rollouts is late at every turn. ``failure_runs`` holds the failures in a row by red flag.
-    ``sequential_states`` holds the
-    evidence of the statistical ones. ``readings`` and ``problem`` are for people who look at the
+    ``sequential_states`` holds the evidence of the statistical ones. ``control_seen_at``: when the
+    control cohort was there last. ``readings`` and ``problem`` are for people who look at the
     activity (``describe``, the Temporal UI).
     """
 
@@ -125,6 +125,7 @@ class WatchCheckpoint(Model):
     failure_runs: dict[str, FailureRun] = Field(default_factory=dict)
     flag_drift_count: int = 0
     verdict_times: dict[str, datetime] = Field(default_factory=dict)
+    control_seen_at: datetime | None = None
     readings: tuple[str, ...] = ()
     problem: str = ""
     sequential_states: dict[str, SequentialState] = Field(default_factory=dict)

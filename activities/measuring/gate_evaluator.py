@@ -8,6 +8,11 @@ from datetime import datetime, timedelta
 from activities.contract.errors import EffectError
 from activities.contract.ports import MetricsProvider
 from activities.measuring.block_measurement import measure_block
+from activities.measuring.cohort_presence import (
+    VANISHED_SAMPLES_MIN,
+    CohortSamples,
+    counting_gate,
+)
 from activities.measuring.live_window import LiveWindow, time_live
 from activities.measuring.query_batch import QueryBatch
 from sluice.rollout.analysis.blocks import due_blocks
@@ -22,8 +27,7 @@ from sluice.rollout.analysis.verdict import Outcome, Verdict
 from sluice.rollout.units import format_duration
 
 MEASURE_SECONDS_MAX = 8.0
-VANISHED_SAMPLES_MIN = 30
-"""Samples that the treatment must lack: by chance it has 0 of 30 once in 10 million million."""
+BOTH_COHORTS: tuple[Cohort, ...] = ("treatment", "control")
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,21 @@ class GateEvaluator:
     async def measure(self, gates: Iterable[Gate]) -> tuple[Reading, ...]:
         """Measure every gate's own reading, without judging it."""
         return tuple(await asyncio.gather(*(self._read(gate, gate.cohort) for gate in gates)))
+
+    async def count_cohorts(self, gates: Iterable[Gate]) -> CohortSamples | None:
+        """Count both cohorts' samples; None when no gate counts them, or without an answer."""
+        share = self._context.share
+        gate = counting_gate(gates, self._context.metrics)
+        if gate is None or not share or share >= 1:
+            return None
+        metric = self._context.metrics[gate.metric]
+        try:
+            treatment, control = await asyncio.gather(
+                *(self._query(metric.samples_query(gate, cohort)) for cohort in BOTH_COHORTS)
+            )
+        except EffectError:
+            return None
+        return CohortSamples(treatment or 0.0, control or 0.0, share, gate.window)
 
     async def _evaluate_gate(self, gate: Gate) -> Verdict:
         metric = self._context.metrics.get(gate.metric)

@@ -132,6 +132,45 @@ async def test_a_cohort_that_vanishes_beside_the_other_is_a_finding(
         assert "the treatment cohort has vanished: 0 of about 333" in finding.verdict.reason
 
 
+class VanishingControl(MemoryMetrics):
+    """Control's series end after the first turns, the treatment's go on; NaN counts as no data."""
+
+    def query(self, promql: str, at: datetime) -> float | None:
+        is_control = promql == render_query(SAMPLES, SPIKE, "control")
+        return self.rest if is_control and at > AT + 2 * INTERVAL else super().query(promql, at)
+
+    rest: float | None = None
+
+
+@pytest.mark.parametrize("rest", [0.0, None], ids=["no traffic", "no series or NaN"])
+@pytest.mark.parametrize(("treated", "vanished"), [(200, True), (9, False)])
+async def test_a_control_cohort_that_vanishes_is_a_finding_although_no_red_flag_reads_it(
+    treated: float, vanished: bool, rest: float | None
+) -> None:
+    """At 25 % about 600 samples of control are expected beside 200 of the treatment."""
+    control = render_query(SAMPLES, SPIKE, "control")
+    metrics = VanishingControl({TREATED["e"]: 0.01, TREATED["n"]: treated, control: 600})
+    metrics.rest = rest
+    finding = await watch(metrics, percentage=25.0, muted_findings=("flag_drift",))
+    assert (finding is not None) is vanished
+    if finding:
+        assert (finding.kind, finding.verdict.severity) == ("blind", Severity.P1)
+        assert "the control cohort has vanished for 30s: 0 of about 600" in finding.verdict.reason
+
+
+async def test_a_metric_that_control_never_had_is_not_a_vanished_cohort() -> None:
+    metrics = MemoryMetrics({TREATED["e"]: 0.01, TREATED["n"]: 2000})
+    assert await watch(metrics, percentage=25.0, muted_findings=("flag_drift",)) is None
+
+
+async def test_a_harmful_treatment_beside_a_vanished_control_fires_its_red_flag() -> None:
+    control = render_query(SAMPLES, SPIKE, "control")
+    metrics = VanishingControl({TREATED["e"]: 0.5, TREATED["n"]: 200, control: 600})
+    finding = await watch(metrics, percentage=25.0, muted_findings=("flag_drift",))
+    assert finding is not None
+    assert finding.kind == "red_flag"
+
+
 async def test_readings_from_before_the_share_went_live_are_not_read() -> None:
     """Right after a retry, the window would still hold the errors that were rolled back."""
     metrics = MemoryMetrics({TREATED["e"]: 0.5, TREATED["n"]: 50})
