@@ -3,6 +3,7 @@
 import asyncio
 import getpass
 import os
+import socket
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -155,6 +156,23 @@ async def _connect(connecting: Awaitable[Connection], address: str) -> Connectio
             return await connecting
     except (RuntimeError, RPCError, TimeoutError, OSError) as error:
         raise _temporal_error(address) from error
+
+
+def require_free_address(host: str, port: int, option: str = "--port") -> None:
+    """Refuse an address that no server can listen on, before anything is loaded for one.
+
+    Raises:
+        CliError: FAILED, with the option that changes it.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise CliError(
+                f"cannot listen on {host}:{port} ({error.strerror}); choose another with {option}"
+            ) from None
 
 
 async def _accepts_connections(address: str) -> bool:

@@ -17,6 +17,8 @@ from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client
 from temporalio.service import RPCError
 
+from sluice.worker.settings import WorkerSettingsError
+
 POLL_SECONDS_MAX = 90.0
 """An idle worker polls once a minute."""
 TEMPORAL_SECONDS_MAX = 3.0
@@ -62,7 +64,11 @@ async def polling_problem(client: Client, task_queue: str, age: PollAge) -> str:
 
 @asynccontextmanager
 async def serve_health(address: str, client: Client, task_queue: str) -> AsyncIterator[None]:
-    """Answer ``GET /healthz`` and ``GET /readyz`` at ``host:port``; nothing for an empty address."""
+    """Answer ``GET /healthz`` and ``GET /readyz`` at ``host:port``; nothing for an empty address.
+
+    Raises:
+        WorkerSettingsError: nothing can listen there.
+    """
     if not address:
         yield
         return
@@ -81,7 +87,14 @@ async def serve_health(address: str, client: Client, task_queue: str) -> AsyncIt
             writer.close()
 
     host, _, port = address.rpartition(":")
-    server = await asyncio.start_server(answer, host.strip("[]"), int(port), limit=LINE_BYTES_MAX)
+    try:
+        server = await asyncio.start_server(
+            answer, host.strip("[]"), int(port), limit=LINE_BYTES_MAX
+        )
+    except OSError as error:
+        raise WorkerSettingsError(
+            f"SLUICE_WORKER_HEALTH_ADDRESS={address!r} cannot be served: {error.strerror}"
+        ) from None
     async with server:
         yield
 

@@ -19,7 +19,11 @@ class Tracing:
 
 
 def build_runtime(settings: WorkerSettings) -> Runtime | None:
-    """Serve the SDK's metrics at the configured address; return None for the SDK's default."""
+    """Serve the SDK's metrics at the configured address; return None for the SDK's default.
+
+    Raises:
+        WorkerSettingsError: nothing can listen there.
+    """
     if not settings.metrics_address:
         return None
     metrics = PrometheusConfig(
@@ -28,7 +32,12 @@ def build_runtime(settings: WorkerSettings) -> Runtime | None:
         unit_suffix=True,
         durations_as_seconds=True,
     )
-    return Runtime(telemetry=TelemetryConfig(metrics=metrics))
+    try:
+        return Runtime(telemetry=TelemetryConfig(metrics=metrics))
+    except ValueError as error:
+        raise WorkerSettingsError(
+            f"SLUICE_WORKER_METRICS_ADDRESS={settings.metrics_address!r} cannot be served: {error}"
+        ) from None
 
 
 def start_tracing(settings: WorkerSettings) -> Tracing:

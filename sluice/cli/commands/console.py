@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from sluice.cli.context import Context, stack_home
+from sluice.cli.context import Context, require_free_address, stack_home
 from sluice.cli.errors import CliError, Exit
 from sluice.stack import Stack
 
@@ -33,6 +33,8 @@ def console(
     if link:
         print(login_link(stack_home()))
         return
+    if not key:
+        require_free_address(host, port)
     os.environ.update(Context.read().environment)
     options = ("--key",) if key else ("--host", host, "--port", str(port))
     command = (sys.executable, "-m", MODULE, *options)

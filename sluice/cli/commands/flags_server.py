@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from sluice.cli.context import Context
+from sluice.cli.context import Context, require_free_address
 from sluice.cli.errors import CliError, Exit, require_extra
 from sluice.cli.options import COHORTS_DEFAULT, CohortsOption, parse_cohorts
 from sluice.cli.output import print_note
@@ -36,6 +36,7 @@ def serve(
     The API keys are those of the file SLUICE_FLAGS_API_KEYS; without it every caller is allowed.
     """
     require_extra("flags serve", "ofrep")
+    require_free_address(host, port)
     from sluice.flags.server.app import create_application  # noqa: PLC0415  the extra `ofrep`
     from sluice.flags.server.process import run_server  # noqa: PLC0415  as above
 

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from sluice.cli.context import Context, stack_home
+from sluice.cli.context import Context, require_free_address, stack_home
 from sluice.cli.errors import CliError, Exit, require_extra
 from sluice.cli.options import FlagArgument
 from sluice.cli.output import JsonOption, print_note, print_result, without_password
@@ -172,6 +172,9 @@ def router(
 ) -> None:
     """Run one router process (HTTP). The Prometheus of `sluice up` then scrapes it."""
     require_extra("router", "router")
+    require_free_address(host, port)
+    if operations_port:
+        require_free_address(operations_host, operations_port, "--operations-port")
     own_prometheus = load_environment(stack_home()).get("PROMETHEUS_URL")
     if own_prometheus is not None and own_prometheus == Context.read().prometheus_url:
         scraped = operations_host if operations_port else host
