@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from sluice.stack.state import ProcessId
+from sluice.stack.process_id import ProcessId
 
 START_TOLERANCE_SECONDS = 0.05  # the kernel counts in hundredths
 CHILDREN_GRACE_SECONDS = 2.0

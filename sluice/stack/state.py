@@ -8,16 +8,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sluice.stack.data_directory import DataDirectory, read_json, write_atomically
+from sluice.stack.process_id import ProcessId
 
 ServiceState = Literal["running", "stopped", "unhealthy", "external"]
-
-
-@dataclass(frozen=True, slots=True)
-class ProcessId:
-    """A pid and when that process started, in seconds after boot."""
-
-    pid: int
-    start_seconds: float
 
 
 @dataclass(frozen=True, slots=True)

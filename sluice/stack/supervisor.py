@@ -11,7 +11,8 @@ import httpx
 from sluice.stack import process
 from sluice.stack.data_directory import DataDirectory
 from sluice.stack.errors import ServiceEndedError, ServiceFailedError
-from sluice.stack.state import ProcessId, ServiceRecord, load_state, save_state
+from sluice.stack.process_id import ProcessId
+from sluice.stack.state import ServiceRecord, load_state, save_state
 
 HealthCheck = Callable[[], Awaitable[None]]
 

@@ -20,7 +20,8 @@ from sluice.stack.errors import StackBusyError
 from sluice.stack.lock import exclusive_lock
 from sluice.stack.port_allocator import LOOPBACK, PortAllocator, is_free
 from sluice.stack.process import find, identify, launch, stop
-from sluice.stack.state import ProcessId, load_state, save_state
+from sluice.stack.process_id import ProcessId
+from sluice.stack.state import load_state, save_state
 
 UNUSED_PID = 2**22 + 1  # above every pid that Linux gives
 SLEEP_PROGRAM = (sys.executable, "-c", "import time; time.sleep(60)")
