@@ -7,7 +7,7 @@ import socket
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from sluice.cli.errors import CliError, Exit
 from sluice.rollout.printable import unprintable_problem
@@ -128,8 +128,9 @@ class Context:
         config = await self._temporal_config()
         from temporalio.service import ConnectConfig, ServiceClient  # noqa: PLC0415 - slow
 
-        namespace = config.pop("namespace", "default")
-        connecting = ServiceClient.connect(ConnectConfig(**config))
+        connection: dict[str, Any] = {**config}
+        namespace = connection.pop("namespace", "default")
+        connecting = ServiceClient.connect(ConnectConfig(**connection))
         return TemporalService(await _connect(connecting, config["target_host"]), namespace)
 
     async def _temporal_config(self) -> "ClientConnectConfig":

@@ -19,7 +19,7 @@ from temporalio.service import RPCError
 
 from sluice.worker.settings import WorkerSettingsError
 
-POLL_SECONDS_MAX = 90.0
+POLL_AGE_MAX = timedelta(seconds=90)
 """An idle worker polls once a minute."""
 TEMPORAL_SECONDS_MAX = 3.0
 REQUEST_SECONDS_MAX = 5.0
@@ -38,7 +38,7 @@ class PollAge:
         """Return True unless Temporal has named the same time for longer than an idle poll takes."""
         if polled_at != self._polled_at:
             self._polled_at, self._changed_seconds = polled_at, self._monotonic()
-        return self._monotonic() - self._changed_seconds < POLL_SECONDS_MAX
+        return self._monotonic() - self._changed_seconds < POLL_AGE_MAX.total_seconds()
 
 
 async def polling_problem(client: Client, task_queue: str, age: PollAge) -> str:

@@ -3,8 +3,10 @@
 import socket
 import sys
 from collections.abc import Iterator
+from typing import cast
 
 import pytest
+from temporalio.client import Client
 
 from sluice.cli.errors import Exit
 from sluice.cli.main import _run
@@ -48,7 +50,7 @@ def test_a_taken_port_of_a_command_is_named_with_its_option(
 async def test_a_taken_port_of_the_worker_is_named_with_its_variable(taken_port: int) -> None:
     address = f"127.0.0.1:{taken_port}"
     with pytest.raises(WorkerSettingsError, match=rf"HEALTH_ADDRESS='{address}' cannot be served"):
-        async with serve_health(address, None, "sluice"):  # type: ignore[arg-type]  never asked
+        async with serve_health(address, cast("Client", None), "sluice"):
             pass
     with pytest.raises(WorkerSettingsError, match=rf"METRICS_ADDRESS='{address}' cannot be served"):
         build_runtime(WorkerSettings(metrics_address=address))

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from sluice.worker.health import POLL_SECONDS_MAX, PollAge
+from sluice.worker.health import POLL_AGE_MAX, PollAge
 
 
 @pytest.mark.parametrize("skew", [-300, 0, 300])
@@ -14,8 +14,8 @@ def test_a_poll_is_old_when_temporal_names_the_same_time_for_too_long(skew: int)
     age = PollAge(lambda: seconds)
     polled_at = datetime.now(UTC) + timedelta(seconds=skew)
     assert age.is_recent(polled_at)
-    seconds = POLL_SECONDS_MAX - 1
+    seconds = POLL_AGE_MAX.total_seconds() - 1
     assert age.is_recent(polled_at)
-    seconds = POLL_SECONDS_MAX
+    seconds = POLL_AGE_MAX.total_seconds()
     assert not age.is_recent(polled_at)
     assert age.is_recent(polled_at + timedelta(minutes=1))
