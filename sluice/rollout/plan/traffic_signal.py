@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from sluice.rollout.analysis.gate import Gate, Metric
 from sluice.rollout.analysis.metric_model import SignalKind
 from sluice.rollout.analysis.signal_inference import InferredSignal, infer_signal
+from sluice.rollout.plan.checks.metric_names import names_router_series
 from sluice.rollout.plan.schema import ExpectedTraffic, RolloutPlan
 
-_ROUTER_PREFIX = "router_"
 _QUERIES, _REWARDS = "router_queries_total", "router_feedback_reward_count"
 _QUANTILE = re.compile(r"histogram_quantile\(\s*([0-9.]+)")
 _PER_REQUEST = frozenset(
@@ -64,7 +64,7 @@ def healthy_error_rate(plan: RolloutPlan, name: str, traffic: ExpectedTraffic) -
 
 
 def _is_routers(metric: Metric) -> bool:
-    return metric.model is None and _ROUTER_PREFIX in metric.query
+    return metric.model is None and names_router_series(metric.query)
 
 
 def _router_signal(metric: Metric) -> InferredSignal | None:

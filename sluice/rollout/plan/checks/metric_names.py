@@ -1,5 +1,6 @@
 """Names in a plan's PromQL that no router exports: a gate on one would never have data."""
 
+import re
 from collections.abc import Iterator
 from difflib import get_close_matches
 
@@ -10,13 +11,17 @@ from sluice.rollout.plan.schema import RolloutPlan
 from sluice.rollout.yaml_document import Problem
 
 ROUTER_PREFIX = "router_"
+_ROUTER_NAME = re.compile(rf"\b{ROUTER_PREFIX}\w+")
 
 
 def check_metric_names(plan: RolloutPlan) -> Iterator[Problem]:
     """Unknown metrics that begin with ``router_``, and labels that known ones do not have.
 
-    Metrics of other exporters are left alone: nothing is known of them.
+    Metrics of other exporters are left alone: nothing is known of them. A plan without any series of
+    Sluice's router is another service's, which may call its own metrics ``router_…``.
     """
+    if not any(names_router_series(metric.query) for metric in plan.metrics.values()):
+        return
     for name, metric in plan.metrics.items():
         for field, template in _templates(metric):
             text = template.replace("$cohort", "treatment").replace("$window", "5m")
@@ -27,6 +32,11 @@ def check_metric_names(plan: RolloutPlan) -> Iterator[Problem]:
             for selector in selectors:
                 if problem := _selector_problem(selector):
                     yield ("metrics", name, *field), problem
+
+
+def names_router_series(query: str) -> bool:
+    """Return True if the query reads a series that Sluice's router exports."""
+    return any(name in ROUTER_SERIES for name in _ROUTER_NAME.findall(query))
 
 
 def _templates(metric: Metric) -> Iterator[tuple[tuple[str, ...], str]]:

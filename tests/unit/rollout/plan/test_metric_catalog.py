@@ -60,6 +60,20 @@ def test_metrics_of_others_are_left_alone() -> None:
     parse_plan(text.replace("router_complaints_total{cohort=~", "support_tickets_total{team=~"))
 
 
+def test_another_query_router_may_call_its_metrics_so_too() -> None:
+    """Without any series of ours the plan is another service's: its names are its own."""
+    text = """
+name: answers
+flag: answers
+cohorts: {label: arm, treatment: new, control: old}
+metrics: {errors: {query: 'avg(router_requests_failed{arm=~"$cohort"})', unit: ratio}}
+steps:
+  - {name: ramp, title: Ramp, percentage: 5, interval: 1m, hold: 1h, deadline: 2h,
+     gates: [{metric: errors, threshold: 1%, window: 5m}]}
+"""
+    assert parse_plan(text).metrics["errors"].unit == "ratio"
+
+
 def test_the_age_of_an_expression_asks_each_selector_once() -> None:
     assert sample_age_query(
         'sum(rate(a{x="1"}[5m])) / sum(rate(b[1h] offset 1d)) + sum(a{x="1"})'
