@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -26,5 +26,16 @@ def guarded(endpoint: Endpoint, keys: FlagApiKeys, scope: str) -> Endpoint:
 
 def key_of(request: Request) -> str:
     """Return the key of `X-API-Key` or `Authorization: Bearer`; empty without one."""
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    return request.headers.get("x-api-key") or (token if scheme.lower() == "bearer" else "")
+    return key_in(request.scope["headers"])
+
+
+def key_in(headers: Iterable[tuple[bytes, bytes]]) -> str:
+    """Return the key of ASGI's headers: the first `X-API-Key`, else the first bearer token."""
+    bearer = ""
+    for name, value in headers:
+        if name == b"x-api-key" and value:
+            return value.decode("latin-1")
+        if name == b"authorization" and not bearer:
+            scheme, _, token = value.decode("latin-1").partition(" ")
+            bearer = token if scheme.lower() == "bearer" else ""
+    return bearer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sluice.flags.resolution import ResolutionError, resolve
+from sluice.flags.resolution import Resolution, ResolutionError, resolve
 from sluice.flags.view import FlagView
 
 OFREP_REASONS = {"DEFAULT": "SPLIT", "STALE": "UNKNOWN"}
@@ -16,6 +16,11 @@ def answer_of(view: FlagView, flag: str, user: str | None) -> dict[str, Any]:
     resolved = resolve(view, flag, user)
     if isinstance(resolved, ResolutionError):
         return failure(flag, resolved.code, resolved.message)
+    return success(flag, resolved)
+
+
+def success(flag: str, resolved: Resolution) -> dict[str, Any]:
+    """Return a flag's value."""
     evaluation = resolved.evaluation
     return {
         "key": flag,

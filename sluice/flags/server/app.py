@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 from redis.asyncio import Redis
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
@@ -27,17 +28,21 @@ from sluice.flags.redis.reader import FlagReader
 from sluice.flags.redis.urls import connect
 from sluice.flags.resolution import FLAG_NOT_FOUND
 from sluice.flags.server.access import Endpoint, guarded, key_of
-from sluice.flags.server.answers import answer_of, failure
+from sluice.flags.server.answers import answer_of
 from sluice.flags.server.api_keys import EVALUATE, OUTCOMES, FlagApiKeys
 from sluice.flags.server.event_stream import STREAMS_MAX, RevisionFeed
 from sluice.flags.server.openapi import openapi_document
 from sluice.flags.server.outcome_counters import OutcomeCounters
-from sluice.flags.server.requests import BadRequestError, parse_outcomes, parse_targeting_key
+from sluice.flags.server.requests import (
+    BadRequestError,
+    parse_outcomes,
+    parse_targeting_key,
+    read_body,
+)
+from sluice.flags.server.single_evaluation import SingleEvaluation
 from sluice.flags.service.announcement import announce
 from sluice.flags.service.cohort_labels import DEFAULT_LABELS, CohortLabels
 
-BODY_BYTES_MAX = 1_000_000
-BODY_SECONDS_MAX = 10.0
 KEYS_RELOAD_SECONDS = 2.0
 READY_SECONDS = 2.0
 POLLING_INTERVAL_MS_MIN = 250
@@ -80,7 +85,6 @@ class FlagsServer:
         """Return the ASGI application; its lifespan starts the reader and announces the process."""
         application = Starlette(
             routes=[
-                self._post("/ofrep/v1/evaluate/flags/{key:path}", self.evaluate, EVALUATE),
                 self._post("/ofrep/v1/evaluate/flags", self.evaluate_all, EVALUATE),
                 Route(EVENTS_PATH, self.events),
                 Route("/ofrep/v1/configuration", guarded(self.configuration, self.keys, EVALUATE)),
@@ -90,28 +94,17 @@ class FlagsServer:
                 Route("/readyz", self.readyz),
                 Route("/metrics", self.metrics),
             ],
+            middleware=[Middleware(SingleEvaluation, self.reader, self.keys)],
             lifespan=self._lifespan,
             exception_handlers={Exception: _internal_error},
         )
         application.state.feed = self.feed
         return application
 
-    async def evaluate(self, request: Request) -> Response:
-        """Resolve one flag (OFREP single evaluation)."""
-        flag = request.path_params["key"]
-        try:
-            user = parse_targeting_key(await _read_body(request))
-        except BadRequestError as error:
-            return JSONResponse(failure(flag, error.code, error.details), 400)
-        result = answer_of(self.reader, flag, user)
-        if "errorCode" not in result:
-            return JSONResponse(result)
-        return JSONResponse(result, 404 if result["errorCode"] == FLAG_NOT_FOUND else 400)
-
     async def evaluate_all(self, request: Request) -> Response:
         """Resolve every flag (OFREP bulk evaluation)."""
         try:
-            user = parse_targeting_key(await _read_body(request))
+            user = parse_targeting_key(await read_body(request.receive))
         except BadRequestError as error:
             return JSONResponse({"errorCode": error.code, "errorDetails": error.details}, 400)
         await self.feed.catch_up(request.query_params.get("flagConfigEtag", ""))
@@ -162,7 +155,7 @@ class FlagsServer:
     async def record_outcomes(self, request: Request) -> Response:
         """Count what a service reports of its requests; all of them or, on an error, none."""
         try:
-            outcomes = parse_outcomes(await _read_body(request))
+            outcomes = parse_outcomes(await read_body(request.receive))
         except BadRequestError as error:
             return JSONResponse({"errorCode": error.code, "errorDetails": error.details}, 400)
         flags = self.reader.snapshot().flags
@@ -214,21 +207,6 @@ def create_application(
     """Return the application of one reader. Raises ValueError when its Redis URL is not valid."""
     redis = connect(reader.redis_url)
     return FlagsServer(reader, keys, redis, cohorts).application()
-
-
-async def _read_body(request: Request) -> bytes:
-    body = bytearray()
-    try:
-        async with asyncio.timeout(BODY_SECONDS_MAX):
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > BODY_BYTES_MAX:
-                    details = f"the body is above {BODY_BYTES_MAX} bytes"
-                    raise BadRequestError("PARSE_ERROR", details)
-    except TimeoutError:
-        details = f"the body took longer than {BODY_SECONDS_MAX:g} s"
-        raise BadRequestError("PARSE_ERROR", details) from None
-    return bytes(body)
 
 
 def _etag(content: bytes) -> str:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from starlette.types import Receive
 
 from sluice.flag_rules import USER_ID_LENGTH_MAX
 
+BODY_BYTES_MAX = 1_000_000
+BODY_SECONDS_MAX = 10.0
 OUTCOMES_MAX = 1_000
 SECONDS_MAX = 86_400.0
 PARSE_ERROR, INVALID_CONTEXT, GENERAL = "PARSE_ERROR", "INVALID_CONTEXT", "GENERAL"
@@ -51,6 +55,28 @@ class ReportedOutcomes(BaseModel):
     outcomes: Annotated[tuple[ReportedOutcome, ...], Field(min_length=1, max_length=OUTCOMES_MAX)]
 
 
+async def read_body(receive: Receive) -> bytes:
+    """Return the whole body; raise BadRequestError when it is too large, too slow or cut off."""
+    chunks: list[bytes] = []
+    size, has_more = 0, True
+    try:
+        async with asyncio.timeout(BODY_SECONDS_MAX):
+            while has_more:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise BadRequestError(PARSE_ERROR, "the body is not complete")
+                chunks.append(message.get("body", b""))
+                has_more = message.get("more_body", False)
+                size += len(chunks[-1])
+                if size > BODY_BYTES_MAX:
+                    details = f"the body is above {BODY_BYTES_MAX} bytes"
+                    raise BadRequestError(PARSE_ERROR, details)
+    except TimeoutError:
+        details = f"the body took longer than {BODY_SECONDS_MAX:g} s"
+        raise BadRequestError(PARSE_ERROR, details) from None
+    return b"".join(chunks)
+
+
 def parse_outcomes(body: bytes) -> tuple[ReportedOutcome, ...]:
     """Return the outcomes; raise BadRequestError that names the field."""
     try:
@@ -82,4 +108,4 @@ def parse_targeting_key(body: bytes) -> str | None:
 
 def _is_unicode(text: str) -> bool:
     """Return False for a lone surrogate, which JSON can spell and UTF-8 cannot."""
-    return not any("\ud800" <= character <= "\udfff" for character in text)
+    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
