@@ -63,6 +63,32 @@ def test_an_unknown_scenario_fails_the_job(tmp_path: Path) -> None:
     assert "no_such_scenario" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("requirement", "scenarios", "installed"),
+    [
+        ("", "", "install {checkout} numpy"),
+        ("", "error_burst", "install {checkout}[rehearsal]"),
+        ("sluice==0.2.0", "", "install sluice==0.2.0 numpy"),
+    ],
+)
+def test_the_action_installs_its_own_version(
+    tmp_path: Path, requirement: str, scenarios: str, installed: str
+) -> None:
+    """The index may hold another package of that name, or another version than the workflow pins."""
+    for program in ("pip", "sudo"):
+        stub = tmp_path / program
+        stub.write_text(f'#!/bin/sh\necho "{program} $*" >> "{tmp_path}/calls"\n')
+        stub.chmod(0o755)
+    variables = {"SLUICE": requirement, "SCENARIOS": scenarios, "GITHUB_ACTION_PATH": str(ROOT)}
+    subprocess.run(  # noqa: S603  the project's own script
+        ["bash", "-eo", "pipefail", "-c", ACTION["runs"]["steps"][0]["run"]],  # noqa: S607
+        env={"PATH": f"{tmp_path}:{os.environ['PATH']}", **variables},
+        check=True,
+    )
+    calls = (tmp_path / "calls").read_text().splitlines()
+    assert calls[-1] == f"pip {installed.format(checkout=ROOT)}"
+
+
 def test_the_hook_and_the_action_check_the_same() -> None:
     (hook,) = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())
     assert hook["entry"] in ACTION["runs"]["steps"][-1]["run"]
