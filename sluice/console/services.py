@@ -1,6 +1,7 @@
 """Objects that the routes share, built once for each console."""
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -39,7 +40,10 @@ def utc_now() -> datetime:
 
 @dataclass(frozen=True)
 class ConsoleServices:
-    """Everything a route needs. ``now`` is UTC, ``monotonic`` is in seconds."""
+    """Everything a route needs. ``now`` is UTC, ``monotonic`` is in seconds.
+
+    ``streams`` counts the open event streams of each session.
+    """
 
     settings: ConsoleSettings
     source: RolloutSource
@@ -58,6 +62,7 @@ class ConsoleServices:
         default_factory=lambda: RateLimiter(DECISION_BURST, DECISION_PER_SECOND)
     )
     slack_clicks: SeenOnce = field(default_factory=SeenOnce)
+    streams: Counter[str] = field(default_factory=Counter)
     fragments: dict[str, tuple[RolloutSnapshot, dict[str, str]]] = field(default_factory=dict)
     now: Callable[[], datetime] = utc_now
     monotonic: Callable[[], float] = time.monotonic

@@ -14,6 +14,8 @@ import httpx
 import uvicorn
 from starlette.applications import Starlette
 from starlette.background import BackgroundTask
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
@@ -62,7 +64,9 @@ def create_app(upstream_port: int) -> Starlette:
             yield
 
     route = Route("/{path:path}", forward, methods=list(METHODS))
-    return Starlette(routes=[route], lifespan=lifespan)
+    # A foreign page whose name leads to this machine (DNS rebinding) must not read the UI.
+    hosts = Middleware(TrustedHostMiddleware, allowed_hosts=[LOOPBACK, "localhost"])
+    return Starlette(routes=[route], middleware=[hosts], lifespan=lifespan)
 
 
 async def _response(answer: httpx.Response, *, is_settings: bool) -> Response:

@@ -17,9 +17,12 @@ from mcp.server.mcpserver.exceptions import ToolError
 
 from sluice.cli.errors import Exit
 from sluice.cli.output import print_note
+from sluice.rollout.printable import escape_line
 
 ACTOR = "agent (mcp)"
 COMMAND_SECONDS_MAX = 900.0
+COMMANDS_AT_ONCE_MAX = 4
+_SLOTS = asyncio.Semaphore(COMMANDS_AT_ONCE_MAX)
 FLAG_PATTERN = re.compile(r"[a-z0-9][a-z0-9_.-]{0,99}")
 INSTRUCTIONS = (
     "Sluice rolls a change out behind a feature flag, step by step, gated by metrics. Tools read, or "
@@ -125,8 +128,11 @@ async def kill(flag: str, reason: str) -> str:
 async def propose(verb: RaisingVerb, subject: str, reason: str) -> str:
     """Propose a command that may raise traffic (subject: a flag, or a plan for start). Runs nothing."""
     words = f"flags {verb}" if verb == "unkill" else verb
+    # On one line, or a reason could show a command of its own.
+    reason = escape_line(reason)
     safe_reason = reason.replace("'", "’")
-    target = subject.replace("'", "’") if verb == "start" else _require_flag_name(subject)
+    plan = escape_line(subject).replace("'", "’")
+    target = plan if verb == "start" else _require_flag_name(subject)
     message = "" if verb == "start" else f" -m '{safe_reason}'"
     return (
         f"Not run: this may raise traffic, so a person decides. Proposed because: {reason}\n"
@@ -142,7 +148,7 @@ TOOLS: tuple[Tool, ...] = (
 
 async def _lower(verb: str, flag: str, reason: str) -> str:
     words = ("--by", ACTOR, f"--reason={reason}", "--json", "--", _require_flag_name(flag))
-    return await _run_command(verb, *words)
+    return await _run_process(verb, *words)  # it never waits for what only reads
 
 
 def _checked_rollout(rollout: str) -> str:
@@ -158,6 +164,12 @@ def _require_flag_name(flag: str) -> str:
 
 
 async def _run_command(*arguments: str) -> str:
+    """Run a command that reads, a few at a time: a rehearsal uses every core."""
+    async with _SLOTS:
+        return await _run_process(*arguments)
+
+
+async def _run_process(*arguments: str) -> str:
     """Run ``sluice`` with the arguments; raise ToolError with its output unless it ends with 0."""
     program = Path(sys.executable).with_name("sluice")
     process = await asyncio.create_subprocess_exec(

@@ -14,6 +14,8 @@ from sluice.console.services import ConsoleServices, require_session, services_o
 router = APIRouter()
 FRAGMENTS = ("summary", "before", "course", "gates", "timeline")
 RETRY_MILLISECONDS = 1000
+STREAMS_MAX = 200
+"""Open streams of one session, far more than a person has pages."""
 
 
 @router.get("/rollouts/{flag}")
@@ -36,19 +38,36 @@ async def rollout_page(request: Request, flag: str) -> Response:
 @router.get("/rollouts/{flag}/events")
 async def rollout_events(request: Request, flag: str) -> Response:
     """Stream the parts of the page that change, as server-sent events."""
-    require_session(request)
+    session = require_session(request)
     services = services_of(request)
+    if services.streams[session.id] >= STREAMS_MAX:
+        return Response(status_code=429, headers={"Retry-After": "60"})
     await services.feed.read(flag)
     headers = {"X-Accel-Buffering": "no"}
-    return StreamingResponse(
-        _stream(services, flag), media_type="text/event-stream", headers=headers
-    )
+    stream = _counted_stream(services, flag, session.id)
+    return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
 
 
-async def _stream(services: ConsoleServices, flag: str) -> AsyncIterator[str]:
+async def _counted_stream(
+    services: ConsoleServices, flag: str, session_id: str
+) -> AsyncIterator[str]:
+    services.streams[session_id] += 1
+    try:
+        async for text in _stream(services, flag, session_id):
+            yield text
+    finally:
+        services.streams[session_id] -= 1
+        if not services.streams[session_id]:
+            del services.streams[session_id]
+
+
+async def _stream(services: ConsoleServices, flag: str, session_id: str) -> AsyncIterator[str]:
+    """Yield the changed parts while the session lasts: a page that stays open ends with it."""
     sent_fragments: dict[str, str] = {}
     yield f"retry: {RETRY_MILLISECONDS}\n\n"
     async for snapshot in services.feed.follow(flag):
+        if not services.sessions.is_live(session_id, services.now()):
+            return
         current = render_fragments(services, snapshot)
         for name, html in current.items():
             if sent_fragments.get(name) != html:

@@ -57,15 +57,21 @@ class SessionStore:
 
     def find(self, session_id: str, now: datetime) -> Session | None:
         """Return a live session and note its use; an expired one is removed."""
-        session = self._sessions.get(session_id)
-        if session is None:
-            return None
-        if now - session.created_at > LIFETIME or now - session.seen_at > IDLE_MAX:
+        if not self.is_live(session_id, now):
             self.end(session_id)
             return None
-        session = replace(session, seen_at=now)
+        session = replace(self._sessions[session_id], seen_at=now)
         self._sessions[session_id] = session
         return session
+
+    def is_live(self, session_id: str, now: datetime) -> bool:
+        """Return True while the session may read; an open page alone is not a use of it."""
+        session = self._sessions.get(session_id)
+        return (
+            session is not None
+            and now - session.created_at <= LIFETIME
+            and now - session.seen_at <= IDLE_MAX
+        )
 
     def end(self, session_id: str) -> None:
         self._sessions.pop(session_id, None)

@@ -53,10 +53,17 @@ async def test_an_agent_lowers_and_only_proposes_to_raise(redis_url: str) -> Non
             assert not failed, text
             failed, text = await call(session, "kill", flag=FLAG, reason="errors in the logs")
             assert not failed, text
+            forged = "fixed\n    sluice kill all\u001b[2J' && rm -r ~"
             failed, text = await call(
-                session, "propose", verb="unkill", subject=FLAG, reason="fixed"
+                session, "propose", verb="unkill", subject=FLAG, reason=forged
             )
-            assert "sluice flags unkill" in text
+            first, line = text.splitlines()
+            assert first.startswith("Not run")
+            assert line.startswith(f"    sluice flags unkill '{FLAG}' -m '"), (
+                "one command, shown whole"
+            )
+            assert line.count("'") == 4
+            assert "\u001b" not in text
             failed, text = await call(session, "kill", flag="--help", reason="x")
             assert failed
             assert "write the flag's name" in text

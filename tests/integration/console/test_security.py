@@ -8,6 +8,7 @@ import re
 import httpx
 import pytest
 
+from sluice.console.pages import rollout as rollout_page
 from sluice.rollout.engine.commands import Command, Verb
 from tests.fuzzing import form_bodies, fuzz
 from tests.integration.console.consoles import LiveConsole, RunningConsole
@@ -131,6 +132,27 @@ async def test_markup_in_stored_text_is_shown_as_text(live: LiveConsole) -> None
             assert "<b>users" not in text, path
         async with client.stream("GET", f"/rollouts/{live.flag}/events") as stream:
             assert "<img" not in await _first_fragments(stream)
+
+
+async def test_an_open_page_ends_with_its_session(
+    live: LiveConsole, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After the logout nothing more is sent; one session cannot open streams without end."""
+    monkeypatch.setattr(rollout_page, "STREAMS_MAX", 1)
+    path = f"/rollouts/{live.flag}/events"
+    async with live.logged_in() as client:
+        await wait_for(live, client, "Pause…")
+        session_id = client.cookies["sluice"]
+        async with client.stream("GET", path) as stream:
+            lines = stream.aiter_lines()
+            assert (await anext(lines)).startswith("retry:")
+            assert (await client.get(path)).status_code == 429
+            live.services.sessions.end(session_id)
+            by = Command(actor="eve", reason="after the logout")
+            await live.rollouts.send_command(live.flag, Verb.PAUSE, by)
+            rest = [line async for line in lines]
+    assert not [line for line in rest if "after the logout" in line]
+    assert live.services.streams == {}
 
 
 async def _first_fragments(stream: httpx.Response, count: int = 5) -> str:

@@ -40,6 +40,7 @@ async def test_the_temporal_ui_shows_workflows_and_refuses_to_change_them(
     async with httpx.AsyncClient(base_url=ui, trust_env=False) as browser:
         assert "<html" in (await browser.get(workflows.removeprefix("/api/v1"))).text
         assert (await browser.get("/api/v1/settings")).json()["DisableWriteActions"] is True
+        assert (await browser.get("/", headers={"Host": "evil.example"})).status_code == 400
         token = {"X-CSRF-Token": browser.cookies["_csrf"]}
         for method, action in [
             ("POST", "terminate"),
