@@ -1,16 +1,45 @@
 """The label of treatment and control in a team's metrics."""
 
+import re
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from sluice.rollout.model import Model
 
 Cohort = Literal["treatment", "control", "all"]
 COHORTS: tuple[Cohort, ...] = ("treatment", "control", "all")
-LabelName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=100)]
-LabelValue = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:/-]+$", max_length=100)]
 EVERY_VALUE = ".+"
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_VALUE = re.compile(r"[A-Za-z0-9_.:/ (),;=@%#&~!<>-]+")
+_SPECIAL = re.compile(r"[.()]")
+
+
+def _require_label_name(text: str) -> str:
+    if not _NAME.fullmatch(text):
+        raise ValueError(f"{text!r}: a label of Prometheus has letters, digits and _ only")
+    return text
+
+
+def _require_label_value(text: str) -> str:
+    if not _VALUE.fullmatch(text):
+        raise ValueError(
+            f"{text!r}: write one value as the series have it; quotes, backslashes and the signs of "
+            "regular expressions such as | and * are not supported"
+        )
+    return text
+
+
+LabelName = Annotated[
+    str,
+    Field(max_length=100, json_schema_extra={"pattern": f"^{_NAME.pattern}$"}),
+    AfterValidator(_require_label_name),
+]
+LabelValue = Annotated[
+    str,
+    Field(max_length=100, json_schema_extra={"pattern": f"^{_VALUE.pattern}$"}),
+    AfterValidator(_require_label_value),
+]
 
 
 class CohortMapping(Model):
@@ -33,7 +62,7 @@ class CohortMapping(Model):
         """Return the regular expression that replaces ``$cohort``."""
         if cohort == "all":
             return EVERY_VALUE
-        return self.value(cohort).replace(".", "[.]")
+        return _SPECIAL.sub(r"[\g<0>]", self.value(cohort))
 
     def value(self, cohort: Cohort) -> str:
         """Return the label's value; ``all`` has none of its own."""

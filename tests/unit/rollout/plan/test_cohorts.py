@@ -50,6 +50,12 @@ def test_queries_name_the_teams_values() -> None:
     )
 
 
+def test_a_value_may_have_spaces_and_parentheses() -> None:
+    made = plan(OWN.replace("new", '"new (beta), v2"')).metrics["errors"]
+    gate = Gate(metric="errors", threshold=0.01, window="5m")
+    assert 'variant=~"new [(]beta[)], v2"' in made.value_query(gate, "treatment")
+
+
 def test_a_metric_may_have_a_label_of_its_own_and_the_plan_survives_its_wire_form() -> None:
     first = plan()
     assert RolloutPlan.model_validate_json(first.model_dump_json()) == first
