@@ -7,8 +7,9 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from router.catalog.english import EnglishWords
 from router.catalog.identifiers import singular, words_of
-from router.catalog.model import TEMPORAL, TEXTUAL, TIME_UNITS, CatalogColumn
+from router.catalog.model import TEMPORAL, TEXTUAL, TIME_UNITS, CatalogColumn, CatalogKind
 
 _PERSON_NAMES = (
     ("first", "last"),
@@ -187,3 +188,21 @@ def is_join_table(
         if name not in covered and name not in key and not set(words_of(name)) & _BOOKKEEPING
     ]
     return len(linked) == len(("one", "other")) and set(key) <= covered and not other_columns
+
+
+def is_person_kind(kind: CatalogKind, english: EnglishWords) -> bool:
+    """Return True where rows are people: by the name, or by columns such as first and last name."""
+    names = {"".join(words_of(column)) for column in kind.columns}
+    if {"firstname", "lastname"} <= names or names & _PERSONAL:
+        return True
+    head = kind.words[0].split()[-1] if kind.words else words_of(kind.source)[-1]
+    return english.is_person(singular(head))
+
+
+_PERSONAL = frozenset(
+    (
+        *("born", "birthdate", "dateofbirth", "birthday", "birthyear", "yearofbirth", "gender"),
+        *("forename", "surname", "maidenname"),
+    )
+)
+"""Columns that people have."""

@@ -27,12 +27,17 @@ _BELOW = frozenset(
 )
 
 
+_BENEATH = frozenset(["child", "subordinate", "part", "member"])
+
+
 def superior_end(link: CatalogLink) -> str | None:
     """Return which end of a hierarchy is above: ``end`` for "reports to", ``start`` for "manages".
 
     None where the link is not a hierarchy.
     """
     words = set(words_of(link.name))
+    if "of" in words and words & (_BELOW | _BENEATH):  # A is PARENT_OF B, or CHILD_OF B
+        return "end" if words & _BENEATH else "start"
     if words & _ABOVE:
         return "start"
     return "end" if words & _BELOW else None

@@ -107,6 +107,11 @@ class ValueIndex:
         }
         return ValueIndex(catalog, known, places)
 
+    @property
+    def known(self) -> KindValues:
+        """The values that the index was made from, those of single callers included."""
+        return self._source[1]
+
     def __len__(self) -> int:
         return len(self._entries)
 

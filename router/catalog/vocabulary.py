@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Literal
 
 from router.catalog.english import EnglishWords
+from router.catalog.guesses import is_person_kind
 from router.catalog.hierarchy import HIERARCHY, superior_end
 from router.catalog.identifiers import (
     kind_phrases,
@@ -72,6 +73,13 @@ _GENERIC = frozenset(
         "and",
     ]
 )
+_UNITS = frozenset(
+    (
+        *("kg", "g", "lb", "lbs", "km", "mi", "cm", "mm", "ms", "sec", "secs", "min", "mins"),
+        *("hrs", "usd", "eur", "gbp", "percent"),
+    )
+)
+"""Units that end names: ``wgt_kg`` is a weight."""
 _COMPOUNDS = {
     **dict.fromkeys(("email", "mail", "web", "street", "ip"), "address"),
     **dict.fromkeys(("phone", "telephone", "fax", "mobile"), "number"),
@@ -117,6 +125,9 @@ class Vocabulary:
             for column, facts in kind.visible.items()
         ]
         self.temporal = frozenset((k, c) for k, c, facts in columns if is_temporal(facts))
+        self.endings = frozenset(
+            (k, c) for k, c, facts in columns if is_temporal(facts) and facts.nulls
+        )
         self.flags = frozenset((k, c) for k, c, facts in columns if is_flag_column(facts))
         for name, kind in catalog.visible_kinds.items():
             if kind.store != "qdrant":
@@ -199,8 +210,10 @@ class Vocabulary:
             if words[-1] in _COMPOUNDS:  # "email address", "phone number"
                 compound = f"{phrase} {_COMPOUNDS[words[-1]]}"
                 self._add(compound, Term("column", kind, NAME, column, exact=True))
+            named = words[:-1] if words[1:] and words[-1] in _UNITS else words
+            generic = _GENERIC | {"year"} if (kind, column) in self.temporal else _GENERIC
             rest = [
-                word for word in words if word not in _GENERIC and singular(word) not in kind_words
+                word for word in named if word not in generic and singular(word) not in kind_words
             ]
             if rest and rest != words:
                 self._add(" ".join(rest), Term("column", kind, PART, column))
@@ -273,15 +286,6 @@ def _core_words(phrase: str) -> Iterator[str]:
     words = phrase.split()
     core = [word for word in words if word not in _GENERIC]
     return iter(core or words)
-
-
-def is_person_kind(kind: CatalogKind, english: EnglishWords) -> bool:
-    """Return True where rows are people: by the name, or by columns such as first and last name."""
-    names = {"".join(words_of(column)) for column in kind.columns}
-    if {"firstname", "lastname"} <= names or names & {"born", "birthdate", "dateofbirth"}:
-        return True
-    head = kind.words[0].split()[-1] if kind.words else words_of(kind.source)[-1]
-    return english.is_person(singular(head))
 
 
 def link_words(link: CatalogLink) -> tuple[str, ...]:

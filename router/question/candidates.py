@@ -188,7 +188,8 @@ class CandidateFinder:
 
 def _is_graded(mentions: Mentions, start: int) -> bool:
     before = mentions.tokens[start - 1].folded if start else ""
-    return before in EXTREMES or before in AGGREGATES or superlative(before) is not None
+    asked = before in ("many", "much", "what", "which")
+    return asked or before in EXTREMES or before in AGGREGATES or superlative(before) is not None
 
 
 def _is_column(mention: TermMention) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from router.catalog.identifiers import words_of
-from router.catalog.model import NUMERIC, Catalog, CatalogColumn, CatalogKind, is_temporal
+from router.catalog.model import NUMERIC, Catalog, CatalogColumn, is_temporal
 from router.catalog.paths import SchemaPath, SchemaPaths
 from router.catalog.vocabulary import Term, Vocabulary
 from router.question.draft import Branch, Draft
@@ -15,6 +15,12 @@ from router.question.language.term_mentions import TermMention
 
 NEAR_TOKENS = 5
 LINK_COST = 0.3
+_VAGUE, VAGUE_MIN = frozenset(("total", "amount", "value", "sum", "balance")), 0.6
+"""Words of money whose synonyms are not: a quantity is an amount, but no price."""
+_UNMEASURED = frozenset(
+    ("number", "no", "nr", "round", "latitude", "longitude", "lat", "lng", "lon", "position")
+)
+"""Last words of columns that nobody means by "over 10" or "the largest"."""
 _MEASURES = (*MONEY, "size", "quantity", "score", "rating", "duration")
 
 
@@ -80,7 +86,10 @@ class ColumnFinder:
             (term.weight * 0.95**rank, -rank, term.column)
             for rank, word in enumerate(DIMENSIONS[dimension])
             for term in (*self._vocabulary.find([word]), *self._vocabulary.derived(word))
-            if term.sort == "column" and term.kind == kind and term.column in allowed
+            if term.sort == "column"
+            and term.kind == kind
+            and term.column in allowed
+            and (word not in _VAGUE or term.weight >= VAGUE_MIN)
         ]
         best = max(candidates, default=None)
         return (best[2], best[0]) if best else None
@@ -105,7 +114,7 @@ class ColumnFinder:
 
     def default_measure(self, kind: str) -> tuple[str, float] | None:
         """Return the column that "invoices over 10" means."""
-        columns = self.numeric(kind)
+        columns = [name for name in self.numeric(kind) if not _UNMEASURED & {*words_of(name)[-1:]}]
         for word in _MEASURES:
             for name in columns:
                 if word in words_of(name):
@@ -134,9 +143,9 @@ class ColumnFinder:
     def _choose_by_term(
         self, target: str, mention: TermMention, term: Term, gap: int
     ) -> Iterator[ColumnChoice]:
-        path = self._way(target, term.kind)
+        path = self.way(target, term.kind)
         if path is not None:
-            weight = term.weight - 0.04 * gap - LINK_COST * _length(path)
+            weight = term.weight - 0.04 * gap - LINK_COST * length_of(path)
             weight += BESIDE * (gap <= BESIDE_GAP and not path)
             place = (mention.start, mention.end)
             yield ColumnChoice(path, term.kind, term.column, weight, place)
@@ -160,55 +169,16 @@ class ColumnFinder:
             return self._catalog.visible_links[choice.path[-1].link].properties[choice.column]
         return self._catalog.kinds[choice.kind].columns[choice.column]
 
-    def _link_dates(self, target: str, mentions: Mentions) -> Iterator[ColumnChoice]:
-        """Yield the times of relationships that words name: "members since 2018"."""
-        for name in mentions.links:
-            for column, facts in self._catalog.visible_links[name].properties.items():
-                for step in self._paths.steps(target) if is_temporal(facts) else ():
-                    if step.link == name and not facts.hide:
-                        yield ColumnChoice((step,), step.end, column, 0.42, link=True)
-
-    def _on_the_way(self, draft: Draft) -> Iterator[ColumnChoice]:
-        """Yield the dates of kinds that the draft's links pass: who bought it *in 1997*."""
-        for path, branch in branches_of(draft.root):
-            link = self._catalog.visible_links[path[-1].link]
-            for column, facts in link.properties.items():
-                if is_temporal(facts) and not facts.hide:
-                    yield ColumnChoice(path, branch.kind, column, 0.44, link=True)
-            date = self._catalog.visible_kinds[branch.kind].date
-            if date in self._catalog.visible_kinds[branch.kind].visible and date:
-                yield ColumnChoice(path, branch.kind, date, 0.4 - 0.02 * len(path))
-
-    def date_choices(
-        self, draft: Draft, mentions: Mentions, around: tuple[int, int]
-    ) -> list[ColumnChoice]:
-        """Return the date columns that a time may restrict, best first."""
-        target = draft.kind
-        choices = list(self.mentioned_columns(target, mentions, around, "temporal"))
-        facts = self._catalog.visible_kinds[target]
-        date_weight = LIFE_DATE if target in self._vocabulary.person_kinds else 0.45
-        choices += [
-            ColumnChoice((), target, column, date_weight if column == facts.date else 0.25)
-            for column in self.temporal(target)
-        ]
-        choices += [*self._on_the_way(draft), *self._link_dates(target, mentions)]
-        for kind in self._neighbours(target, mentions):
-            date = self._catalog.visible_kinds[kind].date
-            path = self._way(target, kind)
-            if date in self._catalog.visible_kinds[kind].visible and date and path:
-                choices.append(ColumnChoice(path, kind, date, 0.4 - LINK_COST * _length(path) / 2))
-        return sorted(choices, key=lambda choice: -choice.weight)
-
     def number_choices(
         self, target: str, mentions: Mentions, around: tuple[int, int], dimension: str
     ) -> list[ColumnChoice]:
         """Return the columns that a number may compare with, best first."""
         choices = list(self.mentioned_columns(target, mentions, around, "numeric"))
-        for kind in dict.fromkeys((target, *self._neighbours(target, mentions))):
-            path = self._way(target, kind)
+        for kind in dict.fromkeys((target, *self.neighbours(target, mentions))):
+            path = self.way(target, kind)
             if path is None:
                 continue
-            cost = LINK_COST * _length(path)
+            cost = LINK_COST * length_of(path)
             if dimension == "age":
                 age = self.age(kind)
                 choices += [ColumnChoice(path, kind, age, 0.85 - cost)] if age else []
@@ -223,12 +193,13 @@ class ColumnFinder:
     def _allowed_columns(self, kind: str, allowed: str) -> Sequence[str]:
         return self.numeric(kind) if allowed == "numeric" else self.temporal(kind)
 
-    def _way(self, target: str, kind: str) -> SchemaPath | None:
+    def way(self, target: str, kind: str) -> SchemaPath | None:
+        """Return the cheapest way from one kind to another."""
         if kind == target:
             return ()
         return next(iter(self._paths.between(target, kind)), None)
 
-    def _neighbours(self, target: str, mentions: Mentions) -> list[str]:
+    def neighbours(self, target: str, mentions: Mentions) -> list[str]:
         """Return the other kinds that the question names or has values of."""
         named_kinds = [term.kind for mention in mentions.terms for term in mention.of("kind")]
         valued = [entry.kind for mention in mentions.values for entry in mention.entries]
@@ -239,8 +210,6 @@ DONE = 0.4
 """Bonus of the measure of what was done: "customers who paid more than 100" is of payments."""
 BESIDE, BESIDE_GAP = 0.15, 1
 """Bonus of a column whose words are beside a number: "100 in stock" are not a price."""
-LIFE_DATE = 0.35
-"""Sureness of a person's own date: that they were hired or born then is rarely meant."""
 
 
 def _is_denied(mentions: Mentions, around: tuple[int, int]) -> bool:
@@ -289,11 +258,6 @@ def is_measure(column: CatalogColumn) -> bool:
     return column.type in NUMERIC and not column.unit
 
 
-def _length(path: SchemaPath) -> float:
+def length_of(path: SchemaPath) -> float:
+    """Return what the links of a way cost together."""
     return sum(step.cost for step in path)
-
-
-def label(kind: CatalogKind, column: str) -> str:
-    """Return a column's name as words."""
-    del kind
-    return " ".join(words_of(column))

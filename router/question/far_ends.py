@@ -97,7 +97,10 @@ def _far_ends(
 def asks_for_others(mentions: Mentions) -> bool:
     """Return True for "what did order 7 contain": the row that is named is not what it asks for."""
     words = [token.folded for token in mentions.tokens if token.is_word]
-    asks = words[:1] in (["what"], ["whom"], ["which"]) and words[1:2] and words[1] in _ACTING
+    named = words[:1] == ["which"] and words[1:2] != [] and words[1] not in _ACTING
+    verb = 1 + named  # "which teams did X sponsor"
+    asks = words[:1] in (["what"], ["whom"], ["which"]) and words[verb : verb + 1]
+    asks = asks and words[verb] in _ACTING
     return bool(asks) and words[-1] not in _COLUMN_VERBS
 
 

@@ -7,8 +7,9 @@ them. Each that no condition, order or aggregate took up is returned in the ques
 from collections.abc import Iterator
 from datetime import date
 
-from router.catalog.identifiers import words_of
+from router.catalog.identifiers import phrase_of, words_of
 from router.catalog.model import CatalogKind
+from router.question.candidates import Candidate
 from router.question.draft import Draft
 from router.question.far_ends import PLACES, asks_for_others
 from router.question.form import AllCondition, AnyCondition, Condition, ValueCondition, walk
@@ -19,12 +20,70 @@ from router.question.language.grammar import (
     LIGHT_WORDS,
     MODIFIERS,
     NEGATIONS,
+    WHO,
     superlative,
 )
 from router.question.language.mentions import Mentions
 from router.question.language.tokens import tokens_of
 
+LIGHT = 0.25
+NAMED_MIN = 0.6
+"""Sureness from which words name a kind."""
+SPOKEN_MIN = 0.3
+"""What must speak for a kind that no word names, such as a person behind "who"."""
 _PLAIN = frozenset(("first", "last", "late", "early", "best", "good"))
+
+
+def is_content(word: str) -> bool:
+    """Return True for a word that means something by itself."""
+    return word not in FUNCTION_WORDS and word not in LIGHT_WORDS and word not in WHO
+
+
+def word_weight(word: str) -> float:
+    """Return how much a word counts when a reading does not account for it, 0 to 1."""
+    if word in FUNCTION_WORDS or word in WHO:
+        return 0.0
+    return LIGHT if word in LIGHT_WORDS else 1.0
+
+
+def kind_names(mentions: Mentions) -> set[int]:
+    """Return the places of words that are kinds' own names, however light they are in English.
+
+    So are the columns' own names right behind "what": "what number does X race with".
+    """
+    before = ["", *(token.folded for token in mentions.tokens)]
+    return {
+        place
+        for mention in mentions.terms
+        if any(term.exact for term in mention.of("kind"))
+        or (before[mention.start] in _ASKING and any(t.exact for t in mention.of("column")))
+        for place in range(mention.start, mention.end)
+    }
+
+
+_ASKING = frozenset(("what", "which"))
+
+
+def is_unspoken(draft: Draft, candidate: Candidate) -> bool:
+    """Return True where nothing in the question is about rows of the kind that answers."""
+    own = bool(draft.root.conditions or draft.select or draft.measures or draft.negated)
+    ordered = draft.order is not None and not draft.order.measure.path
+    summed = draft.aggregate is not None and draft.aggregate.column is not None
+    return (
+        candidate.mention is None
+        and candidate.prior < SPOKEN_MIN
+        and not (own or ordered or summed)
+    )
+
+
+def taken_words(draft: Draft, mentions: Mentions, candidate: Candidate) -> Iterator[str]:
+    """Yield the words that are only near what they were taken for: a guess is named."""
+    mention, term = candidate.mention, candidate.term
+    if mention is not None and term is not None and not term.exact and term.weight < NAMED_MIN:
+        words = mentions.words(mention.start, mention.end)
+        yield f"{words} (taken for {phrase_of(candidate.kind)})"
+    if is_unspoken(draft, candidate):
+        yield f"what is asked for (taken for {phrase_of(candidate.kind)})"
 
 
 def unused_modifiers(draft: Draft, mentions: Mentions) -> list[str]:
@@ -62,23 +121,42 @@ def unapplied_words(question: str, today: date) -> list[str]:
     found += [
         token.text
         for token in tokens
-        if superlative(token.folded) is not None and token.folded not in _PLAIN
+        if (superlative(token.folded) is not None or token.folded in EXTREMES)
+        and token.folded not in _PLAIN
     ]
     return found + [question[slice(*each.place)] for each in date_ranges(question, today)]
 
 
 def is_miscounted(draft: Draft, mentions: Mentions) -> bool:
-    """Return True where a number, a time or the noun that is counted had no effect."""
+    """Return True where a number or a time had no effect."""
     spans = [(each.start, each.end) for each in mentions.dates]
     spans += [(each.start, each.end) for each in mentions.comparisons if each.marked]
-    if any(not draft.used.get(end - 1) for _, end in spans):
-        return True
+    return any(not draft.used.get(end - 1) for _, end in spans)
+
+
+def miscounted_words(
+    draft: Draft, mentions: Mentions, facts: CatalogKind, *, people: bool
+) -> list[str]:
+    """Return the noun behind "how many" where something else is counted, or one row that it names.
+
+    ``people`` is True where the rows are people.
+    """
+    if draft.aggregate is None or draft.aggregate.function != "count":
+        return []
+    own = [each for each in draft.root.conditions if isinstance(each, ValueCondition)]
+    titled = {each.column for each in own if not each.negated and len(each.values) == 1}
+    if titled >= {*facts.title} != set() or titled >= {*facts.key} != set():
+        return [f"how many (taken for rows of {phrase_of(draft.kind)} with one name)"]
     words = [token.folded for token in mentions.tokens]
-    counts = draft.aggregate is not None and draft.aggregate.function == "count"
-    if not counts or words[:2] != ["how", "many"] or len(words) < len(("how", "many", "what")):
-        return False
+    if words[:2] != ["how", "many"] or len(words) < len(("how", "many", "what")):
+        return []
     noun = words[2]
-    return noun not in FUNCTION_WORDS | LIGHT_WORDS and not draft.used.get(2)
+    if noun in _PEOPLE:
+        return [] if people else [mentions.tokens[2].text]
+    return [] if not is_content(noun) or draft.used.get(2) else [mentions.tokens[2].text]
+
+
+_PEOPLE = frozenset(("people", "persons"))
 
 
 def unanswered_words(draft: Draft, mentions: Mentions, facts: CatalogKind) -> list[str]:
@@ -93,7 +171,7 @@ def unanswered_words(draft: Draft, mentions: Mentions, facts: CatalogKind) -> li
         placed = any(PLACES & {words_of(column)[-1]} for column in facts.visible)
         return [] if placed else [mentions.tokens[0].text]
     shown = bool(draft.select or draft.order or draft.aggregate is not None)
-    if not named or shown or words[:1] not in (["what"], ["who"], ["whom"]):
+    if not named or shown or words[:1] not in (["what"], ["who"], ["whom"], ["which"]):
         return []
     of = "of" in words or any(token.possessive for token in mentions.tokens)
     beside = len(words) > 1 and words[1] in _BEING and of

@@ -49,7 +49,7 @@ class OrderReader:
             return
         if self._sorted_by(draft, mentions):
             return
-        for extreme in _extremes(mentions):
+        for extreme in sorted(_extremes(mentions), key=lambda each: each.adjective is None):
             measure = self._measure(draft, mentions, extreme)
             if measure is None:
                 continue
@@ -218,7 +218,7 @@ class OrderReader:
         found = self._columns.graded_column(kind, dimension) if dimension else None
         if found is not None:
             return found
-        if adjective is not None and dimension not in ("size", "money"):
+        if adjective is not None and dimension != "size":
             return None
         default = self._columns.default_measure(kind)
         if default and adjective is None and draft.limit is None:

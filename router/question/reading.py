@@ -16,37 +16,32 @@ from router.catalog.vocabulary import Term, Vocabulary
 from router.observability.trace import require_time
 from router.question.candidates import Candidate, CandidateFinder
 from router.question.columns import ColumnFinder
-from router.question.conditions import ConditionReader
-from router.question.date_conditions import DateReader
+from router.question.conditions.dates import DateReader
+from router.question.conditions.numbers import NumberReader
+from router.question.conditions.values import ConditionReader
 from router.question.draft import Branch, Draft, narrow_measures
 from router.question.form import QuestionForm
-from router.question.language.grammar import (
-    FUNCTION_WORDS,
-    LIGHT_WORDS,
-    PREPOSITIONS,
-    WHO,
-    superlative,
-)
-from router.question.language.mentions import (
-    Mentions,
-    by_place,
-    find_mentions,
-    is_negated,
-)
+from router.question.language.grammar import EXTREMES, WHO, superlative
+from router.question.language.mentions import Mentions, find_mentions
 from router.question.language.near import NearWords
-from router.question.language.term_mentions import TermMention
-from router.question.modifiers import is_miscounted, unanswered_words, unused_modifiers
-from router.question.number_conditions import NumberReader
+from router.question.language.value_nouns import name_by_values, value_nouns
+from router.question.modifiers import (
+    NAMED_MIN,
+    is_miscounted,
+    is_unspoken,
+    kind_names,
+    miscounted_words,
+    taken_words,
+    unanswered_words,
+    unused_modifiers,
+    word_weight,
+)
 from router.question.order import OrderReader
 from router.question.remainder import RemainderReader
 from router.question.shape import ShapeReader
+from router.question.widening import MentionWidening
 
-LIGHT = 0.25
-WEAK = 0.5
-"""Below this weight a word is looked up by its meaning too."""
 WHOLE = 0.99
-NAMED_MIN = 0.6
-"""Sureness from which words name a kind."""
 NO_PERSON = 0.5
 """Cost of an answer to "who" that is not a person."""
 OWNED = 0.4
@@ -59,10 +54,14 @@ GUESSED = 0.3
 """Cost of a kind that words only resemble, where other words are a kind's own name."""
 UNANSWERED = 0.4
 """Cost of showing the row that a question names where it asks for another."""
+TIED = 0.06
+"""Two readings whose scores differ by less are both named."""
+UNSPOKEN = 0.4
+"""Cost of a kind that no word asks for."""
 COVERAGE = 2.0
 MENTIONS_MAX = 64
 """A form holds 20 conditions; the time to read grows with the values times the size of the catalogue."""
-_PERSONS = WHO - {"whose", "people"}
+_PERSONS = WHO - {"whose"}
 JOIN_TABLE = 0.6
 """Cost of an answer that only links others."""
 
@@ -104,7 +103,9 @@ class QuestionReader:
         self._shape = ShapeReader(self.catalog, self.vocabulary, self.paths, self._columns)
         self._order = OrderReader(self.catalog, self.paths, self._columns)
         self._candidates = CandidateFinder(self.catalog, self.vocabulary, self.paths, self._columns)
-        self._remainder = RemainderReader(self.catalog, self.paths)
+        self._remainder = RemainderReader(self.catalog, self.paths, self._columns)
+        self._nouns = value_nouns(self.catalog, self.values.known)
+        self._widening = MentionWidening(self.catalog, self.near) if self.near else None
 
     _columns: ColumnFinder = field(init=False)
     _conditions: ConditionReader = field(init=False)
@@ -114,6 +115,8 @@ class QuestionReader:
     _order: OrderReader = field(init=False)
     _candidates: CandidateFinder = field(init=False)
     _remainder: RemainderReader = field(init=False)
+    _nouns: Mapping[str, Sequence[Term]] = field(init=False)
+    _widening: MentionWidening | None = field(init=False)
 
     def read(
         self, question: str, today: date, caller: Mapping[str, str | None] | None = None
@@ -129,72 +132,19 @@ class QuestionReader:
         """
         seen = frozenset((name, value) for name, value in (caller or {}).items() if value)
         mentions = find_mentions(question, self.vocabulary, self.values.seen_by(seen), today)
+        mentions = name_by_values(mentions, self._nouns)
         if sum(map(len, (mentions.values, mentions.dates, mentions.comparisons))) > MENTIONS_MAX:
             return []
         readings = self._readings(mentions)
-        if self.near is None or not _worth_more(readings, mentions):
+        if self._widening is None or not _worth_more(readings, mentions):
             return readings
-        widened = self._widen(mentions)
+        widened = self._widening.widen(mentions)
         return readings if widened is mentions else self._readings(widened)
 
     def _readings(self, mentions: Mentions) -> list[QuestionReading]:
         drafts = (self._draft(c, mentions) for c in self._candidates.candidates(mentions))
-        return sorted(drafts, key=lambda reading: -reading.score)
-
-    def _widen(self, mentions: Mentions) -> Mentions:
-        """Look for the words that no reading accounts for by their meaning."""
-        weak = {m.start: m for m in mentions.terms if all(t.weight < WEAK for t in m.terms)}
-        strong = [m for m in mentions.terms if m.start not in weak]
-        spans = [(mention.start, mention.end) for mention in mentions.values]
-        spans += [(mention.start, mention.end) for mention in mentions.dates]
-        spans += [(mention.start, mention.end) for mention in strong]
-        known_places = {place for start, end in spans for place in range(start, end)}
-        missing = [
-            place
-            for place, token in enumerate(mentions.tokens)
-            if place not in known_places and _is_content(token.folded) and token.folded.isalpha()
-        ]
-        if not missing or self.near is None:
-            return mentions
-        words = [mentions.tokens[place].folded for place in missing]
-        terms = self._with_links(mentions, missing, self.near(words))
-        named_kinds = {
-            term.kind
-            for m in mentions.terms
-            for term in m.terms
-            if term.sort == "kind" and term.exact
-        }
-        added, values = [], by_place(mentions.values)
-        for place, word in zip(missing, words, strict=True):
-            # Another word than the kind's own name means another kind.
-            fits = [t for t in terms[word] if t.sort != "kind" or t.kind not in named_kinds]
-            before = weak.pop(place, None)
-            fits = [*(before.terms if before else ()), *fits]
-            if fits:
-                negated = is_negated(mentions.tokens, place, values)
-                added.append(TermMention(place, place + 1, tuple(fits), negated))
-        if not added:
-            return mentions
-        every = sorted((*strong, *weak.values(), *added), key=lambda mention: mention.start)
-        return replace(mentions, terms=tuple(every))
-
-    def _with_links(
-        self, mentions: Mentions, missing: Sequence[int], terms: Mapping[str, Sequence[Term]]
-    ) -> dict[str, list[Term]]:
-        """Compare words with the relationships of the values' kinds, in their context."""
-        terms_by_word = {word: list(word_terms) for word, word_terms in terms.items()}
-        owners = {entry.kind for value in mentions.values for entry in value.entries}
-        ends = {
-            link.end
-            for link in self.catalog.visible_links.values()
-            if link.relationship and {link.start, link.end} & owners
-        }
-        phrases = {mentions.tokens[place].folded: _in_context(mentions, place) for place in missing}
-        for end in sorted(ends):
-            for word, links in self.near.links(phrases, end).items() if self.near else ():
-                other_terms = [term for term in terms_by_word.get(word, ()) if term.sort != "link"]
-                terms_by_word[word] = [*other_terms, *links]
-        return terms_by_word
+        readings = sorted(drafts, key=lambda reading: -reading.score)
+        return [*map(_name_rival, readings[:1], readings[1:2]), *readings[len(readings) > 1 :]]
 
     def _draft(self, candidate: Candidate, mentions: Mentions) -> QuestionReading:
         require_time()
@@ -235,21 +185,27 @@ class QuestionReader:
         total = gained = 0.0
         left_out: list[str] = []
         alone = {each.start for each in mentions.values if each.end - each.start == 1}
+        alone |= kind_names(mentions)
         for place, token in enumerate(mentions.tokens):
             if not token.is_word:
                 continue
-            weight = 1.0 if place in alone else _weight(token.folded)
+            weight = 1.0 if place in alone else word_weight(token.folded)
             used = draft.used.get(place, 0.0)
             total += max(weight, 0.5 * bool(used and weight))
             gained += weight * min(used, 1.0)
             if weight == 1.0 and not used:
                 left_out.append(token.text)
-        left_out += (dropped := unused_modifiers(draft, mentions))
-        left_out += [*_assumed_words(candidate, mentions), *draft.assumed]
+        people = candidate.kind in self.vocabulary.person_kinds
         facts = self.catalog.kinds[candidate.kind]
-        left_out += (asked := unanswered_words(draft, mentions, facts))
-        draft.cost += UNANSWERED * bool(asked)
-        if candidate.kind not in self.vocabulary.person_kinds and not draft.select:
+        dropped = unused_modifiers(draft, mentions)
+        dropped += miscounted_words(draft, mentions, facts, people=people)
+        left_out += dropped
+        left_out += [*taken_words(draft, mentions, candidate), *draft.assumed]
+        draft.cost += UNSPOKEN * is_unspoken(draft, candidate)
+        asked = unanswered_words(draft, mentions, facts)
+        left_out += asked
+        draft.cost += UNANSWERED * (bool(asked) and not _asks_unknown(mentions, left_out))
+        if not people and not any(facts.columns[name].type == "text" for name in draft.select):
             left_out += [t.text for t in mentions.tokens[:1] if t.folded in _PERSONS]
         coverage = gained / total if total else 0.0
         anchors = len(mentions.values) + len(mentions.dates) + bool(candidate.mention)
@@ -265,35 +221,27 @@ class QuestionReader:
         )
 
 
-def _assumed_words(candidate: Candidate, mentions: Mentions) -> list[str]:
-    """Return the asked kind's words where they are only near its name: a guess is named."""
-    mention, term = candidate.mention, candidate.term
-    if mention is None or term is None or term.exact or term.weight >= NAMED_MIN:
-        return []
-    words = mentions.words(mention.start, mention.end)
-    return [f"{words} (taken for {phrase_of(candidate.kind)})"]
+def _asks_unknown(mentions: Mentions, left_out: Sequence[str]) -> bool:
+    """Return True for "what are the words of X": what nobody knows may be in the row of X."""
+    first = [token.folded for token in mentions.tokens[:2]]
+    return first in (["what", "is"], ["what", "are"]) and len(left_out) > 1
 
 
-def _in_context(mentions: Mentions, place: int) -> str:
-    """Return a word with the preposition behind it: "appeared in"."""
-    next_word = mentions.tokens[place + 1].folded if place + 1 < len(mentions.tokens) else ""
-    word = mentions.tokens[place].folded
-    return f"{word} {next_word}" if next_word in PREPOSITIONS else word
-
-
-def _is_content(word: str) -> bool:
-    return word not in FUNCTION_WORDS and word not in LIGHT_WORDS and word not in WHO
-
-
-def _weight(word: str) -> float:
-    if word in FUNCTION_WORDS or word in WHO:
-        return 0.0
-    return LIGHT if word in LIGHT_WORDS else 1.0
+def _name_rival(first: QuestionReading, second: QuestionReading) -> QuestionReading:
+    """Name what a question may ask for as well, where two readings are nearly tied."""
+    kinds = phrase_of(first.form.kind), phrase_of(second.form.kind)
+    if first.score - second.score > TIED or kinds[0] == kinds[1]:
+        return first
+    rival = f"what is asked for (taken for {kinds[0]}, perhaps {kinds[1]})"
+    return replace(first, left_out=(*first.left_out, rival))
 
 
 def _worth_more(readings: Sequence[QuestionReading], mentions: Mentions) -> bool:
     """Return True where looking further may help: something is anchored and something is not."""
     if not readings:
-        asks = any(superlative(token.folded) or token.folded == "many" for token in mentions.tokens)
+        asks = any(
+            superlative(token.folded) or token.folded in EXTREMES or token.folded == "many"
+            for token in mentions.tokens
+        )
         return bool(mentions.dates or mentions.values or mentions.comparisons or asks)
     return readings[0].coverage < WHOLE and (readings[0].anchors > 0 or readings[0].coverage > 0)

@@ -1,10 +1,12 @@
 """The rest of a question, besides values, times and numbers: columns asked for, flags, links."""
 
 from router.catalog.guesses import flag_value
-from router.catalog.model import NUMERIC, Catalog, CatalogColumn, is_flag_column
+from router.catalog.model import Catalog, CatalogColumn, is_flag_column
 from router.catalog.paths import SchemaPath, SchemaPaths
 from router.catalog.vocabulary import Term
 from router.question.candidates import Candidate
+from router.question.columns import ColumnFinder
+from router.question.conditions.stock import StockReader
 from router.question.draft import Draft
 from router.question.form import ValueCondition
 from router.question.language.mentions import Mentions
@@ -21,16 +23,18 @@ FLAG_MIN = 0.6
 class RemainderReader:
     """Adds what is left of a question to a draft."""
 
-    def __init__(self, catalog: Catalog, paths: SchemaPaths) -> None:
+    def __init__(self, catalog: Catalog, paths: SchemaPaths, columns: ColumnFinder) -> None:
         self._catalog = catalog
         self._paths = paths
+        self._stock = StockReader(catalog, paths, columns)
 
     def add_rest(self, draft: Draft, mentions: Mentions, candidate: Candidate) -> None:
         """Add what stays: columns asked for, flags, and links that must exist or must not."""
         for mention in mentions.terms:
             if any(draft.used.get(place) for place in range(mention.start, mention.end)):
                 continue
-            self._add_column(draft, mentions, mention)
+            if not self._stock.add_stock(draft, mentions, mention):
+                self._add_column(draft, mentions, mention)
         asked_term = candidate.term
         if asked_term is not None and asked_term.sort == "role":
             self._require_link(draft, candidate, asked_term)
@@ -58,34 +62,12 @@ class RemainderReader:
             column = self._catalog.kinds[draft.kind].visible.get(term.column)
             if term.kind != draft.kind or term.link or column is None:
                 continue
-            if self._add_stock(draft, mentions, mention, term.column):
-                return
             if term.weight < SELECTED_MIN:
                 continue
             demanded = _demands_presence(mentions, mention)
             if _use_column(draft, column, mention, (term, demanded)):
                 draft.use(mention.start, mention.end, term.weight)
             return
-
-    def _add_stock(
-        self, draft: Draft, mentions: Mentions, mention: TermMention, column: str
-    ) -> bool:
-        """Read "out of stock" and "in stock" of a column that counts what is there."""
-        before = [t.folded for t in mentions.tokens[max(mention.start - 2, 0) : mention.start]]
-        counted = self._catalog.kinds[draft.kind].columns[column].type in NUMERIC
-        if not counted or not (before == ["out", "of"] or before[-1:] == ["in"]):
-            return False
-        is_out = before == ["out", "of"]
-        if not is_out and (
-            mention.words_of(mentions.tokens) != ("stock",) or draft.aggregate is not None
-        ):
-            return False
-        empty = is_out != mention.negated
-        condition = ValueCondition(column=column, operator="=" if empty else ">", values=(0,))
-        draft.root.add((), [condition])
-        draft.negated |= mention.negated
-        draft.use(mention.start - (2 if is_out else 1), mention.end, 1.0)
-        return True
 
     def _add_link(
         self, draft: Draft, mentions: Mentions, mention: TermMention, named_link: tuple[str, float]
@@ -94,6 +76,10 @@ class RemainderReader:
         link, weight = named_link
         if draft.used.get(mention.start) or _governs_own_value(draft, mentions, mention):
             return
+        number = next((n for n in mentions.comparisons if n.end == mention.start), None)
+        if number is not None and number.marked and draft.used.get(number.start):
+            draft.use(mention.start, mention.end, WORD_OF_VALUE)
+            return  # "over 17000 attackers" is a size
         steps = [step for step in self._paths.steps(draft.kind) if step.link == link]
         if not steps or weight < EXISTS_MIN or self._names_row(draft):
             return
@@ -159,8 +145,8 @@ def _use_column(
             draft.root.add((), [_flag_condition(term.column, column, negated=negated)])
             draft.negated |= mention.negated
         return term.weight >= FLAG_MIN
-    if mention.negated or demanded:
-        present = not mention.negated
+    if mention.negated or demanded or term.opposite:
+        present = mention.negated == term.opposite
         missing = ValueCondition(column=term.column, operator="missing", negated=present)
         draft.root.add((), [missing])
         draft.negated |= mention.negated

@@ -61,10 +61,10 @@ class ShapeReader:
             number = number_after if number_after and isinstance(number_after[0], int) else None
             if number and 0 < number[0] <= LIMIT_MAX:
                 draft.limit = int(number[0])
-                draft.use(place, number[1], 1.0)
+                draft.use(place + (not extreme), number[1], 1.0)
             elif in_front and in_front[1] == place and 0 < in_front[0] <= LIMIT_MAX:
                 draft.limit = int(in_front[0])
-                draft.use(place - 1, place + 1, 1.0)
+                draft.use(place - 1, place + extreme, 1.0)
 
     def add_aggregate(self, draft: Draft, mentions: Mentions, counted: TermMention | None) -> None:
         """Read "how many", "total of", "average", "how much", and the groups they are for."""
@@ -122,7 +122,9 @@ class ShapeReader:
     ) -> str | None:
         """Return the column that the noun and further words name best, and use them."""
         numeric = self._columns.numeric(draft.kind)
+        exact = any(t.exact for t in noun.of("column"))
         columns = [t for t in noun.of("column") if t.kind == draft.kind and not t.link]
+        columns = [t for t in columns if t.exact or not exact]
         weight_min = DIFFERENT_MIN if different else 1.0
         scores = {
             t.column: t.weight for t in columns if t.column in numeric or t.weight >= weight_min

@@ -78,7 +78,12 @@ def find_mentions(
     busy = frozenset(place for start, end in spans for place in range(start, end))
     matches = find_values(tokens, busy, vocabulary, values)
     dates = [each for each in dates if not any(_holds(value, each) for value in matches)]
-    matches = [each for each in matches if not _is_time_column(each, tokens, dates, vocabulary)]
+    matches = [
+        each
+        for each in matches
+        if not _is_time_column(each, tokens, dates, vocabulary)
+        and not _is_measured(each, tokens, numbers, vocabulary)
+    ]
     named = {each.start for each in matches if _is_column_name(each, tokens, vocabulary)}
     covered = busy | {place for each in matches for place in range(each.start, each.end)} - named
     units = frozenset(place for each in numbers for place in range(each.start, each.end))
@@ -128,6 +133,20 @@ def _is_time_column(
 
 
 TIME_NAMED_MIN = 0.7
+
+
+def _is_measured(
+    value: ValueMention,
+    tokens: Sequence[QuestionToken],
+    numbers: Sequence[Comparison],
+    vocabulary: Vocabulary,
+) -> bool:
+    """Return True for what a number counts in a column: "over 500 attackers"."""
+    if not any(number.end == value.start and number.marked for number in numbers):
+        return False
+    kinds = {entry.kind for entry in value.entries}
+    words = [token.folded for token in tokens[value.start : value.end]]
+    return any(t.sort == "column" and t.kind in kinds for t in vocabulary.find(words))
 
 
 def _is_pending(tokens: Sequence[QuestionToken], date: DateMention) -> bool:

@@ -74,6 +74,8 @@ def _read_number_words(tokens: Sequence[QuestionToken], place: int) -> tuple[Num
 
 def _apply_scales(value: Number, tokens: Sequence[QuestionToken], place: int) -> tuple[Number, int]:
     while place < len(tokens) and tokens[place].folded in SCALES:
+        if tokens[place].folded == "m" and tokens[place - 1].text[:1] not in "$€£¥":
+            break  # "500 m" are metres
         value *= SCALES[tokens[place].folded]
         place += 1
     return int(value) if value == int(value) else value, place

@@ -39,7 +39,7 @@ def find_terms(
         if all(word in FUNCTION_WORDS for word in words) and words[0] not in _NAMING:
             continue
         terms = [term for term in vocabulary.find(words) if term.weight >= TERM_WEIGHT_MIN]
-        terms += _opposites(words, vocabulary)
+        terms = [*_opposites(words, vocabulary), *terms]
         if any(term.exact and term.sort == "kind" for term in terms):
             terms = [term for term in terms if term.exact or term.sort in ("kind", "role")]
         if start + 1 == end and _is_verb(words[0], terms, vocabulary):
@@ -58,17 +58,22 @@ def find_terms(
 
 
 def _opposites(words: Sequence[str], vocabulary: Vocabulary) -> list[Term]:
-    """Return the flags that a word denies: "open" for ``closed``."""
+    """Return the flags and the times that a word denies: "open" for ``closed`` and ``closed_at``."""
     other = ANTONYMS.get(words[0]) if len(words) == 1 else None
     if other is None or any(term.exact for term in vocabulary.find(words)):
         return []
+    others = ("death", "died", other) if other == "dead" else (other,)
     return [
         replace(term, opposite=True)
-        for term in vocabulary.find([other])
-        if term.exact and (term.kind, term.column) in vocabulary.flags
+        for word in others
+        for term in vocabulary.find([word])
+        if (term.exact and (term.kind, term.column) in vocabulary.flags)
+        or (term.weight >= ENDED_MIN and (term.kind, term.column) in vocabulary.endings)
     ]
 
 
+ENDED_MIN = 0.7
+"""Sureness of a time from which a row without it is not over yet."""
 VERB = 0.6
 """Factor of a kind whose name is a verb here: "answered" is what answers do."""
 

@@ -11,6 +11,7 @@ _CONTRACTIONS = (
     (re.compile(r"\b(\w+)n['’]t\b", re.IGNORECASE), r"\1 not"),
     (re.compile(r"\b(all(?: \w+){0,2}) but\b(?! not)", re.IGNORECASE), r"\1 except"),
     (re.compile(r"\bno longer\b(?! than)", re.IGNORECASE), "not"),
+    (re.compile(r"\b(?:sold out|not (?:currently )?in stock)\b", re.IGNORECASE), "out of stock"),
     (re.compile(r"\b(?:took|takes?|taking|taken) place\b", re.IGNORECASE), "occurred"),
     (re.compile(r"\b(who|what|where|when|how|that|there)['’]s\b", re.IGNORECASE), r"\1 is"),
     (re.compile(r"(?<=\w)['’](?=(?!s\b)\w{2})"), ""),

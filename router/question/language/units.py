@@ -55,15 +55,25 @@ def fitting_unit(unit: str, value: float, samples: Sequence[float]) -> str | Non
     A name such as ``length`` has no unit, but films of 46 to 185 are measured in minutes. It is
     ``unit`` itself where that fits, else the only one that does.
     """
-    dimension, factor = _FACTORS[unit]
-    if not samples:
-        return None
-    low, high = min(samples) / RANGE, max(samples) * RANGE
-    names = [words.split()[0] for words in _UNITS[dimension]]
-    fits = [name for name in names if low <= value * factor / _FACTORS[name][1] <= high]
-    if low <= value <= high:
+    fits = _fitting(unit, value, samples)
+    if any(_FACTORS[name] == _FACTORS[unit] for name in fits):
         return unit
     return fits[0] if len(fits) == 1 else None
+
+
+def is_open(unit: str, value: float, samples: Sequence[float]) -> bool:
+    """Return True where samples of many sizes leave open which of several units a column has."""
+    return len(_fitting(unit, value, samples)) > 1
+
+
+def _fitting(unit: str, value: float, samples: Sequence[float]) -> list[str]:
+    """Return the units of the dimension in which ``value`` is of the size of the samples."""
+    dimension, factor = _FACTORS[unit]
+    if not samples:
+        return []
+    low, high = min(samples) / RANGE, max(samples) * RANGE
+    names = [words.split()[0] for words in _UNITS[dimension]]
+    return [name for name in names if low <= value * factor / _FACTORS[name][1] <= high]
 
 
 def measures(unit: str, column_words: Iterable[str]) -> bool:

@@ -3,9 +3,11 @@
 from collections.abc import Iterator, Sequence
 from datetime import date
 
+from router.catalog.identifiers import phrase_of
 from router.catalog.model import Catalog, CatalogColumn
 from router.catalog.paths import SchemaPaths
 from router.question.columns import ColumnChoice, ColumnFinder, add_choice, use_choice
+from router.question.conditions.date_columns import DateColumns
 from router.question.draft import Draft
 from router.question.form import (
     AllCondition,
@@ -29,12 +31,17 @@ class DateReader:
         self._catalog = catalog
         self._paths = paths
         self._columns = columns
+        self._dates = DateColumns(catalog, paths, columns)
 
     def add_dates(self, draft: Draft, mentions: Mentions) -> None:
         """Add every time; those joined by "or" are alternatives."""
         pending: list[tuple[ColumnChoice, tuple[Condition, ...]]] = []
         for mention in mentions.dates:
-            choices = self._columns.date_choices(draft, mentions, (mention.start, mention.end))
+            choices = [
+                choice
+                for choice in self._dates.choices(draft, mentions, (mention.start, mention.end))
+                if self._columns.facts(choice).unit != "year" or _is_of_years(mention)
+            ]
             if mention.range.bare and not choices:
                 continue
             if not choices:
@@ -47,6 +54,9 @@ class DateReader:
                 draft.use(mention.start, mention.end, 1.0)
                 continue
             use_choice(draft, choice, (mention.start, mention.end))
+            if self._is_life_date(choice, mentions, mention):
+                words = mentions.words(mention.start, mention.end)
+                draft.assumed.append(f"{words} (taken for {phrase_of(choice.column)})")
             draft.matches.append(
                 f"{mentions.words(mention.start, mention.end)} → {choice.kind}.{choice.column} "
                 f"{mention.range.words}"
@@ -55,6 +65,12 @@ class DateReader:
             if choice.place is None and not choice.path:
                 draft.own_times[mention.start] = list(conditions)
         self._merge_dates(draft, mentions, pending)
+
+    def _is_life_date(self, choice: ColumnChoice, mentions: Mentions, mention: DateMention) -> bool:
+        """Return True for a date of people that no words name: neither a column's nor theirs."""
+        beside = any(m.end == mention.start for m in mentions.terms if next(m.of("kind"), None))
+        own = choice.place is None and not choice.path and not beside
+        return own and self._columns.is_person(choice.kind)
 
     def add_measured_dates(self, draft: Draft, mentions: Mentions) -> None:
         """Give times without a column of their own to what is measured: "spent most last year"."""
@@ -70,6 +86,7 @@ class DateReader:
                     draft.root.conditions.remove(condition)
             use_choice(draft, choice, (mention.start, mention.end))
             words = mentions.words(mention.start, mention.end)
+            draft.assumed = [each for each in draft.assumed if not each.startswith(f"{words} (")]
             draft.matches.append(f"{words} → {choice.kind}.{choice.column} {mention.range.words}")
             add_choice(draft, choice, self._build_conditions(choice, mention))
 
@@ -142,6 +159,12 @@ def _attached(choices: Sequence[ColumnChoice], mentions: Mentions, start: int) -
                     if choice.kind == term.kind and choice.path:
                         return choice
     return choices[0]
+
+
+def _is_of_years(mention: DateMention) -> bool:
+    """Return True for a time that a column of years can hold: no month of one."""
+    ends = mention.range.start, mention.range.end
+    return all(end is None or (end.month, end.day) == (1, 1) for end in ends)
 
 
 def _bounds(

@@ -2,23 +2,29 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from router.catalog.identifiers import words_of
 from router.catalog.model import Catalog
-from router.catalog.paths import SchemaPath, SchemaPaths, SchemaStep
+from router.catalog.paths import SchemaPath, SchemaPaths
 from router.catalog.values import ValueEntry
 from router.observability.trace import require_time
 from router.question.columns import ColumnFinder
-from router.question.draft import Draft
-from router.question.form import (
-    AllCondition,
-    AnyCondition,
-    LinkCondition,
-    LinkStep,
-    Value,
-    ValueCondition,
+from router.question.conditions.mutual import (
+    either_way,
+    is_mutual,
+    join_properties,
+    qualified_links,
 )
+from router.question.conditions.value_options import (
+    ValueOption,
+    columns_of,
+    doubts,
+    has_namesake,
+    taken_for,
+)
+from router.question.draft import Draft
+from router.question.form import Value, ValueCondition
 from router.question.language.grammar import PREPOSITIONS
 from router.question.language.mentions import Mentions
 from router.question.language.term_mentions import TermMention
@@ -28,6 +34,8 @@ from router.question.relations import Relations, ScoredPath, joined_by
 APPOSED = 0.4
 ROLE_FIRST = 0.4
 """Bonus of the way that begins with what the asked people do."""
+QUALIFIED = 1.5
+"""Bonus of the relationship that "colleague" qualifies in "colleagues of X"."""
 SHORTENING = 0.02
 _KIND_GAP = frozenset(("called", "named", "titled", "the", "a", ",", ":", "-", '"', "'"))
 _COLUMN_GAP = _KIND_GAP | {"is", "was", "of", "in", "by", "=", "are", "not", "to", "equals"}
@@ -38,16 +46,6 @@ OWN_NAME_GOVERNED = 0.45
 
 
 AskedWords = tuple[str, TermMention | None]
-
-
-@dataclass(frozen=True, slots=True)
-class ValueOption:
-    """One meaning of a value: its entry, and the way there."""
-
-    entry: ValueEntry
-    way: ScoredPath
-    score: float
-    apposed: tuple[TermMention, ...] = ()
 
 
 class ConditionReader:
@@ -69,20 +67,25 @@ class ConditionReader:
         before: tuple[ValueMention, ValueOption] | None = None
         for mention in mentions.values:
             require_time()
-            options = self._options(draft.kind, mention, mentions, asked_words)
+            options = list(self._options(draft.kind, mention, mentions, asked_words))
             best_option = max(options, key=lambda option: option.score, default=None)
             if best_option is None:
                 continue
+            words = mentions.words(mention.start, mention.end)
+            draft.assumed += doubts(words, best_option, options)
+            if asked_words[1] is None and has_namesake(best_option, mention):
+                draft.assumed.append(taken_for(words, best_option))
             self._add_value(draft, mentions, (mention, best_option), before)
             before = mention, best_option
+        join_properties(draft)
 
     def _options(
         self, target: str, mention: ValueMention, mentions: Mentions, asked_words: AskedWords
     ) -> Iterator[ValueOption]:
-        role = asked_words[0]
+        role, qualified = asked_words[0], qualified_links(mention, mentions)
         for entry in mention.entries:
             apposed, bonus = self._apposition(entry, mention, mentions)
-            bonus += _direction(mention, mentions, _columns(entry))
+            bonus += _direction(mention, mentions, columns_of(entry))
             if entry.link:
                 for step in self._paths.steps(target):
                     if step.link == entry.link:
@@ -94,6 +97,7 @@ class ConditionReader:
             if entry.kind == target:
                 direct = ScoredPath((), 0.0, ())
                 is_governed = _relates_to_rows(mention, mentions, asked_words[1]) and not apposed
+                is_governed = is_governed or bool(qualified)
                 odd = OWN_NAME_GOVERNED if entry.name and is_governed else 0.0
                 yield ValueOption(entry, direct, entry.weight + bonus + 0.1 - odd, apposed)
             related = entry.kind != target or entry.name
@@ -103,9 +107,14 @@ class ConditionReader:
                 score += _direction(
                     mention, mentions, (self._catalog.visible_links[path[0].link].name,)
                 )
-                if role:
+                score += QUALIFIED * (len(path) == 1 and path[0].link in qualified)
+                if role and (path[0].link == role or self._is_end(role, entry.kind)):
                     score += ROLE_FIRST if path[0].link == role else -ROLE_FIRST
                 yield ValueOption(entry, scored_path, score, apposed)
+
+    def _is_end(self, link: str, kind: str) -> bool:
+        facts = self._catalog.visible_links[link]
+        return kind in (facts.start, facts.end)
 
     def _apposition(
         self, entry: ValueEntry, value: ValueMention, mentions: Mentions
@@ -151,8 +160,8 @@ class ConditionReader:
         draft.negated |= mention.negated
         if option.entry.link:
             _add_property(draft, path, conditions, negated=mention.negated)
-        elif len(path) == 1 and self._is_mutual(path[0]):
-            draft.root.add((), [_either_way(path[0], conditions, negated=mention.negated)])
+        elif len(path) == 1 and is_mutual(self._catalog, path[0]):
+            draft.root.add((), [either_way(path[0], conditions, negated=mention.negated)])
         elif mention.negated and path:
             draft.root.deny(path, conditions)
         elif mention.negated:
@@ -170,17 +179,12 @@ class ConditionReader:
         draft.cost += 0.1 * len(path)
         draft.matches.append(_match_line(mentions, mention, option.entry))
 
-    def _is_mutual(self, step: SchemaStep) -> bool:
-        """Return True for a link that holds both ways: the friends of X name X or are named by X."""
-        link = self._catalog.visible_links[step.link]
-        return link.start == link.end and bool(set(words_of(link.name)) & MUTUAL)
-
     def _equalities(self, mention: ValueMention, entry: ValueEntry) -> list[ValueCondition]:
         """Return conditions; several values that one short phrase begins are alternatives."""
-        columns = _columns(entry)
+        columns = columns_of(entry)
         values: dict[str, list[Value]] = {column: [] for column in columns}
         for alternative in mention.entries:
-            has_same_columns = alternative.kind == entry.kind and _columns(alternative) == columns
+            has_same_columns = alternative.kind == entry.kind and columns_of(alternative) == columns
             if has_same_columns and abs(alternative.weight - entry.weight) <= SHORTENING:
                 for column, value in alternative.conditions:
                     if value not in values[column]:
@@ -207,14 +211,6 @@ def _is_beyond(mentions: Mentions, value: ValueMention, way: tuple[str, SchemaPa
 
 
 DENIED_GAP = 2
-MUTUAL = frozenset(
-    (
-        *("friend", "friends", "friendship", "knows", "know", "married", "spouse", "sibling"),
-        *("siblings", "colleague", "colleagues", "connected", "connects", "similar", "adjacent"),
-        *("neighbour", "neighbor", "neighbours", "neighbors", "borders", "adjoins", "related"),
-        *("partner", "partners", "ally", "allies", "cousin", "cousins"),
-    )
-)
 
 
 def _add_property(
@@ -224,20 +220,6 @@ def _add_property(
         draft.root.deny(path, (), conditions)
     else:
         draft.root.restrict(path, conditions)
-
-
-def _either_way(
-    step: SchemaStep, conditions: list[ValueCondition], *, negated: bool
-) -> AnyCondition | AllCondition:
-    directions = tuple(
-        LinkCondition(
-            step=LinkStep(link=step.link, reverse=reverse),
-            conditions=tuple(conditions),
-            negated=negated,
-        )
-        for reverse in (False, True)
-    )
-    return AllCondition(conditions=directions) if negated else AnyCondition(conditions=directions)
 
 
 def _direction(mention: ValueMention, mentions: Mentions, names: Sequence[str]) -> float:
@@ -279,11 +261,7 @@ def _are_both(
     if before is None or not path or before[1].way.path != path:
         return False
     words = joined_by(mentions, before[0], mention_and_option[0])
-    return "and" in words and _columns(before[1].entry) == _columns(entry)
-
-
-def _columns(entry: ValueEntry) -> tuple[str, ...]:
-    return tuple(column for column, _ in entry.conditions)
+    return "and" in words and columns_of(before[1].entry) == columns_of(entry)
 
 
 def _match_line(mentions: Mentions, mention: ValueMention, entry: ValueEntry) -> str:

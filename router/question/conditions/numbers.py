@@ -1,12 +1,10 @@
 """Numbers of a question, as conditions of a draft: keys, counts, comparisons."""
 
-from dataclasses import replace
-
-from router.catalog.identifiers import words_of
 from router.catalog.model import Catalog
 from router.catalog.paths import SchemaPaths
 from router.observability.trace import require_time
 from router.question.columns import ColumnChoice, ColumnFinder, add_choice, use_choice
+from router.question.conditions.measuring import UNFIT, UnitReader
 from router.question.draft import Draft
 from router.question.form import (
     AllCondition,
@@ -20,7 +18,9 @@ from router.question.language.comparisons import Comparison
 from router.question.language.grammar import comparative
 from router.question.language.mentions import Mentions
 from router.question.language.term_mentions import TermMention
-from router.question.language.units import conversion, fitting_unit, is_unit, measures
+from router.question.language.units import (
+    is_unit,
+)
 from router.question.language.value_mentions import ValueMention
 from router.question.relations import Relations
 
@@ -30,11 +30,8 @@ _MONEY_SIGNS = frozenset(
 )
 NAMED_MIN = 0.6
 """Sureness of a column beside a lone number from which the number is its value: "rating 5"."""
-COUNTED_MIN = 0.6
-SIZED = 0.35
-"""Sureness of a column that only the unit of a number names."""
-CONVERTED, UNFIT = 2, 3
-"""Misfits of a unit and a column: another unit of the same dimension; none that fits."""
+COUNTED_MIN, KEYED_MIN = 0.6, 0.55
+"""Sureness of a kind's words in front of or behind a number from which it counts or identifies rows."""
 
 
 class NumberReader:
@@ -45,6 +42,7 @@ class NumberReader:
         self._paths = paths
         self._columns = columns
         self._relations = Relations(catalog, paths)
+        self._units = UnitReader(columns)
 
     def add_numbers(self, draft: Draft, mentions: Mentions) -> None:
         """Add every comparison, key and count that a number states."""
@@ -75,7 +73,7 @@ class NumberReader:
             if mention.end not in (place, number.start):
                 continue
             for term in mention.of("kind"):
-                keyed = self._has_plain_key(term.kind)
+                keyed = term.weight >= KEYED_MIN and self._has_plain_key(term.kind)
                 if keyed and self._place_key(draft, mentions, (term.kind, number), mention):
                     return True
         return False
@@ -160,65 +158,15 @@ class NumberReader:
     ) -> bool:
         """Add "with at least two followers": a number in front of a link's noun."""
         step = self._relations.counted_link(draft.kind, mention, mentions)
-        if step is None:
-            return False
+        if step is None or number.value > (
+            self._catalog.visible_links[step.link].rows or number.value
+        ):
+            return False  # "over 17000 attackers" of 17 relationships are not counted
         draft.measures += _measure_conditions(Measure(function="count", path=(step,)), number)
         draft.use(number.start, mention.end, 0.9)
         words = mentions.words(number.start, mention.end)
         draft.matches.append(f"{words} → count of {step.link}")
         return True
-
-    def _measuring(
-        self, kind: str, what: tuple[Comparison, str], choices: list[ColumnChoice]
-    ) -> list[ColumnChoice]:
-        """Return the columns that may be measured in a unit, best first."""
-        number, unit = what
-        own = [
-            ColumnChoice((), kind, name, SIZED)
-            for name in self._columns.numeric(kind)
-            if measures(unit, words_of(name))
-        ]
-        misfits = [(self._misfit(unit, number, each), each) for each in (*choices, *own)]
-        order = sorted(
-            misfits, key=lambda pair: (pair[0] - (pair[0] == CONVERTED), -pair[1].weight, pair[0])
-        )
-        return [choice for _, choice in order]
-
-    def _misfit(self, unit: str, number: Comparison, choice: ColumnChoice) -> int:
-        """Return how badly a column measures in ``unit``, 0 for one whose name says it."""
-        words = words_of(choice.column)
-        if conversion(unit, words) is not None:
-            return 0
-        samples = [float(each) for each in self._columns.facts(choice).samples]
-        fitting = fitting_unit(unit, number.value, samples)
-        if fitting is None or not measures(unit, words):
-            return UNFIT
-        return 1 if conversion(unit, (fitting,)) == 1 else CONVERTED
-
-    def _convert_unit(
-        self, draft: Draft, number: Comparison, unit: str, choice: ColumnChoice
-    ) -> Comparison:
-        """Convert a number to the column's unit; an unknown one is left out by name."""
-        samples = [float(each) for each in self._columns.facts(choice).samples]
-        if unit in ("percent", "%") and samples and max(samples) <= 1 < number.value:
-            draft.use(number.end, number.end + 1, 1.0)
-            return replace(number, value=number.value / 100)  # a share from 0 to 1
-        if not is_unit(unit):
-            return number
-        factor = conversion(unit, words_of(choice.column))
-        if factor is None:
-            fitting = fitting_unit(unit, number.value, samples)
-            factor = conversion(unit, (fitting,)) if fitting else None
-            if factor is not None and factor != 1:
-                draft.assumed.append(
-                    f"{number.value:g} {unit} (taken for {number.value * factor:g} {fitting})"
-                )
-        if factor is None:
-            draft.left_out.append(f"{number.value:g} {unit}")
-            return number
-        draft.use(number.end, number.end + 1, 1.0)
-        high = None if number.high is None else number.high * factor
-        return replace(number, value=number.value * factor, high=high)
 
     def _add_comparison(
         self, draft: Draft, mentions: Mentions, number: Comparison
@@ -244,15 +192,17 @@ class NumberReader:
             if option.place and option.weight >= NAMED_MIN and has_digits
         ]
         if is_unit(unit):  # "2 hours" are of the column that measures time
-            choices = self._measuring(draft.kind, (number, unit), choices)
-            fitting = [option for option in choices if self._misfit(unit, number, option) < UNFIT]
+            choices = self._units.fitting(draft.kind, (number, unit), choices)
+            fitting = [
+                option for option in choices if self._units.misfit(unit, number, option) < UNFIT
+            ]
             named_choices = fitting or named_choices
         choices = choices if number.marked or money else named_choices
         if not choices:
             draft.cost += 0.3
             return None
         choice = choices[0]
-        number = self._convert_unit(draft, number, unit, choice)
+        number = self._units.convert(draft, number, unit, choice)
         values = [
             ValueCondition(column=choice.column, operator=number.sign, values=(number.value,))
         ]

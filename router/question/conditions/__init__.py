@@ -1,0 +1,1 @@
+"""Values, numbers and times of a question, as conditions of a draft."""
