@@ -99,9 +99,9 @@ def asks_for_others(mentions: Mentions) -> bool:
     words = [token.folded for token in mentions.tokens if token.is_word]
     named = words[:1] == ["which"] and words[1:2] != [] and words[1] not in _ACTING
     verb = 1 + named  # "which teams did X sponsor"
-    asks = words[:1] in (["what"], ["whom"], ["which"]) and words[verb : verb + 1]
+    asks = words[:1] in (["what"], ["whom"], ["which"]) and len(words) > verb
     asks = asks and words[verb] in _ACTING
-    return bool(asks) and words[-1] not in _COLUMN_VERBS
+    return asks and words[-1] not in _COLUMN_VERBS
 
 
 PLACES = frozenset(

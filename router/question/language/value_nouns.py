@@ -73,13 +73,9 @@ LOOKUP_COLUMNS = 1
 
 def name_by_values(mentions: Mentions, nouns: Mapping[str, Sequence[Term]]) -> Mentions:
     """Let the nouns of values name kinds where no surer words are there."""
-    covered = {place for each in mentions.dates for place in range(each.start, each.end)}
-    covered |= {
-        place
-        for each in (*mentions.values, *mentions.terms)
-        if not isinstance(each, TermMention) or any(t.weight >= SURENESS for t in each.of("kind"))
-        for place in range(each.start, each.end)
-    }
+    sure = [m for m in mentions.terms if any(t.weight >= SURENESS for t in m.of("kind"))]
+    spans = [(each.start, each.end) for each in (*mentions.dates, *mentions.values, *sure)]
+    covered = {place for start, end in spans for place in range(start, end)}
     added = []
     for place, token in enumerate(mentions.tokens):
         terms = nouns.get(singular(token.folded), ()) if place not in covered else ()
