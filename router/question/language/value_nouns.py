@@ -74,7 +74,9 @@ LOOKUP_COLUMNS = 1
 def name_by_values(mentions: Mentions, nouns: Mapping[str, Sequence[Term]]) -> Mentions:
     """Let the nouns of values name kinds where no surer words are there."""
     sure = [m for m in mentions.terms if any(t.weight >= SURENESS for t in m.of("kind"))]
-    spans = [(each.start, each.end) for each in (*mentions.dates, *mentions.values, *sure)]
+    spans = [(each.start, each.end) for each in mentions.dates]
+    spans += [(each.start, each.end) for each in mentions.values]
+    spans += [(each.start, each.end) for each in sure]
     covered = {place for start, end in spans for place in range(start, end)}
     added = []
     for place, token in enumerate(mentions.tokens):
