@@ -5,7 +5,7 @@ from functools import lru_cache
 from string import Template
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from sluice.rollout.analysis.cohorts import ROUTER_COHORTS, Cohort, CohortMapping
 from sluice.rollout.analysis.metric_model import AnyMetricModel
@@ -38,6 +38,30 @@ class GateKind(StrEnum):
 RELATIVE_KINDS = (GateKind.BASELINE, GateKind.CONTROL)
 
 
+_CONVERSIONS = {
+    **dict.fromkeys(("ms", "millis", "milliseconds"), ("seconds", "divide the query by 1000")),
+    **dict.fromkeys(("us", "micros", "microseconds"), ("seconds", "divide the query by 1000000")),
+    **dict.fromkeys(("minutes", "min"), ("seconds", "multiply the query by 60")),
+    **dict.fromkeys(("percent", "%"), ("ratio", "divide the query by 100")),
+    **dict.fromkeys(
+        ("rps", "qps", "per_minute"), ("per_second", "use rate(), which is a second's")
+    ),
+}
+
+
+def _suggest_conversion(unit: object) -> object:
+    if isinstance(unit, str) and unit.lower() in _CONVERSIONS:
+        supported, conversion = _CONVERSIONS[unit.lower()]
+        raise ValueError(f"{unit!r} is not supported: write {supported}, and {conversion}")
+    return unit
+
+
+Unit = Annotated[
+    Literal["seconds", "ratio", "bytes", "count", "score", "per_second"],
+    BeforeValidator(_suggest_conversion),
+]
+
+
 class Metric(Model):
     """A PromQL template over ``$cohort`` (a regular expression) and ``$window``.
 
@@ -49,7 +73,7 @@ class Metric(Model):
     query: str = Field(min_length=1)
     samples: str | None = None
     statistic: Statistic | None = None
-    unit: Literal["seconds", "ratio", "bytes", "count", "score", "per_second"]
+    unit: Unit
     description: str = ""
     cohorts: CohortMapping = ROUTER_COHORTS
     model: AnyMetricModel | None = None

@@ -1,7 +1,7 @@
 """Stand-ins for the broken parts of a plan, so that the rest can still be cross-checked.
 
-A plan with a wrong threshold *and* a rollback target that does not exist shall hear of both at once.
-Nothing healed is ever run: it only lets ``cross_check`` look at what is left.
+A wrong threshold *and* a rollback target that does not exist are reported at once. A plan with
+placeholders is never run: the checks between fields look at what is left of it.
 """
 
 import copy
@@ -36,9 +36,20 @@ def with_placeholders(data: dict[str, YamlValue], broken: list[Location]) -> dic
 
 def overlaps(place: Location, broken: list[Location]) -> bool:
     """Return True if a problem at ``place`` may come from a placeholder."""
+    extents = [location[: _extent(location)] for location in broken]
     return any(
-        place[: len(location)] == location or location[: len(place)] == place for location in broken
+        place[: len(extent)] == extent or extent[: len(place)] == place for extent in extents
     )
+
+
+def _extent(location: Location) -> int:
+    """Return how much of the location a placeholder replaces: a whole metric, rule or baseline."""
+    match location:
+        case ("metrics" | "baselines", _, *_):
+            return 2
+        case ("steps", _, str(which), _, *_) if which in _RULE_LISTS:
+            return 4
+    return len(location)
 
 
 def _placeholder_gate(data: dict[str, YamlValue]) -> dict[str, YamlValue]:

@@ -1,4 +1,4 @@
-"""A plan with mistakes of every kind hears of all of them in one go, and of each once."""
+"""All mistakes of a plan are reported in one go, and each of them once."""
 
 import re
 from contextlib import suppress
@@ -49,11 +49,21 @@ def test_a_problem_in_a_yaml_anchor_is_reported_once() -> None:
     assert "aliases of it" in found[0]
 
 
+@pytest.mark.parametrize(
+    ("unit", "fix"),
+    [("milliseconds", "divide the query by 1000"), ("percent", "divide the query by 100")],
+)
+def test_a_unit_that_plans_do_not_have_is_answered_with_the_conversion(unit: str, fix: str) -> None:
+    """The metric's placeholder is not blamed for what it lacks."""
+    (problem,) = plan_problems(PHASE4.replace("unit: per_second", f"unit: {unit}", 1))
+    assert fix in problem
+
+
 def test_only_names_that_the_plan_has_are_suggested() -> None:
     text = PHASE4.replace("threshold: 1s", "threshold: 1parsec").replace(
         "metric: complaints", "metric: complains"
     )
-    assert not any("healed" in one for one in plan_problems(text))
+    assert not any("placeholder" in one for one in plan_problems(text))
 
 
 @settings(max_examples=20, deadline=None)  # a plan of 300 lines takes its time
