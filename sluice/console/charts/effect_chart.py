@@ -7,6 +7,7 @@ from markupsafe import Markup
 
 from sluice.console.charts.gate_chart import Reading
 from sluice.console.charts.svg import Scale, path_of, title
+from sluice.rollout.analysis.value_format import format_effect
 from sluice.rollout.analysis.verdict import Effect
 
 WIDTH, HEIGHT, MARGIN = 320, 96, 6
@@ -25,20 +26,11 @@ def effect_chart(readings: Sequence[Reading]) -> Markup:
     x = Scale(points[0][0].timestamp(), points[-1][0].timestamp(), MARGIN, WIDTH - MARGIN)
     y = Scale(min(values + lines), max(values + lines), HEIGHT - MARGIN, MARGIN)
     head = Markup('<svg class="effect" viewBox="0 0 {} {}" role="img" aria-label="{}">')
-    label = describe_effect(points[-1][1])
+    label = format_effect(points[-1][1])
     parts = [head.format(WIDTH, HEIGHT, label), title(label)]
     parts += _rules(y, UNCHANGED[kind], limit)
     parts += _band(points, x, y)
     return Markup("").join([*parts, Markup("</svg>")])
-
-
-def describe_effect(effect: Effect) -> str:
-    """Write the effect with its interval and the harmful limit."""
-    word = "times the control" if effect.kind == "ratio" else "against the control"
-    sign = "" if effect.kind == "ratio" else "+"
-    shown = [f"{value:{sign}.3g}" for value in (effect.estimate or 0.0, *_bounds(effect))]
-    limit = "" if effect.limit is None else f"; harm beyond {effect.limit:{sign}.3g}"
-    return f"{shown[0]} {word} ({shown[1]} to {shown[2]}{limit})"
 
 
 def _is_known(effect: Effect) -> bool:

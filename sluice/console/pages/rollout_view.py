@@ -6,11 +6,12 @@ from datetime import datetime, timedelta
 
 from markupsafe import Markup
 
-from sluice.console.charts.effect_chart import describe_effect, effect_chart
+from sluice.console.charts.effect_chart import effect_chart
 from sluice.console.charts.gate_chart import gate_chart, gate_readings
 from sluice.console.charts.percentage_chart import percentage_chart
 from sluice.console.feeds.rollout_feed import RolloutSnapshot
 from sluice.rollout.analysis.gate import Gate, Severity
+from sluice.rollout.analysis.value_format import format_effect
 from sluice.rollout.analysis.verdict import Check, Verdict
 from sluice.rollout.engine.approvals import (
     approval_expires_at,
@@ -173,7 +174,7 @@ def _gates(check: Check | None, checks: Sequence[Check]) -> list[JudgedGate]:
 
 def _judged_gate(verdict: Verdict, course: Sequence[Check]) -> JudgedGate:
     readings = gate_readings(course, verdict.gate)
-    text = describe_effect(verdict.effect) if verdict.effect else ""
+    text = format_effect(verdict.effect) if verdict.effect else ""
     return JudgedGate(verdict, gate_chart(readings), effect_chart(readings), text)
 
 

@@ -18,8 +18,14 @@ from sluice.rollout.analysis.stats.bounded_means import BoundedMeanTest
 from sluice.rollout.analysis.stats.means import MeanTest
 from sluice.rollout.analysis.stats.result import PRINTED_MAX_LOG, SequentialResult
 from sluice.rollout.analysis.stats.user_means import UserMeansState, UserMeansTest
-from sluice.rollout.analysis.tracks import Segment, alpha_share, enter_segment, split_into_segments
-from sluice.rollout.analysis.verdict import Outcome, Verdict
+from sluice.rollout.analysis.tracks import (
+    Segment,
+    alpha_share,
+    enter_segment,
+    restart_interval,
+    split_into_segments,
+)
+from sluice.rollout.analysis.verdict import Effect, Outcome, Verdict
 from sluice.rollout.units import format_duration
 
 E_VALUE_UNIT = "e-value"
@@ -106,6 +112,23 @@ def judge_blocks(
     if usable and track.blocks:
         track = track.model_copy(update={"test_state": round_floats(state.model_dump(mode="json"))})
     return _verdict(judge, (track, state), (context, error)), track
+
+
+def shown_effect(gate: Gate, metric: Metric, track: SequentialState, alpha: float) -> Effect | None:
+    """Return the effect that a track shows, with an interval that holds at every look.
+
+    ``alpha``: the gate's part in the step. A track without evidence shows what the attempt before had.
+    None for a statistic without an effect, and for one that starts again within the step.
+    """
+    if metric.statistic is None or restart_interval(metric.statistic) is not None:
+        return None
+    if not track.test_state:
+        before = {"test_state": track.earlier, "attempt": max(track.attempt - 1, 0)}
+        track = track.model_copy(update={**before, "earlier": {}})
+    judge = _Judge(gate, metric.statistic, adapter_for(metric.statistic, gate), alpha)
+    if not track.test_state:
+        return None
+    return judge.tool.effect(judge.parse_state(track), judge.alpha_of(track))
 
 
 def _add_segments(

@@ -1,7 +1,7 @@
 """Values for people: with their unit, and never alike when they differ."""
 
 from sluice.rollout.analysis.gate import Gate, GateKind, Metric
-from sluice.rollout.analysis.verdict import Verdict
+from sluice.rollout.analysis.verdict import Effect, Verdict
 
 PER_HOUR = "/h"
 """The end of a slope's unit: ``bytes/h``."""
@@ -69,3 +69,16 @@ def _exact_form(size: float, unit: str) -> tuple[float, str]:
 def format_verdict(verdict: Verdict) -> tuple[str, str]:
     """Format a verdict's reading and its limit, so that they differ where the values do."""
     return format_distinct((verdict.value, verdict.limit), verdict.unit)
+
+
+def format_effect(effect: Effect) -> str:
+    """Format an effect with its interval and the harmful limit; a bound without a number is unknown."""
+    if effect.estimate is None:
+        return "not known yet"
+    word = "times the control" if effect.kind == "ratio" else "against the control"
+    sign = "" if effect.kind == "ratio" else "+"
+    low, high = (
+        "unknown" if bound is None else f"{bound:{sign}.3g}" for bound in (effect.low, effect.high)
+    )
+    limit = "" if effect.limit is None else f"; harm beyond {effect.limit:{sign}.3g}"
+    return f"{effect.estimate:{sign}.3g} {word} ({low} to {high}{limit})"

@@ -6,15 +6,12 @@ People add what no metric knows; nothing is claimed here that the record doesn't
 from collections.abc import Iterator
 
 from sluice.rollout.analysis.gate import RELATIVE_KINDS, GateKind, Model
-from sluice.rollout.analysis.value_format import format_value
 from sluice.rollout.analysis.verdict import Outcome, Verdict
 from sluice.rollout.engine.state import Rollback, RollbackKind
 from sluice.rollout.review.blast_radius import BlastRadius
-from sluice.rollout.review.metric_impacts import MetricImpact
 from sluice.rollout.review.report import GateRow, Report, StepChecks
 from sluice.rollout.units import format_elapsed
 
-NOTABLE_CHANGE = 0.02
 NARROW_MARGIN = 0.1
 OFTEN_SHARE = 0.2
 PRODUCT_ACTOR = "sluice"
@@ -56,9 +53,9 @@ def _went_well(report: Report) -> Iterator[str]:
     successful_count, total = _count(report, Outcome.SUCCESSFUL)
     if successful_count:
         yield f"{successful_count} of {total} checks were Successful."
-    for impact in report.impacts:
-        if impact.is_improvement and _is_notable(impact):
-            yield f"{impact.metric} improved: {_format_change(impact)}."
+    for comparison in report.comparisons:
+        if comparison.is_improvement:
+            yield f"{comparison.metric} improved: {comparison.text}."
     for rollback in report.rollbacks:
         if rollback.confirmation:
             yield f"The {_rollback_name(rollback)} was confirmed: {rollback.confirmation}."
@@ -75,9 +72,9 @@ def _went_wrong(report: Report) -> Iterator[str]:
     for step, row in _rows(report):
         if row.outcomes.get(Outcome.FAILED) and not row.last.dry_run:
             yield f"{_format_share(row, Outcome.FAILED)} of {row.gate} in step {step.step} Failed."
-    for impact in report.impacts:
-        if impact.is_improvement is False and _is_notable(impact):
-            yield f"{impact.metric} got worse: {_format_change(impact)}."
+    for comparison in report.comparisons:
+        if comparison.is_improvement is False:
+            yield f"{comparison.metric} got worse: {comparison.text}."
 
 
 def _unexpected_issues(report: Report) -> Iterator[str]:
@@ -128,15 +125,6 @@ def _format_share(row: GateRow, outcome: Outcome) -> str:
 
 def _rollback_name(rollback: Rollback) -> str:
     return _ROLLBACK_NAMES[rollback.kind]
-
-
-def _format_change(impact: MetricImpact) -> str:
-    before, after = (format_value(v, impact.unit) for v in (impact.before, impact.after))
-    return f"{before} → {after} ({impact.change:+.1%})"
-
-
-def _is_notable(impact: MetricImpact) -> bool:
-    return impact.is_significant and abs(impact.change or 0.0) >= NOTABLE_CHANGE
 
 
 def describe_blast_radius(radius: BlastRadius) -> str:

@@ -1,14 +1,15 @@
-"""The guide's Metrics Impact: each metric before and after, and whether the difference is noise."""
+"""The guide's Metrics Impact: each metric before and after.
+
+The difference is of two times, so it shows no effect of the treatment (``control_comparison`` does).
+"""
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 from typing import Literal
 
 from sluice.rollout.analysis.gate import Gate, GateKind, Model
 from sluice.rollout.analysis.verdict import Check, Verdict
 from sluice.rollout.engine.state import State
 from sluice.rollout.plan.schema import Step
-from sluice.rollout.review.significance import is_significant
 
 ImpactGroup = Literal["Latency", "Accuracy", "User satisfaction", "Other"]
 
@@ -18,10 +19,7 @@ _ACCURACY = ("accuracy", "correct", "precision", "recall")
 
 
 class MetricImpact(Model):
-    """One metric before (recorded baseline) and after (last check that measured it).
-
-    ``is_significant``: the readings of the two steps differ by more than their noise.
-    """
+    """One metric before (recorded baseline) and after (last check that measured it)."""
 
     group: ImpactGroup
     metric: str
@@ -29,8 +27,6 @@ class MetricImpact(Model):
     before: float | None
     after: float | None
     after_step: str = ""
-    direction: str = "below"
-    is_significant: bool = False
 
     @property
     def change(self) -> float | None:
@@ -39,20 +35,13 @@ class MetricImpact(Model):
             return None
         return self.after / self.before - 1
 
-    @property
-    def is_improvement(self) -> bool | None:
-        """True for a change to the good side of the metric's gates; None without a change."""
-        if not self.change:
-            return None
-        return (self.change < 0) == (self.direction == "below")
-
 
 def metric_impacts(state: State, checks: Sequence[Check]) -> Iterator[MetricImpact]:
     """Compare each baseline with the metric's last value."""
     after = _last_measured(state, checks)
     for gate in state.plan.baselines:
         before = state.baseline.get(gate.metric)
-        step, last_gate, verdict = after.get(gate.metric, ("", gate, None))
+        step, verdict = after.get(gate.metric, ("", None))
         yield MetricImpact(
             group=impact_group(gate.metric, state.plan.metrics[gate.metric].unit),
             metric=gate.metric,
@@ -60,35 +49,7 @@ def metric_impacts(state: State, checks: Sequence[Check]) -> Iterator[MetricImpa
             before=before.value if before else None,
             after=verdict.value if verdict else None,
             after_step=step,
-            direction=last_gate.direction,
-            is_significant=_is_significant(state, checks, (step, last_gate)),
         )
-
-
-def _is_significant(state: State, checks: Sequence[Check], after: tuple[str, Gate]) -> bool:
-    """Compare the readings of the steps that record the baseline with those of the last step."""
-    step, gate = after
-    baseline_steps = {plan_step.name for plan_step in state.plan.steps if plan_step.record_baseline}
-    before = _readings(state, checks, (baseline_steps, gate))
-    return is_significant(before, _readings(state, checks, ({step}, gate)))
-
-
-def _readings(
-    state: State, checks: Sequence[Check], steps_and_gate: tuple[set[str], Gate]
-) -> list[float]:
-    """Return the values of a metric in these steps, one a window: overlapping ones repeat."""
-    steps, target_gate = steps_and_gate
-    values: list[float] = []
-    last_at: datetime | None = None
-    for check in (check for check in checks if check.step in steps):
-        for gate, verdict in gate_verdicts(state.plan.step(check.step), check):
-            is_wanted = gate.metric == target_gate.metric and gate.kind not in SERIES_SUFFIX
-            if not is_wanted or verdict.value is None:
-                continue
-            if last_at is None or check.at - last_at >= gate.window:
-                values.append(verdict.value)
-                last_at = check.at
-    return values
 
 
 def impact_group(metric: str, unit: str) -> ImpactGroup:
@@ -100,7 +61,7 @@ def impact_group(metric: str, unit: str) -> ImpactGroup:
     return "Latency" if unit == "seconds" else "Other"
 
 
-def _last_measured(state: State, checks: Sequence[Check]) -> dict[str, tuple[str, Gate, Verdict]]:
+def _last_measured(state: State, checks: Sequence[Check]) -> dict[str, tuple[str, Verdict]]:
     """Return each metric's last value after the baseline; the treatment's where it was measured."""
     last: dict[str, tuple[str, Gate, Verdict]] = {}
     for check in checks:
@@ -112,7 +73,7 @@ def _last_measured(state: State, checks: Sequence[Check]) -> dict[str, tuple[str
             if earlier and earlier[1].cohort == "treatment" and gate.cohort != "treatment":
                 continue
             last[gate.metric] = (step.name, gate, verdict)
-    return last
+    return {metric: (step_name, verdict) for metric, (step_name, _, verdict) in last.items()}
 
 
 def gate_verdicts(step: Step, check: Check) -> Iterator[tuple[Gate, Verdict]]:

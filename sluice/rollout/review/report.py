@@ -17,6 +17,7 @@ from sluice.rollout.engine.event_chain import Event
 from sluice.rollout.engine.state import Rollback, State
 from sluice.rollout.plan.schema import Step
 from sluice.rollout.review.blast_radius import BlastRadius, blast_radii
+from sluice.rollout.review.control_comparison import ControlComparison, control_comparisons
 from sluice.rollout.review.metric_impacts import (
     SERIES_SUFFIX,
     MetricImpact,
@@ -95,6 +96,7 @@ class Report(Model):
     percentage_max: float
     stages: tuple[StageSpan, ...]
     impacts: tuple[MetricImpact, ...]
+    comparisons: tuple[ControlComparison, ...]
     decisions: tuple[Event, ...]
     red_flag_events: tuple[Event, ...]
     rollbacks: tuple[Rollback, ...]
@@ -134,6 +136,7 @@ def build_report(
         percentage_max=max((point.value for point in percentages), default=0.0),
         stages=tuple(_stages(state, plan_checks, at)),
         impacts=tuple(metric_impacts(state, plan_checks)),
+        comparisons=tuple(control_comparisons(state)),
         decisions=tuple(event for event in state.timeline if event.actor != "sluice"),
         red_flag_events=tuple(event for event in state.timeline if event.kind == "red_flag"),
         rollbacks=rollbacks,

@@ -6,7 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluice.rollout.analysis.value_format import PER_HOUR, format_distinct, format_value
+from sluice.rollout.analysis.value_format import (
+    PER_HOUR,
+    format_distinct,
+    format_effect,
+    format_value,
+)
+from sluice.rollout.analysis.verdict import Effect
 
 UNITS = ["seconds", "ratio", "bytes", "count", "score", "per_second", "e-value"]
 units = st.sampled_from([*UNITS, *(f"{unit}{PER_HOUR}" for unit in UNITS)])
@@ -46,3 +52,18 @@ def test_digits_are_as_many_as_needed(
     pair: tuple[float, float], unit: str, texts: tuple[str, str]
 ) -> None:
     assert format_distinct(pair, unit) == texts
+
+
+@pytest.mark.parametrize(
+    ("effect", "text"),
+    [
+        (Effect(kind="ratio"), "not known yet"),
+        (Effect(kind="ratio", estimate=2, low=1.1), "2 times the control (1.1 to unknown)"),
+        (
+            Effect(kind="difference", estimate=0.1, low=0.0, high=0.2, limit=0.3),
+            "+0.1 against the control (+0 to +0.2; harm beyond +0.3)",
+        ),
+    ],
+)
+def test_a_bound_that_is_unknown_is_not_printed_as_zero(effect: Effect, text: str) -> None:
+    assert format_effect(effect) == text

@@ -1,17 +1,20 @@
 """The post-mortem claims nothing that its readings do not show."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
 
 from sluice.rollout.analysis.gate import GateKind
+from sluice.rollout.analysis.sequential_state import SequentialState
+from sluice.rollout.analysis.stats.user_means import UserMeansBlock, UserMeansTest, UserSums
 from sluice.rollout.analysis.verdict import Check, Outcome, Verdict
 from sluice.rollout.engine import transitions
 from sluice.rollout.engine.commands import Command, Verb
-from sluice.rollout.plan.schema import ExpectedTraffic
-from sluice.rollout.review.lessons import Lessons, lessons_learned
+from sluice.rollout.engine.state import State
+from sluice.rollout.plan.schema import ExpectedTraffic, RolloutPlan
+from sluice.rollout.review.lessons import lessons_learned
 from sluice.rollout.review.report import GateRow, build_report
-from sluice.rollout.review.significance import rank_test_p_value
 from tests.unit.rollout.review.test_report import (
     CHECKS,
     PLAN,
@@ -21,45 +24,73 @@ from tests.unit.rollout.review.test_report import (
     verdict,
 )
 
-STEADY = (0.40, 0.42, 0.39, 0.41, 0.40, 0.43, 0.38, 0.41, 0.40, 0.42)
-
-
-def lessons_of(baseline: tuple[float, ...], canary: tuple[float, ...]) -> Lessons:
-    checks = [latency_check("baseline", minute, value) for minute, value in enumerate(baseline)]
-    checks += [latency_check("canary", 20 + minute, value) for minute, value in enumerate(canary)]
-    return lessons_learned(build_report(rolled_back_state(), "Interim", minutes(60), checks))
+USERS = 400.0
+BETTER, WORSE, ALIKE = 0.7, 0.5, 0.601
 
 
 def latency_check(step: str, minute: float, value: float) -> Check:
     return check(step, minute, verdict("latency_p99", Outcome.SUCCESSFUL, value, 1.0))
 
 
-def test_a_metric_got_worse_only_if_its_readings_differ_by_more_than_noise() -> None:
-    noisy = (0.43, 0.38, 0.44, 0.40, 0.39, 0.45, 0.41, 0.40, 0.37, 0.43)
-    assert not any("got worse" in line for line in lessons_of(STEADY, noisy).went_wrong)
-    slower = tuple(value + 0.2 for value in STEADY)
-    assert any("latency_p99 got worse" in line for line in lessons_of(STEADY, slower).went_wrong)
-    faster = tuple(value - 0.2 for value in STEADY)
-    assert any("latency_p99 improved" in line for line in lessons_of(STEADY, faster).went_well)
+def sums_of(mean: float) -> UserSums:
+    """Return the sums over users whose own means spread by 0.2, each of weight 1."""
+    squares = USERS * (mean**2 + 0.2**2)
+    return UserSums(
+        weight=USERS, value=USERS * mean, square=squares, product=USERS * mean, weight_square=USERS
+    )
 
 
-def test_few_readings_show_nothing() -> None:
-    assert not any("got worse" in line for line in lessons_of(STEADY[:3], (0.9, 0.9)).went_wrong)
+def compared_state(treatment: float) -> State:
+    """Return a rollout whose gate compared the rewards of treated users with control's 0.6."""
+    reward = {"query": "r", "unit": "score", "statistic": REWARDS}
+    gate = {"name": "evidence", "metric": "users_reward", "kind": "statistical", "window": "1m"}
+    document = PLAN.model_dump(mode="json")
+    document["metrics"]["users_reward"] = reward
+    document["steps"][1]["gates"].append(gate)
+    block = UserMeansBlock(treatment=sums_of(treatment), control=sums_of(0.6))
+    test = UserMeansTest(effect=0.05)
+    shown = test.update(test.start(), block).model_dump(mode="json")
+    state = rolled_back_state()
+    state.plan = RolloutPlan.model_validate(document)
+    state.sequential_states = {
+        "gates/evidence": SequentialState(until=minutes(8), blocks=1, test_state=shown)
+    }
+    return state
 
 
-@pytest.mark.parametrize(
-    ("before", "after", "p_value"),
-    [
-        ((1, 2, 3, 4, 5, 6, 7, 8), (1, 2, 3, 4, 5, 6, 7, 8), 1.0),
-        ((1, 2, 3, 4, 5, 6, 7, 8), (11, 12, 13, 14, 15, 16, 17, 18), 0.000939),
-        ((1, 1, 1, 2, 2, 3, 3, 3), (2, 3, 3, 4, 4, 4, 5, 5), 0.008344),
-    ],
-)
-def test_the_rank_test_gives_the_textbooks_p_value(
-    before: tuple[float, ...], after: tuple[float, ...], p_value: float
-) -> None:
-    """Values of ``scipy.stats.mannwhitneyu(method="asymptotic")``."""
-    assert rank_test_p_value(before, after) == pytest.approx(p_value, rel=0.001)
+REWARDS = {"test": "user_means", "sums": 'rewards{cohort=~"$cohort",sum="$sum"}', "effect": 0.05}
+
+
+def judged(state: State, checks: Sequence[Check] = ()) -> list[str]:
+    """Return the lines that call a metric better or worse."""
+    lessons = lessons_learned(build_report(state, "Interim", minutes(60), checks))
+    lines = (*lessons.went_well, *lessons.went_wrong)
+    return [line for line in lines if "improved" in line or "got worse" in line]
+
+
+def test_a_metric_is_better_or_worse_only_beside_the_control_of_the_same_hours() -> None:
+    (better,) = judged(compared_state(BETTER))
+    assert better.startswith("users_reward improved: +0.1 against the control (+0.0")
+    assert better.endswith("in canary.")
+    (worse,) = judged(compared_state(WORSE))
+    assert worse.startswith("users_reward got worse: -0.1 against the control (-0.1")
+    assert judged(compared_state(ALIKE)) == []
+
+
+def test_a_change_since_the_baseline_shows_nothing() -> None:
+    """Another week, another season: every reading is twice the baseline's."""
+    checks = [latency_check("baseline", minute, 0.4) for minute in range(20)]
+    checks += [latency_check("canary", 20 + minute, 0.8) for minute in range(20)]
+    assert judged(rolled_back_state(), checks) == []
+
+
+def test_a_rollback_leaves_what_the_attempt_before_it_showed() -> None:
+    state = compared_state(WORSE)
+    tracks = {name: track.next_attempt() for name, track in state.sequential_states.items()}
+    state.sequential_states = tracks
+    assert len(judged(state)) == 1
+    state.sequential_states = {"gates/evidence": SequentialState(until=minutes(8))}
+    assert judged(state) == []
 
 
 def narrow(value: float, limit: float, **fields: object) -> bool:
@@ -160,10 +191,6 @@ def test_advice_follows_from_what_was_recorded() -> None:
     assert "Dry run of trial would have failed" in advice
     assert "Make flaky measurable at all times" in advice
     assert advice.count("Rehearse the cause of") == (rollback.finding is not None)
-
-
-def test_readings_that_are_all_alike_differ_in_nothing() -> None:
-    assert rank_test_p_value((1.0,) * 8, (1.0,) * 8) == 1.0
 
 
 def test_exposure_is_estimated_from_the_red_flag_where_no_check_counted() -> None:

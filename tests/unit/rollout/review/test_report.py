@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from sluice.rollout.analysis.gate import Severity
 from sluice.rollout.analysis.reading import Reading
 from sluice.rollout.analysis.verdict import Check, Outcome, Verdict
@@ -171,15 +173,13 @@ def test_each_stage_has_its_dates_or_was_not_reached() -> None:
 def test_impact_compares_the_baseline_with_the_last_measured_value() -> None:
     latency, reward = report().impacts
     assert (latency.group, latency.before, latency.after) == ("Latency", 0.4, 1.2)
-    assert (latency.after_step, latency.is_improvement) == ("canary", False)
-    assert (reward.group, reward.after, reward.is_improvement) == ("User satisfaction", 0.66, True)
+    assert (latency.after_step, latency.change) == ("canary", pytest.approx(2.0))
+    assert (reward.group, reward.after) == ("User satisfaction", 0.66)
 
 
-def test_without_a_later_measurement_no_improvement_is_reported() -> None:
+def test_without_a_later_measurement_no_change_is_reported() -> None:
     alone = build_report(rolled_back_state(), "Interim", minutes(11), CHECKS[:1])
-    assert [(i.after, i.change, i.is_improvement) for i in alone.impacts] == [
-        (None, None, None)
-    ] * 2
+    assert [(i.after, i.change) for i in alone.impacts] == [(None, None)] * 2
 
 
 def test_metrics_fall_under_the_guides_lines() -> None:
