@@ -35,7 +35,7 @@ COMMANDS = {
     "watch": CommandSpec("Rollouts", "rollouts", "watch", "rollouts"),
     "list": CommandSpec("Rollouts", "records.listing", "list_rollouts", "rollouts"),
     "explain": CommandSpec("Rollouts", "records.explain", "explain_rollout", "rollouts"),
-    "cohorts": CommandSpec("Rollouts", "records.explain", "compare_cohorts", "rollouts"),
+    "cohorts": CommandSpec("Rollouts", "cohorts", "compare_cohorts", "rollouts"),
     "ledger": CommandSpec("Servers", "verify", "app", "rollouts"),
     "verify": CommandSpec("Rollouts", "verify", "verify"),
     "report": CommandSpec("Rollouts", "records.report", "report", "worker"),

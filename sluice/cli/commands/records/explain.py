@@ -1,8 +1,7 @@
-"""``sluice explain``: the reason of each decision, from the ledger; ``sluice cohorts``: their users."""
+"""The command ``sluice explain``: the reason of each decision, from the ledger."""
 
 import asyncio
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -14,18 +13,14 @@ from activities.contract.timeline_ledger import (
     read_checks,
     read_events,
 )
-from sluice.cli.clients.cohort_counts import fetch_splits
 from sluice.cli.clients.ledger import fetch_live_state, open_ledger, resolve_rollout_id
-from sluice.cli.clients.rollouts import Rollouts
 from sluice.cli.context import Context
-from sluice.cli.errors import CliError, Exit
-from sluice.cli.options import FlagArgument, RolloutArgument
+from sluice.cli.options import RolloutArgument
 from sluice.cli.output import JsonOption, print_result
 from sluice.cli.views.explain import explanation_document, print_explanations
 from sluice.rollout.engine.event_chain import Event
 from sluice.rollout.engine.state import Finding
 from sluice.rollout.engine.timeline import findings_of
-from sluice.rollout.review.cohort_split import exposures, sample_ratio_metric, unlike_splits
 from sluice.rollout.review.explain import Explanation, RecordedCheck, explain
 
 
@@ -69,35 +64,3 @@ async def _explain_events(
         for record in await read_checks(ledger, rollout_id)
     ]
     return explain(events, checks, findings)
-
-
-def compare_cohorts(flag: FlagArgument = None, json: JsonOption = False) -> None:
-    """Compare the cohorts' new users with the promised share: by step, by process, by hour first seen.
-
-    It finds where a sample-ratio mismatch comes from. Exit code: 1 when a part is unlike the promise.
-    """
-    asyncio.run(_compare_cohorts(flag, json))
-
-
-async def _compare_cohorts(flag: str | None, json: bool) -> None:
-    context = Context.read()
-    rollouts = Rollouts(await context.connect_temporal())
-    state = await rollouts.fetch_state(await rollouts.resolve_flag(flag))
-    metric, shared = sample_ratio_metric(state), list(exposures(state, datetime.now(UTC)))
-    if metric is None:
-        raise CliError("The plan has no metric with `test: sample_ratio`.", Exit.NOT_FOUND)
-    if not shared:
-        raise CliError("No share of users has had the treatment yet.", Exit.NOT_FOUND)
-    splits = fetch_splits(context, metric, shared)
-    unlike = unlike_splits(splits)
-    document = {
-        "splits": [split.model_dump(mode="json") | {"chance": split.chance} for split in splits],
-        "unlike": [f"{split.by} {split.name}" for split in unlike],
-    }
-    lines = [f"{'! ' if split in unlike else '  '}{split.text}" for split in splits]
-    end = f"{len(unlike)} of {len(splits)} parts are unlike the promise" + (
-        " (!)" if unlike else ""
-    )
-    print_result(json, document, "\n".join([*lines, end]))
-    if unlike:
-        raise typer.Exit(Exit.FAILED)
