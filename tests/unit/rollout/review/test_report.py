@@ -173,7 +173,8 @@ def test_each_stage_has_its_dates_or_was_not_reached() -> None:
 def test_impact_compares_the_baseline_with_the_last_measured_value() -> None:
     latency, reward = report().impacts
     assert (latency.group, latency.before, latency.after) == ("Latency", 0.4, 1.2)
-    assert (latency.after_step, latency.change) == ("canary", pytest.approx(2.0))
+    assert latency.after_step == "canary"
+    assert latency.change == pytest.approx(2.0)
     assert (reward.group, reward.after) == ("User satisfaction", 0.66)
 
 
