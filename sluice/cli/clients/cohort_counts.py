@@ -11,7 +11,7 @@ from sluice.cli.output import without_password
 from sluice.rollout.analysis.blocks import render_selector
 from sluice.rollout.analysis.cohorts import Cohort
 from sluice.rollout.analysis.gate import Metric
-from sluice.rollout.review.cohort_split import CohortSplit, Exposure
+from sluice.rollout.review.cohort_split import CohortSplit, SharedSpan
 from sluice.rollout.units import format_duration
 
 HOURS_MAX = 48
@@ -22,7 +22,7 @@ Vector = dict[str, float]
 
 
 def fetch_splits(
-    context: Context, metric: Metric, exposures: Sequence[Exposure]
+    context: Context, metric: Metric, exposures: Sequence[SharedSpan]
 ) -> list[CohortSplit]:
     """Read the users of each exposure, and of the last one by process and by hour.
 
@@ -45,7 +45,7 @@ def fetch_splits(
         ) from error
 
 
-def _splits(counts: "_UserCounts", exposures: Sequence[Exposure]) -> Iterator[CohortSplit]:
+def _splits(counts: "_UserCounts", exposures: Sequence[SharedSpan]) -> Iterator[CohortSplit]:
     for exposure in exposures:
         yield from counts.compare("step", exposure, exposure.step)
     live = exposures[-1]
@@ -63,7 +63,7 @@ class _UserCounts:
     def __init__(self, http: httpx.Client, metric: Metric) -> None:
         self._http, self._metric = http, metric
 
-    def compare(self, by: str, exposure: Exposure, name: str = "") -> Iterator[CohortSplit]:
+    def compare(self, by: str, exposure: SharedSpan, name: str = "") -> Iterator[CohortSplit]:
         """Yield the users of both cohorts in this time; without a name, for each process."""
         treatment, control = (
             self._read(cohort, exposure, by_process=not name) for cohort in ("treatment", "control")
@@ -79,7 +79,7 @@ class _UserCounts:
                 }
             )
 
-    def _read(self, cohort: Cohort, exposure: Exposure, *, by_process: bool) -> Vector:
+    def _read(self, cohort: Cohort, exposure: SharedSpan, *, by_process: bool) -> Vector:
         statistic = self._metric.statistic
         assert statistic is not None  # noqa: S101  the caller chose a metric with one
         selector = render_selector(

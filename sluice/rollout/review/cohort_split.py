@@ -16,11 +16,11 @@ from sluice.rollout.engine.state import State
 from sluice.rollout.plan.alpha_budget import FULL_PERCENTAGE
 
 CHANCE_MAX = 0.001
-"""A part whose share comes by chance once in so many looks, divided by the number of parts, stands out."""
+"""A part whose share comes by chance once in so many looks, divided by the number of parts, is unlike the promise."""
 USERS_MIN = 20
 
 
-class Exposure(Model):
+class SharedSpan(Model):
     """A time in which one share of users had the treatment."""
 
     step: str
@@ -64,7 +64,7 @@ def unlike_splits(splits: Sequence[CohortSplit]) -> list[CohortSplit]:
     return [split for split in splits if split.chance * len(splits) < CHANCE_MAX]
 
 
-def exposures(state: State, now: datetime) -> Iterator[Exposure]:
+def exposures(state: State, now: datetime) -> Iterator[SharedSpan]:
     """Yield each time with two cohorts, from the timeline; the live one ends now."""
     changes: list[Event] = []
     for event in state.timeline:
@@ -76,7 +76,7 @@ def exposures(state: State, now: datetime) -> Iterator[Exposure]:
     for event, until in zip(changes, ends, strict=True):
         share = (event.percentage or 0.0) / FULL_PERCENTAGE
         if 0 < share < 1 and event.at < until:
-            yield Exposure(step=event.step or "", share=share, since=event.at, until=until)
+            yield SharedSpan(step=event.step or "", share=share, since=event.at, until=until)
 
 
 def sample_ratio_metric(state: State) -> Metric | None:

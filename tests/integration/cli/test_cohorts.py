@@ -14,7 +14,7 @@ from sluice.rehearsal.prometheus.ephemeral_server import ephemeral_prometheus
 from sluice.rehearsal.prometheus.range_query import open_client
 from sluice.rehearsal.prometheus.remote_write import SeriesKey
 from sluice.rollout.plan.loader import load_plan
-from sluice.rollout.review.cohort_split import Exposure, unlike_splits
+from sluice.rollout.review.cohort_split import SharedSpan, unlike_splits
 
 pytestmark = pytest.mark.integration
 USERS = load_plan(Path(__file__).parents[3] / "plans" / "phase4.yaml").metrics["users"]
@@ -37,7 +37,9 @@ def test_the_process_that_gives_everybody_the_control_is_named() -> None:
     series: dict[SeriesKey, Floats] = {
         _users_of(*part): rate * np.arange(TICKS + 1.0) for part, rate in USERS_A_MINUTE.items()
     }
-    live = Exposure(step="ramp-25", share=0.25, since=BEGIN, until=BEGIN + timedelta(minutes=TICKS))
+    live = SharedSpan(
+        step="ramp-25", share=0.25, since=BEGIN, until=BEGIN + timedelta(minutes=TICKS)
+    )
     with ephemeral_prometheus(60) as url, open_client(url) as client:
         client.write(seconds, series)
         splits = fetch_splits(Context({"PROMETHEUS_URL": url}), USERS, [live])
@@ -57,6 +59,6 @@ def test_the_process_that_gives_everybody_the_control_is_named() -> None:
 
 
 def test_a_prometheus_that_does_not_answer_is_named() -> None:
-    live = Exposure(step="s", share=0.5, since=BEGIN, until=BEGIN + timedelta(hours=1))
+    live = SharedSpan(step="s", share=0.5, since=BEGIN, until=BEGIN + timedelta(hours=1))
     with pytest.raises(CliError, match=r"127\.0\.0\.1:9 gives no users.*PROMETHEUS_URL"):
         fetch_splits(Context({"PROMETHEUS_URL": "http://127.0.0.1:9"}), USERS, [live])

@@ -12,7 +12,7 @@ def split(name: str, treatment: float, control: float, share: float = 0.05) -> C
     return CohortSplit(by="process", name=name, share=share, treatment=treatment, control=control)
 
 
-def test_only_the_part_that_breaks_the_promise_stands_out() -> None:
+def test_only_the_part_that_breaks_the_promise_is_unlike_it() -> None:
     parts = [split("a", 52, 950), split("b", 0, 900), split("c", 49, 1010)]
     assert [part.name for part in unlike_splits(parts)] == ["b"]
 
