@@ -205,6 +205,15 @@ DATABASES = Dashboard(
         ),
         Panel("Redis errors", "ops", (("errors", rate("router_redis_errors_total")),)),
         Panel(
+            "Redis memory",
+            "bytes",
+            (
+                ("used", "max(router_redis_memory_bytes)"),
+                ("maxmemory", "max(router_redis_memory_max_bytes)"),
+            ),
+            description="Of the Redis that holds the flags; a maxmemory of 0 is no limit.",
+        ),
+        Panel(
             "Open connections and files",
             "short",
             (

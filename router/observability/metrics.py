@@ -123,6 +123,12 @@ class RouterMetrics:
         self.redis_errors = Counter(
             "router_redis_errors", "Failed Redis operations of the router", registry=r
         )
+        self.redis_memory_bytes = Gauge(
+            "router_redis_memory_bytes", "Memory that the flags' Redis uses", registry=r
+        )
+        self.redis_memory_max_bytes = Gauge(
+            "router_redis_memory_max_bytes", "maxmemory of the flags' Redis; 0: none", registry=r
+        )
 
     def _add_user_metrics(self) -> None:
         """Add counters of users' first requests since the flag's percentage last changed."""

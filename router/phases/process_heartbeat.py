@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import suppress
+from itertools import count
 from typing import Any, cast
 
 import structlog
@@ -14,6 +15,8 @@ from sluice.flags.keys import FlagKeys
 from sluice.flags.redis.process_registry import ServiceProcess, heartbeat
 
 INTERVAL_SECONDS = 1.0
+MEMORY_BEATS = 15
+"""Heartbeats from one measurement of Redis' memory to the next."""
 logger = structlog.get_logger(__name__)
 
 
@@ -32,13 +35,26 @@ async def _send_forever(
     redis: Redis, environment: str, process: ServiceProcess, metrics: RouterMetrics
 ) -> None:
     failing = False
-    while True:
+    for beat in count():
         try:
             await heartbeat(redis, environment, process)
+            if beat % MEMORY_BEATS == 0:
+                await measure_memory(redis, metrics)
             failing = False
-        except FlagError as error:
+        except (FlagError, RedisError, OSError) as error:
             metrics.redis_errors.inc()
             if not failing:
                 logger.warning("process_not_reported", why=str(error))
             failing = True
         await asyncio.sleep(INTERVAL_SECONDS)
+
+
+async def measure_memory(redis: Redis, metrics: RouterMetrics) -> None:
+    """Put Redis' memory and its limit into the gauges.
+
+    Raises:
+        RedisError, OSError: no answer, or INFO is refused.
+    """
+    memory = await redis.info("memory")
+    metrics.redis_memory_bytes.set(int(memory["used_memory"]))
+    metrics.redis_memory_max_bytes.set(int(memory["maxmemory"]))

@@ -62,6 +62,11 @@ class RouterClient:
         seen = (await self._http.get("/flags")).json()
         return {"stale": seen["stale"], **seen["flags"].get(FLAG, {})}
 
+    async def metric(self, name: str) -> float:
+        """Return a metric without labels."""
+        lines = (await self._http.get("/metrics")).text.splitlines()
+        return next(float(line.split()[1]) for line in lines if line.startswith(f"{name} "))
+
     async def wait_until(self, condition: Callable[[dict[str, Any]], bool]) -> float:
         """Wait for it; the time (Unix seconds) at which it was so."""
         async with asyncio.timeout(BUSY_MACHINE_SECONDS):
@@ -191,6 +196,21 @@ async def test_a_reset_to_before_the_first_percentage_is_found_and_safe_to_go_on
     await live.rollouts.send_command(FLAG, Verb.RETRY, Command(actor="ann"))
     await live.wait_until(lambda s: s.percentage == 5)
     assert (await flag_of(live)).rollout_percentage == 5
+
+
+async def test_after_flushall_nobody_is_treated_until_a_rollback_and_a_retry(
+    live: LiveRollout, router: RouterClient
+) -> None:
+    """Nothing sets the flag by itself: an emptied store may have lost a person's kill."""
+    await live.redis.flushall()
+    await live.wait_until(lambda s: s.status is Status.PAUSED, LIVENESS_SECONDS)
+    assert FLAG not in (await FeatureFlags(live.redis).document()).flags
+    await live.rollouts.send_command(FLAG, Verb.ROLLBACK, Command(actor="ann"), LIVENESS_SECONDS)
+    assert (await flag_of(live)).rollout_percentage == 0
+    await live.rollouts.send_command(FLAG, Verb.RETRY, Command(actor="ann"))
+    await live.wait_until(lambda s: s.percentage == 5)
+    await router.wait_until(is_at_five)
+    assert await router.metric("router_redis_memory_bytes") > 0
 
 
 async def flag_of(live: LiveRollout) -> FlagState:

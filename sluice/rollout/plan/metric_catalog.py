@@ -48,6 +48,8 @@ ROUTER_SERIES: dict[str, tuple[str, ...]] = {
     "router_query_duration_seconds_count": ("cohort",),
     "router_query_duration_seconds_sum": ("cohort",),
     "router_redis_errors_total": (),
+    "router_redis_memory_bytes": (),
+    "router_redis_memory_max_bytes": (),
     "router_refused_total": ("cohort", "reason"),
     "router_searches_allowed": (),
     "router_users_counted_since_timestamp_seconds": (),
