@@ -211,7 +211,7 @@ DATABASES = Dashboard(
                 ("used", "max(router_redis_memory_bytes)"),
                 ("maxmemory", "max(router_redis_memory_max_bytes)"),
             ),
-            description="Of the Redis that holds the flags; a maxmemory of 0 is no limit.",
+            description="Of the Redis that holds the flags; maxmemory is 0 without a limit.",
         ),
         Panel(
             "Open connections and files",

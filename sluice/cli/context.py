@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from sluice.cli.errors import CliError, Exit
+from sluice.cli.options import ACTOR_LENGTH_MAX
 from sluice.rollout.printable import unprintable_problem
 from sluice.stack import default_home, load_environment
 
@@ -95,6 +96,9 @@ class Context:
         if configured_actor := self.environment.get("SLUICE_ACTOR"):
             if problem := unprintable_problem(configured_actor, one_line=True):
                 raise CliError(f"SLUICE_ACTOR {problem}", Exit.USAGE)
+            if len(configured_actor) > ACTOR_LENGTH_MAX:
+                text = f"has {len(configured_actor):,} characters; shorten it to {ACTOR_LENGTH_MAX}"
+                raise CliError(f"SLUICE_ACTOR {text}", Exit.USAGE)
             return configured_actor
         try:
             return getpass.getuser()

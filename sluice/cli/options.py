@@ -8,11 +8,30 @@ import typer
 
 from sluice.rollout.printable import unprintable_problem
 
+REASON_LENGTH_MAX = 1_000
+"""The audit log of flags takes no more, and an abort without a worker writes there."""
+ACTOR_LENGTH_MAX = 200
+
 
 def require_printable(text: str) -> str:
     """Return ``text``; refuse control characters, which forge lines in terminals and git trailers."""
     if problem := unprintable_problem(text, one_line=True):
         raise typer.BadParameter(problem)
+    return text
+
+
+def require_reason(text: str) -> str:
+    """Return ``text``; refuse what the audit log does not take."""
+    return _require_length(require_printable(text), REASON_LENGTH_MAX)
+
+
+def _require_actor(text: str) -> str:
+    return _require_length(require_printable(text), ACTOR_LENGTH_MAX)
+
+
+def _require_length(text: str, length_max: int) -> str:
+    if len(text) > length_max:
+        raise typer.BadParameter(f"has {len(text):,} characters; shorten it to {length_max}")
     return text
 
 
@@ -22,14 +41,12 @@ FlagArgument = Annotated[
 ReasonOption = Annotated[
     str,
     typer.Option(
-        "--reason", "-m", help="The reason, kept in the timeline.", callback=require_printable
+        "--reason", "-m", help="The reason, kept in the timeline.", callback=require_reason
     ),
 ]
 ActorOption = Annotated[
     str,
-    typer.Option(
-        "--by", help="The actor; default: SLUICE_ACTOR, or you.", callback=require_printable
-    ),
+    typer.Option("--by", help="The actor; default: SLUICE_ACTOR, or you.", callback=_require_actor),
 ]
 CohortsOption = Annotated[
     str,

@@ -8,6 +8,7 @@ from pydantic import AfterValidator
 
 _MARKDOWN_SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#!~])")
 _ALLOWED = "\n\t"
+LINE_LENGTH_MAX = 500
 _UNSAFE_CATEGORIES = ("Cc", "Cs")
 _DIRECTION_MARKS = frozenset(
     "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u2028\u2029\u200e\u200f"
@@ -59,6 +60,8 @@ def escape_markdown(text: str) -> str:
 
 def _require_line(text: str) -> str:
     text = text.strip()
+    if len(text) > LINE_LENGTH_MAX:
+        raise ValueError(f"has {len(text):,} characters; shorten it to {LINE_LENGTH_MAX}")
     if problem := unprintable_problem(text, one_line=True):
         raise ValueError(problem)
     return text

@@ -56,10 +56,10 @@ def parse_duration(value: object) -> timedelta:
         seconds = parsed
     else:
         hint = _sexagesimal_hint(value) or DURATION_EXAMPLES
-        raise QuantityError(f"{_shorten(value)} is not a duration; write for example {hint}")
+        raise QuantityError(f"{shorten(value)} is not a duration; write for example {hint}")
     if not 0 <= seconds <= DURATION_MAX.total_seconds():
         raise QuantityError(
-            f"{_shorten(value)} is not a duration; it must be from 0s to {DURATION_MAX.days}d"
+            f"{shorten(value)} is not a duration; it must be from 0s to {DURATION_MAX.days}d"
         )
     return timedelta(seconds=seconds)
 
@@ -73,7 +73,11 @@ def _sexagesimal_hint(value: object) -> str:
 def _parse_seconds(text: str) -> float | None:
     if not _DURATION.fullmatch(text.strip()):
         return None
-    return sum(float(n) * _SECONDS[unit] for n, unit in _PART.findall(text))
+    parts = [(float(number), _SECONDS[unit]) for number, unit in _PART.findall(text)]
+    sizes = [size for _, size in parts]
+    if sizes != sorted(set(sizes), reverse=True):  # 5m5m: one of them is a slip
+        return None
+    return sum(number * size for number, size in parts)
 
 
 @lru_cache(DURATION_CACHE_SIZE)
@@ -125,10 +129,10 @@ def parse_threshold(value: object) -> float:
         number = _parse_threshold_text(value.strip(), form)
     else:
         raise QuantityError(
-            f"{_shorten(value)} is not a threshold; write for example {THRESHOLD_EXAMPLES}"
+            f"{shorten(value)} is not a threshold; write for example {THRESHOLD_EXAMPLES}"
         )
     if not math.isfinite(number):
-        raise QuantityError(f"{_shorten(value)} is not a threshold; it must be a finite number")
+        raise QuantityError(f"{shorten(value)} is not a threshold; it must be a finite number")
     return number
 
 
@@ -163,7 +167,7 @@ def parse_share(value: object) -> float:
         QuantityError: anything else; ``+5%``, ``2x`` and ``50ms`` mean other things.
     """
     if threshold_form(value) not in (ThresholdForm.NUMBER, ThresholdForm.PERCENT):
-        raise QuantityError(f"{_shorten(value)} is not a share; write for example 0.05 or 5%")
+        raise QuantityError(f"{shorten(value)} is not a share; write for example 0.05 or 5%")
     return parse_threshold(value)
 
 
@@ -185,7 +189,7 @@ def _to_float(value: float) -> float:
         return math.inf
 
 
-def _shorten(value: object) -> str:
+def shorten(value: object) -> str:
     """Return the value as an error shows it: at most 60 characters, whatever was written."""
     length_max = 60
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 10**length_max:

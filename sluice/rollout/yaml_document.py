@@ -1,14 +1,17 @@
 """YAML files checked against a model. Every problem has its field and line, all of them at once."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from sluice.rollout.errors import Diagnostic, PlanError
+from sluice.rollout.units import shorten
 from sluice.rollout.yaml_nodes import BYTES_MAX, Lines, Location, compose, construct, inspect_nodes
 from sluice.rollout.yaml_nodes import format_location as format_location  # noqa: PLC0414  its users import it here
 
@@ -73,9 +76,16 @@ def with_lines(
     return tuple(sorted(located, key=lambda diagnostic: diagnostic.line or 0))
 
 
-def problems_in(error: ValidationError) -> list[Problem]:
-    """Return pydantic's errors in words that name the fix."""
-    return [(tuple(e["loc"]), _message(e["type"], e["msg"])) for e in error.errors()]
+def problems_in(error: ValidationError, known_fields: Sequence[str] = ()) -> list[Problem]:
+    """Return pydantic's errors in words that name the value and the fix."""
+    return [(tuple(e["loc"]), _message(e, known_fields)) for e in error.errors()]
+
+
+def field_names(model: type[BaseModel]) -> list[str]:
+    """Return the name of each field of a document, to suggest the one that was meant."""
+    schema = model.model_json_schema()
+    parts = (schema, *schema.get("$defs", {}).values())
+    return sorted({name for part in parts for name in part.get("properties", {})})
 
 
 def _locate(place: Location, message: str, lines: Lines, kind: str) -> Diagnostic:
@@ -99,13 +109,38 @@ def _deduplicate(diagnostics: list[Diagnostic]) -> tuple[Diagnostic, ...]:
 
 _MESSAGES = {
     "missing": "is missing; add it",
-    "extra_forbidden": "is not a known field; check the spelling",
     "string_type": "must be text; put the value in quotes",
+    "tuple_type": "must be a list",
+    "int_type": "{value} is not a whole number; write for example 100",
+    "int_parsing": "{value} is not a whole number; write for example 100",
+    "int_from_float": "{value} is not a whole number; write for example 100",
+    "finite_number": "{value} is not a finite number; write for example 100",
+    "greater_than_equal": "{value} is too small; it must be at least {ge}",
+    "less_than_equal": "{value} is too large; it must be at most {le}",
+    "bool_parsing": "{value} is neither true nor false",
+    "bool_type": "{value} is neither true nor false",
+    "literal_error": "{value} is not one of {expected}",
+    "enum": "{value} is not one of {expected}",
 }
+"""Pydantic's own messages do not name the value."""
 
 
-def _message(kind: str, message: str) -> str:
-    return _MESSAGES.get(kind, message.removeprefix("Value error, "))
+def _message(error: ErrorDetails, known_fields: Sequence[str]) -> str:
+    kind = error["type"]
+    if kind == "extra_forbidden":
+        return _unknown_field(str(error["loc"][-1]), known_fields)
+    if kind in _MESSAGES:
+        return _MESSAGES[kind].format(value=shorten(error["input"]), **error.get("ctx", {}))
+    if kind == "string_pattern_mismatch":
+        return f"{shorten(error['input'])} has another form than {error['ctx']['pattern']}"
+    return error["msg"].removeprefix("Value error, ")
+
+
+def _unknown_field(name: str, known_fields: Sequence[str]) -> str:
+    if name in known_fields:
+        return "is not a field of this place; it belongs elsewhere in the file"
+    near = get_close_matches(name.lower(), known_fields, n=1)
+    return f"is not a known field; {f'do you mean {near[0]}?' if near else 'check the spelling'}"
 
 
 def _line_of(place: Location, lines: Lines) -> int | None:

@@ -56,6 +56,10 @@ def compose(text: str, kind: str) -> yaml.Node | None:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else None
         raise PlanError((Diagnostic(line, kind, f"is not YAML: {error.problem}"),)) from error
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        problem = f"holds the character U+{ord(text[error.position]):04X}; remove it"
+        raise PlanError((Diagnostic(line, kind, problem),)) from error
     except (yaml.YAMLError, UnicodeError) as error:
         raise PlanError((Diagnostic(None, kind, f"is not YAML: {error}"),)) from error
 

@@ -11,7 +11,7 @@ from sluice.cli.clients.rollouts import Rollouts, open_rollouts
 from sluice.cli.clients.unacknowledged_abort import abort_unacknowledged
 from sluice.cli.context import Context
 from sluice.cli.errors import CliError, Exit
-from sluice.cli.options import ActorOption, FlagArgument, ReasonOption, require_printable
+from sluice.cli.options import ActorOption, FlagArgument, ReasonOption, require_reason
 from sluice.cli.output import JsonOption, print_note, print_result
 from sluice.cli.views.check import check_view
 from sluice.rollout.engine.commands import Acknowledgement, Command, Verb
@@ -180,7 +180,7 @@ def attest(
     by: ActorOption = "",
     note: Annotated[
         str,
-        typer.Option("--note", "-m", help="Evidence, or a link to it.", callback=require_printable),
+        typer.Option("--note", "-m", help="Evidence, or a link to it.", callback=require_reason),
     ] = "",
     json: JsonOption = False,
 ) -> None:

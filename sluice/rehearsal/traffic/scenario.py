@@ -13,7 +13,7 @@ from sluice.rollout.analysis.cohorts import Cohort
 from sluice.rollout.analysis.gate import Model
 from sluice.rollout.plan.schema import Name, RolloutPlan, Step
 from sluice.rollout.units import Duration, Threshold, parse_duration
-from sluice.rollout.yaml_document import Problem, parse, problems_in, read_text
+from sluice.rollout.yaml_document import Problem, field_names, parse, problems_in, read_text
 
 SCENARIO_FOLDER = Path(__file__).parent / "scenarios"
 Positive = Annotated[Threshold, Field(gt=0)]
@@ -184,7 +184,7 @@ def _validate(data: Any) -> tuple[Scenario | None, list[Problem]]:  # noqa: ANN4
     try:
         scenario = Scenario.model_validate(data)
     except ValidationError as error:
-        return None, problems_in(error)
+        return None, problems_in(error, field_names(Scenario))
     return scenario, list(cross_check(scenario))
 
 

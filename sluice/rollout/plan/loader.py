@@ -14,7 +14,7 @@ from sluice.rollout.plan.checks.statistical_gates import check_statistical_gates
 from sluice.rollout.plan.checks.thresholds import check_thresholds
 from sluice.rollout.plan.placeholders import overlaps, with_placeholders
 from sluice.rollout.plan.schema import RolloutPlan
-from sluice.rollout.yaml_document import Problem, parse, problems_in, read_text
+from sluice.rollout.yaml_document import Problem, field_names, parse, problems_in, read_text
 from sluice.rollout.yaml_nodes import Location
 
 
@@ -36,7 +36,7 @@ def _validate(data: Any) -> tuple[RolloutPlan | None, list[Problem]]:  # noqa: A
     try:
         plan = RolloutPlan.model_validate(data)
     except ValidationError as error:
-        problems = problems_in(error)
+        problems = problems_in(error, field_names(RolloutPlan))
         return None, problems + _remaining_problems(data, [place for place, _ in problems])
     return plan, list(_run_checks(plan, data))
 

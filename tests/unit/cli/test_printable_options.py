@@ -30,6 +30,15 @@ def test_control_characters_are_refused_before_anything_is_sent(option: str, tex
     assert "holds the control character U+" in done.output
 
 
+@pytest.mark.parametrize("option", ["--by", "-m"])
+@pytest.mark.parametrize("verb", ["pause", "abort", "kill"])
+def test_a_text_that_is_too_long_is_refused_before_anything_is_sent(verb: str, option: str) -> None:
+    """The audit log would refuse it when an abort finds no worker."""
+    done = CliRunner().invoke(build_app([verb]), [verb, "f", option, "x" * 1001])
+    assert done.exit_code == 2
+    assert "1,001 characters; shorten it to" in " ".join(done.output.replace("│", "").split())
+
+
 def test_a_confirmation_by_nobody_names_itself_so() -> None:
     """Zero reports prove nothing."""
     nobody = Confirmation(processes=0, expired=0, seconds=0.3).text

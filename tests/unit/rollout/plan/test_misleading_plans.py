@@ -81,7 +81,7 @@ def test_the_plan_of_these_tests_is_valid() -> None:
         ("metric: queue, kind: control, threshold: +10%", "both sides would be the same number"),
         ("metric: errors, threshold: true", "True is not a threshold"),
         ("metric: errors, threshold: 1%, consecutive: true", "true is not a number"),
-        ("metric: errors, threshold: 1%, min_samples: yes", "valid integer"),
+        ("metric: errors, threshold: 1%, min_samples: yes", "is not a whole number"),
     ],
 )
 def test_a_threshold_that_does_not_fit_its_gate(fields: str, words: str) -> None:
