@@ -175,7 +175,11 @@ def unanswered_words(draft: Draft, mentions: Mentions, facts: CatalogKind) -> li
         return []
     of = "of" in words or any(token.possessive for token in mentions.tokens)
     beside = len(words) > 1 and words[1] in _BEING and of
-    return [mentions.tokens[0].text] if asks_for_others(mentions) or beside else []
+    does = (
+        words[0] == "what" and len(words) > 1 and words[1].endswith("s") and words[1] not in _BEING
+    )
+    asks = asks_for_others(mentions) or beside or does  # "what goes into X"
+    return [mentions.tokens[0].text] if asks else []
 
 
 _BEING = frozenset(("is", "was", "are", "were"))

@@ -125,7 +125,9 @@ class Relations:
         if link.start == link.end and is_hierarchical and not is_exact:
             between = {t.folded for t in mentions.tokens[mention.end : value.start]}
             is_behind = value.start >= mention.end
-            return self._hierarchy(step, spoken, apposed=is_behind and between <= _APPOSING)
+            passive = spoken.endswith("ed") and between == {"by"}  # "mentored by X"
+            apposed = is_behind and (between <= _APPOSING or passive)
+            return self._hierarchy(step, spoken, apposed=apposed)
         if link.relationship is None and link.start != link.end:
             return True
         agent = agent_of(mention, mentions)

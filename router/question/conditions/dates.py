@@ -6,6 +6,7 @@ from datetime import date
 from router.catalog.identifiers import phrase_of
 from router.catalog.model import Catalog, CatalogColumn
 from router.catalog.paths import SchemaPaths
+from router.english_words import MONTHS
 from router.question.columns import ColumnChoice, ColumnFinder, add_choice, use_choice
 from router.question.conditions.date_columns import DateColumns
 from router.question.draft import Draft
@@ -54,8 +55,10 @@ class DateReader:
                 draft.use(mention.start, mention.end, 1.0)
                 continue
             use_choice(draft, choice, (mention.start, mention.end))
+            words = mentions.words(mention.start, mention.end)
+            if _lacks_year(mention, words):
+                draft.assumed.append(f"{words} (taken for {mention.range.words})")
             if self._is_life_date(choice, mentions, mention):
-                words = mentions.words(mention.start, mention.end)
                 draft.assumed.append(f"{words} (taken for {phrase_of(choice.column)})")
             draft.matches.append(
                 f"{mentions.words(mention.start, mention.end)} → {choice.kind}.{choice.column} "
@@ -159,6 +162,12 @@ def _attached(choices: Sequence[ColumnChoice], mentions: Mentions, start: int) -
                     if choice.kind == term.kind and choice.path:
                         return choice
     return choices[0]
+
+
+def _lacks_year(mention: DateMention, words: str) -> bool:
+    """Return True for "in May", which may be of any year."""
+    named = any(word in MONTHS for word in words.lower().split())
+    return named and not any(part.isdigit() and len(part) == len("2026") for part in words.split())
 
 
 def _is_of_years(mention: DateMention) -> bool:

@@ -31,7 +31,7 @@ def doubts(words: str, best: ValueOption, options: Sequence[ValueOption]) -> Ite
         yield taken_for(words, best)
     if _is_roundabout(best, options):
         links = (phrase_of(step.link.split(".")[-2]) for step in best.way.path)
-        yield f"{words} (taken for {' of '.join(links)})"
+        yield f"{words} (taken for {' and '.join(links)})"
 
 
 def _is_ambiguous(best: ValueOption, options: Sequence[ValueOption]) -> bool:

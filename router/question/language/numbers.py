@@ -68,7 +68,8 @@ def _read_number_words(tokens: Sequence[QuestionToken], place: int) -> tuple[Num
     if word in ("a", "one") and following in SCALES and len(following) > 1:
         return 1, place + 1
     words = [token.folded for token in tokens[place : place + 3]]
-    half = words[:1] == ["half"] and words[1:2] in (["a"], ["an"]) and words[-1] in SCALES
+    half = words[:1] == ["half"] and words[1:2] in (["a"], ["an"])
+    half = half and (words[-1] in SCALES or words[-1] in ("hour", "day", "minute"))
     return (0.5, place + 2) if half else (None, place)
 
 

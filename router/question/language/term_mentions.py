@@ -62,7 +62,7 @@ def _opposites(words: Sequence[str], vocabulary: Vocabulary) -> list[Term]:
     other = ANTONYMS.get(words[0]) if len(words) == 1 else None
     if other is None or any(term.exact for term in vocabulary.find(words)):
         return []
-    others = ("death", "died", other) if other == "dead" else (other,)
+    others = _ENDINGS.get(other, (other,))
     return [
         replace(term, opposite=True)
         for word in others
@@ -72,6 +72,11 @@ def _opposites(words: Sequence[str], vocabulary: Vocabulary) -> list[Term]:
     ]
 
 
+_ENDINGS = {
+    "dead": ("dead", "death", "died"),
+    "closed": ("closed", "resolved", "completed", "finished", "ended"),
+}
+"""Words of columns that end what a state denies: an open case has no ``resolved_at``."""
 ENDED_MIN = 0.7
 """Sureness of a time from which a row without it is not over yet."""
 VERB = 0.6

@@ -52,7 +52,8 @@ KINDS = {
     "product": table("name", name="text", wgt_kg="number", list_price="number", category_id="integer"),
     "shop": table("name", name="text", town="text"),
     "stock": table(None, shop_id="integer", product_id="integer", quantity="integer"),
-    "clerk": table("surname", day="birth_date", surname="text", birth_date="date", shop_id="integer", number="integer"),
+    "clerk": table("surname", day="birth_date", surname="text", birth_date="date", shop_id="integer", number="integer", mentor_id="integer"),
+    "fault": table(None, day="seen", seen="date", resolved_at="date?", repair_min="integer"),
     "ticket": table(None, day="opened_at", clerk_id="integer", opened_at="date", closed_at="date?", wait="integer"),
     "meeting": table("name", day="held", name="text", held="date", year="integer"),
     "vote": table(None, meeting_id="integer", points="integer"),
@@ -64,6 +65,7 @@ LINKS = (
     foreign_key("stock", "product"),
     foreign_key("clerk", "shop"),
     foreign_key("ticket", "clerk"),
+    CatalogLink(name="mentor", start="clerk", end="clerk", columns=(("mentor_id", "id"),)),
     foreign_key("vote", "meeting"),
     CatalogLink(
         name="KNOWS", start="Player", end="Player", relationship="KNOWS",
@@ -118,7 +120,10 @@ UNDERSTOOD = {
     # quantities in a table of their own
     "which products are sold out in Oslo?": EMPTY_IN_OSLO,
     "products not in stock in Oslo": EMPTY_IN_OSLO,
-    # what is open has not been closed
+    # half of a unit of time is a number
+    "faults with a repair over half an hour": "faults whose repair min is more than 30",
+    # what is open has not been closed, or resolved
+    "open faults": "faults without resolved at",
     "How many tickets are still open?": "number of tickets without closed at",
     "tickets that are not open": "tickets with closed at",
     # a property qualifies the relationship, and not the row of that name
@@ -151,6 +156,10 @@ GUESSES = {
     "tickets waiting longer than 10 minutes": "10 minutes (taken for 10 minutes)",
     # a person's only date is rarely meant
     "how many numbers does Lind have in 1990": "in 1990 (taken for birth date)",
+    # the last month of that name, or the next one
+    "votes in May": "in May (taken for from 2026-05-01 to 2026-05-31)",
+    # the row of that name is shown where something else is asked for
+    "what goes into Tor 1": "what",
     # one row is counted by its own name
     "how many people came to the Spring Assembly": "how many (taken for rows of meeting with one name)",
     # a number that no column is named for
@@ -172,6 +181,14 @@ def test_a_relationship_called_parent_of_points_to_the_child(
     condition = reader.read(question, TODAY)[0].form.conditions[0]
     assert isinstance(condition, LinkCondition)
     assert (condition.step.link, condition.step.reverse) == ("Player.PARENT_OF.Player", reverse)
+
+
+def test_who_is_mentored_by_somebody_has_that_mentor(reader: QuestionReader) -> None:
+    meaning, _ = read(reader, "clerks mentored by Lind")
+    assert meaning == "clerks with a clerk (mentor) whose surname is “Lind”"
+    condition = reader.read("clerks mentored by Lind", TODAY)[0].form.conditions[0]
+    assert isinstance(condition, LinkCondition)
+    assert not condition.step.reverse
 
 
 def test_a_count_beyond_the_rows_of_a_link_is_a_size(reader: QuestionReader) -> None:
