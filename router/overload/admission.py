@@ -16,6 +16,7 @@ from router.overload.event_loop_lag import EventLoopLag
 from router.overload.search_limiter import SearchLimiter
 from router.overload.tenant_shares import Shares, TenantShares
 
+MODELS_LATE_SECONDS = 0.01
 MODELS_BUSY_SECONDS = 0.03
 """A longer wait for the models' thread means that more questions at once would only wait for it."""
 FAIR_START = 2.0
@@ -104,7 +105,10 @@ class AdmissionControl:
 
     def _adapt(self) -> None:
         waited = self._models_wait()
-        self._searches.adapt(busy=self._lag.is_busy or waited > MODELS_BUSY_SECONDS)
+        self._searches.adapt(
+            busy=self._lag.is_busy or waited > MODELS_BUSY_SECONDS,
+            late=self._lag.is_late or waited > MODELS_LATE_SECONDS,
+        )
         self._searches.follow(self._tenants.current())
         self._metrics.loop_lag_seconds.set(self._lag.seconds)
         self._metrics.searches_allowed.set(self._searches.capacity)

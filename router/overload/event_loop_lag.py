@@ -14,6 +14,8 @@ from collections.abc import Callable
 
 TICK_SECONDS = 0.05
 TICKS = 5
+LATE_SECONDS = 0.005
+"""Above this lag each question waits for others."""
 BUSY_SECONDS = 0.02
 """Above this lag fewer concurrent searches complete as many, each of them sooner."""
 SHED_SECONDS = 0.05
@@ -31,6 +33,10 @@ class EventLoopLag:
     @property
     def seconds(self) -> float:
         return statistics.median(self._delays)
+
+    @property
+    def is_late(self) -> bool:
+        return self.seconds > LATE_SECONDS
 
     @property
     def is_busy(self) -> bool:

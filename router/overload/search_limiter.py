@@ -6,6 +6,8 @@ query with too long a wait is refused. Cached answers need no slot. The event lo
 capacity: additive increase, multiplicative decrease (Chiu and Jain 1989). The queues are served
 round robin, and a tenant holds at most an equal share while others wait (fair queueing, Nagle 1987).
 A tenant that sends more than its share leaves some slots free, so that the others find one at once.
+Its slots have a capacity of their own, which falls at the first delays: a free slot is of no use to
+the others while its searches take the core from theirs.
 """
 
 import asyncio
@@ -25,6 +27,8 @@ _INITIAL_MEAN_SECONDS = 0.05
 _CAPACITY_MIN = 2
 """One search that waits for a store, and one that uses the core."""
 _DECREASE_FACTOR = 0.9
+_EXCESS_DECREASE_FACTOR = 0.7
+_EXCESS_INCREASE = 0.25
 _RESERVED_PART = 4
 """One slot in so many, and one at least, is for tenants within their share."""
 _FAVOURED_WAIT_SECONDS = 2.0
@@ -38,6 +42,7 @@ class SearchLimiter:
         self._limit = limit
         self._wait_seconds = wait_seconds
         self._capacity = float(limit)
+        self._excess_capacity = float(limit)
         self._in_use: Counter[str] = Counter()
         self._queues: dict[str, deque[asyncio.Future[None]]] = {}
         self._mean_seconds = _INITIAL_MEAN_SECONDS
@@ -48,8 +53,14 @@ class SearchLimiter:
         """Number of searches allowed at once now."""
         return int(self._capacity)
 
-    def adapt(self, *, busy: bool) -> None:
-        """Change the capacity once per tick: a tenth less while ``busy``, else one more."""
+    def adapt(self, *, busy: bool, late: bool = False) -> None:
+        """Change the capacity once per tick: a tenth less while ``busy``, else one more.
+
+        ``late`` is the earlier sign, at which the searches above the shares become fewer.
+        """
+        excess = self._excess_capacity
+        excess = excess * _EXCESS_DECREASE_FACTOR if busy or late else excess + _EXCESS_INCREASE
+        self._excess_capacity = min(float(self._limit), max(1.0, excess))
         if busy:
             self._capacity = max(min(_CAPACITY_MIN, self._limit), self._capacity * _DECREASE_FACTOR)
         else:
@@ -98,7 +109,8 @@ class SearchLimiter:
             return share
         others = self._in_use.total() - self._in_use[tenant]
         unreserved = self.capacity - max(1, self.capacity // _RESERVED_PART) - others
-        return max(1, self.capacity // self._shares.active, min(share, unreserved))
+        fair = max(self.capacity // self._shares.active, min(share, unreserved))
+        return max(1, min(int(self._excess_capacity), fair))
 
     def _release(self, tenant: str) -> None:
         self._in_use[tenant] -= 1

@@ -171,6 +171,11 @@ def test_load_above_a_share_is_refused_before_all_other_load() -> None:
     assert refused == {"abusive": 100}
 
 
+async def _acquire_tenant(limiter: SearchLimiter, tenant: str) -> bool:
+    async with limiter.acquire(tenant) as waited:
+        return waited
+
+
 async def _acquire_once(turns: SearchLimiter) -> bool:
     async with turns.acquire() as waited:
         return waited
@@ -203,6 +208,27 @@ async def test_a_tenant_above_its_share_uses_what_is_left_over() -> None:
         for _ in range(6):
             assert not await slots.enter_async_context(limiter.acquire("abusive"))
         assert limiter.expected_wait_seconds("abusive") < 0.3
+
+
+async def test_the_first_delays_take_slots_from_the_tenant_above_its_share_alone() -> None:
+    """Its searches would take the core from theirs; without delays it has what is left over again."""
+    limiter = SearchLimiter(8, 5.0)
+    limiter.follow(_shares_of(abusive=10, quiet=1))
+    for _ in range(10):
+        limiter.adapt(busy=False, late=True)
+    assert limiter.capacity == 8
+    async with contextlib.AsyncExitStack() as slots:
+        assert not await slots.enter_async_context(limiter.acquire("abusive"))
+        assert limiter.is_full("abusive") is False  # its one slot is free soon
+        second = asyncio.create_task(_acquire_tenant(limiter, "abusive"))
+        await asyncio.sleep(0)
+        for _ in range(4):
+            assert not await slots.enter_async_context(limiter.acquire("quiet"))
+        assert not second.done()
+        for _ in range(20):
+            limiter.adapt(busy=False, late=False)
+        async with asyncio.timeout(1):
+            assert await second
 
 
 async def test_a_tenant_above_its_share_keeps_its_share_while_the_others_fill_the_rest() -> None:
