@@ -191,7 +191,7 @@ async def _open_stores(supplied: SuppliedClients, settings: Settings) -> StoreCl
     vectors = (
         server_vector_store(supplied.qdrant_client)
         if supplied.qdrant_client
-        else open_vectors(stores)
+        else open_vectors(stores, required=settings.catalog is None)
     )
     return StoreClients(
         neo4j=supplied.neo4j_driver or open_neo4j(stores),

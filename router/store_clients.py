@@ -16,7 +16,7 @@ from redis.asyncio import BlockingConnectionPool, Redis
 
 from router.backends.point_search import ConnectionLimits, PointSearch
 from router.backends.postgres_pool import PostgresPool, split_pooler_option
-from router.backends.vector_store import EmbeddedVectorStore, VectorStore
+from router.backends.vector_store import AbsentVectorStore, EmbeddedVectorStore, VectorStore
 from router.errors import RouterSettingsError
 from router.settings import StoreSettings
 from sluice.flags.redis.urls import connect, parse_sentinel_url
@@ -70,11 +70,11 @@ def open_neo4j(stores: StoreSettings) -> "AsyncDriver":
     )
 
 
-def open_vectors(stores: StoreSettings) -> VectorStore:
+def open_vectors(stores: StoreSettings, *, required: bool = True) -> VectorStore:
     """Return the client of a server if an address is set, else the embedded engine in a folder.
 
     Raises:
-        RouterSettingsError: neither QDRANT_URL nor QDRANT_PATH is set.
+        RouterSettingsError: neither QDRANT_URL nor QDRANT_PATH is set, and one is ``required``.
     """
     if stores.qdrant_url:
         from qdrant_client import AsyncQdrantClient  # noqa: PLC0415 - slow
@@ -94,6 +94,8 @@ def open_vectors(stores: StoreSettings) -> VectorStore:
         return server_vector_store(client, stores.qdrant_url)
     if stores.qdrant_path:
         return EmbeddedVectorStore(Path(stores.qdrant_path))
+    if not required:
+        return AbsentVectorStore()
     raise RouterSettingsError("set QDRANT_URL (a server) or QDRANT_PATH (a folder for the engine)")
 
 
@@ -128,9 +130,9 @@ async def open_postgres(stores: StoreSettings) -> PostgresPool:
     return pool
 
 
-async def open_stores(stores: StoreSettings) -> StoreClients:
+async def open_stores(stores: StoreSettings, *, vectors_required: bool = True) -> StoreClients:
     """Return clients for every store, without contacting a server yet."""
-    vectors = open_vectors(stores)
+    vectors = open_vectors(stores, required=vectors_required)
     pool = await open_postgres(stores)
     return StoreClients(open_neo4j(stores), stores.neo4j_database, pool, vectors)
 

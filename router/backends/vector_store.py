@@ -112,6 +112,28 @@ class EmbeddedVectorStore:
             raise store_unavailable(error) from error
 
 
+class AbsentVectorStore:
+    """A store without an address: over a catalogue the router needs none of its own."""
+
+    async def ensure_collection(self) -> None:
+        raise _no_address()
+
+    async def upsert(self, points: Sequence[VectorPoint]) -> None:
+        raise _no_address()
+
+    async def delete(self, record_ids: Sequence[str]) -> None:
+        raise _no_address()
+
+    async def find_nearest(self, vector: list[float], limit: int) -> list[ScoredPoint]:
+        raise _no_address()
+
+    async def health(self) -> None:
+        raise _no_address()
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
 def _load_or_create_shard(folder: Path) -> edge.EdgeShard:
     if folder.exists() and any(folder.iterdir()):
         return edge.EdgeShard.load(str(folder))
@@ -120,6 +142,10 @@ def _load_or_create_shard(folder: Path) -> edge.EdgeShard:
         vectors=edge.EdgeVectorParams(EMBEDDING_DIMENSION, edge.Distance.Cosine)
     )
     return edge.EdgeShard.create(str(folder), config)
+
+
+def _no_address() -> StoreUnavailable:
+    return StoreUnavailable("qdrant", "neither QDRANT_URL nor QDRANT_PATH is set")
 
 
 def store_unavailable(error: Exception) -> StoreUnavailable:

@@ -139,6 +139,11 @@ class Vocabulary:
             self._add_link(link, english)
         self.person_verbs = _person_verbs(catalog, self.person_kinds, english)
         self._parts = _abbreviations(catalog, english)
+        self.hidden = frozenset(
+            " ".join(map(singular, phrase.split()))
+            for phrase in map(phrase_of, catalog.hidden_names)
+            if not any(term.exact for term in self._terms.get(self._key(phrase), {}).values())
+        )
         self.words_max = max((key.count(" ") + 1 for key in self._terms), default=1)
         self.lemma = lru_cache(maxsize=32_768)(self._lemma)
         self.derived = lru_cache(maxsize=4096)(self._derive_terms)
@@ -167,6 +172,9 @@ class Vocabulary:
             if term.weight >= HEAD
         )
 
+    def _key(self, phrase: str) -> str:
+        return " ".join(self._lemma(word) for word in phrase.split())
+
     def lemmas(self) -> frozenset[str]:
         """Every word of the vocabulary in its base form."""
         return frozenset(word for key in self._terms for word in key.split())
@@ -175,10 +183,9 @@ class Vocabulary:
         return base_form(word, self._irregular)
 
     def _add(self, phrase: str, term: Term) -> None:
-        words = phrase.split()
-        if not words:
+        key = self._key(phrase)
+        if not key:
             return
-        key = " ".join(self._lemma(word) for word in words)
         identity = (term.sort, term.kind, term.column, term.link)
         before = self._terms[key].get(identity)
         if before is None or before.weight < term.weight:

@@ -4,10 +4,10 @@ A negation, a superlative, an aggregate, "or" and "than" change an answer, yet a
 them. Each that no condition, order or aggregate took up is returned in the question's own words.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import date
 
-from router.catalog.identifiers import phrase_of, words_of
+from router.catalog.identifiers import phrase_of, singular, words_of
 from router.catalog.model import CatalogKind
 from router.question.candidates import Candidate
 from router.question.draft import Draft
@@ -31,6 +31,7 @@ NAMED_MIN = 0.6
 """Sureness from which words name a kind."""
 SPOKEN_MIN = 0.3
 """What must speak for a kind that no word names, such as a person behind "who"."""
+HIDDEN_WORDS_MAX = 4
 _PLAIN = frozenset(("first", "last", "late", "early", "best", "good"))
 
 
@@ -86,10 +87,11 @@ def taken_words(draft: Draft, mentions: Mentions, candidate: Candidate) -> Itera
         yield f"what is asked for (taken for {phrase_of(candidate.kind)})"
 
 
-def unused_modifiers(draft: Draft, mentions: Mentions) -> list[str]:
-    """Return the modifiers without effect, each once."""
+def unused_modifiers(draft: Draft, mentions: Mentions, hidden: Collection[str]) -> list[str]:
+    """Return the modifiers without effect, and words for what is ``hidden``, each once."""
     places = _covered_places(mentions)
     unused = [*_negations(draft, mentions, places), *_alternatives(draft, mentions, places)]
+    unused += _hidden_words(mentions, hidden)
     for place, token in enumerate(mentions.tokens):
         before = mentions.tokens[place - 1].folded if place else ""
         if (
@@ -234,3 +236,13 @@ def _has_alternatives(condition: Condition) -> bool:
     if isinstance(condition, ValueCondition):
         return len(condition.values) > 1 or condition.negated
     return isinstance(condition, AnyCondition | AllCondition)
+
+
+def _hidden_words(mentions: Mentions, hidden: Collection[str]) -> Iterator[str]:
+    """Yield the words that name only what the catalogue hides: nothing near may stand in for it."""
+    tokens = mentions.tokens
+    for start in range(len(tokens)) if hidden else ():
+        for end in range(start + 1, min(start + HIDDEN_WORDS_MAX, len(tokens)) + 1):
+            words = (singular(token.folded) for token in tokens[start:end])
+            if " ".join(words) in hidden:
+                yield mentions.words(start, end)

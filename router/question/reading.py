@@ -197,7 +197,7 @@ class QuestionReader:
                 left_out.append(token.text)
         people = candidate.kind in self.vocabulary.person_kinds
         facts = self.catalog.kinds[candidate.kind]
-        dropped = unused_modifiers(draft, mentions)
+        dropped = unused_modifiers(draft, mentions, self.vocabulary.hidden)
         dropped += miscounted_words(draft, mentions, facts, people=people)
         left_out += dropped
         left_out += [*taken_words(draft, mentions, candidate), *draft.assumed]

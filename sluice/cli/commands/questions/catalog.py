@@ -176,7 +176,7 @@ async def _ask(
     """Ask the questions, over values that are read from Redis or the stores first."""
     embedder = LocalEmbedder()
     redis = open_redis(settings.stores.redis_url)
-    clients = await open_stores(settings.stores)
+    clients = await open_stores(settings.stores, vectors_required=False)
     opened = await open_catalog(catalog, settings, clients, (embedder, redis))
     metrics, seconds = RouterMetrics(), settings.limits.backend_seconds
     backends = {each.name: ResilientBackend(each, metrics, seconds) for each in opened.backends}
