@@ -76,6 +76,7 @@ def form_result(
     if form.aggregate is not None:
         return FormResult(value_hits(form, kind, tied[:limit]), value=value, more=more)
     hits = [row_hit(form.kind, kind, row, place) for place, row in enumerate(tied[:limit])]
+    value = None if more else value  # rows that are not shown may hold another
     return FormResult(hits, value=value, more=more)
 
 

@@ -10,6 +10,8 @@ from router.observability import trace
 from router.observability.metrics import LLM_TOKENS, RouterMetrics
 from router.overload.circuit_breaker import FAILURES_MAX, CircuitBreaker
 
+REMAINING_SHARE = 0.6
+"""Share of the query's remaining time, so that it is answered without the model too."""
 logger = structlog.get_logger(__name__)
 # The caller's own content was at fault, not the server: no reason to leave the model alone.
 _HEALTHY_REASONS = frozenset({"refused", "truncated"})
@@ -42,11 +44,14 @@ class ResilientModel:
                 LanguageModelError("skipped", "left alone after failures")
             )
         started = time.perf_counter()
+        seconds = min(self._seconds, max(0.0, trace.remaining_seconds()) * REMAINING_SHARE)
         try:
-            async with asyncio.timeout(min(self._seconds, max(0.0, trace.remaining_seconds()))):
+            async with asyncio.timeout(seconds):
                 answer = await self._model.complete(system=system, prompt=prompt, schema=schema)
         except TimeoutError:
-            late = LanguageModelError("timeout", f"no answer within {self._seconds:g} s")
+            late = LanguageModelError("timeout", f"no answer within {seconds:.3g} s")
+            if seconds < self._seconds:  # a hurried query is no evidence against the model
+                raise self._record_degradation(late) from None
             raise self._record_failure(late) from None
         except LanguageModelError as error:
             raise self._record_failure(error) from error.__cause__

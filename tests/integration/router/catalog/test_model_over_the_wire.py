@@ -1,5 +1,7 @@
 """The language model's path with both SDKs, against a real model server on this machine."""
 
+import asyncio
+import time
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,7 +13,10 @@ from router.catalog_search.model_reading import ModelReader
 from router.llm import ClosableModel, LanguageModelError, LLMSettings, Usage
 from router.llm.anthropic_model import AnthropicModel
 from router.llm.openai_model import OpenAIModel
+from router.llm.resilient_model import ResilientModel
+from router.observability.metrics import RouterMetrics
 from router.observability.trace import open_trace
+from router.overload.circuit_breaker import FAILURES_MAX
 from router.question.validation import validate_form
 from tests.free_port import free_port
 from tests.unit.router.catalog.test_model_reading import CATALOG
@@ -78,3 +83,18 @@ async def test_a_server_that_is_away_costs_the_improvement_only() -> None:
         await model.complete(system="", prompt="", schema=ModelForm)
     assert await ModelReader(model, CATALOG).read(QUESTION, ()) is None
     await model.aclose()
+
+
+async def test_a_server_that_hangs_leaves_time_for_the_local_reading() -> None:
+    """A hurried query waits for a share of its time, and does not open the breaker for others."""
+    server = await asyncio.start_server(lambda *_: asyncio.sleep(30), "127.0.0.1", 0)
+    model = OpenAIModel(settings(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"))
+    guarded = ResilientModel(model, RouterMetrics(), SECONDS)
+    for _ in range(FAILURES_MAX + 1):
+        with open_trace() as trace:
+            trace.deadline = time.monotonic() + 0.1
+            assert await ModelReader(guarded, CATALOG).read(QUESTION, ()) is None
+            assert trace.failures == {"llm": "timeout"}
+            assert trace.deadline > time.monotonic()
+    await model.aclose()
+    server.close()
