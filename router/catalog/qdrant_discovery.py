@@ -16,6 +16,7 @@ SAMPLE_CHARS = 80
 LOCAL_MODEL = "local:all-MiniLM-L6-v2"
 LOCAL_DIMENSION = 384
 OWN_COLLECTIONS = frozenset(("documents",))
+_OWN_FIELDS = frozenset(("id", "kind", "title", "text", "source", "occurred_on"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ async def _post(
 
 def _is_own(points: Sequence[Mapping[str, Any]]) -> bool:
     """Return True for the collection that ``sluice ingest`` fills."""
-    return all("record_id" in (point.get("payload") or {}) for point in points[:1])
+    return all((point.get("payload") or {}).keys() >= _OWN_FIELDS for point in points[:1])
 
 
 def _kind(

@@ -5,8 +5,10 @@ One HTTP request a collection.
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+import structlog
 
 from router.backends.base import Hit, SearchRequest, Vector
 from router.backends.point_search import POINT_SEARCH_ERRORS, PointSearch
@@ -16,15 +18,21 @@ from router.catalog.qdrant_discovery import LOCAL_MODEL
 from router.catalog_search.form_search import FormResult, FormSearch
 from router.catalog_search.rows import row_hit
 from router.catalog_search.word_ranking import rank_by_words
+from router.embedding import Embedder, EmbeddingError
 from router.errors import StoreUnavailable
+from router.overload.timeouts import wait_within
 from router.question.language.grammar import FUNCTION_WORDS
 from router.question.rights import row_conditions
 
 WORDS_MAX = 12
 CANDIDATES = 15
 """Neighbours whose words are compared with the question's."""
+EMBEDDING_SECONDS = 0.8
+"""Wait for another model's vector at most; afterwards the words are searched."""
 WORDS_ONLY_SCORE = 0.5
 """Score of a hit by words alone at most: it is not comparable with a cosine."""
+
+logger = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +41,8 @@ class TextSearch:
 
     client: PointSearch
     catalog: Catalog
+    embedders: Mapping[str, Embedder] = field(default_factory=dict)
+    """Models of collections by their name in the catalogue, apart from the local one."""
     name: str = "qdrant"
 
     async def search(self, search: SearchRequest) -> FormResult:
@@ -44,21 +54,36 @@ class TextSearch:
         """
         caller = search.caller if isinstance(search, FormSearch) else {}
         kinds = list(self.catalog.of_store("qdrant"))
+        vectors = await self._embed(search, [kind for _, kind in kinds])
         try:
             hits_by_collection = await asyncio.gather(
-                *(self._collection(name, kind, search, caller) for name, kind in kinds)
+                *(self._collection(name, kind, (search, vectors), caller) for name, kind in kinds)
             )
         except POINT_SEARCH_ERRORS as error:
             raise StoreUnavailable(self.name, type(error).__name__, str(error)) from error
         all_hits = [hit for collection_hits in hits_by_collection for hit in collection_hits]
         hits = rank_by_words(search.query, all_hits)
-        by_words = [name for name, kind in kinds if kind.embedding != LOCAL_MODEL]
         left_out = tuple(
-            f"the meaning of the question in {name}: its vectors are of another model, so it was "
-            "searched by words"
-            for name in by_words
+            f"the meaning of the question in {name}: {_why_words(kind)}, so it was searched by words"
+            for name, kind in kinds
+            if kind.embedding not in vectors
         )
         return FormResult(hits[: search.limit], left_out=left_out)
+
+    async def _embed(
+        self, search: SearchRequest, kinds: Sequence[CatalogKind]
+    ) -> dict[str | None, Vector]:
+        """Return the question's vector of each model that can be asked; one that fails has none."""
+        vectors: dict[str | None, Vector] = {LOCAL_MODEL: search.embedding}
+        for model in {kind.embedding for kind in kinds} & self.embedders.keys():
+            try:
+                embed = asyncio.to_thread(self.embedders[model or ""].embed, [search.query])
+                rows = await wait_within(EMBEDDING_SECONDS, embed)
+            except (EmbeddingError, TimeoutError) as error:
+                logger.warning("embedding_failed", model=model, reason=repr(error))
+            else:
+                vectors[model] = rows[0]
+        return vectors
 
     async def health(self) -> None:
         """Return when the store answers. Raises StoreUnavailable."""
@@ -71,12 +96,14 @@ class TextSearch:
         self,
         name: str,
         kind: CatalogKind,
-        search: SearchRequest,
+        search_and_vectors: tuple[SearchRequest, Mapping[str | None, Vector]],
         caller: Mapping[str, str | None],
     ) -> list[Hit]:
+        search, vectors = search_and_vectors
         rights = _filter(name, kind, caller)
-        if kind.embedding == LOCAL_MODEL:
-            return await self._by_meaning(name, kind, (search.embedding, search.limit), rights)
+        vector = vectors.get(kind.embedding)
+        if vector is not None:
+            return await self._by_meaning(name, kind, (vector, search.limit), rights)
         return await self._by_words(name, kind, search, rights)
 
     async def _by_meaning(
@@ -124,6 +151,12 @@ class TextSearch:
     ) -> Sequence[Mapping[str, Any]]:
         request = {key: value for key, value in body.items() if value is not None}
         return await self.client.post(collection, operation, request)
+
+
+def _why_words(kind: CatalogKind) -> str:
+    if kind.embedding is None:
+        return "the catalogue does not name the model of its vectors"
+    return f"no vector of {kind.embedding} could be made"
 
 
 def _share(words: Sequence[str], point: Mapping[str, Any]) -> float:
