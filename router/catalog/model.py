@@ -172,6 +172,16 @@ class Catalog(CatalogPart):
         """The kinds that questions may use."""
         return {name: kind for name, kind in self.kinds.items() if not kind.hide}
 
+    @property
+    def hidden_names(self) -> tuple[str, ...]:
+        """The names and words of hidden kinds, and of hidden columns of all kinds."""
+        names: list[str] = []
+        for name, kind in self.kinds.items():
+            names += (name, *kind.words) if kind.hide else ()
+            for column, facts in kind.columns.items():
+                names += (column, *facts.words) if facts.hide or kind.hide else ()
+        return tuple(names)
+
     @cached_property
     def visible_links(self) -> Mapping[str, CatalogLink]:
         """The links that questions may follow, by id."""

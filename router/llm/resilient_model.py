@@ -50,7 +50,7 @@ class ResilientModel:
                 answer = await self._model.complete(system=system, prompt=prompt, schema=schema)
         except TimeoutError:
             late = LanguageModelError("timeout", f"no answer within {seconds:.3g} s")
-            if seconds < self._seconds:  # a hurried query is no evidence against the model
+            if seconds < self._seconds:  # a hurried query proves nothing about the model
                 raise self._record_degradation(late) from None
             raise self._record_failure(late) from None
         except LanguageModelError as error:

@@ -1,4 +1,4 @@
-"""What rows answer: hits, and a value only where every row agrees on it."""
+"""Rows become hits, and a value only where every row agrees on it."""
 
 from router.catalog_search.rows import form_result
 from router.question.form import QuestionForm

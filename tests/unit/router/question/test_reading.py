@@ -269,14 +269,16 @@ def test_the_hierarchy_is_read_in_both_directions(reader: QuestionReader) -> Non
     assert not downward.step.reverse
 
 
-def test_a_hidden_name_is_left_out_and_nothing_stands_in_for_it(reader: QuestionReader) -> None:
+def test_a_hidden_name_is_left_out_and_not_replaced(reader: QuestionReader) -> None:
     """A near column would answer another question; a number beside such a word is doubtful."""
     catalog = reader.catalog
-    columns = catalog.kinds["visit"].columns
+    columns = dict(catalog.kinds["visit"].columns)
     hidden = columns["cost"].model_copy(update={"hide": True})
     visit = catalog.kinds["visit"].model_copy(update={"columns": columns | {"cost": hidden}})
     doctor = catalog.kinds["doctor"].model_copy(update={"hide": True})
-    limited = Catalog(kinds=catalog.kinds | {"visit": visit, "doctor": doctor}, links=catalog.links)
+    limited = Catalog(
+        kinds={**catalog.kinds, "visit": visit, "doctor": doctor}, links=catalog.links
+    )
     english = load_english()
     values = ValueIndex(limited, read_values(limited), english.places)
     over = QuestionReader(limited, Vocabulary(limited, english), values)
