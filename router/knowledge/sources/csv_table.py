@@ -42,7 +42,7 @@ def parse_csv(source: Source, options: ReadOptions) -> ParsedItems:
 
 
 def _find_delimiter(source: Source) -> str | None:
-    head = next((line for _, line in source.lines() if line.strip()), None)
+    head = next((line for _, line in source.lines() if line and line.strip()), None)
     return None if head is None else max(_DELIMITERS, key=head.count)
 
 

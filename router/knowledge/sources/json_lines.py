@@ -7,6 +7,7 @@ from typing import Any
 from router.knowledge.sources.row_records import RowRecords
 from router.knowledge.sources.source import (
     EMPTY_FILE,
+    LINE_CHARS_MAX,
     ParsedItems,
     ReadOptions,
     Source,
@@ -28,7 +29,9 @@ def parse_json_lines(source: Source, options: ReadOptions) -> ParsedItems:
 def _rows(source: Source) -> Iterator[tuple[int, Row | str]]:
     """Yield each line's object, or the reason why it is not one."""
     for number, line in source.lines():
-        if line.strip():
+        if line is None:
+            yield number, f"the line has more than {LINE_CHARS_MAX // 2**20} million characters"
+        elif line.strip():
             yield number, _parse_line(line)
 
 

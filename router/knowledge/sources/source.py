@@ -58,19 +58,20 @@ class Source:
         with self.open_text() as text:
             return text.read()
 
-    def lines(self) -> Iterator[tuple[int, str]]:
+    def lines(self) -> Iterator[tuple[int, str | None]]:
         """Yield each line's number (from 1) and its text without the line end.
 
-        Raises:
-            SourceError: a line is longer than ``LINE_CHARS_MAX``.
+        The text is None where a line is longer than ``LINE_CHARS_MAX``.
         """
         with self.open_text() as text:
             number = 0
             while line := text.readline(LINE_CHARS_MAX):
                 number += 1
-                if len(line) >= LINE_CHARS_MAX:
-                    raise SourceError(f"{self.origin}:{number}: the line is too long to read")
-                yield number, line.rstrip("\n")
+                is_whole = len(line) < LINE_CHARS_MAX or line.endswith("\n")
+                yield number, line.rstrip("\n") if is_whole else None
+                while not is_whole:
+                    rest = text.readline(LINE_CHARS_MAX)
+                    is_whole = not rest or rest.endswith("\n")
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from router.knowledge.sources import (
     load_source,
     parse_source,
 )
+from router.knowledge.sources.source import LINE_CHARS_MAX
 from router.knowledge.sources.table_profile import COLUMNS_MAX
 from sluice.cli.views.ingest import format_summary
 
@@ -220,6 +221,17 @@ def test_memory_does_not_grow_with_bad_lines_or_new_names() -> None:
     names = ", ".join(f'"name-{number}": 1' for number in range(COLUMNS_MAX + 1))
     with pytest.raises(SourceError, match="row 1 makes more than 10000 different columns"):
         load_records(".jsonl", f"{{{names}}}")
+
+
+def test_a_line_that_is_too_long_leaves_the_others() -> None:
+    long = f'{{"id": "b", "text": "{"x" * LINE_CHARS_MAX}"}}'
+    items = load_records(".jsonl", f'{{"id": "a"}}\n{long}\n{{"id": "c"}}')
+    assert [item.id for item in items if isinstance(item, Record)] == [
+        "notes.jsonl#a",
+        "notes.jsonl#c",
+    ]
+    (problem,) = [item for item in items if isinstance(item, SourceProblem)]
+    assert (problem.location, "16 million" in problem.reason) == ("notes.jsonl:2", True)
 
 
 class Site(BaseHTTPRequestHandler):
