@@ -7,6 +7,7 @@ import asyncio
 import json
 import os
 import random
+import re
 import signal
 import sys
 import time
@@ -40,6 +41,7 @@ notify: [{{channel: log}}]
 """
 SCRAPE_SECONDS, PROMISED_SECONDS = 1.0, 2.0
 BUSY_MACHINE_SECONDS = 60.0
+WORKER_METRICS = f"127.0.0.1:{free_port()}"
 LIVENESS_SECONDS = 30.0
 FAULT_SECONDS = 6.0
 """Longer than a statement of the ledger and a heartbeat of the watch may take."""
@@ -82,7 +84,8 @@ async def live(
     """Give a separate stack, because its servers are stopped."""
     stack = Stack(tmp_path_factory.mktemp("stopped"), clean_environ())
     await stack.up(SERVICES)
-    rollout = await LiveRollout.start(stack, plan=PLAN)
+    settings = {"SLUICE_WORKER_METRICS_ADDRESS": WORKER_METRICS}
+    rollout = await LiveRollout.start(stack, settings, plan=PLAN)
     yield rollout
     await rollout.close()
     await stack.down()
@@ -134,6 +137,16 @@ async def test_a_breach_reaches_the_router_process(
     assert "1 process reports it" in rollback.confirmation
     assert (state.status, state.percentage) == (Status.DEGRADED, 0)
     assert seconds < BUSY_MACHINE_SECONDS
+
+
+async def test_the_lateness_of_the_watch_is_a_metric_of_the_worker(live: LiveRollout) -> None:
+    """An overloaded watch is seen, and the alert ``WatchesLate`` has its series."""
+    async with httpx.AsyncClient(trust_env=False, timeout=10) as http:
+        text = (await http.get(f"http://{WORKER_METRICS}/metrics")).text
+    buckets = re.findall(
+        r'^sluice_watch_lateness_seconds_bucket.*le="(.*)"} [1-9]', text, re.MULTILINE
+    )
+    assert {"5", "300"} <= set(buckets)
 
 
 async def test_with_redis_stopped_a_rollback_is_tried_until_it_is_back(

@@ -9,7 +9,6 @@ from datetime import datetime
 from typing import get_args
 
 from sluice.rollout.analysis.gate import Gate, Model
-from sluice.rollout.analysis.sequential_gate import shown_effect
 from sluice.rollout.analysis.value_format import format_effect
 from sluice.rollout.analysis.verdict import Effect
 from sluice.rollout.engine.state import State
@@ -50,6 +49,8 @@ def control_comparisons(state: State) -> Iterator[ControlComparison]:
             track = state.sequential_states.get(f"{group}/{gate.name}")
             if track is None or track.until is None:
                 continue
+            from sluice.rollout.analysis.sequential_gate import shown_effect  # noqa: PLC0415  numpy: slow
+
             metric = state.plan.metrics[gate.metric]
             effect = shown_effect(gate, metric, track, gate_alpha(state.plan, group, gate))
             if effect is not None and effect.estimate is not None:

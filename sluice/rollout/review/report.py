@@ -7,6 +7,7 @@ the sentences; templates and plots elsewhere only show what is in here.
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Literal
@@ -68,7 +69,10 @@ class StepChecks(Model):
     gates: tuple[GateRow, ...]
 
 
-class SeriesPoint(Model):
+@dataclass(frozen=True, slots=True)
+class SeriesPoint:
+    """One value; a dataclass, since a report has thousands."""
+
     at: datetime
     value: float
 

@@ -21,7 +21,7 @@ SERVING = "import router.main, sluice.cli.commands.questions.query, sluice.cli.c
     [
         (HELP, DRIVERS),
         (LISTING, {"temporalio.client", "asyncpg", "sluice.rollout.plan.schema", *SDKS}),
-        (RECORDS, {"temporalio", "psutil", "httpx", *SDKS}),
+        (RECORDS, {"temporalio", "psutil", "httpx", "numpy", *SDKS}),
         (SERVING, {*SDKS, "temporalio"}),
         ("import worker, sluice.cli.commands.decisions, sluice.cli.commands.rehearse", SDKS),
         (REHEARSING, {*SDKS, "redis", "httpx", "asyncpg", "jinja2"}),
