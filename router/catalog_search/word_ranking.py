@@ -1,7 +1,8 @@
 """Order the texts that a vector search found by the question's own words too.
 
-A vector misses the exact word ("Apache", "Ubuntu"). Each text gains the share of the question's words
-that it holds, rare ones counting more (inverse frequency among the texts found; Robertson 2004).
+A vector misses the exact word ("Apache", "Ubuntu"). Each text gains by its BM25 score among the texts
+found (Robertson and Zaragoza, "The probabilistic relevance framework", 2009): rare words count more, a
+repeated word less each time, and a long text's words less.
 """
 
 import math
@@ -15,33 +16,49 @@ from router.catalog.identifiers import singular
 from router.question.language.grammar import FUNCTION_WORDS
 
 WORDS_SHARE = 0.1
-"""Gain of a text that holds every word of the question; cosines differ by about as much."""
+"""Gain of the text with the highest BM25 score; cosines differ by about as much."""
+SATURATION, LENGTH_SHARE = 1.2, 0.75
+"""BM25's k1 and b, at their usual values."""
 _ENDINGS = ("ing", "ed", "es", "ly", "er")
 _STEM_MIN = 3
 
 
 def rank_by_words(query: str, hits: Sequence[Hit]) -> list[Hit]:
     """Return the hits, best first; their scores stay what the store gave."""
-    texts = [_stems(f"{hit.title} {hit.text}") for hit in hits]
-    frequency = Counter(word for text in texts for word in text)
-    weights = {
-        word: math.log(1 + len(hits) / (1 + frequency[word]))
-        for word in _stems(query)
-        if frequency[word]
-    }
-    total = sum(weights.values()) or 1.0
+    texts = [_stem_counts(f"{hit.title} {hit.title} {hit.text}") for hit in hits]
+    gains = _bm25(frozenset(_stem_counts(query)), texts)
+    most = max(gains, default=0.0) or 1.0
 
     def score(place: int) -> float:
-        matched_weight = sum(weights[word] for word in weights.keys() & texts[place])
-        return hits[place].score + WORDS_SHARE * matched_weight / total
+        return hits[place].score + WORDS_SHARE * gains[place] / most
 
     order = sorted(range(len(hits)), key=lambda place: (-score(place), hits[place].id))
     return [hits[place] for place in order]
 
 
+def _bm25(words: frozenset[str], texts: Sequence[Counter[str]]) -> list[float]:
+    """Return the BM25 score of each text; its words' frequencies are those among the texts."""
+    texts_with = Counter(word for text in texts for word in words & text.keys())
+    weights = {
+        word: math.log(1 + (len(texts) - count + 0.5) / (count + 0.5))
+        for word, count in texts_with.items()
+    }
+    mean_length = sum(text.total() for text in texts) / max(len(texts), 1) or 1.0
+    return [
+        sum(weights[word] * _saturate(text, word, mean_length) for word in words & text.keys())
+        for text in texts
+    ]
+
+
+def _saturate(text: Counter[str], word: str, mean_length: float) -> float:
+    length = 1 - LENGTH_SHARE + LENGTH_SHARE * text.total() / mean_length
+    return text[word] * (SATURATION + 1) / (text[word] + SATURATION * length)
+
+
 @lru_cache(maxsize=1024)  # the same texts answer question after question
-def _stems(text: str) -> frozenset[str]:
-    return frozenset(map(_stem, set(fold_text(text).split()) - FUNCTION_WORDS))
+def _stem_counts(text: str) -> Counter[str]:
+    words = fold_text(text).split()
+    return Counter(_stem(word) for word in words if word not in FUNCTION_WORDS)
 
 
 @lru_cache(maxsize=65_536)
