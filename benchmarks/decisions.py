@@ -6,6 +6,7 @@ same rollouts. `python -m benchmarks.decisions --runs 20 --peer-runs 10` takes a
 """
 
 import argparse
+import math
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -157,7 +158,7 @@ def print_false_failures(runs: int, peer_runs: int) -> list[str]:
         missed += [
             f"{world.name}: {gate} {max(found):.1%}"
             for gate, found in shares.items()
-            if binomial_interval(max(found), runs)[0] > alphas[gate]
+            if exceeds(max(found), runs, alphas[gate])
         ]
     return missed
 
@@ -185,6 +186,13 @@ def binomial_interval(part: float, runs: int) -> tuple[float, float]:
     middle = part + square / 2
     half = NORMAL_95 * np.sqrt(part * (1 - part) / runs + square / (4 * runs))
     return float(max(0.0, middle - half) / (1 + square)), float((middle + half) / (1 + square))
+
+
+def exceeds(part: float, runs: int, alpha: float) -> bool:
+    """Return True if so many runs fail by chance in less than 1 % of all tables like this one."""
+    failed, cells = round(part * runs), len(NULLS) * len(SHARES) * len(GATES)
+    fewer = (math.comb(runs, k) * alpha**k * (1 - alpha) ** (runs - k) for k in range(failed))
+    return 1 - sum(fewer) < 0.01 / cells
 
 
 def print_detections(runs: int) -> None:
@@ -228,7 +236,9 @@ def _median_hours(by_share: list[Evidence], gate: str, alpha: float) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=int, default=500, help="null runs per world and share")
+    parser.add_argument(
+        "--runs", type=int, default=500, help="null runs per world and share; 0 for none"
+    )
     parser.add_argument(
         "--peer-runs", type=int, default=50, help="the same, of 0.1 and other tools; 0 for none"
     )
@@ -236,6 +246,8 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.detection_runs:
         print_detections(arguments.detection_runs)
+    if not arguments.runs:
+        return
     missed = print_false_failures(arguments.runs, min(arguments.runs, arguments.peer_runs))
     print(f"\n{'MISSED: ' + '; '.join(missed) if missed else 'every gate within its α'}")
 
