@@ -104,6 +104,7 @@ class _Rollouts:
         if world.bot_share:
             self._treated[:, 0], failing[:, 0] = True, 1.0
             rate[:, 0] = REQUESTS_PER_HOUR * world.bot_share
+        self._rate_before = rate
         self._rate = np.where(self._treated, world.asks, 1.0) * rate
         self._is_new = rng.random(rate.shape) < NEW_USERS_SHARE
         was_treated = self._treated & ~self._is_new & (rng.random(rate.shape) < EARLIER_SHARE)
@@ -137,7 +138,8 @@ class _Rollouts:
             rewards, mean_rewards = self._rewards(treated=treated)
         if "log_times" in self.parts:
             log_times = self._log_times()
-        first_seen = self._wait(self._rate)
+        # No treatment is behind the first request of a user who has never had an answer.
+        first_seen = self._wait(np.where(self._is_new, self._rate_before, self._rate))
         return CohortCounters(
             requests=requests,
             errors=errors,
