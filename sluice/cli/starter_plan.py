@@ -125,7 +125,7 @@ class StarterPlan:
         limits = self._limits()
         window = self._window_for(limits["samples"], least, WINDOW_MAX)
         times = {
-            "watch_interval": timedelta(seconds=1 if is_trial else 3),
+            "watch_interval": timedelta(seconds=1 if is_trial else 2),
             "stale_after": timedelta(seconds=15 if is_trial else 120),
             "retry_every": timedelta(seconds=2 if is_trial else 60),
             "interval": interval,

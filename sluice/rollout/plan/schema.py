@@ -168,7 +168,7 @@ class RolloutPlan(Model):
     flag: Name
     description: str = ""
     environment: str = Field(default="default", pattern=r"^[A-Za-z0-9_.-]+$")
-    watch_interval: Duration = parse_duration("3s")
+    watch_interval: Duration = parse_duration("2s")
     alpha: Annotated[Share, Field(gt=0, lt=0.5)] = 0.05
     stale_after: Duration = STALE_AFTER
     blind_after: Duration | None = None

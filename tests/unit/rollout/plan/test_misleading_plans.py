@@ -125,7 +125,7 @@ def test_a_threshold_that_fits_is_accepted(fields: str) -> None:
         ("[alice]", "alice", 25, "give a list of user ids"),
         ("flag: f", "flag: f\nstale_after: 0s", 1, "stale_after must be at least 1s"),
         ("flag: f", "flag: f\nwatch_interval: 30d", 1, "watch_interval must be from 1s to 5m"),
-        ("flag: f", "flag: f\nblind_after: 1s", 1, "must be from one watch_interval, 3s"),
+        ("flag: f", "flag: f\nblind_after: 1s", 1, "must be from one watch_interval, 2s"),
         ("flag: f", "flag: f\nalpha: 1.2x", 3, "'1.2x' is not a share"),
         ("flag: f", "flag: f\nalpha: 50ms", 3, "'50ms' is not a share"),
         ("flag: f", "flag: {{ x }}", 2, "put {{ … }} in quotes"),
