@@ -85,9 +85,30 @@ async def test_a_server_that_is_away_costs_the_improvement_only() -> None:
     await model.aclose()
 
 
+class HangingServer:
+    """Reads requests and never answers; a connection ends when its client goes away."""
+
+    def __init__(self) -> None:
+        self._connections: list[asyncio.Task[None]] = []
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._connections.append(asyncio.create_task(self._read_to_the_end(reader, writer)))
+
+    async def _read_to_the_end(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        await reader.read()
+        writer.close()
+        await writer.wait_closed()
+
+    async def wait_closed(self) -> None:
+        await asyncio.gather(*self._connections)
+
+
 async def test_a_server_that_hangs_leaves_time_for_the_local_reading() -> None:
     """A hurried query waits for a share of its time, and does not open the breaker for others."""
-    server = await asyncio.start_server(lambda *_: asyncio.sleep(30), "127.0.0.1", 0)
+    hanging = HangingServer()
+    server = await asyncio.start_server(hanging.serve, "127.0.0.1", 0)
     model = OpenAIModel(settings(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"))
     guarded = ResilientModel(model, RouterMetrics(), SECONDS)
     for _ in range(FAILURES_MAX + 1):
@@ -98,3 +119,4 @@ async def test_a_server_that_hangs_leaves_time_for_the_local_reading() -> None:
             assert trace.deadline > time.monotonic()
     await model.aclose()
     server.close()
+    await hanging.wait_closed()

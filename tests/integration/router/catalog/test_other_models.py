@@ -61,9 +61,10 @@ async def model_server(*, hangs: bool = False) -> AsyncIterator[str]:
     try:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
     finally:
+        server.close()
         for writer in waiting:
             writer.close()
-        server.close()
+            await writer.wait_closed()
 
 
 @pytest.fixture

@@ -104,4 +104,4 @@ def test_a_track_that_begins_again_keeps_what_is_known_of_users() -> None:
     _, first = judge_blocks(gate(), metric("means"), exposure(), [measured])
     again = SequentialState(earlier=first.test_state)
     verdict, _ = judge_blocks(gate(), metric("means"), exposure(again), [])
-    assert (verdict.samples, verdict.value) == (500, 1.0)  # known users, no evidence yet
+    assert (verdict.samples, verdict.value) == (500, None)  # known users, no evidence yet
