@@ -200,9 +200,7 @@ async def test_a_reset_to_before_the_first_percentage_is_found_and_safe_to_go_on
     await retry_after_recovery(live)
     before = (await flag_of(live)).fence.sequence
     await live.reset_workflow()
-    state = await live.wait_until(
-        lambda s: s.status is Status.DEGRADED and s.check_count == 0, LIVENESS_SECONDS
-    )
+    state = await live.wait_until(lambda s: s.status is Status.DEGRADED and s.check_count == 0)
     assert state.rollback is not None
     assert f"the store has write {before} of this rollout" in state.rollback.reason
     assert ((await flag_of(live)).rollout_percentage, state.sequence) == (0, before + 1)
