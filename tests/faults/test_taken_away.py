@@ -149,6 +149,27 @@ async def test_the_lateness_of_the_watch_is_a_metric_of_the_worker(live: LiveRol
     assert {"5", "300"} <= set(buckets)
 
 
+async def test_a_reset_to_before_the_first_percentage_is_found_and_safe_to_go_on_from(
+    live: LiveRollout,
+) -> None:
+    """The store keeps what the lost future wrote: that is a P0, and the next write comes after it.
+
+    Early in this file: a rollout that has continued as new cannot be reset to its begin.
+    """
+    await retry_after_recovery(live)
+    before = (await flag_of(live)).fence.sequence
+    await live.reset_workflow()
+    state = await live.wait_until(lambda s: s.status is Status.DEGRADED and s.check_count == 0)
+    assert state.rollback is not None
+    assert f"the store has write {before} of this rollout" in state.rollback.reason
+    assert ((await flag_of(live)).rollout_percentage, state.sequence) == (0, before + 1)
+    await live.rollouts.send_command(FLAG, Verb.RETRY, Command(actor="ann"))
+    await live.wait_until(lambda s: s.percentage == 5)
+    assert (await flag_of(live)).rollout_percentage == 5
+    live.errors.labels("treatment").set(0.5)
+    await live.wait_until(lambda s: s.status is Status.DEGRADED)
+
+
 async def test_with_redis_stopped_a_rollback_is_tried_until_it_is_back(
     live: LiveRollout, router: RouterClient
 ) -> None:
@@ -174,7 +195,7 @@ async def test_with_redis_stopped_a_rollback_is_tried_until_it_is_back(
     end = await live.wait_until(lambda s: s.status is Status.DEGRADED)
     await router.wait_until(is_off)
     assert (end.percentage, live.stack.environment()["REDIS_URL"]) == (0, redis)
-    assert await live.percentages() == [0, 5, 0, 5, 0]
+    assert (await live.percentages())[-3:] == [0, 5, 0]
 
 
 @pytest.mark.parametrize("names", draw_disturbances(seed=14), ids=" + ".join)
@@ -193,26 +214,11 @@ async def test_when_all_parts_are_back_the_rollout_acts_within_seconds(
     assert (await live.percentages())[-1] == 0
 
 
-async def test_a_reset_to_before_the_first_percentage_is_found_and_safe_to_go_on_from(
-    live: LiveRollout,
-) -> None:
-    """The store keeps what the lost future wrote: that is a P0, and the next write comes after it."""
-    await retry_after_recovery(live)
-    before = (await flag_of(live)).fence.sequence
-    await live.reset_workflow()
-    state = await live.wait_until(lambda s: s.status is Status.DEGRADED and s.check_count == 0)
-    assert state.rollback is not None
-    assert f"the store has write {before} of this rollout" in state.rollback.reason
-    assert ((await flag_of(live)).rollout_percentage, state.sequence) == (0, before + 1)
-    await live.rollouts.send_command(FLAG, Verb.RETRY, Command(actor="ann"))
-    await live.wait_until(lambda s: s.percentage == 5)
-    assert (await flag_of(live)).rollout_percentage == 5
-
-
 async def test_after_flushall_nobody_is_treated_until_a_rollback_and_a_retry(
     live: LiveRollout, router: RouterClient
 ) -> None:
     """Nothing sets the flag by itself: an emptied store may have lost a person's kill."""
+    await retry_after_recovery(live)
     await live.redis.flushall()
     await live.wait_until(lambda s: s.status is Status.PAUSED, LIVENESS_SECONDS)
     assert FLAG not in (await FeatureFlags(live.redis).document()).flags

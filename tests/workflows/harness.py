@@ -153,6 +153,7 @@ class RunningRollout:
         for _ in range(hours * 12):
             state = await self.state()
             if condition(state):
+                await asyncio.sleep(0.05)  # for the same reason as in ``command``
                 return state
             await self.pass_time(5)
         raise AssertionError(f"not reached; the state is {state!r}")
