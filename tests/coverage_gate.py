@@ -18,7 +18,7 @@ from slipcover import (  # type: ignore[import-untyped]  # it ships no types
 from tests.source_tree import ROOT
 
 MEASURED = ("sluice/rollout", "workflows")
-PERCENT_MIN = 98.0
+PERCENT_MIN = 99.0
 
 
 class CoverageMeter:
