@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from sluice.rollout.analysis.gate import Gate, GateKind, Severity
 from sluice.rollout.analysis.verdict import Outcome, Verdict
 from sluice.rollout.engine.state import Finding
-from sluice.rollout.units import format_duration
+from sluice.rollout.units import format_duration, whole_seconds
 
 BLIND = "blind"
 UNWATCHED = "unwatched"
@@ -44,23 +44,11 @@ def blind_finding(
     ]
     if not blind:
         return None
-    longest = format_duration(
-        timedelta(seconds=round(max(age for *_, age in blind).total_seconds()))
-    )
+    longest = format_duration(whole_seconds(max(age for *_, age in blind)))
     names = ", ".join(gate.name for gate, *_ in blind)
     causes = list(dict.fromkeys(verdict.reason for _, verdict, _ in blind))[:_REASONS_SHOWN]
-    return Finding(
-        name=BLIND,
-        kind="blind",
-        seen_at=now,
-        verdict=Verdict(
-            gate=BLIND,
-            outcome=Outcome.ERROR,
-            reason=f"red flags without a verdict for {longest}: {names} ({'; '.join(causes)})",
-            severity=severity,
-            is_unmeasured=True,
-        ),
-    )
+    reason = f"red flags without a verdict for {longest}: {names} ({'; '.join(causes)})"
+    return unmeasured_finding(BLIND, reason, severity, now)
 
 
 def unwatched_finding(
@@ -69,20 +57,21 @@ def unwatched_finding(
     """Return a finding when nobody looked for ``limit`` or longer: no worker ran the watch."""
     if last_poll_at is None or now - last_poll_at < limit:
         return None
-    span = format_duration(timedelta(seconds=round((now - last_poll_at).total_seconds())))
-    return Finding(
-        name=UNWATCHED,
-        kind="blind",
-        seen_at=now,
-        is_over=True,
-        verdict=Verdict(
-            gate=UNWATCHED,
-            outcome=Outcome.ERROR,
-            reason=f"nobody looked at the red flags for {span}, up to {now:%m-%d %H:%M:%S} UTC",
-            severity=Severity.P2,
-            is_unmeasured=True,
-        ),
+    reason = (
+        f"nobody looked at the red flags for {format_duration(whole_seconds(now - last_poll_at))}, "
+        f"up to {now:%m-%d %H:%M:%S} UTC"
     )
+    return unmeasured_finding(UNWATCHED, reason, Severity.P2, now, is_over=True)
+
+
+def unmeasured_finding(
+    name: str, reason: str, severity: Severity, now: datetime, *, is_over: bool = False
+) -> Finding:
+    """Build the finding that something was not measured, so that nothing protects the traffic."""
+    verdict = Verdict(
+        gate=name, outcome=Outcome.ERROR, reason=reason, severity=severity, is_unmeasured=True
+    )
+    return Finding(name=name, kind="blind", seen_at=now, is_over=is_over, verdict=verdict)
 
 
 def _limit(gate: Gate, after: timedelta) -> timedelta:

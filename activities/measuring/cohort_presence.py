@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from activities.measuring.blindness import unmeasured_finding
 from sluice.rollout.analysis.gate import Gate, GateKind, Metric, Severity
-from sluice.rollout.analysis.verdict import Outcome, Verdict
 from sluice.rollout.engine.state import Finding
-from sluice.rollout.units import format_duration
+from sluice.rollout.units import format_duration, whole_seconds
 
 VANISHED = "vanished"
 VANISHED_SAMPLES_MIN = 30
@@ -61,18 +61,9 @@ def vanished_finding(
     after, severity = limits
     if samples is None or seen_at is None or now - seen_at < after:
         return None
-    span = format_duration(timedelta(seconds=round((now - seen_at).total_seconds())))
-    return Finding(
-        name=VANISHED,
-        kind="blind",
-        seen_at=now,
-        verdict=Verdict(
-            gate=VANISHED,
-            outcome=Outcome.ERROR,
-            reason=f"the control cohort has vanished for {span}: 0 of about "
-            f"{samples.expected_control:,.0f} expected samples in {format_duration(samples.window)}, "
-            f"while the treatment has {samples.treatment:,.0f}: is everybody treated?",
-            severity=severity,
-            is_unmeasured=True,
-        ),
+    reason = (
+        f"the control cohort has vanished for {format_duration(whole_seconds(now - seen_at))}: "
+        f"0 of about {samples.expected_control:,.0f} expected samples in {format_duration(samples.window)}, "
+        f"while the treatment has {samples.treatment:,.0f}: is everybody treated?"
     )
+    return unmeasured_finding(VANISHED, reason, severity, now)

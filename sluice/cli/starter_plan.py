@@ -7,7 +7,7 @@ from datetime import timedelta
 from importlib.resources import files
 from string import Template
 
-from sluice.rollout.units import format_duration
+from sluice.rollout.units import format_duration, whole_seconds
 
 SCHEMA_URL = "plan.schema.json"
 LONG_HOLD = timedelta(minutes=10)
@@ -136,7 +136,7 @@ class StarterPlan:
             "stable_for": 2 * interval,
             "deadline": 3 * max(hold, window),
         }
-        return {name: format_duration(_whole_seconds(value)) for name, value in times.items()}
+        return {name: format_duration(whole_seconds(value)) for name, value in times.items()}
 
     def _limits(self) -> dict[str, str]:
         is_trial = self.is_trial
@@ -178,7 +178,3 @@ def _statistics(failures: str, requests: str, window: str) -> dict[str, str]:
 
 def _clamp(value: timedelta, minimum: timedelta, maximum: timedelta) -> timedelta:
     return max(minimum, min(value, maximum))
-
-
-def _whole_seconds(value: timedelta) -> timedelta:
-    return timedelta(seconds=round(value.total_seconds()))

@@ -9,7 +9,7 @@ from markupsafe import Markup
 from sluice.rollout.analysis.value_format import format_verdict
 from sluice.rollout.analysis.verdict import Outcome, Verdict
 from sluice.rollout.engine.state import Status
-from sluice.rollout.units import format_duration
+from sluice.rollout.units import format_duration, whole_seconds
 
 OUTCOME_MARKS = {
     Outcome.SUCCESSFUL: ("good", "✓"),
@@ -45,7 +45,7 @@ def format_samples(samples: float | None) -> str:
 
 
 def format_span(span: timedelta) -> str:
-    return format_duration(timedelta(seconds=round(span.total_seconds())))
+    return format_duration(whole_seconds(span))
 
 
 def format_outcome(outcome: Outcome) -> Markup:

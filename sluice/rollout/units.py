@@ -80,6 +80,11 @@ def _parse_seconds(text: str) -> float | None:
     return sum(number * size for number, size in parts)
 
 
+def whole_seconds(value: timedelta) -> timedelta:
+    """Round to whole seconds."""
+    return timedelta(seconds=round(value.total_seconds()))
+
+
 @lru_cache(DURATION_CACHE_SIZE)
 def format_duration(value: timedelta) -> str:
     """Write a duration so that ``parse_duration`` reads the same one back: ``1d2h``."""

@@ -9,7 +9,7 @@ from sluice.rollout.analysis.gate import Model
 from sluice.rollout.analysis.verdict import Check
 from sluice.rollout.engine.event_chain import Event
 from sluice.rollout.engine.state import RollbackKind, State, Status
-from sluice.rollout.units import Duration
+from sluice.rollout.units import Duration, whole_seconds
 
 _SECONDS_SHOWN_BELOW = timedelta(hours=6)
 
@@ -97,7 +97,7 @@ def build_result(state: State, run: CompletedRun, now: datetime, runner: str) ->
         "ending": _ending(state),
         "step": rollback.from_step if rollback else state.step.name if state.step else None,
         "percentage": state.percentage,
-        "duration": _round_to_seconds(ended_at - run.begin),
+        "duration": whole_seconds(ended_at - run.begin),
         "started_at": run.begin,
         "fault_at": fault_at,
         "ended_at": ended_at,
@@ -107,7 +107,7 @@ def build_result(state: State, run: CompletedRun, now: datetime, runner: str) ->
     if fault_at is None or fault_at > ended_at:
         return RehearsalResult.model_validate(common)
     queries, errors, users = run.exposure(fault_at, ended_at)
-    delay = _round_to_seconds(ended_at - fault_at) if common["trigger"] else None
+    delay = whole_seconds(ended_at - fault_at) if common["trigger"] else None
     return RehearsalResult.model_validate(
         {**common, "queries": queries, "errors": errors, "users": users, "detection_delay": delay}
     )
@@ -156,11 +156,6 @@ def _pause_trigger(state: State) -> Trigger | None:
     if pause is None or not flags.muted or pause.reason != flags.last_reason:
         return None
     return Trigger(names=flags.muted[-1:], reason=pause.reason, kind="pause")
-
-
-def _round_to_seconds(span: timedelta) -> timedelta:
-    """Round to seconds, the resolution of the rehearsal's clock."""
-    return timedelta(seconds=round(span.total_seconds()))
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from sluice.rehearsal.traffic.scenario import FaultKind, Scenario, ScenarioFault
 from sluice.rollout.plan.schema import RolloutPlan, Step
+from sluice.rollout.units import whole_seconds
 
 WINDOWS_MIN = 3
 """A fault lasts at least as many of its step's longest windows, or as long as the scenario says."""
@@ -35,9 +36,9 @@ def _fit_fault(fault: ScenarioFault, written_for: timedelta, plan: RolloutPlan) 
         update={
             "step": step.name,
             "percentage": None,
-            "after": _whole_seconds(fault.after * ratio),
+            "after": whole_seconds(fault.after * ratio),
             "duration": fault.duration and _visible(fault.duration, ratio, step),
-            "ramp_up": _whole_seconds(fault.ramp_up * ratio),
+            "ramp_up": whole_seconds(fault.ramp_up * ratio),
             "size": size,
         }
     )
@@ -47,12 +48,8 @@ def _visible(duration: timedelta, ratio: float, step: Step) -> timedelta:
     """Return the duration in proportion, long enough that the step's windows show it."""
     windows = [gate.window for gate in (*step.gates, *step.red_flags)]
     visible_min = WINDOWS_MIN * max(windows, default=timedelta(0))
-    return max(_whole_seconds(duration * ratio), min(duration, visible_min), timedelta(seconds=1))
+    return max(whole_seconds(duration * ratio), min(duration, visible_min), timedelta(seconds=1))
 
 
 def _most_exposing_step(plan: RolloutPlan) -> Step:
     return max(plan.steps, key=lambda step: step.percentage or 0)
-
-
-def _whole_seconds(span: timedelta) -> timedelta:
-    return timedelta(seconds=round(span.total_seconds()))
