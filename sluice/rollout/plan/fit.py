@@ -61,7 +61,6 @@ def _format(value: object) -> str:
 def fit_plan(plan: RolloutPlan, traffic: ExpectedTraffic) -> tuple[RolloutPlan, list[FittedGate]]:
     """Return the plan with windows, samples and holds that suit the traffic, and its changes."""
     steps: list[Step] = []
-    changes: list[FittedGate] = []
     percentage = 0.0
     for step in plan.steps:
         percentage = percentage if step.percentage is None else step.percentage
@@ -73,12 +72,13 @@ def fit_plan(plan: RolloutPlan, traffic: ExpectedTraffic) -> tuple[RolloutPlan, 
             )
             for group in ("gates", "red_flags")
         }
-        changes += _changes(step, fitted)
         steps.append(_with_longer_hold(step, fitted["gates"], fitted["red_flags"]))
-    for number, (before, after) in enumerate(zip(steps, _slower(plan.steps, steps), strict=True)):
-        for group in ("gates", "red_flags"):
-            changes += _changes(before, {group: getattr(after, group)})
-        steps[number] = after
+    steps = _slower(plan.steps, steps)
+    changes = [
+        change
+        for written, fitted_step in zip(plan.steps, steps, strict=True)
+        for change in _changes(written, fitted_step)
+    ]
     baselines = tuple(_fit_baseline(plan, gate, traffic) for gate in plan.baselines)
     update = {"steps": tuple(steps), "baselines": baselines, "traffic": traffic}
     return plan.model_copy(update=update), changes
@@ -113,11 +113,11 @@ def _in_blocks(gates: tuple[Gate, ...], block: timedelta) -> tuple[Gate, ...]:
     )
 
 
-def _changes(step: Step, fitted: dict[str, tuple[Gate, ...]]) -> Iterator[FittedGate]:
-    for group, gates in fitted.items():
-        for before, after in zip(getattr(step, group), gates, strict=True):
+def _changes(written: Step, fitted: Step) -> Iterator[FittedGate]:
+    for group in ("gates", "red_flags"):
+        for before, after in zip(getattr(written, group), getattr(fitted, group), strict=True):
             if before != after:
-                yield FittedGate(step.name, before, after)
+                yield FittedGate(written.name, before, after)
 
 
 def _fit_baseline(plan: RolloutPlan, gate: Gate, traffic: ExpectedTraffic) -> Gate:

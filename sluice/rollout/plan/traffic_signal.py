@@ -5,9 +5,8 @@ requests. A metric of any other service is what ``infer_signal`` takes it for.
 """
 
 import re
-from collections.abc import Sequence
 
-from sluice.rollout.analysis.gate import Gate, Metric
+from sluice.rollout.analysis.gate import Metric
 from sluice.rollout.analysis.metric_model import SignalKind
 from sluice.rollout.analysis.signal_inference import InferredSignal, infer_signal
 from sluice.rollout.plan.checks.metric_names import names_router_series
@@ -35,7 +34,7 @@ def counts_requests(plan: RolloutPlan, name: str) -> bool:
     if _is_routers(metric):
         return _QUERIES in (metric.samples or "")
     is_counted = metric.samples is not None
-    return is_counted and infer_signal(name, metric, _gates(plan, name)).kind in _PER_REQUEST
+    return is_counted and _infer(plan, name).kind in _PER_REQUEST
 
 
 def traffic_signal(plan: RolloutPlan, name: str) -> InferredSignal | None:
@@ -43,7 +42,7 @@ def traffic_signal(plan: RolloutPlan, name: str) -> InferredSignal | None:
     metric = plan.metrics[name]
     if _is_routers(metric):
         return _router_signal(metric)
-    signal = infer_signal(name, metric, _gates(plan, name))
+    signal = _infer(plan, name)
     is_mean_time = signal.kind is SignalKind.LATENCY and signal.quantile is None
     return signal if signal.kind in _FORECAST and not is_mean_time else None
 
@@ -53,7 +52,7 @@ def healthy_error_rate(plan: RolloutPlan, name: str, traffic: ExpectedTraffic) -
     metric = plan.metrics[name]
     if _is_routers(metric):
         return traffic.error_rate
-    signal = infer_signal(name, metric, _gates(plan, name))
+    signal = _infer(plan, name)
     typical = signal.typical
     if typical is not None and signal.kind is SignalKind.SUCCESS_RATE:
         typical = 1 - typical
@@ -81,5 +80,6 @@ def _router_signal(metric: Metric) -> InferredSignal | None:
     return InferredSignal(SignalKind.ERROR_RATE, None) if is_error_rate else None
 
 
-def _gates(plan: RolloutPlan, name: str) -> Sequence[Gate]:
-    return [gate for _, gate in plan.rules() if gate.metric == name]
+def _infer(plan: RolloutPlan, name: str) -> InferredSignal:
+    gates = [gate for _, gate in plan.rules() if gate.metric == name]
+    return infer_signal(name, plan.metrics[name], gates)
