@@ -12,7 +12,11 @@ import pytest
 
 from activities.adapters.prometheus import PrometheusMetrics
 from activities.adapters.prometheus_credentials import PrometheusCredentials
-from activities.contract.errors import MetricsQueryError, MetricsUnreachableError
+from activities.contract.errors import (
+    MetricsQueryError,
+    MetricsTimedOutError,
+    MetricsUnreachableError,
+)
 from sluice.rollout.analysis.promql import complete_absence, sample_age_query
 
 pytestmark = pytest.mark.integration
@@ -69,15 +73,20 @@ def test_one_session_serves_many_threads(prometheus: PrometheusMetrics) -> None:
 
 
 @contextmanager
-def running_stub(status: int, body: bytes, wait_seconds: float = 0.0) -> Iterator[str]:
+def running_stub(
+    status: int, body: bytes, wait_seconds: float = 0.0, drip_seconds: float = 0.0
+) -> Iterator[str]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             time.sleep(wait_seconds)
-            with suppress(BrokenPipeError):  # the client went away, which is the point
+            with suppress(ConnectionError):  # the client went away, which is the point
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
-                self.wfile.write(body)
+                step = 1 if drip_seconds else max(1, len(body))
+                for start in range(0, len(body), step):
+                    self.wfile.write(body[start : start + step])
+                    time.sleep(drip_seconds)
 
         def log_message(self, *_: object) -> None:
             """Keep the test's output quiet."""
@@ -103,6 +112,8 @@ def running_stub(status: int, body: bytes, wait_seconds: float = 0.0) -> Iterato
         (404, b"not here"),
         (200, b"<html>a proxy</html>"),
         (200, b'{"status": "success"}'),
+        (200, b'{"data": {"result": [{"metric": {}, "value": [1, null]}]}}'),
+        (200, b'{"data": {"result": [{"metric": {}, "value": []}]}}'),
         (204, b""),
     ],
 )
@@ -127,6 +138,25 @@ def test_a_hung_server_costs_one_timeout_not_ten(monkeypatch: pytest.MonkeyPatch
         with pytest.raises(MetricsUnreachableError, match="no answer within"):
             metrics.query("vector(1)", AT)
         assert time.monotonic() - started < 0.9
+
+
+def test_a_body_that_drips_ends_with_the_time_of_a_query(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each byte in time, and the whole never: it held a thread for hours."""
+    monkeypatch.setattr("activities.adapters.prometheus.READ_SECONDS_MAX", 0.2)
+    monkeypatch.setattr("activities.adapters.prometheus.CONNECT_SECONDS_MAX", 0.1)
+    with running_stub(200, b" " * 200, drip_seconds=0.05) as url, PrometheusMetrics(url) as metrics:
+        started = time.monotonic()
+        with pytest.raises(MetricsTimedOutError, match="no answer within"):
+            metrics.query("vector(1)", AT)
+        assert time.monotonic() - started < 1.5
+
+
+def test_an_answer_of_many_megabytes_is_the_query_s_mistake() -> None:
+    """A selector without sum() on a large Prometheus took gigabytes of the worker's memory."""
+    series = b'{"metric": {}, "value": [1, "1"]},' * 150_000
+    with running_stub(200, b'{"data": {"result": [' + series) as url:
+        with PrometheusMetrics(url) as metrics, pytest.raises(MetricsQueryError, match="4 MiB"):
+            metrics.query("up", AT)
 
 
 @pytest.mark.parametrize("url", ["", "localhost:9090", "ftp://localhost"])
