@@ -5,13 +5,13 @@ its thread for hours, and one that sends gigabytes fills the worker's memory.
 """
 
 import time
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
 
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import ReadTimeoutError
 from urllib3.response import HTTPResponse
+from urllib3.util.retry import Retry
 
 
 class ResponseTooLargeError(requests.RequestException):
@@ -21,15 +21,24 @@ class ResponseTooLargeError(requests.RequestException):
 class BoundedAdapter(HTTPAdapter):
     """Raise ``requests.ReadTimeout`` after ``seconds_max``, and ``ResponseTooLargeError``."""
 
-    def __init__(self, seconds_max: float, bytes_max: int, **options: Any) -> None:
+    def __init__(self, seconds_max: float, bytes_max: int, connections_max: int) -> None:
         self._seconds_max = seconds_max
         self._bytes_max = bytes_max
-        super().__init__(**options)
+        # read=False: a timeout is raised as one, not as a lost connection after zero retries.
+        super().__init__(max_retries=Retry(total=0, read=False), pool_maxsize=connections_max)
 
-    def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:  # type: ignore[override]
-        """Send ``request``; the limits hold while the caller reads the body."""
+    def send(  # noqa: PLR0913, PLR0917  the signature of requests
+        self,
+        request: requests.PreparedRequest,
+        stream: bool = False,
+        timeout: float | tuple[float, float] | tuple[float, None] | None = None,
+        verify: bool | str = True,
+        cert: bytes | str | tuple[bytes | str, bytes | str] | None = None,
+        proxies: Mapping[str, str] | None = None,
+    ) -> requests.Response:
+        """Send ``request`` once; the limits hold while the caller reads the body."""
         deadline = time.monotonic() + self._seconds_max
-        response = super().send(request, **options)
+        response = super().send(request, stream, timeout, verify, cert, proxies)
         response.raw = _BoundedBody(response.raw, deadline, self._bytes_max)
         return response
 
@@ -58,5 +67,8 @@ class _BoundedBody:
         except ReadTimeoutError as error:
             raise requests.ReadTimeout("the response stopped in its body") from error
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._raw, name)
+    def close(self) -> None:
+        self._raw.close()
+
+    def release_conn(self) -> None:
+        self._raw.release_conn()

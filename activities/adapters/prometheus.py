@@ -10,7 +10,6 @@ from typing import Any, Self
 import requests
 from prometheus_api_client import PrometheusConnect
 from prometheus_api_client.exceptions import PrometheusApiClientException
-from urllib3.util.retry import Retry
 
 from activities.adapters.bounded_http import BoundedAdapter, ResponseTooLargeError
 from activities.adapters.prometheus_batch import split_union, union_query
@@ -50,13 +49,10 @@ class PrometheusMetrics:
         timeout: Any = (CONNECT_SECONDS_MAX, READ_SECONDS_MAX)  # annotated int, passed to requests
         self._client = PrometheusConnect(self.url, session=self._session, timeout=timeout)
         # The constructor mounts an adapter that turns 1 s into 10 s of retries: replace it.
-        # read=False: a timeout is raised as one, not as a lost connection after zero retries.
-        single_attempt = Retry(total=0, read=False)
         adapter = BoundedAdapter(
             CONNECT_SECONDS_MAX + READ_SECONDS_MAX,
             ANSWER_MIB_MAX << 20,
-            max_retries=single_attempt,
-            pool_maxsize=CONNECTIONS_MAX,
+            CONNECTIONS_MAX,
         )
         self._session.mount(self.url, adapter)
 
@@ -99,7 +95,9 @@ class PrometheusMetrics:
             # The client library would put the query into the address, which proxies limit.
             reply = self._session.post(f"{self.url}/api/v1/query", data=form, timeout=timeout)
             series = split_union(len(promqls), reply.json()["data"]["result"])
-            return [_batch_answer(*query_series) for query_series in zip(promqls, series, strict=True)]
+            return [
+                _batch_answer(*query_series) for query_series in zip(promqls, series, strict=True)
+            ]
 
     @contextmanager
     def _connection_errors(self) -> Iterator[None]:

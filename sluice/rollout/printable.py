@@ -11,7 +11,7 @@ _ALLOWED = "\n\t"
 LINE_LENGTH_MAX = 500
 _UNSAFE_CATEGORIES = ("Cc", "Cs")
 _DIRECTION_MARKS = frozenset(
-    "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u2028\u2029\u200e\u200f"
+    "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u2028\u2029\u200e\u200f\u061c"
 )
 
 
@@ -67,10 +67,18 @@ def _require_line(text: str) -> str:
     return text
 
 
+def _require_title(text: str) -> str:
+    if not (title := _require_line(text)):
+        raise ValueError("is empty; write a text")
+    return title
+
+
 Line = Annotated[str, AfterValidator(escape_line)]
 """Text of a person that reaches terminals, git trailers and pages: escaped, not refused.
 
 A signal of any client may carry it, and a refused one would be lost without an answer.
 """
 PrintableLine = Annotated[str, AfterValidator(_require_line)]
-"""Text of a plan that is shown as a title: a line break or a control character is refused."""
+"""Text of a plan on one line, or none: a line break or a control character is refused."""
+Title = Annotated[str, AfterValidator(_require_title)]
+"""A ``PrintableLine`` that is not empty."""

@@ -180,10 +180,12 @@ def parse_number(value: object) -> object:
     """Pass numbers and their text on to pydantic, and refuse true and false.
 
     Raises:
-        QuantityError: a boolean, which pydantic would read as 1 or 0.
+        QuantityError: a boolean, which pydantic would read as 1 or 0, or an underscore between digits.
     """
     if isinstance(value, bool):
         raise QuantityError(f"{str(value).lower()} is not a number; write for example 1")
+    if isinstance(value, str) and "_" in value:
+        raise QuantityError(f"{shorten(value)} is not a number; write for example 100")
     return value
 
 

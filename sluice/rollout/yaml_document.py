@@ -115,6 +115,8 @@ _MESSAGES = {
     "int_parsing": "{value} is not a whole number; write for example 100",
     "int_from_float": "{value} is not a whole number; write for example 100",
     "finite_number": "{value} is not a finite number; write for example 100",
+    "string_too_long": "is too long: {value}; shorten it to {max_length} characters",
+    "string_too_short": "is empty; write a text",
     "greater_than_equal": "{value} is too small; it must be at least {ge}",
     "less_than_equal": "{value} is too large; it must be at most {le}",
     "bool_parsing": "{value} is neither true nor false",

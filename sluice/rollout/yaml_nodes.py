@@ -1,7 +1,7 @@
 """YAML's nodes: limits, plain values only, and the line of each.
 
 The values of a plan mean the same to every reader: no tags, no dates, no numbers in octal,
-hexadecimal or base 60 (YAML 1.1 reads ``48:00`` as 2,880 and ``025`` as 21).
+hexadecimal or base 60, none with underscores (YAML 1.1 reads ``48:00`` as 2,880 and ``025`` as 21).
 """
 
 import re
@@ -22,7 +22,9 @@ Location = tuple[str | int, ...]
 Lines = dict[Location, int]
 _PREFIX = "tag:yaml.org,2002:"
 _MERGE = f"{_PREFIX}merge"
-_NOT_DECIMAL = re.compile(r"[-+]?(0[0-9_]+(\.[0-9_]*)?|0[xob][0-9a-fA-F_]+)")
+_NOT_DECIMAL = re.compile(
+    r"[-+]?(0[0-9_]+(\.[0-9_]*)?|0[xob][0-9a-fA-F_]+|[0-9]+_[0-9_]*(\.[0-9_]*)?)"
+)
 _RESOLVERS = (
     ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
     ("int", r"[-+]?[0-9]+", "-+0123456789"),
@@ -137,8 +139,10 @@ def _scalar_problem(node: yaml.ScalarNode) -> str:
     if not node.style and _NOT_DECIMAL.fullmatch(node.value):
         return (
             f"{node.value!r} is not a decimal number: YAML readers disagree about its value; "
-            "write it without leading zero or prefix, or put text in quotes"
+            "write it without leading zero, prefix or underscore, or put text in quotes"
         )
+    if not node.style and not node.value:
+        return "has no value; write one, or remove the line"
     if node.tag.endswith((":int", ":float")) and len(node.value) > DIGITS_MAX:
         return f"is a number of {len(node.value):,} digits; write a smaller one"
     return unprintable_problem(node.value)
@@ -147,7 +151,8 @@ def _scalar_problem(node: yaml.ScalarNode) -> str:
 def _blank(node: yaml.Node) -> None:
     """Replace the value by what the rest of the file can be checked with."""
     if isinstance(node, yaml.ScalarNode):
-        node.tag, node.value, node.style = f"{_PREFIX}int", "1", None
+        kind = "str" if unprintable_problem(node.value) else "int"
+        node.tag, node.value, node.style = f"{_PREFIX}{kind}", "1", None
     else:
         is_mapping = isinstance(node, yaml.MappingNode)
         node.tag = _PREFIX + ("map" if is_mapping else "seq")

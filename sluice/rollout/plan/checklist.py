@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from sluice.rollout.analysis.gate import Gate, Model
-from sluice.rollout.printable import PrintableLine
+from sluice.rollout.printable import Title
 from sluice.rollout.units import Duration, parse_duration
 
 ItemCheck = Literal[
@@ -65,7 +65,7 @@ class ChecklistItem(Model):
     """
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$", max_length=100)
-    title: PrintableLine
+    title: Title
     guide: str = ""
     check: ItemCheck = "attested"
     names: Annotated[tuple[str, ...], BeforeValidator(_list_to_tuple)] = ()

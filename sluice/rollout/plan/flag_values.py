@@ -6,6 +6,7 @@ from pydantic import BeforeValidator
 
 from sluice.flag_rules import percentage_problem, user_problem, users_problem
 from sluice.rollout.errors import QuantityError
+from sluice.rollout.units import ThresholdForm, threshold_form
 
 
 def parse_percentage(value: object) -> float:
@@ -24,10 +25,9 @@ def parse_percentage(value: object) -> float:
 def _to_number(value: object) -> object:
     if not isinstance(value, str):
         return value
-    try:
-        return float(value.strip().removesuffix("%"))
-    except ValueError:
-        return value
+    text = value.strip().removesuffix("%").rstrip()
+    # float() would also read 2_5, and the digits of other scripts.
+    return float(text) if threshold_form(text) is ThresholdForm.NUMBER else value
 
 
 def parse_users(value: object) -> tuple[str, ...] | None:
@@ -43,6 +43,10 @@ def parse_users(value: object) -> tuple[str, ...] | None:
     for index, user in enumerate(value):
         if problem := user_problem(user):
             raise QuantityError(f"entry {index + 1}, {str(user)[:60]!r}: {problem}")
+        if user != user.strip():
+            raise QuantityError(
+                f"entry {index + 1}, {user!r}, begins or ends with a space; remove it"
+            )
         if user in value[:index]:
             raise QuantityError(f"entry {index + 1}, {user!r}, is written twice; keep one")
     if problem := users_problem(len(value)):

@@ -50,6 +50,7 @@ def lint_warnings(plan: RolloutPlan, traffic: ExpectedTraffic | None) -> Iterato
 
     ``traffic`` None: only the reasons that do not depend on the traffic.
     """
+    yield from _unguarded_steps(plan)
     share = 0.0
     shares = []
     for index, step in enumerate(plan.steps):
@@ -61,7 +62,7 @@ def lint_warnings(plan: RolloutPlan, traffic: ExpectedTraffic | None) -> Iterato
     for place, gate in plan.rules():
         step = plan.steps[int(place[1])]
         spot = GateContext(step, shares[int(place[1])], gate, traffic)
-        for text in _gate_warnings(plan, spot, in_gates=place[2] == "gates"):
+        for text in _gate_warnings(plan, spot, str(place[2])):
             named.add(place)
             yield place, f"{step.name}/{gate.name}: {text}"
     if traffic is not None:
@@ -71,6 +72,19 @@ def lint_warnings(plan: RolloutPlan, traffic: ExpectedTraffic | None) -> Iterato
         yield ("steps",), "the gates' times to detection are not computed: numpy is not installed"
 
 
+def _unguarded_steps(plan: RolloutPlan) -> Iterator[Problem]:
+    """Yield a warning for each step that exposes users while no red flag can act."""
+    share = 0.0
+    for index, step in enumerate(plan.steps):
+        share = share if step.percentage is None else step.percentage
+        if share and all(flag.dry_run for flag in step.red_flags):
+            yield (
+                ("steps", index),
+                f"{step.name}: {share:g}% of users are exposed without a red flag that acts: "
+                "harm takes effect until the deadline; add red_flags",
+            )
+
+
 def _exposure_jump(share: float) -> str:
     return (
         f"deleting the flag gives the treatment to everybody, but until then only {share:.0%} have it; "
@@ -78,15 +92,13 @@ def _exposure_jump(share: float) -> str:
     )
 
 
-def _gate_warnings(plan: RolloutPlan, spot: GateContext, *, in_gates: bool) -> Iterator[str]:
+def _gate_warnings(plan: RolloutPlan, spot: GateContext, group: str) -> Iterator[str]:
     gate = spot.gate
-    if in_gates and gate.window > spot.step.hold:
-        yield (
-            f"window {format_duration(gate.window)} is longer than the step's hold "
-            f"{format_duration(spot.step.hold)}: the reading mixes in what was before the step"
-        )
+    # A checklist's gate is read before its step.
+    if group != "checklist" and gate.window > spot.step.hold:
+        yield _window_warning(spot)
     if gate.kind is GateKind.STATISTICAL:
-        yield from _power_warnings(plan, spot, "gates" if in_gates else "red_flags")
+        yield from _power_warnings(plan, spot, "gates" if group == "gates" else "red_flags")
         return
     if warning := cohort_warning(gate, plan.metrics[gate.metric]):
         yield warning
@@ -95,6 +107,20 @@ def _gate_warnings(plan: RolloutPlan, spot: GateContext, *, in_gates: bool) -> I
     yield from _threshold_warnings(plan, gate)
     yield from _sample_warnings(plan, spot)
     yield from _false_alarm_warnings(plan, spot)
+
+
+def _window_warning(spot: GateContext) -> str:
+    """Describe a window that the step is too short for; the treatment's is cut where it went live."""
+    cut = spot.gate.cohort == "treatment"
+    effect = (
+        "it covers the whole step, so late harm shows late"
+        if cut
+        else ("the reading mixes in what was before the step")
+    )
+    return (
+        f"window {format_duration(spot.gate.window)} is longer than the step's hold "
+        f"{format_duration(spot.step.hold)}: {effect}"
+    )
 
 
 def _threshold_warnings(plan: RolloutPlan, gate: Gate) -> Iterator[str]:

@@ -12,7 +12,7 @@ from sluice.rollout.plan.checks.prerequisites import check_prerequisites
 from sluice.rollout.plan.checks.references import check_references
 from sluice.rollout.plan.checks.statistical_gates import check_statistical_gates
 from sluice.rollout.plan.checks.thresholds import check_thresholds
-from sluice.rollout.plan.placeholders import overlaps, with_placeholders
+from sluice.rollout.plan.placeholders import PLACEHOLDER_NAME, overlaps, with_placeholders
 from sluice.rollout.plan.schema import RolloutPlan
 from sluice.rollout.yaml_document import Problem, field_names, parse, problems_in, read_text
 from sluice.rollout.yaml_nodes import Location
@@ -58,4 +58,8 @@ def _remaining_problems(data: Any, broken: list[Location]) -> list[Problem]:  # 
     except ValidationError:
         return []
     problems = _run_checks(rest, rest_data)
-    return [(place, text) for place, text in problems if not overlaps(place, broken)]
+    return [
+        (place, text)
+        for place, text in problems
+        if not overlaps(place, broken) and PLACEHOLDER_NAME not in text
+    ]

@@ -12,6 +12,7 @@ from sluice.rollout.yaml_nodes import Location
 YamlValue = Any
 """A value as YAML gives it."""
 
+PLACEHOLDER_NAME = "placeholder-"
 _PLACEHOLDER_METRIC = {"query": "1", "samples": "1", "unit": "count"}
 _PLACEHOLDER_FIELDS = {
     "name": "placeholder",
@@ -63,7 +64,7 @@ def _replace(data: dict[str, YamlValue], place: Location, gate: dict[str, YamlVa
     match place:
         case ("steps", int(s), str(which), int(g), *_) if which in _RULE_LISTS:
             rules = list(data["steps"][s][which])  # an alias of the list may stand elsewhere
-            rules[g] = {**gate, "name": f"placeholder-{g}"}
+            rules[g] = {**gate, "name": f"{PLACEHOLDER_NAME}{g}"}
             data["steps"][s] = {**data["steps"][s], which: rules}
         case ("steps", int(s), *rest):
             data["steps"][s] = _step_with_placeholders(data["steps"], s, rest, gate)
@@ -89,7 +90,7 @@ def _step_with_placeholders(
     step.pop(str(field), None)
     before = steps[s - 1].get("stage", 1) if s and isinstance(steps[s - 1], dict) else 1
     needed = {
-        "name": f"placeholder-{s}",
+        "name": f"{PLACEHOLDER_NAME}{s}",
         "title": "placeholder",
         "stage": before,
         **_PLACEHOLDER_TIMES,

@@ -17,7 +17,7 @@ from sluice.rollout.plan.freeze_windows import Freeze
 from sluice.rollout.plan.notification import NoticeRoute
 from sluice.rollout.plan.related_rollouts import AnyRequiredRollout, FlagName, rollout_key
 from sluice.rollout.plan.rollback_policy import RollbackPolicy
-from sluice.rollout.printable import PrintableLine
+from sluice.rollout.printable import PrintableLine, Title
 from sluice.rollout.units import Duration, Number, Share, Whole, format_duration, parse_duration
 from sluice.rollout.yaml_nodes import Location
 
@@ -64,7 +64,7 @@ class Step(Model):
     """
 
     name: Name
-    title: PrintableLine
+    title: Title
     stage: Annotated[Whole, Field(ge=1, le=5)] | None = None
     guide: str = ""
     audience: PrintableLine = ""

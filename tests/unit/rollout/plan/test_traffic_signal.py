@@ -60,7 +60,7 @@ def test_any_services_error_rate_is_forecast_as_the_routers() -> None:
     few = TRAFFIC.model_copy(update={"queries_per_day": 9_000.0})
     warnings = [[text for _, text in lint_warnings(plan, few)] for plan in (router, shop)]
     assert warnings[0] == warnings[1]
-    assert "expects 75 queries in 1h" in warnings[1][0]
+    assert any("expects 75 queries in 1h" in text for text in warnings[1])
     assert (
         len({plan.steps[0].gates for plan, _ in (fit_plan(p, TRAFFIC) for p in (router, shop))})
         == 1
