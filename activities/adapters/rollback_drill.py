@@ -104,7 +104,8 @@ class RollbackDrill:
             seconds = time.monotonic() - began
             if views and not silent:
                 return ProbeResult(
-                    passed=True, reason=f"{len(views)} processes saw it in {seconds:.2f} s"
+                    passed=True,
+                    reason=f"{len(views)} process{'' if len(views) == 1 else 'es'} saw it in {seconds:.2f} s",
                 )
             if seconds > SEEN_SECONDS_MAX:
                 return ProbeResult(passed=False, reason=_unseen_message(silent))

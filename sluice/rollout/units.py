@@ -117,7 +117,12 @@ def format_hours(hours: float) -> str:
         for unit, name, count_max in _LONG_UNITS
     )
     count, name, _ = next(entry for entry in counts if entry[0] <= entry[2])
-    return f"{count} {name}" if count == 1 else f"{count} {name}s"
+    return format_count(count, name)
+
+
+def format_count(count: int, noun: str) -> str:
+    """Format a count of things for people: ``1 gate``, ``1,200 gates``."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def parse_threshold(value: object) -> float:

@@ -35,6 +35,39 @@ class QueryReport:
     missing: tuple[Problem, ...] = ()
 
 
+async def ask_prometheus(context: Context, promql: str) -> list[Any]:
+    """Return the result of an instant query at Prometheus' own time.
+
+    Raises:
+        PrometheusUnreachableError: it does not answer, or not as Prometheus does.
+        CliError: a credential can't be used.
+    """
+    async with _open_prometheus(context) as http:
+        try:
+            reply = await http.get("/api/v1/query", params={"query": promql})
+            reply.raise_for_status()
+            result = reply.json()["data"]["result"]
+        except httpx.HTTPError as error:
+            raise PrometheusUnreachableError(f"{error or repr(error)}") from error
+        except (ValueError, LookupError, TypeError) as error:
+            message = f"{context.prometheus_url} does not answer as Prometheus does"
+            raise PrometheusUnreachableError(message) from error
+    if not isinstance(result, list):
+        raise PrometheusUnreachableError(f"{context.prometheus_url} gives no list of results")
+    return result
+
+
+def _open_prometheus(context: Context) -> httpx.AsyncClient:
+    credentials = context.prometheus_credentials()
+    return httpx.AsyncClient(
+        base_url=context.prometheus_url,
+        timeout=QUERY_SECONDS_MAX,
+        headers=credentials.headers,
+        verify=credentials.ssl_context(),
+        trust_env=False,
+    )
+
+
 async def ask_each_query(context: Context, plan: RolloutPlan) -> QueryReport:
     """Ask Prometheus every query and every metric name of the plan once.
 
@@ -42,14 +75,7 @@ async def ask_each_query(context: Context, plan: RolloutPlan) -> QueryReport:
         PrometheusUnreachableError: one of them got no answer.
         CliError: a credential can't be used.
     """
-    credentials = context.prometheus_credentials()
-    async with httpx.AsyncClient(
-        base_url=context.prometheus_url,
-        timeout=QUERY_SECONDS_MAX,
-        headers=credentials.headers,
-        verify=credentials.ssl_context(),
-        trust_env=False,
-    ) as http:
+    async with _open_prometheus(context) as http:
         asker = _Asker(http, asyncio.Semaphore(QUERIES_AT_ONCE))
         queries, names = list(_queries(plan)), list(_metric_names(plan))
         problems = await asyncio.gather(*(asker.query_problem(text) for _, text in queries))

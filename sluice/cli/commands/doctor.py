@@ -13,6 +13,7 @@ from rich.text import Text
 
 from sluice.cli.context import Context
 from sluice.cli.doctor.channels import check_channels
+from sluice.cli.doctor.clocks import check_clocks
 from sluice.cli.doctor.finding import BAD, DoctorFinding
 from sluice.cli.doctor.flags import check_flags, fence_orphans
 from sluice.cli.doctor.servers import (
@@ -70,6 +71,7 @@ async def _run_checks(
         finding.level != BAD for finding in findings if finding.subject in ("temporal", "redis")
     ):
         findings += await _with_timeout("flags", lambda: _check_flags(context, fence))
+        findings += await _with_timeout("clocks", lambda: check_clocks(context))
         findings += await _with_timeout("channels", lambda: check_channels(context, plan))
     return findings
 

@@ -17,7 +17,7 @@ from sluice.cli.starter_plan import MetricSource, StarterPlan
 from sluice.rollout.errors import PlanError, QuantityError
 from sluice.rollout.plan.loader import parse_plan
 from sluice.rollout.plan.schema import RolloutPlan
-from sluice.rollout.units import parse_duration, parse_threshold
+from sluice.rollout.units import format_count, parse_duration, parse_threshold
 
 SERVICE_METRIC = "sluice_requests_total"
 CANDIDATES_MAX = 8
@@ -172,6 +172,6 @@ def _write(path: Path, text: str, *, force: bool) -> None:
         raise CliError(f"{path} exists; give --out, or --force to replace it", Exit.USAGE)
     path.write_text(text, encoding="utf-8")
     print_note(
-        f"wrote {path}: {len(checked.steps)} steps. Next: `sluice lint {path}`, "
+        f"wrote {path}: {format_count(len(checked.steps), 'step')}. Next: `sluice lint {path}`, "
         f"`sluice rehearse {path}`, then `sluice start {path}`"
     )

@@ -14,6 +14,7 @@ from sluice.rollout.plan.forecast.forecast import forecast_rollout
 from sluice.rollout.plan.lint import lint_warnings
 from sluice.rollout.plan.loader import load_plan
 from sluice.rollout.plan.schema import ExpectedTraffic, RolloutPlan
+from sluice.rollout.units import format_count
 from sluice.rollout.yaml_document import with_lines
 
 SECONDS_PER_DAY = 86_400
@@ -106,9 +107,9 @@ def _lint_plan(
     lines = [f"{plan}: warning: {warning}" for warning in warnings]
     lines += [f"{plan}: fit: {change}" for change in changes]
     lines += [f"{plan}: forecast: {line}" for line in forecast_lines(steps)] if steps else []
-    summary = f"{plan}: {checked.name} is fine ({len(checked.steps)} steps)"
+    summary = f"{plan}: {checked.name} is fine ({format_count(len(checked.steps), 'step')})"
     if warnings:
-        summary = f"{plan}: {checked.name} is valid ({len(checked.steps)} steps), {len(warnings)} warnings"
+        summary = f"{plan}: {checked.name} is valid ({format_count(len(checked.steps), 'step')}), {format_count(len(warnings), 'warning')}"
     if traffic is None:
         summary += "; add traffic: or --qpd to compute its times to detection"
     print_result(json, document, "\n".join([*lines, summary]))

@@ -23,6 +23,7 @@ from sluice.rollout.engine.evidence_chain import (
     verify_evidence,
 )
 from sluice.rollout.engine.state import State
+from sluice.rollout.units import format_count
 
 KeyringOption = Annotated[
     Path | None,
@@ -74,10 +75,10 @@ async def _verify(rollout: str | None, keyring: Path | None, head: str, json: bo
         "decisions": [decision.model_dump(mode="json") for decision in decisions],
     }
     lines = [f"{decision.at:%Y-%m-%d %H:%M:%S} UTC  {decision.text}" for decision in decisions]
-    evidence = f"{len(rows)} rows of evidence"
+    evidence = f"{format_count(len(rows), 'row')} of evidence"
     if unconfirmed:
         evidence += f", {unconfirmed} of them newer than the last event"
-    summary = f"{rollout_id}: {evidence}, {len(events)} events in one chain, head {digest}"
+    summary = f"{rollout_id}: {evidence}, {format_count(len(events), 'event')} in one chain, head {digest}"
     print_result(json, document, "\n".join([*lines, summary]))
 
 

@@ -10,7 +10,11 @@ from redis.exceptions import RedisError, ResponseError
 from activities.adapters.postgres_ledger import PostgresLedger
 from activities.contract.errors import EffectError
 from sluice.cli.clients.flags import connect_redis, open_process_client
-from sluice.cli.clients.plan_queries import PrometheusUnreachableError, ask_each_query
+from sluice.cli.clients.plan_queries import (
+    PrometheusUnreachableError,
+    ask_each_query,
+    ask_prometheus,
+)
 from sluice.cli.context import Context
 from sluice.cli.doctor.finding import BAD, GOOD, WARN, DoctorFinding
 from sluice.cli.errors import CliError
@@ -116,20 +120,10 @@ async def check_postgres(context: Context) -> list[DoctorFinding]:
 
 
 async def check_prometheus(context: Context) -> list[DoctorFinding]:
-    url = f"{context.prometheus_url}/api/v1/query"
     try:
-        credentials = context.prometheus_credentials()
-        async with httpx.AsyncClient(
-            timeout=5,
-            headers=credentials.headers,
-            verify=credentials.ssl_context(),
-            trust_env=False,
-        ) as http:
-            reply = await http.get(url, params={"query": "count(up == 1)"})
-            reply.raise_for_status()
-            result = reply.json()["data"]["result"]
-    except (CliError, httpx.HTTPError, ValueError, KeyError) as error:
-        return [DoctorFinding("prometheus", BAD, f"{error!r}. Set PROMETHEUS_URL, or `sluice up`.")]
+        result = await ask_prometheus(context, "count(up == 1)")
+    except (CliError, PrometheusUnreachableError) as error:
+        return [DoctorFinding("prometheus", BAD, f"{error}. Set PROMETHEUS_URL, or `sluice up`.")]
     if not result:
         return [DoctorFinding("prometheus", "warn", NOT_SCRAPED)]
     return [

@@ -1,6 +1,6 @@
 """Checks of Temporal: search attributes, retention, and a polling worker."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 from typing import Any, cast
 
 from google.protobuf.duration_pb2 import Duration
@@ -20,10 +20,11 @@ from temporalio.client import Client
 from temporalio.common import SearchAttributeKey
 from temporalio.service import RPCError
 
+from sluice.cli.clients.server_time import fetch_server_time
 from sluice.cli.clients.watch_turns import fetch_watch_turn
 from sluice.cli.clients.workflow_tasks import describe_task_failure
 from sluice.cli.context import Context
-from sluice.cli.doctor.finding import BAD, GOOD, DoctorFinding
+from sluice.cli.doctor.finding import BAD, GOOD, WARN, DoctorFinding
 from sluice.cli.errors import CliError
 from sluice.worker.health import POLL_AGE_MAX
 from workflows.activity_options import TASK_QUEUE
@@ -93,7 +94,7 @@ async def _check_retention(client: Client, fix: bool) -> DoctorFinding:
         return DoctorFinding("retention", GOOD, f"histories are kept for {retention.days} days")
     if not fix:
         text = f"Temporal deletes histories after {retention}, during a rollout; run `sluice doctor --fix`"
-        return DoctorFinding("retention", "warn", text)
+        return DoctorFinding("retention", WARN, text)
     ttl = Duration()
     ttl.FromTimedelta(RETENTION)
     await client.workflow_service.update_namespace(
@@ -113,11 +114,16 @@ async def check_worker(client: Client) -> DoctorFinding:
             task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
         )
     )
-    now = datetime.now(UTC)
+    try:
+        now = await fetch_server_time(client)
+    except (RPCError, TimeoutError) as error:
+        text = f"Temporal's time is unknown, and so are workers that ended: {error or 'no answer'}"
+        return DoctorFinding("worker", WARN, text)
     fresh = [p for p in answer.pollers if now - p.last_access_time.ToDatetime(UTC) < POLL_AGE_MAX]
     if not fresh:
         text = "no worker polls: rollouts and red flag watches do not run; start `sluice worker`"
-        return DoctorFinding("worker", "warn", text)
+        level = BAD if await _running_rollouts(client) else WARN
+        return DoctorFinding("worker", level, text)
     current = answer.versioning_info.current_deployment_version.build_id
     if not any(_build_id(poller) == current for poller in fresh):
         waiting = ", ".join(sorted({_build_id(poller) or "unversioned" for poller in fresh}))
@@ -137,7 +143,7 @@ async def _check_workflow_tasks(client: Client) -> DoctorFinding:
     if failures:
         return DoctorFinding("workflow tasks", BAD, " ".join(failures))
     return DoctorFinding(
-        "workflow tasks", GOOD, f"{len(ids)} rollouts run, and their tasks succeed"
+        "workflow tasks", GOOD, f"rollouts that run: {len(ids)}; their tasks succeed"
     )
 
 
@@ -148,7 +154,7 @@ async def _check_watches(client: Client) -> DoctorFinding:
     if late:
         return DoctorFinding("watches", BAD, f"{len(late)} of {len(turns)} are late. {late[0]}")
     looking = sum(turn is not None for turn in turns.values())
-    return DoctorFinding("watches", GOOD, f"{looking} look at their flags, each in time")
+    return DoctorFinding("watches", GOOD, f"watches that look at their flags in time: {looking}")
 
 
 async def _running_rollouts(client: Client) -> list[str]:

@@ -14,6 +14,7 @@ from rich.text import Text
 from sluice.cli.views.check import OUTCOME_STYLES
 from sluice.rollout.analysis.value_format import format_verdict
 from sluice.rollout.review.explain import Explanation, VerdictEvidence
+from sluice.rollout.units import format_count
 
 _KIND_STYLE = {"red_flag": "bold red", "rollback": "bold red", "promote": "bold green"}
 _HEADER = ("verdict", "reading", "must be", "samples", "rule")
@@ -28,7 +29,7 @@ def explanation_document(decision: Explanation) -> dict[str, Any]:
 
 def print_explanations(console: Console, rollout_id: str, decisions: Sequence[Explanation]) -> None:
     """Print every decision, oldest first."""
-    console.print(Text(f"{rollout_id}: {len(decisions)} decisions", style="bold"))
+    console.print(Text(f"{rollout_id}: {format_count(len(decisions), 'decision')}", style="bold"))
     for decision in decisions:
         console.print(_heading(decision))
         if decision.evidence:

@@ -18,6 +18,7 @@ from sluice.rollout.analysis.verdict import Check, Outcome
 from sluice.rollout.engine.state import State, Status
 from sluice.rollout.plan.alpha_budget import allocate_alpha
 from sluice.rollout.review.outlook import expected_verdict_at, live_exposure
+from sluice.rollout.units import format_count
 
 REFRESH_SECONDS = 0.5
 UNREACHABLE_SECONDS_MAX = 60.0
@@ -122,7 +123,7 @@ def _reading_values(check: Check) -> str:
     values = (
         f"{verdict.gate} {format_value(verdict.value, verdict.unit)}" for verdict in check.verdicts
     )
-    return f"all {len(check.verdicts)} gates: {', '.join(values)}"
+    return f"all of {format_count(len(check.verdicts), 'gate')}: {', '.join(values)}"
 
 
 def choose_view(console: Console, links: dict[str, str], as_json: bool) -> View:

@@ -154,9 +154,12 @@ def test_a_body_that_drips_ends_with_the_time_of_a_query(monkeypatch: pytest.Mon
 def test_an_answer_of_many_megabytes_is_the_query_s_mistake() -> None:
     """A selector without sum() on a large Prometheus took gigabytes of the worker's memory."""
     series = b'{"metric": {}, "value": [1, "1"]},' * 150_000
-    with running_stub(200, b'{"data": {"result": [' + series) as url:
-        with PrometheusMetrics(url) as metrics, pytest.raises(MetricsQueryError, match="4 MiB"):
-            metrics.query("up", AT)
+    with (
+        running_stub(200, b'{"data": {"result": [' + series) as url,
+        PrometheusMetrics(url) as metrics,
+        pytest.raises(MetricsQueryError, match="4 MiB"),
+    ):
+        metrics.query("up", AT)
 
 
 @pytest.mark.parametrize("url", ["", "localhost:9090", "ftp://localhost"])

@@ -8,6 +8,7 @@ import typer
 
 from sluice.cli.context import Context
 from sluice.cli.output import JsonOption, print_result
+from sluice.rollout.units import format_count
 
 if TYPE_CHECKING:
     from sluice.cli.clients.listing import ListedRollout
@@ -59,5 +60,5 @@ def _print_table(rows: "Sequence[ListedRollout]") -> None:
 
 def _empty_text(rows: "Sequence[ListedRollout]") -> str:
     if rows:
-        return f"none of {len(rows)} rollouts matches"
+        return f"none of {format_count(len(rows), 'rollout')} matches"
     return "no rollouts yet; start one with `sluice start PLAN`"

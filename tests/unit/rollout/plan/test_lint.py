@@ -46,7 +46,7 @@ def lint_messages(gate: str, share: int = 25, traffic: float | None = None) -> l
 
 
 def gate_messages(plan: RolloutPlan, traffic: ExpectedTraffic | None) -> list[str]:
-    """The plan of these tests has no red flags, which is another warning."""
+    """Return the warnings but the one that the plan of these tests has no red flags."""
     texts = [text for _, text in lint_warnings(plan, traffic)]
     return [text for text in texts if "without a red flag" not in text]
 
