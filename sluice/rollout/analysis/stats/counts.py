@@ -27,7 +27,7 @@ from sluice.rollout.analysis.stats.e_process import (
     BettingStrategy,
     Count,
     Share,
-    WealthState,
+    Wealth,
     wealth_after,
 )
 from sluice.rollout.analysis.stats.result import (
@@ -64,9 +64,10 @@ class CountBlock(Model):
     control: Counts
 
 
-class CountState(WealthState):
-    """Besides the wealth the control's recent counts (for the next bet), and the totals (for people)."""
+class CountState(Model):
+    """The wealth of bets, the control's recent counts (for the next bet), and totals (for people)."""
 
+    wealth: Wealth
     recent: Counts = Counts()
     treatment: Counts = Counts()
     control: Counts = Counts()

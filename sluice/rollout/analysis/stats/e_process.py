@@ -108,12 +108,6 @@ def wealth_after(
     return [Wealth(log_stakes=tuple(s), log_reserve=r, log_peak=p) for s, r, p in last], log_es
 
 
-class WealthState(Model):
-    """A state whose evidence is the wealth of bets."""
-
-    wealth: Wealth
-
-
 def log_sum(logs: Array) -> Array:
     """``log(sum(exp(logs)))`` over the last axis."""
     highest = logs.max(axis=-1, keepdims=True)
