@@ -16,7 +16,7 @@ with workflow.unsafe.imports_passed_through():
     from sluice.rollout.engine.executor import execute
     from sluice.rollout.engine.preconditions import blocked_reason
     from sluice.rollout.engine.state import State
-    from workflows import activity_options
+    from workflows.activity_options import HISTORY_EVENTS_MAX
     from workflows.code_revert import CodeReverter
     from workflows.context import Preempted, RolloutContext
     from workflows.decision_verification import verify_command, verify_start
@@ -70,8 +70,8 @@ class RolloutWorkflow:
             await self._apply_signals()
             self._reconcile()
             decision = decide(state, workflow.now())
-            await self._continue_if_long(decision)
             try:
+                await self._continue_if_long(decision)
                 await execute(state, workflow.now, decision, self.world)
             except Preempted:
                 continue
@@ -106,18 +106,23 @@ class RolloutWorkflow:
         self.code_reverter.sync(self.state)
 
     async def _continue_if_long(self, decision: Decision) -> None:
-        """Continue as new between two actions; never while traffic has to go away."""
+        """Continue as new between two actions; never while traffic has to go away.
+
+        Raises:
+            Preempted: something more urgent came up meanwhile, so the decision is out of date.
+        """
         is_calm = isinstance(decision, Wait | RunCheck | RunChecklist)
         if not is_calm or self._must_stay():
             return
-        if workflow.info().get_current_history_length() < activity_options.HISTORY_EVENTS_MAX:
+        if workflow.info().get_current_history_length() < HISTORY_EVENTS_MAX:
             return
         self.watcher.cancel()
         await self.notices.drain(self.state)
         await workflow.wait_condition(lambda: workflow.all_handlers_finished() or self._must_stay())
-        if not self._must_stay():
-            self.propagation.cancel()
-            workflow.continue_as_new(RolloutInput(plan=self.state.plan, state=self.state))
+        if self._must_stay():
+            raise Preempted
+        self.propagation.cancel()
+        workflow.continue_as_new(RolloutInput(plan=self.state.plan, state=self.state))
 
     def _must_stay(self) -> bool:
         return self.context.must_reduce_traffic() or self.code_reverter.is_running

@@ -8,7 +8,6 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.contract.errors import (
-    FlagsUnreachableError,
     MetricsUnreachableError,
     NoticeRefusedError,
     NoticeUndeliveredError,
@@ -53,16 +52,17 @@ class ScriptedMetrics:
         return self.values[expression if expression in self.values else promql.partition("{")[0]]
 
 
-@dataclass(frozen=True)
+@dataclass
 class ScriptedReports:
-    """Keeps what a report would be written from."""
+    """Keeps what a report would be written from; with a ``digest`` as if the ledger had its rows."""
 
     requests: list[ReportRequest] = field(default_factory=list)
+    digest: str = ""
 
     @activity.defn(name="write_report")
     async def write_report(self, request: ReportRequest) -> ReportReceipt:
         self.requests.append(request)
-        return ReportReceipt(markdown="report.md", html="report.html")
+        return ReportReceipt(markdown="report.md", html="report.html", digest=self.digest)
 
 
 @dataclass
@@ -127,7 +127,8 @@ class RecordingFlags(MemoryFlags):
         self.percentages: list[float] = []
         self.broken: Exception | None = None
         self.slow_seconds = 0.0
-        self.confirmation_fails = False
+        self.confirmation_errors: list[Exception] = []
+        """Errors of the next confirmations; the last one stays."""
 
     async def apply(self, write: FlagWrite) -> FlagReceipt:
         if self.broken is not None:
@@ -138,6 +139,7 @@ class RecordingFlags(MemoryFlags):
         return receipt
 
     async def confirm(self, request: ConfirmRequest) -> Confirmation:
-        if self.confirmation_fails:
-            raise FlagsUnreachableError("a router process still serves the treatment")
+        errors = self.confirmation_errors
+        if errors:
+            raise errors.pop(0) if len(errors) > 1 else errors[0]
         return await super().confirm(request)

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from temporalio import workflow
 from temporalio.client import WorkflowUpdateFailedError
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
@@ -12,7 +13,9 @@ from activities.contract.errors import FlagsUnreachableError
 from sluice.rollout.engine.commands import Command, Verb
 from sluice.rollout.engine.state import State, Status
 from tests.workflows.harness import ALICE, RunningRollout, running_rollout, short_plan
+from workflows import activity_options
 from workflows.models import RolloutInput
+from workflows.notice_dispatch import NoticeDispatcher
 from workflows.rollout_workflow import RolloutWorkflow
 
 
@@ -29,13 +32,36 @@ async def rejection(rollout: RunningRollout, verb: Verb, command: Command = ALIC
 async def test_abort_answers_when_the_store_has_zero(env: WorkflowEnvironment) -> None:
     """The answer to abort carries the percentage that was read back; the report is written."""
     async with running_rollout(env) as rollout:
-        await rollout.wait_until(is_exposed)
+        rows = (await rollout.wait_until(is_exposed)).evidence.count
+        rollout.reports.digest = "of the report's two rows"
         answer = await rollout.command(Verb.ABORT)
         assert answer.percentage == 0
         assert rollout.flags.percentages[-1] == 0
         result = await rollout.handle.result()
         assert (result.status, result.percentage) == (Status.ABORTED, 0)
         assert rollout.reports.requests[0].ending == "Aborted"
+        evidence = (await rollout.state()).evidence
+        assert (evidence.count, evidence.digest) == (rows + 2, rollout.reports.digest)
+
+
+async def test_an_abort_does_not_wait_for_a_new_run_of_the_workflow(
+    env: WorkflowEnvironment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The history is too long and a notice starts late: the abort is decided before the old plan."""
+    drain = NoticeDispatcher.drain
+
+    async def drain_late(notices: NoticeDispatcher, state: State) -> None:
+        await workflow.wait_condition(lambda: state.abort is not None)
+        await drain(notices, state)
+
+    monkeypatch.setattr(activity_options, "HISTORY_EVENTS_MAX", 0)
+    monkeypatch.setattr(NoticeDispatcher, "drain", drain_late)
+    async with running_rollout(env) as rollout:
+        await rollout.wait_until(lambda s: s.is_live)
+        async with asyncio.timeout(10):
+            answer = await rollout.command(Verb.ABORT)
+        assert answer.percentage == 0
+        assert (await rollout.handle.result()).status is Status.ABORTED
 
 
 async def test_two_aborts_and_the_end_share_one_write(env: WorkflowEnvironment) -> None:
