@@ -43,7 +43,7 @@ class PropagationMonitor:
         return (await _read_back(request)).text
 
     def _sync_confirmation(self, state: State) -> None:
-        rollback = _unconfirmed_rollback(state)
+        rollback = escalation.unconfirmed_rollback(state)
         request = _confirm_request(state, state.percentage, rollback.version) if rollback else None
         if self._confirmation is not None and self._confirmation[0] != request:
             self.cancel()
@@ -56,12 +56,11 @@ class PropagationMonitor:
             confirmation = await _read_back(request)
         except FailureError as error:
             if not is_cancelled_exception(error):
-                raise
-            return
+                workflow.logger.error("the processes can't be polled", exc_info=error)
+            return  # the page follows when its time comes
         state = self._context.state
-        if state.rollback is rollback and _unconfirmed_rollback(state) is rollback:
-            transitions.confirm_rollback(state, workflow.now(), rollback, confirmation.text)
-            self._context.wake()
+        transitions.confirm_rollback(state, workflow.now(), rollback, confirmation.text)
+        self._context.wake()
 
     def _sync_page(self, state: State) -> None:
         at = escalation.page_at(state)
@@ -72,20 +71,9 @@ class PropagationMonitor:
             self._page_timer = at, asyncio.create_task(self._page_when_due(at))
 
     async def _page_when_due(self, at: datetime) -> None:
-        state = self._context.state
         await workflow.sleep(max(0.0, (at - workflow.now()).total_seconds()))
-        since = escalation.unconfirmed_since(state)
-        if since is not None and escalation.page_at(state) == at:
-            text = escalation.slow_rollback_text(state)
-            transitions.record_page(state, workflow.now(), since, text)
-            self._context.wake()  # the notice leaves at once
-
-
-def _unconfirmed_rollback(state: State) -> Rollback | None:
-    rollback = state.rollback
-    if rollback is None or rollback.completed_at is None or rollback.confirmed_at is not None:
-        return None
-    return None if state.abort is not None or state.has_ended else rollback
+        transitions.page_slow_rollback(self._context.state, workflow.now(), at)
+        self._context.wake()  # the notice leaves at once
 
 
 def _confirm_request(state: State, percentage: float, version: int) -> ConfirmRequest:

@@ -187,7 +187,7 @@ def restore_health() -> CaseMutation:
         scene.metrics.error, scene.metrics.age_seconds = None, 1.0
         scene.metrics.samples = 10_000.0
         scene.flags.broken = scene.ledger.broken = None
-        scene.flags.confirmation_fails = False
+        scene.flags.confirmation_errors.clear()
 
     return do
 

@@ -157,18 +157,25 @@ async def test_a_slow_rollback_pages_once_and_goes_on(env: WorkflowEnvironment) 
 async def test_a_process_that_disobeys_is_paged_and_people_can_go_on(
     env: WorkflowEnvironment,
 ) -> None:
-    """The store has 0 % but a router doesn't say so: retry and abort don't wait for it."""
+    """The store has 0 % but a router doesn't say so: retry and abort don't wait for it.
+
+    Nor does the page, also when the polls end with an error that a retry can't mend.
+    """
     async with running_rollout(env, rollback_plan()) as rollout:
         await rollout.wait_until(lambda s: s.percentage == 5)
-        rollout.flags.confirmation_fails = True
+        rollout.flags.confirmation_errors = [
+            FlagsUnreachableError("a router process still serves the treatment"),
+            FlagRefusedError("the document is not one of flags"),
+        ]
         await rollout.command(Verb.ROLLBACK, Command(actor="bob", emergency=True))
         state = await rollout.wait_until(lambda s: s.outbox.paged_rollback_at is not None, hours=1)
         assert "not every process" in state.timeline[-1].text
         assert state.rollback is not None
         assert state.rollback.confirmed_at is None
+        rollout.flags.confirmation_errors = [FlagsUnreachableError("the store is restarting")]
         answer = await rollout.command(Verb.ABORT, ALICE)
         assert answer.percentage == 0
-        rollout.flags.confirmation_fails = False
+        rollout.flags.confirmation_errors.clear()
         assert (await rollout.handle.result()).status is Status.ABORTED
 
 

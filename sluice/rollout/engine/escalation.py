@@ -4,7 +4,7 @@ from datetime import datetime
 
 from sluice.rollout.analysis.gate import Severity
 from sluice.rollout.engine.approvals import missing_approvals
-from sluice.rollout.engine.state import AcknowledgedFinding, State, Status
+from sluice.rollout.engine.state import AcknowledgedFinding, Rollback, State, Status
 from sluice.rollout.engine.timeline import has_route
 from sluice.rollout.units import format_duration
 
@@ -46,6 +46,14 @@ def unconfirmed_since(state: State) -> datetime | None:
         return None if state.abort.confirmed_at else state.abort.requested_at
     rollback = state.rollback
     return rollback.requested_at if rollback is not None and rollback.confirmed_at is None else None
+
+
+def unconfirmed_rollback(state: State) -> Rollback | None:
+    """Return the written rollback that the processes have yet to confirm; None once an end is due."""
+    rollback = state.rollback
+    if rollback is None or rollback.completed_at is None or rollback.confirmed_at is not None:
+        return None
+    return None if state.abort is not None or state.has_ended else rollback
 
 
 def page_at(state: State) -> datetime | None:

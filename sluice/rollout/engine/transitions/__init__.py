@@ -8,7 +8,7 @@ from sluice.rollout.engine.transitions.evidence import drop_evidence, receive_ev
 from sluice.rollout.engine.transitions.notices import (
     add_event,
     enqueue_notice,
-    record_page,
+    page_slow_rollback,
     take_notices,
 )
 from sluice.rollout.engine.transitions.pauses import (
@@ -70,6 +70,7 @@ __all__ = [
     "mark_recorded",
     "merge_evidence",
     "next_write",
+    "page_slow_rollback",
     "pause",
     "pause_automatically",
     "promote",
@@ -80,7 +81,6 @@ __all__ = [
     "record_check",
     "record_finding",
     "record_item_results",
-    "record_page",
     "record_refused_rollback",
     "record_revert",
     "record_start",

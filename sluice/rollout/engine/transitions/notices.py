@@ -4,6 +4,7 @@ from datetime import datetime
 
 from sluice.rollout.analysis.gate import Severity
 from sluice.rollout.engine.commands import Command, Verb
+from sluice.rollout.engine.escalation import page_at, slow_rollback_text, unconfirmed_since
 from sluice.rollout.engine.event_chain import Event, link_event
 from sluice.rollout.engine.runbook import runbook_for_alert
 from sluice.rollout.engine.state import State
@@ -89,9 +90,12 @@ def take_notices(state: State) -> tuple[Notice, ...]:
     return notices
 
 
-def record_page(state: State, now: datetime, since: datetime, text: str) -> None:
-    """Page because the rollback or abort that began at ``since`` is not done in time."""
-    _update_outbox(state, paged_rollback_at=since)
+def page_slow_rollback(state: State, now: datetime, due_at: datetime) -> None:
+    """Page because a rollback or abort is not confirmed at ``due_at``; not once it is over."""
+    if page_at(state) != due_at:
+        return
+    text = slow_rollback_text(state)
+    _update_outbox(state, paged_rollback_at=unconfirmed_since(state))
     add_event(state, now, "problem", text)
     enqueue_notice(state, now, Severity.P0, "rollback_slow", text)
 

@@ -5,7 +5,7 @@ from typing import Literal
 
 from sluice.rollout.analysis.gate import Severity
 from sluice.rollout.engine.commands import Command
-from sluice.rollout.engine.escalation import APPROVAL_REMINDER
+from sluice.rollout.engine.escalation import APPROVAL_REMINDER, unconfirmed_rollback
 from sluice.rollout.engine.event_chain import Event
 from sluice.rollout.engine.flag_target import DesiredFlag, FlagReceipt, FlagWrite
 from sluice.rollout.engine.rollback import resolve_target
@@ -167,7 +167,9 @@ def record_refused_rollback(state: State, now: datetime, reason: str) -> None:
 
 
 def confirm_rollback(state: State, now: datetime, rollback: Rollback, text: str) -> None:
-    """Record the answers of the router processes after the rollback."""
+    """Record the processes' answers after the rollback; not once something else took its place."""
+    if unconfirmed_rollback(state) is not rollback:
+        return
     state.rollback = rollback.model_copy(update={"confirmed_at": now, "confirmation": text})
     add_event(state, now, "confirmed", text)
 

@@ -8,9 +8,10 @@ from sluice.rollout.analysis.gate import Severity
 from sluice.rollout.analysis.verdict import Outcome
 from sluice.rollout.engine import transitions
 from sluice.rollout.engine.commands import Command, Signer, Verb
-from sluice.rollout.engine.decide import decide, outranks_rollback
+from sluice.rollout.engine.decide import Finish, RollBack, decide, outranks_rollback
 from sluice.rollout.engine.escalation import page_at, unconfirmed_since
 from sluice.rollout.engine.event_chain import Event
+from sluice.rollout.engine.flag_target import FlagReceipt, FlagWrite
 from sluice.rollout.engine.preconditions import checklist_rows
 from sluice.rollout.engine.start_step import start_step_problem
 from sluice.rollout.engine.state import CodeRevert, RollbackKind, State
@@ -203,3 +204,40 @@ def test_an_inconclusive_start_is_never_taken_for_good() -> None:
     machine = RolloutMachine()
     machine.run(Outcome.INCONCLUSIVE, steps=40)
     assert machine.state.step_index == 0
+
+
+class OvertakenMachine(RolloutMachine):
+    """A person aborts while the store takes a rollback's write."""
+
+    async def write(self, write: FlagWrite) -> FlagReceipt:
+        receipt = await super().write(write)
+        if write.is_rollback:
+            transitions.request_abort(self.state, self.now, "ann", "enough")
+        return receipt
+
+
+def test_a_rollback_that_an_abort_overtakes_is_not_complete() -> None:
+    """The abort's own write is the one that counts."""
+    machine = OvertakenMachine()
+    while machine.state.percentage != 5:
+        machine.run(steps=1)
+    machine.execute(RollBack(RollbackKind.EMERGENCY, "errors"), Outcome.SUCCESSFUL)
+    assert machine.state.pending_rollback is not None
+    assert isinstance(decide(machine.state, machine.now), Finish)
+
+
+def test_late_answers_and_pages_of_a_rollback_that_is_over_change_nothing() -> None:
+    """A page is about the rollback it was due for, and so is a confirmation."""
+    state = RolloutMachine().state
+    rollback = transitions.start_rollback(state, START, RollbackKind.EMERGENCY, ALICE)
+    due_at = page_at(state)
+    assert due_at is not None
+    transitions.complete_rollback(state, START, rollback, 0)
+    done = state.rollback
+    assert done is not None
+    transitions.confirm_rollback(state, START, rollback, "an earlier write")
+    assert state.rollback is done
+    transitions.confirm_rollback(state, START, done, "all of them")
+    events = state.timeline
+    transitions.page_slow_rollback(state, due_at, due_at)
+    assert (state.timeline, state.outbox.paged_rollback_at) == (events, None)
