@@ -72,6 +72,7 @@ class LapseApprovals:
 class Promote:
     """The step did what it had to do: go to the next one, or finish."""
 
+    step: Step
     reason: str
 
 
@@ -225,12 +226,12 @@ def _decide_waiting(state: State, step: Step, now: datetime) -> Decision:
 def _decide_soaking(state: State, step: Step, started_at: datetime, now: datetime) -> Decision:
     clock = state.clock
     if clock.promoted_by:
-        return Promote(f"promoted by {clock.promoted_by}")
+        return Promote(step, f"promoted by {clock.promoted_by}")
     if clock.next_check_at is None or now >= clock.next_check_at:
         return RunCheck(step, live=True)
     is_soaked = state.soak_time(now) >= step.hold
     if is_soaked and _is_stable(state, step, now) and not missing_baselines(state):
-        return Promote("every gate was Successful")
+        return Promote(step, "every gate was Successful")
     if state.is_overdue(now) and clock.check is not None:
         return _decide_overdue(state, step, clock.check, now)
     return Wait(_next_wake_at(state, step, started_at, now), _waiting_reason(state, step, now))

@@ -69,8 +69,8 @@ def _apply(state: State, now: datetime, decision: StateDecision) -> None:
             transitions.expire_approval(state, now, reason)
         case LapseApprovals(reason):
             transitions.lapse_approvals(state, now, reason)
-        case Promote(reason):
-            transitions.promote(state, now, reason)
+        case Promote(step, reason):
+            transitions.promote(state, now, step, reason)
         case RecordFinding(finding):
             transitions.record_finding(state, now, finding)
         case SendReminder():

@@ -72,8 +72,10 @@ def p0_only_pauses(state: State, now: datetime) -> Decision:
 
 def promotes_on_time_alone(state: State, now: datetime) -> Decision:
     decision, step = deciding.decide(state, now), state.step
-    soaked = step is not None and state.clock.started_at and state.soak_time(now) >= step.hold
-    return Promote("mutated") if isinstance(decision, Wait) and soaked else decision
+    is_soaked = step and state.clock.started_at and state.soak_time(now) >= step.hold
+    if step and isinstance(decision, Wait) and is_soaked:
+        return Promote(step, "mutated")
+    return decision
 
 
 def enters_without_waiting(state: State, now: datetime) -> Decision:

@@ -68,8 +68,8 @@ def record_check(
 def _deduct_unwatched_time(state: State, now: datetime, step: Step, checked_at: datetime) -> None:
     """Deduct the time by which the check came late: nobody looked, for example without a worker."""
     due_at, started_at = state.clock.next_check_at, state.clock.started_at
-    if due_at is None or started_at is None:
-        return
+    assert due_at is not None  # noqa: S101  the step is live
+    assert started_at is not None  # noqa: S101  the step is live
     late = checked_at - due_at
     if late <= max(step.interval, CHECK_LATENESS_MAX):
         return
@@ -126,12 +126,10 @@ def record_item_results(state: State, now: datetime, results: tuple[ItemResult, 
     state.item_results = {**state.item_results, **{result.item: result for result in results}}
 
 
-def promote(state: State, now: datetime, reason: str) -> None:
-    """Go to the next step, which then waits for its preconditions."""
-    step = state.step
-    add_event(state, now, "promote", f"{step.title if step else 'rollout'}: {reason}")
-    if step is not None:
-        state.completed_steps = {**state.completed_steps, step.name: reason}
+def promote(state: State, now: datetime, step: Step, reason: str) -> None:
+    """Go to the step after ``step``, which then waits for its preconditions."""
+    add_event(state, now, "promote", f"{step.title}: {reason}")
+    state.completed_steps = {**state.completed_steps, step.name: reason}
     state.reminders = ()
     state.step_index += 1
     state.entry = PendingEntry(eligible_since=now, overridden_by=state.clock.promoted_by)
