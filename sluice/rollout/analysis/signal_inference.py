@@ -51,8 +51,21 @@ def infer_signal(name: str, metric: Metric, gates: Sequence[Gate]) -> InferredSi
     """Return the signal of a metric; ``gates``: those of the plan that read it."""
     kind = metric.model.kind if metric.model else _infer_kind(name, metric, gates)
     typical = metric.model.typical if metric.model else None
-    quantile = _quantile(name, metric.query) if kind is SignalKind.LATENCY else None
+    quantile = None
+    if kind is SignalKind.LATENCY:
+        quantile = query_quantile(metric.query) or _name_quantile(name)
     return InferredSignal(kind, typical or _infer_typical(kind, gates), quantile)
+
+
+def query_quantile(query: str) -> float | None:
+    """Return the quantile that the query computes or selects; None without one."""
+    match = re.search(r"quantile\s*\(\s*(0?\.\d+)|quantile=~?\"(0?\.\d+)\"", query)
+    return float(match[1] or match[2]) if match else None
+
+
+def _name_quantile(name: str) -> float | None:
+    match = re.search(r"p(\d{2,3})\b", name.replace("_", " "))
+    return float(f"0.{match[1]}") if match else None
 
 
 def _infer_kind(name: str, metric: Metric, gates: Sequence[Gate]) -> SignalKind:
@@ -116,12 +129,3 @@ def _infer_typical(kind: SignalKind, gates: Iterable[Gate]) -> float | None:
     if upper is not None:
         return _PART_OF_LIMIT.get(kind, 0.5) * upper
     return None if lower is None else _MULTIPLE_OF_LIMIT.get(kind, 1.2) * lower
-
-
-def _quantile(name: str, query: str) -> float | None:
-    """Return the quantile that the query computes, or the metric's name says; None for a mean."""
-    if match := re.search(r"quantile\s*\(\s*(0?\.\d+)|quantile=~?\"(0?\.\d+)\"", query):
-        return float(match[1] or match[2])
-    if match := re.search(r"p(\d{2,3})\b", name.replace("_", " ")):
-        return float(f"0.{match[1]}")
-    return None

@@ -4,16 +4,13 @@ The router's own metrics are recognized by name, since some of its ratios count 
 requests. A metric of any other service is what ``infer_signal`` takes it for.
 """
 
-import re
-
 from sluice.rollout.analysis.gate import Metric
 from sluice.rollout.analysis.metric_model import SignalKind
-from sluice.rollout.analysis.signal_inference import InferredSignal, infer_signal
+from sluice.rollout.analysis.signal_inference import InferredSignal, infer_signal, query_quantile
 from sluice.rollout.plan.checks.metric_names import names_router_series
 from sluice.rollout.plan.schema import ExpectedTraffic, RolloutPlan
 
 _QUERIES, _REWARDS = "router_queries_total", "router_feedback_reward_count"
-_QUANTILE = re.compile(r"histogram_quantile\(\s*([0-9.]+)")
 _PER_REQUEST = frozenset(
     (SignalKind.ERROR_RATE, SignalKind.SUCCESS_RATE, SignalKind.LATENCY, SignalKind.HIT_RATE)
 )
@@ -67,7 +64,7 @@ def _is_routers(metric: Metric) -> bool:
 
 
 def _router_signal(metric: Metric) -> InferredSignal | None:
-    samples, quantile = metric.samples or "", _QUANTILE.search(metric.query)
+    samples, quantile = metric.samples or "", query_quantile(metric.query)
     if metric.unit == "per_second" and _QUERIES in metric.query:
         return InferredSignal(SignalKind.REQUESTS, None)
     if _REWARDS in samples:
@@ -75,7 +72,7 @@ def _router_signal(metric: Metric) -> InferredSignal | None:
     if _QUERIES not in samples:
         return None
     if metric.unit == "seconds" and quantile:
-        return InferredSignal(SignalKind.LATENCY, None, float(quantile[1]))
+        return InferredSignal(SignalKind.LATENCY, None, quantile)
     is_error_rate = metric.unit == "ratio" and 'outcome="error"' in metric.query
     return InferredSignal(SignalKind.ERROR_RATE, None) if is_error_rate else None
 

@@ -3,7 +3,7 @@
 import pytest
 
 from sluice.cli.views.forecast import forecast_lines
-from sluice.rollout.plan.fit import fit_plan
+from sluice.rollout.plan.fit import fit_plan, samples_needed
 from sluice.rollout.plan.forecast.forecast import forecast_rollout
 from sluice.rollout.plan.lint import lint_warnings
 from sluice.rollout.plan.loader import parse_plan
@@ -87,6 +87,12 @@ def test_a_share_of_successes_is_the_share_of_failures_from_the_other_side() -> 
 def test_a_stated_healthy_value_beats_the_expected_one(model: str, rate: float) -> None:
     plan = plan_of(FAILURES, model=model)
     assert healthy_error_rate(plan, "failures", TRAFFIC) == pytest.approx(rate)
+
+
+def test_a_hit_rate_says_nothing_of_failures() -> None:
+    """No number of requests keeps chance from a limit of a rate that nobody expects."""
+    plan = plan_of(ANSWERED.replace("99%", "50%"))
+    assert samples_needed(plan, plan.steps[0].gates[0], TRAFFIC) == 0
 
 
 def test_a_limit_below_the_expected_rate_lowers_it() -> None:
