@@ -65,13 +65,13 @@ class FlagWriter:
         except FailureError:
             workflow.logger.warning("the fast write failed; going on until it is done")
         self._watcher.guard_rollback(self._context.state)
-        for interval in activity_options.refused_retry_intervals():
+        intervals = activity_options.refused_retry_intervals()
+        while True:
             try:
                 return await unless(is_replaced, _start(write))
             except FailureError as error:
                 self._record_refusal(root_cause(error))
-            await unless(is_replaced, workflow.sleep(interval))
-        raise AssertionError("the intervals never end")
+            await unless(is_replaced, workflow.sleep(next(intervals)))
 
     def _record_refusal(self, reason: str) -> None:
         transitions.record_refused_rollback(self._context.state, workflow.now(), reason)

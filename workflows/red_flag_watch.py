@@ -72,8 +72,6 @@ class RedFlagWatcher:
 
 def _desired_watch(state: State) -> WatchRequest | None:
     step = state.exposed_step
-    if state.has_ended:
-        return None
     if step is None:
         return _desired_watch_at_zero(state)
     is_settled = state.pending_rollback is None
