@@ -149,6 +149,19 @@ def _kinds(state: State) -> list[str]:
     return [event.kind for event in state.timeline]
 
 
+async def test_a_notice_that_another_run_delivers_is_left_to_it(env: WorkflowEnvironment) -> None:
+    """After a reset of the workflow its notices have the same ids: nobody gets one twice."""
+    async with running_rollout(env, plan_with_severity("P1")) as rollout:
+        run_id = (await rollout.state()).run_id
+        earlier = await env.client.start_workflow(
+            "NoticeWorkflow", id=f"notice-{run_id}-1", task_queue="a worker that is gone"
+        )
+        await rollout.command(Verb.ABORT)
+        assert (await rollout.handle.result()).status is Status.ABORTED
+        await earlier.terminate()
+        assert delivered_alerts(rollout) == []
+
+
 async def test_a_channel_that_refuses_a_notice_is_noted(env: WorkflowEnvironment) -> None:
     """Its answer is the result of the notice's own workflow; the rollout does not wait for it."""
     async with running_rollout(env, plan_with_severity("P1")) as rollout:

@@ -28,26 +28,17 @@ def check_thresholds(plan: RolloutPlan, data: Any) -> Iterator[Problem]:  # noqa
             )
         elif gate.min_events and metric.samples is None:
             yield (*place, "min_events"), f"needs samples: of the metric {gate.metric!r}"
-        for field, problem_of in (("threshold", threshold_problem), ("floor", floor_problem)):
+        for field, problem_of in (("threshold", _threshold_problem), ("floor", _absolute_problem)):
             raw_value = _look_up(data, (*place, field))
-            if raw_value is not None and (problem := problem_of(gate, metric.unit, raw_value)):
+            form = threshold_form(raw_value)
+            if form and (problem := problem_of(gate, metric.unit, raw_value, form)):
                 yield (*place, field), problem
 
 
-def threshold_problem(gate: Gate, unit: str, raw_value: object) -> str:
-    """Return the reason why the written threshold does not fit the gate, or an empty text."""
-    form = threshold_form(raw_value)
-    if form is None:
-        return ""
+def _threshold_problem(gate: Gate, unit: str, raw_value: object, form: ThresholdForm) -> str:
     if gate.kind in RELATIVE_KINDS:
         return _relative_problem(gate, raw_value, form)
     return _absolute_problem(gate, unit, raw_value, form)
-
-
-def floor_problem(gate: Gate, unit: str, raw_value: object) -> str:
-    """Return the reason why the written floor does not fit the metric, or an empty text."""
-    form = threshold_form(raw_value)
-    return "" if form is None else _absolute_problem(gate, unit, raw_value, form)
 
 
 def _relative_problem(gate: Gate, raw_value: object, form: ThresholdForm) -> str:

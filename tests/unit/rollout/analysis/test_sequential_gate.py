@@ -13,7 +13,7 @@ from sluice.rollout.analysis.blocks import (
     reset_query,
 )
 from sluice.rollout.analysis.gate import Gate, Metric
-from sluice.rollout.analysis.sequential_gate import judge_blocks
+from sluice.rollout.analysis.sequential_gate import judge_blocks, shown_effect
 from sluice.rollout.analysis.sequential_state import Block, EvidenceContext, SequentialState
 from sluice.rollout.analysis.tracks import FIRST_ATTEMPT_SHARE
 from sluice.rollout.analysis.verdict import Outcome, Verdict
@@ -119,6 +119,11 @@ def block(counts: CohortCounts, hour: int = 0, **fields: str) -> Block:
 
 def evaluate_gate(kind: str, *blocks: Block, **fields: object) -> tuple[Verdict, SequentialState]:
     return judge_blocks(gate(**fields), metric(kind), exposure(), blocks)
+
+
+@pytest.mark.parametrize("kind", ["hazards", "means"])
+def test_users_without_evidence_show_no_effect(kind: str) -> None:
+    assert shown_effect(gate(), metric(kind), SequentialState(), 0.01) is None
 
 
 @pytest.mark.parametrize("kind", KINDS)

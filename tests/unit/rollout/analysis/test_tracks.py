@@ -7,7 +7,7 @@ import pytest
 
 from sluice.rollout.analysis.blocks import counted_since_problem
 from sluice.rollout.analysis.gate import Gate, Metric
-from sluice.rollout.analysis.sequential_gate import judge_blocks
+from sluice.rollout.analysis.sequential_gate import judge_blocks, shown_effect
 from sluice.rollout.analysis.sequential_state import Block, EvidenceContext, SequentialState
 from sluice.rollout.analysis.statistic import UserHazards
 from sluice.rollout.analysis.stats.counts import Counts
@@ -124,6 +124,11 @@ def test_a_block_that_mixes_two_countings_is_no_data(
     problem = counted_since_problem(before, after, SINCE)
     assert words in problem
     assert bool(problem) is bool(words)
+
+
+def test_users_counted_again_each_hour_show_no_effect_of_the_step() -> None:
+    metric = Metric.model_validate({"query": "x", "unit": "ratio", "statistic": HOURLY})
+    assert shown_effect(GATE, metric, SequentialState(), 0.01) is None
 
 
 def test_the_interval_of_the_ratio_keeps_its_promise_at_every_look() -> None:

@@ -4,7 +4,13 @@ import math
 
 import pytest
 
-from sluice.rollout.analysis.statistic import AnyStatistic, MeanValue, SampleRatio, UserHazards
+from sluice.rollout.analysis.statistic import (
+    AnyStatistic,
+    MeanValue,
+    SampleRatio,
+    UserHazards,
+    UserMeans,
+)
 from sluice.rollout.plan.detection import hours_to_show_non_inferiority, time_to_detect
 from sluice.rollout.plan.schema import ExpectedTraffic
 
@@ -15,6 +21,7 @@ REWARD = MeanValue(
     squares='reward_squares{c=~"$cohort"}',
     tolerance=0.05,
 )
+USERS = UserMeans(sums='w{c=~"$cohort",sum="$sum"}', tolerance=0.05)
 SLOW_USERS = UserHazards(
     users='slow{c=~"$cohort",edge="$stratum"}',
     at_risk='slow_at_risk{c=~"$cohort",edge="$stratum"}',
@@ -51,9 +58,10 @@ def test_slow_answers_are_named_as_the_typical_fault_of_slow_users() -> None:
 
 
 def test_soundness_is_shown_by_means_alone() -> None:
-    shown = hours_to_show_non_inferiority(REWARD, 0.25, traffic(1e6), ALPHA)
-    later = hours_to_show_non_inferiority(REWARD, 0.25, traffic(1e5), ALPHA)
-    assert 0 < shown < later < math.inf
+    for mean in (REWARD, USERS):
+        shown = hours_to_show_non_inferiority(mean, 0.25, traffic(1e6), ALPHA)
+        later = hours_to_show_non_inferiority(mean, 0.25, traffic(1e5), ALPHA)
+        assert 0 < shown < later < math.inf
     for statistic in (None, SampleRatio(users='u{c=~"$cohort"}')):
         assert hours_to_show_non_inferiority(statistic, 0.25, traffic(1e6), ALPHA) == math.inf
 

@@ -15,7 +15,12 @@ from sluice.rollout.plan.forecast.forecast import (
     forecast_rollout,
 )
 from sluice.rollout.plan.forecast.rhythm import CohortLoad, load_factor
-from sluice.rollout.plan.forecast.scan import count_crossings, poisson_at, poisson_at_least
+from sluice.rollout.plan.forecast.scan import (
+    count_crossings,
+    mean_crossings,
+    poisson_at,
+    poisson_at_least,
+)
 from sluice.rollout.plan.loader import load_plan
 from sluice.rollout.plan.schema import ExpectedTraffic
 
@@ -42,6 +47,11 @@ def test_a_sliding_windows_crossings_are_those_of_simulated_events(mean: float, 
     )
     assert hit > 20
     assert 0.67 < (1 - quiet) / (hit / days) < 1.5
+
+
+def test_a_mean_beyond_its_limit_crosses_it_all_the_time() -> None:
+    assert mean_crossings(0.0, 1.0) == count_crossings(3, 3.0, 1.0) == math.inf
+    assert 0 < mean_crossings(3.0, 1.0) < mean_crossings(2.0, 1.0) < math.inf
 
 
 @pytest.mark.parametrize("mean", [0.3, 7.0, 900.0])

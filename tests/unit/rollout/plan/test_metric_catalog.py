@@ -55,6 +55,16 @@ def test_a_misspelt_metric_is_reported_with_its_line(right: str, wrong: str, wor
     assert [m.line for m in caught.value.diagnostics if words in m.message] == [line]
 
 
+def test_a_query_that_is_not_promql_has_one_problem() -> None:
+    """The parser reports it; its names can't be known."""
+    text = (PLANS / "phase4.yaml").read_text()
+    with pytest.raises(PlanError) as caught:
+        parse_plan(
+            text.replace("sum(increase(router_complaints_total{", "sum(router_complaint{{", 1)
+        )
+    assert {"is not PromQL" in problem.message for problem in caught.value.diagnostics} == {True}
+
+
 def test_metrics_of_others_are_left_alone() -> None:
     text = (PLANS / "phase4.yaml").read_text()
     parse_plan(text.replace("router_complaints_total{cohort=~", "support_tickets_total{team=~"))

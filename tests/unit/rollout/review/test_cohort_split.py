@@ -4,7 +4,13 @@ from datetime import timedelta
 
 import pytest
 
-from sluice.rollout.review.cohort_split import CohortSplit, exposures, unlike_splits
+from sluice.rollout.analysis.gate import Metric
+from sluice.rollout.review.cohort_split import (
+    CohortSplit,
+    exposures,
+    sample_ratio_metric,
+    unlike_splits,
+)
 from tests.unit.rollout.review.test_report import minutes, rolled_back_state
 
 
@@ -15,6 +21,22 @@ def split(name: str, treatment: float, control: float, share: float = 0.05) -> C
 def test_only_the_part_that_breaks_the_promise_is_unlike_it() -> None:
     parts = [split("a", 52, 950), split("b", 0, 900), split("c", 49, 1010)]
     assert [part.name for part in unlike_splits(parts)] == ["b"]
+
+
+def test_a_part_states_its_share_and_the_promised_one() -> None:
+    assert split("a", 60, 940).text.split() == (
+        ["process", "a", "60", "treatment", "940", "control", "6.00%", "of", "5.00%", "promised"]
+    )
+    assert "unknown of 5.00% promised" in split("b", 0, 0).text
+
+
+def test_a_plan_without_a_sample_ratio_has_no_parts() -> None:
+    state = rolled_back_state()
+    assert sample_ratio_metric(state) is None
+    ratio = {"query": "x", "unit": "count", "statistic": {"test": "sample_ratio", "users": "u"}}
+    metric = Metric.model_validate(ratio)
+    plan = state.plan.model_copy(update={"metrics": {"new_users": metric}})
+    assert sample_ratio_metric(state.model_copy(update={"plan": plan})) == metric
 
 
 @pytest.mark.parametrize("users", [0, 10])
