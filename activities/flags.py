@@ -1,4 +1,4 @@
-"""Writing the flag, and asking the router processes whether they obey it."""
+"""Writes of the flag, and the router processes' answers on what they serve."""
 
 from dataclasses import dataclass
 
@@ -19,7 +19,7 @@ class FlagActivities:
 
     @activity.defn(name="apply_flag")
     async def apply(self, write: FlagWrite) -> FlagReceipt:
-        """Make the flag as ``target`` says and read it back; fit for a local activity.
+        """Write the flag and read it back; fit for a local activity.
 
         Raises:
             ApplicationError: type FlagRefused, not retried: a newer write or a kill forbids it.

@@ -8,7 +8,7 @@ Environment = Mapping[str, str]
 
 
 def read_switch(env: Environment, name: str) -> bool:
-    """``1`` or ``0`` (the default). Raises SettingsError."""
+    """``1`` or ``0`` (the default). Raises RouterSettingsError."""
     value = env.get(name, "0")
     if value not in ("0", "1"):
         raise RouterSettingsError(f"{name}={value!r}: give 1 (on) or 0 (off)")
@@ -48,7 +48,7 @@ def read_fraction(env: Environment, name: str, default: float) -> float:
 def read_address(env: Environment, name: str, schemes: tuple[str, ...], default: str) -> str:
     """One that begins with one of the schemes.
 
-    Raises SettingsError, which does not tell the address: it may hold a password.
+    Raises RouterSettingsError without the address, which may hold a password.
     """
     value = env.get(name, default)
     if not value.startswith(tuple(f"{scheme}:" for scheme in schemes)):
@@ -57,7 +57,7 @@ def read_address(env: Environment, name: str, schemes: tuple[str, ...], default:
 
 
 def read_choice(env: Environment, name: str, allowed: tuple[str, ...], default: str) -> str:
-    """One of the allowed words. Raises SettingsError."""
+    """One of the allowed words. Raises RouterSettingsError."""
     value = env.get(name, default)
     if value not in allowed:
         raise RouterSettingsError(f"{name}={value!r}: give one of {', '.join(allowed)}")

@@ -49,8 +49,8 @@ the telephone?", beside a page on telephones at the wheel), 95 % of those inside
 class Limits:
     """Every limit on the way of a query. Times in seconds.
 
-    ``in_flight`` counts all queries of a process, ``searching`` those that the cache didn't answer;
-    more of these wait up to ``wait_seconds`` for a turn (``router.overload.admission``). ``cache_threshold`` is what a
+    ``in_flight`` counts all queries of a process, ``concurrent_searches`` those that the cache
+    didn't answer; more of these wait up to ``wait_seconds`` for a turn (``router.overload.admission``). ``cache_threshold`` is what a
     router process passes for ``cache_similarity_threshold``.
     """
 
@@ -96,7 +96,7 @@ class AccessSettings:
 
 @dataclass(frozen=True, slots=True)
 class AnalyticsSettings:
-    """The decision log in Postgres. ``queue`` bounds what waits in memory."""
+    """The decision log in Postgres. ``queue_max`` bounds what waits in memory."""
 
     retention_days: float = 90.0
     queue_max: int = 10_000
@@ -108,7 +108,7 @@ class AnalyticsSettings:
 class OperationSettings:
     """The operation of a process: logs, and seconds of ``/readyz`` 503 before it stops taking queries.
 
-    ``announced_address`` (host or host:port) is where the worker reaches it; empty: as it listens.
+    ``advertised_address`` (host or host:port) is where the worker reaches it; empty: as it listens.
     """
 
     log_level: str = "info"
@@ -164,7 +164,7 @@ class Settings:
         """Read the process's environment.
 
         Raises:
-            SettingsError: a variable has a value that can't be used; the message names it.
+            RouterSettingsError: a variable has a value that can't be used; the message names it.
         """
         values = os.environ if env is None else env
         return cls(

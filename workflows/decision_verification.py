@@ -45,9 +45,9 @@ async def verify_start(state: State, start: RolloutInput) -> None:
     context = start_context(rollout, start.plan, command, workflow.now())
     signer = await _verify(state, context, command.proof)
     if problem := start_step_problem(start.plan, command.to):
-        raise _refusal(problem)
+        raise command_refusal(problem)
     if problem := minimum_problem(start.plan, state.decisions.approvals_min):
-        raise _refusal(problem)
+        raise command_refusal(problem)
     if start.command is not None:
         transitions.record_start(state, workflow.now(), command, signer)
 
@@ -66,18 +66,21 @@ async def _verify(state: State, context: DecisionContext, proof: Proof | None) -
             **activity_options.VERIFY,
         )
     except FailureError as error:
-        raise _refusal("who decided could not be verified; try again") from error
+        raise command_refusal("who decided could not be verified; try again") from error
     if result.rejection:
-        raise _refusal(result.rejection)
+        raise command_refusal(result.rejection)
     if state.decisions.has_keyring and not result.has_keyring:
-        raise _refusal("this rollout needs signatures, and this worker has no SLUICE_KEYRING")
+        raise command_refusal(
+            "this rollout needs signatures, and this worker has no SLUICE_KEYRING"
+        )
     if result.nonce in state.decisions.used_nonces:  # two were verified at the same moment
-        raise _refusal("the statement was used before; sign a new one")
+        raise command_refusal("the statement was used before; sign a new one")
     transitions.record_verification(state, workflow.now(), result.has_keyring, result.nonce)
     transitions.record_approvals_min(state, result.approvals_min)
     transitions.revoke_approvals(state, workflow.now(), result.revoked)
     return result.signer
 
 
-def _refusal(reason: str) -> ApplicationError:
+def command_refusal(reason: str) -> ApplicationError:
+    """Return the error that refuses a person's command."""
     return ApplicationError(reason, type="CommandRefused", non_retryable=True)

@@ -19,7 +19,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.activity_options import HISTORY_EVENTS_MAX
     from workflows.code_revert import CodeReverter
     from workflows.context import Preempted, RolloutContext
-    from workflows.decision_verification import verify_command, verify_start
+    from workflows.decision_verification import command_refusal, verify_command, verify_start
     from workflows.models import RolloutInput, RolloutResult
     from workflows.notice_dispatch import NoticeDispatcher
     from workflows.propagation import PropagationMonitor
@@ -39,7 +39,10 @@ class RolloutWorkflow:
 
     @workflow.init
     def __init__(self, start: RolloutInput) -> None:
-        self.state = start.state or _new_state(start)
+        info = workflow.info()
+        self.state = start.state or start.new_state(
+            info.workflow_id, info.first_execution_run_id, workflow.now()
+        )
         self.context = RolloutContext(self.state)
         self.context.on_wake = self._sync_background
         self.watcher = RedFlagWatcher(self.context)
@@ -106,11 +109,7 @@ class RolloutWorkflow:
         self.code_reverter.sync(self.state)
 
     async def _continue_if_long(self, decision: Decision) -> None:
-        """Continue as new between two actions; never while traffic has to go away.
-
-        Raises:
-            Preempted: something more urgent came up meanwhile, so the decision is out of date.
-        """
+        """Continue as new between two actions; raise Preempted for what is more urgent."""
         is_calm = isinstance(decision, Wait | RunCheck | RunChecklist)
         if not is_calm or self._must_stay():
             return
@@ -259,7 +258,7 @@ class RolloutWorkflow:
 
     def _validate(self, verb: Verb, command: Command) -> None:
         if reason := rejection_reason(self.state, verb, command, workflow.now()):
-            raise ApplicationError(reason, type="CommandRefused", non_retryable=True)
+            raise command_refusal(reason)
 
     def _enqueue_signal(self, verb: Verb, command: Command) -> None:
         self.context.signals.append((verb, command))
@@ -275,7 +274,7 @@ class RolloutWorkflow:
     ) -> Acknowledgement:
         self._validate(verb, command)  # the state may have changed since the validator ran
         if signer and verb is Verb.APPROVE and (reason := signer_rejection(self.state, signer)):
-            raise ApplicationError(reason, type="CommandRefused", non_retryable=True)
+            raise command_refusal(reason)
         transitions.apply_command(self.state, workflow.now(), verb, command, signer)
         self.context.wake()
         return self._acknowledge(verb, blocked_reason(self.state, workflow.now()) or "accepted")
@@ -297,8 +296,3 @@ class RolloutWorkflow:
             at=workflow.now(),
             message=message,
         )
-
-
-def _new_state(start: RolloutInput) -> State:
-    info = workflow.info()
-    return start.new_state(info.workflow_id, info.first_execution_run_id, workflow.now())

@@ -19,8 +19,8 @@ DASHBOARDS_MAX = 5000
 class MonitoringProbe:
     """Prometheus and Grafana as they are set up.
 
-    Without ``grafana_url`` the dashboards are looked for in ``dashboards``, the folder of JSON files
-    that a Grafana is provisioned from.
+    Without ``grafana_url`` the dashboards are looked for in ``dashboards_folder``, whose JSON files
+    a Grafana is provisioned from.
     """
 
     http: httpx.AsyncClient

@@ -1,6 +1,6 @@
 """Signed webhooks by the Standard Webhooks specification 1.0 (standardwebhooks.com).
 
-Receivers can check them with any library for it, or with ``verified`` below.
+Receivers can check them with any library for it, or with ``is_authentic`` below.
 """
 
 import base64

@@ -216,7 +216,7 @@ class RevertReceipt(Model):
 
 
 class ChecklistRequest(Model):
-    """Look at ``items`` at ``at``; ``baselines`` are what ``check: metrics`` asks Prometheus for."""
+    """Evaluate ``items`` at ``at``; ``check: metrics`` queries the metrics of ``baseline_gates``."""
 
     rollout_id: str
     step: str

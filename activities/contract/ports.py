@@ -72,7 +72,7 @@ class Flags(Protocol):
     """The flag store and the processes that read it."""
 
     async def apply(self, write: FlagWrite) -> FlagReceipt:
-        """Make the flag as ``target`` says and read it back.
+        """Write the flag and read it back.
 
         Raises:
             FlagsUnreachableError: transient.

@@ -1,4 +1,4 @@
-"""The site port without a site: for tests and rehearsals, where nothing is there to be looked at."""
+"""The environment probe without an environment, for tests and rehearsals."""
 
 from datetime import datetime
 
@@ -7,9 +7,9 @@ from activities.contract.models import ProbeResult
 
 
 class MemoryEnvironmentProbe:
-    """Finds everything well, except what ``wrong`` names: there it says what is put there.
+    """Passes every check, except those that ``problems`` names with their reason.
 
-    An EffectError in ``wrong`` is raised, as by a site out of reach.
+    An EffectError in ``problems`` is raised, as by a service out of reach.
     """
 
     def __init__(self, problems: dict[str, str | EffectError] | None = None) -> None:

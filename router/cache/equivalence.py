@@ -54,7 +54,7 @@ _SPECIFIC_ASKS = frozenset({"who", "when", "where", "count", "duration", "often"
 class QuestionMatch:
     """The index of a candidate and its similarity, at most its cosine.
 
-    ``passes`` is the highest threshold at which it is an answer, above the similarity when words decide.
+    ``threshold_max`` is the highest threshold at which it is an answer, above the similarity when words decide.
     """
 
     index: int

@@ -13,7 +13,7 @@ EVICTING_POLICY_PREFIX = "allkeys"
 
 @dataclass(frozen=True, slots=True)
 class CacheLimits:
-    """Limits: ``entries`` per scope; ``threshold`` is a cosine; ``memory_bytes_max`` is of all Redis."""
+    """Limits: ``entries_max`` per scope; ``threshold`` is a cosine; ``memory_bytes_max`` is of all Redis."""
 
     threshold: float = 0.95
     ttl_seconds: int = 3600

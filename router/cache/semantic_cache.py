@@ -1,7 +1,7 @@
 """The semantic cache, shared by all processes through Redis.
 
-First the question's core (``core.core``), one hash read; then the nearest questions by Redis 8's
-vector sets, judged by their words too (``guards.best_match``) and accepted at ``threshold`` or above.
+First the question's core (``canonicalize``), one hash read; then the nearest questions by Redis 8's
+vector sets, judged by their words too (``best_match``) and accepted at ``threshold`` or above.
 The set searches by one bit a dimension, several times as fast as by eight; each element carries its
 question and its vector in bytes, so what was found is measured again, and a lookup is one round trip.
 Entries live per scope (tenant, cohort, size of answer): a treatment answer never serves control.
@@ -59,7 +59,7 @@ class CacheScope:
 class CacheEntry:
     """A stored answer, as JSON values; ``decision`` is the routing decision behind it.
 
-    ``likeness`` is 1 for an exact match, else how sure ``guards.best_match`` is; below the threshold
+    ``similarity`` is 1 for an exact match, else how sure ``best_match`` is; below the threshold
     only where the words agree and other stored questions are near.
     """
 

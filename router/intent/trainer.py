@@ -32,8 +32,8 @@ _LARGE_DATASET_ROWS = 5000  # rows from which three folds say as much as five
 class Hyperparameters:
     """Hyperparameters from cross-validation on the project's own questions.
 
-    ``regularisation`` is scikit-learn's C (higher: freer); ``words``, ``characters``,
-    ``frames`` and ``vector`` weigh the four kinds of feature against each other.
+    ``regularization`` is scikit-learn's C (higher: freer). The weights balance
+    the four kinds of feature.
     """
 
     regularization: float = 1.0

@@ -60,7 +60,7 @@ class WriteSummary:
 async def ingest_records(
     records: Iterable[Record], stores: StoreClients, embedder: Embedder
 ) -> WriteSummary:
-    """Write all records. Raises IngestError before anything is written; driver errors as they are."""
+    """Write all records. Raises InvalidRecordError before anything is written; driver errors as they are."""
     everything = list({record.id: record for record in records}.values())
     for record in everything:
         validate_record(record)

@@ -18,7 +18,7 @@ _HEALTHY_REASONS = frozenset({"refused", "truncated"})
 
 
 def usage_counter(metrics: RouterMetrics) -> UsageHook:
-    """Return a hook for ``from_settings`` that counts tokens and cost."""
+    """Return a hook that counts tokens and cost."""
 
     def count(usage: Usage) -> None:
         for kind in LLM_TOKENS:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 PHASES = ("cache", "wait", "understand", "choose", "rewrite", "search", "correct", "store_decision")
-"""In the order of a query; ``wait`` is for a turn (``turns.py``), ``search`` spans all backends and the fusion, ``correct`` later tries."""
+"""In the order of a query; ``wait`` is for a turn (``router.overload.admission``), ``search`` spans all backends and the fusion, ``correct`` later tries."""
 
 
 class SpanTracer(Protocol):

@@ -39,7 +39,7 @@ _INTEGER_MAX = 2**63
 def compile_cypher(
     form: QuestionForm, catalog: Catalog, limit: int, caller: Caller
 ) -> CompiledStatement:
-    """Return the statement for ``form``, which ``validation.checked`` has returned.
+    """Return the statement for ``form``, which ``validate_form`` has returned.
 
     A row is ``properties`` (a map) and ``value``; of a group, ``group`` and ``value``.
     Raises CatalogError where the rights of a kind refuse ``caller``.

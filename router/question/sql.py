@@ -50,7 +50,7 @@ _CASTS = {
 def compile_sql(
     form: QuestionForm, catalog: Catalog, limit: int, caller: Caller
 ) -> CompiledStatement:
-    """Return the statement for ``form``, which ``validation.checked`` has returned.
+    """Return the statement for ``form``, which ``validate_form`` has returned.
 
     ``limit`` bounds the rows. Raises CatalogError where the rights of a kind refuse ``caller``.
     """

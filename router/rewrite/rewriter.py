@@ -94,7 +94,7 @@ class QueryRewriter:
         return Rewrite(text, decompose(text), "rules")
 
     async def improve(self, query: str, reason: str) -> str:
-        """Rephrase a question; ``why`` is the problem with its answer.
+        """Rephrase a question; ``reason`` is the problem with its answer.
 
         Without a language model: the words that carry meaning alone, which match more.
         """

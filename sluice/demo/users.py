@@ -64,7 +64,7 @@ class UserPopulation:
 
 @dataclass(frozen=True, slots=True)
 class _FeedbackProfile:
-    """A reaction's probabilities; ``stay`` is the median dwell in seconds after a click."""
+    """A reaction's probabilities; a click is followed by a stay around ``median_dwell_seconds``."""
 
     click_probability: float
     median_dwell_seconds: float

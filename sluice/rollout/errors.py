@@ -4,7 +4,7 @@ RolloutError
 ├── PlanError            the plan has mistakes: one Mistake each, with field and line
 ├── QuantityError        a duration or threshold that can't be read
 ├── CommandRefusedError  a person's command that doesn't fit the state of the rollout
-└── EditError            an edit of a "what if" that names no recorded rule, or can't be judged again
+└── OverrideError        an edit of a "what if" that names no recorded rule, or can't be judged again
 """
 
 from dataclasses import dataclass

@@ -20,7 +20,7 @@ def configured_channels(
     """Return the channels with an address; the log channel is always included.
 
     Raises:
-        SettingsError: a webhook without a secret, which receivers could not verify.
+        WorkerSettingsError: a webhook without a secret, which receivers could not verify.
     """
     channels: dict[Channel, NoticeChannel] = {"log": LogChannel()}
     if settings.webhook_url and not settings.webhook_secret:

@@ -50,7 +50,7 @@ def start_tracing(settings: WorkerSettings) -> Tracing:
     The exporter reads the other ``OTEL_…`` variables (headers, certificates, service name) itself.
 
     Raises:
-        SettingsError: an endpoint is set, but the extra ``otel`` is not installed.
+        WorkerSettingsError: an endpoint is set, but the extra ``otel`` is not installed.
     """
     if not (settings.otlp_endpoint or settings.otlp_traces_endpoint):
         return Tracing()

@@ -31,7 +31,7 @@ async def open_client(
     While nothing answers at the address, wait and log it, until ``stop`` is set.
 
     Raises:
-        PayloadKeyError, SettingsError: the message names the variable.
+        PayloadKeyError, WorkerSettingsError: the message names the variable.
         TemporalUnreachableError: it refuses the connection, or did not answer before ``stop``.
     """
     traces = start_tracing(settings)

@@ -11,7 +11,7 @@ WARN: FindingLevel = "warn"
 
 @dataclass(frozen=True)
 class DoctorFinding:
-    """A part (``about``), its state, and the repair when it is bad."""
+    """The state of a part (``subject``), and the repair when it is bad."""
 
     subject: str
     level: FindingLevel

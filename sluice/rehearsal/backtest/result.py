@@ -32,9 +32,9 @@ class Alarm(Model):
 
 
 class RuleReplay(Model):
-    """The replay of one rule. Its checks are successful, failed, unsure or without data.
+    """The replay of one rule. Its checks are successful, failed, inconclusive or without data.
 
-    ``unsure``: too few samples, or too little evidence. ``no_data`` counts readings, regardless of
+    ``inconclusive``: too few samples, or too little evidence. ``no_data`` counts readings, regardless of
     the rule's policy. ``note`` is the reason for a missing replay or missing data.
     """
 

@@ -25,7 +25,7 @@ _HEAD = "876000h"  # one block for all times: it is never compacted and never to
 def ephemeral_prometheus(tick_seconds: float, tsdb: Path | None = None) -> Iterator[str]:
     """Start a Prometheus in a temporary folder and yield its address; delete all after the block.
 
-    ``blocks`` is a TSDB to read instead of an empty one; it is linked, never changed.
+    ``tsdb`` is a TSDB to read instead of an empty one; it is linked, never changed.
 
     Raises:
         MissingProgramError: it is not installed; the message has the command that installs it.

@@ -70,7 +70,7 @@ class InvariantMonitor:
     def check_write(
         self, state: State, before: float, after: float, *, entering_step: bool
     ) -> None:
-        """Check a write of the flag; ``raising`` when it switches a step on."""
+        """Check a write of the flag; ``entering_step`` when it switches a step on."""
         self._reset_at = None
         if self._events_since_p0 is not None:
             if after > 0:

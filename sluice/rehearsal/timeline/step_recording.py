@@ -26,7 +26,7 @@ LOOKBACK_SECONDS = 300.0
 
 @dataclass
 class StepRecording:
-    """One recorded step. Times are Prometheus' (epoch seconds); ``entry`` is the step's begin."""
+    """One recorded step. Times are Prometheus' (epoch seconds); ``entry_epoch`` is the step's begin."""
 
     spec: TrafficSpec
     client: PrometheusClient

@@ -20,7 +20,7 @@ _ERROR_SPREAD, _SLOW_SPREAD = 0.5, 0.12
 class CohortTraffic:
     """One cohort by window: its share of traffic and the traits of its active users.
 
-    ``errors`` is a factor and ``slow`` a shift of log time, relative to the average user.
+    ``latency_shift`` is a shift of log time. Both it and ``error_factor`` are relative to the average user.
     """
 
     volume: Floats

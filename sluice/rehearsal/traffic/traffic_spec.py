@@ -18,9 +18,9 @@ class RouterState:
 
 @dataclass(frozen=True)
 class TrafficSpec:
-    """The spec of one recording: ``lead`` ticks under ``before``, then ``now``.
+    """The spec of one recording: ``lead_ticks`` under ``previous_state``, then ``current_state``.
 
-    Tick 0 is ``hours`` after Monday 0:00. ``learned_hours`` is the time that the treatment had learned
+    Tick 0 is ``start_hour`` hours after Monday 0:00. ``learned_hours`` is the time that the treatment had learned
     at the end of the lead. ``series``: those to record; all of them unless given.
     """
 

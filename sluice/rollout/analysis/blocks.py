@@ -78,7 +78,7 @@ def counted_since_problem(before: float | None, after: float | None, live_since:
 
 
 def coverage_query(selector: str, span: timedelta, stale_after: timedelta) -> str:
-    """PromQL for the number of ``looks_expected`` looks found a sample not older than ``stale_after``."""
+    """PromQL for the number of times at which there is a sample not older than ``stale_after``."""
     step = format_duration(stale_after)
     presence = f"count(present_over_time({render_selector(selector, EVERY_VALUE)}[{step}]))"
     return f"count_over_time(({presence})[{format_duration(span)}:{step}])"

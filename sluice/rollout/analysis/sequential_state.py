@@ -11,7 +11,7 @@ from sluice.rollout.model import Model
 class SequentialState(Model):
     """One gate's evidence so far.
 
-    ``until``: end of the last block that was looked at, counted or not. ``state``: the test's own
+    ``until``: end of the last block that was looked at, counted or not. ``test_state``: the test's own
     state as JSON. ``blocks`` counts those weighed. ``problem`` says why the last one was no data.
     ``attempt`` counts the tracks before this one: each had a part of α, which is spent.
     ``counted_since``: when the counting of users began. ``period``: the number of the restart

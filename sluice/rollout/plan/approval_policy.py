@@ -19,9 +19,9 @@ def _list_to_tuple(value: object) -> object:
 
 
 class ApprovalPolicy(Model):
-    """Before the step starts, ``approvers`` different people must approve it.
+    """Before the step starts, ``required_approvals`` different people must approve it.
 
-    ``of`` names who may (nobody named: anybody). An approval names the check whose readings the
+    ``eligible_approvers`` may (nobody named: anybody). An approval names the check whose readings the
     approver saw; one older than ``evidence_max_age`` is refused, so while the step waits the live
     step is checked at least twice as often. Without enough approvals within ``expires_after`` the
     rollout pauses (``hold``) or ends at 0 % (``abort``). With a keyring, the person who started the

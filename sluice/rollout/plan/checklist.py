@@ -37,7 +37,7 @@ AUTOMATED_CHECKS = (
     "excludes",
     "after",
 )
-"""Kinds that an activity checks; ``baseline``, ``steps`` and ``held`` are in the state."""
+"""Kinds that an activity checks; ``baseline``, ``earlier_steps`` and ``live_time`` are in the state."""
 NAMING_CHECKS = ("dashboards", "alerts", "targets", "excludes", "after")
 DRILL_LIMIT = parse_duration("1s")
 

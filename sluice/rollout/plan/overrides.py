@@ -55,7 +55,7 @@ def parse_override(text: str, rules: Sequence[RuleRef]) -> Override:
     """Read one edit of the recorded ``rules``.
 
     Raises:
-        EditError: it names a step, gate or field that isn't there (and lists what is), or a field
+        OverrideError: it names a step, gate or field that isn't there (and lists what is), or a field
             that recorded readings can't be judged by again (and says why).
     """
     place, equals, value = text.partition("=")
@@ -85,7 +85,7 @@ def with_overrides(gate: Gate, overrides: Iterable[Override]) -> Gate:
     """Return the gate with these edits.
 
     Raises:
-        EditError: a value that its field can't have.
+        OverrideError: a value that its field can't have.
     """
     changes = {edit.field: edit.value for edit in overrides}
     try:

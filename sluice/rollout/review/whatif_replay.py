@@ -33,7 +33,7 @@ ENDING_EVENT_KINDS = ("promote", "rollback", "pause", "red_flag", "end")
 
 
 class StepEnding(Model):
-    """The end of a step by its rules alone; ``waits``: its record ends before they decide."""
+    """The end of a step by its rules alone; kind ``undecided``: its record ends first."""
 
     kind: str
     at: datetime
@@ -106,9 +106,8 @@ def _replay_step(evidence: RecordedEvidence, live: Event, until: datetime | None
         if findings and findings[0].seen_at <= now:
             transitions.raise_finding(state, now, findings.pop(0))
         decision = decide(state, now)
-        if isinstance(decision, tuple(ENDING_NAMES)):
-            because = getattr(decision, "reason", "")
-            return StepEnding(kind=ENDING_NAMES[type(decision)], at=now, reason=because)
+        if isinstance(decision, Promote | RollBack | Pause):
+            return StepEnding(kind=ENDING_NAMES[type(decision)], at=now, reason=decision.reason)
         if isinstance(decision, RecordFinding):
             transitions.record_finding(state, now, decision.finding)
         elif isinstance(decision, RunCheck) and checks:

@@ -1,6 +1,8 @@
 """The limits of CONTRIBUTING.md: short files, short functions, small folders, one name a class."""
 
 import ast
+import builtins
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +22,8 @@ FOLDERS = [
     "workflows",
 ]
 PRODUCT = ["activities", "router", "sluice", "workflows"]
+ERROR_LINE = re.compile(r"^\s+([A-Z]\w+(?:, [A-Z]\w+)*):", re.MULTILINE)
+ERROR_IN_SENTENCE = re.compile(r"[Rr]aises? ([A-Z]\w+Error)\b")
 FILES_MAX = 20
 FILE_LINES_MAX = 300
 FUNCTION_LINES_MAX = 60
@@ -59,6 +63,32 @@ def test_a_class_name_has_one_meaning_in_the_product() -> None:
             if isinstance(node, ast.ClassDef):
                 places[node.name].append(str(path.relative_to(ROOT)))
     assert {name: paths for name, paths in places.items() if len(paths) > 1} == {}
+
+
+def named_errors(text: str) -> Iterator[str]:
+    """Yield the errors that a docstring names, in its section or in a sentence."""
+    _, _, section = text.partition("Raises:")
+    for names in ERROR_LINE.findall(section):
+        yield from names.split(", ")
+    yield from ERROR_IN_SENTENCE.findall(text)
+
+
+def test_docstrings_name_errors_that_exist() -> None:
+    """A renamed error keeps its old name in sentences: no tool renames it there."""
+    known, named = set(dir(builtins)), []
+    for path in [*python_files(*PRODUCT), ROOT / "worker.py"]:
+        for node in source_nodes(path):
+            if isinstance(node, ast.ClassDef):
+                known.add(node.name)
+            elif isinstance(node, ast.Attribute):
+                known.add(node.attr)
+            elif isinstance(node, ast.alias):
+                known.add((node.asname or node.name).rpartition(".")[2])
+            elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+                names = named_errors(str(node.value.value))
+                named += [(f"{path.relative_to(ROOT)}:{node.lineno}", name) for name in names]
+    assert len(named) > 300
+    assert [(place, name) for place, name in named if name not in known] == []
 
 
 def test_every_package_is_measured() -> None:

@@ -106,7 +106,7 @@ def replay_with_overrides(
     """Return the changes that the edits make, verdict by verdict and step by step.
 
     Raises:
-        EditError: an edit that can't be applied to what was recorded.
+        OverrideError: an edit that can't be applied to what was recorded.
     """
     checks, events = records
     findings = findings_of(events)

@@ -101,7 +101,7 @@ class MeanState(Model):
 class MeanTest(Model):
     """Is the treatment's mean worse by more than ``margin``, or shown not to be?
 
-    ``worse``: evidence against "worse by at most ``margin``". ``sound`` (non-inferiority, for
+    ``harm``: evidence against "worse by at most ``margin``". ``non_inferiority`` (for
     promotion): evidence against "worse by ``tolerance`` or more". ``deviation`` is a guess of one
     unit's standard deviation; with ``tuned_for`` it shapes power only.
     """

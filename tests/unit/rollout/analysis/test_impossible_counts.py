@@ -9,6 +9,7 @@ import pytest
 from sluice.rollout.analysis.sequential_gate import judge_blocks
 from sluice.rollout.analysis.sequential_state import SequentialState
 from sluice.rollout.analysis.statistic import UserHazards
+from sluice.rollout.analysis.stats import bounded_means
 from sluice.rollout.analysis.stats.bounded_means import BoundedMeanBlock, BoundedMeanTest
 from sluice.rollout.analysis.stats.counts import Counts
 from sluice.rollout.analysis.stats.e_process import BettingStrategy
@@ -68,6 +69,25 @@ def test_a_mean_without_a_known_spread_decides_nothing(units: float) -> None:
     state = test.update(test.start(), MeanBlock(treatment=worse, control=constant))
     assert test.log_e_harm(state) == 0.0
     assert test.interval(state, 0.01) == (-math.inf, math.inf)
+
+
+def test_a_search_that_never_meets_its_precision_ends_at_the_same_place(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The bound of Newton's steps is reached, once for few looks and once for many."""
+    test = BoundedMeanTest()
+    worse, sound = (Moments(units=40, total=40 * m, squares=40 * m**2) for m in (0.3, 0.6))
+    blocks = [BoundedMeanBlock(treatment=worse, control=sound, share=0.3)] * 10
+
+    def figures() -> tuple[float, ...]:
+        bounded_means._interval.cache_clear()
+        state = test.update(test.start(), *blocks)
+        return (state.log_peak_harm, test.log_e_harm(state), *test.interval(state, 0.01))
+
+    before = figures()
+    monkeypatch.setattr(bounded_means, "_LAST_STEP", 0.0)
+    monkeypatch.setattr(bounded_means, "SLACK", 0.0)
+    assert figures() == pytest.approx(before, abs=1e-5)
 
 
 def test_a_rate_ratio_is_bounded_however_many_events() -> None:

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sluice.rollout.analysis.stats import bounded_means
 from sluice.rollout.analysis.stats.alpha_allocation import AlphaBudget, AlphaClaim
 from sluice.rollout.analysis.stats.bounded_means import BETS, BoundedMeanBlock, BoundedMeanTest
 from sluice.rollout.analysis.stats.counts import (
@@ -199,24 +198,6 @@ def test_bounded_means_are_the_papers_product(treatment: list[float], control: l
     )
     lowest = min(float(best.fun), log_e(0.0), log_e(1.0))
     assert test.log_e_harm(state) == pytest.approx(lowest, abs=1e-9)
-
-
-def test_a_search_that_never_meets_its_precision_ends_at_the_same_place(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """The bound of Newton's steps is reached, once for few looks and once for many."""
-    test, worse, sound = BoundedMeanTest(), moments(np.full(40, 0.3)), moments(np.full(40, 0.6))
-    blocks = [BoundedMeanBlock(treatment=worse, control=sound, share=0.3)] * 10
-
-    def figures() -> tuple[float, ...]:
-        bounded_means._interval.cache_clear()
-        state = test.update(test.start(), *blocks)
-        return (state.log_peak_harm, test.log_e_harm(state), *test.interval(state, 0.01))
-
-    before = figures()
-    monkeypatch.setattr(bounded_means, "_LAST_STEP", 0.0)
-    monkeypatch.setattr(bounded_means, "SLACK", 0.0)
-    assert figures() == pytest.approx(before, abs=1e-5)
 
 
 @given(st.integers(1, 5), st.integers(1, 5), st.floats(0.05, 0.95))
