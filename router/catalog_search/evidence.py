@@ -14,29 +14,31 @@ from router.question.reading import QuestionReading
 COVERAGE_SURE = 0.62
 COVERAGE_MIN = 0.45
 INTENT_SHIFT = 0.06
-RowsOrText = Literal["rows", "text"]
+AnswerSource = Literal["rows", "text"]
 
 
 @dataclass(frozen=True, slots=True)
 class StoreChoice:
-    """The way to answer, and how sure it is."""
+    """The source of the answer: rows of a form, or texts found by meaning."""
 
-    way: RowsOrText
+    source: AnswerSource
     confidence: float
     sure: bool
 
 
-def choose_way(reading: QuestionReading | None, intent: Intent, *, has_texts: bool) -> StoreChoice:
+def choose_source(
+    reading: QuestionReading | None, intent: Intent, *, has_texts: bool
+) -> StoreChoice:
     """Choose between the rows of ``reading`` and texts found by meaning."""
     if reading is None:
         return StoreChoice("text", 1.0, sure=True)
     if not has_texts:
         return StoreChoice("rows", reading.coverage, sure=True)
     evidence = reading.coverage + _shift(intent)
-    way: RowsOrText = "rows" if evidence >= (COVERAGE_SURE + COVERAGE_MIN) / 2 else "text"
+    source: AnswerSource = "rows" if evidence >= (COVERAGE_SURE + COVERAGE_MIN) / 2 else "text"
     distance = abs(evidence - (COVERAGE_SURE + COVERAGE_MIN) / 2)
     sure = not COVERAGE_MIN <= evidence < COVERAGE_SURE
-    return StoreChoice(way, min(1.0, 0.5 + 2 * distance), sure)
+    return StoreChoice(source, min(1.0, 0.5 + 2 * distance), sure)
 
 
 def _shift(intent: Intent) -> float:

@@ -19,7 +19,6 @@ class FormSearch(SearchRequest):
 
 @dataclass(frozen=True, slots=True)
 class FormResult(SearchResult):
-    """Rows, and one ``value`` where the form asked for it. ``more``: rows beyond the limit."""
+    """Rows, and one ``value`` where the form asked for it and no row is left out."""
 
     value: AnswerValue | None = None
-    more: bool = False

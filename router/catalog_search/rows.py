@@ -72,12 +72,12 @@ def form_result(
 ) -> FormResult:
     """Return what a store's ``rows`` answer; at most ``limit`` of them are shown."""
     tied = with_ties(form, rows)
-    value, more = selected_value(form, tied), len(tied) > limit
+    value = selected_value(form, tied)
     if form.aggregate is not None:
-        return FormResult(value_hits(form, kind, tied[:limit]), value=value, more=more)
+        return FormResult(value_hits(form, kind, tied[:limit]), value=value)
     hits = [row_hit(form.kind, kind, row, place) for place, row in enumerate(tied[:limit])]
-    value = None if more else value  # rows that are not shown may hold another
-    return FormResult(hits, value=value, more=more)
+    value = None if len(tied) > limit else value  # rows that are not shown may hold another
+    return FormResult(hits, value=value)
 
 
 def with_ties(form: QuestionForm, rows: Sequence[Properties]) -> Sequence[Properties]:

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from router.backends.base import Hit, Vector
 from router.backends.resilient_backend import ResilientBackend
 from router.catalog.errors import CatalogError
-from router.catalog_search.evidence import StoreChoice, choose_way
+from router.catalog_search.evidence import AnswerSource, StoreChoice, choose_source
 from router.catalog_search.form_search import AnswerValue, FormResult, FormSearch
 from router.catalog_search.model_reading import ModelReader
 from router.catalog_search.reader import CatalogReader
@@ -55,7 +55,7 @@ class CatalogAnswer:
 
 @dataclass(frozen=True, slots=True)
 class QuestionPlan:
-    """A question read: its readings, the way chosen, and the form as a cache key where it is sure."""
+    """The readings of a question, the source of its answer, and the form, by which equal ones are cached."""
 
     readings: tuple[QuestionReading, ...]
     choice: StoreChoice
@@ -63,17 +63,17 @@ class QuestionPlan:
 
     @property
     def is_unsure(self) -> bool:
-        """Return True where words were left out, or where the evidence does not choose a way."""
+        """Return True where words were left out, or where the evidence does not choose the source."""
         if self.form is None:
             return False
         return not self.choice.sure or (
-            self.choice.way == "rows" and bool(self.readings[0].left_out)
+            self.choice.source == "rows" and bool(self.readings[0].left_out)
         )
 
     @property
     def form_key(self) -> str | None:
         """Return the key that equal questions share; None where words were left out."""
-        if self.form is None or self.choice.way != "rows" or self.readings[0].left_out:
+        if self.form is None or self.choice.source != "rows" or self.readings[0].left_out:
             return None
         return self.form.key
 
@@ -102,7 +102,7 @@ class CatalogSearch:
     def plan(
         self, text: str, intent: Intent, today: date, caller: Mapping[str, str | None]
     ) -> QuestionPlan:
-        """Read a question and choose the way. Blocks for milliseconds: call it on a thread.
+        """Read a question and choose the source. Blocks for milliseconds: call it on a thread.
 
         Raises InvalidQuestion where a form cannot hold the question, such as 21 conditions.
         """
@@ -120,7 +120,7 @@ class CatalogSearch:
             ]
             break
         first = readings[0] if form is not None else None
-        choice = choose_way(first, intent, has_texts=self._has_texts)
+        choice = choose_source(first, intent, has_texts=self._has_texts)
         return QuestionPlan(tuple(readings), choice, form)
 
     def _read(
@@ -151,10 +151,10 @@ class CatalogSearch:
         return QuestionPlan((reading, *plan.readings), choice, reading.form)
 
     async def answer(
-        self, question: CatalogQuestion, plan: QuestionPlan, way: str
+        self, question: CatalogQuestion, plan: QuestionPlan, source: AnswerSource
     ) -> CatalogAnswer:
         """Run the plan. Raises StoreUnavailable where every store that was asked failed."""
-        if way == "text" or plan.form is None:
+        if source == "text" or plan.form is None:
             return await self._texts(question, {})
         try:
             return await self._rows(question, plan)

@@ -47,11 +47,12 @@ class CatalogAnswers:
 
         Raises StoreUnavailable where every store that was asked failed.
         """
-        way = plan.choice.way
+        source = plan.choice.source
         if not plan.choice.sure:
-            way = "text" if routing.choice.arm == "qdrant" else "rows"
-        trace.add_note("store", {"way": way, "evidence": plan.choice.way, "sure": plan.choice.sure})
-        answer = await self.search.answer(question, plan, way)
+            source = "text" if routing.choice.arm == "qdrant" else "rows"
+        evidence = {"evidence": plan.choice.source, "sure": plan.choice.sure}
+        trace.add_note("store", {"source": source, **evidence})
+        answer = await self.search.answer(question, plan, source)
         choice = routing.choice
         if choice.arm != answer.store:  # the evidence chose: nothing was drawn
             choice = Choice(answer.store if answer.store != "none" else "qdrant", 1.0, {})

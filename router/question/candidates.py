@@ -2,13 +2,12 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from router.catalog.model import Catalog
 from router.catalog.paths import SchemaPaths
-from router.catalog.vocabulary import Term, Vocabulary
+from router.catalog.vocabulary import Vocabulary
 from router.question.columns import ColumnFinder
-from router.question.far_ends import FarEnds
+from router.question.far_ends import Candidate, FarEnds
 from router.question.language.grammar import (
     AGGREGATES,
     EXTREMES,
@@ -37,16 +36,6 @@ LOOKED_UP = 0.85
 AS_COLUMN = 0.3
 """Factor of a kind whose words are a column's own name."""
 CANDIDATES_MAX = 12
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A kind that may be asked for; ``mention`` are the words that say so."""
-
-    kind: str
-    prior: float
-    mention: TermMention | None = None
-    term: Term | None = None
 
 
 class CandidateFinder:
@@ -86,8 +75,7 @@ class CandidateFinder:
         if mentions.tokens and any(token.folded in WHO for token in mentions.tokens[:6]):
             for kind in self._vocabulary.person_kinds:
                 yield Candidate(kind, PERSON + DOING * self._does(kind, mentions))
-        for end in self._far_ends.ends(mentions):
-            yield Candidate(end.kind, end.prior, end.mention, end.term)
+        yield from self._far_ends.ends(mentions)
         yield from self._from_superlatives(mentions)
         for value in mentions.values:
             for entry in value.entries:

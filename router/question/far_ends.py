@@ -19,8 +19,8 @@ FAR_END, STRANDED = 0.4, 0.75
 
 
 @dataclass(frozen=True, slots=True)
-class FarEnd:
-    """A kind at the other end of a link, and what speaks for it; ``mention`` are its words."""
+class Candidate:
+    """A kind that may be asked for; ``mention`` are the words that say so."""
 
     kind: str
     prior: float
@@ -35,7 +35,7 @@ class FarEnds:
         self._catalog = catalog
         self._paths = paths
 
-    def ends(self, mentions: Mentions) -> Iterator[FarEnd]:
+    def ends(self, mentions: Mentions) -> Iterator[Candidate]:
         """Yield the far ends, each with how much speaks for it."""
         owners = {entry.kind for value in mentions.values for entry in value.entries}
         where = [token.folded for token in mentions.tokens[:1]] == ["where"]
@@ -43,7 +43,7 @@ class FarEnds:
         for step in (step for owner in owners for step in self._paths.steps(owner)):
             placed = where and not step.reverse and bool(PLACES & set(words_of(step.end)))
             if stranded or placed:
-                yield FarEnd(step.end, STRANDED)
+                yield Candidate(step.end, STRANDED)
         if asks_for_others(mentions):
             yield from self._contents(mentions, owners)
         for name, (mention, weight) in mentions.links.items():
@@ -51,7 +51,7 @@ class FarEnds:
                 link = self._catalog.visible_links[name]
                 yield from _far_ends(link, (mention, weight), owners, mentions)
 
-    def _contents(self, mentions: Mentions, owners: set[str]) -> Iterator[FarEnd]:
+    def _contents(self, mentions: Mentions, owners: set[str]) -> Iterator[Candidate]:
         """Yield what "what did order 7 contain" and "what has Mary rented" ask for."""
         numbered = {number.start for number in mentions.comparisons if not number.marked}
         owners |= {t.kind for m in mentions.terms if m.end in numbered for t in m.of("kind")}
@@ -60,15 +60,15 @@ class FarEnds:
         for owner in owners:
             for step in self._paths.steps(owner):
                 if step.end in doing:
-                    yield FarEnd(step.end, STRANDED)
+                    yield Candidate(step.end, STRANDED)
                 elif not doing and step.reverse and self._is_part(step):
                     yield from self._beyond(owner, step)
 
-    def _beyond(self, owner: str, part: SchemaStep) -> Iterator[FarEnd]:
+    def _beyond(self, owner: str, part: SchemaStep) -> Iterator[Candidate]:
         """Yield what the parts of an owner's rows name: the products of an order's lines."""
         for step in self._paths.steps(part.end):
             if step.end != owner and not step.reverse and self._is_part(step):
-                yield FarEnd(step.end, STRANDED)
+                yield Candidate(step.end, STRANDED)
 
     def _is_part(self, step: SchemaStep) -> bool:
         """Return True for a key of rows that make up others: the order of an order's lines."""
@@ -82,16 +82,16 @@ def _far_ends(
     named: tuple[TermMention, float],
     owners: set[str],
     mentions: Mentions,
-) -> Iterator[FarEnd]:
+) -> Iterator[Candidate]:
     mention, weight = named
     if link.relationship is None:
         prior = LINK_HEAD if not any(term.sort == "kind" for term in mention.terms) else LINK_OTHER
-        yield FarEnd(link.end, prior * weight, mention, Term("link", link.end, weight))
+        yield Candidate(link.end, prior * weight, mention, Term("link", link.end, weight))
     elif link.start in owners:
         where = mentions.tokens[0].folded == "where"
-        yield FarEnd(link.end, (STRANDED if where else FAR_END) * weight)
+        yield Candidate(link.end, (STRANDED if where else FAR_END) * weight)
     elif link.end in owners:
-        yield FarEnd(link.start, FAR_END * weight)
+        yield Candidate(link.start, FAR_END * weight)
 
 
 def asks_for_others(mentions: Mentions) -> bool:

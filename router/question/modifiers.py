@@ -9,9 +9,8 @@ from datetime import date
 
 from router.catalog.identifiers import phrase_of, singular, words_of
 from router.catalog.model import CatalogKind
-from router.question.candidates import Candidate
 from router.question.draft import Draft
-from router.question.far_ends import PLACES, asks_for_others
+from router.question.far_ends import PLACES, Candidate, asks_for_others
 from router.question.form import AllCondition, AnyCondition, Condition, ValueCondition, walk
 from router.question.language.dates import date_ranges
 from router.question.language.grammar import (

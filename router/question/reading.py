@@ -14,12 +14,13 @@ from router.catalog.paths import SchemaPaths
 from router.catalog.values import ValueIndex
 from router.catalog.vocabulary import Term, Vocabulary
 from router.observability.trace import require_time
-from router.question.candidates import Candidate, CandidateFinder
+from router.question.candidates import CandidateFinder
 from router.question.columns import ColumnFinder
 from router.question.conditions.dates import DateReader
 from router.question.conditions.numbers import NumberReader
 from router.question.conditions.values import ConditionReader
 from router.question.draft import Branch, Draft, narrow_measures
+from router.question.far_ends import Candidate
 from router.question.form import QuestionForm
 from router.question.language.grammar import EXTREMES, WHO, superlative
 from router.question.language.mentions import Mentions, find_mentions

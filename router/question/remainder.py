@@ -4,10 +4,10 @@ from router.catalog.guesses import flag_value
 from router.catalog.model import Catalog, CatalogColumn, is_flag_column
 from router.catalog.paths import SchemaPath, SchemaPaths
 from router.catalog.vocabulary import Term
-from router.question.candidates import Candidate
 from router.question.columns import ColumnFinder
 from router.question.conditions.stock import StockReader
 from router.question.draft import Draft
+from router.question.far_ends import Candidate
 from router.question.form import ValueCondition
 from router.question.language.mentions import Mentions
 from router.question.language.term_mentions import TermMention

@@ -13,4 +13,4 @@ def test_rows_beyond_the_limit_leave_no_value() -> None:
     rows = [{"id": number, "cost": 80} for number in range(3)]
     assert form_result(form, VISIT, rows, 3).value == 80
     cut = form_result(form, VISIT, rows, 2)
-    assert (cut.value, cut.more, len(cut.hits)) == (None, True, 2)
+    assert (cut.value, len(cut.hits)) == (None, 2)
