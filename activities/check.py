@@ -38,15 +38,15 @@ class CheckActivities:
             request.stale_after,
             request.live_since,
         )
-        sampler = GateEvaluator(self.metrics, request.at, context)
-        verdicts = await sampler.evaluate(request.gates)
-        readings = await sampler.measure(request.baseline_gates)
+        evaluator = GateEvaluator(self.metrics, request.at, context)
+        verdicts = await evaluator.evaluate(request.gates)
+        readings = await evaluator.measure(request.baseline_gates)
         record = CheckRecord(
             check=Check(id=request.id, at=request.at, step=request.step, verdicts=verdicts),
             baseline=usable_baseline(request.baseline_gates, readings),
             gates=request.gates,
             metrics={name: request.metrics[name] for name in _metric_names(request)},
-            sequential_states=sampler.sequential_states,
+            sequential_states=evaluator.sequential_states,
         )
         with temporal_errors():
             await record_events(self.ledger, request.rollout_id, request.events)

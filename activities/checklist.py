@@ -1,4 +1,4 @@
-"""The checklist's machine: looks at every item it can look at, and says what it saw."""
+"""The automated checks of a step's checklist."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -19,19 +19,19 @@ ITEM_SECONDS_MAX = 15.0
 
 @dataclass(frozen=True)
 class ChecklistActivities:
-    """Only looks; the flags it raises are throw-away ones of its own."""
+    """Changes nothing but throw-away flags of its own."""
 
     metrics: MetricsProvider
     probe: EnvironmentProbe
 
     @activity.defn(name="check_items")
     async def check_items(self, request: ChecklistRequest) -> ChecklistResult:
-        """Answer every item, side by side. What can't be looked at is not done, with the reason."""
+        """Evaluate every item, side by side. One that can't be evaluated is not done, with the reason."""
         async with heartbeating():
-            answers = await asyncio.gather(
+            results = await asyncio.gather(
                 *(self._check_item(item, request) for item in request.items)
             )
-        return ChecklistResult(results=tuple(answers))
+        return ChecklistResult(results=tuple(results))
 
     async def _check_item(self, item: ChecklistItem, request: ChecklistRequest) -> ItemResult:
         try:
@@ -44,30 +44,30 @@ class ChecklistActivities:
         return ItemResult(item=item.name, passed=result.passed, reason=result.reason, at=request.at)
 
     async def _probe_item(self, item: ChecklistItem, request: ChecklistRequest) -> ProbeResult:
-        site, environment = self.probe, request.environment
-        looks: dict[str, Callable[[], Awaitable[ProbeResult]]] = {
-            "stores": lambda: site.check_stores(environment),
-            "targets": lambda: site.check_scrape_targets(environment, request.at, item.names),
-            "dashboards": lambda: site.check_dashboards(item.names),
-            "alerts": lambda: site.check_alert_rules(item.names),
-            "flags": lambda: site.check_flag_propagation(environment),
-            "excludes": lambda: site.check_excluded_flags(environment, item.names),
-            "after": lambda: site.check_required_rollouts(environment, item.names),
-            "drill": lambda: site.run_rollback_drill(environment, item.limit.total_seconds()),
+        probe, environment = self.probe, request.environment
+        probes: dict[str, Callable[[], Awaitable[ProbeResult]]] = {
+            "stores": lambda: probe.check_stores(environment),
+            "targets": lambda: probe.check_scrape_targets(environment, request.at, item.names),
+            "dashboards": lambda: probe.check_dashboards(item.names),
+            "alerts": lambda: probe.check_alert_rules(item.names),
+            "flags": lambda: probe.check_flag_propagation(environment),
+            "excludes": lambda: probe.check_excluded_flags(environment, item.names),
+            "after": lambda: probe.check_required_rollouts(environment, item.names),
+            "drill": lambda: probe.run_rollback_drill(environment, item.limit.total_seconds()),
         }
-        look = looks.get(item.check)
-        return await look() if look else await self._measure_item(item, request)
+        run_probe = probes.get(item.check)
+        return await run_probe() if run_probe else await self._measure_item(item, request)
 
     async def _measure_item(self, item: ChecklistItem, request: ChecklistRequest) -> ProbeResult:
         context = EvaluationContext(
             request.metrics, request.baseline, stale_after=request.stale_after
         )
-        sampler = GateEvaluator(self.metrics, request.at, context)
+        evaluator = GateEvaluator(self.metrics, request.at, context)
         if item.gate is not None:
-            (verdict,) = await sampler.evaluate((item.gate,))
+            (verdict,) = await evaluator.evaluate((item.gate,))
             passed = verdict.outcome is Outcome.SUCCESSFUL
             return ProbeResult(passed=passed, reason=verdict.reason)
-        readings = await sampler.measure(request.baseline_gates)
+        readings = await evaluator.measure(request.baseline_gates)
         errors = [f"{reading.metric}: {reading.error}" for reading in readings if reading.error]
-        well = f"Prometheus answers the queries of {len(readings)} baselines"
-        return ProbeResult(passed=not errors, reason="; ".join(errors) or well)
+        success = f"Prometheus answers the queries of {len(readings)} baselines"
+        return ProbeResult(passed=not errors, reason="; ".join(errors) or success)

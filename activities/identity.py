@@ -1,4 +1,4 @@
-"""Verifying who decided, against the worker's keyring."""
+"""Verification of a decision's author, against the worker's keyring."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Telling people: one notice to one channel, until it took it."""
+"""Delivery of one notice to one channel, until the channel accepts it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,12 +22,12 @@ class NoticeActivities:
 
     @activity.defn(name="list_channels")
     async def list_channels(self) -> list[Channel]:
-        """Give the channels that this worker has addresses for."""
+        """Return the channels that this worker has addresses for."""
         return sorted(self.channels)
 
     @activity.defn(name="deliver_notice")
     async def deliver(self, request: NoticeRequest) -> str:
-        """Send the notice and give the channel's answer; a repetition carries the same key.
+        """Send the notice and return the channel's answer; a repetition carries the same key.
 
         Raises:
             ApplicationError: type NoticeRefused, not retried: no such channel here, or refused.

@@ -1,4 +1,4 @@
-"""Writing the post-mortem, however the rollout ended."""
+"""The post-mortem of a rollout, however it ended."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -14,7 +14,7 @@ from activities.rendering.report_files import write_report
 
 @dataclass(frozen=True)
 class ReportActivities:
-    """Reads the evidence, writes two files, and notes in the ledger where they are."""
+    """Reads the evidence, writes two files, and records their paths in the ledger."""
 
     ledger: Ledger
     archive: Archive

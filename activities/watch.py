@@ -41,7 +41,7 @@ TURN_GRID_SECONDS = 0.25
 
 @dataclass(frozen=True)
 class WatchActivities:
-    """Looks at red flags and at the flag itself; decides nothing."""
+    """Measures red flags and reads the stored flag; decides nothing."""
 
     metrics: MetricsProvider
     flags: Flags
@@ -115,12 +115,14 @@ class RedFlagWatch:
     async def poll_once(self) -> Finding | None:
         now = self._clock()
         last_poll_at = self.checkpoint.at
-        sampler = GateEvaluator(
+        evaluator = GateEvaluator(
             self._ports.metrics, now, self._evaluation_context(), POLL_SECONDS_MAX
         )
         # Side by side: one that is slow mustn't add to the other.
         flag, verdicts, samples = await asyncio.gather(
-            self._poll_flag(now), sampler.evaluate(self._gates), sampler.count_cohorts(self._gates)
+            self._poll_flag(now),
+            evaluator.evaluate(self._gates),
+            evaluator.count_cohorts(self._gates),
         )
         self.checkpoint = WatchCheckpoint(
             at=now,
@@ -135,7 +137,7 @@ class RedFlagWatch:
             control_seen_at=control_seen_at(self.checkpoint.control_seen_at, samples, now),
             readings=tuple(verdict.reason for verdict in verdicts[:READINGS_MAX]),
             problem=flag.problem or _first_error(verdicts),
-            sequential_states={**self.checkpoint.sequential_states, **sampler.sequential_states},
+            sequential_states={**self.checkpoint.sequential_states, **evaluator.sequential_states},
         )
         findings = [
             *self._findings(flag, verdicts, now),
@@ -225,7 +227,7 @@ class RedFlagWatch:
 
 @dataclass(frozen=True)
 class _FlagObservation:
-    """One look at the flag in the store; ``is_known`` is False when the store did not answer."""
+    """One reading of the flag in the store; ``is_known`` is False when the store did not answer."""
 
     finding: Finding | None = None
     problem: str = ""

@@ -80,28 +80,37 @@ def _desired_watch(state: State) -> WatchRequest | None:
     finds_askers = step.delete_flag and phases is None and is_settled
     if expected is None and not step.red_flags and not finds_askers:
         return None
+    update = {
+        "percentage": expected,
+        "run_id": state.run_id if is_settled else "",
+        "phases": phases if expected is not None else None,
+        "is_permanent": step.delete_flag,
+        "finds_askers": finds_askers,
+        "muted_findings": state.silent_findings,
+        "metrics": {gate.metric: state.plan.metrics[gate.metric] for gate in step.red_flags},
+        "red_flags": step.red_flags,
+        "baseline": _needed_baseline(state, step),
+        "evidence_context": build_evidence_context(state, "red_flags", step),
+        "handover_seconds": activity_options.WATCH_HANDOVER.total_seconds(),
+        "stale_after": state.plan.stale_after,
+        "blind_after": state.plan.blind_limit,
+        "blind_severity": state.plan.blind_severity,
+        "live_since": state.live.since,
+    }
+    return _flag_watch(state, step).model_copy(update=update)
+
+
+def _flag_watch(state: State, step: Step) -> WatchRequest:
+    """Build the request to watch the flag alone: only this rollout may write it."""
     return WatchRequest(
         rollout_id=state.rollout_id,
         step=step.name,
         environment=state.plan.environment,
         flag=state.plan.flag,
-        percentage=expected,
+        percentage=state.percentage,
         interval_seconds=state.plan.watch_interval.total_seconds(),
-        metrics={gate.metric: state.plan.metrics[gate.metric] for gate in step.red_flags},
-        red_flags=step.red_flags,
-        baseline=_needed_baseline(state, step),
-        muted_findings=state.silent_findings,
-        evidence_context=build_evidence_context(state, "red_flags", step),
-        handover_seconds=activity_options.WATCH_HANDOVER.total_seconds(),
-        stale_after=state.plan.stale_after,
-        blind_after=state.plan.blind_limit,
-        blind_severity=state.plan.blind_severity,
-        live_since=state.live.since,
-        run_id=state.run_id if is_settled else "",
+        run_id=state.run_id,
         sequence=state.sequence,
-        phases=phases if expected is not None else None,
-        is_permanent=step.delete_flag,
-        finds_askers=finds_askers,
     )
 
 
@@ -112,25 +121,12 @@ def _needed_baseline(state: State, step: Step) -> dict[str, Reading]:
 
 
 def _desired_watch_at_zero(state: State) -> WatchRequest | None:
-    """Watch the flag alone after a rollback to 0 %: only this rollout may raise it again."""
+    """Watch the flag after a rollback to 0 %, when no step's red flags count."""
     step = state.rollback_origin_step
     is_settled = state.sequence > 0 and state.pending_rollback is None
     if not is_settled or not _owns_flag(state, step):
         return None
-    return WatchRequest(
-        rollout_id=state.rollout_id,
-        step=step.name,
-        environment=state.plan.environment,
-        flag=state.plan.flag,
-        percentage=state.percentage,
-        interval_seconds=state.plan.watch_interval.total_seconds(),
-        metrics={},
-        red_flags=(),
-        baseline={},
-        muted_findings=(KILLED,),
-        run_id=state.run_id,
-        sequence=state.sequence,
-    )
+    return _flag_watch(state, step).model_copy(update={"muted_findings": (KILLED,)})
 
 
 def _owns_flag(state: State, step: Step) -> bool:

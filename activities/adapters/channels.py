@@ -73,7 +73,7 @@ class AlertmanagerChannel:
 
 
 def alert(notice: Notice) -> dict[str, Any]:
-    """Give the notice as Alertmanager's alert; a resolved one ends now."""
+    """Return the notice as Alertmanager's alert; a resolved one ends now."""
     ends_at = notice.at if notice.resolved else notice.at + ALERT_DURATION
     return {
         "labels": {
@@ -102,7 +102,7 @@ def headline(notice: Notice) -> str:
 async def post_json(
     http: httpx.AsyncClient, url: str, body: bytes, headers: Mapping[str, str]
 ) -> str:
-    """Post JSON and give the answer's status.
+    """Post JSON and return the answer's status.
 
     Raises:
         NoticeUndeliveredError: no answer, 5xx, or the receiver is busy.

@@ -1,4 +1,4 @@
-"""The site port on the real thing: router processes, Prometheus, Grafana and the flag store."""
+"""The environment probe on router processes, Prometheus, Grafana and the flag store."""
 
 import asyncio
 import json
@@ -16,7 +16,7 @@ from activities.adapters.monitoring_probe import MonitoringProbe
 from activities.adapters.prometheus_credentials import PrometheusCredentials
 from activities.adapters.redis_flags import COMMAND_SECONDS_MAX
 from activities.adapters.related_rollouts import RelatedRollouts
-from activities.adapters.rollback_drill import RollbackDrill
+from activities.adapters.rollback_drill import NO_PROCESS, RollbackDrill
 from activities.adapters.stored_flags import store_errors
 from activities.contract.models import ProbeResult
 from activities.contract.ports import Flags, Ledger, MetricsProvider
@@ -28,10 +28,6 @@ from sluice.installation import data_file
 READINESS_SECONDS_MAX = 5.0
 DASHBOARDS_FOLDER = "ops/grafana/dashboards"
 ROUTER_JOBS = ("router",)
-NO_PROCESS = (
-    "no process is announced: start one with `sluice router`, or add SluiceMiddleware or announce() "
-    "to your service (docs/flags.md)"
-)
 TOO_FEW_TARGETS = "`names` must list the jobs of all services of this environment"
 
 
@@ -80,18 +76,20 @@ class LiveEnvironmentProbe:
         await self.redis.aclose()
 
     async def check_stores(self, environment: str) -> ProbeResult:
-        """See ``activities.contract.ports.EnvironmentProbe``; each process says so itself (``GET /readyz``)."""
+        """See ``activities.contract.ports.EnvironmentProbe``; each process reports it (``GET /readyz``)."""
         processes = await self._live_processes(environment)
         if not processes:
             return ProbeResult(passed=False, reason=NO_PROCESS)
-        wrong = await asyncio.gather(*(self._readiness_problem(process) for process in processes))
+        problems = await asyncio.gather(
+            *(self._readiness_problem(process) for process in processes)
+        )
         failures = [
             f"{process.id}: {problem}"
-            for process, problem in zip(processes, wrong, strict=True)
+            for process, problem in zip(processes, problems, strict=True)
             if problem
         ]
-        well = f"every store answers {len(processes)} processes"
-        return ProbeResult(passed=not failures, reason="; ".join(failures) or well)
+        success = f"every store answers {len(processes)} processes"
+        return ProbeResult(passed=not failures, reason="; ".join(failures) or success)
 
     async def check_scrape_targets(
         self, environment: str, at: datetime, jobs: tuple[str, ...] = ()

@@ -96,14 +96,16 @@ class GitRepository:
         }
         environment = {**self._hook_environment(self.hook_variables), **hook_variables}
         try:
-            end = await run_command(command, Path(self.repository), environment, HOOK_SECONDS_MAX)
+            completed = await run_command(
+                command, Path(self.repository), environment, HOOK_SECONDS_MAX
+            )
         except OSError as error:
             raise CodeRefusedError(f"pushed, but the deploy hook can't run: {error}") from error
         except TimeoutError as error:
             raise CodeUnreachableError("pushed, but the deploy hook is too slow") from error
-        if end.returncode != 0:
+        if completed.returncode != 0:
             raise CodeUnreachableError(
-                f"pushed, but the deploy hook ended {end.returncode}: {end.tail}"
+                f"pushed, but the deploy hook ended {completed.returncode}: {completed.tail}"
             )
         return "deploy hook done"
 
@@ -129,10 +131,10 @@ class GitClient:
         self, *arguments: str, error: type[CodeRefusedError | CodeUnreachableError]
     ) -> str:
         """Run a command that has to succeed, and return its output; otherwise raise ``error``."""
-        end = await self.run(*arguments)
-        if end.returncode != 0:
-            raise error(f"git {arguments[0]} in {self.folder}: {end.tail}")
-        return end.output.strip()
+        completed = await self.run(*arguments)
+        if completed.returncode != 0:
+            raise error(f"git {arguments[0]} in {self.folder}: {completed.tail}")
+        return completed.output.strip()
 
     async def fetch_branch(self, request: RevertRequest) -> str:
         """Fetch the remote's branch and return its local ref.
@@ -153,8 +155,8 @@ class GitClient:
     async def find_revert(self, request: RevertRequest, branch: str) -> str:
         """Return the commit that an earlier attempt pushed, or an empty text."""
         mark = f"{COMMIT_TRAILER}: {request.key}"
-        looking = ("log", "-1", "--format=%H", "--fixed-strings", f"--grep={mark}", branch)
-        return await self.run_checked(*looking, error=CodeUnreachableError)
+        search = ("log", "-1", "--format=%H", "--fixed-strings", f"--grep={mark}", branch)
+        return await self.run_checked(*search, error=CodeUnreachableError)
 
     async def revert_and_push(self, request: RevertRequest, branch: str) -> str:
         """Revert, push and return the new commit; empty when the commit was undone already."""
@@ -214,16 +216,16 @@ class GitClient:
         await self.run("worktree", "prune")
 
     async def stage_revert(self, commit: str, mainline: tuple[str, ...]) -> None:
-        end = await self.run("revert", "--no-commit", *mainline, commit)
-        if end.returncode == 0:
+        completed = await self.run("revert", "--no-commit", *mainline, commit)
+        if completed.returncode == 0:
             return
-        files = await self.run("diff", "--name-only", "--diff-filter=U")
+        conflicting_files = await self.run("diff", "--name-only", "--diff-filter=U")
         await self.run("revert", "--abort")
-        if conflicts := files.output.split():
+        if conflicts := conflicting_files.output.split():
             raise CodeConflictError(
                 f"reverting {commit[:10]} conflicts in {', '.join(conflicts)}: revert it by hand"
             )
-        raise CodeUnreachableError(f"git revert: {end.tail}")
+        raise CodeUnreachableError(f"git revert: {completed.tail}")
 
     async def commit_revert(self, request: RevertRequest, commit: str) -> None:
         subject = await self.run_checked(

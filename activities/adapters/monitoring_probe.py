@@ -105,5 +105,5 @@ def _display_url(url: str) -> str:
     return httpx.URL(url).copy_with(query=None, userinfo=b"").__str__()
 
 
-def _probe_result(problems: list[str], well: str) -> ProbeResult:
-    return ProbeResult(passed=not problems, reason="; ".join(problems) or well)
+def _probe_result(problems: list[str], success: str) -> ProbeResult:
+    return ProbeResult(passed=not problems, reason="; ".join(problems) or success)

@@ -1,4 +1,4 @@
-"""Other rollouts, as the flag store and the ledger know them."""
+"""Other rollouts, as the flag store and the ledger hold them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -50,8 +50,8 @@ class RelatedRollouts:
             stored = await self.flags.read(environment, flag)
             if stored is not None and not stored.killed and 0 < stored.percentage < FULL_PERCENTAGE:
                 partial.append(f"{flag} is at {stored.percentage:g} %")
-        well = f"none of {', '.join(flags)} treats a part of the users"
-        return ProbeResult(passed=not partial, reason="; ".join(partial) or well)
+        success = f"none of {', '.join(flags)} treats a part of the users"
+        return ProbeResult(passed=not partial, reason="; ".join(partial) or success)
 
     async def check_required(self, environment: str, keys: tuple[str, ...]) -> ProbeResult:
         """See ``check_required_rollouts`` of ``activities.contract.ports.EnvironmentProbe``."""

@@ -1,7 +1,7 @@
-"""Throw-away flags: the path that a rollback takes, tried out and timed where it hurts nobody.
+"""A rollback on a throw-away flag, timed.
 
-Each is raised to 100 % first and must be seen so by every router process: a drill on a flag that
-nobody had read would prove nothing.
+The flag is raised to 100 % first, and every router process must serve it so. A drill on a flag that
+no process had read would prove nothing.
 """
 
 import asyncio
@@ -24,6 +24,10 @@ from sluice.rollout.engine.flag_target import FlagReceipt, FlagWrite
 SEEN_SECONDS_MAX = 5.0
 POLL_SECONDS = 0.02
 ACTOR = "sluice checklist"
+NO_PROCESS = (
+    "no process is announced: start one with `sluice router`, or add SluiceMiddleware or announce() "
+    "to your service (docs/flags.md)"
+)
 
 
 @dataclass
@@ -108,7 +112,9 @@ class RollbackDrill:
                     reason=f"{len(views)} process{'' if len(views) == 1 else 'es'} saw it in {seconds:.2f} s",
                 )
             if seconds > SEEN_SECONDS_MAX:
-                return ProbeResult(passed=False, reason=_unseen_message(silent))
+                return ProbeResult(
+                    passed=False, reason=_unseen_message(silent) if views else NO_PROCESS
+                )
             await asyncio.sleep(POLL_SECONDS)
 
     @asynccontextmanager
@@ -134,9 +140,4 @@ def serves_everyone(view: ProcessPoll, name: str) -> bool:
 
 
 def _unseen_message(silent: list[str]) -> str:
-    if not silent:
-        return (
-            "no process is announced: start one with `sluice router`, or add SluiceMiddleware or "
-            "announce() to your service (docs/flags.md)"
-        )
     return f"after {SEEN_SECONDS_MAX:g} s not seen by {', '.join(silent)}"

@@ -77,9 +77,9 @@ class WatchRequest(Model):
     flag: str
     percentage: float | None
     interval_seconds: float
-    metrics: dict[str, Metric]
-    red_flags: tuple[Gate, ...]
-    baseline: dict[str, Reading]
+    metrics: dict[str, Metric] = Field(default_factory=dict)
+    red_flags: tuple[Gate, ...] = ()
+    baseline: dict[str, Reading] = Field(default_factory=dict)
     muted_findings: tuple[str, ...] = ()
     evidence_context: EvidenceContext | None = None
     handover_seconds: float = 3600.0

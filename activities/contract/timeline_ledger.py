@@ -28,14 +28,14 @@ def _entry(rollout_id: str, event: Event) -> LedgerEntry:
 
 
 async def read_events(ledger: Ledger, rollout_id: str) -> list[Event]:
-    """Every recorded line of the timeline, in the order of its chain."""
+    """Return every recorded line of the timeline, in the order of its chain."""
     entries = await ledger.entries(rollout_id, "event")
     events = [Event.model_validate_json(entry.body, extra="ignore") for entry in entries]
     return sorted(events, key=lambda event: event.position)
 
 
 async def read_checks(ledger: Ledger, rollout_id: str) -> list[CheckRecord]:
-    """Every recorded check, oldest first. Checks by the same rules share them: they are most of it."""
+    """Return every recorded check, oldest first. Checks by the same rules share them to save memory."""
     entries = await ledger.entries(rollout_id, "check")
     rules: dict[str, CheckRecord] = {}
     return [_parse_check(entry.body, rules) for entry in entries]
@@ -43,8 +43,8 @@ async def read_checks(ledger: Ledger, rollout_id: str) -> list[CheckRecord]:
 
 def _parse_check(body: str, rules: dict[str, CheckRecord]) -> CheckRecord:
     """Parse a body, but the text of its rules only once."""
-    check, begins, key = body.partition(RULES_BEGIN)
-    if not begins or key not in rules:
+    check, separator, key = body.partition(RULES_BEGIN)
+    if not separator or key not in rules:
         rules[key] = CheckRecord.model_validate_json(body, extra="ignore")
         return rules[key]
     record = CheckRecord.model_validate_json(check + "}", extra="ignore")
@@ -58,5 +58,5 @@ async def read_evidence(ledger: Ledger, rollout_id: str) -> list[EvidenceRow]:
 
 
 def merge_timelines(recorded: Sequence[Event], timeline: Sequence[Event]) -> tuple[Event, ...]:
-    """One timeline of both, each line once, oldest first."""
+    """Merge both timelines, each line once, oldest first."""
     return tuple(sorted(dict.fromkeys((*recorded, *timeline)), key=lambda event: event.position))

@@ -1,21 +1,17 @@
-"""Approvals: who may say yes, to which readings, and until when."""
+"""Approvals: the people who may approve a step, the readings they may do it on, and the time."""
 
 from datetime import datetime, timedelta
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
-from sluice.rollout.analysis.gate import Model
 from sluice.rollout.analysis.verdict import Outcome
+from sluice.rollout.model import Model, TupleOf
 from sluice.rollout.units import Duration, parse_duration
 
 RECENT_CHECKS_MAX = 50
 """Checks that an approval may still name; older ones are past any sensible age."""
 EVIDENCE_MAX_AGE = parse_duration("1h")
-
-
-def _list_to_tuple(value: object) -> object:
-    return tuple(value) if isinstance(value, list) else value
 
 
 class ApprovalPolicy(Model):
@@ -29,7 +25,7 @@ class ApprovalPolicy(Model):
     """
 
     required_approvals: int = Field(default=1, ge=1, le=20)
-    eligible_approvers: Annotated[tuple[str, ...], BeforeValidator(_list_to_tuple)] = ()
+    eligible_approvers: TupleOf[str] = ()
     evidence_max_age: Duration = EVIDENCE_MAX_AGE
     starter_may_approve: bool = False
     expires_after: Duration | None = None

@@ -1,11 +1,12 @@
 """Checklists: what must be true before a step starts (guide: Pre-Deployment Checklist)."""
 
 from datetime import datetime
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
-from sluice.rollout.analysis.gate import Gate, Model
+from sluice.rollout.analysis.gate import Gate
+from sluice.rollout.model import Model, TupleOf
 from sluice.rollout.printable import Title
 from sluice.rollout.units import Duration, parse_duration
 
@@ -42,33 +43,29 @@ NAMING_CHECKS = ("dashboards", "alerts", "targets", "excludes", "after")
 DRILL_LIMIT = parse_duration("1s")
 
 
-def _list_to_tuple(value: object) -> object:
-    return tuple(value) if isinstance(value, list) else value
-
-
 class ChecklistItem(Model):
-    """One line of a checklist. ``check`` says who knows: a person (``attested``) or a machine.
+    """One line of a checklist. ``check``: a person (``attested``) or a machine.
 
-    stores      every store that the router processes use answers each of them
-    targets     Prometheus scrapes every live process (jobs in ``names``: router), and each is up
-    metrics     Prometheus answers the query of every baseline of the plan
-    dashboards  the dashboards in ``names`` are in Grafana
-    alerts      the alert rules in ``names`` are loaded in Prometheus, and healthy
-    flags       a throw-away flag, raised, is seen so by every router process
-    drill       a throw-away flag goes from 100 % to 0 % in every process within ``limit``
-    gate        ``gate`` is Successful
-    baseline    every baseline of the plan is recorded
-    steps       every earlier step of the plan has ended well
-    excludes    no flag in ``names`` treats a part of the users
-    after       the last rollout of each ``flag@environment`` in ``names`` ended Healthy
-    held        the step before has been live for ``at_least``, from its start on
+    stores         every store that the router processes use answers each of them
+    targets        Prometheus scrapes every live process (jobs in ``names``: router), and each is up
+    metrics        Prometheus answers the query of every baseline of the plan
+    dashboards     the dashboards in ``names`` are in Grafana
+    alerts         the alert rules in ``names`` are loaded in Prometheus, and healthy
+    flags          a throw-away flag, raised, is seen so by every router process
+    drill          a throw-away flag goes from 100 % to 0 % in every process within ``limit``
+    gate           ``gate`` is Successful
+    baseline       every baseline of the plan is recorded
+    earlier_steps  every earlier step of the plan has ended well
+    excludes       no flag in ``names`` treats a part of the users
+    after          the last rollout of each ``flag@environment`` in ``names`` ended Healthy
+    live_time      the step before has been live for ``at_least``, from its start on
     """
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$", max_length=100)
     title: Title
     guide: str = ""
     check: ItemCheck = "attested"
-    names: Annotated[tuple[str, ...], BeforeValidator(_list_to_tuple)] = ()
+    names: TupleOf[str] = ()
     limit: Duration = DRILL_LIMIT
     at_least: Duration | None = None
     gate: Gate | None = None
