@@ -24,7 +24,7 @@ from activities.code_revert import CodeRevertActivities
 from activities.contract.errors import FlagRefusedError, FlagsUnreachableError
 from activities.flags import FlagActivities
 from activities.identity import IdentityActivities
-from activities.measuring.shared_queries import SharedQueries
+from activities.measuring.query_batch import SharedQueries
 from activities.notify import NoticeActivities
 from activities.report import ReportActivities
 from activities.timeline import TimelineActivities

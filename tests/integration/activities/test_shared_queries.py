@@ -14,8 +14,7 @@ from activities.contract.errors import (
     MetricsUnreachableError,
 )
 from activities.contract.ports import BatchAnswer
-from activities.measuring.query_batch import QueryBatch
-from activities.measuring.shared_queries import SharedQueries
+from activities.measuring.query_batch import QueryBatch, SharedQueries
 
 pytestmark = pytest.mark.integration
 AT = datetime(2026, 3, 1, 12, 0, 0, 250000, tzinfo=UTC)
