@@ -50,7 +50,7 @@ class _Rule:
 
 
 def run_backtest(history: PrometheusHistory, interval: timedelta) -> BacktestResult:
-    """Replay all rules: gates at their step's interval, red flags at the interval ``every``.
+    """Replay all rules: gates at their step's interval, red flags at ``interval``.
 
     Raises:
         PrometheusFailedError: Prometheus does not answer, or refuses a query.
@@ -83,16 +83,16 @@ def _rules(plan: RolloutPlan, every: timedelta) -> Iterator[_Rule]:
         yield _Rule(gate, place, often, tuple(steps))
 
 
-def _usable_baselines(recorded: PrometheusHistory) -> dict[str, Reading]:
+def _usable_baselines(history: PrometheusHistory) -> dict[str, Reading]:
     """Return the first valid reading of each baseline, at the intervals of the plan's checks."""
     baselines: dict[str, Reading] = {}
-    every = _baseline_interval(recorded.plan)
-    for gate in recorded.plan.baselines:
-        column = recorded.gate_column(gate, gate.cohort, every)
+    every = _baseline_interval(history.plan)
+    for gate in history.plan.baselines:
+        column = history.gate_column(gate, gate.cohort, every)
         has_samples = True if column.samples is None else column.samples >= gate.min_samples
         for number in np.flatnonzero(np.isfinite(column.values) & has_samples)[:1].tolist():
-            at = (number, recorded.begin + number * every)
-            reading = recorded.reading(gate, gate.cohort, column, at)
+            at = (number, history.begin + number * every)
+            reading = history.reading(gate, gate.cohort, column, at)
             baselines |= usable_baseline((gate,), (reading,))
     return baselines
 
@@ -103,9 +103,7 @@ def _baseline_interval(plan: RolloutPlan) -> timedelta:
     return min([BASELINE_INTERVAL, *often])
 
 
-def _replay_rule(
-    recorded: PrometheusHistory, rule: _Rule, baseline: BaselineReadings
-) -> RuleReplay:
+def _replay_rule(history: PrometheusHistory, rule: _Rule, baseline: BaselineReadings) -> RuleReplay:
     blank = RuleReplay(
         gate=rule.gate.name,
         kind="gate" if rule.section == "gates" else "red flag",
@@ -115,21 +113,19 @@ def _replay_rule(
         interval=rule.interval,
     )
     if rule.gate.kind is GateKind.STATISTICAL:
-        return _replay_statistical_rule(recorded, rule, blank)
-    return _ThresholdReplay(recorded, rule, baseline).replay(blank)
+        return _replay_statistical_rule(history, rule, blank)
+    return _ThresholdReplay(history, rule, baseline).replay(blank)
 
 
 class _ThresholdReplay:
     """Replay of one threshold rule: its readings and verdicts."""
 
-    def __init__(
-        self, recorded: PrometheusHistory, rule: _Rule, baseline: BaselineReadings
-    ) -> None:
-        self._history, self._rule, gate = recorded, rule, rule.gate
-        self._column = recorded.gate_column(gate, gate.cohort, rule.interval)
+    def __init__(self, history: PrometheusHistory, rule: _Rule, baseline: BaselineReadings) -> None:
+        self._history, self._rule, gate = history, rule, rule.gate
+        self._column = history.gate_column(gate, gate.cohort, rule.interval)
         self._control_column = None
         if gate.kind is GateKind.CONTROL:
-            self._control_column = recorded.gate_column(gate, "control", rule.interval)
+            self._control_column = history.gate_column(gate, "control", rule.interval)
         self._baseline_reading = (
             baseline.get(gate.metric) if gate.kind is GateKind.BASELINE else None
         )
@@ -214,8 +210,8 @@ class _ThresholdReplay:
     def _alarms(self, fired: Ints) -> Iterator[Alarm]:
         edges = np.flatnonzero(np.diff(np.concatenate([[0], fired.astype(int), [0]]))).tolist()
         for first, last in zip(edges[::2], edges[1::2], strict=True):
-            because = self._judge_at(first).reason
-            yield Alarm(begin=self._time_at(first), end=self._time_at(last), reason=because)
+            reason = self._judge_at(first).reason
+            yield Alarm(begin=self._time_at(first), end=self._time_at(last), reason=reason)
 
     def _judge_at(self, number: int) -> Verdict:
         """Return production's verdict at this check, by production's judge."""
@@ -232,33 +228,33 @@ class _ThresholdReplay:
 
 
 def _replay_statistical_rule(
-    recorded: PrometheusHistory, rule: _Rule, blank: RuleReplay
+    history: PrometheusHistory, rule: _Rule, blank: RuleReplay
 ) -> RuleReplay:
     """Replay a statistical rule over all blocks of the time, as one rollout."""
-    gate, metric = rule.gate, recorded.plan.metrics[rule.gate.metric]
+    gate, metric = rule.gate, history.plan.metrics[rule.gate.metric]
     compares = [s for s in rule.steps if s.percentage and s.percentage < 100]  # noqa: PLR2004  %
-    split = allocate_alpha(recorded.plan)
+    split = allocate_alpha(history.plan)
     if metric.statistic is None or split is None:
         return blank.model_copy(update={"note": f"metric {gate.metric} has no statistic"})
-    if not compares or recorded.treatment != "treatment":
+    if not compares or history.treatment != "treatment":
         reason = "compares two cohorts side by side; this asks for one only"
         return blank.model_copy(update={"note": reason})
     share = (compares[0].percentage or 0) / 100
     alphas = {gate.name: split.alpha(f"{rule.section}/{gate.name}")}
-    exposure = EvidenceContext(since=recorded.begin, share=share, alphas=alphas)
-    spans = block_spans(gate, exposure, recorded.end)
-    context = BlockContext(share, recorded.plan.stale_after, recorded.begin, resets=True)
-    measured = measure_blocks(recorded.read_columns, metric, spans, context)
+    exposure = EvidenceContext(since=history.begin, share=share, alphas=alphas)
+    spans = block_spans(gate, exposure, history.end)
+    context = BlockContext(share, history.plan.stale_after, history.begin, resets=True)
+    measured = measure_blocks(history.read_columns, metric, spans, context)
     evidence = evaluate_blocks(gate, metric, exposure, measured)
     counted = [block for block in measured if not block.problem]
     failed = () if evidence.failed_at is None else (evidence.failed_at,)
-    because = evidence.verdict.reason
+    reason = evidence.verdict.reason
     verdict_reason = VerdictInterval(
         outcome=evidence.verdict.outcome,
-        begin=failed[0] if failed else recorded.begin,
-        end=recorded.end,
+        begin=failed[0] if failed else history.begin,
+        end=history.end,
         evaluations=len(measured),
-        reason=because,
+        reason=reason,
     )
     return blank.model_copy(
         update={
@@ -267,17 +263,17 @@ def _replay_statistical_rule(
             "successful": len(counted) - len(failed),
             "failed": len(failed),
             "no_data": len(measured) - len(counted),
-            "alarms": tuple(Alarm(begin=at, end=recorded.end, reason=because) for at in failed),
+            "alarms": tuple(Alarm(begin=at, end=history.end, reason=reason) for at in failed),
             "verdicts": (verdict_reason,),
-            "note": _no_blocks_reason(recorded, gate, bool(counted)),
+            "note": _no_blocks_reason(history, gate, bool(counted)),
         }
     )
 
 
-def _no_blocks_reason(recorded: PrometheusHistory, gate: Gate, counted: bool) -> str:
+def _no_blocks_reason(history: PrometheusHistory, gate: Gate, counted: bool) -> str:
     if counted:
         return ""
     for cohort in ("treatment", "control"):
-        if reason := recorded.explain_missing(gate, cohort):
+        if reason := history.explain_missing(gate, cohort):
             return reason
     return ""

@@ -37,8 +37,8 @@ def open_tsdb(folder: Path, tick_seconds: float) -> Iterator[PrometheusClient]:
         raise NothingRecordedError(
             f"{folder} does not hold Prometheus data; give the folder of its --storage.tsdb.path"
         )
-    with ephemeral_prometheus(tick_seconds, folder) as url, open_client(url) as ranges:
-        yield ranges
+    with ephemeral_prometheus(tick_seconds, folder) as url, open_client(url) as client:
+        yield client
 
 
 def tsdb_block_spans(folder: Path) -> list[tuple[datetime, datetime]]:
@@ -69,14 +69,14 @@ def _describe_blocks(folder: Path) -> str:
     return f"the blocks of {folder} hold {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC"
 
 
-def _describe_retention(recorded: PrometheusHistory, now: datetime) -> str:
-    info = recorded.client.get_metadata("status/runtimeinfo") or {}
+def _describe_retention(history: PrometheusHistory, now: datetime) -> str:
+    info = history.client.get_metadata("status/runtimeinfo") or {}
     retention = str(info.get("storageRetention", "")).partition(" ")[0]
     try:
         retention_time = parse_duration(retention)
     except QuantityError:
         retention_time = timedelta(0)
-    if retention_time and recorded.end < now - retention_time:
+    if retention_time and history.end < now - retention_time:
         return (
             f"Prometheus keeps {retention} (--storage.tsdb.retention.time), so nothing before "
             f"{now - retention_time:%Y-%m-%d %H:%M}; older blocks may be in a backup: --tsdb reads them"

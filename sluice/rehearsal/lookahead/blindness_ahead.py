@@ -82,9 +82,9 @@ def _unmeasured_mask(
     timeline: Timeline, entry: StepEntry, gate: Gate, spec: WatchSpec, span: tuple[int, int]
 ) -> Mask:
     """Return the ticks at which the gate has no verdict, as ``judge`` marks them."""
-    tape = entry.recording
-    begin, end = (tape.entry_epoch + ticks * tape.tick_seconds for ticks in span)
-    ages = tape.sample_ages(begin, end)
+    recording = entry.recording
+    begin, end = (recording.entry_epoch + ticks * recording.tick_seconds for ticks in span)
+    ages = recording.sample_ages(begin, end)
     stale: Mask = ~(ages <= timeline.plan.stale_after.total_seconds())
     if not _may_lack_data(timeline, entry, gate, spec):
         return stale
@@ -110,9 +110,9 @@ def _may_lack_data(timeline: Timeline, entry: StepEntry, gate: Gate, spec: Watch
 
 
 def _gives_nothing(entry: StepEntry, gate: Gate, spec: WatchSpec) -> bool:
-    tape, limit = entry.recording, spec.blind_after or timedelta(0)
-    check_epoch = tape.entry_epoch + (limit + gate.window).total_seconds()
-    at = min(tape.tick_of(check_epoch), tape.tick_of(tape.end_epoch) - 1)
-    time = np.array([tape.base_epoch + at * tape.tick_seconds])
+    recording, limit = entry.recording, spec.blind_after or timedelta(0)
+    check_epoch = recording.entry_epoch + (limit + gate.window).total_seconds()
+    at = min(recording.tick_of(check_epoch), recording.tick_of(recording.end_epoch) - 1)
+    time = np.array([recording.base_epoch + at * recording.tick_seconds])
     promql, *_ = tick_queries(gate, spec.metrics[gate.metric], gate.cohort)
-    return not bool(np.isfinite(tape.client.read(promql, time, tape.tick_seconds)).all())
+    return not bool(np.isfinite(recording.client.read(promql, time, recording.tick_seconds)).all())

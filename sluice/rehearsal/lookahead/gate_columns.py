@@ -22,11 +22,11 @@ def tick_queries(gate: Gate, metric: Metric, cohort: Cohort) -> Iterator[str]:
 
 
 def reference_column(
-    gate: Gate, guarded: WatchSpec, course: Timeline, span: EpochSpan
+    gate: Gate, spec: WatchSpec, timeline: Timeline, span: EpochSpan
 ) -> SampleColumn | None:
     if gate.kind is GateKind.CONTROL:
-        return read_column(gate, guarded, course, span, "control")
-    recorded = guarded.baseline.get(gate.metric)
+        return read_column(gate, spec, timeline, span, "control")
+    recorded = spec.baseline.get(gate.metric)
     if gate.kind is not GateKind.BASELINE or recorded is None:
         return None
     value = np.nan if recorded.value is None else recorded.value
@@ -35,10 +35,12 @@ def reference_column(
 
 
 def read_column(
-    gate: Gate, guarded: WatchSpec, course: Timeline, span: EpochSpan, cohort: Cohort
+    gate: Gate, spec: WatchSpec, timeline: Timeline, span: EpochSpan, cohort: Cohort
 ) -> SampleColumn:
-    tape = course.entries[-1].recording
-    promql, *counting = tick_queries(gate, guarded.metrics[gate.metric], cohort)
-    fresh = tape.sample_ages(*span) <= course.plan.stale_after.total_seconds()
-    values = np.where(fresh, tape.readings.tick_values(promql, *span), np.nan)
-    return SampleColumn(values, tape.readings.tick_values(counting[0], *span) if counting else None)
+    recording = timeline.entries[-1].recording
+    promql, *counting = tick_queries(gate, spec.metrics[gate.metric], cohort)
+    fresh = recording.sample_ages(*span) <= timeline.plan.stale_after.total_seconds()
+    values = np.where(fresh, recording.readings.tick_values(promql, *span), np.nan)
+    return SampleColumn(
+        values, recording.readings.tick_values(counting[0], *span) if counting else None
+    )

@@ -59,56 +59,56 @@ def next_breach(timeline: Timeline, spec: WatchSpec, now: datetime, until: datet
 
 
 def _first_threshold_breaches(
-    course: Timeline, guarded: WatchSpec, now: datetime, until: datetime
+    timeline: Timeline, spec: WatchSpec, now: datetime, until: datetime
 ) -> Iterator[tuple[str, datetime]]:
     """Return the first breach of each threshold red flag, by name."""
-    entry, begin = course.locate(now)
+    entry, begin = timeline.locate(now)
     tick = entry.recording.tick_seconds
     ticks = max(1, int((until - now).total_seconds() / tick))
     flags = [
         gate
-        for gate in guarded.red_flags
+        for gate in spec.red_flags
         if not gate.dry_run and gate.kind is not GateKind.STATISTICAL
     ]
     end = begin + ticks * tick
-    for gate in _gates_to_judge(flags, guarded, course, (begin, end)):
+    for gate in _gates_to_judge(flags, spec, timeline, (begin, end)):
         row = math.ceil(gate.consecutive * gate.window.total_seconds() / tick)
         before = min(row, round((begin - entry.recording.base_epoch) / tick))
         span = (begin - before * tick, end)
-        codes = _judge_span(gate, guarded, course, span)
+        codes = _judge_span(gate, spec, timeline, span)
         fired = np.flatnonzero(firing_mask(gate, codes, tick)[before:])
         if len(fired):
             yield gate.name, max(now, _to_timeline_time(entry, begin + int(fired[0]) * tick))
 
 
 def _gates_to_judge(
-    flags: Sequence[Gate], guarded: WatchSpec, course: Timeline, span: EpochSpan
+    flags: Sequence[Gate], spec: WatchSpec, timeline: Timeline, span: EpochSpan
 ) -> Iterator[Gate]:
     """Read the red flags whose every reading must be judged.
 
     Prometheus filters for readings beyond the limit. Over four weeks its answer is nearly always
     empty, and a gate without such readings does not fail.
     """
-    tape = course.entries[-1].recording
-    screens = {gate.name: violation_query(gate, guarded) for gate in flags}
-    tape.readings.prefetch([query for query in screens.values() if query], span[1])
+    recording = timeline.entries[-1].recording
+    violation_queries = {gate.name: violation_query(gate, spec) for gate in flags}
+    recording.readings.prefetch([query for query in violation_queries.values() if query], span[1])
     suspects = [
         gate
         for gate in flags
-        if (screen := screens[gate.name]) is None
-        or np.isfinite(tape.readings.tick_values(screen, *span)).any()
+        if (query := violation_queries[gate.name]) is None
+        or np.isfinite(recording.readings.tick_values(query, *span)).any()
     ]
-    tape.readings.prefetch(list(gate_queries(suspects, guarded)), span[1])
+    recording.readings.prefetch(list(gate_queries(suspects, spec)), span[1])
     yield from suspects
 
 
 def violation_query(gate: Gate, spec: WatchSpec) -> str | None:
     """Return PromQL for the readings beyond the limit; None when others may fail too."""
-    screened = prefilter(gate, spec.baseline.get(gate.metric))
-    if screened is None:
+    comparison_and_limit = prefilter(gate, spec.baseline.get(gate.metric))
+    if comparison_and_limit is None:
         return None
     promql, *_ = tick_queries(gate, spec.metrics[gate.metric], gate.cohort)
-    comparison, limit = screened
+    comparison, limit = comparison_and_limit
     return f"({promql}) {comparison} {limit!r}"
 
 
@@ -124,6 +124,6 @@ def _to_timeline_time(entry: StepEntry, epoch: float) -> datetime:
     return entry.at + timedelta(seconds=epoch - entry.recording.entry_epoch)
 
 
-def _judge_span(gate: Gate, guarded: WatchSpec, course: Timeline, span: EpochSpan) -> OutcomeCodes:
-    column = read_column(gate, guarded, course, span, gate.cohort)
-    return judge_column(gate, column, reference_column(gate, guarded, course, span))
+def _judge_span(gate: Gate, spec: WatchSpec, timeline: Timeline, span: EpochSpan) -> OutcomeCodes:
+    column = read_column(gate, spec, timeline, span, gate.cohort)
+    return judge_column(gate, column, reference_column(gate, spec, timeline, span))

@@ -15,32 +15,32 @@ def violations(
     summaries: Sequence[MonteCarloSummary],
 ) -> Iterator[str]:
     """Yield one sentence for each result beyond the budget."""
-    for outcome in results:
-        yield from _result_violations(budget, outcome)
-    for study in summaries:
+    for result in results:
+        yield from _result_violations(budget, result)
+    for summary in summaries:
         rate_max = budget.false_rollback_max
         if (
-            study.scenario == HEALTHY_SCENARIO
+            summary.scenario == HEALTHY_SCENARIO
             and rate_max is not None
-            and study.false_rollback_rate > rate_max
+            and summary.false_rollback_rate > rate_max
         ):
-            low, high = study.false_rollback_interval
+            low, high = summary.false_rollback_interval
             yield (
-                f"{study.false_rollbacks} of {study.runs} healthy rollouts were rolled back: "
-                f"{study.false_rollback_rate:.1%} ({low:.1%} to {high:.1%}), the budget is {rate_max:.1%}"
+                f"{summary.false_rollbacks} of {summary.runs} healthy rollouts were rolled back: "
+                f"{summary.false_rollback_rate:.1%} ({low:.1%} to {high:.1%}), the budget is {rate_max:.1%}"
             )
 
 
-def _result_violations(budget: RehearsalBudget, outcome: RehearsalResult) -> Iterator[str]:
-    if outcome.scenario == HEALTHY_SCENARIO and budget.false_rollback_max is not None:
-        if outcome.is_false_alarm:
-            yield f"the healthy rollout was rolled back in {outcome.step}"
+def _result_violations(budget: RehearsalBudget, result: RehearsalResult) -> Iterator[str]:
+    if result.scenario == HEALTHY_SCENARIO and budget.false_rollback_max is not None:
+        if result.is_false_alarm:
+            yield f"the healthy rollout was rolled back in {result.step}"
         return
-    delay_max = budget.detection_delay_max.get(outcome.scenario)
+    delay_max = budget.detection_delay_max.get(result.scenario)
     if delay_max is None:
         return
-    if outcome.detection_delay is None:
-        yield f"{outcome.scenario} was never rolled back, the budget is {format_duration(delay_max)}"
-    elif outcome.detection_delay > delay_max:
-        took = format_duration(outcome.detection_delay)
-        yield f"{outcome.scenario} took {took}, the budget is {format_duration(delay_max)}"
+    if result.detection_delay is None:
+        yield f"{result.scenario} was never rolled back, the budget is {format_duration(delay_max)}"
+    elif result.detection_delay > delay_max:
+        took = format_duration(result.detection_delay)
+        yield f"{result.scenario} took {took}, the budget is {format_duration(delay_max)}"

@@ -139,8 +139,8 @@ def _trigger(state: State) -> Trigger | None:
         return _pause_trigger(state)
     if rollback.finding is not None:
         names: tuple[str, ...] = (rollback.finding.name,)
-        because = rollback.finding.verdict.reason
-        return Trigger(names=names, reason=because, kind=rollback.kind)
+        reason = rollback.finding.verdict.reason
+        return Trigger(names=names, reason=reason, kind=rollback.kind)
     step = state.plan.step(rollback.from_step)
     gates = {gate.name for gate in (*step.gates, *step.red_flags)}
     # The reason holds each verdict's sentence, which begins with its gate's name.

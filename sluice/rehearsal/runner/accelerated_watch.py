@@ -58,8 +58,8 @@ class AcceleratedWatch:
                 )
             ahead = Breach(now + timedelta(seconds=60))
         if weighs and now - began >= handover_span(self.timeline.plan):
-            handed = await asyncio.to_thread(self._next_breach, request, now, timedelta(0))
-            return WatchResult(sequential_states=handed.tracks)
+            breach = await asyncio.to_thread(self._next_breach, request, now, timedelta(0))
+            return WatchResult(sequential_states=breach.tracks)
         raise ApplicationError(
             "nothing yet",
             next_retry_delay=max(ahead.at - now, timedelta(seconds=1)),
@@ -83,7 +83,7 @@ class AcceleratedWatch:
 
     def _next_breach(self, request: WatchRequest, now: datetime, span: timedelta) -> Breach:
         flags = tuple(flag for flag in request.red_flags if flag.name not in request.muted_findings)
-        guarded = WatchSpec(
+        spec = WatchSpec(
             flags,
             request.metrics,
             request.baseline,
@@ -92,7 +92,7 @@ class AcceleratedWatch:
             request.live_since,
             None if BLIND in request.muted_findings else request.blind_after,
         )
-        return self.timeline.next_breach(guarded, now, now + span)
+        return self.timeline.next_breach(spec, now, now + span)
 
 
 def _checkpoint(request: WatchRequest, breach: Breach) -> WatchCheckpoint:

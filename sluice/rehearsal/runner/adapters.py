@@ -55,9 +55,9 @@ class RecordedMetrics:
 class RehearsalFlags(MemoryFlags):
     """Flags in memory; a write that enters a step selects its recording."""
 
-    def __init__(self, course: RemoteTimeline) -> None:
+    def __init__(self, timeline: RemoteTimeline) -> None:
         super().__init__()
-        self._timeline = course
+        self._timeline = timeline
 
     async def apply(self, write: FlagWrite) -> FlagReceipt:
         """Write a flag; see ``activities.contract.ports.Flags``."""

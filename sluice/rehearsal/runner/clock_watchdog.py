@@ -33,9 +33,9 @@ class ActivityTracker(Interceptor):
 
 
 class _TrackingInterceptor(ActivityInboundInterceptor):
-    def __init__(self, next: ActivityInboundInterceptor, work: ActivityTracker) -> None:  # noqa: A002
+    def __init__(self, next: ActivityInboundInterceptor, tracker: ActivityTracker) -> None:  # noqa: A002
         super().__init__(next)
-        self._tracker = work
+        self._tracker = tracker
 
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: A002, ANN401
         self._tracker.started_count += 1

@@ -34,11 +34,11 @@ QUERY_SECONDS_MAX = 60.0
 class CoreRunner:
     """Runner of one rollout, until only a person could continue."""
 
-    def __init__(self, course: Timeline) -> None:
-        self._timeline = course
-        self.now = course.begin
+    def __init__(self, timeline: Timeline) -> None:
+        self._timeline = timeline
+        self.now = timeline.begin
         self.state = State(
-            rollout_id="core-run", run_id="core-run", plan=course.plan, started_at=course.begin
+            rollout_id="core-run", run_id="core-run", plan=timeline.plan, started_at=timeline.begin
         )
 
     async def run(self) -> State:
@@ -117,14 +117,14 @@ class CoreRunner:
         state = self.state
         flags = tuple(gate for gate in step.red_flags if gate.name not in state.silent_findings)
         interval = state.plan.watch_interval.total_seconds()
-        around = build_evidence_context(state, "red_flags", step)
+        evidence_context = build_evidence_context(state, "red_flags", step)
         blind_after = None if BLIND in state.silent_findings else state.plan.blind_limit
         return WatchSpec(
             flags,
             state.plan.metrics,
             state.baseline,
             interval,
-            around,
+            evidence_context,
             state.live.since,
             blind_after,
         )

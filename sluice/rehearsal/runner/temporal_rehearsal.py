@@ -66,31 +66,31 @@ class RehearsalEnvironment:
             ServerFailedError: the test server lost the rollout repeatedly.
             RecorderFailedError: the recorder process ended.
         """
-        work = ActivityTracker()
-        going = asyncio.create_task(keep_clock_running(self.env, work))
+        tracker = ActivityTracker()
+        watchdog = asyncio.create_task(keep_clock_running(self.env, tracker))
         try:
             for _ in range(ATTEMPTS_MAX):
                 try:
-                    return await self._attempt((plan, scenario, seed), work)
+                    return await self._attempt((plan, scenario, seed), tracker)
                 except WorkflowFailureError as error:
                     if not is_stall_error(error):
                         raise
         finally:
-            going.cancel()
+            watchdog.cancel()
         raise ServerFailedError(
             f"Temporal's time-skipping server lost the rollout {ATTEMPTS_MAX} times"
         )
 
     async def _attempt(
-        self, rehearsed: tuple[RolloutPlan, Scenario, int], work: ActivityTracker
+        self, case: tuple[RolloutPlan, Scenario, int], tracker: ActivityTracker
     ) -> RehearsalRun:
         await self._skip_to_monday()
         begin = await self.env.get_current_time()
-        course = RemoteTimeline(*rehearsed, self.recorder, begin)
+        timeline = RemoteTimeline(*case, self.recorder, begin)
         ledger = MemoryLedger()
-        async with self._rollout_worker(course, ledger, work) as (rollout, person):
+        async with self._rollout_worker(timeline, ledger, tracker) as (rollout, approver):
             try:
-                state = await self._wait_for_approver(person)
+                state = await self._wait_for_approver(approver)
             except WorkflowFailureError:
                 with suppress(RPCError):
                     await rollout.terminate("the rehearsal begins again")
@@ -101,15 +101,15 @@ class RehearsalEnvironment:
         now = await self.env.get_current_time()
         entries = await ledger.entries(state.rollout_id, "check")
         checks = tuple(CheckRecord.model_validate_json(entry.body).check for entry in entries)
-        return RehearsalRun(build_result(state, course, now, "the workflow"), state, checks)
+        return RehearsalRun(build_result(state, timeline, now, "the workflow"), state, checks)
 
-    async def _wait_for_approver(self, person: WorkflowHandle[AutoApprover, State]) -> State:
+    async def _wait_for_approver(self, approver: WorkflowHandle[AutoApprover, State]) -> State:
         """Return the state with which only a person could continue.
 
         Raises:
             RecorderFailedError: the recorder ended.
         """
-        state = asyncio.create_task(person.result())
+        state = asyncio.create_task(approver.result())
         failure = asyncio.create_task(self.recorder.wait_for_failure())
         try:
             done, _ = await asyncio.wait((state, failure), return_when=asyncio.FIRST_COMPLETED)
@@ -130,7 +130,7 @@ class RehearsalEnvironment:
 
     @asynccontextmanager
     async def _rollout_worker(
-        self, course: RemoteTimeline, ledger: MemoryLedger, work: ActivityTracker
+        self, timeline: RemoteTimeline, ledger: MemoryLedger, tracker: ActivityTracker
     ) -> AsyncIterator[
         tuple[WorkflowHandle[RolloutWorkflow, RolloutResult], WorkflowHandle[AutoApprover, State]]
     ]:
@@ -140,33 +140,35 @@ class RehearsalEnvironment:
                 client,
                 task_queue=queue,
                 workflows=[RolloutWorkflow, AutoApprover],
-                activities=self._activities(course, ledger),
+                activities=self._activities(timeline, ledger),
                 activity_executor=pool,
-                interceptors=[work],
+                interceptors=[tracker],
                 debug_mode=True,  # no real-time deadlines for workflow code, and no thread per task
                 build_id="rehearsal",  # else the SDK hashes every module first
             ):
                 rollout = await client.start_workflow(
                     RolloutWorkflow.run,
                     # A rehearsal sends no notices; they are in its timeline.
-                    RolloutInput(plan=course.plan.model_copy(update={"notify": ()})),
-                    id=f"{workflow_id(course.plan.flag)}-{queue}",
+                    RolloutInput(plan=timeline.plan.model_copy(update={"notify": ()})),
+                    id=f"{workflow_id(timeline.plan.flag)}-{queue}",
                     task_queue=queue,
                 )
-                person = await client.start_workflow(
+                approver = await client.start_workflow(
                     AutoApprover.run, rollout.id, id=approver_id(queue), task_queue=queue
                 )
-                yield rollout, person
+                yield rollout, approver
 
-    def _activities(self, course: RemoteTimeline, ledger: MemoryLedger) -> list[Callable[..., Any]]:
-        metrics, flags = RecordedMetrics(course), RehearsalFlags(course)
+    def _activities(
+        self, timeline: RemoteTimeline, ledger: MemoryLedger
+    ) -> list[Callable[..., Any]]:
+        metrics, flags = RecordedMetrics(timeline), RehearsalFlags(timeline)
         watch = WatchActivities(metrics, flags, clock=workflow_time)
         return [
             FlagActivities(flags).apply,
             FlagActivities(flags).confirm,
             CheckActivities(metrics, ledger).check,
             ChecklistActivities(metrics, MemoryEnvironmentProbe()).check_items,
-            AcceleratedWatch(watch, course, self.env.client).watch_red_flags,
+            AcceleratedWatch(watch, timeline, self.env.client).watch_red_flags,
             skip_report,
             TimelineActivities(ledger).record_end,
             IdentityActivities().verify,

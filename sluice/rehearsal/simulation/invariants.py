@@ -42,7 +42,7 @@ class InvariantMonitor:
         self._p1_at, self._reset_at = None, now
 
     def record_check(self, step: Step, *, healthy: bool) -> None:
-        """Record a check of the live step; ``well`` is the true health, not the verdict."""
+        """Record a check of the live step; ``healthy`` is the true health, not the verdict."""
         self._check_passed[step.name] = healthy
 
     def record_command(self, verb: Verb, command: Command) -> None:

@@ -33,10 +33,6 @@ from sluice.rollout.engine.transitions.rollbacks import RevertOutcome, record_re
 from sluice.rollout.plan.schema import RolloutPlan, Step
 
 BEGIN = datetime(2024, 1, 1, 8, tzinfo=UTC)
-DECISIONS_MAX = 90
-INSTANT_DECISIONS_MAX = 40
-"""Limit of decisions without a wait between them; more are an endless loop."""
-OPERATOR = Command(actor="somebody", reason="drawn")
 
 
 @dataclass
