@@ -84,8 +84,8 @@ class IdentityActivities:
 def _revoked_keys(request: VerificationRequest, keyring: Keyring) -> Iterator[str]:
     context = request.context
     for approval in request.approvals:
-        who = (approval.actor, approval.fingerprint)
-        if not may_still_approve(*who, keyring, context.environment, context.time):
+        author = (approval.actor, approval.fingerprint)
+        if not may_still_approve(*author, keyring, context.environment, context.time):
             yield approval.fingerprint
 
 

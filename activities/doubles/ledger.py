@@ -35,8 +35,8 @@ class MemoryLedger:
 
     async def evidence(self, rollout_id: str) -> Sequence[LedgerEntry]:
         """Return all entries but events, in the order of writing."""
-        mine = (e for e in self._entries.values() if e.rollout_id == rollout_id)
-        return [entry for entry in mine if entry.kind != "event"]
+        own_entries = (e for e in self._entries.values() if e.rollout_id == rollout_id)
+        return [entry for entry in own_entries if entry.kind != "event"]
 
     async def entries(self, rollout_id: str, kind: LedgerKind) -> Sequence[LedgerEntry]:
         """Return all entries of one kind, oldest first."""

@@ -92,7 +92,7 @@ class _BlockQueries:
     def read(self, values: Sequence[float | None]) -> _Measured:
         """Return the answers to these queries."""
         names = list(self.counted[1].counters())
-        treatment, control, (looks, *since) = (
+        treatment, control, (scrapes, *since) = (
             values[: len(names)],
             values[len(names) : 2 * len(names)],
             values[2 * len(names) :],
@@ -100,14 +100,14 @@ class _BlockQueries:
         return _Measured(
             dict(zip(names, treatment, strict=True)),
             dict(zip(names, control, strict=True)),
-            self._describe_scrape_gap(looks),
+            self._describe_scrape_gap(scrapes),
             (since[0], since[1]) if since else None,
         )
 
-    def _describe_scrape_gap(self, looks: float | None) -> str:
+    def _describe_scrape_gap(self, scrapes: float | None) -> str:
         """Return the reason why scrapes are missing, or an empty text."""
         expected = blocks.expected_coverage((self.block.since, self.block.until), self.stale_after)
-        if (looks or 0) < expected:
+        if (scrapes or 0) < expected:
             return f"nothing was scraped for {self.stale_after.total_seconds():.0f} s"
         return ""
 

@@ -1,4 +1,4 @@
-"""From gates to verdicts at one moment: each expression is asked for once, all within a limit."""
+"""Verdicts of gates at one moment: each expression is queried once, all within a limit."""
 
 import asyncio
 from collections.abc import Iterable, Mapping
@@ -177,8 +177,8 @@ class GateEvaluator:
         counting = metric.samples_query(gate, cohort)
         age_query = sample_age_query(promql)
         value_query = slope_query(promql, gate) if gate.kind is GateKind.TREND else promql
-        wanted = [value_query, *(query for query in (counting, age_query) if query)]
-        answers = iter(await self._queries.query_many(wanted, self._at))
+        queries = [value_query, *(query for query in (counting, age_query) if query)]
+        answers = iter(await self._queries.query_many(queries, self._at))
         readings: dict[str, float | bool | None] = {"value": next(answers)}
         if counting:  # no series that counts samples means that nothing was counted
             samples = next(answers)

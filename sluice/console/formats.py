@@ -49,14 +49,14 @@ def format_span(span: timedelta) -> str:
 
 
 def format_outcome(outcome: Outcome) -> Markup:
-    look, mark = OUTCOME_MARKS[outcome]
+    css_class, mark = OUTCOME_MARKS[outcome]
     markup = Markup('<span class="badge {}"><span aria-hidden="true">{}</span> {}</span>')
-    return markup.format(look, mark, str(outcome))
+    return markup.format(css_class, mark, str(outcome))
 
 
 def format_status(status: str) -> Markup:
-    look = STATUS_CLASSES.get(Status(status), "live") if status in tuple(Status) else "live"
-    return Markup('<span class="badge {}">{}</span>').format(look, status)
+    css_class = STATUS_CLASSES.get(Status(status), "live") if status in tuple(Status) else "live"
+    return Markup('<span class="badge {}">{}</span>').format(css_class, status)
 
 
 def format_words(text: str) -> str:

@@ -59,13 +59,13 @@ def backtest(  # noqa: PLR0913, PLR0917  each is an option of the command line
     if tsdb is not None and not tsdb.is_dir():
         raise CliError(f"--tsdb {tsdb} is not a folder.", Exit.USAGE)
     checked = load_plan_or_exit(plan, json)
-    often = _parse_interval(every, checked)
+    interval = _parse_interval(every, checked)
     url = prometheus or Context.read().prometheus_url
     try:
         with _open_source(checked, url, tsdb) as ranges:
             recorded = PrometheusHistory(checked, ranges, *times, treatment)
             require_data(recorded, tsdb, now)
-            result = replay(recorded, often)
+            result = replay(recorded, interval)
     except NothingRecordedError as error:
         raise CliError(str(error), Exit.NOT_FOUND) from error
     except (RehearsalError, StackError) as error:

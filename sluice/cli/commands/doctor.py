@@ -77,13 +77,13 @@ async def _run_checks(
 
 
 async def _with_timeout(
-    about: str, look: Callable[[], Awaitable[list[DoctorFinding]]]
+    subject: str, check: Callable[[], Awaitable[list[DoctorFinding]]]
 ) -> list[DoctorFinding]:
     try:
         async with asyncio.timeout(CHECK_TIMEOUT_SECONDS):
-            return await look()
+            return await check()
     except TimeoutError:
-        return [DoctorFinding(about, BAD, f"does not answer within {CHECK_TIMEOUT_SECONDS} s")]
+        return [DoctorFinding(subject, BAD, f"does not answer within {CHECK_TIMEOUT_SECONDS} s")]
 
 
 async def _check_flags(context: Context, fence: bool) -> list[DoctorFinding]:

@@ -232,4 +232,4 @@ def _unmet_expectations(
         for scenario, outcome in zip(scenarios, outcomes, strict=True)
         if isinstance(scenario.expect, Expectation) and scenario.plan == plan.name
     ]
-    return [f"{name}: {because}" for name, because in problems if because]
+    return [f"{name}: {problem}" for name, problem in problems if problem]

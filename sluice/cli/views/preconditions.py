@@ -48,13 +48,13 @@ def _checklist_cells(line: ChecklistRow) -> tuple[RenderableType, ...]:
     mark, style = _ITEM_MARK[line.done]
     item = line.item
     checker = item.check if item.check != "attested" else "a person"
-    because = line.reason if line.done is not None else f"sluice attest {item.name}"
+    reason = line.reason if line.done is not None else f"sluice attest {item.name}"
     if line.done is None and item.check != "attested":
-        because = line.reason
+        reason = line.reason
     return (
         Text(mark, style=style),
         Text(item.title),
-        Text(because, style="dim"),
+        Text(reason, style="dim"),
         Text(checker, "dim"),
     )
 

@@ -78,7 +78,7 @@ def _steps_line(state: State) -> RenderableType:
 
 
 def _progress(state: State, waiting: tuple[str, datetime | None], now: datetime) -> RenderableType:
-    because, until = waiting
+    reason, until = waiting
     row = Table.grid(padding=(0, 2))
     step = state.step
     if step is not None and state.clock.started_at is not None:
@@ -87,7 +87,7 @@ def _progress(state: State, waiting: tuple[str, datetime | None], now: datetime)
         bar = ProgressBar(total, min(soak_time.total_seconds(), total), width=BAR_WIDTH)
         remaining = max(step.hold - soak_time, timedelta(0))
         row.add_row(bar, f"{_format_remaining(remaining)} left of {_format_remaining(step.hold)}")
-    lines = Text(because, style="italic")
+    lines = Text(reason, style="italic")
     if until is not None:
         lines.append(
             f"  ·  next in {_format_remaining(max(until - now, timedelta(0)))}", style="dim"

@@ -56,21 +56,21 @@ def _ending_text(ending: StepEnding) -> str:
     return f"{ending.kind} at {ending.at:%Y-%m-%d %H:%M:%S}"
 
 
-def _conclusion(course: Sequence[StepReplay], differing: Sequence[VerdictChange]) -> str:
-    if not course:
+def _conclusion(replays: Sequence[StepReplay], differing: Sequence[VerdictChange]) -> str:
+    if not replays:
         return ""
-    last = course[-1]
+    last = replays[-1]
     if not last.differs:
-        return _unchanged_conclusion(course, differing)
+        return _unchanged_conclusion(replays, differing)
     return (
         f"The rollout would have differed from {last.step} on. The readings after that point "
         f"were never measured. Recorded: {last.recorded}"
     )
 
 
-def _unchanged_conclusion(course: Sequence[StepReplay], differing: Sequence[VerdictChange]) -> str:
+def _unchanged_conclusion(replays: Sequence[StepReplay], differing: Sequence[VerdictChange]) -> str:
     """Conclude from equal replays: nothing, where the recorded end is not due to them."""
-    for visit in course:
+    for visit in replays:
         causes = [change for change in differing if change.before.reason in visit.recorded]
         if causes:
             return (

@@ -73,9 +73,9 @@ def _time_ticks(start: datetime, end: datetime, x: Scale) -> Iterator[Markup]:
 
 def _markers(events: Sequence[Event], x: Scale, y: Scale) -> Iterator[Markup]:
     for event in events:
-        if (look := MARKED_KINDS.get(event.kind)) is None:
+        if (css_class := MARKED_KINDS.get(event.kind)) is None:
             continue
         text = f"{format_time(event.at)} {event.kind.replace('_', ' ')}: {event.text}"
         yield Markup('<circle class="chart-mark {}" r="4.5" cx="{}" cy="{}">{}</circle>').format(
-            look, x.pixel(event.at.timestamp()), y.pixel(event.percentage or 0), title(text)
+            css_class, x.pixel(event.at.timestamp()), y.pixel(event.percentage or 0), title(text)
         )

@@ -26,7 +26,7 @@ class _CheckBody(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class RecordedCourse:
+class RecordedHistory:
     """Checks and events, oldest first. ``problem`` is set when they may be out of date."""
 
     checks: tuple[Check, ...] = ()
@@ -36,26 +36,26 @@ class RecordedCourse:
 
 @dataclass(slots=True)
 class CheckHistory:
-    """The recorded course of the rollouts that people look at."""
+    """Checks and timelines from the ledger, of the rollouts that people look at."""
 
     ledger: PostgresLedger
     _parsed: dict[tuple[str, str], Check] = field(default_factory=dict)
-    _last: dict[str, RecordedCourse] = field(default_factory=dict)
+    _last: dict[str, RecordedHistory] = field(default_factory=dict)
 
-    async def load(self, state: State) -> RecordedCourse:
-        """Load a rollout's course; without the ledger, the last one that was read."""
+    async def load(self, state: State) -> RecordedHistory:
+        """Load a rollout's history; without the ledger, the last one that was read."""
         try:
             checks = await self._load_checks(state.rollout_id)
             events = await read_events(self.ledger, state.rollout_id)
         except EffectError as error:
             _logger.warning("ledger away", error=str(error))
-            last = self._last.get(state.rollout_id, RecordedCourse())
-            return RecordedCourse(
+            last = self._last.get(state.rollout_id, RecordedHistory())
+            return RecordedHistory(
                 last.checks, merge_timelines(last.events, state.timeline), LEDGER_AWAY
             )
-        course = RecordedCourse(checks, merge_timelines(events, state.timeline))
-        self._last = {state.rollout_id: course, **self._last}
-        return course
+        history = RecordedHistory(checks, merge_timelines(events, state.timeline))
+        self._last = {state.rollout_id: history, **self._last}
+        return history
 
     async def _load_checks(self, rollout_id: str) -> tuple[Check, ...]:
         entries = await self.ledger.entries(rollout_id, "check")

@@ -9,7 +9,7 @@ import structlog
 
 from activities.contract.models import WatchCheckpoint
 from sluice.cli.errors import CliError, Exit
-from sluice.console.feeds.check_history import RecordedCourse
+from sluice.console.feeds.check_history import RecordedHistory
 from sluice.console.feeds.rollout_source import RolloutSource
 from sluice.rollout.engine.state import State
 
@@ -18,7 +18,7 @@ WATCH_VALID_FOR = timedelta(seconds=3)
 REMEMBERED_MAX = 200
 TEMPORAL_AWAY = "Temporal or its worker does not answer: this page shows the state as last read."
 _logger = structlog.get_logger(__name__)
-LoadCourse = Callable[[State], Awaitable[RecordedCourse]]
+LoadHistory = Callable[[State], Awaitable[RecordedHistory]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class RolloutSnapshot:
     state: State
     waiting_for: str
     waiting_until: datetime | None
-    course: RecordedCourse
+    history: RecordedHistory
     read_at: datetime
     problems: tuple[str, ...] = ()
     watch: WatchCheckpoint | None = None
@@ -62,9 +62,9 @@ class _Channel:
 class RolloutFeed:
     """Snapshots of rollouts; keeps the last one of each for when Temporal is away."""
 
-    def __init__(self, source: RolloutSource, load_course: LoadCourse) -> None:
+    def __init__(self, source: RolloutSource, load_history: LoadHistory) -> None:
         self._source = source
-        self._load_course = load_course
+        self._load_history = load_history
         self._last: dict[str, RolloutSnapshot] = {}
         self._channels: dict[str, _Channel] = {}
 
@@ -117,16 +117,16 @@ class RolloutFeed:
         state = await self._source.fetch_state(flag)
         waiting_for, waiting_until = await self._source.fetch_waiting(flag)
         last = self._last.get(flag)
-        course = (
-            last.course if last and _same_course(last, state) else await self._load_course(state)
+        history = (
+            last.history if last and _same_history(last, state) else await self._load_history(state)
         )
-        problems = (course.problem,) if course.problem else ()
+        problems = (history.problem,) if history.problem else ()
         watch, watch_read_at = await self._read_watch(flag, last)
         snapshot = RolloutSnapshot(
             state=state,
             waiting_for=waiting_for,
             waiting_until=waiting_until,
-            course=course,
+            history=history,
             read_at=datetime.now(UTC),
             problems=problems,
             watch=watch,
@@ -156,7 +156,7 @@ class RolloutFeed:
             del self._last[next(iter(self._last))]
 
 
-def _same_course(last: RolloutSnapshot, state: State) -> bool:
+def _same_history(last: RolloutSnapshot, state: State) -> bool:
     same_check = last.state.latest_check == state.latest_check
     same_run = last.state.run_id == state.run_id
     return same_run and same_check and last.state.timeline == state.timeline and not last.problems

@@ -201,5 +201,5 @@ def _find_check(snapshot: RolloutSnapshot, evidence: str) -> Check | None:
     state = snapshot.state
     if not evidence:
         return state.latest_check
-    candidates = (*snapshot.course.checks, *filter(None, (state.checks.latest, state.clock.check)))
+    candidates = (*snapshot.history.checks, *filter(None, (state.checks.latest, state.clock.check)))
     return next((c for c in reversed(candidates) if c.id == evidence), None)

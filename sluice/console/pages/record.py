@@ -59,7 +59,7 @@ async def plan_page(request: Request, flag: str) -> Response:
     plan = snapshot.state.plan
     steps = [_step_view(plan, step) for step in plan.steps]
     current = snapshot.state.step.name if snapshot.state.step else ""
-    amendments = plan_amendments(snapshot.course.events)
+    amendments = plan_amendments(snapshot.history.events)
     values = {"plan": plan, "steps": steps, "current": current, "amendments": amendments}
     return _render(request, "plan.html", flag, **values)
 

@@ -126,14 +126,14 @@ def build_rollout_view(snapshot: RolloutSnapshot, now: datetime) -> RolloutView:
         snapshot=snapshot,
         stages=_stages(state),
         check=check,
-        gates=_gates(check, snapshot.course.checks),
+        gates=_gates(check, snapshot.history.checks),
         red_flags=live.red_flags if live and not state.has_ended else (),
         findings=() if state.has_ended else _findings(state),
         checklist=_checklist(state, now),
         approval=_approval(state),
         soak=_soak(state, now),
-        events=tuple(reversed(snapshot.course.events[-EVENTS_SHOWN:])),
-        chart=percentage_chart(snapshot.course.events, state.percentage, state.finished_at or now),
+        events=tuple(reversed(snapshot.history.events[-EVENTS_SHOWN:])),
+        chart=percentage_chart(snapshot.history.events, state.percentage, state.finished_at or now),
         verbs=available_verbs(state),
         alpha=alpha_summary(state),
         outlook=describe_outlook(state, now),
@@ -166,14 +166,14 @@ def _stages(state: State) -> list[StageMark]:
 def _gates(check: Check | None, checks: Sequence[Check]) -> list[JudgedGate]:
     if check is None:
         return []
-    course = [step_check for step_check in checks if step_check.step == check.step]
-    if not course or course[-1].id != check.id:
-        course.append(check)
-    return [_judged_gate(verdict, course) for verdict in check.verdicts]
+    step_checks = [step_check for step_check in checks if step_check.step == check.step]
+    if not step_checks or step_checks[-1].id != check.id:
+        step_checks.append(check)
+    return [_judged_gate(verdict, step_checks) for verdict in check.verdicts]
 
 
-def _judged_gate(verdict: Verdict, course: Sequence[Check]) -> JudgedGate:
-    readings = gate_readings(course, verdict.gate)
+def _judged_gate(verdict: Verdict, step_checks: Sequence[Check]) -> JudgedGate:
+    readings = gate_readings(step_checks, verdict.gate)
     text = format_effect(verdict.effect) if verdict.effect else ""
     return JudgedGate(verdict, gate_chart(readings), effect_chart(readings), text)
 

@@ -95,8 +95,8 @@ class StepRecording:
 
     def _is_recorded(self, key: SeriesKey) -> bool:
         if key not in self._recorded:
-            wanted = self.spec.series
-            self._recorded[key] = wanted is None or wanted.includes(key)
+            series_filter = self.spec.series
+            self._recorded[key] = series_filter is None or series_filter.includes(key)
         return self._recorded[key]
 
     def sample_age_at(self, tick: int) -> tuple[float | None] | None:

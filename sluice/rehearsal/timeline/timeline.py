@@ -60,15 +60,15 @@ class Timeline:
         step = self.plan.steps[index]
         scene = self._traffic_spec(index, at)
         longest = step.deadline + self.plan.escalation.p1_rolls_back_after + timedelta(days=30)
-        tape = self.pool.recording_for(
+        recording = self.pool.recording_for(
             scene, longest.total_seconds() + scene.lead_ticks * self._tick
         )
-        tape.record_initial(
-            tape.entry_epoch
+        recording.record_initial(
+            recording.entry_epoch
             + expected_duration(step).total_seconds()
             + ACTIVITY_WINDOW_TICKS * self._tick
         )
-        self.entries.append(StepEntry(step, at, tape))
+        self.entries.append(StepEntry(step, at, recording))
 
     def locate(self, at: datetime) -> tuple[StepEntry, float]:
         """Return the entry that covers ``at``, and the recorded time of the last tick before it."""

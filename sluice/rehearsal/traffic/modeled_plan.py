@@ -49,8 +49,8 @@ class ModeledPlan:
         for name, signal in self.signals.items():
             unit = self.plan.metrics[name].unit
             typical = signal.typical or signal.healthy_value(self.traffic)
-            often = f", typically {format_value(typical, unit)}" if typical else ""
-            yield f"{name} is rehearsed as {signal.kind}{often}"
+            typical_text = f", typically {format_value(typical, unit)}" if typical else ""
+            yield f"{name} is rehearsed as {signal.kind}{typical_text}"
 
     def unseen_faults(self, scenario: Scenario) -> list[str]:
         """Return the kinds of the scenario's faults that no metric of the plan shows."""

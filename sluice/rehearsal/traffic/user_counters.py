@@ -150,13 +150,15 @@ class _WindowConditions:
 
     def by_place(self, name: str) -> Floats:
         """Return a condition at each tick, control's before the treatment's."""
-        return np.concatenate([getattr(one, name)[self._ticks] for one in self._conditions])
+        return np.concatenate(
+            [getattr(conditions, name)[self._ticks] for conditions in self._conditions]
+        )
 
     def at(self, name: str, places: Ints) -> Floats:
         """Return a condition of each request."""
         return np.asarray(self.by_place(name)[places])
 
 
-def _is_recorded(counter: str, wanted: SeriesFilter | None) -> bool:
+def _is_recorded(counter: str, series_filter: SeriesFilter | None) -> bool:
     keys = (series_key(name, labels) for _, _, name, labels in counter_labels(counter))
-    return wanted is None or any(wanted.includes(key) for key in keys)
+    return series_filter is None or any(series_filter.includes(key) for key in keys)

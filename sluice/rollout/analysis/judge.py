@@ -13,19 +13,19 @@ def judge(gate: Gate, metric: Metric, readings: GateReadings) -> Verdict:
     """Judge one gate. Only a usable reading with enough samples can be Successful."""
     reading, reference = readings.reading, readings.reference
     if problem := _data_problem(gate, reading, reference):
-        outcome, because = problem
-        verdict = _verdict(gate, metric, readings, outcome, f"{gate.name}: {because}")
+        outcome, reason = problem
+        verdict = _verdict(gate, metric, readings, outcome, f"{gate.name}: {reason}")
         return verdict.model_copy(update={"is_unmeasured": _is_unmeasured(gate, readings)})
     assert reading.value is not None  # noqa: S101  _problem has refused None
     limit = _limit(gate, reference)
     is_within_limit = _is_within_limit(gate, reading.value, limit)
     outcome = Outcome.SUCCESSFUL if is_within_limit else Outcome.FAILED
-    because = _message(gate, metric, readings, is_within_limit)
+    reason = _message(gate, metric, readings, is_within_limit)
     events = reading.value * (reading.samples or 0.0)
     if not is_within_limit and gate.min_events and events < gate.min_events - EVENTS_SLACK:
         outcome = _policy_outcome(gate.on_inconclusive)
-        because += f", but only {events:.0f} of {gate.min_events} events"
-    return _verdict(gate, metric, readings, outcome, because)
+        reason += f", but only {events:.0f} of {gate.min_events} events"
+    return _verdict(gate, metric, readings, outcome, reason)
 
 
 def _is_within_limit(gate: Gate, value: float, limit: float) -> bool:
@@ -68,8 +68,8 @@ def _is_unmeasured(gate: Gate, readings: GateReadings) -> bool:
     return not reference.is_usable
 
 
-def _no_data(gate: Gate, because: str) -> tuple[Outcome, str]:
-    return _policy_outcome(gate.on_no_data), because
+def _no_data(gate: Gate, reason: str) -> tuple[Outcome, str]:
+    return _policy_outcome(gate.on_no_data), reason
 
 
 def _policy_outcome(policy: str) -> Outcome:
@@ -105,7 +105,7 @@ def _message(gate: Gate, metric: Metric, measured: GateReadings, is_within_limit
 
 
 def _verdict(
-    gate: Gate, metric: Metric, measured: GateReadings, outcome: Outcome, because: str
+    gate: Gate, metric: Metric, measured: GateReadings, outcome: Outcome, reason: str
 ) -> Verdict:
     reading, reference = measured.reading, measured.reference
     comparable = reference is None or reference.is_usable
@@ -113,7 +113,7 @@ def _verdict(
     return Verdict(
         gate=gate.name,
         outcome=outcome,
-        reason=because,
+        reason=reason,
         value=reading.value if reading.is_usable else None,
         limit=_limit(gate, reference) if has_limit else None,
         reference=reference.value if reference is not None and comparable else None,

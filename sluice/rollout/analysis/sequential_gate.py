@@ -162,16 +162,16 @@ def _verdict(
     gate, (track, state), (exposure, error) = judge.gate, evidence, context_and_error
     samples = judge.tool.samples(state)
     harm_result, non_inferiority_result = judge.results(track, state)
-    outcome, because = _outcome(gate, (harm_result, non_inferiority_result), samples, track)
+    outcome, reason = _outcome(gate, (harm_result, non_inferiority_result), samples, track)
     if error and not track.harm:
-        outcome, because = Outcome.ERROR, f"could not measure: {error}"
+        outcome, reason = Outcome.ERROR, f"could not measure: {error}"
     elif not track.harm and (track.until is None or track.until <= exposure.since):
-        outcome, because = _policy_outcome(gate.on_inconclusive), _waiting_reason(gate, exposure)
+        outcome, reason = _policy_outcome(gate.on_inconclusive), _waiting_reason(gate, exposure)
     log_e = harm_result.log_e_peak if harm_result.rejected else harm_result.log_e
     return Verdict(
         gate=gate.name,
         outcome=outcome,
-        reason=f"{gate.name}: {because}",
+        reason=f"{gate.name}: {reason}",
         value=math.exp(min(log_e, PRINTED_MAX_LOG)) if track.blocks else None,
         limit=1 / harm_result.alpha,
         samples=samples,

@@ -187,8 +187,10 @@ def _decide_on_finding(state: State, finding: Finding, now: datetime) -> Decisio
 def _decide_degraded(state: State, now: datetime) -> Decision:
     rollback, code = state.rollback, state.code_revert
     if code is not None and not code.outcome:
-        doing = "reverting the code" if code.confirmed_by else "the revert waits for confirmation"
-        return Wait(None, f"0 %; {doing}")
+        progress = (
+            "reverting the code" if code.confirmed_by else "the revert waits for confirmation"
+        )
+        return Wait(None, f"0 %; {progress}")
     if rollback is None or rollback.next_level_at is None:
         return Wait(None, "rolled back; waiting for retry or abort")
     if now >= rollback.next_level_at:

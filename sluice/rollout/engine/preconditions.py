@@ -89,9 +89,13 @@ def checklist_rows(state: State, step: Step, now: datetime) -> list[ChecklistRow
 
 def _checklist_row(state: State, item: ChecklistItem, now: datetime) -> ChecklistRow:
     if item.check == "attested":
-        word = state.attestations.get(item.name)
-        reason = f"{word.actor}: {word.note}".rstrip(": ") if word else "nobody has attested it"
-        return ChecklistRow(item=item, done=bool(word) or None, reason=reason)
+        attestation = state.attestations.get(item.name)
+        reason = (
+            f"{attestation.actor}: {attestation.note}".rstrip(": ")
+            if attestation
+            else "nobody has attested it"
+        )
+        return ChecklistRow(item=item, done=bool(attestation) or None, reason=reason)
     if item.check == "baseline":
         return _baseline_row(state, item)
     if item.check == "earlier_steps":

@@ -31,8 +31,8 @@ def expected_verdict_at(state: State, now: datetime) -> datetime | None:
     if step is None or started_at is None or state.pause or state.rollback or state.has_ended:
         return None
     stable_from = state.clock.stable_since or state.clock.next_check_at or now
-    held, stable = started_at + step.hold, max(stable_from, started_at) + step.stable_for
-    return min(max(held, stable, now), max(started_at + state.soak_deadline, now))
+    held_until, stable = started_at + step.hold, max(stable_from, started_at) + step.stable_for
+    return min(max(held_until, stable, now), max(started_at + state.soak_deadline, now))
 
 
 def live_exposure(state: State, now: datetime) -> LiveExposure | None:

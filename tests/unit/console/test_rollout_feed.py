@@ -8,7 +8,7 @@ import pytest
 
 from activities.contract.models import WatchCheckpoint
 from sluice.cli.errors import CliError, Exit
-from sluice.console.feeds.check_history import LEDGER_AWAY, RecordedCourse
+from sluice.console.feeds.check_history import LEDGER_AWAY, RecordedHistory
 from sluice.console.feeds.rollout_feed import TEMPORAL_AWAY, RolloutFeed
 from sluice.console.feeds.rollout_source import RolloutRow
 from sluice.rollout.engine.commands import Acknowledgement, Command, Verb
@@ -50,14 +50,14 @@ class ScriptedSource:
         raise AssertionError("nothing is decided here")
 
 
-async def _no_course(state: State) -> RecordedCourse:
-    return RecordedCourse()
+async def _no_history(state: State) -> RecordedHistory:
+    return RecordedHistory()
 
 
 async def test_last_state_is_kept_and_marked_while_temporal_is_away() -> None:
     """Marked, never silently old; without any last state the error itself is raised."""
     source = ScriptedSource()
-    feed = RolloutFeed(source, _no_course)
+    feed = RolloutFeed(source, _no_history)
     source.error = CliError("no worker at 10.0.0.1", Exit.UNREACHABLE)
     with pytest.raises(CliError):
         await feed.read("learning")
@@ -73,7 +73,7 @@ async def test_last_state_is_kept_and_marked_while_temporal_is_away() -> None:
 
 async def test_missing_rollout_is_an_error_even_with_a_last_state() -> None:
     source = ScriptedSource()
-    feed = RolloutFeed(source, _no_course)
+    feed = RolloutFeed(source, _no_history)
     await feed.read("learning")
     source.error = CliError("learning has no rollout.", Exit.NOT_FOUND)
     with pytest.raises(CliError):
@@ -81,8 +81,8 @@ async def test_missing_rollout_is_an_error_even_with_a_last_state() -> None:
 
 
 async def test_ledger_problem_shows_beside_a_fresh_state() -> None:
-    async def away(state: State) -> RecordedCourse:
-        return RecordedCourse(problem=LEDGER_AWAY)
+    async def away(state: State) -> RecordedHistory:
+        return RecordedHistory(problem=LEDGER_AWAY)
 
     assert (await RolloutFeed(ScriptedSource(), away).read("learning")).problems == (LEDGER_AWAY,)
 
@@ -93,7 +93,7 @@ async def test_many_pages_share_one_poll_and_each_hears_every_change(
     """200 open pages must not ask Temporal 200 times; after the last one leaves, nobody asks."""
     monkeypatch.setattr("sluice.console.feeds.rollout_feed.POLL_SECONDS", 0.02)
     source = ScriptedSource()
-    feed = RolloutFeed(source, _no_course)
+    feed = RolloutFeed(source, _no_history)
     pages = [feed.follow("learning") for _ in range(50)]
     for page in pages:
         await anext(page)

@@ -69,21 +69,21 @@ async def _whatif(rollout: str | None, override_texts: Sequence[str], json: bool
     events = merge_timelines(recorded, state.timeline if state else ())
     checks = [RecordedCheck(check=r.check, gates=r.gates, metrics=r.metrics) for r in records]
     try:
-        changes, course = replay_with_overrides(override_texts, (checks, events), plan)
+        changes, replays = replay_with_overrides(override_texts, (checks, events), plan)
     except OverrideError as error:
         raise CliError(str(error), Exit.USAGE) from error
     print_result(
         json,
-        whatif_document(rollout_id, override_texts, changes, course),
-        whatif_text(rollout_id, changes, course, plan) + amend_hint(state, override_texts),
+        whatif_document(rollout_id, override_texts, changes, replays),
+        whatif_text(rollout_id, changes, replays, plan) + amend_hint(state, override_texts),
     )
 
 
-def amend_hint(state: State | None, wanted: Sequence[str]) -> str:
+def amend_hint(state: State | None, override_texts: Sequence[str]) -> str:
     """Return the command that gives a running rollout these rules, or nothing."""
     if state is None or state.has_ended:
         return ""
-    edits = " ".join(f"--set {shlex.quote(text)}" for text in wanted)
+    edits = " ".join(f"--set {shlex.quote(text)}" for text in override_texts)
     return (
         f"\nto judge by these rules from now on: sluice amend {state.plan.flag} {edits} -m REASON"
     )

@@ -36,14 +36,14 @@ def judge_evidence(
     rejected = log_e_peak >= -math.log(alpha)
     e_value_text = format_e_value(log_e_peak if rejected else log_e)
     side, end = ("≥", claim) if rejected else ("<", f"not {claim}")
-    because = f"{facts}, e-value {e_value_text} {side} {1 / alpha:,.0f}: {end} at α = {alpha:g}"
+    reason = f"{facts}, e-value {e_value_text} {side} {1 / alpha:,.0f}: {end} at α = {alpha:g}"
     return SequentialResult(
         claim=claim,
         log_e=log_e,
         log_e_peak=log_e_peak,
         alpha=alpha,
         rejected=rejected,
-        reason=because,
+        reason=reason,
     )
 
 

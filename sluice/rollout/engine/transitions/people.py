@@ -121,8 +121,10 @@ def _record_sign_off(
         approvals = (*state.entry.approvals, record)
         state.entry = state.entry.model_copy(update={"approvals": approvals})
     elif verb is Verb.ATTEST:
-        word = Attestation(item=command.item, actor=command.actor, note=command.reason, at=now)
-        state.attestations = {**state.attestations, command.item: word}
+        attestation = Attestation(
+            item=command.item, actor=command.actor, note=command.reason, at=now
+        )
+        state.attestations = {**state.attestations, command.item: attestation}
     elif state.is_live:
         state.clock = state.clock.model_copy(update={"promoted_by": command.actor})
     else:
