@@ -27,7 +27,7 @@ import uvicorn
 from activities.contract.models import WatchCheckpoint
 from sluice.cli.context import Context
 from sluice.console.app import create_app
-from sluice.console.feeds.check_history import RecordedCourse
+from sluice.console.feeds.check_history import RecordedHistory
 from sluice.console.feeds.rollout_feed import RolloutFeed
 from sluice.console.feeds.rollout_list import RolloutList
 from sluice.console.feeds.rollout_source import RolloutRow
@@ -86,7 +86,7 @@ class ChangingRollout:
         raise NotImplementedError
 
 
-def recorded_course() -> RecordedCourse:
+def recorded_history() -> RecordedHistory:
     """Make 28 days of hourly events and the newest checks."""
     hours = range(DAYS * 24)
     events = tuple(
@@ -101,16 +101,16 @@ def recorded_course() -> RecordedCourse:
         Check(id=f"s/{n}", at=BEGAN + timedelta(hours=n), step="s", verdicts=verdicts)
         for n in range(CHECKS)
     )
-    return RecordedCourse(checks, events)
+    return RecordedHistory(checks, events)
 
 
 def loaded_services(folder: str) -> ConsoleServices:
     context, source = Context({"SLUICE_ACTOR": "bench"}), ChangingRollout()
     settings = read_settings({}, ("localhost", PORT), "bench", Path(folder))
-    course = recorded_course()
+    history = recorded_history()
 
-    async def load(state: State) -> RecordedCourse:
-        return replace(course, events=(*course.events, *state.timeline))
+    async def load(state: State) -> RecordedHistory:
+        return replace(history, events=(*history.events, *state.timeline))
 
     feed = RolloutFeed(source, load)
     services = build_services(context, settings)

@@ -84,7 +84,7 @@ class QuestionChecker:
         )
         try:
             plan = self.search.plan(expected.query, intent, today, self.caller)
-            answer = await self.search.answer(question, plan, plan.choice.way)
+            answer = await self.search.answer(question, plan, plan.choice.source)
         except (CatalogError, RouterError) as error:
             return QuestionCheck(expected.query, problem=f"refused: {error}")
         problem = _problem(expected, answer.store, answer.left_out)

@@ -50,7 +50,8 @@ def test_a_ratio_that_must_stay_high_counts_successes_or_hits(
     threshold: str, kind: SignalKind, typical: float
 ) -> None:
     inferred = signal({"unit": "ratio"}, gate(threshold=threshold, direction="above"))
-    assert (inferred.kind, inferred.typical) == (kind, pytest.approx(typical))
+    assert inferred.kind is kind
+    assert inferred.typical == pytest.approx(typical)
 
 
 def test_a_time_that_must_arrive_is_a_heartbeat() -> None:
