@@ -1,6 +1,7 @@
 """The two files of a post-mortem, from the evidence in the ledger. It needs no Temporal."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import UTC
 
 from activities.contract.models import ReportReceipt, ReportRequest
@@ -9,24 +10,33 @@ from activities.contract.timeline_ledger import merge_timelines, read_checks, re
 from activities.rendering import report_text
 from activities.rendering.plots import draw
 from sluice.rollout.analysis.verdict import Check
+from sluice.rollout.engine.event_chain import Event
 from sluice.rollout.review.report import build_report
 
 
-async def write_report(ledger: Ledger, archive: Archive, request: ReportRequest) -> ReportReceipt:
+async def write_report(
+    ledger: Ledger,
+    archive: Archive,
+    request: ReportRequest,
+    recorded: Sequence[Event] | None = None,
+) -> ReportReceipt:
     """Write ``{flag}-{YYYY-MM-DD-HHMM}.md`` and ``.html``; writing again replaces them.
+
+    ``recorded``: the timeline in the ledger, where the caller has read it.
 
     Raises:
         LedgerUnreachableError, ArchiveUnwritableError: transient.
     """
-    full_request = await _with_full_timeline(ledger, request)
+    if recorded is None:
+        recorded = await read_events(ledger, request.state.rollout_id)
+    full_request = _with_full_timeline(recorded, request)
     records = await read_checks(ledger, request.state.rollout_id)
     checks = [record.check for record in records]
     return await asyncio.to_thread(_write_files, archive, full_request, checks)
 
 
-async def _with_full_timeline(ledger: Ledger, request: ReportRequest) -> ReportRequest:
+def _with_full_timeline(recorded: Sequence[Event], request: ReportRequest) -> ReportRequest:
     """Return the request with the whole timeline; the state keeps only its last lines."""
-    recorded = await read_events(ledger, request.state.rollout_id)
     timeline = merge_timelines(recorded, request.state.timeline)
     state = request.state.model_copy(update={"timeline": timeline})
     return request.model_copy(update={"state": state})

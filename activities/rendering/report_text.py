@@ -2,11 +2,20 @@
 
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from jinja2 import (
+    BytecodeCache,
+    Environment,
+    FileSystemBytecodeCache,
+    PackageLoader,
+    StrictUndefined,
+    select_autoescape,
+)
+from jinja2.bccache import Bucket
 
 from sluice.rollout.analysis.value_format import format_value, format_verdict
 from sluice.rollout.analysis.verdict import Outcome, Verdict
@@ -33,16 +42,37 @@ def _render(template: str, **values: object) -> str:
     return _environment().get_template(template).render(**values)
 
 
-@cache
-def _environment() -> Environment:
+def build_environment() -> Environment:
+    """Return the templates' environment."""
     environment = Environment(
         loader=PackageLoader("activities.rendering"),
         autoescape=select_autoescape(("html.j2",)),
         undefined=StrictUndefined,
         keep_trailing_newline=True,
+        bytecode_cache=_bytecode_cache(),
     )
     environment.filters.update(_FILTERS)
     return environment
+
+
+class CompiledTemplates(FileSystemBytecodeCache):
+    """Compiled templates of this user: compiling takes a third of the time of a report."""
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        with suppress(OSError):  # a full or read-only folder of temporary files
+            super().dump_bytecode(bucket)
+
+
+def _bytecode_cache() -> BytecodeCache | None:
+    try:  # Jinja's folder is this user's alone, or refused
+        return CompiledTemplates()
+    except (OSError, RuntimeError):
+        return None
+
+
+@cache
+def _environment() -> Environment:
+    return build_environment()
 
 
 def _format_time(at: datetime) -> str:

@@ -1,16 +1,17 @@
 """The blast radius of a rollback: users and queries that were exposed, and the detection delay."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from statistics import fmean
 
 from sluice.rollout.analysis.gate import Gate, GateKind
 from sluice.rollout.analysis.verdict import Check, Outcome
 from sluice.rollout.engine.state import Rollback, State
-from sluice.rollout.model import Model
 
 
-class BlastRadius(Model):
+@dataclass(frozen=True, kw_only=True)
+class BlastRadius:
     """The exposure that a rollback ended. Queries are estimated from the samples of the gates.
 
     ``last_good_at``: the last Successful check, or the start of the step. The detection delay is at

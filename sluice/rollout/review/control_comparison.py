@@ -5,10 +5,11 @@ interval against the concurrent control, valid at every look, shows what the tre
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from typing import get_args
 
-from sluice.rollout.analysis.gate import Gate, Model
+from sluice.rollout.analysis.gate import Gate
 from sluice.rollout.analysis.value_format import format_effect
 from sluice.rollout.analysis.verdict import Effect
 from sluice.rollout.engine.state import State
@@ -17,7 +18,8 @@ from sluice.rollout.plan.alpha_budget import RuleGroup, gate_alpha, statistical_
 _UNCHANGED = {"ratio": 1.0, "difference": 0.0}
 
 
-class ControlComparison(Model):
+@dataclass(frozen=True, kw_only=True)
+class ControlComparison:
     """The last that a statistical gate knew of the treatment's effect, in ``step``."""
 
     metric: str

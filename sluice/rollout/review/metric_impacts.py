@@ -4,9 +4,10 @@ The difference is of two times, so it shows no effect of the treatment (``contro
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
-from sluice.rollout.analysis.gate import Gate, GateKind, Model
+from sluice.rollout.analysis.gate import Gate, GateKind
 from sluice.rollout.analysis.verdict import Check, Verdict
 from sluice.rollout.engine.state import State
 from sluice.rollout.plan.schema import Step
@@ -18,7 +19,8 @@ _SATISFACTION = ("reward", "complaint", "satisfaction", "rating")
 _ACCURACY = ("accuracy", "correct", "precision", "recall")
 
 
-class MetricImpact(Model):
+@dataclass(frozen=True, kw_only=True)
+class MetricImpact:
     """One metric before (recorded baseline) and after (last check that measured it)."""
 
     group: ImpactGroup

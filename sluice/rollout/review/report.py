@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Literal
 
-from sluice.rollout.analysis.gate import GateKind, Model
+from sluice.rollout.analysis.gate import GateKind
 from sluice.rollout.analysis.verdict import Check, Outcome, Verdict, worst_outcome
 from sluice.rollout.engine.event_chain import Event
 from sluice.rollout.engine.state import Rollback, State
@@ -29,7 +29,8 @@ from sluice.rollout.review.metric_impacts import (
 ReportEnding = Literal["Healthy", "Aborted", "Interim"]
 
 
-class StageSpan(Model):
+@dataclass(frozen=True, kw_only=True)
+class StageSpan:
     """The time of a stage, or of a step without a stage; both None when it was not reached."""
 
     stage: int | None
@@ -38,7 +39,8 @@ class StageSpan(Model):
     ended: datetime | None = None
 
 
-class GateRow(Model):
+@dataclass(frozen=True, kw_only=True)
+class GateRow:
     """One gate over all checks of its step. ``last_failed``: the newest verdict that Failed."""
 
     gate: str
@@ -57,7 +59,8 @@ class GateRow(Model):
         return worst_outcome(self.outcomes)
 
 
-class StepChecks(Model):
+@dataclass(frozen=True, kw_only=True)
+class StepChecks:
     """All checks of one step."""
 
     step: str
@@ -77,7 +80,8 @@ class SeriesPoint:
     value: float
 
 
-class Series(Model):
+@dataclass(frozen=True, kw_only=True)
+class Series:
     """One measured metric over time, and the limits its gates had at those times."""
 
     title: str
@@ -86,7 +90,8 @@ class Series(Model):
     limits: dict[str, tuple[SeriesPoint, ...]]
 
 
-class Report(Model):
+@dataclass(frozen=True, kw_only=True)
+class Report:
     """A finished (or interim) rollout, ready to be written down."""
 
     title: str
@@ -208,8 +213,12 @@ def _steps(steps: dict[str, Step], checks: Sequence[Check]) -> Iterator[StepChec
 
 
 def _gate_rows(step: Step, checks: Sequence[Check]) -> Iterator[GateRow]:
+    by_gate: dict[str, list[Verdict]] = {}
+    for check in checks:
+        for verdict in check.verdicts:
+            by_gate.setdefault(verdict.gate, []).append(verdict)
     for gate in step.gates:
-        verdicts = [v for check in checks for v in check.verdicts if v.gate == gate.name]
+        verdicts = by_gate.get(gate.name, [])
         failed = [verdict for verdict in verdicts if verdict.outcome is Outcome.FAILED]
         if verdicts:
             yield GateRow(
@@ -234,8 +243,8 @@ def _series(steps: dict[str, Step], checks: Sequence[Check]) -> Iterator[Series]
             if verdict.value is not None:
                 points.setdefault(key, {})[check.at] = verdict.value
             if verdict.limit is not None:
-                limit = SeriesPoint(at=check.at, value=verdict.limit)
-                limits.setdefault(key, {}).setdefault(gate.name, []).append(limit)
+                line = limits.setdefault(key, {}).setdefault(gate.name, [])
+                _extend(line, SeriesPoint(at=check.at, value=verdict.limit))
     for key, values in points.items():
         yield Series(
             title=key[0],
@@ -243,3 +252,11 @@ def _series(steps: dict[str, Step], checks: Sequence[Check]) -> Iterator[Series]
             points=tuple(SeriesPoint(at=at, value=value) for at, value in values.items()),
             limits={name: tuple(line) for name, line in limits.get(key, {}).items()},
         )
+
+
+def _extend(line: list[SeriesPoint], point: SeriesPoint) -> None:
+    """Add a point to a limit's line, which keeps the first and the last of equal ones."""
+    if len(line) > 1 and line[-2].value == line[-1].value == point.value:
+        line[-1] = point
+    else:
+        line.append(point)

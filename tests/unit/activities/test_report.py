@@ -16,6 +16,7 @@ from activities.adapters.report_archive import FileArchive
 from activities.contract.errors import ArchiveUnwritableError
 from activities.contract.models import LedgerEntry, ReportReceipt, ReportRequest
 from activities.doubles.ledger import MemoryLedger
+from activities.rendering import report_text
 from activities.report import ReportActivities
 from sluice.rollout.analysis.reading import Reading
 from sluice.rollout.analysis.verdict import Check, Outcome, Verdict
@@ -214,3 +215,19 @@ def test_a_plan_names_a_folder_below_the_root(directory: str) -> None:
         parse_plan(
             text.replace("report_directory: docs/deployments", f"report_directory: {directory}")
         )
+
+
+def test_templates_render_where_no_compiled_one_can_be_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Keeping compiled templates saves time only: a full disk takes nothing but that."""
+    unwritable = report_text.CompiledTemplates(str(tmp_path / "missing"))
+    monkeypatch.setattr(report_text, "CompiledTemplates", lambda: unwritable)
+    environment = report_text.build_environment()
+    assert environment.get_template("report.md.j2").filename
+
+    def refuse() -> None:
+        raise RuntimeError("the folder belongs to another user")
+
+    monkeypatch.setattr(report_text, "CompiledTemplates", refuse)
+    assert report_text.build_environment().bytecode_cache is None

@@ -40,10 +40,12 @@ async def _write_report(rollout: str | None, directory: Path | None, json: bool)
     context = Context.read()
     async with open_ledger(context) as ledger:
         rollout_id = await resolve_rollout_id(ledger, rollout)
-        request = await _report_request(context, ledger, rollout_id, directory)
+        recorded = await read_events(ledger, rollout_id)
+        state = await fetch_live_state(context, rollout_id, recorded)
+        request = await _report_request(ledger, rollout_id, state, directory)
         try:
             archive = FileArchive(directory or Path())
-            receipt = await write_report(ledger, archive, request)
+            receipt = await write_report(ledger, archive, request, recorded)
         except ArchiveUnwritableError as error:
             raise CliError(f"The report cannot be written: {error}") from error
     document = {
@@ -55,11 +57,10 @@ async def _write_report(rollout: str | None, directory: Path | None, json: bool)
 
 
 async def _report_request(
-    context: Context, ledger: PostgresLedger, rollout_id: str, directory: Path | None
+    ledger: PostgresLedger, rollout_id: str, state: State | None, directory: Path | None
 ) -> ReportRequest:
     """Build the request from the workflow's state, or else from the ledger's final state."""
     now = datetime.now(UTC)
-    state = await fetch_live_state(context, rollout_id, await read_events(ledger, rollout_id))
     if state is None:
         states = await ledger.entries(rollout_id, "state")
         if not states:

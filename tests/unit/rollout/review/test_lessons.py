@@ -1,6 +1,7 @@
 """The post-mortem claims nothing that its readings do not show."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -100,8 +101,8 @@ def narrow(value: float, limit: float, **fields: object) -> bool:
     last = Verdict.model_validate({**values, "value": value, "limit": limit})
     row = GateRow(gate="g", guide="", kind=kind, outcomes={Outcome.SUCCESSFUL: 1}, last=last)
     report = build_report(rolled_back_state(), "Interim", minutes(60), CHECKS)
-    step = report.steps[0].model_copy(update={"gates": (row,)})
-    lessons = lessons_learned(report.model_copy(update={"steps": (step,)}))
+    step = replace(report.steps[0], gates=(row,))
+    lessons = lessons_learned(replace(report, steps=(step,)))
     return any("little room" in line for line in lessons.recommendations)
 
 
@@ -176,14 +177,13 @@ def test_advice_follows_from_what_was_recorded() -> None:
     )  # fmt: skip
     rollback = report.rollbacks[0].model_copy(update={"confirmation": "2 of 2 processes"})
     lessons = lessons_learned(
-        report.model_copy(
-            update={
-                "steps": (step.model_copy(update={"gates": rows}),),
-                "rollbacks": (
-                    rollback,
-                    rollback.model_copy(update={"finding": None, "confirmation": ""}),
-                ),
-            }
+        replace(
+            report,
+            steps=(replace(step, gates=rows),),
+            rollbacks=(
+                rollback,
+                rollback.model_copy(update={"finding": None, "confirmation": ""}),
+            ),
         )
     )
     assert any("confirmed: 2 of 2 processes" in line for line in lessons.went_well)
