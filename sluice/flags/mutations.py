@@ -6,7 +6,7 @@ A mutation takes the document as read and returns a `MutationResult`, or raises 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sluice.flags import fencing
 from sluice.flags.document import FlagDocument, FlagState, RouterPhases, require_fitting_size
@@ -117,8 +117,8 @@ def base_document(stored: StoredState) -> FlagDocument:
 
     Raises FlagStoreError when the store holds a text that is not a document of ours.
     """
-    if stored.unreadable:
-        raise FlagStoreError(stored.unreadable)
+    if problem := stored.unreadable or stored.watermark_problem:
+        raise FlagStoreError(problem)
     document = stored.document or FlagDocument()
     if stored.has_lost_writes:
         return mark_unconfirmed(document, stored.watermark.killed)
@@ -131,7 +131,7 @@ def salvaged_document(stored: StoredState) -> FlagDocument:
     All of it is unconfirmed, so it is served as stale until somebody asserts it.
     """
     if not stored.unreadable:
-        return base_document(stored)
+        return base_document(replace(stored, watermark_problem=""))
     return mark_unconfirmed(stored.salvaged or FlagDocument(), stored.watermark.killed)
 
 

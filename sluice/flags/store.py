@@ -19,7 +19,7 @@ class StoredState:
 
     `watermark_text` is the watermark as stored: a commit compares it. `server_run` answered.
     `unreadable` is the reason why the stored text is not a document; `salvaged` is what of it can
-    be parsed all the same.
+    be parsed all the same. With a `watermark_problem`, only a kill may be written.
     """
 
     document: FlagDocument | None
@@ -30,6 +30,7 @@ class StoredState:
     unreadable: str = ""
     salvaged: FlagDocument | None = None
     unreadable_version: int | None = None
+    watermark_problem: str = ""
 
     @classmethod
     def from_text(cls, text: str | bytes | None, **fields: Any) -> Self:  # noqa: ANN401  its own
@@ -48,7 +49,7 @@ class StoredState:
 
     def after(self, document: FlagDocument) -> Self:
         """Return the state that the next write of the same commit builds on."""
-        return replace(self, document=document, unreadable="", salvaged=None)
+        return replace(self, document=document, unreadable="", salvaged=None, watermark_problem="")
 
     @property
     def version_text(self) -> str:

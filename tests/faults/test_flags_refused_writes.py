@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager
 import pytest
 from redis import Redis
 
-from sluice.flags import FeatureFlags, FlagReader
+from sluice.flags import FeatureFlags, FlagReader, FlagStoreError
 from tests.faults.redis_server import FLAG, RedisServer, is_treated, wait_until
 
 pytestmark = pytest.mark.integration
@@ -69,3 +69,20 @@ async def test_a_full_store_takes_a_kill_and_renews_the_lease(
         assert (await flags.kill(FLAG)).killed
         wait_until(lambda: not is_treated(reader))
         assert reader.evaluate(FLAG, "user").detail == "KILLED"
+
+
+@pytest.mark.parametrize("key", ["flags", "flags:watermark"])
+@pytest.mark.parametrize("damage", ["text", "list"])
+async def test_a_key_that_holds_something_else_stops_no_kill(
+    server: RedisServer, flags: FeatureFlags, reader: FlagReader, key: str, damage: str
+) -> None:
+    """MGET answers nil for another type: the store seemed empty, and the kill found no flag."""
+    with server.client() as client:
+        name = f"sluice:default:{key}"
+        client.delete(name)
+        client.set(name, "garbage") if damage == "text" else client.rpush(name, "garbage")
+        wait_until(lambda: not is_treated(reader), 5.0)
+        with pytest.raises(FlagStoreError):
+            await flags.set_rollout_percentage(FLAG, 50)
+        assert (await flags.kill(FLAG)).killed
+        assert client.type("sluice:default:flags") == b"string"

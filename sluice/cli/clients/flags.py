@@ -11,7 +11,7 @@ import httpx
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import AuthenticationError, RedisError, ResponseError
 
 from sluice.cli.context import Context
 from sluice.cli.errors import CliError, Exit
@@ -197,7 +197,20 @@ async def redis_connection(redis_url: str) -> AsyncIterator[Redis]:
 def to_cli_error(error: FlagError, redis_url: str) -> CliError:
     """Return the error with its exit code. For an unreachable store it names the address without password."""
     message = str(error)
-    if isinstance(error, FlagStoreError):
+    if isinstance(error.__cause__, AuthenticationError):
+        address = without_password(redis_url)
+        message = (
+            f"Redis at {address} refuses the password, or the lack of one; "
+            "set REDIS_URL=redis://USER:PASSWORD@HOST:PORT/0"
+        )
+    elif isinstance(error.__cause__, ResponseError):
+        address = without_password(redis_url)
+        message = (
+            f"{message.rstrip('.')}. {address} answers, but refuses this. While it takes no "
+            "writes, processes serve what they serve when stale: nobody is treated unless on_stale is "
+            "hold. Repair it, or set REDIS_URL to the primary"
+        )
+    elif isinstance(error, FlagStoreError):
         address = without_password(redis_url)
         message = f"{message.rstrip('.')}. Address: {address}; start it with `sluice up`, or set REDIS_URL"
     return CliError(message, EXIT_CODES.get(type(error), Exit.FAILED))

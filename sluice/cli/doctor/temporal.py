@@ -153,6 +153,11 @@ async def _check_watches(client: Client) -> DoctorFinding:
     late = [f"{name}: {turn.text}" for name, turn in turns.items() if turn and turn.is_late]
     if late:
         return DoctorFinding("watches", BAD, f"{len(late)} of {len(turns)} are late. {late[0]}")
+    blind = [f"{name}: {turn.text}" for name, turn in turns.items() if turn and turn.problem]
+    if blind:
+        return DoctorFinding(
+            "watches", WARN, f"{len(blind)} of {len(turns)} see nothing. {blind[0]}"
+        )
     looking = sum(turn is not None for turn in turns.values())
     return DoctorFinding("watches", GOOD, f"watches that look at their flags in time: {looking}")
 

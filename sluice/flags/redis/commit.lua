@@ -4,11 +4,16 @@
 -- ARGV: version and watermark text as read, new document, channel, audit length,
 --       then for each audit entry (there may be none): '1' when its write may land without it (the
 --       write takes the treatment away) or '0', and its nine fields with their values.
-local stored = redis.call('GET', KEYS[1])
+local function text_of(key)
+  local value = redis.pcall('GET', key)
+  if type(value) == 'table' then return 'another type' end -- the reply of a key that holds no string
+  return value
+end
+local stored = text_of(KEYS[1])
 local version = '0'
 if stored then version = string.match(stored, '^{"version":(%d+)[,}]') or 'unreadable' end
 if version ~= ARGV[1] then return 0 end
-if (redis.call('GET', KEYS[2]) or '') ~= ARGV[2] then return 0 end
+if (text_of(KEYS[2]) or '') ~= ARGV[2] then return 0 end
 -- The audit entries go first: if the stream refuses them, nothing has been written yet.
 for at = 6, #ARGV, 19 do
   local added = redis.pcall('XADD', KEYS[3], 'MAXLEN', '~', ARGV[5], '*', unpack(ARGV, at + 1, at + 18))

@@ -97,7 +97,14 @@ class FlagConnection:
                 *pack("GET", floor),
             )
         )
-        self._document_request = b"".join((*probe, *pack("MGET", document, floor)))
+        self._document_request = b"".join(
+            (
+                *probe,
+                *pack("GETRANGE", document, 0, 0),
+                *pack("GETRANGE", floor, 0, 0),
+                *pack("MGET", document, floor),
+            )
+        )
 
     def poll(self) -> VersionPoll:
         """Read only the version (the document's first member) and the watermark."""
@@ -116,6 +123,8 @@ class FlagConnection:
         read_at = time.monotonic()
         self._send([self._document_request])
         self._receive()
+        for _ in ("document", "floor"):
+            self._receive()  # raises for a key of another type, which MGET would call missing
         text, floor = cast("list[bytes | None]", self._receive())
         return FetchedDocument(text, load_watermark(floor), read_at)
 

@@ -7,12 +7,13 @@ import os
 import secrets
 import socket
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, cast
 from urllib.parse import urlsplit
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from sluice.flags.errors import FlagStoreError
 from sluice.flags.keys import FlagKeys
@@ -88,7 +89,8 @@ async def list_processes(redis: Redis, environment: str) -> RegisteredProcesses:
         ]
         unreadable = [process.id for process in processes if process.problem]
         if expired_ids or unreadable:
-            await cast("Any", redis.hdel(key, *expired_ids, *unreadable))
+            with suppress(ResponseError):  # a Redis that refuses writes still lists
+                await cast("Any", redis.hdel(key, *expired_ids, *unreadable))
     except (RedisError, OSError) as error:
         raise FlagStoreError(f"Redis did not list the processes: {error!r}") from error
     remaining = sorted(

@@ -10,17 +10,23 @@ from importlib.resources import files
 from typing import Any, cast
 
 from redis.asyncio import Redis
-from redis.exceptions import ConnectionError, RedisError  # noqa: A004 - redis-py's own, not an OSError
+from redis.exceptions import (
+    ConnectionError,  # noqa: A004 - redis-py's own, not an OSError
+    RedisError,
+    ResponseError,
+)
 
 from sluice.flags.document import dump_document
 from sluice.flags.durability import parse_server_run
 from sluice.flags.errors import FlagStoreError
 from sluice.flags.keys import FlagKeys
 from sluice.flags.store import DocumentWrite, StoredState
-from sluice.flags.version_watermark import load_watermark
+from sluice.flags.version_watermark import VersionWatermark, load_watermark
 from sluice.flags.write_metadata import AuditEntry, Fence, WriteMetadata
 
 COMMIT_SCRIPT = files("sluice.flags.redis").joinpath("commit.lua").read_text()
+ANOTHER_TYPE = b"another type"
+"""Stands for a key that holds no string, here and in `commit.lua`."""
 AUDIT_ENTRIES_MAX = 100_000
 AUDIT_PAGE = 500
 DROPPED_CONNECTIONS_MAX = 3
@@ -41,10 +47,12 @@ class RedisFlagStore:
     async def read(self) -> StoredState:
         """Read document, floor and clock in one transaction."""
         async with self._timeout("read"):
-            (document, floor), (seconds, micros), info = await self._read()
+            document, floor, (seconds, micros), info = await self._read()
+        watermark, watermark_problem = _load_floor(floor)
         return StoredState.from_text(
             document,
-            watermark=load_watermark(floor),
+            watermark=watermark,
+            watermark_problem=watermark_problem,
             now_ms=int(seconds) * 1000 + int(micros) // 1000,
             watermark_text=_decode(floor or b""),
             server_run=parse_server_run(info),
@@ -59,10 +67,11 @@ class RedisFlagStore:
 
     async def _read_once(self) -> list[Any]:
         async with self._redis.pipeline(transaction=True) as pipeline:
-            pipeline.mget(self._keys.document, self._keys.watermark)
+            pipeline.get(self._keys.document)
+            pipeline.get(self._keys.watermark)
             pipeline.time()
             pipeline.info("server", "persistence", "replication")
-            return await pipeline.execute()
+            return [_stored_text(reply) for reply in await pipeline.execute(raise_on_error=False)]
 
     async def commit(self, writes: Sequence[DocumentWrite]) -> bool:
         """Run the script; see `commit.lua`."""
@@ -110,6 +119,23 @@ class RedisFlagStore:
             raise FlagStoreError(
                 f"Redis did not {operation} the flags: {type(error).__name__}: {reason}"
             ) from error
+
+
+def _stored_text(reply: object) -> object:
+    """Return the reply; for a key of another type a text that no reader takes for its own."""
+    if isinstance(reply, ResponseError) and str(reply).startswith("WRONGTYPE"):
+        return ANOTHER_TYPE
+    if isinstance(reply, Exception):
+        raise reply
+    return reply
+
+
+def _load_floor(text: bytes | None) -> tuple[VersionWatermark, str]:
+    """Return the floor, and the problem of one that is not readable: it stops no kill."""
+    try:
+        return load_watermark(text), ""
+    except FlagStoreError as error:
+        return VersionWatermark(), str(error)
 
 
 def _audit_entry(write: DocumentWrite) -> tuple[str, ...]:
