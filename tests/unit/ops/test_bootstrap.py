@@ -1,8 +1,10 @@
 """`ops/bootstrap` is quick when nothing is to do, and says what is missing where it can't help."""
 
 import hashlib
+import os
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -19,7 +21,8 @@ def checkout(tmp_path: Path) -> Path:
         target = tmp_path / "checkout" / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, target)
-    write_program(tmp_path / "checkout" / ".venv" / "bin", "sluice")
+    for program in ("sluice", "python"):
+        write_program(tmp_path / "checkout" / ".venv" / "bin", program)
     for tool in TOOLS:
         link_tool(tmp_path / "path", tool)
     write_stamp(tmp_path / "checkout")
@@ -47,10 +50,11 @@ def write_stamp(checkout: Path) -> None:
     )
 
 
-def run_bootstrap(checkout: Path) -> subprocess.CompletedProcess[str]:
+def run_bootstrap(checkout: Path, user: int | None = None) -> subprocess.CompletedProcess[str]:
     return subprocess.run(  # noqa: S603  # our own script
         [checkout / "ops" / "bootstrap"],
         env={"PATH": str(checkout.parent / "path")},
+        user=user,
         capture_output=True,
         text=True,
         timeout=30,
@@ -101,6 +105,31 @@ def test_changed_lock_installs_packages_again(checkout: Path) -> None:
     first, second = run_bootstrap(checkout), run_bootstrap(checkout)
     assert "uv sync --locked --all-extras" in first.stdout, first.stderr
     assert (second.returncode, second.stdout) == (0, "")
+
+
+def test_an_interpreter_of_another_machine_is_replaced(checkout: Path) -> None:
+    """A virtual environment's python is a link; make then said `bad interpreter`."""
+    write_program(checkout.parent / "path", "prometheus")
+    write_program(checkout.parent / "path", "uv", 'echo "uv $*"')
+    interpreter = checkout / ".venv" / "bin" / "python"
+    interpreter.unlink()
+    interpreter.symlink_to("/missing/python3.11")
+    assert "uv sync" in run_bootstrap(checkout).stdout
+
+
+def test_a_read_only_checkout_is_one_line(checkout: Path) -> None:
+    (checkout / "uv.lock").write_text("version = 1\n")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name) / "checkout"
+        shutil.copytree(checkout, folder)
+        shutil.copytree(checkout.parent / "path", Path(name) / "path", symlinks=True)
+        Path(name).chmod(0o755)
+        folder.chmod(0o555)
+        user = 65534 if os.geteuid() == 0 else None  # nobody: root may write everywhere
+        done = run_bootstrap(folder, user=user)
+    (line,) = done.stderr.splitlines()
+    assert "read-only for you. Copy the checkout" in line
+    assert done.returncode == 1
 
 
 def test_missing_python_is_named(checkout: Path) -> None:
