@@ -26,7 +26,7 @@ from sluice.flags.write_metadata import AuditEntry, Fence, WriteMetadata
 
 COMMIT_SCRIPT = files("sluice.flags.redis").joinpath("commit.lua").read_text()
 ANOTHER_TYPE = b"another type"
-"""Stands for a key that holds no string, here and in `commit.lua`."""
+"""The text of a key that holds no string, here and in `commit.lua`."""
 AUDIT_ENTRIES_MAX = 100_000
 AUDIT_PAGE = 500
 DROPPED_CONNECTIONS_MAX = 3
