@@ -5,13 +5,16 @@ import contextlib
 import os
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 from redis.asyncio import Redis
 from rich.console import Console
 from temporalio.service import RPCError
 
+from sluice.cli.clients.flags import flag_client
 from sluice.cli.clients.ledger import create_ledger
 from sluice.cli.clients.rollouts import Rollouts
 from sluice.cli.commands.console import start_console
@@ -30,6 +33,9 @@ from sluice.rollout.engine.state import State, Status
 from sluice.rollout.plan.loader import load_plan
 from sluice.rollout.plan.schema import RolloutPlan
 from sluice.stack import Stack, StackError
+from sluice.stack.data_directory import DataDirectory
+from sluice.stack.services import SERVICES_BY_NAME
+from sluice.stack.state import without_own_addresses
 from workflows.models import workflow_id
 
 PLAN = "plans/demo.yaml"
@@ -52,6 +58,7 @@ def run_demo(options: DemoOptions) -> int:
             f"Unknown fault {options.fault!r}; use one of {', '.join(FAULTS)}.", Exit.USAGE
         )
     stack = Stack(stack_home())
+    require_own_servers(os.environ, stack.home)
     try:
         return asyncio.run(_run_demo(stack, options))
     except StackError as error:
@@ -67,6 +74,23 @@ def run_demo(options: DemoOptions) -> int:
             asyncio.run(stack.down())
 
 
+def require_own_servers(environment: Mapping[str, str], home: Path) -> None:
+    """Refuse servers that the demo did not start: it deletes flags and ends a rollout.
+
+    Raises:
+        CliError: USAGE, with the command that works.
+    """
+    external = without_own_addresses(environment, DataDirectory(home))
+    variables = (service.address_variable for service in SERVICES_BY_NAME.values())
+    if names := [name for name in variables if external.get(name)]:
+        unset = " ".join(f"-u {name}" for name in names)
+        raise CliError(
+            f"The demo deletes flags and ends a rollout, so it uses no server of {', '.join(names)}. "
+            f"Run `env {unset} sluice demo`.",
+            Exit.USAGE,
+        )
+
+
 async def _run_demo(stack: Stack, wish: DemoOptions) -> int:
     began = time.monotonic()
     plan = load_plan(data_file(PLAN))
@@ -75,6 +99,7 @@ async def _run_demo(stack: Stack, wish: DemoOptions) -> int:
     context = Context.read()
     redis = Redis.from_url(context.redis_url)
     rollouts = Rollouts(await context.connect_temporal())
+    await require_no_other_flags(context, plan.flag)
     await _clear_previous_run(context, redis)
     print_note(f"[{time.monotonic() - began:5.1f} s] filling the stores with the freight company")
     await seed(context.environment)
@@ -122,6 +147,22 @@ async def _start_servers(stack: Stack, began: float) -> None:
     )
     await create_ledger(stack)
     print_note(f"[{time.monotonic() - began:5.1f} s] servers are up")
+
+
+async def require_no_other_flags(context: Context, name: str) -> None:
+    """Refuse to delete a flag that somebody else raised or killed in this folder's servers.
+
+    Raises:
+        CliError: FAILED, with the ways out.
+    """
+    async with flag_client(context) as client:
+        flags = await client.flags.list_flags()
+    kept = [f.name for f in flags if f.name != name and (f.rollout_percentage or f.killed)]
+    if kept:
+        raise CliError(
+            f"The demo deletes every flag of its servers, and here are others: {', '.join(kept)}. "
+            "Run it with SLUICE_HOME=another-folder, or delete them with `sluice flags delete`."
+        )
 
 
 async def _clear_previous_run(context: Context, redis: Redis) -> None:
