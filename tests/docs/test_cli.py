@@ -24,3 +24,11 @@ def test_no_row_names_a_command_that_is_gone() -> None:
 @pytest.mark.parametrize("code", Exit)
 def test_each_exit_code_is_explained(code: Exit) -> None:
     assert f"| {code.value} | `{code.name}` |" in CLI
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_is_listed_with_the_extra_that_it_needs(command: str) -> None:
+    """The base install's commands are in the text above the table."""
+    base, *rows = CLI.partition("## Extras\n")[2].partition("\n## ")[0].split("\n|")
+    places = {"": base} | {row.split("`")[1]: row for row in rows if "`" in row}
+    assert command in re.findall(r"[\w-]+", places[COMMANDS[command].extra])
