@@ -142,11 +142,13 @@ async def test_a_plan_of_seconds_is_recorded_for_hours_not_days() -> None:
 
 
 async def test_a_burst_is_found_within_minutes_and_its_cost_is_counted(
-    environment: RehearsalEnvironment,
+    recording_pool: RecordingPool,
 ) -> None:
     """Detection takes a scrape or two, not an hour; the exposure meanwhile is reported."""
     scenario = load_scenario("error_burst")
-    outcome = (await environment.rehearse(phase4_shortened("ramp-25"), scenario, 7)).result
+    timeline = Timeline(plan_for(scenario), scenario, 1, recording_pool, CORE_RUN_BEGIN)
+    runner = CoreRunner(timeline)
+    outcome = build_result(await runner.run(), timeline, runner.now, "the pure core")
     assert outcome.ending is RehearsalEnding.ROLLED_BACK
     assert outcome.detection_delay is not None
     assert outcome.detection_delay.total_seconds() <= 300
