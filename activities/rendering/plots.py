@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from activities.rendering import svg
 from sluice.rollout.analysis.value_format import format_value
 from sluice.rollout.review.report import Report, Series, SeriesPoint
+from sluice.svg_paths import step_path
 
 METRICS_MAX = 16
 PERCENTAGES = (0.0, 105.0)
@@ -46,7 +47,7 @@ def _plot_percentage(points: Sequence[SeriesPoint]) -> str:
     frame = svg.frame_around(_WIDE, [points], PERCENTAGES)
     parts = list(frame.axes(lambda value: f"{value:g} %"))
     if placed := frame.place(points):
-        path, (end, _), floor = svg.step_path(placed), placed[-1], frame.y(0)
+        path, (end, _), floor = step_path(placed), placed[-1], frame.y(0)
         area = f"{path}H{end:g}V{floor:g}H{placed[0][0]:g}Z"
         parts.append(f'<path d="{area}" fill="{_COLOUR}" fill-opacity="0.12"/>')
         parts.append(f'<path d="{path}" fill="none" stroke="{_COLOUR}" stroke-width="2"/>')

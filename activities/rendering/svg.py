@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from html import escape
 
 from sluice.rollout.review.report import SeriesPoint
+from sluice.svg_paths import PixelPoint, Scale, path_of, step_path
 
 HEIGHT = 190
 LEFT, RIGHT, TOP, BOTTOM = 72, 14, 28, 24
@@ -25,12 +26,12 @@ class Frame:
     values: tuple[float, float]
 
     def x(self, at: float) -> float:
-        return _scale(at, self.times, (LEFT, self.width - RIGHT))
+        return Scale(*self.times, LEFT, self.width - RIGHT).pixel(at)
 
     def y(self, value: float) -> float:
-        return _scale(value, self.values, (HEIGHT - BOTTOM, TOP))
+        return Scale(*self.values, HEIGHT - BOTTOM, TOP).pixel(value)
 
-    def place(self, points: Sequence[SeriesPoint]) -> list[tuple[float, float]]:
+    def place(self, points: Sequence[SeriesPoint]) -> list[PixelPoint]:
         """Return the points in pixels; one that is not a finite number has no place."""
         finite = (point for point in points if math.isfinite(point.value))
         return [(self.x(point.at.timestamp()), self.y(point.value)) for point in finite]
@@ -68,20 +69,14 @@ def frame_around(
     return Frame(width, (start, end if end > start else start + 1), values)
 
 
-def line(points: Sequence[tuple[float, float]], colour: str, *, is_limit: bool = False) -> str:
+def line(points: Sequence[PixelPoint], colour: str, *, is_limit: bool = False) -> str:
     """Return a line through the points; a limit's is dashed, and jumps at each point."""
-    path = step_path(points) if is_limit else "M" + "L".join(f"{x:g} {y:g}" for x, y in points)
+    path = step_path(points) if is_limit else path_of(points)
     dashes = ' stroke-dasharray="5 3"' if is_limit else ""
     return f'<path d="{path}" fill="none" stroke="{colour}" stroke-width="1.5"{dashes}/>'
 
 
-def step_path(points: Sequence[tuple[float, float]]) -> str:
-    """Return the path of a line that keeps its value until the next point."""
-    (x, y), *rest = points
-    return f"M{x:g} {y:g}" + "".join(f"H{x:g}V{y:g}" for x, y in rest)
-
-
-def dots(points: Sequence[tuple[float, float]], colour: str) -> Iterator[str]:
+def dots(points: Sequence[PixelPoint], colour: str) -> Iterator[str]:
     """Yield a dot at each point."""
     for x, y in points:
         yield f'<circle cx="{x:g}" cy="{y:g}" r="1.8" fill="{colour}"/>'
@@ -107,11 +102,6 @@ def round_levels(low: float, high: float) -> list[float]:
     step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough)
     first, last = math.ceil(low / step), math.floor(high / step)
     return [number * step for number in range(first, last + 1)]
-
-
-def _scale(value: float, domain: tuple[float, float], pixels: tuple[float, float]) -> float:
-    share = (value - domain[0]) / (domain[1] - domain[0])
-    return round(pixels[0] + share * (pixels[1] - pixels[0]), 1)
 
 
 def _text(x: float, y: float, text: str, anchor: str, colour: str = INK) -> str:

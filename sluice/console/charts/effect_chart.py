@@ -6,9 +6,10 @@ from datetime import datetime
 from markupsafe import Markup
 
 from sluice.console.charts.gate_chart import Reading
-from sluice.console.charts.svg import Scale, path_of, title
+from sluice.console.charts.svg import title
 from sluice.rollout.analysis.value_format import format_effect
 from sluice.rollout.analysis.verdict import Effect
+from sluice.svg_paths import Scale, path_of
 
 WIDTH, HEIGHT, MARGIN = 320, 96, 6
 UNCHANGED = {"ratio": 1.0, "difference": 0.0}

@@ -5,10 +5,11 @@ from datetime import datetime
 
 from markupsafe import Markup
 
-from sluice.console.charts.svg import Scale, format_time, path_of, title
+from sluice.console.charts.svg import format_time, title
 from sluice.rollout.analysis.sequential_gate import E_VALUE_UNIT
 from sluice.rollout.analysis.value_format import format_value
 from sluice.rollout.analysis.verdict import Check, Outcome, Verdict
+from sluice.svg_paths import Scale, path_of
 
 WIDTH, HEIGHT, MARGIN = 160, 36, 3
 POINTS_MAX = 60

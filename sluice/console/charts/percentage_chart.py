@@ -5,8 +5,9 @@ from datetime import datetime, timedelta
 
 from markupsafe import Markup
 
-from sluice.console.charts.svg import Scale, format_time, step_path, title
+from sluice.console.charts.svg import format_time, title
 from sluice.rollout.engine.event_chain import Event
+from sluice.svg_paths import Scale, step_path
 
 WIDTH, HEIGHT = 720, 200
 LEFT, RIGHT, TOP, BOTTOM = 62, 14, 14, 28
