@@ -135,7 +135,7 @@ LedgerKind = Literal["check", "report", "event", "start", "state"]
 
 
 class LedgerEntry(Model):
-    """One row of evidence; ``body`` is JSON. (rollout_id, key) is unique.
+    """One row of evidence; ``body`` is JSON. ``rollout_id`` and ``key`` together are unique.
 
     ``digest`` links a row to the one before it (``evidence_chain``). Events have their own chain.
     """

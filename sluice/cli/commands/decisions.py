@@ -22,9 +22,11 @@ from sluice.rollout.units import parse_duration
 ABORT_TIMEOUT_SECONDS = 2
 
 
-def _send_command(verb: Verb, flag: str | None, words: tuple[str, str], json: bool) -> None:
+def _send_command(
+    verb: Verb, flag: str | None, reason_and_actor: tuple[str, str], json: bool
+) -> None:
     """Send a command with a reason and an actor (empty: the actor of the context)."""
-    reason, by = words
+    reason, by = reason_and_actor
     command = Command(actor=by or Context.read().actor, reason=reason)
     asyncio.run(_send(flag, verb, command, json))
 
@@ -125,9 +127,7 @@ def approve(  # noqa: PLR0913, PLR0917  who, why and on what: one option each
     reason: ReasonOption = "",
     evidence: Annotated[
         str,
-        typer.Option(
-            help="The check whose readings you saw; default: the newest, evidence_id now."
-        ),
+        typer.Option(help="The check whose readings you saw; default: the newest, which is shown."),
     ] = "",
     by: ActorOption = "",
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,

@@ -91,7 +91,7 @@ def require_own_servers(environment: Mapping[str, str], home: Path) -> None:
         )
 
 
-async def _run_demo(stack: Stack, wish: DemoOptions) -> int:
+async def _run_demo(stack: Stack, options: DemoOptions) -> int:
     began = time.monotonic()
     plan = load_plan(data_file(PLAN))
     await _start_servers(stack, began)
@@ -117,9 +117,9 @@ async def _run_demo(stack: Stack, wish: DemoOptions) -> int:
     ui = f"{context.environment.get('TEMPORAL_UI_URL', '')}/namespaces/default/workflows"
     print_note(f"[{time.monotonic() - began:5.1f} s] rollout started; Temporal UI: {ui}")
     print_note(f"console (the link works once): {console_link}")
-    fault = FAULTS[wish.fault] if wish.fault else None
-    if fault is not None and wish.fault_step:
-        fault = type(fault)(fault.kind, plan.step(wish.fault_step).name, fault.description)
+    fault = FAULTS[options.fault] if options.fault else None
+    if fault is not None and options.fault_step:
+        fault = type(fault)(fault.kind, plan.step(options.fault_step).name, fault.description)
     injector = FaultInjector(redis, context.environment_name, fault)
     view = choose_view(Console(), context.links, as_json=False)
     state = await follow(rollouts, plan.flag, view, injector.inject_if_due)
@@ -133,8 +133,8 @@ async def attest_all(rollouts: Rollouts, plan: RolloutPlan) -> None:
 
     Sent by signal: the worker has only just started, and an update would wait for its answer.
     """
-    for word in attestations_for(plan):
-        await rollouts.send_signal(plan.flag, Verb.ATTEST, word)
+    for attestation in attestations_for(plan):
+        await rollouts.send_signal(plan.flag, Verb.ATTEST, attestation)
 
 
 async def _start_servers(stack: Stack, began: float) -> None:
