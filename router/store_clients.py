@@ -8,14 +8,14 @@ import asyncio
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import asyncpg  # type: ignore[import-untyped]  # it ships no types
 import httpx
 from redis.asyncio import BlockingConnectionPool, Redis
 
 from router.backends.point_search import ConnectionLimits, PointSearch
-from router.backends.postgres_pool import PostgresPool, split_pooler_option
+from router.backends.postgres_pool import PostgresPool, keep_session, split_pooler_option
 from router.backends.vector_store import AbsentVectorStore, EmbeddedVectorStore, VectorStore
 from router.errors import RouterSettingsError
 from router.settings import StoreSettings
@@ -67,6 +67,7 @@ def open_neo4j(stores: StoreSettings) -> "AsyncDriver":
         max_transaction_retry_time=1.0,
         max_connection_pool_size=POOL_SIZE,
         notifications_min_severity="OFF",
+        telemetry_disabled=True,  # else one more message with each statement
     )
 
 
@@ -124,6 +125,7 @@ async def open_postgres(stores: StoreSettings) -> PostgresPool:
         max_size=POOL_SIZE,
         timeout=CONNECT_SECONDS,
         command_timeout=5,
+        reset=keep_session,
         # Behind a transaction pooler a prepared statement must not outlive its transaction.
         statement_cache_size=0 if is_pooled else 100,
     )
@@ -137,9 +139,12 @@ async def open_stores(stores: StoreSettings, *, vectors_required: bool = True) -
     return StoreClients(open_neo4j(stores), stores.neo4j_database, pool, vectors)
 
 
-def open_redis(url: str) -> "Redis":
+def open_redis(url: str, socket_timeout: float | None = CONNECT_SECONDS) -> "Redis":
     """Return the client for cache, flags and learning; its replies are bytes."""
-    limits = {"socket_timeout": CONNECT_SECONDS, "socket_connect_timeout": CONNECT_SECONDS}
+    limits: dict[str, Any] = {
+        "socket_timeout": socket_timeout,
+        "socket_connect_timeout": CONNECT_SECONDS,
+    }
     if parse_sentinel_url(url):
         return connect(url, **limits)
     pool = BlockingConnectionPool.from_url(
@@ -151,9 +156,20 @@ def open_redis(url: str) -> "Redis":
 def open_redis_clients(
     supplied: "Redis | None", stores: StoreSettings
 ) -> "tuple[Redis, Redis | None]":
-    """Return the client of the flags, and the cache's own where it has an address of its own."""
-    cache = open_redis(stores.redis_cache_url) if stores.redis_cache_url else None
-    return supplied or open_redis(stores.redis_url), cache
+    """Return the client of the flags, and the cache's own unless both are ``supplied``."""
+    if supplied is not None:
+        cache = _open_cache_redis(stores.redis_cache_url) if stores.redis_cache_url else None
+        return supplied, cache
+    cache = _open_cache_redis(stores.redis_cache_url or stores.redis_url)
+    return open_redis(stores.redis_url), cache
+
+
+def _open_cache_redis(url: str) -> "Redis":
+    """Return the cache's client. Each use has a deadline, so the driver needs none.
+
+    The driver starts a task for the deadline of each command that it sends.
+    """
+    return open_redis(url, socket_timeout=None)
 
 
 async def _close_pool(pool: PostgresPool) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import asyncpg  # type: ignore[import-untyped]  # it ships no types
 
 from router.backends.base import SearchRequest
+from router.backends.postgres_pool import keep_session
 from router.catalog.model import Catalog
 from router.catalog_search.form_search import FormResult, FormSearch
 from router.catalog_search.rows import form_result
@@ -43,7 +44,7 @@ async def open_read_only_pool(dsn: str) -> Any:  # noqa: ANN401 - asyncpg is unt
         command_timeout=STATEMENT_MS_MAX / 1000 + 1,
         statement_cache_size=0 if pooled else 200,
         server_settings=settings,
-        init=None,
+        reset=keep_session,
     )
 
 

@@ -1,11 +1,11 @@
 """Bodies of the HTTP interface (docs/contracts.md, "HTTP of a router process")."""
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic_core import to_json
 
 from router.answer import Answer
-from router.backends.base import Hit
 from router.learning import UserFeedback
 
 # A lone half of a surrogate pair is not text, and stores refuse it.
@@ -82,34 +82,21 @@ class AnswerBody(BaseModel):
     phases_ms: dict[str, float] | None = None
     explanation: dict[str, Any] | None = None
 
-    @classmethod
-    def from_answer(cls, answer: Answer, *, explain: bool = False) -> Self:
-        """From the router's answer, which is trusted: nothing is validated again."""
-        return cls.model_construct(  # type: ignore[return-value]  # pydantic's plugin forgets Self
-            query_id=answer.query_id,
-            intent=answer.intent,
-            confidence=round(answer.confidence, 4),
-            tier=answer.tier,
-            cohort=answer.cohort,
-            backends=list(answer.backends),
-            results=[ResultBody.model_construct(**_result_fields(hit)) for hit in answer.results],
-            cached=answer.cached,
-            degraded=answer.degraded,
-            failures=dict(answer.failures),
-            complexity=answer.complexity,
-            corrections=list(answer.corrections),
-            left_out=list(answer.left_out),
-            interpretation=answer.interpretation,
-            value=answer.value,
-            latency_ms=answer.latency_ms,
-            trace_id=answer.trace_id,
-            phases_ms=dict(answer.phases_ms) if explain else None,
-            explanation=dict(answer.explanation) if explain else None,
-        )
+
+def answer_json(answer: Answer, *, explain: bool = False) -> bytes:
+    """Return an ``AnswerBody`` as JSON. The answer is the router's own, so no model validates it."""
+    fields = {name: getattr(answer, name) for name in _ANSWER_FIELDS}
+    fields["confidence"] = round(answer.confidence, 4)
+    fields["results"] = [
+        {name: getattr(hit, name) for name in _RESULT_FIELDS} for hit in answer.results
+    ]
+    if not explain:
+        fields |= {"phases_ms": None, "explanation": None}
+    return to_json(fields, inf_nan_mode="null")
 
 
-def _result_fields(hit: Hit) -> dict[str, Any]:
-    return {name: getattr(hit, name) for name in ResultBody.model_fields}
+_RESULT_FIELDS = tuple(ResultBody.model_fields)
+_ANSWER_FIELDS = tuple(AnswerBody.model_fields)
 
 
 class FeedbackBody(BaseModel):

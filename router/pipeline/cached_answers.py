@@ -14,10 +14,10 @@ from router.learning import Decision, LearningError
 from router.observability import trace
 from router.observability.metrics import RouterMetrics
 from router.overload.circuit_breaker import FAILURES_MAX, CircuitBreaker
-from router.overload.timeouts import wait_within
 from router.phases.phase_switches import Assignment
 
 WRITES_MAX = 64  # concurrent writes; above this an answer is not cached
+WRITE_SECONDS = 2.0
 
 logger = structlog.get_logger(__name__)
 
@@ -78,7 +78,8 @@ class AnswerCache:
             )
 
     async def run_lookup(self, lookup: Coroutine[Any, Any, CacheEntry | None]) -> CacheEntry | None:
-        return await wait_within(self._seconds, lookup)
+        async with asyncio.timeout(self._seconds):  # Redis' driver ends at once when cancelled
+            return await lookup
 
     def write_in_background(self, write: Coroutine[Any, Any, None]) -> None:
         """Write outside of the query; drop the write above ``WRITES_MAX``."""
@@ -150,7 +151,8 @@ class CacheSession:
         self, cache: SemanticCache, entry: CacheEntry, vector: Vector | None, sources: list[str]
     ) -> None:
         try:
-            await cache.put(self._scope, entry, vector, sources)
+            async with asyncio.timeout(WRITE_SECONDS):
+                await cache.put(self._scope, entry, vector, sources)
         except CACHE_FAILURES as error:
             self._answer_cache.record_failure(self._scope, error)
 
