@@ -8,11 +8,11 @@ import asyncio
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import asyncpg  # type: ignore[import-untyped]  # it ships no types
 import httpx
-from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio import BlockingConnectionPool, ConnectionPool, Redis
 
 from router.backends.point_search import ConnectionLimits, PointSearch
 from router.backends.postgres_pool import PostgresPool, keep_session, split_pooler_option
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS = 2
 POOL_SIZE = 16
+CACHE_CONNECTIONS_MAX = 256
+"""More than the lookups and writes that a process lets run at once."""
 KEEP_ALIVE_SECONDS = 2.0
 """Less than Qdrant's own 5: it must not close a connection just as a search goes out on it."""
 
@@ -139,12 +141,9 @@ async def open_stores(stores: StoreSettings, *, vectors_required: bool = True) -
     return StoreClients(open_neo4j(stores), stores.neo4j_database, pool, vectors)
 
 
-def open_redis(url: str, socket_timeout: float | None = CONNECT_SECONDS) -> "Redis":
+def open_redis(url: str) -> "Redis":
     """Return the client for cache, flags and learning; its replies are bytes."""
-    limits: dict[str, Any] = {
-        "socket_timeout": socket_timeout,
-        "socket_connect_timeout": CONNECT_SECONDS,
-    }
+    limits = {"socket_timeout": CONNECT_SECONDS, "socket_connect_timeout": CONNECT_SECONDS}
     if parse_sentinel_url(url):
         return connect(url, **limits)
     pool = BlockingConnectionPool.from_url(
@@ -167,9 +166,15 @@ def open_redis_clients(
 def _open_cache_redis(url: str) -> "Redis":
     """Return the cache's client. Each use has a deadline, so the driver needs none.
 
-    The driver starts a task for the deadline of each command that it sends.
+    The driver starts a task for the deadline of each command that it sends. A pool in which nobody
+    waits for a connection takes less time too.
     """
-    return open_redis(url, socket_timeout=None)
+    if parse_sentinel_url(url):
+        return open_redis(url)
+    pool = ConnectionPool.from_url(
+        url, max_connections=CACHE_CONNECTIONS_MAX, socket_connect_timeout=CONNECT_SECONDS
+    )
+    return Redis.from_pool(pool)
 
 
 async def _close_pool(pool: PostgresPool) -> None:

@@ -57,9 +57,8 @@ def rank(search: SearchRequest, subgraph: Subgraph) -> list[Hit]:
         search = replace(search, time_range=None)
     question = _Question(search.query)
     target_kinds = _target_kinds(question.stems, subgraph.named_records, subgraph.named_paths)
-    follows = bool(target_kinds) or any(
-        question.count_relations(row["via"]) for row in subgraph.named_paths
-    )
+    paths = {tuple(row["via"]) for row in subgraph.named_paths}
+    follows = bool(target_kinds) or any(map(question.count_relations, paths))
     share = SIMILARITY_WEIGHT_WITH_PATH if follows else 1.0
     best: dict[str, tuple[float, GraphRow]] = {}
     for row, score in _path_scores(question, subgraph, target_kinds):
@@ -78,7 +77,6 @@ class _Question:
         self._word_stems = [stem(word) for word in self._words]
         self._text = " ".join(self._words)
         self._overlaps: dict[str, float] = {}
-        self._relations: dict[tuple[str, ...], int] = {}
 
     def word_overlap(self, row: GraphRow) -> float:
         """Return the share of the question's words that the record contains."""
@@ -90,14 +88,9 @@ class _Question:
             share = self._overlaps[row["id"]] = len(self.stems & words) / len(self.stems)
         return share
 
-    def count_relations(self, via: Sequence[str]) -> int:
+    def count_relations(self, path: Sequence[str]) -> int:
         """Count the links of the path whose relation is in the question."""
-        path = tuple(via)
-        count = self._relations.get(path)
-        if count is None:
-            count = sum(not self.stems.isdisjoint(_relation_stems(kind)) for kind in path)
-            self._relations[path] = count
-        return count
+        return sum(not self.stems.isdisjoint(_relation_stems(kind)) for kind in path)
 
     def verb_place(self, relation: str) -> int | None:
         """Return the place of the relation's own verb in the question."""
@@ -165,8 +158,7 @@ def _target_kinds(
     """
     entry_kinds = {entry["kind"] for entry in entries}
     kinds: dict[str, int] = {}
-    for row in rows:
-        kind, hops = row["kind"], len(row["via"])
+    for kind, hops in {(row["kind"], len(row["via"])) for row in rows}:  # few pairs, many rows
         if kind not in entry_kinds and stem(kind) in stems:
             kinds[kind] = min(hops, kinds.get(kind, hops))
     return kinds

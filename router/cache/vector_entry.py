@@ -10,17 +10,18 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic_core import from_json
 
 _BYTE, _TINY = 127, 1e-12
 
 
 @dataclass(frozen=True, slots=True)
 class VectorEntry:
-    """An element of the vector set; ``vector`` is in bytes, of any length."""
+    """An element of the vector set; ``vector`` is a byte per number, of any length."""
 
     digest: str
     query: str
-    vector: NDArray[np.int8]
+    vector: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +41,8 @@ def encode_entry(query: str, vector: NDArray[np.float32]) -> str:
 def decode_entry(digest: str, attributes: bytes | str | None) -> VectorEntry | None:
     """Decode an element; return None for one of another program."""
     try:
-        stored = json.loads(attributes or "")
-        vector = np.frombuffer(b64decode(stored["vector"]), np.int8)
-        return VectorEntry(digest, str(stored["query"]), vector)
+        stored = from_json(attributes or "")
+        return VectorEntry(digest, str(stored["query"]), b64decode(stored["vector"]))
     except (ValueError, KeyError, TypeError):
         return None
 
@@ -52,11 +52,12 @@ def rank_by_cosine(
 ) -> list[SimilarQuestion]:
     """Rank entries by cosine, the nearest first."""
     same_size = [
-        entry for entry in entries if entry is not None and entry.vector.size == vector.size
+        entry for entry in entries if entry is not None and len(entry.vector) == vector.size
     ]
     if not same_size:
         return []
-    rows = np.stack([entry.vector for entry in same_size]).astype(np.float32)
+    numbers = np.frombuffer(b"".join(entry.vector for entry in same_size), np.int8)
+    rows = numbers.reshape(len(same_size), -1).astype(np.float32)
     lengths = np.linalg.norm(rows, axis=1) * np.linalg.norm(vector)
     cosines = np.clip(rows @ vector / np.maximum(lengths, _TINY), -1.0, 1.0).tolist()
     neighbours = [

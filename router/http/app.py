@@ -1,7 +1,6 @@
 """HTTP application of the router: handlers translate between HTTP and QueryRouter."""
 
 import asyncio
-import gc
 import json
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -32,6 +31,7 @@ from router.errors import (
 )
 from router.http.api_docs import add_api_docs
 from router.http.api_keys import ApiKeys, Principal
+from router.http.garbage_collection import spare_collections
 from router.http.middleware import Refuse, RequestLimits, RequestMiddleware
 from router.http.operations import add_operations
 from router.http.schemas import (
@@ -52,8 +52,6 @@ from router.router import QueryRouter
 from sluice.flags.redis.process_registry import ServiceProcess
 
 KEYS_RELOAD_SECONDS = 2.0
-YOUNG_OBJECTS_MAX = 10_000
-"""New objects between two collections; Python's 700 are the objects of a single answer."""
 logger = structlog.get_logger(__name__)
 _STATUS: dict[type[Exception], int] = {
     InvalidQuestion: 422,
@@ -168,7 +166,7 @@ def _lifespan(
             except RouterSettingsError as error:
                 state.startup_error = error
                 raise
-            _spare_garbage_collection()
+            spare_collections()
             redis, environment = router.components.redis, router.settings.environment
             tasks = [
                 asyncio.create_task(send_heartbeats(redis, environment, process, router.metrics)),
@@ -182,16 +180,6 @@ def _lifespan(
                 state.telemetry.close()
 
     return lifespan
-
-
-def _spare_garbage_collection() -> None:
-    """Keep the collector from visiting what lives as long as the process, and let it run less often.
-
-    A query leaves few cycles behind, and a visit of all 200,000 objects would stop every query.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(YOUNG_OBJECTS_MAX, 10, 10)
 
 
 def _admission(router: QueryRouter, keys: ApiKeys) -> Refuse:

@@ -7,7 +7,7 @@ capacity: additive increase, multiplicative decrease (Chiu and Jain 1989). The q
 round robin, and a tenant holds at most an equal share while others wait (fair queueing, Nagle 1987).
 A tenant that sends more than its share leaves some slots free, so that the others find one at once.
 Its slots have a capacity of their own, which falls at the first delays: a free slot is of no use to
-the others while its searches take the core from theirs.
+the others while its searches take the core from theirs. Below one slot it pauses after each search.
 """
 
 import asyncio
@@ -29,6 +29,9 @@ _CAPACITY_MIN = 2
 _DECREASE_FACTOR = 0.9
 _EXCESS_DECREASE_FACTOR = 0.7
 _EXCESS_INCREASE = 0.25
+_EXCESS_CAPACITY_MIN = 0.2
+"""A tenant above its share always searches for this part of the time."""
+_PAUSE_SECONDS_MAX = 1.0
 _RESERVED_PART = 4
 """One slot in so many, and one at least, is for tenants within their share."""
 _FAVOURED_WAIT_SECONDS = 2.0
@@ -44,6 +47,7 @@ class SearchLimiter:
         self._capacity = float(limit)
         self._excess_capacity = float(limit)
         self._in_use: Counter[str] = Counter()
+        self._paused_until: dict[str, float] = {}
         self._queues: dict[str, deque[asyncio.Future[None]]] = {}
         self._mean_seconds = _INITIAL_MEAN_SECONDS
         self._shares = Shares()
@@ -59,8 +63,9 @@ class SearchLimiter:
         ``late`` is the earlier sign, at which the searches above the shares become fewer.
         """
         excess = self._excess_capacity
-        excess = excess * _EXCESS_DECREASE_FACTOR if busy or late else excess + _EXCESS_INCREASE
-        self._excess_capacity = min(float(self._limit), max(1.0, excess))
+        increase = _EXCESS_INCREASE * min(1.0, excess)
+        excess = excess * _EXCESS_DECREASE_FACTOR if busy or late else excess + increase
+        self._excess_capacity = min(float(self._limit), max(_EXCESS_CAPACITY_MIN, excess))
         if busy:
             self._capacity = max(min(_CAPACITY_MIN, self._limit), self._capacity * _DECREASE_FACTOR)
         else:
@@ -70,11 +75,16 @@ class SearchLimiter:
     def follow(self, shares: Shares) -> None:
         """Favour the tenants within their share from now on."""
         self._shares = shares
+        for tenant in self._paused_until.keys() - shares.above:
+            del self._paused_until[tenant]
 
     def expected_wait_seconds(self, tenant: str = "default") -> float:
         """Return the expected wait of the tenant's next query."""
         ahead = len(self._queues.get(tenant, ())) + 1
-        return ahead * self._mean_seconds / self._slots_for(tenant)
+        slots = float(self._slots_for(tenant))
+        if tenant in self._shares.above:
+            slots = min(slots, self._excess_capacity)
+        return ahead * self._mean_seconds / slots
 
     def is_full(self, tenant: str) -> bool:
         """Return True when the tenant's next query would wait too long for a slot."""
@@ -93,13 +103,24 @@ class SearchLimiter:
         try:
             yield must_wait
         finally:
-            self._mean_seconds += _MEAN_WEIGHT * (time.monotonic() - started - self._mean_seconds)
+            seconds = time.monotonic() - started
+            self._mean_seconds += _MEAN_WEIGHT * (seconds - self._mean_seconds)
+            self._pause(tenant, seconds)
             self._release(tenant)
 
     def _has_slot(self, tenant: str) -> bool:
+        if time.monotonic() < self._paused_until.get(tenant, 0.0):
+            return False
         return self._in_use.total() < self.capacity and self._in_use[tenant] < self._slots_for(
             tenant
         )
+
+    def _pause(self, tenant: str, seconds: float) -> None:
+        """Let a tenant above its share rest after a search, so that it holds less than one slot."""
+        self._paused_until.pop(tenant, None)
+        if tenant in self._shares.above and self._excess_capacity < 1.0:
+            rest_seconds = seconds * (1.0 / self._excess_capacity - 1.0)
+            self._paused_until[tenant] = time.monotonic() + min(rest_seconds, _PAUSE_SECONDS_MAX)
 
     def _slots_for(self, tenant: str) -> int:
         """Return the number of slots that the tenant may hold now, at least one."""
