@@ -17,11 +17,13 @@ from sluice.flags.server.api_keys import (
     format_key_line,
     generate_key,
 )
+from sluice.flags.server.event_stream import STREAMS_PER_KEY_MAX
 from sluice.flags.service.cohort_labels import CohortLabels
 from sluice.flags.signatures import load_public_keys
 
 PORT = 8016
 KEYS_VARIABLE = "SLUICE_FLAGS_API_KEYS"
+STREAMS_VARIABLE = "SLUICE_FLAGS_STREAMS_PER_KEY"
 OPEN_ACCESS_VARIABLE = "SLUICE_OPEN_ACCESS"
 LOOPBACK_HOSTS = ("127.0.0.1", "::1", "localhost")
 
@@ -30,6 +32,12 @@ def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on.")] = PORT,
     cohorts: CohortsOption = COHORTS_DEFAULT,
+    streams_per_key: Annotated[
+        int,
+        typer.Option(
+            min=1, envvar=STREAMS_VARIABLE, help="Event streams that one API key may hold at once."
+        ),
+    ] = STREAMS_PER_KEY_MAX,
 ) -> None:
     """Serve the flags over OFREP, and count the outcomes that services report.
 
@@ -52,7 +60,8 @@ def serve(
             public_keys=load_public_keys(context.environment),
         )
         labels = CohortLabels(*parse_cohorts(cohorts))
-        app = create_application(reader, FlagApiKeys(Path(path) if path else None), labels)
+        keys = FlagApiKeys(Path(path) if path else None)
+        app = create_application(reader, keys, labels, streams_per_key)
     except (FlagError, ValueError) as error:
         raise CliError(str(error), Exit.USAGE) from None
     print_note(f"OFREP at http://{host}:{port}/ofrep/v1/, outcomes at /outcomes")

@@ -59,12 +59,17 @@ class FlagApiKeys:
         """Return what opens the event stream for the key's caller; empty where no key is needed."""
         return issue_token(_hash_key(key), now) if self._path else ""
 
-    def accept_token(self, token: str, now: float) -> bool:
-        """Return True while the token is valid and its key may still evaluate."""
+    def stream_caller(self, token: str, key: str, now: float) -> str | None:
+        """Return the hash of the key that opens an event stream, or None if nothing valid does.
+
+        The caller sends a token of its key, or the key. Without a file the hash is empty.
+        """
         if self._path is None:
-            return True
-        readers = (digest for digest, scopes in self._scopes.items() if EVALUATE in scopes)
-        return any(is_valid_token(token, digest, now) for digest in readers)
+            return ""
+        readers = [digest for digest, scopes in self._scopes.items() if EVALUATE in scopes]
+        own_hash = _hash_key(key)
+        valid = (each for each in readers if each == own_hash or is_valid_token(token, each, now))
+        return next(valid, None)
 
     def reload_if_changed(self) -> None:
         """Read the file again if it changed; raise InvalidFlagError and keep the keys if it can't be."""

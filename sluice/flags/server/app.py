@@ -30,7 +30,7 @@ from sluice.flags.resolution import FLAG_NOT_FOUND
 from sluice.flags.server.access import Endpoint, guarded, key_of
 from sluice.flags.server.answers import answer_of
 from sluice.flags.server.api_keys import EVALUATE, OUTCOMES, FlagApiKeys
-from sluice.flags.server.event_stream import STREAMS_MAX, RevisionFeed
+from sluice.flags.server.event_stream import STREAMS_PER_KEY_MAX, RevisionFeed
 from sluice.flags.server.openapi import openapi_document
 from sluice.flags.server.outcome_counters import OutcomeCounters
 from sluice.flags.server.requests import (
@@ -73,11 +73,12 @@ class FlagsServer:
     keys: FlagApiKeys
     redis: Redis
     cohorts: CohortLabels = DEFAULT_LABELS
+    streams_per_key: int = STREAMS_PER_KEY_MAX
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
 
     def __post_init__(self) -> None:
         self.counters = OutcomeCounters(self.reader, self.redis, self.registry, self.cohorts)
-        self.feed = RevisionFeed(self.reader)
+        self.feed = RevisionFeed(self.reader, self.streams_per_key)
         streams = Gauge("sluice_flag_streams", "Open event streams", registry=self.registry)
         streams.set_function(lambda: self.feed.streams)
 
@@ -132,14 +133,12 @@ class FlagsServer:
     async def events(self, request: Request) -> Response:
         """Stream the changes of the configuration (OFREP event stream)."""
         token = request.query_params.get("token", "")
-        if not (
-            self.keys.accept_token(token, time.time())
-            or EVALUATE in self.keys.scopes(key_of(request))
-        ):
+        caller = self.keys.stream_caller(token, key_of(request), time.time())
+        if caller is None:
             return Response(status_code=401)
-        if self.feed.streams >= STREAMS_MAX:
-            return Response(status_code=429, headers={"Retry-After": "5"})
-        stream = self.feed.stream(request.headers.get("last-event-id", ""))
+        if refusal := self.feed.refusal(caller):
+            return JSONResponse({"errorDetails": refusal}, 429, {"Retry-After": "5"})
+        stream = self.feed.stream(request.headers.get("last-event-id", ""), caller)
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
 
@@ -202,11 +201,14 @@ class FlagsServer:
 
 
 def create_application(
-    reader: FlagReader, keys: FlagApiKeys, cohorts: CohortLabels = DEFAULT_LABELS
+    reader: FlagReader,
+    keys: FlagApiKeys,
+    cohorts: CohortLabels = DEFAULT_LABELS,
+    streams_per_key: int = STREAMS_PER_KEY_MAX,
 ) -> Starlette:
     """Return the application of one reader. Raises ValueError when its Redis URL is not valid."""
     redis = connect(reader.redis_url)
-    return FlagsServer(reader, keys, redis, cohorts).application()
+    return FlagsServer(reader, keys, redis, cohorts, streams_per_key).application()
 
 
 def _etag(content: bytes) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import AsyncGenerator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ TICK_SECONDS = 0.05
 HEARTBEAT_SECONDS = 15.0
 RETRY_MS = 1000
 STREAMS_MAX = 2000
+STREAMS_PER_KEY_MAX = 1000
+"""The default: one key, which browsers may share, cannot take the streams of all others."""
 CATCH_UP_SECONDS = 1.0
 """Longer than the lease: after it a server has the newer version, or is stale."""
 
@@ -53,13 +56,33 @@ class FlagRevision:
 class RevisionFeed:
     """The present revision of a view, and its changes for any number of streams."""
 
-    def __init__(self, view: FlagView) -> None:
+    def __init__(self, view: FlagView, streams_per_key: int = STREAMS_PER_KEY_MAX) -> None:
         self._view = view
+        self._streams_per_key = streams_per_key
+        self._streams: Counter[str] = Counter()
         self._snapshot: Snapshot | None = None
         self._confirmation = ""
         self._changed = asyncio.Event()
         self.closed = False
-        self.streams = 0
+
+    @property
+    def streams(self) -> int:
+        """Return the number of open streams."""
+        return self._streams.total()
+
+    def refusal(self, caller: str) -> str:
+        """Return the reason to refuse the caller one more stream; empty when it may open one.
+
+        ``caller`` is the hash of its API key, and empty where no keys are configured.
+        """
+        if self.streams >= STREAMS_MAX:
+            return f"this server has {STREAMS_MAX} event streams already: use another, or poll"
+        if caller and self._streams[caller] >= self._streams_per_key:
+            return (
+                f"this API key has {self._streams_per_key} event streams already: poll, or raise "
+                "SLUICE_FLAGS_STREAMS_PER_KEY"
+            )
+        return ""
 
     def current(self) -> FlagRevision:
         """Return the revision that an evaluation uses now."""
@@ -82,9 +105,9 @@ class RevisionFeed:
         self.closed = True
         self._wake()
 
-    async def stream(self, seen: str) -> AsyncGenerator[str, None]:
+    async def stream(self, seen: str, caller: str = "") -> AsyncGenerator[str, None]:
         """Yield an event for each revision after `seen`, the last id that the client knows."""
-        self.streams += 1
+        self._streams[caller] += 1
         try:
             yield f"retry: {RETRY_MS}\n\n"
             while not self.closed:
@@ -95,7 +118,8 @@ class RevisionFeed:
                 elif not await _happens(changed, HEARTBEAT_SECONDS):
                     yield ": the connection is alive\n\n"
         finally:
-            self.streams -= 1
+            self._streams[caller] -= 1
+            self._streams += Counter()  # drops callers without a stream
 
     async def catch_up(self, revision_id: str) -> None:
         """Wait until this server has the version that another one announced, or is stale."""

@@ -73,6 +73,9 @@ async def create_flags(redis_url: str) -> None:
         await flags.kill(KILLED)
 
 
+STREAMS_PER_KEY = 3
+
+
 @contextmanager
 def running_flags_server(redis_server_url: str, folder: Path) -> Iterator[RunningServer]:
     asyncio.run(create_flags(redis_server_url))
@@ -86,6 +89,7 @@ def running_flags_server(redis_server_url: str, folder: Path) -> Iterator[Runnin
         "REDIS_URL": redis_server_url,
         "SLUICE_ENVIRONMENT": ENVIRONMENT,
         "SLUICE_FLAGS_API_KEYS": str(keys),
+        "SLUICE_FLAGS_STREAMS_PER_KEY": str(STREAMS_PER_KEY),
     }
     command = [str(Path(sys.executable).with_name("sluice")), "flags", "serve", "--port", str(port)]
     process = subprocess.Popen(command, env={**os.environ, **settings})  # noqa: S603  ours

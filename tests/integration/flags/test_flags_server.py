@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import httpx
@@ -26,6 +26,7 @@ from tests.integration.flags.ofrep_server import (
     HALF,
     KILLED,
     READ_KEY,
+    STREAMS_PER_KEY,
     WRITE_KEY,
     RunningServer,
     running_flags_server,
@@ -54,6 +55,26 @@ def test_a_stream_opens_with_the_token_of_a_bulk_answer(server: RunningServer) -
         lines = reply.iter_lines()
         data = next(line for line in lines if line.startswith("data: "))
     assert json.loads(data.removeprefix("data: "))["type"] == "refetchEvaluation"
+
+
+def test_one_key_cannot_take_the_streams_of_the_others(server: RunningServer) -> None:
+    """A browser's key is public: anyone who has it must not end the updates of other callers."""
+    events = f"{server.url}/ofrep/v1/events"
+    with ExitStack() as streams:
+
+        def status(key: str) -> int:
+            headers = {"X-API-Key": key}
+            return streams.enter_context(httpx.stream("GET", events, headers=headers)).status_code
+
+        assert [status(READ_KEY) for _ in range(STREAMS_PER_KEY)] == [200] * STREAMS_PER_KEY
+        refused = httpx.get(events, headers={"X-API-Key": READ_KEY})
+        assert refused.status_code == 429
+        assert "retry-after" in refused.headers
+        assert "SLUICE_FLAGS_STREAMS_PER_KEY" in refused.json()["errorDetails"]
+        assert status(WRITE_KEY) == 200
+    wait_for(lambda: server.metric("sluice_flag_streams") == 0)
+    with httpx.stream("GET", events, headers={"X-API-Key": READ_KEY}) as reply:
+        assert reply.status_code == 200
 
 
 def test_every_answer_is_as_the_openapi_document_says(
