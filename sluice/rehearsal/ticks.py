@@ -16,8 +16,11 @@ _LOOKAHEAD_TICKS, _HANDOVER_TICKS = 1440, 360
 
 
 def tick_seconds(plan: RolloutPlan) -> float:
-    """Return the scrape interval: a minute, or less for plans with short windows or strict freshness."""
-    windows = [gate.window for _, gate in plan.rules()]
+    """Return the scrape interval: a minute, or less for plans with short windows or strict freshness.
+
+    A dry run decides nothing, so its window does not count.
+    """
+    windows = [gate.window for _, gate in plan.rules() if not gate.dry_run]
     shortest = min([*windows, *(step.interval for step in plan.steps)]).total_seconds()
     longest = min(shortest / 4, plan.stale_after.total_seconds())
     return next((tick for tick in _TICK_CHOICES if tick <= longest), _TICK_CHOICES[-1])

@@ -138,8 +138,10 @@ def _prefetch_statistical_red_flag(course: Timeline, flag: Gate) -> None:
 
 
 def _prefetch_gate(course: Timeline, gate: Gate, guarded: WatchSpec) -> None:
+    """Read the gate's checks from the time on at which its whole window is live."""
     step, tape = course.entries[-1].step, course.entries[-1].recording
-    first = tape.entry_epoch + (step.initial_delay + step.interval).total_seconds()
+    delay = max(step.initial_delay + step.interval, gate.window)
+    first = tape.entry_epoch + delay.total_seconds()
     for promql in gate_queries([gate], guarded):
         tape.readings.prefetch_at(promql, first, step.interval.total_seconds())
 

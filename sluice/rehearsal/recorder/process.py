@@ -37,7 +37,7 @@ class Recorder:
     def start_timeline(self, spec: TimelineSpec) -> None:
         """Begin another timeline; its prefetched steps are recorded already."""
         self._timeline = Timeline(spec.plan, spec.scenario, spec.seed, self._pool, spec.begin)
-        self._sent_counts: dict[datetime, dict[str, int]] = {}
+        self._sent_batches: dict[datetime, int] = {}
         self._prefetcher.start(self._timeline, self._baseline)
 
     def enter_step(self, index: int, at: datetime) -> None:
@@ -50,7 +50,9 @@ class Recorder:
         """Return the readings of the step live at ``at`` that were not sent yet, ``promql`` included."""
         self._timeline.query(promql, at)
         entry, _ = self._timeline.locate(at)
-        return entry.recording.readings.unsent_readings(self._sent_counts.setdefault(entry.at, {}))
+        count = self._sent_batches.get(entry.at, 0)
+        readings, self._sent_batches[entry.at] = entry.recording.readings.readings_after(count)
+        return readings
 
     def sample_ages(self, at: datetime) -> Floats:
         """Return the sample age at each tick of the step live at ``at``."""

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
 from threading import RLock
 from typing import Protocol
 
@@ -52,18 +51,24 @@ class ReadAheadCache:
     def __init__(self, recording: RecordedSpan) -> None:
         self._recording = recording
         self._check_readings: dict[str, dict[int, float]] = {}
+        self._batches: list[tuple[str, dict[int, float]]] = []
         self._last_query_epoch: dict[str, float] = {}
         self._tick_readings: dict[str, Floats] = {}
         self._columns: dict[tuple[tuple[str, ...], float], tuple[float, list[Floats]]] = {}
 
     def value_at(self, promql: str, epoch: float, step: float) -> float | None:
-        """Return one reading; prefetch at ``step`` intervals, or at shorter ones when queried so."""
+        """Return one reading; prefetch at ``step`` intervals, or at shorter ones when queried so.
+
+        The first reading comes alone: a window that is cut to the time live is another query at each
+        check, and is sent once.
+        """
         with self._recording.lock:
             readings = self._check_readings.setdefault(promql, {})
             tick = self._recording.tick_of(epoch)
             if tick not in readings:
                 since = epoch - self._last_query_epoch.get(promql, epoch)
-                self._read_ahead(promql, epoch, since if 0 < since < step else step)
+                checks = CHECKS_AHEAD if readings else 1
+                self._read_ahead(promql, epoch, since if 0 < since < step else step, checks)
             self._last_query_epoch[promql] = epoch
             return nan_to_none(readings[tick])
 
@@ -92,34 +97,36 @@ class ReadAheadCache:
             if self._recording.tick_of(epoch) not in self._check_readings.setdefault(promql, {}):
                 self._read_ahead(promql, epoch, step)
 
-    def unsent_readings(self, sent_counts: dict[str, int]) -> dict[str, dict[int, float]]:
-        """Return the readings of each expression after the first ``sent_counts``, by ticks after the entry.
+    def readings_after(self, count: int) -> tuple[dict[str, dict[int, float]], int]:
+        """Return all but the first ``count`` batches of readings, by ticks after the entry.
 
-        ``sent_counts`` is updated.
+        The second value is the count of batches now.
         """
         with self._recording.lock:
-            lead, unsent = self._recording.spec.lead_ticks, {}
-            for promql, readings in self._check_readings.items():
-                new = islice(readings.items(), sent_counts.get(promql, 0), None)
-                if new_values := {tick - lead: value for tick, value in new}:
-                    unsent[promql] = new_values
-                sent_counts[promql] = len(readings)
-            return unsent
+            later: dict[str, dict[int, float]] = {}
+            for promql, readings in self._batches[count:]:
+                later.setdefault(promql, {}).update(readings)
+            return later, len(self._batches)
 
-    def _read_ahead(self, promql: str, epoch: float, step: float) -> None:
+    def _read_ahead(
+        self, promql: str, epoch: float, step: float, checks: int = CHECKS_AHEAD
+    ) -> None:
         self._recording.record_until(epoch + self._recording.tick_seconds)
         step = max(
             self._recording.tick_seconds,
             round(step / self._recording.tick_seconds) * self._recording.tick_seconds,
         )
         count = min(
-            CHECKS_AHEAD,
+            checks,
             int((self._recording.end_epoch - self._recording.tick_seconds - epoch) // step) + 1,
         )
         times = epoch + step * np.arange(count)
         values = self._recording.client.read(promql, times, step)
-        readings = self._check_readings[promql]
-        readings.update(zip(map(self._recording.tick_of, times), values.tolist(), strict=True))
+        ticks = [self._recording.tick_of(time) for time in times]
+        lead = self._recording.spec.lead_ticks
+        self._check_readings[promql].update(zip(ticks, values.tolist(), strict=True))
+        since_entry = [tick - lead for tick in ticks]
+        self._batches.append((promql, dict(zip(since_entry, values.tolist(), strict=True))))
 
     def read_columns(self, promqls: Sequence[str], epochs: Floats, every: float) -> list[Floats]:
         """Return columns of readings at ``epochs``, ``every`` seconds apart to within a tick.

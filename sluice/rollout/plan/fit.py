@@ -32,8 +32,8 @@ EVENTS_SPREAD, DEVIATIONS = 4.0, 5.0
 REWARDS_GATE, REWARDS_RED_FLAG = 400, 100
 """Rewards whose mean keeps within 0.06, and within 0.12, of the true one."""
 _SECONDS_PER_DAY = 86_400
-CHECKS_MAX, BLOCKS_MAX = 1_344, 2_880
-"""Checks and blocks of evidence in a whole fitted rollout: twice the guide's, at an hour each."""
+CHECKS_MAX, BLOCKS_MAX = 672, 2_880
+"""Checks and blocks of evidence in a whole fitted rollout: as many checks as four weeks have hours."""
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from sluice.rehearsal.runner.core_runner import CoreRunner
 from sluice.rehearsal.runner.session import CORE_RUN_BEGIN, rehearsal_environment
 from sluice.rehearsal.runner.temporal_rehearsal import RehearsalEnvironment
 from sluice.rehearsal.ticks import tick_seconds
+from sluice.rehearsal.timeline.read_ahead_cache import CHECKS_AHEAD
 from sluice.rehearsal.timeline.step_recording import RecordingPool
 from sluice.rehearsal.timeline.timeline import Timeline
 from sluice.rehearsal.traffic.scenario import (
@@ -126,6 +127,18 @@ def test_a_step_that_was_foreseen_is_recorded_and_read_once() -> None:
         assert not next_breach(course, guarded, later, later + timedelta(hours=12)).names
     assert read
     assert (tape.end_epoch, list(tape.readings._tick_readings)) == (written, list(read))
+
+
+def test_a_query_that_may_be_sent_once_is_not_read_ahead(recording_pool: RecordingPool) -> None:
+    """A window cut to the time live is another query at each check; one that recurs is read ahead."""
+    course = Timeline(PHASE4, load_scenario("healthy"), 1, recording_pool, CORE_RUN_BEGIN)
+    readings = course.entries[0].recording.readings
+    query = 'sum(increase(router_queries_total{cohort=~"control"}[47m11s]))'
+    for hour, expected in ((1, 1), (2, CHECKS_AHEAD)):
+        assert course.query(query, CORE_RUN_BEGIN + timedelta(hours=hour))
+        batches, _ = readings.readings_after(len(readings._batches) - 1)
+        assert 1 <= len(batches[query]) <= expected
+        assert (len(batches[query]) == 1) is (hour == 1)
 
 
 async def test_a_plan_of_seconds_is_recorded_for_hours_not_days() -> None:
