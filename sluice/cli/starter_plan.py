@@ -13,8 +13,8 @@ SCHEMA_URL = "plan.schema.json"
 LONG_HOLD = timedelta(minutes=10)
 """Below this a plan is a trial: it watches each second, and rests on fewer samples."""
 FIRST_SHARE = 0.05
-QUIET_SHARE = 0.35
-"""Traffic of the quiet hours, as a part of the present one; a trial has no quiet hours."""
+QUIET_SHARE, TRIAL_SHARE = 0.35, 0.6
+"""Traffic of the quiet hours, and of a trial's quiet seconds, as a part of the present one."""
 WINDOW_MAX, RED_WINDOW_MAX = timedelta(days=2), timedelta(hours=6)
 SECONDS_PER_DAY = 86_400
 
@@ -112,7 +112,7 @@ class StarterPlan:
         """Return a window in which 5 % of the traffic has so many samples, also in quiet hours."""
         if not self.rate:
             return least
-        quiet = self.rate * FIRST_SHARE * (1.0 if self.is_trial else QUIET_SHARE)
+        quiet = self.rate * FIRST_SHARE * (TRIAL_SHARE if self.is_trial else QUIET_SHARE)
         seconds = min(int(samples) / quiet, most.total_seconds())
         step = 5 if seconds < 60 else 60  # noqa: PLR2004
         return max(least, timedelta(seconds=step * math.ceil(seconds / step)))
@@ -122,6 +122,7 @@ class StarterPlan:
         interval = _clamp(hold / 24, timedelta(seconds=1), timedelta(hours=1))
         least = _clamp(hold / 4, timedelta(seconds=10), timedelta(hours=1))
         red_least = _clamp(least, timedelta(seconds=10), timedelta(minutes=5))
+        slow_least = _clamp(least, timedelta(seconds=10), timedelta(minutes=15))
         limits = self._limits()
         window = self._window_for(limits["samples"], least, WINDOW_MAX)
         times = {
@@ -131,6 +132,7 @@ class StarterPlan:
             "interval": interval,
             "window": window,
             "red_window": self._window_for(limits["red_samples"], red_least, RED_WINDOW_MAX),
+            "slow_window": self._window_for(limits["slow_samples"], slow_least, RED_WINDOW_MAX),
             "hold": max(hold, window),
             "dark_hold": window,
             "stable_for": 2 * interval,
@@ -139,6 +141,10 @@ class StarterPlan:
         return {name: format_duration(whole_seconds(value)) for name, value in times.items()}
 
     def _limits(self) -> dict[str, str]:
+        """Return thresholds and counts.
+
+        One failure of ten requests is no spike, and the p99 of fifty is the slowest of them.
+        """
         is_trial = self.is_trial
         return {
             "error_rate": f"{self.error_rate * 100:g}%",
@@ -148,6 +154,9 @@ class StarterPlan:
             "latency_spike": f"{2 * self.latency:g}",
             "samples": "10" if is_trial else "100",
             "red_samples": "10" if is_trial else "50",
+            "slow_samples": "10" if is_trial else "400",
+            "min_events": "3" if is_trial else "5",
+            "consecutive": "3" if is_trial else "2",
         }
 
 

@@ -3,6 +3,8 @@
 import json as json_module
 import math
 import sys
+from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,11 +22,13 @@ from sluice.rollout.plan.schema import RolloutPlan
 from sluice.rollout.units import format_count, parse_duration, parse_threshold
 
 SERVICE_METRIC = "sluice_requests_total"
-CANDIDATES_MAX = 8
+CANDIDATES_MAX, VALUES_MAX = 12, 4
+_RUNTIME_PREFIXES = ("python_", "process_", "go_", "nodejs_", "jvm_")
 REQUEST_SECONDS_MAX = 3.0
 RATE_WINDOWS = ("30s", "2m", "10m")
 """The first with two scrapes counts: over a longer one a service that has just started seems idle."""
 SCHEMAS = {"plan": RolloutPlan}
+_SERVER_LABELS = {"__name__", "job", "instance", "le"}
 
 
 def init(  # noqa: PLR0913 - one option for each thing that a first plan needs
@@ -57,20 +61,21 @@ def init(  # noqa: PLR0913 - one option for each thing that a first plan needs
     flag = flag or _ask("Flag to roll out")
     context = Context.read()
     names = parse_cohorts(cohorts)
-    _print_candidates(context, names[0], has_source=bool(requests))
     source = MetricSource(labels=f'flag="{flag}"', cohorts=names)
     if requests:
-        source = MetricSource(requests, failures, histogram, names)
+        source = MetricSource(requests, failures, histogram.removesuffix("_bucket"), names)
     job = job or _ask("The service's job in Prometheus", default=flag)
+    if not requests:
+        _print_candidates(context, job, names[0])
     try:
         plan = StarterPlan(
             flag=flag,
             job=job,
             source=source,
             environment=context.environment_name,
-            hold=parse_duration(hold),
-            error_rate=parse_threshold(error_rate),
-            latency=parse_threshold(latency),
+            hold=timedelta(seconds=_positive("--hold", hold, parse_duration(hold).total_seconds())),
+            error_rate=_positive("--error-rate", error_rate, parse_threshold(error_rate), 1.0),
+            latency=_positive("--latency", latency, parse_threshold(latency)),
             rate=_request_rate(context, source),
         )
     except QuantityError as error:
@@ -97,6 +102,13 @@ def plan_schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 
+def _positive(option: str, text: str, value: float, maximum: float = math.inf) -> float:
+    if 0 < value <= maximum:
+        return value
+    expected = "above 0" if math.isinf(maximum) else f"above 0 and at most {maximum:.0%}"
+    raise CliError(f"{option} {text!r}: must be {expected}", Exit.USAGE)
+
+
 def _ask(question: str, default: str = "") -> str:
     if not sys.stdin.isatty():
         if default:
@@ -105,24 +117,37 @@ def _ask(question: str, default: str = "") -> str:
     return str(typer.prompt(question, default=default or None, err=True))
 
 
-def _print_candidates(context: Context, label: str, *, has_source: bool) -> None:
-    """Name what Prometheus has by cohort; a Prometheus that does not answer changes nothing."""
-    if has_source:
-        return
-    names = _metrics_with_label(context, label)
-    if names is None:
+def _print_candidates(context: Context, job: str, label: str) -> None:
+    """Name the job's metrics with their labels; a Prometheus that does not answer changes nothing."""
+    matcher = f'{{job={json_module.dumps(job)},__name__=~".+_(total|bucket)"}}'
+    series = _ask_prometheus(context, "series", {"match[]": matcher})
+    if series is None:
         print_note(f"Prometheus at {context.prometheus_url} does not answer: names are not checked")
-    elif SERVICE_METRIC not in names:
-        candidates = ", ".join(names[:CANDIDATES_MAX]) or "none"
-        print_note(
-            f"Prometheus has no {SERVICE_METRIC} yet: add SluiceMiddleware to the service, or give "
-            f"--requests and --histogram. Metrics with the label {label!r}: {candidates}"
+        return
+    if any(one.get("__name__") == SERVICE_METRIC and label in one for one in series):
+        return
+    candidates = "\n  ".join(_describe_candidates(series)) or "none"
+    print_note(
+        f"Prometheus has no {SERVICE_METRIC} of job {job!r}: add SluiceMiddleware to the service, or "
+        f"give --requests, --failures, --histogram and --cohorts. Metrics of this job:\n  {candidates}"
+    )
+
+
+def _describe_candidates(series: list[dict[str, str]]) -> Iterator[str]:
+    """Yield each metric with its labels and a few of their values, as a query has them."""
+    values: dict[str, dict[str, set[str]]] = {}
+    for labels in series:
+        if labels["__name__"].startswith(_RUNTIME_PREFIXES):
+            continue
+        by_label = values.setdefault(labels["__name__"].removesuffix("_bucket"), {})
+        for name in labels.keys() - _SERVER_LABELS:
+            by_label.setdefault(name, set()).add(labels[name])
+    for metric, by_label in sorted(values.items())[:CANDIDATES_MAX]:
+        labels_text = (
+            f"{name}={'|'.join(sorted(texts)[:VALUES_MAX])}"
+            for name, texts in sorted(by_label.items())
         )
-
-
-def _metrics_with_label(context: Context, label: str) -> list[str] | None:
-    names = _ask_prometheus(context, "label/__name__/values", {"match[]": f'{{{label}!=""}}'})
-    return names and [name for name in names if name.endswith(("_total", "_bucket"))]
+        yield f"{metric} {{{', '.join(labels_text)}}}"
 
 
 def _ask_prometheus(context: Context, path: str, parameters: dict[str, str]) -> Any:  # noqa: ANN401  JSON
@@ -170,7 +195,10 @@ def _write(path: Path, text: str, *, force: bool) -> None:
         raise CliError(f"these options give no valid plan: {first}", Exit.USAGE) from None
     if path.exists() and not force:
         raise CliError(f"{path} exists; give --out, or --force to replace it", Exit.USAGE)
-    path.write_text(text, encoding="utf-8")
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise CliError(f"{path} cannot be written: {error.strerror}", Exit.USAGE) from None
     print_note(
         f"wrote {path}: {format_count(len(checked.steps), 'step')}. Next: `sluice lint {path}`, "
         f"`sluice rehearse {path}`, then `sluice start {path}`"

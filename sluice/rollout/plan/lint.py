@@ -162,7 +162,8 @@ def _false_alarm_warnings(plan: RolloutPlan, spot: GateContext) -> Iterator[str]
     rate = healthy_error_rate(plan, gate.metric, traffic)
     if units < max(gate.min_samples, 1) or rate >= gate.threshold:
         return
-    chance = probability_at_least(math.ceil(gate.threshold * units), units, rate)
+    events = max(math.ceil(gate.threshold * units), gate.min_events)
+    chance = probability_at_least(events, units, rate)
     chance **= gate.consecutive
     if chance >= FALSE_ALARM_RATE_MIN:
         yield (

@@ -47,7 +47,8 @@ def test_windows_suit_the_request_rate(source: MetricSource, seconds: int, rate:
     has_samples = rate * 0.05 * gate.window.total_seconds() >= gate.min_samples
     assert has_samples or gate.window == timedelta(days=2)
     assert plan.steps[1].hold >= gate.window
-    assert [text for _, text in lint_warnings(plan, None) if "it will hold" in text] == []
+    texts = [text for _, text in lint_warnings(plan, None)]
+    assert [text for text in texts if "it will hold" in text or "of looks" in text] == []
 
 
 @pytest.mark.parametrize("name", ["demo.yaml", "phase4.yaml"])
@@ -81,5 +82,10 @@ def test_init_writes_a_plan_and_replaces_none(tmp_path: Path) -> None:
     assert parse_plan((tmp_path / "shop.yaml").read_text()).steps[1].hold == timedelta(hours=2)
     again = init()
     assert (again.returncode, "--force" in again.stderr) == (2, True)
+    unwritable = init("--out", "missing/shop.yaml")
+    assert (unwritable.returncode, "cannot be written" in unwritable.stderr) == (2, True)
+    for option in (("--error-rate", "300%"), ("--hold", "0s"), ("--latency", "0")):
+        refused = init(*option, "--force")
+        assert (refused.returncode, option[0] in refused.stderr) == (2, True), refused.stderr
     wrong = init("--hold", "soon", "--force")
     assert (wrong.returncode, "not a duration" in wrong.stderr) == (2, True)
