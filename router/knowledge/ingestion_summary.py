@@ -30,7 +30,8 @@ class SourceReport:
 class IngestionSummary:
     """Counts of all sources. ``dangling`` links wait for records that no store has yet.
 
-    ``unlisted`` is the number of problems beyond those that are kept.
+    ``unlisted`` is the number of problems beyond those that are kept. ``unread`` counts the files of
+    folders whose format has no parser, by suffix.
     """
 
     sources: int = 0
@@ -40,6 +41,7 @@ class IngestionSummary:
     links: int = 0
     dangling: int = 0
     unlisted: int = 0
+    unread: dict[str, int] = field(default_factory=dict)
     problems: list[SourceProblem] = field(default_factory=list)
     reports: list[SourceReport] = field(default_factory=list)
 

@@ -143,7 +143,7 @@ class StarterPlan:
     def _limits(self) -> dict[str, str]:
         """Return thresholds and counts.
 
-        One failure of ten requests is no spike, and the p99 of fifty is the slowest of them.
+        One failure of ten requests is chance, and the p99 of fifty is the slowest of them.
         """
         is_trial = self.is_trial
         return {

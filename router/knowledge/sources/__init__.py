@@ -3,6 +3,7 @@
 from router.knowledge.sources.loader import (
     SUFFIXES,
     SkippedFile,
+    count_unread,
     find_sources,
     is_url,
     load_source,
@@ -27,6 +28,7 @@ __all__ = [
     "SourceError",
     "SourceNote",
     "SourceProblem",
+    "count_unread",
     "find_sources",
     "is_url",
     "load_source",

@@ -37,7 +37,7 @@ def detect_encoding(chunks: Iterable[bytes]) -> str | None:
         if not valid and len(sample) >= _SAMPLE_BYTES:
             break
     if valid and _decodes(decoder, b"", final=True):
-        return "utf-8"
+        return _wide_encoding(sample) or "utf-8"
     return _guess(sample)
 
 
@@ -49,7 +49,18 @@ def _decodes(decoder: codecs.IncrementalDecoder, chunk: bytes, *, final: bool = 
     return True
 
 
+def _wide_encoding(sample: bytes) -> str | None:
+    """Return UTF-16 without a byte order mark: every second byte of a Latin text is NUL."""
+    half = len(sample) // 2
+    high, low = (sample[at : 2 * half : 2].count(0) for at in (0, 1))
+    if min(high, low) or 2 * max(high, low) < half or not half:
+        return None
+    return "utf-16-be" if high else "utf-16-le"
+
+
 def _guess(sample: bytes) -> str | None:
+    if wide := _wide_encoding(sample):
+        return wide
     if _looks_western(sample):
         return _WESTERN
     from charset_normalizer import from_bytes  # noqa: PLC0415 - only files that need it pay for it

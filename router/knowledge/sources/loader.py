@@ -1,6 +1,7 @@
 """Sources from what a person names: files, folders and web addresses."""
 
 import posixpath
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,11 +63,24 @@ def find_sources(names: list[str]) -> Iterator[str | SkippedFile]:
             yield name
 
 
-def _find_in_folder(folder: Path) -> Iterator[str | SkippedFile]:
-    inside = folder.resolve()
+def count_unread(names: list[str]) -> dict[str, int]:
+    """Return the files of the named folders whose format has no parser, counted by suffix."""
+    folders = [Path(name) for name in names if not is_url(name) and Path(name).is_dir()]
+    suffixes = Counter(path.suffix.lower() for folder in folders for path in _visible_files(folder))
+    return {suffix: count for suffix, count in suffixes.items() if suffix not in SUFFIXES}
+
+
+def _visible_files(folder: Path) -> Iterator[Path]:
     for path in sorted(folder.rglob("*")):
         hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if hidden or path.suffix.lower() not in SUFFIXES or not path.is_file():
+        if not hidden and path.is_file():
+            yield path
+
+
+def _find_in_folder(folder: Path) -> Iterator[str | SkippedFile]:
+    inside = folder.resolve()
+    for path in _visible_files(folder):
+        if path.suffix.lower() not in SUFFIXES:
             continue
         if path.resolve().is_relative_to(inside):
             yield str(path)

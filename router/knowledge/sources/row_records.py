@@ -6,6 +6,8 @@ Known fields are ``id``, ``kind``, ``title`` (or ``name``), ``text`` (or ``descr
 A text longer than the embedding model reads is cut into pieces, linked ``PART_OF`` the record.
 """
 
+import json
+import math
 import posixpath
 import re
 from collections import Counter
@@ -54,6 +56,7 @@ class RowRecords:
         self._repeats: Counter[str] = Counter()
         self._id_lines: dict[int, int] = {}
         self._lost_dates: Counter[str] = Counter()
+        self._infinite: Counter[str] = Counter()
         self._first_lost_date: dict[str, str] = {}
 
     def parse(self, rows: Iterable[tuple[int, Row | str]]) -> ParsedItems:
@@ -104,13 +107,29 @@ class RowRecords:
             ValueError: the row cannot be a record; the message names the field.
         """
         fields = {name: self._readers.get(name, CellReader()).read(v) for name, v in row.items()}
-        fields = {name: value for name, value in fields.items() if value not in (None, "")}
+        fields = {name: value for name, value in fields.items() if self._is_value(name, value)}
         local_id = self._local_id(line, fields, row)
         fields = self._with_date(line, fields)
         yield from _to_records(self._source, self._stem, local_id, fields)
 
+    def _is_value(self, name: str, value: object) -> bool:
+        """Return False for nothing, for NaN as for an empty cell, and for an infinite number.
+
+        An infinite number is lost alone, and counted.
+        """
+        if isinstance(value, float) and math.isinf(value):
+            self._infinite[name] += 1
+            return False
+        return value not in (None, "") and value == value  # noqa: PLR0124 - NaN is not itself
+
     def problems(self) -> Iterator[SourceProblem]:
         """Yield what was left out of rows that are in, once a column."""
+        for name, count in self._infinite.items():
+            yield SourceProblem(
+                self._source.origin,
+                f"{count} value{'s' if count > 1 else ''} of {name!r} cannot be stored, since a number "
+                "must be finite: these records have no such attribute",
+            )
         for name, count in self._lost_dates.items():
             yield SourceProblem(
                 self._source.origin,
@@ -223,14 +242,15 @@ def _flatten(
             pending += [(f"{name}.{key}", v, depth + 1) for key, v in reversed(list(value.items()))]
         elif isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
             nested[name] = value
-        elif value is not None and value != []:
+        elif value is not None and value != [] and value == value:  # noqa: PLR0124 - NaN is not itself
             attributes[name] = _to_attribute(name, value)
     return attributes, nested
 
 
 def _to_attribute(name: str, value: object) -> Attribute:
-    if isinstance(value, list) and all(isinstance(item, str | int | float) for item in value):
-        return ", ".join(str(item) for item in value)
+    if isinstance(value, list):
+        plain = all(isinstance(item, str | int | float) for item in value)
+        return ", ".join(map(str, value)) if plain else json.dumps(value, ensure_ascii=False)
     if not isinstance(value, str | int | float | bool):
         raise ValueError(f"{name}: text, a number or true/false is expected, not {value!r:.60}")  # noqa: TRY004 - a bad line, like the others
     if isinstance(value, float) and not abs(value) < float("inf"):

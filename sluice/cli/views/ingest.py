@@ -18,6 +18,11 @@ def format_summary(summary: IngestionSummary, *, dry_run: bool) -> str:
     ]
     if (unlisted_count := len(summary.problems) + summary.unlisted - PROBLEMS_SHOWN) > 0:
         lines.append(f"… and {unlisted_count} more left out (--json has {len(summary.problems)})")
+    if summary.unread:
+        counts = (
+            f"{n} {suffix or 'without suffix'}" for suffix, n in sorted(summary.unread.items())
+        )
+        lines.append(f"files of other formats, not read: {', '.join(counts)}")
     return "\n".join([*lines, _totals(summary, dry_run=dry_run)])
 
 

@@ -74,7 +74,7 @@ RECORDS = {
     "months.csv": 1, "baddate.csv": 2, "prices.csv": 2, "ragged.csv": 2, "semicolons.csv": 1,
     "tabs.tsv": 1, "long.csv": 4, "empty.csv": 0, "nul.jsonl": 2, "surrogate.jsonl": 1,
     "bigint.jsonl": 1, "separator.jsonl": 1, "nested.jsonl": 3, "broken.jsonl": 2,
-    "script.jsonl": 1, "reserved.jsonl": 1, "infinite.jsonl": 1, "longtext.jsonl": 4,
+    "script.jsonl": 1, "reserved.jsonl": 1, "infinite.jsonl": 2, "longtext.jsonl": 4,
     "headings.md": 2, "setext.md": 2, "table.md": 3, "csharp.md": 2, "front.md": 1,
     "notyaml.md": 1, "bare.md": 1, "notes.txt": 1, "windows.txt": 1, "movies.csv": 1,
     "page.html": 1,

@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict
+from functools import partial
 from typing import Annotated, NoReturn
 
 import typer
@@ -23,6 +24,7 @@ from router.knowledge.sources import (
     SkippedFile,
     SourceError,
     SourceProblem,
+    count_unread,
     find_sources,
     is_url,
     load_source,
@@ -91,9 +93,9 @@ def ingest(  # noqa: PLR0913 - each is an option
     try:
         if watch and not dry_run:
             _watch(names, options, mirror=mirror, yes=yes)
-        summary = (
-            _dry_run(names, options) if dry_run else _run(names, options, mirror=mirror, yes=yes)
-        )
+        run = _dry_run if dry_run else partial(_run, mirror=mirror, yes=yes)
+        summary = run(names, options)
+        summary.unread = count_unread(names)
         print_result(json, asdict(summary), format_summary(summary, dry_run=dry_run))
     except SourceError as error:
         raise CliError(str(error), Exit.USAGE) from error

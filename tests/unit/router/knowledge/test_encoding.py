@@ -13,6 +13,8 @@ from router.knowledge.sources import ReadOptions, SourceError, load_source
         ("id;Größe\n1;süß\n", "latin-1"),
         ("José,Peña\n", "cp1252"),
         ("id;Größe\n1;süß\n", "utf-16"),
+        ("id;Größe\n1;süß\n", "utf-16-le"),
+        ("id;name\n1;alpha\n", "utf-16-be"),
         ("id;Größe\n1;süß\n", "utf-8-sig"),
         ("Привет мир, это таблица\n" * 3, "cp1251"),
     ],

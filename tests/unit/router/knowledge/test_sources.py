@@ -16,6 +16,7 @@ from router.knowledge.sources import (
     Source,
     SourceError,
     SourceProblem,
+    count_unread,
     find_sources,
     load_source,
     parse_source,
@@ -129,7 +130,7 @@ def test_csv_cells_have_types_and_the_delimiter_is_found() -> None:
         (".jsonl", '{"id": 1}\n{"id": ', "notes.jsonl:2", "not JSON"),
         (".jsonl", "[1]", "notes.jsonl:1", "an object is expected"),
         (".jsonl", '{"id": "a", "links": ["x"]}', "notes.jsonl:1", "KIND:target"),
-        (".jsonl", '{"id": "a", "n": NaN}', "notes.jsonl:1", "finite number"),
+        (".jsonl", '{"id": "a", "n": Infinity}', "notes.jsonl", "must be finite"),
         (".jsonl", '{"id": "a", "t": "x\\u0000y"}', "notes.jsonl:1", "U+0000"),
         (".jsonl", '{"id": "a", "t": "\\ud83d"}', "notes.jsonl:1", "U+D83D"),
         (".jsonl", '{"id": "a", "source": "javascript:alert(1)"}', "notes.jsonl:1", "http"),
@@ -165,6 +166,7 @@ def test_folders_are_searched_in_order_and_hidden_files_left_out(tmp_path: Path)
         path.parent.mkdir(exist_ok=True)
         path.write_text("text")
     assert [Path(str(name)).name for name in find_sources([str(tmp_path)])] == ["a.txt", "b.md"]
+    assert count_unread([str(tmp_path), "https://example.com/x.exe"]) == {".exe": 1}
 
 
 def test_a_link_out_of_the_folder_is_not_followed(tmp_path: Path) -> None:
