@@ -22,6 +22,12 @@ SEARCH_ATTRIBUTES = (
     "SluicePercentage=Double",
     "SluiceStatus=Keyword",
 )
+HTTP_HOST = "sluice.invalid"
+"""The one Host header that the HTTP API takes.
+
+Its writes need no token, and the server cannot do without it. No name server knows this name, so no
+page in a browser can send it.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +52,8 @@ class Temporal:
             part for attribute in SEARCH_ATTRIBUTES for part in ("--search-attribute", attribute)
         )
         storage = ("--db-filename", str(context.directory / "temporal.db"))
-        start = (find_executable("temporal"), "server", "start-dev", "--ip", LOOPBACK)
+        hosts = ("--dynamic-config-value", f'frontend.httpAllowedHosts=["{HTTP_HOST}"]')
+        start = (find_executable("temporal"), "server", "start-dev", "--ip", LOOPBACK, *hosts)
         interface_ports = (str(context.ports["ui"]), str(context.ports["own_ui"]))
         interface = (sys.executable, "-m", "sluice.stack.temporal_server", *interface_ports)
         return (*interface, *start, *ports, *storage, *attributes, "--log-level", "warn")
@@ -56,7 +63,8 @@ class Temporal:
             (await client.get(NAMESPACE)).raise_for_status()
             # The UI connects to the server by itself, so its own answer shows that it works too.
             interface = f"http://{context.address('ui')}/api/v1/namespaces/{NAMESPACE}"
-            (await client.get(interface)).raise_for_status()
+            own_host = {"Host": context.address("ui")}
+            (await client.get(interface, headers=own_host)).raise_for_status()
 
     async def post_start(self, context: ServiceContext) -> None:
         """Keep histories for 90 days."""
@@ -75,4 +83,4 @@ class Temporal:
 def _client(place: ServiceContext) -> httpx.AsyncClient:
     """Return a client of the server's HTTP API, which its gRPC frontend serves."""
     base = f"http://{place.address('http')}/api/v1/namespaces"
-    return httpx.AsyncClient(base_url=base, trust_env=False)
+    return httpx.AsyncClient(base_url=base, headers={"Host": HTTP_HOST}, trust_env=False)

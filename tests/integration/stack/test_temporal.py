@@ -1,5 +1,6 @@
 """The embedded Temporal server: retention, search attributes, and a UI that only reads."""
 
+import json
 from datetime import timedelta
 
 import httpx
@@ -58,4 +59,20 @@ async def test_the_temporal_ui_shows_workflows_and_refuses_to_change_them(
         assert "workflow not found" in answer.text  # the server's own words: a query passes
         shown = (await browser.get(f"{workflows}/read-only-ui")).json()["workflowExecutionInfo"]
         assert shown["status"] == "WORKFLOW_EXECUTION_STATUS_RUNNING"
+    await handle.terminate()
+
+
+async def test_a_page_in_a_browser_does_not_reach_the_servers_http_api(
+    temporal_address: str, shared_stack: Stack
+) -> None:
+    """Its writes need no token: any page could end a rollout, whose port it only has to guess."""
+    port = json.loads((shared_stack.home / "ports.json").read_text())["temporal"]["http"]
+    client = await Client.connect(temporal_address)
+    handle = await client.start_workflow("Note", id="no-foreign-page", task_queue="nobody")
+    path = "/api/v1/namespaces/default/workflows/no-foreign-page"
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as page:
+        for host in (f"127.0.0.1:{port}", "localhost", "evil.example"):
+            headers = {"Host": host, "Origin": "http://evil.example", "Content-Type": "text/plain"}
+            answer = await page.post(f"{path}/terminate", content="{}", headers=headers)
+            assert answer.status_code == 403, host
     await handle.terminate()
