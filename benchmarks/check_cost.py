@@ -99,7 +99,7 @@ async def measure_checks(
 ) -> CheckCost:
     """Judge these gates again and again, as often as the shortest window of the statistical ones ends."""
     statistical = statistical_gates(tuple(gates))
-    alphas = {gate.name: gate_alpha(plan, group, gate) for gate in statistical}
+    alphas = {gate.name: gate_alpha(plan, (group, "ramp-50"), gate) for gate in statistical}
     baseline = {
         gate.metric: Reading(metric=gate.metric, cohort="control", at=LIVE_SINCE, value=0.3)
         for gate in plan.baselines

@@ -36,6 +36,8 @@ from benchmarks.support.gates_edges import Array
 from benchmarks.support.gates_traffic import ERROR_RATE
 
 SHARES = (0.05, 0.25, 0.5)
+STEPS = ("ramp-5", "ramp-25", "ramp-50")
+"""The steps of the shipped plan that have these shares; each has its own part of α."""
 ONE_GATE_ALPHA = 0.01
 """The α of a gate that shares the plan's with few others: shows what the split costs."""
 HOURS = 14 * DAY_HOURS
@@ -76,7 +78,7 @@ READ = {
     "reward_evidence": frozenset({"rewards"}),
 }
 """The counters that a gate reads; version 0.1 read the slow ones for both of latency."""
-WITH_PAST = frozenset({"log_times", "rewards"})
+WITH_PAST = frozenset({"failures", "log_times", "rewards"})
 METRICS = {"error_evidence": "errors", "reward_evidence": "reward"}
 GATES = (
     "sample_ratio",
@@ -140,25 +142,29 @@ def false_failures(world: World, runs: int, judge: Judge) -> dict[str, list[Arra
 
 def print_false_failures(runs: int, peer_runs: int) -> list[str]:
     """Print the table of null worlds; return the gates that exceed their α."""
-    alphas, missed = {name: shipped_alpha(name) for name in GATES}, []
+    alphas, missed = {name: shipped_alphas(name) for name in GATES}, []
     print(f"\n| healthy rollouts that fail in 14 days ({runs} runs; others {peer_runs}), at 5 / 25 / 50 % |"
           " worst gate as shipped (its α) | runs | 95 % interval of the worst |"
           f" 0.1 | {' | '.join(PEERS)} |")  # fmt: skip
     print("|---|---|---|---|---|---|---|---|")
     for world in NULLS:
         shares = {
-            gate: [float((peak >= -np.log(alphas[gate])).mean()) for peak in peaks]
+            gate: [
+                float((peak >= -np.log(alpha)).mean())
+                for peak, alpha in zip(peaks, alphas[gate], strict=True)
+            ]
             for gate, peaks in false_failures(world, runs, judge_now).items()
         }
-        worst = max(shares, key=lambda gate: max(shares[gate]) - alphas[gate])
+        worst = max(shares, key=lambda gate: max(shares[gate]) - max(alphas[gate]))
         low, high = binomial_interval(max(shares[worst]), runs)
         cells = [_percent(shares[worst]), f"{low:.1%} to {high:.1%}", *_others(world, peer_runs)]
-        name = f"{worst} ({alphas[worst]:.2%})"
+        name = f"{worst} ({_percent(alphas[worst])})"
         print(f"| {world.name} | {name} | {' | '.join(cells)} |", flush=True)
         missed += [
-            f"{world.name}: {gate} {max(found):.1%}"
-            for gate, found in shares.items()
-            if exceeds(max(found), runs, alphas[gate])
+            f"{world.name}: {gate} {found:.1%}"
+            for gate in shares
+            for found, alpha in zip(shares[gate], alphas[gate], strict=True)
+            if exceeds(found, runs, alpha)
         ]
     return missed
 
@@ -176,8 +182,13 @@ def _others(world: World, runs: int) -> list[str]:
     ]  # fmt: skip
 
 
+def shipped_alphas(gate: str) -> list[float]:
+    """Return the gate's parts of α at the shares."""
+    return [shipped_alpha(gate, step) for step in STEPS]
+
+
 def _percent(shares: list[float]) -> str:
-    return " / ".join(f"{100 * share:.3g}" for share in shares) + " %"
+    return " / ".join(f"{100 * share:.2g}" for share in shares) + " %"
 
 
 def binomial_interval(part: float, runs: int) -> tuple[float, float]:
@@ -197,11 +208,19 @@ def exceeds(part: float, runs: int, alpha: float) -> bool:
 
 def print_detections(runs: int) -> None:
     """Print the median hours to detect each fault."""
-    columns = ("as shipped", f"at α {ONE_GATE_ALPHA:.0%}", "no past", "0.1", "oracle", *PEERS)
+    columns = (
+        "as shipped",
+        f"at α {ONE_GATE_ALPHA:.0%}",
+        "no past",
+        "0.1",
+        "oracle",
+        "oracle at α 1%",
+        *PEERS,
+    )
     print(f"\n| median hours to detect at 5 / 25 / 50 % ({runs} runs) | {' | '.join(columns)} |")
     print(f"|---|{'---|' * len(columns)}")
     for gate, world in FAULTS:
-        alpha, metric = shipped_alpha(gate), METRICS.get(gate, "")
+        alphas, metric = shipped_alphas(gate), METRICS.get(gate, "")
         now, blind, others = (
             [evidence_in_batches(one, (share, runs), judge, parts) for share in SHARES]
             for one, judge, parts in (
@@ -215,19 +234,24 @@ def print_detections(runs: int) -> None:
             )
         )
         has_past = READ[gate] <= WITH_PAST
-        cells = [_median_hours(now, gate, at) for at in (alpha, ONE_GATE_ALPHA)]
-        cells.append(_median_hours(blind, gate, alpha) if has_past else "")
-        cells.append(_median_hours(others, f"0.1 {gate.replace('_tail', '')}", ALPHA_0_1))
-        cells += [_median_hours(others, f"{tool} {metric}", alpha) for tool in ("oracle", *PEERS)]
-        print(f"| {world.name} ({gate}, α {alpha:.2%}) | {' | '.join(cells)} |", flush=True)
+        cells = [_median_hours(now, gate, at) for at in (alphas, _alike(ONE_GATE_ALPHA))]
+        cells.append(_median_hours(blind, gate, alphas) if has_past else "")
+        cells.append(_median_hours(others, f"0.1 {gate.replace('_tail', '')}", _alike(ALPHA_0_1)))
+        cells += [_median_hours(others, f"{tool} {metric}", alphas) for tool in ("oracle", *PEERS)]
+        cells.insert(-len(PEERS), _median_hours(others, f"oracle {metric}", _alike(ONE_GATE_ALPHA)))
+        print(f"| {world.name} ({gate}, α {_percent(alphas)}) | {' | '.join(cells)} |", flush=True)
 
 
-def _median_hours(by_share: list[Evidence], gate: str, alpha: float) -> str:
+def _alike(alpha: float) -> list[float]:
+    return [alpha] * len(SHARES)
+
+
+def _median_hours(by_share: list[Evidence], gate: str, alphas: list[float]) -> str:
     """Return the medians, or nothing where nobody has such a gate."""
     if gate not in by_share[0]:
         return ""
     medians = []
-    for evidence in by_share:
+    for evidence, alpha in zip(by_share, alphas, strict=True):
         hours = first_hours(evidence[gate], alpha)
         median = float(np.quantile(hours, 0.5, method="inverted_cdf"))
         medians.append(f"{median:g}" if np.isfinite(median) else "–")

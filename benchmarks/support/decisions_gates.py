@@ -51,12 +51,12 @@ def shipped_test(name: str) -> Any:  # noqa: ANN401  each statistic has its own
     return adapter_for(statistic, gate).test
 
 
-def shipped_alpha(name: str) -> float:
-    """Return the gate's part of α in one step of the shipped plan, at the first attempt."""
+def shipped_alpha(name: str, step: str = STEP.name) -> float:
+    """Return the gate's part of α in a step of the shipped plan, at the first attempt."""
     group, gate = _shipped_gate(name)
     statistic = PLAN.metrics[gate.metric].statistic
     assert statistic is not None
-    return gate_alpha(PLAN, group, gate) * alpha_share(SequentialState(), statistic)
+    return gate_alpha(PLAN, (group, step), gate) * alpha_share(SequentialState(), statistic)
 
 
 def _shipped_gate(name: str) -> tuple[RuleGroup, Gate]:
@@ -121,16 +121,26 @@ def evidence_now(traffic: RolloutCounters, since: int = 0) -> Evidence:
 def hazard_evidence(
     test: UserHazardTest, treatment: tuple[Array, Array], control: tuple[Array, Array]
 ) -> Array:
-    """``treatment`` and ``control`` are (users hit, requests at risk), by stratum."""
-    logs = [
+    """``treatment`` and ``control`` are (users hit, requests at risk), by column of counts."""
+    columns, groups = treatment[0].shape[-1], len(test.groups)
+    logs = [_group_evidence(test, treatment, control)] if groups else []
+    logs += [
         gates_sluice.count_evidence(
             test.stratum_test(),
             (treatment[0][..., at], control[0][..., at]),
             (treatment[1][..., at], control[1][..., at]),
         )
-        for at in range(len(test.strata))
+        for at in range(groups, columns)
     ]
     return log_sum(np.stack(logs, axis=-1) + np.log(test.parts))
+
+
+def _group_evidence(
+    test: UserHazardTest, treatment: tuple[Array, Array], control: tuple[Array, Array]
+) -> Array:
+    t, c = (np.stack(x, axis=-1)[:, :, : len(test.groups)] for x in (treatment, control))
+    paid = test.group_log_ratios(t, c, np.cumsum(c, axis=1) - c)
+    return gates_sluice.wealth(test.bets, lambda hour: paid[:, hour], paid.shape[1])
 
 
 def _average(logs: list[Array]) -> Array:

@@ -15,6 +15,7 @@ from benchmarks.support.decisions_world import (
     CohortCounters,
     RolloutCounters,
     World,
+    draw_groups,
 )
 from benchmarks.support.gates_edges import SPEEDS, Array, share_above_edges
 from benchmarks.support.gates_traffic import (
@@ -109,6 +110,8 @@ class _Rollouts:
         self._is_new = rng.random(rate.shape) < NEW_USERS_SHARE
         was_treated = self._treated & ~self._is_new & (rng.random(rate.shape) < EARLIER_SHARE)
         self._rate = np.where(was_treated, world.returns, 1.0) * self._rate
+        before = np.where(self._is_new, 0.0, rate * world.past_hours)
+        self._groups = draw_groups(rng, before, failing)
         harmed = self._treated & (rng.random(rate.shape) < world.harmed_share)
         added = (world.error_rate - ERROR_RATE) / world.harmed_share
         self._failing = np.minimum(failing + np.where(harmed, added, 0.0), 1.0)
@@ -145,7 +148,7 @@ class _Rollouts:
             errors=errors,
             seen=self._per_hour(first_seen),
             new=self._per_hour(np.where(self._is_new, first_seen, np.inf)),
-            first_failures=failures[..., 0],
+            first_failures=failures[..., : len(self._groups)].sum(axis=-1),
             failures=failures,
             failure_risk=risk,
             first_slow=first_slow,
@@ -190,15 +193,17 @@ class _Rollouts:
         return self._rng.poisson(np.maximum(inside, 0)).astype(float)
 
     def _failures(self) -> tuple[Array, Array]:
-        """Users at their first, second, fourth and eighth failure, and requests at risk."""
+        """Users at their first failure by group, then second, fourth, eighth; and requests at risk."""
         hits, risks, since, before = [], [], np.zeros(self._rate.shape), 0
         limit = self._wait(self._rate, REQUESTS_COUNTED_MAX)
         for number in USER_FAILURE_STRATA:
             event = since + self._wait(self._rate * self._failing, number - before)
-            hits.append(self._per_hour(np.where(event <= limit, event, np.inf)))
             fine = self._rate * (1 - self._failing)
             enter, leave = np.minimum(since, limit), np.minimum(event, limit)
-            risks.append(hits[-1] + self._at_risk(enter, leave, fine))
+            for mask in self._groups if number == 1 else self._groups[:1] | True:
+                hit, came, gone = (np.where(mask, x, np.inf) for x in (event, enter, leave))
+                hits.append(self._per_hour(np.where(event <= limit, hit, np.inf)))
+                risks.append(hits[-1] + self._at_risk(came, gone, fine))
             since, before = event, number
         return np.stack(hits, axis=-1), np.stack(risks, axis=-1)
 

@@ -2,8 +2,17 @@
 
 from dataclasses import dataclass, fields
 
+import numpy as np
+from numpy.typing import NDArray
+
 from benchmarks.support.gates_edges import Array
 from benchmarks.support.gates_traffic import ERROR_RATE
+from sluice.flags.service.user_record import (
+    FAILURE_GROUPS,
+    FEW_BELOW,
+    FORECAST_SHAPE,
+    MANY_FROM,
+)
 
 WEEK_HOURS, DAY_HOURS = 168.0, 24
 
@@ -74,3 +83,16 @@ class RolloutCounters:
         """Return the hours before ``hour``."""
         cohorts = [one.between(0, hour) for one in (self.treatment, self.control)]
         return RolloutCounters(self.share, *cohorts)
+
+
+def draw_groups(
+    rng: np.random.Generator, mean_requests: Array, failing: Array
+) -> NDArray[np.bool_]:
+    """Draw the past of users, of shape (runs, users); return a mask of users for each group."""
+    failures = rng.poisson(mean_requests * failing)
+    requests = failures + rng.poisson(mean_requests * (1 - failing))
+    everyone = failures.sum(axis=1) / np.maximum(requests.sum(axis=1), 1)
+    usual = requests * everyone[:, None]
+    forecast = (failures + FORECAST_SHAPE) / (usual + FORECAST_SHAPE)
+    number = np.digitize(forecast, (FEW_BELOW, MANY_FROM))
+    return np.stack([number == group for group in range(len(FAILURE_GROUPS))])

@@ -6,7 +6,7 @@
 -- The first row is the time in microseconds. It changes when the records were lost, because every
 -- user counts again from then on. The second row has the totals of the past.
 -- Another row, all as before: requests, failures, slow edges, ever seen, the number and sum of log
--- times and of rewards, and the same four of the user's past.
+-- times and of rewards, the same four of the user's past, and its requests and failures in the past.
 local since = redis.call("GET", KEYS[2])
 if not since or redis.call("EXISTS", KEYS[1]) == 0 then
   local now = redis.call("TIME")
@@ -28,14 +28,14 @@ local function add(values, count, sum, max)
   end
   return count, sum
 end
-local rows = {since, redis.call("HMGET", KEYS[5], "answers", "log_time", "rewards", "reward")}
+local rows = {since, redis.call("HMGET", KEYS[5], "answers", "log_time", "rewards", "reward", "requests", "failures")}
 for at = 3, #ARGV, 8 do
   local base, lasting = tonumber(ARGV[at]) * BITS, tonumber(ARGV[at + 1])
   local requests, failures = get(KEYS[1], "u8", base), get(KEYS[1], "u8", base + 8)
   local answers, log_time = get(KEYS[1], "u8", base + 16), get(KEYS[1], "u16", base + 24)
   local reward = get(KEYS[1], "u16", base + 40)
   local slow, rewards = get(KEYS[1], "u4", base + 56), get(KEYS[1], "u4", base + 60)
-  local row = {requests, failures, slow, 1, answers, log_time, rewards, reward, 0, 0, 0, 0}
+  local row = {requests, failures, slow, 1, answers, log_time, rewards, reward, 0, 0, 0, 0, 0, 0}
   set("u8", base, math.min(requests + tonumber(ARGV[at + 3]), 255))
   set("u8", base + 8, math.min(failures + tonumber(ARGV[at + 4]), 255))
   set("u4", base + 56, math.max(slow, tonumber(ARGV[at + 5])))
@@ -51,6 +51,7 @@ for at = 3, #ARGV, 8 do
   local past = lasting * BITS
   row[9], row[10] = get(KEYS[4], "u8", past), get(KEYS[4], "u16", past + 8)
   row[11], row[12] = get(KEYS[4], "u8", past + 24), get(KEYS[4], "u16", past + 32)
+  row[13], row[14] = get(KEYS[4], "u10", past + 48), get(KEYS[4], "u6", past + 58)
   rows[#rows + 1] = row
 end
 for number, key in ipairs(KEYS) do

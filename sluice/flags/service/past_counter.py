@@ -1,4 +1,4 @@
-"""Users' values before a rollout: what predicts them afterwards.
+"""Users' values and failures before a rollout: what predicts them afterwards.
 
 They are written at 0 % only, where every user has the control, so no treatment has touched them.
 """
@@ -33,10 +33,17 @@ class _PendingValues:
 
     log_times: list[int] = field(default_factory=list)
     rewards: list[int] = field(default_factory=list)
+    requests: int = 0
+    failures: int = 0
+
+    def arguments(self, slot: int) -> list[int | str]:
+        """Return the user's arguments of `count_past.lua`."""
+        values = (",".join(map(str, one)) for one in (self.log_times, self.rewards))
+        return [slot, *values, self.requests, self.failures]
 
 
 class PastCounter:
-    """Keeps what each user's log times and rewards were before the rollout."""
+    """Keeps what each user's log times, rewards and failures were before the rollout."""
 
     def __init__(self, redis: Redis, prefix: str, metrics: UserMetrics) -> None:
         self._count_past = redis.register_script(COUNT_PAST)
@@ -46,8 +53,12 @@ class PastCounter:
         self._pending_count = 0
 
     def record_query(self, user: CountedUser, request: CountedRequest) -> None:
-        """Note the time of an uncached answer. Never waits, never raises."""
-        if request.seconds is not None and (values := self._values(user)) is not None:
+        """Note a request, and the time of an uncached answer. Never waits, never raises."""
+        if (values := self._values(user)) is None:
+            return
+        values.requests += 1
+        values.failures += request.failed
+        if request.seconds is not None:
             values.log_times.append(request.log_steps)
 
     def record_reward(self, user: CountedUser, reward: float) -> None:
@@ -71,10 +82,7 @@ class PastCounter:
     async def _flush_users(self, batch: list[tuple[int, _PendingValues]]) -> None:
         arguments: list[int | str] = [LASTING_TTL_SECONDS]
         for slot, values in batch:
-            arguments += [
-                slot,
-                *(",".join(map(str, v)) for v in (values.log_times, values.rewards)),
-            ]
+            arguments += values.arguments(slot)
         try:
             async with asyncio.timeout(FLUSH_TIMEOUT_SECONDS):
                 await self._count_past(keys=self._keys, args=arguments)

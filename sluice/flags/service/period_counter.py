@@ -25,6 +25,7 @@ from sluice.flags.service.user_record import (
     HOURLY_REQUESTS_COUNTED_MAX,
     REQUESTS_COUNTED_MAX,
     CountedRequest,
+    FailureHistory,
     UserIncrements,
     UserRecord,
     count_requests,
@@ -131,7 +132,7 @@ def past_keys(prefix: str) -> list[str]:
 Row = Sequence[int]
 """What `count_users.lua` returns of one user."""
 Totals = Sequence[str | bytes | None]
-"""Numbers and sums of all users' log times and rewards before the rollout."""
+"""Of all users before the rollout: numbers and sums of log times and rewards, requests, failures."""
 
 
 class PeriodCounter:
@@ -209,7 +210,7 @@ class PeriodCounter:
             self._metrics.count_dropped("lost", len(batch))
             return
         for (_, pending), row in zip(batch, rows, strict=True):
-            self._count_firsts(pending, row)
+            self._count_firsts(pending, row, totals)
             self._count_means(pending, row[4:], totals)
 
     def _continues(self, counted_since: float) -> bool:
@@ -244,13 +245,15 @@ class PeriodCounter:
         since, totals, *rows = await self._count_users(keys=keys, args=arguments)
         return (since.decode() if isinstance(since, bytes) else since, totals, *rows)
 
-    def _count_firsts(self, pending: PendingUser, row: Row) -> None:
+    def _count_firsts(self, pending: PendingUser, row: Row, totals: Totals) -> None:
         requests, failures, slow_edges, ever_seen, _, _, rewards, *_ = row
         metrics, cohort, since = self._metrics, pending.cohort, self._period.since
         if pending.requests and not requests and self._period.seconds is None:
             metrics.count_seen(cohort, new=not ever_seen)
         record = UserRecord(requests, failures, slow_edges)
         increments = count_requests(record, pending.requests, self._period.requests_max)
+        everyone = FailureHistory(*(int(total or 0) for total in totals[4:6]))
+        increments.group = FailureHistory(*row[12:14]).group(everyone)
         metrics.count_requests(cohort, since, increments)
         if pending.rewards and not rewards:
             metrics.count_rated(cohort, since, pending.rewards[0])

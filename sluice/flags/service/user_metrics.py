@@ -11,6 +11,7 @@ from sluice.flags.service.counted_user import Cohort
 from sluice.flags.service.period_counter import DROP_REASONS, PERIODS, MeanKind, Since
 from sluice.flags.service.user_means import SUMS
 from sluice.flags.service.user_record import (
+    FAILURE_GROUPS,
     USER_EDGES_SECONDS,
     USER_FAILURE_STRATA,
     UserIncrements,
@@ -41,9 +42,9 @@ class UserFamilies:
 
         self.seen = seen("users", "Users seen")
         self.new = seen("users_new", "Users seen for the first time ever")
-        self.failed = counter("users_failed", "Users at their nth failure", "nth")
+        self.failed = counter("users_failed", "Users at their nth failure", "nth", "past")
         self.failed_at_risk = counter(
-            "users_failed_at_risk", "Requests of users at risk of their nth failure", "nth"
+            "users_failed_at_risk", "Requests of users at risk of their nth failure", "nth", "past"
         )
         self.slow = counter("users_slow", "Users who waited longer than edge", "edge")
         self.slow_at_risk = counter(
@@ -99,7 +100,8 @@ class LabeledUserMetrics:
             for period in PERIODS:
                 for family in families.by_since():
                     family.labels(*self._labels_of(cohort), period.since)
-                self.count_requests(cohort, period.since, UserIncrements())
+                for group in FAILURE_GROUPS:
+                    self.count_requests(cohort, period.since, UserIncrements(group=group))
                 for kind in families.means:
                     self.count_mean(kind, cohort, period.since, [0.0] * len(SUMS))
 
@@ -111,15 +113,15 @@ class LabeledUserMetrics:
 
     def count_requests(self, cohort: Cohort, since: Since, increments: UserIncrements) -> None:
         """Count failures, slow answers, and requests of users at risk of them."""
-        families = self.families
-        for family, names, numbers in (
-            (families.failed, NTH_LABELS, increments.failed),
-            (families.failed_at_risk, NTH_LABELS, increments.failed_at_risk),
-            (families.slow, EDGE_LABELS, increments.slow),
-            (families.slow_at_risk, EDGE_LABELS, increments.slow_at_risk),
+        families, past = self.families, (increments.group,)
+        for family, names, numbers, more in (
+            (families.failed, NTH_LABELS, increments.failed, past),
+            (families.failed_at_risk, NTH_LABELS, increments.failed_at_risk, past),
+            (families.slow, EDGE_LABELS, increments.slow, ()),
+            (families.slow_at_risk, EDGE_LABELS, increments.slow_at_risk, ()),
         ):
             for name, number in zip(names, numbers, strict=True):
-                family.labels(*self._labels_of(cohort), since, name).inc(number)
+                family.labels(*self._labels_of(cohort), since, name, *more).inc(number)
 
     def count_mean(
         self, kind: MeanKind, cohort: Cohort, since: Since, increments: Sequence[float]

@@ -6,7 +6,7 @@ answers are here, means of values in `user_means`. `docs/statistics.md` says whi
 """
 
 import math
-from bisect import bisect_left
+from bisect import bisect, bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -18,7 +18,12 @@ USER_EDGES_SECONDS = LATENCY_BUCKETS_SECONDS[21:37:3]
 """Edges at which a user counts as slow: 0.11 to 3.1 s, around a p99 of 1 s."""
 USER_FAILURE_STRATA = (1, 2, 4, 8)
 """Which failures of a user count; a user is at risk of each from the one before."""
-REQUESTS_COUNTED_MAX = 64
+FAILURE_GROUPS = ("few", "usual", "many")
+"""Users by what their failures before the rollout forecast, against all users' rate."""
+FEW_BELOW, MANY_FROM = 0.6, 1.2
+FORECAST_SHAPE = 0.3
+"""Of the gamma distribution of users' rates: the smaller, the fewer users have most of the failures."""
+REQUESTS_COUNTED_MAX = 128
 """Requests of a user that count in an epoch."""
 HOURLY_REQUESTS_COUNTED_MAX = 16
 """Requests of a user that count in an hour."""
@@ -51,13 +56,29 @@ class UserRecord:
     slow_edges: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class FailureHistory:
+    """Requests and failures before the rollout, of one user or of all."""
+
+    requests: int = 0
+    failures: int = 0
+
+    def group(self, everyone: "FailureHistory") -> str:
+        """Return the user's group among `FAILURE_GROUPS`; without a past it is the usual one."""
+        usual = self.requests * everyone.failures / max(everyone.requests, 1)
+        forecast = (self.failures + FORECAST_SHAPE) / (usual + FORECAST_SHAPE)
+        return FAILURE_GROUPS[bisect((FEW_BELOW, MANY_FROM), forecast)]
+
+
 def _zeros(strata: Sequence[object]) -> list[int]:
     return [0] * len(strata)
 
 
 @dataclass(slots=True)
 class UserIncrements:
-    """Increases of the counters, one number for each stratum."""
+    """Increases of the counters, one number for each stratum. `group`: the user's, of `FAILURE_GROUPS`."""
+
+    group: str = "usual"
 
     failed: list[int] = field(default_factory=lambda: _zeros(USER_FAILURE_STRATA))
     failed_at_risk: list[int] = field(default_factory=lambda: _zeros(USER_FAILURE_STRATA))

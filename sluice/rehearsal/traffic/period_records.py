@@ -15,7 +15,7 @@ ACTIVITY_WINDOW_TICKS = 60
 SLOW_EDGES = tuple(round(0.001 * 1.25**i, 6) for i in range(21, 37, 3))
 """The router's own, in seconds."""
 FAILURE_STRATA = np.array([1, 2, 4, 8])
-REQUESTS_COUNTED_MAX, HOURLY_REQUESTS_COUNTED_MAX = 64, 16
+REQUESTS_COUNTED_MAX, HOURLY_REQUESTS_COUNTED_MAX = 128, 16
 HOURLY_USERS_MAX = 4000
 """Users whose hours are rehearsed, at random: more would take most of a rehearsal's time."""
 MEAN_RULES = {"mean_log_time": (3.0, 100.0, 32), "mean_reward": (4.0, 4.0, 8)}
@@ -186,6 +186,8 @@ COHORTS = ("control", "treatment")
 _MOMENTS = ("count", "sum", "squares_total")
 _EDGES = tuple(f"{edge:g}" for edge in SLOW_EDGES)
 _NTH = tuple(str(number) for number in FAILURE_STRATA)
+_GROUP_WITHOUT_PAST, _EMPTY_GROUPS = "usual", ("few", "many")
+"""Nothing is known of users before a rehearsal: the router's other groups stay at zero."""
 _FAMILIES = {
     "seen": ("router_users_total", "", ("",)),
     "new": ("router_users_new_total", "", ("",)),
@@ -211,11 +213,15 @@ def counter_labels(counter: str) -> Iterator[tuple[int, int, str, dict[str, str]
     since, kind = counter.split()
     name, label, strata = _FAMILIES[kind]
     period = {} if kind in ("seen", "new") else {"since": since}
+    past = {"past": _GROUP_WITHOUT_PAST} if label == "nth" else {}
     for treated, cohort in enumerate(COHORTS):
         for number, stratum in enumerate(strata):
             of_stratum = {label: stratum} if label else {}
-            labels = {"cohort": cohort, **period, **of_stratum}
+            labels = {"cohort": cohort, **period, **of_stratum, **past}
             yield treated, number, name.format(stratum=stratum), labels
+        for group in _EMPTY_GROUPS if past else ():
+            labels = {"cohort": cohort, **period, label: strata[0], "past": group}
+            yield treated, len(strata) + 1, name, labels
 
 
 class UserCounts:
@@ -224,7 +230,7 @@ class UserCounts:
     def __init__(self, counters: Collection[str], windows: int) -> None:
         self._windows, self._window = windows, 0
         self._counts = {
-            counter: np.zeros((len(_FAMILIES[counter.split()[1]][2]) + 1, windows, _PLACES))
+            counter: np.zeros((len(_FAMILIES[counter.split()[1]][2]) + 2, windows, _PLACES))
             for counter in counters
         }
 
@@ -239,7 +245,10 @@ class UserCounts:
     def add(
         self, counter: str, places: Ints, strata: Ints | int = 0, values: Floats | None = None
     ) -> None:
-        """Add one for each place, or its value. The stratum after the last one is nobody's."""
+        """Add one for each place, or its value.
+
+        The stratum after the last one is nobody's, and the one after that stays empty.
+        """
         if counter in self._counts:
             counted = self._counts[counter][:, self._window]
             rows = np.bincount(strata * _PLACES + places, values, counted.size)

@@ -213,6 +213,7 @@ def _modeled_hazards(statistic: UserHazards) -> UserHazards:
             "users": f"router_users_{name}_total{matchers}",
             "at_risk": f"router_users_{name}_at_risk_total{matchers}",
             "strata": _SLOW_STRATA if is_slow else _FAILED_STRATA,
+            "groups": (),  # a rehearsal's users have no past
             "counted_since": _counted_since(statistic),
         }
     )

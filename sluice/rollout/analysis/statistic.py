@@ -151,11 +151,22 @@ class UserMeans(UserStatistic):
         return {name: _fill(self.sums, "sum", name) for name in USER_SUMS}
 
 
+class UserGroup(Model):
+    """Users alike in what is known of them from before the rollout.
+
+    ``rate``: the assumed rate of events, relative to that of all users. It shapes power, never validity.
+    """
+
+    name: Stratum
+    rate: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
 class UserHazards(UserStatistic):
     """Users hit by an event, among requests of users at risk of it (``stats.user_hazards``).
 
     Both counters have ``$stratum`` among their matchers; ``strata`` are its values, and ``weights``
-    their parts of the evidence, even unless given.
+    their parts of the evidence, even unless given. With ``groups`` they have ``$group`` as well, matched
+    as a regular expression: groups of users split the first stratum.
     """
 
     test: Literal["user_hazards"] = "user_hazards"
@@ -168,6 +179,9 @@ class UserHazards(UserStatistic):
         tuple[Annotated[float, Field(gt=0, allow_inf_nan=False)], ...],
         BeforeValidator(_list_to_tuple),
     ] = ()
+    groups: Annotated[
+        tuple[UserGroup, ...], BeforeValidator(_list_to_tuple), Field(max_length=8)
+    ] = ()
     margin: Margin = 1.0
 
     @model_validator(mode="after")
@@ -178,13 +192,29 @@ class UserHazards(UserStatistic):
             )
         return self
 
+    @model_validator(mode="after")
+    def _require_groups_in_both_selectors(self) -> Self:
+        names = [group.name for group in self.groups]
+        if len(set(names)) < len(names):
+            raise ValueError(f"groups {', '.join(names)}: each may be named once")
+        if {bool(names)} != {"$group" in selector for selector in (self.users, self.at_risk)}:
+            raise ValueError('groups and =~"$group" in users and at_risk need each other')
+        return self
+
+    def columns(self) -> tuple[tuple[str, str], ...]:
+        """Return stratum and group of each column of counts; an empty group is all users."""
+        first, *others = self.strata
+        of_first = tuple((first, group.name) for group in self.groups) or ((first, ""),)
+        return (*of_first, *((stratum, "") for stratum in others))
+
     def counters(self) -> dict[str, str]:
-        """Return two counters for each stratum; the last one grows most."""
-        names = [("users", self.users), ("at_risk", self.at_risk)]
+        """Return two counters for each column; the last one is of the first stratum, which grows most."""
         return {
-            f"{name} {stratum}": _fill(selector, "stratum", stratum)
-            for name, selector in names
-            for stratum in (*self.strata[1:], self.strata[0])
+            f"{name} {stratum} {group}".rstrip(): _fill(
+                _fill(selector, "stratum", stratum), "group", group or ".*"
+            )
+            for name, selector in (("users", self.users), ("at_risk", self.at_risk))
+            for stratum, group in reversed(self.columns())
         }
 
 

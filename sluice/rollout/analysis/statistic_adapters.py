@@ -183,9 +183,11 @@ def _user_means_adapter(statistic: UserMeans, name: str) -> StatisticAdapter:
 
 
 def _hazard_adapter(statistic: UserHazards, name: str) -> StatisticAdapter:
+    columns = statistic.columns()
+
     def counts(increases: Increases) -> HazardCounts:
         users, at_risk = (
-            tuple(increases[f"{counter} {stratum}"] for stratum in statistic.strata)
+            tuple(increases[f"{counter} {stratum} {group}".rstrip()] for stratum, group in columns)
             for counter in ("users", "at_risk")
         )
         return HazardCounts(users=users, at_risk=at_risk)
@@ -195,6 +197,7 @@ def _hazard_adapter(statistic: UserHazards, name: str) -> StatisticAdapter:
             name=name,
             strata=statistic.strata,
             weights=statistic.weights,
+            groups=tuple(group.rate for group in statistic.groups),
             margin=statistic.margin,
         ),
         effect=lambda state, alpha: _ratio_effect(state.strata[0], alpha, statistic.margin),

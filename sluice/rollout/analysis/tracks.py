@@ -14,8 +14,8 @@ from itertools import groupby
 from sluice.rollout.analysis.sequential_state import Block, SequentialState
 from sluice.rollout.analysis.statistic import AnyStatistic, UserStatistic
 
-FIRST_ATTEMPT_SHARE = 0.75
-"""The first track's part of α; each later one has a quarter of the part before it."""
+FIRST_ATTEMPT_SHARE = 0.9
+"""The first track's part of α, as most rollouts need one only; each later one has a tenth of the part before."""
 PERIODS_SCALE = 72
 """The first periods have nearly even parts of α, about so many; later ones ever smaller parts."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -22,11 +22,11 @@ def build_evidence_context(state: State, group: RuleGroup, step: Step) -> Eviden
     if not gates or since is None:
         return None
     states = {gate.name: _gate_state(state, group, gate, since) for gate in gates}
-    split = allocate_alpha(state.plan)
+    split, where = allocate_alpha(state.plan), (group, step.name)
     return EvidenceContext(
         since=since,
         share=state.percentage / FULL_PERCENTAGE,
-        alphas={gate.name: gate_alpha(state.plan, group, gate, split) for gate in gates},
+        alphas={gate.name: gate_alpha(state.plan, where, gate, split) for gate in gates},
         sequential_states={name: past for name, past in states.items() if past is not None},
     )
 

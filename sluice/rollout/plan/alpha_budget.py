@@ -10,6 +10,8 @@ from sluice.rollout.analysis.stats.alpha_allocation import AlphaBudget, AlphaCla
 from sluice.rollout.plan.schema import RolloutPlan
 
 RuleGroup = Literal["gates", "red_flags"]
+FIRST_STEP_WEIGHT = 4 / 3
+"""The first step's part, beside 1 of each later one: a fault meets the fewest treated users there."""
 
 
 FULL_PERCENTAGE = 100
@@ -49,25 +51,25 @@ def allocate_alpha(
 
 
 def gate_alpha(
-    plan: RolloutPlan, group: RuleGroup, gate: Gate, split: AlphaBudget | None = None
+    plan: RolloutPlan, where: tuple[RuleGroup, str], gate: Gate, split: AlphaBudget | None = None
 ) -> float:
-    """Return the gate's part of α at one step.
+    """Return the gate's part of α; ``where``: its group, and the step's name.
 
-    A gate that counts users starts again in each step, so its part is split over the steps.
-    ``split`` is the plan's budget, where the caller has it.
+    A gate that counts users starts again in each step, so its part is split over the steps with two
+    cohorts. ``split`` is the plan's budget, where the caller has it.
 
     Raises:
         KeyError: the gate is not statistical.
     """
+    group, step_name = where
     split = split or allocate_alpha(plan)
     part = split.alpha(f"{group}/{gate.name}") if split else 0.0
     if not gate_counts_users(plan, gate):
         return part
-    steps = sum(
-        any(step_gate.name == gate.name for step_gate in gates)
-        for gates in _two_cohort_gates(plan, group)
-    )
-    return part / max(steps, 1)
+    steps = _steps_of_gate(plan, group, gate.name)
+    first = FIRST_STEP_WEIGHT if len(steps) > 1 else 1.0
+    weight = first if step_name == next(iter(steps), step_name) else 1.0
+    return part * weight / (first + max(len(steps) - 1, 0))
 
 
 def gate_counts_users(plan: RolloutPlan, gate: Gate) -> bool:
@@ -75,10 +77,12 @@ def gate_counts_users(plan: RolloutPlan, gate: Gate) -> bool:
     return statistic is not None and counts_users(statistic)
 
 
-def _two_cohort_gates(plan: RolloutPlan, place: RuleGroup) -> Iterator[tuple[Gate, ...]]:
-    """Yield the statistical gates of each step that has two cohorts."""
-    percentage = 0.0
+def _steps_of_gate(plan: RolloutPlan, group: RuleGroup, gate_name: str) -> list[str]:
+    """Return the names of the steps with two cohorts that have the gate, in order."""
+    percentage, names = 0.0, []
     for step in plan.steps:
         percentage = percentage if step.percentage is None else step.percentage
-        if 0 < percentage < FULL_PERCENTAGE and not step.delete_flag:
-            yield statistical_gates(getattr(step, place))
+        has_two_cohorts = 0 < percentage < FULL_PERCENTAGE and not step.delete_flag
+        if has_two_cohorts and any(gate.name == gate_name for gate in getattr(step, group)):
+            names.append(step.name)
+    return names

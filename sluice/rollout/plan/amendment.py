@@ -187,4 +187,4 @@ def _alpha_changes(
 def _alpha_parts(plan: RolloutPlan) -> Iterator[tuple[str, float]]:
     for key, gate in alpha_claims(plan):
         group: RuleGroup = "gates" if key.startswith("gates/") else "red_flags"
-        yield key, gate_alpha(plan, group, gate)
+        yield key, gate_alpha(plan, (group, plan.steps[-1].name), gate)

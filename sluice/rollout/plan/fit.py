@@ -177,10 +177,11 @@ def _fit_success_criterion(
         return gate
     from sluice.rollout.plan.detection import hours_to_show_non_inferiority  # noqa: PLC0415  numpy
 
-    alpha = gate_alpha(plan, "gates", gate) * FIRST_ATTEMPT_SHARE
+    steps = [step for step in plan.steps if gate in step.gates]
+    alpha = min(gate_alpha(plan, ("gates", step.name), gate) for step in steps)
     statistic = plan.metrics[gate.metric].statistic
-    hours = hours_to_show_non_inferiority(statistic, share, traffic, alpha)
-    holds = [step.hold - step.stable_for for step in plan.steps if gate in step.gates]
+    hours = hours_to_show_non_inferiority(statistic, share, traffic, alpha * FIRST_ATTEMPT_SHARE)
+    holds = [step.hold - step.stable_for for step in steps]
     is_late = any(hours > hold.total_seconds() / 3600 for hold in holds)
     return gate.model_copy(update={"dry_run": True}) if is_late else gate
 

@@ -201,7 +201,7 @@ def _power_warnings(plan: RolloutPlan, spot: GateContext, place: RuleGroup) -> I
         return
     if spot.traffic is None or not _HAS_NUMPY:
         return
-    alpha = gate_alpha(plan, place, spot.gate)
+    alpha = gate_alpha(plan, (place, spot.step.name), spot.gate)
     detection = _time_to_detect(plan, spot, spot.share, alpha)
     if detection is None or detection[1] <= spot.hold_hours:
         return

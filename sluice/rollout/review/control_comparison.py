@@ -53,13 +53,14 @@ def control_comparisons(state: State) -> Iterator[ControlComparison]:
                 continue
             from sluice.rollout.analysis.sequential_gate import shown_effect  # noqa: PLC0415  numpy: slow
 
-            metric = state.plan.metrics[gate.metric]
-            effect = shown_effect(gate, metric, track, gate_alpha(state.plan, group, gate))
+            metric, step_name = state.plan.metrics[gate.metric], _step_at(state, track.until)
+            alpha = gate_alpha(state.plan, (group, step_name), gate)
+            effect = shown_effect(gate, metric, track, alpha)
             if effect is not None and effect.estimate is not None:
                 yield ControlComparison(
                     metric=gate.metric,
                     gate=gate.name,
-                    step=_step_at(state, track.until),
+                    step=step_name,
                     effect=effect,
                     higher_is_better=getattr(metric.statistic, "higher_is_better", False),
                 )

@@ -167,7 +167,7 @@ def test_reported_outcomes_count_users_by_cohort(server: RunningServer) -> None:
     labels = f'cohort="treatment",flag="{HALF}"'
     wait_for(lambda: server.metric(f"sluice_users_total{{{labels}") == len(treated))
     assert server.metric(f"sluice_requests_total{{{labels}") == 2 * len(treated)
-    assert server.metric("sluice_users_failed_total{", 'nth="1",since="step"') == 1
+    assert server.metric("sluice_users_failed_total{", 'nth="1",past="usual",since="step"') == 1
     assert server.metric(f"sluice_users_score_count{{{labels}", 'since="step"') == len(treated)
 
 

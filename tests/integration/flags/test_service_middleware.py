@@ -103,7 +103,10 @@ async def test_requests_and_users_are_counted_by_cohort(
     errors = sum(read("sluice_requests_total", c, outcome="error") or 0 for c in cohorts())
     assert errors == 2
     assert (
-        sum(read("sluice_users_failed_total", c, nth="1", since="step") or 0 for c in cohorts())
+        sum(
+            read("sluice_users_failed_total", c, nth="1", past="usual", since="step") or 0
+            for c in cohorts()
+        )
         == 1
     )
     assert read("sluice_users_total") in {len(treated), len(treated) + 1}

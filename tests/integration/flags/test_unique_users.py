@@ -35,6 +35,8 @@ class CountingProcess:
         has_period = not name.endswith(("users_total", "new_total", "dropped_total", "seconds"))
         has_period = has_period and "users" in name
         period = {"since": since} if has_period else {}
+        if "users_failed" in name:
+            labels = {"past": "usual", **labels}
         return self.metrics.registry.get_sample_value(name, {**labels, **period}) or 0.0
 
 

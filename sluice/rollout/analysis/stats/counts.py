@@ -111,15 +111,26 @@ class CountTest(Model):
         self, states: Sequence[CountState], treatment: Array, control: Array
     ) -> tuple[list[CountState], Array]:
         """Do the same for events and units of shape (blocks, bettors, 2)."""
-        recent = self._faded_counts(
-            np.array([_as_array(state.recent) for state in states]), control
-        )
-        paid = count_log_ratios(
+        cohorts = treatment, control
+        return self.pay(states, cohorts, self.log_ratios(states, cohorts))
+
+    def log_ratios(self, states: Sequence[CountState], cohorts: tuple[Array, Array]) -> Array:
+        """Return what each block pays each bettor, as logarithms, by alternative."""
+        treatment, control = cohorts
+        recent = self._faded_counts(states, control)
+        return count_log_ratios(
             (treatment[..., 0], treatment[..., 1]),
             (control[..., 0], control[..., 1]),
             self.control_rate(recent[:-1, :, 0], recent[:-1, :, 1]),
             self,
         )
+
+    def pay(
+        self, states: Sequence[CountState], cohorts: tuple[Array, Array], paid: Array
+    ) -> tuple[list[CountState], Array]:
+        """Add blocks that pay the log ratios ``paid``; ``cohorts``: treatment's and control's counts."""
+        treatment, control = cohorts
+        recent = self._faded_counts(states, control)
         wealth, log_es = wealth_after([state.wealth for state in states], self.bets, paid)
         sums = treatment.sum(axis=0), control.sum(axis=0)
         new_states = [
@@ -133,8 +144,9 @@ class CountTest(Model):
         ]
         return new_states, log_es
 
-    def _faded_counts(self, before: Array, control: Array) -> Array:
+    def _faded_counts(self, states: Sequence[CountState], control: Array) -> Array:
         """Return the control's faded counts before each block, and after the last one."""
+        before = np.array([_as_array(state.recent) for state in states])
         recent = np.concatenate([before[None], control])
         for number in range(1, len(recent)):
             recent[number] += self.memory * recent[number - 1]
@@ -173,10 +185,18 @@ def count_log_ratios(
     treatment: CohortCounts, control: CohortCounts, control_rate: Array, test: CountTest
 ) -> Array:
     """Log e-values of one block, shape (…, alternatives); the other arguments have shape (…)."""
-    k_t, n_t, k_c, n_c = (x[..., None] for x in (*treatment, *control))
     p_c = np.clip(control_rate, RATE_MIN, 1 - RATE_MIN)[..., None]
     p_t = scale_odds(p_c, test.margin * np.array(test.bets.odds))
-    q_t, q_c = closest_null((p_t, n_t), (p_c, n_c), test.margin)
+    return rates_log_ratios(treatment, control, (p_t, p_c), test.margin)
+
+
+def rates_log_ratios(
+    treatment: CohortCounts, control: CohortCounts, rates: tuple[Array, Array], margin: float
+) -> Array:
+    """Return the same for the alternatives' rates (treatment, control), of shape (…, alternatives)."""
+    k_t, n_t, k_c, n_c = (x[..., None] for x in (*treatment, *control))
+    p_t, p_c = rates
+    q_t, q_c = closest_null((p_t, n_t), (p_c, n_c), margin)
     return _log_likelihood(k_t, n_t, p_t, q_t) + _log_likelihood(k_c, n_c, p_c, q_c)
 
 

@@ -203,7 +203,7 @@ def log_mixture(sums: Array, spread: Array, widths: Array) -> Array:
     total_spread = spread[..., None] + widths
     score = sums[..., None] / np.sqrt(total_spread)
     logs: Array = math.log(2) + (np.log(widths) - np.log(total_spread)) / 2 + score**2 / 2
-    return log_sum(logs + _log_normal_below(score)) - math.log(len(widths))
+    return log_sum(logs + log_normal_below(score)) - math.log(len(widths))
 
 
 def boundary(spread: float, widths: Array, alpha: float) -> float:
@@ -219,7 +219,7 @@ def boundary(spread: float, widths: Array, alpha: float) -> float:
     return high
 
 
-def _log_normal_below(score: Array) -> Array:
+def log_normal_below(score: Array) -> Array:
     """Logarithm of the normal distribution function; its leading term far to the left."""
     near = np.maximum(score, _FAR)
     far = np.minimum(score, _FAR)

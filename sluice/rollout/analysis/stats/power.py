@@ -20,7 +20,7 @@ from sluice.rollout.analysis.stats.user_hazards import UserHazardTest
 from sluice.rollout.analysis.stats.user_means import UserMeansTest, log_e_worse
 
 HOURS_MAX = 24 * 365.0
-REQUESTS_COUNTED_MAX = 64
+REQUESTS_COUNTED_MAX = 128
 """The router counts so many requests of a user in a step (``router/users/user_record.py``)."""
 REWARD_MEAN, REWARD_DEVIATION, LOG_TIME_DEVIATION = 0.65, 0.25, 0.55
 _WITHIN_TO_BETWEEN = 3.0
@@ -143,7 +143,8 @@ def hours_to_detect_user_means(
     of_user = spread**2 * (1 / each + 1 / _WITHIN_TO_BETWEEN)
     share = traffic.share
     information = users * share * (1 - share) / of_user
-    log_es = log_e_worse((worse_by - test.margin) * information, information, test.effect)
+    excess = np.full(information.shape, worse_by - test.margin)
+    log_es = log_e_worse(excess, information, test.effect)
     few = users * min(share, 1 - share) < test.users_min
     enough = np.flatnonzero((log_es >= -math.log(alpha)) & ~few)
     return float(hours[enough[0]]) if len(enough) else math.inf

@@ -5,8 +5,9 @@ metric analytics", KDD 2018): each has a weight w and a weighted mean v, and the
 ratio of sums. Its variance comes from the sums of v², w v and w². It includes whatever the users of a
 cohort have in common with themselves, so no model of a user's values has to hold.
 
-The evidence is a half-normal mixture over the effect (Robbins 1970; Howard, Ramdas, McAuliffe and
-Sekhon, Annals of Statistics 2021), an asymptotic confidence sequence as in Waudby-Smith, Arbour, Sinha,
+The evidence is a mixture over the effect (Robbins 1970; Howard, Ramdas, McAuliffe and Sekhon, Annals
+of Statistics 2021): normal around the effect that the test is tuned for, with a third of it as its
+deviation, and positive only, for the null hypothesis is "worse by the margin at most". It is an asymptotic confidence sequence as in Waudby-Smith, Arbour, Sinha,
 Kennedy and Ramdas (Annals of Statistics 2024). Differences at two looks have at least the correlation
 of independent increments, because a user's values are never negatively related. So the boundary is
 crossed at most as often (Slepian's inequality).
@@ -25,10 +26,13 @@ from pydantic import Field
 
 from sluice.rollout.analysis.gate import Model
 from sluice.rollout.analysis.stats.e_process import Array, Count
-from sluice.rollout.analysis.stats.means import log_mixture
+from sluice.rollout.analysis.stats.means import log_normal_below
 from sluice.rollout.analysis.stats.result import SequentialResult, compare_means, judge_evidence
 
 USERS_MIN = 50.0
+PRIOR_SCORE = 3.0
+"""The tuned effect in deviations of the mixture: harm from a third of it up to ten times is seen nearly as soon."""
+_LOG_PRIOR_ABOVE_ZERO = math.log(math.erfc(-PRIOR_SCORE / math.sqrt(2)) / 2)
 _FAR_BELOW, _NEWTON_STEPS = -30.0, 8
 
 
@@ -185,13 +189,11 @@ class UserMeansTest(Model):
         information, gain = self.information(state), self._gain(state)
         if not information:
             return 0.0, 0.0
-        worse_by = (-gain - self.margin, gain + self.tolerance)
-        harm, non_inferiority = (_log_e(w, information, self.effect) for w in worse_by)
-        return harm, non_inferiority
+        harm = _log_e(-gain - self.margin, information, self.effect)
+        return harm, _log_e(gain + self.tolerance, information, self.tolerance)
 
     def _gain(self, state: UserMeansState) -> float:
-        treatment, control = state.means
-        gain = treatment - control
+        gain = state.means[0] - state.means[1]
         return gain if self.higher_is_better else -gain
 
     def information(self, state: UserMeansState) -> float:
@@ -266,26 +268,33 @@ def spread_of_users(sums: Sequence[Array]) -> Array:
 
 def log_e_worse(worse_by: Array, information: Array, effect: float) -> Array:
     """Log e-value against "worse by 0 at most", arguments of shape (…)."""
-    return log_mixture(worse_by * information, information, np.array([effect**-2.0]))
+    precision = (PRIOR_SCORE / effect) ** 2
+    whole = information + precision
+    score = (worse_by * information + precision * effect) / np.sqrt(whole)
+    logs = (math.log(precision) - np.log(whole) + score**2 - PRIOR_SCORE**2) / 2
+    return np.asarray(logs + log_normal_below(score) - _LOG_PRIOR_ABOVE_ZERO)
 
 
 def _log_e(worse_by: float, information: float, effect: float) -> float:
     """Return ``log_e_worse`` of one look."""
-    whole = information + effect**-2.0
-    score = worse_by * information / math.sqrt(whole)
+    precision = (PRIOR_SCORE / effect) ** 2
+    whole = information + precision
+    score = (worse_by * information + precision * effect) / math.sqrt(whole)
     if score < _FAR_BELOW:
         return float(log_e_worse(np.array(worse_by), np.array(information), effect))
-    below = math.log(math.erfc(-score / math.sqrt(2)) / 2)
-    return math.log(2) - math.log(whole * effect**2) / 2 + score**2 / 2 + below
+    below = math.log(math.erfc(-score / math.sqrt(2)) / 2) - _LOG_PRIOR_ABOVE_ZERO
+    return (math.log(precision / whole) + score**2 - PRIOR_SCORE**2) / 2 + below
 
 
 def _half_width(information: float, effect: float, alpha: float) -> float:
     """Return the difference at which the evidence reaches 1/alpha, by Newton's method."""
-    whole = information + effect**-2.0
-    needed = -math.log(alpha) - math.log(2) + math.log(whole * effect**2) / 2
+    precision = (PRIOR_SCORE / effect) ** 2
+    whole = information + precision
+    needed = -math.log(alpha) + _LOG_PRIOR_ABOVE_ZERO
+    needed += (PRIOR_SCORE**2 + math.log(whole / precision)) / 2
     score = math.sqrt(2 * (needed + 1))
     for _ in range(_NEWTON_STEPS):
         below = math.erfc(-score / math.sqrt(2)) / 2
         slope = score + math.exp(-(score**2) / 2) / math.sqrt(2 * math.pi) / below
         score -= (score**2 / 2 + math.log(below) - needed) / slope
-    return score * math.sqrt(whole) / information
+    return (score * math.sqrt(whole) - precision * effect) / information

@@ -51,6 +51,7 @@ def _selector_problem(template: str, matcher: str, cohorts: CohortMapping) -> st
     if matcher not in template:
         return f"must select the stratum: write {matcher} among its matchers"
     text = template.replace("$cohort", _COHORT_MARK).replace("$le", "1").replace("$stratum", "1")
+    text = text.replace("$group", "1")
     try:
         selectors = parse_selectors(text).selectors
     except ValueError as error:

@@ -159,7 +159,7 @@ def success_chance(plan: RolloutPlan, gate: Gate, traffic: ExpectedTraffic, shar
     from sluice.rollout.plan.detection import hours_to_show_non_inferiority  # noqa: PLC0415  numpy
 
     step = next(step for step in plan.steps if gate in step.gates)
-    alpha = gate_alpha(plan, "gates", gate) * FIRST_ATTEMPT_SHARE
+    alpha = gate_alpha(plan, ("gates", step.name), gate) * FIRST_ATTEMPT_SHARE
     statistic = plan.metrics[gate.metric].statistic
     median = hours_to_show_non_inferiority(statistic, share, traffic, alpha)
     hours = (step.deadline - step.stable_for).total_seconds() / 3600
@@ -191,7 +191,7 @@ def _alpha(plan: RolloutPlan, group: RuleGroup, gate: Gate, visit: _Visit) -> fl
     """Return a statistical gate's part of α in the step, its hours included; None for others."""
     if gate.kind is not GateKind.STATISTICAL:
         return None
-    return gate_alpha(plan, group, gate) if 0 < visit.share < 1 else 0.0
+    return gate_alpha(plan, (group, visit.step.name), gate) if 0 < visit.share < 1 else 0.0
 
 
 def _firing_chance(signal: HealthyReading, visit: _Visit) -> float:

@@ -44,6 +44,20 @@ def test_weights_are_as_many_as_what_they_weigh(build: Callable[[], object]) -> 
         build()
 
 
+def test_groups_and_their_matcher_need_each_other() -> None:
+    groups = [{"name": "few", "rate": 0.5}]
+    grouped, plain = 'x{past=~"$group"}', "x{}"
+    for users, given, words in (
+        (plain, groups, "need each other"),
+        (grouped, [], "need each other"),
+        (grouped, groups * 2, "each may be named once"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            UserHazards.model_validate(
+                {"users": users, "at_risk": grouped, "strata": ["1"], "groups": given}
+            )
+
+
 def test_counts_at_other_edges_than_the_tests_are_refused() -> None:
     """Counts of another plan's edges would be compared with the wrong ones."""
     test = LatencyTailTest(edges=(0.5, 1.0))

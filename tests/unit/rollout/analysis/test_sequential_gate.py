@@ -168,7 +168,7 @@ def test_the_message_contains_the_numbers() -> None:
     assert verdict.reason.startswith(
         "g: m 8.20% (treatment, 41/500) against 0.20% (control, 3/1,500, margin 1.5 ×), e-value "
     )
-    assert verdict.reason.endswith(" ≥ 133: worse at α = 0.0075")
+    assert verdict.reason.endswith(" ≥ 111: worse at α = 0.009")
 
 
 @pytest.mark.parametrize("problem", ["a counter was reset", "the treatment cohort has no counts"])

@@ -72,6 +72,16 @@ def _hazard_block(rng: np.random.Generator) -> HazardBlock:
     return HazardBlock(treatment=made[0], control=made[1])
 
 
+def _group_block(rng: np.random.Generator) -> HazardBlock:
+    """Users with and without failures before, and the second failures of both."""
+    made = []
+    for n in (60, 540):
+        at_risk = (n, n // 8, n // 10)
+        users = tuple(rng.binomial(at_risk, (0.005, 0.1, 0.2)))
+        made.append(HazardCounts(users=users, at_risk=at_risk))
+    return HazardBlock(treatment=made[0], control=made[1])
+
+
 def _ratio_block(rng: np.random.Generator) -> SampleRatioBlock:
     treatment, control = _user_split(rng)
     return SampleRatioBlock(treatment=treatment, control=control, share=0.25)
@@ -82,6 +92,7 @@ CASES: dict[str, tuple[Any, DrawBlock]] = {
     "tail": (LatencyTailTest(), _tail_block),
     "means": (MeanTest(), _mean_block),
     "hazards": (UserHazardTest(strata=("1", "2")), _hazard_block),
+    "groups": (UserHazardTest(strata=("1", "2"), groups=(0.3, 3.0)), _group_block),
     "thumbs": (BoundedMeanTest(), _thumbs_block),
     "ratio": (SampleRatioTest(), _ratio_block),
 }
@@ -120,10 +131,11 @@ def test_many_blocks_at_once_are_the_same_blocks_one_by_one(case: str) -> None:
         (LatencyTailTest(margin=1.0), _tail_block, 30),
         (MeanTest(), _mean_block, 100),
         (UserHazardTest(strata=("1", "2")), _hazard_block, 100),
+        (UserHazardTest(strata=("1", "2"), groups=(0.3, 3.0)), _group_block, 60),
         (BoundedMeanTest(), _thumbs_block, 60),
         (SampleRatioTest(), _ratio_block, RUNS),
     ],
-    ids=["counts", "tail", "means", "hazards", "thumbs", "ratio"],
+    ids=["counts", "tail", "means", "hazards", "groups", "thumbs", "ratio"],
 )
 def test_the_false_alarm_rate_stays_within_alpha(
     test: Any,  # noqa: ANN401  each has its own block and state

@@ -47,7 +47,7 @@ def test_the_evidence_is_the_integral_over_effects() -> None:
     worse_by, information, effect = 0.09, 900.0, 0.1
 
     def ratio(size: float) -> float:
-        prior = 2 * reference.norm.pdf(size, scale=effect)
+        prior = reference.norm.pdf(size, effect, effect / 3) / reference.norm.cdf(3)
         return float(prior * math.exp(size * worse_by * information - size**2 * information / 2))
 
     expected, _ = integrate.quad(ratio, 0, 2, points=[worse_by], epsabs=0, epsrel=1e-12)

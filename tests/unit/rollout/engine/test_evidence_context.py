@@ -66,10 +66,12 @@ def test_user_evidence_resets_and_request_evidence_continues_in_the_next_step(
 
 @pytest.mark.parametrize("place", ["gates", "red_flags"])
 def test_a_step_in_which_nobody_is_treated_takes_no_part_of_alpha(place: RuleGroup) -> None:
-    for statistic, part in ((OF_REQUESTS, 0.03), (OF_USERS, 0.015)):
+    for statistic, part, first in ((OF_REQUESTS, 0.03, 1), (OF_USERS, 0.015, 8 / 7)):
         of = plan(statistic)
         (gate,) = getattr(of.steps[1], place)
-        assert gate_alpha(of, place, gate) == pytest.approx(part)
+        assert gate_alpha(of, (place, "some"), gate) == pytest.approx(part * first)
+        later = gate_alpha(of, (place, "more"), gate)
+        assert later == pytest.approx(0.03 if statistic == OF_REQUESTS else 0.03 - part * first)
 
 
 def test_all_parts_of_the_guides_plan_add_up_to_its_alpha() -> None:
@@ -77,7 +79,7 @@ def test_all_parts_of_the_guides_plan_add_up_to_its_alpha() -> None:
     places: tuple[RuleGroup, ...] = ("gates", "red_flags")
     compared = [step for step in of.steps if step.percentage in (5, 25, 50)]
     parts = {
-        (place, gate.name, step.name): gate_alpha(of, place, gate)
+        (place, gate.name, step.name): gate_alpha(of, (place, step.name), gate)
         for place in places
         for step in compared
         for gate in getattr(step, place)
