@@ -13,7 +13,7 @@ if not since or redis.call("EXISTS", KEYS[1]) == 0 then
   since = now[1] .. string.format("%06d", now[2])
   redis.call("SET", KEYS[2], since)
 end
-local BITS, LOG_TIMES_MAX, REWARDS_MAX = 64, 32, 8
+local BITS, LOG_TIMES_MAX, REWARDS_MAX = 64, 32, 15
 local function get(key, kind, offset)
   return redis.call("BITFIELD", key, "GET", kind, offset)[1]
 end

@@ -64,5 +64,5 @@ class UserMean:
 
 LOG_TIME = UserMean(within_to_between=3.0, offset=100.0, steps=100, values_max=32)
 """Of the logarithm of milliseconds, uncached answers."""
-REWARD = UserMean(within_to_between=4.0, offset=4.0, steps=1000, values_max=8)
+REWARD = UserMean(within_to_between=4.0, offset=4.0, steps=1000, values_max=15)
 """Of rewards, 0 to 1."""

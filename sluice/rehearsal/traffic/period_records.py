@@ -18,7 +18,7 @@ FAILURE_STRATA = np.array([1, 2, 4, 8])
 REQUESTS_COUNTED_MAX, HOURLY_REQUESTS_COUNTED_MAX = 128, 16
 HOURLY_USERS_MAX = 4000
 """Users whose hours are rehearsed, at random: more would take most of a rehearsal's time."""
-MEAN_RULES = {"mean_log_time": (3.0, 100.0, 32), "mean_reward": (4.0, 4.0, 8)}
+MEAN_RULES = {"mean_log_time": (3.0, 100.0, 32), "mean_reward": (4.0, 4.0, 15)}
 """Of users' means: the weight of what is known beforehand, the offset, and the values that count."""
 MEAN_SUMS = ("weight", "value", "square", "product", "weight_square")
 _SLOW_LOGS = np.log(1000 * np.array(SLOW_EDGES))

@@ -24,7 +24,10 @@ def counters(before: float, now: float, trouble: FaultSchedule | None = None) ->
     found = {}
     for key, values in chunk.items():
         labels = dict(key)
-        if labels["__name__"].startswith("router_users"):
+        if labels.get("past", "usual") != "usual":  # nothing is known of users before a rehearsal
+            assert labels["past"] in user_record.FAILURE_GROUPS
+            assert not values.any()
+        elif labels["__name__"].startswith("router_users"):
             name = labels["__name__"].removeprefix("router_users_")
             stratum = labels.get("edge", labels.get("nth", labels.get("sum", "")))
             since = labels.get("since", "step")

@@ -92,7 +92,7 @@ def test_little_traffic_stops_the_plan_as_written_and_lint_says_so() -> None:
     output = lint_phase4("--qps", "10", "--users", "2000", "--forecast").output
     assert "ramp-5/latency_spike: by chance alone it fires in 99% of healthy rollouts" in output
     assert "forecast: the whole plan: false action 99." in output
-    assert "error_evidence: false action at most 0.32%" in output
+    assert "error_evidence: false action at most 0.40%" in output
 
 
 def test_two_names_for_one_traffic_are_refused() -> None:
