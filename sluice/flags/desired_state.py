@@ -135,6 +135,8 @@ def _changed_flag(
 ) -> FlagState:
     base = document.flags.get(desired.flag) or _new_flag(document, desired, change)
     fields: dict[str, object] = {"fence": _claim(base.fence, desired.flag, change)}
+    if base.killed and desired.killed is False and not base.fence.repeatable:
+        raise killed_error(base.name)  # a person wrote since: the latch is theirs to clear
     if desired.killed is not None:
         fields |= {"killed": desired.killed, "confirmed": True}
     if desired.killed:

@@ -123,7 +123,7 @@ def _reading_values(check: Check) -> str:
     values = (
         f"{verdict.gate} {format_value(verdict.value, verdict.unit)}" for verdict in check.verdicts
     )
-    return f"all of {format_count(len(check.verdicts), 'gate')}: {', '.join(values)}"
+    return f"{format_count(len(check.verdicts), 'gate')}: {', '.join(values)}"
 
 
 def choose_view(console: Console, links: dict[str, str], as_json: bool) -> View:

@@ -52,7 +52,7 @@ def _went_well(report: Report) -> Iterator[str]:
         yield f"Steps promoted: {len(passed)}, the last one {passed[-1].text}."
     successful_count, total = _count(report, Outcome.SUCCESSFUL)
     if successful_count:
-        yield f"{successful_count} of {total} checks were Successful."
+        yield f"{successful_count} of {total} checks {_was_or_were(successful_count)} Successful."
     for comparison in report.comparisons:
         if comparison.is_improvement:
             yield f"{comparison.metric} improved: {comparison.text}."
@@ -81,7 +81,9 @@ def _unexpected_issues(report: Report) -> Iterator[str]:
     for outcome in (Outcome.ERROR, Outcome.INCONCLUSIVE):
         for step, row in _rows(report):
             if row.outcomes.get(outcome):
-                yield f"{_format_share(row, outcome)} of {row.gate} in step {step.step} were {outcome}."
+                verb = _was_or_were(row.outcomes[outcome])
+                share = _format_share(row, outcome)
+                yield f"{share} of {row.gate} in step {step.step} {verb} {outcome}."
     for event in report.events:
         if event.kind in _UNEXPECTED_KINDS and event.actor == PRODUCT_ACTOR:
             yield f"{event.text}."
@@ -91,7 +93,8 @@ def _recommendations(report: Report) -> Iterator[str]:
     for _, row in _rows(report):
         yield from _advice(row)
     for rollback in report.rollbacks:
-        if rollback.finding is not None:
+        # A person's kill, a write of somebody else or missing data cannot be rehearsed.
+        if rollback.finding is not None and rollback.finding.kind == "red_flag":
             yield f"Rehearse the cause of {rollback.finding.name} before raising traffic again."
 
 
@@ -121,6 +124,10 @@ def _count(report: Report, outcome: Outcome) -> tuple[int, int]:
 
 def _format_share(row: GateRow, outcome: Outcome) -> str:
     return f"{row.outcomes[outcome]} of {row.check_count} checks"
+
+
+def _was_or_were(count: int) -> str:
+    return "was" if count == 1 else "were"
 
 
 def _rollback_name(rollback: Rollback) -> str:

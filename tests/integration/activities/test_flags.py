@@ -78,6 +78,18 @@ async def test_a_persons_retry_clears_the_kill_and_raises_in_one_write(store: Fl
     assert (receipt.percentage, receipt.killed) == (25, False)
 
 
+async def test_a_retry_does_not_clear_a_latch_that_a_person_set_since(store: FlagPort) -> None:
+    """Somebody killed a flag that was rolled back; a retry of the same minute raised it to 25 %."""
+    await store.apply(flag_write(1, create=True, percentage=25))
+    await store.apply(flag_write(2, percentage=0, killed=True))
+    await store.person.kill(FLAG)
+    with pytest.raises(ApplicationError, match="flags unkill"):
+        await store.apply(flag_write(3, killed=False, percentage=25))
+    assert (await store.person.get_flag(FLAG)).killed
+    await store.person.unkill(FLAG)
+    assert (await store.apply(flag_write(4, percentage=25))).percentage == 25
+
+
 async def test_a_late_raise_cannot_undo_a_rollback(store: FlagPort) -> None:
     await store.apply(flag_write(1, create=True, percentage=25))
     await store.apply(flag_write(3, percentage=0))

@@ -49,7 +49,7 @@ async def test_the_document_is_read_once_for_all_who_ask(flags: RedisFlags, redi
         await redis.config_resetstat()
     reads = (flags.read("default", FLAGS[0]) for _ in range(200))
     assert {receipt.percentage for receipt in await asyncio.gather(*reads) if receipt} == {25}
-    assert await calls(redis_url, "mget") == 1
+    assert await calls(redis_url, "exec") == 1
 
 
 async def test_a_shared_read_began_after_it_was_asked_for() -> None:

@@ -17,7 +17,7 @@ from sluice.rollout.plan.alpha_budget import RuleGroup
 from sluice.rollout.plan.approval_policy import RECENT_CHECKS_MAX, CheckSummary
 from sluice.rollout.plan.checklist import ItemResult
 from sluice.rollout.plan.schema import Step
-from sluice.rollout.units import format_count, format_duration
+from sluice.rollout.units import format_duration
 
 CHECK_LATENESS_MAX = timedelta(minutes=1)
 """Lateness of a check that still counts as watched, where the step's interval is shorter."""
@@ -61,7 +61,9 @@ def record_check(
         }
     )
     if before is None or check.outcome is not before.outcome:
-        reason = f"all of {format_count(len(check.verdicts), 'gate')}" if is_good else check.reason
+        count = len(check.verdicts)
+        passed = "its only gate" if count == 1 else f"all {count} gates"
+        reason = passed if is_good else check.reason
         add_event(state, now, "check", f"{check.outcome}: {reason}")
 
 

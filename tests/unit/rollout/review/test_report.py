@@ -217,7 +217,7 @@ def test_lessons_come_from_the_record() -> None:
         line.startswith("Emergency rollback from step canary") for line in lessons.went_wrong
     )
     assert "1 of 2 checks of latency_p99 in step canary Failed." in lessons.went_wrong
-    assert any("were Inconclusive" in line for line in lessons.unexpected)
+    assert any("was Inconclusive" in line for line in lessons.unexpected)
     assert any("Find out why latency_p99 failed" in line for line in lessons.recommendations)
     assert any("longer window" in line for line in lessons.recommendations)
 
