@@ -12,7 +12,6 @@ from prometheus_api_client import PrometheusConnect
 from prometheus_api_client.exceptions import PrometheusApiClientException
 
 from activities.adapters.bounded_http import BoundedAdapter, ResponseTooLargeError
-from activities.adapters.prometheus_batch import split_union, union_query
 from activities.adapters.prometheus_credentials import (
     NO_CREDENTIALS,
     PrometheusCredentials,
@@ -26,6 +25,8 @@ from activities.contract.errors import (
 from activities.contract.ports import BatchAnswer
 from sluice.rollout.printable import escape_line
 
+_NUMBER_LABEL = "sluice_query"
+"""Label that marks each series of a union with the number of its expression."""
 CONNECT_SECONDS_MAX = 1.0
 READ_SECONDS_MAX = 4.0
 CONNECTIONS_MAX = 16
@@ -89,12 +90,12 @@ class PrometheusMetrics:
             MetricsUnreachableError: as ``query``.
             MetricsQueryError: Prometheus refuses one of them: ask each by itself.
         """
-        form = {"query": union_query(promqls), **_parameters(at)}
+        form = {"query": _union_query(promqls), **_parameters(at)}
         timeout = (CONNECT_SECONDS_MAX, READ_SECONDS_MAX)
         with self._connection_errors():
             # The client library would put the query into the address, which proxies limit.
             reply = self._session.post(f"{self.url}/api/v1/query", data=form, timeout=timeout)
-            series = split_union(len(promqls), reply.json()["data"]["result"])
+            series = _split_union(len(promqls), reply.json()["data"]["result"])
             return [
                 _batch_answer(*query_series) for query_series in zip(promqls, series, strict=True)
             ]
@@ -212,3 +213,24 @@ def _parse_finite(promql: str, text: str) -> float | None:
     except ValueError:
         raise MetricsQueryError(f"{promql!r} gives the text {text!r}, not a number") from None
     return value if math.isfinite(value) else None
+
+
+def _union_query(promqls: Sequence[str]) -> str:
+    """Return one expression with the series of all of them. Each must give an instant vector."""
+    # A line break ends a comment, with which an expression may end.
+    return " or ".join(
+        f'label_replace(({promql}\n), "{_NUMBER_LABEL}", "{number}", "", "")'
+        for number, promql in enumerate(promqls)
+    )
+
+
+def _split_union(count: int, result: Sequence[Any]) -> list[list[Any]]:
+    """Return the series of each expression, in the order of ``_union_query``.
+
+    Raises:
+        KeyError, ValueError, IndexError: the result is not one of a union.
+    """
+    series: list[list[Any]] = [[] for _ in range(count)]
+    for entry in result:
+        series[int(entry["metric"][_NUMBER_LABEL])].append(entry)
+    return series
