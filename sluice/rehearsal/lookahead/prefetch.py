@@ -30,20 +30,20 @@ class Prefetcher:
 
     _stop_event: Event | None = None
 
-    def start(self, course: Timeline, baseline: Mapping[str, Reading]) -> None:
+    def start(self, timeline: Timeline, baseline: Mapping[str, Reading]) -> None:
         """Prefetch from the current time of the course; drop earlier work."""
         self.stop()
         self._stop_event = Event()
-        shadow = copy(course)
-        shadow.entries = list(course.entries)
+        shadow = copy(timeline)
+        shadow.entries = list(timeline.entries)
         work = prefetch_steps(shadow, baseline)
         Thread(target=_run_until_stopped, args=(work, self._stop_event), daemon=True).start()
 
     def prefetch_evidence(
-        self, course: Timeline, guarded: WatchSpec, span: tuple[datetime, datetime]
+        self, timeline: Timeline, spec: WatchSpec, span: tuple[datetime, datetime]
     ) -> None:
         """Evaluate the red flags of the next watch, with its evidence."""
-        Thread(target=_prefetch_evidence, args=(course, guarded, *span), daemon=True).start()
+        Thread(target=_prefetch_evidence, args=(timeline, spec, *span), daemon=True).start()
 
     def stop(self) -> None:
         """Stop after the current piece of work."""
@@ -58,17 +58,15 @@ def _run_until_stopped(work: Iterator[None], ended: Event) -> None:
                 return
 
 
-def _prefetch_evidence(
-    course: Timeline, guarded: WatchSpec, now: datetime, until: datetime
-) -> None:
-    exposure = guarded.evidence_context
+def _prefetch_evidence(timeline: Timeline, spec: WatchSpec, now: datetime, until: datetime) -> None:
+    exposure = spec.evidence_context
     if exposure is None or not has_both_cohorts(exposure):
         return
     with suppress(PrometheusFailedError):  # the reader of the data gets this error
-        for flag in guarded.red_flags:
+        for flag in spec.red_flags:
             if flag.kind is GateKind.STATISTICAL:
-                metric = guarded.metrics[flag.metric]
-                evaluate_ahead(course, flag, metric, exposure, until + (until - now))
+                metric = spec.metrics[flag.metric]
+                evaluate_ahead(timeline, flag, metric, exposure, until + (until - now))
 
 
 def prefetch_steps(timeline: Timeline, baseline: Mapping[str, Reading]) -> Iterator[None]:
@@ -83,9 +81,9 @@ def prefetch_steps(timeline: Timeline, baseline: Mapping[str, Reading]) -> Itera
         yield from _prefetch_queries(timeline, baseline)
 
 
-def _record_step(course: Timeline, until: datetime) -> Iterator[None]:
+def _record_step(timeline: Timeline, until: datetime) -> Iterator[None]:
     """Record the last step for as long as a rollout without faults stays in it."""
-    entry = course.entries[-1]
+    entry = timeline.entries[-1]
     end = entry.recording.entry_epoch + (until - entry.at).total_seconds()
     while entry.recording.end_epoch < end:
         entry.recording.record_until(entry.recording.end_epoch + entry.recording.tick_seconds)
@@ -99,61 +97,61 @@ def expected_exit(timeline: Timeline, following: Step) -> datetime:
     return max(entry.at + expected_duration(entry.step), *item_due_times, entry.at)
 
 
-def _percentage_reached_at(course: Timeline) -> datetime:
+def _percentage_reached_at(timeline: Timeline) -> datetime:
     """Return the time at which the percentage of the last step was first reached."""
-    since, reached = course.begin, 0.0
-    for entry in course.entries:
+    since, reached = timeline.begin, 0.0
+    for entry in timeline.entries:
         now = reached if entry.step.percentage is None else entry.step.percentage
         since, reached = (since, reached) if now == reached else (entry.at, now)
     return since
 
 
-def _prefetch_queries(course: Timeline, baseline: Mapping[str, Reading]) -> Iterator[None]:
+def _prefetch_queries(timeline: Timeline, baseline: Mapping[str, Reading]) -> Iterator[None]:
     """Run the queries of the last step, a few requests at a time."""
-    plan, step = course.plan, course.entries[-1].step
-    guarded = WatchSpec(step.red_flags, plan.metrics, baseline, plan.watch_interval.total_seconds())
-    compared = 0 < course.percentage < FULL_PERCENTAGE
-    for gates, ask, weigh in (
+    plan, step = timeline.plan, timeline.entries[-1].step
+    spec = WatchSpec(step.red_flags, plan.metrics, baseline, plan.watch_interval.total_seconds())
+    has_two_cohorts = 0 < timeline.percentage < FULL_PERCENTAGE
+    for gates, prefetch, prefetch_evidence in (
         (step.red_flags, _prefetch_red_flag, _prefetch_statistical_red_flag),
         (step.gates, _prefetch_gate, _prefetch_statistical_gate),
     ):
         for gate in gates:
             if gate.kind is not GateKind.STATISTICAL:
-                ask(course, gate, guarded)
-            elif compared:
-                weigh(course, gate)
+                prefetch(timeline, gate, spec)
+            elif has_two_cohorts:
+                prefetch_evidence(timeline, gate)
             yield
 
 
-def _prefetch_red_flag(course: Timeline, flag: Gate, guarded: WatchSpec) -> None:
-    tape = course.entries[-1].recording
-    if not flag.dry_run and (screen := violation_query(flag, guarded)):
-        tape.readings.prefetch([screen], tape.end_epoch)
+def _prefetch_red_flag(timeline: Timeline, flag: Gate, spec: WatchSpec) -> None:
+    recording = timeline.entries[-1].recording
+    if not flag.dry_run and (query := violation_query(flag, spec)):
+        recording.readings.prefetch([query], recording.end_epoch)
 
 
-def _prefetch_statistical_red_flag(course: Timeline, flag: Gate) -> None:
-    queries = _statistic_queries(course, flag, resets=False)
-    tape = course.entries[-1].recording
-    tape.readings.prefetch_columns(queries, tape.entry_epoch, flag.window.total_seconds())
+def _prefetch_statistical_red_flag(timeline: Timeline, flag: Gate) -> None:
+    queries = _statistic_queries(timeline, flag, resets=False)
+    recording = timeline.entries[-1].recording
+    recording.readings.prefetch_columns(queries, recording.entry_epoch, flag.window.total_seconds())
 
 
-def _prefetch_gate(course: Timeline, gate: Gate, guarded: WatchSpec) -> None:
+def _prefetch_gate(timeline: Timeline, gate: Gate, spec: WatchSpec) -> None:
     """Read the gate's checks from the time on at which its whole window is live."""
-    step, tape = course.entries[-1].step, course.entries[-1].recording
+    step, recording = timeline.entries[-1].step, timeline.entries[-1].recording
     delay = max(step.initial_delay + step.interval, gate.window)
-    first = tape.entry_epoch + delay.total_seconds()
-    for promql in gate_queries([gate], guarded):
-        tape.readings.prefetch_at(promql, first, step.interval.total_seconds())
+    first = recording.entry_epoch + delay.total_seconds()
+    for promql in gate_queries([gate], spec):
+        recording.readings.prefetch_at(promql, first, step.interval.total_seconds())
 
 
-def _prefetch_statistical_gate(course: Timeline, gate: Gate) -> None:
-    tape, seconds = course.entries[-1].recording, gate.window.total_seconds()
-    for promql in _statistic_queries(course, gate, resets=True):
-        tape.readings.prefetch_at(promql, tape.entry_epoch + seconds, seconds)
+def _prefetch_statistical_gate(timeline: Timeline, gate: Gate) -> None:
+    recording, seconds = timeline.entries[-1].recording, gate.window.total_seconds()
+    for promql in _statistic_queries(timeline, gate, resets=True):
+        recording.readings.prefetch_at(promql, recording.entry_epoch + seconds, seconds)
 
 
-def _statistic_queries(course: Timeline, gate: Gate, *, resets: bool) -> list[str]:
+def _statistic_queries(timeline: Timeline, gate: Gate, *, resets: bool) -> list[str]:
     """Return the queries of each block of a statistical gate."""
-    metric = course.plan.metrics[gate.metric]
-    queries = block_queries(metric, gate.window, course.plan.stale_after, resets=resets)
+    metric = timeline.plan.metrics[gate.metric]
+    queries = block_queries(metric, gate.window, timeline.plan.stale_after, resets=resets)
     return list(queries.values())
