@@ -10,6 +10,8 @@ INFERIORS = frozenset(
     ["subordinate", "subordinates", "report", "team", "child", "children", "underling"]
 )
 HIERARCHY = SUPERIORS | INFERIORS
+UNDER = ("work under", "works under", "working under", "work for", "works for", "working for")
+"""Phrases of an inferior, where the far end is a superior: not every employer is one."""
 _ABOVE = frozenset(["manages", "supervises", "leads", "heads", "manage", "supervise", "lead"])
 _BELOW = frozenset(
     [

@@ -5,11 +5,13 @@ a store's reader collected. A phrase leads to conditions; names over several col
 lead to one condition for each column.
 """
 
+import json
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from importlib.resources import files
 
 from router.catalog.folding import fold_text
 from router.catalog.identifiers import words_of
@@ -158,12 +160,13 @@ class ValueIndex:
         category = values.complete and len(values.values) <= CATEGORIES_MAX
         name = values.columns == facts.title or values.columns[0] in facts.title
         about = set(words_of(values.columns[0]))
-        coded = bool(about & _COUNTRY) and not name
+        codes: Mapping[str, tuple[str, ...]] = self._codes if about & _COUNTRY and not name else {}
+        if about & _STATE and _are_states([row[0] for row in values.values if row[0]]):
+            codes = _STATES
         for row in values.values:
             conditions = tuple(zip(values.columns, row, strict=True))
             phrases = [*self._phrases(row), *(_parts(row[0]) if name and len(row) == 1 else ())]
-            if coded:
-                phrases += [(fold_text(place), 0.9) for place in self._codes.get(row[0], ())]
+            phrases += [(fold_text(place), 0.9) for place in codes.get(row[0], ())]
             if category and about & {"sex", "gender"}:
                 phrases += [(word, 0.95) for word in _SEXES.get(row[0].lower(), ())]
             for phrase, weight in phrases:
@@ -205,11 +208,15 @@ def _places(
     """Return the names of places by each of them, and by the code that a group begins with "="."""
     by_name: dict[str, tuple[str, ...]] = {}
     by_code: dict[str, tuple[str, ...]] = {}
-    for group in groups:
+    for group in (*groups, *map(tuple, _REGIONS["continents"])):
         names = tuple(name for name in group if not name.startswith("="))
         by_name |= dict.fromkeys(map(fold_text, names), names)
         by_code |= {code[1:]: names for code in group if code.startswith("=")}
     return by_name, by_code
+
+
+def _are_states(values: Sequence[str]) -> bool:
+    return sum(value in _STATES for value in values) >= STATES_SHARE * max(len(values), 1)
 
 
 def _parts(title: str) -> Iterator[tuple[str, float]]:
@@ -223,6 +230,14 @@ def _parts(title: str) -> Iterator[tuple[str, float]]:
 
 PART, PART_WORDS_MAX = 0.7, 4
 _COUNTRY = frozenset(("country", "nation", "nationality"))
+_REGIONS = json.loads(files("router.catalog").joinpath("regions.json").read_text("utf-8"))
+_STATES: Mapping[str, tuple[str, ...]] = {
+    code: (name,) for code, name in _REGIONS["states"].items()
+}
+"""States of the USA and provinces of Canada, by postal code; no code means two of them."""
+STATES_SHARE = 0.8
+"""Share of a column's values that must be such codes: "CA" is Canada elsewhere."""
+_STATE = frozenset(("state", "province", "region"))
 _FEMALE, _MALE = ("female", "woman", "women", "girl"), ("male", "man", "men", "boy")
 _SEXES = {"f": _FEMALE, "female": _FEMALE, "w": _FEMALE, "m": _MALE, "male": _MALE}
 

@@ -4,14 +4,14 @@ Names count fully, words near them in English less. The index is made once for a
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
 
 from router.catalog.english import EnglishWords
 from router.catalog.guesses import is_person_kind
-from router.catalog.hierarchy import HIERARCHY, superior_end
+from router.catalog.hierarchy import HIERARCHY, UNDER, superior_end
 from router.catalog.identifiers import (
     kind_phrases,
     parts_of,
@@ -28,7 +28,7 @@ from router.catalog.model import (
     is_flag_column,
     is_temporal,
 )
-from router.catalog.word_forms import abbreviates, base_form, shares_stem
+from router.catalog.word_forms import abbreviates, base_form, other_names, shares_stem
 
 Sort = Literal["kind", "column", "link", "role"]
 NAME = 1.0
@@ -199,6 +199,8 @@ class Vocabulary:
             factor = NEAR if len(words) == 1 else NEAR * HEAD
             if len(words) > 1:
                 self._add(words[-1], Term("kind", name, HEAD))
+                if singular(words[-1]) in _GENERIC:  # "diagnosis codes" are diagnoses
+                    self._add(" ".join(words[:-1]), Term("kind", name, PART))
                 self._add("".join(words), Term("kind", name, NAME, exact=True))
             for word, weight in related_words.items():
                 self._add(word, Term("kind", name, weight * factor))
@@ -211,6 +213,7 @@ class Vocabulary:
         column, facts = column_and_facts
         kind_words = {singular(word) for word in words_of(kind)}
         names = (phrase_of(column), " ".join(parts_of(column)), *facts.words)
+        names += tuple(name for phrase in names[:2] for name in other_names(phrase))
         for phrase in dict.fromkeys(names):
             self._add(phrase, Term("column", kind, NAME, column, exact=True))
             words = phrase.split()
@@ -244,10 +247,11 @@ class Vocabulary:
         names = (phrase_of(link.name), " ".join(parts_of(link.name)))
         for phrase in dict.fromkeys((*names, *link.words, *link.reverse_words)):
             self._add(phrase, base)
-            for word in _core_words(phrase):
+            words = phrase.split()
+            for word in [word for word in words if word not in _GENERIC] or words:
                 self._add_link_word(word, link, english)
         if link.start == link.end and superior_end(link) is not None:
-            for word in HIERARCHY:
+            for word in (*HIERARCHY, *UNDER):
                 self._add(word, Term("link", link.start, NEAR, link=link.id))
         for column, facts in link.properties.items():
             if not facts.hide:
@@ -287,12 +291,6 @@ def _abbreviations(catalog: Catalog, english: EnglishWords) -> dict[str, dict[st
         for part in {part for identifier in (name, *kind.visible) for part in parts_of(identifier)}:
             parts[part[0]][part] = SHORTENED if english.knows(part) else ABBREVIATED
     return parts
-
-
-def _core_words(phrase: str) -> Iterator[str]:
-    words = phrase.split()
-    core = [word for word in words if word not in _GENERIC]
-    return iter(core or words)
 
 
 def link_words(link: CatalogLink) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """Forms of a word that no dictionary lists: inflections, abbreviations, derivations by endings."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from itertools import takewhile
 
 from router.catalog.identifiers import singular
@@ -34,9 +34,23 @@ def shares_stem(word: str, candidate: str) -> bool:
     )
 
 
+def other_names(phrase: str) -> Iterator[str]:
+    """Yield "maximum salary" for "max salary", and "birthday" for a date of birth."""
+    first, _, rest = phrase.partition(" ")
+    if "birth" in phrase.split():
+        yield "birthday"
+    if rest and first in _EXTREMES:
+        yield f"{_EXTREMES[first]} {rest}"
+
+
+_EXTREMES = {"max": "maximum", "min": "minimum", "avg": "average"}
+
+
 def base_form(word: str, irregular: Mapping[str, str]) -> str:
     """Return a word in the form that its inflections share, which need not be a word itself."""
     word = irregular.get(word, word)
+    if word.endswith("sis") and len(word) > len("basis"):
+        return word.removesuffix("is")  # "diagnosis", as "diagnoses" becomes
     base = singular(word)
     if base != word:
         return _ending(base)

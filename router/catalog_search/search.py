@@ -18,7 +18,7 @@ from router.intent import Intent
 from router.llm import LanguageModel
 from router.observability import trace
 from router.question.form import QuestionForm
-from router.question.modifiers import unapplied_words
+from router.question.modifiers import asks_how_to, unapplied_words
 from router.question.reading import QuestionReading
 from router.question.validation import validate_form
 from router.question.wording import interpretation
@@ -120,7 +120,7 @@ class CatalogSearch:
             ]
             break
         first = readings[0] if form is not None else None
-        choice = choose_source(first, intent, has_texts=self._has_texts)
+        choice = choose_source(first, intent, has_texts=self._has_texts, how_to=asks_how_to(text))
         return QuestionPlan(tuple(readings), choice, form)
 
     def _read(

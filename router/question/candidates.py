@@ -3,11 +3,13 @@
 import re
 from collections.abc import Iterator
 
+from router.catalog.identifiers import singular
 from router.catalog.model import Catalog
 from router.catalog.paths import SchemaPaths
 from router.catalog.vocabulary import Vocabulary
 from router.question.columns import ColumnFinder
 from router.question.far_ends import Candidate, FarEnds
+from router.question.language.aggregates import PIECES, is_quantity
 from router.question.language.grammar import (
     AGGREGATES,
     EXTREMES,
@@ -20,6 +22,8 @@ from router.question.language.grammar import (
 from router.question.language.mentions import Mentions
 from router.question.language.term_mentions import TermMention
 
+FOREMOST = 0.12
+"""More of it for the first words but values: "critical incidents not handled by X"."""
 HEAD, ASKED, OTHER = 0.7, 1.0, 0.15
 """Words that name the first kind; the kind behind "which"; any other kind."""
 PERSON, OWNER = 0.45, 0.3
@@ -73,10 +77,11 @@ class CandidateFinder:
         for mention in mentions.terms:
             yield from self._from_term(mention, mentions, head)
         if mentions.tokens and any(token.folded in WHO for token in mentions.tokens[:6]):
-            for kind in self._vocabulary.person_kinds:
+            for kind in sorted(self._vocabulary.person_kinds):  # the same order in every process
                 yield Candidate(kind, PERSON + DOING * self._does(kind, mentions))
         yield from self._far_ends.ends(mentions)
         yield from self._from_superlatives(mentions)
+        yield from self._from_pieces(mentions)
         for value in mentions.values:
             for entry in value.entries:
                 key = self._catalog.kinds[entry.kind].key
@@ -94,20 +99,28 @@ class CandidateFinder:
         summed = ahead[-1:] in (["of"], ["all"], ["the"]) and bool(set(ahead) & set(AGGREGATES))
         if not graded and not summed and not set(ahead) <= FUNCTION_WORDS:
             return
-        asks = graded or summed or ahead[-1:] in (["which"], ["what"], ["many"], ["of"])
+        asks = graded or summed or ahead[-1:] in (["which"], ["what"], ["many"], ["of"], ["all"])
+        last = mentions.tokens[value.end - 1].folded
+        plural = singular(last) != last and not mentions.tokens[value.end - 1].possessive
         for entry in value.entries:
-            if not entry.category or not (entry.inflected or asks):
+            if not entry.category or not (entry.inflected or asks or (plural and entry.name)):
                 continue
             if not entry.name:
                 yield Candidate(entry.kind, (ASKED if asks else HEADED) * entry.weight)
             for step in self._paths.steps(entry.kind) if entry.name else ():
+                if not step.reverse or self._catalog.kinds[step.end].join_table:
+                    continue  # only what refers to a category is called by it
                 yield Candidate(step.end, LOOKED_UP * entry.weight)
 
     def _does(self, kind: str, mentions: Mentions) -> float:
         """Return how surely the question's verb is what people of a kind do."""
         verbs = self._vocabulary.person_verbs
         lemmas = (self._vocabulary.lemma(token.folded) for token in mentions.tokens)
-        return max((verbs[word].get(kind, 0.0) for word in lemmas if word in verbs), default=0.0)
+        words = list(lemmas)
+        others = (_CONVERSES[word] for word in words if word in _CONVERSES)
+        if any(kind in verbs.get(other, ()) for other in others):
+            return -1.0  # customers buy: what was sold was sold by others
+        return max((verbs[word].get(kind, 0.0) for word in words if word in verbs), default=0.0)
 
     def _from_term(
         self, mention: TermMention, mentions: Mentions, head: TermMention | None
@@ -122,6 +135,15 @@ class CandidateFinder:
             elif term.sort == "column" and not term.link:
                 graded = term.exact and _is_graded(mentions, mention.start)
                 yield Candidate(term.kind, (GRADED if graded else OTHER) * term.weight)
+
+    def _from_pieces(self, mentions: Mentions) -> Iterator[Candidate]:
+        """Yield the lines that hold a quantity: "how many units of Tofu were sold"."""
+        words = [token.folded for token in mentions.tokens]
+        places = [place for place, word in enumerate(words) if word in PIECES]
+        if any(words[max(place - 1, 0)] == "many" for place in places):
+            for kind, facts in self._catalog.visible_kinds.items():
+                if any(is_quantity(column) for column in facts.visible):
+                    yield Candidate(kind, HEADED)
 
     def _from_superlatives(self, mentions: Mentions) -> Iterator[Candidate]:
         """Yield the kinds that have a column for a superlative: "the shortest"."""
@@ -157,6 +179,8 @@ class CandidateFinder:
         before = [
             token.folded for token in mentions.tokens[max(mention.start - 3, 0) : mention.start]
         ]
+        if before[-1:] and before[-1] in ("different", "distinct", "unique"):
+            before = before[:-1]
         text = " ".join(before)
         is_asked = bool(before) and before[-1] in ("which", "what", "many")
         is_asked = is_asked or text.endswith(("number of", "count of", "count the", "count"))
@@ -171,7 +195,23 @@ class CandidateFinder:
             return ASKED
         if any(superlative(word) for word in before[-1:]) and mention is head:
             return ASKED
-        return HEAD if mention is head else OTHER
+        if mention is not head:
+            return OTHER
+        return HEAD + FOREMOST * _is_foremost(mention, mentions)
+
+
+_CONVERSES = {"sell": "buy", "buy": "sell"}
+
+
+def _is_foremost(mention: TermMention, mentions: Mentions) -> bool:
+    if not any(term.exact for term in mention.of("kind")):
+        return False
+    valued = {place for each in mentions.values for place in range(each.start, each.end)}
+    before = mentions.tokens[: mention.start]
+    return all(place in valued or each.folded in _ARTICLES for place, each in enumerate(before))
+
+
+_ARTICLES = frozenset(("the", "all", "our", "any", "every"))
 
 
 def _is_graded(mentions: Mentions, start: int) -> bool:

@@ -40,7 +40,7 @@ class FarEnds:
         owners = {entry.kind for value in mentions.values for entry in value.entries}
         where = [token.folded for token in mentions.tokens[:1]] == ["where"]
         stranded = _is_stranded(mentions)
-        for step in (step for owner in owners for step in self._paths.steps(owner)):
+        for step in (step for owner in sorted(owners) for step in self._paths.steps(owner)):
             placed = where and not step.reverse and bool(PLACES & set(words_of(step.end)))
             if stranded or placed:
                 yield Candidate(step.end, STRANDED)
@@ -57,7 +57,7 @@ class FarEnds:
         owners |= {t.kind for m in mentions.terms if m.end in numbered for t in m.of("kind")}
         verbs = [m for m in mentions.terms if not any(t.exact for t in m.of("kind"))]
         doing = {t.kind for m in verbs for t in m.of("kind") if t.weight >= DONE_MIN}
-        for owner in owners:
+        for owner in sorted(owners):
             for step in self._paths.steps(owner):
                 if step.end in doing:
                     yield Candidate(step.end, STRANDED)
@@ -87,11 +87,21 @@ def _far_ends(
     if link.relationship is None:
         prior = LINK_HEAD if not any(term.sort == "kind" for term in mention.terms) else LINK_OTHER
         yield Candidate(link.end, prior * weight, mention, Term("link", link.end, weight))
+    elif _is_of_value(mention, mentions) and {link.start, link.end} & owners:
+        end = link.end if link.start in owners else link.start
+        yield Candidate(end, LINK_HEAD * weight, mention, Term("link", end, weight))
     elif link.start in owners:
         where = mentions.tokens[0].folded == "where"
         yield Candidate(link.end, (STRANDED if where else FAR_END) * weight)
     elif link.end in owners:
         yield Candidate(link.start, FAR_END * weight)
+
+
+def _is_of_value(mention: TermMention, mentions: Mentions) -> bool:
+    """Return True for the first words of "cast of X": a noun that means the far end, not X."""
+    behind = mentions.tokens[mention.end : mention.end + 1]
+    values = {value.start for value in mentions.values}
+    return mention.start == 0 and [t.folded for t in behind] == ["of"] and mention.end + 1 in values
 
 
 def asks_for_others(mentions: Mentions) -> bool:

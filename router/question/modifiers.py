@@ -19,6 +19,7 @@ from router.question.language.grammar import (
     LIGHT_WORDS,
     MODIFIERS,
     NEGATIONS,
+    PREPOSITIONS,
     WHO,
     superlative,
 )
@@ -108,6 +109,13 @@ def unused_modifiers(draft: Draft, mentions: Mentions, hidden: Collection[str]) 
     return list(dict.fromkeys(unused))
 
 
+def asks_how_to(question: str) -> bool:
+    """Return True for "how to" and "how do I", which ask for a text."""
+    words = [token.folded for token in tokens_of(question)[:3]]
+    does = words[:1] == ["how"] and words[1:2] in (["do"], ["can"], ["should"])
+    return words[:2] == ["how", "to"] or (does and words[2:] in (["i"], ["we"], ["you"]))
+
+
 def unapplied_words(question: str, today: date) -> list[str]:
     """Return what a search by meaning cannot apply to a question for rows: a count, a superlative, a time.
 
@@ -126,6 +134,37 @@ def unapplied_words(question: str, today: date) -> list[str]:
         and token.folded not in _PLAIN
     ]
     return found + [question[slice(*each.place)] for each in date_ranges(question, today)]
+
+
+def clause_words(draft: Draft, mentions: Mentions) -> Iterator[str]:
+    """Yield the light verb that ends a clause and had no effect: "drinks that are still sold"."""
+    words = [token.folded for token in mentions.tokens]
+    for place, word in enumerate(words):
+        ends = place + 1 == len(words) or not mentions.tokens[place + 1].is_word
+        if word not in LIGHT_WORDS or draft.used.get(place) or not (ends or words[:1] == ["who"]):
+            continue
+        before = words[max(place - 3, 0) : place]
+        if before == ["who"] and draft.root.branches and word not in _STATES:
+            yield mentions.tokens[place].text  # "who made X" is not any link to X
+        if ends and set(before) & _BEING and set(before) & _RELATIVE:
+            yield mentions.tokens[place].text
+
+
+_STATES = frozenset(
+    (
+        "work",
+        "works",
+        "worked",
+        "working",
+        "live",
+        "lives",
+        "living",
+        "located",
+        "based",
+        "involved",
+    )
+)
+_RELATIVE = frozenset(("that", "which", "who"))
 
 
 def is_miscounted(draft: Draft, mentions: Mentions) -> bool:
@@ -172,7 +211,7 @@ def unanswered_words(draft: Draft, mentions: Mentions, facts: CatalogKind) -> li
         placed = any(PLACES & {words_of(column)[-1]} for column in facts.visible)
         return [] if placed else [mentions.tokens[0].text]
     shown = bool(draft.select or draft.order or draft.aggregate is not None)
-    if not named or shown or words[:1] not in (["what"], ["who"], ["whom"], ["which"]):
+    if not named or shown or words[:1] not in (["what"], ["who"], ["whom"], ["which"], ["whose"]):
         return []
     of = "of" in words or any(token.possessive for token in mentions.tokens)
     beside = len(words) > 1 and words[1] in _BEING and of
@@ -180,9 +219,19 @@ def unanswered_words(draft: Draft, mentions: Mentions, facts: CatalogKind) -> li
         words[0] == "what" and len(words) > 1 and words[1].endswith("s") and words[1] not in _BEING
     )
     asks = asks_for_others(mentions) or beside or does  # "what goes into X"
+    asks = asks or (words[0] == "who" and _is_governed(draft, mentions)) or words[0] == "whose"
     return [mentions.tokens[0].text] if asks else []
 
 
+def _is_governed(draft: Draft, mentions: Mentions) -> bool:
+    """Return True for "who works under X": a verb and a preposition in front of the one name."""
+    values = [each for each in mentions.values if draft.used.get(each.start)]
+    before = [token.folded for token in mentions.tokens[: values[0].start]] if values else []
+    verb = len(before) > len(("who", "with")) and before[1] not in _BEING
+    return len(values) == 1 and verb and before[-1] in _GOVERNING
+
+
+_GOVERNING = (PREPOSITIONS - {"of", "about"}) | {"to", "after", "before", "against"}
 _BEING = frozenset(("is", "was", "are", "were"))
 
 

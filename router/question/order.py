@@ -10,7 +10,7 @@ from router.question.draft import Draft
 from router.question.form import LinkStep, Measure, SortKey
 from router.question.language.grammar import ADJECTIVES, EXTREMES, MONEY, Adjective, superlative
 from router.question.language.mentions import Mentions
-from router.question.language.term_mentions import TermMention
+from router.question.language.term_mentions import TermMention, names_column
 from router.question.language.value_mentions import ValueMention
 from router.question.relations import Relations
 
@@ -268,7 +268,7 @@ def _extremes(mentions: Mentions) -> Iterator[Extreme]:
         word, next_word = token.folded, tokens[place + 1].folded if place + 1 < len(tokens) else ""
         dated = any(mention.start <= place < mention.end for mention in mentions.dates)
         before = tokens[place - 1].folded if place else ""
-        if dated or token.quoted or before == "at":
+        if dated or token.quoted or before == "at" or names_column(mentions.terms, place):
             continue
         if word in ("first", "last") and before in _CLAUSES:
             continue  # "that first flew before 2010" orders nothing

@@ -28,6 +28,7 @@ from router.question.language.near import NearWords
 from router.question.language.value_nouns import name_by_values, value_nouns
 from router.question.modifiers import (
     NAMED_MIN,
+    clause_words,
     is_miscounted,
     is_unspoken,
     kind_names,
@@ -201,6 +202,7 @@ class QuestionReader:
         dropped = unused_modifiers(draft, mentions, self.vocabulary.hidden)
         dropped += miscounted_words(draft, mentions, facts, people=people)
         left_out += dropped
+        left_out += clause_words(draft, mentions)
         left_out += [*taken_words(draft, mentions, candidate), *draft.assumed]
         draft.cost += UNSPOKEN * is_unspoken(draft, candidate)
         asked = unanswered_words(draft, mentions, facts)

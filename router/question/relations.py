@@ -126,7 +126,11 @@ class Relations:
             between = {t.folded for t in mentions.tokens[mention.end : value.start]}
             is_behind = value.start >= mention.end
             passive = spoken.endswith("ed") and between == {"by"}  # "mentored by X"
-            apposed = is_behind and (between <= _APPOSING or passive)
+            asked = mention.start > 0 and mentions.tokens[mention.start - 1].folded in WHO
+            acted = asked and not passive and self._singular(spoken) not in HIERARCHY
+            under = mention.end - mention.start > 1 and spoken.startswith("work")
+            spoken = "report" if under else spoken
+            apposed = is_behind and (between <= _APPOSING or passive) and not (acted or under)
             return self._hierarchy(step, spoken, apposed=apposed)
         if link.relationship is None and link.start != link.end:
             return True

@@ -1,6 +1,7 @@
 """The rest of a question, besides values, times and numbers: columns asked for, flags, links."""
 
 from router.catalog.guesses import flag_value
+from router.catalog.hierarchy import UNDER
 from router.catalog.model import Catalog, CatalogColumn, is_flag_column
 from router.catalog.paths import SchemaPath, SchemaPaths
 from router.catalog.vocabulary import Term
@@ -74,7 +75,8 @@ class RemainderReader:
     ) -> None:
         """Require a link that words name ("people who directed something"), or deny it."""
         link, weight = named_link
-        if draft.used.get(mention.start) or _governs_own_value(draft, mentions, mention):
+        vague = " ".join(mention.words_of(mentions.tokens)) in UNDER  # "work for the company"
+        if vague or draft.used.get(mention.start) or _governs_own_value(draft, mentions, mention):
             return
         number = next((n for n in mentions.comparisons if n.end == mention.start), None)
         if number is not None and number.marked and draft.used.get(number.start):
@@ -89,6 +91,9 @@ class RemainderReader:
         elif not any(branch.step.link == link for branch in draft.root.branches):
             draft.root.at((steps[0],))
         draft.use(mention.start, mention.end, weight)
+        for other in mentions.terms:  # "scored a goal" is one link in two words
+            if any(t.link == link and t.sort == "link" for t in other.terms[:1]):
+                draft.use(other.start, other.end, weight)
 
     def _names_row(self, draft: Draft) -> bool:
         """Return True where a condition names a row, which needs no further link to exist."""
@@ -145,6 +150,8 @@ def _use_column(
             draft.root.add((), [_flag_condition(term.column, column, negated=negated)])
             draft.negated |= mention.negated
         return term.weight >= FLAG_MIN
+    if mention.negated and _turn_round(draft, term.column):
+        return True
     if mention.negated or demanded or term.opposite:
         present = mention.negated == term.opposite
         missing = ValueCondition(column=term.column, operator="missing", negated=present)
@@ -154,6 +161,18 @@ def _use_column(
     if draft.aggregate is None:  # a count shows no column
         draft.select.append(term.column)
     return draft.aggregate is None
+
+
+def _turn_round(draft: Draft, column: str) -> bool:
+    """Deny the value that a column is said not to have: "films that X did not direct"."""
+    for place, condition in enumerate(draft.root.conditions):
+        if not isinstance(condition, ValueCondition) or condition.column != column:
+            continue
+        if condition.operator == "=" and not condition.negated:
+            draft.root.conditions[place] = condition.model_copy(update={"negated": True})
+            draft.negated = True
+            return True
+    return False
 
 
 def _demands_presence(mentions: Mentions, mention: TermMention) -> bool:

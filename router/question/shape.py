@@ -1,12 +1,14 @@
 """The shape of an answer: a count, a sum, an average, groups, the first few rows."""
 
-from router.catalog.model import TEMPORAL, Catalog
+from router.catalog.identifiers import words_of
+from router.catalog.model import Catalog
 from router.catalog.paths import SchemaPaths
 from router.catalog.vocabulary import Term, Vocabulary
 from router.question.columns import ColumnFinder
 from router.question.draft import Draft
-from router.question.form import UNIT_LETTERS, Aggregate, LinkStep
-from router.question.language.aggregates import ADVERBS, count_place, is_aggregate
+from router.question.form import Aggregate
+from router.question.groups import GroupReader
+from router.question.language.aggregates import PIECES, count_place, is_aggregate, is_quantity
 from router.question.language.grammar import (
     AGGREGATES,
     EXTREMES,
@@ -15,15 +17,14 @@ from router.question.language.grammar import (
 )
 from router.question.language.mentions import Mentions
 from router.question.language.numbers import number_at
-from router.question.language.term_mentions import TermMention
-from router.question.relations import Relations
+from router.question.language.term_mentions import TermMention, names_column
 
 _MONEY_WORDS = frozenset((*MONEY, "money", "spent", "paid", "earned", "sold", "turnover"))
 _DIFFERENT = frozenset(("different", "distinct", "unique"))
 _COSTING = frozenset(("cost", "costs", "costing", "worth", "charge", "priced"))
-_GROUPING = frozenset(("per", "by", "each", "every"))
 _LIMITING = frozenset(("top", "first", "best", "bottom", "last"))
 LIMIT_MAX = 50
+PIECES_MIN = 0.6
 AGGREGATED_GAP = 4
 """Words between "average" and the column that it is of."""
 DIFFERENT_MIN = 0.55
@@ -40,9 +41,8 @@ class ShapeReader:
     ) -> None:
         self._catalog = catalog
         self._vocabulary = vocabulary
-        self._paths = paths
         self._columns = columns
-        self._relations = Relations(catalog, paths)
+        self._groups = GroupReader(catalog, paths, columns)
 
     def add_limit(self, draft: Draft, mentions: Mentions) -> None:
         """Read "top 10", "5 largest", "the first three"; before numbers are compared."""
@@ -74,9 +74,11 @@ class ShapeReader:
             self._add_function(draft, mentions, words)
         elif not self._add_quantity(draft, mentions, place):
             draft.aggregate = Aggregate(function="count")
-            draft.use(max(place - 2, 0), place, 1.0)
+            different = {t.folded for t in mentions.tokens[place : place + 1]} <= _DIFFERENT
+            named = counted is not None and counted.start == place + different
+            draft.use(max(place - 2, 0), place + (different and named), 1.0)
         if draft.aggregate is not None or "per" in words:
-            self._add_group(draft, mentions)
+            self._groups.add_group(draft, mentions)
 
     def _add_quantity(self, draft: Draft, mentions: Mentions, place: int) -> bool:
         """Read "how many units are in stock" and "how many countries": a column, not rows."""
@@ -124,7 +126,13 @@ class ShapeReader:
         numeric = self._columns.numeric(draft.kind)
         exact = any(t.exact for t in noun.of("column"))
         columns = [t for t in noun.of("column") if t.kind == draft.kind and not t.link]
-        columns = [t for t in columns if t.exact or not exact]
+        columns = [t for t in columns if t.exact or (not exact and not _is_money(t.column))]
+        pieces = set(noun.words_of(mentions.tokens)) <= PIECES
+        columns += [
+            Term("column", draft.kind, 1.0, name)
+            for name in numeric
+            if pieces and is_quantity(name)
+        ]
         weight_min = DIFFERENT_MIN if different else 1.0
         scores = {
             t.column: t.weight for t in columns if t.column in numeric or t.weight >= weight_min
@@ -135,6 +143,8 @@ class ShapeReader:
                 if term.kind == draft.kind and term.column in scores:
                     scores[term.column] += term.weight
                     parts[term.column].append(mention)
+        if pieces:  # "units" alone do not mean those in stock
+            scores = {column: score for column, score in scores.items() if score >= PIECES_MIN}
         if not scores:
             return None
         best = max(scores, key=lambda column: scores[column])
@@ -147,6 +157,9 @@ class ShapeReader:
             function = AGGREGATES.get(word)
             if function is None or not is_aggregate(words, place):
                 continue
+            name = names_column(mentions.terms, place)
+            if name is not None and self._is_name_only(draft, mentions, name):
+                return
             column = self._aggregate_column(draft, mentions, place)
             if column is not None and function == "sum" and self._is_one_row(draft):
                 draft.select.append(column)  # the total of invoice 404 is a column of it
@@ -157,6 +170,22 @@ class ShapeReader:
                 return
         if "how much" in " ".join(words):
             self._add_amount(draft, mentions, words)
+
+    def _is_name_only(self, draft: Draft, mentions: Mentions, name: TermMention) -> bool:
+        """Return True where "maximum salary" is a column of one row, or of another kind.
+
+        "The average height of the characters" is of them, though species have a column so called.
+        """
+        own = [each for each in name.of("column") if each.kind == draft.kind and each.exact]
+        words = name.words_of(mentions.tokens)
+        full = [each for each in own if len(words_of(each.column)) >= len(words)]
+        if not full:
+            named = {t.kind for m in mentions.terms for t in m.of("kind") if t.exact}
+            return not own or draft.kind not in named
+        if self._is_single(draft):
+            draft.select.append(full[0].column)
+            draft.use(name.start, name.end, 1.0)
+        return self._is_single(draft)
 
     def _add_amount(self, draft: Draft, mentions: Mentions, words: list[str]) -> None:
         """Read "how much": the price of a named row, else the sum over the rows."""
@@ -209,70 +238,20 @@ class ShapeReader:
                     draft.use(mention.start, mention.end, 1.0)
                     return term.column
         default = self._columns.default_measure(draft.kind)
+        for mention in mentions.terms if default else ():  # "pay" in front of "in total"
+            if default and any(
+                (t.kind, t.column) == (draft.kind, default[0]) for t in mention.terms
+            ):
+                draft.use(mention.start, mention.end, 0.8)
         return default[0] if default else None
 
     def _money(self, kind: str) -> str | None:
         money_column = self._columns.dimension(kind, "money") or self._columns.default_measure(kind)
         return money_column[0] if money_column else None
 
-    def _add_group(self, draft: Draft, mentions: Mentions) -> None:
-        """Read "per country", "for each genre", "by year", "each month"."""
-        if self._add_period(draft, mentions):
-            return
-        for mention in mentions.terms:
-            before = [token.folded for token in mentions.tokens[: mention.start]]
-            if not before or not (before[-1] in _GROUPING or before[-2:] == ["for", "each"]):
-                continue
-            if any(term.sort == "kind" and term.kind == draft.kind for term in mention.terms):
-                draft.use(mention.start - 1, mention.end, 1.0)  # "average freight per order"
-                continue
-            for term in mention.terms:
-                if self._group(draft, term):
-                    draft.use(mention.start - 1, mention.end, term.weight)
-                    return
 
-    def _add_period(self, draft: Draft, mentions: Mentions) -> bool:
-        words = [token.folded for token in mentions.tokens]
-        for place, word in enumerate(words[1:], start=1):
-            spoken = word in UNIT_LETTERS and words[place - 1] in _GROUPING
-            unit = word if spoken else ADVERBS.get(word)
-            column = self._grouping_date(draft, mentions, place) if unit else None
-            if unit is None or column is None:
-                continue
-            facts = self._catalog.kinds[draft.kind].columns[column]
-            temporal = facts.type in TEMPORAL or facts.unit == "date"
-            draft.aggregate = (draft.aggregate or Aggregate(function="count")).model_copy(
-                update={"group_by": (column,), "unit": unit if temporal else None}
-            )
-            draft.use(place - spoken, place + 1, 1.0)
-            return True
-        return False
-
-    def _grouping_date(self, draft: Draft, mentions: Mentions, place: int) -> str | None:
-        """Return the date by which rows are grouped: the one that words name, else the kind's."""
-        choices = self._columns.mentioned_columns(
-            draft.kind, mentions, (place, place + 1), "temporal"
-        )
-        own_choices = [choice for choice in choices if not choice.path]
-        best = max(own_choices, key=lambda choice: choice.weight, default=None)
-        return best.column if best else self._catalog.kinds[draft.kind].date
-
-    def _group(self, draft: Draft, term: Term) -> bool:
-        """Group by a column, or by the rows of another kind, called by their titles."""
-        is_other_kind = term.kind != draft.kind
-        if term.sort not in ("kind", "column") or (term.sort == "kind" and not is_other_kind):
-            return False
-        by_rows = term.sort == "kind"
-        facts = self._catalog.kinds[term.kind]
-        names = (facts.title or facts.key) if by_rows else (term.column,)
-        paths = list(self._paths.between(draft.kind, term.kind)) if is_other_kind else [()]
-        if not names or not paths:
-            return False
-        steps = tuple(LinkStep(link=step.link, reverse=step.reverse) for step in paths[0])
-        draft.aggregate = (draft.aggregate or Aggregate(function="count")).model_copy(
-            update={"group_by": names, "path": steps, "each": by_rows}
-        )
-        return True
+def _is_money(column: str) -> bool:
+    return words_of(column)[-1] in MONEY
 
 
 def _is_kind(noun: TermMention, kind: str) -> bool:

@@ -6,8 +6,9 @@ from dataclasses import replace
 from router.catalog.model import Catalog
 from router.catalog.vocabulary import Term
 from router.question.language.grammar import PREPOSITIONS
-from router.question.language.mentions import Mentions, by_place, is_negated
+from router.question.language.mentions import Mentions, by_place
 from router.question.language.near import NearWords
+from router.question.language.negation import is_negated
 from router.question.language.term_mentions import TermMention
 from router.question.modifiers import is_content
 

@@ -107,6 +107,8 @@ def _link(condition: LinkCondition, kind: str, catalog: Catalog) -> str:
     via = phrase_of(link.name)
     end_phrase = phrase_of(end)
     via_text = "" if via == end_phrase or via == phrase_of(kind) else f" ({via})"
+    if link.start == link.end and condition.step.reverse:
+        via_text = f" ({via}, the other way round)"
     inner = [
         *(_value(value_condition) for value_condition in condition.properties),
         *_conditions(condition.conditions, end, catalog),

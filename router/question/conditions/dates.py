@@ -1,6 +1,7 @@
 """Times of a question, as conditions of a draft."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import date
 
 from router.catalog.identifiers import phrase_of
@@ -21,6 +22,8 @@ from router.question.form import (
 from router.question.language.mentions import DateMention, Mentions
 from router.question.validation import end_of
 
+DONE_MIN = 0.6
+"""Sureness from which a verb right before a time names the rows that have it."""
 MEASURED_DATE = 0.4
 """Sureness of a date that the question does not name."""
 
@@ -71,7 +74,11 @@ class DateReader:
 
     def _is_life_date(self, choice: ColumnChoice, mentions: Mentions, mention: DateMention) -> bool:
         """Return True for a date of people that no words name: neither a column's nor theirs."""
-        beside = any(m.end == mention.start for m in mentions.terms if next(m.of("kind"), None))
+        beside = any(
+            m.end == mention.start
+            for m in mentions.terms
+            if any(term.kind == choice.kind for term in m.of("kind"))
+        )
         own = choice.place is None and not choice.path and not beside
         return own and self._columns.is_person(choice.kind)
 
@@ -154,13 +161,16 @@ def _is_free(mention: DateMention, draft: Draft, mentions: Mentions) -> bool:
 
 
 def _attached(choices: Sequence[ColumnChoice], mentions: Mentions, start: int) -> ColumnChoice:
-    """Return the date of the kind right before the time, unless a column is named."""
+    """Return the date of the kind right before the time, unless a column is named.
+
+    A verb names what was done: "patients admitted last month" have an admission of that month.
+    """
     if choices[0].place is None:
         for mention in mentions.terms:
             for term in mention.of("kind") if mention.end == start else ():
-                for choice in choices if term.exact else ():
+                for choice in choices if term.exact or term.weight >= DONE_MIN else ():
                     if choice.kind == term.kind and choice.path:
-                        return choice
+                        return replace(choice, place=(mention.start, mention.end))
     return choices[0]
 
 

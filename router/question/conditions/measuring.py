@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from router.catalog.identifiers import words_of
+from router.catalog.identifiers import phrase_of, words_of
 from router.question.columns import ColumnChoice, ColumnFinder
 from router.question.draft import Draft
 from router.question.language.comparisons import Comparison
@@ -12,6 +12,10 @@ SIZED = 0.35
 """Sureness of a column that only the unit of a number names."""
 CONVERTED, UNFIT = 2, 3
 """Misfits of a unit and a column: another unit of the same dimension; none that fits."""
+
+
+SMALL_COINS, COINS = frozenset(("cent", "cents", "penny", "pence")), 100
+"""Words of a column in the small coins of a currency, and how many of them are one of it."""
 
 
 class UnitReader:
@@ -52,8 +56,13 @@ class UnitReader:
     ) -> Comparison:
         """Convert a number to the column's unit; an unknown one is left out by name."""
         samples = [float(each) for each in self._columns.facts(choice).samples]
+        if SMALL_COINS & set(words_of(choice.column)) and unit not in SMALL_COINS:
+            if unit != "money":
+                draft.assumed.append(f"{number.value:g} (taken for {phrase_of(choice.column)})")
+                return number
+            high = None if number.high is None else number.high * COINS
+            return replace(number, value=number.value * COINS, high=high)
         if unit in ("percent", "%") and samples and max(samples) <= 1 < number.value:
-            draft.use(number.end, number.end + 1, 1.0)
             return replace(number, value=number.value / 100)  # a share from 0 to 1
         if not is_unit(unit):
             return number
@@ -68,6 +77,5 @@ class UnitReader:
         if factor is None:
             draft.left_out.append(f"{number.value:g} {unit}")
             return number
-        draft.use(number.end, number.end + 1, 1.0)
         high = None if number.high is None else number.high * factor
         return replace(number, value=number.value * factor, high=high)

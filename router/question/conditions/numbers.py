@@ -1,5 +1,8 @@
 """Numbers of a question, as conditions of a draft: keys, counts, comparisons."""
 
+from collections.abc import Iterator
+
+from router.catalog.identifiers import phrase_of
 from router.catalog.model import Catalog
 from router.catalog.paths import SchemaPaths
 from router.observability.trace import require_time
@@ -17,6 +20,7 @@ from router.question.form import (
 from router.question.language.comparisons import Comparison
 from router.question.language.grammar import comparative
 from router.question.language.mentions import Mentions
+from router.question.language.numbers import ordinal_at
 from router.question.language.term_mentions import TermMention
 from router.question.language.units import (
     is_unit,
@@ -25,8 +29,24 @@ from router.question.language.value_mentions import ValueMention
 from router.question.relations import Relations
 
 KEY_WORDS = frozenset(("number", "no", "nr", "id", "#", "num", "."))
+_KEY_GAP = KEY_WORDS | {"is", "was"}
 _MONEY_SIGNS = frozenset(
-    ["dollar", "dollars", "usd", "euro", "euros", "eur", "pound", "pounds", "gbp", "bucks"]
+    [
+        "$",
+        "€",
+        "£",
+        "¥",
+        "dollar",
+        "dollars",
+        "usd",
+        "euro",
+        "euros",
+        "eur",
+        "pound",
+        "pounds",
+        "gbp",
+        "bucks",
+    ]
 )
 NAMED_MIN = 0.6
 """Sureness of a column beside a lone number from which the number is its value: "rating 5"."""
@@ -67,7 +87,7 @@ class NumberReader:
         if number.marked or number.high is not None or not isinstance(number.value, int):
             return False
         place = number.start
-        while place > 0 and mentions.tokens[place - 1].folded in KEY_WORDS:
+        while place > 0 and mentions.tokens[place - 1].folded in _KEY_GAP:
             place -= 1
         for mention in mentions.terms:
             if mention.end not in (place, number.start):
@@ -174,7 +194,7 @@ class NumberReader:
         graded = comparative(number.adjective) if number.adjective else None
         dimension = graded.dimension if graded else ""
         around = (number.start, number.end)
-        unit = mentions.tokens[number.end].folded if number.end < len(mentions.tokens) else ""
+        unit, behind = _unit_of(mentions, number)
         money = unit in _MONEY_SIGNS or any(
             token.text[:1] in "$€£¥" for token in mentions.tokens[number.start : number.end]
         )
@@ -186,6 +206,7 @@ class NumberReader:
                 option for option in choices if option.column == self._columns.age(option.kind)
             ]
         has_digits = any(t.text[:1].isdigit() for t in mentions.tokens[number.start : number.end])
+        has_digits |= ordinal_at(mentions.tokens, number.start) is not None
         named_choices = [
             option
             for option in choices
@@ -202,7 +223,11 @@ class NumberReader:
             draft.cost += 0.3
             return None
         choice = choices[0]
-        number = self._units.convert(draft, number, unit, choice)
+        draft.assumed += _doubts(choice, mentions, number)
+        stated = number
+        number = self._units.convert(draft, number, "money" if money else unit, choice)
+        if behind and number is not stated and not money:
+            draft.use(number.end, number.end + 1, 1.0)
         values = [
             ValueCondition(column=choice.column, operator=number.sign, values=(number.value,))
         ]
@@ -211,10 +236,33 @@ class NumberReader:
                 ValueCondition(column=choice.column, operator="<=", values=(number.high,))
             )
         add_choice(draft, choice, values)
-        end = number.end + (1 if money and unit in _MONEY_SIGNS else 0)
+        end = number.end + (1 if money and unit in _MONEY_SIGNS and behind else 0)
         use_choice(draft, choice, (number.start, end))
         draft.matches.append(f"{mentions.words(number.start, end)} → {choice.kind}.{choice.column}")
         return choice, values
+
+
+def _unit_of(mentions: Mentions, number: Comparison) -> tuple[str, bool]:
+    """Return the unit of a number and whether it is behind it: "20 % or more" holds its own."""
+    inside = mentions.tokens[number.start : number.end]
+    for token in inside:
+        if is_unit(token.folded) or token.folded in _MONEY_SIGNS or token.folded == "percent":
+            return token.folded, False
+        if token.text.rstrip("+").endswith("%"):
+            return "%", False
+    behind = mentions.tokens[number.end : number.end + 1]
+    return (behind[0].folded if behind else ""), True
+
+
+def _doubts(choice: ColumnChoice, mentions: Mentions, number: Comparison) -> Iterator[str]:
+    """Yield what a number was taken for where no words name the linked rows that it compares."""
+    words_of_number = range(number.start, number.end)
+    named = choice.place is not None and choice.place[0] not in words_of_number
+    kinds = {term.kind for mention in mentions.terms for term in mention.of("kind")}
+    kinds |= {entry.kind for value in mentions.values for entry in value.entries}
+    if choice.path and not named and choice.kind not in kinds:
+        words = mentions.words(number.start, number.end)
+        yield f"{words} (taken for {phrase_of(choice.column)} of {phrase_of(choice.kind)})"
 
 
 def _joined_by_or(mentions: Mentions, first: Comparison, second: Comparison) -> bool:

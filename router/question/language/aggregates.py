@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from router.catalog.identifiers import words_of
+
 ADVERBS = {"monthly": "month", "yearly": "year", "annually": "year", "daily": "day"}
 _BEFORE_NUMBER = frozenset(
     ("", "the", "total", "a", "me", "give", "show", "exact", "overall", *ADVERBS)
@@ -41,3 +43,11 @@ def is_aggregate(words: Sequence[str], place: int) -> bool:
     ):
         return False
     return words[place] != "total" or bool(behind)
+
+
+PIECES = frozenset(("unit", "units", "piece", "pieces", "item", "items", "copy", "copies"))
+
+
+def is_quantity(column: str) -> bool:
+    """Return True for the quantity of a line, which "how many units" asks for."""
+    return words_of(column)[-1] in ("quantity", "qty")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from router.question.language.numbers import Number, number_at
+from router.question.language.numbers import Number, number_at, ordinal_at
 from router.question.language.tokens import QuestionToken
 
 Sign = Literal["=", "<", "<=", ">", ">="]
@@ -140,6 +140,8 @@ def _at(tokens: Sequence[QuestionToken], place: int, excluded: frozenset[int]) -
     if ranged is not None:
         return ranged
     number = number_at(tokens, place)
+    if number is None and (ordinal := ordinal_at(tokens, place)) is not None:
+        return Comparison("=", ordinal, place, place + 1, marked=False)
     if number is None:
         sign = _SIGNED.get(tokens[place].folded)
         return None if sign is None else Comparison(sign, 0, place, place + 1)

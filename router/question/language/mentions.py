@@ -14,10 +14,7 @@ from router.catalog.values import ValueIndex
 from router.catalog.vocabulary import Term, Vocabulary
 from router.question.language.comparisons import Comparison, comparisons_of
 from router.question.language.dates import DaySpan, date_ranges
-from router.question.language.grammar import (
-    NEGATIONS,
-    PREPOSITIONS,
-)
+from router.question.language.negation import is_negated, is_screened, is_unknown
 from router.question.language.term_mentions import TermMention, find_terms
 from router.question.language.tokens import QuestionToken, tokens_of
 from router.question.language.value_mentions import ValueMention, find_values
@@ -95,10 +92,16 @@ def find_mentions(
         question,
         tokens,
         tuple(
-            replace(each, negated=each in denied and not _is_screened(tokens, each, terms, places))
+            replace(each, negated=each in denied and not is_screened(tokens, each, terms, places))
             for each in matches
         ),
-        tuple(replace(each, negated=is_negated(tokens, each.start, places)) for each in terms),
+        tuple(
+            replace(
+                each,
+                negated=is_negated(tokens, each.start, places) or is_unknown(tokens, each.end),
+            )
+            for each in terms
+        ),
         tuple(
             replace(
                 each,
@@ -226,62 +229,6 @@ def _holds(value: ValueMention, date: DateMention) -> bool:
     """Return True where a value goes on beyond a number in it: "Apollo 13", "2024W"."""
     places = range(value.start, value.end)
     return date.end - 1 in places and value.end - value.start > 1
-
-
-NON_REACH = 2
-"""Tokens that "non" denies: "non-smokers in Oslo" are in Oslo."""
-
-
-def is_negated(
-    tokens: Sequence[QuestionToken], start: int, values: Mapping[int, ValueMention]
-) -> bool:
-    """Return True where a negation governs the phrase that begins at ``start``."""
-    place, far = start - 1, start - 6
-    while place >= max(far, 0):
-        word = tokens[place].folded
-        if word == "non" and start - place > NON_REACH:
-            return False
-        if word in NEGATIONS or (
-            word == "than" and tokens[place - 1].folded in ("other", "rather")
-        ):
-            return not (word == "no" and tokens[place + 1].folded in ("more", "less", "later"))
-        if word in (";", "?", "but", "and", "who", "which", "that"):
-            return False
-        if word == "," and tokens[place + 1].folded in PREPOSITIONS:
-            return False  # "not discharged, in the ER"
-        ended = values.get(place)
-        if ended is not None:
-            joined = tokens[ended.end].folded in ("or", "nor", ",") if ended.end < start else False
-            return joined and is_negated(tokens, ended.start, values)
-        place -= 1
-    return False
-
-
-def _is_screened(
-    tokens: Sequence[QuestionToken],
-    value: ValueMention,
-    terms: Sequence[TermMention],
-    places: Mapping[int, ValueMention],
-) -> bool:
-    """Return True where a negation governs a column in front: "without a state in Italy".
-
-    A preposition parts the two, and the column differs from the value's own.
-    """
-    columns = {(each.kind, column) for each in value.entries for column, _ in each.conditions}
-    for mention in terms:
-        between = [token.folded for token in tokens[mention.end : value.start]]
-        own = [term for term in mention.of("column") if not term.link]
-        exact = any(term.exact for term in own)
-        named = {(term.kind, term.column) for term in own if term.exact or not exact}
-        kinds = any(term.exact for term in mention.of("kind"))
-        parted = bool(between) and between[0] in PREPOSITIONS and len(between) <= SCREEN_GAP
-        apart = parted and named and not kinds and not named & columns
-        if apart and is_negated(tokens, mention.start, places):
-            return True
-    return False
-
-
-SCREEN_GAP = 3
 
 
 def _leads_to_named(mention: TermMention, link: Term) -> bool:

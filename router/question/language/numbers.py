@@ -41,6 +41,24 @@ def number_at(tokens: Sequence[QuestionToken], place: int) -> tuple[Number, int]
     return None if spelled is None else _apply_scales(spelled, tokens, place)
 
 
+def ordinal_at(tokens: Sequence[QuestionToken], place: int) -> int | None:
+    """Return 3 for "the third" and "3rd"; "first" orders rows, and a second is a time too."""
+    word = tokens[place].folded
+    match = re.fullmatch(r"(\d+)(?:st|nd|rd|th)", word)
+    if match:
+        return int(match[1])
+    determined = place > 0 and tokens[place - 1].folded == "the"
+    return _ORDINALS.get(word) if determined else None
+
+
+_ORDINALS = {
+    word: number
+    for number, word in enumerate(
+        ("second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth"), 2
+    )
+}
+
+
 def digits_value(digits: str) -> Number:
     """``1,000`` and ``10.000`` are thousands, ``1,5`` and ``1.5`` have a fraction."""
     if re.fullmatch(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?", digits):

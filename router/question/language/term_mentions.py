@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from router.catalog.vocabulary import Term, Vocabulary
-from router.question.language.grammar import ANTONYMS, FUNCTION_WORDS, LIGHT_WORDS
+from router.question.language.grammar import AGGREGATES, ANTONYMS, FUNCTION_WORDS, LIGHT_WORDS
 from router.question.language.tokens import QuestionToken
 from router.question.language.value_mentions import ngrams
 
@@ -29,6 +29,20 @@ class TermMention:
         return (term for term in self.terms if term.sort == sort)
 
 
+def names_column(terms: Sequence[TermMention], place: int) -> TermMention | None:
+    """Return the column's name of several words that begins at ``place``: "maximum salary"."""
+    return next(
+        (
+            mention
+            for mention in terms
+            if mention.start == place
+            and mention.end > place + 1
+            and any(term.exact for term in mention.of("column"))
+        ),
+        None,
+    )
+
+
 def find_terms(
     tokens: Sequence[QuestionToken], busy: frozenset[int], vocabulary: Vocabulary
 ) -> list[TermMention]:
@@ -39,7 +53,11 @@ def find_terms(
         if all(word in FUNCTION_WORDS for word in words) and words[0] not in _NAMING:
             continue
         terms = [term for term in vocabulary.find(words) if term.weight >= TERM_WEIGHT_MIN]
-        terms = [*_opposites(words, vocabulary), *terms]
+        terms = [
+            *_opposites(words, vocabulary),
+            *terms,
+            *_behind_function(words, (tokens, vocabulary), terms),
+        ]
         if any(term.exact and term.sort == "kind" for term in terms):
             terms = [term for term in terms if term.exact or term.sort in ("kind", "role")]
         if start + 1 == end and _is_verb(words[0], terms, vocabulary):
@@ -55,6 +73,27 @@ def find_terms(
             found.append(TermMention(start, end, tuple(terms)))
             taken |= set(range(start, end))
     return sorted(found, key=lambda each: each.start)
+
+
+def _behind_function(
+    words: Sequence[str],
+    question: tuple[Sequence[QuestionToken], Vocabulary],
+    terms: Sequence[Term],
+) -> Iterator[Term]:
+    """Yield "height" of a kind that the question names, where another has an "average height"."""
+    tokens, vocabulary = question
+    others = {term.kind for term in terms if term.exact and term.sort == "column"}
+    if not others or words[0] not in AGGREGATES:
+        return
+    named = {
+        term.kind
+        for token in tokens
+        for term in vocabulary.find([token.folded])
+        if term.exact and term.sort == "kind"
+    }
+    for term in vocabulary.find(words[1:]):
+        if term.exact and term.sort == "column" and term.kind in named - others:
+            yield term
 
 
 def _opposites(words: Sequence[str], vocabulary: Vocabulary) -> list[Term]:

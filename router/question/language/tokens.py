@@ -14,11 +14,12 @@ _CONTRACTIONS = (
     (re.compile(r"\b(?:sold out|not (?:currently )?in stock)\b", re.IGNORECASE), "out of stock"),
     (re.compile(r"\b(?:took|takes?|taking|taken) place\b", re.IGNORECASE), "occurred"),
     (re.compile(r"\b(who|what|where|when|how|that|there)['’]s\b", re.IGNORECASE), r"\1 is"),
+    (re.compile(r"\b(i|you|we|they|he|she|it)['’](?:d|ll|ve|re|m)\b", re.IGNORECASE), r"\1 would"),
     (re.compile(r"(?<=\w)['’](?=(?!s\b)\w{2})"), ""),
 )
 _TOKEN = re.compile(
     r"\d{4}-\d{2}-\d{2}(?![\d])|[$€£¥]?\d+(?:[.,]\d+)*(?:%|(?:st|nd|rd|th|s|k|m|bn|b|K|M|B)\b)?\+?"
-    r"|[<>]=?|=|!=|[^\W\d_]+(?:\d+)?[+#]+(?!\w)|[^\W_]+(?:['’]s\b)?|[\"“”„']|[,;:?!.()/-]"
+    r"|[<>]=?|=|!=|[^\W\d_]+(?:\d+)?[+#]+(?!\w)|[^\W_]+(?:['’]s\b)?|[\"“”„']|[,;:?!.()/$€£¥-]"
 )
 _QUOTE = re.compile(r"[\"“„]([^\"“”„]{1,200})[\"”“]|(?<!\w)['‘]([^'’]{2,200})['’](?!\w)")
 

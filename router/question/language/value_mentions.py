@@ -252,7 +252,12 @@ def _single(
         term.sort == "column" for term in vocabulary.find([beside])
     ):
         return []  # "staff" names the table, not a level of engineers
-    categories = [entry for entry in entries if entry.category and not (exact and entry.name)]
+    done = any(term.exact and term.sort == "link" for term in terms)
+    categories = [
+        entry
+        for entry in entries
+        if entry.category and not (exact and entry.name) and not (done and entry.inflected)
+    ]  # "run" is what machines do, not that they are "running"
     return categories or (
         [] if exact else list(_titles_behind_kind(token, entries, vocabulary, beside))
     )

@@ -12,7 +12,8 @@ from router.catalog.identifiers import singular
 from router.catalog.model import Catalog, CatalogKind
 from router.catalog.values import CATEGORIES_MAX, ColumnValues, KindValues
 from router.catalog.vocabulary import Term
-from router.question.language.mentions import Mentions, by_place, is_negated
+from router.question.language.mentions import Mentions, by_place
+from router.question.language.negation import is_negated
 from router.question.language.term_mentions import TermMention
 
 VALUES_MIN, SHARE_MIN = 2, 0.25

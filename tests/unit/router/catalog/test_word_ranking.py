@@ -13,10 +13,17 @@ def first(query: str, *hits: Hit) -> str:
 
 
 def test_an_exact_rare_word_decides_between_near_neighbours() -> None:
-    nginx = hit("nginx", "Put the app behind a proxy server and set the headers", 0.52)
+    nginx = hit("nginx", "Put the app behind a proxy server and set the headers", 0.505)
     apache = hit("other", "Put the app behind Apache and set the headers", 0.5)
     assert first("How do I deploy behind Apache?", nginx, apache) == "other"
     assert first("How do I deploy behind a proxy?", nginx, apache) == "nginx"
+
+
+def test_one_common_word_of_many_moves_little() -> None:
+    question = "environment variable to bypass the proxy for some hosts"
+    right = hit("right", "requests to these hosts skip it, by an environment variable", 0.56)
+    other = hit("other", "proxy proxy proxy", 0.54)
+    assert first(question, right, other) == "right"
 
 
 def test_words_never_beat_a_much_closer_meaning() -> None:

@@ -111,6 +111,7 @@ def read(reader: QuestionReader, question: str) -> tuple[str, tuple[str, ...]]:
 
 OF_FRIEND = "with a player (knows) whose context is “friend” and whose name is “Ann Fox”"
 EMPTY_IN_OSLO = "products with a stock whose quantity is 0 and with a shop whose town is “Oslo”"
+TO_FRIEND = OF_FRIEND.replace("(knows)", "(knows, the other way round)")
 UNDERSTOOD = {
     # a noun that the values of a lookup table end in means the rows that refer to it
     "the cheapest road bike": "products with a category whose label is “Road Bikes”, "
@@ -127,8 +128,8 @@ UNDERSTOOD = {
     "How many tickets are still open?": "number of tickets without closed at",
     "tickets that are not open": "tickets with closed at",
     # a property qualifies the relationship, and not the row of that name
-    "friends of Ann Fox": f"players ({OF_FRIEND} or {OF_FRIEND})",
-    "Ann Fox's friends": f"players ({OF_FRIEND} or {OF_FRIEND})",
+    "friends of Ann Fox": f"players ({OF_FRIEND} or {TO_FRIEND})",
+    "Ann Fox's friends": f"players ({OF_FRIEND} or {TO_FRIEND})",
     # a column of years cannot hold a month, and a row without a date has that of what it belongs to
     "meetings in May 2025": "meetings whose held is at least 2025-05-01 "
     "and whose held is less than 2025-06-01",
