@@ -10,7 +10,7 @@ from sluice.rollout.engine.event_chain import Event
 from sluice.svg_paths import Scale, step_path
 
 WIDTH, HEIGHT = 720, 200
-LEFT, RIGHT, TOP, BOTTOM = 62, 14, 14, 28
+LEFT, RIGHT, TOP, BOTTOM = 80, 14, 14, 28
 SPAN_MIN = timedelta(seconds=30)
 TICKS = 3
 MARKED_KINDS = {
