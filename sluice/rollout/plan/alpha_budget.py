@@ -79,10 +79,9 @@ def gate_counts_users(plan: RolloutPlan, gate: Gate) -> bool:
 
 def _steps_of_gate(plan: RolloutPlan, group: RuleGroup, gate_name: str) -> list[str]:
     """Return the names of the steps with two cohorts that have the gate, in order."""
-    percentage, names = 0.0, []
-    for step in plan.steps:
-        percentage = percentage if step.percentage is None else step.percentage
-        has_two_cohorts = 0 < percentage < FULL_PERCENTAGE and not step.delete_flag
-        if has_two_cohorts and any(gate.name == gate_name for gate in getattr(step, group)):
-            names.append(step.name)
-    return names
+    return [
+        step.name
+        for step, percentage in plan.exposures()
+        if 0 < percentage < FULL_PERCENTAGE
+        and any(gate.name == gate_name for gate in getattr(step, group))
+    ]

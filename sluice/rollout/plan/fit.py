@@ -61,13 +61,10 @@ def _format(value: object) -> str:
 def fit_plan(plan: RolloutPlan, traffic: ExpectedTraffic) -> tuple[RolloutPlan, list[FittedGate]]:
     """Return the plan with windows, samples and holds that suit the traffic, and its changes."""
     steps: list[Step] = []
-    percentage = 0.0
-    for step in plan.steps:
-        percentage = percentage if step.percentage is None else step.percentage
-        share = 1.0 if step.delete_flag else percentage / 100
+    for step, percentage in plan.exposures():
         fitted = {
             group: tuple(
-                _fit_gate(plan, gate, (traffic, share), is_red_flag=group == "red_flags")
+                _fit_gate(plan, gate, (traffic, percentage / 100), is_red_flag=group == "red_flags")
                 for gate in getattr(step, group)
             )
             for group in ("gates", "red_flags")

@@ -51,13 +51,10 @@ def lint_warnings(plan: RolloutPlan, traffic: ExpectedTraffic | None) -> Iterato
     ``traffic`` None: only the reasons that do not depend on the traffic.
     """
     yield from _unguarded_steps(plan)
-    share = 0.0
-    shares = []
-    for index, step in enumerate(plan.steps):
-        if step.delete_flag and share < 1:
-            yield ("steps", index, "delete_flag"), f"{step.name}: {_exposure_jump(share)}"
-        share = share if step.percentage is None else step.percentage / 100
-        shares.append(1.0 if step.delete_flag else share)
+    shares = [percentage / 100 for _, percentage in plan.exposures()]
+    for index, (step, share_before) in enumerate(zip(plan.steps, [0.0, *shares], strict=False)):
+        if step.delete_flag and share_before < 1:
+            yield ("steps", index, "delete_flag"), f"{step.name}: {_exposure_jump(share_before)}"
     named = set()
     for place, gate in plan.rules():
         step = plan.steps[int(place[1])]
@@ -67,20 +64,19 @@ def lint_warnings(plan: RolloutPlan, traffic: ExpectedTraffic | None) -> Iterato
             yield place, f"{step.name}/{gate.name}: {text}"
     if traffic is not None:
         # A gate whose reason is named above needs no second warning of its consequence.
-        yield from (one for one in forecast_warnings(plan, traffic) if one[0] not in named)
+        warnings = forecast_warnings(plan, traffic)
+        yield from ((place, text) for place, text in warnings if place not in named)
     if traffic is not None and not _HAS_NUMPY:
         yield ("steps",), "the gates' times to detection are not computed: numpy is not installed"
 
 
 def _unguarded_steps(plan: RolloutPlan) -> Iterator[Problem]:
     """Yield a warning for each step that exposes users while no red flag can act."""
-    share = 0.0
-    for index, step in enumerate(plan.steps):
-        share = share if step.percentage is None else step.percentage
-        if share and all(flag.dry_run for flag in step.red_flags):
+    for index, (step, percentage) in enumerate(plan.exposures()):
+        if percentage and all(flag.dry_run for flag in step.red_flags):
             yield (
                 ("steps", index),
-                f"{step.name}: {share:g}% of users are exposed without a red flag that acts: "
+                f"{step.name}: {percentage:g}% of users are exposed without a red flag that acts: "
                 "harm takes effect until the deadline; add red_flags",
             )
 

@@ -265,6 +265,16 @@ class RolloutPlan(Model):
                 return index
         raise KeyError(name)
 
+    def exposures(self) -> Iterator[tuple[Step, float]]:
+        """Yield each step with the percentage of users who have the treatment while it is live."""
+        percentage = 0.0
+        for step in self.steps:
+            if step.percentage is not None:
+                percentage = step.percentage
+            if step.delete_flag:
+                percentage = 100.0
+            yield step, percentage
+
     def rules(self) -> Iterator[tuple[Location, Gate]]:
         """Yield every gate, red flag and checklist's gate with its place in the plan."""
         for s, step in enumerate(self.steps):

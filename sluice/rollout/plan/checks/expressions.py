@@ -9,7 +9,7 @@ from sluice.rollout.analysis.promql import Matcher, expression_problem, parse_se
 from sluice.rollout.plan.schema import RolloutPlan
 from sluice.rollout.yaml_document import Problem
 
-_COHORT_MARK = "sluice-cohort"
+COHORT_MARK = "sluice-cohort"
 _POSITIVE_OPERATORS = ("=", "=~")
 
 
@@ -83,11 +83,11 @@ def _gate_problems(gate: Gate, metric: Metric) -> Iterator[str]:
 def _cohort_matchers(template: str) -> list[tuple[Matcher, ...]]:
     """Return, by selector, the matchers that contain $cohort; selectors without one are left out."""
     marked = [
-        tuple(matcher for matcher in selector.matchers if _COHORT_MARK in matcher.value)
+        tuple(matcher for matcher in selector.matchers if COHORT_MARK in matcher.value)
         for selector in parse_selectors(_render(template)).selectors
     ]
     return [matchers for matchers in marked if matchers]
 
 
 def _render(template: str) -> str:
-    return Template(template).safe_substitute(cohort=_COHORT_MARK, window="5m")
+    return Template(template).safe_substitute(cohort=COHORT_MARK, window="5m")

@@ -13,12 +13,11 @@ from sluice.rollout.analysis.statistic import (
     UserHazards,
     UserMeans,
 )
-from sluice.rollout.plan.checks.expressions import cohort_matcher_problem
+from sluice.rollout.plan.checks.expressions import COHORT_MARK, cohort_matcher_problem
 from sluice.rollout.plan.schema import RolloutPlan
 from sluice.rollout.yaml_document import Problem
 from sluice.rollout.yaml_nodes import Location
 
-_COHORT_MARK = "sluice-cohort"
 SINGLE_COHORT_PERCENTAGES = (0, 100)
 _STRATUM_MATCHER: dict[type, str] = {LatencyTail: 'le=~"$le"', UserHazards: '"$stratum"'}
 
@@ -50,7 +49,7 @@ def _selector_problem(template: str, matcher: str, cohorts: CohortMapping) -> st
         return f"must select the cohort: write {cohorts.matcher} among its matchers"
     if matcher not in template:
         return f"must select the stratum: write {matcher} among its matchers"
-    text = template.replace("$cohort", _COHORT_MARK).replace("$le", "1").replace("$stratum", "1")
+    text = template.replace("$cohort", COHORT_MARK).replace("$le", "1").replace("$stratum", "1")
     text = text.replace("$group", "1")
     try:
         selectors = parse_selectors(text).selectors
@@ -58,7 +57,7 @@ def _selector_problem(template: str, matcher: str, cohorts: CohortMapping) -> st
         return f"is not a PromQL selector: {error}"
     if len(selectors) != 1 or "{" not in text or not text.rstrip().endswith("}"):
         return "must be one counter with matchers, without function, range or offset"
-    of_cohort = (label for label in selectors[0].matchers if _COHORT_MARK in label.value)
+    of_cohort = (label for label in selectors[0].matchers if COHORT_MARK in label.value)
     return next(filter(None, (cohort_matcher_problem(label, cohorts) for label in of_cohort)), "")
 
 
@@ -93,10 +92,8 @@ def _evidence_key(gate: Gate) -> tuple[str, object, str, float]:
 
 
 def _check_second_cohort(plan: RolloutPlan) -> Iterator[Problem]:
-    percentage = 0.0
-    for s, step in enumerate(plan.steps):
-        percentage = percentage if step.percentage is None else step.percentage
-        if percentage not in SINGLE_COHORT_PERCENTAGES and not step.delete_flag:
+    for s, (step, percentage) in enumerate(plan.exposures()):
+        if percentage not in SINGLE_COHORT_PERCENTAGES:
             continue
         for g, gate in enumerate(step.gates):
             if gate.kind is GateKind.STATISTICAL and not gate.dry_run:

@@ -91,15 +91,13 @@ def false_action_chance(steps: Sequence[StepForecast]) -> float:
 
 
 def _visits(plan: RolloutPlan) -> Iterator[_Visit]:
-    begin, share = START_HOUR, 0.0
-    for index, step in enumerate(plan.steps):
-        share = share if step.percentage is None else step.percentage / 100
-        share = 1.0 if step.delete_flag else share
+    begin = START_HOUR
+    for index, (step, percentage) in enumerate(plan.exposures()):
         following = plan.steps[index + 1].checklist if index + 1 < len(plan.steps) else ()
         needed = [item.at_least for item in following if item.at_least is not None]
         stay = max(step.hold, step.initial_delay + step.interval + step.stable_for, *needed)
         hours = stay.total_seconds() / 3600
-        yield _Visit(step, share, begin, hours)
+        yield _Visit(step, percentage / 100, begin, hours)
         begin += hours
 
 
