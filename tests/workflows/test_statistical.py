@@ -63,7 +63,7 @@ async def test_shown_harm_steps_back_and_restarts_the_evidence(env: WorkflowEnvi
         assert state.rollback is not None
         assert state.rollback.kind is RollbackKind.STEP_BACK
         assert "e-value" in state.rollback.reason
-        assert "worse at α = 0.0375" in state.rollback.reason
+        assert "worse at α = 0.045" in state.rollback.reason
         track = state.sequential_states["gates/evidence"]
         assert (track.blocks, track.test_state, track.attempt) == (0, {}, 1)
 

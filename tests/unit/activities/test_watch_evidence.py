@@ -94,7 +94,7 @@ async def test_shown_harm_ends_the_watch_with_its_evidence() -> None:
     end = await FrozenClockWatch(block_metrics(60.0), minutes=3).watch(shift_seconds=20)
     assert end.finding is not None
     assert end.finding.name == "evidence"
-    assert "worse at α = 0.0075" in end.finding.verdict.reason
+    assert "worse at α = 0.009" in end.finding.verdict.reason
     assert end.sequential_states["evidence"].until == SINCE + 3 * MINUTE
 
 
