@@ -50,10 +50,10 @@ def choose_source(
 
 
 def _is_unrestricted(reading: QuestionReading) -> bool:
-    """Return True for all rows of a kind where words were left out that would have chosen some."""
+    """Return True for all rows of a kind that no word names, where words were left out."""
     form = reading.form
     chosen = form.conditions or form.order is not None or form.aggregate is not None
-    return bool(reading.left_out) and not chosen
+    return bool(reading.left_out) and not chosen and not reading.anchors
 
 
 def _shift(intent: Intent) -> float:

@@ -1,6 +1,6 @@
 """The shape of an answer: a count, a sum, an average, groups, the first few rows."""
 
-from router.catalog.identifiers import words_of
+from router.catalog.identifiers import phrase_of, words_of
 from router.catalog.model import Catalog
 from router.catalog.paths import SchemaPaths
 from router.catalog.vocabulary import Term, Vocabulary
@@ -193,6 +193,10 @@ class ShapeReader:
         column = self._aggregate_column(draft, mentions, place) or self._money(draft.kind)
         if column is None:
             return
+        paid = self._columns.dimension(draft.kind, "money")
+        costs = _COSTING & set(words) and not _is_money(column)
+        if costs and (paid is None or paid[0] != column):
+            draft.assumed.append(f"how much (taken for {phrase_of(column)})")
         if self._is_single(draft):
             draft.select.append(column)
             draft.use(place - 1, place + 1, 1.0)

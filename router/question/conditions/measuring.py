@@ -1,11 +1,13 @@
 """The column that a unit of measure fits, and numbers in that column's unit."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 from router.catalog.identifiers import phrase_of, words_of
 from router.question.columns import ColumnChoice, ColumnFinder
 from router.question.draft import Draft
 from router.question.language.comparisons import Comparison
+from router.question.language.grammar import MONEY
 from router.question.language.units import conversion, fitting_unit, is_open, is_unit, measures
 
 SIZED = 0.35
@@ -50,6 +52,13 @@ class UnitReader:
         if fitting is None or not measures(unit, words):
             return UNFIT
         return 1 if conversion(unit, (fitting,)) == 1 else CONVERTED
+
+    def unpaid(self, choice: ColumnChoice, words: str) -> Iterator[str]:
+        """Yield dollars that no money is compared with: pieces in stock are not worth 80 dollars."""
+        paid = self._columns.dimension(choice.kind, "money")
+        said = set(words_of(choice.column)) & {*MONEY, *SMALL_COINS}
+        if choice.place is None and not said and (paid is None or paid[0] != choice.column):
+            yield f"{words} (taken for {phrase_of(choice.column)})"
 
     def convert(
         self, draft: Draft, number: Comparison, unit: str, choice: ColumnChoice

@@ -224,6 +224,8 @@ class NumberReader:
             return None
         choice = choices[0]
         draft.assumed += _doubts(choice, mentions, number)
+        if money:
+            draft.assumed += self._units.unpaid(choice, mentions.words(number.start, number.end))
         stated = number
         number = self._units.convert(draft, number, "money" if money else unit, choice)
         if behind and number is not stated and not money:

@@ -57,6 +57,7 @@ KINDS = {
     "admission": table(None, "admitted", admitted="date", customer_id="integer"),
     "icd": table("descr", descr="text").model_copy(update={"words": ("diagnosis codes", "icd")}),
     "product": table("name", name="text", unit_price="number", units_in_stock="integer"),
+    "poster": table("name", name="text", stock="integer"),
     "line": table(None, product_id="integer", quantity="integer"),
 }  # fmt: skip
 LINKS = (
@@ -84,6 +85,7 @@ VALUES = {
         ColumnValues(("state",), [("TX",), ("CA",)]),
         ColumnValues(("continent",), [("Europe",), ("Asia",)]),
     ],
+    "poster": [ColumnValues(("name",), [("Red One",), ("Blue One",)])],
     "product": [ColumnValues(("name",), [("Tofu",), ("Chai",)])],
 }
 
@@ -141,6 +143,9 @@ def test_a_question_is_understood(reader: QuestionReader, question: str) -> None
 
 NAMED: Mapping[str, str] = {
     "bills above 90": "90 (taken for amount cents)",
+    # money against a column of pieces
+    "posters over 80 dollars": "over 80 (taken for stock)",
+    "how much does the Red One cost": "how much (taken for stock)",
     # a light verb that ends a clause, and one behind "who" that names no link
     "hosts that were still used": "used",
     "whose bill is 12": "whose",
