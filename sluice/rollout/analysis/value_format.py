@@ -21,6 +21,7 @@ def format_value(value: float | None, unit: str) -> str:
     """Format a value for people: ``412 ms``, ``1.2 %``, ``0.71``; a dash for None."""
     if value is None:
         return "–"
+    value += 0.0  # minus zero is zero
     if unit.endswith(PER_HOUR):
         return f"{format_value(value, unit.removesuffix(PER_HOUR))} an hour"
     if unit == "seconds":

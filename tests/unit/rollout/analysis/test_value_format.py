@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sluice.rollout.analysis.value_format import (
@@ -29,6 +29,7 @@ def neighbours(draw: st.DrawFn) -> tuple[float, float]:
 
 
 @given(pair=neighbours(), unit=units)
+@example(pair=(0.0, -0.0), unit="seconds")
 def test_values_that_differ_are_printed_differently(pair: tuple[float, float], unit: str) -> None:
     texts = format_distinct(pair, unit)
     assert (texts[0] == texts[1]) == (pair[0] == pair[1])
