@@ -81,10 +81,12 @@ def apply(desired: DesiredState) -> Mutation:
     return mutate
 
 
-def kill(name: str, *, must_exist: bool = True) -> Mutation:
+def kill(name: str, *, must_exist: bool = True, is_persons: bool = True) -> Mutation:
     """Set the kill latch, also of a flag that a rollout deleted to make its treatment permanent.
 
     The phases that treat everybody without a flag go back behind the flag: a kill beats permanence.
+    A latch that the rollout has set is a person's after a person's kill, and stays the rollout's
+    after that of its watch.
     """
 
     def mutate(document: FlagDocument, change: WriteMetadata) -> MutationResult:
@@ -92,7 +94,9 @@ def kill(name: str, *, must_exist: bool = True) -> Mutation:
         if old is None and must_exist and not _served_before(document, name):
             require_flag(document, name)
         base = old or FlagState(name=name, fence=document.retired.get(name, FenceState()))
-        fence = fencing.advance(base.fence, f"flag {name!r}", change.fence)
+        fence = base.fence
+        if is_persons or not base.killed:
+            fence = fencing.advance(fence, f"flag {name!r}", change.fence)
         off = {"killed": True, "rollout_percentage": 0.0, "confirmed": True, "fence": fence}
         changed = _behind_flag(_with_flag(document, base.model_copy(update=off)), name)
         return _result(document, changed, name, "kill")

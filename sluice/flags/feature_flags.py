@@ -157,13 +157,16 @@ class FeatureFlags:
         """Delete the flag: it evaluates to off everywhere. Refused while it is killed."""
         await self._write(mutations.delete(validate_name(name)), metadata)
 
-    async def kill(self, name: str, *, metadata: WriteMetadata | None = None) -> FlagState:
+    async def kill(
+        self, name: str, *, metadata: WriteMetadata | None = None, is_persons: bool = True
+    ) -> FlagState:
         """Turn the flag off for everybody, and refuse every raise until `unkill`.
 
         A flag that its rollout deleted is killed too, and a stored document that cannot be read
-        is replaced.
+        is replaced. The watch of a rollout kills in its place (`is_persons` False): then a person's
+        retry of the rollout still clears a latch that the rollout has set.
         """
-        mutation = desired_state.kill(validate_name(name))
+        mutation = desired_state.kill(validate_name(name), is_persons=is_persons)
         replacement = desired_state.kill(name, must_exist=False)
         return (await self._write(mutation, metadata, replacement)).flags[name]
 

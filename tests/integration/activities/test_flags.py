@@ -90,6 +90,19 @@ async def test_a_retry_does_not_clear_a_latch_that_a_person_set_since(store: Fla
     assert (await store.apply(flag_write(4, percentage=25))).percentage == 25
 
 
+async def test_a_retry_clears_the_latch_that_the_rollouts_own_watch_set_again(
+    store: FlagPort,
+) -> None:
+    """With a slow store, the watch's kill and the rollback may come in either order."""
+    await store.apply(flag_write(1, create=True, percentage=25))
+    await store.apply(flag_write(2, percentage=0, killed=True))
+    await store.port.kill("default", FLAG, "the rollout did not act")
+    assert (await store.apply(flag_write(3, killed=False, percentage=25))).percentage == 25
+    await store.port.kill("default", FLAG, "the rollout did not act")
+    await store.apply(flag_write(4, percentage=0, killed=True))
+    assert (await store.apply(flag_write(5, killed=False, percentage=25))).percentage == 25
+
+
 async def test_a_late_raise_cannot_undo_a_rollback(store: FlagPort) -> None:
     await store.apply(flag_write(1, create=True, percentage=25))
     await store.apply(flag_write(3, percentage=0))
