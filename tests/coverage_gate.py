@@ -18,7 +18,8 @@ from slipcover import (  # type: ignore[import-untyped]  # it ships no types
 from tests.source_tree import ROOT
 
 MEASURED = ("sluice/rollout", "workflows")
-PERCENT_MIN = 100.0
+PERCENT_MIN = 99.5
+"""Below 100: time decides which branches of a running workflow are reached."""
 
 
 class CoverageMeter:

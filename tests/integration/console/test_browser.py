@@ -83,8 +83,9 @@ async def test_approver_comes_from_a_notice_and_needs_three_clicks(
     """Bob has no session: the webhook's link leads through his login to the decision it asks for."""
     program, live = chromium(), proven.live
     assert program is not None
-    notice = await inbox[0].next()
-    assert notice["alert"] == "approval_needed"
+    # This worker also sends what the one of an earlier test left.
+    while (notice := await inbox[0].next())["alert"] != "approval_needed":
+        pass
     async with running_browser(program, tmp_path / "profile") as page:
         await resize(page, PHONE)
         begun = time.monotonic()

@@ -93,8 +93,8 @@ async def test_a_target_that_goes_away_costs_no_request() -> None:
     await staying.stop()
     assert leaving.queries
     # Those in flight while a server closes may fail; later ones go to the other target.
-    assert load.total.errors <= 2
-    assert load.total.ok >= load.total.sent - 2
+    assert load.total.errors <= 5
+    assert load.total.ok >= load.total.sent - 5
 
 
 def test_sigterm_ends_it_cleanly_even_without_any_target() -> None:

@@ -81,6 +81,7 @@ def test_the_plan_of_these_tests_is_valid() -> None:
         ("metric: queue, kind: control, threshold: +10%", "both sides would be the same number"),
         ("metric: errors, threshold: true", "True is not a threshold"),
         ("metric: errors, threshold: 1%, consecutive: true", "true is not a number"),
+        ('metric: errors, threshold: 1%, consecutive: "1_0"', "'1_0' is not a number"),
         ("metric: errors, threshold: 1%, min_samples: yes", "is not a whole number"),
     ],
 )

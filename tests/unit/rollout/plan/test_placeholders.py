@@ -30,6 +30,7 @@ def plan_problems(text: str) -> list[str]:
         ("name: phase4", "name: Phase 4!", "name: "),
         ("deadline: 3d", "deadline: 1d", "deadline must not be shorter than hold"),
         ("unit: per_second", "unit: parsec", "unit"),
+        ("threshold: 0, window: 1h", "threshold: 0, window: soon", "'soon'"),
     ],
 )
 def test_a_broken_field_hides_no_broken_name(old: str, new: str, message: str) -> None:
