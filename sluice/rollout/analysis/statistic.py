@@ -12,9 +12,9 @@ from itertools import pairwise
 from string import Template
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from sluice.rollout.model import Model
+from sluice.rollout.model import Model, TupleOf
 from sluice.rollout.units import Duration
 
 SelectorTemplate = Annotated[str, Field(min_length=1)]
@@ -27,10 +27,6 @@ USER_SUMS = ("value", "square", "product", "weight_square", "weight")
 Stratum = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:-]+$")]
 
 
-def _list_to_tuple(value: object) -> object:
-    return tuple(value) if isinstance(value, list) else value
-
-
 def _require_rising(edges: tuple[float, ...]) -> tuple[float, ...]:
     if any(later <= earlier for earlier, later in pairwise(edges)):
         raise ValueError("edges must rise")
@@ -38,8 +34,7 @@ def _require_rising(edges: tuple[float, ...]) -> tuple[float, ...]:
 
 
 Edges = Annotated[
-    tuple[Edge, ...],
-    BeforeValidator(_list_to_tuple),
+    TupleOf[Edge],
     Field(min_length=1, max_length=16),
     AfterValidator(_require_rising),
 ]
@@ -172,16 +167,9 @@ class UserHazards(UserStatistic):
     test: Literal["user_hazards"] = "user_hazards"
     users: SelectorTemplate
     at_risk: SelectorTemplate
-    strata: Annotated[
-        tuple[Stratum, ...], BeforeValidator(_list_to_tuple), Field(min_length=1, max_length=16)
-    ]
-    weights: Annotated[
-        tuple[Annotated[float, Field(gt=0, allow_inf_nan=False)], ...],
-        BeforeValidator(_list_to_tuple),
-    ] = ()
-    groups: Annotated[
-        tuple[UserGroup, ...], BeforeValidator(_list_to_tuple), Field(max_length=8)
-    ] = ()
+    strata: Annotated[TupleOf[Stratum], Field(min_length=1, max_length=16)]
+    weights: TupleOf[Annotated[float, Field(gt=0, allow_inf_nan=False)]] = ()
+    groups: Annotated[TupleOf[UserGroup], Field(max_length=8)] = ()
     margin: Margin = 1.0
 
     @model_validator(mode="after")
