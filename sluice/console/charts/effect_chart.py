@@ -12,7 +12,6 @@ from sluice.rollout.analysis.verdict import Effect
 from sluice.svg_paths import Scale, path_of
 
 WIDTH, HEIGHT, MARGIN = 320, 96, 6
-UNCHANGED = {"ratio": 1.0, "difference": 0.0}
 Point = tuple[datetime, Effect]
 
 
@@ -22,14 +21,15 @@ def effect_chart(readings: Sequence[Reading]) -> Markup:
     if len(points) < 2:  # noqa: PLR2004  a line has two ends
         return Markup("")
     values = [value for _, effect in points for value in _bounds(effect)]
-    kind, limit = points[-1][1].kind, points[-1][1].limit
-    lines = [UNCHANGED[kind], *([] if limit is None else [limit])]
+    newest = points[-1][1]
+    unchanged, limit = newest.unchanged, newest.limit
+    lines = [unchanged, *([] if limit is None else [limit])]
     x = Scale(points[0][0].timestamp(), points[-1][0].timestamp(), MARGIN, WIDTH - MARGIN)
     y = Scale(min(values + lines), max(values + lines), HEIGHT - MARGIN, MARGIN)
     head = Markup('<svg class="effect" viewBox="0 0 {} {}" role="img" aria-label="{}">')
-    label = format_effect(points[-1][1])
+    label = format_effect(newest)
     parts = [head.format(WIDTH, HEIGHT, label), title(label)]
-    parts += _rules(y, UNCHANGED[kind], limit)
+    parts += _rules(y, unchanged, limit)
     parts += _band(points, x, y)
     return Markup("").join([*parts, Markup("</svg>")])
 

@@ -45,6 +45,11 @@ class Effect(Model):
         """Build a difference; numbers that are not finite are not known."""
         return cls.ratio(estimate, interval, limit).model_copy(update={"kind": "difference"})
 
+    @property
+    def unchanged(self) -> float:
+        """Return the estimate of a treatment that changes nothing."""
+        return 1.0 if self.kind == "ratio" else 0.0
+
 
 class Verdict(Model):
     """The outcome of one gate, and the sentence with the numbers behind it.

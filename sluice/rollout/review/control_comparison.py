@@ -15,8 +15,6 @@ from sluice.rollout.analysis.verdict import Effect
 from sluice.rollout.engine.state import State
 from sluice.rollout.plan.alpha_budget import RuleGroup, gate_alpha, statistical_gates
 
-_UNCHANGED = {"ratio": 1.0, "difference": 0.0}
-
 
 @dataclass(frozen=True, kw_only=True)
 class ControlComparison:
@@ -31,7 +29,7 @@ class ControlComparison:
     @property
     def is_improvement(self) -> bool | None:
         """True or False where the interval leaves out "no difference"; None while it holds it."""
-        unchanged, low, high = _UNCHANGED[self.effect.kind], self.effect.low, self.effect.high
+        unchanged, low, high = self.effect.unchanged, self.effect.low, self.effect.high
         if low is not None and low > unchanged:
             return self.higher_is_better
         if high is not None and high < unchanged:
