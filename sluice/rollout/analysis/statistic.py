@@ -195,13 +195,18 @@ class UserHazards(UserStatistic):
         of_first = tuple((first, group.name) for group in self.groups) or ((first, ""),)
         return (*of_first, *((stratum, "") for stratum in others))
 
+    @staticmethod
+    def counter_name(counter: str, column: tuple[str, str]) -> str:
+        """Return the name of a column's counter among ``counters``."""
+        return " ".join(filter(None, (counter, *column)))
+
     def counters(self) -> dict[str, str]:
         """Return two counters for each column; the last one is of the first stratum, which grows most."""
         return {
-            f"{name} {stratum} {group}".rstrip(): _fill(
+            self.counter_name(counter, (stratum, group)): _fill(
                 _fill(selector, "stratum", stratum), "group", group or ".*"
             )
-            for name, selector in (("users", self.users), ("at_risk", self.at_risk))
+            for counter, selector in (("users", self.users), ("at_risk", self.at_risk))
             for stratum, group in reversed(self.columns())
         }
 

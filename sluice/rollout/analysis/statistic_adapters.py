@@ -187,7 +187,7 @@ def _hazard_adapter(statistic: UserHazards, name: str) -> StatisticAdapter:
 
     def counts(increases: Increases) -> HazardCounts:
         users, at_risk = (
-            tuple(increases[f"{counter} {stratum} {group}".rstrip()] for stratum, group in columns)
+            tuple(increases[statistic.counter_name(counter, column)] for column in columns)
             for counter in ("users", "at_risk")
         )
         return HazardCounts(users=users, at_risk=at_risk)
