@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from sluice.rollout.analysis.gate import Gate, GateKind, Severity
 from sluice.rollout.analysis.verdict import Outcome, Verdict
 from sluice.rollout.engine.state import Finding
-from sluice.rollout.units import format_duration, whole_seconds
+from sluice.rollout.units import format_whole_seconds
 
 BLIND = "blind"
 UNWATCHED = "unwatched"
@@ -44,7 +44,7 @@ def blind_finding(
     ]
     if not blind:
         return None
-    longest = format_duration(whole_seconds(max(age for *_, age in blind)))
+    longest = format_whole_seconds(max(age for *_, age in blind))
     names = ", ".join(gate.name for gate, *_ in blind)
     causes = list(dict.fromkeys(verdict.reason for _, verdict, _ in blind))[:_REASONS_SHOWN]
     reason = f"red flags without a verdict for {longest}: {names} ({'; '.join(causes)})"
@@ -58,7 +58,7 @@ def unwatched_finding(
     if last_poll_at is None or now - last_poll_at < limit:
         return None
     reason = (
-        f"nobody looked at the red flags for {format_duration(whole_seconds(now - last_poll_at))}, "
+        f"nobody looked at the red flags for {format_whole_seconds(now - last_poll_at)}, "
         f"up to {now:%m-%d %H:%M:%S} UTC"
     )
     return unmeasured_finding(UNWATCHED, reason, Severity.P2, now, is_over=True)

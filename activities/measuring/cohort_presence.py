@@ -7,7 +7,7 @@ from typing import NamedTuple
 from activities.measuring.blindness import unmeasured_finding
 from sluice.rollout.analysis.gate import Gate, GateKind, Metric, Severity
 from sluice.rollout.engine.state import Finding
-from sluice.rollout.units import format_duration, whole_seconds
+from sluice.rollout.units import format_duration, format_whole_seconds
 
 VANISHED = "vanished"
 VANISHED_SAMPLES_MIN = 30
@@ -62,7 +62,7 @@ def vanished_finding(
     if samples is None or seen_at is None or now - seen_at < after:
         return None
     reason = (
-        f"the control cohort has vanished for {format_duration(whole_seconds(now - seen_at))}: "
+        f"the control cohort has vanished for {format_whole_seconds(now - seen_at)}: "
         f"0 of about {samples.expected_control:,.0f} expected samples in {format_duration(samples.window)}, "
         f"while the treatment has {samples.treatment:,.0f}: is everybody treated?"
     )

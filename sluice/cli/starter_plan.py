@@ -7,7 +7,7 @@ from datetime import timedelta
 from importlib.resources import files
 from string import Template
 
-from sluice.rollout.units import format_duration, whole_seconds
+from sluice.rollout.units import format_whole_seconds
 
 SCHEMA_URL = "plan.schema.json"
 LONG_HOLD = timedelta(minutes=10)
@@ -138,7 +138,7 @@ class StarterPlan:
             "stable_for": 2 * interval,
             "deadline": 3 * max(hold, window),
         }
-        return {name: format_duration(whole_seconds(value)) for name, value in times.items()}
+        return {name: format_whole_seconds(value) for name, value in times.items()}
 
     def _limits(self) -> dict[str, str]:
         """Return thresholds and counts.

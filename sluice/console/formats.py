@@ -1,7 +1,7 @@
 """Values as the pages show them."""
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from markupsafe import Markup
@@ -9,7 +9,7 @@ from markupsafe import Markup
 from sluice.rollout.analysis.value_format import format_verdict
 from sluice.rollout.analysis.verdict import Outcome, Verdict
 from sluice.rollout.engine.state import Status
-from sluice.rollout.units import format_duration, whole_seconds
+from sluice.rollout.units import format_whole_seconds
 
 OUTCOME_MARKS = {
     Outcome.SUCCESSFUL: ("good", "✓"),
@@ -44,10 +44,6 @@ def format_samples(samples: float | None) -> str:
     return "–" if samples is None else f"{samples:,.0f}"
 
 
-def format_span(span: timedelta) -> str:
-    return format_duration(whole_seconds(span))
-
-
 def format_outcome(outcome: Outcome) -> Markup:
     css_class, mark = OUTCOME_MARKS[outcome]
     markup = Markup('<span class="badge {}"><span aria-hidden="true">{}</span> {}</span>')
@@ -68,7 +64,7 @@ TEMPLATE_FILTERS: dict[str, Callable[..., Any]] = {
     "reading": format_reading,
     "limit": format_limit,
     "samples": format_samples,
-    "span": format_span,
+    "span": format_whole_seconds,
     "outcome": format_outcome,
     "status": format_status,
     "words": format_words,

@@ -98,6 +98,11 @@ def format_duration(value: timedelta) -> str:
     return "".join(parts) or "0s"
 
 
+def format_whole_seconds(value: timedelta) -> str:
+    """Format a duration in whole seconds: ``3m51s`` for 3 min 51.2 s."""
+    return format_duration(whole_seconds(value))
+
+
 def format_elapsed(value: timedelta) -> str:
     """Format a measured time for people: ``0.32 s``, ``12.3 s``, ``3m51s``, ``2d5h``."""
     seconds = value.total_seconds()

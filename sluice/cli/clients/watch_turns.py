@@ -7,7 +7,7 @@ from typing import Any
 from temporalio.client import Client
 
 from activities.contract.models import WatchCheckpoint
-from sluice.rollout.units import format_duration, whole_seconds
+from sluice.rollout.units import format_whole_seconds
 
 WATCH_ACTIVITY = "watch_red_flags"
 LATE_SECONDS_MAX = 5.0
@@ -44,7 +44,7 @@ class WatchTurn:
         """One line for people; empty while the watch keeps its interval and measures."""
         if not self.is_late:
             return f"the red-flag watch: {self.problem}" if self.problem else ""
-        span = format_duration(whole_seconds(self.late))
+        span = format_whole_seconds(self.late)
         return (
             f"the red-flag watch comes {span} too late: its worker has too many rollouts, or too "
             "little CPU; start another `sluice worker`"

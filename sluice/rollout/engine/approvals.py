@@ -10,7 +10,7 @@ from sluice.rollout.engine.state import State
 from sluice.rollout.plan.approval_policy import ApprovalPolicy, CheckSummary
 from sluice.rollout.plan.freeze_windows import active_freeze
 from sluice.rollout.plan.schema import RolloutPlan, Step
-from sluice.rollout.units import format_duration, whole_seconds
+from sluice.rollout.units import format_duration, format_whole_seconds
 
 AFTER_FREEZE = timedelta(days=1)
 
@@ -156,8 +156,7 @@ def _age_rejections(
 ) -> Iterator[str]:
     age, limit = now - seen_check.at, approval.evidence_max_age
     if age > limit:
-        age = whole_seconds(age)
         yield (
-            f"{seen_check.id} is {format_duration(age)} old, the plan allows {format_duration(limit)};"
+            f"{seen_check.id} is {format_whole_seconds(age)} old, the plan allows {format_duration(limit)};"
             f" look at {newest.id}"
         )
