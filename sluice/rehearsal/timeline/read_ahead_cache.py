@@ -51,7 +51,7 @@ class ReadAheadCache:
     def __init__(self, recording: RecordedSpan) -> None:
         self._recording = recording
         self._check_readings: dict[str, dict[int, float]] = {}
-        self._batches: list[tuple[str, dict[int, float]]] = []
+        self._batches: list[tuple[str, list[int]]] = []
         self._last_query_epoch: dict[str, float] = {}
         self._tick_readings: dict[str, Floats] = {}
         self._columns: dict[tuple[tuple[str, ...], float], tuple[float, list[Floats]]] = {}
@@ -103,9 +103,10 @@ class ReadAheadCache:
         The second value is the count of batches now.
         """
         with self._recording.lock:
-            later: dict[str, dict[int, float]] = {}
-            for promql, readings in self._batches[count:]:
-                later.setdefault(promql, {}).update(readings)
+            lead, later = self._recording.spec.lead_ticks, dict[str, dict[int, float]]()
+            for promql, ticks in self._batches[count:]:
+                readings = self._check_readings[promql]
+                later.setdefault(promql, {}).update({tick - lead: readings[tick] for tick in ticks})
             return later, len(self._batches)
 
     def _read_ahead(
@@ -123,10 +124,8 @@ class ReadAheadCache:
         times = epoch + step * np.arange(count)
         values = self._recording.client.read(promql, times, step)
         ticks = [self._recording.tick_of(time) for time in times]
-        lead = self._recording.spec.lead_ticks
         self._check_readings[promql].update(zip(ticks, values.tolist(), strict=True))
-        since_entry = [tick - lead for tick in ticks]
-        self._batches.append((promql, dict(zip(since_entry, values.tolist(), strict=True))))
+        self._batches.append((promql, ticks))
 
     def read_columns(self, promqls: Sequence[str], epochs: Floats, every: float) -> list[Floats]:
         """Return columns of readings at ``epochs``, ``every`` seconds apart to within a tick.
