@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from temporalio import activity, workflow
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowFailureError
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+from temporalio.exceptions import TimeoutError as WorkflowTimeoutError
 
 with workflow.unsafe.imports_passed_through():
     from activities.measuring.blindness import BLIND
@@ -110,9 +111,15 @@ def is_stalled(until: datetime | None, now: datetime) -> bool:
     return until is not None and now - until > STALL_TIMEOUT
 
 
-def is_stall_error(error: BaseException) -> bool:
-    """Return True when the auto-approver ended because of a stalled rollout only."""
-    cause: BaseException | None = error
+def is_stall_error(error: WorkflowFailureError) -> bool:
+    """Return True when the test server lost the rollout, or the auto-approver itself.
+
+    No time limit is set for the auto-approver. Without its task no timer remains, and the server
+    skips to its own limit of ten years.
+    """
+    cause: BaseException | None = error.cause
+    if isinstance(cause, WorkflowTimeoutError):
+        return True
     while cause is not None and not isinstance(cause, ApplicationError):
         cause = cause.__cause__
     return cause is not None and cause.type == STALLED

@@ -1,4 +1,4 @@
-"""TODO."""
+"""The circuit breaker opens, lets one trial through, and closes again."""
 
 from unittest.mock import patch
 
