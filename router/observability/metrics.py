@@ -24,6 +24,9 @@ OUTCOMES = ("ok", "degraded", "error")
 REFUSAL_REASONS = ("overload", "quota", "deadline")
 UNKNOWN_COHORT = "unknown"
 """Cohort of a query that was refused before its user was read."""
+TENANTS_MAX = 100
+OTHER_TENANT = "other"
+"""The label of all tenants after the first ``TENANTS_MAX``: a label must not grow without bound."""
 CACHE_RESULTS = ("exact", "similar", "miss", "bypass", "error")
 LLM_OUTCOMES = (
     "ok",
@@ -60,6 +63,13 @@ class RouterMetrics:
         self.queries = Counter(
             "router_queries", "Queries answered", ["cohort", "intent", "outcome"], registry=r
         )
+        self.tenant_queries = Counter(
+            "router_tenant_queries",
+            "Queries answered, by tenant",
+            ["cohort", "tenant", "outcome"],
+            registry=r,
+        )
+        self._tenants: set[str] = set()
         self.refused = Counter(
             "router_refused",
             "Queries refused without an error of the router",
@@ -102,6 +112,22 @@ class RouterMetrics:
         self.complaints = Counter(
             "router_complaints", "Complaints by users", ["cohort"], registry=r
         )
+
+    def count_query(self, cohort: str, intent: str, tenant: str, outcome: str) -> None:
+        """Count a query by its intent, and by its tenant."""
+        self.queries.labels(cohort, intent, outcome).inc()
+        if tenant not in self._tenants:
+            if len(self._tenants) >= TENANTS_MAX:
+                tenant = OTHER_TENANT
+            else:
+                self._tenants.add(tenant)
+                self._initialize_tenant(tenant)
+        self.tenant_queries.labels(cohort, tenant, outcome).inc()
+
+    def _initialize_tenant(self, tenant: str) -> None:
+        """Add the tenant's series at zero, so that its first error counts as an increase later."""
+        for cohort, outcome in product(COHORTS, OUTCOMES):
+            self.tenant_queries.labels(cohort, tenant, outcome)
 
     def _add_flag_metrics(self) -> None:
         r = self.registry

@@ -108,6 +108,7 @@ class Pipeline:
     async def _compute_answer(self, request: QueryRequest, cache: CacheSession) -> Answer:
         with time_phase("understand"):
             query = await self._deps.understanding.analyze(request.query)
+        trace.set_attributes(intent=query.intent.intent)  # for a failure, which has no answer
         with time_phase("cache"):
             hit = await cache.find_similar(request.query, query.vector)
         if hit is not None:

@@ -14,6 +14,7 @@ from sluice.flags.service.unique_users import UniqueUserCounter
 
 PHASES_SET = frozenset(PHASES)
 UNKNOWN_INTENT = "unknown"
+"""The intent of a query that failed before it was understood."""
 P99_TARGET_SECONDS = 1.0
 """The guide's P99. A caller's deadline from here on measures the router: the query took as long."""
 DEADLINE_MARGIN_SECONDS = 0.1
@@ -36,12 +37,15 @@ class QueryOutcome:
         return self.request.assignment.label
 
     def record_answer(self, answer: Answer) -> None:
-        self.metrics.queries.labels(self.label, answer.intent, answer.outcome).inc()
+        self._count(answer.intent, answer.outcome)
         self._record_duration(failed=False, cached=answer.cached)
 
     def record_error(self) -> None:
-        self.metrics.queries.labels(self.label, UNKNOWN_INTENT, "error").inc()
+        self._count(str(self.trace.attributes.get("intent", UNKNOWN_INTENT)), "error")
         self._record_duration(failed=True)
+
+    def _count(self, intent: str, outcome: str) -> None:
+        self.metrics.count_query(self.label, intent, self.request.tenant, outcome)
 
     def record_refusal(self, reason: str) -> None:
         """Count a query that ended without an error of the router."""

@@ -31,6 +31,7 @@ HEALTHY_READINGS: dict[str, MetricValue] = {
     "latency_p99": 0.9,
     "error_rate": 0.004,
     "intent_errors": 0.004,
+    "tenant_errors": 0.004,
     "queries_per_second": 100.0,
     "cache_hit_rate": 0.93,
     "intent_accuracy": 0.985,

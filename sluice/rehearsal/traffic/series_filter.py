@@ -15,14 +15,18 @@ from sluice.rollout.analysis.promql import Matcher, Selector, parse_selectors
 from sluice.rollout.analysis.statistic import counted_since_selector
 from sluice.rollout.plan.schema import RolloutPlan
 
+_GROUP_LABELS = {
+    "router_queries_total": {"intent": "semantic"},
+    "router_tenant_queries_total": {"tenant": "default"},
+}
+"""The one group of queries that a rehearsal has."""
 SeriesKey = tuple[tuple[str, str], ...]
 """A series, by its labels in order, ``__name__`` included."""
 
 
 def series_key(name: str, labels: Mapping[str, str]) -> SeriesKey:
     """Return the key of a router's series."""
-    intent_label = {"intent": "semantic"} if name == "router_queries_total" else {}
-    every = {"__name__": name, "job": "router", **intent_label, **labels}
+    every = {"__name__": name, "job": "router", **_GROUP_LABELS.get(name, {}), **labels}
     return tuple(sorted(every.items()))
 
 

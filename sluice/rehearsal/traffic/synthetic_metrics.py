@@ -85,10 +85,9 @@ class TrafficGenerator:
         wrong = world.error_rate * np.repeat(mix.error_factor, ACTIVITY_WINDOW_TICKS)
         wrong = np.clip(wrong + trouble.added_size(FaultKind.ERRORS, cohort, ticks), 0, 1)
         errors = self._rng.binomial(queries, wrong)
-        self._add_counter(chunk, errors, "router_queries_total", cohort=cohort, outcome="error")
-        self._add_counter(
-            chunk, queries - errors, "router_queries_total", cohort=cohort, outcome="ok"
-        )
+        for name in ("router_queries_total", "router_tenant_queries_total"):
+            self._add_counter(chunk, errors, name, cohort=cohort, outcome="error")
+            self._add_counter(chunk, queries - errors, name, cohort=cohort, outcome="ok")
         self._add_latency(
             cohort, np.repeat(mix.latency_shift, ACTIVITY_WINDOW_TICKS), ticks, queries, chunk
         )

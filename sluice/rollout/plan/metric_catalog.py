@@ -52,6 +52,7 @@ ROUTER_SERIES: dict[str, tuple[str, ...]] = {
     "router_redis_memory_max_bytes": (),
     "router_refused_total": ("cohort", "reason"),
     "router_searches_allowed": (),
+    "router_tenant_queries_total": ("cohort", "outcome", "tenant"),
     "router_users_counted_since_timestamp_seconds": (),
     "router_users_dropped_total": ("reason",),
     "router_users_failed_at_risk_total": ("cohort", "nth", "past", "since"),

@@ -6,7 +6,7 @@ import pytest
 from redis.asyncio import Redis
 
 from router.errors import DeadlineExceeded, Overloaded, StoreUnavailable
-from router.observability.metrics import RouterMetrics
+from router.observability.metrics import TENANTS_MAX, RouterMetrics
 from router.observability.trace import Trace
 from router.phases.phase_switches import Assignment
 from router.pipeline.query_metrics import observe_query
@@ -84,3 +84,31 @@ def test_load_shedding_counts_neither_errors_nor_latency() -> None:
     metrics = observe_failure(Overloaded("busy"), seconds=None, left=5.0)
     assert error_counts(metrics) == (0, 0)
     assert sample_value(metrics, "router_refused_total", reason="overload") == 1
+
+
+def test_a_failure_counts_for_its_intent_and_its_tenant() -> None:
+    """Without the intent, every failure is of ``unknown``, whose error rate is always 100 %."""
+    metrics, trace = RouterMetrics(), Trace(attributes={"intent": "graph"})
+    users = UniqueUserCounter(Redis(), "test", metrics.users)
+    request = QueryRequest("q", "alice", Assignment("treatment", MEMBER), tenant="acme")
+    with pytest.raises(KeyError), observe_query(metrics, users, request, trace):
+        raise KeyError("bug")
+    for name, group in (("router_queries", "intent"), ("router_tenant_queries", "tenant")):
+        label = {group: {"intent": "graph", "tenant": "acme"}[group]}
+        assert sample_value(metrics, f"{name}_total", outcome="error", **label) == 1
+
+
+def test_tenants_after_the_limit_share_a_label() -> None:
+    metrics = RouterMetrics()
+    for number in range(TENANTS_MAX + 5):
+        metrics.count_query("treatment", "graph", f"tenant-{number}", "ok")
+    counted = {
+        sample.labels["tenant"]: sample.value
+        for family in metrics.tenant_queries.collect()
+        for sample in family.samples
+        if sample.labels["cohort"] == "treatment"
+        and sample.labels["outcome"] == "ok"
+        and sample.name.endswith("_total")
+    }
+    assert len(counted) == TENANTS_MAX + 1
+    assert counted["other"] == 5
