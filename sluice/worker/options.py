@@ -7,6 +7,7 @@ from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.worker import WorkerDeploymentConfig
 
 from sluice.worker.settings import WorkerSettings
+from workflows.signal_guard import SignalGuard
 
 STICKY_TIMEOUT = timedelta(seconds=10)
 """The time that a task waits for the worker that has its rollout in memory, dead or busy.
@@ -25,6 +26,7 @@ def worker_options(settings: WorkerSettings) -> dict[str, Any]:
         "max_concurrent_activities": settings.activities_max,
         "max_concurrent_local_activities": settings.local_activities_max,
         "deployment_config": _deployment_config(settings),
+        "interceptors": [SignalGuard()],
     }
 
 

@@ -35,6 +35,7 @@ from tests.workflows.doubles import (
 from workflows.models import RolloutInput, RolloutResult, workflow_id
 from workflows.notice_workflow import NoticeWorkflow
 from workflows.rollout_workflow import RolloutWorkflow
+from workflows.signal_guard import SignalGuard
 
 PLAN = """
 name: short
@@ -198,6 +199,7 @@ async def running_rollout(
                 ChecklistActivities(metrics, site).check_items,
             ],
             activity_executor=pool,
+            interceptors=[SignalGuard()],
             build_id="test",  # else the SDK hashes every module first
         ):
             handle = await client.start_workflow(
@@ -222,5 +224,9 @@ async def _end(handle: WorkflowHandle[RolloutWorkflow, RolloutResult]) -> None:
 
 async def _replay(client: Client, handle: WorkflowHandle[RolloutWorkflow, RolloutResult]) -> None:
     """Replay the last run, as a worker without it in its cache does."""
-    replayer = Replayer(workflows=[RolloutWorkflow], data_converter=client.data_converter)
+    replayer = Replayer(
+        workflows=[RolloutWorkflow],
+        data_converter=client.data_converter,
+        interceptors=[SignalGuard()],
+    )
     await replayer.replay_workflow(await handle.fetch_history())

@@ -158,6 +158,18 @@ async def test_signals_do_what_updates_do(env: WorkflowEnvironment) -> None:
         assert (await rollout.handle.result()).status is Status.ABORTED
 
 
+async def test_signal_without_a_command_never_stops_the_rollout(env: WorkflowEnvironment) -> None:
+    """A click in the Temporal UI may send no input, ``null`` or two: abort still aborts."""
+    async with running_rollout(env) as rollout:
+        before = await rollout.wait_until(is_exposed)
+        for arguments in ([], [None], [ALICE, ALICE]):
+            await rollout.handle.signal("promote", args=arguments)
+        assert (await rollout.state()).step_index == before.step_index
+        await rollout.handle.signal("abort", args=[])
+        result = await rollout.handle.result()
+    assert result.status is Status.ABORTED
+
+
 async def test_signals_twice_and_out_of_order_change_nothing_more(env: WorkflowEnvironment) -> None:
     """Two pauses are one, two rollbacks too, and a resume that comes too late raises nothing."""
     async with running_rollout(env) as rollout:
