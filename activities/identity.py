@@ -11,7 +11,7 @@ from temporalio import activity
 from activities.contract.errors import temporal_errors
 from activities.contract.models import LedgerEntry, VerificationRequest, VerificationResult
 from activities.contract.ports import Ledger
-from sluice.identity import IdentityError, Keyring, parse_keyring, parse_statement, verify_proof
+from sluice.identity import IdentityError, Keyring, parse_statement, read_keyring, verify_proof
 from sluice.identity.verification import may_still_approve
 from sluice.rollout.engine.decision_context import START
 
@@ -51,7 +51,7 @@ class IdentityActivities:
                 f"{request.context.verb} needs a signature: set SLUICE_SIGNING_KEY to your SSH key"
             )
         try:
-            keyring = parse_keyring(self.keyring.read_text(encoding="utf-8"))
+            keyring = read_keyring(self.keyring)
             signer = verify_proof(request.proof, keyring, request.context)
         except IdentityError as error:
             return _rejection(str(error))

@@ -23,13 +23,14 @@ class SignalGuard(Interceptor):
     """Worker interceptor: each signal's handler gets exactly one command."""
 
     def workflow_interceptor_class(
-        self, input: WorkflowInterceptorClassInput
+        self,
+        input: WorkflowInterceptorClassInput,  # noqa: A002  the SDK's name
     ) -> type[WorkflowInboundInterceptor]:
         return _GuardedWorkflow
 
 
 class _GuardedWorkflow(WorkflowInboundInterceptor):
-    async def handle_signal(self, input: HandleSignalInput) -> None:
+    async def handle_signal(self, input: HandleSignalInput) -> None:  # noqa: A002  the SDK's name
         """Pass a command on. Without one, only what lowers traffic is carried out."""
         if len(input.args) != 1 or not isinstance(input.args[0], Command):
             if input.signal not in LOWERING_VERBS:

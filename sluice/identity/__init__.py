@@ -7,7 +7,7 @@ from sluice.identity.errors import (
     SignatureFormatError,
     StatementError,
 )
-from sluice.identity.keyring import Keyring, KeyringEntry, Role, parse_keyring
+from sluice.identity.keyring import Keyring, KeyringEntry, Role, parse_keyring, read_keyring
 from sluice.identity.statement import Statement, encode_statement, parse_statement
 from sluice.identity.verification import verify_proof, verify_signature
 
@@ -24,6 +24,7 @@ __all__ = [
     "encode_statement",
     "parse_keyring",
     "parse_statement",
+    "read_keyring",
     "verify_proof",
     "verify_signature",
 ]

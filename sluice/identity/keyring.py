@@ -11,15 +11,18 @@ See ``man ssh-keygen``, ALLOWED SIGNERS.
 import base64
 import binascii
 import re
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from pathlib import Path
 
 from sluice.identity.errors import KeyringError, SignatureFormatError
-from sluice.identity.ssh_keys import key_type, load_key
+from sluice.identity.ssh_keys import canonical_key, key_type
 from sluice.identity.ssh_wire import fingerprint
 from sluice.identity.sshsig import NAMESPACE
+from sluice.rollout.printable import fold_name, name_problem
 
 _LINE = re.compile(
     r"(?P<name>\S+)\s+(?:(?P<options>[a-z-]+(?:=\"[^\"]*\")?(?:,[a-z-]+(?:=\"[^\"]*\")?)*)\s+)?"
@@ -72,11 +75,30 @@ class Keyring:
         """Find the entry of a key; None when the keyring does not hold it."""
         return next((entry for entry in self.entries if entry.key_blob == key_blob), None)
 
-    def roles_of(self, name: str, environment: str | None, at: datetime) -> frozenset[Role]:
-        """Collect the roles of every valid key of a person."""
-        person_entries = (e for e in self.entries if e.name == name and e.is_valid_at(at))
-        usable = (e for e in person_entries if environment is None or e.covers(environment))
+    def roles_of(self, name: str, environment: str | None, at: datetime) -> frozenset[Role] | None:
+        """Collect the roles of a person's valid keys; None for a person without any line.
+
+        A line of another spelling of the name, such as ``Ada`` for ``ada``, gives nothing.
+        """
+        folded = fold_name(name)
+        lines = [entry for entry in self.entries if fold_name(entry.name) == folded]
+        if not lines:
+            return None
+        valid = (e for e in lines if e.name == name and e.is_valid_at(at))
+        usable = (e for e in valid if environment is None or e.covers(environment))
         return frozenset(role for entry in usable for role in entry.roles)
+
+
+def read_keyring(path: Path) -> Keyring:
+    """Read an allowed_signers file.
+
+    Raises:
+        KeyringError: also for a file that everybody may write.
+        OSError, UnicodeDecodeError: the file is not readable.
+    """
+    if path.stat().st_mode & stat.S_IWOTH:
+        raise KeyringError(f"everybody may write {path}: run chmod o-w {path}")
+    return parse_keyring(path.read_text(encoding="utf-8"))
 
 
 def parse_keyring(text: str) -> Keyring:
@@ -86,19 +108,35 @@ def parse_keyring(text: str) -> Keyring:
         KeyringError: names the line and what is wrong with it. No line is skipped in silence.
     """
     entries: list[KeyringEntry] = []
+    keys: set[bytes] = set()
+    names: dict[str, str] = {}
     for number, line in _lines(text):
         try:
             entry = _parse_line(line)
+            _require_new_key(entry, keys)
+            _require_one_spelling(entry.name, names)
         except (ValueError, SignatureFormatError) as error:
             raise KeyringError(f"keyring line {number}: {error}") from error
-        if any(earlier.key_blob == entry.key_blob for earlier in entries):
-            raise KeyringError(f"keyring line {number}: key {entry.fingerprint} is listed twice")
         entries.append(entry)
     return Keyring(tuple(entries))
 
 
+def _require_new_key(entry: KeyringEntry, keys: set[bytes]) -> None:
+    key = canonical_key(entry.key_blob)
+    if key in keys:
+        raise ValueError(f"key {entry.fingerprint} is listed twice")
+    keys.add(key)
+
+
+def _require_one_spelling(name: str, names: dict[str, str]) -> None:
+    earlier = names.setdefault(fold_name(name), name)
+    if earlier != name:
+        raise ValueError(f"name {name!r} differs from {earlier!r} only in its spelling")
+
+
 def _lines(text: str) -> Iterator[tuple[int, str]]:
-    for number, line in enumerate(text.splitlines(), start=1):
+    """Yield the lines that OpenSSH reads: only a line feed ends one, also after a ``#``."""
+    for number, line in enumerate(text.split("\n"), start=1):
         stripped = line.strip()
         if stripped and not stripped.startswith("#"):
             yield number, stripped
@@ -111,25 +149,39 @@ def _parse_line(line: str) -> KeyringEntry:
     name = match["name"]
     if not _NAME.fullmatch(name):
         raise ValueError(f"{name!r} must be one person's name, without patterns or commas")
+    if problem := name_problem(line.replace("\t", " ")):
+        raise ValueError(problem)
     options = _parse_options(match["options"] or "")
     words = _parse_comment(match["comment"] or "")
+    valid_after, valid_before = _parse_validity(options)
     return KeyringEntry(
         name=name,
         key_blob=_parse_key(match["type"], match["key"]),
         roles=_parse_roles(words.get("roles", ())),
         environments=frozenset(words.get("environments", ())),
-        valid_after=_parse_time(options.get("valid-after")),
-        valid_before=_parse_time(options.get("valid-before")),
+        valid_after=valid_after,
+        valid_before=valid_before,
     )
 
 
+def _parse_validity(options: dict[str, str]) -> tuple[datetime | None, datetime | None]:
+    after, before = (_parse_time(options.get(f"valid-{end}")) for end in ("after", "before"))
+    if after is not None and before is not None and before <= after:
+        raise ValueError("valid-before must be later than valid-after")
+    return after, before
+
+
 def _parse_options(text: str) -> dict[str, str]:
-    options = {match[1]: match[2] or "" for match in _OPTION.finditer(text)}
+    options: dict[str, str] = {}
+    for match in _OPTION.finditer(text):
+        if match[1] in options:
+            raise ValueError(f"option {match[1]!r} is written twice")
+        options[match[1]] = match[2] or ""
     for unknown in options.keys() - {"namespaces", "valid-after", "valid-before"}:
         raise ValueError(f"option {unknown!r} is not supported")
     namespaces = options.get("namespaces")
-    if namespaces is not None and NAMESPACE not in namespaces.split(","):
-        raise ValueError(f'namespaces="{namespaces}" must include {NAMESPACE}')
+    if namespaces is not None and (NAMESPACE not in namespaces.split(",") or "!" in namespaces):
+        raise ValueError(f'namespaces="{namespaces}" must include {NAMESPACE}, and exclude none')
     return options
 
 
@@ -140,9 +192,10 @@ def _parse_comment(text: str) -> dict[str, tuple[str, ...]]:
         name, separator, value = word.partition("=")
         if not separator:
             continue
-        if name not in ("roles", "environments") or name in words or not value:
+        values = tuple(value.split(","))
+        if name not in ("roles", "environments") or name in words or "" in values:
             raise ValueError(f"{word!r}: expected one roles=… and one environments=…")
-        words[name] = tuple(value.split(","))
+        words[name] = values
     return words
 
 
@@ -161,7 +214,7 @@ def _parse_key(type_name: str, text: str) -> bytes:
         raise ValueError(f"the key's base64 is damaged: {error}") from error
     if key_type(blob) != type_name:
         raise ValueError(f"the line says {type_name}, the key is {key_type(blob)}")
-    load_key(blob)
+    canonical_key(blob)
     return blob
 
 

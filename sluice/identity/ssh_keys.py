@@ -63,13 +63,24 @@ def load_key(key_blob: bytes) -> _PublicKey:
     line = f"{name} {base64.b64encode(key_blob).decode()}".encode()
     try:
         key = _load_point(key_blob) if name == SK_ECDSA else load_ssh_public_key(line)
-    except (ValueError, UnsupportedAlgorithm) as error:
+    except (ValueError, UnsupportedAlgorithm, NotImplementedError) as error:
         raise SignatureFormatError(f"the {name} key is damaged: {error}") from error
     if isinstance(key, rsa.RSAPublicKey) and key.key_size < RSA_BITS_MIN:
         raise SignatureFormatError(f"the RSA key has {key.key_size} bits; at least {RSA_BITS_MIN}")
     if not isinstance(key, _PublicKey):
         raise SignatureFormatError(f"key type {name!r} is not supported; use ssh-ed25519")
     return key
+
+
+def canonical_key(key_blob: bytes) -> bytes:
+    """Return the same bytes for every encoding of one public key.
+
+    SSH's integers may carry leading zeros, and a key may be listed for several applications.
+
+    Raises:
+        SignatureFormatError: as ``load_key`` does.
+    """
+    return load_key(key_blob).public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
 def _load_point(key_blob: bytes) -> ec.EllipticCurvePublicKey:

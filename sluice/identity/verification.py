@@ -78,7 +78,8 @@ def may_still_approve(
     for entry in usable:
         roles = entry.roles if (entry.name, entry.fingerprint) == (name, key) else frozenset()
         if Role.GATEWAY in entry.roles and key == _vouched_key(entry, name):
-            roles = keyring.roles_of(name, environment, at) or entry.roles
+            own_roles = keyring.roles_of(name, environment, at)
+            roles = entry.roles if own_roles is None else own_roles
         if Role.APPROVER in roles:
             return True
     return False
@@ -128,14 +129,15 @@ def _usable_entry(
 
 
 def _vouched_signer(
-    statement: Statement, gateway: KeyringEntry, person: AbstractSet[Role]
+    statement: Statement, gateway: KeyringEntry, person: AbstractSet[Role] | None
 ) -> Signer:
     """Return the person whose login the console vouches for.
 
-    The person's own lines give the roles. For a person without a line, the gateway's line limits
-    the roles that its login may give.
+    The person's own lines give the roles: none if they expired or hold for other environments.
+    For a person without a line, the gateway's line limits the roles that its login may give.
     """
-    _require_role(statement, (person or gateway.roles) - {Role.GATEWAY}, statement.actor)
+    roles = gateway.roles if person is None else person
+    _require_role(statement, roles - {Role.GATEWAY}, statement.actor)
     key = _vouched_key(gateway, statement.actor)
     return Signer(name=statement.actor, fingerprint=key, gateway=gateway.fingerprint)
 
@@ -148,6 +150,7 @@ def _require_role(statement: Statement, roles: AbstractSet[Role], name: str) -> 
     needed = required_roles(statement.verb)
     if not roles & set(needed):
         raise ProofRejectedError(
-            f"{name} may not {statement.verb}: the keyring gives {', '.join(sorted(roles)) or '–'}, "
+            f"{name} may not {statement.verb}: the keyring gives exactly this name "
+            f"{', '.join(sorted(roles)) or 'no role that is valid now'}, "
             f"needed is {' or '.join(needed)}"
         )

@@ -10,6 +10,7 @@ _MARKDOWN_SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#!~])")
 _ALLOWED = "\n\t"
 LINE_LENGTH_MAX = 500
 _UNSAFE_CATEGORIES = ("Cc", "Cs")
+_INVISIBLE = "Cf"
 _DIRECTION_MARKS = frozenset(
     "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u2028\u2029\u200e\u200f\u061c"
 )
@@ -35,6 +36,23 @@ def is_unprintable(character: str) -> bool:
     """Return True for a control character, a lone surrogate or a direction mark."""
     unsafe = unicodedata.category(character) in _UNSAFE_CATEGORIES
     return unsafe or character in _DIRECTION_MARKS
+
+
+def name_problem(text: str) -> str:
+    """Return the reason to refuse ``text`` as a name: besides the above, invisible characters."""
+    for position, character in enumerate(text, start=1):
+        if is_unprintable(character) or unicodedata.category(character) == _INVISIBLE:
+            return f"holds the invisible character U+{ord(character):04X} at position {position}"
+    return ""
+
+
+def fold_name(name: str) -> str:
+    """Return the same text for all spellings of a name that people can't tell apart.
+
+    Case, width and invisible characters do not count. Letters of different scripts do.
+    """
+    visible = (character for character in name if unicodedata.category(character) != _INVISIBLE)
+    return unicodedata.normalize("NFKC", "".join(visible)).casefold()
 
 
 def escape_unprintable(text: str, *, one_line: bool = False) -> str:

@@ -13,7 +13,7 @@ from sluice.cli.context import Context
 from sluice.cli.errors import CliError, Exit
 from sluice.cli.options import RolloutArgument
 from sluice.cli.output import JsonOption, print_result
-from sluice.identity import IdentityError, Keyring, parse_keyring
+from sluice.identity import IdentityError, Keyring, read_keyring
 from sluice.identity.audit import AuditedDecision, audit_decisions
 from sluice.rollout.engine.event_chain import Event, EventChainError, verify_chain
 from sluice.rollout.engine.evidence_chain import (
@@ -128,7 +128,7 @@ def _check_proofs(
 
 def _read_keyring(path: Path) -> Keyring:
     try:
-        return parse_keyring(path.read_text(encoding="utf-8"))
+        return read_keyring(path)
     except (OSError, ValueError) as error:
         raise CliError(f"The keyring cannot be read: {error}", Exit.USAGE) from error
 

@@ -10,6 +10,7 @@ from sluice.rollout.engine.state import State
 from sluice.rollout.plan.approval_policy import ApprovalPolicy, CheckSummary
 from sluice.rollout.plan.freeze_windows import active_freeze
 from sluice.rollout.plan.schema import RolloutPlan, Step
+from sluice.rollout.printable import fold_name
 from sluice.rollout.units import format_duration, format_whole_seconds
 
 AFTER_FREEZE = timedelta(days=1)
@@ -95,7 +96,7 @@ def rejections(state: State, actor: str, evidence: str, now: datetime) -> Iterat
     if policy.eligible_approvers and actor not in policy.eligible_approvers:
         eligible = ", ".join(policy.eligible_approvers)
         yield f"{actor} may not approve {step.name}; ask {eligible}"
-    if actor in state.approved_by:
+    if fold_name(actor) in map(fold_name, state.approved_by):
         yield f"{actor} has approved {step.name} already; somebody else must"
     if not missing_approvals(state, step):
         yield f"{step.name} has its approvals already"
@@ -112,7 +113,7 @@ def signer_rejection(state: State, signer: Signer) -> str:
         return f"the key {signer.fingerprint} has approved already; another person must"
     if step is None or (step.approval and step.approval.starter_may_approve):
         return ""
-    if state.decisions.started_by == signer.name:
+    if fold_name(state.decisions.started_by) == fold_name(signer.name):
         return f"{signer.name} started the rollout and may not approve it; another person must"
     return ""
 

@@ -20,6 +20,7 @@ from sluice.identity import (
 )
 from sluice.identity.signing import SshKeygenSigner
 from sluice.identity.sshsig import sign_message
+from sluice.identity.verification import may_still_approve
 from sluice.rollout.engine.commands import Proof
 from tests.unit.identity.ssh_fixtures import (
     CONTEXT,
@@ -204,6 +205,33 @@ def test_console_vouches_within_its_limits(ada: Path) -> None:
     assert signer.gateway
     with pytest.raises(ProofRejectedError, match="may not approve"):
         verify_proof(vouched, keyring_of(keyring_line("console", ada, "gateway")), context)
+
+
+@pytest.mark.parametrize(
+    ("actor", "line"),
+    [
+        ("bob", ("bob", "approver", 'valid-before="20261130Z"')),
+        ("bob", ("bob", "approver environments=staging", "")),
+        ("Bob", ("bob", "approver", "")),
+        ("bob\u2060", ("bob", "approver", "")),
+    ],
+)
+def test_login_gives_no_more_than_the_lines_of_the_person(
+    actor: str, line: tuple[str, str, str], ada: Path, tmp_path: Path
+) -> None:
+    """Who has a line, in whatever spelling, never gets the roles for people without one."""
+    key = load_ssh_private_key(ada.read_bytes(), None)
+    assert isinstance(key, Ed25519PrivateKey)
+    context = CONTEXT.model_copy(update={"actor": actor})
+    text = encode_statement(statement_for(context))
+    vouched = Proof(statement=text, signature=sign_message(key, text.encode()))
+    name, roles, options = line
+    own = keyring_line(name, make_key(tmp_path, "bob"), roles, options)
+    keyring = keyring_of(keyring_line("console", ada, "gateway,approver"), own)
+    with pytest.raises(ProofRejectedError, match="no role that is valid now"):
+        verify_proof(vouched, keyring, context)
+    fingerprint = f"{keyring.entries[0].fingerprint}/{actor}"
+    assert not may_still_approve(actor, fingerprint, keyring, "production", CONTEXT.time)
 
 
 @pytest.mark.parametrize("cut", [0, 40, 120, 200])

@@ -132,4 +132,5 @@ def test_verified_approvals_count_keys_and_not_the_starter(world: PreconditionWo
     state.decisions = DecisionMemory(started_by="bob")
     assert "approved already" in signer_rejection(state, Signer(name="cyd", fingerprint="SHA256:a"))
     assert "bob started" in signer_rejection(state, Signer(name="bob", fingerprint="SHA256:b"))
+    assert "started" in signer_rejection(state, Signer(name="Bob\u200b", fingerprint="SHA256:b"))
     assert signer_rejection(state, Signer(name="cyd", fingerprint="SHA256:c")) == ""
