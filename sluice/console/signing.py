@@ -15,7 +15,7 @@ from sluice.cli.errors import CliError
 from sluice.console.login.passkeys import Passkeys
 from sluice.console.settings import ConsoleSettings
 from sluice.console.web.sessions import Session
-from sluice.identity import ProofRejectedError, Role
+from sluice.identity import Role
 from sluice.identity.errors import SigningError
 from sluice.identity.signing import (
     ProcessKeySigner,
@@ -48,11 +48,11 @@ class DecisionSigner:
         signer = self._signer_of(session)
         if signer is None:
             return command
+        if problem := self.missing_role(verb, session):
+            raise CliError(problem)
         try:
-            if session.login == "oidc":
-                _require_role(verb, session)
             return await sign_command(state, verb, command, signer)
-        except (SigningError, ProofRejectedError) as error:
+        except SigningError as error:
             raise CliError(str(error)) from error
 
     async def vouch(self, state: State, verb: Verb, command: Command) -> Command:
@@ -61,6 +61,21 @@ class DecisionSigner:
         The rights are those of the author's own lines in the keyring.
         """
         return await sign_command(state, verb, command, ProcessKeySigner(self.console_key))
+
+    def missing_role(self, verb: Verb, session: Session) -> str:
+        """Return why the roles of an OIDC login do not allow the verb; empty if they do.
+
+        Other logins have the roles of their keys, which only the worker's keyring holds.
+        """
+        needed = required_roles(verb)
+        is_open = session.login != "oidc" or verb in LOWERING_VERBS
+        if is_open or session.roles & {str(role) for role in needed}:
+            return ""
+        roles = ", ".join(sorted(session.roles)) or Role.VIEWER
+        return (
+            f"{session.actor} may not {verb}: the login gives {roles}, "
+            f"needed is {' or '.join(needed)}"
+        )
 
     def needs_passkey(self, verb: Verb, session: Session) -> bool:
         """Return True if only a passkey can prove the session's decision."""
@@ -72,13 +87,3 @@ class DecisionSigner:
         if session.login == "link" and self.settings.signing_key is not None:
             return SshKeygenSigner(self.settings.signing_key)
         return None
-
-
-def _require_role(verb: Verb, session: Session) -> None:
-    needed = required_roles(verb)
-    if not session.roles & {str(role) for role in needed}:
-        roles = ", ".join(sorted(session.roles)) or Role.VIEWER
-        raise ProofRejectedError(
-            f"{session.actor} may not {verb}: the login gives {roles}, "
-            f"needed is {' or '.join(needed)}"
-        )

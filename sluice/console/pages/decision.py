@@ -1,8 +1,7 @@
 """One decision: the evidence it binds to, a reason, a button. The page that notices link to."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Request
@@ -17,23 +16,17 @@ from sluice.console.pages.decision_sending import (
     send_abort,
     send_signed,
 )
+from sluice.console.pages.decision_view import SILENCE, decision_values, newest_evidence
 from sluice.console.pages.rendering import page_message, render_error, render_page
 from sluice.console.services import ConsoleServices, require_session, services_of
 from sluice.console.web.forms import read_form, require_csrf_token, require_own_page
 from sluice.console.web.sessions import Session
 from sluice.identity.signing import new_nonce
 from sluice.identity.statement import statement_of
-from sluice.rollout.analysis.verdict import Check
-from sluice.rollout.engine.admission import rejection_reason
-from sluice.rollout.engine.approvals import missing_approvals
 from sluice.rollout.engine.commands import Command, Verb
-from sluice.rollout.engine.decision_context import LOWERING_VERBS, command_context
-from sluice.rollout.engine.rollback import rollback_targets
-from sluice.rollout.engine.state import State
+from sluice.rollout.engine.decision_context import command_context
 
 router = APIRouter()
-SILENCE = "6h"
-"""The time that the page proposes for an acknowledgement."""
 Text = Annotated[str, Query(max_length=200)]
 EXPLANATIONS = {
     Verb.APPROVE: "Lets the next step start, on the readings shown here.",
@@ -49,14 +42,6 @@ EXPLANATIONS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class ProofKinds:
-    """Ways in which the session may prove a decision: by its passkey, or by its login alone."""
-
-    passkey: bool
-    login: bool
-
-
 @router.get("/rollouts/{flag}/decide/{verb}")
 async def decision_page(
     request: Request, flag: str, verb: Verb, evidence: Text = "", item: Text = ""
@@ -65,7 +50,7 @@ async def decision_page(
     session = require_session(request)
     snapshot = await services_of(request).feed.read(flag)
     decision = DecisionRequest(
-        verb, evidence or _newest_evidence(snapshot.state, verb), item, duration=SILENCE
+        verb, evidence or newest_evidence(snapshot.state, verb), item, duration=SILENCE
     )
     return _render(request, session, snapshot, decision)
 
@@ -157,49 +142,9 @@ def _render(
     decision: DecisionRequest,
     problem: str = "",
 ) -> Response:
-    state, now = snapshot.state, services_of(request).now()
-    services = services_of(request)
-    # What was refused is shown again, not judged again.
-    decision_without_reason = replace(decision, reason="", duration=SILENCE)
-    rejection = rejection_reason(
-        state, decision.verb, decision_without_reason.command(session.actor), now
-    )
-    newest = _newest_evidence(state, decision.verb)
-    values: dict[str, Any] = {
-        "flag": state.plan.flag,
-        "names_are_claims": not state.decisions.has_keyring,
-        "state": state,
-        "decision": decision,
+    values = {
+        **decision_values(services_of(request), session, snapshot, decision),
         "explanation": EXPLANATIONS[decision.verb],
-        "check": _find_check(snapshot, decision.evidence),
-        "newest": newest if newest != decision.evidence else "",
-        "targets": rollback_targets(state.rollback_origin_step),
-        "rejection": rejection,
-        "missing": missing_approvals(state, state.step) if state.step and not state.is_live else 0,
-        "proof": _proof_kinds(services, decision.verb, session),
         "problem": problem,
-        "problems": snapshot.problems,
-        "read_at": snapshot.read_at,
     }
     return render_page(request, "decision.html", values, 409 if problem else 200)
-
-
-def _proof_kinds(services: ConsoleServices, verb: Verb, session: Session) -> ProofKinds:
-    """Return the buttons that the decision's form offers."""
-    raises = verb not in LOWERING_VERBS
-    has_passkey = bool(services.passkeys.file.of(session.actor)) and services.passkeys.are_offered
-    return ProofKinds(raises and has_passkey, not services.signer.needs_passkey(verb, session))
-
-
-def _newest_evidence(state: State, verb: Verb) -> str:
-    if verb is not Verb.APPROVE or state.checks.latest is None:
-        return ""
-    return state.checks.latest.id
-
-
-def _find_check(snapshot: RolloutSnapshot, evidence: str) -> Check | None:
-    state = snapshot.state
-    if not evidence:
-        return state.latest_check
-    candidates = (*snapshot.history.checks, *filter(None, (state.checks.latest, state.clock.check)))
-    return next((c for c in reversed(candidates) if c.id == evidence), None)

@@ -106,4 +106,6 @@ async def send_abort(
 
 
 def _words(answer: Acknowledgement) -> str:
-    return f"{answer.verb}: {answer.message}; {answer.status}, {answer.percentage:g} %"
+    message = answer.message.removeprefix("accepted").removeprefix("; ")
+    remark = f" {message}." if message else ""
+    return f"Done: {answer.verb}.{remark} Status {answer.status}, {answer.percentage:g} % of users."

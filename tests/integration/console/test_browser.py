@@ -98,7 +98,7 @@ async def test_approver_comes_from_a_notice_and_needs_three_clicks(
         limit_edge = "document.querySelector('[data-label]').getBoundingClientRect().right"
         assert await page.evaluate(f"{limit_edge} <= innerWidth"), "a phone shows the limits"
         await click(page, "Approve on")
-        await page.wait_for_text("document.body.innerText", "approve: accepted")
+        await page.wait_for_text("document.body.innerText", "Done: approve")
         seconds = time.monotonic() - begun
         (record,) = (await proven.state()).entry.approvals
         assert record.evidence == notice["evidence"]

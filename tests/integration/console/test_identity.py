@@ -38,10 +38,12 @@ async def logged_in(console: RunningConsole, name: str) -> AsyncIterator[httpx.A
 
 
 async def decide(live: LiveConsole, client: httpx.AsyncClient, verb: str, query: str = "") -> str:
-    """Decide with the page's own form; returns the answer's text, empty after success."""
+    """Send the page's form, also where the page offers none; returns a refusal's text."""
     path = f"/rollouts/{live.flag}/decide/{verb}"
     page = (await client.get(f"{path}{query}")).text
-    sent = await client.post(path, data=form_of(page, reason="fine by me"))
+    newest = (await live.rollouts.fetch_state(live.flag)).checks.latest
+    evidence = newest.id if newest and verb == "approve" else ""
+    sent = await client.post(path, data=form_of(page, reason="fine by me", evidence=evidence))
     return "" if sent.status_code == 303 else sent.text
 
 
@@ -86,6 +88,9 @@ async def test_console_decisions_are_proven_to_the_worker(
         await wait_for(live, ada, "1 more approval needed")
         assert await decide(live, ada, "attest", "?item=informed") == ""
         assert "ada may not approve" in await decide(live, ada, "approve")
+        page = (await ada.get(f"/rollouts/{live.flag}/decide/approve")).text
+        assert "ada started the rollout and may not approve it" in page
+        assert "as ada</button>" not in page, "a button that can only be refused"
     async with logged_in(live, "vic@example.org") as vic:
         assert "vic@example.org may not approve" in await decide(live, vic, "approve")
         assert await decide(live, vic, "pause") == "", "everybody may lower"

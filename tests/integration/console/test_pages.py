@@ -97,14 +97,16 @@ async def test_event_reaches_an_open_page_within_a_second(live: LiveConsole) -> 
 
 
 async def test_stale_evidence_is_refused_and_the_newer_offered(live: LiveConsole) -> None:
-    """An old link shows that its evidence is gone; what the form sends is what counts."""
+    """An old link leads to the newest readings; what the form sends is what counts."""
     async with live.logged_in() as client:
         await wait_for(live, client, "1 more approval needed")
         path = f"/rollouts/{live.flag}/decide/approve"
         page = (await client.get(path, params={"evidence": "internal/99999"})).text
-        assert "Check <code>internal/99999</code> no longer exists" in page
-        assert "A newer check was made" in page
-        sent = await client.post(path, data=form_of(page))
+        assert "Not possible now: check internal/99999 does not exist" in page
+        assert "Approve on internal/99999" not in page, "a button that can only be refused"
+        newest = next(part for part in page.split('"') if part.startswith("?evidence=internal"))
+        form = form_of((await client.get(path + newest)).text, evidence="internal/99999")
+        sent = await client.post(path, data=form)
         assert sent.status_code == 409
         assert "Nothing was decided" in sent.text
     assert not (await live.rollouts.fetch_state(live.flag)).entry.approvals

@@ -49,10 +49,10 @@ async def test_button_in_slack_decides_as_the_mapped_person(proven: ProvenConsol
         assert (await proven.state()).entry.approvals == ()
         sent = slack_request(click("UBOB", "approve"))
         assert (await slack.post("/slack/actions", **sent)).status_code == 200
-        assert "approve: " in (await answers.next())["text"]
+        assert "Done: approve" in (await answers.next())["text"]
         assert (await slack.post("/slack/actions", **sent)).status_code == 403
         record = (await proven.state()).entry.approvals
         assert [one.fingerprint.rpartition("/")[2] for one in record] == ["bob@example.org"]
         await slack.post("/slack/actions", **slack_request(click("UEVE", "abort")))
-        assert "abort: " in (await answers.next())["text"]
+        assert "Done: abort" in (await answers.next())["text"]
         assert (await proven.state()).percentage == 0
