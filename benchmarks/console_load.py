@@ -62,7 +62,9 @@ class ChangingRollout:
 
     async def fetch_rows(self) -> list[RolloutRow]:
         return [
-            RolloutRow(f"flag-{number}", "Progressing", "ramp-25", 25.0, True, BEGAN, None)
+            RolloutRow(
+                f"flag-{number}", "1", True, "Progressing", "ramp-25", 25.0, True, BEGAN, None
+            )
             for number in range(ROLLOUTS)
         ]
 

@@ -56,20 +56,22 @@ class WhatIf:
 
 @dataclass(frozen=True, slots=True)
 class RolloutRecord:
-    """Reads one rollout's record; ``feed`` gives what the ledger does not have yet."""
+    """Reads one rollout's record; ``feed`` gives what the ledger does not have yet.
+
+    ``run`` names an earlier rollout of the flag by its first run; without it, the latest is read.
+    """
 
     ledger: PostgresLedger
     feed: RolloutFeed
 
-    async def explain(self, flag: str) -> tuple[Explanation, ...]:
+    async def explain(self, flag: str, run: str = "") -> tuple[Explanation, ...]:
         """Explain the newest decisions, newest first.
 
         Raises:
             CliError: nothing is recorded, or the ledger is away.
         """
-        state = await self._live_state(flag)
         try:
-            rollout_id = state.rollout_id if state else await self._latest_id(flag)
+            rollout_id, state = await self._find(flag, run)
             timeline = state.timeline if state else ()
             events = merge_timelines(await read_events(self.ledger, rollout_id), timeline)
             checks = [
@@ -80,16 +82,16 @@ class RolloutRecord:
             raise LedgerAwayError(error) from error
         return explain(events, checks, findings_of(events))[: -EXPLANATIONS_MAX - 1 : -1]
 
-    async def write_report(self, flag: str, now: datetime) -> str:
+    async def write_report(self, flag: str, now: datetime, run: str = "") -> str:
         """Write the post-mortem as Markdown; before the end, what it would be now.
 
         Raises:
             CliError: nothing is recorded, or the ledger is away.
         """
-        state = await self._live_state(flag)
         try:
+            rollout_id, state = await self._find(flag, run)
             if state is None:
-                state = await self._recorded_state(flag)
+                state = await self._recorded_state(rollout_id)
             recorded = await read_events(self.ledger, state.rollout_id)
             state = state.model_copy(update={"timeline": merge_timelines(recorded, state.timeline)})
             checks = [record.check for record in await read_checks(self.ledger, state.rollout_id)]
@@ -104,10 +106,9 @@ class RolloutRecord:
         Raises:
             CliError: nothing is recorded, the ledger is away, or an edit can't be applied.
         """
-        state = await self._live_state(flag)
         try:
-            rollout_id = state.rollout_id if state else await self._latest_id(flag)
-            plan = state.plan if state else (await self._recorded_state(flag)).plan
+            rollout_id, state = await self._find(flag, "")
+            plan = state.plan if state else (await self._recorded_state(rollout_id)).plan
             timeline = state.timeline if state else ()
             events = merge_timelines(await read_events(self.ledger, rollout_id), timeline)
             records = await read_checks(self.ledger, rollout_id)
@@ -125,6 +126,13 @@ class RolloutRecord:
         text = whatif_text(rollout_id, changes, replays, plan)
         return WhatIf(plan, tuple(changes), tuple(replays), text)
 
+    async def _find(self, flag: str, run: str) -> tuple[str, State | None]:
+        """Return the rollout's id, and its state if Temporal answers for it."""
+        state = await self._live_state(flag)
+        if run and (state is None or state.run_id != run):
+            return f"{workflow_id(flag)}/{run}", None
+        return (state.rollout_id if state else await self._latest_id(flag)), state
+
     async def _live_state(self, flag: str) -> State | None:
         try:
             return (await self.feed.read(flag)).state
@@ -137,8 +145,11 @@ class RolloutRecord:
             raise CliError(f"Nothing is recorded of a rollout of {flag}.", Exit.NOT_FOUND)
         return rollout_id
 
-    async def _recorded_state(self, flag: str) -> State:
-        entries = await self.ledger.entries(await self._latest_id(flag), "state")
+    async def _recorded_state(self, rollout_id: str) -> State:
+        entries = await self.ledger.entries(rollout_id, "state")
         if not entries:
-            raise CliError(f"The rollout of {flag} has no recorded state yet.", Exit.NOT_FOUND)
+            raise CliError(
+                f"{rollout_id} has no recorded final state: it was ended in Temporal, or it still runs.",
+                Exit.NOT_FOUND,
+            )
         return ReportRequest.model_validate_json(entries[-1].body, extra="ignore").state

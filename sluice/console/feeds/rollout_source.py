@@ -1,11 +1,12 @@
 """Rollouts in Temporal, over a connection that is opened on first use and again after a failure."""
 
 import asyncio
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from temporalio.client import WorkflowExecutionStatus
+from temporalio.client import WorkflowExecution, WorkflowExecutionStatus
 from temporalio.service import RPCError
 
 from activities.contract.models import WatchCheckpoint
@@ -24,9 +25,14 @@ WATCH_ACTIVITY = "watch_red_flags"
 
 @dataclass(frozen=True, slots=True)
 class RolloutRow:
-    """One rollout as the list shows it, from Temporal's search attributes alone."""
+    """One rollout as the list shows it, from Temporal's search attributes alone.
+
+    ``run`` is the id of its first run. A flag has one row for each of its rollouts.
+    """
 
     flag: str
+    run: str
+    is_latest: bool
     status: str
     step: str
     percentage: float | None
@@ -48,6 +54,26 @@ class RolloutSource(Protocol):
     async def send_signal(self, flag: str, verb: Verb, command: Command) -> None: ...
 
 
+def _rows(rollouts: Sequence[Sequence[WorkflowExecution]]) -> Iterator[RolloutRow]:
+    """Yield a row for each rollout; its runs are given newest first, and so are those of a flag."""
+    seen: set[str] = set()
+    for runs in rollouts[:ROWS_MAX]:
+        last, first = runs[0], runs[-1]
+        attributes = last.typed_search_attributes
+        yield RolloutRow(
+            flag=last.id.removeprefix(ROLLOUT_ID_PREFIX),
+            run=first.run_id,
+            is_latest=last.id not in seen,
+            status=attributes.get(temporal_ui.STATUS) or "Starting",
+            step=attributes.get(temporal_ui.STAGE) or "",
+            percentage=attributes.get(temporal_ui.PERCENTAGE),
+            is_running=last.status is WorkflowExecutionStatus.RUNNING,
+            started_at=first.start_time,
+            ended_at=last.close_time,
+        )
+        seen.add(last.id)
+
+
 class TemporalRollouts:
     """The rollouts of one Temporal namespace."""
 
@@ -60,23 +86,18 @@ class TemporalRollouts:
         """List running rollouts and ended ones, newest first, at most ROWS_MAX."""
         client = (await self._connect()).client
         query = f'WorkflowType = "{RolloutWorkflow.__name__}"'
-        rows = []
-        async for execution in client.list_workflows(query, limit=ROWS_MAX):
-            if execution.status is WorkflowExecutionStatus.CONTINUED_AS_NEW:
-                continue
-            attributes = execution.typed_search_attributes
-            rows.append(
-                RolloutRow(
-                    flag=execution.id.removeprefix(ROLLOUT_ID_PREFIX),
-                    status=attributes.get(temporal_ui.STATUS) or "Starting",
-                    step=attributes.get(temporal_ui.STAGE) or "",
-                    percentage=attributes.get(temporal_ui.PERCENTAGE),
-                    is_running=execution.status is WorkflowExecutionStatus.RUNNING,
-                    started_at=execution.start_time,
-                    ended_at=execution.close_time,
-                )
-            )
-        return rows
+        rollouts: list[list[WorkflowExecution]] = []
+        newest: dict[str, list[WorkflowExecution]] = {}
+        async for execution in client.list_workflows(query):
+            runs = newest.get(execution.id)
+            if execution.status is not WorkflowExecutionStatus.CONTINUED_AS_NEW:
+                runs = newest[execution.id] = []
+                rollouts.append(runs)
+            if len(rollouts) > ROWS_MAX:
+                break
+            if runs is not None:  # else its successor has begun since the list was read
+                runs.append(execution)
+        return sorted(_rows(rollouts), key=lambda row: row.started_at, reverse=True)
 
     async def fetch_state(self, flag: str) -> State:
         return await (await self._connect()).fetch_state(flag)

@@ -20,6 +20,8 @@ from sluice.rollout.review.explain import summarize_rule
 
 router = APIRouter()
 Choice = Annotated[str, Query(max_length=200)]
+Run = Annotated[str, Query(max_length=100, pattern=r"^[0-9a-zA-Z-]*$")]
+"""The first run of an earlier rollout of the flag; empty for the latest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +46,11 @@ class PlanAmendment:
 
 
 @router.get("/rollouts/{flag}/explain")
-async def explain_page(request: Request, flag: str) -> Response:
+async def explain_page(request: Request, flag: str, run: Run = "") -> Response:
     """Show each decision with the readings and rules that it rests on."""
     require_session(request)
-    explanations = await services_of(request).record.explain(flag)
-    return _render(request, "explain.html", flag, explanations=explanations)
+    explanations = await services_of(request).record.explain(flag, run)
+    return _render(request, "explain.html", flag, run=run, explanations=explanations)
 
 
 @router.get("/rollouts/{flag}/plan")
@@ -77,12 +79,12 @@ def plan_amendments(events: Sequence[Event]) -> list[PlanAmendment]:
 
 
 @router.get("/rollouts/{flag}/report")
-async def report_page(request: Request, flag: str) -> Response:
+async def report_page(request: Request, flag: str, run: Run = "") -> Response:
     """Show the post-mortem."""
     require_session(request)
     services = services_of(request)
-    text = await services.record.write_report(flag, services.now())
-    return _render(request, "report.html", flag, text=text)
+    text = await services.record.write_report(flag, services.now(), run)
+    return _render(request, "report.html", flag, run=run, text=text)
 
 
 @router.get("/rollouts/{flag}/whatif")

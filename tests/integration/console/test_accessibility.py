@@ -23,6 +23,8 @@ RUN = """(() => {
         window.axeResult = JSON.stringify({found, passed: true});
     }, (error) => { window.axeResult = JSON.stringify({found: [String(error)], passed: true}); });
 })()"""
+WIDEST_TABLE = """Math.max(0, ...[...document.querySelectorAll(".scroll")].map(
+    (table) => table.scrollWidth - table.clientWidth))"""
 pytestmark = [
     pytest.mark.integration,
     pytest.mark.skipif(chromium() is None, reason="NO CHROMIUM: apt-get install chromium"),
@@ -73,6 +75,8 @@ async def test_pages_are_accessible_and_fit_a_phone(
             await page.open(f"{live.url}{path}", "Log out")
             overflow = await page.evaluate("document.documentElement.scrollWidth - innerWidth")
             problems += [f"{path}: {overflow} px too wide"] if overflow else []
+            hidden = await page.evaluate(WIDEST_TABLE)
+            problems += [f"{path}: a table scrolls {hidden} px sideways"] if hidden else []
             for scheme in ("light", "dark") if path.endswith(DARK_PAGES) else ("light",):
                 feature = {"name": "prefers-color-scheme", "value": scheme}
                 await page.send_command("Emulation.setEmulatedMedia", features=[feature])

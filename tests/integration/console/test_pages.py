@@ -122,6 +122,24 @@ async def test_kill_needs_one_post_and_shows_on_the_flags_page(live: LiveConsole
         assert f"{live.flag} is killed" in shown
 
 
+async def test_each_rollout_of_a_flag_has_its_own_page(live: LiveConsole) -> None:
+    """A restarted rollout does not hide the record of the one before it."""
+    async with live.logged_in() as client:
+        await wait_for(live, client, "1 more approval needed")
+        first = (await live.rollouts.fetch_state(live.flag)).run_id
+        by = Command(actor="ada", reason="the first one ends")
+        await live.rollouts.send_command(live.flag, Verb.ABORT, by)
+        await live.rollouts.client.get_workflow_handle(f"rollout-{live.flag}").result()
+        await live.start()
+        link = f"/rollouts/{live.flag}/explain?run={first}"
+        await wait_for_page(client, "/", f'<a href="{link}">{live.flag} <small>earlier</small>')
+        earlier = (await client.get(link)).text
+        assert "The record of an earlier rollout" in earlier
+        assert "the first one ends" in earlier
+        latest = (await client.get(f"/rollouts/{live.flag}/explain")).text
+        assert "the first one ends" not in latest
+
+
 async def test_whatif_judges_recorded_readings_by_another_limit(live: LiveConsole) -> None:
     """A form changes one rule; a mistake in it is named, and nothing of the rollout changes."""
     async with live.logged_in() as client:
