@@ -219,7 +219,7 @@ def test_console_vouches_within_its_limits(ada: Path) -> None:
 def test_login_gives_no_more_than_the_lines_of_the_person(
     actor: str, line: tuple[str, str, str], ada: Path, tmp_path: Path
 ) -> None:
-    """Who has a line, in whatever spelling, never gets the roles for people without one."""
+    """A person with a line, in whatever spelling, never gets the roles for people without one."""
     key = load_ssh_private_key(ada.read_bytes(), None)
     assert isinstance(key, Ed25519PrivateKey)
     context = CONTEXT.model_copy(update={"actor": actor})
