@@ -88,9 +88,9 @@ async def test_console_decisions_are_proven_to_the_worker(
         await wait_for(live, ada, "1 more approval needed")
         assert await decide(live, ada, "attest", "?item=informed") == ""
         assert "ada may not approve" in await decide(live, ada, "approve")
-        page = (await ada.get(f"/rollouts/{live.flag}/decide/approve")).text
-        assert "ada started the rollout and may not approve it" in page
-        assert "as ada</button>" not in page, "a button that can only be refused"
+        shown = (await ada.get(f"/rollouts/{live.flag}/decide/approve")).text
+        assert "ada started the rollout and may not approve it" in shown
+        assert "as ada</button>" not in shown, "a button that can only be refused"
     async with logged_in(live, "vic@example.org") as vic:
         assert "vic@example.org may not approve" in await decide(live, vic, "approve")
         assert await decide(live, vic, "pause") == "", "everybody may lower"
