@@ -24,6 +24,7 @@ from sluice.flags.redis.process_client import process_client
 from sluice.flags.redis.process_registry import ServiceProcess, live_processes
 from sluice.flags.redis.urls import connect
 from sluice.installation import data_file
+from sluice.rollout.units import format_count
 
 READINESS_SECONDS_MAX = 5.0
 DASHBOARDS_FOLDER = "ops/grafana/dashboards"
@@ -88,7 +89,7 @@ class LiveEnvironmentProbe:
             for process, problem in zip(processes, problems, strict=True)
             if problem
         ]
-        success = f"every store answers {len(processes)} processes"
+        success = f"every store answers {format_count(len(processes), 'process')}"
         return ProbeResult(passed=not failures, reason="; ".join(failures) or success)
 
     async def check_scrape_targets(
@@ -106,8 +107,8 @@ class LiveEnvironmentProbe:
             return ProbeResult(passed=False, reason=NO_PROCESS)
         names = ", ".join(jobs or ROUTER_JOBS)
         text = (
-            f"Prometheus scrapes {scraped or 0:g} targets of job {names}, {up or 0:g} up, "
-            f"of {count} live processes"
+            f"Prometheus scrapes {format_count(round(scraped or 0), 'target')} of job {names}, "
+            f"{up or 0:g} up, of {format_count(count, 'live process')}"
         )
         is_complete = scraped is not None and scraped >= count > 0
         advice = "" if is_complete else f"; {TOO_FEW_TARGETS}"

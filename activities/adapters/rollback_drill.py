@@ -20,6 +20,7 @@ from activities.contract.ports import Flags
 from sluice.flags.redis.process_polling import ProcessPoll, poll_processes
 from sluice.flags.redis.process_registry import list_processes
 from sluice.rollout.engine.flag_target import FlagReceipt, FlagWrite
+from sluice.rollout.units import format_count
 
 SEEN_SECONDS_MAX = 5.0
 POLL_SECONDS = 0.02
@@ -90,7 +91,8 @@ class RollbackDrill:
             )
             confirmation = await self.store.confirm(request)
             seconds = time.monotonic() - began
-        text = f"100 % → 0 % in {seconds:.2f} s in {confirmation.processes} processes"
+        processes = format_count(confirmation.processes, "process")
+        text = f"100 % → 0 % in {seconds:.2f} s in {processes}"
         if confirmation.expired:
             return ProbeResult(
                 passed=False, reason=f"{text}; {confirmation.expired} gave no answer"
@@ -109,7 +111,7 @@ class RollbackDrill:
             if views and not silent:
                 return ProbeResult(
                     passed=True,
-                    reason=f"{len(views)} process{'' if len(views) == 1 else 'es'} saw it in {seconds:.2f} s",
+                    reason=f"{format_count(len(views), 'process')} saw it in {seconds:.2f} s",
                 )
             if seconds > SEEN_SECONDS_MAX:
                 return ProbeResult(

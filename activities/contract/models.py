@@ -20,7 +20,7 @@ from sluice.rollout.plan.approval_policy import ApprovalRecord
 from sluice.rollout.plan.checklist import ChecklistItem, ItemResult
 from sluice.rollout.plan.notification import Channel, Notice
 from sluice.rollout.plan.schema import PhaseSwitches
-from sluice.rollout.units import Duration
+from sluice.rollout.units import Duration, format_count
 
 
 class ConfirmRequest(Model):
@@ -49,8 +49,9 @@ class Confirmation(Model):
         if not self.processes and not self.expired:
             return f"in the store only: no process to ask{unasked} ({self.seconds:.2f} s)"
         silent = f", {self.expired} silent past their lease" if self.expired else ""
-        reporters = "process reports" if self.processes == 1 else "processes report"
-        return f"{self.processes} {reporters} it{silent}{unasked} ({self.seconds:.2f} s)"
+        reporters = format_count(self.processes, "process")
+        verb = "reports" if self.processes == 1 else "report"
+        return f"{reporters} {verb} it{silent}{unasked} ({self.seconds:.2f} s)"
 
 
 class CheckRecord(CheckResult):

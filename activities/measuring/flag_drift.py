@@ -9,6 +9,7 @@ from sluice.rollout.analysis.verdict import Outcome, Verdict
 from sluice.rollout.engine.flag_target import FlagReceipt
 from sluice.rollout.engine.state import Finding
 from sluice.rollout.plan.schema import PhaseSwitches
+from sluice.rollout.units import format_count
 
 KILLED = "killed"
 DRIFT = "flag_drift"
@@ -55,9 +56,9 @@ def _drifts(request: WatchRequest, stored: FlagReceipt | None) -> Iterator[tuple
 
 def _askers_drift(request: WatchRequest, askers: tuple[str, ...]) -> Iterator[tuple[str, Severity]]:
     if askers:
-        count = f"{len(askers)} process{'es' if len(askers) > 1 else ''}"
+        count = format_count(len(askers), "process")
         yield (
-            f"flag {request.flag} is deleted, but {count} still ask for it and get the default: "
+            f"flag {request.flag} is deleted, but {count} still evaluated it and got the default: "
             f"{', '.join(askers[:ASKERS_SHOWN])}; deploy the code that no longer asks for it",
             Severity.P1,
         )

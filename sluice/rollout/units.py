@@ -126,8 +126,10 @@ def format_hours(hours: float) -> str:
 
 
 def format_count(count: int, noun: str) -> str:
-    """Format a count of things for people: ``1 gate``, ``1,200 gates``."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+    """Format a count of things for people: ``1 gate``, ``1,200 gates``, ``2 processes``."""
+    if count == 1:
+        return f"1 {noun}"
+    return f"{count:,} {noun}{'es' if noun.endswith('s') else 's'}"
 
 
 def parse_threshold(value: object) -> float:

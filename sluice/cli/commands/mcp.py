@@ -5,7 +5,6 @@ that could raise traffic is only proposed: the agent gets the line that a person
 """
 
 import asyncio
-import re
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -16,21 +15,24 @@ from mcp.server.mcpserver import MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 
 from sluice.cli.errors import Exit
+from sluice.cli.options import REASON_LENGTH_MAX
 from sluice.cli.output import print_note
+from sluice.flags.validation import NAME_PATTERN
 from sluice.rollout.printable import escape_line
 
 ACTOR = "agent (mcp)"
 COMMAND_SECONDS_MAX = 900.0
 COMMANDS_AT_ONCE_MAX = 4
 _SLOTS = asyncio.Semaphore(COMMANDS_AT_ONCE_MAX)
-FLAG_PATTERN = re.compile(r"[a-z0-9][a-z0-9_.-]{0,99}")
 INSTRUCTIONS = (
     "Sluice rolls a change out behind a feature flag, step by step, gated by metrics. Tools read, or "
     "take traffic away (pause, abort, kill). To raise traffic, call propose and show its line to a "
     "person: you cannot run it. Report readings with their limits; no data is not a success."
 )
 Transport = Literal["stdio", "streamable-http"]
-RaisingVerb = Literal["start", "approve", "attest", "promote", "resume", "retry", "unkill"]
+RaisingVerb = Literal[
+    "start", "approve", "attest", "acknowledge", "amend", "promote", "resume", "retry", "unkill"
+]
 Tool = Callable[..., Awaitable[str]]
 
 
@@ -125,18 +127,18 @@ async def kill(flag: str, reason: str) -> str:
     return await _lower("kill", flag, reason)
 
 
-async def propose(verb: RaisingVerb, subject: str, reason: str) -> str:
-    """Propose a command that may raise traffic (subject: a flag, or a plan for start). Runs nothing."""
-    words = f"flags {verb}" if verb == "unkill" else verb
-    # On one line, or a reason could show a command of its own.
-    reason = escape_line(reason)
-    safe_reason = reason.replace("'", "’")
-    plan = escape_line(subject).replace("'", "’")
-    target = plan if verb == "start" else _require_flag_name(subject)
-    message = "" if verb == "start" else f" -m '{safe_reason}'"
+async def propose(verb: RaisingVerb, subject: str, reason: str, item: str = "") -> str:
+    """Propose a command that may raise traffic; runs nothing.
+
+    subject: the flag, or the plan's path for start. item: what to attest, the finding to
+    acknowledge, or STEP.GATE.FIELD=VALUE to amend.
+    """
+    reason = _clean_reason(reason)
+    words = _command_words(verb, subject, item)
+    line = " ".join((*words, "-m", _quote(reason)))
     return (
         f"Not run: this may raise traffic, so a person decides. Proposed because: {reason}\n"
-        f"    sluice {words} '{target}'{message}"
+        f"    sluice {line}"
     )
 
 
@@ -147,46 +149,95 @@ TOOLS: tuple[Tool, ...] = (
 
 
 async def _lower(verb: str, flag: str, reason: str) -> str:
-    words = ("--by", ACTOR, f"--reason={reason}", "--json", "--", _require_flag_name(flag))
-    return await _run_process(verb, *words)  # it never waits for what only reads
+    """Lower traffic: at once, whatever else runs, and also for a client that goes away meanwhile."""
+    words = ("--by", ACTOR, f"--reason={_clean_reason(reason)}", "--json", "--")
+    return await _result(await _start_process(verb, *words, _require_flag_name(flag)))
+
+
+def _command_words(verb: RaisingVerb, subject: str, item: str) -> tuple[str, ...]:
+    """Return the command and its arguments, quoted for a shell."""
+    if verb == "start":
+        return verb, _quote(_require_value("subject", subject, "write the path of a plan"))
+    flag = _quote(_require_flag_name(subject))
+    if verb == "unkill":
+        return "flags", verb, flag
+    if verb == "amend":
+        return (
+            verb,
+            flag,
+            "--set",
+            _quote(_require_value("item", item, "write STEP.GATE.FIELD=VALUE")),
+        )
+    if verb in {"attest", "acknowledge"}:
+        item = _require_value("item", item, "write the name that `status` shows")
+        return verb, _quote(item), "--flag", flag
+    return verb, flag
+
+
+def _quote(text: str) -> str:
+    """Quote for a shell, on one line, or a text could show a command of its own."""
+    return "'" + escape_line(text).replace("'", "’") + "'"
+
+
+def _clean_reason(reason: str) -> str:
+    """Return a reason that the commands take: what lowers traffic is not refused for its reason."""
+    line = escape_line(reason).strip() or "the agent gave no reason"
+    return line if len(line) <= REASON_LENGTH_MAX else f"{line[: REASON_LENGTH_MAX - 1]}…"
 
 
 def _checked_rollout(rollout: str) -> str:
-    if rollout.startswith("-"):
-        raise ToolError(f"rollout {rollout!r}: write a flag, or a rollout's id")
-    return rollout
+    return _require_value("rollout", rollout, "write a flag, or a rollout's id")
+
+
+def _require_value(field: str, text: str, advice: str) -> str:
+    if not text or text.startswith("-"):
+        raise ToolError(f"{field} {text!r}: {advice}")
+    return text
 
 
 def _require_flag_name(flag: str) -> str:
-    if not FLAG_PATTERN.fullmatch(flag):
-        raise ToolError(f"flag {flag!r}: write the flag's name, such as new-ranking")
+    if not NAME_PATTERN.fullmatch(flag):
+        raise ToolError(f"flag {flag[:100]!r}: write the flag's name, such as new-ranking")
     return flag
 
 
 async def _run_command(*arguments: str) -> str:
     """Run a command that reads, a few at a time: a rehearsal uses every core."""
     async with _SLOTS:
-        return await _run_process(*arguments)
+        process = await _start_process(*arguments)
+        try:
+            async with asyncio.timeout(COMMAND_SECONDS_MAX):
+                return await _result(process)
+        except TimeoutError:
+            raise ToolError(f"no answer within {COMMAND_SECONDS_MAX:g} s") from None
+        finally:
+            if process.returncode is None:  # too slow, or the client cancelled its request
+                process.kill()
+                await process.wait()
 
 
-async def _run_process(*arguments: str) -> str:
-    """Run ``sluice`` with the arguments; raise ToolError with its output unless it ends with 0."""
-    program = Path(sys.executable).with_name("sluice")
-    process = await asyncio.create_subprocess_exec(
-        program,
-        *arguments,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
+async def _start_process(*arguments: str) -> asyncio.subprocess.Process:
+    """Start ``sluice`` with the arguments."""
     try:
-        async with asyncio.timeout(COMMAND_SECONDS_MAX):
-            output, errors = await process.communicate()
-    except TimeoutError:
-        process.kill()
-        await process.wait()
-        raise ToolError(f"no answer within {COMMAND_SECONDS_MAX:g} s") from None
-    text = f"{output.decode()}{errors.decode()}".strip()
+        return await asyncio.create_subprocess_exec(
+            Path(sys.executable).with_name("sluice"),
+            *arguments,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+    except (OSError, ValueError) as error:  # an argument of 128 KiB, or with a zero byte
+        problem = error.strerror if isinstance(error, OSError) else error
+        raise ToolError(
+            f"`sluice {arguments[0]}` did not start: {problem}; shorten the arguments, "
+            "and remove control characters"
+        ) from None
+
+
+async def _result(process: asyncio.subprocess.Process) -> str:
+    """Return the output of a command; raise ToolError with it unless the command ends with 0."""
+    output, errors = await process.communicate()
+    text = f"{output.decode(errors='replace')}{errors.decode(errors='replace')}".strip()
     if process.returncode != Exit.OK:
         raise ToolError(f"exit code {process.returncode}: {text}")
     return text

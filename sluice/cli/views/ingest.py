@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from router.knowledge.ingestion_summary import IngestionSummary, SourceReport
+from sluice.rollout.units import format_count
 
 PROBLEMS_SHOWN = 20
 SOURCES_SHOWN = 20
@@ -42,7 +43,7 @@ def _source_line(report: SourceReport, *, dry_run: bool) -> str:
 
 
 def _totals(summary: IngestionSummary, *, dry_run: bool) -> str:
-    sources = f"{summary.sources} source{'' if summary.sources == 1 else 's'}"
+    sources = format_count(summary.sources, "source")
     if dry_run:
         return f"{sources}, {summary.written} records; nothing was written"
     text = (

@@ -15,7 +15,7 @@ from sluice.rollout.engine.evidence_context import alpha_summary
 from sluice.rollout.engine.runbook import runbook_for_alert
 from sluice.rollout.engine.state import State, Status
 from sluice.rollout.review.outlook import describe_outlook
-from sluice.rollout.units import format_duration
+from sluice.rollout.units import format_count, format_duration
 
 STATUS_STYLES = {
     Status.PROGRESSING: "bold cyan",
@@ -106,11 +106,14 @@ def _acknowledged_lines(state: State) -> list[Text]:
 
 def _red_flags_line(state: State) -> RenderableType:
     step = state.exposed_step
-    if step is None or not step.red_flags or state.has_ended:
+    if state.has_ended:
+        return Text("no active red flags: the rollout has ended", style="dim")
+    if step is None:
         return Text("no active red flags: no user is exposed", style="dim")
+    if not step.red_flags:
+        return Text("no active red flags: the plan has none for this step", style="dim")
     every = format_duration(state.plan.watch_interval)
-    flags = "red flag" if len(step.red_flags) == 1 else "red flags"
-    text = f"{len(step.red_flags)} {flags} checked every {every}"
+    text = f"{format_count(len(step.red_flags), 'red flag')} checked every {every}"
     return Text("  ·  ".join(part for part in (text, alpha_summary(state)) if part), style="dim")
 
 

@@ -91,6 +91,8 @@ class _CheckIndex:
         self._by_step: dict[str, list[RecordedCheck]] = {}
         for record in self._checks:
             self._by_step.setdefault(record.check.step, []).append(record)
+        self.metrics = {name: m for record in self._checks for name, m in record.metrics.items()}
+        """The metrics that the checks measured; a finding records its gate only."""
         self._rules: dict[tuple[int, int], RuleSummary] = {}
 
     def last_before(self, at: datetime, step: str | None = None) -> RecordedCheck | None:
@@ -116,7 +118,8 @@ def _explain_event(event: Event, index: _CheckIndex, findings: Sequence[Finding]
     if finding := _matching_finding(event, findings):
         source, measured_at = finding.name, finding.seen_at
         runbook = runbook_for_finding(finding)
-        rule = summarize_rule(finding.gate, None) if finding.gate else None
+        gate = finding.gate
+        rule = index.rule(gate, index.metrics.get(gate.metric)) if gate else None
         evidence = [VerdictEvidence(verdict=finding.verdict, rule=rule)]
     elif recorded_check := _matching_check(event, index):
         source, measured_at = recorded_check.check.id, recorded_check.check.at

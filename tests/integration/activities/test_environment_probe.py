@@ -110,7 +110,7 @@ async def test_a_drill_is_confirmed_by_the_router_process(
     """Raised, seen, lowered, confirmed, timed, and nothing is left behind."""
     result = await probe_setup.probe.run_rollback_drill("default", 1.0)
     assert result.passed, result.reason
-    assert "1 processes" in result.reason
+    assert "1 process" in result.reason
     assert (await probe_setup.probe.check_flag_propagation("default")).passed
     assert (await FeatureFlags(probe_setup.redis).document()).flags == {}
 
@@ -158,7 +158,7 @@ async def test_prometheus_must_scrape_every_router(
     """A router that nobody measures would pass every gate."""
     result = await probe_setup.probe.check_scrape_targets("default", datetime.now(UTC))
     assert not result.passed
-    assert "of job router, 0 up, of 1 live processes" in result.reason
+    assert "of job router, 0 up, of 1 live process" in result.reason
 
 
 async def test_alert_rules_are_loaded_in_the_embedded_prometheus(probe_setup: ProbeSetup) -> None:

@@ -19,5 +19,5 @@ async def test_a_process_that_still_asks_for_the_deleted_flag_is_a_p1() -> None:
     deleted = {"percentage": None, "is_permanent": True, "run_id": "run"}
     finding = await world.watch(red_flag(), finds_askers=True, **deleted)
     assert (finding.kind, finding.verdict.severity) == ("flag_drift", Severity.P1)
-    assert "2 processes still ask for it" in finding.verdict.reason
+    assert "2 processes still evaluated it" in finding.verdict.reason
     await world.assert_no_finding(red_flag(), **deleted)

@@ -23,6 +23,8 @@ from sluice.cli.output import JsonOption, print_note, print_result
 from sluice.flags.redis.process_registry import live_processes
 
 QUERY_TIMEOUT_SECONDS = 30
+NOT_A_ROUTER = (404, 405, 501)
+"""The answers of other servers to ``POST /query``."""
 
 
 def ask(
@@ -48,15 +50,15 @@ async def _ask(question: str, url: str, user: str, explain: bool, json: bool) ->
     context = Context.read()
     client = httpx.AsyncClient(trust_env=False) if url else open_process_client(context)
     client.timeout = QUERY_TIMEOUT_SECONDS
-    url = (url or await _find_router(context)).rstrip("/")
     body = {"query": question, "user_id": user, "explain": explain}
     key = context.environment.get("SLUICE_API_KEY")
     headers = {"authorization": f"Bearer {key}"} if key else {}
+    async with client as http:
+        urls = [url.rstrip("/")] if url else await _live_urls(context)
+        url, reply = await _post_query(http, urls, body, headers)
     try:
-        async with client as http:
-            reply = await http.post(f"{url}/query", json=body, headers=headers)
         document = reply.json()
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+    except ValueError as error:
         raise CliError(f"The router at {url} does not answer: {error}", Exit.UNREACHABLE) from error
     if reply.is_error:
         hint = "; set SLUICE_API_KEY" if reply.status_code == httpx.codes.UNAUTHORIZED else ""
@@ -66,12 +68,29 @@ async def _ask(question: str, url: str, user: str, explain: bool, json: bool) ->
     print_result(json, document, "\n".join(lines))
 
 
-async def _find_router(context: Context) -> str:
+async def _post_query(
+    http: httpx.AsyncClient, urls: list[str], body: Mapping[str, Any], headers: Mapping[str, str]
+) -> tuple[str, httpx.Response]:
+    """Ask the first process that is a router; services of other kinds announce themselves too."""
+    problems = []
+    for url in urls:
+        try:
+            reply = await http.post(f"{url}/query", json=body, headers=headers)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            problems.append(f"the router at {url} does not answer: {error}")
+            continue
+        if reply.status_code not in NOT_A_ROUTER:
+            return url, reply
+        problems.append(f"{url} is not a router: it answers /query with {reply.status_code}")
+    raise CliError(f"{'; '.join(problems[:3])}. Start one with `sluice router`.", Exit.UNREACHABLE)
+
+
+async def _live_urls(context: Context) -> list[str]:
     async with redis_connection(context.redis_url) as redis:
         processes = await live_processes(redis, context.environment_name)
     if not processes:
         raise CliError("No router runs. Start one with `sluice router`.", Exit.UNREACHABLE)
-    return processes[0].url
+    return [process.url.rstrip("/") for process in processes]
 
 
 def _result_lines(document: Mapping[str, Any]) -> Iterator[str]:
