@@ -147,9 +147,8 @@ def _timeline(state: State) -> RenderableType:
     table.add_column(no_wrap=True, min_width=len("checklist"))
     table.add_column(no_wrap=True, overflow="ellipsis")
     for event in state.timeline[-EVENTS_SHOWN:]:
-        actor_prefix = "" if event.actor == "sluice" else f"{event.actor}: "
+        parts = ("" if event.actor == "sluice" else event.actor, event.text)
+        text = ": ".join(part for part in parts if part)
         style = EVENT_STYLES.get(event.kind, "dim")
-        table.add_row(
-            f"{event.at:%H:%M:%S}", event.kind, f"{actor_prefix}{event.text}", style=style
-        )
+        table.add_row(f"{event.at:%H:%M:%S}", event.kind, text, style=style)
     return table

@@ -114,6 +114,15 @@ def test_a_rollback_by_a_red_flag_rests_on_that_red_flag() -> None:
     assert "over 5m" in one.evidence[0].rule.text
 
 
+def test_the_limit_of_a_red_flag_has_the_unit_of_its_metric() -> None:
+    ratio = P99.model_copy(update={"unit": "ratio"})
+    check = RecordedCheck(check=CHECKS[0].check, gates=(GATE,), metrics={"errors": ratio})
+    rollback = event("rollback", 2.6, f"emergency to 0 %: {RED_FLAG.verdict.reason}")
+    (one,) = explain([rollback], [check], [RED_FLAG])
+    assert one.evidence[0].rule is not None
+    assert one.evidence[0].rule.text.startswith("errors (treatment) below 5.00%, over 5m")
+
+
 def test_a_rollback_at_the_deadline_rests_on_the_failed_check() -> None:
     assert explain_one("rollback", 5, "step back to 5 %: deadline", "ten").source == "ten/4"
 
