@@ -16,7 +16,7 @@ from activities.adapters.monitoring_probe import MonitoringProbe
 from activities.adapters.prometheus_credentials import PrometheusCredentials
 from activities.adapters.redis_flags import COMMAND_SECONDS_MAX
 from activities.adapters.related_rollouts import RelatedRollouts
-from activities.adapters.rollback_drill import NO_PROCESS, RollbackDrill
+from activities.adapters.rollback_drill import RollbackDrill, no_process_message
 from activities.adapters.stored_flags import store_errors
 from activities.contract.models import ProbeResult
 from activities.contract.ports import Flags, Ledger, MetricsProvider
@@ -80,7 +80,7 @@ class LiveEnvironmentProbe:
         """See ``activities.contract.ports.EnvironmentProbe``; each process reports it (``GET /readyz``)."""
         processes = await self._live_processes(environment)
         if not processes:
-            return ProbeResult(passed=False, reason=NO_PROCESS)
+            return ProbeResult(passed=False, reason=no_process_message(environment))
         problems = await asyncio.gather(
             *(self._readiness_problem(process) for process in processes)
         )
@@ -104,7 +104,7 @@ class LiveEnvironmentProbe:
         )
         count = len(processes)
         if not count:
-            return ProbeResult(passed=False, reason=NO_PROCESS)
+            return ProbeResult(passed=False, reason=no_process_message(environment))
         names = ", ".join(jobs or ROUTER_JOBS)
         text = (
             f"Prometheus scrapes {format_count(round(scraped or 0), 'target')} of job {names}, "

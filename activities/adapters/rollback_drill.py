@@ -25,10 +25,14 @@ from sluice.rollout.units import format_count
 SEEN_SECONDS_MAX = 5.0
 POLL_SECONDS = 0.02
 ACTOR = "sluice checklist"
-NO_PROCESS = (
-    "no process is announced: start one with `sluice router`, or add SluiceMiddleware or announce() "
-    "to your service (docs/flags.md)"
-)
+
+
+def no_process_message(environment: str) -> str:
+    """Return the reason why a check finds no process, with the ways to announce one."""
+    return (
+        f"no process is announced in environment {environment}: start one with `sluice router` or "
+        "`sluice flags serve`, or add SluiceMiddleware or announce() to your service (docs/flags.md)"
+    )
 
 
 @dataclass
@@ -115,7 +119,10 @@ class RollbackDrill:
                 )
             if seconds > SEEN_SECONDS_MAX:
                 return ProbeResult(
-                    passed=False, reason=_unseen_message(silent) if views else NO_PROCESS
+                    passed=False,
+                    reason=_unseen_message(silent)
+                    if views
+                    else no_process_message(flag.environment),
                 )
             await asyncio.sleep(POLL_SECONDS)
 

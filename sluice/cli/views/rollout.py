@@ -108,7 +108,7 @@ def _red_flags_line(state: State) -> RenderableType:
     step = state.exposed_step
     if state.has_ended:
         return Text("no active red flags: the rollout has ended", style="dim")
-    if step is None:
+    if step is None or not (state.percentage or step.whitelist or step.red_flags):
         return Text("no active red flags: no user is exposed", style="dim")
     if not step.red_flags:
         return Text("no active red flags: the plan has none for this step", style="dim")

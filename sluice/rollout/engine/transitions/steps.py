@@ -119,7 +119,12 @@ def mark_recorded(state: State, until: datetime) -> None:
 
 
 def record_item_results(state: State, now: datetime, results: tuple[ItemResult, ...]) -> None:
-    """Record the results of the checklist's automated items."""
+    """Record the results of the checklist's automated items.
+
+    The time until the next look counts from now. Where a look takes longer than ``retry_every``, the
+    rollout would otherwise look again at once, and never publish what it waits for.
+    """
+    results = tuple(result.model_copy(update={"at": now}) for result in results)
     for result in results:
         before = state.item_results.get(result.item)
         if before is None or before.passed is not result.passed:

@@ -10,8 +10,15 @@ from sluice.rollout.analysis.verdict import Outcome
 from sluice.rollout.engine.admission import rejection_reason
 from sluice.rollout.engine.commands import Verb
 from sluice.rollout.engine.decide import EnterStep, decide
-from sluice.rollout.engine.preconditions import blocked_reason, blockers, checklist_rows
+from sluice.rollout.engine.preconditions import (
+    blocked_reason,
+    blockers,
+    checklist_rows,
+    items_due,
+)
+from sluice.rollout.engine.transitions.steps import record_item_results
 from sluice.rollout.errors import PlanError
+from sluice.rollout.plan.checklist import ItemResult
 from sluice.rollout.plan.loader import parse_plan
 from tests.unit.rollout.engine.precondition_world import (
     PLAN,
@@ -55,6 +62,18 @@ def test_failed_and_expired_items_are_rechecked(world: PreconditionWorld) -> Non
     while world.state.item_results["stores"].at == failed:
         world.execute_next()
     assert world.state.item_results["stores"].at - failed < timedelta(minutes=3)
+
+
+def test_a_look_that_takes_longer_than_its_period_is_not_repeated_at_once(
+    world: PreconditionWorld,
+) -> None:
+    """The rollout waits between two looks, and publishes what it waits for."""
+    state, began = world.state, world.now
+    no = ItemResult(item="stores", passed=False, reason="slow", at=began)
+    ended = began + 10 * state.plan.checklists.retry_every
+    record_item_results(state, ended, (no,))
+    assert state.step is not None
+    assert not any(item.name == "stores" for item in items_due(state, state.step, ended))
 
 
 def test_only_manual_items_can_be_attested_and_also_early() -> None:
