@@ -12,7 +12,6 @@ from sluice.rollout.analysis.gate import Metric
 from sluice.rollout.analysis.sequential_state import Block
 from sluice.rollout.analysis.statistic import AnyStatistic, counted_since_selector
 
-CounterIncreases = dict[str, float | None]
 _COHORTS: tuple[Cohort, ...] = ("treatment", "control")
 
 
@@ -33,29 +32,12 @@ async def measure_block(
         values = await queries.query_many(block_queries.promqls(), block.until)
     except EffectError as error:
         return block.model_copy(update={"error": str(error)})
-    measured = block_queries.read(values)
-    problem = (
-        measured.scrape_gap
-        or _describe_gap("treatment", measured.treatment)
-        or _describe_gap("control", measured.control)
-    )
-    if measured.counted_since and not problem:
-        problem = blocks.counted_since_problem(*measured.counted_since, live_since)
+    readings = block_queries.read(values)
+    problem = readings.problem((block.since, block.until), stale_after, live_since)
     if problem:
         return block.model_copy(update={"problem": f"{problem} in {_format_span(block)}"})
-    increases = {"treatment": measured.treatment, "control": measured.control}
-    since = measured.counted_since[1] if measured.counted_since else None
-    return block.model_copy(update={**increases, "counted_since": since})
-
-
-@dataclass(frozen=True)
-class _Measured:
-    """The answers for one block. ``counted_since``: at both ends, for a statistic that has it."""
-
-    treatment: CounterIncreases
-    control: CounterIncreases
-    scrape_gap: str
-    counted_since: tuple[float | None, float | None] | None
+    since = readings.counted_since[1] if readings.counted_since else None
+    return block.model_copy(update={**readings.increases, "counted_since": since})
 
 
 @dataclass(frozen=True)
@@ -89,7 +71,7 @@ class _BlockQueries:
             promqls.append(blocks.counted_since_query(selector))
         return promqls
 
-    def read(self, values: Sequence[float | None]) -> _Measured:
+    def read(self, values: Sequence[float | None]) -> blocks.BlockReadings:
         """Return the answers to these queries."""
         names = list(self.counted[1].counters())
         treatment, control, (scrapes, *since) = (
@@ -97,27 +79,14 @@ class _BlockQueries:
             values[len(names) : 2 * len(names)],
             values[2 * len(names) :],
         )
-        return _Measured(
-            dict(zip(names, treatment, strict=True)),
-            dict(zip(names, control, strict=True)),
-            self._describe_scrape_gap(scrapes),
+        return blocks.BlockReadings(
+            {
+                "treatment": dict(zip(names, treatment, strict=True)),
+                "control": dict(zip(names, control, strict=True)),
+            },
+            scrapes,
             (since[0], since[1]) if since else None,
         )
-
-    def _describe_scrape_gap(self, scrapes: float | None) -> str:
-        """Return the reason why scrapes are missing, or an empty text."""
-        expected = blocks.expected_coverage((self.block.since, self.block.until), self.stale_after)
-        if (scrapes or 0) < expected:
-            return f"nothing was scraped for {self.stale_after.total_seconds():.0f} s"
-        return ""
-
-
-def _describe_gap(cohort: str, increases: CounterIncreases) -> str:
-    if any(value is None for value in increases.values()):
-        return f"the {cohort} cohort has no counts"
-    if any(value is not None and value < 0 for value in increases.values()):
-        return f"a counter of the {cohort} cohort went down"
-    return ""
 
 
 def _format_span(block: Block) -> str:

@@ -178,16 +178,7 @@ def _merge_links_statement(kind: str) -> LiteralString:
 
 
 def _properties(record: Record) -> dict[str, Any]:
-    day = parse_occurred_on(record)
-    return {
-        **record.attributes,
-        "id": record.id,
-        "kind": record.kind,
-        "title": record.title,
-        "text": record.text,
-        "source": record.source,
-        "occurred_on": day.isoformat() if day else None,
-    }
+    return {**record.attributes, **_payload(record)}
 
 
 async def _run(tx: AsyncManagedTransaction, cypher: LiteralString, **params: object) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 
+from sluice.cli.clients.prometheus import open_prometheus, read_answer
 from sluice.cli.context import Context
 from sluice.rollout.analysis.blocks import render_selector
 from sluice.rollout.analysis.cohorts import EVERY_VALUE
@@ -17,14 +18,8 @@ from sluice.rollout.plan.metric_catalog import ROUTER_SERIES
 from sluice.rollout.plan.schema import RolloutPlan
 from sluice.rollout.yaml_document import Problem
 
-QUERY_SECONDS_MAX = 6.0
 QUERIES_AT_ONCE = 8
 _DEFAULT_WINDOW = timedelta(minutes=5)
-_REFUSED_STATUSES = (400, 422)
-
-
-class PrometheusUnreachableError(Exception):
-    """Prometheus gave no answer to a query; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -35,39 +30,6 @@ class QueryReport:
     missing: tuple[Problem, ...] = ()
 
 
-async def ask_prometheus(context: Context, promql: str) -> list[Any]:
-    """Return the result of an instant query at Prometheus' own time.
-
-    Raises:
-        PrometheusUnreachableError: it does not answer, or not as Prometheus does.
-        CliError: a credential can't be used.
-    """
-    async with _open_prometheus(context) as http:
-        try:
-            reply = await http.get("/api/v1/query", params={"query": promql})
-            reply.raise_for_status()
-            result = reply.json()["data"]["result"]
-        except httpx.HTTPError as error:
-            raise PrometheusUnreachableError(f"{error or repr(error)}") from error
-        except (ValueError, LookupError, TypeError) as error:
-            message = f"{context.prometheus_url} does not answer as Prometheus does"
-            raise PrometheusUnreachableError(message) from error
-    if not isinstance(result, list):
-        raise PrometheusUnreachableError(f"{context.prometheus_url} gives no list of results")
-    return result
-
-
-def _open_prometheus(context: Context) -> httpx.AsyncClient:
-    credentials = context.prometheus_credentials()
-    return httpx.AsyncClient(
-        base_url=context.prometheus_url,
-        timeout=QUERY_SECONDS_MAX,
-        headers=credentials.headers,
-        verify=credentials.ssl_context(),
-        trust_env=False,
-    )
-
-
 async def ask_each_query(context: Context, plan: RolloutPlan) -> QueryReport:
     """Ask Prometheus every query and every metric name of the plan once.
 
@@ -75,7 +37,7 @@ async def ask_each_query(context: Context, plan: RolloutPlan) -> QueryReport:
         PrometheusUnreachableError: one of them got no answer.
         CliError: a credential can't be used.
     """
-    async with _open_prometheus(context) as http:
+    async with open_prometheus(context) as http:
         asker = _Asker(http, asyncio.Semaphore(QUERIES_AT_ONCE))
         queries, names = list(_queries(plan)), list(_metric_names(plan))
         problems = await asyncio.gather(*(asker.query_problem(text) for _, text in queries))
@@ -119,7 +81,7 @@ class _Asker:
     async def query_problem(self, promql: str) -> str:
         """Return the reason why ``promql`` gives no single value, or an empty text."""
         answer = await self._ask(promql)
-        if answer.get("status") != "success":
+        if answer["status"] != "success":
             return f"Prometheus refuses it: {answer.get('error', 'no reason given')}"
         result = answer["data"]["result"]
         if answer["data"]["resultType"] == "vector" and len(result) > 1:
@@ -135,22 +97,9 @@ class _Asker:
         answer = await self._ask(f"count({selector})")
         return bool(answer.get("data", {}).get("result"))
 
-    async def _ask(self, promql: str) -> Any:  # noqa: ANN401  any JSON
-        try:
-            async with self.limit:
-                reply = await self.http.get("/api/v1/query", params={"query": promql})
-            if reply.status_code not in _REFUSED_STATUSES:
-                reply.raise_for_status()
-            answer = reply.json()
-        except httpx.HTTPStatusError as error:
-            raise PrometheusUnreachableError(f"HTTP {error.response.status_code}") from error
-        except (httpx.HTTPError, ValueError) as error:
-            raise PrometheusUnreachableError(repr(error)) from error
-        if not isinstance(answer, dict):
-            raise PrometheusUnreachableError("its answer is not Prometheus' JSON")
-        if warnings := answer.get("warnings"):
-            raise PrometheusUnreachableError(f"its answer is partial: {'; '.join(warnings)}")
-        return answer
+    async def _ask(self, promql: str) -> dict[str, Any]:
+        async with self.limit:
+            return await read_answer(self.http, "query", query=promql)
 
 
 def _queries(plan: RolloutPlan) -> Iterator[tuple[tuple[str, ...], str]]:

@@ -11,7 +11,7 @@ from sluice.cli.context import Context
 from sluice.cli.errors import CliError, Exit
 from sluice.cli.options import FlagArgument
 from sluice.cli.output import JsonOption, print_result
-from sluice.rollout.review.cohort_split import exposures, sample_ratio_metric, unlike_splits
+from sluice.rollout.review.cohort_split import sample_ratio_metric, shared_spans, unlike_splits
 
 
 def compare_cohorts(flag: FlagArgument = None, json: JsonOption = False) -> None:
@@ -26,12 +26,12 @@ async def _compare_cohorts(flag: str | None, json: bool) -> None:
     context = Context.read()
     rollouts = Rollouts(await context.connect_temporal())
     state = await rollouts.fetch_state(await rollouts.resolve_flag(flag))
-    metric, shared = sample_ratio_metric(state), list(exposures(state, datetime.now(UTC)))
+    metric, spans = sample_ratio_metric(state), list(shared_spans(state, datetime.now(UTC)))
     if metric is None:
         raise CliError("The plan has no metric with `test: sample_ratio`.", Exit.NOT_FOUND)
-    if not shared:
+    if not spans:
         raise CliError("No share of users has had the treatment yet.", Exit.NOT_FOUND)
-    splits = fetch_splits(context, metric, shared)
+    splits = await fetch_splits(context, metric, spans)
     unlike = unlike_splits(splits)
     document = {
         "splits": [split.model_dump(mode="json") | {"chance": split.chance} for split in splits],

@@ -1,5 +1,6 @@
 """``sluice init``: a first plan for a service; ``sluice schema``: the JSON schema of a plan."""
 
+import asyncio
 import json as json_module
 import math
 import sys
@@ -8,13 +9,17 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
-import httpx
 import typer
 
+from sluice.cli.clients.prometheus import (
+    PrometheusUnreachableError,
+    open_prometheus,
+    read_data,
+)
 from sluice.cli.context import Context
 from sluice.cli.errors import CliError, Exit
 from sluice.cli.options import COHORTS_DEFAULT, CohortsOption, parse_cohorts
-from sluice.cli.output import print_note
+from sluice.cli.output import print_note, without_password
 from sluice.cli.starter_plan import MetricSource, StarterPlan
 from sluice.rollout.errors import PlanError, QuantityError
 from sluice.rollout.plan.loader import parse_plan
@@ -24,7 +29,7 @@ from sluice.rollout.units import format_count, parse_duration, parse_threshold
 SERVICE_METRIC = "sluice_requests_total"
 CANDIDATES_MAX, VALUES_MAX = 12, 4
 _RUNTIME_PREFIXES = ("python_", "process_", "go_", "nodejs_", "jvm_")
-REQUEST_SECONDS_MAX = 3.0
+ANSWER_SECONDS_MAX = 3.0
 RATE_WINDOWS = ("30s", "2m", "10m")
 """The first with two scrapes counts: over a longer one a service that has just started seems idle."""
 SCHEMAS = {"plan": RolloutPlan}
@@ -120,9 +125,11 @@ def _ask(question: str, default: str = "") -> str:
 def _print_candidates(context: Context, job: str, label: str) -> None:
     """Name the job's metrics with their labels; a Prometheus that does not answer changes nothing."""
     matcher = f'{{job={json_module.dumps(job)},__name__=~".+_(total|bucket)"}}'
-    series = _ask_prometheus(context, "series", {"match[]": matcher})
+    series = _ask_prometheus(context, "series", **{"match[]": matcher})
     if series is None:
-        print_note(f"Prometheus at {context.prometheus_url} does not answer: names are not checked")
+        print_note(
+            f"Prometheus at {without_password(context.prometheus_url)} does not answer: names are not checked"
+        )
         return
     if any(one.get("__name__") == SERVICE_METRIC and label in one for one in series):
         return
@@ -150,21 +157,16 @@ def _describe_candidates(series: list[dict[str, str]]) -> Iterator[str]:
         yield f"{metric} {{{', '.join(labels_text)}}}"
 
 
-def _ask_prometheus(context: Context, path: str, parameters: dict[str, str]) -> Any:  # noqa: ANN401  JSON
+def _ask_prometheus(context: Context, path: str, **parameters: str) -> Any:  # noqa: ANN401  JSON
     """Return the data of the answer; None where Prometheus does not answer."""
-    credentials = context.prometheus_credentials()
+
+    async def read() -> Any:  # noqa: ANN401  JSON
+        async with open_prometheus(context, ANSWER_SECONDS_MAX) as http:
+            return await read_data(http, path, **parameters)
+
     try:
-        reply = httpx.get(
-            f"{context.prometheus_url}/api/v1/{path}",
-            params=parameters,
-            headers=dict(credentials.headers),
-            verify=credentials.ssl_context(),
-            timeout=REQUEST_SECONDS_MAX,
-            trust_env=False,
-        )
-        reply.raise_for_status()
-        return reply.json()["data"]
-    except (httpx.HTTPError, ValueError, KeyError):
+        return asyncio.run(read())
+    except PrometheusUnreachableError:
         return None
 
 
@@ -172,7 +174,7 @@ def _request_rate(context: Context, source: MetricSource) -> float | None:
     """Return the service's requests a second, or None where Prometheus does not have them."""
     metric = f"{source.requests}{{{source.labels}}}"
     answers = (
-        _ask_prometheus(context, "query", {"query": f"sum(rate({metric}[{window}]))"})
+        _ask_prometheus(context, "query", query=f"sum(rate({metric}[{window}]))")
         for window in RATE_WINDOWS
     )
     results = (answer["result"] for answer in answers if answer and answer.get("result"))

@@ -76,10 +76,8 @@ async def _require_queries(
     context: Context, path: Path, plan: RolloutPlan, unchecked: bool
 ) -> None:
     """Print the problems of the plan's queries, and leave with USAGE when some never go away."""
-    from sluice.cli.clients.plan_queries import (  # noqa: PLC0415  Prometheus: only here
-        PrometheusUnreachableError,
-        ask_each_query,
-    )
+    from sluice.cli.clients.plan_queries import ask_each_query  # noqa: PLC0415  Prometheus: only here
+    from sluice.cli.clients.prometheus import PrometheusUnreachableError  # noqa: PLC0415
 
     try:
         report = await ask_each_query(context, plan)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from temporalio.service import RPCError
 
-from sluice.cli.clients.plan_queries import PrometheusUnreachableError, ask_prometheus
+from sluice.cli.clients.prometheus import PrometheusUnreachableError, ask_prometheus
 from sluice.cli.clients.server_time import fetch_server_time
 from sluice.cli.context import Context
 from sluice.cli.doctor.finding import BAD, GOOD, DoctorFinding

@@ -10,11 +10,8 @@ from redis.exceptions import RedisError, ResponseError
 from activities.adapters.postgres_ledger import PostgresLedger
 from activities.contract.errors import EffectError
 from sluice.cli.clients.flags import connect_redis, open_process_client
-from sluice.cli.clients.plan_queries import (
-    PrometheusUnreachableError,
-    ask_each_query,
-    ask_prometheus,
-)
+from sluice.cli.clients.plan_queries import ask_each_query
+from sluice.cli.clients.prometheus import PrometheusUnreachableError, ask_prometheus
 from sluice.cli.context import Context
 from sluice.cli.doctor.finding import BAD, GOOD, WARN, DoctorFinding
 from sluice.cli.errors import CliError

@@ -172,23 +172,23 @@ def _build_block(
         cohort: {name: value for (part, name), value in values.items() if part == cohort}
         for cohort in COHORTS
     }
-    problem, counted_since = "", None
-    if not block_values["coverage"] >= blocks.expected_coverage(span, context.stale_after):
-        problem = "nothing was scraped"
-    elif not all(value >= 0 for cohort in counts.values() for value in cohort.values()):
-        problem = "a cohort has no counts"  # NaN counts as missing
-    elif "counted since" in block_values:
-        before, after = (
-            None if np.isnan(block_values[name]) else block_values[name]
-            for name in ("counted since, before", "counted since")
+    counted_since = None
+    if "counted since" in block_values:
+        counted_since = (
+            _present(block_values["counted since, before"]),
+            _present(block_values["counted since"]),
         )
-        problem = blocks.counted_since_problem(before, after, context.live_since)
-        counted_since = None if problem else after
+    readings = blocks.BlockReadings(counts, block_values["coverage"], counted_since)
+    problem = readings.problem(span, context.stale_after, context.live_since)
     return Block(
         since=span[0],
         until=span[1],
         share=context.share,
         problem=problem,
-        counted_since=counted_since,
+        counted_since=counted_since[1] if counted_since and not problem else None,
         **{} if problem else counts,
     )
+
+
+def _present(value: float) -> float | None:
+    return None if np.isnan(value) else value

@@ -5,12 +5,14 @@ whenever they are measured: a watch that starts again on another worker, or a ch
 finds the same blocks with the same counts, so evidence never depends on who gathered it.
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
-from math import ceil
+from math import ceil, isnan
 from string import Template
 
-from sluice.rollout.analysis.cohorts import EVERY_VALUE
+from sluice.rollout.analysis.cohorts import EVERY_VALUE, Cohort
 from sluice.rollout.analysis.gate import Gate
 from sluice.rollout.analysis.sequential_state import EvidenceContext, SequentialState
 from sluice.rollout.analysis.statistic import AnyStatistic
@@ -22,6 +24,31 @@ BLOCKS_MAX = 24
 CLOCK_SKEW_SECONDS = 5.0
 """Largest difference between the clocks of Redis and of Temporal's server."""
 Span = tuple[datetime, datetime]
+CounterIncreases = Mapping[str, float | None]
+
+
+@dataclass(frozen=True)
+class BlockReadings:
+    """The answers for one block; None and NaN are missing.
+
+    ``scrapes`` answers ``coverage_query``. ``counted_since``: the time since which users are counted,
+    at both ends of the block, for a statistic that has it.
+    """
+
+    increases: Mapping[Cohort, CounterIncreases]
+    scrapes: float | None
+    counted_since: tuple[float | None, float | None] | None = None
+
+    def problem(self, span: Span, stale_after: timedelta, live_since: datetime) -> str:
+        """Return the reason why the block's counts are no evidence, or an empty text."""
+        if not (self.scrapes or 0) >= expected_coverage(span, stale_after):
+            return f"nothing was scraped for {stale_after.total_seconds():.0f} s"
+        for cohort, values in self.increases.items():
+            if any(value is None or isnan(value) for value in values.values()):
+                return f"the {cohort} cohort has no counts"
+            if any(value is not None and value < 0 for value in values.values()):
+                return f"a counter of the {cohort} cohort went down"
+        return counted_since_problem(*self.counted_since, live_since) if self.counted_since else ""
 
 
 def due_blocks(gate: Gate, context: EvidenceContext, at: datetime) -> list[Span]:

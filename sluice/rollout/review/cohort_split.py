@@ -64,7 +64,7 @@ def unlike_splits(splits: Sequence[CohortSplit]) -> list[CohortSplit]:
     return [split for split in splits if split.chance * len(splits) < CHANCE_MAX]
 
 
-def exposures(state: State, now: datetime) -> Iterator[SharedSpan]:
+def shared_spans(state: State, now: datetime) -> Iterator[SharedSpan]:
     """Yield each time with two cohorts, from the timeline; the live one ends now."""
     changes: list[Event] = []
     for event in state.timeline:

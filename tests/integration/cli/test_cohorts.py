@@ -32,7 +32,7 @@ def _users_of(instance: str, cohort: str) -> SeriesKey:
     return ("__name__", "router_users_new_total"), ("cohort", cohort), ("instance", instance)
 
 
-def test_the_process_that_gives_everybody_the_control_is_named() -> None:
+async def test_the_process_that_gives_everybody_the_control_is_named() -> None:
     seconds = BEGIN.timestamp() + 60.0 * np.arange(TICKS + 1)
     series: dict[SeriesKey, Floats] = {
         _users_of(*part): rate * np.arange(TICKS + 1.0) for part, rate in USERS_A_MINUTE.items()
@@ -42,7 +42,7 @@ def test_the_process_that_gives_everybody_the_control_is_named() -> None:
     )
     with ephemeral_prometheus(60) as url, open_client(url) as client:
         client.write(seconds, series)
-        splits = fetch_splits(Context({"PROMETHEUS_URL": url}), USERS, [live])
+        splits = await fetch_splits(Context({"PROMETHEUS_URL": url}), USERS, [live])
     by_part = {(split.by, split.name): split for split in splits}
     assert set(by_part) == {
         ("step", "ramp-25"),
@@ -58,7 +58,7 @@ def test_the_process_that_gives_everybody_the_control_is_named() -> None:
     assert unlike == ["broken:8100"]
 
 
-def test_a_prometheus_that_does_not_answer_is_named() -> None:
+async def test_a_prometheus_that_does_not_answer_is_named() -> None:
     live = SharedSpan(step="s", share=0.5, since=BEGIN, until=BEGIN + timedelta(hours=1))
     with pytest.raises(CliError, match=r"127\.0\.0\.1:9 gives no users.*PROMETHEUS_URL"):
-        fetch_splits(Context({"PROMETHEUS_URL": "http://127.0.0.1:9"}), USERS, [live])
+        await fetch_splits(Context({"PROMETHEUS_URL": "http://127.0.0.1:9"}), USERS, [live])

@@ -3,7 +3,8 @@
 import pytest
 from redis.asyncio import Redis
 
-from sluice.cli.clients.plan_queries import PrometheusUnreachableError, ask_each_query
+from sluice.cli.clients.plan_queries import ask_each_query
+from sluice.cli.clients.prometheus import PrometheusUnreachableError
 from sluice.cli.context import Context
 from sluice.cli.doctor.servers import redis_health
 from sluice.flags.keys import FlagKeys

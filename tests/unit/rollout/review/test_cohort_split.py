@@ -7,8 +7,8 @@ import pytest
 from sluice.rollout.analysis.gate import Metric
 from sluice.rollout.review.cohort_split import (
     CohortSplit,
-    exposures,
     sample_ratio_metric,
+    shared_spans,
     unlike_splits,
 )
 from tests.unit.rollout.review.test_report import minutes, rolled_back_state
@@ -52,6 +52,6 @@ def test_chance_is_the_binomials() -> None:
 
 def test_each_time_with_two_cohorts_is_a_part() -> None:
     state = rolled_back_state()
-    found = list(exposures(state, minutes(60)))
+    found = list(shared_spans(state, minutes(60)))
     assert [(part.step, part.share) for part in found] == [("canary", 0.05)]
     assert found[0].until - found[0].since >= timedelta(minutes=1)
