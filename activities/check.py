@@ -31,13 +31,7 @@ class CheckActivities:
             LedgerUnreachableError: retried.
             ApplicationError: type LedgerRefused, not retried.
         """
-        context = EvaluationContext(
-            request.metrics,
-            request.baseline,
-            request.evidence_context,
-            request.stale_after,
-            request.live_since,
-        )
+        context = EvaluationContext.of_check(request)
         evaluator = GateEvaluator(self.metrics, request.at, context)
         verdicts = await evaluator.evaluate(request.gates)
         readings = await evaluator.measure(request.baseline_gates)

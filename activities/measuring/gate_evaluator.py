@@ -24,6 +24,7 @@ from sluice.rollout.analysis.reading import STALE_AFTER, GateReadings, Reading
 from sluice.rollout.analysis.sequential_gate import judge_blocks
 from sluice.rollout.analysis.sequential_state import Block, EvidenceContext, SequentialState
 from sluice.rollout.analysis.verdict import Outcome, Verdict
+from sluice.rollout.engine.world import CheckRequest
 from sluice.rollout.units import format_duration
 
 MEASURE_SECONDS_MAX = 8.0
@@ -45,6 +46,17 @@ class EvaluationContext:
     stale_after: timedelta = STALE_AFTER
     live_since: datetime | None = None
     share: float | None = None
+
+    @classmethod
+    def of_check(cls, request: CheckRequest) -> "EvaluationContext":
+        """Return the context of one check."""
+        return cls(
+            request.metrics,
+            request.baseline,
+            request.evidence_context,
+            request.stale_after,
+            request.live_since,
+        )
 
 
 class GateEvaluator:

@@ -65,13 +65,7 @@ class CoreRunner:
 
     async def check(self, request: CheckRequest) -> CheckResult:
         """Measure and judge on the recorded metrics."""
-        context = EvaluationContext(
-            request.metrics,
-            request.baseline,
-            request.evidence_context,
-            request.stale_after,
-            request.live_since,
-        )
+        context = EvaluationContext.of_check(request)
         evaluator = self._evaluator(request.at, context)
         verdicts = await evaluator.evaluate(request.gates)
         readings = await evaluator.measure(request.baseline_gates)
