@@ -19,7 +19,7 @@ def open_prometheus(context: Context, seconds_max: float = ANSWER_SECONDS_MAX) -
     """Return a client with the credentials of the context.
 
     Raises:
-        PrometheusUnreachableError: PROMETHEUS_URL is no URL.
+        PrometheusUnreachableError: PROMETHEUS_URL is not a URL.
         CliError: a credential can't be used.
     """
     credentials = context.prometheus_credentials()
@@ -32,7 +32,7 @@ def open_prometheus(context: Context, seconds_max: float = ANSWER_SECONDS_MAX) -
             trust_env=False,
         )
     except httpx.InvalidURL as error:
-        raise PrometheusUnreachableError(f"PROMETHEUS_URL is no URL: {error}") from error
+        raise PrometheusUnreachableError(f"PROMETHEUS_URL is not a URL: {error}") from error
 
 
 async def read_answer(http: httpx.AsyncClient, path: str, **parameters: str) -> dict[str, Any]:
@@ -81,7 +81,7 @@ async def query_prometheus(http: httpx.AsyncClient, promql: str, **parameters: s
     """Return the result of an instant query, at Prometheus' own time unless ``time`` is given.
 
     Raises:
-        PrometheusUnreachableError: as ``read_data``, or there is no list of results.
+        PrometheusUnreachableError: as ``read_data``, or the list of results is missing.
     """
     data = await read_data(http, "query", query=promql, **parameters)
     result = data.get("result") if isinstance(data, dict) else None

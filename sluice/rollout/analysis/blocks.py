@@ -40,7 +40,7 @@ class BlockReadings:
     counted_since: tuple[float | None, float | None] | None = None
 
     def problem(self, span: Span, stale_after: timedelta, live_since: datetime) -> str:
-        """Return the reason why the block's counts are no evidence, or an empty text."""
+        """Return the reason why the block's counts cannot be used, or an empty text."""
         if not (self.scrapes or 0) >= expected_coverage(span, stale_after):
             return f"nothing was scraped for {stale_after.total_seconds():.0f} s"
         for cohort, values in self.increases.items():
