@@ -37,7 +37,8 @@ async def measure_block(
     if problem:
         return block.model_copy(update={"problem": f"{problem} in {_format_span(block)}"})
     since = readings.counted_since[1] if readings.counted_since else None
-    return block.model_copy(update={**readings.increases, "counted_since": since})
+    increases = {str(cohort): counts for cohort, counts in readings.increases.items()}
+    return block.model_copy(update={**increases, "counted_since": since})
 
 
 @dataclass(frozen=True)
