@@ -93,7 +93,7 @@ class StoredFlags(ABC):
         """Kill a flag; see ``activities.contract.ports.Flags``."""
         metadata = WriteMetadata("sluice", reason[:TEXT_LENGTH_MAX])
         async with store_errors():
-            await self.environment(environment).kill(flag, metadata=metadata, is_persons=False)
+            await self.environment(environment).kill(flag, metadata=metadata, author="rollout")
 
 
 def _desired_state(write: FlagWrite) -> DesiredState:

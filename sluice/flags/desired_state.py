@@ -11,7 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from sluice.flags import fencing
-from sluice.flags.document import FenceState, FlagDocument, FlagState, RouterPhases
+from sluice.flags.document import (
+    FenceState,
+    FlagDocument,
+    FlagState,
+    LatchAuthor,
+    RouterPhases,
+)
 from sluice.flags.errors import ExcludedError, FencedError, InvalidFlagError, PhasesTakenError
 from sluice.flags.mutations import (
     Mutation,
@@ -81,12 +87,11 @@ def apply(desired: DesiredState) -> Mutation:
     return mutate
 
 
-def kill(name: str, *, must_exist: bool = True, is_persons: bool = True) -> Mutation:
+def kill(name: str, author: LatchAuthor, *, must_exist: bool = True) -> Mutation:
     """Set the kill latch, also of a flag that a rollout deleted to make its treatment permanent.
 
     The phases that treat everybody without a flag go back behind the flag: a kill beats permanence.
-    A latch that the rollout has set is a person's after a person's kill, and stays the rollout's
-    after that of its watch.
+    The latch is a person's once a person has killed, in whatever order the rollout kills too.
     """
 
     def mutate(document: FlagDocument, change: WriteMetadata) -> MutationResult:
@@ -94,10 +99,8 @@ def kill(name: str, *, must_exist: bool = True, is_persons: bool = True) -> Muta
         if old is None and must_exist and not _served_before(document, name):
             require_flag(document, name)
         base = old or FlagState(name=name, fence=document.retired.get(name, FenceState()))
-        fence = base.fence
-        if is_persons or not base.killed:
-            fence = fencing.advance(fence, f"flag {name!r}", change.fence)
-        off = {"killed": True, "rollout_percentage": 0.0, "confirmed": True, "fence": fence}
+        fence = fencing.advance(base.fence, f"flag {name!r}", change.fence)
+        off = {"rollout_percentage": 0.0, "confirmed": True, "fence": fence, **base.latch(author)}
         changed = _behind_flag(_with_flag(document, base.model_copy(update=off)), name)
         return _result(document, changed, name, "kill")
 
@@ -139,12 +142,10 @@ def _changed_flag(
 ) -> FlagState:
     base = document.flags.get(desired.flag) or _new_flag(document, desired, change)
     fields: dict[str, object] = {"fence": _claim(base.fence, desired.flag, change)}
-    if base.killed and desired.killed is False and not base.fence.repeatable:
-        raise killed_error(base.name)  # a person wrote since: the latch is theirs to clear
-    if desired.killed is not None:
-        fields |= {"killed": desired.killed, "confirmed": True}
+    if desired.killed is False:
+        fields |= _without_latch(base)
     if desired.killed:
-        fields["rollout_percentage"] = 0.0
+        fields |= {**base.latch("rollout"), "confirmed": True, "rollout_percentage": 0.0}
     elif desired.percentage is not None:
         fields |= {"rollout_percentage": desired.percentage, "confirmed": True}
     if desired.whitelist is not None:
@@ -152,6 +153,12 @@ def _changed_flag(
     new = base.model_copy(update=fields)
     _require_true_repeat(base, new, change)
     return _respect_kill(base, new, desired)
+
+
+def _without_latch(flag: FlagState) -> dict[str, object]:
+    if flag.is_killed_by_person:
+        raise killed_error(flag.name)
+    return {"killed": False, "killed_by": None, "confirmed": True}
 
 
 def _require_true_repeat(base: FlagState, new: FlagState, change: WriteMetadata) -> None:
@@ -288,5 +295,5 @@ def _summary(document: FlagDocument, name: str) -> dict[str, object]:
     if flag is None:
         return phases
     return phases | flag.model_dump(
-        mode="json", include={"rollout_percentage", "whitelist", "killed"}
+        mode="json", include={"rollout_percentage", "whitelist", "killed", "killed_by"}
     )

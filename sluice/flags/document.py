@@ -16,6 +16,7 @@ DOCUMENT_BYTES_MAX = 1_000_000
 """Every change is pushed whole to every process, and parsed there in 30 ms at this size."""
 
 OnStale = Literal["off", "hold"]
+LatchAuthor = Literal["person", "rollout"]
 UserIds = Annotated[frozenset[str], PlainSerializer(sorted, return_type=list)]
 
 
@@ -41,7 +42,8 @@ class FlagState(_FrozenModel):
 
     `confirmed` is False when the store may have lost writes and nobody has asserted this flag
     since: it is then served as stale (`durability.py`). `asserted_on` is the server run of the last
-    assertion; `version` is the document version of the flag's own last write, and `epoch` that of
+    assertion; `killed_by` is whose kill latch it is: a person's outlives the rollout's, and a latch
+    without an author is a person's; `version` is the document version of the flag's own last write, and `epoch` that of
     the write which last changed whom the percentage treats: users are counted once in each. `signature` is
     Ed25519 in base64 (`signatures`), empty where no key is set.
     """
@@ -53,6 +55,7 @@ class FlagState(_FrozenModel):
     whitelist: UserIds = frozenset()
     blacklist: UserIds = frozenset()
     killed: bool = False
+    killed_by: LatchAuthor | None = None
     on_stale: OnStale = "off"
     hash_version: Annotated[int, Field(ge=1)] = 1
     confirmed: bool = True
@@ -61,6 +64,15 @@ class FlagState(_FrozenModel):
     epoch: int = 0
     signature: str = ""
     fence: FenceState = FenceState()
+
+    @property
+    def is_killed_by_person(self) -> bool:
+        """True when only a person may clear the kill latch."""
+        return self.killed and self.killed_by != "rollout"
+
+    def latch(self, author: LatchAuthor) -> Mapping[str, object]:
+        """Return the fields of the flag killed by `author`: a person's latch stays a person's."""
+        return {"killed": True, "killed_by": "person" if self.is_killed_by_person else author}
 
 
 class RouterPhases(_FrozenModel):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from sluice.flags import desired_state, mutations
 from sluice.flags.bucketing import SLUICE, validate_hash_version
 from sluice.flags.desired_state import DesiredState
-from sluice.flags.document import FlagDocument, FlagState, OnStale
+from sluice.flags.document import FlagDocument, FlagState, LatchAuthor, OnStale
 from sluice.flags.errors import InvalidFlagError
 from sluice.flags.evaluation import Evaluation
 from sluice.flags.keys import FlagKeys
@@ -158,16 +158,20 @@ class FeatureFlags:
         await self._write(mutations.delete(validate_name(name)), metadata)
 
     async def kill(
-        self, name: str, *, metadata: WriteMetadata | None = None, is_persons: bool = True
+        self,
+        name: str,
+        *,
+        metadata: WriteMetadata | None = None,
+        author: LatchAuthor = "person",
     ) -> FlagState:
         """Turn the flag off for everybody, and refuse every raise until `unkill`.
 
         A flag that its rollout deleted is killed too, and a stored document that cannot be read
-        is replaced. The watch of a rollout kills in its place (`is_persons` False): then a person's
-        retry of the rollout still clears a latch that the rollout has set.
+        is replaced. The watch of a rollout kills as the `author` "rollout": a retry of the rollout
+        clears that latch, but never one that a person has set before or since.
         """
-        mutation = desired_state.kill(validate_name(name), is_persons=is_persons)
-        replacement = desired_state.kill(name, must_exist=False)
+        mutation = desired_state.kill(validate_name(name), author)
+        replacement = desired_state.kill(name, author, must_exist=False)
         return (await self._write(mutation, metadata, replacement)).flags[name]
 
     async def apply(
@@ -189,7 +193,7 @@ class FeatureFlags:
 
     async def unkill(self, name: str, *, metadata: WriteMetadata | None = None) -> FlagState:
         """Clear the kill latch. The percentage stays 0 until it is set; the whitelist counts again."""
-        changes = {"killed": False, "confirmed": True}
+        changes = {"killed": False, "killed_by": None, "confirmed": True}
         return await self._edit(name, "unkill", lambda _flag: changes, metadata)
 
     async def claim(

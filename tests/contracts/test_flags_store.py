@@ -18,6 +18,7 @@ from sluice.flags import (
     WriteMetadata,
 )
 from sluice.flags import Fence as At
+from sluice.flags.document import LatchAuthor
 
 FLAG = "phase4_online_learning"
 
@@ -136,6 +137,21 @@ async def test_the_latch_refuses_every_raise_until_cleared(flags: FeatureFlags) 
     assert (await flags.set_whitelist(FLAG, [])).killed
     assert not (await flags.unkill(FLAG)).killed
     assert (await flags.set_rollout_percentage(FLAG, 5)).rollout_percentage == 5
+
+
+@pytest.mark.parametrize(
+    "authors", [("person",), ("rollout", "person"), ("person", "rollout")], ids="-".join
+)
+async def test_the_latch_of_a_person_stays_a_persons(
+    flags: FeatureFlags, authors: tuple[LatchAuthor, ...]
+) -> None:
+    await flags.create_flag(FLAG, rollout_percentage=25)
+    for author in authors:
+        await flags.kill(FLAG, author=author)
+    assert (await flags.get_flag(FLAG)).killed_by == "person"
+    assert (await flags.history(FLAG))[0].after is not None
+    assert (await flags.unkill(FLAG)).killed_by is None
+    assert (await flags.kill(FLAG, author="rollout")).killed_by == "rollout"
 
 
 async def test_a_run_repeats_its_last_write_but_never_an_older_one(flags: FeatureFlags) -> None:

@@ -92,6 +92,7 @@ def _rows(flag: FlagState) -> list[tuple[str, RenderableType]]:
     return [
         ("flag", Text(flag.name, style="bold")),
         ("state", Text(state, style=STATE_STYLES[state])),
+        *_latch_rows(flag),
         ("percentage", f"{flag.rollout_percentage:g} %"),
         ("whitelist", Text(user_list(flag.whitelist))),
         ("blacklist", Text(user_list(flag.blacklist))),
@@ -102,6 +103,14 @@ def _rows(flag: FlagState) -> list[tuple[str, RenderableType]]:
         ("version", str(flag.version)),
         ("description", Text(flag.description)),
     ]
+
+
+def _latch_rows(flag: FlagState) -> list[tuple[str, RenderableType]]:
+    if not flag.killed:
+        return []
+    if flag.is_killed_by_person:
+        return [("killed by", Text(f"a person: only `sluice flags unkill {flag.name}` clears it"))]
+    return [("killed by", Text(f"its rollout: `sluice retry {flag.name}` clears it"))]
 
 
 def process_table(name: str, views: Sequence[ProcessPoll]) -> RenderableType:

@@ -99,6 +99,7 @@ def lower_flag(served: FlagState, stored: FlagState) -> FlagState:
             "whitelist": stored.whitelist & served.whitelist,
             "blacklist": stored.blacklist | served.blacklist,
             "killed": stored.killed or served.killed,
+            "killed_by": stored.killed_by if stored.killed_by == served.killed_by else None,
             "confirmed": stored.confirmed and served.confirmed,
             "on_stale": "off" if "off" in (stored.on_stale, served.on_stale) else "hold",
         }

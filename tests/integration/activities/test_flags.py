@@ -90,6 +90,37 @@ async def test_a_retry_does_not_clear_a_latch_that_a_person_set_since(store: Fla
     assert (await store.apply(flag_write(4, percentage=25))).percentage == 25
 
 
+@pytest.mark.parametrize(
+    "order", [("person", "rollout"), ("rollout", "person", "rollout"), ("person", "watch")]
+)
+async def test_a_persons_kill_outlives_the_rollouts_in_every_order(
+    store: FlagPort, order: tuple[str, ...]
+) -> None:
+    """The rollout's own kill hid an earlier one of a person, which its retry then cleared."""
+    await store.apply(flag_write(1, create=True, percentage=25))
+    for sequence, author in enumerate(order, start=2):
+        if author == "person":
+            await store.person.kill(FLAG)
+        elif author == "watch":
+            await store.port.kill("default", FLAG, "the rollout did not act")
+        else:
+            await store.apply(flag_write(sequence, percentage=0, killed=True, is_rollback=True))
+    with pytest.raises(ApplicationError, match="flags unkill"):
+        await store.apply(flag_write(8, killed=False, percentage=25))
+    assert (await store.person.get_flag(FLAG)).is_killed_by_person
+    await store.person.unkill(FLAG)
+    assert (await store.apply(flag_write(9, killed=False, percentage=25))).percentage == 25
+
+
+async def test_a_retry_clears_its_rollouts_latch_also_after_a_persons_other_write(
+    store: FlagPort,
+) -> None:
+    await store.apply(flag_write(1, create=True, percentage=25))
+    await store.apply(flag_write(2, percentage=0, killed=True))
+    await store.person.add_to_blacklist(FLAG, "mallory")
+    assert (await store.apply(flag_write(3, killed=False, percentage=25))).percentage == 25
+
+
 async def test_a_retry_clears_the_latch_that_the_rollouts_own_watch_set_again(
     store: FlagPort,
 ) -> None:

@@ -8,6 +8,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sluice.flags import FeatureFlags, FlagDocument, FlagState, MemoryFlagStore, RouterPhases
 from sluice.flags.desired_state import DesiredState
 from sluice.flags.document import dump_document
+from sluice.flags.errors import KilledError
 from sluice.flags.signatures import FlagKeyError, FlagSigner, TrustFilter, load_public_keys
 from sluice.flags.signatures.trust import lower_flag
 
@@ -105,6 +106,16 @@ async def test_signed_write_does_not_sign_what_a_stranger_has_written() -> None:
     served = reader().apply(await signed_flags(store).document()).flags["f"]
     assert served.rollout_percentage == 30
     assert not served.whitelist
+
+
+async def test_a_raw_write_does_not_give_a_persons_latch_to_the_rollout() -> None:
+    """A retry of the rollout would clear it then, and sign the raise."""
+    store, _ = await document_at(25)
+    await signed_flags(store).kill("f")
+    raw = edited(await signed_flags(store).document(), killed_by="rollout")
+    store.document_text = dump_document(raw)
+    with pytest.raises(KilledError, match="flags unkill"):
+        await signed_flags(store).apply(DesiredState("f", 25, killed=False))
 
 
 async def test_phases_are_raised_by_a_signature_only() -> None:
