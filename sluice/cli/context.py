@@ -200,6 +200,7 @@ async def _accepts_connections(address: str) -> bool:
 def _temporal_error(address: str) -> CliError:
     return CliError(
         f"Temporal does not answer at {address}. Start everything with `sluice up`, "
-        "or set TEMPORAL_ADDRESS.",
+        "or set TEMPORAL_ADDRESS. `sluice flags list` shows the flags without it, and "
+        "`sluice kill FLAG` takes one to 0 %.",
         Exit.UNREACHABLE,
     )

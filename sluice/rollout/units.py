@@ -43,10 +43,11 @@ _FORMS = (
 
 
 def parse_duration(value: object) -> timedelta:
-    """Read ``1h30m``, a number of seconds, or a timedelta.
+    """Read ``1h30m``, 0, or a timedelta.
 
     Raises:
-        QuantityError: anything else, a negative duration, or one beyond ``DURATION_MAX``.
+        QuantityError: anything else, a number without unit, a negative duration, or one beyond
+            ``DURATION_MAX``.
     """
     if isinstance(value, timedelta):
         seconds = value.total_seconds()
@@ -61,6 +62,8 @@ def parse_duration(value: object) -> timedelta:
         raise QuantityError(
             f"{shorten(value)} is not a duration; it must be from 0s to {DURATION_MAX.days}d"
         )
+    if seconds and isinstance(value, int | float):
+        raise QuantityError(f"{value} has no unit; write for example {value}s or {value}m")
     return timedelta(seconds=seconds)
 
 
@@ -221,7 +224,7 @@ Duration = Annotated[
     timedelta,
     BeforeValidator(parse_duration),
     PlainSerializer(format_duration, return_type=str),
-    WithJsonSchema({"type": ["string", "number"], "examples": DURATION_EXAMPLES.split(", ")}),
+    WithJsonSchema({"type": "string", "examples": DURATION_EXAMPLES.split(", ")}),
 ]
 _QUANTITY_SCHEMA = WithJsonSchema(
     {"type": ["string", "number"], "examples": THRESHOLD_EXAMPLES.split(", ")}

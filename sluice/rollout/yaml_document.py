@@ -89,7 +89,9 @@ def field_names(model: type[BaseModel]) -> list[str]:
 
 
 def _locate(place: Location, message: str, lines: Lines, kind: str) -> Diagnostic:
-    return Diagnostic(_line_of(place, lines), format_location(place, kind), message)
+    # A rule between fields names the first one, whose line is meant.
+    line = lines.get((*place, message.partition(" ")[0])) or _line_of(place, lines)
+    return Diagnostic(line, format_location(place, kind), message)
 
 
 def _deduplicate(diagnostics: list[Diagnostic]) -> tuple[Diagnostic, ...]:

@@ -25,6 +25,14 @@ _MERGE = f"{_PREFIX}merge"
 _NOT_DECIMAL = re.compile(
     r"[-+]?(0[0-9_]+(\.[0-9_]*)?|0[xob][0-9a-fA-F_]+|[0-9]+_[0-9_]*(\.[0-9_]*)?)"
 )
+_FOREIGN_INDENTATION = re.compile(r"^ *([^\S \t\r\n]|[\u200b\u2060])", re.MULTILINE)
+_PROBLEMS = {
+    "but found another document": "a second document begins here; keep one, without the line ---",
+    "found a tab character that violates indentation": "is indented by a tab; write spaces",
+    "found character that cannot start any token": "begins with a tab or a reserved character; "
+    "write spaces, or put the text in quotes",
+}
+"""The parser's own words that name no fix."""
 _RESOLVERS = (
     ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
     ("int", r"[-+]?[0-9]+", "-+0123456789"),
@@ -57,7 +65,8 @@ def compose(text: str, kind: str) -> yaml.Node | None:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else None
-        raise PlanError((Diagnostic(line, kind, f"is not YAML: {error.problem}"),)) from error
+        problem = _PROBLEMS.get(str(error.problem)) or f"is not YAML: {error.problem}"
+        raise PlanError((Diagnostic(line, kind, problem),)) from error
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         problem = f"holds the character U+{ord(text[error.position]):04X}; remove it"
@@ -120,7 +129,9 @@ def _inspect_mapping(node: yaml.MappingNode, lines: Lines, place: Location) -> I
 def _key_problem(key: yaml.ScalarNode, place: Location, lines: Lines) -> str:
     if unprintable := unprintable_problem(key.value):
         return unprintable
-    return "is written twice; keep one" if place in lines and key.tag != _MERGE else ""
+    if place not in lines:
+        return ""
+    return "is written twice; " + ("write <<: [*a, *b]" if key.tag == _MERGE else "keep one")
 
 
 def _node_problem(node: yaml.Node) -> str:
@@ -141,7 +152,7 @@ def _scalar_problem(node: yaml.ScalarNode) -> str:
             f"{node.value!r} is not a decimal number: YAML readers disagree about its value; "
             "write it without leading zero, prefix or underscore, or put text in quotes"
         )
-    if not node.style and not node.value:
+    if not node.style and node.tag.endswith(":null"):
         return "has no value; write one, or remove the line"
     if node.tag.endswith((":int", ":float")) and len(node.value) > DIGITS_MAX:
         return f"is a number of {len(node.value):,} digits; write a smaller one"
@@ -162,6 +173,10 @@ def _require_limits(text: str, kind: str) -> None:
     """Count values and depth on the events, before any node exists."""
     if len(text) > BYTES_MAX:
         raise PlanError((Diagnostic(None, kind, f"is longer than {BYTES_MAX:,} characters"),))
+    if match := _FOREIGN_INDENTATION.search(text):
+        line = text.count("\n", 0, match.start(1)) + 1
+        problem = f"is indented by the character U+{ord(match[1]):04X}; write spaces"
+        raise PlanError((Diagnostic(line, kind, problem),))
     counter = _NodeCounter()
     for event in yaml.parse(text, Loader=_PlainLoader):
         if problem := counter.add(event):

@@ -22,6 +22,7 @@ from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCStatusCode
 
+from sluice.cli.clients.last_record import describe_last_record
 from sluice.cli.clients.watch_turns import WatchTurn, fetch_watch_turn
 from sluice.cli.clients.workflow_tasks import describe_task_failure
 from sluice.cli.context import Context
@@ -44,7 +45,8 @@ from workflows.models import ROLLOUT_WORKFLOW, RolloutInput, RolloutResult, work
 T = TypeVar("T")
 WaitingFor = tuple[str, datetime | None]
 """The reason to wait, and its deadline."""
-ANSWER_TIMEOUT_SECONDS = 10
+ANSWER_TIMEOUT_SECONDS = 7
+EXPLANATION_SECONDS_MAX = 2
 START_TIMEOUT_SECONDS = 2
 POLL_SECONDS = 0.1
 NO_WORKER = (
@@ -54,6 +56,7 @@ MAY_STILL_RUN = (
     "A worker that comes back may still carry the command out; check `sluice status` then."
 )
 ROLLOUT_ID_PREFIX = workflow_id("")
+ENVIRONMENT_MEMO = "environment"
 PHASES_MEMO = "phases_environment"
 """The memo with the environment whose phases the plan sets; empty when it sets none."""
 
@@ -80,7 +83,11 @@ class Rollouts:
                 id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
                 static_summary=f"Rollout of {plan.flag} by plan {plan.name}",
                 static_details=escape_markdown(plan.description),
-                memo={"plan": plan.name, PHASES_MEMO: plan.environment if plan.sets_phases else ""},
+                memo={
+                    "plan": plan.name,
+                    ENVIRONMENT_MEMO: plan.environment,
+                    PHASES_MEMO: plan.environment if plan.sets_phases else "",
+                },
                 result_type=RolloutResult,
             )
         except WorkflowAlreadyStartedError as error:
@@ -124,6 +131,11 @@ class Rollouts:
             if await workflow.memo_value(PHASES_MEMO, "") == environment
         ]
 
+    async def fetch_environment(self, flag: str) -> str:
+        """Return the environment of the rollout's flag; needs no worker."""
+        described = await self._await_answer(flag, self._handle(flag).describe())
+        return await described.memo_value(ENVIRONMENT_MEMO, "default")
+
     async def resolve_flag(self, flag: str | None) -> str:
         """Return ``flag``, or without it the flag of the only running rollout."""
         if flag is not None:
@@ -155,11 +167,11 @@ class Rollouts:
         update = self._handle(flag).execute_update(str(verb), command, result_type=Acknowledgement)
         try:
             async with asyncio.timeout(seconds):
-                return await self._await_answer(flag, update, f"{NO_WORKER} {MAY_STILL_RUN}")
+                return await self._await_answer(flag, update, None)
         except WorkflowUpdateFailedError as error:
             raise CliError(f"{verb} refused: {_rejection_reason(error)}") from error
         except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError) as error:
-            cause = await self._explain_silence(flag, f"{NO_WORKER} {MAY_STILL_RUN}")
+            cause = await self._explain_delay(flag, verb)
             raise CliError(cause, Exit.UNREACHABLE) from error
 
     async def send_signal(self, flag: str, verb: Verb, command: Command) -> None:
@@ -182,15 +194,30 @@ class Rollouts:
         return await self._await_answer(flag, fetch_watch_turn(self.client, workflow_id(flag)))
 
     async def _explain_silence(self, flag: str, no_answer: str) -> str:
+        """Return the cause of a missing answer, the last record, and the command that still acts."""
         with suppress(RPCError, TimeoutError):
-            async with asyncio.timeout(ANSWER_TIMEOUT_SECONDS):
-                if cause := await self.task_failure(flag):
-                    return f"{cause} Until then `sluice kill {flag}` takes the flag to 0 %."
-        return no_answer
+            async with asyncio.timeout(EXPLANATION_SECONDS_MAX):
+                no_answer = await self.task_failure(flag) or no_answer
+                record = await describe_last_record(self.client, workflow_id(flag))
+                no_answer = f"{no_answer} {record}"
+        return f"{no_answer} Until then `sluice kill {flag}` takes the flag to 0 %."
+
+    async def _explain_delay(self, flag: str, verb: Verb) -> str:
+        """Return the cause of an update without an answer: slow work, or an absent worker."""
+        query = self._handle(flag).query("get_waiting", result_type=cast("type[Any]", WaitingFor))
+        with suppress(RPCError, TimeoutError, WorkflowQueryFailedError, WorkflowQueryRejectedError):
+            async with asyncio.timeout(EXPLANATION_SECONDS_MAX):
+                waiting, _ = await query
+                return (
+                    f"{verb} is not done yet; the worker goes on with it (now: {waiting}). If the flag "
+                    "store does not take it, `sluice doctor` names the cause. `sluice status` shows the end."
+                )
+        return await self._explain_silence(flag, f"{NO_WORKER} {MAY_STILL_RUN}")
 
     async def _await_answer(
-        self, flag: str, question: Awaitable[T], no_answer: str = NO_WORKER
+        self, flag: str, question: Awaitable[T], no_answer: str | None = NO_WORKER
     ) -> T:
+        """Return the answer; a timeout is raised as it is where ``no_answer`` is None."""
         try:
             async with asyncio.timeout(ANSWER_TIMEOUT_SECONDS):
                 return await question

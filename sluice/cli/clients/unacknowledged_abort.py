@@ -1,5 +1,9 @@
 """An abort that no worker acknowledges: the kill latch now, and a signal for later."""
 
+import asyncio
+
+from temporalio.service import RPCError
+
 from sluice.cli.clients.flags import flag_client
 from sluice.cli.clients.rollouts import open_rollouts
 from sluice.cli.context import Context
@@ -8,31 +12,45 @@ from sluice.cli.output import print_note
 from sluice.flags import WriteMetadata
 from sluice.rollout.engine.commands import Command, Verb
 
+ENVIRONMENT_SECONDS_MAX = 2
 
-async def abort_unacknowledged(context: Context, flag: str, command: Command) -> bool:
-    """Kill the flag and send the signal, each whatever the other does; False without a flag.
+
+async def abort_unacknowledged(context: Context, flag: str, command: Command) -> tuple[str, bool]:
+    """Kill the flag and send the signal, each whatever the other does.
+
+    Return the effect, and True when there was a flag to kill.
 
     Raises:
         CliError: the flag was not killed.
     """
     try:
-        is_killed = await _kill_if_present(context, flag, command)
+        return await _kill_if_present(await _in_its_environment(context, flag), flag, command)
     finally:
         await _send_abort_signal(context, flag, command)
-    return is_killed
 
 
-async def _kill_if_present(context: Context, flag: str, command: Command) -> bool:
-    """Kill the flag; False when no step has created it yet."""
+async def _in_its_environment(context: Context, flag: str) -> Context:
+    """Return the context of the plan's environment; the given one when Temporal does not name it."""
+    try:
+        async with asyncio.timeout(ENVIRONMENT_SECONDS_MAX):
+            environment = await (await open_rollouts(context)).fetch_environment(flag)
+    except (CliError, RPCError, TimeoutError):
+        return context
+    return Context({**context.environment, "SLUICE_ENVIRONMENT": environment})
+
+
+async def _kill_if_present(context: Context, flag: str, command: Command) -> tuple[str, bool]:
+    """Kill the flag, unless no step has created it yet."""
     reason = command.reason or "abort without a worker"
     try:
         async with flag_client(context) as session:
             await session.flags.kill(flag, metadata=WriteMetadata(command.actor, reason))
     except CliError as error:
-        if error.code is Exit.NOT_FOUND:
-            return False
-        raise
-    return True
+        if error.code is not Exit.NOT_FOUND:
+            raise
+        environment = context.environment_name
+        return f"environment {environment} has no flag {flag}: nobody has it there", False
+    return f"{flag} is killed: 0 %", True
 
 
 async def _send_abort_signal(context: Context, flag: str, command: Command) -> None:

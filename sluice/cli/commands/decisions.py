@@ -111,9 +111,8 @@ async def _abort(context: Context, flag: str | None, command: Command, json: boo
         if error.code is not Exit.UNREACHABLE or flag is None:
             raise
         print_note(f"{error} Falling back: a signal for later, and the kill latch now.")
-        is_killed = await abort_unacknowledged(context, flag, command)
-        text = f"{flag} is killed: 0 %" if is_killed else f"{flag} does not exist: nobody has it"
-        print_result(json, {"flag": flag, "percentage": 0, "killed": is_killed}, text)
+        effect, is_killed = await abort_unacknowledged(context, flag, command)
+        print_result(json, {"flag": flag, "percentage": 0, "killed": is_killed}, effect)
         return
     print_result(
         json,

@@ -148,11 +148,11 @@ async def _check_workflow_tasks(client: Client) -> DoctorFinding:
 
 
 async def _check_watches(client: Client) -> DoctorFinding:
-    """Find red-flag watches that do not keep their interval: their worker is too busy."""
+    """Find red-flag watches that no worker runs, or that do not keep their interval."""
     turns = {name: await fetch_watch_turn(client, name) for name in await _running_rollouts(client)}
     late = [f"{name}: {turn.text}" for name, turn in turns.items() if turn and turn.is_late]
     if late:
-        return DoctorFinding("watches", BAD, f"{len(late)} of {len(turns)} are late. {late[0]}")
+        return DoctorFinding("watches", BAD, f"{len(late)} of {len(turns)} fail. {late[0]}")
     blind = [f"{name}: {turn.text}" for name, turn in turns.items() if turn and turn.problem]
     if blind:
         return DoctorFinding(

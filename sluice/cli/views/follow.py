@@ -11,7 +11,7 @@ from rich.live import Live
 
 from sluice.cli.clients.rollouts import Rollouts
 from sluice.cli.errors import CliError, Exit
-from sluice.cli.output import print_result
+from sluice.cli.output import print_note, print_result
 from sluice.cli.views.rollout import rollout_panel
 from sluice.rollout.analysis.value_format import format_value
 from sluice.rollout.analysis.verdict import Check, Outcome
@@ -161,15 +161,19 @@ async def follow(
 
 
 class UnreachableTimer:
-    """Limit on the time without an answer."""
+    """Limit on the time without an answer, whose first error is printed at once."""
 
     def __init__(self) -> None:
         self._until = time.monotonic() + UNREACHABLE_SECONDS_MAX
+        self._is_reported = False
 
     def raise_if_expired(self, error: CliError) -> None:
         """Raise the error when it is of another kind, or when the time is over."""
         if error.code is not Exit.UNREACHABLE or time.monotonic() > self._until:
             raise error
+        if not self._is_reported:
+            print_note(f"{error} Waiting up to {UNREACHABLE_SECONDS_MAX:.0f} s for an answer.")
+        self._is_reported = True
 
 
 def is_settled(state: State) -> bool:

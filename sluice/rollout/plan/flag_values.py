@@ -1,5 +1,7 @@
 """The percentages and user ids of a plan, by the flag store's own rules."""
 
+import unicodedata
+from collections.abc import Sequence
 from typing import Annotated
 
 from pydantic import BeforeValidator
@@ -7,6 +9,8 @@ from pydantic import BeforeValidator
 from sluice.flag_rules import percentage_problem, user_problem, users_problem
 from sluice.rollout.errors import QuantityError
 from sluice.rollout.units import ThresholdForm, threshold_form
+
+_LOOK_ALIKE_SCRIPTS = {"LATIN", "CYRILLIC", "GREEK"}
 
 
 def parse_percentage(value: object) -> float:
@@ -47,11 +51,27 @@ def parse_users(value: object) -> tuple[str, ...] | None:
             raise QuantityError(
                 f"entry {index + 1}, {user!r}, begins or ends with a space; remove it"
             )
-        if user in value[:index]:
-            raise QuantityError(f"entry {index + 1}, {user!r}, is written twice; keep one")
+        if text := _look_alike_problem(user, value[:index]):
+            raise QuantityError(f"entry {index + 1}, {user!r}, {text}")
     if problem := users_problem(len(value)):
         raise QuantityError(problem)
     return tuple(value)
+
+
+def _look_alike_problem(user: str, earlier: Sequence[str]) -> str:
+    """Return the reason why people would take the id for another one, or an empty text."""
+    if user in earlier:
+        return "is written twice; keep one"
+    for character in user:
+        if unicodedata.category(character) == "Cf":
+            return f"holds U+{ord(character):04X}, which nobody sees; remove it"
+    folded = unicodedata.normalize("NFKC", user)
+    if folded in (unicodedata.normalize("NFKC", other) for other in earlier):
+        return "looks like an earlier entry, in other characters; keep one"
+    scripts = {unicodedata.name(character, "").partition(" ")[0] for character in user}
+    if len(mixed := sorted(scripts & _LOOK_ALIKE_SCRIPTS)) > 1:
+        return f"mixes {' and '.join(script.title() for script in mixed)} letters, which look alike; use one script"
+    return ""
 
 
 Percentage = Annotated[float, BeforeValidator(parse_percentage)]

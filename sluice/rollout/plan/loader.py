@@ -11,7 +11,7 @@ from sluice.rollout.plan.checks.metric_names import check_metric_names
 from sluice.rollout.plan.checks.prerequisites import check_prerequisites
 from sluice.rollout.plan.checks.references import check_references
 from sluice.rollout.plan.checks.statistical_gates import check_statistical_gates
-from sluice.rollout.plan.checks.thresholds import check_thresholds
+from sluice.rollout.plan.checks.thresholds import check_percentages, check_thresholds
 from sluice.rollout.plan.placeholders import PLACEHOLDER_NAME, overlaps, with_placeholders
 from sluice.rollout.plan.schema import RolloutPlan
 from sluice.rollout.yaml_document import Problem, field_names, parse, problems_in, read_text
@@ -45,6 +45,7 @@ def _run_checks(plan: RolloutPlan, data: Any) -> Iterator[Problem]:  # noqa: ANN
     yield from check_references(plan)
     yield from check_expressions(plan)
     yield from check_thresholds(plan, data)
+    yield from check_percentages(plan, data)
     yield from check_prerequisites(plan)
     yield from check_statistical_gates(plan)
     yield from check_metric_names(plan)

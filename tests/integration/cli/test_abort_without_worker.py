@@ -80,6 +80,24 @@ async def test_an_abort_before_the_flag_exists_still_reaches_the_rollout(
     """The kill finds nothing to kill; the signal ends the rollout before it exposes anybody."""
     context, flags, flag = rollout
     await asyncio.wait_for(_abort(context, flag, ANN, json=False), 30)
-    assert "does not exist: nobody has it" in capsys.readouterr().out
+    assert f"environment default has no flag {flag}" in capsys.readouterr().out
     assert '"signalName": "abort"' in await signals_of(context, flag)
     assert flag not in (await flags.document()).flags
+
+
+async def test_an_abort_kills_in_the_environment_of_the_plan(
+    redis_url: str, temporal_address: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In the caller's own environment there was no such flag: "nobody has it", and 25 % had it."""
+    context = Context({"REDIS_URL": redis_url, "TEMPORAL_ADDRESS": temporal_address})
+    rollouts, flag = Rollouts(await context.connect_temporal()), f"f-{uuid.uuid4().hex[:8]}"
+    await rollouts.start(plan_of(flag, "staging"))
+    async with Redis.from_url(redis_url) as redis:
+        staging = FeatureFlags(redis, environment="staging")
+        await staging.create_flag(flag, rollout_percentage=25)
+        await _abort(context, flag, ANN, json=False)
+        assert (await staging.get_flag(flag)).killed
+    printed = capsys.readouterr()
+    assert f"{flag} is killed: 0 %" in printed.out
+    assert f"`sluice kill {flag}` takes the flag to 0 %" in printed.err
+    await rollouts.client.get_workflow_handle(workflow_id(flag)).terminate()

@@ -1,6 +1,7 @@
 """A watch that comes too late is seen from outside, on a real Temporal server."""
 
 import asyncio
+import re
 import uuid
 from datetime import UTC, datetime, timedelta
 
@@ -68,3 +69,21 @@ async def test_a_late_watch_is_named(
     assert turn is not None
     assert turn.is_late is bool(words)
     assert words in turn.text
+
+
+async def test_a_watch_without_worker_is_named_with_its_true_age(temporal_address: str) -> None:
+    """Its last heartbeat was on time: minutes later the watch still looked 6 s late."""
+    client = await Client.connect(temporal_address, data_converter=DATA_CONVERTER)
+    queue = name = f"watched-{uuid.uuid4().hex[:8]}"
+    runner = UnsandboxedWorkflowRunner()
+    handle = await client.start_workflow("Watched", args=[1, 0], id=name, task_queue=queue)
+    async with Worker(client, task_queue=queue, workflows=[Watched], workflow_runner=runner):
+        while not (await handle.describe()).raw_description.pending_activities:
+            await asyncio.sleep(0.05)
+    assert await fetch_watch_turn(client, name) is None, "a worker may take it at once"
+    later = datetime.now(UTC) + timedelta(minutes=3)
+    turn = await fetch_watch_turn(client, name, read_time=lambda _client: asyncio.sleep(0, later))
+    await handle.terminate()
+    assert turn is not None
+    assert not turn.is_watched
+    assert re.search(r"nobody has watched the red flags for (3m|2m59s)", turn.text)

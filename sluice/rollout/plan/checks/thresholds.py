@@ -1,4 +1,4 @@
-"""Thresholds whose written form does not fit the gate or the metric's unit.
+"""Thresholds and percentages whose written form does not fit, or could mean something else.
 
 Checked on the file's own text: once read, ``2x``, ``500ms`` and ``+100%`` are plain numbers.
 """
@@ -7,12 +7,15 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from sluice.rollout.analysis.gate import RELATIVE_KINDS, Gate, GateKind
+from sluice.rollout.plan.flag_values import parse_percentage
 from sluice.rollout.plan.schema import RolloutPlan
 from sluice.rollout.units import ThresholdForm, parse_threshold, threshold_form
 from sluice.rollout.yaml_document import Problem
 from sluice.rollout.yaml_nodes import Location
 
 _PERCENT_UNITS = ("ratio", "score")
+_BARE_SECONDS_MAX = 60
+"""The most seconds of a threshold without unit: more were perhaps meant as milliseconds."""
 
 
 def check_thresholds(plan: RolloutPlan, data: Any) -> Iterator[Problem]:  # noqa: ANN401  YAML is anything
@@ -33,6 +36,24 @@ def check_thresholds(plan: RolloutPlan, data: Any) -> Iterator[Problem]:  # noqa
             form = threshold_form(raw_value)
             if form and (problem := problem_of(gate, metric.unit, raw_value, form)):
                 yield (*place, field), problem
+
+
+def check_percentages(plan: RolloutPlan, data: Any) -> Iterator[Problem]:  # noqa: ANN401  YAML is anything
+    """Yield each percentage below 1 that could be meant as a share: ``0.25`` for a quarter."""
+    places: list[Location] = [("steps", index, "percentage") for index in range(len(plan.steps))]
+    graceful = plan.rollbacks.graceful
+    levels = len(graceful.percentages) if graceful else 0
+    places += [("rollbacks", "graceful", "percentages", index) for index in range(levels)]
+    for place in places:
+        raw_value = _look_up(data, place)
+        value = (
+            parse_percentage(raw_value) if threshold_form(raw_value) is ThresholdForm.NUMBER else 0
+        )
+        if 0 < value < 1:
+            yield (
+                place,
+                f"{raw_value} is ambiguous; write {value:g}% or, as a share, {100 * value:g}%",
+            )
 
 
 def _threshold_problem(gate: Gate, unit: str, raw_value: object, form: ThresholdForm) -> str:
@@ -66,10 +87,19 @@ def _absolute_problem(gate: Gate, unit: str, raw_value: object, form: ThresholdF
         return f"{raw_value!r} is a time, but the metric's unit is {unit}; write a plain number"
     if form is ThresholdForm.PERCENT and unit not in _PERCENT_UNITS:
         return f"{raw_value!r} is a share, but the metric's unit is {unit}; write a plain number"
+    if form is ThresholdForm.NUMBER and unit == "seconds" and _is_long(gate, raw_value):
+        return f"{raw_value!r} has no unit; write for example {raw_value}ms or {raw_value}s"
     return ""
 
 
+def _is_long(gate: Gate, raw_value: object) -> bool:
+    return gate.kind is not GateKind.TREND and abs(parse_threshold(raw_value)) > _BARE_SECONDS_MAX
+
+
 def _look_up(data: Any, place: Location) -> object:  # noqa: ANN401  YAML is anything
+    """Return the value as written; None where the file leaves it to a default."""
     for part in place:
+        if data is None:
+            return None
         data = data.get(part) if isinstance(data, Mapping) else data[part]
     return data

@@ -29,7 +29,7 @@ from tests.unit.rollout.plan.test_misleading_plans import problems
         ("a: *b", "undefined alias"),
         ("a: {<<: 5}", "is not YAML"),
         ("a: " + "x" * 600_000, "longer than 500,000"),
-        ("a: 1\n---\nb: 2", "another document"),
+        ("a: 1\n---\nb: 2", "second document"),
         ("? [a, b]\n: c", "has a list or mapping as a key"),
         ("a: \ud800", "is not YAML"),
         ("", "must be a mapping"),

@@ -124,9 +124,9 @@ def test_a_threshold_that_fits_is_accepted(fields: str) -> None:
         ("[alice]", "[alice, alice]", 25, "entry 2, 'alice', is written twice"),
         ("[alice]", f"[{'a' * 257}]", 25, "give a text of 1 to 256 characters"),
         ("[alice]", "alice", 25, "give a list of user ids"),
-        ("flag: f", "flag: f\nstale_after: 0s", 1, "stale_after must be at least 1s"),
-        ("flag: f", "flag: f\nwatch_interval: 30d", 1, "watch_interval must be from 1s to 5m"),
-        ("flag: f", "flag: f\nblind_after: 1s", 1, "must be from one watch_interval, 2s"),
+        ("flag: f", "flag: f\nstale_after: 0s", 3, "stale_after must be at least 1s"),
+        ("flag: f", "flag: f\nwatch_interval: 30d", 3, "watch_interval must be from 1s to 5m"),
+        ("flag: f", "flag: f\nblind_after: 1s", 3, "must be from one watch_interval, 2s"),
         ("flag: f", "flag: f\nalpha: 1.2x", 3, "'1.2x' is not a share"),
         ("flag: f", "flag: f\nalpha: 50ms", 3, "'50ms' is not a share"),
         ("flag: f", "flag: {{ x }}", 2, "put {{ … }} in quotes"),
@@ -149,10 +149,18 @@ def test_a_threshold_that_fits_is_accepted(fields: str) -> None:
         ("flag: f", "flag: f\nfreezes: [{name: x, days: sat, hours: 12}]", 3, "hours"),
         ("flag: f", "flag: f\nrollbacks: {graceful: {percentages: [25, 50, 0]}}", 3, "must fall"),
         ("flag: f", "flag: f\nrollbacks: {graceful: {watch: 0s}}", 3, "watch must be longer than"),
+        ("hold: 48h", "hold: 48", 28, "48 has no unit; write for example 48s or 48m"),
+        ("percentage: 25", "percentage: 0.25", 24, "0.25 is ambiguous; write 0.25% or, as a share, 25%"),
+        ("percentage: 25", "percentage: ~", 24, "has no value"),
+        ("flag: f", "flag: f\nrollbacks: {graceful: {percentages: [0.5, 0]}}", 3, "0.5 is ambiguous"),
+        (GATE, "{metric: latency, threshold: 500, window: 5m}\n", GATE_LINE, "500ms or 500s"),
+        ("    title: Ramp", "\ttitle: Ramp", 22, "is indented by a tab; write spaces"),
+        ("    title: Ramp", "\u00a0   title: Ramp", 22, "by the character U+00A0; write spaces"),
+        ("flag: f", "flag: f\n<<: {alpha: 5%}\n<<: {}", 4, "write <<: [*a, *b]"),
         ("flag: f", '"fl\\eag": f', 2, "control character U+001B"),
         ("metrics:", "metrics: !env", 3, "has the tag !env; remove it"),
-        ("deadline: 50h", "deadline: 50h\n    stable_for: 3d", 21, "stable_for must not be longer"),
-        ("interval: 10m\n    hold: 48h", "interval: 3d\n    hold: 48h", 21, "no check would come"),
+        ("deadline: 50h", "deadline: 50h\n    stable_for: 3d", 30, "stable_for must not be longer"),
+        ("interval: 10m\n    hold: 48h", "interval: 3d\n    hold: 48h", 27, "no check would come"),
         ("[alice]", f"[{', '.join(f'u{n}' for n in range(10_001))}]", 25, "the most is 10000"),
         (
             f"{GATE}",
@@ -222,11 +230,25 @@ def test_every_expression_is_parsed(query: str, words: str) -> None:
 @pytest.mark.parametrize("percentage", [0, 0.01, 33.33, 33.333, 99.999, 100, 100.01, -1])
 def test_lint_accepts_a_percentage_exactly_when_the_store_does(percentage: float) -> None:
     """One rule for both: what lint passes, no write refuses three hours later."""
-    text = PLAN.replace(RAMP, f"percentage: {percentage}")
+    text = PLAN.replace(RAMP, f"percentage: {percentage}%")
     if percentage_problem(percentage):
         assert any("percentage" in one for one in problems(text))
     else:
         assert parse_plan(text).step("ramp").percentage == percentage
+
+
+@pytest.mark.parametrize(
+    ("users", "words"),
+    [
+        ('["ada", "ada\\u200b"]', "holds U+200B, which nobody sees"),
+        ('["caf\\u00e9", "cafe\\u0301"]', "looks like an earlier entry"),
+        ('["\\u0430da"]', "mixes Cyrillic and Latin letters"),
+    ],
+)
+def test_a_user_id_that_looks_like_another_is_refused(users: str, words: str) -> None:
+    """Nobody with the id that people read would be treated."""
+    found = problems(PLAN.replace("[alice]", users, 1))
+    assert any(words in one for one in found), found
 
 
 def test_a_library_scenario_whose_fault_begins_after_the_plan_is_refused() -> None:

@@ -64,9 +64,9 @@ def test_a_good_plan_is_read() -> None:
     ("old", "new", "line", "what"),
     [
         ("interval: 10m", "interval: 10q", 12, "steps[0].interval: '10q' is not a duration"),
-        ("interval: 10m", "interval: 0s", 8, "interval must be at least 1s"),
-        ("deadline: 2h", "deadline: 2m", 8, "deadline must not be shorter than hold"),
-        ("hold: 1h", "hold: 1h\n    initial_delay: 2h", 8, "initial_delay must not be longer"),
+        ("interval: 10m", "interval: 0s", 12, "interval must be at least 1s"),
+        ("deadline: 2h", "deadline: 2m", 14, "deadline must not be shorter than hold"),
+        ("hold: 1h", "hold: 1h\n    initial_delay: 2h", 14, "initial_delay must not be longer"),
         ("hold: 1h", "hold: 1h\n    hold: 2h", 14, "steps[0].hold: is written twice"),
         ("title: One", "titel: One", 9, "steps[0].titel: is not a known field; do you mean title?"),
         (
@@ -107,7 +107,7 @@ def test_a_good_plan_is_read() -> None:
         ),
         ("{metric: errors, cohort", "{metric: errs, cohort", 6, "baselines[0].metric: 'errs'"),
         ("threshold: 1%", "threshold: low", 16, "'low' is not a threshold"),
-        ("threshold: 1%", "threshold: 1%, dry_run: true", 8, "at least one gate without dry_run"),
+        ("threshold: 1%", "threshold: 1%, dry_run: true", 15, "at least one gate without dry_run"),
         ("threshold: 1%", "threshold: 1%, floor: 5%", 16, "floor belongs to baseline"),
         ("threshold: 1%", "threshold: 1%, kind: baseline", 16, "no earlier step records one"),
         (
