@@ -11,7 +11,7 @@ import httpx
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import AuthenticationError, RedisError, ResponseError
+from redis.exceptions import AuthenticationError, NoPermissionError, RedisError, ResponseError
 
 from sluice.cli.context import Context
 from sluice.cli.errors import CliError, Exit
@@ -203,16 +203,26 @@ def to_cli_error(error: FlagError, redis_url: str) -> CliError:
             f"Redis at {address} refuses the password, or the lack of one; "
             "set REDIS_URL=redis://USER:PASSWORD@HOST:PORT/0"
         )
+    elif isinstance(error.__cause__, NoPermissionError):
+        address = without_password(redis_url)
+        message = (
+            f"{message.rstrip('.')}. {address} answers, but its user lacks the right: nothing has "
+            "changed, and processes with their own users serve on. Set REDIS_URL with a user that has "
+            "a writer's rights (docs/flags.md)"
+        )
     elif isinstance(error.__cause__, ResponseError):
         address = without_password(redis_url)
         message = (
             f"{message.rstrip('.')}. {address} answers, but refuses this. While it takes no "
-            "writes, processes serve what they serve when stale: nobody is treated unless on_stale is "
-            "hold. Repair it, or set REDIS_URL to the primary"
+            "writes, processes that follow it serve what they serve when stale: nobody is treated unless "
+            "on_stale is hold. Repair it, or set REDIS_URL to the primary"
         )
     elif isinstance(error, FlagStoreError):
         address = without_password(redis_url)
-        message = f"{message.rstrip('.')}. Address: {address}; start it with `sluice up`, or set REDIS_URL"
+        message = (
+            f"{message.rstrip('.')}. Address: {address}; start it with `sluice up`, or set REDIS_URL. "
+            "Processes that do not reach it either treat nobody after their lease, unless on_stale is hold"
+        )
     return CliError(message, EXIT_CODES.get(type(error), Exit.FAILED))
 
 

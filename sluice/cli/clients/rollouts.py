@@ -134,7 +134,7 @@ class Rollouts:
     async def fetch_environment(self, flag: str) -> str:
         """Return the environment of the rollout's flag; needs no worker."""
         described = await self._await_answer(flag, self._handle(flag).describe())
-        return await described.memo_value(ENVIRONMENT_MEMO, "default")
+        return str(await described.memo_value(ENVIRONMENT_MEMO, "default"))
 
     async def resolve_flag(self, flag: str | None) -> str:
         """Return ``flag``, or without it the flag of the only running rollout."""
@@ -167,7 +167,7 @@ class Rollouts:
         update = self._handle(flag).execute_update(str(verb), command, result_type=Acknowledgement)
         try:
             async with asyncio.timeout(seconds):
-                return await self._await_answer(flag, update, None)
+                return await self._await_answer(flag, update, verb)
         except WorkflowUpdateFailedError as error:
             raise CliError(f"{verb} refused: {_rejection_reason(error)}") from error
         except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError) as error:
@@ -202,22 +202,33 @@ class Rollouts:
                 no_answer = f"{no_answer} {record}"
         return f"{no_answer} Until then `sluice kill {flag}` takes the flag to 0 %."
 
-    async def _explain_delay(self, flag: str, verb: Verb) -> str:
-        """Return the cause of an update without an answer: slow work, or an absent worker."""
+    async def _explain_delay(self, flag: str, verb: Verb | None) -> str:
+        """Return the cause of a missing answer to an update: slow work, or an absent worker."""
+        if verb is None or verb is Verb.ABORT:  # an abort falls back at once
+            return await self._explain_silence(
+                flag, f"{NO_WORKER} {MAY_STILL_RUN}" if verb else NO_WORKER
+            )
+        silence, waiting_for = await asyncio.gather(
+            self._explain_silence(flag, f"{NO_WORKER} {MAY_STILL_RUN}"), self._current_wait(flag)
+        )
+        if not waiting_for:
+            return silence
+        return (
+            f"{verb} is not done yet, and the worker goes on with it (now: {waiting_for}). "
+            "`sluice doctor` names a flag store that does not take it; `sluice status` shows the end."
+        )
+
+    async def _current_wait(self, flag: str) -> str:
+        """Return what the worker waits for; empty when no worker answers."""
         query = self._handle(flag).query("get_waiting", result_type=cast("type[Any]", WaitingFor))
         with suppress(RPCError, TimeoutError, WorkflowQueryFailedError, WorkflowQueryRejectedError):
             async with asyncio.timeout(EXPLANATION_SECONDS_MAX):
-                waiting, _ = await query
-                return (
-                    f"{verb} is not done yet; the worker goes on with it (now: {waiting}). If the flag "
-                    "store does not take it, `sluice doctor` names the cause. `sluice status` shows the end."
-                )
-        return await self._explain_silence(flag, f"{NO_WORKER} {MAY_STILL_RUN}")
+                waiting_for, _ = await query
+                return str(waiting_for)
+        return ""
 
-    async def _await_answer(
-        self, flag: str, question: Awaitable[T], no_answer: str | None = NO_WORKER
-    ) -> T:
-        """Return the answer; a timeout is raised as it is where ``no_answer`` is None."""
+    async def _await_answer(self, flag: str, question: Awaitable[T], verb: Verb | None = None) -> T:
+        """Return the answer; ``verb`` is that of an update."""
         try:
             async with asyncio.timeout(ANSWER_TIMEOUT_SECONDS):
                 return await question
@@ -231,11 +242,11 @@ class Rollouts:
             raise CliError(f"The rollout of {flag} can't answer: {cause}") from error
         except RPCError as error:
             if error.status in (RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED):
-                cause = await self._explain_silence(flag, no_answer)
+                cause = await self._explain_delay(flag, verb)
                 raise CliError(cause, Exit.UNREACHABLE) from error
             raise _to_cli_error(flag, error) from error
         except TimeoutError as error:
-            cause = await self._explain_silence(flag, no_answer)
+            cause = await self._explain_delay(flag, verb)
             raise CliError(cause, Exit.UNREACHABLE) from error
 
 

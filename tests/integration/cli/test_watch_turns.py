@@ -78,7 +78,9 @@ async def test_a_watch_without_worker_is_named_with_its_true_age(temporal_addres
     runner = UnsandboxedWorkflowRunner()
     handle = await client.start_workflow("Watched", args=[1, 0], id=name, task_queue=queue)
     async with Worker(client, task_queue=queue, workflows=[Watched], workflow_runner=runner):
-        while not (await handle.describe()).raw_description.pending_activities:
+        for _ in range(100):
+            if (await handle.describe()).raw_description.pending_activities:
+                break
             await asyncio.sleep(0.05)
     assert await fetch_watch_turn(client, name) is None, "a worker may take it at once"
     later = datetime.now(UTC) + timedelta(minutes=3)
