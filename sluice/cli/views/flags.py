@@ -110,7 +110,12 @@ def _latch_rows(flag: FlagState) -> list[tuple[str, RenderableType]]:
         return []
     if flag.is_killed_by_person:
         return [("killed by", Text(f"a person: only `sluice flags unkill {flag.name}` clears it"))]
-    return [("killed by", Text(f"its rollout: a retry, or `sluice flags unkill {flag.name}`, clears it"))]
+    return [
+        (
+            "killed by",
+            Text(f"its rollout: a retry, or `sluice flags unkill {flag.name}`, clears it"),
+        )
+    ]
 
 
 def process_table(name: str, views: Sequence[ProcessPoll]) -> RenderableType:

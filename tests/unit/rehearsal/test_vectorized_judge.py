@@ -39,7 +39,7 @@ def gates(draw: st.DrawFn) -> Gate:
         threshold=draw(st.sampled_from([0.0, 0.1, 1.0])),
         direction=draw(st.sampled_from(["below", "above"])),
         floor=draw(st.sampled_from([None, 1.0])) if relative else None,
-        window=60,
+        window=timedelta(seconds=60),
         min_samples=draw(st.sampled_from([0, 10])),
         on_no_data=draw(st.sampled_from(["hold", "fail"])),
         on_inconclusive=draw(st.sampled_from(["hold", "fail"])),
@@ -113,7 +113,9 @@ def test_whatever_fails_is_beyond_the_screen(
 
 def test_a_row_of_failures_counts_whole_windows_and_success_ends_it() -> None:
     """Looks that share a window are one failure; what could not be judged does not end the row."""
-    gate = Gate(name="errors", metric="m", threshold=1, window=120, consecutive=3)
+    gate = Gate(
+        name="errors", metric="m", threshold=1, window=timedelta(seconds=120), consecutive=3
+    )
     rng = np.random.default_rng(5)
     codes = rng.choice([0, 1, 3, 3, 3, 3, 3, 3], 400).astype(np.int8)
     runs: dict[str, FailureRun] = {}
