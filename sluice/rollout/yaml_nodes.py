@@ -152,7 +152,7 @@ def _scalar_problem(node: yaml.ScalarNode) -> str:
             f"{node.value!r} is not a decimal number: YAML readers disagree about its value; "
             "write it without leading zero, prefix or underscore, or put text in quotes"
         )
-    if not node.style and node.tag.endswith(":null"):
+    if not node.style and not node.value:
         return "has no value; write one, or remove the line"
     if node.tag.endswith((":int", ":float")) and len(node.value) > DIGITS_MAX:
         return f"is a number of {len(node.value):,} digits; write a smaller one"
@@ -174,9 +174,9 @@ def _require_limits(text: str, kind: str) -> None:
     if len(text) > BYTES_MAX:
         raise PlanError((Diagnostic(None, kind, f"is longer than {BYTES_MAX:,} characters"),))
     if match := _FOREIGN_INDENTATION.search(text):
-        line = text.count("\n", 0, match.start(1)) + 1
+        number = text.count("\n", 0, match.start(1)) + 1
         problem = f"is indented by the character U+{ord(match[1]):04X}; write spaces"
-        raise PlanError((Diagnostic(line, kind, problem),))
+        raise PlanError((Diagnostic(number, kind, problem),))
     counter = _NodeCounter()
     for event in yaml.parse(text, Loader=_PlainLoader):
         if problem := counter.add(event):

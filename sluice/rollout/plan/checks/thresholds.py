@@ -46,6 +46,11 @@ def check_percentages(plan: RolloutPlan, data: Any) -> Iterator[Problem]:  # noq
     places += [("rollbacks", "graceful", "percentages", index) for index in range(levels)]
     for place in places:
         raw_value = _look_up(data, place)
+        if raw_value is None and "percentage" in _step(data, place):
+            yield (
+                place,
+                "is null; write a number, or remove the line to leave the users as they are",
+            )
         value = (
             parse_percentage(raw_value) if threshold_form(raw_value) is ThresholdForm.NUMBER else 0
         )
@@ -94,6 +99,11 @@ def _absolute_problem(gate: Gate, unit: str, raw_value: object, form: ThresholdF
 
 def _is_long(gate: Gate, raw_value: object) -> bool:
     return gate.kind is not GateKind.TREND and abs(parse_threshold(raw_value)) > _BARE_SECONDS_MAX
+
+
+def _step(data: Any, place: Location) -> Any:  # noqa: ANN401  YAML is anything
+    """Return the step of a place in one as the file writes it."""
+    return _look_up(data, place[:2]) if place[0] == "steps" else ()
 
 
 def _look_up(data: Any, place: Location) -> object:  # noqa: ANN401  YAML is anything

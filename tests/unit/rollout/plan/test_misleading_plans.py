@@ -151,7 +151,7 @@ def test_a_threshold_that_fits_is_accepted(fields: str) -> None:
         ("flag: f", "flag: f\nrollbacks: {graceful: {watch: 0s}}", 3, "watch must be longer than"),
         ("hold: 48h", "hold: 48", 28, "48 has no unit; write for example 48s or 48m"),
         ("percentage: 25", "percentage: 0.25", 24, "0.25 is ambiguous; write 0.25% or, as a share, 25%"),
-        ("percentage: 25", "percentage: ~", 24, "has no value"),
+        ("percentage: 25", "percentage: ~", 24, "is null; write a number"),
         ("flag: f", "flag: f\nrollbacks: {graceful: {percentages: [0.5, 0]}}", 3, "0.5 is ambiguous"),
         (GATE, "{metric: latency, threshold: 500, window: 5m}\n", GATE_LINE, "500ms or 500s"),
         ("    title: Ramp", "\ttitle: Ramp", 22, "is indented by a tab; write spaces"),
