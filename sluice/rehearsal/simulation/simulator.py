@@ -50,7 +50,8 @@ class Simulation(SimulatedWorld):
         for number in range(2 * DECISIONS_MAX):
             if self.state.has_ended:
                 return
-            if number == DECISIONS_MAX:  # a person ends it in any state
+            if number >= DECISIONS_MAX and self.state.abort is None:
+                # A person ends it in any state, and again where a reset took the abort back.
                 self.apply_command(Verb.ABORT, OPERATOR)
             await self.inject_event()
             decision = decide(self.state, self.now)
