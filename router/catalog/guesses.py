@@ -4,12 +4,14 @@ They rest on names and statistics. A wrong guess costs a person one line of the 
 """
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from router.catalog.english import EnglishWords
-from router.catalog.identifiers import singular, words_of
-from router.catalog.model import TEMPORAL, TEXTUAL, TIME_UNITS, CatalogColumn, CatalogKind
+from router.catalog.identifiers import phrase_of, singular, words_of
+from router.catalog.model import TEMPORAL, TEXTUAL, TIME_UNITS, Catalog, CatalogColumn, CatalogKind
+from router.catalog.word_forms import base_form
 
 _PERSON_NAMES = (
     ("first", "last"),
@@ -196,7 +198,12 @@ def is_person_kind(kind: CatalogKind, english: EnglishWords) -> bool:
     if {"firstname", "lastname"} <= names or names & _PERSONAL:
         return True
     head = kind.words[0].split()[-1] if kind.words else words_of(kind.source)[-1]
-    return english.is_person(singular(head))
+    collective = head in _COLLECTIVE and len(words_of(kind.source.rpartition(".")[2])) == 1
+    return collective or english.is_person(singular(head))
+
+
+_COLLECTIVE = frozenset(("staff", "personnel", "crew"))
+"""Nouns for several people."""
 
 
 _PERSONAL = frozenset(
@@ -206,3 +213,17 @@ _PERSONAL = frozenset(
     )
 )
 """Columns that people have."""
+
+
+def verbs_of_people(
+    catalog: Catalog, kinds: Iterable[str], english: EnglishWords
+) -> dict[str, dict[str, float]]:
+    """Return what people of a kind do, in base form: customers are buyers, and "buy"."""
+    kinds_by_verb: dict[str, dict[str, float]] = defaultdict(dict)
+    for name in kinds:
+        head = (catalog.kinds[name].words or (phrase_of(name),))[0].split()[-1]
+        for related_word, weight in english.related_words(singular(head), "n").items():
+            for verb in english.verbs(related_word) if related_word.endswith(("er", "or")) else ():
+                base = base_form(verb, english.irregular)
+                kinds_by_verb[base][name] = max(weight, kinds_by_verb[base].get(name, 0.0))
+    return kinds_by_verb

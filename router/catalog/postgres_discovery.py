@@ -156,7 +156,7 @@ def _facts(
         distinct=distinct if distinct is not None else (len(set(sampled)) or None),
         nulls=None if row["null_frac"] is None else round(row["null_frac"], 3),
         samples=tuple(value[:SAMPLE_CHARS] for value in values[:SAMPLES]),
-        unit=_unit(kind, row["name"], sampled),
+        unit=_unit(kind, (row["name"], *described_words(row["description"])), sampled),
     )
     width = row["avg_width"] or (sum(map(len, sampled)) / len(sampled) if sampled else 0)
     unique = [row["name"]] in keys or row["n_distinct"] == -1
@@ -179,8 +179,8 @@ def _distinct(estimate: float | None, rows: int | None) -> int | None:
     return int(estimate if estimate >= 0 else -estimate * (rows or 0))
 
 
-def _unit(kind: ColumnType, name: str, sampled: Sequence[str]) -> str:
-    if kind == "integer" and _are_years(name, sampled):
+def _unit(kind: ColumnType, names: Sequence[str], sampled: Sequence[str]) -> str:
+    if kind == "integer" and any(_are_years(name, sampled) for name in names):
         return "year"
     if kind == "text":
         return unit_of_text(sampled)
@@ -191,7 +191,25 @@ def _are_years(name: str, sampled: Sequence[str]) -> bool:
     numbers = [int(value) for value in sampled if value.isdigit()]
     in_range = bool(numbers) and all(number in _YEARS for number in numbers)
     words = phrase_of(name).split()
-    return "year" in words or (in_range and words[-1] in ("released", "born", "founded", "died"))
+    return "year" in words or (in_range and words[-1] in _YEARLY)
+
+
+_YEARLY = frozenset(
+    [
+        "released",
+        "born",
+        "founded",
+        "died",
+        "since",
+        "built",
+        "opened",
+        "established",
+        "launched",
+        "started",
+        "joined",
+    ]
+)
+"""Last words of columns whose numbers from 1000 to 2100 are years."""
 
 
 async def _samples(

@@ -16,13 +16,13 @@ from importlib.resources import files
 from router.catalog.folding import fold_text
 from router.catalog.identifiers import words_of
 from router.catalog.model import Catalog, CatalogLink
+from router.catalog.spelling import LETTERS_MIN, Spelling
 
 CATEGORIES_MAX = 60
 """Up to this many distinct values, a column holds categories: its values are words of the field."""
 PHRASE_WORDS_MAX = 9
 CALLERS_MAX = 32
 """Indexes of single tenants or users that are kept."""
-TYPO_LETTERS_MIN = 4
 _ARTICLE = re.compile(r"^(?:the|a|an) (?=\w)")
 _TAIL = re.compile(r"\s*(?:[\[(].*[\])]|\s[-–:/]\s.*)\s*$")
 
@@ -86,11 +86,7 @@ class ValueIndex:
                     self._add_values(catalog, name, column_values)
         words = {word for phrase in self._entries for word in phrase.split()}
         self._words = frozenset(words)
-        self._typos: dict[str, list[str]] = defaultdict(list)
-        for word in words:
-            if len(word) >= TYPO_LETTERS_MIN and not word.isdigit():
-                for variant in deletions(word):
-                    self._typos[variant].append(word)
+        self.corrections = Spelling(words).corrections
         self.words_max = max((phrase.count(" ") + 1 for phrase in self._entries), default=0)
 
     def _seen_by(self, caller: frozenset[tuple[str, str]]) -> "ValueIndex":
@@ -135,17 +131,6 @@ class ValueIndex:
         """Return True where some value contains the folded word."""
         return word in self._words
 
-    def corrections(self, word: str) -> list[str]:
-        """Return the words of values that are one edit away from ``word``."""
-        if len(word) < TYPO_LETTERS_MIN:
-            return []
-        neighbours = {
-            known for variant in deletions(word) for known in self._typos.get(variant, ())
-        }
-        return sorted(
-            known for known in neighbours if abs(len(known) - len(word)) <= 1 and known != word
-        )
-
     def _add_values(self, catalog: Catalog, name: str, values: ColumnValues) -> None:
         """Add the values of a kind, or of a link; what the catalogue hides is passed over."""
         if name in catalog.visible_kinds:
@@ -161,6 +146,8 @@ class ValueIndex:
         name = values.columns == facts.title or values.columns[0] in facts.title
         about = set(words_of(values.columns[0]))
         codes: Mapping[str, tuple[str, ...]] = self._codes if about & _COUNTRY and not name else {}
+        if about & _LANGUAGE and not name:
+            codes = {row[0]: _LANGUAGES.get(row[0][:2].lower(), ()) for row in values.values}
         if about & _STATE and _are_states([row[0] for row in values.values if row[0]]):
             codes = _STATES
         for row in values.values:
@@ -224,7 +211,7 @@ def _parts(title: str) -> Iterator[tuple[str, float]]:
     words = fold_text(title).split()
     if 1 < len(words) <= PART_WORDS_MAX:
         for word in {words[0], words[-1]}:
-            if len(word) >= TYPO_LETTERS_MIN and not word.isdigit():
+            if len(word) >= LETTERS_MIN and not word.isdigit():
                 yield word, PART
 
 
@@ -238,10 +225,10 @@ _STATES: Mapping[str, tuple[str, ...]] = {
 STATES_SHARE = 0.8
 """Share of a column's values that must be such codes: "CA" is Canada elsewhere."""
 _STATE = frozenset(("state", "province", "region"))
+_LANGUAGE = frozenset(("language", "lang", "locale"))
+_LANGUAGES: Mapping[str, tuple[str, ...]] = {
+    code: (name,) for code, name in _REGIONS["languages"].items()
+}
+"""Names of languages by their code in ISO 639-1."""
 _FEMALE, _MALE = ("female", "woman", "women", "girl"), ("male", "man", "men", "boy")
 _SEXES = {"f": _FEMALE, "female": _FEMALE, "w": _FEMALE, "m": _MALE, "male": _MALE}
-
-
-def deletions(word: str) -> set[str]:
-    """Return the word and each form of it without one letter (SymSpell, Garbe 2012)."""
-    return {word, *(word[:place] + word[place + 1 :] for place in range(len(word)))}

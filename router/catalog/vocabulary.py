@@ -10,14 +10,13 @@ from functools import lru_cache
 from typing import Literal
 
 from router.catalog.english import EnglishWords
-from router.catalog.guesses import is_person_kind
+from router.catalog.guesses import is_person_kind, verbs_of_people
 from router.catalog.hierarchy import HIERARCHY, UNDER, superior_end
 from router.catalog.identifiers import (
     kind_phrases,
     parts_of,
     phrase_of,
     singular,
-    without_id,
     words_of,
 )
 from router.catalog.model import (
@@ -28,6 +27,7 @@ from router.catalog.model import (
     is_flag_column,
     is_temporal,
 )
+from router.catalog.spelling import Spelling
 from router.catalog.word_forms import abbreviates, base_form, other_names, shares_stem
 
 Sort = Literal["kind", "column", "link", "role"]
@@ -87,6 +87,8 @@ _COMPOUNDS = {
 }
 ABBREVIATED, SHORTENED, STEM = 0.85, 0.7, 0.85
 """Factors: a name abbreviates a word; the same, the name being a word; both share a stem."""
+MISSPELT, MISSPELT_MIN = 0.9, 5
+"""Factor of a name that a word has but for one edit, and the fewest letters of such a word."""
 STRANGE = 0.65
 """Factor of another word for a flag: a wrong one would hide rows."""
 _TIME_PARTS = frozenset(["date", "datetime", "time", "timestamp", "at", "on"])
@@ -137,7 +139,7 @@ class Vocabulary:
         )
         for link in catalog.visible_links.values():
             self._add_link(link, english)
-        self.person_verbs = _person_verbs(catalog, self.person_kinds, english)
+        self.person_verbs = verbs_of_people(catalog, self.person_kinds, english)
         self._parts = _abbreviations(catalog, english)
         self.hidden = frozenset(
             " ".join(map(singular, phrase.split()))
@@ -145,6 +147,8 @@ class Vocabulary:
             if not any(term.exact for term in self._terms.get(self._key(phrase), {}).values())
         )
         self.words_max = max((key.count(" ") + 1 for key in self._terms), default=1)
+        self._english = english
+        self._spelling = Spelling(key for key in self._terms if self._names_exactly(key))
         self.lemma = lru_cache(maxsize=32_768)(self._lemma)
         self.derived = lru_cache(maxsize=4096)(self._derive_terms)
 
@@ -156,6 +160,17 @@ class Vocabulary:
         if len(words) == 1 and all(term.weight < HEAD for term in terms):
             terms += self.derived(words[0])
         return sorted(terms, key=lambda term: -term.weight)
+
+    def find_misspelt(self, word: str) -> list[Term]:
+        """Return what a word that English lacks names exactly but for one edit: "studnets"."""
+        if len(word) < MISSPELT_MIN or any(map(self._english.knows, self._english.base(word))):
+            return []
+        near = self._spelling.corrections(self.lemma(word))
+        terms = (term for key in near for term in self._terms[key].values() if term.exact)
+        return [replace(term, weight=term.weight * MISSPELT) for term in terms]
+
+    def _names_exactly(self, key: str) -> bool:
+        return any(term.exact for term in self._terms[key].values())
 
     def _derive_terms(self, word: str) -> tuple[Term, ...]:
         """Return the meanings of parts of names that abbreviate a word or share its stem."""
@@ -174,10 +189,6 @@ class Vocabulary:
 
     def _key(self, phrase: str) -> str:
         return " ".join(self._lemma(word) for word in phrase.split())
-
-    def lemmas(self) -> frozenset[str]:
-        """Every word of the vocabulary in its base form."""
-        return frozenset(word for key in self._terms for word in key.split())
 
     def _lemma(self, word: str) -> str:
         return base_form(word, self._irregular)
@@ -248,6 +259,8 @@ class Vocabulary:
         for phrase in dict.fromkeys((*names, *link.words, *link.reverse_words)):
             self._add(phrase, base)
             words = phrase.split()
+            if words[-1] == "of" and link.start != link.end and english.is_person(words[0]):
+                self._add(phrase, Term("role", link.start, NAME, link=link.id))  # "directors of"
             for word in [word for word in words if word not in _GENERIC] or words:
                 self._add_link_word(word, link, english)
         if link.start == link.end and superior_end(link) is not None:
@@ -270,20 +283,6 @@ class Vocabulary:
             self._add(word, Term("role", link.start, weight, link=link.id))
 
 
-def _person_verbs(
-    catalog: Catalog, kinds: Iterable[str], english: EnglishWords
-) -> dict[str, dict[str, float]]:
-    """Return what people of a kind do, in base form: customers are buyers, and "buy"."""
-    kinds_by_verb: dict[str, dict[str, float]] = defaultdict(dict)
-    for name in kinds:
-        head = (catalog.kinds[name].words or (phrase_of(name),))[0].split()[-1]
-        for related_word, weight in english.related_words(singular(head), "n").items():
-            for verb in english.verbs(related_word) if related_word.endswith(("er", "or")) else ():
-                base = base_form(verb, english.irregular)
-                kinds_by_verb[base][name] = max(weight, kinds_by_verb[base].get(name, 0.0))
-    return kinds_by_verb
-
-
 def _abbreviations(catalog: Catalog, english: EnglishWords) -> dict[str, dict[str, float]]:
     """Return the parts of names by first letter, each with the factor of what it abbreviates."""
     parts: dict[str, dict[str, float]] = defaultdict(dict)
@@ -291,8 +290,3 @@ def _abbreviations(catalog: Catalog, english: EnglishWords) -> dict[str, dict[st
         for part in {part for identifier in (name, *kind.visible) for part in parts_of(identifier)}:
             parts[part[0]][part] = SHORTENED if english.knows(part) else ABBREVIATED
     return parts
-
-
-def link_words(link: CatalogLink) -> tuple[str, ...]:
-    """Return the words of a link's name: those of a key column without its ending."""
-    return without_id(link.name)

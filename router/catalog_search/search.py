@@ -18,7 +18,7 @@ from router.intent import Intent
 from router.llm import LanguageModel
 from router.observability import trace
 from router.question.form import QuestionForm
-from router.question.modifiers import asks_how_to, unapplied_words
+from router.question.language.text_questions import asks_how_to, unapplied_words
 from router.question.reading import QuestionReading
 from router.question.validation import validate_form
 from router.question.wording import interpretation

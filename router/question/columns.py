@@ -117,9 +117,13 @@ class ColumnFinder:
         columns = [name for name in self.numeric(kind) if not _UNMEASURED & {*words_of(name)[-1:]}]
         for word in _MEASURES:
             for name in columns:
-                if word in words_of(name):
+                if word in self._named_words(kind, name):
                     return name, 0.6
         return (columns[0], 0.5) if len(columns) == 1 else None
+
+    def _named_words(self, kind: str, column: str) -> set[str]:
+        names = self._catalog.kinds[kind].columns[column].words
+        return {*words_of(column), *(word for name in names for word in name.split())}
 
     def mentioned_columns(
         self, target: str, mentions: Mentions, around: tuple[int, int], allowed: str

@@ -5,14 +5,12 @@ them. Each that no condition, order or aggregate took up is returned in the ques
 """
 
 from collections.abc import Collection, Iterator
-from datetime import date
 
 from router.catalog.identifiers import phrase_of, singular, words_of
 from router.catalog.model import CatalogKind
 from router.question.draft import Draft
 from router.question.far_ends import PLACES, Candidate, asks_for_others
 from router.question.form import AllCondition, AnyCondition, Condition, ValueCondition, walk
-from router.question.language.dates import date_ranges
 from router.question.language.grammar import (
     EXTREMES,
     FUNCTION_WORDS,
@@ -24,7 +22,7 @@ from router.question.language.grammar import (
     superlative,
 )
 from router.question.language.mentions import Mentions
-from router.question.language.tokens import tokens_of
+from router.question.language.text_questions import PLAIN
 
 LIGHT = 0.25
 NAMED_MIN = 0.6
@@ -32,7 +30,6 @@ NAMED_MIN = 0.6
 SPOKEN_MIN = 0.3
 """What must speak for a kind that no word names, such as a person behind "who"."""
 HIDDEN_WORDS_MAX = 4
-_PLAIN = frozenset(("first", "last", "late", "early", "best", "good"))
 
 
 def is_content(word: str) -> bool:
@@ -65,15 +62,27 @@ def kind_names(mentions: Mentions) -> set[int]:
 _ASKING = frozenset(("what", "which"))
 
 
-def is_unspoken(draft: Draft, candidate: Candidate) -> bool:
+def is_unspoken(draft: Draft, candidate: Candidate, mentions: Mentions) -> bool:
     """Return True where nothing in the question is about rows of the kind that answers."""
-    own = bool(draft.root.conditions or draft.select or draft.measures or draft.negated)
+    shown = draft.order is None and bool(draft.select)
+    own = shown or bool(draft.root.conditions or draft.measures or draft.negated)
     ordered = draft.order is not None and not draft.order.measure.path
+    ordered = ordered and _names_measure(draft, mentions)
     summed = draft.aggregate is not None and draft.aggregate.column is not None
     return (
         candidate.mention is None
-        and candidate.prior < SPOKEN_MIN
+        and candidate.prior <= SPOKEN_MIN
         and not (own or ordered or summed)
+    )
+
+
+def _names_measure(draft: Draft, mentions: Mentions) -> bool:
+    """Return True where words name the column that orders the rows: "the highest freight"."""
+    measured = draft.kind, draft.order.measure.column if draft.order else None
+    return any(
+        (term.kind, term.column) == measured and term.weight >= NAMED_MIN
+        for mention in mentions.terms
+        for term in mention.of("column")
     )
 
 
@@ -83,7 +92,7 @@ def taken_words(draft: Draft, mentions: Mentions, candidate: Candidate) -> Itera
     if mention is not None and term is not None and not term.exact and term.weight < NAMED_MIN:
         words = mentions.words(mention.start, mention.end)
         yield f"{words} (taken for {phrase_of(candidate.kind)})"
-    if is_unspoken(draft, candidate):
+    if is_unspoken(draft, candidate, mentions):
         yield f"what is asked for (taken for {phrase_of(candidate.kind)})"
 
 
@@ -103,37 +112,12 @@ def unused_modifiers(draft: Draft, mentions: Mentions, hidden: Collection[str]) 
             continue
         if token.folded in _DETERMINERS and _names_asked(draft, mentions, place + 1):
             continue
+        if token.folded == "still" and not _states(draft, mentions, place + 1):
+            unused.append(token.text)
         graded = token.folded in EXTREMES or superlative(token.folded) is not None
-        if token.folded in MODIFIERS or (graded and token.folded not in _PLAIN):
+        if token.folded in MODIFIERS or (graded and token.folded not in PLAIN):
             unused.append(token.text)
     return list(dict.fromkeys(unused))
-
-
-def asks_how_to(question: str) -> bool:
-    """Return True for "how to" and "how do I", which ask for a text."""
-    words = [token.folded for token in tokens_of(question)[:3]]
-    does = words[:1] == ["how"] and words[1:2] in (["do"], ["can"], ["should"])
-    return words[:2] == ["how", "to"] or (does and words[2:] in (["i"], ["we"], ["you"]))
-
-
-def unapplied_words(question: str, today: date) -> list[str]:
-    """Return what a search by meaning cannot apply to a question for rows: a count, a superlative, a time.
-
-    "How do I sort by the latest date" asks for a text and loses nothing.
-    """
-    tokens = tokens_of(question)
-    words = [token.folded for token in tokens]
-    counts = words[1:2] in (["many"], ["much"])
-    if words[:1] == ["why"] or (words[:1] == ["how"] and not counts):
-        return []
-    found = ["how many"] if words[:2] == ["how", "many"] else []
-    found += [
-        token.text
-        for token in tokens
-        if (superlative(token.folded) is not None or token.folded in EXTREMES)
-        and token.folded not in _PLAIN
-    ]
-    return found + [question[slice(*each.place)] for each in date_ranges(question, today)]
 
 
 def clause_words(draft: Draft, mentions: Mentions) -> Iterator[str]:
@@ -207,8 +191,9 @@ def unanswered_words(draft: Draft, mentions: Mentions, facts: CatalogKind) -> li
     words = [token.folded for token in mentions.tokens]
     own = [each for each in draft.root.conditions if isinstance(each, ValueCondition)]
     named = any(each.column in (*facts.key, *facts.title) and not each.negated for each in own)
-    if words[:1] == ["where"] and named:
+    if words[:1] == ["where"] and (named or draft.root.branches):
         placed = any(PLACES & {words_of(column)[-1]} for column in facts.visible)
+        placed |= bool(PLACES & {*words_of(draft.kind)} or draft.select)
         return [] if placed else [mentions.tokens[0].text]
     shown = bool(draft.select or draft.order or draft.aggregate is not None)
     if not named or shown or words[:1] not in (["what"], ["who"], ["whom"], ["which"], ["whose"]):
@@ -244,6 +229,13 @@ def _names_asked(draft: Draft, mentions: Mentions, place: int) -> bool:
         for term in mention.of("kind")
     )
     return names_kind and draft.aggregate is None and draft.order is None
+
+
+def _states(draft: Draft, mentions: Mentions, place: int) -> bool:
+    """Return True where a value or a column behind "still" restricts the rows: "still open"."""
+    named = {value.start for value in mentions.values}
+    named |= {mention.start for mention in mentions.terms if any(mention.of("column"))}
+    return place in named and bool(draft.used.get(place))
 
 
 _DETERMINERS = frozenset(("each", "every"))

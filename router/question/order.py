@@ -1,37 +1,29 @@
 """The order that a superlative asks for: "the longest", "the most albums", "spent the most money"."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-
+from router.catalog.identifiers import phrase_of, words_of
 from router.catalog.model import Catalog
 from router.catalog.paths import SchemaPaths
 from router.question.columns import ColumnChoice, ColumnFinder
 from router.question.draft import Draft
 from router.question.form import LinkStep, Measure, SortKey
-from router.question.language.grammar import ADJECTIVES, EXTREMES, MONEY, Adjective, superlative
+from router.question.language.extremes import Extreme, find_extremes
+from router.question.language.grammar import DIMENSIONS, MONEY, superlative
 from router.question.language.mentions import Mentions
-from router.question.language.term_mentions import TermMention, names_column
+from router.question.language.term_mentions import TermMention
 from router.question.language.value_mentions import ValueMention
 from router.question.relations import Relations
 
 _MONEY_WORDS = frozenset(
     (*MONEY, "money", "spent", "paid", "earned", "earn", "earns", "earning", "sold", "turnover")
 )
+_SIZES = frozenset((*MONEY, *DIMENSIONS["size"]))
+"""Words of columns that "the largest" grades without a doubt."""
 _SORTING = frozenset(("ordered", "sorted", "ranked", "order", "sort", "rank"))
 _COUNTING = frozenset(("most", "fewest", "least", "highest", "lowest", "largest", "top"))
 COUNTED_GAP = 3
 _DOWNWARDS = frozenset(("descending", "desc", "downwards"))
 KIND_MIN, MONEY_MIN, NAMED_MIN = 0.55, 0.5, 0.4
 """Sureness from which words name a kind, a column of money, any column."""
-
-
-@dataclass(frozen=True, slots=True)
-class Extreme:
-    """A superlative of a question: ``place`` of its word, its adjective where it has one."""
-
-    place: int
-    descending: bool
-    adjective: Adjective | None
 
 
 class OrderReader:
@@ -49,12 +41,13 @@ class OrderReader:
             return
         if self._sorted_by(draft, mentions):
             return
-        for extreme in sorted(_extremes(mentions), key=lambda each: each.adjective is None):
+        for extreme in sorted(find_extremes(mentions), key=lambda each: each.adjective is None):
             measure = self._measure(draft, mentions, extreme)
             if measure is None:
                 continue
             aged = extreme.adjective is not None and extreme.adjective.dimension == "age"
             grows = aged and measure.column == self._columns.age(draft.kind)
+            grows |= self._lasts(draft, extreme, measure)
             draft.order = SortKey(measure=measure, descending=extreme.descending != grows)
             graded = (
                 mentions.tokens[extreme.place].folded in ("most", "least") and extreme.adjective
@@ -65,6 +58,11 @@ class OrderReader:
                 draft.limit = 1
             return
         draft.limit = draft.limit if draft.order else None
+
+    def _lasts(self, draft: Draft, extreme: Extreme, measure: Measure) -> bool:
+        """Return True for a time of which "the longest" is the earliest: employed since 1999."""
+        length = extreme.adjective is not None and extreme.adjective.dimension == "length"
+        return length and not measure.path and measure.column in self._columns.temporal(draft.kind)
 
     def _sorted_by(self, draft: Draft, mentions: Mentions) -> bool:
         """Read "ordered by total descending" and "sorted by name"."""
@@ -199,7 +197,8 @@ class OrderReader:
                 and choice.place != around  # "last" names no "last update"
                 and choice.weight >= NAMED_MIN
             ]
-            fitting = [choice for choice in named_choices if _fits(extreme, allowed, choice)]
+            word = mentions.tokens[extreme.place].folded
+            fitting = [c for c in named_choices if _fits(extreme, allowed, c, word)]
             if fitting:
                 best = max(fitting, key=lambda choice: choice.weight)
                 if best.place:
@@ -218,25 +217,36 @@ class OrderReader:
         found = self._columns.graded_column(kind, dimension) if dimension else None
         if found is not None:
             return found
+        if dimension == "length" and _behind(mentions, extreme.place) in _SERVING:
+            draft.use(extreme.place + 1, extreme.place + 2, 1.0)
+            return self._catalog.kinds[kind].date
         if adjective is not None and dimension != "size":
             return None
         default = self._columns.default_measure(kind)
+        word = mentions.tokens[extreme.place]
+        sized = default and set(words_of(default[0])) & _SIZES
+        if default and superlative(word.folded) is not None and not sized:
+            draft.assumed.append(f"{word.text} (taken for {phrase_of(default[0])})")
         if default and adjective is None and draft.limit is None:
             draft.select.append(default[0])  # "the highest payment" asks for how much
         return default[0] if default else None
 
 
-def _fits(extreme: Extreme, allowed: str, choice: ColumnChoice) -> bool:
+def _fits(extreme: Extreme, allowed: str, choice: ColumnChoice, word: str) -> bool:
     """Return True where a superlative may grade a column: "the latest" no number."""
     if extreme.adjective is None:
         is_adjacent = choice.place is not None and choice.place[0] == extreme.place + 1
-        return allowed == "numeric" or is_adjacent
+        return allowed == "numeric" or (is_adjacent and word in _OF_TIMES)
     temporal = extreme.adjective.dimension in ("age", "date")
-    return temporal == (allowed == "temporal")
+    return temporal == (allowed == "temporal") or extreme.adjective.dimension == "length"
+
+
+_OF_TIMES = frozenset(("max", "maximum", "min", "minimum", "highest", "lowest", "top"))
+"""Superlatives of times as well as numbers: nothing has the biggest date."""
 
 
 def _has_extreme(mentions: Mentions) -> bool:
-    return next(_extremes(mentions), None) is not None
+    return next(find_extremes(mentions), None) is not None
 
 
 def _is_counted(mention: TermMention, mentions: Mentions, place: int) -> bool:
@@ -249,6 +259,8 @@ def _is_counted(mention: TermMention, mentions: Mentions, place: int) -> bool:
 
 
 _USED = frozenset(("used", "popular", "common", "frequent", "frequently", "widely"))
+_SERVING = frozenset(("serving", "standing", "established", "employed"))
+"""Words behind "longest" that ask for the earliest date."""
 _OFTEN = frozenset(("often", "frequently", "times"))
 
 
@@ -260,37 +272,3 @@ def is_number_of(mentions: Mentions, start: int) -> bool:
     """Return True where "number of" comes in front of the token ``start``."""
     before = [token.folded for token in mentions.tokens[max(start - 2, 0) : start]]
     return before in (["number", "of"], ["count", "of"])
-
-
-def _extremes(mentions: Mentions) -> Iterator[Extreme]:
-    tokens = mentions.tokens
-    for place, token in enumerate(tokens):
-        word, next_word = token.folded, tokens[place + 1].folded if place + 1 < len(tokens) else ""
-        dated = any(mention.start <= place < mention.end for mention in mentions.dates)
-        before = tokens[place - 1].folded if place else ""
-        if dated or token.quoted or before == "at" or names_column(mentions.terms, place):
-            continue
-        if word in ("first", "last") and before in _CLAUSES:
-            continue  # "that first flew before 2010" orders nothing
-        if word in ("most", "least"):
-            graded = superlative(f"{next_word.removesuffix('ly')}est") or _plain(next_word)
-            if graded is not None:
-                yield Extreme(place, graded.descending == (word == "most"), graded)
-                continue
-        if word in EXTREMES:
-            yield Extreme(place, EXTREMES[word], superlative(word) if word not in _BARE else None)
-        elif (graded := superlative(word)) is not None:
-            yield Extreme(place, graded.descending, graded)
-
-
-_CLAUSES = frozenset(("that", "who", "which", "was", "were", "been"))
-_BARE = frozenset(
-    (
-        *("most", "least", "fewest", "top", "bottom", "highest", "lowest", "max"),
-        *("min", "maximum", "minimum", "greatest", "largest", "biggest", "smallest"),
-    )
-)
-
-
-def _plain(word: str) -> Adjective | None:
-    return ADJECTIVES.get(word.removesuffix("ly")) or ADJECTIVES.get(word)

@@ -204,7 +204,7 @@ class QuestionReader:
         left_out += dropped
         left_out += clause_words(draft, mentions)
         left_out += [*taken_words(draft, mentions, candidate), *draft.assumed]
-        draft.cost += UNSPOKEN * is_unspoken(draft, candidate)
+        draft.cost += UNSPOKEN * is_unspoken(draft, candidate, mentions)
         asked = unanswered_words(draft, mentions, facts)
         left_out += asked
         draft.cost += UNANSWERED * (bool(asked) and not _asks_unknown(mentions, left_out))

@@ -9,8 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from router.catalog.hierarchy import HIERARCHY, SUPERIORS, superior_end
-from router.catalog.model import Catalog
+from router.catalog.identifiers import words_of
+from router.catalog.model import Catalog, CatalogLink
 from router.catalog.paths import LOOSE_COST, SchemaPath, SchemaPaths, SchemaStep
+from router.catalog.word_forms import abbreviates
 from router.question.form import LinkStep
 from router.question.language.grammar import WHO
 from router.question.language.mentions import Mentions
@@ -25,6 +27,10 @@ COUNTED_MIN = 0.55
 WRONG_WAY = 0.5
 PEERS_SAME = 1.0
 _PEERS = frozenset(("co", "fellow", "colleague", "colleagues", "coworkers", "costars", "peers"))
+UNNAMED_ROLE = 0.08
+"""Cost of a key with a name of its own, such as "advisor", that no word says."""
+ATTACHED = 0.6
+"""Bonus of a way through the rows that a value belongs to: "students in courses of X"."""
 USUAL = 0.12
 """Bonus of the most frequent of several links between the same kinds."""
 
@@ -46,6 +52,9 @@ class Relations:
         self._paths = paths
         self._links = catalog.visible_links
         self._shares = _shares(catalog)
+        self._roles = frozenset(
+            name for name, link in self._links.items() if _is_role(link, catalog)
+        )
 
     def score_path(
         self, path: SchemaPath, value: ValueMention, mentions: Mentions, target: str
@@ -62,11 +71,15 @@ class Relations:
                 score += LINK_NAMED * weight * fresh if fits else -WRONG_WAY
                 named_terms.append((term, weight))
                 taken.append(term)
+            else:
+                score -= UNNAMED_ROLE * (step.link in self._roles)
             score += USUAL * self._shares[step.link]
             if place < len(path) - 1:
                 between = self._kind_named(step.end, mentions)
                 if between is not None:
-                    score += KIND_NAMED
+                    score += KIND_NAMED + ATTACHED * (
+                        step.end != target and _is_attached(between, value, mentions)
+                    )
                     named_terms.append((between, 0.9))
         score -= LOOSE_COST * STEP_COST * self._paths.loose(path)
         return ScoredPath(path, score + self._peers(path, mentions), tuple(named_terms))
@@ -157,6 +170,25 @@ class Relations:
     @staticmethod
     def _singular(word: str) -> str:
         return word if word in HIERARCHY else word.removesuffix("s").removesuffix("'")
+
+
+def _is_role(link: CatalogLink, catalog: Catalog) -> bool:
+    """Return True for a key that is not called as the kind it leads to."""
+    kind = catalog.kinds[link.end]
+    names = [*words_of(link.end), *(word for words in kind.words for word in words.split())]
+    last = words_of(link.name)[-1]
+    similar = any(last[:3] == name[:3] or abbreviates(last, name) for name in names)
+    return link.relationship is None and link.start != link.end and not similar
+
+
+def _is_attached(kind: TermMention, value: ValueMention, mentions: Mentions) -> bool:
+    """Return True for "courses of Samir Haddad": one preposition between a kind and a value."""
+    between = [token.folded for token in mentions.tokens[kind.end : value.start]]
+    named = any(term.exact for term in kind.of("kind"))
+    return named and len(between) == 1 and between[0] in _OWNING
+
+
+_OWNING = frozenset(("of", "by", "from"))
 
 
 def _shares(catalog: Catalog) -> Mapping[str, float]:

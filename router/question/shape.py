@@ -1,7 +1,7 @@
 """The shape of an answer: a count, a sum, an average, groups, the first few rows."""
 
 from router.catalog.identifiers import phrase_of, words_of
-from router.catalog.model import Catalog
+from router.catalog.model import Catalog, is_flag_column
 from router.catalog.paths import SchemaPaths
 from router.catalog.vocabulary import Term, Vocabulary
 from router.question.columns import ColumnFinder
@@ -127,6 +127,8 @@ class ShapeReader:
         exact = any(t.exact for t in noun.of("column"))
         columns = [t for t in noun.of("column") if t.kind == draft.kind and not t.link]
         columns = [t for t in columns if t.exact or (not exact and not _is_money(t.column))]
+        facts = self._catalog.kinds[draft.kind].columns
+        columns = [t for t in columns if not is_flag_column(facts[t.column])]  # "penalties"
         pieces = set(noun.words_of(mentions.tokens)) <= PIECES
         columns += [
             Term("column", draft.kind, 1.0, name)

@@ -50,6 +50,8 @@ class MentionWidening:
         for place, word in zip(missing, words, strict=True):
             # Another word than the kind's own name means another kind.
             fits = [t for t in terms[word] if t.sort != "kind" or t.kind not in named_kinds]
+            if place and mentions.tokens[place].text.istitle():  # a name is a value, not a column
+                fits = [t for t in fits if t.sort != "column"]
             before = weak.pop(place, None)
             fits = [*(before.terms if before else ()), *fits]
             if fits:

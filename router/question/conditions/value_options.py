@@ -46,11 +46,17 @@ def _is_ambiguous(best: ValueOption, options: Sequence[ValueOption]) -> bool:
 
 
 def _is_roundabout(best: ValueOption, options: Sequence[ValueOption]) -> bool:
-    """Return True where a shorter way leads to the value, and no words name each link of this one."""
-    path = best.way.path
+    """Return True where another way is shorter or as likely, and no words name each link of this one."""
+    path, meaning = best.way.path, (best.entry.kind, columns_of(best.entry))
     shorter = any(each.way.path and len(each.way.path) < len(path) for each in options)
+    twin = any(
+        {step.link for step in each.way.path} != {step.link for step in path}
+        and (each.entry.kind, columns_of(each.entry)) == meaning
+        and best.score - each.score < AMBIGUOUS
+        for each in options
+    )
     named = {(term.start, term.end) for term, _ in best.way.mentions}
-    return shorter and len(named) < len(path)
+    return (shorter or twin) and len(named) < len(path)
 
 
 def taken_for(words: str, best: ValueOption) -> str:

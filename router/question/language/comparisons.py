@@ -97,6 +97,8 @@ _PHRASES_BEFORE = sorted(
 )
 _PHRASES_AFTER = [(tuple(text.split()), sign) for text, sign in _AFTER]
 _SIGNED: dict[str, Sign] = {"negative": "<", "positive": ">"}
+_SIDES: dict[str, Sign] = {"after": ">", "before": "<", "past": ">"}
+"""Sides of an ordinal: "after the 80th minute"."""
 SIGN_TOKENS_MAX = 16
 """Tokens before a number that may belong to its sign: the longest phrase and its fillers."""
 _NEGATIONS = frozenset(("not", "never", "no"))
@@ -140,11 +142,8 @@ def _at(tokens: Sequence[QuestionToken], place: int, excluded: frozenset[int]) -
     if ranged is not None:
         return ranged
     number = number_at(tokens, place)
-    if number is None and (ordinal := ordinal_at(tokens, place)) is not None:
-        return Comparison("=", ordinal, place, place + 1, marked=False)
     if number is None:
-        sign = _SIGNED.get(tokens[place].folded)
-        return None if sign is None else Comparison(sign, 0, place, place + 1)
+        return _unwritten(tokens, place)
     value, end = number
     plus = tokens[end - 1].text.endswith("+")
     start, sign, adjective = _sign_before(tokens, place)
@@ -154,6 +153,18 @@ def _at(tokens: Sequence[QuestionToken], place: int, excluded: frozenset[int]) -
     if sign_after is not None:
         return Comparison(sign_after[0], value, place, sign_after[1])
     return Comparison(">=" if plus else "=", value, place, end, marked=plus)
+
+
+def _unwritten(tokens: Sequence[QuestionToken], place: int) -> Comparison | None:
+    """Read "negative", "the third", and "after the 80th" minute."""
+    ordinal = ordinal_at(tokens, place)
+    if ordinal is None:
+        sign = _SIGNED.get(tokens[place].folded)
+        return None if sign is None else Comparison(sign, 0, place, place + 1)
+    before = [token.folded for token in tokens[max(place - 2, 0) : place]]
+    if before[1:] == ["the"] and before[0] in _SIDES and tokens[place].text[0].isdigit():
+        return Comparison(_SIDES[before[0]], ordinal, place - 2, place + 1)
+    return Comparison("=", ordinal, place, place + 1, marked=False)
 
 
 def _range(

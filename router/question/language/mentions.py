@@ -14,7 +14,7 @@ from router.catalog.values import ValueIndex
 from router.catalog.vocabulary import Term, Vocabulary
 from router.question.language.comparisons import Comparison, comparisons_of
 from router.question.language.dates import DaySpan, date_ranges
-from router.question.language.negation import is_negated, is_screened, is_unknown
+from router.question.language.negation import is_negated, is_screened, is_unknown, is_void
 from router.question.language.term_mentions import TermMention, find_terms
 from router.question.language.tokens import QuestionToken, tokens_of
 from router.question.language.value_mentions import ValueMention, find_values
@@ -98,7 +98,9 @@ def find_mentions(
         tuple(
             replace(
                 each,
-                negated=is_negated(tokens, each.start, places) or is_unknown(tokens, each.end),
+                negated=is_negated(tokens, each.start, places)
+                or is_unknown(tokens, each.end)
+                or is_void(tokens, each.end),
             )
             for each in terms
         ),

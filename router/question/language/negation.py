@@ -46,6 +46,14 @@ def is_unknown(tokens: Sequence[QuestionToken], end: int) -> bool:
     return words[:1] != [] and words[0] in _ABSENT
 
 
+def is_void(tokens: Sequence[QuestionToken], end: int) -> bool:
+    """Return True for "who owns nothing" and "that apply to nobody": a verb without an object."""
+    words = [token.folded for token in tokens[end : end + 2]]
+    if words[:1] != [] and words[0] in PREPOSITIONS:
+        words = words[1:]
+    return words[:1] != [] and words[0] in ("nothing", "nobody", "none")
+
+
 _SAYING = frozenset(("we", "i", "they", "do", "does", "is", "are", "was", "were", "has", "been"))
 _GIVEN = frozenset(("know", "known", "given", "recorded", "specified", "available"))
 _ABSENT = frozenset(("unknown", "missing", "unspecified"))

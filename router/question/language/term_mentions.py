@@ -52,12 +52,7 @@ def find_terms(
             continue
         if all(word in FUNCTION_WORDS for word in words) and words[0] not in _NAMING:
             continue
-        terms = [term for term in vocabulary.find(words) if term.weight >= TERM_WEIGHT_MIN]
-        terms = [
-            *_opposites(words, vocabulary),
-            *terms,
-            *_behind_function(words, (tokens, vocabulary), terms),
-        ]
+        terms = _meanings(words, tokens, vocabulary, tokens[start])
         if any(term.exact and term.sort == "kind" for term in terms):
             terms = [term for term in terms if term.exact or term.sort in ("kind", "role")]
         if start + 1 == end and _is_verb(words[0], terms, vocabulary):
@@ -68,11 +63,29 @@ def find_terms(
                 for term in terms
             ]
         if all(word in LIGHT_WORDS for word in words) and words != ["stock"]:
-            terms = [t for t in terms if t.exact or t.sort == "role" or _is_link_word(t)]
+            terms = [
+                t
+                for t in terms
+                if t.exact or t.sort == "role" or _is_link_word(t) or _ends(t, vocabulary)
+            ]
         if terms:
             found.append(TermMention(start, end, tuple(terms)))
             taken |= set(range(start, end))
     return sorted(found, key=lambda each: each.start)
+
+
+def _meanings(
+    words: Sequence[str],
+    tokens: Sequence[QuestionToken],
+    vocabulary: Vocabulary,
+    first: QuestionToken,
+) -> list[Term]:
+    """Return what a phrase may mean, and what it denies; a misspelt word means what it resembles."""
+    terms = [term for term in vocabulary.find(words) if term.weight >= TERM_WEIGHT_MIN]
+    if not terms and len(words) == 1 and not first.capital:
+        terms = vocabulary.find_misspelt(words[0])
+    behind = _behind_function(words, (tokens, vocabulary), terms)
+    return [*_opposites(words, vocabulary), *terms, *behind]
 
 
 def _behind_function(
@@ -126,6 +139,11 @@ def _is_verb(word: str, terms: Sequence[Term], vocabulary: Vocabulary) -> bool:
     """Return True for a participle that names a relationship as well as a kind."""
     related = any(term.link in vocabulary.relationships for term in terms if term.sort == "link")
     return related and word.endswith(("ed", "ing"))
+
+
+def _ends(term: Term, vocabulary: Vocabulary) -> bool:
+    """Return True for a time that may be missing: "not sent" for ``sent_at``."""
+    return (term.kind, term.column) in vocabulary.endings and term.weight >= ENDED_MIN
 
 
 def _is_link_word(term: Term) -> bool:

@@ -9,7 +9,19 @@ _CONTRACTIONS = (
     (re.compile(r"\b(?:won['’]t)\b", re.IGNORECASE), "will not"),
     (re.compile(r"\b(?:can['’]t|cannot)\b", re.IGNORECASE), "can not"),
     (re.compile(r"\b(\w+)n['’]t\b", re.IGNORECASE), r"\1 not"),
-    (re.compile(r"\b(all(?: \w+){0,2}) but\b(?! not)", re.IGNORECASE), r"\1 except"),
+    (re.compile(r"\b((?:all|any|every)(?: \w+){0,2}) but\b(?! not)", re.IGNORECASE), r"\1 except"),
+    (
+        re.compile(
+            r"\b(more|less|fewer|(?:[a-z]+(?<!oth)(?<!aft)er)) then (?=[$€£]?\d)", re.IGNORECASE
+        ),
+        r"\1 than ",
+    ),
+    (
+        re.compile(
+            r"(?<![\d.,])(\d{1,3})[ \u00a0\u202f](\d{3})(?=[ \u00a0\u202f]\d{3}\b|\b(?![.,]?\d))"
+        ),
+        r"\1\2",
+    ),
     (re.compile(r"\bno longer\b(?! than)", re.IGNORECASE), "not"),
     (re.compile(r"\b(?:sold out|not (?:currently )?in stock)\b", re.IGNORECASE), "out of stock"),
     (re.compile(r"\b(?:took|takes?|taking|taken) place\b", re.IGNORECASE), "occurred"),

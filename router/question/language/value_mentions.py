@@ -120,8 +120,8 @@ def _entries(
     values = known[0]
     inside = tokens[place[0] : place[1]]
     entries = values.find(" ".join(words))
-    if all(entry.weight <= PART_MAX for entry in entries):  # "plane" is more than a part of a name
-        entries = [*_inflected_categories(words, known), *entries]
+    if all(entry.weight <= PART_MAX or entry.name for entry in entries):
+        entries = [*_inflected_categories(words, known), *entries]  # "plane" is more than a name
     if not entries and len(words) > 1 and _is_joined(inside):
         entries = values.find("".join(words))  # "2024W"
     return (entries, None) if entries else _correct_spelling(inside, words, known)
@@ -248,19 +248,29 @@ def _single(
         return []
     terms = vocabulary.find([word])
     exact = any(term.exact for term in terms)
+    holding = {(entry.kind, column) for entry in entries for column, _ in entry.conditions}
     if any(term.exact and term.sort == "kind" for term in terms) and not any(
-        term.sort == "column" for term in vocabulary.find([beside])
+        term.sort == "column" and (term.kind, term.column) in holding
+        for term in vocabulary.find([beside])
     ):
         return []  # "staff" names the table, not a level of engineers
     done = any(term.exact and term.sort == "link" for term in terms)
     categories = [
         entry
         for entry in entries
-        if entry.category and not (exact and entry.name) and not (done and entry.inflected)
+        if entry.category
+        and not (exact and entry.name)
+        and not (entry.inflected and (done or _is_finite(word, entry)))
     ]  # "run" is what machines do, not that they are "running"
     return categories or (
         [] if exact else list(_titles_behind_kind(token, entries, vocabulary, beside))
     )
+
+
+def _is_finite(word: str, entry: ValueEntry) -> bool:
+    """Return True for "play" where the value is "played": a verb states no past."""
+    value = entry.conditions[0][1].casefold()
+    return value.endswith("ed") and value[:-2].startswith(word.removesuffix("s").removesuffix("e"))
 
 
 def _titles_behind_kind(

@@ -5,7 +5,7 @@ import pytest
 from router.catalog_search.evidence import choose_source
 from router.intent import Intent
 from router.question.form import QuestionForm, ValueCondition
-from router.question.modifiers import asks_how_to
+from router.question.language.text_questions import asks_how_to
 from router.question.reading import QuestionReading
 
 IN_FRONT = 0.6
