@@ -39,10 +39,13 @@ class FarEnds:
         """Yield the far ends, each with how much speaks for it."""
         owners = {entry.kind for value in mentions.values for entry in value.entries}
         where = [token.folded for token in mentions.tokens[:1]] == ["where"]
-        stranded = _is_stranded(mentions)
-        for step in (step for owner in sorted(owners) for step in self._paths.steps(owner)):
+        stranded, unnamed = _is_stranded(mentions), unnamed_by(mentions)
+        pairs = ((owner, step) for owner in sorted(owners) for step in self._paths.steps(owner))
+        for owner, step in pairs:
             placed = where and not step.reverse and bool(PLACES & set(words_of(step.end)))
-            if stranded or placed:
+            made = bool(unnamed) and step.reverse and step.end != owner
+            made = made and not self._catalog.kinds[step.end].join_table
+            if stranded or placed or made:
                 yield Candidate(step.end, STRANDED)
         if asks_for_others(mentions):
             yield from self._contents(mentions, owners)
@@ -124,6 +127,19 @@ PLACES = frozenset(
 """Words of kinds and columns that say where something is."""
 _ACTING = frozenset(("did", "does", "do", "has", "have", "had"))
 _COLUMN_VERBS = frozenset(("cost", "weigh", "measure", "earn", "mean"))
+
+
+def unnamed_by(mentions: Mentions) -> str:
+    """Return the noun of "works by X" and "anything by X", which names no kind."""
+    tokens = mentions.tokens[:2]
+    light = len(tokens) > 1 and tokens[1].folded == "by" and tokens[0].folded in _THINGS
+    named = any(m.start == 0 and any(m.of("kind")) for m in mentions.terms)
+    return tokens[0].text if light and not named else ""
+
+
+_THINGS = frozenset(
+    ("work", "works", "things", "items", "anything", "everything", "stuff", "pieces", "all")
+)
 
 
 def _is_stranded(mentions: Mentions) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator
 from router.catalog.identifiers import phrase_of, singular, words_of
 from router.catalog.model import CatalogKind
 from router.question.draft import Draft
-from router.question.far_ends import PLACES, Candidate, asks_for_others
+from router.question.far_ends import PLACES, Candidate, asks_for_others, unnamed_by
 from router.question.form import AllCondition, AnyCondition, Condition, ValueCondition, walk
 from router.question.language.grammar import (
     EXTREMES,
@@ -92,7 +92,10 @@ def taken_words(draft: Draft, mentions: Mentions, candidate: Candidate) -> Itera
     if mention is not None and term is not None and not term.exact and term.weight < NAMED_MIN:
         words = mentions.words(mention.start, mention.end)
         yield f"{words} (taken for {phrase_of(candidate.kind)})"
-    if is_unspoken(draft, candidate, mentions):
+    unnamed = unnamed_by(mentions)
+    if unnamed and candidate.mention is None:
+        yield f"{unnamed} (taken for {phrase_of(candidate.kind)})"
+    elif is_unspoken(draft, candidate, mentions):
         yield f"what is asked for (taken for {phrase_of(candidate.kind)})"
 
 

@@ -7,7 +7,7 @@ from router.question.columns import ColumnChoice, ColumnFinder
 from router.question.draft import Draft
 from router.question.form import LinkStep, Measure, SortKey
 from router.question.language.extremes import Extreme, find_extremes
-from router.question.language.grammar import DIMENSIONS, MONEY, superlative
+from router.question.language.grammar import DIMENSIONS, MONEY, WHO, superlative
 from router.question.language.mentions import Mentions
 from router.question.language.term_mentions import TermMention
 from router.question.language.value_mentions import ValueMention
@@ -102,6 +102,7 @@ class OrderReader:
             measure = self._count_of(draft, mentions, mention)
             if measure is not None:
                 draft.use(mention.start, mention.end, 1.0)
+                _use_verb(draft, mentions, extreme.place)
                 return measure
         if word in ("most", "least") and (
             used := self._use_measure(draft, mentions, extreme.place)
@@ -247,6 +248,16 @@ _OF_TIMES = frozenset(("max", "maximum", "min", "minimum", "highest", "lowest", 
 
 def _has_extreme(mentions: Mentions) -> bool:
     return next(find_extremes(mentions), None) is not None
+
+
+def _use_verb(draft: Draft, mentions: Mentions, place: int) -> None:
+    """Account for the verb of "who scored the most goals": it is how people have goals."""
+    words = [token.folded for token in mentions.tokens[max(place - 3, 0) : place]]
+    if len(words) == len(("who", "scored", "the")) and words[0] in WHO and words[-1] == "the":
+        draft.use(place - 2, place - 1, VERB_OF_COUNTED)
+
+
+VERB_OF_COUNTED = 1.0
 
 
 def _is_counted(mention: TermMention, mentions: Mentions, place: int) -> bool:

@@ -2,16 +2,21 @@
 
 from router.catalog.guesses import flag_value
 from router.catalog.hierarchy import UNDER
-from router.catalog.identifiers import singular, words_of
 from router.catalog.model import Catalog, CatalogColumn, is_flag_column, is_temporal
 from router.catalog.paths import SchemaPath, SchemaPaths
 from router.catalog.vocabulary import Term
 from router.question.columns import ColumnFinder
+from router.question.conditions.states import (
+    add_currency,
+    is_over,
+    is_plural,
+    is_verb_of_denied,
+)
 from router.question.conditions.stock import StockReader
 from router.question.draft import Draft
 from router.question.far_ends import Candidate
 from router.question.form import AnyCondition, ValueCondition
-from router.question.language.grammar import ADJECTIVES, PREPOSITIONS
+from router.question.language.grammar import ADJECTIVES
 from router.question.language.mentions import Mentions
 from router.question.language.term_mentions import TermMention
 
@@ -37,12 +42,13 @@ class RemainderReader:
         for mention in mentions.terms:
             if any(draft.used.get(place) for place in range(mention.start, mention.end)):
                 continue
-            if _is_verb_of_denied(mentions, mention, draft.kind):
+            if is_verb_of_denied(mentions, mention, draft.kind):
                 draft.use(mention.start, mention.end, WORD_OF_VALUE)
             elif not self._stock.add_stock(draft, mentions, mention):
                 self._add_column(draft, mentions, mention)
         self._add_named_flag(draft, candidate)
         self._add_asked_grade(draft, mentions)
+        add_currency(draft, mentions, self._catalog.kinds[draft.kind].visible)
         asked_term = candidate.term
         if asked_term is not None and asked_term.sort == "role":
             self._require_link(draft, candidate, asked_term)
@@ -96,7 +102,7 @@ class RemainderReader:
                 continue
             ending = column.nulls is not None and column.nulls > 0 and is_temporal(column)
             demanded = _demands_presence(mentions, mention) or (
-                ending and _is_over(mentions, mention)
+                ending and is_over(mentions, mention)
             )
             if _use_column(draft, column, mention, (term, demanded)):
                 draft.use(mention.start, mention.end, term.weight)
@@ -164,21 +170,6 @@ class RemainderReader:
         return bool(before & {"with", "have", "has", "having", "had"})
 
 
-def _is_verb_of_denied(mentions: Mentions, verb: TermMention, kind: str) -> bool:
-    """Return True for "never enrolled in a course": the courses are missing, not the day."""
-    if not verb.negated or any(t.exact for t in verb.terms):
-        return False
-    for mention in mentions.terms:
-        between = [token.folded for token in mentions.tokens[verb.end : mention.start]]
-        others = any(t.exact and t.kind != kind for t in mention.of("kind"))
-        if mention.negated and others and between[:1] != [] and between[0] in PREPOSITIONS:
-            return len(between) <= DENIED_GAP
-    return False
-
-
-DENIED_GAP = 2
-
-
 def _is_denied(draft: Draft, path: SchemaPath) -> bool:
     """Return True where a condition already denies rows on this way: "no orders in 1998"."""
     return any(link.negated and link.step == path[0] for link in draft.root.branches)
@@ -199,7 +190,7 @@ def _use_column(
         return term.weight >= FLAG_MIN
     if mention.negated and _turn_round(draft, term.column):
         return True
-    if mention.negated and column.type == "integer" and _is_plural(term.column):
+    if mention.negated and column.type == "integer" and is_plural(term.column):
         nothing = ValueCondition(column=term.column, values=(0,))
         missing = ValueCondition(column=term.column, operator="missing")
         draft.root.add((), [AnyCondition(conditions=(nothing, missing))])
@@ -214,12 +205,6 @@ def _use_column(
     if draft.aggregate is None:  # a count shows no column
         draft.select.append(term.column)
     return draft.aggregate is None
-
-
-def _is_plural(column: str) -> bool:
-    """Return True for a number of things, where "no seats" are 0 seats."""
-    last = words_of(column)[-1]
-    return singular(last) != last or last in ("count", "cnt", "qty", "quantity")
 
 
 def _turn_round(draft: Draft, column: str) -> bool:
@@ -242,21 +227,6 @@ def _demands_presence(mentions: Mentions, mention: TermMention) -> bool:
         "have",
         "has",
         "having",
-    )
-
-
-def _is_over(mentions: Mentions, mention: TermMention) -> bool:
-    """Return True for "have left" and "were returned": what happened has a time."""
-    before = [t.folded for t in mentions.tokens[max(mention.start - 1, 0) : mention.start]]
-    behind = [t.folded for t in mentions.tokens[mention.end : mention.end + 1]]
-    verb = mentions.tokens[mention.end - 1].folded
-    return (
-        verb.endswith(("ed", "t", "n"))
-        and before[:1] != []
-        and (
-            before[0] in ("have", "has", "had", "were", "was", "been", "already")
-            and behind not in (["date"], ["on"], ["at"], ["by"])
-        )
     )
 
 

@@ -167,7 +167,13 @@ def _is_column_name(
         return False
     kinds = {entry.kind for entry in value.entries}
     terms = vocabulary.find([tokens[value.start].folded])
-    return any(term.sort == "column" and term.exact and term.kind not in kinds for term in terms)
+    sorts = ("column", "link") if _is_of(tokens, value.end) else ("column",)
+    return any(term.sort in sorts and term.exact and term.kind not in kinds for term in terms)
+
+
+def _is_of(tokens: Sequence[QuestionToken], end: int) -> bool:
+    """Return True for the first words of "curator of the department": what a key leads to."""
+    return end < len(tokens) and end == 1 and tokens[end].folded == "of"
 
 
 def _negations_apart(question: str, vocabulary: Vocabulary, values: ValueIndex) -> str:
