@@ -21,6 +21,7 @@ from router.question.language.grammar import (
 )
 from router.question.language.mentions import Mentions
 from router.question.language.term_mentions import TermMention
+from router.question.language.value_mentions import ValueMention
 
 FOREMOST = 0.12
 """More of it for the first words but values: "critical incidents not handled by X"."""
@@ -91,8 +92,8 @@ class CandidateFinder:
 
     def _plural_categories(self, mentions: Mentions) -> Iterator[Candidate]:
         """Yield what a category in the plural means: "nurses hired in 2020", "all droids"."""
-        value = mentions.values[0] if mentions.values else None
-        ahead = [t.folded for t in mentions.tokens[: value.start]] if value else []
+        value = _last_in_front(mentions)
+        ahead = [t.folded for t in mentions.tokens[: mentions.values[0].start]] if value else []
         if value is None or set(ahead) & PREPOSITIONS - _COUNTED_OF:
             return
         graded = any(superlative(word) or word in EXTREMES for word in ahead)
@@ -201,6 +202,14 @@ class CandidateFinder:
 
 
 _CONVERSES = {"sell": "buy", "buy": "sell"}
+
+
+def _last_in_front(mentions: Mentions) -> ValueMention | None:
+    """Return the last of the values that follow each other in front: "female meerkats"."""
+    last = mentions.values[0] if mentions.values else None
+    for value in mentions.values[1:]:
+        last = value if last is not None and value.start == last.end else last
+    return last
 
 
 def _is_foremost(mention: TermMention, mentions: Mentions) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from router.catalog.identifiers import words_of
 from router.catalog.vocabulary import Term, Vocabulary
 from router.question.language.grammar import AGGREGATES, ANTONYMS, FUNCTION_WORDS, LIGHT_WORDS
 from router.question.language.tokens import QuestionToken
@@ -82,10 +83,33 @@ def _meanings(
 ) -> list[Term]:
     """Return what a phrase may mean, and what it denies; a misspelt word means what it resembles."""
     terms = [term for term in vocabulary.find(words) if term.weight >= TERM_WEIGHT_MIN]
+    if len(words) == 1 and words[0] in _LEAVING:
+        terms = _times_of_end(terms, vocabulary)
     if not terms and len(words) == 1 and not first.capital:
         terms = vocabulary.find_misspelt(words[0])
     behind = _behind_function(words, (tokens, vocabulary), terms)
     return [*_opposites(words, vocabulary), *terms, *behind]
+
+
+def _times_of_end(terms: Sequence[Term], vocabulary: Vocabulary) -> list[Term]:
+    """Return the meanings of "left": the time when a row ended, and never when it began."""
+    known = {(term.kind, term.column) for term in terms}
+    ends = [
+        Term("column", kind, LEFT, column)
+        for kind, column in sorted(vocabulary.endings - known)
+        if set(words_of(column)) & _END
+    ]
+    kept = [term for term in terms if not term.column or not set(words_of(term.column)) & _BEGIN]
+    return [*kept, *ends]
+
+
+LEFT = 0.8
+"""Sureness with which "left" means the time when a row ended."""
+_LEAVING = frozenset(("left", "leave", "leaves", "quit", "resigned", "departed", "retired"))
+_END = frozenset(("left", "end", "ended", "until", "quit", "resigned", "terminated", "departed"))
+_BEGIN = frozenset(
+    ("start", "started", "begin", "began", "begun", "since", "hired", "hire", "joined", "from")
+)
 
 
 def _behind_function(

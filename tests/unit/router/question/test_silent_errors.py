@@ -115,6 +115,7 @@ UNDERSTOOD: Mapping[str, str] = {
     "how many pilots have left": "number of pilots with left on",
     "current pilots": "pilots without left on",
     "former pilots": "pilots with left on",
+    "pilots who left before 2024": "pilots whose left on is less than 2024-01-01",
     "moorings not back yet": "moorings without back date",
     # "the longest" of a time is the earliest
     "longest serving pilot": "pilots, by hired ascending, the first",
@@ -146,7 +147,6 @@ def test_a_question_is_understood(reader: QuestionReader, question: str) -> None
 NAMED: Mapping[str, str] = {
     "companies that still sail under a flag": "still",
     "works by Aurora": "works (taken for mooring)",
-    "biggest hirer": "what is asked for",
 }
 
 
