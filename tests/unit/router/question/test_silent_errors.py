@@ -105,11 +105,11 @@ def read(reader: QuestionReader, question: str) -> tuple[str, tuple[str, ...]]:
 
 
 UNDERSTOOD: Mapping[str, str] = {
-    # a flag restricts what is counted; its two values are no count
+    # a flag restricts what is counted; its two values are not counted
     "how many ships are insured": "number of ships whose insured is True",
     "number of insured ships": "number of ships whose insured is True",
     "how many waived port fees": "number of port fees whose is waived is True",
-    # no pieces are none or unknown
+    # without pieces: none, or an unknown number
     "ships with no cabins": "ships (whose cabins is 0 or without cabins)",
     # what ended has a time, what is current has none
     "how many pilots have left": "number of pilots with left on",
@@ -129,7 +129,7 @@ UNDERSTOOD: Mapping[str, str] = {
     "port fees over 300 000": "port fees whose amount is more than 300000",
     "port fees of more then 500": "port fees whose amount is more than 500",
     "moorings after the 3rd checkpoint": "moorings whose checkpoint is more than 3",
-    # a name but for one edit; the word is no other English word
+    # a name but for one edit; English has no such word
     "pilost": "pilots",
     # a person's noun in a relationship asks for its start
     "partners of companies under Malta": "owners with a company (partner of) with a flag (sails under) whose name is “Malta”",
