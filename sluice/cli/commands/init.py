@@ -3,8 +3,9 @@
 import asyncio
 import json as json_module
 import math
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
@@ -24,9 +25,18 @@ from sluice.cli.starter_plan import MetricSource, StarterPlan
 from sluice.rollout.errors import PlanError, QuantityError
 from sluice.rollout.plan.loader import parse_plan
 from sluice.rollout.plan.schema import RolloutPlan
-from sluice.rollout.units import format_count, parse_duration, parse_threshold
+from sluice.rollout.units import (
+    ThresholdForm,
+    format_count,
+    parse_duration,
+    parse_share,
+    parse_threshold,
+    threshold_form,
+)
 
 SERVICE_METRIC = "sluice_requests_total"
+FAILURES_DEFAULT = 'status=~"5.."'
+FLAG_PATTERN = re.compile(r"[a-z0-9][a-z0-9_.-]{0,89}")
 CANDIDATES_MAX, VALUES_MAX = 12, 4
 _RUNTIME_PREFIXES = ("python_", "process_", "go_", "nodejs_", "jvm_")
 ANSWER_SECONDS_MAX = 3.0
@@ -48,8 +58,9 @@ def init(  # noqa: PLR0913 - one option for each thing that a first plan needs
         str, typer.Option(help="Counter of requests; that of SluiceMiddleware by default.")
     ] = "",
     failures: Annotated[
-        str, typer.Option(help="Label matcher of failed requests in it.")
-    ] = 'status=~"5.."',
+        str,
+        typer.Option(help=f"Label matcher of failed requests in it; default: {FAILURES_DEFAULT}."),
+    ] = "",
     histogram: Annotated[
         str, typer.Option(help="Histogram of request times, without _bucket.")
     ] = "",
@@ -63,28 +74,31 @@ def init(  # noqa: PLR0913 - one option for each thing that a first plan needs
     """
     if bool(requests) != bool(histogram):
         raise CliError("Give both --requests and --histogram, or neither.", Exit.USAGE)
-    flag = flag or _ask("Flag to roll out")
+    if failures and not requests:
+        raise CliError(
+            "--failures is about your own metrics: give --requests and --histogram too.", Exit.USAGE
+        )
+    flag = _require_flag_name(flag or _ask("Flag to roll out"))
     context = Context.read()
     names = parse_cohorts(cohorts)
     source = MetricSource(labels=f'flag="{flag}"', cohorts=names)
     if requests:
-        source = MetricSource(requests, failures, histogram.removesuffix("_bucket"), names)
+        source = MetricSource(
+            requests, failures or FAILURES_DEFAULT, histogram.removesuffix("_bucket"), names
+        )
     job = job or _ask("The service's job in Prometheus", default=flag)
     if not requests:
         _print_candidates(context, job, names[0])
-    try:
-        plan = StarterPlan(
-            flag=flag,
-            job=job,
-            source=source,
-            environment=context.environment_name,
-            hold=timedelta(seconds=_positive("--hold", hold, parse_duration(hold).total_seconds())),
-            error_rate=_positive("--error-rate", error_rate, parse_threshold(error_rate), 1.0),
-            latency=_positive("--latency", latency, parse_threshold(latency)),
-            rate=_request_rate(context, source),
-        )
-    except QuantityError as error:
-        raise CliError(str(error), Exit.USAGE) from None
+    plan = StarterPlan(
+        flag=flag,
+        job=job,
+        source=source,
+        environment=context.environment_name,
+        hold=timedelta(seconds=_parse_positive("--hold", hold, _parse_seconds)),
+        error_rate=_parse_positive("--error-rate", error_rate, parse_share, 1.0),
+        latency=_parse_positive("--latency", latency, _parse_seconds),
+        rate=_request_rate(context, source),
+    )
     _write(out or Path(f"{flag}.yaml"), plan.render(), force=force)
 
 
@@ -107,7 +121,30 @@ def plan_schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 
-def _positive(option: str, text: str, value: float, maximum: float = math.inf) -> float:
+def _require_flag_name(flag: str) -> str:
+    if not FLAG_PATTERN.fullmatch(flag):
+        raise CliError(
+            f"--flag {flag!r}: use at most 90 lower-case letters, digits, '.', '_' or '-', "
+            "beginning with a letter or a digit",
+            Exit.USAGE,
+        )
+    return flag
+
+
+def _parse_seconds(text: str) -> float:
+    """Read a time such as 800ms, or a number of seconds; a share such as 5% is neither."""
+    if threshold_form(text) is ThresholdForm.NUMBER:
+        return parse_threshold(text)
+    return parse_duration(text).total_seconds()
+
+
+def _parse_positive(
+    option: str, text: str, parse: Callable[[str], float], maximum: float = math.inf
+) -> float:
+    try:
+        value = parse(text)
+    except QuantityError as error:
+        raise CliError(f"{option}: {error}", Exit.USAGE) from None
     if 0 < value <= maximum:
         return value
     expected = "above 0" if math.isinf(maximum) else f"above 0 and at most {maximum:.0%}"

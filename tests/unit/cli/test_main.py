@@ -21,6 +21,8 @@ def run_command(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
         (("start",), "Missing argument 'plan'. Try `sluice start --help`."),
         (("nocommand",), "No such command 'nocommand'"),
         (("list", "--jsn"), "No such option: --jsn"),
+        (("init", "--flag", "A b"), "--flag 'A b': use at most 90 lower-case letters"),
+        (("init", "--flag", "f", "--failures", "code=~'5..'"), "give --requests and --histogram"),
         (("start", "no-such-file.yaml"), "no-such-file.yaml: can't be read: No such file"),
     ],
 )

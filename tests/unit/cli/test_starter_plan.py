@@ -84,7 +84,8 @@ def test_init_writes_a_plan_and_replaces_none(tmp_path: Path) -> None:
     assert (again.returncode, "--force" in again.stderr) == (2, True)
     unwritable = init("--out", "missing/shop.yaml")
     assert (unwritable.returncode, "cannot be written" in unwritable.stderr) == (2, True)
-    for option in (("--error-rate", "300%"), ("--hold", "0s"), ("--latency", "0")):
+    options = (("--error-rate", "300%"), ("--hold", "0s"), ("--latency", "5%"))
+    for option in options:
         refused = init(*option, "--force")
         assert (refused.returncode, option[0] in refused.stderr) == (2, True), refused.stderr
     wrong = init("--hold", "soon", "--force")
