@@ -1,22 +1,20 @@
 """Markdown (CommonMark with tables): a record per section and table row, linked to its document.
 
-Front matter (YAML between ``---``) gives the document's kind, title, date and attributes. Links to
-other Markdown files become ``LINKS_TO``, so that the graph knows how documents hang together.
+Front matter gives the document's kind, title, date and attributes. Links to other Markdown files
+become ``LINKS_TO``, so that the graph knows how documents hang together.
 """
 
 import posixpath
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import date, datetime
 from functools import cache
 
-import yaml
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from router.knowledge.records import Attribute, Link, Record
+from router.knowledge.records import Link, Record
 from router.knowledge.sources.chunks import CHUNK_CHARS, pack_blocks
+from router.knowledge.sources.front_matter import split_front_matter, to_attributes
 from router.knowledge.sources.naming import slug, to_kind
 from router.knowledge.sources.source import (
     EMPTY_FILE,
@@ -25,10 +23,6 @@ from router.knowledge.sources.source import (
     Source,
     SourceProblem,
 )
-
-_FRONT = re.compile(r"\A---[ \t]*\n(.*?)\n(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)
-_RESERVED = frozenset({"id", "kind", "title", "text", "source", "links", "date", "embedding"})
-_FENCE_LINES_MIN = 2
 
 
 @dataclass
@@ -55,22 +49,24 @@ def _parser() -> MarkdownIt:
     return MarkdownIt("commonmark").enable("table")
 
 
-def parse_markdown(source: Source, _options: ReadOptions) -> ParsedItems:
+def parse_markdown(source: Source, options: ReadOptions) -> ParsedItems:
     """Yield the document itself (its text before the first section) and its parts."""
-    text = source.read_text()
-    front, body, complaint = _split_front_matter(text)
-    if complaint:
-        yield SourceProblem(source.origin, complaint)
+    front = split_front_matter(source.read_text())
+    attributes, problems = to_attributes(front, options)
+    for line, reason in sorted(problems.items()):
+        yield SourceProblem(f"{source.origin}:{line}", reason)
+    body = front.body if front.body.strip() else str(attributes.get("description", ""))
     if not body.strip():
-        yield SourceProblem(source.origin, EMPTY_FILE)
+        reason = "below the front matter the file is empty" if front.fields else EMPTY_FILE
+        yield SourceProblem(source.origin, reason)
         return
     tokens = _parser().parse(body)
     heading, *sections = _split_sections(tokens, body.split("\n"))
-    title = str(front.get("title") or (heading.path or ("",))[-1] or _file_title(source.origin))
-    kind = to_kind(str(front.get("kind", "document")))
+    title = front.text("title") or (heading.path or ("",))[-1] or _file_title(source.origin)
+    kind = to_kind(front.text("kind") or "document")
     links = tuple(dict.fromkeys(_document_links(source.origin, tokens)))
     first, *rest = pack_blocks(heading.blocks) or [_contents(title, sections)]
-    yield Record(source.origin, kind, title, first, source.origin, _attributes(front), links)
+    yield Record(source.origin, kind, title, first, source.origin, attributes, links)
     used: dict[str, int] = {}
     place = _Place(source.origin, f"{kind}_part", slug(title))
     yield from _parts(place, title, [*rest, *heading.table_rows], first_number=2)
@@ -99,36 +95,6 @@ def _contents(title: str, sections: list[_Section]) -> str:
 
 def _file_title(origin: str) -> str:
     return posixpath.basename(origin)
-
-
-def _split_front_matter(text: str) -> tuple[dict[str, object], str, str]:
-    """Return the front matter, the rest, and a complaint about a block that is not YAML."""
-    match = _FRONT.match(text)
-    if match is None:
-        return {}, text, ""
-    try:
-        document = yaml.safe_load(match[1])
-    except (yaml.YAMLError, ValueError) as error:
-        reason = str(getattr(error, "problem", None) or error)
-        return {}, text[match.end() :], f"the front matter is not YAML: {reason}"
-    fields = document if isinstance(document, dict) else {}
-    return {str(name).strip().lower(): v for name, v in fields.items()}, text[match.end() :], ""
-
-
-def _attributes(front: dict[str, object]) -> dict[str, Attribute]:
-    values = {name: _attribute(value) for name, value in front.items() if name not in _RESERVED}
-    day = front.get("date", front.get("occurred_on"))
-    if isinstance(day, date):  # YAML reads ISO dates; a datetime is a date too
-        values["occurred_on"] = day.date().isoformat() if isinstance(day, datetime) else str(day)
-    return {name: value for name, value in values.items() if value is not None}
-
-
-def _attribute(value: object) -> Attribute | None:
-    if value is None or isinstance(value, str | int | float | bool):
-        return value
-    if isinstance(value, list):
-        return ", ".join(str(item) for item in value)
-    return str(value)
 
 
 def _split_sections(tokens: list[Token], lines: list[str]) -> list[_Section]:

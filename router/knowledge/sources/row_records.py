@@ -6,17 +6,17 @@ Known fields are ``id``, ``kind``, ``title`` (or ``name``), ``text`` (or ``descr
 A text longer than the embedding model reads is cut into pieces, linked ``PART_OF`` the record.
 """
 
-import json
 import math
 import posixpath
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
 from router.knowledge.record_validation import InvalidRecordError, validate_record
-from router.knowledge.records import Attribute, Link, Record
+from router.knowledge.records import Link, Record
+from router.knowledge.sources.attributes import NESTING_MAX, flatten
 from router.knowledge.sources.cells import DATE_FIELDS, CellReader
 from router.knowledge.sources.chunks import split_chunks
 from router.knowledge.sources.dates import parse_date
@@ -33,7 +33,6 @@ from router.knowledge.sources.table_profile import Row, TableProfile, row_text
 
 TITLE_FIELDS = ("title", "name")
 TEXT_FIELDS = ("text", "description", "body", "content")
-NESTING_MAX = 8
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
 
 
@@ -189,7 +188,7 @@ def _to_records(
     place = _require_safe_source(str(fields.pop("source", record_id)))
     title = _pop_first(fields, TITLE_FIELDS)
     text = _pop_first(fields, TEXT_FIELDS)
-    attributes, nested = _flatten({**extra, **fields})
+    attributes, nested = flatten({**extra, **fields})
     summary = "; ".join(f"{name.replace('_', ' ')}: {v}" for name, v in attributes.items())
     title = title or f"{kind.replace('_', ' ').capitalize()} {local_id}"
     first, *rest = split_chunks(text) or [summary or title]
@@ -225,38 +224,6 @@ def _nested_records(
         first, *rest = _to_records(source, name, local_id, fields, nesting + 1)
         yield replace(first, links=(*first.links, Link("PART_OF", parent.id)))
         yield from rest
-
-
-def _flatten(
-    fields: Mapping[str, Any],
-) -> tuple[dict[str, Attribute], dict[str, list[dict[str, Any]]]]:
-    """Return dotted attributes, and the lists of objects apart."""
-    attributes: dict[str, Attribute] = {}
-    nested: dict[str, list[dict[str, Any]]] = {}
-    pending = [(name, value, 0) for name, value in reversed(list(fields.items()))]
-    while pending:
-        name, value, depth = pending.pop()
-        if isinstance(value, dict):
-            if depth >= NESTING_MAX:
-                raise ValueError(f"{name}: nested more than {NESTING_MAX} levels deep")
-            pending += [(f"{name}.{key}", v, depth + 1) for key, v in reversed(list(value.items()))]
-        elif isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
-            nested[name] = value
-        elif value is not None and value != [] and value == value:  # noqa: PLR0124 - NaN is not itself
-            attributes[name] = _to_attribute(name, value)
-    return attributes, nested
-
-
-def _to_attribute(name: str, value: object) -> Attribute:
-    if isinstance(value, list):
-        plain = all(isinstance(item, str | int | float) for item in value)
-        return ", ".join(map(str, value)) if plain else json.dumps(value, ensure_ascii=False)
-    if not isinstance(value, str | int | float | bool):
-        raise ValueError(f"{name}: text, a number or true/false is expected, not {value!r:.60}")  # noqa: TRY004 - a bad line, like the others
-    if isinstance(value, float) and not abs(value) < float("inf"):
-        raise ValueError(f"{name}: {value} cannot be stored: write a finite number")
-    bounded = CellReader(typed=True).read(value) if not isinstance(value, str) else value
-    return bounded if isinstance(bounded, str | int | float | bool) else str(bounded)
 
 
 def _pop_first(fields: dict[str, Any], names: Iterable[str]) -> str:

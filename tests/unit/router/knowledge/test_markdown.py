@@ -1,5 +1,7 @@
 """Markdown as CommonMark has it: sections, tables, lists, front matter."""
 
+import pytest
+
 from router.knowledge.records import Record
 from router.knowledge.sources import Source, SourceProblem, parse_source
 from router.knowledge.sources.chunks import CHUNK_CHARS
@@ -45,9 +47,61 @@ def test_front_matter_gives_kind_date_and_attributes() -> None:
     )
 
 
-def test_front_matter_that_is_no_yaml_is_reported_and_the_text_is_read() -> None:
-    items = list(parse_source(Source("x.md", ".md", "---\na: [\n---\nText.\n")))
-    assert [type(item) for item in items] == [SourceProblem, Record]
+@pytest.mark.parametrize(
+    ("front", "line", "reason", "attributes"),
+    [
+        (
+            "---\ndate: 2024-13-45\na: 1\n---",
+            2,
+            "is not a date",
+            {"a": 1, "date_text": "2024-13-45"},
+        ),
+        ("---\na: 1\ndate: 1/7/24\n---", 3, "--date-format", {"a": 1, "date_text": "1/7/24"}),
+        ("---\na: 1\nb: x: y\n---", 3, "mapping values", {"a": 1}),
+        ("---\nb: [\na: 1\n---", 2, "expected", {"a": 1}),
+        ("---\na: 1\na: 2\n---", 3, "twice", {"a": 1}),
+        ("---\na: &x 1\nb: *x\n---", 3, "alias", {"a": 1}),
+        ("+++\na = 1\ndate = 2024-13-05\n+++", 3, "'date'", {"a": 1}),
+    ],
+)
+def test_a_bad_field_of_front_matter_is_lost_alone(
+    front: str, line: int, reason: str, attributes: dict[str, object]
+) -> None:
+    problem, document = parse_source(Source("x.md", ".md", f"{front}\n# Title\nText.\n"))
+    assert isinstance(problem, SourceProblem)
+    assert isinstance(document, Record)
+    assert (problem.location, document.title) == (f"x.md:{line}", "Title")
+    assert reason in problem.reason
+    assert document.attributes == attributes
+
+
+@pytest.mark.parametrize(
+    ("front", "title", "attributes"),
+    [
+        ("---\ntitle: 1.10\nkind:\nn: ~\n---", "1.10", {}),
+        ("---\ndate: March 5, 2024\n---", "Head", {"occurred_on": "2024-03-05"}),
+        ("---\nog: {img: x}\nt: 12:30\nzip: '01'\n---", "Head", {"og.img": "x", "t": "12:30", "zip": "01"}),
+        ("---\nid: intro\nSide Bar: 3\n---", "Head", {"id_value": "intro", "side_bar": 3}),
+        ("---\na: !x 1\nb: [{c: 1}]\n---", "Head", {"a": 1, "b": '[{"c": 1}]'}),
+        ('+++\ntitle = "T"\ndate = 2024-03-05\n[x]\ny = [1]\n+++', "T", {"x.y": "1", "occurred_on": "2024-03-05"}),
+        ("---\n---", "Head", {}),
+    ],
+)  # fmt: skip
+def test_front_matter_is_read_as_cells_are(
+    front: str, title: str, attributes: dict[str, object]
+) -> None:
+    (document,) = records(f"{front}\n# Head\nText.\n")
+    assert (document.title, document.attributes) == (title, attributes)
+    assert document.text.endswith("Text.")
+
+
+@pytest.mark.parametrize(
+    "above", ["", "# Title\n", "Some text.\n", "Some text.\nNote: x\n", "- a\n"]
+)
+def test_a_rule_above_a_text_is_no_front_matter(above: str) -> None:
+    text = f"---\n\n{above}Kept.\n\n---\nMore.\n"
+    contents = " ".join(f"{record.title} {record.text}" for record in records(text))
+    assert all(word in contents for word in ("Kept.", "More.", *above.split()[1:]))
 
 
 def test_the_first_row_names_the_columns_under_an_empty_header() -> None:
