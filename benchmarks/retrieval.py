@@ -58,7 +58,7 @@ class RetrievalStats:
     waits_ms: list[float] = field(default_factory=list)
 
     def add(self, question: MultiHopQuestion, hits: Sequence[Hit], wait_ms: float) -> None:
-        ids = [hit.id for hit in hits][:RESULTS]
+        ids = [_page_id(hit) for hit in hits][:RESULTS]
         self.recalls.append(len(question.page_ids & set(ids)) / len(question.page_ids))
         first = next(
             (place for place, name in enumerate(ids, 1) if name in question.page_ids), None
@@ -77,6 +77,11 @@ class RetrievalStats:
             "search_ms": round(seconds * 1000 / count, 2),
             "wait_ms_p50": round(statistics.median(self.waits_ms), 2),
         }
+
+
+def _page_id(hit: Hit) -> str:
+    """Return the page's own id: a record's id begins with its file and may end with a piece's number."""
+    return hit.id.partition("#")[2].partition(".")[0]
 
 
 async def measure(wheel: Path, folder: Path) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from router.backends.base import Hit, SearchRequest
 from router.backends.tokenization import STOPWORDS, content_stems, fold, stem
 
 GraphRow = Mapping[str, Any]
-WORDS_WEIGHT = 0.3
+WORDS_WEIGHT = 0.4
 """The weight, on top of the cosine, of a record with all the question's words. Values from 0.2 to 0.5
 did about as well on the even half of FanOutQA's questions (benchmarks/retrieval.py)."""
 DEFAULT_COSINE = 0.5

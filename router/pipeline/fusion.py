@@ -7,7 +7,7 @@ on the obvious must not crowd that out. Without trust, fusing the three stores i
 questions than the graph alone (benchmarks/retrieval.py).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from router.backends.base import Hit
@@ -16,6 +16,8 @@ from router.backends.tokenization import fold
 RRF_K = 60
 TRUST_WEIGHTS = {"qdrant": 0.4}
 """Against the graph's 1: its nearest records are the graph's too, the graph adds what they link to."""
+COMPLETE_BACKENDS = frozenset({"qdrant"})
+"""Backends that rank every record. What another one leaves out does not meet its conditions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +47,30 @@ def fuse(rankings: Sequence[Ranking], limit: int) -> list[Hit]:
     ids_by_key: dict[str, str] = {}
     for ranking in rankings:
         for place, hit in enumerate(ranking.hits):
-            gain = effective_weight(ranking) / total * (_rank_score(place) + hit.score) / 2
             record = fused.setdefault(_key(hit, ids_by_key), _FusedRecord(hit))
-            record.add(ranking.backend, gain, hit.score)
-    hits = [record.result() for record in fused.values()]
+            record.add(ranking.backend, _gain(ranking, place, hit.score) / total, hit.score)
+    unlisted = {
+        name: gain / total for name, gain in _gains_behind_the_last(rankings, limit).items()
+    }
+    hits = [record.result(unlisted) for record in fused.values()]
     return sorted(hits, key=lambda hit: (-hit.score, hit.id))[:limit]
+
+
+def _gain(ranking: Ranking, place: int, score: float) -> float:
+    return effective_weight(ranking) * (_rank_score(place) + score) / 2
+
+
+def _gains_behind_the_last(rankings: Sequence[Ranking], limit: int) -> dict[str, float]:
+    """Return what a record has from a backend that would list it after its last hit.
+
+    Every record has a place among all vectors. A full list of the nearest does not show it.
+    """
+    gains: dict[str, float] = {}
+    for ranking in rankings:
+        if ranking.backend in COMPLETE_BACKENDS and len(ranking.hits) >= limit:
+            gain = _gain(ranking, len(ranking.hits), ranking.hits[-1].score)
+            gains[ranking.backend] = max(gain, gains.get(ranking.backend, 0.0))
+    return gains
 
 
 def effective_weight(ranking: Ranking) -> float:
@@ -71,8 +92,10 @@ class _FusedRecord:
         self.gains[backend] = max(gain, self.gains.get(backend, 0.0))
         self.scores[backend] = max(score, self.scores.get(backend, 0.0))
 
-    def result(self) -> Hit:
-        return replace(self.hit, score=min(1.0, sum(self.gains.values())), scores=self.scores)
+    def result(self, unlisted: Mapping[str, float]) -> Hit:
+        """Return the hit; ``unlisted`` are the gains where a backend does not list it."""
+        score = sum({**unlisted, **self.gains}.values())
+        return replace(self.hit, score=min(1.0, score), scores=self.scores)
 
 
 def _key(hit: Hit, ids_by_key: dict[str, str]) -> str:

@@ -39,6 +39,17 @@ def test_weight_decides_between_equals() -> None:
     assert [each.id for each in fuse([light, heavy], 10)] == ["b", "a"]
 
 
+def test_a_record_beyond_a_full_list_of_vectors_gains_as_the_next_place() -> None:
+    """A full list of vectors hides the next place: the words that found a record must still count."""
+    near = [hit(name, 0.5) for name in "abc"]
+    graph = Ranking("graph", [hit("by words", 0.6), *near])
+    qdrant = Ranking("qdrant", [hit(name, 0.5, "qdrant") for name in "abc"])
+    assert fuse([graph, qdrant], 3)[0].id == "by words"
+    assert fuse([graph, qdrant], 4)[0].id == "a"
+    filter_of_three = Ranking("postgres", [hit(name, 0.9, "postgres") for name in "abc"])
+    assert fuse([graph, filter_of_three], 3)[0].id == "a"
+
+
 def test_nothing_fuses_to_nothing() -> None:
     assert fuse([], 10) == []
     assert fuse([Ranking("graph", [])], 10) == []
