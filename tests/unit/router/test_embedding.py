@@ -1,11 +1,14 @@
 """Sentence vectors: same text, same vector, for any caller and any batch."""
 
 import asyncio
+import ctypes
 import json
+import os
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -26,6 +29,19 @@ def test_vectors_have_length_one_and_the_stated_shape(local: LocalEmbedder) -> N
     assert vectors.shape == (4, local.dimension)
     assert vectors.dtype == np.float32
     assert np.linalg.norm(vectors, axis=1) == pytest.approx(1.0, abs=1e-5)
+
+
+def _resident_mib() -> float:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def test_what_loading_the_model_freed_is_not_kept() -> None:
+    """An ingestion has a bound of 500 MB, and the model's file alone would take a tenth of it."""
+    embedder = LocalEmbedder(cache_size=0)
+    before = _resident_mib()
+    ctypes.CDLL(None).malloc_trim(0)
+    assert before - _resident_mib() < 20
+    assert embedder.dimension == 384
 
 
 def test_no_texts_give_no_rows(local: LocalEmbedder) -> None:
