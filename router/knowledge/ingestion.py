@@ -71,12 +71,11 @@ class Ingestion:
             self._complete.append(opened)
 
     async def finish(self) -> None:
-        """Write the rest, and make the links to records that came later: files have no order."""
+        """Write the rest, and make the links to records that came later, in the same file or others."""
         with store_errors():
             await self._write_batch()
             await self._wait_for_writing()
-            if self.summary.sources > 1:
-                await self._writer.link_pending()
+            await self._writer.link_pending()
         await self.wait_until_searchable()
 
     async def stop(self) -> None:

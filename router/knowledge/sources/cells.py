@@ -1,7 +1,7 @@
 """Values of cells, and a profile of each column that decides how its cells are read."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from router.knowledge.records import Attribute
 from router.knowledge.sources.dates import DateColumn, DateVotes
@@ -76,6 +76,15 @@ class CellReader:
     dates: DateColumn | None = None
     typed: bool = False
     numbers: NumberFormat | None = None
+
+    @property
+    def unit(self) -> str:
+        """Return the unit that the column's cells have, or an empty text."""
+        return self.numbers.unit if self.numbers else ""
+
+    def without_unit(self) -> "CellReader":
+        """Return the reader of a column whose cells stay as they are where they have a unit."""
+        return replace(self, numbers=None) if self.unit else self
 
     def read(self, value: object) -> object:
         """Return the value; None for an empty cell, a null marker, or a marker among numbers."""

@@ -31,6 +31,12 @@ _SUFFIX_BY_MEDIA_TYPE = {
     "application/jsonl": ".jsonl",
     "application/x-ndjson": ".jsonl",
 }
+_HINTS = {
+    ".json": ": rename an array of objects to .jsonl",
+    ".mdx": ": rename it to .md",
+    ".xlsx": ": save it as CSV",
+    **dict.fromkeys((".gz", ".zip", ".bz2", ".xz", ".zst", ".tar"), ": unpack it first"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +64,8 @@ def find_sources(names: list[str]) -> Iterator[str | SkippedFile]:
         elif not path.exists():
             raise SourceError(f"{name}: no such file or folder")
         elif path.suffix.lower() not in SUFFIXES:
-            raise SourceError(f"{name}: only {', '.join(SUFFIXES)} can be read")
+            hint = _HINTS.get(path.suffix.lower(), "")
+            raise SourceError(f"{name}: only {', '.join(SUFFIXES)} can be read{hint}")
         else:
             yield name
 

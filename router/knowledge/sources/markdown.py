@@ -5,9 +5,10 @@ become ``LINKS_TO``, so that the graph knows how documents hang together.
 """
 
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import zip_longest
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
@@ -15,6 +16,7 @@ from markdown_it.token import Token
 from router.knowledge.records import Link, Record
 from router.knowledge.sources.chunks import CHUNK_CHARS, pack_blocks
 from router.knowledge.sources.front_matter import split_front_matter, to_attributes
+from router.knowledge.sources.html_blocks import HtmlContent
 from router.knowledge.sources.naming import slug, to_kind
 from router.knowledge.sources.source import (
     EMPTY_FILE,
@@ -60,7 +62,7 @@ def parse_markdown(source: Source, options: ReadOptions) -> ParsedItems:
         reason = "below the front matter the file is empty" if front.fields else EMPTY_FILE
         yield SourceProblem(source.origin, reason)
         return
-    tokens = _parser().parse(body)
+    tokens = _join_html(_parser().parse(body))
     heading, *sections = _split_sections(tokens, body.split("\n"))
     title = front.text("title") or (heading.path or ("",))[-1] or _file_title(source.origin)
     kind = to_kind(front.text("kind") or "document")
@@ -106,8 +108,10 @@ def _split_sections(tokens: list[Token], lines: list[str]) -> list[_Section]:
         if token.type == "heading_open":
             _open_section(sections, int(token.tag[1]), _plain(tokens[position + 1]))
         elif token.type == "table_open":
-            _add_table(sections[-1], tokens[position:])
-        elif token.type.endswith("_open") or token.type in ("fence", "code_block", "html_block"):
+            _add_rows(sections[-1], _table_rows(tokens[position:]))
+        elif token.type == "html_block":
+            _add_html(sections[-1], token.content)
+        elif token.type.endswith("_open") or token.type in ("fence", "code_block"):
             begin, end = token.map
             sections[-1].blocks += _block_parts(tokens, position, lines[begin:end])
     return sections
@@ -144,9 +148,19 @@ def _block_parts(tokens: list[Token], position: int, lines: list[str]) -> list[s
     return ["\n".join(lines[a:b]).rstrip() for a, b in zip(starts, ends, strict=True)]
 
 
-def _add_table(section: _Section, tokens: list[Token]) -> None:
+def _add_rows(section: _Section, rows: Iterable[list[str]]) -> None:
     """Add each row with the names of its columns: a row alone says nothing of its cells."""
     header: list[str] = []
+    for cells in rows:
+        if not any(header):  # converters of documents write an empty line above the first row
+            header = cells
+            continue
+        pairs = zip_longest(header, cells, fillvalue="")
+        row = "; ".join(f"{name}: {cell}" if name else cell for name, cell in pairs if cell)
+        section.table_rows += pack_blocks([row])
+
+
+def _table_rows(tokens: list[Token]) -> Iterator[list[str]]:
     cells: list[str] = []
     for position, token in enumerate(tokens):
         if token.type == "table_close":
@@ -154,13 +168,26 @@ def _add_table(section: _Section, tokens: list[Token]) -> None:
         if token.type in ("th_open", "td_open"):
             cells.append(_plain(tokens[position + 1]))
         elif token.type == "tr_close":
-            if not any(header):  # converters of documents write an empty line above the first row
-                header = cells
-            else:
-                pairs = zip(header, cells, strict=False)
-                row = "; ".join(f"{name}: {cell}" if name else cell for name, cell in pairs if cell)
-                section.table_rows += pack_blocks([row])
+            yield cells
             cells = []
+
+
+def _add_html(section: _Section, html: str) -> None:
+    content = HtmlContent(html)
+    section.blocks += [content.text] if content.text else []
+    for rows in content.tables:
+        _add_rows(section, rows)
+
+
+def _join_html(tokens: list[Token]) -> list[Token]:
+    """Return the tokens with neighbours of HTML as one: an empty line in a table does not end it."""
+    joined: list[Token] = []
+    for token in tokens:
+        if token.type == "html_block" and joined and joined[-1].type == "html_block":
+            joined[-1] = joined[-1].copy(content=f"{joined[-1].content}\n{token.content}")
+        else:
+            joined.append(token)
+    return joined
 
 
 def _plain(inline: Token) -> str:

@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Iterable
 from functools import lru_cache
 
-_SIGN_WORDS = {"%": " percent ", "#": " number ", "&": " and ", "€": " euro ", "$": " dollar ", "£": " pound "}  # fmt: skip
+_SIGN_WORDS = {"%": " percent ", "#": " number ", "&": " and ", "€": " euro ", "$": " dollar ", "£": " pound ", "¥": " yen "}  # fmt: skip
 _RESERVED_KINDS = frozenset({"name", "record"})
 """Labels of the graph's own nodes."""
 
@@ -61,3 +61,10 @@ def column_names(headers: Iterable[str]) -> list[str]:
             name = f"{name}_{repeats}"
         names.append(name)
     return names
+
+
+def with_unit(name: str, unit: str, taken: Iterable[str]) -> str:
+    """Return the name of a column whose cells all have a unit: ``share`` and ``%`` → ``share_percent``."""
+    word = _SIGN_WORDS.get(unit, unit).strip().lower()
+    longer = f"{name}_{word}"
+    return name if word in name.split("_") or longer in taken else longer

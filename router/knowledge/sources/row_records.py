@@ -20,7 +20,7 @@ from router.knowledge.sources.attributes import NESTING_MAX, flatten
 from router.knowledge.sources.cells import DATE_FIELDS, CellReader
 from router.knowledge.sources.chunks import split_chunks
 from router.knowledge.sources.dates import parse_date
-from router.knowledge.sources.naming import short_digest, to_kind
+from router.knowledge.sources.naming import short_digest, to_kind, with_unit
 from router.knowledge.sources.source import (
     ParsedItem,
     ParsedItems,
@@ -33,6 +33,7 @@ from router.knowledge.sources.table_profile import Row, TableProfile, row_text
 
 TITLE_FIELDS = ("title", "name")
 TEXT_FIELDS = ("text", "description", "body", "content")
+_OWN_FIELDS = (*TITLE_FIELDS, *TEXT_FIELDS, *DATE_FIELDS, "kind", "source", "links")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
 
 
@@ -51,6 +52,14 @@ class RowRecords:
         self._readers = {
             name: column.reader(name, options, typed=typed)
             for name, column in profile.columns.items()
+        }
+        own_fields = {*_OWN_FIELDS, self._id_field}
+        for name in own_fields & self._readers.keys():
+            self._readers[name] = self._readers[name].without_unit()
+        self._names = {
+            name: with_unit(name, reader.unit, self._readers)
+            for name, reader in self._readers.items()
+            if reader.unit
         }
         self._repeats: Counter[str] = Counter()
         self._id_lines: dict[int, int] = {}
@@ -105,7 +114,10 @@ class RowRecords:
         Raises:
             ValueError: the row cannot be a record; the message names the field.
         """
-        fields = {name: self._readers.get(name, CellReader()).read(v) for name, v in row.items()}
+        fields = {
+            self._names.get(name, name): self._readers.get(name, CellReader()).read(v)
+            for name, v in row.items()
+        }
         fields = {name: value for name, value in fields.items() if self._is_value(name, value)}
         local_id = self._local_id(line, fields, row)
         fields = self._with_date(line, fields)
@@ -138,6 +150,8 @@ class RowRecords:
 
     def _local_id(self, line: int, fields: dict[str, Any], row: Row) -> str:
         row_id = fields.pop(self._id_field, None) if self._ids_serve else fields.get(self._id_field)
+        if self._ids_serve and isinstance(row_id, dict | list):
+            raise ValueError(f"{self._id_field}: text or a number is expected, not {row_id!r:.60}")
         if self._ids_serve and row_id is not None:
             key = hash(str(row[self._id_field]))
             if key in self._profile.repeated_ids and self._id_lines.setdefault(key, line) != line:

@@ -9,6 +9,7 @@ import pytest
 from router.cache import CacheEntry, CacheLimits, CacheScope, SemanticCache
 from router.knowledge.ingestion import Ingestion
 from router.knowledge.ingestion_summary import IngestionSummary
+from router.knowledge.record_writer import BATCH
 from router.knowledge.sources import Source
 from router.knowledge.store_errors import StoreWriteFailed
 from router.settings import StoreSettings
@@ -130,6 +131,16 @@ async def test_a_link_waits_for_its_other_end(stores: StoreClients) -> None:
     await run_ingestion(
         stores, table_source("ing-1,Axle,"), table_source("ing-1,Axle,", name="ing_hubs.csv")
     )
+
+
+async def test_a_link_to_a_later_record_of_the_same_file_needs_no_second_run(
+    stores: StoreClients,
+) -> None:
+    """Records are written by the hundred: the target is of a later batch."""
+    rows = [f"ing-{number},Part {number}," for number in range(BATCH)]
+    first = await run_ingestion(stores, table_source("ing-x,Axle,FITS:ing-y", *rows, "ing-y,Hub,"))
+    assert (first.written, first.links, first.dangling) == (BATCH + 2, 1, 0)
+    await run_ingestion(stores, table_source("ing-1,Axle,"))
 
 
 async def test_stopped_in_the_middle_it_goes_on_where_it_was(stores: StoreClients) -> None:

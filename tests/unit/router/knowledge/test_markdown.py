@@ -108,3 +108,16 @@ def test_the_first_row_names_the_columns_under_an_empty_header() -> None:
     """Converters of documents write one: a table of a word processor has no header."""
     text = "# Leave\n\n|  |  |\n| --- | --- |\n| Role | Days |\n| Clerk | 28 |\n"
     assert [part.text for part in records(text)[1:]] == ["Role: Clerk; Days: 28"]
+
+
+def test_html_gives_its_visible_text_and_the_rows_of_its_tables() -> None:
+    table = (
+        "<table>\n<tr><th>plan</th><th>price</th></tr>\n\n"
+        "<tr><td>free<br>trial</td><td><b>0</b></td></tr><tr><td>team<td>5\n</table>"
+    )
+    text = f"# Plans\n\n<!-- to do -->\n<script>run()</script>\n\n{table}\n\n<div>All <i>monthly</i></div>\n"
+    assert [record.text for record in records(text)] == [
+        "All monthly",
+        "plan: free trial; price: 0",
+        "plan: team; price: 5",
+    ]

@@ -182,3 +182,111 @@ def test_a_long_text_is_cut_into_pieces_that_lead_to_their_record() -> None:
 def test_no_row_of_any_text_ends_the_parse(cells: list[str]) -> None:
     items = parse(".csv", "a,b\n" + ",".join(cells) + "\n1,2\n")
     assert records(items) or problems(items)
+
+
+@pytest.mark.parametrize(
+    ("above", "note"),
+    [
+        ("Sales 2024\n", "line 1"),
+        ("Sales 2024,,\n\n", "line 1"),
+        ("# exported, today\n", ""),
+        ("sep=,\n", ""),
+    ],
+)
+def test_lines_above_the_header_are_no_columns(above: str, note: str) -> None:
+    """A title has one cell. What could be a header as well stays one, and its rows are named."""
+    items = parse(".csv", f"{above}id,part,amount\n1,Axle,5\n2,Pad,7\n")
+    if "exported" in above:
+        assert [problem.location for problem in problems(items)] == [
+            "data.csv:2",
+            "data.csv:3",
+            "data.csv:4",
+        ]
+        return
+    assert [record.attributes for record in records(items)] == [
+        {"part": "Axle", "amount": 5},
+        {"part": "Pad", "amount": 7},
+    ]
+    assert [item.text[:6] for item in items if isinstance(item, SourceNote)] == (
+        [note] if note else []
+    )
+
+
+def test_a_header_of_one_name_is_no_title() -> None:
+    assert [r.attributes for r in records(parse(".csv", ",value\n0,5\n"))] == [
+        {"column_1": 0, "value": 5}
+    ]
+    assert len(problems(parse(".csv", "name\nSmith, John\nDoe, Jane\n"))) == 2
+
+
+def test_a_table_without_rows_is_reported_so_that_nothing_is_removed() -> None:
+    (problem,) = problems(parse(".csv", "id,name\n"))
+    assert "no rows" in problem.reason
+
+
+def test_blanks_behind_the_delimiter_are_no_part_of_a_cell() -> None:
+    (record,) = records(parse(".csv", 'id, name, note\n1, "Ann, B", x\n'))
+    assert (record.title, record.attributes) == ("Ann, B", {"note": "x"})
+
+
+@pytest.mark.parametrize(
+    ("name", "cells", "attributes"),
+    [
+        ("share", ["45%", "7.5 %"], [{"share_percent": 45}, {"share_percent": 7.5}]),
+        ("price", ["12,50 €", "1.200,00 €"], [{"price_euro": 12.5}, {"price_euro": 1200.0}]),
+        ("price", ["-$1.50", "$3"], [{"price_dollar": -1.5}, {"price_dollar": 3}]),
+        ("price_eur", ["5 EUR", "N/A"], [{"price_eur": 5}, {}]),
+        ("price", ["5 EUR", "5 USD"], [{"price": "5 EUR"}, {"price": "5 USD"}]),
+        ("title", ["45%", "46%"], [{}, {}]),
+    ],
+)
+def test_a_column_with_one_unit_is_one_of_numbers_and_its_name_has_the_unit(
+    name: str, cells: list[str], attributes: list[dict[str, object]]
+) -> None:
+    table = "".join(f"{cell}\t{number}\n" for number, cell in enumerate(cells))
+    found = records(parse(".tsv", f"{name}\tid\n{table}"))
+    assert [record.attributes for record in found] == attributes
+
+
+def test_grouped_or_decimal_money_is_asked_for() -> None:
+    assert "--decimal" in problems(parse(".tsv", "id\tprice\n1\t3.000 €\n"))[0].reason
+    (record,) = records(parse(".tsv", "id\tprice\n1\t3.000 €\n", decimal="comma"))
+    assert record.attributes == {"price_euro": 3000}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[{"id": 1}, {"id": 2}]',
+        '[\n  {"id": 1},\n  {"id": 2},\n]\n',
+        '{"id": 1},\n{"id": 2},\n',
+    ],
+)
+def test_an_array_of_objects_is_read_as_lines_are(text: str) -> None:
+    items = parse(".jsonl", text)
+    assert ([r.id for r in records(items)], problems(items)) == (
+        ["data.jsonl#1", "data.jsonl#2"],
+        [],
+    )
+
+
+def test_an_object_over_several_lines_is_one_record_and_those_of_its_lists() -> None:
+    items = parse(".jsonl", '{\n "people": [{"id": 1, "name": "Ann"}]\n}\n')
+    assert [(r.id, r.title) for r in records(items)][1:] == [("data.jsonl#data/people/1", "Ann")]
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "reason"),
+    [
+        ('[{"id": 1},\n {bad}]', 2, "the rest is not read"),
+        ('[\n{"id": 1\n}\n', 3, "not closed"),
+        ('[1]\n{"id": 1}', 1, "an object is expected"),
+        ('// about\n{"id": 1}', 1, "take comments out"),
+        ('{"id": 1}\n{"id": {"x": 1}}', 2, "id: text or a number"),
+    ],
+)
+def test_what_is_no_object_is_reported_by_its_line(text: str, line: int, reason: str) -> None:
+    items = parse(".jsonl", text)
+    (problem,) = problems(items)
+    assert (problem.location, reason in problem.reason) == (f"data.jsonl:{line}", True)
+    assert [record.id for record in records(items)] == ["data.jsonl#1"]
