@@ -62,7 +62,7 @@ def parse_csv(source: Source, options: ReadOptions) -> ParsedItems:
 
 
 def _find_layout(source: Source) -> _Layout | None:
-    """Find the header. A title above it, and ``sep=;`` of spreadsheets, are no columns."""
+    """Find the header. A title above it, and ``sep=;`` of spreadsheets, name no columns."""
     head = list(islice(((n, line) for n, line in source.lines() if line and line.strip()), 5))
     if not head:
         return None

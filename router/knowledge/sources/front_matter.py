@@ -29,7 +29,7 @@ _FIELD = {
     "+++": re.compile(r"""\[|["']?\w[\w.-]*["']?[ \t]*="""),
 }
 _TEXT_FIELDS = ("title", "kind", *DATE_FIELDS)
-"""Fields whose text is kept as written: a title ``1.10`` is no number."""
+"""Fields whose text is kept as written: a title ``1.10`` stays a text."""
 _RESERVED = frozenset({"id", "text", "source", "links", "embedding"})
 _PLACE = re.compile(r" \(at [^)]*\)$")
 _NULLS = ("", "~", "null", "Null", "NULL")
@@ -80,7 +80,7 @@ class _Loader(yaml.BaseLoader):
 
 
 def split_front_matter(text: str) -> FrontMatter:
-    """Return the front matter and the rest. A rule (``---``) above a text is no front matter."""
+    """Return the front matter and the rest. A rule (``---``) above a text does not begin one."""
     match = _BLOCK.match(text)
     if match is None:
         return FrontMatter({}, text)
@@ -163,7 +163,8 @@ def _parse_alone(
         fields |= parse(piece.text)
     except _PARSE_ERRORS as error:
         reason = str(getattr(error, "problem", None) or error) or "nested too deep"
-        return f"{_PLACE.sub('', reason)}. Put a text with signs in quotes"
+        language = "TOML" if parse is _parse_toml else "YAML"
+        return f"not {language}: {_PLACE.sub('', reason)}. Put a text with signs in quotes"
     return ""
 
 
@@ -201,7 +202,7 @@ def _free_name(name: str) -> str:
 
 
 def _read_date(text: str, stated_format: str) -> tuple[str, str]:
-    """Return the ISO date, or the reason why there is none."""
+    """Return the ISO date and an empty text, or an empty text and the reason."""
     votes = DateVotes()
     votes.add(text)
     column = votes.column(stated_format, is_date=True)

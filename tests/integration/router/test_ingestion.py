@@ -154,7 +154,8 @@ async def test_stopped_in_the_middle_it_goes_on_where_it_was(stores: StoreClient
         await ingestion.finish()
     rest = await run_ingestion(stores, many)
     assert (rest.unchanged, rest.written) == (100, 50)
-    assert (await run_ingestion(stores, table_source(name="ing_many.csv"))).removed == 150
+    one_left = table_source("ing-m0,Part 0,", name="ing_many.csv")
+    assert (await run_ingestion(stores, one_left)).removed == 149
 
 
 async def test_cached_answers_that_show_a_changed_record_are_dropped(
