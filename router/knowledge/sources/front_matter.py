@@ -76,7 +76,7 @@ class _Loader(yaml.BaseLoader):
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
             raise yaml.YAMLError("an alias (*name) is not read: write the value itself")
-        return super().compose_node(parent, index)  # type: ignore[no-any-return]  # it ships no types
+        return super().compose_node(parent, index)
 
 
 def split_front_matter(text: str) -> FrontMatter:

@@ -34,8 +34,11 @@ def parse_json_lines(source: Source, options: ReadOptions) -> ParsedItems:
         yield SourceProblem(source.origin, EMPTY_FILE)
         return
     document = _read_document(source) if isinstance(first[1], str) else ""
-    rows = _document_rows(source, document) if document else None
-    read_rows = (lambda: iter(rows)) if rows else (lambda: _rows(source))
+    rows = _document_rows(source, document) if document else []
+
+    def read_rows() -> Iterator[tuple[int, Row | str]]:
+        return iter(rows) if rows else _rows(source)
+
     profile = TableProfile.of(read_rows, options.id_column or "id")
     yield from RowRecords(source, options, profile, typed=True).parse(read_rows())
 
