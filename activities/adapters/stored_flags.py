@@ -17,6 +17,7 @@ from sluice.flags import (
     FlagStoreError,
     WriteMetadata,
 )
+from sluice.flags.feature_flags import FULL_PERCENTAGE
 from sluice.flags.validation import DESCRIPTION_LENGTH_MAX
 from sluice.flags.write_metadata import TEXT_LENGTH_MAX
 from sluice.rollout.engine.flag_target import FlagReceipt, FlagWrite
@@ -50,6 +51,8 @@ def flag_receipt(document: FlagDocument, name: str) -> FlagReceipt:
     # After the store lost writes the routers serve an unconfirmed flag as stale: to nobody.
     is_served = flag.confirmed or flag.on_stale == "hold"
     percentage = flag.rollout_percentage if is_served else 0.0
+    if is_served and flag.default_enabled and not flag.killed:
+        percentage = FULL_PERCENTAGE
     return FlagReceipt(
         version=document.version,
         percentage=percentage,

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
+from urllib.parse import quote
 
 from markupsafe import Markup
 
@@ -59,6 +60,11 @@ def format_words(text: str) -> str:
     return text.replace("_", " ")
 
 
+def quote_all(text: str) -> str:
+    """Quote a part of an address, its slashes too: a name must not lead to another page."""
+    return quote(text, safe="")
+
+
 TEMPLATE_FILTERS: dict[str, Callable[..., Any]] = {
     "moment": format_moment,
     "reading": format_reading,
@@ -68,4 +74,5 @@ TEMPLATE_FILTERS: dict[str, Callable[..., Any]] = {
     "outcome": format_outcome,
     "status": format_status,
     "words": format_words,
+    "urlencode": quote_all,
 }

@@ -24,6 +24,7 @@ from sluice.console.signing import DecisionSigner
 from sluice.console.web.login_links import LoginLinks
 from sluice.console.web.rate_limits import RateLimiter, SeenOnce
 from sluice.console.web.sessions import Session, SessionStore
+from sluice.rollout.printable import escape_shown
 
 TEMPLATES = Path(__file__).with_name("templates")
 LOGIN_BURST, LOGIN_PER_SECOND = 10, 0.2
@@ -101,6 +102,12 @@ def make_templates() -> Jinja2Templates:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=_escape_shown,
     )
     environment.filters.update(TEMPLATE_FILTERS)
     return Jinja2Templates(env=environment)
+
+
+def _escape_shown(value: object) -> object:
+    """Show what could reorder a page's text, such as a flag's name in the store, in escaped form."""
+    return type(value)(escape_shown(value)) if isinstance(value, str) else value

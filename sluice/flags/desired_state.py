@@ -44,6 +44,7 @@ FULL_PERCENTAGE = 100
 class DesiredState:
     """The state that one write gives a flag and the phases. A field that is None stays as it is.
 
+    A percentage is of all users: a default that treats everybody outside of it is switched off.
     `phases` belong to the flag: a second flag's raising write is refused while one is on.
     """
 
@@ -148,6 +149,8 @@ def _changed_flag(
         fields |= {**base.latch("rollout"), "confirmed": True, "rollout_percentage": 0.0}
     elif desired.percentage is not None:
         fields |= {"rollout_percentage": desired.percentage, "confirmed": True}
+    if "rollout_percentage" in fields:
+        fields["default_enabled"] = False
     if desired.whitelist is not None:
         fields["whitelist"] = desired.whitelist
     new = base.model_copy(update=fields)
@@ -295,5 +298,6 @@ def _summary(document: FlagDocument, name: str) -> dict[str, object]:
     if flag is None:
         return phases
     return phases | flag.model_dump(
-        mode="json", include={"rollout_percentage", "whitelist", "killed", "killed_by"}
+        mode="json",
+        include={"rollout_percentage", "whitelist", "killed", "killed_by", "default_enabled"},
     )

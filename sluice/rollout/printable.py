@@ -15,6 +15,10 @@ _DIRECTION_MARKS = frozenset(
     "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u2028\u2029\u200e\u200f\u061c"
 )
 
+_UNPRINTABLE = re.compile(
+    rf"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff{''.join(sorted(_DIRECTION_MARKS))}]"
+)
+
 
 def unprintable_problem(text: str, *, one_line: bool = False) -> str:
     """Return the reason to refuse ``text``, or an empty text.
@@ -36,6 +40,11 @@ def is_unprintable(character: str) -> bool:
     """Return True for a control character, a lone surrogate or a direction mark."""
     unsafe = unicodedata.category(character) in _UNSAFE_CATEGORIES
     return unsafe or character in _DIRECTION_MARKS
+
+
+def escape_shown(text: str) -> str:
+    """Return ``text`` as ``escape_unprintable`` does, fast for long pages without such characters."""
+    return escape_unprintable(text) if _UNPRINTABLE.search(text) else text
 
 
 def name_problem(text: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from sluice.flags import (
+    DesiredState,
     FeatureFlags,
     FencedError,
     FlagExistsError,
@@ -52,6 +53,14 @@ async def test_lists_of_users_are_edited_one_by_one_and_as_a_whole(flags: Featur
     assert (await flags.remove_from_blacklist(FLAG, "eve")).blacklist == frozenset()
     assert (await flags.set_whitelist(FLAG, ["a", "b"])).whitelist == {"a", "b"}
     assert (await flags.remove_from_whitelist(FLAG, "a")).whitelist == {"b"}
+
+
+async def test_percentage_of_a_rollout_is_of_all_users(flags: FeatureFlags) -> None:
+    """A default that treats everybody outside the percentage would expose them without a gate."""
+    await flags.create_flag(FLAG, default_enabled=True)
+    step = DesiredState(flag=FLAG, percentage=5)
+    document = await flags.apply(step, metadata=change_by("run", 1))
+    assert not document.flags[FLAG].default_enabled
 
 
 async def test_every_write_raises_the_version(flags: FeatureFlags) -> None:

@@ -14,6 +14,7 @@ from sluice.flags.bucketing import BUCKET_FUNCTIONS
 from sluice.flags.evaluation import EvaluationTable, fresh_rules
 from sluice.flags.redis.process_polling import ProcessPoll
 from sluice.flags.validation import validate_user
+from sluice.rollout.printable import escape_line
 
 STATE_STYLES = {"killed": "bold red", "unconfirmed": "yellow", "off": "dim", "on": "green"}
 USERS_SHOWN = 20
@@ -68,13 +69,13 @@ def flags_table(document: FlagDocument) -> RenderableType:
     for name in sorted(document.flags):
         flag = document.flags[name]
         table.add_row(
-            name,
+            Text(escape_line(name)),
             Text(flag_state_label(flag), style=STATE_STYLES[flag_state_label(flag)]),
             f"{flag.rollout_percentage:g}",
             str(len(flag.whitelist)),
             str(len(flag.blacklist)),
             Text(truncate(flag.fence.owner or "", 12)),
-            Text(truncate(flag.description)),
+            Text(escape_line(truncate(flag.description))),
         )
     return table
 
@@ -90,18 +91,18 @@ def flag_details(flag: FlagState, views: Sequence[ProcessPoll]) -> RenderableTyp
 def _rows(flag: FlagState) -> list[tuple[str, RenderableType]]:
     state = flag_state_label(flag)
     return [
-        ("flag", Text(flag.name, style="bold")),
+        ("flag", Text(escape_line(flag.name), style="bold")),
         ("state", Text(state, style=STATE_STYLES[state])),
         *_latch_rows(flag),
         ("percentage", f"{flag.rollout_percentage:g} %"),
-        ("whitelist", Text(user_list(flag.whitelist))),
-        ("blacklist", Text(user_list(flag.blacklist))),
+        ("whitelist", Text(escape_line(user_list(flag.whitelist)))),
+        ("blacklist", Text(escape_line(user_list(flag.blacklist)))),
         ("outside the percentage", "treated too" if flag.default_enabled else "not treated"),
         ("when stale", "last known answer" if flag.on_stale == "hold" else "off"),
         ("hash version", str(flag.hash_version)),
         ("owned by run", Text(flag.fence.owner or "nobody")),
         ("version", str(flag.version)),
-        ("description", Text(flag.description)),
+        ("description", Text(escape_line(flag.description))),
     ]
 
 
@@ -124,13 +125,13 @@ def process_table(name: str, views: Sequence[ProcessPoll]) -> RenderableType:
         return Text("no process is alive", style="dim")
     table = Table("process", "serves", "version", "lease age")
     for view in views:
-        table.add_row(view.process.id, *_process_cells(name, view))
+        table.add_row(Text(escape_line(view.process.id)), *_process_cells(name, view))
     return table
 
 
 def _process_cells(name: str, view: ProcessPoll) -> tuple[RenderableType, str, str]:
     if view.response is None:
-        return Text(f"does not answer: {view.error}", style="red"), "", ""
+        return Text(escape_line(f"does not answer: {view.error}"), style="red"), "", ""
     age = view.response.lease_age_seconds
     version_and_age = (str(view.response.version), "never read" if age is None else f"{age:.2f} s")
     flag = view.response.flags.get(name)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from temporalio.testing import ActivityEnvironment
 
+from activities.adapters.stored_flags import flag_receipt
 from activities.contract.errors import (
     FlagsUnreachableError,
     MetricsUnreachableError,
@@ -17,6 +18,7 @@ from activities.contract.models import WatchCheckpoint, WatchRequest
 from activities.doubles.flags import MemoryFlags
 from activities.doubles.metrics import MemoryMetrics
 from activities.watch import WatchActivities
+from sluice.flags import FlagDocument, FlagState
 from sluice.rollout.analysis.failure_runs import FailureRun
 from sluice.rollout.analysis.gate import Gate, Metric, Severity
 from sluice.rollout.analysis.verdict import Outcome
@@ -269,3 +271,12 @@ async def test_a_kill_in_the_cleanup_reaches_the_rollout(world: WatchWorld) -> N
     await world.flags.environment("default").kill(FLAG)
     found = await world.watch(percentage=None, is_permanent=True, run_id="run", sequence=2)
     assert found.kind == "killed"
+
+
+def test_default_for_everybody_is_a_share_of_all_users() -> None:
+    """A raw write of ``default_enabled`` raises the flag without its percentage: it is drift."""
+    flag = FlagState(name="learning", rollout_percentage=5, default_enabled=True)
+    document = FlagDocument(flags={"learning": flag})
+    assert flag_receipt(document, "learning").percentage == 100
+    killed = FlagDocument(flags={"learning": flag.model_copy(update={"killed": True})})
+    assert flag_receipt(killed, "learning").percentage == 5

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.types import Message
 
 from sluice.console.login.oidc import LoginRejectedError, person_of
+from sluice.console.services import make_templates
 from sluice.console.settings import ConsoleSettingsError, read_settings
 from sluice.console.web import forms
 from sluice.console.web.forms import FormRejectedError, local_path
@@ -204,3 +205,12 @@ def test_request_of_slack_is_its_own_and_fresh() -> None:
             require_slack_signature(headers, changed, key, now)
     with pytest.raises(FormRejectedError):
         require_slack_signature({}, body, secret, at)
+
+
+def test_page_shows_no_text_in_another_order() -> None:
+    """A flag's name in the store may hold marks that reorder a page; a slash leads nowhere else."""
+    template = make_templates().env.from_string(
+        "{{ name }}|{{ name | safe }}|{{ path | urlencode }}"
+    )
+    shown = template.render(name="a\u202eb<", path="a/../b")
+    assert shown == r"a\u202eb&lt;|a\u202eb<|a%2F..%2Fb"
