@@ -44,17 +44,22 @@ async def fetch_live_state(
     """
     if any(event.kind == "end" for event in recorded):
         return None
+    state = await fetch_latest_state(context, rollout_id)
+    return state if state is not None and state.rollout_id == rollout_id else None
+
+
+async def fetch_latest_state(context: Context, rollout_id: str) -> State | None:
+    """Return the state of the latest rollout of this one's flag that Temporal has, or None."""
     flag = rollout_id.removeprefix(ROLLOUT_ID_PREFIX).partition("/")[0]
     try:
         async with asyncio.timeout(TEMPORAL_TIMEOUT_SECONDS):
             client = await context.connect_temporal()
             from sluice.cli.clients.rollouts import Rollouts  # noqa: PLC0415  Temporal: slow
 
-            state = await Rollouts(client).fetch_state(flag)
+            return await Rollouts(client).fetch_state(flag)
     except (CliError, TimeoutError) as error:
         print_note(f"from the ledger alone: {error or 'Temporal takes too long'}")
         return None
-    return state if state.rollout_id == rollout_id else None
 
 
 async def resolve_rollout_id(ledger: PostgresLedger, rollout: str | None) -> str:

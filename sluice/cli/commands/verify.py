@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from activities.contract.timeline_ledger import merge_timelines, read_events, read_evidence
-from sluice.cli.clients.ledger import fetch_live_state, open_ledger, resolve_rollout_id
+from sluice.cli.clients.ledger import fetch_latest_state, open_ledger, resolve_rollout_id
 from sluice.cli.context import Context
 from sluice.cli.errors import CliError, Exit
 from sluice.cli.options import RolloutArgument
@@ -59,11 +59,14 @@ def verify(
 async def _verify(rollout: str | None, keyring: Path | None, head: str, json: bool) -> None:
     context = Context.read()
     async with open_ledger(context) as ledger:
-        rollout_id = await resolve_rollout_id(ledger, rollout)
+        latest_recorded = await resolve_rollout_id(ledger, rollout)
+        latest = await fetch_latest_state(context, latest_recorded)
+        rollout_id = choose_rollout(rollout, latest_recorded, latest)
         recorded = await read_events(ledger, rollout_id)
         rows = await read_evidence(ledger, rollout_id)
-    state = await fetch_live_state(context, rollout_id)
+    state = latest if latest is not None and latest.rollout_id == rollout_id else None
     events = merge_timelines(recorded, state.timeline if state else ())
+    unwritten = check_recorded(recorded, events, rollout_id)
     digest = _check_chain(events, rollout_id, head or _known_head(state))
     unconfirmed = _check_evidence(events, rows, state, rollout_id)
     decisions = await asyncio.to_thread(_check_proofs, context, keyring, events, rollout_id)
@@ -78,15 +81,42 @@ async def _verify(rollout: str | None, keyring: Path | None, head: str, json: bo
     evidence = f"{format_count(len(rows), 'row')} of evidence"
     if unconfirmed:
         evidence += f", {unconfirmed} of them newer than the last event"
-    summary = f"{rollout_id}: {evidence}, {format_count(len(events), 'event')} in one chain, head {digest}"
+    chain = f"{format_count(len(events), 'event')} in one chain"
+    if unwritten:
+        chain += f", {unwritten} of them not in the ledger yet"
+    summary = f"{rollout_id}: {evidence}, {chain}, head {digest}"
     print_result(json, document, "\n".join([*lines, summary]))
+
+
+def choose_rollout(asked_for: str | None, latest_recorded: str, latest: State | None) -> str:
+    """Return the rollout to verify: the one that was named, else the latest that Temporal has.
+
+    The ledger alone would answer with an older rollout, or with an invented one, after the rows of
+    the latest were removed.
+    """
+    is_named = asked_for is not None and "/" in asked_for
+    return latest_recorded if is_named or latest is None else latest.rollout_id
+
+
+def check_recorded(recorded: Sequence[Event], events: Sequence[Event], rollout_id: str) -> int:
+    """Return how many of the newest events only the workflow has; after the end none may.
+
+    The workflow's copy of an event must not replace a row that was removed.
+    """
+    _check_chain(recorded, rollout_id, "")
+    unwritten = len(events) - len(recorded)
+    if unwritten and events[-1].kind == "end":
+        raise CliError(
+            f"The record of {rollout_id} was changed: event {len(recorded) + 1} is not in the ledger"
+        )
+    return unwritten
 
 
 def _known_head(state: State | None) -> str:
     return state.timeline[-1].digest if state and state.timeline else ""
 
 
-def _check_chain(events: tuple[Event, ...], rollout_id: str, head: str) -> str:
+def _check_chain(events: Sequence[Event], rollout_id: str, head: str) -> str:
     try:
         return verify_chain(events, rollout_id, head)
     except EventChainError as error:

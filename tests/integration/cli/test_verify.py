@@ -2,6 +2,7 @@
 
 import uuid
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import asyncpg  # type: ignore[import-untyped]  # asyncpg ships no type information
 import pytest
@@ -9,12 +10,15 @@ import pytest
 from activities.adapters.postgres_ledger import PostgresLedger
 from activities.contract.models import LedgerEntry
 from activities.contract.timeline_ledger import record_events
-from sluice.cli.commands.verify import verify
+from sluice.cli.commands.verify import check_recorded, choose_rollout, verify
 from sluice.cli.errors import CliError
 from sluice.rollout.engine.event_chain import Event, link_event
 from sluice.rollout.engine.evidence_chain import EvidenceHead
+from sluice.rollout.engine.state import State
+from sluice.rollout.plan.loader import parse_plan
 from tests.conftest import run_blocking
 from tests.free_port import free_port
+from tests.workflows.harness import PLAN
 
 pytestmark = pytest.mark.integration
 NOW = datetime(2026, 11, 30, 8, tzinfo=UTC)
@@ -132,3 +136,29 @@ def test_removed_last_event_shows_against_a_noted_head(
     verify(rollout_id)  # two events are a chain too
     with pytest.raises(CliError, match="rows are missing"):
         verify(rollout_id, head=head)
+
+
+def test_copy_in_the_workflow_replaces_no_row(rollout_id: str) -> None:
+    """Temporal still has the events of a rollout that ended; the ledger has lost one."""
+    first = link_event(Event(at=NOW, kind="start", text="", actor="ada"), None, rollout_id)
+    pause = link_event(Event(at=NOW, kind="pause", text="", actor="ada"), first, rollout_id)
+    end = link_event(Event(at=NOW, kind="end", text=""), pause, rollout_id)
+    check = partial(check_recorded, events=(first, pause, end), rollout_id=rollout_id)
+    assert check((first, pause, end)) == 0
+    assert check_recorded((first,), (first, pause), rollout_id) == 1, "written with the next check"
+    for recorded, message in (
+        ((first, end), "event 2: found event 3"),
+        ((first, pause), "event 3 is not in the ledger"),
+        ((), "event 1 is not in the ledger"),
+    ):
+        with pytest.raises(CliError, match=message):
+            check(recorded)
+
+
+def test_latest_rollout_is_the_one_that_temporal_has(rollout_id: str) -> None:
+    """After its rows were removed, the ledger would answer with an older rollout."""
+    plan = parse_plan(PLAN)
+    latest = State(rollout_id="rollout-verify/new", run_id="new", plan=plan, started_at=NOW)
+    assert choose_rollout("verify", rollout_id, latest) == "rollout-verify/new"
+    assert choose_rollout(rollout_id, rollout_id, latest) == rollout_id
+    assert choose_rollout("verify", rollout_id, None) == rollout_id
