@@ -173,7 +173,7 @@ def _read_file(path: Path) -> tuple[dict[str, Principal], list[str]]:
 
 
 def _content_lines(text: str) -> Iterator[tuple[int, str]]:
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):  # as editors count
         if content := line.partition("#")[0].strip():
             yield number, content
 

@@ -18,6 +18,7 @@ class QueryBody(BaseModel):
 
     model_config = ConfigDict(
         extra="forbid",
+        strict=True,
         json_schema_extra={
             "examples": [
                 {"query": "Who drives truck T-12?", "user_id": "user_alice", "limit": 5},
@@ -41,9 +42,7 @@ class QueryBody(BaseModel):
         le=60,
         description="answer within this, without late stores if need be",
     )
-    explain: bool = Field(
-        default=False, strict=True, description="say what was decided, and where time went"
-    )
+    explain: bool = Field(default=False, description="say what was decided, and where time went")
 
 
 class ResultBody(BaseModel):
@@ -104,6 +103,7 @@ class FeedbackBody(BaseModel):
 
     model_config = ConfigDict(
         extra="forbid",
+        strict=True,
         json_schema_extra={
             "examples": [
                 {
@@ -117,13 +117,13 @@ class FeedbackBody(BaseModel):
     )
 
     query_id: Id
-    clicked: bool | None = Field(default=None, strict=True)
+    clicked: bool | None = None
     click_position: int | None = Field(default=None, ge=1, le=1_000_000)
     dwell_time_seconds: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     explicit_rating: float | None = Field(default=None, ge=1, le=5)
     result_count: int | None = Field(default=None, ge=0, le=1_000_000)
     latency_ms: float | None = Field(default=None, ge=0, allow_inf_nan=False)
-    complaint: bool = Field(default=False, strict=True)
+    complaint: bool = False
 
     def to_feedback(self) -> UserFeedback:
         """Raise InvalidFeedbackError for signals that contradict each other."""

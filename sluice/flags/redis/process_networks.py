@@ -19,7 +19,12 @@ NETWORKS_VARIABLE = "SLUICE_PROCESS_NETWORKS"
 DEFAULT_NETWORKS = (
     "127.0.0.0/8,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,100.64.0.0/10,::1/128,fc00::/7"
 )
-"""This machine and private networks (RFC 1918, 4193, 6598); a cloud's metadata service is in none."""
+"""This machine and private networks (RFC 1918, 4193, 6598)."""
+METADATA_ADDRESSES = frozenset(
+    ipaddress.ip_address(address)
+    for address in ("100.100.100.200", "169.254.169.254", "fd00:ec2::254", "fd20:ce::254")
+)
+"""Metadata services of clouds, which hand out credentials: no process, in whatever network."""
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -74,4 +79,6 @@ def _is_address(host: str) -> bool:
 def _is_inside(text: str, networks: Sequence[Network]) -> bool:
     address = ipaddress.ip_address(text.partition("%")[0])
     address = getattr(address, "ipv4_mapped", None) or address
+    if address in METADATA_ADDRESSES:
+        return False
     return any(address in network for network in networks)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -21,7 +22,8 @@ SCOPES = (EVALUATE, OUTCOMES)
 KEY_PREFIX = "slf_"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _HASH = re.compile(r"[0-9a-f]{64}")
-FileStamp = tuple[int, int]
+PROBLEMS_MAX = 10
+FileStamp = tuple[int, int, int]
 
 
 def generate_key() -> str:
@@ -72,24 +74,44 @@ class FlagApiKeys:
         return next(valid, None)
 
     def reload_if_changed(self) -> None:
-        """Read the file again if it changed; raise InvalidFlagError and keep the keys if it can't be."""
+        """Read the file again if it changed; without it no key is valid.
+
+        Raises:
+            InvalidFlagError: the file can't be read, everybody may write it, or a line is not a
+                key. The other lines count all the same, so a removed key is refused.
+        """
         if self._path is None:
             return
         try:
             status = self._path.stat()
-            stamp = (status.st_mtime_ns, status.st_size)
-            if stamp != self._stamp:
-                self._scopes = _parse_file(self._path.read_text("utf-8"))
-                self._stamp = stamp
+            stamp = (status.st_mtime_ns, status.st_size, status.st_mode)
+            if stamp == self._stamp:
+                return
+            if status.st_mode & stat.S_IWOTH:
+                raise PermissionError(f"everybody may write it: run chmod o-w {self._path}")
+            text = self._path.read_text("utf-8")
         except (OSError, UnicodeDecodeError) as error:
+            self._scopes, self._stamp = {}, None
             raise InvalidFlagError(
                 f"the API keys in {self._path} are not readable: {error}"
             ) from None
+        self._stamp = stamp
+        self._scopes, problems = _parse_file(text)
+        if problems:
+            raise InvalidFlagError("; ".join(problems[:PROBLEMS_MAX]))
 
 
-def _parse_file(text: str) -> dict[str, frozenset[str]]:
-    lines = (line.partition("#")[0].strip() for line in text.splitlines())
-    return dict(_parse_line(line) for line in lines if line)
+def _parse_file(text: str) -> tuple[dict[str, frozenset[str]], list[str]]:
+    """Return the scopes by hash, and what is wrong with each line that is not a key."""
+    scopes: dict[str, frozenset[str]] = {}
+    problems: list[str] = []
+    for number, line in enumerate(text.split("\n"), start=1):
+        content = line.partition("#")[0].strip()
+        try:
+            scopes |= dict([_parse_line(content)]) if content else {}
+        except InvalidFlagError as error:
+            problems.append(f"line {number}: {error}")
+    return scopes, problems
 
 
 def _parse_line(line: str) -> tuple[str, frozenset[str]]:

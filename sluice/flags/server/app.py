@@ -238,4 +238,4 @@ async def _reload_keys(keys: FlagApiKeys) -> None:
         try:
             keys.reload_if_changed()
         except FlagError as error:
-            logger.warning("the last API keys stay in force: %s", error)
+            logger.warning("API keys: %s", error)

@@ -62,7 +62,7 @@ def load_public_keys(variables: Mapping[str, str]) -> tuple[bytes, ...]:
     if not path:
         return ()
     try:
-        lines = Path(path).expanduser().read_text(encoding="utf-8").splitlines()
+        lines = Path(path).expanduser().read_text(encoding="utf-8").split("\n")
         keys = [_parse_line(line) for line in lines if line.strip() and not line.startswith("#")]
     except (ImportError, OSError, ValueError) as error:
         raise FlagKeyError(f"{PUBLIC_KEYS}={path}: {error}") from error

@@ -20,14 +20,31 @@ def test_a_new_line_counts_without_a_restart(tmp_path: Path) -> None:
     assert keys.scopes(second) == {"evaluate", "outcomes"}
 
 
-def test_an_unreadable_change_keeps_the_keys(tmp_path: Path) -> None:
+def test_a_typo_in_the_edit_that_removes_a_key_does_not_keep_the_key(tmp_path: Path) -> None:
+    removed, kept, path = generate_key(), generate_key(), tmp_path / "keys"
+    kept_line = format_key_line("web", ("evaluate",), kept)
+    removed_line = format_key_line("old", ("evaluate",), removed)
+    path.write_text(f"{kept_line}\n{removed_line}")
+    keys = FlagApiKeys(path)
+    path.write_text(
+        f"web everything abc\n{kept_line}\n# a form feed ends no comment\f{removed_line}"
+    )
+    with pytest.raises(InvalidFlagError, match=r"line 1: .*NAME SCOPES HASH"):
+        keys.reload_if_changed()
+    assert not keys.scopes(removed)
+    assert keys.scopes(kept) == {"evaluate"}
+
+
+def test_a_file_that_everybody_may_write_or_that_is_gone_opens_nothing(tmp_path: Path) -> None:
     key, path = generate_key(), tmp_path / "keys"
     path.write_text(format_key_line("web", ("evaluate",), key))
     keys = FlagApiKeys(path)
-    path.write_text("web everything abc")
-    with pytest.raises(InvalidFlagError, match="NAME SCOPES HASH"):
-        keys.reload_if_changed()
-    assert keys.scopes(key) == {"evaluate"}
+    path.chmod(0o666)
+    for message in ("chmod o-w", "No such file"):
+        with pytest.raises(InvalidFlagError, match=message):
+            keys.reload_if_changed()
+        assert not keys.scopes(key)
+        path.unlink(missing_ok=True)
 
 
 @pytest.mark.parametrize("line", ["web", "web admin " + "0" * 64, "we/b evaluate " + "0" * 64])

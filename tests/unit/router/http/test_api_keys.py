@@ -75,6 +75,14 @@ def test_a_typo_in_the_edit_that_removes_a_key_does_not_keep_the_key(tmp_path: P
     assert ours.authorize(f"Bearer {kept}", "query").tenant == "acme"
 
 
+def test_a_comment_hides_no_key(tmp_path: Path) -> None:
+    """An editor shows a form feed inside of a comment: what follows is no line of its own."""
+    key = generate_key()
+    ours = keys(tmp_path, f"# old\f{format_key_line('acme', ('query',), key)}")
+    with pytest.raises(Unauthorised):
+        ours.authorize(f"Bearer {key}", "query")
+
+
 def test_a_file_that_everyone_may_write_or_that_is_gone_grants_nothing(tmp_path: Path) -> None:
     key = generate_key()
     line = format_key_line("acme", ("query",), key)
