@@ -76,7 +76,7 @@ def test_a_typo_in_the_edit_that_removes_a_key_does_not_keep_the_key(tmp_path: P
 
 
 def test_a_comment_hides_no_key(tmp_path: Path) -> None:
-    """An editor shows a form feed inside of a comment: what follows is no line of its own."""
+    """An editor shows a form feed inside of a comment: what follows begins no line."""
     key = generate_key()
     ours = keys(tmp_path, f"# old\f{format_key_line('acme', ('query',), key)}")
     with pytest.raises(Unauthorised):
