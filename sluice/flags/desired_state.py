@@ -279,7 +279,7 @@ def _result(
     document: FlagDocument, changed: FlagDocument, name: str, action: str
 ) -> MutationResult:
     before, after = _summary(document, name), _summary(changed, name)
-    fields = [key for key in {**before, **after} if before.get(key) != after.get(key)]
+    fields = [key for key in before | after if before.get(key) != after.get(key)]
     return MutationResult(
         changed,
         name,
@@ -294,10 +294,7 @@ def _result(
 def _summary(document: FlagDocument, name: str) -> dict[str, object]:
     """Return what the audit trail records of the flag and the phases, as JSON values."""
     phases: dict[str, object] = {"phases": document.phases.model_dump()}
-    flag = document.flags.get(name)
-    if flag is None:
+    if (flag := document.flags.get(name)) is None:
         return phases
-    return phases | flag.model_dump(
-        mode="json",
-        include={"rollout_percentage", "whitelist", "killed", "killed_by", "default_enabled"},
-    )
+    fields = {"rollout_percentage", "whitelist", "killed", "killed_by", "default_enabled"}
+    return phases | flag.model_dump(mode="json", include=fields)
