@@ -1,12 +1,14 @@
 """The output of ``sluice rehearse``: text and JSON."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from sluice.cli.views.forecast import CHANCE_SHOWN_MIN, format_chance
 from sluice.rehearsal.results.monte_carlo import MonteCarloSummary, wilson_interval
 from sluice.rehearsal.results.result import RehearsalResult
-from sluice.rollout.plan.forecast.forecast import StepForecast, false_action_chance
+from sluice.rehearsal.traffic.scenario import RehearsalEnding
+from sluice.rollout.plan.forecast.forecast import StepForecast
 from sluice.rollout.units import format_duration
 
 
@@ -49,7 +51,7 @@ def _timeline(outcome: RehearsalResult) -> list[str]:
 
 
 def monte_carlo_text(summary: MonteCarloSummary) -> str:
-    """Return rates and delays with their 95 % intervals."""
+    """Return rates and delays with their 95 % intervals, and the seed of each false action."""
     low, high = summary.false_rollback_interval
     ends = ", ".join(f"{count} × {end}" for end, count in summary.endings.items())
     lines = [
@@ -62,32 +64,48 @@ def monte_carlo_text(summary: MonteCarloSummary) -> str:
         if delay is not None and interval is not None:
             between = " to ".join(format_duration(bound) for bound in interval)
             lines.append(f"detection delay, {name}: {format_duration(delay)} (95 %: {between})")
+    lines += [
+        f"seed {action.seed}: {action.ending} in {action.step} on {action.at}: {action.reason}"
+        for action in summary.false_actions
+    ]
     return "\n".join(lines)
 
 
 def comparison_lines(steps: Sequence[StepForecast], summary: MonteCarloSummary) -> Iterator[str]:
-    """Yield a Markdown table: the forecast of each first false action beside that of healthy runs."""
-    counts = dict(summary.first_actions)
+    """Yield a Markdown table: the forecast of each first false action beside that of healthy runs.
+
+    ``Paused`` is a deadline that passed without a verdict. A statistical gate's chance is its part of α.
+    """
+    counts = Counter(action.rule for action in summary.false_actions)
     yield "| first false action | forecast | rehearsals | 95 % interval |"
     yield "|---|---|---|---|"
     reached = 1.0
     for step in steps:
-        for gate in step.gates:
-            key = f"{step.step}/{gate.gate}"
-            acts = gate.decides and not gate.is_bound
-            chance = reached * (gate.false_action or 0) if acts else 0.0
-            if chance >= CHANCE_SHOWN_MIN or key in counts:
-                yield _comparison_row(key, chance, counts.pop(key, 0), summary.runs)
-        reached *= 1 - step.false_action
+        paused = max(0.0, 1 - step.verdict - step.false_action)
+        for rule, chance, most in (*_false_actions(step), (RehearsalEnding.PAUSED, paused, "")):
+            key = f"{step.step}/{rule}"
+            is_likely = not most and reached * chance >= CHANCE_SHOWN_MIN
+            if is_likely or key in counts:
+                forecast = f"{most}{format_chance(reached * chance)}"
+                yield _comparison_row(key, forecast, counts.pop(key, 0), summary.runs)
+        reached *= 1 - step.false_action - paused
     for key, count in counts.items():
-        yield _comparison_row(key, 0.0, count, summary.runs)
-    stopped = sum(summary.first_actions.values())
-    yield _comparison_row("any", false_action_chance(steps), stopped, summary.runs)
+        yield _comparison_row(key, "none", count, summary.runs)
+    alpha = format_chance(sum(step.alpha for step in steps))
+    forecast = f"{format_chance(1 - reached)}, and at most {alpha} by statistical gates"
+    yield _comparison_row("any", forecast, len(summary.false_actions), summary.runs)
 
 
-def _comparison_row(name: str, chance: float, count: int, runs: int) -> str:
+def _false_actions(step: StepForecast) -> Iterator[tuple[str, float, str]]:
+    """Yield each rule of the step that decides, its chance of a false action, and words before it."""
+    for gate in step.gates:
+        if gate.decides:
+            yield gate.gate, gate.false_action or 0.0, "at most " if gate.is_bound else ""
+
+
+def _comparison_row(name: str, forecast: str, count: int, runs: int) -> str:
     low, high = wilson_interval(count, runs)
-    return f"| {name} | {format_chance(chance)} | {count} of {runs} | {low:.1%} to {high:.1%} |"
+    return f"| {name} | {forecast} | {count} of {runs} | {low:.1%} to {high:.1%} |"
 
 
 def rehearsals_document(

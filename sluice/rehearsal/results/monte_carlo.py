@@ -5,8 +5,6 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import timedelta
 
-from pydantic import Field
-
 from sluice.rehearsal.results.result import RehearsalResult
 from sluice.rehearsal.traffic.scenario import RehearsalEnding
 from sluice.rollout.analysis.gate import Model
@@ -16,10 +14,27 @@ _Z = 1.96
 """The normal quantile of a two-sided 95 % interval."""
 
 
-class MonteCarloSummary(Model):
-    """Results over many seeds. A false rollback precedes the fault or lacks one; delays are of the others.
+class FalseAction(Model):
+    """A pause or rollback without a fault: the seed that repeats it, its rules, and their reason."""
 
-    ``first_actions``: by step and rule, the runs that were paused or rolled back without a fault.
+    seed: int
+    ending: RehearsalEnding
+    step: str | None
+    names: tuple[str, ...] = ()
+    at: str
+    """The rollout's own time, such as ``day 9 14:05``."""
+    reason: str = ""
+
+    @property
+    def rule(self) -> str:
+        """Return the step and the rules that acted; the ending when no rule did."""
+        return f"{self.step}/{', '.join(self.names) or self.ending}"
+
+
+class MonteCarloSummary(Model):
+    """Results over many seeds.
+
+    A false rollback precedes the fault or lacks one; delays are of the others.
     """
 
     scenario: str
@@ -28,7 +43,7 @@ class MonteCarloSummary(Model):
     false_rollbacks: int
     endings: dict[str, int]
     detection_delays: tuple[Duration, ...]
-    first_actions: dict[str, int] = Field(default_factory=dict)
+    false_actions: tuple[FalseAction, ...] = ()
 
     @property
     def false_rollback_rate(self) -> float:
@@ -76,7 +91,7 @@ def summarize(results: Sequence[RehearsalResult]) -> MonteCarloSummary:
                 for result in results
             )
         ),
-        first_actions=dict(Counter(filter(None, map(_false_action, results)))),
+        false_actions=tuple(filter(None, map(_false_action, results))),
         detection_delays=tuple(
             sorted(
                 o.detection_delay
@@ -87,13 +102,20 @@ def summarize(results: Sequence[RehearsalResult]) -> MonteCarloSummary:
     )
 
 
-def _false_action(result: RehearsalResult) -> str:
-    """Return the step and the rules that stopped a run without a fault; nothing for the others."""
+def _false_action(result: RehearsalResult) -> FalseAction | None:
+    """Return the pause or rollback of a run without a fault; None for the others."""
     has_fault = result.fault_at is not None and result.fault_at <= result.ended_at
     if result.ending is RehearsalEnding.HEALTHY or has_fault:
-        return ""
-    names = result.trigger.names if result.trigger is not None else ()
-    return f"{result.step}/{', '.join(names) or result.ending}"
+        return None
+    last = result.timeline[-1].text if result.timeline else ""
+    return FalseAction(
+        seed=result.seed,
+        ending=result.ending,
+        step=result.step,
+        names=result.trigger.names if result.trigger is not None else (),
+        at=result.format_time(result.ended_at),
+        reason=result.trigger.reason if result.trigger is not None else last,
+    )
 
 
 def wilson_interval(hits: int, runs: int) -> tuple[float, float]:
