@@ -122,6 +122,15 @@ class EnglishWords:
         """Return True where the first sense of the noun is a person."""
         return self._is_a(word, "person")
 
+    def is_adjective(self, word: str) -> bool:
+        """Return True for a word with a sense as an adjective and none as a verb: "friendly"."""
+        sorts = {
+            self._synsets[index].pos
+            for form in self.base(word)
+            for _, index in self._senses.get(form, ())
+        }
+        return "a" in sorts and "v" not in sorts
+
     def _near(self, word: str, pos: str) -> Iterator[tuple[float, str]]:
         for rank, index in sorted(self._senses.get(word, ()))[:SENSES_MAX]:
             synset = self._synsets[index]

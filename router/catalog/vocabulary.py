@@ -148,6 +148,7 @@ class Vocabulary:
         )
         self.words_max = max((key.count(" ") + 1 for key in self._terms), default=1)
         self._english = english
+        self.is_adjective = english.is_adjective
         self._spelling = Spelling(key for key in self._terms if self._names_exactly(key))
         self.lemma = lru_cache(maxsize=32_768)(self._lemma)
         self.derived = lru_cache(maxsize=4096)(self._derive_terms)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from router.catalog.identifiers import words_of
+from router.catalog.identifiers import phrase_of, words_of
 from router.catalog.model import NUMERIC, Catalog, CatalogColumn, is_temporal
 from router.catalog.paths import SchemaPath, SchemaPaths
 from router.catalog.vocabulary import Term, Vocabulary
@@ -137,7 +137,7 @@ class ColumnFinder:
                 continue
             exact_kinds = {term.kind for term in mention.of("column") if term.exact}
             for term in mention.of("column"):
-                if term.kind in exact_kinds and not term.exact:
+                if term.opposite or (term.kind in exact_kinds and not term.exact):
                     continue  # "freight" is a column, not a date of shipping
                 if term.link:
                     yield from self._properties(target, mention, term, (gap, allowed))
@@ -203,6 +203,17 @@ class ColumnFinder:
             return ()
         return next(iter(self._paths.between(target, kind)), None)
 
+    def near_names(
+        self, mentions: Mentions, kind: str, apposed: Sequence[TermMention]
+    ) -> Iterator[str]:
+        """Yield the adjectives beside a value that hardly resemble its kind: "friendly leopards"."""
+        for mention in apposed:
+            weights = [term.weight for term in mention.terms if term.kind == kind]
+            adjective = self._vocabulary.is_adjective(mentions.tokens[mention.start].folded)
+            if adjective and max(weights, default=1.0) < ADJECTIVE_SURE:
+                words = mentions.words(mention.start, mention.end)
+                yield f"{words} (taken for {phrase_of(kind)})"
+
     def neighbours(self, target: str, mentions: Mentions) -> list[str]:
         """Return the other kinds that the question names or has values of."""
         named_kinds = [term.kind for mention in mentions.terms for term in mention.of("kind")]
@@ -210,6 +221,8 @@ class ColumnFinder:
         return [kind for kind in dict.fromkeys((*named_kinds, *valued)) if kind != target]
 
 
+ADJECTIVE_SURE = 0.5
+"""Sureness from which an adjective beside a value means its kind without a doubt."""
 DONE = 0.4
 """Bonus of the measure of what was done: "customers who paid more than 100" is of payments."""
 BESIDE, BESIDE_GAP = 0.15, 1

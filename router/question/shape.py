@@ -197,7 +197,9 @@ class ShapeReader:
             return
         paid = self._columns.dimension(draft.kind, "money")
         costs = _COSTING & set(words) and not _is_money(column)
-        if costs and (paid is None or paid[0] != column):
+        priced = paid is not None and paid[0] == column
+        spoken = set(words_of(column)) & set(MONEY) or _says(mentions, draft.kind, column)
+        if not priced and (costs or not spoken):
             draft.assumed.append(f"how much (taken for {phrase_of(column)})")
         if self._is_single(draft):
             draft.select.append(column)
@@ -254,6 +256,15 @@ class ShapeReader:
     def _money(self, kind: str) -> str | None:
         money_column = self._columns.dimension(kind, "money") or self._columns.default_measure(kind)
         return money_column[0] if money_column else None
+
+
+def _says(mentions: Mentions, kind: str, column: str) -> bool:
+    """Return True where words name a column or resemble it."""
+    return any(
+        (term.kind, term.column) == (kind, column)
+        for mention in mentions.terms
+        for term in mention.of("column")
+    )
 
 
 def _is_money(column: str) -> bool:

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from router.catalog.identifiers import phrase_of, words_of
+from router.catalog.identifiers import words_of
 from router.catalog.model import Catalog
 from router.catalog.paths import SchemaPath, SchemaPaths
 from router.catalog.values import ValueEntry
@@ -32,8 +32,6 @@ from router.question.language.value_mentions import ValueMention
 from router.question.relations import Relations, ScoredPath, joined_by
 
 APPOSED = 0.4
-APPOSED_SURE = 0.5
-"""Sureness from which the word beside a value names its kind or column without a doubt."""
 ROLE_FIRST = 0.4
 """Bonus of the way that begins with what the asked people do."""
 QUALIFIED = 1.5
@@ -178,7 +176,7 @@ class ConditionReader:
             draft.use(term.start, term.end, weight)
         for term in option.apposed:
             draft.use(term.start, term.end, 1.0)
-        draft.assumed += _near_names(mentions, option)
+        draft.assumed += self._columns.near_names(mentions, option.entry.kind, option.apposed)
         draft.cost += 0.1 * len(path)
         draft.matches.append(_match_line(mentions, mention, option.entry))
 
@@ -265,16 +263,6 @@ def _are_both(
         return False
     words = joined_by(mentions, before[0], mention_and_option[0])
     return "and" in words and columns_of(before[1].entry) == columns_of(entry)
-
-
-def _near_names(mentions: Mentions, option: ValueOption) -> Iterator[str]:
-    """Yield the words beside a value that hardly resemble its kind: "friendly leopards"."""
-    for mention in option.apposed:
-        weights = [term.weight for term in mention.terms if term.kind == option.entry.kind]
-        exact = any(term.exact for term in mention.terms)
-        if max(weights, default=1.0) < APPOSED_SURE and not exact:
-            words = mentions.words(mention.start, mention.end)
-            yield f"{words} (taken for {phrase_of(option.entry.kind)})"
 
 
 def _match_line(mentions: Mentions, mention: ValueMention, entry: ValueEntry) -> str:

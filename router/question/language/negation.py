@@ -8,7 +8,7 @@ from router.question.language.tokens import QuestionToken
 from router.question.language.value_mentions import ValueMention
 
 NON_REACH = 2
-"""Tokens that "non" denies: "non-smokers in Oslo" are in Oslo."""
+"""Tokens that "non" and a hyphen deny: "non-smokers in Oslo" are in Oslo."""
 
 
 def is_negated(
@@ -18,7 +18,8 @@ def is_negated(
     place, far = start - 1, start - 6
     while place >= max(far, 0):
         word = tokens[place].folded
-        if word == "non" and start - place > NON_REACH:
+        hyphen = tokens[place + 1].folded == "-"
+        if word == "non" and start - place > (NON_REACH if hyphen else 1):
             return False
         if word in NEGATIONS or (
             word == "than" and tokens[place - 1].folded in ("other", "rather")
@@ -76,7 +77,8 @@ def is_screened(
         exact = any(term.exact for term in own)
         named = {(term.kind, term.column) for term in own if term.exact or not exact}
         kinds = any(term.exact for term in mention.of("kind"))
-        parted = bool(between) and between[0] in PREPOSITIONS and len(between) <= SCREEN_GAP
+        parted = bool(between) and {between[0], between[-1]} & PREPOSITIONS != set()
+        parted = parted and len(between) <= SCREEN_GAP
         apart = parted and named and not kinds and not named & columns
         if apart and is_negated(tokens, mention.start, places):
             return True

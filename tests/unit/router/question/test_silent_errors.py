@@ -60,7 +60,8 @@ KINDS = {
     "warden": table("name", name="text", agency_id="integer"),
     "mooring": table(None, "begun", ship_id="integer", quay_id="integer", begun="date", back_dt="date?", checkpoint="integer"),
     "port_fee": table(None, ship_id="integer", amount="integer", is_waived="boolean"),
-    "Company": label(),
+    "Company": label(listed="boolean"),
+    "sailor": table("name", name="text", born="date", died="date?"),
     "Owner": label(),
     "Flag": label(),
 }  # fmt: skip
@@ -133,6 +134,10 @@ UNDERSTOOD: Mapping[str, str] = {
     "pilost": "pilots",
     # a person's noun in a relationship asks for its start
     "partners of companies under Malta": "owners with a company (partner of) with a flag (sails under) whose name is “Malta”",
+    # a negation ends with the flag that it denies
+    "companies not listed sailing under Malta": "companies whose listed is False and with a flag (sails under) whose name is “Malta”",
+    "non listed companies under Malta": "companies whose listed is False and with a flag (sails under) whose name is “Malta”",
+    "oldest living sailor": "sailors without died, by born ascending, the first",
     "companies that sail under nothing": "companies without a flag (sails under)",
     # the way whose keys are called as the kinds wins over a role that no word names
     "Bright crates": "crates with a quay with a agency whose name is “Bright”",
@@ -153,6 +158,13 @@ NAMED: Mapping[str, str] = {
 @pytest.mark.parametrize("question", NAMED)
 def test_what_is_not_decided_is_named(reader: QuestionReader, question: str) -> None:
     assert any(NAMED[question] in each for each in read(reader, question)[1])
+
+
+@pytest.mark.parametrize(
+    ("word", "adjective"), [("friendly", True), ("office", False), ("teaches", False)]
+)
+def test_an_adjective_is_known_from_nouns_and_verbs(word: str, *, adjective: bool) -> None:
+    assert load_english().is_adjective(word) == adjective
 
 
 def test_a_verb_is_not_a_state_of_the_past(reader: QuestionReader) -> None:
