@@ -90,16 +90,13 @@ class StarterPlan:
             "requests": requests,
             "failures": failures,
             "buckets": source.selector(f"{source.latency}_bucket"),
-            **self._statistics(failures, requests, window),
+            **self._statistics(window),
         }
 
-    def _statistics(self, failures: str, requests: str, window: str) -> dict[str, str]:
-        """Return the lines of a statistical gate, or none.
-
-        It needs counters that exist before the first failure, as those of SluiceMiddleware do.
-        """
+    def _statistics(self, window: str) -> dict[str, str]:
+        """Return the lines of a statistical gate, or none: only SluiceMiddleware counts users."""
         is_middleware = self.source.requests == MetricSource.requests
-        return _statistics(failures, requests, window) if is_middleware else NO_STATISTICS
+        return _user_statistic(self.source, window) if is_middleware else NO_STATISTIC
 
     def _traffic(self) -> str:
         """Return the plan's line for its traffic, or none."""
@@ -168,20 +165,36 @@ def _cohorts(names: tuple[str, str, str]) -> str:
     return f"\ncohorts: {{label: {label}, treatment: {treatment}, control: {control}}}"
 
 
-NO_STATISTICS = {"statistic": "", "evidence": "", "red_evidence": ""}
+NO_STATISTIC = {"users_failed": "", "evidence": ""}
+FAILURES_COUNTED = ("1", "2", "4", "8")
+"""The failures of a user at which the user counts, as SluiceMiddleware labels them."""
 
 
-def _statistics(failures: str, requests: str, window: str) -> dict[str, str]:
-    """Return the lines of a statistical gate: both cohorts' failures, at the plan's alpha."""
-    gate = f"metric: error_rate, kind: statistical, window: {window}"
-    line = f"\n      - {{name: error_evidence, {gate}}}"
+def _user_statistic(source: MetricSource, window: str) -> dict[str, str]:
+    """Return the metric of both cohorts' users at their failures, and its gate at the plan's alpha.
+
+    It counts users, so one that sends many failing requests rolls nothing back.
+    """
+
+    def select(metric: str, nth: str) -> str:
+        return source.selector(metric, 'since="step"', f'nth="{nth}"')
+
+    users, at_risk = "sluice_users_failed_total", "sluice_users_failed_at_risk_total"
+    gate = f"{{name: error_evidence, metric: users_failed, kind: statistical, window: {window}}}"
     return {
-        "statistic": (
-            "\n    statistic:\n      test: rate"
-            f"\n      events: {failures}\n      units: {requests}\n      margin: 1.5"
+        "users_failed": (
+            "\n  users_failed:"
+            f"\n    query: sum(increase({select(users, '1')}[$window]))"
+            "\n    unit: count"
+            "\n    statistic:"
+            "\n      test: user_hazards"
+            f"\n      users: {select(users, '$stratum')}"
+            f"\n      at_risk: {select(at_risk, '$stratum')}"
+            f"\n      strata: {json.dumps(FAILURES_COUNTED)}"
+            "\n      weights: [16, 2, 1, 1]"
+            f"\n      counted_since: sluice_users_counted_since_timestamp_seconds{{{source.labels}}}"
         ),
-        "evidence": line,
-        "red_evidence": line,
+        "evidence": f"\n      - {gate}",
     }
 
 

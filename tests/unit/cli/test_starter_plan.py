@@ -12,6 +12,8 @@ import yaml
 
 from sluice.cli.commands.init import plan_schema
 from sluice.cli.starter_plan import MetricSource, StarterPlan
+from sluice.flags.service.user_record import USER_FAILURE_STRATA
+from sluice.rollout.analysis.statistic import UserHazards
 from sluice.rollout.plan.lint import lint_warnings
 from sluice.rollout.plan.loader import parse_plan
 
@@ -49,6 +51,16 @@ def test_windows_suit_the_request_rate(source: MetricSource, seconds: int, rate:
     assert plan.steps[1].hold >= gate.window
     texts = [text for _, text in lint_warnings(plan, None)]
     assert [text for text in texts if "it will hold" in text or "of looks" in text] == []
+
+
+def test_one_user_with_many_failing_requests_is_one_piece_of_evidence() -> None:
+    plan = parse_plan(StarterPlan("shop", "shop", MIDDLEWARE).render())
+    statistic = plan.metrics["users_failed"].statistic
+    assert isinstance(statistic, UserHazards)
+    counted = tuple(str(nth) for nth in USER_FAILURE_STRATA)
+    assert statistic.strata == counted, "the labels of SluiceMiddleware"
+    own = parse_plan(StarterPlan("shop", "shop", OWN).render())
+    assert not any(metric.statistic for metric in own.metrics.values()), "it counts no users"
 
 
 @pytest.mark.parametrize("name", ["demo.yaml", "phase4.yaml"])
