@@ -9,6 +9,7 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from sluice.rollout.engine.commands import Command, Verb
+    from sluice.rollout.engine.flag_target import describe_pending_reduction
     from sluice.rollout.engine.state import State
     from workflows import temporal_ui
 
@@ -30,6 +31,13 @@ class RolloutContext:
         self.on_wake: Callable[[], None] = lambda: None
         self._revision = 0
         self._published_attributes: temporal_ui.AttributeUpdates = []
+
+    @property
+    def waiting(self) -> tuple[str, datetime | None]:
+        """The reason to wait, and its end; a reduction that is not written yet goes first."""
+        if reduction := describe_pending_reduction(self.state):
+            return reduction, None
+        return self.waiting_for, self.waiting_until
 
     def wake(self) -> None:
         """Wake the main loop, and start at once what follows from the state."""

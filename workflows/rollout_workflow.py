@@ -134,7 +134,7 @@ class RolloutWorkflow:
     @workflow.query
     def get_waiting(self) -> tuple[str, datetime | None]:
         """Return what the rollout waits for, and until when."""
-        return self.context.waiting_for, self.context.waiting_until
+        return self.context.waiting
 
     @workflow.update(name="approve", description=HELP[Verb.APPROVE])
     async def on_approve(self, command: Command) -> Acknowledgement:

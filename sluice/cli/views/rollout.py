@@ -130,7 +130,8 @@ def _format_remaining(span: timedelta) -> str:
 def _rollback(state: State) -> RenderableType:
     rollback = state.rollback
     assert rollback is not None  # noqa: S101  the caller looked
-    text = Text(f"rolled back ({rollback.kind.replace('_', ' ')}): {rollback.reason}", style="red")
+    verb = "rolling back" if rollback.completed_at is None else "rolled back"
+    text = Text(f"{verb} ({rollback.kind.replace('_', ' ')}): {rollback.reason}", style="red")
     if rollback.completed_at is not None:
         seconds = (rollback.completed_at - rollback.requested_at).total_seconds()
         text.append(f"\nflag at {state.percentage:g} % after {seconds:.2f} s", style="bold")

@@ -131,3 +131,16 @@ def increases_exposure(state: State, step: Step) -> bool:
         return False
     names = type(phases).model_fields
     return any(getattr(phases, name) and not (before and getattr(before, name)) for name in names)
+
+
+def describe_pending_reduction(state: State) -> str:
+    """Return what the store has not taken yet: a rollback, or the 0 % of an abort; else nothing."""
+    text = ""
+    if (pending := state.pending_rollback) is not None:
+        text = f"rolling back ({pending.kind.replace('_', ' ')})"
+    if state.abort is not None and state.abort.written_at is None:
+        text = "aborting"
+    return text and (
+        f"{text}: the flag store has not taken it yet, and it is tried on; processes that the "
+        "store does not confirm either treat nobody after their lease, unless on_stale is hold"
+    )
