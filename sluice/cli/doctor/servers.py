@@ -1,7 +1,10 @@
 """Checks of Redis, the announced processes, Postgres and Prometheus."""
 
 import asyncio
+import time
+from collections.abc import Awaitable
 from pathlib import Path
+from typing import cast
 
 import httpx
 from redis.asyncio import Redis
@@ -18,6 +21,8 @@ from sluice.cli.errors import CliError
 from sluice.flags import FlagStoreError
 from sluice.flags.keys import FlagKeys
 from sluice.flags.redis.process_registry import live_processes
+from sluice.flags.redis.reader import LEASE_SECONDS
+from sluice.flags.redis.store import COMMIT_SCRIPT
 from sluice.rollout.errors import PlanError
 from sluice.rollout.plan.loader import load_plan
 from sluice.rollout.yaml_document import read_text, with_lines
@@ -60,12 +65,23 @@ async def check_redis(context: Context) -> list[DoctorFinding]:
 
 
 async def redis_health(redis: Redis, keys: FlagKeys) -> list[DoctorFinding]:
-    """Return findings about writes and memory; a Redis that only answers reads can't roll back."""
+    """Return findings about writes, time and memory; a Redis that only answers reads can't roll back.
+
+    The write is the script of every flag write, based on a document that no store has.
+    """
+    began = time.monotonic()
+    names = (keys.document, keys.watermark, keys.audit)
     try:
-        await redis.delete(keys.write_probe)
+        await cast("Awaitable[object]", redis.eval(COMMIT_SCRIPT, len(names), *names, "no version"))
     except ResponseError as error:
         text = f"answers, but refuses writes ({error}): no kill and no rollback can land"
         return [DoctorFinding("redis", BAD, text)]
+    if (seconds := time.monotonic() - began) > LEASE_SECONDS / 2:
+        text = (
+            f"takes writes, but answers after {seconds:.1f} s: a process for which it does cannot renew "
+            f"its lease of {LEASE_SECONDS:g} s, and treats nobody unless on_stale is hold"
+        )
+        return [DoctorFinding("redis", WARN, text)]
     memory = await redis.info("memory")
     used, memory_max = int(memory["used_memory"]), int(memory["maxmemory"])
     if memory_max and used >= MEMORY_SHARE_MAX * memory_max:

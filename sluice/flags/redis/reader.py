@@ -22,6 +22,8 @@ from sluice.flags.view import FlagView
 
 DEFAULT_REDIS_URL = "redis://localhost:6379/0"
 
+LEASE_SECONDS = 0.8
+
 
 class ReaderListener(Protocol):
     """Receives changes on the sync thread, so it must return at once; its exceptions are dropped."""
@@ -46,7 +48,7 @@ class FlagReader(FlagView):
         redis_url: str | ClientFactory,
         *,
         environment: str = "default",
-        lease_seconds: float = 0.8,
+        lease_seconds: float = LEASE_SECONDS,
         poll_seconds: float = 0.25,
         public_keys: tuple[bytes, ...] = (),
     ) -> None:

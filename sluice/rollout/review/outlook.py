@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from sluice.rollout.engine.state import State
 from sluice.rollout.model import Model
 from sluice.rollout.review.blast_radius import check_query_rate
-from sluice.rollout.units import format_duration
+from sluice.rollout.units import format_duration, format_whole_seconds
 
 _MINUTE = timedelta(minutes=1)
 
@@ -58,7 +58,12 @@ def describe_outlook(state: State, now: datetime) -> str:
         parts.append(f"verdict expected in {format_duration(left)}" if left else "verdict is due")
     if (exposure := live_exposure(state, now)) is not None:
         users = f" (about {exposure.users:,.0f})" if exposure.users is not None else ""
-        lasted = format_duration((now - exposure.since) // _MINUTE * _MINUTE)
+        elapsed = now - exposure.since
+        lasted = (
+            format_duration(elapsed // _MINUTE * _MINUTE)
+            if elapsed >= _MINUTE
+            else format_whole_seconds(elapsed)
+        )
         parts.append(f"{exposure.percentage:g} % of users{users} exposed for {lasted}")
         if exposure.queries is not None:
             parts.append(f"about {exposure.queries:,.0f} queries")
