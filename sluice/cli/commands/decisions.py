@@ -101,6 +101,7 @@ def abort(
 
 
 async def _abort(context: Context, flag: str | None, command: Command, json: bool) -> None:
+    rollouts = None
     try:
         rollouts = await open_rollouts(context)
         flag = await rollouts.resolve_flag(flag)
@@ -111,7 +112,7 @@ async def _abort(context: Context, flag: str | None, command: Command, json: boo
         if error.code is not Exit.UNREACHABLE or flag is None:
             raise
         print_note(f"{error} Falling back: a signal for later, and the kill latch now.")
-        effect, is_killed = await abort_unacknowledged(context, flag, command)
+        effect, is_killed = await abort_unacknowledged(context, rollouts, flag, command)
         print_result(json, {"flag": flag, "percentage": 0, "killed": is_killed}, effect)
         return
     print_result(
