@@ -101,23 +101,25 @@ async def test_doctor_finds_a_redis_that_answers_reads_and_refuses_writes(redis_
 async def test_doctor_finds_a_redis_user_without_the_right_to_kill(redis_url: str) -> None:
     """The user may delete a key, and not run the script of a kill; a writer needs no delete."""
     redis = Redis.from_url(redis_url)
-    common = ("on", ">pw", "~*", "&*", "-@all", "+@connection", "+info", "+get")
-    await redis.execute_command("ACL", "SETUSER", "deletes", *common, "+del")
-    await redis.execute_command("ACL", "SETUSER", "writes", *common, "+eval")
+    for user, right in (("deletes", "+del"), ("writes", "+eval")):
+        rights = ["-@all", "+@connection", "+info", "+get", right]
+        await redis.acl_setuser(
+            user, enabled=True, passwords="+pw", keys=["*"], channels=["*"], commands=rights
+        )
     try:
         for user, level in (("deletes", "bad"), ("writes", "good")):
             limited = Redis.from_url(redis_url.replace("redis://", f"redis://{user}:pw@"))
             assert [one.level for one in await redis_health(limited, FlagKeys("e"))] == [level]
             await limited.aclose()
     finally:
-        await redis.execute_command("ACL", "DELUSER", "deletes", "writes")
+        await redis.acl_deluser("deletes", "writes")
         await redis.aclose()
 
 
 async def test_doctor_finds_a_redis_that_is_too_slow_for_a_lease(redis_url: str) -> None:
     """A kill still lands, but each process treats nobody meanwhile."""
     redis = Redis.from_url(redis_url)
-    await redis.execute_command("CLIENT", "PAUSE", "900", "WRITE")
+    await redis.client_pause(900, all=False)
     (finding,) = await redis_health(redis, FlagKeys("e"))
     await redis.aclose()
     assert finding.level == "warn"
