@@ -39,6 +39,11 @@ class WriteMetadata:
                     f"{field}: give a text of at most {TEXT_LENGTH_MAX} characters"
                 )
 
+    @classmethod
+    def shortened(cls, actor: str, reason: str) -> WriteMetadata:
+        """Cut texts that are too long: a kill never fails for the length of its reason."""
+        return cls(actor[:TEXT_LENGTH_MAX], reason[:TEXT_LENGTH_MAX])
+
 
 UNNAMED = WriteMetadata(actor="unnamed", reason="")
 

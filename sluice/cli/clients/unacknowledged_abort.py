@@ -50,7 +50,7 @@ async def _kill_if_present(context: Context, flag: str, command: Command) -> tup
     reason = command.reason or "abort without a worker"
     try:
         async with flag_client(context) as session:
-            await session.flags.kill(flag, metadata=WriteMetadata(command.actor, reason))
+            await session.flags.kill(flag, metadata=WriteMetadata.shortened(command.actor, reason))
     except CliError as error:
         if error.code is not Exit.NOT_FOUND:
             raise

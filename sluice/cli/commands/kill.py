@@ -26,6 +26,6 @@ def kill(
 ) -> None:
     """Turn a flag off for all users and refuse every raise. Needs only Redis, not Temporal."""
     context = Context.read()
-    change = WriteMetadata(actor=by or context.actor, reason=reason or "kill")
+    change = WriteMetadata.shortened(by or context.actor, reason or "kill")
     asyncio.run(kill_flag(context, flag, change))
     print_result(json, {"flag": flag, "killed": True}, f"{flag} is killed: 0 % for all users")

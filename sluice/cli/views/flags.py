@@ -175,16 +175,20 @@ def history_table(entries: Sequence[AuditEntry]) -> RenderableType:
     for entry in entries:
         at = f"{changed_at(entry):%Y-%m-%d %H:%M:%S}"
         change = Text(change_text(entry))
-        actor, reason = Text(entry.metadata.actor), Text(entry.metadata.reason)
-        table.add_row(at, entry.flag or "(phases)", entry.action, change, actor, reason)
+        actor, reason = (
+            Text(escape_line(text)) for text in (entry.metadata.actor, entry.metadata.reason)
+        )
+        table.add_row(
+            at, Text(escape_line(entry.flag or "(phases)")), entry.action, change, actor, reason
+        )
     return table
 
 
 def change_line(entry: AuditEntry) -> str:
     """Return one change as a line."""
-    reason = f": {entry.metadata.reason}" if entry.metadata.reason else ""
+    reason = f": {escape_line(entry.metadata.reason)}" if entry.metadata.reason else ""
     change = f"{entry.flag or '(phases)'} {entry.action} {change_text(entry)}".rstrip()
-    return f"{changed_at(entry):%Y-%m-%d %H:%M:%S} {change} by {entry.metadata.actor}{reason}"
+    return f"{changed_at(entry):%Y-%m-%d %H:%M:%S} {change} by {escape_line(entry.metadata.actor)}{reason}"
 
 
 def changed_at(entry: AuditEntry) -> datetime:

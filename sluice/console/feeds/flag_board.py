@@ -11,6 +11,7 @@ from sluice.cli.context import Context
 from sluice.cli.errors import CliError
 from sluice.flags import FlagState, WriteMetadata
 from sluice.flags.redis.process_polling import ProcessPoll
+from sluice.rollout.printable import escape_line
 
 REDIS_AWAY = "The flag store (Redis) does not answer: this page shows the flags as last read."
 _logger = structlog.get_logger(__name__)
@@ -53,4 +54,5 @@ class FlagBoard:
             CliError: no such flag, or Redis is away.
         """
         async with flag_client(self._context) as client:
-            await client.flags.kill(flag, metadata=WriteMetadata(actor=actor, reason=reason))
+            metadata = WriteMetadata.shortened(actor, escape_line(reason))
+            await client.flags.kill(flag, metadata=metadata)

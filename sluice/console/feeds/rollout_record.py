@@ -128,9 +128,9 @@ class RolloutRecord:
 
     async def _find(self, flag: str, run: str) -> tuple[str, State | None]:
         """Return the rollout's id, and its state if Temporal answers for it."""
-        state = await self._live_state(flag)
-        if run and (state is None or state.run_id != run):
+        if run:  # an earlier one: Temporal has nothing to add, and may be slow
             return f"{workflow_id(flag)}/{run}", None
+        state = await self._live_state(flag)
         return (state.rollout_id if state else await self._latest_id(flag)), state
 
     async def _live_state(self, flag: str) -> State | None:

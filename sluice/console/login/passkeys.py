@@ -43,6 +43,8 @@ from sluice.rollout.engine.commands import Proof
 
 ALGORITHMS = [COSEAlgorithmIdentifier.ECDSA_SHA_256]
 PASSKEYS_MAX = 10
+UNREADABLE = (ValueError, KeyError, TypeError, RecursionError)
+"""Errors of JSON from a browser that is damaged, of another shape, or nested without an end."""
 
 
 class Passkeys:
@@ -91,7 +93,7 @@ class Passkeys:
                 supported_pub_key_algs=ALGORITHMS,
             )
             key = decode_credential_public_key(verified.credential_public_key)
-        except WebAuthnException as error:
+        except (WebAuthnException, RecursionError) as error:
             raise LoginRejectedError(f"The passkey was not added: {error}") from error
         if not isinstance(key, DecodedEC2PublicKey):
             raise LoginRejectedError("The passkey was not added: its key is not P-256.")
@@ -128,7 +130,7 @@ class Passkeys:
                 credential_public_key=base64url_to_bytes(passkey.public_key),
                 credential_current_sign_count=passkey.sign_count,
             )
-        except WebAuthnException as error:
+        except (WebAuthnException, RecursionError) as error:
             raise LoginRejectedError(f"The passkey was not accepted: {error}") from error
         self.file.put(passkey.model_copy(update={"sign_count": verified.new_sign_count}))
         return passkey.actor
@@ -157,14 +159,14 @@ class Passkeys:
             )
             signature = passkey_signature(passkey.blob, assertion)
             return Proof(statement=statement, signature=signature)
-        except (ValueError, KeyError, TypeError, AttributeError, IdentityError) as error:
+        except (*UNREADABLE, AttributeError, IdentityError) as error:
             raise LoginRejectedError(f"The passkey's answer cannot be read: {error}") from error
 
     @staticmethod
     def _answering(passkeys: Sequence[Passkey], answer: str) -> Passkey:
         try:
             credential = json.loads(answer)["id"]
-        except (ValueError, KeyError, TypeError) as error:
+        except UNREADABLE as error:
             raise LoginRejectedError("The passkey's answer cannot be read.") from error
         passkey = next((p for p in passkeys if p.credential == credential), None)
         if passkey is None:

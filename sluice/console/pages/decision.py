@@ -17,7 +17,12 @@ from sluice.console.pages.decision_sending import (
     send_signed,
 )
 from sluice.console.pages.decision_view import SILENCE, decision_values, newest_evidence
-from sluice.console.pages.rendering import page_message, render_error, render_page
+from sluice.console.pages.rendering import (
+    page_message,
+    refusal_message,
+    render_error,
+    render_page,
+)
 from sluice.console.services import ConsoleServices, require_session, services_of
 from sluice.console.web.forms import read_form, require_csrf_token, require_own_page
 from sluice.console.web.sessions import Session
@@ -69,7 +74,7 @@ async def decide(request: Request, flag: str, verb: Verb) -> Response:
         text = await _send(services, flag, decision, (session, form))
     except CliError as error:
         snapshot = await services.feed.read(flag)
-        return _render(request, session, snapshot, decision, problem=page_message(error))
+        return _render(request, session, snapshot, decision, problem=refusal_message(error))
     services.sessions.put_note(session.id, text)
     return RedirectResponse(f"/rollouts/{quote(flag, safe='')}", 303)
 

@@ -11,7 +11,10 @@ from starlette.responses import HTMLResponse
 from sluice.cli.errors import CliError, Exit
 from sluice.console.services import make_templates, services_of
 
-AWAY = "A server that this needs does not answer. `sluice doctor` shows which; try again."
+AWAY = (
+    "A server behind this page does not answer. Try again in a minute: a decision that was just sent "
+    "may still take effect. For operators: `sluice doctor` shows which server it is."
+)
 _logger = structlog.get_logger(__name__)
 TEMPLATES: Jinja2Templates = make_templates()
 
@@ -53,3 +56,9 @@ def page_message(error: CliError) -> str:
         return str(error)
     _logger.warning("server away", error=str(error))
     return AWAY
+
+
+def refusal_message(error: CliError) -> str:
+    """Return what a page may show of a decision that failed; without an answer, it may yet count."""
+    is_certain = error.code is not Exit.UNREACHABLE
+    return f"{'Nothing was decided: ' if is_certain else ''}{page_message(error)}"

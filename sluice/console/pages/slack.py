@@ -11,7 +11,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from sluice.cli.errors import CliError
 from sluice.console.pages.decision_sending import DecisionRequest, send_abort, send_signed
-from sluice.console.pages.rendering import page_message
+from sluice.console.pages.rendering import refusal_message
 from sluice.console.services import ConsoleServices, services_of
 from sluice.console.web.forms import FormRejectedError, read_body
 from sluice.console.web.slack_requests import (
@@ -49,7 +49,7 @@ async def _decide(services: ConsoleServices, click: SlackClick) -> None:
     try:
         text = await _send(services, click)
     except CliError as error:
-        text = f"{click.verb} of {click.flag}: nothing was decided: {page_message(error)}"
+        text = f"{click.verb} of {click.flag}: {refusal_message(error)}"
     answer = {"response_type": "ephemeral", "replace_original": False, "text": text}
     try:
         async with httpx.AsyncClient(timeout=ANSWER_SECONDS_MAX) as http:

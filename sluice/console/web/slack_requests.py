@@ -65,7 +65,7 @@ def parse_click(body: bytes) -> SlackClick | None:
         verb = Verb(value["verb"])
         fields = {name: str(value[name]) for name in ("flag", "evidence", "step")}
         user, response_url = str(payload["user"]["id"]), str(payload["response_url"])
-    except (ValueError, KeyError, IndexError, TypeError) as error:
+    except (ValueError, KeyError, IndexError, TypeError, RecursionError) as error:
         raise FormRejectedError(f"the payload cannot be read: {error!r}") from error
     if verb not in BUTTON_VERBS:
         raise FormRejectedError(f"no button decides {verb}")

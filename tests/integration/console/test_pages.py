@@ -113,10 +113,12 @@ async def test_stale_evidence_is_refused_and_the_newer_offered(live: LiveConsole
 
 
 async def test_kill_needs_one_post_and_shows_on_the_flags_page(live: LiveConsole) -> None:
+    """No reason is too long for it; the audit trail gets one safe line."""
     async with live.logged_in() as client:
         await wait_for(live, client, "1 more approval needed")
         page = (await client.get(f"/stop?flag={live.flag}")).text
-        sent = await client.post(f"/flags/{live.flag}/kill", data=form_of(page))
+        form = form_of(page, reason="\x1b[31m\n" + "because " * 200)
+        sent = await client.post(f"/flags/{live.flag}/kill", data=form)
         assert sent.status_code == 303, sent.text
         shown = (await client.get("/flags")).text
         assert f"{live.flag} is killed" in shown

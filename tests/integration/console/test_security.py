@@ -201,6 +201,21 @@ async def test_errors_of_stores_that_are_away_hold_no_address(console: RunningCo
     assert "Postgres" in pages["explain"].text
 
 
+async def test_answer_that_is_nested_without_an_end_is_refused(console: RunningConsole) -> None:
+    """JSON and CBOR of a browser are read by recursion; nobody needs a session to send them."""
+    answers = ["[" * 30_000, '{"id":' * 5_000, '{"id":' + "[" * 20_000]
+    async with console.logged_in() as client:
+        for answer in answers:
+            await client.post("/login/passkey/options", data={"next": "/"})
+            sent = await client.post("/login/passkey", content=f"answer={answer}", headers=FORM)
+            assert sent.status_code == 403
+        page = form_of((await client.get("/stop")).text)
+        for answer in answers:
+            await client.post("/passkeys/options", data=page)
+            body = f"csrf={page['csrf']}&answer={answer}"
+            assert (await client.post("/passkeys", content=body, headers=FORM)).status_code == 403
+
+
 async def test_no_form_breaks_the_console(live: LiveConsole) -> None:
     """Neither a form of a person who is logged in, nor the address to go to after a login."""
     async with live.logged_in() as client:
