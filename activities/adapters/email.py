@@ -77,8 +77,13 @@ def email_message(notice: Notice, channel: EmailChannel) -> EmailMessage:
         notice.text,
         "",
         f"{notice.flag} at {notice.percentage:g} %, step {notice.step or 'none'}",
-        *([f"Decide: {notice.link}"] if notice.link else []),
+        *([f"{_link_label(notice)}: {notice.link}"] if notice.link else []),
         *([f"What to do: {notice.runbook}"] if notice.runbook else []),
     ]
     message.set_content("\n".join(lines))
     return message
+
+
+def _link_label(notice: Notice) -> str:
+    """Promise a decision only where the link leads to one."""
+    return "Decide" if "/decide/" in notice.link else "Open"

@@ -3,8 +3,10 @@
 import os
 import socket
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import typer
 
@@ -60,15 +62,24 @@ async def start_console(stack: Stack) -> str:
     Raises:
         ServiceFailedError: it does not answer.
     """
-    port = _free_port(DEFAULT_PORT)
+    port = _free_port(preferred_port(os.environ.get("SLUICE_CONSOLE_URL", "")))
     argv = (sys.executable, "-m", MODULE, "--port", str(port))
     await stack.spawn("console", argv, health_url=f"http://127.0.0.1:{port}/healthz")
     return login_link(stack.home)
 
 
-def _free_port(preferred_port: int) -> int:
+def preferred_port(url: str) -> int:
+    """Return the port at which browsers expect a console of this machine, else the usual one."""
+    with suppress(ValueError):  # the console itself names what is wrong with the address
+        parts = urlsplit(url)
+        if parts.scheme == "http" and parts.hostname in ("localhost", "127.0.0.1"):
+            return parts.port or DEFAULT_PORT
+    return DEFAULT_PORT
+
+
+def _free_port(wanted_port: int) -> int:
     """Return the wanted loopback port, or any free one when it is taken."""
-    for port in (preferred_port, 0):
+    for port in (wanted_port, 0):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:

@@ -14,7 +14,7 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import Envelope
 
 from activities.adapters.channels import WebhookChannel
-from activities.adapters.email import EmailChannel
+from activities.adapters.email import EmailChannel, email_message
 from activities.adapters.slack import SlackChannel
 from activities.adapters.webhook_signing import is_authentic, signature
 from activities.contract.errors import NoticeRefusedError, NoticeUndeliveredError
@@ -219,6 +219,13 @@ async def test_request_for_approval_leads_to_the_decision_and_its_evidence(
     body = message.get_payload(decode=True)
     assert isinstance(body, bytes)
     assert f"Decide: {LINK}" in body.decode()
+
+
+def test_mail_promises_a_decision_only_where_the_link_leads_to_one() -> None:
+    channel = EmailChannel("smtp://127.0.0.1:1", "sluice@example.org", ("ada@example.org",))
+    ended = REQUEST.model_copy(update={"link": "https://sluice.example.org/rollouts/learning"})
+    for notice, label in ((REQUEST.model_copy(update={"link": LINK}), "Decide"), (ended, "Open")):
+        assert f"\n{label}: {notice.link}" in email_message(notice, channel).get_content()
 
 
 async def test_mail_server_that_is_away_or_without_tls_is_not_trusted() -> None:

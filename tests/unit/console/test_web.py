@@ -9,6 +9,7 @@ import pytest
 from starlette.requests import Request
 from starlette.types import Message
 
+from sluice.cli.commands.console import preferred_port
 from sluice.console.login.oidc import LoginRejectedError, person_of
 from sluice.console.services import make_templates
 from sluice.console.settings import ConsoleSettingsError, read_settings
@@ -214,3 +215,17 @@ def test_page_shows_no_text_in_another_order() -> None:
     )
     shown = template.render(name="a\u202eb<", path="a/../b")
     assert shown == r"a\u202eb&lt;|a\u202eb<|a%2F..%2Fb"
+
+
+@pytest.mark.parametrize(
+    ("url", "port"),
+    [
+        ("", 8300),
+        ("http://localhost:8399", 8399),
+        ("http://127.0.0.1:8398/", 8398),
+        ("https://sluice.example.org:8443", 8300),
+        ("http://localhost:x", 8300),
+    ],
+)
+def test_console_of_sluice_up_listens_where_its_link_leads(url: str, port: int) -> None:
+    assert preferred_port(url) == port
