@@ -9,7 +9,7 @@ from router.knowledge.sources.numbers import NumberFormat, NumberVotes
 from router.knowledge.sources.source import ReadOptions
 
 DATE_FIELDS = ("occurred_on", "date")
-_NULLS = frozenset({"n/a", "#n/a", "null", "nan", "<na>"})
+_NULLS = frozenset({"n/a", "#n/a", "null", "nan", "<na>", "\\n"})
 _NULLS_BESIDE_NUMBERS = _NULLS | {"na", "none", "nil", "-", "--", ".", "?", "missing", "unknown"}
 _MARKER_CHARS_MAX = 20
 _BARE_INTEGER = re.compile(r"-?(0|[1-9]\d{0,14})")

@@ -26,6 +26,8 @@ from router.knowledge.sources.table_profile import Row, TableProfile
 _DELIMITERS = ",;\t|"
 _STATED_DELIMITER = re.compile(r"\"?sep=(.)\"?", re.IGNORECASE)
 _TITLE_COLUMNS_MIN = 3
+_RULE_SIGNS = " \t-:=+"
+"""Signs of a line that is drawn below a header: a row of them has no values."""
 _NO_ROWS = "the table has a header and no rows: nothing to ingest"
 """A problem, as an empty file is: an export that failed must not remove everything."""
 csv.field_size_limit(16 * 1024 * 1024)
@@ -109,7 +111,7 @@ def _rows(source: Source, layout: _Layout) -> Iterator[tuple[int, Row | str]]:
                 continue
             if not columns:
                 columns = column_names(cells)
-            elif any(cell.strip() for cell in cells):
+            elif any(cell.strip(_RULE_SIGNS) for cell in cells):
                 yield line, _zip_cells(columns, cells)
 
 

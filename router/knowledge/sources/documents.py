@@ -8,6 +8,7 @@ from router.knowledge.sources.source import SourceError
 
 SUFFIXES = (".pdf", ".docx", ".html", ".htm")
 _PAGES = (".html", ".htm")
+_RAW_PDF = "%PDF-"
 PART_BYTES_MAX = 64 * 1024 * 1024
 EXPANDED_BYTES_MAX = 256 * 1024 * 1024
 """Limits of a document that is an archive (DOCX), unpacked: a small file may expand a thousandfold."""
@@ -35,6 +36,10 @@ def convert_document(name: str, suffix: str, data: bytes) -> str:
     except Exception as error:  # converters raise what they like
         reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
         raise SourceError(f"{name}: the document cannot be read: {reason}") from error
+    if str(result.text_content).startswith(
+        _RAW_PDF
+    ):  # its reader failed, and another read it as text
+        raise SourceError(f"{name}: the document cannot be read: it is damaged")
     return _with_title(title or str(result.title or ""), str(result.text_content))
 
 

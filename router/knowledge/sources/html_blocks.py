@@ -49,6 +49,7 @@ class HtmlContent(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag == "table":
+            self._end_cell()  # a table within a cell comes after the cell's text
             self.tables.append([])
         elif tag in ("tr", "td", "th") and self.tables:
             self._end_cell()
@@ -71,6 +72,10 @@ class HtmlContent(HTMLParser):
     def handle_data(self, data: str) -> None:
         if not self._hidden:
             (self._pieces if self._cell is None else self._cell).append(data)
+
+    def parse_marked_section(self, i: int, report: bool = True) -> int:
+        """Skip ``<![if …>`` as browsers do. The parser raises for what it does not know."""
+        return self.parse_bogus_comment(i, report)
 
     def _end_cell(self) -> None:
         if self._cell is not None:

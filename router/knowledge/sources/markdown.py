@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import zip_longest
+from urllib.parse import unquote
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
@@ -210,7 +211,7 @@ def _document_links(origin: str, tokens: list[Token]) -> Iterator[Link]:
     for token in tokens:
         for child in token.children or ():
             target = str(child.attrGet("href") or "") if child.type == "link_open" else ""
-            path = target.partition("#")[0]
+            path = unquote(target.partition("#")[0])
             if "://" not in path and path.endswith((".md", ".markdown")):
                 target_path = posixpath.normpath(posixpath.join(posixpath.dirname(origin), path))
                 if target_path != origin:

@@ -200,8 +200,8 @@ def _to_records(
     if not isinstance(extra, dict):
         raise ValueError(f"attributes: an object is expected, not {extra!r:.60}")  # noqa: TRY004 - a bad line, like the others
     place = _require_safe_source(str(fields.pop("source", record_id)))
-    title = _pop_first(fields, TITLE_FIELDS)
-    text = _pop_first(fields, TEXT_FIELDS)
+    title = _pop_first(fields, TITLE_FIELDS, ", ")
+    text = _pop_first(fields, TEXT_FIELDS, "\n\n")
     attributes, nested = flatten({**extra, **fields})
     summary = "; ".join(f"{name.replace('_', ' ')}: {v}" for name, v in attributes.items())
     title = title or f"{kind.replace('_', ' ').capitalize()} {local_id}"
@@ -240,10 +240,13 @@ def _nested_records(
         yield from rest
 
 
-def _pop_first(fields: dict[str, Any], names: Iterable[str]) -> str:
-    """Take the first of these fields that is a plain value; the others stay attributes."""
+def _pop_first(fields: dict[str, Any], names: Iterable[str], separator: str) -> str:
+    """Take the first of these fields that is a plain value or a list of texts."""
     for name in names:
-        if name in fields and not isinstance(fields[name], dict | list):
+        value = fields.get(name)
+        if isinstance(value, list) and all(isinstance(item, str) for item in value):
+            return separator.join(fields.pop(name))
+        if name in fields and not isinstance(value, dict | list):
             return str(fields.pop(name))
     return ""
 
@@ -262,7 +265,7 @@ def _parse_links(items: object) -> Iterator[Link]:
     for item in links:
         if isinstance(item, dict) and set(item) == {"kind", "target"}:
             yield Link(str(item["kind"]), str(item["target"]))
-        elif isinstance(item, str) and ":" in item:
+        elif isinstance(item, str) and ":" in item and "://" not in item:
             kind, _, target = item.partition(":")
             yield Link(kind, target)
         else:

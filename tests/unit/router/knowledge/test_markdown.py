@@ -121,3 +121,15 @@ def test_html_gives_its_visible_text_and_the_rows_of_its_tables() -> None:
         "plan: free trial; price: 0",
         "plan: team; price: 5",
     ]
+
+
+@pytest.mark.parametrize(
+    "html", ["<table><tr><td>a<table><tr><td>b", "<td>a</td>", "<![if x]>a", "<tr>"]
+)
+def test_html_that_is_broken_is_read_as_far_as_it_goes(html: str) -> None:
+    assert records(f"# Title\n\n<div>a {html}\n")[0].title == "Title"
+
+
+def test_a_link_with_blanks_finds_its_file() -> None:
+    (document,) = records("# A\n[b](my%20file.md#part)\n")
+    assert [link.target for link in document.links] == ["my file.md"]
