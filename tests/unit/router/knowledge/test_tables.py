@@ -254,50 +254,6 @@ def test_grouped_or_decimal_money_is_asked_for() -> None:
     assert record.attributes == {"price_euro": 3000}
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        '[{"id": 1}, {"id": 2}]',
-        '[\n  {"id": 1},\n  {"id": 2},\n]\n',
-        '{"id": 1},\n{"id": 2},\n',
-    ],
-)
-def test_an_array_of_objects_is_read_as_lines_are(text: str) -> None:
-    items = parse(".jsonl", text)
-    assert ([r.id for r in records(items)], problems(items)) == (
-        ["data.jsonl#1", "data.jsonl#2"],
-        [],
-    )
-
-
-def test_an_object_over_several_lines_is_one_record_and_those_of_its_lists() -> None:
-    items = parse(".jsonl", '{\n "people": [{"id": 1, "name": "Ann"}]\n}\n')
-    assert [(r.id, r.title) for r in records(items)][1:] == [("data.jsonl#data/people/1", "Ann")]
-
-
-@pytest.mark.parametrize(
-    ("text", "line", "reason"),
-    [
-        ('[{"id": 1},\n {bad}]', 2, "the rest is not read"),
-        ('[\n{"id": 1\n}\n', 3, "not closed"),
-        ('[1]\n{"id": 1}', 1, "an object is expected"),
-        ('// about\n{"id": 1}', 1, "take comments out"),
-        ('{"id": 1}\n{"id": 2, "links": ["https://example.com"]}', 2, "KIND:target"),
-        ('{"id": 1}\n{"id": {"x": 1}}', 2, "id: text or a number"),
-    ],
-)
-def test_what_is_no_object_is_reported_by_its_line(text: str, line: int, reason: str) -> None:
-    items = parse(".jsonl", text)
-    (problem,) = problems(items)
-    assert (problem.location, reason in problem.reason) == (f"data.jsonl:{line}", True)
-    assert [record.id for record in records(items)] == ["data.jsonl#1"]
-
-
-def test_a_text_in_pieces_is_one_text() -> None:
-    (record,) = records(parse(".jsonl", '{"id": 1, "title": ["A", "B"], "text": ["One.", "Two."]}'))
-    assert (record.title, record.text) == ("A, B", "One.\n\nTwo.")
-
-
 def test_a_drawn_line_and_null_markers_are_no_values() -> None:
     first, second = records(parse(".csv", "id,n\n---,---\n1,\\N\n2,5\n"))
     assert (first.attributes, second.attributes) == ({}, {"n": 5})

@@ -1,7 +1,11 @@
-"""A value that no store takes is left out alone: its row stays."""
+"""Values that no store takes are left out alone, and a file that cannot be read is an error."""
+
+from pathlib import Path
+
+import pytest
 
 from router.knowledge.records import Record
-from router.knowledge.sources import Source, SourceProblem, parse_source
+from router.knowledge.sources import Source, SourceError, SourceProblem, load_source, parse_source
 
 
 def test_a_value_that_cannot_be_stored_is_lost_alone() -> None:
@@ -14,3 +18,10 @@ def test_a_value_that_cannot_be_stored_is_lost_alone() -> None:
     assert [item.reason[:17] for item in found if isinstance(item, SourceProblem)] == [
         "1 value of 'x' ca"
     ]
+
+
+def test_a_damaged_pdf_is_no_text(tmp_path: Path) -> None:
+    path = tmp_path / "report.pdf"
+    path.write_bytes(b"%PDF-1.4 damaged")
+    with pytest.raises(SourceError, match="damaged"):
+        load_source(str(path))
