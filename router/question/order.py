@@ -57,7 +57,9 @@ class OrderReader:
             if draft.limit is None:
                 draft.limit = 1
             return
-        draft.limit = draft.limit if draft.order else None
+        if draft.limit is not None:  # "in the first 10 minutes"
+            draft.assumed.append(str(draft.limit))
+        draft.limit = None
 
     def _lasts(self, draft: Draft, extreme: Extreme, measure: Measure) -> bool:
         """Return True for a time of which "the longest" is the earliest: employed since 1999."""

@@ -94,11 +94,12 @@ class RemainderReader:
                 return
 
     def _add_column(self, draft: Draft, mentions: Mentions, mention: TermMention) -> None:
+        when = mentions.tokens[0].folded == "when"  # "when did it open" asks for the time
         for term in mention.of("column"):
             column = self._catalog.kinds[draft.kind].visible.get(term.column)
             if term.kind != draft.kind or term.link or column is None:
                 continue
-            if term.weight < SELECTED_MIN:
+            if term.weight < SELECTED_MIN or (term.opposite and when):
                 continue
             ending = column.nulls is not None and column.nulls > 0 and is_temporal(column)
             demanded = _demands_presence(mentions, mention) or (

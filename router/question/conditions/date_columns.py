@@ -10,6 +10,8 @@ from router.question.language.mentions import Mentions
 
 LIFE_DATE = 0.35
 """Sureness of a person's own date: that they were hired or born then is rarely meant."""
+BETWEEN = 0.48
+"""Sureness of the date of what links the asked row to a value: "restored by X in 2023"."""
 PASSED = 0.3
 """Sureness of the date of a row that the asked one belongs to: the race of a result."""
 
@@ -40,8 +42,9 @@ class DateColumns:
             date = self._catalog.visible_kinds[branch.kind].date
             if date in self._catalog.visible_kinds[branch.kind].visible and date:
                 life = self._columns.is_person(branch.kind)
+                weight = BETWEEN if branch.branches else 0.4
                 yield ColumnChoice(
-                    path, branch.kind, date, (0.2 if life else 0.4) - 0.02 * len(path)
+                    path, branch.kind, date, (0.2 if life else weight) - 0.02 * len(path)
                 )
 
     def choices(

@@ -10,7 +10,9 @@ from router.question.language.grammar import PREPOSITIONS
 from router.question.language.mentions import Mentions
 from router.question.language.term_mentions import TermMention
 
-_CURRENCY = {"current": False, "currently": False, "former": True, "formerly": True}
+_NOW = frozenset(("now", "currently"))
+"""Words that mean little by themselves: one without an effect is named where rows have times."""
+_CURRENCY = {"current": False, "former": True, "formerly": True, **dict.fromkeys(_NOW, False)}
 _ENDS = frozenset(
     (
         "left",
@@ -38,7 +40,11 @@ def add_currency(draft: Draft, mentions: Mentions, columns: Mapping[str, Catalog
     restricted = {getattr(each, "column", None) for each in draft.root.conditions}
     for place, token in enumerate(mentions.tokens):
         over = _CURRENCY.get(token.folded)
-        if over is None or len(ends) != 1 or ends[0] in restricted:
+        if over is None or draft.used.get(place):
+            continue
+        if len(ends) != 1 or ends[0] in restricted:
+            if token.folded in _NOW and any(map(is_temporal, columns.values())):
+                draft.assumed.append(token.text)
             continue
         missing = ValueCondition(column=ends[0], operator="missing", negated=over)
         draft.root.add((), [missing])

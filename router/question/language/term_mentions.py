@@ -136,8 +136,9 @@ def _behind_function(
 def _opposites(words: Sequence[str], vocabulary: Vocabulary) -> list[Term]:
     """Return the flags and the times that a word denies: "open" for ``closed`` and ``closed_at``."""
     other = ANTONYMS.get(words[0]) if len(words) == 1 else None
-    if other is None or any(term.exact for term in vocabulary.find(words)):
-        return []
+    named = [term for term in vocabulary.find(words) if term.exact]
+    if other is None or any((t.kind, t.column) not in vocabulary.temporal for t in named):
+        return []  # an open case has an ``opened_at`` too
     others = _ENDINGS.get(other, (other,))
     return [
         replace(term, opposite=True)

@@ -60,6 +60,7 @@ KINDS = {
     "warden": table("name", name="text", agency_id="integer"),
     "mooring": table(None, "begun", ship_id="integer", quay_id="integer", begun="date", back_dt="date?", checkpoint="integer"),
     "port_fee": table(None, ship_id="integer", amount="integer", is_waived="boolean"),
+    "berth_case": table(None, "opened", opened="date", closed="date?"),
     "Company": label(listed="boolean"),
     "sailor": table("name", name="text", born="date", died="date?"),
     "Owner": label(),
@@ -138,6 +139,11 @@ UNDERSTOOD: Mapping[str, str] = {
     "companies not listed sailing under Malta": "companies whose listed is False and with a flag (sails under) whose name is “Malta”",
     "non listed companies under Malta": "companies whose listed is False and with a flag (sails under) whose name is “Malta”",
     "oldest living sailor": "sailors without died, by born ascending, the first",
+    # what is open has begun and has not ended
+    "open berth cases": "berth cases without closed",
+    # a time behind a value is of the rows that lead to it
+    "ships at North Pier in 2023": "ships with a mooring whose begun is at least 2023-01-01 and whose begun is "
+    "less than 2024-01-01 and with a quay whose name is “North Pier”",
     "companies that sail under nothing": "companies without a flag (sails under)",
     # the way whose keys are called as the kinds wins over a role that no word names
     "Bright crates": "crates with a quay with a agency whose name is “Bright”",
@@ -152,6 +158,8 @@ def test_a_question_is_understood(reader: QuestionReader, question: str) -> None
 NAMED: Mapping[str, str] = {
     "companies that still sail under a flag": "still",
     "how much do the ferries lift": "how much (taken for cabins)",
+    "port fees in the first 5 days": "5",
+    "ships moored now": "now",
     "works by Aurora": "works (taken for mooring)",
 }
 
