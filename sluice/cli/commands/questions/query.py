@@ -64,7 +64,7 @@ async def _ask(question: str, url: str, user: str, explain: bool, json: bool) ->
         hint = "; set SLUICE_API_KEY" if reply.status_code == httpx.codes.UNAUTHORIZED else ""
         detail = f"{document.get('detail')}{hint}"
         raise CliError(f"The router refused ({reply.status_code}): {detail}")
-    lines = [*(_explanation_lines(document) if explain else ()), *_result_lines(document)]
+    lines = [*(explanation_lines(document) if explain else ()), *_result_lines(document)]
     print_result(json, document, "\n".join(lines))
 
 
@@ -112,7 +112,8 @@ def _result_lines(document: Mapping[str, Any]) -> Iterator[str]:
         yield "no results"
 
 
-def _explanation_lines(document: Mapping[str, Any]) -> Iterator[str]:
+def explanation_lines(document: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what ``--explain`` shows of a router's answer."""
     notes = document["explanation"]
     rows = {
         "intent": f"{document['intent']}, {document['confidence']:.0%} sure, decided by {document['tier']}",

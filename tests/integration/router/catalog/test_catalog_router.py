@@ -1,6 +1,7 @@
 """A router over a catalogue: discovered, read-only, within rights, and honest about what it read."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,8 +17,10 @@ from router.catalog.model import Catalog, StoreName
 from router.catalog_search.discovery import discover
 from router.catalog_search.postgres_search import open_read_only_pool
 from router.errors import InvalidQuestion
+from router.http.schemas import answer_json
 from router.router import QueryRouter
 from router.settings import Settings
+from sluice.cli.commands.questions.query import explanation_lines
 from tests.clinic import SCHEMA, clinic_catalog, fill_graph, fill_postgres
 from tests.conftest import Neo4jSettings
 from tests.integration.router.running_router import running_router
@@ -76,6 +79,28 @@ async def test_questions_are_answered_with_their_interpretation(router: QueryRou
     assert (counted.value, counted.left_out) == (1, ())
     strange = await router.query("visits on weekends")
     assert strange.left_out == ("“weekends”",)
+
+
+@pytest.mark.parametrize(
+    ("question", "found"),
+    [("doctors with patients in Lyon", {3}), ("doctors with no patients in Lyon", {1, 2, 4})],
+)
+async def test_two_links_and_their_denial_are_explained(
+    router: QueryRouter, question: str, found: set[int]
+) -> None:
+    """`sluice ask --explain` shows the match, the form with both links, and the statement."""
+    await until_values_are_read(router)
+    answer = await router.query(question)
+    assert {hit.id for hit in answer.results} == {f"doctor:{number}" for number in found}
+    lines = list(explanation_lines(json.loads(answer_json(answer, explain=True))))
+    shown = {line.split()[0]: line for line in lines if line}
+    assert shown["matches"].endswith("Lyon → patient.city = Lyon")
+    assert shown["form"].count('"link"') == len(("visit", "patient"))
+    denied = found != {3}
+    assert ('"negated": true' in shown["form"]) == denied
+    statement = shown.get("sql", "") + shown.get("graph", "")
+    assert ("NOT" in statement) == denied
+    assert "Lyon" not in statement.partition("; values")[0]  # a value is bound, never written
 
 
 async def test_a_question_that_no_form_holds_is_refused_or_left_out(router: QueryRouter) -> None:
