@@ -107,5 +107,5 @@ async def send_abort(
 
 def _words(answer: Acknowledgement) -> str:
     message = answer.message.removeprefix("accepted").removeprefix("; ")
-    remark = f" {message}." if message else ""
+    remark = f" {message[0].upper()}{message[1:]}." if message else ""
     return f"Done: {answer.verb}.{remark} Status {answer.status}, {answer.percentage:g} % of users."
