@@ -47,7 +47,7 @@ async def test_every_store_down_is_an_error_not_an_empty_answer(seeded_settings:
         with pytest.raises(StoreUnavailable):
             await router.query("Who drives truck T-12?", user_id="bob")
         errors = router.metrics.registry.get_sample_value(
-            "router_queries_total", {"cohort": "control", "intent": "unknown", "outcome": "error"}
+            "router_queries_total", {"cohort": "control", "intent": "graph", "outcome": "error"}
         )
     assert errors == 1
 
