@@ -66,6 +66,12 @@ OVERVIEW = Dashboard(
             "Queries by intent", "reqps", (("{{intent}}", rate("router_queries_total", "intent")),)
         ),
         Panel(
+            "Error rate by tenant",
+            "percentunit",
+            (("{{tenant}}", ratio("router_tenant_queries_total", 'outcome="error"', "tenant")),),
+            limit=0.01,
+        ),
+        Panel(
             "Cache hit rate",
             "percentunit",
             (

@@ -7,7 +7,6 @@ was. Links follow when their ends exist. What a source no longer has is removed.
 
 import asyncio
 from collections.abc import Iterable
-from contextlib import suppress
 
 from router.cache import SemanticCache
 from router.embedding import Embedder
@@ -82,8 +81,8 @@ class Ingestion:
         """End the writing that is under way; what is in the ledger stays."""
         if self._writing is not None:
             self._writing.cancel()
-            with suppress(asyncio.CancelledError, Exception):
-                await self._writing
+            # Unlike a suppressed CancelledError, this passes on an interrupt of the command itself.
+            await asyncio.gather(self._writing, return_exceptions=True)
 
     async def remove_origin(self, origin: str) -> None:
         """Remove what a source, or everything below a folder, brought in."""

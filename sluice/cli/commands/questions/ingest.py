@@ -2,7 +2,9 @@
 
 import asyncio
 import os
+import signal
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -221,8 +223,10 @@ def _watch(names: list[str], options: ReadOptions, *, mirror: bool, yes: bool) -
     if not paths:
         raise CliError("--watch needs a file or a folder: web pages are not watched", Exit.USAGE)
     _readable(names)
-    is_due = True
-    for changes in watch_files(*paths, rust_timeout=WATCH_TICK_MS, yield_on_timeout=True):
+    is_due, stopped = True, _stop_on_interrupt()
+    for changes in watch_files(
+        *paths, rust_timeout=WATCH_TICK_MS, yield_on_timeout=True, stop_event=stopped
+    ):
         if not (is_due or changes):
             continue
         try:
@@ -233,7 +237,22 @@ def _watch(names: list[str], options: ReadOptions, *, mirror: bool, yes: bool) -
             typer.echo(f"{error} Trying again.", err=True)
             is_due = True
             time.sleep(WATCH_RETRY_SECONDS)
-    raise typer.Exit(Exit.INTERRUPTED)
+    raise KeyboardInterrupt
+
+
+def _stop_on_interrupt() -> threading.Event:
+    """Return an event that Ctrl-C sets, beside the KeyboardInterrupt that it raises.
+
+    A library that is closing its connections may swallow the interrupt.
+    """
+    stopped = threading.Event()
+
+    def stop(_number: int, _frame: object) -> NoReturn:
+        stopped.set()
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, stop)
+    return stopped
 
 
 def _progress() -> Progress:
