@@ -33,7 +33,8 @@ def parse_json_lines(source: Source, options: ReadOptions) -> ParsedItems:
     if first is None:
         yield SourceProblem(source.origin, EMPTY_FILE)
         return
-    document = _read_document(source) if isinstance(first[1], str) else ""
+    may_be_document = isinstance(first[1], str) or source.suffix == ".json"
+    document = _read_document(source) if may_be_document else ""
     rows = _document_rows(source, document) if document else []
 
     def read_rows() -> Iterator[tuple[int, Row | str]]:
@@ -59,6 +60,8 @@ def _document_rows(source: Source, text: str) -> list[tuple[int, Row | str]]:
         return list(_array_rows(text)) if is_array else []
     if not isinstance(document, dict):
         return list(_array_rows(text)) if isinstance(document, list) else []
+    if source.suffix == ".json":  # a configuration more often than a record
+        return [(1, "one object is not read: write [ before and ] after it to make it a record")]
     stem = posixpath.splitext(posixpath.basename(source.origin))[0]
     return [(1, {"id": stem, **document})]
 

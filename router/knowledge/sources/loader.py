@@ -20,7 +20,7 @@ WHOLE_BYTES_MAX = 64 * 1024 * 1024
 FETCH_SECONDS = 30.0
 REDIRECTS_MAX = 5
 READ_BYTES = 1 << 20
-_STREAMED = frozenset({".csv", ".tsv", ".jsonl", ".ndjson"})
+_STREAMED = frozenset({".csv", ".tsv", ".jsonl", ".ndjson", ".json"})
 _SUFFIX_BY_MEDIA_TYPE = {
     "text/markdown": ".md",
     "text/plain": ".txt",
@@ -28,11 +28,11 @@ _SUFFIX_BY_MEDIA_TYPE = {
     "text/html": ".html",
     "application/xhtml+xml": ".html",
     "application/pdf": ".pdf",
+    "application/json": ".json",
     "application/jsonl": ".jsonl",
     "application/x-ndjson": ".jsonl",
 }
 _HINTS = {
-    ".json": ": rename an array of objects to .jsonl",
     ".mdx": ": rename it to .md",
     ".xlsx": ": save it as CSV",
     **dict.fromkeys((".gz", ".zip", ".bz2", ".xz", ".zst", ".tar"), ": unpack it first"),

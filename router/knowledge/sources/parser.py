@@ -24,6 +24,7 @@ _PARSERS: dict[str, Callable[[Source, ReadOptions], ParsedItems]] = {
     ".txt": parse_plain_text,
     ".jsonl": parse_json_lines,
     ".ndjson": parse_json_lines,
+    ".json": parse_json_lines,
     ".csv": parse_csv,
     ".tsv": parse_csv,
 }

@@ -39,6 +39,20 @@ def test_an_object_over_several_lines_is_one_record_and_those_of_its_lists() -> 
     assert [(r.id, r.title) for r in records(items)][1:] == [("data.jsonl#data/people/1", "Ann")]
 
 
+@pytest.mark.parametrize("text", ['{"name": "tool"}', '{\n "name": "tool"\n}\n'])
+def test_a_json_file_that_is_one_object_is_reported(text: str) -> None:
+    """A folder's lock file would become a record of a thousand attributes."""
+    (problem,) = parse_source(Source("package.json", ".json", text))
+    assert isinstance(problem, SourceProblem)
+    assert "one object" in problem.reason
+
+
+def test_a_json_file_holds_an_array_or_lines() -> None:
+    for text in ('[{"id": 1}, {"id": 2}]', '{"id": 1}\n{"id": 2}\n'):
+        items = list(parse_source(Source("data.json", ".json", text)))
+        assert [item.id for item in records(items)] == ["data.json#1", "data.json#2"]
+
+
 @pytest.mark.parametrize(
     ("text", "line", "reason"),
     [
