@@ -32,7 +32,7 @@ from sluice.rollout.analysis.stats.e_process import (
 )
 from sluice.rollout.analysis.stats.result import (
     SequentialResult,
-    format_count,
+    format_estimated_count,
     format_rate,
     judge_evidence,
 )
@@ -54,7 +54,7 @@ class Counts(Model):
         return self
 
     def text(self) -> str:
-        return f"{format_count(self.events)}/{format_count(self.units)}"
+        return f"{format_estimated_count(self.events)}/{format_estimated_count(self.units)}"
 
 
 class CountBlock(Model):

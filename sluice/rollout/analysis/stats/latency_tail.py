@@ -19,7 +19,11 @@ from sluice.rollout.analysis.gate import Model
 from sluice.rollout.analysis.statistic import EDGES_SECONDS, Edges, Margin
 from sluice.rollout.analysis.stats.counts import CountBlock, Counts, CountState, CountTest
 from sluice.rollout.analysis.stats.e_process import BettingStrategy, log_average, log_sum
-from sluice.rollout.analysis.stats.result import SequentialResult, format_count, judge_evidence
+from sluice.rollout.analysis.stats.result import (
+    SequentialResult,
+    format_estimated_count,
+    judge_evidence,
+)
 
 SlowerCounts = Annotated[
     tuple[Annotated[float, Field(ge=0)], ...], Field(min_length=1, max_length=16)
@@ -109,7 +113,7 @@ class LatencyTailTest(Model):
         """Return the numbers of the edge with the most evidence."""
         pairs = zip(self.edges, state.edges, strict=True)
         edge, strongest = max(pairs, key=lambda edge_state: edge_state[1].wealth.log_e)
-        requests = format_count(strongest.treatment.units)
+        requests = format_estimated_count(strongest.treatment.units)
         return f"{self.name} of {requests} requests: {self.edge_test(edge).facts(strongest)}"
 
 

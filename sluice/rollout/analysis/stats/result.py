@@ -55,7 +55,7 @@ def format_e_value(log_e: float) -> str:
     return f"{value:,.0f}" if value >= WHOLE_FROM else f"{value:.2g}"
 
 
-def format_count(value: float) -> str:
+def format_estimated_count(value: float) -> str:
     """Return a count; Prometheus extrapolates, so it need not be whole."""
     return f"{value:,.0f}"
 
@@ -69,8 +69,8 @@ def compare_means(
     """Return both cohorts' (mean, units) and the interval of their difference as a phrase."""
     (t_mean, t_units), (c_mean, c_units), (low, high) = treatment, control, difference
     return (
-        f"{name} {t_mean:.3f} (treatment, {format_count(t_units)}) against {c_mean:.3f} "
-        f"(control, {format_count(c_units)}), difference {low:+.3f} to {high:+.3f}"
+        f"{name} {t_mean:.3f} (treatment, {format_estimated_count(t_units)}) against {c_mean:.3f} "
+        f"(control, {format_estimated_count(c_units)}), difference {low:+.3f} to {high:+.3f}"
     )
 
 

@@ -14,7 +14,11 @@ from pydantic import Field
 
 from sluice.rollout.analysis.gate import Model
 from sluice.rollout.analysis.stats.e_process import Count, Share
-from sluice.rollout.analysis.stats.result import SequentialResult, format_count, judge_evidence
+from sluice.rollout.analysis.stats.result import (
+    SequentialResult,
+    format_estimated_count,
+    judge_evidence,
+)
 
 
 class SampleRatioBlock(Model):
@@ -71,7 +75,7 @@ class SampleRatioTest(Model):
         users = state.treatment + state.control
         part = state.treatment / users if users else 0.0
         facts = (
-            f"{self.name}: {format_count(state.treatment)} of {format_count(users)} with treatment "
+            f"{self.name}: {format_estimated_count(state.treatment)} of {format_estimated_count(users)} with treatment "
             f"({part:.2%}), {state.share:.2%} promised"
         )
         claim = "a sample-ratio mismatch"

@@ -36,7 +36,11 @@ from sluice.rollout.analysis.stats.counts import (
     scale_odds,
 )
 from sluice.rollout.analysis.stats.e_process import Array, BettingStrategy, log_sum
-from sluice.rollout.analysis.stats.result import SequentialResult, format_count, judge_evidence
+from sluice.rollout.analysis.stats.result import (
+    SequentialResult,
+    format_estimated_count,
+    judge_evidence,
+)
 
 
 class HazardCounts(Model):
@@ -212,9 +216,9 @@ class UserHazardTest(Model):
         t1, c1 = state.strata[0].treatment, state.strata[0].control
         margin = f", margin {self.margin:g} ×" if self.margin > 1 else ""
         return (
-            f"{self.name} ({self.strata[number]}): {format_count(t.events)} users in "
-            f"{format_count(t.units)} requests at risk (treatment) against "
-            f"{format_count(c.events)} in {format_count(c.units)} (control{margin}), "
+            f"{self.name} ({self.strata[number]}): {format_estimated_count(t.events)} users in "
+            f"{format_estimated_count(t.units)} requests at risk (treatment) against "
+            f"{format_estimated_count(c.events)} in {format_estimated_count(c.units)} (control{margin}), "
             f"{_format_ratio(rate_ratio(t1, c1), rate_ratio_interval(t1, c1, alpha))}"
         )
 
