@@ -8,7 +8,7 @@ import math
 USER_ID_LENGTH_MAX = 256
 USERS_PER_LIST_MAX = 10_000
 BUCKETS_PER_PERCENT = 100
-_FULL = 100
+FULL_PERCENTAGE = 100
 _FLOAT_NOISE = 1e-6
 
 
@@ -16,7 +16,7 @@ def percentage_problem(percentage: object) -> str:
     """Return the reason to refuse a percentage, or an empty text."""
     if isinstance(percentage, bool) or not isinstance(percentage, int | float):
         return "give a number, 0 to 100"
-    if not 0 <= percentage <= _FULL or not math.isfinite(percentage):
+    if not 0 <= percentage <= FULL_PERCENTAGE or not math.isfinite(percentage):
         return "give a number, 0 to 100"
     buckets = percentage * BUCKETS_PER_PERCENT
     if abs(buckets - round(buckets)) > _FLOAT_NOISE:

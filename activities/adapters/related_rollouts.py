@@ -8,9 +8,8 @@ from pydantic import BaseModel, ConfigDict
 
 from activities.contract.models import LedgerEntry, ProbeResult
 from activities.contract.ports import Flags, Ledger
+from sluice.flag_rules import FULL_PERCENTAGE
 from sluice.rollout.plan.related_rollouts import parse_rollout_key
-
-FULL_PERCENTAGE = 100
 
 
 class _Plan(BaseModel):

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from activities.contract.errors import FlagRefusedError, FlagsUnreachableError
+from sluice.flag_rules import FULL_PERCENTAGE
 from sluice.flags import (
     DesiredState,
     FeatureFlags,
@@ -17,7 +18,6 @@ from sluice.flags import (
     FlagStoreError,
     WriteMetadata,
 )
-from sluice.flags.feature_flags import FULL_PERCENTAGE
 from sluice.flags.validation import DESCRIPTION_LENGTH_MAX
 from sluice.flags.write_metadata import TEXT_LENGTH_MAX
 from sluice.rollout.engine.flag_target import FlagReceipt, FlagWrite

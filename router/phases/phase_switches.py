@@ -15,9 +15,9 @@ from router.answer import Cohort
 from router.features import Features
 from router.learning import LearningError, OnlineLearningRouter
 from router.observability.metrics import RouterMetrics
+from sluice.flag_rules import FULL_PERCENTAGE
 from sluice.flags import FeatureFlags
 from sluice.flags.service.counted_user import (
-    FULL_PERCENTAGE,
     OTHER_TRAFFIC,
     CountedUser,
     counted_user,

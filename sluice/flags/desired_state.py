@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from sluice.flag_rules import FULL_PERCENTAGE
 from sluice.flags import fencing
 from sluice.flags.document import (
     FenceState,
@@ -36,8 +37,6 @@ from sluice.flags.validation import (
     validate_users,
 )
 from sluice.flags.write_metadata import WriteMetadata
-
-FULL_PERCENTAGE = 100
 
 
 @dataclass(frozen=True)

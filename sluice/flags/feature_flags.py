@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
+from sluice.flag_rules import FULL_PERCENTAGE
 from sluice.flags import desired_state, mutations
 from sluice.flags.bucketing import SLUICE, validate_hash_version
 from sluice.flags.desired_state import DesiredState
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
     from sluice.flags.signatures.signer import FlagSigner
-
-FULL_PERCENTAGE = 100
 
 
 class FeatureFlags:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sluice.flag_rules import FULL_PERCENTAGE
 from sluice.flags.document import FlagState
 from sluice.flags.evaluation import Evaluation, Reason
 from sluice.flags.view import FlagView
@@ -16,7 +17,6 @@ STATIC = "STATIC"
 FLAG_NOT_FOUND = "FLAG_NOT_FOUND"
 TARGETING_KEY_MISSING = "TARGETING_KEY_MISSING"
 INVALID_CONTEXT = "INVALID_CONTEXT"
-FULL_PERCENTAGE = 100
 PLACEHOLDER_USER = "\x00"
 """Evaluates a flag that gives everybody the same answer."""
 

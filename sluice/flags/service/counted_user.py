@@ -9,6 +9,7 @@ from typing import Literal
 
 from xxhash import xxh3_64_intdigest
 
+from sluice.flag_rules import FULL_PERCENTAGE
 from sluice.flags.evaluation import Evaluation, Reason
 from sluice.flags.view import FlagView
 
@@ -18,7 +19,6 @@ OTHER_TRAFFIC = "other"
 
 SLOTS = 2**20
 """Eight megabytes of Redis for each period's records; of 200,000 users a tenth share a slot."""
-FULL_PERCENTAGE = 100
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from threading import Event, Thread
 
+from sluice.flag_rules import FULL_PERCENTAGE
 from sluice.rehearsal.errors import PrometheusFailedError
 from sluice.rehearsal.lookahead.batch_evidence import block_queries, evaluate_ahead
 from sluice.rehearsal.lookahead.lookahead import gate_queries, violation_query
@@ -18,7 +19,6 @@ from sluice.rehearsal.lookahead.watch_spec import WatchSpec, has_both_cohorts
 from sluice.rehearsal.timeline.timeline import Timeline, expected_duration
 from sluice.rollout.analysis.gate import Gate, GateKind
 from sluice.rollout.analysis.reading import Reading
-from sluice.rollout.plan.alpha_budget import FULL_PERCENTAGE
 from sluice.rollout.plan.schema import Step
 
 STEPS_AHEAD = 2

@@ -2,11 +2,11 @@
 
 from datetime import datetime
 
+from sluice.flag_rules import FULL_PERCENTAGE
 from sluice.rollout.analysis.gate import Gate
 from sluice.rollout.analysis.sequential_state import EvidenceContext, SequentialState
 from sluice.rollout.engine.state import State
 from sluice.rollout.plan.alpha_budget import (
-    FULL_PERCENTAGE,
     RuleGroup,
     allocate_alpha,
     gate_alpha,

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Literal
 
+from sluice.flag_rules import FULL_PERCENTAGE
 from sluice.rollout.analysis.gate import Gate, GateKind
 from sluice.rollout.analysis.sequential_state import SequentialState
 from sluice.rollout.analysis.statistic import counts_users
@@ -12,9 +13,6 @@ from sluice.rollout.plan.schema import RolloutPlan
 RuleGroup = Literal["gates", "red_flags"]
 FIRST_STEP_WEIGHT = 4 / 3
 """The first step's part, beside 1 of each later one: a fault meets the fewest treated users there."""
-
-
-FULL_PERCENTAGE = 100
 
 
 def statistical_gates(gates: tuple[Gate, ...]) -> tuple[Gate, ...]:

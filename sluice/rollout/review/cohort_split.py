@@ -9,11 +9,11 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Literal
 
+from sluice.flag_rules import FULL_PERCENTAGE
 from sluice.rollout.analysis.gate import Metric, Model
 from sluice.rollout.analysis.statistic import SampleRatio
 from sluice.rollout.engine.event_chain import Event
 from sluice.rollout.engine.state import State
-from sluice.rollout.plan.alpha_budget import FULL_PERCENTAGE
 
 CHANCE_MAX = 0.001
 """A part whose share comes by chance once in so many looks, divided by the number of parts, is unlike the promise."""
