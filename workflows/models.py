@@ -10,6 +10,7 @@ from sluice.rollout.plan.schema import RolloutPlan
 
 ROLLOUT_WORKFLOW = "RolloutWorkflow"
 """The type's name, for clients: importing the workflow itself takes a third of a second."""
+ROLLOUT_ID_PREFIX = "rollout-"
 
 
 class RolloutInput(Model):
@@ -55,7 +56,7 @@ class RolloutResult(Model):
 
 def workflow_id(flag: str) -> str:
     """Return the workflow id: one per flag, so Temporal refuses a second rollout of it."""
-    return f"rollout-{flag}"
+    return f"{ROLLOUT_ID_PREFIX}{flag}"
 
 
 class NoticeDelivery(Model):

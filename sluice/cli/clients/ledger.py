@@ -12,12 +12,11 @@ from sluice.cli.errors import CliError, Exit
 from sluice.cli.output import print_note
 from sluice.rollout.engine.event_chain import Event
 from sluice.rollout.engine.state import State
-from workflows.models import workflow_id
+from workflows.models import ROLLOUT_ID_PREFIX, workflow_id
 
 if TYPE_CHECKING:
     from sluice.stack import Stack
 
-ROLLOUT_ID_PREFIX = workflow_id("")
 TEMPORAL_TIMEOUT_SECONDS = 5
 
 

@@ -40,7 +40,13 @@ from sluice.rollout.engine.state import State
 from sluice.rollout.plan.schema import RolloutPlan
 from sluice.rollout.printable import escape_markdown
 from workflows.activity_options import TASK_QUEUE
-from workflows.models import ROLLOUT_WORKFLOW, RolloutInput, RolloutResult, workflow_id
+from workflows.models import (
+    ROLLOUT_ID_PREFIX,
+    ROLLOUT_WORKFLOW,
+    RolloutInput,
+    RolloutResult,
+    workflow_id,
+)
 
 T = TypeVar("T")
 WaitingFor = tuple[str, datetime | None]
@@ -55,7 +61,6 @@ NO_WORKER = (
 MAY_STILL_RUN = (
     "A worker that comes back may still carry the command out; check `sluice status` then."
 )
-ROLLOUT_ID_PREFIX = workflow_id("")
 ENVIRONMENT_MEMO = "environment"
 PHASES_MEMO = "phases_environment"
 """The memo with the environment whose phases the plan sets; empty when it sets none."""

@@ -28,9 +28,9 @@ from sluice.cli.doctor.finding import BAD, GOOD, WARN, DoctorFinding
 from sluice.cli.errors import CliError
 from sluice.worker.health import POLL_AGE_MAX
 from workflows.activity_options import TASK_QUEUE
+from workflows.models import ROLLOUT_WORKFLOW
 from workflows.temporal_ui import SEARCH_ATTRIBUTES
 
-ROLLOUT_WORKFLOW = "RolloutWorkflow"
 RETENTION = timedelta(days=90)
 """A rollout takes 28 days. Temporal deletes the histories of its continued runs after this time."""
 

@@ -10,17 +10,17 @@ from temporalio.client import WorkflowExecution, WorkflowExecutionStatus
 from temporalio.service import RPCError
 
 from activities.contract.models import WatchCheckpoint
-from sluice.cli.clients.rollouts import ROLLOUT_ID_PREFIX, Rollouts
+from sluice.cli.clients.rollouts import Rollouts
+from sluice.cli.clients.watch_turns import WATCH_ACTIVITY
 from sluice.cli.context import Context
 from sluice.cli.errors import CliError, Exit
 from sluice.rollout.engine.commands import Acknowledgement, Command, Verb
 from sluice.rollout.engine.state import State
 from workflows import temporal_ui
-from workflows.models import workflow_id
+from workflows.models import ROLLOUT_ID_PREFIX, workflow_id
 from workflows.rollout_workflow import RolloutWorkflow
 
 ROWS_MAX = 500
-WATCH_ACTIVITY = "watch_red_flags"
 
 
 @dataclass(frozen=True, slots=True)
