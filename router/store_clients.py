@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from qdrant_client import AsyncQdrantClient
 
 CONNECT_SECONDS = 2
+SEARCH_SECONDS_MAX, WRITE_SECONDS_MAX = 5, 60
+"""A search gives up soon, and its answer is degraded. An ingestion may wait for a busy store."""
 POOL_SIZE = 16
 CACHE_CONNECTIONS_MAX = 256
 """More than the lookups and writes that a process lets run at once."""
@@ -73,8 +75,12 @@ def open_neo4j(stores: StoreSettings) -> "AsyncDriver":
     )
 
 
-def open_vectors(stores: StoreSettings, *, required: bool = True) -> VectorStore:
+def open_vectors(
+    stores: StoreSettings, *, required: bool = True, seconds_max: int = CONNECT_SECONDS
+) -> VectorStore:
     """Return the client of a server if an address is set, else the embedded engine in a folder.
+
+    ``seconds_max`` is for each request of the client.
 
     Raises:
         RouterSettingsError: neither QDRANT_URL nor QDRANT_PATH is set, and one is ``required``.
@@ -90,7 +96,7 @@ def open_vectors(stores: StoreSettings, *, required: bool = True) -> VectorStore
         )
         client = AsyncQdrantClient(
             url=stores.qdrant_url,
-            timeout=CONNECT_SECONDS,
+            timeout=seconds_max,
             check_compatibility=False,
             limits=limits,
         )
@@ -114,8 +120,10 @@ def open_point_search(url: str) -> PointSearch:
     return PointSearch(url, ConnectionLimits(POOL_SIZE, KEEP_ALIVE_SECONDS, CONNECT_SECONDS))
 
 
-async def open_postgres(stores: StoreSettings) -> PostgresPool:
-    """Return a pool that connects on first use.
+async def open_postgres(
+    stores: StoreSettings, *, seconds_max: float = SEARCH_SECONDS_MAX
+) -> PostgresPool:
+    """Return a pool that connects on first use; ``seconds_max`` is for each statement.
 
     ``pgbouncer=true`` in the address is for a transaction pooler. It is our own parameter, which the
     server would refuse.
@@ -126,7 +134,7 @@ async def open_postgres(stores: StoreSettings) -> PostgresPool:
         min_size=0,
         max_size=POOL_SIZE,
         timeout=CONNECT_SECONDS,
-        command_timeout=5,
+        command_timeout=seconds_max,
         reset=keep_session,
         # Behind a transaction pooler a prepared statement must not outlive its transaction.
         statement_cache_size=0 if is_pooled else 100,
@@ -135,9 +143,16 @@ async def open_postgres(stores: StoreSettings) -> PostgresPool:
 
 
 async def open_stores(stores: StoreSettings, *, vectors_required: bool = True) -> StoreClients:
-    """Return clients for every store, without contacting a server yet."""
+    """Return clients for searches in every store, without contacting a server yet."""
     vectors = open_vectors(stores, required=vectors_required)
     pool = await open_postgres(stores)
+    return StoreClients(open_neo4j(stores), stores.neo4j_database, pool, vectors)
+
+
+async def open_stores_for_writing(stores: StoreSettings) -> StoreClients:
+    """Return clients that wait longer for an answer than a search does."""
+    vectors = open_vectors(stores, seconds_max=WRITE_SECONDS_MAX)
+    pool = await open_postgres(stores, seconds_max=WRITE_SECONDS_MAX)
     return StoreClients(open_neo4j(stores), stores.neo4j_database, pool, vectors)
 
 

@@ -10,7 +10,7 @@ from router.embedding import Embedder, LocalEmbedder
 from router.knowledge.record_writer import ingest_records
 from router.knowledge.records import Record
 from router.settings import Settings
-from router.store_clients import StoreClients, open_stores
+from router.store_clients import StoreClients, open_stores_for_writing
 from sluice.demo.company import generate_records
 
 SEED_TABLE = """
@@ -60,7 +60,7 @@ async def seed(
     settings = Settings.from_environment(environment)
     records = list(records or generate_records(COMPANY_SEED))
     links = sum(len(set(record.links)) for record in records)
-    stores = await open_stores(settings.stores)
+    stores = await open_stores_for_writing(settings.stores)
     try:
         embedder = embedder or LocalEmbedder()
         skipped = await _is_seeded(stores, settings.environment, records, embedder)

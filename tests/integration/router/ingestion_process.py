@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from router.knowledge.ingestion import Ingestion
 from router.knowledge.sources import SourceError, find_sources, load_source
 from router.settings import StoreSettings
-from router.store_clients import open_stores
+from router.store_clients import open_stores_for_writing
 
 PROCESSES = multiprocessing.get_context("forkserver")
 """Its server imports this module once: a process that is killed costs no import."""
@@ -45,7 +45,7 @@ def ingest_files(parent: Path, stores: StoreSettings) -> None:
 
 
 async def _ingest_files(settings: StoreSettings) -> None:
-    stores = await open_stores(settings)
+    stores = await open_stores_for_writing(settings)
     ingestion = Ingestion(stores, CountingEmbedder(), None)
     await ingestion.prepare()
     for name in find_sources(["files"]):

@@ -13,7 +13,7 @@ from router.knowledge.record_writer import BATCH
 from router.knowledge.sources import Source
 from router.knowledge.store_errors import StoreWriteFailed
 from router.settings import StoreSettings
-from router.store_clients import StoreClients, open_redis, open_stores
+from router.store_clients import StoreClients, open_redis, open_stores_for_writing
 from tests.conftest import Neo4jSettings
 from tests.integration.router.ingestion_process import CountingEmbedder
 
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.integration
 async def stores(
     redis_url: str, postgres_dsn: str, neo4j_settings: Neo4jSettings, qdrant_url: str
 ) -> AsyncIterator[StoreClients]:
-    opened = await open_stores(
+    opened = await open_stores_for_writing(
         StoreSettings(
             redis_url=redis_url,
             postgres_dsn=postgres_dsn,

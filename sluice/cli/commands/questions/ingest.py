@@ -36,7 +36,7 @@ from router.knowledge.sources import (
 from router.knowledge.sources.numbers import DECIMALS
 from router.knowledge.store_errors import StoreWriteFailed
 from router.settings import Settings
-from router.store_clients import open_redis, open_stores
+from router.store_clients import open_redis, open_stores_for_writing
 from sluice.cli.context import Context
 from sluice.cli.errors import CliError, Exit
 from sluice.cli.output import JsonOption, print_result
@@ -191,7 +191,7 @@ async def _remove(names: Sequence[str]) -> IngestionSummary:
 async def _open_ingestion(options: ReadOptions) -> AsyncIterator[Ingestion]:
     try:
         settings = Settings.from_environment(Context.read().environment)
-        stores = await open_stores(settings.stores)
+        stores = await open_stores_for_writing(settings.stores)
     except RouterSettingsError as error:
         raise CliError(f"{error}; or start everything with `sluice up`.", Exit.USAGE) from error
     redis = open_redis(settings.stores.cache_url)
