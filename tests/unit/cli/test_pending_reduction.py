@@ -8,6 +8,7 @@ from sluice.rollout.engine.commands import Verb
 from sluice.rollout.engine.flag_target import describe_pending_reduction
 from sluice.rollout.engine.state import RollbackKind, State
 from tests.unit.rollout.engine.test_decide import ALICE, START, new_state
+from workflows.context import RolloutContext
 
 
 def panel_text(state: State) -> str:
@@ -22,7 +23,9 @@ def test_a_reduction_that_is_not_written_is_what_the_rollout_waits_for() -> None
     state = new_state()
     assert describe_pending_reduction(state) == ""
     rollback = transitions.start_rollback(state, START, RollbackKind.EMERGENCY, ALICE)
-    assert "rolling back (emergency): the flag store" in describe_pending_reduction(state)
+    waiting_for, until = RolloutContext(state).waiting
+    assert "rolling back (emergency): the flag store" in waiting_for
+    assert until is None
     assert "rolling back (emergency)" in panel_text(state)
     state.rollback = rollback.model_copy(update={"completed_at": START})
     assert describe_pending_reduction(state) == ""
