@@ -1,10 +1,11 @@
 """The timeline in the ledger: it outlives the workflow, which keeps its last lines only."""
 
+import json
 from collections.abc import Iterable, Sequence
 
 from activities.contract.models import CheckRecord, LedgerEntry
 from activities.contract.ports import Ledger
-from sluice.rollout.engine.event_chain import Event
+from sluice.rollout.engine.event_chain import Event, EventChainError
 from sluice.rollout.engine.evidence_chain import EvidenceRow
 
 RULES_BEGIN = ',"gates":'
@@ -30,8 +31,45 @@ def _entry(rollout_id: str, event: Event) -> LedgerEntry:
 async def read_events(ledger: Ledger, rollout_id: str) -> list[Event]:
     """Return every recorded line of the timeline, in the order of its chain."""
     entries = await ledger.entries(rollout_id, "event")
-    events = [Event.model_validate_json(entry.body, extra="ignore") for entry in entries]
+    return _ordered(map(_parse_event, entries))
+
+
+async def read_checked_events(ledger: Ledger, rollout_id: str) -> list[Event]:
+    """Return the timeline as ``read_events`` does, with each row held against its event.
+
+    The chain covers the events alone; a reader of the table sees the rows.
+
+    Raises:
+        EventChainError: a row has another key or time than its event, or a field twice.
+    """
+    entries = await ledger.entries(rollout_id, "event")
+    return _ordered(_checked_event(rollout_id, entry) for entry in entries)
+
+
+def _ordered(events: Iterable[Event]) -> list[Event]:
     return sorted(events, key=lambda event: event.position)
+
+
+def _parse_event(entry: LedgerEntry) -> Event:
+    return Event.model_validate_json(entry.body, extra="ignore")
+
+
+def _checked_event(rollout_id: str, entry: LedgerEntry) -> Event:
+    event = _parse_event(entry)
+
+    def fields_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        fields = dict(pairs)
+        if len(fields) < len(pairs):  # readers differ in which of the two they take
+            raise EventChainError(event.position, "a field of its row is written twice")
+        return fields
+
+    own = _entry(rollout_id, event)
+    if (entry.key, entry.at) != (own.key, own.at):
+        raise EventChainError(
+            event.position, f"its row is {entry.key} of {entry.at}, expected {own.key} of {own.at}"
+        )
+    json.loads(entry.body, object_pairs_hook=fields_once)
+    return event
 
 
 async def read_checks(ledger: Ledger, rollout_id: str) -> list[CheckRecord]:

@@ -7,7 +7,12 @@ from typing import Annotated
 
 import typer
 
-from activities.contract.timeline_ledger import merge_timelines, read_events, read_evidence
+from activities.contract.ports import Ledger
+from activities.contract.timeline_ledger import (
+    merge_timelines,
+    read_checked_events,
+    read_evidence,
+)
 from sluice.cli.clients.ledger import fetch_latest_state, open_ledger, resolve_rollout_id
 from sluice.cli.context import Context
 from sluice.cli.errors import CliError, Exit
@@ -62,7 +67,7 @@ async def _verify(rollout: str | None, keyring: Path | None, head: str, json: bo
         latest_recorded = await resolve_rollout_id(ledger, rollout)
         latest = await fetch_latest_state(context, latest_recorded)
         rollout_id = choose_rollout(rollout, latest_recorded, latest)
-        recorded = await read_events(ledger, rollout_id)
+        recorded = await _read_recorded(ledger, rollout_id)
         rows = await read_evidence(ledger, rollout_id)
     state = latest if latest is not None and latest.rollout_id == rollout_id else None
     events = merge_timelines(recorded, state.timeline if state else ())
@@ -86,6 +91,13 @@ async def _verify(rollout: str | None, keyring: Path | None, head: str, json: bo
         chain += f", {unwritten} of them not in the ledger yet"
     summary = f"{rollout_id}: {evidence}, {chain}, head {digest}"
     print_result(json, document, "\n".join([*lines, summary]))
+
+
+async def _read_recorded(ledger: Ledger, rollout_id: str) -> list[Event]:
+    try:
+        return await read_checked_events(ledger, rollout_id)
+    except EventChainError as error:
+        raise CliError(f"The record of {rollout_id} was changed: {error}") from error
 
 
 def choose_rollout(asked_for: str | None, latest_recorded: str, latest: State | None) -> str:

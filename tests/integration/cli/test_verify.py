@@ -101,6 +101,17 @@ def test_untouched_record_is_verified(rollout_id: str, capsys: pytest.CaptureFix
             "event 2",
         ),
         ("DELETE FROM {t} WHERE {r} AND key = 'event-000001'", "event 1"),
+        ("UPDATE {t} SET at = at - interval '1 h' WHERE {r} AND key = 'event-000002'", "event 2"),
+        (
+            "UPDATE {t} AS a SET body = b.body FROM {t} AS b WHERE a.rollout_id = $1 AND b.{r} "
+            "AND (a.key, b.key) IN (('event-000001', 'event-000002'), ('event-000002', 'event-000001'))",
+            "event 2: its row is event-000001",
+        ),
+        (
+            "UPDATE {t} SET body = replace(body::text, '{{', '{{\"actor\": \"bob\",')::json "
+            "WHERE {r} AND key = 'event-000003'",
+            "event 3: a field",
+        ),
     ],
 )
 def test_rewritten_row_shows(change: str, first: str, rollout_id: str, postgres_dsn: str) -> None:
