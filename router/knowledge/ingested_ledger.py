@@ -21,12 +21,14 @@ PAGE = 2_000
 CREATE = """
     CREATE TABLE IF NOT EXISTS ingested (
         id text PRIMARY KEY, origin text NOT NULL, digest text NOT NULL,
-        linked boolean NOT NULL, at timestamptz NOT NULL DEFAULT now()
+        linked boolean NOT NULL, at timestamptz NOT NULL DEFAULT now(),
+        local_id text NOT NULL DEFAULT ''
     );
-    ALTER TABLE ingested ADD COLUMN IF NOT EXISTS local_id text NOT NULL DEFAULT '';
     CREATE INDEX IF NOT EXISTS ingested_origin ON ingested (origin text_pattern_ops);
     CREATE INDEX IF NOT EXISTS ingested_local_id ON ingested (local_id);
 """
+IS_CREATED = "SELECT to_regclass('ingested_local_id') IS NOT NULL AS created"
+"""The last index. ``CREATE INDEX IF NOT EXISTS`` waits for every writer of the table, even if it exists."""
 SELECT_KNOWN = "SELECT id, digest, linked FROM ingested WHERE id = ANY($1::text[])"
 SELECT_IDS = "SELECT id FROM ingested WHERE origin = $1 AND id > $2 ORDER BY id LIMIT $3"
 SELECT_IDS_BELOW = (
@@ -83,8 +85,10 @@ class IngestedLedger:
         self._pool = pool
 
     async def create(self) -> None:
-        """Create the table; harmless when it exists."""
-        await self._pool.execute(CREATE)
+        """Create the table, unless it exists: an ingestion must not wait for another one's writes."""
+        (row,) = await self._pool.fetch(IS_CREATED)
+        if not row["created"]:
+            await self._pool.execute(CREATE)
 
     async def known(self, ids: Sequence[str]) -> dict[str, KnownRecord]:
         """Return what was written of these records before."""
