@@ -4,17 +4,16 @@ from datetime import date
 
 import pytest
 
-from router.catalog.english import load_english
 from router.catalog.folding import fold_text, fold_word
 from router.catalog.guesses import ColumnFacts, described_words, is_flag, roles_of
 from router.catalog.identifiers import kind_phrases, words_of
-from router.catalog.model import Catalog, CatalogColumn, CatalogKind, CatalogLink
-from router.catalog.values import ColumnValues, ValueIndex
-from router.catalog.vocabulary import Vocabulary
+from router.catalog.model import CatalogColumn, CatalogKind, CatalogLink
+from router.catalog.values import ColumnValues
 from router.catalog.word_forms import abbreviates, shares_stem
 from router.question.reading import QuestionReader
 from router.question.validation import validate_form
 from router.question.wording import interpretation
+from tests.unit.router.question.readings import make_reader
 
 
 @pytest.mark.parametrize("text", ["JOHN'S and Bob's cat", "O'Reilly's C++", "it's 5's x's", "C#'s"])
@@ -110,7 +109,6 @@ def reader() -> QuestionReader:
     link = CatalogLink(
         name="ACTS_IN", start="Actor", end="Play", relationship="ACTS_IN", properties=roles
     )
-    catalog = Catalog(kinds={"emp": employees, **labels}, links=(link,))
     values = {
         "emp": [
             ColumnValues(("emp_nm",), [("Ada Nurse",)]),
@@ -119,9 +117,7 @@ def reader() -> QuestionReader:
         "Play": [ColumnValues(("name",), [("Hamlet",), ("Macbeth",)])],
         link.id: [ColumnValues(("roles",), [("Ophelia",)])],
     }
-    english = load_english()
-    index = ValueIndex(catalog, values, english.places)
-    return QuestionReader(catalog, Vocabulary(catalog, english), index)
+    return make_reader({"emp": employees, **labels}, (link,), values)
 
 
 @pytest.mark.parametrize(

@@ -4,20 +4,13 @@ The shop has the awkward parts of real schemas: a lookup table, a table of quant
 weight in an abbreviated column, times that are null, a date that only the parent has.
 """
 
-from datetime import date
-
 import pytest
 
-from router.catalog.english import load_english
 from router.catalog.model import Catalog, CatalogColumn, CatalogKind, CatalogLink
-from router.catalog.values import ColumnValues, ValueIndex
-from router.catalog.vocabulary import Vocabulary
+from router.catalog.values import ColumnValues
 from router.question.form import LinkCondition
 from router.question.reading import QuestionReader
-from router.question.validation import validate_form
-from router.question.wording import interpretation
-
-TODAY = date(2026, 11, 30)
+from tests.unit.router.question.readings import TODAY, make_reader, read
 
 
 def table(title: str | None, *, day: str | None = None, **columns: str) -> CatalogKind:
@@ -97,16 +90,7 @@ def reader() -> QuestionReader:
         "wait": CatalogColumn(type="integer", samples=("0", "88", "1200"), words=("waiting time",))
     }
     kinds["ticket"] = kinds["ticket"].model_copy(update={"columns": waits})
-    catalog, english = Catalog(kinds=kinds, links=LINKS), load_english()
-    index = ValueIndex(catalog, VALUES, english.places)
-    return QuestionReader(catalog, Vocabulary(catalog, english), index)
-
-
-def read(reader: QuestionReader, question: str) -> tuple[str, tuple[str, ...]]:
-    """Return the interpretation of the surest reading, and what it left out."""
-    reading = reader.read(question, TODAY)[0]
-    form = validate_form(reading.form, reader.catalog)
-    return interpretation(form, reader.catalog), reading.left_out
+    return make_reader(kinds, LINKS, VALUES)
 
 
 OF_FRIEND = "with a player (knows) whose context is “friend” and whose name is “Ann Fox”"

@@ -4,20 +4,15 @@ Each is applied, or named where the catalogue does not decide it.
 """
 
 from collections.abc import Mapping
-from datetime import date
 
 import pytest
 
 from router.catalog.english import load_english
-from router.catalog.model import Catalog, CatalogColumn, CatalogKind, CatalogLink
-from router.catalog.values import ColumnValues, ValueIndex
-from router.catalog.vocabulary import Vocabulary
+from router.catalog.model import CatalogColumn, CatalogKind, CatalogLink
+from router.catalog.values import ColumnValues
 from router.question.language.text_questions import unapplied_words
 from router.question.reading import QuestionReader
-from router.question.validation import validate_form
-from router.question.wording import interpretation
-
-TODAY = date(2026, 11, 30)
+from tests.unit.router.question.readings import TODAY, make_reader, read
 
 
 def table(title: str | None, day: str | None = None, /, **columns: str) -> CatalogKind:
@@ -93,17 +88,7 @@ VALUES = {
 
 @pytest.fixture(scope="module")
 def reader() -> QuestionReader:
-    """Return a reader without embeddings."""
-    catalog, english = Catalog(kinds=KINDS, links=LINKS), load_english()
-    index = ValueIndex(catalog, VALUES, english.places)
-    return QuestionReader(catalog, Vocabulary(catalog, english), index)
-
-
-def read(reader: QuestionReader, question: str) -> tuple[str, tuple[str, ...]]:
-    reading = reader.read(question, TODAY)[0]
-    return interpretation(validate_form(reading.form, reader.catalog), reader.catalog), (
-        reading.left_out
-    )
+    return make_reader(KINDS, LINKS, VALUES)
 
 
 UNDERSTOOD: Mapping[str, str] = {
