@@ -2,7 +2,7 @@
 
 from temporalio.client import Client
 
-from sluice.cli.clients.watch_turns import fetch_watch_turn
+from sluice.cli.clients.watch_turns import read_watch_turn
 from workflows.temporal_ui import PERCENTAGE, STAGE, STATUS
 
 
@@ -19,5 +19,5 @@ async def describe_last_record(client: Client, workflow_id: str) -> str:
     if percentage is None:
         return "It has not begun."
     record = f"Last recorded: {attributes.get(STATUS)}, step {step}, {percentage:g} % of users."
-    turn = await fetch_watch_turn(client, workflow_id)
+    turn = await read_watch_turn(client, described)
     return f"{record} Its watch: {turn.text}." if turn and turn.text else record

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from temporalio.api.enums.v1 import PendingActivityState
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowExecutionDescription
 
 from activities.contract.models import WatchCheckpoint
 from sluice.cli.clients.server_time import fetch_server_time
@@ -69,6 +69,13 @@ async def fetch_watch_turn(
         RPCError: Temporal refuses the request, or has no such workflow.
     """
     described = await client.get_workflow_handle(workflow_id).describe()
+    return await read_watch_turn(client, described, read_time)
+
+
+async def read_watch_turn(
+    client: Client, described: WorkflowExecutionDescription, read_time: ReadTime = fetch_server_time
+) -> WatchTurn | None:
+    """Return what ``fetch_watch_turn`` does, of a rollout that is described already."""
     for pending in described.raw_description.pending_activities:
         if pending.activity_type.name != WATCH_ACTIVITY:
             continue

@@ -97,7 +97,7 @@ async def _read_recorded(ledger: Ledger, rollout_id: str) -> list[Event]:
     try:
         return await read_checked_events(ledger, rollout_id)
     except EventChainError as error:
-        raise CliError(f"The record of {rollout_id} was changed: {error}") from error
+        raise _changed_record(rollout_id, error) from error
 
 
 def choose_rollout(asked_for: str | None, latest_recorded: str, latest: State | None) -> str:
@@ -118,10 +118,12 @@ def check_recorded(recorded: Sequence[Event], events: Sequence[Event], rollout_i
     _check_chain(recorded, rollout_id, "")
     unwritten = len(events) - len(recorded)
     if unwritten and events[-1].kind == "end":
-        raise CliError(
-            f"The record of {rollout_id} was changed: event {len(recorded) + 1} is not in the ledger"
-        )
+        raise _changed_record(rollout_id, f"event {len(recorded) + 1} is not in the ledger")
     return unwritten
+
+
+def _changed_record(rollout_id: str, problem: object) -> CliError:
+    return CliError(f"The record of {rollout_id} was changed: {problem}")
 
 
 def _known_head(state: State | None) -> str:
@@ -132,7 +134,7 @@ def _check_chain(events: Sequence[Event], rollout_id: str, head: str) -> str:
     try:
         return verify_chain(events, rollout_id, head)
     except EventChainError as error:
-        raise CliError(f"The record of {rollout_id} was changed: {error}") from error
+        raise _changed_record(rollout_id, error) from error
 
 
 def _check_evidence(

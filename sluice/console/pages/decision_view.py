@@ -41,7 +41,10 @@ def decision_values(
     only lowers traffic always has its button.
     """
     state, verb = snapshot.state, decision.verb
-    rejection = _rejection(services, session, state, decision)
+    proof = _proof_kinds(services, verb, session)
+    rejection = _claim_rejection(services, session, state, decision)
+    if not rejection and not proof.passkey and state.decisions.has_keyring:
+        rejection = services.signer.missing_role(verb, session)
     check = _find_check(snapshot, decision.evidence)
     missing, newest = _missing(state), newest_evidence(state, verb)
     return {
@@ -57,7 +60,7 @@ def decision_values(
         "rejection": rejection,
         "has_form": not rejection or verb in LOWERING_VERBS,
         "missing": missing,
-        "proof": _proof_kinds(services, verb, session),
+        "proof": proof,
         "problems": snapshot.problems,
         "read_at": snapshot.read_at,
     }
@@ -70,9 +73,10 @@ def newest_evidence(state: State, verb: Verb) -> str:
     return state.checks.latest.id
 
 
-def _rejection(
+def _claim_rejection(
     services: ConsoleServices, session: Session, state: State, decision: DecisionRequest
 ) -> str:
+    """Return why this decision of this person cannot be taken, whatever proves it."""
     verb = decision.verb
     # What was refused is shown again, not judged again.
     command = replace(decision, reason="", duration=SILENCE).command(session.actor)
@@ -81,10 +85,7 @@ def _rejection(
     if not state.decisions.has_keyring:
         return ""
     person = Signer(name=session.actor, fingerprint="")
-    if verb is Verb.APPROVE and (reason := signer_rejection(state, person)):
-        return reason
-    has_passkey = _proof_kinds(services, verb, session).passkey
-    return "" if has_passkey else services.signer.missing_role(verb, session)
+    return signer_rejection(state, person) if verb is Verb.APPROVE else ""
 
 
 def _missing(state: State) -> int:
